@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { keyRoot } from '../platform/redis.js'
+import { APPEND_LUA, READ_LAST_LUA, READ_LUA } from './log-scripts.js'
+import { splitBatch, type StoredEvent } from './stored-event.js'
+
+/** A run of numbered events, serialised one a line, as the holder of a fence hands it over. */
+export interface Batch {
+  readonly first: number
+  readonly last: number
+  readonly lines: string
+}
+
+export type AppendAnswer =
+  /** Stored, now or by an earlier send of the same batch. */
+  | { readonly kind: 'ok' }
+  /** The fence is no longer held: this writer must stop. */
+  | { readonly kind: 'stale' }
+  /** The log ends elsewhere: the writer goes on from `lastSeq + 1`. */
+  | { readonly kind: 'gap'; readonly lastSeq: number }
+
+export interface LogPage {
+  readonly events: readonly StoredEvent[]
+  /** Where the log ended when it was read; -1: there is no such log. */
+  readonly lastSeq: number
+}
+
+/** The append-only log of every execution: fenced writes, reads after a cursor. */
+export interface EventLog {
+  append(executionId: string, fence: string, batch: Batch): Promise<AppendAnswer>
+  /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
+  readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
+  /** The newest events, as many as were written at once. */
+  readLast(executionId: string): Promise<LogPage>
+  channelOf(executionId: string): string
+}
+
+interface LogCommands {
+  ccAppend(root: string, id: string, fence: string, first: number, last: number, digest: string, lines: string): Promise<string>
+  ccReadBuffer(root: string, id: string, after: number, maxBytes: number): Promise<[number, ...Buffer[]]>
+  ccReadLastBuffer(root: string, id: string): Promise<[number, ...Buffer[]]>
+}
+
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+export function createEventLog(redis: Redis, prefix: string): EventLog {
+  redis.defineCommand('ccAppend', { numberOfKeys: 1, lua: APPEND_LUA })
+  redis.defineCommand('ccRead', { numberOfKeys: 1, lua: READ_LUA })
+  redis.defineCommand('ccReadLast', { numberOfKeys: 1, lua: READ_LAST_LUA })
+  // defineCommand adds these methods at run time; ioredis has no types for them.
+  const commands = redis as unknown as LogCommands
+  const root = keyRoot(prefix)
+  return {
+    async append(executionId, fence, { first, last, lines }) {
+      const answer = await commands.ccAppend(root, executionId, fence, first, last, digestOf(lines), lines)
+      if (answer === 'stale') return { kind: 'stale' }
+      if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
+      return { kind: 'ok' }
+    },
+    async readAfter(executionId, after, maxBytes) {
+      const [lastSeq, ...batches] = await commands.ccReadBuffer(root, executionId, after, maxBytes)
+      const events = batches.flatMap(splitBatch)
+      // The first batch may begin at or before the cursor.
+      return { lastSeq: Number(lastSeq), events: events.filter((event) => event.seq > after) }
+    },
+    async readLast(executionId) {
+      const [lastSeq, ...batches] = await commands.ccReadLastBuffer(root, executionId)
+      return { lastSeq: Number(lastSeq), events: batches.flatMap(splitBatch) }
+    },
+    channelOf: (executionId) => `${root}:channel:${executionId}`,
+  }
+}

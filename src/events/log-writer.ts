@@ -1,0 +1,179 @@
+import { sleep } from '../platform/deadline.js'
+import type { NewEvent } from '../protocol/events.js'
+import type { Batch, EventLog } from './event-log.js'
+import { serializeEvent } from './stored-event.js'
+
+/** A batch is closed at this size, so that one append stays a short step in Redis. */
+const BATCH_BYTES = 64 * 1024
+/** Beyond this much unconfirmed text the writer says that it is full; its caller then stops reading the child. */
+const HIGH_WATER_BYTES = 4 * 1024 * 1024
+/** Of what is confirmed, so much is kept: a Redis that came back without its last second gets it again. */
+const TAIL_BYTES = 2 * 1024 * 1024
+
+const RETRY_MS = 100
+
+export interface LogWriterOptions {
+  readonly log: EventLog
+  readonly executionId: string
+  readonly fence: string
+  readonly attempt: number
+  /** The seq after which this writer goes on. */
+  readonly lastSeq: number
+  /** Called once when the fence is found to be lost. */
+  readonly onStale: () => void
+}
+
+/**
+ * Numbers events and brings them into the log in batches, without a timer: while one append is in flight the next
+ * events gather. So a single event costs no delay and a flood few round trips.
+ *
+ * States: idle → sending → (confirmed) idle | sending … → stale, where every further event is dropped.
+ */
+export class LogWriter {
+  readonly #options: LogWriterOptions
+  /** Batches not confirmed yet, oldest first; the last one may still grow unless it is in flight. */
+  readonly #pending: OpenBatch[] = []
+  /** Confirmed batches, oldest first, bounded by TAIL_BYTES. */
+  readonly #tail: OpenBatch[] = []
+  #tailBytes = 0
+  #pendingBytes = 0
+  #nextSeq: number
+  #sending = false
+  #stale = false
+  #waiters: Array<() => void> = []
+  storedBytes = 0
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options
+    this.#nextSeq = options.lastSeq + 1
+  }
+
+  get isStale(): boolean {
+    return this.#stale
+  }
+
+  /** More is waiting than should be: stop producing and await `flushed()`. */
+  get isFull(): boolean {
+    return this.#pendingBytes > HIGH_WATER_BYTES
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  write(event: NewEvent): void {
+    if (this.#stale) return
+    const seq = this.#nextSeq++
+    const line = serializeEvent(seq, event, new Date(), this.#options.attempt)
+    const size = Buffer.byteLength(line)
+    const open = this.#pending.at(-1)
+    if (open && !open.inFlight && open.size + size <= BATCH_BYTES) {
+      open.lines.push(line)
+      open.last = seq
+      open.size += size
+    } else {
+      this.#pending.push({ first: seq, last: seq, lines: [line], size, inFlight: false })
+    }
+    this.#pendingBytes += size
+    this.storedBytes += size
+    this.#send()
+  }
+
+  /** Resolves when everything written so far is confirmed, or the fence is lost. */
+  async flushed(): Promise<void> {
+    while (this.#pending.length > 0 && !this.#stale) await new Promise<void>((resolve) => this.#waiters.push(resolve))
+  }
+
+  /** Resolves when there is room again, or the fence is lost. */
+  async drained(): Promise<void> {
+    while (this.isFull && !this.#stale) await new Promise<void>((resolve) => this.#waiters.push(resolve))
+  }
+
+  #send(): void {
+    if (this.#sending || this.#stale || this.#pending.length === 0) return
+    this.#sending = true
+    // A promise of its own: whoever must know awaits flushed(); #sendAll handles every failure itself.
+    void this.#sendAll().finally(() => {
+      this.#sending = false
+      this.#wake()
+      this.#send()
+    })
+  }
+
+  async #sendAll(): Promise<void> {
+    // Let the events of this tick gather.
+    await Promise.resolve()
+    for (let batch = this.#pending[0]; batch && !this.#stale; batch = this.#pending[0]) {
+      batch.inFlight = true
+      await this.#sendOne(batch)
+      this.#wake()
+    }
+  }
+
+  async #sendOne(batch: OpenBatch): Promise<void> {
+    const { log, executionId, fence } = this.#options
+    try {
+      const answer = await log.append(executionId, fence, toBatch(batch))
+      if (answer.kind === 'ok') this.#confirm(batch)
+      else if (answer.kind === 'gap') this.#goBackTo(answer.lastSeq)
+      else this.#giveUp()
+    } catch {
+      // The connection keeps commands until Redis is back; what still fails (out of memory, read-only) is asked again.
+      await sleep(RETRY_MS)
+    }
+  }
+
+  #confirm(batch: OpenBatch): void {
+    this.#pending.shift()
+    this.#pendingBytes -= batch.size
+    this.#tail.push(batch)
+    this.#tailBytes += batch.size
+    while (this.#tailBytes > TAIL_BYTES && this.#tail.length > 1) this.#tailBytes -= this.#tail.shift()?.size ?? 0
+  }
+
+  /** The log ends before what was confirmed (Redis lost its last moments) or inside what is pending: send from there. */
+  #goBackTo(lastSeq: number): void {
+    while (this.#tail.length > 0 && (this.#tail.at(-1)?.last ?? 0) > lastSeq) {
+      const batch = this.#tail.pop()
+      if (!batch) break
+      this.#tailBytes -= batch.size
+      this.#pendingBytes += batch.size
+      this.#pending.unshift(batch)
+    }
+    const kept = this.#pending.flatMap(splitLines).filter((line) => line.first > lastSeq)
+    if (kept[0]?.first !== lastSeq + 1) return this.#giveUp()
+    this.#pending.splice(0, this.#pending.length, ...kept)
+    this.#pendingBytes = kept.reduce((sum, line) => sum + line.size, 0)
+  }
+
+  #giveUp(): void {
+    this.#stale = true
+    this.#pending.length = 0
+    this.#pendingBytes = 0
+    this.#options.onStale()
+  }
+
+  /** The seq that the concluding event will take, once everything is flushed. */
+  get nextSeq(): number {
+    return this.#nextSeq
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const wake of waiters) wake()
+  }
+}
+
+interface OpenBatch {
+  readonly first: number
+  last: number
+  readonly lines: string[]
+  size: number
+  inFlight: boolean
+}
+
+const toBatch = ({ first, last, lines }: OpenBatch): Batch => ({ first, last, lines: lines.join('\n') })
+
+const splitLines = (batch: OpenBatch): OpenBatch[] =>
+  batch.lines.map((line, index) => ({ first: batch.first + index, last: batch.first + index, lines: [line], size: Buffer.byteLength(line), inFlight: false }))

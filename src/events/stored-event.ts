@@ -1,0 +1,49 @@
+import type { NewEvent } from '../protocol/events.js'
+
+/**
+ * An event as it lies in the log and goes out to clients: its bytes, serialised once by the writer.
+ * Readers learn its seq and type from the fixed beginning `{"seq":N,"type":"T",` without parsing the rest.
+ */
+export interface StoredEvent {
+  readonly seq: number
+  readonly type: string
+  /** One JSON object in UTF-8, without a line break. */
+  readonly bytes: Buffer
+}
+
+const NEWLINE = 0x0a
+const QUOTE = 0x22
+const SEQ_START = '{"seq":'.length
+const TYPE_START = ',"type":"'.length
+
+/** Everything of an event after its seq: what scripts complete by themselves. */
+export function serializeWithoutSeq(event: NewEvent, at: Date, attempt: number): string {
+  const data = 'rawMessage' in event ? `{"message":${event.rawMessage}}` : JSON.stringify(event.data)
+  return `"type":"${event.type}","at":"${at.toISOString()}","attempt":${attempt},"data":${data}}`
+}
+
+export function serializeEvent(seq: number, event: NewEvent, at: Date, attempt: number): string {
+  return `{"seq":${seq},${serializeWithoutSeq(event, at, attempt)}`
+}
+
+export const isTerminalEvent = (event: StoredEvent): boolean => event.type === 'execution.finished'
+
+function toStoredEvent(bytes: Buffer): StoredEvent {
+  let position = SEQ_START
+  let seq = 0
+  for (let digit = bytes[position]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++position]) seq = seq * 10 + digit - 0x30
+  const typeStart = position + TYPE_START
+  return { seq, type: bytes.toString('latin1', typeStart, bytes.indexOf(QUOTE, typeStart)), bytes }
+}
+
+/** Cuts a stored batch, one event a line, without copying. */
+export function splitBatch(batch: Buffer): StoredEvent[] {
+  const events: StoredEvent[] = []
+  for (let start = 0; start < batch.length; ) {
+    const newline = batch.indexOf(NEWLINE, start)
+    const end = newline === -1 ? batch.length : newline
+    events.push(toStoredEvent(batch.subarray(start, end)))
+    start = end + 1
+  }
+  return events
+}

@@ -1,0 +1,206 @@
+import { homedir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { z } from 'zod'
+import { PermissionMode } from '../protocol/execute-request.js'
+
+const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
+const count = (minimum: number, maximum: number) =>
+  z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
+const seconds = (minimum: number, maximum: number) =>
+  z.string().regex(/^\d+(\.\d+)?$/, 'expected a number of seconds').transform(Number).pipe(z.number().min(minimum).max(maximum))
+const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
+const MIB = 1024 * 1024
+
+/**
+ * Every variable of the service, with its schema, its default as it would be written, and one sentence.
+ * The order is the order of `cc-executor config`.
+ */
+const VARIABLES = {
+  CC_EXECUTOR_HOST: [z.string().min(1), '127.0.0.1', 'address to listen on'],
+  CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
+  CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
+  REDIS_URL: [z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)/, 'expected redis://, rediss:// or unix:///'), undefined, 'unset: npm start runs a private Redis'],
+  CC_EXECUTOR_PREFIX: [z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'), 'cc', 'prefix of every key in Redis'],
+  CC_EXECUTOR_AUTH: [z.enum(['token', 'open']), 'token', 'open: no token needed; on loopback only'],
+  CC_EXECUTOR_TOKENS: [z.string(), undefined, 'name=token:scope+scope, separated by commas'],
+  CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry a line; made at first start'],
+  CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'further Host values, with port'],
+  CC_EXECUTOR_ALLOWED_ORIGINS: [list, '', 'web origins that may call, beside its own'],
+  CC_EXECUTOR_WORKSPACE_ROOT: [absolutePath, undefined, 'where relative workspaces live'],
+  CC_EXECUTOR_ALLOWED_ROOTS: [list.pipe(z.array(absolutePath)), '', 'folders in which a workspace may be named absolutely'],
+  CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'executions at once on a worker'],
+  CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
+  CC_EXECUTOR_CREDENTIAL: [z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'), 'default', "name of this worker's Claude credential"],
+  CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that name none'],
+  CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
+  CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
+  CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
+  CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
+  CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
+  CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
+  CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
+  CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
+  CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
+  CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(1024 * MIB), 'raw output beyond which a run is ended'],
+  CC_EXECUTOR_LINE_LIMIT_BYTES: [count(1024, 512 * MIB), String(16 * MIB), 'longest line that is parsed'],
+  CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
+  CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
+  CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
+  CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [seconds(0.1, 3600), '60', 'how long a reader may take nothing before its socket is closed'],
+  CC_EXECUTOR_SIMULATOR_URL: [z.url(), undefined, 'set by npm start -- --simulate: a scripted model answers'],
+  LOG_LEVEL: [z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info', 'of the structured log on stderr'],
+} as const satisfies Record<string, readonly [z.ZodType, string | undefined, string]>
+
+export type VariableName = keyof typeof VARIABLES
+type Values = { [Name in VariableName]: z.output<(typeof VARIABLES)[Name][0]> | ((typeof VARIABLES)[Name][1] extends string ? never : undefined) }
+
+/** The configuration of a process. Read once; nothing else reads the environment. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly dataDir: string
+  readonly redisUrl: string | undefined
+  readonly prefix: string
+  readonly auth: 'token' | 'open'
+  readonly tokens: string | undefined
+  readonly tokenFile: string
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  readonly workspaceRoot: string
+  readonly allowedRoots: readonly string[]
+  readonly concurrency: number
+  readonly claudeBin: string | undefined
+  readonly credential: string
+  readonly permissionMode: z.output<typeof PermissionMode>
+  readonly allowedTools: readonly string[]
+  readonly childEnv: readonly string[]
+  readonly allowBypassPermissions: boolean
+  readonly containment: 'auto' | 'required'
+  readonly trustWorkspaces: boolean
+  readonly retentionSeconds: number
+  readonly maxQueue: number
+  readonly drainSeconds: number
+  readonly outputLimitBytes: number
+  readonly rawOutputLimitBytes: number
+  readonly lineLimitBytes: number
+  readonly lockSeconds: number
+  readonly maxConnections: number
+  readonly maxSubscriptions: number
+  readonly writeDeadlineSeconds: number
+  readonly simulatorUrl: string | undefined
+  readonly logLevel: string
+  /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
+  readonly cacheBin: string
+  /** The environment of the process, from which a run's allow-listed variables are taken. */
+  readonly environment: NodeJS.ProcessEnv
+}
+
+/** A variable with what it is and where it comes from, for `cc-executor config`. */
+export interface ConfigEntry {
+  readonly name: VariableName
+  readonly value: string
+  readonly origin: 'environment' | 'default'
+  readonly description: string
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1', 'localhost'])
+export const isLoopback = (host: string): boolean => LOOPBACK_HOSTS.has(host)
+
+function readValues(environment: NodeJS.ProcessEnv): Values {
+  const values: Record<string, unknown> = {}
+  for (const [name, [schema, fallback]] of Object.entries(VARIABLES)) {
+    // An empty variable counts as unset: compose files hand over empty ones.
+    const text = environment[name] || fallback
+    if (text === undefined) continue
+    const parsed = schema.safeParse(text)
+    if (!parsed.success) {
+      throw new ConfigError(`${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(text)}.`)
+    }
+    values[name] = parsed.data
+  }
+  // Safe: each key went through its own schema in the loop above.
+  return values as Values
+}
+
+function defaultDataDir(environment: NodeJS.ProcessEnv): string {
+  return join(environment['XDG_DATA_HOME'] || join(environment['HOME'] || homedir(), '.local', 'share'), 'cc-executor')
+}
+
+function cacheBinDirectory(environment: NodeJS.ProcessEnv): string {
+  const cache = environment['CC_EXECUTOR_CACHE_DIR'] || join(environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache'), 'cc-executor')
+  return join(cache, 'bin')
+}
+
+/** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const values = readValues(environment)
+  const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
+  if (values.CC_EXECUTOR_AUTH === 'open' && !isLoopback(values.CC_EXECUTOR_HOST)) {
+    throw new ConfigError('CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token.')
+  }
+  return {
+    host: values.CC_EXECUTOR_HOST,
+    port: values.CC_EXECUTOR_PORT,
+    dataDir,
+    redisUrl: values.REDIS_URL,
+    prefix: values.CC_EXECUTOR_PREFIX,
+    auth: values.CC_EXECUTOR_AUTH,
+    tokens: values.CC_EXECUTOR_TOKENS,
+    tokenFile: values.CC_EXECUTOR_TOKEN_FILE ?? join(dataDir, 'token'),
+    allowedHosts: values.CC_EXECUTOR_ALLOWED_HOSTS,
+    allowedOrigins: values.CC_EXECUTOR_ALLOWED_ORIGINS,
+    workspaceRoot: values.CC_EXECUTOR_WORKSPACE_ROOT ?? join(dataDir, 'workspaces'),
+    allowedRoots: values.CC_EXECUTOR_ALLOWED_ROOTS,
+    concurrency: values.CC_EXECUTOR_CONCURRENCY,
+    claudeBin: values.CC_EXECUTOR_CLAUDE_BIN,
+    credential: values.CC_EXECUTOR_CREDENTIAL,
+    permissionMode: values.CC_EXECUTOR_PERMISSION_MODE,
+    allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
+    childEnv: values.CC_EXECUTOR_CHILD_ENV,
+    allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
+    containment: values.CC_EXECUTOR_CONTAINMENT,
+    trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
+    retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
+    maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
+    drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
+    outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,
+    rawOutputLimitBytes: values.CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES,
+    lineLimitBytes: values.CC_EXECUTOR_LINE_LIMIT_BYTES,
+    lockSeconds: values.CC_EXECUTOR_LOCK_SECONDS,
+    maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
+    maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
+    writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
+    simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
+    logLevel: values.LOG_LEVEL,
+    cacheBin: cacheBinDirectory(environment),
+    environment,
+  }
+}
+
+const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS'])
+
+function showValue(name: string, value: string): string {
+  if (SECRET.has(name)) return '(set)'
+  return name === 'REDIS_URL' ? value.replace(/\/\/[^@/]*@/, '//…@') : value
+}
+
+/** Every variable with its value in force and where that comes from; secrets are not shown. */
+export function describeConfig(config: Config): ConfigEntry[] {
+  const derived: Partial<Record<VariableName, string>> = {
+    CC_EXECUTOR_DATA_DIR: config.dataDir,
+    CC_EXECUTOR_TOKEN_FILE: config.tokenFile,
+    CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot,
+  }
+  return (Object.keys(VARIABLES) as VariableName[]).map((name) => {
+    const given = config.environment[name]
+    const [, fallback, description] = VARIABLES[name]
+    return given
+      ? { name, value: showValue(name, given), origin: 'environment', description }
+      : { name, value: derived[name] ?? fallback ?? '(unset)', origin: 'default', description }
+  })
+}

@@ -1,0 +1,19 @@
+import { pino, type Logger } from 'pino'
+
+export type { Logger }
+
+/** Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */
+export function createLogger(level: string, name: string): Logger {
+  return pino(
+    {
+      level,
+      base: { process: name, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      // Header values are secrets; a serializer that does not take them cannot leak them.
+      serializers: {
+        req: (request: { method?: string; url?: string; id?: unknown }) => ({ method: request.method, url: request.url?.split('?')[0] }),
+      },
+    },
+    pino.destination({ dest: 2, sync: false }),
+  )
+}

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { once } from 'node:events'
+import { access, constants, mkdir, rm } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { within } from './deadline.js'
+
+export interface RedisServer {
+  /** `unix:///…` */
+  readonly url: string
+  readonly pid: number
+  close(): Promise<void>
+}
+
+export interface RedisServerSettings {
+  /** Its folder: socket, append-only file. */
+  readonly directory: string
+  /** Where to look for the binary, in this order. */
+  readonly searchPath: readonly string[]
+  /** false: nothing is kept on disk. */
+  readonly durable?: boolean
+}
+
+const START_DEADLINE_MS = 10_000
+const STOP_DEADLINE_MS = 10_000
+/** A unix socket's path must fit in sockaddr_un (108 bytes, less a margin). */
+const SOCKET_PATH_LIMIT = 100
+
+const isExecutable = (path: string): Promise<boolean> => access(path, constants.X_OK).then(() => true, () => false)
+
+/** The first executable of one of these names in one of these folders. */
+export async function findExecutable(names: readonly string[], searchPath: readonly string[]): Promise<string | undefined> {
+  for (const directory of searchPath) {
+    for (const name of names) {
+      const path = join(directory, name)
+      if (await isExecutable(path)) return path
+    }
+  }
+  return undefined
+}
+
+export const splitPath = (path: string | undefined): string[] => (path ?? '').split(delimiter).filter((part) => part !== '')
+
+/**
+ * The shell in front of Redis waits on a pipe that only this process holds: when this process ends, however it ends,
+ * the pipe closes and Redis is told to stop. A session of its own keeps Ctrl-C in the terminal away from both.
+ */
+const KEEPER = `
+"$@" </dev/null &
+server=$!
+trap 'kill -TERM $server' TERM INT
+( read -r _ ; kill -TERM $server ) <&3 >/dev/null 2>&1 &
+exec 3<&-
+wait $server
+while kill -0 $server 2>/dev/null; do wait $server; done
+`
+
+/** Starts a private Redis on a unix socket and waits until it accepts connections. */
+export async function openRedisServer({ directory, searchPath, durable = true }: RedisServerSettings): Promise<RedisServer> {
+  const binary = await findExecutable(['redis-server', 'valkey-server'], searchPath)
+  if (binary === undefined) {
+    throw new Error('No redis-server was found: install redis-server or valkey-server, run npm run setup, or set REDIS_URL to a running Redis.')
+  }
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const socket = join(directory, 'redis.sock')
+  if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
+    throw new Error(`The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`)
+  }
+  await rm(socket, { force: true })
+  const options = [
+    '--port', '0', '--unixsocket', socket, '--unixsocketperm', '700', '--dir', directory, '--maxmemory-policy', 'noeviction',
+    '--save', '', '--appendonly', durable ? 'yes' : 'no', '--appendfsync', 'everysec', '--daemonize', 'no', '--logfile', '',
+  ]
+  const keeper = spawn('/bin/sh', ['-c', KEEPER, 'cc-executor-redis', binary, ...options], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    env: { PATH: '/usr/bin:/bin' },
+  })
+  const exited = once(keeper, 'exit')
+  const lastLines: string[] = []
+  const output = keeper.stdout
+  if (!output || keeper.pid === undefined) throw new Error('The private Redis could not be started.')
+  const ready = new Promise<void>((resolve) => {
+    createInterface({ input: output }).on('line', (line) => {
+      lastLines.push(line)
+      if (lastLines.length > 5) lastLines.shift()
+      if (/[Rr]eady to accept connections/.test(line)) resolve()
+    })
+  })
+  const failed = exited.then(() => {
+    throw new Error(`The private Redis ended at its start: ${lastLines.join(' / ') || 'it said nothing'}`)
+  })
+  let closing: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    keeper.stdio[3]?.destroy()
+    await within(STOP_DEADLINE_MS, 'stopping the private Redis', exited)
+    await rm(socket, { force: true })
+  }
+  const close = (): Promise<void> => (closing ??= stop())
+  try {
+    await within(START_DEADLINE_MS, 'starting the private Redis', Promise.race([ready, failed]))
+  } catch (error) {
+    await close().catch(() => undefined)
+    throw error
+  }
+  failed.catch(() => undefined)
+  return { url: `unix://${socket}`, pid: keeper.pid, close }
+}

@@ -1,0 +1,77 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import { ExecutorError } from '../protocol/errors.js'
+import type { Logger } from './logger.js'
+
+export type { Redis }
+
+/**
+ * How long a caller of the API waits for Redis before it hears STORE_UNAVAILABLE.
+ * The promise is "within a second" (design: executions).
+ */
+const COMMAND_DEADLINE_MS = 900
+const RECONNECT_CEILING_MS = 1_000
+
+export interface RedisSettings {
+  readonly url: string
+  readonly logger: Logger
+  /**
+   * `caller`: somebody waits for the answer, so a command fails soon.
+   * `keeper`: what a worker has to say is kept and sent when Redis is back.
+   * `subscriber`: receives published messages.
+   */
+  readonly role: 'caller' | 'keeper' | 'subscriber'
+}
+
+/** Options for ioredis and BullMQ alike; `unix:///path` is a socket. */
+export function redisOptions(url: string): RedisOptions {
+  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length) }
+  const { protocol, hostname, port, username, password, pathname } = new URL(url)
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 6379 : Number(port),
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
+    ...(protocol === 'rediss:' && { tls: {} }),
+  }
+}
+
+/** Opens a connection, which reconnects by itself for ever; whoever opens it calls `closeRedis`. */
+export function openRedis({ url, logger, role }: RedisSettings): Redis {
+  const redis = new Redis({
+    ...redisOptions(url),
+    retryStrategy: (attempt) => Math.min(50 * attempt, RECONNECT_CEILING_MS),
+    connectTimeout: 5_000,
+    maxRetriesPerRequest: role === 'caller' ? 1 : null,
+    ...(role === 'caller' && { commandTimeout: COMMAND_DEADLINE_MS }),
+    autoResubscribe: true,
+  })
+  let isDown = false
+  redis.on('error', (error: Error) => {
+    if (!isDown) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
+    isDown = true
+  })
+  redis.on('ready', () => {
+    if (isDown) logger.info({ role }, 'Redis is back')
+    isDown = false
+  })
+  return redis
+}
+
+/** Ends at once: whatever had to be confirmed was awaited before. */
+export function closeRedis(redis: Redis): void {
+  redis.disconnect()
+}
+
+/** Turns what a driver throws into STORE_UNAVAILABLE; ExecutorErrors pass. */
+export async function fromStore<Result>(answer: Promise<Result>): Promise<Result> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (cause instanceof ExecutorError) throw cause
+    throw new ExecutorError('STORE_UNAVAILABLE', { detail: 'The store did not answer; try again. A retry with the same Idempotency-Key is safe.' }, { cause })
+  }
+}
+
+/** The root of every key. The whole prefix is a hash tag, so that one script may touch all keys of a deployment. */
+export const keyRoot = (prefix: string): string => `{${prefix}}`

@@ -1,0 +1,150 @@
+import { z } from 'zod'
+
+interface ErrorRow {
+  /** HTTP status of a REST answer. */
+  readonly status: number
+  /** JSON-RPC error number: the standard's own, else the HTTP status times 100 plus a count. */
+  readonly rpc: number
+  /** Whether the same request may succeed later without a change. */
+  readonly retryable: boolean
+  /** The sentence that stands for the code; `detail` says what happened this time. */
+  readonly title: string
+}
+
+/** Every error that a client can meet, on whichever surface. Clients branch on the code. */
+export const ERROR_TABLE = {
+  INVALID_REQUEST: { status: 400, rpc: -32602, retryable: false, title: 'The request is not valid.' },
+  PARSE_ERROR: { status: 400, rpc: -32700, retryable: false, title: 'The text is not valid JSON.' },
+  INVALID_ENVELOPE: { status: 400, rpc: -32600, retryable: false, title: 'This is not a JSON-RPC 2.0 request.' },
+  METHOD_NOT_FOUND: { status: 404, rpc: -32601, retryable: false, title: 'There is no such method or path.' },
+  INTERNAL: { status: 500, rpc: -32603, retryable: true, title: 'Something failed on our side.' },
+  COMMAND_NOT_ALLOWED: { status: 400, rpc: 40001, retryable: false, title: 'This command is not allowed.' },
+  UNAUTHENTICATED: { status: 401, rpc: 40101, retryable: false, title: 'A valid token is required.' },
+  FORBIDDEN: { status: 403, rpc: 40301, retryable: false, title: 'This is not permitted here.' },
+  EXECUTION_NOT_FOUND: { status: 404, rpc: 40401, retryable: false, title: 'There is no such execution.' },
+  SUBSCRIPTION_NOT_FOUND: { status: 404, rpc: 40402, retryable: false, title: 'There is no such subscription on this connection.' },
+  METHOD_NOT_ALLOWED: { status: 405, rpc: 40501, retryable: false, title: 'This path does not answer to that HTTP method.' },
+  NOT_ACCEPTABLE: { status: 406, rpc: 40601, retryable: false, title: 'The answer cannot be given in that media type.' },
+  ALREADY_FINISHED: { status: 409, rpc: 40901, retryable: false, title: 'The execution has already finished.' },
+  NOT_FINISHED: { status: 409, rpc: 40902, retryable: true, title: 'The execution has not finished yet.' },
+  NOT_RUNNING: { status: 409, rpc: 40903, retryable: true, title: 'The execution is not running.' },
+  CURSOR_EXPIRED: { status: 410, rpc: 41001, retryable: false, title: 'The events after this cursor are no longer kept.' },
+  PAYLOAD_TOO_LARGE: { status: 413, rpc: 41301, retryable: false, title: 'The request is too large.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, rpc: 41501, retryable: false, title: 'The body must be sent as application/json.' },
+  MISDIRECTED_REQUEST: { status: 421, rpc: 42101, retryable: false, title: 'This service does not answer to that Host.' },
+  IDEMPOTENCY_CONFLICT: { status: 422, rpc: 42201, retryable: false, title: 'This Idempotency-Key was used with another request.' },
+  RATE_LIMITED: { status: 429, rpc: 42901, retryable: true, title: 'Too many requests.' },
+  QUEUE_FULL: { status: 429, rpc: 42902, retryable: true, title: 'The queue is full.' },
+  SUBSCRIPTION_LIMIT: { status: 429, rpc: 42903, retryable: false, title: 'This connection has as many subscriptions as are allowed.' },
+  STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
+  SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERROR_TABLE
+export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]]
+
+/** One field at fault: `path` in dots (`metadata.team`), empty for the request as a whole. */
+export const FieldError = z
+  .object({ path: z.string(), message: z.string() })
+  .meta({ id: 'FieldError', description: 'One field at fault; the path is written with dots.' })
+export type FieldError = z.infer<typeof FieldError>
+
+/** REST's error body, RFC 9457. */
+export const Problem = z
+  .object({
+    type: z.string().meta({ description: 'A URI reference that names the code.' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.string().meta({ description: 'Stable; branch on this, never on text.' }),
+    retryable: z.boolean(),
+    requestId: z.string(),
+    errors: z.array(FieldError).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details.' })
+export type Problem = z.infer<typeof Problem>
+
+/** `error.data` of a JSON-RPC error. */
+export const RpcErrorData = z
+  .object({ code: z.string(), retryable: z.boolean(), requestId: z.string(), errors: z.array(FieldError).optional() })
+  .meta({ id: 'RpcErrorData' })
+
+export interface ErrorDetails {
+  /** What happened this time, for people. Never a stack, a host path or a secret. */
+  readonly detail?: string
+  readonly errors?: readonly FieldError[]
+  /** Seconds after which a retry makes sense; becomes `Retry-After`. */
+  readonly retryAfterSeconds?: number
+}
+
+/** The only error that domain code throws. Three edges translate it: REST, JSON-RPC, MCP. */
+export class ExecutorError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(details.detail ?? ERROR_TABLE[code].title, options)
+    this.name = 'ExecutorError'
+    this.code = code
+    this.details = details
+  }
+}
+
+export interface WireError {
+  readonly code: ErrorCode
+  readonly status: number
+  readonly rpc: number
+  readonly retryable: boolean
+  readonly title: string
+  readonly detail: string
+  readonly errors?: readonly FieldError[]
+  readonly retryAfterSeconds?: number
+}
+
+/** How long a client is asked to wait where nothing better is known. */
+const DEFAULT_RETRY_AFTER_SECONDS = 2
+
+/** What may be told of an error; whatever is not an ExecutorError is INTERNAL and keeps its text to itself. */
+export function toWireError(error: unknown): WireError {
+  const known = error instanceof ExecutorError ? error : new ExecutorError('INTERNAL')
+  const row = ERROR_TABLE[known.code]
+  const mustWait = row.status === 429 || row.status === 503
+  const retryAfterSeconds = known.details.retryAfterSeconds ?? (mustWait ? DEFAULT_RETRY_AFTER_SECONDS : undefined)
+  return {
+    code: known.code,
+    ...row,
+    detail: known.details.detail ?? row.title,
+    ...(known.details.errors && { errors: known.details.errors }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  }
+}
+
+export function toProblem(error: unknown, requestId: string): Problem {
+  const { code, status, title, detail, retryable, errors } = toWireError(error)
+  return { type: `urn:cc-executor:error:${code}`, title, status, detail, code, retryable, requestId, ...(errors && { errors: [...errors] }) }
+}
+
+/** Zod's issues as field errors: an unknown field is named by its own path, not by its parent's. */
+export function toFieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String)
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'unknown field' }))
+    }
+    return [{ path: path.join('.'), message: issue.message }]
+  })
+}
+
+/** The one sentence of a validation error, so that `detail` alone tells which field is wrong. */
+export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode = 'INVALID_REQUEST'): ExecutorError {
+  const sentence = errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
+  return new ExecutorError(code, { detail: sentence, errors })
+}
+
+/** Parses input from outside; a field that is too large in bytes is PAYLOAD_TOO_LARGE, all else INVALID_REQUEST. */
+export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const tooLarge = parsed.error.issues.some((issue) => issue.code === 'custom' && issue.params?.['tooLarge'] === true)
+  throw toInvalidRequest(toFieldErrors(parsed.error), tooLarge ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST')
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { Outcome, OutcomeCode, PermissionDenial, Usage } from './execution.js'
+import { Timestamp } from './ids.js'
+
+const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
+
+/** The data of every event type, by type. What is published here only grows. */
+export const EVENT_DATA = {
+  'execution.queued': z.object({ position: z.number().int(), requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }) }),
+  'execution.started': z.object({
+    attempt: z.number().int(),
+    workerId: z.string(),
+    pid: z.number().int().meta({ description: 'As the host sees it.' }),
+    pgid: z.number().int(),
+    claudeVersion: z.string(),
+    model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
+    sessionId: z.string(),
+    workspace: z.string(),
+    argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
+  }),
+  'text.delta': z.object({ message: z.number().int().meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }), text: z.string() }),
+  'text.reset': z.object({ message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }) }),
+  'claude.message': z.object({ message: z.record(z.string(), z.unknown()).meta({ description: "A whole message of the CLI's stream-json, as it came. Its format is the CLI's own." }) }),
+  'tool.started': z.object({ toolUseId: z.string(), name: z.string(), input: z.string().meta({ description: 'JSON, shortened.' }), inputDigest: z.string() }),
+  'tool.finished': z.object({ toolUseId: z.string(), name: z.string(), isError: z.boolean(), durationMs: z.number() }),
+  'tool.denied': PermissionDenial,
+  output: z.object({ stream: z.enum(['stdout', 'stderr']), data: z.string().meta({ description: 'A line that was not stream-json.' }) }),
+  progress: z.object({ turns: z.number(), toolsUsed: z.number(), inputTokens: z.number(), outputTokens: z.number(), elapsedMs: z.number() }),
+  'execution.paused': wish,
+  'execution.resumed': wish,
+  'execution.cancel_requested': wish,
+  'execution.retrying': z.object({ reason: OutcomeCode, nextAttempt: z.number().int(), notBefore: Timestamp.optional() }),
+  'log.truncated': z.object({
+    droppedBytes: z.number(),
+    limit: z.number(),
+    reason: z.enum(['line', 'stored']).meta({ description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.' }),
+    sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
+  }),
+  'execution.finished': z.object({ outcome: Outcome, usage: Usage }),
+} as const
+
+export type EventType = keyof typeof EVENT_DATA
+export const EVENT_TYPES = Object.keys(EVENT_DATA) as [EventType, ...EventType[]]
+export type EventData<Type extends EventType> = z.infer<(typeof EVENT_DATA)[Type]>
+
+/** An immutable fact of an execution's log. */
+export interface Event<Type extends EventType = EventType> {
+  /** From 1, without gaps. A client's cursor is the last one that it has seen. */
+  readonly seq: number
+  readonly type: Type
+  readonly at: string
+  readonly attempt: number
+  readonly data: EventData<Type>
+}
+
+/** What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the CLI that passes with its bytes as they came. */
+export type NewEvent = { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType] | { readonly type: 'claude.message'; readonly rawMessage: string }
+
+function eventSchema<Type extends EventType>(type: Type) {
+  return z
+    .object({ seq: z.number().int().min(1), type: z.literal(type), at: Timestamp, attempt: z.number().int(), data: EVENT_DATA[type] })
+    .meta({ id: `Event_${type.replace('.', '_')}` })
+}
+
+export const EventSchema = z
+  .discriminatedUnion('type', EVENT_TYPES.map(eventSchema) as [ReturnType<typeof eventSchema>, ...ReturnType<typeof eventSchema>[]])
+  .meta({ id: 'Event', description: 'An immutable fact. Clients ignore types and fields that they do not know.' })
+
+export const EventType = z.enum(EVENT_TYPES).meta({ id: 'EventType' })

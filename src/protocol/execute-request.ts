@@ -1,0 +1,122 @@
+import { z } from 'zod'
+
+const KIB = 1024
+export const PROMPT_LIMIT_BYTES = 4 * KIB * KIB
+export const METADATA_LIMIT_BYTES = 4 * KIB
+export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
+export const DEFAULT_TIMEOUT_SECONDS = 600
+
+/** Text that reaches a program: well-formed Unicode without NUL. */
+function text(limitBytes: number) {
+  return z
+    .string()
+    .min(1, 'must not be empty')
+    .superRefine((value, context) => {
+      if (Buffer.byteLength(value) > limitBytes) {
+        context.addIssue({ code: 'custom', message: `must not be longer than ${limitBytes} bytes in UTF-8`, params: { tooLarge: true } })
+      }
+      if (value.includes('\0')) context.addIssue({ code: 'custom', message: 'must not contain NUL characters' })
+      if (!value.isWellFormed()) context.addIssue({ code: 'custom', message: 'must not contain lone surrogates' })
+    })
+}
+
+const seconds = z.number().positive('must be more than 0').max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
+const toolRules = z.array(text(4 * KIB)).max(200)
+
+export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions']).meta({ id: 'PermissionMode' })
+export type PermissionMode = z.infer<typeof PermissionMode>
+
+export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
+
+export const Priority = z.enum(['low', 'normal', 'high']).meta({ id: 'Priority' })
+export type Priority = z.infer<typeof Priority>
+
+export const Metadata = z
+  .record(z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'), z.string())
+  .superRefine((value, context) => {
+    if (Buffer.byteLength(JSON.stringify(value)) > METADATA_LIMIT_BYTES) {
+      context.addIssue({ code: 'custom', message: `must not be longer than ${METADATA_LIMIT_BYTES} bytes as JSON`, params: { tooLarge: true } })
+    }
+  })
+  .meta({ id: 'Metadata', description: "The caller's own labels: strings, 4 KiB together; returned and searchable by equality.", examples: [{ team: 'docs' }] })
+
+const AgentDefinition = z
+  .strictObject({
+    description: text(16 * KIB),
+    prompt: text(256 * KIB),
+    tools: toolRules.optional(),
+    disallowedTools: toolRules.optional(),
+    model: text(200).optional(),
+  })
+  .meta({ id: 'AgentDefinition', description: 'A subagent, as the CLI takes it with --agents.' })
+
+const StringMap = z.record(z.string(), z.string())
+
+/** One that starts a program needs the `admin` scope: it is the right to run anything. */
+export const McpServer = z
+  .union([
+    z.strictObject({ type: z.enum(['http', 'sse']), url: z.url({ protocol: /^https?$/ }), headers: StringMap.optional() }),
+    z.strictObject({ type: z.literal('stdio').optional(), command: text(4 * KIB), args: z.array(z.string()).optional(), env: StringMap.optional() }),
+  ])
+  .meta({ id: 'McpServer', description: 'An MCP server for this run. One that starts a program (`command`) needs the `admin` scope.' })
+export type McpServer = z.infer<typeof McpServer>
+
+const fields = {
+  prompt: text(PROMPT_LIMIT_BYTES).optional().meta({ description: 'What Claude is to do; 1 byte to 4 MiB.', examples: ['Say hello'] }),
+  command: text(PROMPT_LIMIT_BYTES)
+    .optional()
+    .meta({ description: 'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, without expansion, pipes or substitution.', examples: ['claude -p "Say hello"'] }),
+  timeout: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({ description: "Only beside `command`: the original's name for `timeoutSeconds`." }),
+  model: text(200).optional(),
+  fallbackModel: text(200).optional(),
+  effort: Effort.optional(),
+  systemPrompt: text(100 * KIB).optional().meta({ description: "Replaces the CLI's system prompt." }),
+  appendSystemPrompt: text(100 * KIB).optional(),
+  maxTurns: z.int().min(1).max(10_000).optional(),
+  maxBudgetUsd: z.number().positive().max(1_000_000).optional(),
+  allowedTools: toolRules.optional().meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
+  disallowedTools: toolRules.optional(),
+  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `bypassPermissions` only where the operator has switched it on.' }),
+  agents: z.record(text(200), AgentDefinition).optional(),
+  mcpServers: z.record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer).optional(),
+  workspace: text(4 * KIB)
+    .optional()
+    .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
+  timeoutSeconds: seconds.optional().meta({ description: 'Wall clock of the run, from its start; default 600.' }),
+  idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
+  queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue; default: no limit.' }),
+  priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
+  partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
+  literalPrompt: z.boolean().optional().meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
+  onPermissionDenied: z.enum(['report', 'fail']).optional().meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
+  metadata: Metadata.optional(),
+} as const
+
+function requireExactlyOneTask(request: { prompt?: unknown; command?: unknown; timeout?: unknown; timeoutSeconds?: unknown }, context: z.RefinementCtx): void {
+  const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+  if (request.prompt === undefined && request.command === undefined) refuse('prompt', 'either prompt or command is required')
+  if (request.prompt !== undefined && request.command !== undefined) refuse('command', 'give either prompt or command, not both')
+  if (request.timeout !== undefined && request.command === undefined) refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
+  if (request.timeout !== undefined && request.timeoutSeconds !== undefined) refuse('timeout', 'give either timeout or timeoutSeconds, not both')
+}
+
+/** For generated schemas: what {@link requireExactlyOneTask} checks, said in JSON Schema. */
+const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command'] }] }
+
+/** What a caller asks for: the body of `POST /execute`. Exactly one of `prompt` and `command`; an unknown field is an error. */
+export const ExecuteRequest = z
+  .strictObject(fields)
+  .superRefine(requireExactlyOneTask)
+  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt` and `command`. Unknown fields are refused by name.', ...exactlyOneTask })
+export type ExecuteRequest = z.infer<typeof ExecuteRequest>
+
+/** The params of the JSON-RPC method `execute`. */
+export const ExecuteParams = z
+  .strictObject({
+    ...fields,
+    subscribe: z.boolean().optional().meta({ description: 'Send the events on this connection, from seq 1; default true.' }),
+    idempotencyKey: z.string().min(1).max(255).optional().meta({ description: 'As the header Idempotency-Key of POST /execute; one namespace for both.' }),
+  })
+  .superRefine(requireExactlyOneTask)
+  .meta({ id: 'ExecuteParams', description: 'An ExecuteRequest plus `subscribe` and `idempotencyKey`.', ...exactlyOneTask })
+export type ExecuteParams = z.infer<typeof ExecuteParams>

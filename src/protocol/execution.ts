@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { ExecuteRequest } from './execute-request.js'
+import { Cursor, ExecutionId, Timestamp } from './ids.js'
+
+export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
+export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
+export type TerminalStatus = z.infer<typeof TerminalStatus>
+
+export const ExecutionStatus = z
+  .enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES])
+  .meta({ id: 'ExecutionStatus', description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached once and never left.' })
+export type ExecutionStatus = z.infer<typeof ExecutionStatus>
+
+export function isTerminal(status: string): status is TerminalStatus {
+  return (TERMINAL_STATUSES as readonly string[]).includes(status)
+}
+
+/** Why a run did not succeed. */
+export const OutcomeCode = z
+  .enum([
+    'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
+    'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
+    'OUTPUT_LIMIT', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED',
+  ])
+  .meta({ id: 'OutcomeCode' })
+export type OutcomeCode = z.infer<typeof OutcomeCode>
+
+export const PermissionDenial = z
+  .object({
+    tool: z.string(),
+    toolUseId: z.string().optional(),
+    input: z.string().meta({ description: 'The input of the refused call as JSON, shortened.' }),
+    allowWith: z.string().meta({ description: 'The setting that would allow it.' }),
+  })
+  .meta({ id: 'PermissionDenial' })
+export type PermissionDenial = z.infer<typeof PermissionDenial>
+
+/** How an execution ended. */
+export const Outcome = z
+  .object({
+    status: TerminalStatus,
+    code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }),
+    message: z.string().optional().meta({ description: 'What happened and what to do about it, for people.' }),
+    exitCode: z.number().int().optional(),
+    signal: z.string().optional(),
+    apiStatus: z.number().int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
+    result: z.string().optional().meta({ description: 'The answer, or what there was of it.' }),
+    isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
+    permissionDenials: z.array(PermissionDenial).optional(),
+  })
+  .meta({ id: 'Outcome' })
+export type Outcome = z.infer<typeof Outcome>
+
+/** Tokens and dollars as the CLI reports them; an estimate, and meaningless as a price under a subscription. */
+export const Usage = z
+  .object({
+    inputTokens: z.number(),
+    outputTokens: z.number(),
+    cacheReadTokens: z.number(),
+    cacheCreationTokens: z.number(),
+    costUsd: z.number().meta({ description: "The CLI's own estimate in US dollars." }),
+    turns: z.number(),
+    durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
+  })
+  .meta({ id: 'Usage' })
+export type Usage = z.infer<typeof Usage>
+
+export const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0, costUsd: 0, turns: 0, durationMs: 0 }
+
+/** An execution as every surface shows it. */
+export const Execution = z
+  .object({
+    id: ExecutionId,
+    kind: z.enum(['run']),
+    status: ExecutionStatus,
+    request: ExecuteRequest.meta({ description: 'As it was accepted; in lists a long prompt is shortened.' }),
+    position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
+    waitingFor: z.enum(['workspace']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free.' }),
+    createdAt: Timestamp,
+    startedAt: Timestamp.optional(),
+    finishedAt: Timestamp.optional(),
+    attempt: z.number().int().meta({ description: 'How often the CLI was started for it; 0 before the first start.' }),
+    workerId: z.string().optional(),
+    sessionId: z.string().optional().meta({ description: "Claude's own session." }),
+    workspace: z.string().meta({ description: 'Relative to the workspace root, or absolute if it was asked for so.' }),
+    lastSeq: Cursor,
+    usage: Usage,
+    outcome: Outcome.optional(),
+    metadata: z.record(z.string(), z.string()),
+    simulated: z.boolean().meta({ description: 'true: a scripted model answered, not Claude.' }),
+  })
+  .meta({ id: 'Execution' })
+export type Execution = z.infer<typeof Execution>

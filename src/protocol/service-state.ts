@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { Priority } from './execute-request.js'
+import { Timestamp } from './ids.js'
+
+export const ClaudeAuthentication = z
+  .object({
+    method: z.enum(['api_key', 'auth_token', 'oauth_token', 'login', 'bedrock', 'vertex', 'foundry', 'simulated', 'none']),
+    source: z.string().meta({ description: 'The variable or file it comes from, never its value.' }),
+    billed: z.boolean().meta({ description: 'Whether use is billed per token.' }),
+    message: z.string(),
+    remedy: z.string().optional(),
+  })
+  .meta({ id: 'ClaudeAuthentication' })
+export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
+
+/** What a worker says of itself, renewed as long as it lives. */
+export const WorkerState = z
+  .object({
+    id: z.string(),
+    host: z.string(),
+    pid: z.number().int(),
+    startedAt: Timestamp,
+    concurrency: z.number().int(),
+    running: z.number().int(),
+    draining: z.boolean(),
+    credential: z.string().meta({ description: "The name of this worker's credential." }),
+    containment: z.object({ level: z.enum(['bubblewrap', 'unshare', 'weak']), strong: z.boolean(), detail: z.string() }),
+    claude: z.object({ found: z.boolean(), version: z.string().optional(), tested: z.boolean(), message: z.string() }),
+    authentication: ClaudeAuthentication,
+    permissionMode: z.string(),
+  })
+  .meta({ id: 'WorkerState' })
+export type WorkerState = z.infer<typeof WorkerState>
+
+export const QueueState = z
+  .object({
+    depth: z.number().int().meta({ description: 'Executions waiting.' }),
+    byPriority: z.record(Priority, z.number().int()),
+    waitingForWorkspace: z.number().int(),
+    running: z.number().int().meta({ description: 'Started and not finished, the paused ones included.' }),
+    paused: z.number().int(),
+    capacity: z.number().int().meta({ description: 'How many can run at once on all workers.' }),
+    workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string() })),
+    maxDepth: z.number().int().meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
+    estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution; null where nothing is known.' }),
+  })
+  .meta({ id: 'QueueState' })
+export type QueueState = z.infer<typeof QueueState>
+
+export const Health = z
+  .object({ status: z.literal('ok'), service: z.literal('cc-executor'), version: z.string(), uptimeSeconds: z.number(), simulated: z.boolean() })
+  .meta({ id: 'Health', description: 'Given as long as the process serves; /health/ready looks deeper.' })
+export type Health = z.infer<typeof Health>
+
+const PartState = z.object({ status: z.enum(['ok', 'degraded', 'failed']), message: z.string() })
+
+export const Readiness = z
+  .object({
+    status: z.enum(['ok', 'failed']),
+    parts: z.object({
+      redis: PartState,
+      queue: PartState.extend({ depth: z.number().int().optional() }),
+      workers: PartState.extend({ count: z.number().int() }),
+      claude: PartState.extend({ version: z.string().optional(), authentication: ClaudeAuthentication.optional() }),
+      containment: PartState.extend({ level: z.string().optional() }),
+    }),
+  })
+  .meta({ id: 'Readiness' })
+export type Readiness = z.infer<typeof Readiness>
+
+export const AuthStatus = z
+  .object({
+    authenticated: z.boolean(),
+    workers: z.array(z.object({ workerId: z.string(), credential: z.string(), authentication: ClaudeAuthentication })),
+    message: z.string(),
+    remedy: z.string().optional(),
+  })
+  .meta({ id: 'AuthStatus', description: "How Claude is authenticated, from the workers' own view." })
+export type AuthStatus = z.infer<typeof AuthStatus>
