@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { checkoutDirectory } from './cache.mjs'
+import { withLock } from './lock.mjs'
+import { longStep, SetUpError } from './messages.mjs'
+import { runProgram } from './run-program.mjs'
+
+const SOURCE_FOLDERS = ['src', 'plugins', 'routes', 'workers', 'openapi']
+const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+const STAMP = 'dist/.set-up-stamp'
+const BUILD_INFO = 'dist/.tsbuildinfo'
+const DEADLINE_MS = 5 * 60_000
+
+/** Compiles into dist when a source, a setting or an output differs from the last build that succeeded. */
+export async function buildSources({ directory = checkoutDirectory } = {}) {
+  if (isBuilt(directory)) return
+  await withLock(join(directory, '.cache/build.lock'), async () => {
+    if (!isBuilt(directory)) await longStep('building (tsc)', () => build(directory))
+  })
+}
+
+/** @param {string} directory */
+export function isBuilt(directory) {
+  const sources = sourceFiles(directory)
+  return outputsExist(directory, sources) && readOrNothing(join(directory, STAMP)) === hashOf(directory, sources)
+}
+
+/** @param {string} directory */
+async function build(directory) {
+  const sources = sourceFiles(directory)
+  // Taken before tsc reads: what is edited meanwhile differs from it and is built next time.
+  const hash = hashOf(directory, sources)
+  rmSync(join(directory, STAMP), { force: true })
+  removeStaleOutputs(directory)
+  // tsc's own memory says that an output which somebody deleted is up to date.
+  if (!outputsExist(directory, sources)) rmSync(join(directory, BUILD_INFO), { force: true })
+  const { code, expired, output } = await runProgram(
+    process.execPath,
+    ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+    { cwd: directory, deadlineMs: DEADLINE_MS },
+  )
+  if (expired) throw new SetUpError(`the build did not finish within ${DEADLINE_MS / 60_000} minutes.`)
+  if (code !== 0) throw new SetUpError(`the build failed:\n${output.trimEnd()}`)
+  writeFileSync(join(directory, STAMP), hash)
+}
+
+/** @param {string} directory */
+function sourceFiles(directory) {
+  return SOURCE_FOLDERS.flatMap((folder) => filesBelow(directory, folder)).filter((file) => /\.(ts|json)$/.test(file))
+}
+
+/**
+ * Of the contents and not of the times: a few hundred small files are read in some ten milliseconds, and a checkout
+ * which touches everything builds nothing.
+ *
+ * @param {string} directory
+ * @param {string[]} sources
+ */
+function hashOf(directory, sources) {
+  const hash = createHash('sha256').update(process.versions.node.split('.')[0])
+  for (const file of [...SETTINGS, ...sources]) hash.update(`\0${file}\0`).update(readOrNothing(join(directory, file)) ?? '')
+  return hash.digest('hex')
+}
+
+/**
+ * @param {string} directory
+ * @param {string[]} sources
+ */
+function outputsExist(directory, sources) {
+  return sources
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .every((file) => existsSync(join(directory, 'dist', file.replace(/\.ts$/, '.js'))))
+}
+
+/** A deleted source must not live on as a module or a command. @param {string} directory */
+function removeStaleOutputs(directory) {
+  for (const folder of SOURCE_FOLDERS) {
+    for (const file of filesBelow(join(directory, 'dist'), folder)) {
+      const source = file.replace(/\.js(\.map)?$/, '.ts')
+      if (!existsSync(join(directory, source))) rmSync(join(directory, 'dist', file))
+    }
+    removeEmptyFolders(join(directory, 'dist', folder))
+  }
+}
+
+/** @param {string} folder */
+function removeEmptyFolders(folder) {
+  if (!existsSync(folder)) return
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeEmptyFolders(join(folder, entry.name))
+  }
+  if (readdirSync(folder).length === 0) rmdirSync(folder)
+}
+
+/**
+ * Paths relative to `directory`, sorted.
+ *
+ * @param {string} directory
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function filesBelow(directory, folder) {
+  if (!existsSync(join(directory, folder))) return []
+  return readdirSync(join(directory, folder), { withFileTypes: true })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      if (entry.isDirectory()) return filesBelow(directory, path)
+      return entry.isFile() ? [path] : []
+    })
+}
+
+/** @param {string} file */
+function readOrNothing(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

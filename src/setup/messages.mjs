@@ -1,0 +1,59 @@
+/** A failure whose message is all that the user needs: no stack is shown. */
+export class SetUpError extends Error {}
+
+/** Set-up speaks on stderr only, so that the stdout of what follows it stays clean. @param {string} line */
+export function say(line) {
+  process.stderr.write(`set-up: ${line}\n`)
+}
+
+/**
+ * Announces a step that takes seconds, runs it, says how long it took. On a terminal the line counts up; elsewhere
+ * a step that can tell how far it is says so every five seconds, so that a log shows life.
+ *
+ * @template T
+ * @param {string} title
+ * @param {() => Promise<T>} work
+ * @param {() => string} [progress] how far it is, e.g. "101 MB so far"; may be called at any time
+ * @returns {Promise<T>}
+ */
+export async function longStep(title, work, progress) {
+  const startedAt = performance.now()
+  const elapsed = () => `${Math.round((performance.now() - startedAt) / 1000)} s`
+  const onTerminal = process.stderr.isTTY === true
+  const state = () => (progress === undefined ? elapsed() : `${elapsed()}, ${progress()}`)
+
+  if (!onTerminal) say(`${title} …`)
+  const redraw = () => process.stderr.write(`\r\u001B[Kset-up: ${title} … ${state()}`)
+  const timer = onTerminal
+    ? setInterval(redraw, 500)
+    : setInterval(() => progress !== undefined && say(`  ${state()}`), 5000)
+  if (onTerminal) redraw()
+  try {
+    const result = await work()
+    process.stderr.write(onTerminal ? `\r\u001B[Kset-up: ${title} … done in ${elapsed()}\n` : `set-up: done in ${elapsed()}\n`)
+    return result
+  } catch (error) {
+    process.stderr.write(onTerminal ? `\r\u001B[Kset-up: ${title} … failed after ${elapsed()}\n` : `set-up: failed after ${elapsed()}\n`)
+    throw error
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+/**
+ * Where a registry or mirror is may be private; messages do not repeat it.
+ *
+ * @param {string} text
+ */
+export function withoutHosts(text) {
+  return text
+    .replaceAll(/\b(https?|ftp):\/\/[^\s'")\]]+/g, '<registry>')
+    .replaceAll(/\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|resolve|connect to|connecting to|connection to) '?[\w.:[\]-]+'?/gi, '$1 <registry>')
+}
+
+/** Whether a program's complaint means that the network could not be reached. @param {string} text */
+export function speaksOfNoNetwork(text) {
+  return /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|FETCH_ERROR|Temporary failure|Could not (resolve|connect)|Cannot initiate the connection|Network is unreachable|network timeout/i.test(
+    text,
+  )
+}

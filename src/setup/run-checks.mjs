@@ -1,0 +1,158 @@
+import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
+import { createTapReader } from './read-tap.mjs'
+import { runProgram } from './run-program.mjs'
+
+const LINT_DEADLINE_MS = 120_000
+const TYPES_DEADLINE_MS = 180_000
+const GENERATED_DEADLINE_MS = 60_000
+const TESTS_DEADLINE_MS = 420_000
+const ALL_TESTS_DEADLINE_MS = 1_500_000
+
+const SHOWN_FAILURES = 25
+const SHOWN_LINES = 60
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
+
+/** What `npm test` does once everything is set up. @param {string[]} args */
+async function runChecks(args) {
+  const all = args.includes('--all')
+  const tapArguments = args.filter((arg) => arg !== '--all')
+  const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
+  const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
+  const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
+  process.exitCode = total.failed === 0 ? 0 : 1
+  console.log(lastLine(total))
+}
+
+/** The line that everything which calls `npm test` reads. @param {Tally} tally */
+export function lastLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+async function runStaticChecks() {
+  const bin = join(checkoutDirectory, 'node_modules/.bin')
+  // tsc remembers outside dist, which is the build's.
+  const memory = ['--incremental', '--tsBuildInfoFile', '.cache/typecheck.tsbuildinfo']
+  const tallies = await Promise.all([
+    check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
+    check('types', join(bin, 'tsc'), ['--noEmit', ...memory], TYPES_DEADLINE_MS),
+  ])
+  const generator = 'dist/openapi/generate.js'
+  if (existsSync(join(checkoutDirectory, generator))) {
+    tallies.push(await check('generated files', process.execPath, [generator, '--check'], GENERATED_DEADLINE_MS))
+  }
+  return tallies
+}
+
+/**
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {number} deadlineMs
+ * @returns {Promise<Tally>}
+ */
+async function check(name, command, args, deadlineMs) {
+  const startedAt = performance.now()
+  const { code, expired, output } = await runProgram(command, args, { cwd: checkoutDirectory, env: testEnvironment(), deadlineMs })
+  const ok = code === 0
+  if (!ok) console.log(output.trimEnd())
+  const ending = expired ? ', ended at its deadline' : ''
+  console.log(`${mark(ok)} ${name} (${seconds(performance.now() - startedAt)}${ending})`)
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }
+}
+
+/**
+ * @param {string[]} args
+ * @param {boolean} all
+ * @returns {Promise<Tally>}
+ */
+async function runTests(args, all) {
+  mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
+  const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
+  const line = statusLine()
+  const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
+    line.clear()
+    console.log(`${mark(ok)} ${name} (${assertions} assertions, ${seconds(milliseconds)})`)
+  })
+  const { report } = reader
+  line.follow(() => `tests: ${lastLine(report)}`)
+  const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
+  const { code, expired, output } = await runProgram(
+    join(checkoutDirectory, 'node_modules/.bin/tap'),
+    // A part of the tests cannot reach the coverage of all.
+    ['-R', 'tap', ...(args.length > 0 ? ['--disable-coverage', ...args] : [])],
+    {
+      cwd: checkoutDirectory,
+      env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }) },
+      deadlineMs,
+      onStdout: (chunk) => {
+        raw.write(chunk)
+        reader.read(chunk)
+      },
+    },
+  )
+  raw.end()
+  line.stop()
+  showFailures(report)
+  for (const remark of report.remarks) console.log(remark)
+  const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
+  if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
+  else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
+  // tap also fails without a failed assertion: below the coverage threshold, or when it found no tests.
+  else if (code !== 0 && tally.failed === 0) console.log(`tap itself failed (exit code ${code})`)
+  if ((code !== 0 || !report.complete) && (tally.failed === 0 || expired)) tally.failed += 1
+  return tally
+}
+
+/** @param {import('./read-tap.mjs').TapReport} report */
+function showFailures({ failures, expired }) {
+  for (const { path, diagnosis } of failures.slice(0, SHOWN_FAILURES)) {
+    console.log([`\nnot ok: ${path.join(' > ')}`, ...diagnosis.map((text) => `    ${text}`)].join('\n'))
+  }
+  if (failures.length > SHOWN_FAILURES) console.log(`\n… and ${failures.length - SHOWN_FAILURES} more failures, in .tap/all.tap`)
+  for (const file of new Set(expired)) {
+    const results = join(checkoutDirectory, '.tap/test-results', `${file}.tap`)
+    if (existsSync(results)) console.log(`\nthe end of what ${file} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`)
+  }
+  if (failures.length > 0) console.log('')
+}
+
+/** Tests find the programs of the cache after those of the system, as the service does. */
+function testEnvironment() {
+  const path = [join(checkoutDirectory, 'node_modules/.bin'), process.env.PATH, join(cacheDirectory(), 'bin')]
+  const claude = process.env.CC_EXECUTOR_CLAUDE_BIN || (findOnPath('claude') ? undefined : cachedProgram('claude'))
+  return { ...process.env, PATH: path.filter(Boolean).join(delimiter), ...(claude && { CC_EXECUTOR_CLAUDE_BIN: claude }) }
+}
+
+/** The line on a terminal that shows what goes on until the next file is finished. */
+function statusLine() {
+    /** @type {NodeJS.Timeout | undefined} */
+  let timer
+  return {
+    /** @param {() => string} text */
+    follow(text) {
+      if (process.stdout.isTTY) timer = setInterval(() => process.stdout.write(`\r\u001B[K${text()}`), 500)
+    },
+    clear: eraseLine,
+    stop() {
+      clearInterval(timer)
+      eraseLine()
+    },
+  }
+}
+
+function eraseLine() {
+  if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
+}
+
+const mark = (/** @type {boolean} */ ok) => (ok ? 'ok' : 'not ok')
+const seconds = (/** @type {number} */ milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`
+const lastLines = (/** @type {string} */ text) => text.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await runChecks(process.argv.slice(2))
+}

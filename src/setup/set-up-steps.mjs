@@ -1,0 +1,52 @@
+import { buildSources } from './build.mjs'
+import { installDependencies } from './install-dependencies.mjs'
+import { say, SetUpError } from './messages.mjs'
+import { provideClaude } from './provide-claude.mjs'
+import { provideContainment } from './provide-containment.mjs'
+import { provideRedis } from './provide-redis.mjs'
+
+/** In the order of what fails soonest and matters most; each looks first whether there is anything to do. */
+const STEPS = {
+  deps: installDependencies,
+  build: buildSources,
+  redis: provideRedis,
+  claude: provideClaude,
+  containment: provideContainment,
+}
+
+const USAGE = `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).join(',')}] [--require-claude]`
+
+/**
+ * Runs the steps; says nothing at all when there is nothing to do. Sets the exit code 1 when one of them failed.
+ *
+ * @param {string[]} args
+ */
+export async function setUp(args) {
+  try {
+    const { names, requireClaude } = readArguments(args)
+    for (const name of names) await STEPS[name]({ requireClaude })
+  } catch (error) {
+    say(error instanceof SetUpError ? error.message : String(error?.stack ?? error))
+    process.exitCode = 1
+  }
+}
+
+/** @param {string[]} args */
+function readArguments(args) {
+  let names = Object.keys(STEPS)
+  let requireClaude = false
+  for (const arg of args) {
+    if (arg === '--require-claude') requireClaude = true
+    else if (arg.startsWith('--only=')) names = names.filter((name) => onlyNames(arg).includes(name))
+    else throw new SetUpError(`unknown argument ${arg}; ${USAGE}`)
+  }
+  return { names, requireClaude }
+}
+
+/** @param {string} arg */
+function onlyNames(arg) {
+  const names = arg.slice('--only='.length).split(',')
+  const unknown = names.find((name) => !Object.hasOwn(STEPS, name))
+  if (unknown !== undefined) throw new SetUpError(`unknown step "${unknown}"; ${USAGE}`)
+  return names
+}
