@@ -6,6 +6,7 @@
  * What follows was measured on Claude Code 2.1.197 (README.md, "What the CLI sends").
  */
 import type { MessagesRequest } from './messages-request.js'
+import { bringsScript } from './script.js'
 
 export interface Conversation {
   /** The newest prompt of a person: all its text blocks, in lines; "" when there is none. */
@@ -20,6 +21,8 @@ export interface Conversation {
 
 const REMINDER_START = '<system-reminder>'
 const REMINDER_END = '</system-reminder>'
+// The executor's last block of a prompt (of a CLI's prompt only the last block is searched for commands and files).
+const CLOSING_BLOCK = '(end of the task)'
 const INTERRUPTION = '[Request interrupted by user'
 // A reply without visible text leaves no assistant message behind; the CLI appends this to the prompt instead.
 const EMPTY_REPLY = '[Your previous response had no visible output'
@@ -42,7 +45,8 @@ export function readConversation(request: MessagesRequest): Conversation {
   for (const message of request.messages) {
     if (message.role === 'assistant') position += 1
     if (message.role !== 'user') continue
-    // Blocks of one message are one prompt, since the executor closes its prompts with a block of their own.
+    // Blocks of one message are one prompt, unless the CLI has merged prompts: one that ended in an error has no answer
+    // that would separate it from the next. A closing block or another script tells them apart.
     let open = false
     let afterToolResult = false
     for (const block of message.blocks) {
@@ -65,14 +69,14 @@ export function readConversation(request: MessagesRequest): Conversation {
       }
       // Text beside a tool's result is the tool's or the CLI's, not a new prompt.
       if (afterToolResult) continue
-      if (open) {
+      if (open && !bringsScript(text)) {
         prompt += `\n${text}`
-        continue
+      } else {
+        prompt = text
+        promptNumber += 1
+        position = 0
       }
-      prompt = text
-      promptNumber += 1
-      position = 0
-      open = true
+      open = text.trim() !== CLOSING_BLOCK
     }
   }
   const workingDirectory = findWorkingDirectory([...request.system, ...reminders])

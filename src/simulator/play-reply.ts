@@ -78,15 +78,24 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
       content: [], stop_reason: null, stop_sequence: null, usage: toUsage(usage, 1),
     } })
   }
+  // Late, so that a cut, an error or a silence right after a text happens in the midst of its block: the CLI asks once
+  // more then, whereas after a finished block it gives up.
+  let open = false
+  function* finishBlock(): Generator<Beat> {
+    if (!open) return
+    open = false
+    yield toEvent({ type: 'content_block_stop', index })
+    index += 1
+  }
   function* block(content: ContentBlock, deltas: Iterable<Delta>, delayMs = 0): Generator<Beat> {
     yield* start()
+    yield* finishBlock()
+    open = true
     yield toEvent({ type: 'content_block_start', index, content_block: content })
     for (const delta of deltas) {
       if (delayMs > 0) yield { kind: 'wait', ms: delayMs }
       yield toEvent({ type: 'content_block_delta', index, delta })
     }
-    yield toEvent({ type: 'content_block_stop', index })
-    index += 1
   }
 
   for (const [at, step] of reply.entries()) {
@@ -123,12 +132,14 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
       yield* start()
       yield { kind: 'wait', ms: step.hangMs }
     } else if ('delayMs' in step) {
+      yield* finishBlock()
       yield { kind: 'wait', ms: step.delayMs }
     } else if ('stop' in step) {
       stopReason = step.stop
     }
   }
   yield* start()
+  yield* finishBlock()
   yield toEvent({
     type: 'message_delta', delta: { stop_reason: stopReason, stop_sequence: null }, usage: toUsage(usage, toTokens(outputBytes)),
   })

@@ -51,6 +51,10 @@ const MAX_WAIT_MS = 2 ** 31 - 1
 const OPENING = /^[ \t]*```simulate[ \t]*\r?\n/m
 const CLOSING = /^[ \t]*```[ \t]*$/m
 
+export function bringsScript(text: string): boolean {
+  return OPENING.test(text)
+}
+
 /**
  * The script which a prompt brings in its first fenced block of the language `simulate`; undefined when there is none.
  * @throws ScriptError when there is a block, but no valid script in it
@@ -72,7 +76,10 @@ export function findScript(prompt: string): Script | undefined {
 
 export function decodeScript(value: unknown): Script {
   if (!Array.isArray(value)) throw new ScriptError('it must be an array of steps')
-  return value.map((step: unknown, index) => decodeStep(step, index + 1))
+  return value.map((step: unknown, index) => {
+    assertStep(step, index + 1)
+    return step
+  })
 }
 
 type Check = { readonly expected: string; readonly test: (value: unknown) => boolean }
@@ -113,7 +120,8 @@ const STEPS: Readonly<Record<string, { readonly required: Record<string, Check>;
   delayMs: { required: { delayMs: isWait } },
 }
 
-function decodeStep(step: unknown, number: number): Step {
+// The checks of the table are the type Step, key by key; the compiler cannot follow a table.
+function assertStep(step: unknown, number: number): asserts step is Step {
   if (!isRecord(step)) throw new ScriptError(`step ${number} must be an object`)
   const kind = Object.keys(STEPS).find(key => Object.hasOwn(step, key))
   const shape = kind === undefined ? undefined : STEPS[kind]
@@ -131,8 +139,6 @@ function decodeStep(step: unknown, number: number): Step {
   if (step['chunks'] !== undefined && step['chunkBytes'] !== undefined) {
     throw new ScriptError(`step ${number} (${kind}): "chunks" and "chunkBytes" exclude each other`)
   }
-  // The checks above are this type, key by key; the compiler cannot follow a table.
-  return step as unknown as Step
 }
 
 function integer(min: number, max: number): Check {

@@ -114,8 +114,7 @@ async function answerMessages(
 function chooseReply(conversation: Conversation, fallback: Script | undefined): Reply {
   const script = findScript(conversation.prompt) ?? fallback
   if (script === undefined) return answerPrompt(conversation)
-  const reply = toReplies(script)[conversation.position]
-  return reply === undefined ? SCRIPT_FINISHED : fillPlaceholders(reply, conversation)
+  return toReplies(fillPlaceholders(script, conversation))[conversation.position] ?? SCRIPT_FINISHED
 }
 
 /** @throws TooLarge; or what the request throws when its client goes away */
@@ -123,11 +122,11 @@ async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request) {
-    // Without an encoding a request yields buffers only.
-    const buffer = chunk as Buffer
-    bytes += buffer.length
+    // Without an encoding a request yields buffers only; the types do not know.
+    if (!Buffer.isBuffer(chunk)) continue
+    bytes += chunk.length
     // Beyond the bound the rest is read and dropped: leaving the loop would destroy the socket, and the answer with it.
-    if (bytes <= MAX_BODY_BYTES) chunks.push(buffer)
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk)
   }
   if (bytes > MAX_BODY_BYTES) throw new TooLarge()
   return Buffer.concat(chunks).toString('utf8')
