@@ -1,0 +1,105 @@
+import type { PermissionMode } from '../protocol/execute-request.js'
+import { childEnvironment } from './child-environment.js'
+import type { Credentials } from './credentials.js'
+import { toMcpConfig } from './mcp-config.js'
+import type { RunRequest } from './run-request.js'
+
+export interface ClaudeSettings {
+  readonly binary: string
+  readonly sessionId: string
+  /** Continue the session of that id instead of opening it. */
+  readonly resume?: boolean
+  readonly workspace: string
+  readonly home: string
+  readonly tmpDir: string
+  readonly credentials: Credentials
+  /** The service's own environment, of which the run sees an allow-listed part. */
+  readonly env: NodeJS.ProcessEnv
+  /** Names of further variables that the operator lets through. */
+  readonly childEnv: readonly string[]
+  readonly defaultPermissionMode: PermissionMode
+  readonly extraAllowedTools: readonly string[]
+  readonly trustWorkspaces: boolean
+  readonly simulatorUrl?: string
+  readonly asRoot: boolean
+}
+
+export interface ClaudeCommand {
+  readonly file: string
+  readonly args: readonly string[]
+  readonly env: Record<string, string>
+  /** The command line for the log: no system prompts, no definitions, no path of the host, and no prompt, which is never in it. */
+  readonly argv: readonly string[]
+  /** The user's message for standard input, which then stays open until the final `result`. */
+  readonly firstLine: string
+}
+
+interface Argument {
+  readonly text: string
+  readonly shown?: string
+}
+
+/**
+ * The child as design/executions.md describes it. Every value is written as `--flag=value`: so the CLI's parser
+ * takes none for a flag, and a variadic flag swallows nothing that follows.
+ */
+export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
+  const permissionMode = run.permissionMode ?? settings.defaultPermissionMode
+  const mcp = run.mcpServers === undefined ? undefined : toMcpConfig(run.mcpServers)
+  const list: Argument[] = [
+    { text: '-p' },
+    { text: '--input-format=stream-json' },
+    { text: '--output-format=stream-json' },
+    { text: '--verbose' },
+    ...(run.partialText || run.rawPartials ? [{ text: '--include-partial-messages' }] : []),
+    { text: `${settings.resume === true ? '--resume' : '--session-id'}=${settings.sessionId}` },
+    { text: `--permission-mode=${permissionMode}` },
+    // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.
+    ...(settings.trustWorkspaces ? [] : [{ text: '--setting-sources=user' }, { text: '--strict-mcp-config' }]),
+    ...option('--model', run.model),
+    ...option('--fallback-model', run.fallbackModel),
+    ...option('--effort', run.effort),
+    ...option('--max-turns', run.maxTurns),
+    ...option('--max-budget-usd', run.maxBudgetUsd),
+    // One flag for each rule: an unclosed parenthesis in one cannot reach into the next.
+    ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
+    ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
+    ...hidden('--system-prompt', run.systemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
+    ...hidden('--append-system-prompt', run.appendSystemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
+    ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
+    ...hidden('--mcp-config', mcp?.json, () => Object.keys(run.mcpServers ?? {}).join(', ')),
+  ]
+  const env = childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' })
+  return {
+    file: settings.binary,
+    args: list.map(({ text }) => text),
+    env: { ...env, ...mcp?.env },
+    argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
+    firstLine: toUserLine(run),
+  }
+}
+
+function option(flag: string, value: string | number | undefined): Argument[] {
+  return value === undefined ? [] : [{ text: `${flag}=${toPlainText(value)}` }]
+}
+
+function hidden(flag: string, value: string | undefined, describe: (value: string) => string): Argument[] {
+  return value === undefined ? [] : [{ text: `${flag}=${value}`, shown: `${flag}=<${describe(value)}>` }]
+}
+
+/** Numbers without an exponent: the CLI reads `1e-7` wrongly or not at all. */
+function toPlainText(value: string | number): string {
+  return typeof value === 'string' || Number.isInteger(value) ? String(value) : value.toFixed(12).replace(/0+$/, '')
+}
+
+/**
+ * The CLI looks for slash commands and @file attachments in the last text block of a message only (measured,
+ * shared/facts/claude-cli.md section 3). So a literal prompt is followed by a short block of our own.
+ */
+const CLOSING_BLOCK = '(end of the task)'
+
+function toUserLine({ prompt, literalPrompt }: RunRequest): string {
+  const blocks = literalPrompt ? [prompt, CLOSING_BLOCK] : [prompt]
+  const content = blocks.map((text) => ({ type: 'text', text }))
+  return `${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`
+}

@@ -1,0 +1,95 @@
+import { DEFAULT_TIMEOUT_SECONDS, ExecuteRequest } from '../protocol/execute-request.js'
+import { type ErrorCode, toFieldErrors, toInvalidRequest } from '../protocol/errors.js'
+import { type CommandFlags, type OutputFormat, parseCommandFlags } from './command-flags.js'
+import { splitCommandLine } from './split-command-line.js'
+
+export type { OutputFormat } from './command-flags.js'
+
+/** What Claude is to do and how: the same shape whether the caller wrote fields or a `claude …` command line. */
+export interface RunRequest
+  extends Pick<
+    ExecuteRequest,
+    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'queueTimeoutSeconds'
+  > {
+  readonly prompt: string
+  readonly allowedTools: readonly string[]
+  readonly disallowedTools: readonly string[]
+  readonly timeoutSeconds: number
+  readonly literalPrompt: boolean
+  readonly partialText: boolean
+  readonly onPermissionDenied: 'report' | 'fail'
+  /** What a client of the original wants to read; only a `command` can say anything but `text`. */
+  readonly outputFormat: OutputFormat
+  /** Whether the CLI's partial messages are wanted as they are; only a `command` can ask for them. */
+  readonly rawPartials: boolean
+}
+
+/** Linux takes no argument longer than 128 KiB; agents and MCP servers travel as one argument each. */
+const ARGUMENT_LIMIT_BYTES = 120 * 1024
+/** All rules together: far below the limit for a whole command line, whatever the environment's size. */
+const RULES_LIMIT_BYTES = 256 * 1024
+
+/** Throws COMMAND_NOT_ALLOWED for a command that is refused, INVALID_REQUEST and PAYLOAD_TOO_LARGE as parsing does. */
+export function toRunRequest(request: ExecuteRequest): RunRequest {
+  const flags = request.command === undefined ? undefined : readCommand(request.command, request)
+  const asked = flags === undefined ? request : { ...request, ...flags.request }
+  requireFit(asked)
+  const { prompt = '', model, fallbackModel, effort, systemPrompt, appendSystemPrompt, maxTurns, maxBudgetUsd } = asked
+  const { permissionMode, agents, mcpServers, idleTimeoutSeconds, queueTimeoutSeconds } = asked
+  const optional = { model, fallbackModel, effort, systemPrompt, appendSystemPrompt, maxTurns, maxBudgetUsd, permissionMode, agents, mcpServers, idleTimeoutSeconds, queueTimeoutSeconds }
+  return {
+    ...withoutUndefined(optional),
+    prompt,
+    allowedTools: asked.allowedTools ?? [],
+    disallowedTools: asked.disallowedTools ?? [],
+    timeoutSeconds: asked.timeoutSeconds ?? asked.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+    literalPrompt: asked.literalPrompt ?? true,
+    partialText: asked.partialText ?? true,
+    onPermissionDenied: asked.onPermissionDenied ?? 'report',
+    outputFormat: flags?.outputFormat ?? 'text',
+    rawPartials: flags?.outputFormat === 'stream-json' && flags.includePartialMessages,
+  }
+}
+
+function readCommand(command: string, beside: ExecuteRequest): CommandFlags {
+  const flags = parseCommandFlags(splitCommandLine(command))
+  const twice = Object.keys(flags.request).filter((field) => beside[field as keyof ExecuteRequest] !== undefined)
+  if (twice.length > 0) throw refuse(twice.map((field) => `${flags.origin[field] ?? field} is given in the command and as the field ${field}: give it once`))
+
+  // The flags' values pass the very schemas of the fields, so that a command can say nothing that fields cannot.
+  const parsed = ExecuteRequest.safeParse(flags.request)
+  if (parsed.success) return { ...flags, request: parsed.data }
+  const tooLarge = parsed.error.issues.some((issue) => issue.code === 'custom' && issue.params?.['tooLarge'] === true)
+  const messages = toFieldErrors(parsed.error).map(({ path, message }) => {
+    const [field = '', ...rest] = path.split('.')
+    return `${[flags.origin[field] ?? field, ...rest].join('.')}: ${message}`
+  })
+  throw refuse(messages, tooLarge ? 'PAYLOAD_TOO_LARGE' : 'COMMAND_NOT_ALLOWED')
+}
+
+function refuse(messages: readonly string[], code: ErrorCode = 'COMMAND_NOT_ALLOWED') {
+  return toInvalidRequest(messages.map((message) => ({ path: 'command', message })), code)
+}
+
+function requireFit(asked: ExecuteRequest): void {
+  const sizes = [
+    { path: 'agents', bytes: asked.agents === undefined ? 0 : Buffer.byteLength(JSON.stringify(asked.agents)), limit: ARGUMENT_LIMIT_BYTES },
+    { path: 'mcpServers', bytes: asked.mcpServers === undefined ? 0 : Buffer.byteLength(JSON.stringify(asked.mcpServers)), limit: ARGUMENT_LIMIT_BYTES },
+    { path: 'allowedTools', bytes: byteLengthOf(asked.allowedTools), limit: RULES_LIMIT_BYTES },
+    { path: 'disallowedTools', bytes: byteLengthOf(asked.disallowedTools), limit: RULES_LIMIT_BYTES },
+  ]
+  const errors = sizes.filter(({ bytes, limit }) => bytes > limit).map(({ path, limit }) => ({ path, message: `must not be longer than ${limit} bytes in all` }))
+  if (errors.length > 0) throw toInvalidRequest(errors, 'PAYLOAD_TOO_LARGE')
+  // Headers and variables travel in the environment (mcp-config.ts), where a NUL would end them.
+  if (JSON.stringify(asked.mcpServers ?? {}).includes('\\u0000')) throw toInvalidRequest([{ path: 'mcpServers', message: 'must not contain NUL characters' }])
+}
+
+function byteLengthOf(rules: readonly string[] = []): number {
+  return rules.reduce((sum, rule) => sum + Buffer.byteLength(rule), 0)
+}
+
+/** Without the keys that are undefined, so that two equal requests are deep-equal. */
+function withoutUndefined<T extends object>(value: T): T {
+  // Removing undefined values keeps the type: every key here is optional.
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
+}

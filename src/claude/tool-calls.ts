@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import type { NewEvent } from '../protocol/events.js'
+import { shorten, toJson, toRecord, toRecords, toText } from './json-shape.js'
+import type { Observation } from './observation.js'
+import { INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
+
+interface OpenCall extends ToolCall {
+  readonly startedAtMs: number
+  readonly ofSubagent: boolean
+}
+
+export interface ToolCalls {
+  start(content: readonly Record<string, unknown>[], ofSubagent: boolean): NewEvent[]
+  finish(content: readonly Record<string, unknown>[]): NewEvent[]
+  /** The main conversation went on: its calls have all been answered, or belonged to a message whose stream was cut. */
+  forgetUnanswered(): void
+  /** At a `result`: its list of denials is complete, and no call is open any more. */
+  conclude(message: Record<string, unknown>): NewEvent[]
+}
+
+/** Follows tool calls from the assistant's `tool_use` to the user's `tool_result`, those of subagents included. */
+export function createToolCalls(observation: Observation, now: () => number): ToolCalls {
+  const open = new Map<string, OpenCall>()
+  const denied = new Set<string>()
+
+  function deny(call: ToolCall, answer: string): NewEvent[] {
+    if (denied.has(call.id)) return []
+    denied.add(call.id)
+    const data = toPermissionDenial(call, answer, observation)
+    observation.denials.push(data)
+    return [{ type: 'tool.denied', data }]
+  }
+
+  function finishOne(block: Record<string, unknown>): NewEvent[] {
+    const call = open.get(toText(block['tool_use_id']) ?? '')
+    if (call === undefined) return []
+    open.delete(call.id)
+    const isError = block['is_error'] === true
+    const answer = answerOf(block['content'])
+    const denial = isError && isDenial(answer) ? deny(call, answer) : []
+    return [...denial, { type: 'tool.finished', data: { toolUseId: call.id, name: call.name, isError, durationMs: Math.max(0, Math.round(now() - call.startedAtMs)) } }]
+  }
+
+  return {
+    start(content, ofSubagent) {
+      const events = content
+        .filter((block) => block['type'] === 'tool_use')
+        .flatMap((block): NewEvent[] => {
+          const id = toText(block['id'])
+          if (id === undefined || open.has(id)) return []
+          const name = toText(block['name']) ?? ''
+          const input = toRecord(block['input']) ?? {}
+          const json = toJson(block['input'])
+          open.set(id, { id, name, input, startedAtMs: now(), ofSubagent })
+          observation.toolsUsed += 1
+          return [{ type: 'tool.started', data: { toolUseId: id, name, input: shorten(json, INPUT_SHOWN), inputDigest: createHash('sha256').update(json).digest('hex') } }]
+        })
+      observation.openToolCalls = open.size
+      return events
+    },
+    finish(content) {
+      const events = content.filter((block) => block['type'] === 'tool_result').flatMap(finishOne)
+      observation.openToolCalls = open.size
+      return events
+    },
+    forgetUnanswered() {
+      for (const call of open.values()) if (!call.ofSubagent) open.delete(call.id)
+      observation.openToolCalls = open.size
+    },
+    conclude(message) {
+      open.clear()
+      observation.openToolCalls = 0
+      return toRecords(message['permission_denials']).flatMap((denial) => {
+        const id = toText(denial['tool_use_id'])
+        return id === undefined ? [] : deny({ id, name: toText(denial['tool_name']) ?? '', input: toRecord(denial['tool_input']) ?? {} }, '')
+      })
+    },
+  }
+}
+
+function answerOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  return toRecords(content)
+    .map((block) => toText(block['text']) ?? '')
+    .join('')
+}

@@ -1,0 +1,149 @@
+import type { NewEvent } from '../protocol/events.js'
+import { decodeClaudeLine } from './decode-claude-line.js'
+import { toNumber, toRecord, toRecords, toText } from './json-shape.js'
+import type { Line } from './line-splitter.js'
+import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult } from './observation.js'
+import { createTextStream, textsOf } from './text-stream.js'
+import { createToolCalls } from './tool-calls.js'
+
+export { coalesceDeltas } from './text-stream.js'
+export type { ClaudeResult, Observation } from './observation.js'
+
+export interface TranslatorOptions {
+  /** Whether to give `text.delta` and `text.reset`. */
+  readonly partialText: boolean
+  /** Whether to pass the CLI's `stream_event` lines as well. */
+  readonly rawPartials: boolean
+  /** Gets the control protocol's messages, which become no events. */
+  readonly onControl?: (message: Record<string, unknown>) => void
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number
+}
+
+export interface Translator {
+  translate(line: Line): NewEvent[]
+  readonly observation: Observation
+}
+
+const CONTROL_TYPES = new Set(['control_request', 'control_response', 'control_cancel_request', 'keep_alive'])
+
+/** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
+export function createTranslator({ partialText, rawPartials, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
+  const observation = createObservation()
+  const stream = createTextStream()
+  const calls = createToolCalls(observation, now)
+  const deltas = (events: NewEvent[]) => (partialText ? events : [])
+  let messageId: string | undefined
+
+  /** A message of the main conversation has begun, whichever line says so first. */
+  function noticeMessage(id: string | undefined, message: Record<string, unknown>): void {
+    if (id === messageId && id !== undefined) return
+    messageId = id
+    observation.turns += 1
+    calls.forgetUnanswered()
+    addTokens(toNumber(toRecord(message['usage'])?.['input_tokens']), 0)
+  }
+
+  function addTokens(inputTokens: number, outputTokens: number): void {
+    observation.tokensSoFar.inputTokens += inputTokens
+    observation.tokensSoFar.outputTokens += outputTokens
+  }
+
+  function keepPartialText(): void {
+    if (stream.text !== '') observation.partialText = stream.text
+  }
+
+  function translateStreamEvent(line: Record<string, unknown>): NewEvent[] {
+    const event = toRecord(line['event'])
+    if (event === undefined || typeof line['parent_tool_use_id'] === 'string') return []
+    switch (event['type']) {
+      case 'message_start': {
+        const message = toRecord(event['message']) ?? {}
+        noticeMessage(toText(message['id']), message)
+        return stream.start(toText(message['id']))
+      }
+      case 'content_block_delta': {
+        const delta = toRecord(event['delta'])
+        if (delta?.['type'] !== 'text_delta') return []
+        const events = stream.append(toText(delta['text']) ?? '')
+        keepPartialText()
+        return events
+      }
+      case 'message_delta':
+        addTokens(0, toNumber(toRecord(event['usage'])?.['output_tokens']))
+        return []
+      case 'message_stop':
+        return stream.stop()
+      default:
+        return []
+    }
+  }
+
+  function translateAssistant(line: Record<string, unknown>, passed: NewEvent): NewEvent[] {
+    const message = toRecord(line['message']) ?? {}
+    const content = toRecords(message['content'])
+    const id = toText(message['id'])
+    if (typeof line['parent_tool_use_id'] === 'string') return [passed, ...calls.start(content, true)]
+
+    noticeMessage(id, message)
+    const error = toText(line['error'])
+    if (error === undefined) delete observation.apiError
+    else observation.apiError = error
+    // A message without text has to be settled too: it may take the place of one whose stream was cut.
+    const texts = textsOf(content)
+    const settled = (texts.length === 0 ? [''] : texts).flatMap((text) => stream.settle(id, text))
+    if (error === undefined) keepPartialText()
+    return [...deltas(settled), passed, ...calls.start(content, false)]
+  }
+
+  function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
+    const passed: NewEvent = { type: 'claude.message', rawMessage: raw }
+    switch (type) {
+      case 'stream_event':
+        observation.turnActive = true
+        return [...deltas(translateStreamEvent(message)), ...(rawPartials ? [passed] : [])]
+      case 'assistant':
+        observation.turnActive = true
+        return translateAssistant(message, passed)
+      case 'user':
+        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']))]
+      case 'system':
+        if (message['subtype'] === 'init') {
+          observation.turnActive = true
+          observeInit(observation, message)
+        }
+        return [passed]
+      case 'rate_limit_event':
+        observeRateLimit(observation, message)
+        return [passed]
+      case 'result':
+        stream.endTurn()
+        observeResult(observation, message, raw)
+        return [passed, ...calls.conclude(message)]
+      default:
+        return [passed]
+    }
+  }
+
+  return {
+    observation,
+    translate(line) {
+      if (line.kind === 'oversized') {
+        stream.doubt()
+        observeOversized(observation, line.head.toString('latin1'))
+        return [{ type: 'log.truncated', data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 } }]
+      }
+      const decoded = decodeClaudeLine(line.bytes)
+      if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
+      if (CONTROL_TYPES.has(decoded.type)) {
+        onControl?.(decoded.message)
+        return []
+      }
+      return translateMessage(decoded.type, decoded.message, decoded.raw)
+    },
+  }
+}
+
+export function translateStderr(text: string): NewEvent {
+  return { type: 'output', data: { stream: 'stderr', data: text } }
+}
