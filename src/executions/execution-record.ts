@@ -1,0 +1,116 @@
+import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
+import { NO_USAGE, type Execution, type Outcome, type Usage } from '../protocol/execution.js'
+import { toStatus, type ExecutionState } from './execution-state.js'
+
+/** An execution as it is stored. Times are milliseconds since the epoch. */
+export interface ExecutionRecord {
+  readonly id: string
+  readonly state: ExecutionState
+  readonly owner: string
+  readonly request: ExecuteRequest
+  readonly requestDigest: string
+  readonly priority: Priority
+  /** How often it was queued; see ExecutionJob. */
+  readonly claim: number
+  readonly attempt: number
+  readonly createdAt: number
+  readonly startedAt?: number
+  readonly finishedAt?: number
+  readonly workerId?: string
+  readonly sessionId?: string
+  readonly workspace: string
+  /** Named workspaces only: what may be held by one execution at a time. */
+  readonly workspaceLock?: string
+  readonly waitingFor?: 'workspace'
+  readonly usage: Usage
+  readonly outcome?: Outcome
+  readonly metadata: Record<string, string>
+  readonly simulated: boolean
+  readonly lastSeq: number
+  readonly position?: number
+}
+
+/** A list shows so much of a prompt; the execution by itself shows all of it. */
+const SHORT_PROMPT_CHARACTERS = 200
+
+const shorten = (text: string): string => (text.length <= SHORT_PROMPT_CHARACTERS ? text : `${text.slice(0, SHORT_PROMPT_CHARACTERS)}…`)
+
+/** The request without the bulk of its prompt, for lists: they never load a prompt of 4 MiB. */
+export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
+  return {
+    ...request,
+    ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
+    ...(request.command !== undefined && { command: shorten(request.command) }),
+  }
+}
+
+/** The fields that a list reads; `request` and `result` can be megabytes. */
+export const LIST_FIELDS = [
+  'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
+  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'usage', 'outcome', 'metadata', 'simulated',
+] as const
+export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result'] as const
+export type RecordField = (typeof ALL_FIELDS)[number]
+export type StoredFields = Partial<Record<RecordField, string | null>>
+
+const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
+
+/** Reads what the scripts and `toStoredFields` wrote; JSON here is our own and needs no second validation. */
+export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
+  if (!fields.state) return undefined
+  const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
+  const startedAt = toNumber(fields.startedAt)
+  const finishedAt = toNumber(fields.finishedAt)
+  return {
+    id,
+    state: fields.state as ExecutionState,
+    owner: fields.owner ?? '',
+    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
+    requestDigest: fields.requestDigest ?? '',
+    priority: (fields.priority ?? 'normal') as Priority,
+    claim: Number(fields.claim),
+    attempt: Number(fields.attempt),
+    createdAt: Number(fields.createdAt),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(finishedAt !== undefined && { finishedAt }),
+    ...(fields.workerId && { workerId: fields.workerId }),
+    ...(fields.sessionId && { sessionId: fields.sessionId }),
+    workspace: fields.workspace ?? '',
+    ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
+    ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
+    usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
+    ...(outcome && { outcome: fields.result ? { ...outcome, result: fields.result } : outcome }),
+    metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
+    simulated: fields.simulated === '1',
+    lastSeq,
+    ...(rank !== null && { position: rank + 1 }),
+  }
+}
+
+const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+/** As every surface shows it. */
+export function toExecution(record: ExecutionRecord): Execution {
+  const status = toStatus(record.state)
+  const { id, request, attempt, workspace, usage, outcome, metadata, simulated, lastSeq } = record
+  return {
+    id,
+    kind: 'run',
+    status,
+    request,
+    ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
+    ...(record.waitingFor && { waitingFor: record.waitingFor }),
+    createdAt: toTime(record.createdAt),
+    ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
+    ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),
+    attempt,
+    ...(record.workerId !== undefined && { workerId: record.workerId }),
+    ...(record.sessionId !== undefined && { sessionId: record.sessionId }),
+    workspace,
+    lastSeq,
+    usage,
+    ...(outcome && { outcome }),
+    metadata,
+    simulated,
+  }
+}

@@ -1,0 +1,31 @@
+import type { ExecutionStatus } from '../protocol/execution.js'
+
+/**
+ * queued → starting → running → succeeded | failed | cancelled | timed_out
+ * running ⇄ paused; paused → a terminal state
+ * queued → cancelled | failed (queue timeout)
+ * starting → queued (the worker died before the CLI was let go), twice at most
+ *
+ * `starting` is claimed by a worker whose CLI has not been let go; clients see it as `queued`.
+ */
+export type ExecutionState = ExecutionStatus | 'starting'
+
+const TRANSITIONS: Record<ExecutionState, readonly ExecutionState[]> = {
+  queued: ['starting', 'cancelled', 'failed'],
+  starting: ['running', 'queued', 'failed', 'cancelled'],
+  running: ['paused', 'succeeded', 'failed', 'cancelled', 'timed_out'],
+  paused: ['running', 'cancelled', 'failed', 'timed_out'],
+  succeeded: [],
+  failed: [],
+  cancelled: [],
+  timed_out: [],
+}
+
+export const mayFollow = (from: ExecutionState, to: ExecutionState): boolean => TRANSITIONS[from].includes(to)
+
+export const toStatus = (state: ExecutionState): ExecutionStatus => (state === 'starting' ? 'queued' : state)
+
+/** The legal transitions as a Lua table, so that scripts check the same list. */
+export const TRANSITIONS_LUA = `local mayFollow = {${Object.entries(TRANSITIONS)
+  .map(([from, targets]) => `${from} = {${targets.map((target) => `${target} = true`).join(', ')}}`)
+  .join(', ')}}`

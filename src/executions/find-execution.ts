@@ -1,0 +1,67 @@
+import { isTerminal, type Execution } from '../protocol/execution.js'
+import { ExecutorError } from '../protocol/errors.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+import { fromStore } from '../platform/redis.js'
+import { toExecution, type ExecutionRecord } from './execution-record.js'
+import { toStatus } from './execution-state.js'
+import type { Caller, DomainServices, ExecutionServices } from './services.js'
+
+const DEFAULT_LIMIT = 50
+/** Ids read from the index at once while filtering. */
+const SCAN_CHUNK = 200
+/** A page looks at so many executions at most; its cursor leads on from there, so a rare label costs pages and not seconds. */
+const SCAN_LIMIT = 5_000
+
+/** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
+export async function requireExecution({ store }: DomainServices, id: string, caller: Caller): Promise<ExecutionRecord> {
+  const record = await fromStore(store.get(id))
+  if (!record || record.owner !== caller.name) throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `There is no execution ${id}, or no longer.` })
+  return record
+}
+
+export async function getExecution(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
+  return toExecution(await requireExecution(services, id, caller))
+}
+
+/** The smallest UUIDv7 of a time: ids compare like their times. */
+function lowestIdAt(time: string): string {
+  const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`
+}
+
+function matches(record: ExecutionRecord, { status, metadata }: ExecutionFilters): boolean {
+  if (status && !status.includes(toStatus(record.state))) return false
+  return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
+}
+
+/** The caller's executions, newest first. A page may be shorter than its limit while `nextCursor` leads on. */
+export async function listExecutions({ store }: DomainServices, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+  const limit = filters.limit ?? DEFAULT_LIMIT
+  const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
+  const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
+  const found: ExecutionRecord[] = []
+  let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
+  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
+    const ids = await fromStore(store.listIds(caller.name, { count: SCAN_CHUNK, ...(before !== undefined && { before }), ...(notBefore !== undefined && { notBefore }) }))
+    for (const record of await fromStore(store.getMany(ids))) {
+      if (!matches(record, filters)) continue
+      found.push(record)
+      if (found.length > limit) return { executions: found.slice(0, limit).map(toExecution), nextCursor: found[limit - 1]?.id ?? null }
+    }
+    before = ids.at(-1)
+    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: found.map(toExecution), nextCursor: null }
+  }
+  return { executions: found.map(toExecution), nextCursor: before ?? null }
+}
+
+/** Waits until the execution has ended, at most so long; the record as it then is. */
+export async function awaitExecution(services: ExecutionServices, id: string, caller: Caller, milliseconds: number, signal: AbortSignal): Promise<ExecutionRecord> {
+  let record = await requireExecution(services, id, caller)
+  if (isTerminal(record.state) || milliseconds <= 0) return record
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)])
+  for await (const _events of services.feed.follow(id, record.lastSeq, deadline)) {
+    // Only the end counts: the loop ends with it.
+  }
+  record = await requireExecution(services, id, caller)
+  return record
+}

@@ -1,0 +1,79 @@
+import { chmod, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join } from 'node:path'
+import type { Config } from '../platform/config.js'
+import { isInside } from './workspace-name.js'
+
+/** The folders of one execution on this host. */
+export interface RunFolders {
+  readonly workspace: string
+  /** HOME of the run: Claude's transcripts live there. */
+  readonly home: string
+  /** CLAUDE_CODE_TMPDIR and TMPDIR of the run. */
+  readonly temporary: string
+}
+
+/** Says what is wrong with the workspace, without a path of the host. */
+export class WorkspaceError extends Error {
+  override readonly name = 'WorkspaceError'
+}
+
+type Roots = Pick<Config, 'workspaceRoot' | 'allowedRoots' | 'dataDir'>
+
+const sessionsOf = ({ dataDir }: Roots): string => join(dataDir, 'sessions')
+
+/** The nearest part of the path that exists, with every symbolic link resolved: a link may not lead out even where the rest is still to be made. */
+async function resolveNearest(path: string): Promise<string> {
+  for (let nearest = path; ; nearest = dirname(nearest)) {
+    const resolved = await realpath(nearest).catch(() => undefined)
+    if (resolved !== undefined || nearest === dirname(nearest)) return resolved ?? nearest
+  }
+}
+
+async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
+  await mkdir(workspaceRoot, { recursive: true, mode: 0o700 })
+  const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map((root) => realpath(root).catch(() => root)))
+  const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
+  const isAdmitted = (path: string): boolean => roots.some((root) => isInside(path, root))
+  if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
+  await mkdir(wanted, { recursive: true, mode: 0o755 })
+  // Again after it was made: what was checked before may have been exchanged meanwhile.
+  const resolved = await realpath(wanted)
+  if (!isAdmitted(resolved)) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
+  if (!(await stat(resolved)).isDirectory()) throw new WorkspaceError('The workspace is not a folder.')
+  return resolved
+}
+
+/** Makes what a run needs on disk. @throws WorkspaceError */
+export async function prepareWorkspace(executionId: string, name: string, roots: Roots): Promise<RunFolders> {
+  const session = join(sessionsOf(roots), executionId)
+  const folders = { home: join(session, 'home'), temporary: join(session, 'tmp') }
+  try {
+    const workspace = await openWorkspace(name, roots)
+    for (const folder of Object.values(folders)) {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await chmod(folder, 0o700)
+    }
+    return { workspace, ...folders }
+  } catch (error) {
+    if (error instanceof WorkspaceError) throw error
+    // Safe: whatever node:fs rejects with is an errno exception.
+    const { code } = error as NodeJS.ErrnoException
+    throw new WorkspaceError(`The workspace could not be prepared (${code ?? 'unknown error'}): check that the folder can be written and that the disk is not full.`, { cause: error })
+  }
+}
+
+/** What a run left in its temporary folder is of no use after it. */
+export async function clearTemporary({ temporary }: RunFolders): Promise<void> {
+  await rm(temporary, { recursive: true, force: true })
+}
+
+/** Removes the folders that belong to one execution alone; a named workspace stays. */
+export async function removeFolders(executionId: string, roots: Roots): Promise<void> {
+  await rm(join(roots.workspaceRoot, executionId), { recursive: true, force: true })
+  await rm(join(sessionsOf(roots), executionId), { recursive: true, force: true })
+}
+
+/** Executions that have folders on this host. */
+export async function listFolderOwners(roots: Roots): Promise<string[]> {
+  return readdir(sessionsOf(roots)).catch(() => [])
+}

@@ -1,0 +1,174 @@
+import { runClaude, type StopUrgency } from '../claude/run-claude.js'
+import { classifyExit, type StopCause } from '../claude/classify-exit.js'
+import type { ClaudeCommand } from '../claude/claude-command.js'
+import type { RunRequest } from '../claude/run-request.js'
+import type { ClaudeProcess } from '../claude/spawn-claude.js'
+import type { Translator } from '../claude/translate-message.js'
+import type { EventData, NewEvent } from '../protocol/events.js'
+import type { Outcome, Usage } from '../protocol/execution.js'
+import type { LeaseKeeper } from './lease-keeper.js'
+import type { Wishes } from './execution-store.js'
+import { Deadline } from './run-clock.js'
+import type { RunJournal } from './run-journal.js'
+import type { RunServices } from './run-services.js'
+
+const PROGRESS_INTERVAL_MS = 1_000
+/** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
+const IDLE_FACTOR_IN_TOOL = 10
+/** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+
+export type Progress = EventData<'progress'>
+
+export interface AttemptOptions {
+  readonly services: RunServices
+  readonly executionId: string
+  readonly fence: string
+  readonly run: RunRequest
+  readonly command: ClaudeCommand
+  readonly process: ClaudeProcess
+  readonly translator: Translator
+  readonly journal: RunJournal
+  readonly lease: LeaseKeeper
+  readonly onProgress: (progress: Progress) => void
+  readonly onFirstOutput: () => void
+}
+
+/**
+ * One spawn of the CLI from GO to the last process gone: its clocks, the wishes that reach it, and the first cause of its end.
+ *
+ * running ⇄ paused, by wish; any stop sets the cause once and ends both.
+ */
+export class RunAttempt {
+  readonly #options: AttemptOptions
+  readonly #stop = new AbortController()
+  readonly #deadlines: Deadline[] = []
+  #cause: StopCause | undefined
+  #idle: Deadline | undefined
+  #startedAt = performance.now()
+  #progressAt = 0
+  #rawBytes = 0
+  #isPaused = false
+  #changingPause: Promise<void> = Promise.resolve()
+  #cancelSeen = false
+  #pauseLimit: NodeJS.Timeout | undefined
+
+  constructor(options: AttemptOptions) {
+    this.#options = options
+  }
+
+  /** The first cause wins: whatever follows from it does not change what happened. */
+  end(cause: StopCause, urgency: StopUrgency = 'gently'): void {
+    if (this.#cause) return
+    this.#cause = cause
+    this.#stop.abort(urgency)
+  }
+
+  usage(): Usage {
+    return { ...this.#options.translator.observation.usage, durationMs: Math.round(performance.now() - this.#startedAt) }
+  }
+
+  async run(): Promise<{ outcome: Outcome; usage: Usage }> {
+    const { process, command, translator, run, services } = this.#options
+    this.#startedAt = performance.now()
+    this.#startClocks()
+    try {
+      const report = await runClaude({
+        process,
+        firstLine: command.firstLine,
+        translator,
+        lineLimitBytes: services.config.lineLimitBytes,
+        emit: (events, rawBytes) => this.#take(events, rawBytes),
+        stop: this.#stop.signal,
+      })
+      const usage = this.usage()
+      const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
+      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, ...(this.#cause && { stopCause: this.#cause }) })
+      return { outcome, usage }
+    } finally {
+      for (const deadline of this.#deadlines) deadline.close()
+      clearTimeout(this.#pauseLimit)
+      await this.#changingPause
+    }
+  }
+
+  #startClocks(): void {
+    const { run } = this.#options
+    const message = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
+    this.#addDeadline(run.timeoutSeconds * 1_000, () =>
+      this.end({ code: 'TIMED_OUT', status: 'timed_out', message: message('The run was ended at its timeout', 'timeoutSeconds', run.timeoutSeconds) }),
+    )
+    const { idleTimeoutSeconds } = run
+    if (idleTimeoutSeconds === undefined) return
+    this.#idle = this.#addDeadline(idleTimeoutSeconds * 1_000, () =>
+      this.end({ code: 'IDLE_TIMEOUT', status: 'timed_out', message: message('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds) }),
+    )
+  }
+
+  #addDeadline(milliseconds: number, onFire: () => void): Deadline {
+    const deadline = new Deadline(milliseconds, onFire)
+    this.#deadlines.push(deadline)
+    return deadline
+  }
+
+  async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
+    const { journal, services, run, translator } = this.#options
+    if (this.#rawBytes === 0) this.#options.onFirstOutput()
+    this.#rawBytes += rawBytes
+    if (this.#rawBytes > services.config.rawOutputLimitBytes) {
+      this.end({ code: 'OUTPUT_LIMIT', status: 'failed', message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.` }, 'at_once')
+    }
+    if (run.idleTimeoutSeconds !== undefined) {
+      this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
+    }
+    const progress = this.#progress()
+    await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
+    if (progress) this.#options.onProgress(progress)
+  }
+
+  #progress(): Progress | undefined {
+    const now = performance.now()
+    if (now - this.#progressAt < PROGRESS_INTERVAL_MS) return undefined
+    this.#progressAt = now
+    const { observation } = this.#options.translator
+    const { inputTokens, outputTokens } = observation.tokensSoFar
+    return { turns: observation.turns, toolsUsed: observation.toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
+  }
+
+  /** What the record says that others want; called with every renewal, so each wish may come many times. */
+  obey({ cancel, pause }: Wishes): void {
+    if (cancel && !this.#cancelSeen) {
+      this.#cancelSeen = true
+      void this.#note({ type: 'execution.cancel_requested', data: cancel })
+      this.end({ code: 'CANCELLED', status: 'cancelled', message: `Cancelled by ${cancel.by}${cancel.reason === undefined ? '' : `: ${cancel.reason}`}.` })
+    }
+    if (pause && !this.#cause) {
+      // In order, one after the other: a resume must not overtake the pause before it.
+      this.#changingPause = this.#changingPause.then(() => this.#setPaused(pause)).catch((error: unknown) => {
+        this.#options.services.logger.warn({ executionId: this.#options.executionId, error: String(error) }, 'could not pause or resume')
+      })
+    }
+  }
+
+  async #setPaused({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
+    const { process, services, executionId, fence } = this.#options
+    if (wanted === this.#isPaused || this.#cause) return
+    this.#isPaused = wanted
+    const data = { by, ...(reason !== undefined && { reason }) }
+    if (wanted) {
+      await process.pause()
+      for (const deadline of this.#deadlines) deadline.pause()
+      this.#pauseLimit = setTimeout(() => this.end({ code: 'CANCELLED', status: 'cancelled', message: 'It was paused for 24 hours.' }), PAUSE_LIMIT_MS)
+    } else {
+      clearTimeout(this.#pauseLimit)
+      for (const deadline of this.#deadlines) deadline.resume()
+      process.resume()
+    }
+    await services.store.enter(executionId, fence, wanted ? 'paused' : 'running')
+    await this.#note({ type: wanted ? 'execution.paused' : 'execution.resumed', data })
+  }
+
+  async #note(event: NewEvent): Promise<void> {
+    await this.#options.journal.write([event])
+  }
+}

@@ -1,0 +1,18 @@
+import type { Credentials } from '../claude/credentials.js'
+import type { Containment } from '../claude/spawn-claude.js'
+import type { DomainServices } from './services.js'
+import type { StartGate } from './start-gate.js'
+
+/** What a worker needs to run an execution. */
+export interface RunServices extends DomainServices {
+  readonly workerId: string
+  /** Distinguishes this deployment's processes on a host from those of another one. */
+  readonly deploymentId: string
+  readonly containment: Containment
+  /** undefined: there is no CLI. */
+  readonly claude: { readonly binary: string; readonly version: string } | undefined
+  readonly credentials: Credentials
+  readonly startGate: StartGate
+  /** The runs of this worker, by execution id, so that a nudge finds its lease. */
+  readonly live: Map<string, { poke(): void; readonly marker: string }>
+}

@@ -1,0 +1,33 @@
+import type { EventFeed } from '../events/event-feed.js'
+import type { EventLog } from '../events/event-log.js'
+import type { Config } from '../platform/config.js'
+import type { Logger } from '../platform/logger.js'
+import type { ControlMessage } from '../queue/control-channel.js'
+import type { ExecutionQueue } from '../queue/execution-queue.js'
+import type { ExecutionStore } from './execution-store.js'
+import type { WorkerRegistry } from './worker-registry.js'
+
+export type Scope = 'execute' | 'read' | 'admin'
+
+/** Who asks: the name of a token, which owns what it makes. */
+export interface Caller {
+  readonly name: string
+  readonly scopes: ReadonlySet<Scope>
+}
+
+/** What every process of the service needs of the domain. */
+export interface DomainServices {
+  readonly config: Config
+  readonly logger: Logger
+  readonly store: ExecutionStore
+  readonly log: EventLog
+  readonly queue: ExecutionQueue
+  readonly workers: WorkerRegistry
+  /** Tells all workers to look at a record again. */
+  readonly control: (message: ControlMessage) => Promise<void>
+}
+
+/** What the API's process needs besides. */
+export interface ExecutionServices extends DomainServices {
+  readonly feed: EventFeed
+}

@@ -1,0 +1,22 @@
+/** Lets so many pass at once: a start of the CLI costs half a second of CPU, so more at once than there are cores only makes all slower. */
+export class StartGate {
+  readonly #capacity: number
+  #inside = 0
+  readonly #waiting: Array<() => void> = []
+
+  constructor(capacity: number) {
+    this.#capacity = Math.max(1, capacity)
+  }
+
+  async enter(): Promise<void> {
+    if (this.#inside >= this.#capacity) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#inside += 1
+  }
+
+  /** Hands the place over to whoever waits longest. */
+  leave(): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#inside -= 1
+  }
+}

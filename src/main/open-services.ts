@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto'
+import { createEventLog } from '../events/event-log.js'
+import { openEventFeed } from '../events/event-feed.js'
+import { ExecutionStore } from '../executions/execution-store.js'
+import type { DomainServices, ExecutionServices } from '../executions/services.js'
+import { createWorkerRegistry } from '../executions/worker-registry.js'
+import type { Config } from '../platform/config.js'
+import type { Lifetime } from '../platform/lifetime.js'
+import type { Logger } from '../platform/logger.js'
+import { closeRedis, keyRoot, openRedis, type Redis } from '../platform/redis.js'
+import { sendControl } from '../queue/control-channel.js'
+import { openExecutionQueue } from '../queue/execution-queue.js'
+
+interface OpenOptions {
+  readonly config: Config
+  readonly redisUrl: string
+  readonly logger: Logger
+  readonly lifetime: Lifetime
+}
+
+/** What API and worker have in common, on one Redis connection of the given role. */
+export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, role: 'caller' | 'keeper'): DomainServices & { redis: Redis } {
+  const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
+  const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) => opened.close())
+  return {
+    config,
+    logger,
+    redis,
+    queue,
+    store: new ExecutionStore(redis, config),
+    log: createEventLog(redis, config.prefix),
+    workers: createWorkerRegistry(redis, config.prefix),
+    control: (message) => sendControl(redis, config.prefix, message),
+  }
+}
+
+/** The API's services: the domain, and the feed on a connection of its own. */
+export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
+  const { redisUrl, logger, lifetime } = options
+  const domain = openDomain(options, 'caller')
+  const subscriber = lifetime.own('Redis subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
+  const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) => opened.close())
+  return { ...domain, feed }
+}
+
+/** One random id per deployment, kept in its Redis: processes of another deployment on the same host are told apart by it. */
+export async function readDeploymentId(redis: Redis, prefix: string): Promise<string> {
+  const key = `${keyRoot(prefix)}:deployment`
+  await redis.set(key, randomUUID(), 'NX')
+  return (await redis.get(key)) ?? randomUUID()
+}

@@ -1,0 +1,54 @@
+import { Queue } from 'bullmq'
+import type { Logger } from '../platform/logger.js'
+import { keyRoot, redisOptions } from '../platform/redis.js'
+import type { Priority } from '../protocol/execute-request.js'
+
+/** BullMQ's name of the one queue; its keys are `{prefix}:executions:*`. */
+export const QUEUE_NAME = 'executions'
+
+/** All that a job carries: the record is the truth, the job only leads to it. */
+export interface ExecutionJob {
+  readonly executionId: string
+  /** Counts how often the execution was queued; a job of an older claim is refused. */
+  readonly claim: number
+}
+
+/** BullMQ runs lower numbers first, and jobs without a priority before all others: so each job has one. */
+const BULLMQ_PRIORITY: Record<Priority, number> = { high: 1, normal: 2, low: 3 }
+/** Finished jobs are kept so long for BullMQ dashboards; nothing here reads them. */
+const KEEP_FINISHED = { age: 3_600, count: 1_000 }
+
+export interface ExecutionQueue {
+  /** Safe to repeat: the job's id is `<executionId>-<claim>`. */
+  enqueue(job: ExecutionJob, priority: Priority): Promise<void>
+  /** Whether a job is still on its way to a worker. */
+  isOnItsWay(job: ExecutionJob): Promise<boolean>
+  /** Forgets the jobs of an execution, as far as no worker holds them. */
+  remove(job: ExecutionJob): Promise<void>
+  close(): Promise<void>
+}
+
+export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${executionId}-${claim}`
+
+export function openExecutionQueue({ url, prefix, logger }: { url: string; prefix: string; logger: Logger }): ExecutionQueue {
+  const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
+    prefix: keyRoot(prefix),
+    connection: { ...redisOptions(url), maxRetriesPerRequest: 1, commandTimeout: 900, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
+    defaultJobOptions: { attempts: 1, removeOnComplete: KEEP_FINISHED, removeOnFail: KEEP_FINISHED },
+  })
+  queue.on('error', (error) => logger.debug({ error: error.message }, 'queue connection'))
+  return {
+    async enqueue(job, priority) {
+      await queue.add('execution', job, { jobId: jobIdOf(job), priority: BULLMQ_PRIORITY[priority] })
+    },
+    async isOnItsWay(job) {
+      const state = await queue.getJobState(jobIdOf(job))
+      return state !== 'unknown' && state !== 'completed' && state !== 'failed'
+    },
+    async remove(job) {
+      // An active job is locked by its worker, which will find the record gone; that is no failure.
+      await queue.remove(jobIdOf(job)).catch(() => 0)
+    },
+    close: () => queue.close(),
+  }
+}

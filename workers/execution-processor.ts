@@ -1,0 +1,28 @@
+import { UnrecoverableError, type Job } from 'bullmq'
+import { runExecution } from '../src/executions/run-execution.js'
+import type { RunServices } from '../src/executions/run-services.js'
+import type { ExecutionJob } from '../src/queue/execution-queue.js'
+
+/** What a BullMQ dashboard shows as the job's return value. */
+interface JobResult {
+  readonly status: string
+  readonly detail?: string
+}
+
+/**
+ * The processor of BullMQ's worker. The record decides what a job means; the job is told how it went,
+ * so that dashboards show progress, return value and failure reason.
+ */
+export function createProcessor(services: RunServices, stop: AbortSignal) {
+  return async function processExecution(job: Job<ExecutionJob>): Promise<JobResult> {
+    const report = await runExecution(services, job.data, {
+      signal: stop,
+      // For dashboards only: a lost update is no loss.
+      onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => undefined),
+    })
+    if (report.kind === 'passed_over') return { status: 'passed_over', detail: report.why }
+    const { status, code, message } = report.outcome
+    if (status !== 'succeeded') throw new UnrecoverableError(`${code ?? status}: ${message ?? ''}`)
+    return { status }
+  }
+}
