@@ -1,0 +1,82 @@
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+
+import { hasProc, isAlive, isLiving, listProcesses, readMarker, signalProcess } from './process-tree.js'
+import type { ProcessIdentity } from './process-tree.js'
+import { listRunProcesses } from './run-processes.js'
+import type { RunProcesses } from './run-processes.js'
+
+export const KILL_DEADLINE_MS = 10_000
+const EMPTY_SCANS = 2
+
+/** What execa's subprocess and Node's ChildProcess have in common. */
+export type SpawnedRoot = Pick<ChildProcess, 'pid' | 'kill' | 'exitCode' | 'signalCode'>
+
+const hasEnded = (root: SpawnedRoot): boolean => root.exitCode !== null || root.signalCode !== null
+
+async function waitUntil(holds: () => boolean, deadline: number, what: string): Promise<void> {
+  for (let pauseMs = 1; !holds(); pauseMs = Math.min(pauseMs * 2, 20)) {
+    if (Date.now() > deadline) throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${what}`)
+    await delay(pauseMs)
+  }
+}
+
+async function killNamespace(init: ProcessIdentity, root: SpawnedRoot, deadline: number): Promise<void> {
+  if (isAlive(init)) signalProcess(init.pid, 'SIGKILL')
+  root.kill('SIGKILL')
+  // The kernel lets PID 1 of a namespace become a zombie only after every other process in it is dead and reaped.
+  await waitUntil(() => !isAlive(init), deadline, `the namespace's process ${init.pid} is still alive.`)
+  await waitUntil(() => hasEnded(root), deadline, `process ${root.pid} is still alive.`)
+}
+
+async function killTree(run: RunProcesses, root: SpawnedRoot, deadline: number): Promise<void> {
+  const known: ProcessIdentity[] = []
+  const shootUntilEmpty = async (): Promise<void> => {
+    for (let empty = 0; empty < EMPTY_SCANS;) {
+      const targets = listRunProcesses(run, known)
+      // Remembered, because a process that loses its parent between two looks also leaves the tree.
+      known.push(...targets)
+      for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
+      empty = targets.length === 0 ? empty + 1 : 0
+      if (Date.now() > deadline) {
+        throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${targets.map(({ pid }) => pid).join(', ')}`)
+      }
+      await delay(1)
+    }
+  }
+  // The reaper goes last: as long as it lives, orphans come to it and stay in the tree.
+  if (!hasProc()) signalGroup(run.program)
+  await shootUntilEmpty()
+  for (const pid of run.own) if (pid !== root.pid) signalProcess(pid, 'SIGKILL')
+  root.kill('SIGKILL')
+  await waitUntil(() => hasEnded(root), deadline, `process ${root.pid} is still alive.`)
+  await shootUntilEmpty()
+}
+
+function signalGroup(pgid: number): void {
+  try {
+    process.kill(-pgid, 'SIGKILL')
+  } catch {
+    // The group is empty already.
+  }
+}
+
+/** Resolves when it is proven that nothing of the run is alive; rejects after KILL_DEADLINE_MS. */
+export async function killRun(run: RunProcesses, root: SpawnedRoot): Promise<void> {
+  const deadline = Date.now() + KILL_DEADLINE_MS
+  if (run.init === undefined) await killTree(run, root, deadline)
+  else await killNamespace(run.init, root, deadline)
+}
+
+/** For a start that failed half-way: nothing of it has run the program, so all of it still carries the marker. */
+export async function killStart(root: SpawnedRoot, marker: string): Promise<void> {
+  const deadline = Date.now() + KILL_DEADLINE_MS
+  for (let empty = 0; empty < EMPTY_SCANS;) {
+    const targets = listProcesses().filter((entry) => isLiving(entry) && readMarker(entry.pid) === marker)
+    for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
+    root.kill('SIGKILL')
+    empty = targets.length === 0 && hasEnded(root) ? empty + 1 : 0
+    if (Date.now() > deadline) throw new Error(`A start that failed could not be removed in ${KILL_DEADLINE_MS} ms.`)
+    await delay(1)
+  }
+}
