@@ -220,6 +220,6 @@ function quoted(text) {
 
 /** @param {string} output */
 function lastComplaint(output) {
-  const complaint = output.split('\n').findLast((line) => line.startsWith('E: '))
-  return withoutHosts(complaint?.slice(3) ?? 'apt-get failed')
+  const lines = output.trim().split('\n')
+  return `apt-get: ${withoutHosts(lines.findLast((line) => line.startsWith('E: '))?.slice(3) ?? lines.at(-1) ?? '')}`
 }

@@ -15,16 +15,18 @@ export async function runNpm(args, { cwd, deadlineMs }) {
   const running = /npm-cli\.c?js$/.test(process.env.npm_execpath ?? '') ? process.env.npm_execpath : undefined
   const npm = findOnPath('npm')
   if (running === undefined && npm === undefined) throw new SetUpError('npm is not on the PATH; it comes with Node.js.')
+  // npm's own retries would keep somebody without a network waiting for minutes.
+  const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
   const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--loglevel=error']
   const [command, first] = running === undefined ? [npm, []] : [process.execPath, [running]]
-  const { code, expired, output } = await runProgram(command, [...first, ...args, ...quiet], {
+  const { code, expired, output } = await runProgram(command, [...first, ...args, ...quiet, ...patience], {
     cwd,
     deadlineMs,
     env: npmEnvironment(),
   })
   if (code === 0) return
-  if (expired) throw new SetUpError(`npm did not finish within ${Math.round(deadlineMs / 60_000)} minutes.`)
-  if (speaksOfNoNetwork(output)) throw new SetUpError('the npm registry cannot be reached; the first set-up needs the network.')
+  if (expired) throw new SetUpError(`npm did not finish within ${Math.round(deadlineMs / 60_000)} minutes`)
+  if (speaksOfNoNetwork(output)) throw new SetUpError('the npm registry cannot be reached, and the first set-up needs the network')
   throw new SetUpError(`npm ${args[0]} failed:\n${withoutNoise(output)}`)
 }
 
@@ -35,8 +37,12 @@ function npmEnvironment() {
   return writable ? process.env : { ...process.env, npm_config_cache: join(cacheDirectory(), 'npm') }
 }
 
-/** @param {string} output */
+/**
+ * npm says first what is wrong; its usage and advice follow.
+ *
+ * @param {string} output
+ */
 function withoutNoise(output) {
-  const lines = output.split('\n').filter((line) => !/^npm warn|A complete log of this run|^\s*$/.test(line))
-  return withoutHosts(lines.slice(-30).join('\n'))
+  const lines = output.split('\n').filter((line) => !/^npm warn|A complete log of this run|^(npm error)?\s*$/.test(line))
+  return withoutHosts(lines.slice(0, 15).join('\n'))
 }

@@ -55,8 +55,7 @@ async function fetchPinned() {
       async () => {
         // The platform's package is the bare program: no install script, no engines. npm checks its integrity.
         const args = ['install', `${packageName}@${CLAUDE_VERSION}`, '--prefix', folder, '--no-save', '--no-package-lock']
-        const settings = ['--ignore-scripts', '--no-global', '--prefer-offline', '--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
-        await runNpm([...args, ...settings], { cwd: folder, deadlineMs: DEADLINE_MS })
+        await runNpm([...args, '--ignore-scripts', '--no-global', '--prefer-offline'], { cwd: folder, deadlineMs: DEADLINE_MS })
         await install(join(folder, 'node_modules', packageName), folder)
       },
       () => `${megabytesBelow(folder)} of ${SIZE}`,

@@ -130,7 +130,6 @@ function testEnvironment() {
 
 /** The line on a terminal that shows what goes on until the next file is finished. */
 function statusLine() {
-    /** @type {NodeJS.Timeout | undefined} */
   let timer
   return {
     /** @param {() => string} text */
