@@ -30,12 +30,12 @@ async function killNamespace(init: ProcessIdentity, root: SpawnedRoot, deadline:
 }
 
 async function killTree(run: RunProcesses, root: SpawnedRoot, deadline: number): Promise<void> {
-  const known: ProcessIdentity[] = []
+  const known = new Map<string, ProcessIdentity>()
   const shootUntilEmpty = async (): Promise<void> => {
     for (let empty = 0; empty < EMPTY_SCANS;) {
-      const targets = listRunProcesses(run, known)
+      const targets = listRunProcesses(run, [...known.values()])
       // Remembered, because a process that loses its parent between two looks also leaves the tree.
-      known.push(...targets)
+      for (const target of targets) known.set(`${target.pid}@${target.startTime}`, target)
       for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
       empty = targets.length === 0 ? empty + 1 : 0
       if (Date.now() > deadline) {
@@ -44,16 +44,18 @@ async function killTree(run: RunProcesses, root: SpawnedRoot, deadline: number):
       await delay(1)
     }
   }
+  if (!hasProc() && !hasEnded(root)) signalGroup(run.program)
   // The reaper goes last: as long as it lives, orphans come to it and stay in the tree.
-  if (!hasProc()) signalGroup(run.program)
   await shootUntilEmpty()
-  for (const pid of run.own) if (pid !== root.pid) signalProcess(pid, 'SIGKILL')
+  for (const identity of run.own) if (isAlive(identity)) signalProcess(identity.pid, 'SIGKILL')
   root.kill('SIGKILL')
   await waitUntil(() => hasEnded(root), deadline, `process ${root.pid} is still alive.`)
   await shootUntilEmpty()
 }
 
 function signalGroup(pgid: number): void {
+  // Group 1 would be -1, which means everything.
+  if (pgid <= 1) return
   try {
     process.kill(-pgid, 'SIGKILL')
   } catch {

@@ -113,6 +113,8 @@ export function readMarker(pid: number | 'self'): string | undefined {
 
 /** True when the signal was handed over; false when the process is gone or not ours. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  // 0, -1 and other negative numbers mean whole groups, or everything on the machine.
+  if (!Number.isSafeInteger(pid) || pid <= 1) return false
   try {
     return process.kill(pid, signal)
   } catch {

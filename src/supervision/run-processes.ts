@@ -10,12 +10,12 @@ export interface RunProcesses {
   readonly scope: ContainedCommand['scope']
   readonly marker: string
   /** What the worker has spawned: bwrap, setpriv/unshare, tini or bash. */
-  readonly root: number
+  readonly root: ProcessIdentity
   /** PID 1 of the namespace; undefined where there is none. */
   readonly init: ProcessIdentity | undefined
   readonly program: number
-  /** Init, warden and its reader: they are neither paused nor shot one by one. */
-  readonly own: ReadonlySet<number>
+  /** Root, init, warden and its reader: they are neither paused nor shot among the others. */
+  readonly own: readonly ProcessIdentity[]
 }
 
 function walkDown(root: number): number[] {
@@ -31,31 +31,44 @@ function walkDown(root: number): number[] {
   return found
 }
 
-/** Translates the pids which the warden has told into those of the host. Throws when one of them is gone already. */
-export function locateRun(
-  root: number, scope: RunProcesses['scope'], marker: string, inner: WardenPids,
-): RunProcesses {
-  if (scope !== 'namespace') {
-    return {
-      root, scope, marker, init: undefined, program: inner.program, own: new Set([root, inner.warden, inner.reader]),
-    }
-  }
+function identify(pid: number): ProcessEntry {
+  const entry = readProcess(pid)
+  if (entry === undefined) throw new Error(`The process ${pid} of the run is gone.`)
+  return entry
+}
+
+/** Below `root`, which is itself outside: the pids inside of the namespace to those which the host knows. */
+function readHostPids(root: number): Map<number, number> {
   const hostPids = new Map<number, number>()
   for (const pid of walkDown(root)) {
-    const innerPid = readInnerPid(pid)
-    // The root is outside of the namespace; its own number would be mistaken for one within.
-    if (pid !== root && innerPid !== undefined) hostPids.set(innerPid, pid)
+    const innerPid = pid === root ? undefined : readInnerPid(pid)
+    if (innerPid !== undefined) hostPids.set(innerPid, pid)
   }
-  const toHost = (innerPid: number): number => {
+  return hostPids
+}
+
+function locateUncontained(root: number, scope: RunProcesses['scope'], marker: string, pids: WardenPids): RunProcesses {
+  const [warden, program, reader] = [pids.warden, pids.program, pids.reader].map(identify)
+  if (warden?.pid !== root && warden?.ppid !== root) throw new Error('The warden is not where it was started.')
+  if (program?.ppid !== warden.pid || reader?.ppid !== warden.pid) throw new Error("The program is not the warden's.")
+  return { root: identify(root), scope, marker, init: undefined, program: program.pid, own: [identify(root), warden, reader] }
+}
+
+/** Translates the pids which the warden has told into those of the host. Throws when one of them is gone already. */
+export function locateRun(root: number, scope: RunProcesses['scope'], marker: string, inner: WardenPids): RunProcesses {
+  // Where there is no /proc there is nothing to compare with, and only the process group can be killed.
+  if (!hasProc()) return { root: { pid: root, startTime: '' }, scope, marker, init: undefined, program: inner.program, own: [] }
+  if (scope !== 'namespace') return locateUncontained(root, scope, marker, inner)
+  const hostPids = readHostPids(root)
+  const locate = (innerPid: number): ProcessEntry => {
     const pid = hostPids.get(innerPid)
-    if (pid === undefined) throw new Error(`The process ${innerPid} of the run's namespace is gone.`)
-    return pid
+    if (pid === undefined) throw new Error(`There is no process ${innerPid} in the run's namespace.`)
+    return identify(pid)
   }
-  const init = readProcess(toHost(1))
-  if (init === undefined) throw new Error("The first process of the run's namespace is gone.")
+  const init = locate(1)
   return {
-    root, scope, marker, init, program: toHost(inner.program),
-    own: new Set([root, init.pid, toHost(inner.warden), toHost(inner.reader)]),
+    root: identify(root), scope, marker, init, program: locate(inner.program).pid,
+    own: [identify(root), init, locate(inner.warden), locate(inner.reader)],
   }
 }
 
@@ -66,15 +79,18 @@ export function locateRun(
 export function listRunProcesses(run: RunProcesses, known: readonly ProcessIdentity[] = []): ProcessEntry[] {
   if (!hasProc()) return []
   const processes = listProcesses()
+  const own = new Set(run.own.map(({ pid }) => pid))
+  const isOfTheRun = (entry: ProcessEntry): boolean => isLiving(entry) && !own.has(entry.pid) && entry.pid !== process.pid
   if (run.init !== undefined) {
-    if (findAgain(run.init) === undefined) return []
-    return descendantsOf([run.init.pid], processes).filter((entry) => isLiving(entry) && !run.own.has(entry.pid))
+    return findAgain(run.init) === undefined ? [] : descendantsOf([run.init.pid], processes).filter(isOfTheRun)
   }
-  const strayed = processes.filter((entry) => entry.pid !== process.pid && (
-    known.some((identity) => identity.pid === entry.pid && identity.startTime === entry.startTime)
-    || readMarker(entry.pid) === run.marker
+  const remembered = new Set(known.map(({ pid, startTime }) => `${pid}@${startTime}`))
+  const strayed = processes.filter((entry) => (
+    remembered.has(`${entry.pid}@${entry.startTime}`) || readMarker(entry.pid) === run.marker
   ))
-  const below = descendantsOf([run.root, ...strayed.map((entry) => entry.pid)], processes)
+  // A root that has ended may have lent its pid to a stranger, whose children are none of ours.
+  const roots = findAgain(run.root) === undefined ? [] : [run.root.pid]
+  const below = descendantsOf([...roots, ...strayed.map(({ pid }) => pid)], processes)
   const unique = new Map([...strayed, ...below].map((entry) => [entry.pid, entry]))
-  return [...unique.values()].filter((entry) => isLiving(entry) && !run.own.has(entry.pid))
+  return [...unique.values()].filter(isOfTheRun)
 }

@@ -66,8 +66,10 @@ export function openWardenChannel(commands: Duplex, reports: Duplex, gate: Duple
   const readLine = (line: string): void => {
     const [word, ...numbers] = line.split(' ')
     if (word === 'READY') {
-      const [program = 0, warden = 0, reader = 0] = numbers.map(Number)
-      ready.resolve({ program, warden, reader })
+      const [program, warden, reader] = numbers.map(Number)
+      // Signals are sent to these numbers, so a line that says something else must not become one.
+      if (program && warden && reader) ready.resolve({ program, warden, reader })
+      else ready.reject(new Error(`The warden said ${line}.`))
     } else if (word === 'EXIT') {
       exited.resolve(classifyStatus(Number(numbers[0]), jobText))
     } else if (jobText === '') {

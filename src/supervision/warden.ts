@@ -28,6 +28,14 @@ cc_w_gate "$@" <&0 &
 cc_w_program=$!
 exec 5<&- </dev/null >/dev/null 2>&1
 
+cc_w_is_marked() {
+  local entry
+  while IFS= read -r -d '' entry; do
+    [[ $entry == "CC_EXECUTOR_ATTEMPT=$CC_EXECUTOR_ATTEMPT" ]] && return 0
+  done <"/proc/$1/environ"
+  return 1
+}
+
 cc_w_walk() { # kills once what belongs to this run; fails when nothing was left
   local path text found=1 changed=1 pid state
   local -A parent=() living=() mine=([$cc_w_root]=1)
@@ -39,9 +47,7 @@ cc_w_walk() { # kills once what belongs to this run; fails when nothing was left
     state=${"$"}{text%% *} text=${"$"}{text#* }
     parent[$pid]=${"$"}{text%% *}
     [[ $state == [ZX] ]] || living[$pid]=1
-    [[ $cc_w_scope == tree ]] && while IFS= read -r -d '' text; do
-      [[ $text == "CC_EXECUTOR_ATTEMPT=$CC_EXECUTOR_ATTEMPT" ]] && mine[$pid]=1 && break
-    done <"$path/environ"
+    [[ $cc_w_scope == tree ]] && cc_w_is_marked "$pid" && mine[$pid]=1
   done
   while ((changed)); do
     changed=0
@@ -58,13 +64,15 @@ cc_w_walk() { # kills once what belongs to this run; fails when nothing was left
 
 cc_w_end() {
   if [[ $cc_w_scope == namespace ]]; then
-    # the end of the namespace's first program takes everything else with it, whatever is being forked meanwhile
-    [[ $BASHPID == $$ ]] || kill -KILL -1
+    # The end of the warden takes the namespace with it; as PID 1 it cannot be killed and ends when the reader is gone.
+    # Never kill -1 here: were there no namespace after all, it would end everything on the machine.
+    [[ $BASHPID == $$ ]] || kill -KILL $$
   else
     kill -KILL -- "-$cc_w_program" # all that can be done where there is no /proc
-    # a reaper's orphans come to it, so the walk starts there; without one only the warden's own are found
+    # A reaper's orphans come to it, so the walk starts there. It carries the marker; the worker, which would be the
+    # parent if the reaper had not stayed, does not, and its other runs must not be walked.
     cc_w_root=$$
-    [[ $cc_w_scope == subreaper ]] && cc_w_root=$PPID
+    [[ $cc_w_scope == subreaper ]] && cc_w_is_marked "$PPID" && cc_w_root=$PPID
     local empty=0 walks=0
     while ((empty < 2 && walks++ < 2000)); do cc_w_walk && empty=0 || empty=$((empty + 1)); done
     [[ $BASHPID == $$ ]] || kill -KILL $$
