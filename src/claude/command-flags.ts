@@ -1,12 +1,13 @@
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import { toInvalidRequest } from '../protocol/errors.js'
+import { toRecord } from './json-shape.js'
 import { splitToolRules } from './tool-rules.js'
 
 export type OutputFormat = 'text' | 'json' | 'stream-json'
 
 export interface CommandFlags {
   /** Unchecked: the values as they were written, to be parsed as a request. */
-  readonly request: ExecuteRequest
+  readonly request: Readonly<Record<string, unknown>>
   /** Field → the flag that set it, so that an error names what the caller wrote. */
   readonly origin: Readonly<Record<string, string>>
   readonly outputFormat: OutputFormat
@@ -36,8 +37,8 @@ function toRules(field: 'allowedTools' | 'disallowedTools'): Flag {
   return {
     takes: 'many',
     apply: (draft, values, name) => {
-      const earlier = (draft.request[field] as string[] | undefined) ?? [] // only this function sets it
-      setField(draft, field, [...earlier, ...values.flatMap(splitToolRules)], name)
+      const earlier = draft.request[field]
+      setField(draft, field, [...(Array.isArray(earlier) ? earlier : []), ...values.flatMap(splitToolRules)], name)
     },
   }
 }
@@ -50,14 +51,15 @@ const skipPermissions: Flag = {
 const mcpConfig: Flag = {
   takes: 'many',
   apply: (draft, values, name) => {
-    const servers = values.map((value) => {
+    const servers = values.map((value): Record<string, unknown> => {
       if (!value.trimStart().startsWith('{')) throw refuse(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
       const config = parseJson(value, name)
       const keys = Object.keys(config)
       if (keys.length !== 1 || keys[0] !== 'mcpServers') throw refuse(`${name} takes an object with the one key mcpServers`)
-      return config['mcpServers']
+      const record = toRecord(config['mcpServers'])
+      if (record === undefined) throw refuse(`${name}: mcpServers must be an object`)
+      return record
     })
-    if (servers.some((one) => typeof one !== 'object' || one === null || Array.isArray(one))) throw refuse(`${name}: mcpServers must be an object`)
     setField(draft, 'mcpServers', Object.assign({}, draft.request['mcpServers'], ...servers), name)
   },
 }
@@ -143,7 +145,6 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   if (program !== 'claude') throw refuse(`the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; nothing else is ever run`)
   const draft: Draft = { request: {}, origin: {}, outputFormat: 'text', includePartialMessages: false }
   const prompts: string[] = []
-  const isFlag = (word: string) => word.length > 1 && word.startsWith('-')
   let asksToPrint = false
 
   while (rest.length > 0) {
@@ -167,8 +168,7 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   if (!asksToPrint && SUBCOMMANDS.has(prompt)) throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
   if (prompts.length > 1) throw refuse(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
   setField(draft, 'prompt', prompt, 'the prompt')
-  // The caller's values are checked where this is parsed as a request (run-request.ts).
-  return { ...draft, request: draft.request as ExecuteRequest }
+  return draft
 
   function takeValues(flag: Flag, name: string): string[] {
     if (flag.takes === 'nothing') return []
@@ -178,6 +178,10 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
     const end = rest.findIndex(isFlag)
     return [first, ...rest.splice(0, end < 0 ? rest.length : end)]
   }
+}
+
+function isFlag(word: string): boolean {
+  return word.length > 1 && word.startsWith('-')
 }
 
 function takeInline(flag: Flag, name: string, value: string): string {
@@ -203,8 +207,9 @@ function parseJson(value: string, name: string): Record<string, unknown> {
   } catch {
     throw refuse(`${name} is not valid JSON`)
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw refuse(`${name} must be a JSON object`)
-  return parsed as Record<string, unknown> // a JSON object, as just checked
+  const record = toRecord(parsed)
+  if (record === undefined) throw refuse(`${name} must be a JSON object`)
+  return record
 }
 
 function shorten(word: string): string {

@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { ClaudeAuthentication } from '../protocol/service-state.js'
+import { toRecord } from './json-shape.js'
 
 /** How a run proves itself to Claude. Holds names of variables and files, never a value. */
 export interface Credentials extends ClaudeAuthentication {
@@ -80,13 +81,12 @@ function warnOfCloudHome(method: 'bedrock' | 'vertex' | 'foundry', env: NodeJS.P
 function findLogin(env: NodeJS.ProcessEnv, { now = Date.now(), platform = process.platform }: CredentialOptions): Credentials {
   const configDir = env['CLAUDE_CONFIG_DIR'] || join(env['HOME'] || homedir(), '.claude')
   const file = join(configDir, '.credentials.json')
-  const none = (message: string, remedy = REMEDY): Credentials => ({ method: 'none', source: 'none', billed: false, message, remedy, warnings: [] })
 
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return none('There is a Claude login, but its file cannot be read by this user.', 'Run the service as the user who logged in, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`).')
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return none('There is a Claude login, but its file cannot be read by this user.', 'Run the service as the user who logged in, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`).')
     return platform === 'darwin'
       ? none('No Claude credentials were found; a login on macOS is kept in the keychain, which a run cannot use.', 'Run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN to what it prints, or set ANTHROPIC_API_KEY.')
       : none('No Claude credentials were found.')
@@ -106,6 +106,10 @@ function findLogin(env: NodeJS.ProcessEnv, { now = Date.now(), platform = proces
   }
 }
 
+function none(message: string, remedy = REMEDY): Credentials {
+  return { method: 'none', source: 'none', billed: false, message, remedy, warnings: [] }
+}
+
 function readOauth(text: string): { expiresAt?: number; refreshable: boolean; plan?: string } | undefined {
   let parsed: unknown
   try {
@@ -113,8 +117,8 @@ function readOauth(text: string): { expiresAt?: number; refreshable: boolean; pl
   } catch {
     return undefined
   }
-  const oauth = (parsed as { claudeAiOauth?: Record<string, unknown> } | null)?.claudeAiOauth
-  if (typeof oauth !== 'object' || oauth === null) return undefined
+  const oauth = toRecord(toRecord(parsed)?.['claudeAiOauth'])
+  if (oauth === undefined) return undefined
   const { accessToken, refreshToken, expiresAt, subscriptionType } = oauth
   if (typeof accessToken !== 'string' || accessToken === '') return undefined
   return {

@@ -59,8 +59,8 @@ export async function probeClaudeVersion(binary: string, env: NodeJS.ProcessEnv)
         timeout: PROBE_DEADLINE_MS,
         killSignal: 'SIGKILL',
       })
-      const [code] = (await once(child, 'exit')) as [number | null]
-      if (code !== 0) return undefined
+      await once(child, 'exit')
+      if (child.exitCode !== 0) return undefined
     } finally {
       await output.close()
     }

@@ -1,12 +1,15 @@
 /** Reading JSON whose shape is another program's and may change: what is not as expected is undefined, never an exception. */
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 export function toRecord(value: unknown): Record<string, unknown> | undefined {
-  // An object that is no array is a record of unknowns.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
+  return isRecord(value) ? value : undefined
 }
 
 export function toRecords(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value) ? value.map(toRecord).filter((entry) => entry !== undefined) : []
+  return Array.isArray(value) ? value.filter(isRecord) : []
 }
 
 export function toText(value: unknown): string | undefined {

@@ -34,15 +34,13 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
   const flags = request.command === undefined ? undefined : readCommand(request.command, request)
   const asked = flags === undefined ? request : { ...request, ...flags.request }
   requireFit(asked)
-  const { prompt = '', model, fallbackModel, effort, systemPrompt, appendSystemPrompt, maxTurns, maxBudgetUsd } = asked
-  const { permissionMode, agents, mcpServers, idleTimeoutSeconds, queueTimeoutSeconds } = asked
-  const optional = { model, fallbackModel, effort, systemPrompt, appendSystemPrompt, maxTurns, maxBudgetUsd, permissionMode, agents, mcpServers, idleTimeoutSeconds, queueTimeoutSeconds }
+  const { command: _command, timeout, workspace: _workspace, priority: _priority, metadata: _metadata, ...run } = asked
   return {
-    ...withoutUndefined(optional),
-    prompt,
+    ...run,
+    prompt: asked.prompt ?? '',
     allowedTools: asked.allowedTools ?? [],
     disallowedTools: asked.disallowedTools ?? [],
-    timeoutSeconds: asked.timeoutSeconds ?? asked.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+    timeoutSeconds: asked.timeoutSeconds ?? timeout ?? DEFAULT_TIMEOUT_SECONDS,
     literalPrompt: asked.literalPrompt ?? true,
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',
@@ -51,9 +49,10 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
   }
 }
 
-function readCommand(command: string, beside: ExecuteRequest): CommandFlags {
+function readCommand(command: string, beside: ExecuteRequest): Omit<CommandFlags, 'request'> & { request: ExecuteRequest } {
   const flags = parseCommandFlags(splitCommandLine(command))
-  const twice = Object.keys(flags.request).filter((field) => beside[field as keyof ExecuteRequest] !== undefined)
+  const given = new Set(Object.entries(beside).flatMap(([field, value]) => (value === undefined ? [] : field)))
+  const twice = Object.keys(flags.request).filter((field) => given.has(field))
   if (twice.length > 0) throw refuse(twice.map((field) => `${flags.origin[field] ?? field} is given in the command and as the field ${field}: give it once`))
 
   // The flags' values pass the very schemas of the fields, so that a command can say nothing that fields cannot.
@@ -86,10 +85,4 @@ function requireFit(asked: ExecuteRequest): void {
 
 function byteLengthOf(rules: readonly string[] = []): number {
   return rules.reduce((sum, rule) => sum + Buffer.byteLength(rule), 0)
-}
-
-/** Without the keys that are undefined, so that two equal requests are deep-equal. */
-function withoutUndefined<T extends object>(value: T): T {
-  // Removing undefined values keeps the type: every key here is optional.
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
 }
