@@ -103,7 +103,8 @@ cc_w_look() {
   cc_w_end
 }
 trap cc_w_look CHLD
-trap '' TERM INT HUP
+# PIPE: a worker that is dead already must not end the warden before it has ended the rest
+trap '' TERM INT HUP PIPE
 echo "READY $cc_w_program $$ $cc_w_reader" >&4
 while :; do
   cc_w_look

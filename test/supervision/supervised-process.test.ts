@@ -1,0 +1,261 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+import t from 'tap'
+import type { Test } from 'tap'
+
+import { countTagged } from '../../src/supervision/containment.js'
+import { findContainmentPrograms } from '../../src/supervision/containment-command.js'
+import type { Containment } from '../../src/supervision/containment-command.js'
+import { EVIL_CHILD, EVIL_COUNT } from '../../src/supervision/evil-child.js'
+import { descendantsOf, listProcesses, readProcess } from '../../src/supervision/process-tree.js'
+import { startSupervised } from '../../src/supervision/supervised-process.js'
+import type { SuperviseOptions, SupervisedProcess } from '../../src/supervision/supervised-process.js'
+import { classifyStatus } from '../../src/supervision/warden-channel.js'
+
+const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
+const programs = await findContainmentPrograms(PATH.split(':'))
+const { tini: _tini, ...withoutTini } = programs
+const containments: Record<string, Containment> = {
+  bubblewrap: { level: 'bubblewrap', strong: true, detail: '', programs },
+  unshare: { level: 'unshare', strong: true, detail: '', programs },
+  'unshare without tini': { level: 'unshare', strong: true, detail: '', programs: withoutTini },
+  weak: { level: 'weak', strong: false, detail: '', programs },
+  'weak without tini': { level: 'weak', strong: false, detail: '', programs: withoutTini },
+}
+const directory = mkdtempSync(join(tmpdir(), 'cc-supervision-'))
+t.teardown(() => rmSync(directory, { recursive: true }))
+
+async function eventually(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`It never came true that ${what}.`)
+    await delay(5)
+  }
+}
+
+async function start(test: Test, containment: Containment, script: string, more: Partial<SuperviseOptions> = {}): Promise<SupervisedProcess> {
+  const run = await startSupervised({
+    containment, file: 'bash', args: ['--norc', '-c', script], cwd: directory, env: { PATH },
+    marker: `test-${randomUUID()}`, heartbeatTimeoutMs: 30_000, ...more,
+  })
+  test.teardown(() => run.killAll())
+  return run
+}
+
+function nextLine(run: SupervisedProcess, wanted: string, count = 1): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let seen = 0
+    const lines = createInterface({ input: run.stdout })
+    lines.on('line', (line) => {
+      if (line === wanted && ++seen === count) resolve()
+    })
+    lines.on('close', () => reject(new Error(`The output ended before ${wanted}.`)))
+  })
+}
+
+for (const [name, containment] of Object.entries(containments)) {
+  void t.test(`under ${name}`, async (t) => {
+    void t.test('input, output, errors and the exact environment go through', async (t) => {
+      const run = await start(t, containment, 'cat; echo oops >&2; exit 7', { env: { PATH, SHLVL: '5', BASH_ENV: '/nowhere', TMOUT: '0' } })
+      const output = text(run.stdout)
+      const errors = text(run.stderr)
+      run.release()
+      run.stdin.end('grüße\n')
+      t.same(await run.exited, { exitCode: 7, signal: null })
+      t.equal(await output, 'grüße\n')
+      t.equal(await errors, 'oops\n')
+
+      const seen = await start(t, containment, '', { file: 'env', args: [], env: { PATH, HOME: '/x', 'LC_ALL': 'C' }, marker: 'marker-of-env' })
+      const environment = text(seen.stdout)
+      seen.release()
+      // tap adds its own to every environment, some of it over several lines
+      const visible = (await environment).split('\n').filter((entry) => /^\w+=/.test(entry) && !/^(?:_TAPJS|NODE_OPTIONS)/.test(entry))
+      t.same(visible.sort(), ['CC_EXECUTOR_ATTEMPT=marker-of-env', 'HOME=/x', 'LC_ALL=C', `PATH=${PATH}`])
+    })
+
+    void t.test('an end by signal is told apart from the exit code that looks like it', async (t) => {
+      for (const [script, report] of [
+        ['kill -TERM $$', { exitCode: null, signal: 'SIGTERM' }], ['exit 143', { exitCode: 143, signal: null }],
+        ['kill -KILL $$', { exitCode: null, signal: 'SIGKILL' }], ['exit 0', { exitCode: 0, signal: null }],
+      ] as const) {
+        const run = await start(t, containment, script)
+        run.release()
+        t.same(await run.exited, report, script)
+      }
+    })
+
+    void t.test('nothing runs before release, and the pid is the one that runs afterwards', async (t) => {
+      const trace = join(directory, randomUUID())
+      const run = await start(t, containment, `touch ${trace}; echo here; exec sleep 600`)
+      t.equal(readProcess(run.pid)?.pgid, run.pgid)
+      run.heartbeat()
+      t.notOk(existsSync(trace))
+      const here = nextLine(run, 'here')
+      run.release()
+      await here
+      t.ok(existsSync(trace))
+      await eventually(() => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1') === 'sleep\x00600\x00', 'the pid is the program')
+
+      const never = await start(t, containment, `touch ${trace}-never`)
+      await never.killAll()
+      t.same(await never.exited, { exitCode: null, signal: 'SIGKILL' })
+      t.notOk(existsSync(`${trace}-never`))
+    })
+
+    void t.test('terminate reaches the program alone', async (t) => {
+      const run = await start(t, containment, 'trap "echo asked; exit 143" TERM; sleep 600 & echo up; wait')
+      const up = nextLine(run, 'up')
+      const asked = nextLine(run, 'asked')
+      run.release()
+      await up
+      run.terminate()
+      await asked
+      t.same(await run.exited, { exitCode: 143, signal: null })
+    })
+
+    void t.test('output that was written before anybody reads is kept', async (t) => {
+      const run = await start(t, containment, 'echo early; exec sleep 600')
+      run.release()
+      await eventually(() => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1').startsWith('sleep'), 'the program has written')
+      await nextLine(run, 'early')
+    })
+
+    const mayEscape = name === 'weak without tini'
+    void t.test('the evil child is gone after killAll', { skip: mayEscape && 'env -i and setsid escape without a reaper' }, async (t) => {
+      const tag = `evil-${randomUUID()}`
+      const run = await start(t, containment, '', { args: ['--norc', '-c', EVIL_CHILD, tag, tag] })
+      run.stderr.resume()
+      const up = nextLine(run, `up ${tag}`, EVIL_COUNT)
+      run.release()
+      await up
+      run.terminate()
+      await eventually(() => countTagged(tag) >= EVIL_COUNT, 'everybody carries the tag')
+      await Promise.all([run.killAll(), run.killAll()])
+      t.equal(countTagged(tag), 0)
+      t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
+    })
+
+    void t.test('what the program leaves behind is gone after its own end', { skip: mayEscape }, async (t) => {
+      const tag = `left-${randomUUID()}`
+      const run = await start(t, containment, `(env -i setsid bash --norc -c 'echo up; exec -a "$0" sleep 600' ${tag} &); read -r; exit 3`)
+      const up = nextLine(run, 'up')
+      run.release()
+      await up
+      await eventually(() => countTagged(tag) > 0, 'the descendant carries the tag')
+      run.stdin.end('\n')
+      t.same(await run.exited, { exitCode: 3, signal: null })
+      await eventually(() => countTagged(tag) === 0, 'the warden ends the descendants')
+    })
+
+    void t.test('without a heartbeat everything ends', async (t) => {
+      const tag = `silent-${randomUUID()}`
+      const run = await start(t, containment, `setsid bash --norc -c 'exec -a "$0" sleep 600' ${tag} & echo up; wait`, { heartbeatTimeoutMs: 300 })
+      const up = nextLine(run, 'up')
+      run.release()
+      await up
+      for (let beats = 0; beats < 6; beats++) {
+        run.heartbeat()
+        await delay(100)
+      }
+      t.ok(countTagged(tag) > 0, 'twice the time-out has passed, and the heartbeat kept it alive')
+      t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
+      await eventually(() => countTagged(tag) === 0, 'the descendants end')
+    })
+
+    void t.test('pause stops the descendants too, and resume continues only what it has stopped', async (t) => {
+      const run = await start(t, containment, 'sleep 600 & kill -STOP $!; setsid bash --norc -c "echo up; while :; do :; done" & cat & wait')
+      const up = nextLine(run, 'up')
+      run.release()
+      await up
+      const below = (): string[] => descendantsOf([run.pid], listProcesses()).map((entry) => entry.state)
+      await eventually(() => below().includes('T'), 'the sleeper has been stopped by the program itself')
+      await Promise.all([run.pause(), run.pause()])
+      t.equal(below().length, 3)
+      t.ok(below().every((state) => state === 'T'), 'all are stopped')
+      t.equal(readProcess(run.pid)?.state, 'T')
+      await run.resume()
+      t.equal(below().filter((state) => state === 'T').length, 1)
+      t.not(readProcess(run.pid)?.state, 'T')
+      await run.pause()
+      await run.killAll()
+      t.equal(below().length, 0)
+    })
+
+    void t.test('a missing program, directory or containment is told by its code', async (t) => {
+      const refused = (more: Partial<SuperviseOptions>, code: string): Promise<unknown> =>
+        t.rejects(start(t, containment, 'true', more), { code })
+      await refused({ file: 'no-such-program' }, 'ENOENT_FILE')
+      await refused({ file: join(directory, 'missing') }, 'ENOENT_FILE')
+      await refused({ cwd: join(directory, 'missing') }, 'BAD_CWD')
+      await refused({ cwd: '/etc/passwd' }, 'BAD_CWD')
+      const marker = `broken-${randomUUID()}`
+      const broken = { ...programs, bash: '/bin/false', bwrap: '/bin/false', unshare: '/bin/false', tini: '/bin/false' }
+      await refused({ marker, containment: { ...containment, programs: broken } }, 'SPAWN_FAILED')
+      const stuck = join(directory, 'stuck')
+      writeFileSync(stuck, '#!/bin/bash\ntrap "" TERM\nsleep 600 & wait\n', { mode: 0o755 })
+      const hanging = { ...programs, bash: stuck, bwrap: stuck, unshare: stuck, tini: stuck }
+      await refused({ marker, readyTimeoutMs: 200, containment: { ...containment, programs: hanging } }, 'SPAWN_FAILED')
+      t.equal(listProcesses().filter(({ pid }) => readMarkerOf(pid) === marker).length, 0)
+    })
+  })
+}
+
+void t.test('SIGKILL of the worker ends the evil child wherever that is promised', async (t) => {
+  const promising = Object.entries(containments).filter(([name]) => name !== 'weak without tini')
+  const runs = promising.map(([name, containment]) => ({ name, containment, tag: `orphan-${randomUUID()}` }))
+  const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.ts', import.meta.url))
+  const worker = spawn(process.execPath, [...process.execArgv, fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => worker.kill('SIGKILL'))
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: worker.stdout }).on('line', (line) => {
+      if (line === 'all up') resolve()
+    }).on('close', () => reject(new Error('The worker ended early.')))
+  })
+  for (const { name, tag } of runs) t.ok(countTagged(tag) >= EVIL_COUNT, `${name} runs`)
+  worker.kill('SIGKILL')
+  for (const { name, tag } of runs) await eventually(() => countTagged(tag) === 0, `everything under ${name} has ended`)
+})
+
+function readMarkerOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').match(/(?:^|\0)CC_EXECUTOR_ATTEMPT=([^\0]*)/)?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+void t.test('bubblewrap hides directories and files, and shows the exposed ones below them', async (t) => {
+  const hidden = join(directory, 'hidden')
+  const exposed = join(hidden, 'workspace')
+  mkdirSync(exposed, { recursive: true })
+  writeFileSync(join(hidden, 'key'), 'secret')
+  writeFileSync(join(directory, 'token'), 'secret')
+  const run = await start(t, containments['bubblewrap']!, `ls -A ${hidden}; cat ${hidden}/key ${directory}/token; umount ${hidden}; ls -A ${hidden}; echo mine > made`, {
+    cwd: exposed, hiddenPaths: [hidden, join(directory, 'token'), join(directory, 'missing')], exposedPaths: [exposed],
+  })
+  const output = text(run.stdout)
+  run.stderr.resume()
+  run.release()
+  t.equal((await run.exited).exitCode, 0)
+  t.equal(await output, 'workspace\nworkspace\n')
+  t.equal(readFileSync(join(exposed, 'made'), 'utf8'), 'mine\n')
+  t.notOk(existsSync(join(directory, 'missing')), 'a missing path is not created')
+})
+
+void t.test('a status is classified by what jobs said', async (t) => {
+  t.same(classifyStatus(143, '[1]-  7437 Exit 143                cc_w_gate'), { exitCode: 143, signal: null })
+  t.same(classifyStatus(143, '[1]-  7437 Done(143)               cc_w_gate'), { exitCode: 143, signal: null })
+  t.same(classifyStatus(143, '[1]-  7437 Terminated              cc_w_gate'), { exitCode: null, signal: 'SIGTERM' })
+  t.same(classifyStatus(134, '[1]+  6556 Aborted                 (core dumped) cc_w_gate'), { exitCode: null, signal: 'SIGABRT' })
+  t.same(classifyStatus(143, ''), { exitCode: 143, signal: null })
+  t.same(classifyStatus(137, ''), { exitCode: null, signal: 'SIGKILL' })
+  t.same(classifyStatus(3, ''), { exitCode: 3, signal: null })
+})
