@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { cacheDirectory, findOnPath } from './cache.mjs'
+import { cacheDirectory, cachedProgram, findOnPath } from './cache.mjs'
 import { withLock } from './lock.mjs'
 import { SetUpError, speaksOfNoNetwork, withoutHosts } from './messages.mjs'
 import { runProgram } from './run-program.mjs'
@@ -25,6 +25,7 @@ export function canUseDebianPackages() {
 export async function installFromDebian({ program, choices, firstArguments = [] }) {
   const packages = join(cacheDirectory(), 'packages')
   await withLock(join(packages, 'debian.lock'), async () => {
+    if (cachedProgram(program)) return
     // Whatever a set-up that was killed left behind: we hold the lock, so it is nobody's.
     for (const name of readdirSync(packages)) {
       if (name.startsWith('.unpack-')) rmSync(join(packages, name), { recursive: true, force: true })

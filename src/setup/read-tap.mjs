@@ -111,7 +111,7 @@ export function createTapReader(onFile) {
       report.failed = Number(count.fail ?? 0)
       report.skipped = Number(count.skip ?? 0) + Number(count.todo ?? 0)
       report.complete = true
-    } else if (/^(Statements|Branches|Functions|Lines) +:|^# (ERROR|No coverage)|^ERROR/i.test(content)) {
+    } else if (/^(Statements|Branches|Functions|Lines) +:|^All files|^# ERROR/i.test(content)) {
       report.remarks.push(content.replace(/^# /, ''))
     }
   }

@@ -57,7 +57,7 @@ async function runStaticChecks() {
  */
 async function check(name, command, args, deadlineMs) {
   const startedAt = performance.now()
-  const { code, expired, output } = await runProgram(command, args, { cwd: checkoutDirectory, env: testEnvironment(), deadlineMs })
+  const { code, expired, output } = await runProgram(command, args, { cwd: checkoutDirectory, env: { ...testEnvironment(), NO_COLOR: '1' }, deadlineMs })
   const ok = code === 0
   if (!ok) console.log(output.trimEnd())
   const ending = expired ? ', ended at its deadline' : ''
@@ -103,7 +103,7 @@ async function runTests(args, all) {
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
   // tap also fails without a failed assertion: below the coverage threshold, or when it found no tests.
-  else if (code !== 0 && tally.failed === 0) console.log(`tap itself failed (exit code ${code})`)
+  else if (code !== 0 && tally.failed === 0) console.log(`tap itself failed (exit code ${code}): coverage below its threshold, or no tests`)
   if ((code !== 0 || !report.complete) && (tally.failed === 0 || expired)) tally.failed += 1
   return tally
 }

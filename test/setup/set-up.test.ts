@@ -1,0 +1,331 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import t, { type Test } from 'tap'
+
+t.jobs = 4
+
+const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+const LOCK = { packages: { '': { version: '0.1.0' }, 'node_modules/left': { version: '1.0.0', integrity: 'sha512-a' } } }
+const FOUND_ON_PATH = ['redis-server', 'claude', 'bwrap', 'tini']
+const RUNS = '#!/bin/sh\nexit 0\n'
+
+/** Stands in for tsc, which takes two seconds a time; like tsc it emits nothing again that its build info knows. */
+const COMPILER = `
+  const { existsSync, mkdirSync, readdirSync, writeFileSync } = require('node:fs')
+  if (process.argv.slice(2).join(' ') !== '-p tsconfig.build.json') process.exit(2)
+  mkdirSync('dist/src', { recursive: true })
+  if (!existsSync('dist/.tsbuildinfo')) {
+    for (const name of readdirSync('src').filter((file) => file.endsWith('.ts'))) {
+      const output = 'dist/src/' + name.replace(/ts$/, 'js')
+      writeFileSync(output, '')
+      writeFileSync(output + '.map', '')
+    }
+  }
+  writeFileSync('dist/.tsbuildinfo', '{}')
+`
+
+interface Result {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/**
+ * A small checkout with its own copy of src/setup and a PATH on which there is only what the test puts there: so every
+ * step can be seen without a network, and nothing of this machine's is found.
+ */
+function checkout(t: Test) {
+  const root = t.testdir({
+    home: {},
+    path: {},
+    checkout: {
+      node_modules: { '.package-lock.json': JSON.stringify(LOCK) },
+      'package.json': '{"type":"module"}',
+      'package-lock.json': JSON.stringify(LOCK),
+      'tsconfig.json': JSON.stringify({
+        compilerOptions: { target: 'ES2022', module: 'NodeNext', rootDir: '.', outDir: 'dist', types: [], skipLibCheck: true },
+      }),
+      'tsconfig.build.json': JSON.stringify({
+        extends: './tsconfig.json',
+        compilerOptions: { incremental: true, tsBuildInfoFile: 'dist/.tsbuildinfo' },
+        include: ['src/**/*.ts'],
+      }),
+      src: { 'one.ts': 'export const one: number = 1\n', 'two.ts': 'export const two = 2\n' },
+    },
+  })
+  const directory = join(root, 'checkout')
+  const path = join(root, 'path')
+  cpSync(join(repository, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
+  mkdirSync(join(directory, 'node_modules/typescript/bin'), { recursive: true })
+  writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), COMPILER)
+  for (const name of ['sh', 'bash', 'mkdir', 'cat', 'cp', 'chmod', 'tee', 'tail', 'grep', 'timeout', 'mktemp', 'rm', 'dirname']) {
+    const real = ['/usr/bin', '/bin'].map((folder) => join(folder, name)).find((file) => existsSync(file))
+    if (real !== undefined) symlinkSync(real, join(path, name))
+  }
+  symlinkSync(process.execPath, join(path, 'node'))
+
+  const put = (name: string, script: string) => {
+    writeFileSync(join(path, name), script)
+    chmodSync(join(path, name), 0o755)
+  }
+  const run = (command: string, args: string[], env: NodeJS.ProcessEnv = {}) =>
+    new Promise<Result>((settle) => {
+      const options = { cwd: directory, env: { PATH: path, HOME: join(root, 'home'), ...env }, timeout: 20_000 }
+      execFile(command, args, options, (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+        settle({ code, stdout, stderr })
+      })
+    })
+  const setUp = (args: string[], env?: NodeJS.ProcessEnv) => run(process.execPath, ['src/setup/set-up.mjs', ...args], env)
+  return { directory, path, cache: join(root, 'home/.cache/cc-executor'), put, run, setUp }
+}
+
+void t.test('what there is to do is done once, and a run with nothing to do prints nothing', async (t) => {
+  const { directory, put, setUp } = checkout(t)
+  FOUND_ON_PATH.forEach((name) => put(name, RUNS))
+  const first = await setUp([])
+  t.equal(first.code, 0, first.stderr)
+  t.match(first.stderr, /^set-up: building \(tsc\) …\nset-up: done in \d+ s\n$/)
+  t.ok(existsSync(join(directory, 'dist/src/one.js')))
+  t.strictSame(await setUp([]), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('a deleted source takes its output along, and a deleted output comes back', async (t) => {
+  const { directory, setUp } = checkout(t)
+  await setUp(['--only=build'])
+  rmSync(join(directory, 'src/two.ts'))
+  rmSync(join(directory, 'dist/src/one.js'))
+  t.equal((await setUp(['--only=build'])).code, 0)
+  t.notOk(existsSync(join(directory, 'dist/src/two.js')))
+  t.notOk(existsSync(join(directory, 'dist/src/two.js.map')))
+  t.ok(existsSync(join(directory, 'dist/src/one.js')))
+})
+
+void t.test('a build that fails shows the errors of tsc, ends with 1, and fails again the next time', async (t) => {
+  const { directory, setUp } = checkout(t)
+  const complaint = "src/one.ts(1,14): error TS2322: Type 'string' is not assignable to type 'number'."
+  writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), `console.log(${JSON.stringify(complaint)}); process.exit(2)`)
+  for (let time = 0; time < 2; time += 1) {
+    const { code, stderr } = await setUp(['--only=build'])
+    t.equal(code, 1)
+    t.match(stderr, complaint)
+  }
+})
+
+void t.test('node_modules that differ from the lock file are installed with npm ci, quietly', async (t) => {
+  const { directory, put, setUp } = checkout(t)
+  put('npm', '#!/bin/sh\necho "npm warn Unknown user config nodedir" >&2\necho "$@" > npm-arguments\ncp package-lock.json node_modules/.package-lock.json\n')
+  for (const stale of ['{}', JSON.stringify({ packages: { 'node_modules/left': { version: '0.9.0' } } }), undefined]) {
+    const installed = join(directory, 'node_modules/.package-lock.json')
+    if (stale === undefined) rmSync(installed)
+    else writeFileSync(installed, stale)
+    const { code, stderr } = await setUp(['--only=deps'])
+    t.equal(code, 0)
+    t.match(stderr, /^set-up: installing dependencies \(npm ci\) …\nset-up: done in \d+ s\n$/)
+  }
+  t.match(readFileSync(join(directory, 'npm-arguments'), 'utf8'), /^ci --include=dev /)
+  t.equal((await setUp(['--only=deps'])).stderr, '')
+})
+
+void t.test('node_modules of another platform are installed anew, but an optional package that is absent is no reason', async (t) => {
+  const { directory, put, setUp } = checkout(t)
+  put('npm', '#!/bin/sh\nexit 7\n')
+  const optional = { ...LOCK.packages, 'node_modules/elsewhere': { version: '1.0.0', optional: true, os: ['!linux', '!darwin'] } }
+  writeFileSync(join(directory, 'package-lock.json'), JSON.stringify({ packages: optional }))
+  t.equal((await setUp(['--only=deps'])).stderr, '')
+  writeFileSync(join(directory, 'node_modules/.package-lock.json'), JSON.stringify({ packages: optional }))
+  t.equal((await setUp(['--only=deps'])).code, 1)
+})
+
+void t.test('a failure of npm is shown without its noise and without hosts; no network is one sentence', async (t) => {
+  const { directory, put, setUp } = checkout(t)
+  rmSync(join(directory, 'node_modules/.package-lock.json'))
+  put('npm', '#!/bin/sh\necho "npm warn noise" >&2\necho "npm error 404 Not Found - GET https://registry.example/left" >&2\nexit 1\n')
+  const failed = await setUp(['--only=deps'])
+  t.equal(failed.code, 1)
+  t.match(failed.stderr, 'npm error 404 Not Found - GET <registry>\n')
+  t.notMatch(failed.stderr, /registry\.example|noise/)
+
+  put('npm', '#!/bin/sh\necho "npm error getaddrinfo ENOTFOUND registry.example" >&2\nexit 1\n')
+  const offline = await setUp(['--only=deps'])
+  t.equal(offline.code, 1)
+  t.match(offline.stderr, 'set-up: the npm registry cannot be reached, and the first set-up needs the network\n')
+})
+
+void t.test('without a Redis, apt and Homebrew there is one sentence which names the ways out', async (t) => {
+  const { setUp } = checkout(t)
+  const { code, stderr } = await setUp(['--only=redis'])
+  t.equal(code, 1)
+  t.equal(stderr.split('\n').length, 2)
+  for (const way of ['install redis-server or valkey-server', 'install Homebrew', 'set REDIS_URL']) t.match(stderr, way)
+  t.strictSame(await setUp(['--only=redis'], { REDIS_URL: 'redis://127.0.0.1:1' }), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('a valkey-server on PATH or a redis-server in the cache is enough; a dangling link in the cache is not', async (t) => {
+  const { cache, path, put, setUp } = checkout(t)
+  put('valkey-server', RUNS)
+  t.equal((await setUp(['--only=redis'])).stderr, '')
+  mkdirSync(join(cache, 'bin'), { recursive: true })
+  symlinkSync(join(path, 'valkey-server'), join(cache, 'bin/redis-server'))
+  t.equal((await setUp(['--only=redis'])).stderr, '')
+  rmSync(join(path, 'valkey-server'))
+  t.equal((await setUp(['--only=redis'])).code, 1)
+})
+
+void t.test('the pinned Claude is fetched into the cache when there is none, and only then', async (t) => {
+  const { cache, directory, put, setUp } = checkout(t)
+  const version = /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
+  const name = `@anthropic-ai/claude-code-${process.platform}-${process.arch}`
+  put('npm', `#!/bin/sh\nfor d in "${name}" "${name}-musl"; do mkdir -p node_modules/$d; cat > node_modules/$d/claude <<'X'\n#!/bin/sh\necho "${version} (Claude Code)"\nX\nchmod +x node_modules/$d/claude; done\n`)
+  t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_BIN: '/anywhere' }), { code: 0, stdout: '', stderr: '' })
+  const { code, stderr } = await setUp(['--only=claude'])
+  t.equal(code, 0, stderr)
+  t.match(stderr, /^set-up: fetching the Claude CLI \S+ \(about 240 MB\) …\n/)
+  t.equal(readlinkSync(join(cache, 'bin/claude')), `../packages/claude-${version}/claude`)
+  t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('a Claude that cannot be fetched is a warning with its remedy, and an end only with --require-claude', async (t) => {
+  const { cache, put, setUp } = checkout(t)
+  put('npm', '#!/bin/sh\necho "npm error ENOTFOUND" >&2\nexit 1\n')
+  const warned = await setUp(['--only=claude'])
+  t.equal(warned.code, 0)
+  t.match(warned.stderr, /warning: the Claude CLI could not be fetched .*CLAUDE_NOT_FOUND.*CC_EXECUTOR_CLAUDE_BIN/)
+  t.equal((await setUp(['--only=claude', '--require-claude'])).code, 1)
+  t.notOk(existsSync(join(cache, 'bin/claude')))
+  t.notOk(existsSync(join(cache, 'packages/claude.lock')), 'the lock is released after a failure too')
+})
+
+void t.test('a lock whose owner is dead is taken over', async (t) => {
+  const { directory, run, setUp } = checkout(t)
+  const { stdout } = await run(process.execPath, ['-p', '`${process.pid} ${os.hostname()}`'])
+  mkdirSync(join(directory, '.cache'))
+  writeFileSync(join(directory, '.cache/build.lock'), stdout.trim())
+  const { code, stderr } = await setUp(['--only=build'])
+  t.equal(code, 0, stderr)
+  t.notMatch(stderr, 'waiting')
+  t.notOk(existsSync(join(directory, '.cache/build.lock')))
+})
+
+void t.test('an unknown step or argument is refused with the usage', async (t) => {
+  const { setUp } = checkout(t)
+  t.match(await setUp(['--only=everything']), { code: 1, stderr: /unknown step "everything"; usage: / })
+  t.match(await setUp(['--fast']), { code: 1, stderr: /unknown argument --fast; usage: / })
+})
+
+void t.test('the cache is where the environment says, and in the checkout when there is no home to write to', async (t) => {
+  // Plain JavaScript without declarations: its JSDoc says the same.
+  const cache: { cacheDirectory: (env: Record<string, string>) => string } = await import(
+    pathToFileURL(join(repository, 'src/setup/cache.mjs')).href
+  )
+  const home = t.testdir()
+  t.equal(cache.cacheDirectory({ HOME: home }), join(home, '.cache/cc-executor'))
+  t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg' }), '/xdg/cc-executor')
+  t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg', CC_EXECUTOR_CACHE_DIR: '/own' }), '/own')
+  t.equal(cache.cacheDirectory({}), join(repository, '.cache'))
+  t.equal(cache.cacheDirectory({ HOME: '/nonexistent' }), join(repository, '.cache'))
+})
+
+void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
+  const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } = await import(
+    pathToFileURL(join(repository, 'src/setup/read-tap.mjs')).href
+  )
+  const reader = module.createTapReader()
+  const lines = [
+    'TAP version 14',
+    '# Subtest: test/a.test.ts',
+    '    # Subtest: adds',
+    '        ok 1 - one',
+    '        not ok 2 - two',
+    '          ---',
+    '          diff: |',
+    '            -1',
+    '          source: |',
+    '            t.equal(1, 2)',
+    '          ...',
+    '        1..2',
+    '    not ok 1 - adds # time=5ms',
+    '    ok 2 - later # SKIP',
+    '    1..2',
+    'not ok 1 - test/a.test.ts # time=9ms',
+    '---',
+    '# Subtest: test/b.test.ts',
+    '    ok 1 - fine',
+    '    1..1',
+    'not ok 2 - test/b.test.ts # time=9ms',
+    '  ---',
+    '  exitCode: 4',
+    '  ...',
+    'not ok 3 - timeout!',
+    '  ---',
+    '  expired: test/c.test.ts',
+    '  ...',
+    '',
+  ]
+  // In pieces, as a pipe delivers it.
+  for (const piece of lines.join('\n').match(/[^]{1,7}/g) ?? []) reader.read(piece)
+  t.match(reader.report, {
+    passed: 2,
+    failed: 3,
+    skipped: 1,
+    complete: false,
+    expired: ['test/c.test.ts'],
+    failures: [
+      { path: ['test/a.test.ts', 'adds', 'two'], diagnosis: ['diff: |', '  -1'] },
+      { path: ['test/b.test.ts'], diagnosis: ['exitCode: 4'] },
+      { path: ['timeout!'] },
+    ],
+  })
+  reader.read('# ERROR: incomplete lines coverage (80%)\n# { total: 9, pass: 4, fail: 2, todo: 1, skip: 2 }\n')
+  t.match(reader.report, { passed: 4, failed: 2, skipped: 3, complete: true, remarks: ['ERROR: incomplete lines coverage (80%)'] })
+})
+
+const totals = (text: string) => `echo "$@" > tap-arguments; echo "$CC_EXECUTOR_TEST_ALL" > test-all; echo '# { ${text} }'`
+
+void t.test('the checks end with one line that counts static checks and assertions, and with tap’s own failure', async (t) => {
+  const { directory, run } = checkout(t)
+  const bin = join(directory, 'node_modules/.bin')
+  mkdirSync(bin)
+  const put = (name: string, script: string) => {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
+    chmodSync(join(bin, name), 0o755)
+  }
+  const checks = async (...args: string[]) => {
+    const { code, stdout } = await run(process.execPath, ['src/setup/run-checks.mjs', ...args])
+    return { code, last: stdout.trimEnd().split('\n').at(-1), stdout }
+  }
+  put('oxlint', 'exit 0')
+  put('tsc', 'exit 0')
+  put('tap', totals('total: 5, pass: 4, skip: 1'))
+  t.match(await checks('--all'), { code: 0, last: '6 passed, 0 failed, 1 skipped' })
+  t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
+  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap\n')
+
+  await checks('test/x.test.ts')
+  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap --disable-coverage test/x.test.ts\n')
+  t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
+
+  put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
+  t.match(await checks(), { code: 1, last: '6 passed, 1 failed', stdout: /coverage below its threshold/ })
+
+  put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
+  put('oxlint', 'echo "a.ts: no"; exit 1')
+  t.match(await checks(), { code: 1, last: '2 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
+})
+
+void t.test('the CI run ends with the last line of npm test, or with a failure when there is none', async (t) => {
+  const { directory, put, run } = checkout(t)
+  mkdirSync(join(directory, '.ci'))
+  cpSync(join(repository, '.ci/run'), join(directory, '.ci/run'))
+  put('npm', '#!/bin/sh\necho "CI=$CI $@"\necho "7 passed, 0 failed, 1 skipped"\n')
+  t.match(await run('bash', ['.ci/run']), { code: 0, stdout: 'CI=true test --silent\n7 passed, 0 failed, 1 skipped\n' })
+  put('npm', '#!/bin/sh\necho "6 passed, 1 failed"\nexit 1\n')
+  t.match(await run('bash', ['.ci/run']), { code: 1, stdout: /^6 passed, 1 failed\n$/ })
+  put('npm', '#!/bin/sh\necho "set-up: no" >&2\nexit 1\n')
+  t.match(await run('bash', ['.ci/run']), { code: 1, stdout: /^set-up: no\n0 passed, 1 failed\n$/ })
+  put('npm', '#!/bin/sh\nexit 0\n')
+  t.match(await run('bash', ['.ci/run']), { code: 1, stdout: /^0 passed, 1 failed\n$/ })
+})
