@@ -1,13 +1,8 @@
 import type { McpServer } from '../protocol/execute-request.js'
 
 /**
- * The value of `--mcp-config`, with every header, every variable and every string that holds a `$` moved into the
- * run's environment and named as `${…}` in the JSON.
- *
- * Two reasons, both seen with the real CLI 2.1.197: a command line can be read by every user of the host, an
- * environment cannot; and the CLI expands `${NAME}` in this JSON from its own environment, so that a caller's
- * server with a header `${ANTHROPIC_API_KEY}` would have been sent the operator's key. It expands once only:
- * what comes out of a variable stays as it is.
+ * The value of `--mcp-config`, with the values of headers and variables moved into the run's environment and named
+ * as `${…}` in the JSON: a command line can be read by every user of the host, an environment cannot.
  */
 export function toMcpConfig(servers: Readonly<Record<string, McpServer>>): { json: string; env: Record<string, string> } {
   const env: Record<string, string> = {}
@@ -16,16 +11,27 @@ export function toMcpConfig(servers: Readonly<Record<string, McpServer>>): { jso
     env[name] = value
     return `\${${name}}`
   }
-  const neutralise = (value: string): string => (value.includes('$') ? move(value) : value)
+  // An empty variable counts as missing in the CLI, so an empty value stays where it is.
   const moveAll = (map: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value === '' ? value : move(value)]))
 
   const mcpServers = Object.fromEntries(
     Object.entries(servers).map(([name, server]) => [
       name,
-      'url' in server
-        ? { ...server, url: neutralise(server.url), ...(server.headers && { headers: moveAll(server.headers) }) }
-        : { ...server, command: neutralise(server.command), ...(server.args && { args: server.args.map(neutralise) }), ...(server.env && { env: moveAll(server.env) }) },
+      'url' in server ? { ...server, ...(server.headers && { headers: moveAll(server.headers) }) } : { ...server, ...(server.env && { env: moveAll(server.env) }) },
     ]),
   )
   return { json: JSON.stringify({ mcpServers }), env }
+}
+
+/**
+ * What may not stand in a caller's servers, or undefined. The CLI fills in `${NAME}` there from its own environment,
+ * in headers even a second time in what it has filled in (seen with 2.1.197): a server of the caller's with the header
+ * `${ANTHROPIC_API_KEY}` would be sent the operator's key. There is no way to escape it, so it is refused.
+ */
+export function findMcpFault(servers: Readonly<Record<string, McpServer>>): string | undefined {
+  const json = JSON.stringify(servers)
+  if (json.includes('${')) return 'must not contain ${: the CLI would fill in variables of the worker'
+  // Headers and variables travel in the environment, where a NUL would end them.
+  if (json.includes('\\u0000')) return 'must not contain NUL characters'
+  return undefined
 }

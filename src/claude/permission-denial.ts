@@ -76,11 +76,12 @@ function isInside(path: string, folder: string): boolean {
 }
 
 function allowBash(command: string, answer: string, { permissionMode, workspace }: Situation): string {
-  const redirected = /^Output redirection to '(.+?)' was blocked/s.exec(answer)?.[1]
-  if (redirected !== undefined && workspace !== undefined && isInside(redirected, workspace) && permissionMode !== 'acceptEdits') return ACCEPT_EDITS
+  // A path outside the allowed folders wants a rule for the file beside the one for the command.
+  const blocked = /^(?:Output redirection to|\w[\w.-]* in) '(.+?)' was blocked/s.exec(answer)?.[1]
+  if (blocked !== undefined && workspace !== undefined && isInside(blocked, workspace) && permissionMode !== 'acceptEdits') return ACCEPT_EDITS
   const rules = toBashRules(command)
   if (rules === undefined) return allowTools(['Bash'])
-  return allowTools(redirected === undefined ? rules : [...rules, `Edit(/${redirected})`])
+  return allowTools(blocked === undefined ? rules : [...rules, `Edit(/${blocked})`])
 }
 
 /** Programs whose first word after the name says what they do. */

@@ -1,6 +1,7 @@
 import { DEFAULT_TIMEOUT_SECONDS, ExecuteRequest } from '../protocol/execute-request.js'
 import { type ErrorCode, toFieldErrors, toInvalidRequest } from '../protocol/errors.js'
 import { type CommandFlags, type OutputFormat, parseCommandFlags } from './command-flags.js'
+import { findMcpFault } from './mcp-config.js'
 import { splitCommandLine } from './split-command-line.js'
 
 export type { OutputFormat } from './command-flags.js'
@@ -79,8 +80,8 @@ function requireFit(asked: ExecuteRequest): void {
   ]
   const errors = sizes.filter(({ bytes, limit }) => bytes > limit).map(({ path, limit }) => ({ path, message: `must not be longer than ${limit} bytes in all` }))
   if (errors.length > 0) throw toInvalidRequest(errors, 'PAYLOAD_TOO_LARGE')
-  // Headers and variables travel in the environment (mcp-config.ts), where a NUL would end them.
-  if (JSON.stringify(asked.mcpServers ?? {}).includes('\\u0000')) throw toInvalidRequest([{ path: 'mcpServers', message: 'must not contain NUL characters' }])
+  const fault = asked.mcpServers && findMcpFault(asked.mcpServers)
+  if (fault !== undefined) throw toInvalidRequest([{ path: 'mcpServers', message: fault }])
 }
 
 function byteLengthOf(rules: readonly string[] = []): number {

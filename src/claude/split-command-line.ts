@@ -64,7 +64,7 @@ export function splitCommandLine(text: string): string[] {
         return takeCharacter()
       case '$':
         // $'…' and $"…" are quotes of their own in bash, so outside quotes they are no plain dollar sign either.
-        refuseExpansion(start, /[\w{([@*#?$!'"-]/y)
+        refuseExpansion(start, /(?:\\\n)*([\w{([@*#?$!'"-])/y)
         return '$'
       case '`':
         throw refuse(start, 'has a backtick, which a shell would take for a command substitution', QUOTE_IT)
@@ -83,7 +83,7 @@ export function splitCommandLine(text: string): string[] {
       if (character === '"') return content
       if (character === '`') throw refuse(at, 'has a backtick in double quotes, which a shell would take for a command substitution', QUOTE_IT)
       if (character === '$') {
-        refuseExpansion(at, /[\w{([@*#?$!-]/y)
+        refuseExpansion(at, /(?:\\\n)*([\w{([@*#?$!-])/y)
         content += '$'
       } else if (take(/\n/y) === undefined) {
         content += take(/[$`"\\]/y) ?? '\\'
@@ -96,9 +96,10 @@ export function splitCommandLine(text: string): string[] {
     return take(/[\s\S]/uy) ?? ''
   }
 
+  /** The shell joins continued lines before it looks at what follows the dollar sign, and so does the pattern. */
   function refuseExpansion(at: number, follower: RegExp): void {
     follower.lastIndex = position
-    const next = follower.exec(text)?.[0]
+    const next = follower.exec(text)?.[1]
     if (next !== undefined) throw refuse(at, `has $${next}, which a shell would expand`, 'Write \\$ for a dollar sign, or put the text in single quotes.')
   }
 }
