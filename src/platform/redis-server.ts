@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { access, constants, mkdir, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { within } from './deadline.js'
@@ -55,6 +56,16 @@ wait $server
 while kill -0 $server 2>/dev/null; do wait $server; done
 `
 
+const isAnswered = (socket: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const connection = connect(socket)
+    connection.once('connect', () => {
+      connection.destroy()
+      resolve(true)
+    })
+    connection.once('error', () => resolve(false))
+  })
+
 /** Starts a private Redis on a unix socket and waits until it accepts connections. */
 export async function openRedisServer({ directory, searchPath, durable = true }: RedisServerSettings): Promise<RedisServer> {
   const binary = await findExecutable(['redis-server', 'valkey-server'], searchPath)
@@ -65,6 +76,9 @@ export async function openRedisServer({ directory, searchPath, durable = true }:
   const socket = join(directory, 'redis.sock')
   if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
     throw new Error(`The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`)
+  }
+  if (await isAnswered(socket)) {
+    throw new Error(`Another cc-executor is running on this data folder (${directory}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`)
   }
   await rm(socket, { force: true })
   const options = [

@@ -1,0 +1,55 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import plugin from 'fastify-plugin'
+import type { Caller, Scope } from '../src/executions/services.js'
+import type { TokenBook } from '../src/platform/tokens.js'
+import { ExecutorError } from '../src/protocol/errors.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; on open paths nobody has been asked. */
+    caller: Caller
+  }
+  interface FastifyContextConfig {
+    /** Answers without a token. */
+    open?: boolean
+    /** What the token must be allowed to do; default: read. */
+    scope?: Scope
+  }
+}
+
+export interface AuthOptions {
+  /** undefined: open, nobody is asked for a token. */
+  readonly tokens: TokenBook | undefined
+}
+
+const NOBODY: Caller = { name: '', scopes: new Set() }
+/** Everybody, where the operator has chosen `open`. */
+const OPEN_CALLER: Caller = { name: 'open', scopes: new Set<Scope>(['execute', 'read', 'admin']) }
+
+function identify(request: FastifyRequest, tokens: TokenBook): Caller {
+  const [scheme, token] = (request.headers.authorization ?? '').split(' ')
+  if (scheme?.toLowerCase() !== 'bearer' || token === undefined) {
+    throw new ExecutorError('UNAUTHENTICATED', { detail: 'Send the token as Authorization: Bearer <token>; cc-executor token prints it.' })
+  }
+  const entry = tokens.find(token)
+  if (!entry) throw new ExecutorError('UNAUTHENTICATED', { detail: 'This token is not known here; cc-executor token prints the one in force.' })
+  return entry
+}
+
+/** A token for every request, HTTP and WebSocket upgrade alike, and the scope that its route needs. */
+export const authPlugin = plugin(
+  async function auth(app: FastifyInstance, { tokens }: AuthOptions) {
+    // Fastify wants no object as a shared start value; the hook sets it before anything reads it.
+    app.decorateRequest('caller', null as unknown as Caller)
+    app.addHook('onRequest', async (request) => {
+      const { open, scope = 'read' } = request.routeOptions.config
+      request.caller = NOBODY
+      if (open) return
+      request.caller = tokens ? identify(request, tokens) : OPEN_CALLER
+      if (!request.caller.scopes.has(scope)) {
+        throw new ExecutorError('FORBIDDEN', { detail: `This needs a token with the ${scope} scope; ${request.caller.name} has ${[...request.caller.scopes].join(', ')}.` })
+      }
+    })
+  },
+  { name: 'auth', dependencies: ['errors'] },
+)

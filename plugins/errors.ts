@@ -1,0 +1,54 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import plugin from 'fastify-plugin'
+import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
+
+/** What Fastify itself refuses, in our words. */
+function toExecutorError(error: FastifyError | ExecutorError): unknown {
+  if (error instanceof ExecutorError) return error
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_ERR_CTP_INVALID_TYPE':
+      return new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: 'Content-Type: the body must be sent as application/json.' })
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new ExecutorError('PAYLOAD_TOO_LARGE', { detail: 'The body is larger than 8 MiB.' })
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return toInvalidRequest([{ path: '', message: 'Content-Length does not match the body' }])
+    case 'FST_ERR_BAD_URL':
+      return toInvalidRequest([{ path: '', message: 'the path is not a valid URL' }])
+    default:
+      return error
+  }
+}
+
+function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const wire = toWireError(error)
+  if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
+  if (wire.retryAfterSeconds !== undefined) reply.header('retry-after', wire.retryAfterSeconds)
+  if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cc-executor"')
+  return reply.code(wire.status).type('application/problem+json').serializer(JSON.stringify).send(toProblem(error, request.id))
+}
+
+const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
+/** `/executions/:id` as an expression for paths; a trailing `*` takes everything. */
+const toPattern = (url: string): RegExp =>
+  new RegExp(`^${url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : escape(part))).join('/')}$`)
+
+/** Every error leaves as RFC 9457 problem details; a known path with the wrong method is 405 and names the right ones. */
+export const errorsPlugin = plugin(
+  async function errors(app: FastifyInstance) {
+    const routes: Array<{ pattern: RegExp; methods: string[] }> = []
+    app.addHook('onRoute', ({ url, method }) => {
+      routes.push({ pattern: toPattern(url), methods: [method].flat() })
+    })
+    app.setErrorHandler<FastifyError | ExecutorError>((error, request, reply) => sendProblem(toExecutorError(error), request, reply))
+    app.setNotFoundHandler((request, reply) => {
+      const path = request.url.split('?')[0] ?? ''
+      const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods))
+      if (methods.size === 0) return sendProblem(new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` }), request, reply)
+      reply.header('allow', [...methods].sort().join(', '))
+      return sendProblem(new ExecutorError('METHOD_NOT_ALLOWED', { detail: `${path} answers to ${[...methods].sort().join(', ')}.` }), request, reply)
+    })
+  },
+  { name: 'errors' },
+)

@@ -1,0 +1,37 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import plugin from 'fastify-plugin'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { tidyOpenApi } from './tidy-openapi.js'
+import { VERSION } from '../src/platform/version.js'
+
+const DESCRIPTION = `Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a reconnect.
+
+Live streams: \`GET /executions/{id}/events\` with \`Accept: text/event-stream\`, or JSON-RPC 2.0 over the WebSocket \`/ws\` (\`rpc.discover\` describes it).`
+
+/** OpenAPI 3.1 of everything the routes declare, at /openapi.json, and Swagger UI at /docs, which needs no other host. */
+export const openapiPlugin = plugin(
+  async function openapi(app: FastifyInstance) {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: { title: 'CC Executor', version: VERSION, description: DESCRIPTION, license: { name: 'MIT' } },
+        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'The token that cc-executor token prints.' } } },
+        security: [{ bearer: [] }],
+        tags: [
+          { name: 'executions', description: 'Submit, watch, steer, read.' },
+          { name: 'service', description: 'The queue, health, authentication.' },
+        ],
+      },
+      transform: jsonSchemaTransform,
+      transformObject: (document) => tidyOpenApi(jsonSchemaTransformObject(document)),
+    })
+    await app.register(swaggerUi, {
+      routePrefix: '/docs',
+      uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true },
+    })
+    app.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async () => app.swagger())
+  },
+  { name: 'openapi' },
+)

@@ -1,0 +1,49 @@
+import cors from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
+import plugin from 'fastify-plugin'
+import { isLoopback, type Config } from '../src/platform/config.js'
+import { ExecutorError } from '../src/protocol/errors.js'
+
+type OriginOptions = Pick<Config, 'host' | 'allowedHosts' | 'allowedOrigins'>
+
+const DEFAULT_PORT = 80
+
+/** The Host values this process answers to: its own address and names with its port, and what the operator added. */
+function ownHosts(app: FastifyInstance, { host, allowedHosts }: OriginOptions): Set<string> | undefined {
+  const address = app.server.address()
+  // Not listening: a request injected in the same process, which no web page can send.
+  if (address === null || typeof address === 'string') return undefined
+  const names = isLoopback(host) ? ['127.0.0.1', 'localhost', '[::1]'] : [host.includes(':') ? `[${host}]` : host]
+  const own = names.flatMap((name) => (address.port === DEFAULT_PORT ? [name, `${name}:${address.port}`] : [`${name}:${address.port}`]))
+  return new Set([...own, ...allowedHosts].map((value) => value.toLowerCase()))
+}
+
+/**
+ * Host and Origin against exact lists on every request and upgrade: a page in the operator's browser that rebinds its
+ * name to 127.0.0.1, or opens our WebSocket across sites, is refused before anything else is looked at.
+ */
+export const originPlugin = plugin(
+  async function origin(app: FastifyInstance, options: OriginOptions) {
+    const origins = new Set(options.allowedOrigins)
+    let hosts: Set<string> | undefined
+    app.addHook('onRequest', async (request) => {
+      hosts ??= ownHosts(app, options)
+      if (!hosts) return
+      const host = request.headers.host?.toLowerCase() ?? ''
+      if (!hosts.has(host)) {
+        throw new ExecutorError('MISDIRECTED_REQUEST', { detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.' })
+      }
+      const { origin } = request.headers
+      if (origin === undefined || origins.has(origin) || hosts.has(origin.replace(/^https?:\/\//, '').toLowerCase())) return
+      throw new ExecutorError('FORBIDDEN', { detail: 'This Origin may not call; the operator admits web origins with CC_EXECUTOR_ALLOWED_ORIGINS.' })
+    })
+    if (origins.size > 0) {
+      await app.register(cors, {
+        origin: [...origins],
+        allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'prefer', 'last-event-id'],
+        exposedHeaders: ['location', 'retry-after', 'idempotent-replayed'],
+      })
+    }
+  },
+  { name: 'origin', dependencies: ['errors'] },
+)

@@ -1,0 +1,58 @@
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+const COMPONENT = '#/components/schemas/'
+/** zod writes these out for every date and integer; they tell a reader nothing. */
+const LARGEST_INTEGER = Number.MAX_SAFE_INTEGER
+
+function tidySchema(value: Json, rename: (name: string) => string): Json {
+  if (Array.isArray(value)) return value.map((item) => tidySchema(item, rename))
+  if (value === null || typeof value !== 'object') return value
+  const entries = Object.entries(value).filter(([key, member]) => {
+    if (key === 'pattern' && (value['format'] === 'date-time' || value['format'] === 'uuid' || value['format'] === 'uri')) return false
+    return !((key === 'maximum' && member === LARGEST_INTEGER) || (key === 'minimum' && member === -LARGEST_INTEGER))
+  })
+  return Object.fromEntries(
+    entries.map(([key, member]) => {
+      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT)) return [key, COMPONENT + rename(member.slice(COMPONENT.length))]
+      return [key, tidySchema(member, rename)]
+    }),
+  )
+}
+
+function collectReferences(value: Json, found: Set<string>): void {
+  if (Array.isArray(value)) for (const item of value) collectReferences(item, found)
+  else if (value !== null && typeof value === 'object') {
+    for (const [key, member] of Object.entries(value)) {
+      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT)) found.add(member.slice(COMPONENT.length))
+      else collectReferences(member, found)
+    }
+  }
+}
+
+/** Only schemas that something refers to, reached from the paths. */
+function prune(schemas: Record<string, Json>, paths: Json): Record<string, Json> {
+  const reached = new Set<string>()
+  collectReferences(paths, reached)
+  for (const name of reached) collectReferences(schemas[name] ?? null, reached)
+  return Object.fromEntries(Object.entries(schemas).filter(([name]) => reached.has(name)).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
+ * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers to
+ * goes, and an input schema whose plain name is free, or says the same, takes that name.
+ */
+export function tidyOpenApi<Document extends object>(document: Document): Document {
+  // Safe: an OpenAPI document is JSON; the copy makes it plain.
+  const plain = JSON.parse(JSON.stringify(document)) as { paths?: Json; components?: { schemas?: Record<string, Json> } }
+  let schemas = prune(plain.components?.schemas ?? {}, plain.paths ?? {})
+  const rename = (name: string): string => {
+    const base = name.replace(/Input$/, '')
+    if (base === name) return name
+    return !(base in schemas) || JSON.stringify(schemas[base]) === JSON.stringify(schemas[name]) ? base : name
+  }
+  const renamed = new Map(Object.entries(schemas).map(([name, schema]) => [rename(name), tidySchema(schema, rename)]))
+  const paths = tidySchema(plain.paths ?? {}, rename)
+  schemas = prune(Object.fromEntries(renamed), paths)
+  // Safe: the same document with the same members, fewer and renamed schemas.
+  return { ...plain, paths, components: { ...plain.components, schemas } } as Document
+}

@@ -1,0 +1,29 @@
+import websocket from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import plugin from 'fastify-plugin'
+
+/** Larger frames are refused with 1009. */
+const FRAME_LIMIT_BYTES = 8 * 1024 * 1024
+/** One stuck peer must not hold up the end of the process. */
+const CLOSE_DEADLINE_MS = 500
+
+/** WebSocket upgrades; at the end every socket gets 1001, and whoever does not go is cut off. */
+export const websocketPlugin = plugin(
+  async function webSocket(app: FastifyInstance) {
+    await app.register(websocket, {
+      options: { maxPayload: FRAME_LIMIT_BYTES, perMessageDeflate: false },
+      preClose(done) {
+        const { clients } = app.websocketServer
+        for (const client of clients) client.close(1001, 'the server is shutting down; resume elsewhere by after')
+        const deadline = setTimeout(() => {
+          for (const client of clients) client.terminate()
+        }, CLOSE_DEADLINE_MS)
+        app.websocketServer.close(() => {
+          clearTimeout(deadline)
+          done()
+        })
+      },
+    })
+  },
+  { name: 'websocket' },
+)

@@ -1,0 +1,240 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import Negotiator from 'negotiator'
+import { z } from 'zod'
+import { cancelExecution, pauseExecution } from '../src/executions/cancel-execution.js'
+import { deleteExecution } from '../src/executions/delete-execution.js'
+import { toExecution } from '../src/executions/execution-record.js'
+import { awaitExecution, getExecution, listExecutions, requireExecution } from '../src/executions/find-execution.js'
+import { readEventPage } from '../src/executions/read-events.js'
+import { submitExecution } from '../src/executions/submit-execution.js'
+import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
+import { ExecuteRequest } from '../src/protocol/execute-request.js'
+import { Execution, isTerminal } from '../src/protocol/execution.js'
+import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
+import { exportExecutions } from './export.js'
+import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, WAIT_LIMIT_SECONDS, WishBody } from './queries.js'
+import { sendEventStream } from './sse.js'
+
+const DEFAULT_PAGE = 100
+const EVENT_STREAM = 'text/event-stream'
+const IDEMPOTENCY_KEY_LIMIT = 255
+
+const tags = ['executions']
+const problem = (description: string) => ({ description, content: { 'application/problem+json': { schema: Problem } } })
+const unknown = { 401: problem('No valid token.'), 404: problem('There is no such execution, or it is not yours.') }
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
+
+/** The best of what is offered, or NOT_ACCEPTABLE. */
+function negotiate(request: FastifyRequest, offered: string[]): string {
+  const chosen = new Negotiator(request.raw).mediaType(offered)
+  if (chosen === undefined) throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
+  return chosen
+}
+
+/** RFC 7240: `Prefer: wait=N`. */
+function readWait(request: FastifyRequest): number {
+  const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([request.headers['prefer'] ?? ''].flat().join(','))?.[1]
+  return Math.min(Number(seconds ?? 0), WAIT_LIMIT_SECONDS)
+}
+
+function readIdempotencyKey(request: FastifyRequest): string | undefined {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return undefined
+  if (typeof key !== 'string' || key === '' || key.length > IDEMPOTENCY_KEY_LIMIT) {
+    throw toInvalidRequest([{ path: 'Idempotency-Key', message: `must be 1 to ${IDEMPOTENCY_KEY_LIMIT} characters` }])
+  }
+  return key
+}
+
+/** Aborted when the client goes away. */
+function whileConnected(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return gone.signal
+}
+
+const located = (id: string): string => `/executions/${id}`
+
+/** Submit, watch, steer, read: the REST half of the protocol. */
+export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>()
+  const { services } = app
+
+  for (const url of ['/execute', '/executions']) {
+    app.post(
+      url,
+      {
+        config: { scope: 'execute' },
+        schema: {
+          tags,
+          summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
+          description:
+            'Answers 202 as soon as the execution is stored; it then runs whatever happens to this connection. `Prefer: wait=N` (at most 60) answers 200 when it ends within N seconds. `Accept: text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated request gives the same execution.',
+          headers: z.object({
+            'idempotency-key': z.string().optional().meta({ description: 'The same key and body give the same execution.' }),
+            prefer: z.string().optional().meta({ description: '`wait=N`: answer when it has ended, after N seconds at the latest.' }),
+          }),
+          body: ExecuteRequest,
+          response: {
+            200: json('It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).', Execution),
+            202: json('Accepted.', Execution),
+            400: problem('The request is not valid; `errors` names the fields.'),
+            401: problem('No valid token.'),
+            403: problem('Not permitted here.'),
+            413: problem('Too large.'),
+            415: problem('Not application/json.'),
+            422: problem('The Idempotency-Key was used with another request.'),
+            429: problem('The queue is full.'),
+            503: problem('The store cannot be reached; a retry with the same Idempotency-Key is safe.'),
+          },
+        },
+      },
+      async (request, reply) => {
+        const stream = negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM
+        const waitMs = readWait(request) * 1_000
+        const { execution, replayed } = await submitExecution(services, request.body, request.caller, readIdempotencyKey(request))
+        const headers = { location: located(execution.id), ...(replayed && { 'idempotent-replayed': 'true' }) }
+        if (stream) return sendEventStream(services, request, reply, { executionId: execution.id, after: 0, headers })
+        reply.headers(headers)
+        if (waitMs === 0) return reply.code(replayed ? 200 : 202).send(execution)
+        const record = await awaitExecution(services, execution.id, request.caller, waitMs, whileConnected(reply))
+        reply.header('preference-applied', `wait=${waitMs / 1_000}`)
+        return reply.code(replayed || isTerminal(record.state) ? 200 : 202).send(toExecution(record))
+      },
+    )
+  }
+
+  app.get(
+    '/executions',
+    {
+      schema: {
+        tags,
+        summary: 'List executions, newest first',
+        description: 'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) exports.',
+        querystring: ListQuery,
+        response: { 200: json('A page.', ExecutionPage), 400: problem('A parameter is not valid.'), 401: unknown[401] },
+      },
+    },
+    async (request, reply) => {
+      const filters = toFilters(request.query)
+      const media = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' }
+      const chosen = request.query.format ? media[request.query.format] : negotiate(request, Object.values(media))
+      if (chosen === media.json) return listExecutions(services, filters, request.caller)
+      const format = chosen === media.csv ? 'csv' : 'ndjson'
+      // Safe to bypass the declared JSON answer: an export is a stream of text.
+      return reply.type(`${chosen}; charset=utf-8`).send(Readable.from(exportExecutions(services, filters, request.caller, format)) as never)
+    },
+  )
+
+  app.get(
+    '/executions/:id',
+    { schema: { tags, summary: 'One execution', params: Params, response: { 200: json('The execution.', Execution), ...unknown } } },
+    async (request) => getExecution(services, request.params.id, request.caller),
+  )
+
+  app.get(
+    '/executions/:id/result',
+    {
+      schema: {
+        tags,
+        summary: 'The bare answer',
+        params: Params,
+        querystring: ResultQuery,
+        response: {
+          200: { description: 'The answer as text.', content: { 'text/plain': { schema: z.string() } } },
+          ...unknown,
+          409: problem('It has not finished.'),
+          422: problem('It did not succeed: `code` is the outcome’s, `outcome` all of it.'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const record = await awaitExecution(services, id, request.caller, (request.query.waitSeconds ?? 0) * 1_000, whileConnected(reply))
+      const { outcome } = record
+      if (!outcome) throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=60.` })
+      if (outcome.status === 'succeeded') return reply.type('text/plain; charset=utf-8').serializer(String).send(outcome.result ?? '')
+      const code = outcome.code ?? 'CLAUDE_EXITED'
+      const body = { type: `urn:cc-executor:outcome:${code}`, title: 'The execution did not succeed.', status: 422, detail: outcome.message ?? code, code, retryable: false, requestId: request.id, outcome }
+      return reply.code(422).type('application/problem+json').send(body)
+    },
+  )
+
+  app.get(
+    '/executions/:id/events',
+    {
+      schema: {
+        tags,
+        summary: 'Events after a cursor: a page, a long poll, or a live stream',
+        description: 'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. Otherwise a page; with `waitSeconds` a long poll.',
+        params: Params,
+        querystring: EventsQuery,
+        headers: z.object({ 'last-event-id': z.string().optional() }),
+        response: { 200: json('A page of events.', EventPage), 204: { description: 'Nothing will follow (event stream only).', type: 'null' }, 400: problem('A parameter is not valid.'), ...unknown },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types } = request.query
+      const wanted = types && { types: new Set<string>(types) }
+      if (negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM) {
+        const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
+        const record = await requireExecution(services, id, request.caller)
+        if (isTerminal(record.state) && cursor >= record.lastSeq) return reply.code(204).send(null as never)
+        return sendEventStream(services, request, reply, { executionId: id, after: cursor, ...wanted })
+      }
+      const page = await readEventPage(services, id, request.caller, { after: after ?? 0, limit, waitMs: waitSeconds * 1_000, signal: whileConnected(reply), ...wanted })
+      // The events go out with their bytes as they are stored; only the page around them is new.
+      const { nextAfter, hasMore, finished } = page
+      const body = `{"events":[${page.events.map((event) => event.bytes.toString()).join(',')}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
+      return reply.type('application/json; charset=utf-8').serializer(String).send(body as never)
+    },
+  )
+
+  const wishes = {
+    cancel: { summary: 'End an execution', description: 'Idempotent; a finished one is answered unchanged.', act: cancelExecution },
+    pause: { summary: 'Stop the processes of a running execution', description: 'Idempotent; its clocks stand still.', act: pause(true) },
+    resume: { summary: 'Let a paused execution go on', description: 'Idempotent.', act: pause(false) },
+  } as const
+  for (const [name, { summary, description, act }] of Object.entries(wishes)) {
+    app.post(
+      `/executions/:id/${name}`,
+      {
+        config: { scope: 'execute' },
+        schema: {
+          tags, summary, description, params: Params, body: WishBody,
+          response: { 200: json('It had finished already.', Execution), 202: json('Asked for; the events tell when it is done.', Execution), ...unknown, 409: problem('It has finished, or has not started.') },
+        },
+      },
+      async (request, reply) => {
+        const before = await getExecution(services, request.params.id, request.caller)
+        const execution = await act(services, request.params.id, request.caller, request.body?.reason)
+        return reply.code(isTerminal(before.status) ? 200 : 202).send(execution)
+      },
+    )
+  }
+
+  app.delete(
+    '/executions/:id',
+    {
+      config: { scope: 'execute' },
+      schema: { tags, summary: 'Forget a finished execution', description: 'Its record, its events and its fresh workspace.', params: Params, response: { 204: { description: 'Forgotten.', type: 'null' }, ...unknown, 409: problem('It has not finished.') } },
+    },
+    async (request, reply) => {
+      await deleteExecution(services, request.params.id, request.caller)
+      return reply.code(204).send(null as never)
+    },
+  )
+}
+
+function pause(wanted: boolean): typeof cancelExecution {
+  return (services, id, caller, reason) => pauseExecution(services, id, caller, wanted, reason)
+}
+
+function readCursor(lastEventId: string | undefined): number | undefined {
+  if (lastEventId === undefined || lastEventId === '') return undefined
+  if (!/^\d+$/.test(lastEventId)) throw toInvalidRequest([{ path: 'Last-Event-ID', message: 'expected the seq of an event' }])
+  return Number(lastEventId)
+}

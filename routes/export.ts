@@ -1,0 +1,46 @@
+import { stringify } from 'csv-stringify/sync'
+import { listExecutions } from '../src/executions/find-execution.js'
+import type { Caller, ExecutionServices } from '../src/executions/services.js'
+import type { Execution } from '../src/protocol/execution.js'
+import { LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
+
+export type ExportFormat = 'csv' | 'ndjson'
+
+const COLUMNS: ReadonlyArray<readonly [string, (execution: Execution) => string | number | undefined]> = [
+  ['id', ({ id }) => id],
+  ['status', ({ status }) => status],
+  ['code', ({ outcome }) => outcome?.code],
+  ['createdAt', ({ createdAt }) => createdAt],
+  ['startedAt', ({ startedAt }) => startedAt],
+  ['finishedAt', ({ finishedAt }) => finishedAt],
+  ['durationMs', ({ usage }) => usage.durationMs],
+  ['attempt', ({ attempt }) => attempt],
+  ['exitCode', ({ outcome }) => outcome?.exitCode],
+  ['inputTokens', ({ usage }) => usage.inputTokens],
+  ['outputTokens', ({ usage }) => usage.outputTokens],
+  ['cacheReadTokens', ({ usage }) => usage.cacheReadTokens],
+  ['cacheCreationTokens', ({ usage }) => usage.cacheCreationTokens],
+  ['costUsd', ({ usage }) => usage.costUsd],
+  ['turns', ({ usage }) => usage.turns],
+  ['model', ({ request }) => request.model],
+  ['workspace', ({ workspace }) => workspace],
+  ['prompt', ({ request }) => request.prompt ?? request.command],
+  ['metadata', ({ metadata }) => JSON.stringify(metadata)],
+  ['simulated', ({ simulated }) => String(simulated)],
+]
+
+/** A cell that a spreadsheet would take for a formula is told that it is text. */
+const toRows = (executions: readonly Execution[]): string => stringify(executions.map((execution) => COLUMNS.map(([, read]) => read(execution))), { escape_formulas: true })
+
+/** The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. */
+export async function* exportExecutions(services: ExecutionServices, filters: ExecutionFilters, caller: Caller, format: ExportFormat): AsyncGenerator<string> {
+  if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])
+  let remaining = filters.limit ?? Number.POSITIVE_INFINITY
+  let { cursor } = filters
+  do {
+    const page = await listExecutions(services, { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) }, caller)
+    remaining -= page.executions.length
+    yield format === 'csv' ? toRows(page.executions) : page.executions.map((execution) => `${JSON.stringify(execution)}\n`).join('')
+    cursor = page.nextCursor ?? undefined
+  } while (cursor !== undefined && remaining > 0)
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { EventType } from '../src/protocol/events.js'
+import { ExecutionStatus } from '../src/protocol/execution.js'
+import { ExecutionId } from '../src/protocol/ids.js'
+import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
+
+/** The longest that a request is held open while nothing happens. */
+export const WAIT_LIMIT_SECONDS = 60
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
+
+/** `a,b`, or the parameter given several times. */
+const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
+  z
+    .union([z.string(), z.array(z.string())])
+    .transform((value) => [value].flat().flatMap((part) => part.split(',')))
+    .pipe(z.array(item).min(1))
+
+const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS).optional().meta({ description: 'Hold the request so long until there is something to answer; at most 60.' })
+
+const METADATA = 'metadata.'
+
+export const ListQuery = z
+  .object({
+    status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
+    createdAfter: z.iso.datetime({ offset: true }).optional(),
+    createdBefore: z.iso.datetime({ offset: true }).optional(),
+    limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
+    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the page before.' }),
+    format: z.enum(['json', 'csv', 'ndjson']).optional().meta({ description: 'Instead of the Accept header.' }),
+  })
+  .catchall(z.string())
+  .superRefine((query, context) => {
+    for (const name of Object.keys(query)) {
+      if (!(name in LIST_FIELDS) && !name.startsWith(METADATA)) context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
+    }
+  })
+
+const LIST_FIELDS = { status: 1, createdAfter: 1, createdBefore: 1, limit: 1, cursor: 1, format: 1 }
+
+/** `metadata.<label>=<value>` parameters become a filter by equality. */
+export function toFilters({ format: _format, status, createdAfter, createdBefore, limit, cursor, ...labels }: z.output<typeof ListQuery>): ExecutionFilters {
+  const metadata = Object.fromEntries(Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]))
+  return {
+    ...(status && { status }),
+    ...(createdAfter !== undefined && { createdAfter }),
+    ...(createdBefore !== undefined && { createdBefore }),
+    ...(limit !== undefined && { limit }),
+    ...(cursor !== undefined && { cursor }),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+  }
+}
+
+export const EventsQuery = z.strictObject({
+  after: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The cursor: the last seq seen; default 0.' }),
+  limit: wholeNumber(1, EVENT_PAGE_LIMIT).optional().meta({ description: 'Events on a page; default 100.' }),
+  waitSeconds,
+  types: listOf(EventType).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
+})
+
+export const ResultQuery = z.strictObject({ waitSeconds })
+export const Params = z.strictObject({ id: ExecutionId })
+/** The body of cancel, pause and resume; none at all will do. */
+export const WishBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()

@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/queue-state.js'
+import { Problem } from '../src/protocol/errors.js'
+import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
+
+export interface ServiceRouteOptions {
+  readonly health: () => Health
+  /** Looks at Redis' own settings; a sentence where something is wrong with them. */
+  readonly checkRedis: () => Promise<string | undefined>
+}
+
+const tags = ['service']
+const unauthenticated = { description: 'No valid token.', content: { 'application/problem+json': { schema: Problem } } }
+
+/** The queue, health and authentication. */
+export async function serviceRoutes(fastify: FastifyInstance, { health, checkRedis }: ServiceRouteOptions): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>()
+  const { services } = app
+
+  app.get('/', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
+
+  for (const url of ['/health', '/health/live']) {
+    app.get(url, { config: { open: true }, schema: { tags, summary: url === '/health' ? 'Whether this process serves' : 'The same, for probes', security: [], response: { 200: Health } } }, async () => health())
+  }
+  app.get(
+    '/health/ready',
+    { config: { open: true }, schema: { tags, summary: 'Whether executions can run, part by part', security: [], response: { 200: Readiness, 503: Readiness } } },
+    async (_request, reply) => {
+      const readiness = await getReadiness(services, checkRedis)
+      return reply.code(readiness.status === 'ok' ? 200 : 503).send(readiness)
+    },
+  )
+  app.get('/queue', { schema: { tags, summary: 'Depth, running, workers', response: { 200: QueueState, 401: unauthenticated } } }, async () => getQueueState(services))
+  app.get('/auth/status', { schema: { tags, summary: 'How Claude is authenticated', response: { 200: AuthStatus, 401: unauthenticated } } }, async () => getAuthStatus(services))
+}

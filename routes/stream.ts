@@ -1,0 +1,45 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import type {} from '../plugins/auth.js'
+import type {} from '../plugins/services.js'
+import { ExecutorError } from '../src/protocol/errors.js'
+import type { Health, QueueState } from '../src/protocol/service-state.js'
+import { openOriginalConnection } from '../src/rpc/original-dialect.js'
+import { openRpcConnection } from '../src/rpc/rpc-connection.js'
+
+export interface StreamRoutesOptions {
+  readonly queue: () => Promise<QueueState>
+  readonly health: () => Health
+  /** The OpenRPC document. */
+  readonly discover: () => Record<string, unknown>
+  readonly version: string
+}
+
+/** The two WebSockets. The websocket plugin upgrades and ends them; who may connect is settled before that, as HTTP. */
+export async function streamRoutes(app: FastifyInstance, { queue, health, discover, version }: StreamRoutesOptions): Promise<void> {
+  const { services } = app
+
+  function open(url: string, wsHandler: (socket: WebSocket, request: FastifyRequest) => void): void {
+    app.route({
+      method: 'GET',
+      url,
+      schema: { hide: true },
+      async preValidation(request) {
+        if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
+          throw new ExecutorError('RATE_LIMITED', { detail: `This process serves ${services.config.maxConnections} WebSocket connections already.`, retryAfterSeconds: 5 })
+        }
+      },
+      async handler() {
+        throw new ExecutorError('METHOD_NOT_FOUND', { detail: `${url} is a WebSocket: connect to it with ws:// or wss://.` })
+      },
+      wsHandler,
+    })
+  }
+
+  open('/ws', (socket, request) => {
+    openRpcConnection({ socket, transport: request.raw.socket, services, caller: request.caller, queue, health, discover, requestId: request.id })
+  })
+  open('/ws/mcp', (socket, request) => {
+    openOriginalConnection({ socket, transport: request.raw.socket, services, caller: request.caller, version })
+  })
+}

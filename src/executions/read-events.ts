@@ -1,0 +1,61 @@
+import { isTerminalEvent, type StoredEvent } from '../events/stored-event.js'
+import { fromStore } from '../platform/redis.js'
+import { requireExecution } from './find-execution.js'
+import type { Caller, ExecutionServices } from './services.js'
+
+/** Read from the log at once while a page is filled. */
+const READ_BYTES = 1024 * 1024
+
+export interface EventPage {
+  readonly events: readonly StoredEvent[]
+  readonly nextAfter: number
+  readonly hasMore: boolean
+  readonly finished: boolean
+}
+
+export interface EventPageOptions {
+  readonly after: number
+  readonly limit: number
+  readonly types?: ReadonlySet<string>
+  /** How long to wait for the first event where there is none yet. */
+  readonly waitMs: number
+  readonly signal: AbortSignal
+}
+
+/** A page of an execution's events. With `types` seqs skip; `nextAfter` then stands behind all that was looked at. */
+export async function readEventPage(services: ExecutionServices, id: string, caller: Caller, options: EventPageOptions): Promise<EventPage> {
+  await requireExecution(services, id, caller)
+  const page = await fillPage(services, id, options, options.after)
+  if (page.events.length > 0 || page.finished || options.waitMs <= 0) return page
+  const deadline = AbortSignal.any([options.signal, AbortSignal.timeout(options.waitMs)])
+  for await (const events of services.feed.follow(id, page.nextAfter, deadline)) {
+    if (events.some((event) => isWanted(event, options) || isTerminalEvent(event))) break
+  }
+  return fillPage(services, id, options, page.nextAfter)
+}
+
+const isWanted = (event: StoredEvent, { types }: EventPageOptions): boolean => types === undefined || types.has(event.type)
+
+async function fillPage({ log }: ExecutionServices, id: string, options: EventPageOptions, after: number): Promise<EventPage> {
+  const found: StoredEvent[] = []
+  let nextAfter = after
+  let finished = false
+  for (;;) {
+    const { events, lastSeq } = await fromStore(log.readAfter(id, nextAfter, READ_BYTES))
+    for (const event of events) {
+      if (found.length === options.limit) return { events: found, nextAfter, hasMore: true, finished: false }
+      nextAfter = event.seq
+      finished = isTerminalEvent(event)
+      if (isWanted(event, options)) found.push(event)
+    }
+    if (events.length > 0 && nextAfter < lastSeq) continue
+    // A cursor at the end of a finished log: the page is empty and nothing will follow.
+    if (events.length === 0 && nextAfter >= lastSeq) finished = await endsAt(log, id)
+    return { events: found, nextAfter, hasMore: false, finished }
+  }
+}
+
+async function endsAt(log: ExecutionServices['log'], id: string): Promise<boolean> {
+  const last = (await fromStore(log.readLast(id))).events.at(-1)
+  return last !== undefined && isTerminalEvent(last)
+}

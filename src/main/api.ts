@@ -1,0 +1,59 @@
+import type { AddressInfo } from 'node:net'
+import { mkdir } from 'node:fs/promises'
+import { ConfigError, type Config } from '../platform/config.js'
+import { Lifetime, openWithin } from '../platform/lifetime.js'
+import { createLogger } from '../platform/logger.js'
+import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
+import { openTokens } from '../platform/tokens.js'
+import { buildApp, createRedisCheck } from './build-app.js'
+import { openApiServices } from './open-services.js'
+import { repeat } from './repeat.js'
+
+export interface Api {
+  readonly address: AddressInfo
+  /** http://host:port, as a client on this machine writes it. */
+  readonly url: string
+  readonly tokenCreated: boolean
+  close(): Promise<void>
+}
+
+const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Error => {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new ConfigError(`Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`)
+    case 'EACCES':
+      return new ConfigError(`Port ${port} on ${host} may not be opened by this user: set CC_EXECUTOR_PORT to one above 1023.`)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ConfigError(`CC_EXECUTOR_HOST: ${host} is no address of this machine.`)
+    default:
+      return error
+  }
+}
+
+/** Makes the data folder. @throws ConfigError naming it */
+export async function openDataFolder({ dataDir }: Config): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError(`CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${error.code ?? error.message}); make it writable or choose another folder.`)
+  })
+}
+
+/** An API process: REST, SSE and WebSocket on one port. It holds no state; everything is in Redis. */
+export function openApi(config: Config, redisUrl: string): Promise<Api> {
+  return openWithin(async (lifetime: Lifetime) => {
+    await openDataFolder(config)
+    const logger = createLogger(config.logLevel, 'api')
+    const tokens = config.auth === 'open' ? undefined : await openTokens(config)
+    const services = openApiServices({ config, redisUrl, logger, lifetime })
+    const app = lifetime.own('HTTP server', await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }), (opened) => opened.close())
+    await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+      throw toListenError(error, config)
+    })
+    const housekeeping = repeat('sweep', SWEEP_INTERVAL_MS, logger, () => sweepExecutions(services))
+    lifetime.own('housekeeping', housekeeping, (opened) => opened.close())
+    // Safe: listen() with a host and a port gives an AddressInfo.
+    const address = app.server.address() as AddressInfo
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+    return { address, url: `http://${host}:${address.port}`, tokenCreated: tokens?.created ?? false, close: () => lifetime.close() }
+  })
+}

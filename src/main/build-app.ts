@@ -1,0 +1,68 @@
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
+import { v7 as uuidv7 } from 'uuid'
+import { authPlugin } from '../../plugins/auth.js'
+import { errorsPlugin } from '../../plugins/errors.js'
+import { jsonPlugin } from '../../plugins/json.js'
+import { openapiPlugin } from '../../plugins/openapi.js'
+import { originPlugin } from '../../plugins/origin.js'
+import { securityHeadersPlugin } from '../../plugins/security-headers.js'
+import { servicesPlugin } from '../../plugins/services.js'
+import { websocketPlugin } from '../../plugins/websocket.js'
+import { executionRoutes } from '../../routes/executions.js'
+import { serviceRoutes } from '../../routes/service.js'
+import { streamRoutes } from '../../routes/stream.js'
+import { getQueueState } from '../executions/queue-state.js'
+import type { ExecutionServices } from '../executions/services.js'
+import type { TokenBook } from '../platform/tokens.js'
+import { VERSION } from '../platform/version.js'
+import type { Health } from '../protocol/service-state.js'
+import { buildOpenRpcDocument } from '../rpc/open-rpc-document.js'
+
+/** A prompt of 4 MiB, written in JSON, with the other fields: what is too long is then refused by its name. */
+const BODY_LIMIT_BYTES = 8 * 1024 * 1024
+const REQUEST_TIMEOUT_MS = 30_000
+
+export interface AppOptions {
+  readonly services: ExecutionServices
+  /** undefined: open to everybody who passes the Host and Origin checks. */
+  readonly tokens: TokenBook | undefined
+  readonly checkRedis: () => Promise<string | undefined>
+}
+
+/** Redis must never evict: a record or an event would be gone without a word. */
+export function createRedisCheck(redis: Redis): () => Promise<string | undefined> {
+  return async () => {
+    const policy = /maxmemory_policy:(\S+)/.exec(await redis.info('memory'))?.[1]
+    return policy === 'noeviction' || policy === undefined ? undefined : `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
+  }
+}
+
+/** The HTTP application: plugins in their order, then routes. It opens nothing but itself. */
+export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
+  const { config, logger } = services
+  const app: FastifyInstance = Fastify({
+    // At info the domain tells what happens to executions; a line per request would drown it.
+    loggerInstance: logger.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel }) as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: () => uuidv7(),
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+  })
+  const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined })
+
+  await app.register(errorsPlugin)
+  await app.register(originPlugin, { host: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins })
+  await app.register(authPlugin, { tokens })
+  await app.register(securityHeadersPlugin)
+  await app.register(jsonPlugin)
+  await app.register(servicesPlugin, { services })
+  await app.register(websocketPlugin)
+  await app.register(openapiPlugin)
+  await app.register(executionRoutes)
+  await app.register(serviceRoutes, { health, checkRedis })
+  await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover: () => buildOpenRpcDocument(VERSION), version: VERSION })
+  return app
+}

@@ -1,0 +1,162 @@
+#!/usr/bin/env node
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ConfigError, describeConfig, readConfig, type Config } from '../platform/config.js'
+import { VERSION } from '../platform/version.js'
+import { openApi } from './api.js'
+import { printBanner } from './banner.js'
+import { diagnose } from './doctor.js'
+import type { ChildMessage } from './service-process.js'
+import { untilStopped } from './signals.js'
+import { openStart } from './start.js'
+import { openWorker } from './worker.js'
+
+const USAGE = `cc-executor ${VERSION}: runs Claude Code for you while you look away.
+
+Usage: cc-executor <command>
+
+  start [--simulate] [--open] [--root DIR]...   API, worker and, without REDIS_URL, a private Redis
+  api                                           an API process; wants REDIS_URL
+  worker                                        a worker process; wants REDIS_URL
+  token                                         prints the token that clients send
+  config                                        every setting, its value and where it comes from
+  doctor                                        what is wrong with this machine, and the remedy
+
+Settings are environment variables; cc-executor config lists them.`
+
+/** A wrong call: told with the usage at hand, exit code 2. */
+class UsageError extends Error {}
+
+const say = (text: string): void => void process.stderr.write(`cc-executor: ${text}\n`)
+
+/** `.env` is read by npm start only; what is set already stays. */
+function loadEnvFile(): void {
+  try {
+    process.loadEnvFile('.env')
+  } catch (error) {
+    // Safe: loadEnvFile throws errno exceptions.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ConfigError('.env cannot be read.')
+  }
+}
+
+async function runStart(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: { simulate: { type: 'boolean', default: false }, open: { type: 'boolean', default: false }, root: { type: 'string', multiple: true, default: [] } },
+  })
+  loadEnvFile()
+  // Under npm the working directory is the package's; INIT_CWD is where the user stood.
+  const roots = values.root.map((root) => resolve(process.env['INIT_CWD'] ?? process.cwd(), root))
+  const environment = {
+    ...process.env,
+    ...(values.open && { CC_EXECUTOR_AUTH: 'open' }),
+    ...(roots.length > 0 && { CC_EXECUTOR_ALLOWED_ROOTS: [process.env['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots].filter((root) => root).join(',') }),
+  }
+  const stopped = untilStopped({ child: false })
+  let giveUp: (error: Error) => void = () => undefined
+  const gaveUp = new Promise<never>((_resolve, reject) => {
+    giveUp = reject
+  })
+  const started = await openStart({
+    environment,
+    simulate: values.simulate,
+    onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
+    onGivenUp: (name) => giveUp(new Error(`The ${name} ends again and again; its log above says why.`)),
+  })
+  await printBanner(started)
+  try {
+    const why = await Promise.race([stopped, gaveUp])
+    say(`stopping (${why}); what runs gets ${started.config.drainSeconds} s, a second Ctrl-C ends it at once`)
+  } finally {
+    await started.close()
+  }
+}
+
+function requireRedisUrl({ redisUrl }: Config): string {
+  if (redisUrl === undefined) throw new ConfigError('REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to redis://host:6379, or use cc-executor start, which brings its own.')
+  return redisUrl
+}
+
+/** An `api` or `worker` process: open, tell, serve until told to stop, close. */
+async function serve(open: (config: Config, redisUrl: string) => Promise<{ info: unknown; sentence: string; close(): Promise<void> }>): Promise<void> {
+  const isChild = process.send !== undefined
+  const tellParent = (message: ChildMessage): void => void process.send?.(message)
+  const stopped = untilStopped({ child: isChild })
+  try {
+    const config = readConfig()
+    const { info, sentence, close } = await open(config, requireRedisUrl(config))
+    if (isChild) tellParent({ kind: 'ready', info })
+    else say(sentence)
+    await stopped
+    await close()
+  } catch (error) {
+    tellParent({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    throw error
+  }
+}
+
+async function runApi(): Promise<void> {
+  await serve(async (config, redisUrl) => {
+    const { url, tokenCreated, close } = await openApi(config, redisUrl)
+    return { info: { url, tokenCreated }, sentence: `API on ${url}, docs at ${url}/docs`, close }
+  })
+}
+
+async function runWorker(): Promise<void> {
+  await serve(async (config, redisUrl) => {
+    const { state, close } = await openWorker(config, redisUrl)
+    return { info: state, sentence: `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ${state.claude.message}. ${state.authentication.message}`, close }
+  })
+}
+
+async function printToken(): Promise<void> {
+  const { tokenFile, tokens } = readConfig()
+  const text = await readFile(tokenFile, 'utf8').catch(() => undefined)
+  const entry = text?.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#'))?.trim()
+  if (entry === undefined) {
+    throw new ConfigError(tokens === undefined ? `There is no token yet (${tokenFile}): the first start makes one.` : 'The tokens are configured by CC_EXECUTOR_TOKENS; take one from there.')
+  }
+  process.stdout.write(`${entry.replace(/^[\w.-]+=/, '').split(':')[0] ?? entry}\n`)
+}
+
+function printConfig(): void {
+  for (const { name, value, origin, description } of describeConfig(readConfig())) process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
+}
+
+async function runDoctor(): Promise<void> {
+  const findings = await diagnose(readConfig())
+  for (const { ok, part, message } of findings) process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${part}: ${message}\n`)
+  if (findings.some(({ ok }) => !ok)) process.exitCode = 1
+}
+
+const COMMANDS: Record<string, (args: string[]) => Promise<void> | void> = {
+  start: runStart,
+  api: runApi,
+  worker: runWorker,
+  token: printToken,
+  config: printConfig,
+  doctor: runDoctor,
+}
+
+async function main([name, ...args]: string[]): Promise<void> {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return void process.stdout.write(`${USAGE}\n`)
+  if (name === '--version' || name === '-v') return void process.stdout.write(`${VERSION}\n`)
+  const command = COMMANDS[name]
+  if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
+  await command(args)
+}
+
+function report(error: unknown): void {
+  const isUsage = error instanceof UsageError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+  process.exitCode = isUsage ? 2 : 1
+  // Under `start` the parent tells what its children could not do.
+  if (process.send !== undefined) return
+  say(error instanceof Error ? error.message : String(error))
+  if (isUsage) process.stderr.write(`\n${USAGE}\n`)
+}
+
+main(process.argv.slice(2))
+  .catch(report)
+  // Whatever a library still holds open must not keep a process that has closed everything of its own.
+  .finally(() => process.exit())

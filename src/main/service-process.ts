@@ -1,0 +1,83 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { sleep } from '../platform/deadline.js'
+
+/** What a child of `start` tells when it serves, or why it cannot. */
+export type ChildMessage = { readonly kind: 'ready'; readonly info: unknown } | { readonly kind: 'failed'; readonly message: string }
+
+const CLI = fileURLToPath(new URL('./cli.js', import.meta.url))
+const RESTART_DELAY_MS = 1_000
+/** A process that ends by itself so often in a row is not started again. */
+const RESTART_LIMIT = 5
+const STABLE_MS = 60_000
+
+export interface ServiceProcess<Info> {
+  readonly info: Info
+  readonly pid: number
+  /** SIGTERM, and SIGKILL after the deadline. Idempotent. */
+  close(deadlineMs: number): Promise<void>
+}
+
+export interface ServiceProcessOptions {
+  readonly name: 'api' | 'worker'
+  readonly environment: NodeJS.ProcessEnv
+  readonly onRestart: (name: string, how: string) => void
+  readonly onGivenUp: (name: string) => void
+}
+
+async function startChild<Info>({ name, environment }: ServiceProcessOptions): Promise<{ child: ChildProcess; info: Info }> {
+  const child = fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const message = await Promise.race([
+    // Safe: only our own cli.js is at the other end of this channel.
+    once(child, 'message').then(([received]) => received as ChildMessage),
+    once(child, 'exit').then(([code, signal]): ChildMessage => ({ kind: 'failed', message: `The ${name} ended at its start (${String(signal ?? code)}).` })),
+  ])
+  if (message.kind === 'failed') throw new Error(message.message)
+  return { child, info: message.info as Info }
+}
+
+/** Starts `cc-executor api` or `worker` as a process of its own, and again when it dies. */
+export async function openServiceProcess<Info>(options: ServiceProcessOptions): Promise<ServiceProcess<Info>> {
+  const { name, onRestart, onGivenUp } = options
+  const first = await startChild<Info>(options)
+  let current = first.child
+  let isClosing = false
+  let failures = 0
+
+  async function watch(): Promise<void> {
+    while (!isClosing) {
+      const startedAt = performance.now()
+      if (current.exitCode === null && current.signalCode === null) await once(current, 'exit')
+      if (isClosing) return
+      failures = performance.now() - startedAt > STABLE_MS ? 1 : failures + 1
+      if (failures > RESTART_LIMIT) return onGivenUp(name)
+      onRestart(name, String(current.signalCode ?? current.exitCode))
+      await sleep(RESTART_DELAY_MS)
+      if (isClosing) return
+      const next = await startChild<Info>(options).catch(() => undefined)
+      if (next) current = next.child
+    }
+  }
+  const watching = watch()
+  watching.catch(() => undefined)
+
+  let closing: Promise<void> | undefined
+  async function stop(deadlineMs: number): Promise<void> {
+    isClosing = true
+    const child = current
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
+    await exited
+    clearTimeout(deadline)
+  }
+  return {
+    info: first.info,
+    get pid() {
+      return current.pid ?? -1
+    },
+    close: (deadlineMs) => (closing ??= stop(deadlineMs)),
+  }
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto'
+import { availableParallelism, hostname } from 'node:os'
+import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
+import { findCredentials } from '../claude/credentials.js'
+import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
+import { removeFolders } from '../executions/prepare-workspace.js'
+import type { RunServices } from '../executions/run-services.js'
+import { StartGate } from '../executions/start-gate.js'
+import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
+import { sweepFolders } from '../executions/sweep-folders.js'
+import { ANNOUNCE_INTERVAL_MS } from '../executions/worker-registry.js'
+import type { Config } from '../platform/config.js'
+import { openWithin } from '../platform/lifetime.js'
+import { createLogger } from '../platform/logger.js'
+import { closeRedis, openRedis } from '../platform/redis.js'
+import type { WorkerState } from '../protocol/service-state.js'
+import { receiveControl } from '../queue/control-channel.js'
+import { chooseContainment } from '../supervision/containment.js'
+import { openDataFolder } from './api.js'
+import { openDomain, readDeploymentId } from './open-services.js'
+import { repeat } from './repeat.js'
+import { sweepProcesses } from './sweep-processes.js'
+
+const PROCESS_SWEEP_INTERVAL_MS = 30_000
+
+export interface WorkerProcess {
+  readonly state: WorkerState
+  /** Takes nothing new, gives what runs the drain time, ends the rest honestly. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Looks once at what a worker depends on: the CLI, its version, its credentials. */
+export async function inspectClaude(config: Config): Promise<{ binary: string | undefined; version: string | undefined; credentials: ReturnType<typeof findCredentials>; state: WorkerState['claude'] }> {
+  const { claudeBin, environment, cacheBin, simulatorUrl } = config
+  const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin, ...(claudeBin !== undefined && { explicit: claudeBin }) })
+  const version = binary === undefined ? undefined : await probeClaudeVersion(binary, environment)
+  const credentials = findCredentials(environment, { simulated: simulatorUrl !== undefined })
+  const found = binary !== undefined && version !== undefined
+  const tested = version !== undefined && isTestedVersion(version)
+  const message = !found
+    ? binary === undefined
+      ? 'The Claude CLI was not found: run npm run setup, or npm install -g @anthropic-ai/claude-code, or set CC_EXECUTOR_CLAUDE_BIN.'
+      : 'The Claude CLI was found but does not answer --version; reinstall it or set CC_EXECUTOR_CLAUDE_BIN to another one.'
+    : tested
+      ? `Claude CLI ${version}`
+      : `Claude CLI ${version} is outside the tested range (${TESTED_VERSIONS.from} to ${TESTED_VERSIONS.to}); it will probably work.`
+  return { binary, version, credentials, state: { found, tested, message, ...(version !== undefined && { version }) } }
+}
+
+/** A worker process: takes executions from the queue and runs the CLI. */
+export function openWorker(config: Config, redisUrl: string): Promise<WorkerProcess> {
+  return openWithin(async (lifetime) => {
+    await openDataFolder(config)
+    const logger = createLogger(config.logLevel, 'worker')
+    const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
+    if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
+    const { binary, version, credentials } = claude
+
+    const domain = openDomain({ config, redisUrl, logger, lifetime }, 'keeper')
+    const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
+    const services: RunServices = {
+      ...domain,
+      workerId,
+      deploymentId: await readDeploymentId(domain.redis, config.prefix),
+      containment,
+      claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
+      credentials,
+      startGate: new StartGate(availableParallelism()),
+      live: new Map(),
+    }
+
+    const { method, source, billed, message, remedy } = credentials
+    const startedAt = new Date().toISOString()
+    const describe = (running: number, draining: boolean): WorkerState => ({
+      id: workerId,
+      host: hostname(),
+      pid: process.pid,
+      startedAt,
+      concurrency: config.concurrency,
+      running,
+      draining,
+      credential: config.credential,
+      containment: { level: containment.level, strong: containment.strong, detail: containment.detail },
+      claude: claude.state,
+      authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
+      permissionMode: config.permissionMode,
+    })
+
+    const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
+    receiveControl(control, config.prefix, ({ kind, executionId }) => {
+      if (kind === 'wish') services.live.get(executionId)?.poke()
+      else void removeFolders(executionId, config).catch((error: unknown) => logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'))
+    })
+
+    lifetime.own('presence', workerId, (id) => services.workers.withdraw(id).catch(() => undefined))
+    let worker: ExecutionWorker | undefined
+    const announce = (): Promise<void> => services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
+    for (const [name, interval, round] of [
+      ['announce', ANNOUNCE_INTERVAL_MS, announce],
+      ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],
+      ['folders', PROCESS_SWEEP_INTERVAL_MS, () => sweepFolders(services)],
+      ['processes', PROCESS_SWEEP_INTERVAL_MS, () => sweepProcesses(services)],
+    ] as const) {
+      lifetime.own(name, repeat(name, interval, logger, round), (opened) => opened.close())
+    }
+    // Opened last, so drained first: presence and housekeeping go on meanwhile.
+    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(config.drainSeconds * 1_000))
+    await announce()
+    return { state: describe(0, false), close: () => lifetime.close() }
+  })
+}

@@ -1,0 +1,94 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { ConfigError, type Config } from './config.js'
+
+const SCOPES = ['execute', 'read', 'admin'] as const
+export type TokenScope = (typeof SCOPES)[number]
+
+/** A token as it is kept: only its SHA-256. */
+export interface TokenEntry {
+  readonly name: string
+  readonly scopes: ReadonlySet<TokenScope>
+  readonly sha256: Buffer
+}
+
+const NAME = /^[\w.-]{1,64}$/
+const HASHED = /^sha256:([0-9a-f]{64})$/
+/** Shorter ones can be guessed. */
+const MINIMUM_TOKEN_LENGTH = 16
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+function parseScopes(text: string | undefined, origin: string): ReadonlySet<TokenScope> {
+  if (text === undefined) return new Set(SCOPES)
+  const scopes = text.split('+')
+  const unknown = scopes.find((scope) => !(SCOPES as readonly string[]).includes(scope))
+  if (unknown !== undefined) throw new ConfigError(`${origin}: there is no scope ${JSON.stringify(unknown)}; expected ${SCOPES.join(', ')}, joined by +.`)
+  // `admin` is the right to do everything, so it implies the others.
+  return new Set(scopes.includes('admin') ? SCOPES : (scopes as TokenScope[]))
+}
+
+/** `name=token[:scope+scope]`; a bare token is named `default` and may do everything; `sha256:<hex>` may stand for a token. */
+function parseEntry(entry: string, origin: string): TokenEntry {
+  const equals = entry.indexOf('=')
+  const name = equals === -1 ? 'default' : entry.slice(0, equals)
+  const rest = entry.slice(equals + 1)
+  if (!NAME.test(name)) throw new ConfigError(`${origin}: a token's name is 1 to 64 letters, digits, _, . or -.`)
+  const hashed = /^sha256:[0-9a-f]+/.exec(rest)?.[0]
+  const token = hashed ?? rest.split(':')[0] ?? ''
+  const scopes = parseScopes(rest.slice(token.length).replace(/^:/, '') || undefined, origin)
+  const digest = HASHED.exec(token)?.[1]
+  if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex') }
+  if (token.length < MINIMUM_TOKEN_LENGTH) throw new ConfigError(`${origin}: the token of ${name} is shorter than ${MINIMUM_TOKEN_LENGTH} characters.`)
+  return { name, scopes, sha256: sha256(token) }
+}
+
+function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {
+  const entries = text.split(separator).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  return entries.map((entry) => parseEntry(entry, origin))
+}
+
+export interface TokenBook {
+  find(token: string): TokenEntry | undefined
+  /** The file was made now, as there was none. */
+  readonly created: boolean
+}
+
+async function readTokenFile(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${path} cannot be read (${error.code ?? error.message}).`)
+  })
+}
+
+/** Reads the tokens; where none is configured one is made, 256 bits, readable by its owner only. */
+export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): Promise<TokenBook> {
+  const fromVariable = config.tokens === undefined ? [] : parseEntries(config.tokens, /,/, 'CC_EXECUTOR_TOKENS')
+  let text = await readTokenFile(config.tokenFile)
+  let created = false
+  if (text === undefined && fromVariable.length === 0) {
+    const made = `${randomBytes(32).toString('base64url')}\n`
+    // Two processes may start at once: the first file stands, the other is read.
+    created = await mkdir(dirname(config.tokenFile), { recursive: true, mode: 0o700 })
+      .then(() => writeFile(config.tokenFile, made, { mode: 0o600, flag: 'wx' }))
+      .then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === 'EEXIST') return false
+          throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} cannot be written (${error.code ?? error.message}).`)
+        },
+      )
+    text = await readTokenFile(config.tokenFile)
+  }
+  const entries = [...fromVariable, ...parseEntries(text ?? '', /\n/, 'CC_EXECUTOR_TOKEN_FILE')]
+  if (entries.length === 0) throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} holds no token; delete it to have one made.`)
+  return {
+    created,
+    find(token) {
+      const digest = sha256(token)
+      // Every entry is compared, so that the time taken tells nothing.
+      return entries.reduce<TokenEntry | undefined>((found, entry) => (timingSafeEqual(entry.sha256, digest) ? entry : found), undefined)
+    },
+  }
+}
