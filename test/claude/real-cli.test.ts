@@ -17,7 +17,7 @@ import { createTranslator } from '../../src/claude/translate-message.js'
 import { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 
-const binary = await findClaude({ explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'], path: process.env['PATH'] ?? '', cacheBin: join(homedir(), '.cache/cc-executor/claude/bin/claude') })
+const binary = await findClaude({ explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'], path: process.env['PATH'] ?? '', cacheBin: join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'bin/claude') })
 const skip = binary === undefined ? 'there is no claude CLI here (CC_EXECUTOR_CLAUDE_BIN)' : false
 t.jobs = 2
 
