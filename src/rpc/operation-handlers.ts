@@ -1,0 +1,75 @@
+import { cancelExecution, pauseExecution } from '../executions/cancel-execution.js'
+import { getExecution, listExecutions } from '../executions/find-execution.js'
+import type { Caller, ExecutionServices, Scope } from '../executions/services.js'
+import { submitExecution } from '../executions/submit-execution.js'
+import type { OperationName, OperationParams, OperationResult } from '../protocol/operations.js'
+import type { Health, QueueState } from '../protocol/service-state.js'
+import type { Subscriptions } from './subscriptions.js'
+
+export interface OperationContext {
+  readonly services: ExecutionServices
+  readonly caller: Caller
+  readonly subscriptions: Subscriptions
+  readonly queue: () => Promise<QueueState>
+  readonly health: () => Health
+  readonly discover: () => Record<string, unknown>
+}
+
+/** `afterAnswer` starts what must not overtake the answer. */
+interface Done<Result> {
+  readonly result: Result
+  readonly afterAnswer?: () => void
+}
+
+export type OperationHandlers = { readonly [Name in OperationName]: (params: OperationParams<Name>) => Promise<Done<OperationResult<Name>>> }
+
+/** What a token must be allowed to do; `admin` includes all. */
+export const OPERATION_SCOPES: Readonly<Record<OperationName, Scope>> = {
+  execute: 'execute',
+  'execution.get': 'read',
+  'execution.list': 'read',
+  'execution.cancel': 'execute',
+  'execution.pause': 'execute',
+  'execution.resume': 'execute',
+  'execution.subscribe': 'read',
+  'execution.unsubscribe': 'read',
+  'queue.get': 'read',
+  'health.get': 'read',
+  'rpc.discover': 'read',
+}
+
+export function createOperationHandlers({ services, caller, subscriptions, queue, health, discover }: OperationContext): OperationHandlers {
+  return {
+    async execute({ subscribe = true, idempotencyKey, ...request }) {
+      if (!subscribe) return { result: (await submitExecution(services, request, caller, idempotencyKey)).execution }
+      // The place first: a limit found after the submission would leave an execution that its caller believes refused.
+      const place = subscriptions.reserve()
+      try {
+        const { execution } = await submitExecution(services, request, caller, idempotencyKey)
+        const { subscriptionId, start } = place.subscribe(execution.id, {})
+        return { result: { ...execution, subscriptionId }, afterAnswer: start }
+      } finally {
+        place.release()
+      }
+    },
+    'execution.get': async ({ executionId }) => ({ result: await getExecution(services, executionId, caller) }),
+    'execution.list': async (filters) => ({ result: await listExecutions(services, filters, caller) }),
+    'execution.cancel': async ({ executionId, reason }) => ({ result: await cancelExecution(services, executionId, caller, reason) }),
+    'execution.pause': async ({ executionId, reason }) => ({ result: await pauseExecution(services, executionId, caller, true, reason) }),
+    'execution.resume': async ({ executionId, reason }) => ({ result: await pauseExecution(services, executionId, caller, false, reason) }),
+    async 'execution.subscribe'({ executionId, ...options }) {
+      const place = subscriptions.reserve()
+      try {
+        const { status, lastSeq } = await getExecution(services, executionId, caller)
+        const { subscriptionId, start } = place.subscribe(executionId, options)
+        return { result: { subscriptionId, status, lastSeq }, afterAnswer: start }
+      } finally {
+        place.release()
+      }
+    },
+    'execution.unsubscribe': async ({ subscriptionId }) => ({ result: {}, afterAnswer: subscriptions.unsubscribe(subscriptionId) }),
+    'queue.get': async () => ({ result: await queue() }),
+    'health.get': async () => ({ result: health() }),
+    'rpc.discover': async () => ({ result: discover() }),
+  }
+}

@@ -1,0 +1,94 @@
+import type { OutputFormat } from '../claude/run-request.js'
+import type { StoredEvent } from '../events/stored-event.js'
+import type { EventData } from '../protocol/events.js'
+import type { Outcome } from '../protocol/execution.js'
+
+const CHUNK_CHARACTERS = 65_536
+const MESSAGE_START = Buffer.from('"data":{"message":')
+const MESSAGE_END = '}}'.length
+const RESULT_MARK = Buffer.from('"result"')
+
+export interface Output {
+  readonly type: 'stdout' | 'stderr'
+  readonly data: string
+}
+
+/** What `claude` would have written, had it been started with the command's own flags. */
+export interface OriginalOutput {
+  /** What an event adds to the output. */
+  take(event: StoredEvent): Output | undefined
+  /** What is written at the very end: the answer, or what stands for it. */
+  conclude(outcome: Outcome): Output | undefined
+}
+
+/** Which text each format prints was observed: facts/claude-cli.md. */
+export function createOriginalOutput(format: OutputFormat): OriginalOutput {
+  let lastResult: Buffer | undefined
+  return {
+    take(event) {
+      if (event.type === 'output') {
+        const { stream, data } = parseData<EventData<'output'>>(event)
+        return stream === 'stderr' || format === 'stream-json' ? { type: stream, data: `${data}\n` } : undefined
+      }
+      if (event.type !== 'claude.message') return undefined
+      const message = cutMessage(event)
+      if (format === 'stream-json') return { type: 'stdout', data: `${message.toString('utf8')}\n` }
+      if (isResult(message)) lastResult = message
+      return undefined
+    },
+    conclude(outcome) {
+      if (format === 'stream-json') return undefined
+      if (format === 'json') return lastResult && { type: 'stdout', data: `${lastResult.toString('utf8')}\n` }
+      const text = outcome.status === 'succeeded' ? outcome.result : lastResult && printResult(lastResult)
+      return text === undefined ? undefined : { type: 'stdout', data: `${text}\n` }
+    },
+  }
+}
+
+/** Data of an event that the service itself wrote. */
+export function parseData<Data>({ bytes }: StoredEvent): Data {
+  return (JSON.parse(bytes.toString('utf8')) as { data: Data }).data
+}
+
+/** The CLI's own bytes: what stands before them in an event holds no such mark. */
+function cutMessage({ bytes }: StoredEvent): Buffer {
+  return bytes.subarray(bytes.indexOf(MESSAGE_START) + MESSAGE_START.length, bytes.length - MESSAGE_END)
+}
+
+/** Most messages are told apart without parsing them. */
+function isResult(message: Buffer): boolean {
+  if (!message.includes(RESULT_MARK)) return false
+  return (JSON.parse(message.toString('utf8')) as { type?: unknown }).type === 'result'
+}
+
+/** As `claude -p` prints a result that is no success. */
+function printResult(raw: Buffer): string | undefined {
+  const { result, subtype, errors } = JSON.parse(raw.toString('utf8')) as { result?: unknown; subtype?: unknown; errors?: unknown }
+  if (typeof result === 'string') return result
+  const [number] = /\d+(\.\d+)?/.exec(Array.isArray(errors) ? errors.join(' ') : '') ?? []
+  const amount = number === undefined ? '' : ` (${number})`
+  if (subtype === 'error_max_turns') return `Error: Reached max turns${amount}`
+  if (subtype === 'error_max_budget_usd') return `Error: Exceeded USD budget${amount}`
+  return subtype === 'error_during_execution' ? 'Execution error' : undefined
+}
+
+export interface Chunk {
+  readonly data: string
+  readonly chunk_index: number
+  readonly total_chunks: number
+}
+
+/** The data in pieces that clients of the original can take; put together they are the data, to the byte. */
+export function* toChunks(data: string): Generator<Chunk, void, undefined> {
+  const ends: number[] = []
+  for (let start = 0; start < data.length; start = ends.at(-1) ?? data.length) ends.push(findEnd(data, start))
+  for (const [index, end] of ends.entries()) yield { data: data.slice(ends[index - 1] ?? 0, end), chunk_index: index, total_chunks: ends.length }
+}
+
+/** A surrogate pair is one character: half of it is no text in UTF-8. */
+function findEnd(data: string, start: number): number {
+  const end = start + CHUNK_CHARACTERS
+  if (end >= data.length) return data.length
+  const last = data.charCodeAt(end - 1)
+  return last >= 0xd800 && last <= 0xdbff ? end - 1 : end
+}

@@ -1,0 +1,8 @@
+import type { Caller, Scope } from '../executions/services.js'
+import { ExecutorError } from '../protocol/errors.js'
+
+/** `admin` includes every scope. @throws ExecutorError FORBIDDEN */
+export function requireScope(caller: Caller, scope: Scope, method: string): void {
+  if (caller.scopes.has(scope) || caller.scopes.has('admin')) return
+  throw new ExecutorError('FORBIDDEN', { detail: `${method} needs a token with the ${scope} scope.` })
+}

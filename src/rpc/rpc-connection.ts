@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import type { Caller, ExecutionServices } from '../executions/services.js'
+import type { Logger } from '../platform/logger.js'
+import { ExecutorError, parseInput, toWireError } from '../protocol/errors.js'
+import { isOperation, OPERATIONS, type OperationName } from '../protocol/operations.js'
+import type { RpcError } from '../protocol/rpc.js'
+import type { Health, QueueState } from '../protocol/service-state.js'
+import { createOperationHandlers, OPERATION_SCOPES } from './operation-handlers.js'
+import { requireScope } from './require-scope.js'
+import { openRpcEndpoint, type Answer } from './rpc-endpoint.js'
+import { createSubscriptions, type Subscriptions } from './subscriptions.js'
+
+export interface RpcConnectionOptions {
+  readonly socket: WebSocket
+  /** The TCP socket below, `request.raw.socket`. */
+  readonly transport?: Socket | undefined
+  readonly services: ExecutionServices
+  readonly caller: Caller
+  readonly queue: () => Promise<QueueState>
+  readonly health: () => Health
+  readonly discover: () => Record<string, unknown>
+  /** Names this connection in request ids and in the log. */
+  readonly requestId?: string
+}
+
+/** Speaks `/ws` on an open socket until it closes. An execution does not depend on the connection that started it. */
+export function openRpcConnection(options: RpcConnectionOptions): { close(code: number, reason: string): void } {
+  const { services, caller, requestId: connectionId = randomUUID().slice(0, 8) } = options
+  const { logger, config } = services
+  const endpoint = openRpcEndpoint({
+    socket: options.socket,
+    transport: options.transport,
+    logger,
+    writeDeadlineMs: config.writeDeadlineSeconds * 1_000,
+    connectionId,
+    dispatch,
+    toError: (error, requestId) => describeError(error, requestId, logger),
+    onEnd: () => subscriptions.close(),
+  })
+  const subscriptions: Subscriptions = createSubscriptions({
+    feed: services.feed,
+    writer: endpoint.writer,
+    limit: config.maxSubscriptions,
+    onError: (error, executionId) => logger.warn({ connectionId, executionId, error: String(error) }, 'a subscription ended: its log could not be read'),
+  })
+  const handlers = createOperationHandlers({ ...options, subscriptions })
+
+  async function dispatch(method: string, params: Readonly<Record<string, unknown>>): Promise<Answer> {
+    if (!isOperation(method)) throw new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.` })
+    requireScope(caller, OPERATION_SCOPES[method], method)
+    return call(method, params)
+  }
+
+  function call<Name extends OperationName>(method: Name, params: Readonly<Record<string, unknown>>): Promise<Answer> {
+    // The handler of a name takes what that name's schema gives; TypeScript does not follow a table by a generic key that far.
+    const handle = handlers[method] as (params: unknown) => Promise<Answer>
+    return handle(parseInput(OPERATIONS[method].params, params))
+  }
+
+  return { close: endpoint.close }
+}
+
+function describeError(error: unknown, requestId: string, logger: Logger): RpcError {
+  const { code, rpc, retryable, detail, errors } = toWireError(error)
+  if (code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed')
+  return { code: rpc, message: detail, data: { code, retryable, requestId, ...(errors && { errors }) } }
+}

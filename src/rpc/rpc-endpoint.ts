@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net'
+import type { RawData, WebSocket } from 'ws'
+import type { Logger } from '../platform/logger.js'
+import { ExecutorError } from '../protocol/errors.js'
+import { type RpcError, type RpcId, toRpcError, toRpcNotification, toRpcResult } from '../protocol/rpc.js'
+import { createFrameWriter, type FrameWriter } from './frame-writer.js'
+import { startHeartbeat } from './heartbeat.js'
+import { type Call, readCalls, requireNamed } from './read-calls.js'
+
+/** So many requests of one connection are worked on at once; then its socket is no longer read. */
+const IN_FLIGHT_LIMIT = 64
+/** Of a batch's answer; what exceeds it is told as an error in its place, for the answer is one frame. */
+const BATCH_ANSWER_LIMIT_CHARACTERS = 64 * 1024 * 1024
+const UNSUPPORTED_DATA = 1003
+
+/** What a method gives back; `afterAnswer` runs when the answer is on its way, so that what it sends comes after it. */
+export type Answer = ({ readonly result: unknown } | { readonly error: RpcError }) & { readonly afterAnswer?: (() => void) | undefined }
+
+export interface RpcEndpointOptions {
+  readonly socket: WebSocket
+  readonly transport?: Socket | undefined
+  readonly logger: Logger
+  readonly writeDeadlineMs: number
+  readonly connectionId: string
+  readonly dispatch: (method: string, params: Readonly<Record<string, unknown>>, requestId: string) => Promise<Answer>
+  readonly toError: (error: unknown, requestId: string) => RpcError
+  /** The socket is gone or going: end whatever writes to it. Called once. */
+  readonly onEnd: () => void
+}
+
+export interface RpcEndpoint {
+  readonly writer: FrameWriter
+  notify(method: string, params: Record<string, unknown>): Promise<void>
+  close(code: number, reason: string): void
+}
+
+interface Job {
+  readonly call: Call
+  readonly finish: (answer: string | undefined, afterAnswer: (() => void) | undefined) => Promise<void>
+}
+
+/**
+ * JSON-RPC 2.0 over one socket, to the letter: which calls are answered, with what id, and a batch in one frame.
+ * Calls are dispatched in the order of their arrival and answered as they finish.
+ */
+export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
+  const { socket, logger, connectionId, dispatch, toError } = options
+  const jobs: Job[] = []
+  let inFlight = 0
+  let requests = 0
+  let hasEnded = false
+  const writer = createFrameWriter({
+    socket,
+    transport: options.transport,
+    writeDeadlineMs: options.writeDeadlineMs,
+    onTooSlow() {
+      logger.info({ connectionId }, 'a reader took nothing for too long; its socket is closed')
+      end()
+    },
+  })
+  const heartbeat = startHeartbeat({ socket, isBehind: () => writer.isWaiting || socket.isPaused })
+
+  function end(): void {
+    if (hasEnded) return
+    hasEnded = true
+    heartbeat.stop()
+    jobs.length = 0
+    writer.close()
+    options.onEnd()
+  }
+
+  socket.on('close', end)
+  // Without a listener an error of the socket would end the process; 'close' follows it.
+  socket.on('error', (error: Error) => logger.debug({ connectionId, error: error.message }, 'socket error'))
+  socket.on('message', (data: RawData, isBinary: boolean) => {
+    if (hasEnded) return
+    if (isBinary) return close(UNSUPPORTED_DATA, 'text frames only')
+    const { isBatch, calls } = readCalls(toText(data))
+    const finish = isBatch ? finishBatch(calls.length) : answerOne
+    for (const call of calls) jobs.push({ call, finish })
+    work()
+  })
+
+  /** Messages that lie in the receiver still come after a pause, so the jobs wait here; what follows waits in the kernel. */
+  function work(): void {
+    while (inFlight < IN_FLIGHT_LIMIT) {
+      const job = jobs.shift()
+      if (!job) break
+      inFlight += 1
+      void run(job).finally(() => {
+        inFlight -= 1
+        work()
+      })
+    }
+    if (jobs.length > 0) socket.pause()
+    else if (socket.isPaused) socket.resume()
+  }
+
+  /** Never rejects: every failure is an answer. */
+  async function run({ call, finish }: Job): Promise<void> {
+    const requestId = `${connectionId}-${(requests += 1)}`
+    const answer = await carryOut(call, requestId)
+    const text = call.kind === 'notification' ? undefined : serialize(call.id, answer, requestId)
+    await finish(text, answer.afterAnswer)
+  }
+
+  async function carryOut(call: Call, requestId: string): Promise<Answer> {
+    try {
+      if (call.kind === 'invalid') throw call.error
+      return await dispatch(call.method, requireNamed(call.params), requestId)
+    } catch (error) {
+      return { error: toError(error, requestId) }
+    }
+  }
+
+  function serialize(id: RpcId, answer: Answer, requestId: string): string {
+    try {
+      return JSON.stringify('result' in answer ? toRpcResult(id, answer.result) : toRpcError(id, answer.error))
+    } catch (error) {
+      // A result longer than a string may be.
+      return JSON.stringify(toRpcError(id, toError(error, requestId)))
+    }
+  }
+
+  async function answerOne(answer: string | undefined, afterAnswer: (() => void) | undefined): Promise<void> {
+    const written = answer === undefined ? undefined : writer.answer(answer)
+    afterAnswer?.()
+    await written
+  }
+
+  /** The answer of a batch is one array, once all its calls are done; what they start comes after it. */
+  function finishBatch(count: number): Job['finish'] {
+    const answers: string[] = []
+    const after: Array<() => void> = []
+    let left = count
+    let characters = 0
+    return async (answer, afterAnswer) => {
+      if (answer !== undefined) {
+        characters += answer.length
+        answers.push(characters <= BATCH_ANSWER_LIMIT_CHARACTERS ? answer : tellTooLarge(answer))
+      }
+      if (afterAnswer) after.push(afterAnswer)
+      left -= 1
+      if (left > 0) return
+      await answerOne(answers.length === 0 ? undefined : `[${answers.join(',')}]`, () => {
+        for (const start of after) start()
+      })
+    }
+  }
+
+  function tellTooLarge(answer: string): string {
+    // Our own serialisation of a moment ago.
+    const { id } = JSON.parse(answer) as { id: RpcId }
+    const detail = 'This was carried out, but the answers of this batch are too large together; ask for this one by itself.'
+    return JSON.stringify(toRpcError(id, toError(new ExecutorError('PAYLOAD_TOO_LARGE', { detail }), `${connectionId}-${requests}`)))
+  }
+
+  function close(code: number, reason: string): void {
+    end()
+    socket.close(code, reason)
+  }
+
+  return {
+    writer,
+    notify: (method, params) => writer.write([JSON.stringify(toRpcNotification(method, params))]),
+    close,
+  }
+}
+
+function toText(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8')
+  return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data).toString('utf8')
+}
