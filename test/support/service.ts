@@ -1,0 +1,153 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { openApi, type Api } from '../../src/main/api.js'
+import { openWorker, type WorkerProcess } from '../../src/main/worker.js'
+import { readConfig, type Config } from '../../src/platform/config.js'
+import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
+import type { Event } from '../../src/protocol/events.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { isTerminal } from '../../src/protocol/execution.js'
+import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** Parsed where it is JSON; tests know what they asked for. */
+  readonly body: ReturnType<typeof JSON.parse>
+}
+
+export interface TestService {
+  readonly directory: string
+  readonly redis: RedisServer
+  readonly simulator: Simulator
+  readonly apis: Api[]
+  readonly workers: WorkerProcess[]
+  readonly token: string
+  readonly config: Config
+  readonly environment: NodeJS.ProcessEnv
+  url(index?: number): string
+  openApi(overrides?: NodeJS.ProcessEnv): Promise<Api>
+  openWorker(overrides?: NodeJS.ProcessEnv): Promise<WorkerProcess>
+  call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string>; api?: number; raw?: string | Buffer; signal?: AbortSignal }): Promise<Answer>
+  submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<Execution>
+  /** Resolves with the execution once it has ended. */
+  finished(id: string, api?: number): Promise<Execution>
+  /** Every event of an execution, by REST pages. */
+  events(id: string, after?: number): Promise<Event[]>
+  /** Resolves with the first event of a type. */
+  until(id: string, type: string): Promise<Event>
+}
+
+export interface TestServiceOptions {
+  readonly apis?: number
+  readonly workers?: number
+  readonly env?: NodeJS.ProcessEnv
+  readonly durable?: boolean
+}
+
+type Teardown = { teardown(fn: () => Promise<void>): void }
+
+/** The cached CLI where none is on PATH, as set-up leaves it. */
+export function testEnvironment(directory: string): NodeJS.ProcessEnv {
+  const cacheBin = join(process.env['HOME'] ?? '/root', '.cache', 'cc-executor', 'bin')
+  return {
+    PATH: `${process.env['PATH'] ?? ''}${delimiter}${cacheBin}`,
+    HOME: process.env['HOME'],
+    ...(process.env['CC_EXECUTOR_CLAUDE_BIN'] && { CC_EXECUTOR_CLAUDE_BIN: process.env['CC_EXECUTOR_CLAUDE_BIN'] }),
+    CC_EXECUTOR_DATA_DIR: join(directory, 'data'),
+    CC_EXECUTOR_HOST: '127.0.0.1',
+    CC_EXECUTOR_PORT: '0',
+    CC_EXECUTOR_DRAIN_SECONDS: '0',
+    LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+  }
+}
+
+/** APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test. */
+export async function openTestService(t: Teardown, { apis = 1, workers = 1, env = {}, durable = false }: TestServiceOptions = {}): Promise<TestService> {
+  const directory = await mkdtemp(join(tmpdir(), 'cce-'))
+  const redis = await openRedisServer({ directory: join(directory, 'redis'), searchPath: splitPath(testEnvironment(directory)['PATH']), durable })
+  const simulator = await openSimulator()
+  const environment: NodeJS.ProcessEnv = { ...testEnvironment(directory), CC_EXECUTOR_SIMULATOR_URL: simulator.url, ...env }
+  const service = { apis: [] as Api[], workers: [] as WorkerProcess[] }
+  t.teardown(async () => {
+    await Promise.all(service.workers.map((worker) => worker.close()))
+    await Promise.all(service.apis.map((api) => api.close()))
+    await simulator.close()
+    await redis.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const open = {
+    async openApi(overrides: NodeJS.ProcessEnv = {}): Promise<Api> {
+      const api = await openApi(readConfig({ ...environment, ...overrides }), redis.url)
+      service.apis.push(api)
+      return api
+    },
+    async openWorker(overrides: NodeJS.ProcessEnv = {}): Promise<WorkerProcess> {
+      const worker = await openWorker(readConfig({ ...environment, ...overrides }), redis.url)
+      service.workers.push(worker)
+      return worker
+    },
+  }
+  const config = readConfig(environment)
+  for (let count = 0; count < apis; count += 1) await open.openApi()
+  await Promise.all(Array.from({ length: workers }, () => open.openWorker()))
+  const token = config.auth === 'open' ? '' : config.tokens === undefined ? (await readFile(config.tokenFile, 'utf8')).trim() : ''
+
+  const url = (index = 0): string => {
+    const api = service.apis[index]
+    if (!api) throw new Error(`there is no API ${index}`)
+    return api.url
+  }
+  const call: TestService['call'] = async (method, path, { body, headers = {}, api = 0, raw, signal } = {}) => {
+    const response = await fetch(url(api) + path, {
+      method,
+      headers: { ...(token !== '' && { authorization: `Bearer ${token}` }), ...((body !== undefined || raw !== undefined) && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(raw !== undefined && { body: raw }),
+      ...(signal && { signal }),
+    })
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '') && !/ndjson/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined }
+  }
+  const events: TestService['events'] = async (id, after = 0) => {
+    const all: Event[] = []
+    for (let cursor = after; ; ) {
+      const { body } = await call('GET', `/executions/${id}/events?after=${cursor}&limit=1000`)
+      all.push(...body.events)
+      cursor = body.nextAfter
+      if (!body.hasMore) return all
+    }
+  }
+  return {
+    directory, redis, simulator, token, config, environment, url, call, events, ...service, ...open,
+    async submit(body, headers = {}) {
+      const answer = await call('POST', '/execute', { body, headers })
+      if (answer.status !== 202 && answer.status !== 200) throw new Error(`not accepted: ${answer.status} ${answer.text}`)
+      return answer.body
+    },
+    async finished(id, api = 0) {
+      for (;;) {
+        // A long poll: it answers when something happens.
+        const { body } = await call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { api })
+        const execution: Execution = (await call('GET', `/executions/${id}`, { api })).body
+        if (isTerminal(execution.status)) return execution
+        if (body.code !== undefined) throw new Error(`${id}: ${body.code}`)
+      }
+    },
+    async until(id, type) {
+      for (let after = 0; ; ) {
+        const { body } = await call('GET', `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30&after=${after}`)
+        const found = body.events.find((event: Event) => event.type === type)
+        if (found) return found
+        if (body.finished) throw new Error(`${id} ended without ${type}`)
+        after = body.nextAfter
+      }
+    },
+  }
+}
+
+/** A prompt that brings its own script for the simulated model. */
+export const scripted = (...steps: unknown[]): string => `Do as the script says.\n\n\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\`\n`
