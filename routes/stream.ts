@@ -1,7 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import type {} from '../plugins/auth.js'
-import type {} from '../plugins/services.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { openOriginalConnection } from '../src/rpc/original-dialect.js'

@@ -4,8 +4,11 @@ import type { WebSocket } from 'ws'
 /** One WebSocket message of text, or its UTF-8. */
 export type Frame = string | Buffer
 
-/** So much is handed to the socket at most; the kernel's own buffer comes on top. Past it frames wait with whoever produces them. */
-const HIGH_WATER_BYTES = 1024 * 1024
+/**
+ * So much is handed to the socket at most, and one frame more; the kernel's own buffer comes on top. Past it frames wait with whoever
+ * produces them. More gained nothing (2026-11-22: 128 KiB to 1 MiB within noise) and is kept for every slow peer.
+ */
+const HIGH_WATER_BYTES = 256 * 1024
 /** A stuck peer never takes the close frame either: after this its socket is cut off. */
 const CLOSE_GRACE_MS = 2_000
 const TOO_SLOW = 1013

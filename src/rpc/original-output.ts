@@ -1,6 +1,6 @@
 import type { OutputFormat } from '../claude/run-request.js'
 import type { StoredEvent } from '../events/stored-event.js'
-import type { EventData } from '../protocol/events.js'
+import type { EventData, EventType } from '../protocol/events.js'
 import type { Outcome } from '../protocol/execution.js'
 
 const CHUNK_CHARACTERS = 65_536
@@ -27,7 +27,7 @@ export function createOriginalOutput(format: OutputFormat): OriginalOutput {
   return {
     take(event) {
       if (event.type === 'output') {
-        const { stream, data } = parseData<EventData<'output'>>(event)
+        const { stream, data } = parseData(event, 'output')
         return stream === 'stderr' || format === 'stream-json' ? { type: stream, data: `${data}\n` } : undefined
       }
       if (event.type !== 'claude.message') return undefined
@@ -46,8 +46,9 @@ export function createOriginalOutput(format: OutputFormat): OriginalOutput {
 }
 
 /** Data of an event that the service itself wrote. */
-export function parseData<Data>({ bytes }: StoredEvent): Data {
-  return (JSON.parse(bytes.toString('utf8')) as { data: Data }).data
+export function parseData<Type extends EventType>({ bytes }: StoredEvent, _type: Type): EventData<Type> {
+  // Written by serializeEvent from the very type that is named here.
+  return (JSON.parse(bytes.toString('utf8')) as { data: EventData<Type> }).data
 }
 
 /** The CLI's own bytes: what stands before them in an event holds no such mark. */

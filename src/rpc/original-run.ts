@@ -63,22 +63,6 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     }
   }
 
-  /** The answer to `execute`, once the log tells it. */
-  function decide(events: readonly StoredEvent[], executionId: string): Answer | undefined {
-    for (const event of events) {
-      if (event.type === 'execution.started') {
-        const { pid, pgid } = parseData<EventData<'execution.started'>>(event)
-        return { result: { status: 'started', pid, pgid, execution_id: executionId } }
-      }
-      if (event.type === 'execution.finished') {
-        const { outcome } = parseData<EventData<'execution.finished'>>(event)
-        const code = outcome.status === 'timed_out' ? ORIGINAL_ERRORS.timeout : ORIGINAL_ERRORS.internal
-        return { error: { code, message: outcome.message ?? 'The process did not start.', data: { code: outcome.code, execution_id: executionId } } }
-      }
-    }
-    return undefined
-  }
-
   /** Never rejects: an end without an outcome is told as `process.error`. */
   async function relay(seen: readonly StoredEvent[], source: AsyncGenerator<readonly StoredEvent[], void, undefined>): Promise<void> {
     try {
@@ -105,7 +89,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
   function* tell(event: StoredEvent): Generator<Frame, void, undefined> {
     switch (event.type) {
       case 'execution.started': {
-        const { pid, pgid } = parseData<EventData<'execution.started'>>(event)
+        const { pid, pgid } = parseData(event, 'execution.started')
         process = { pid, pgid }
         return yield toStatus('started')
       }
@@ -116,7 +100,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
       case 'execution.cancel_requested':
         return yield* tellCanceled()
       case 'execution.finished':
-        return yield* tellFinished(parseData<EventData<'execution.finished'>>(event))
+        return yield* tellFinished(parseData(event, 'execution.finished'))
       default:
         return yield* tellOutput(output.take(event))
     }
@@ -126,11 +110,6 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     if (isCanceled) return
     isCanceled = true
     yield toStatus('canceled')
-  }
-
-  function* tellOutput(said: Output | undefined): Generator<Frame, void, undefined> {
-    if (!said) return
-    for (const chunk of toChunks(said.data)) yield notification('process.output', { type: said.type, truncated: false, ...chunk })
   }
 
   function* tellFinished({ outcome, usage }: EventData<'execution.finished'>): Generator<Frame, void, undefined> {
@@ -153,6 +132,27 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     },
     leave: () => left.abort(),
   }
+}
+
+/** The answer to `execute`, once the log tells it. */
+function decide(events: readonly StoredEvent[], executionId: string): Answer | undefined {
+  for (const event of events) {
+    if (event.type === 'execution.started') {
+      const { pid, pgid } = parseData(event, 'execution.started')
+      return { result: { status: 'started', pid, pgid, execution_id: executionId } }
+    }
+    if (event.type === 'execution.finished') {
+      const { outcome } = parseData(event, 'execution.finished')
+      const code = outcome.status === 'timed_out' ? ORIGINAL_ERRORS.timeout : ORIGINAL_ERRORS.internal
+      return { error: { code, message: outcome.message ?? 'The process did not start.', data: { code: outcome.code, execution_id: executionId } } }
+    }
+  }
+  return undefined
+}
+
+function* tellOutput(said: Output | undefined): Generator<Frame, void, undefined> {
+  if (!said) return
+  for (const chunk of toChunks(said.data)) yield notification('process.output', { type: said.type, truncated: false, ...chunk })
 }
 
 export interface Process {
@@ -182,9 +182,9 @@ function toError({ status, code, message }: Outcome, timeoutSeconds: number): st
 
 /** Promise.withResolvers, which Node 20 does not have. */
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined
-  const promise = new Promise<void>((done) => {
-    resolve = done
+  const opened: { resolve?: () => void } = {}
+  const promise = new Promise<void>((resolve) => {
+    opened.resolve = resolve
   })
-  return { promise, resolve }
+  return { promise, resolve: () => opened.resolve?.() }
 }
