@@ -45,10 +45,11 @@ export function tidyOpenApi<Document extends object>(document: Document): Docume
   // Safe: an OpenAPI document is JSON; the copy makes it plain.
   const plain = JSON.parse(JSON.stringify(document)) as { paths?: Json; components?: { schemas?: Record<string, Json> } }
   let schemas = prune(plain.components?.schemas ?? {}, plain.paths ?? {})
+  const normalize = (schema: Json | undefined): string | undefined => JSON.stringify(schema)?.replaceAll(/(#\/components\/schemas\/\w+?)Input"/g, '$1"')
   const rename = (name: string): string => {
     const base = name.replace(/Input$/, '')
     if (base === name) return name
-    return !(base in schemas) || JSON.stringify(schemas[base]) === JSON.stringify(schemas[name]) ? base : name
+    return !(base in schemas) || normalize(schemas[base]) === normalize(schemas[name]) ? base : name
   }
   const renamed = new Map(Object.entries(schemas).map(([name, schema]) => [rename(name), tidySchema(schema, rename)]))
   const paths = tidySchema(plain.paths ?? {}, rename)

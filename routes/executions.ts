@@ -172,7 +172,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         params: Params,
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
-        response: { 200: json('A page of events.', EventPage), 204: { description: 'Nothing will follow (event stream only).', type: 'null' }, 400: problem('A parameter is not valid.'), ...unknown },
+        response: { 200: json('A page of events.', EventPage), 204: z.null().meta({ description: 'Nothing will follow (event stream only).' }), 400: problem('A parameter is not valid.'), ...unknown },
       },
     },
     async (request, reply) => {
@@ -182,12 +182,13 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       if (negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM) {
         const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
         const record = await requireExecution(services, id, request.caller)
-        if (isTerminal(record.state) && cursor >= record.lastSeq) return reply.code(204).send(null as never)
+        if (isTerminal(record.state) && cursor >= record.lastSeq) return reply.code(204).send(null)
         return sendEventStream(services, request, reply, { executionId: id, after: cursor, ...wanted })
       }
       const page = await readEventPage(services, id, request.caller, { after: after ?? 0, limit, waitMs: waitSeconds * 1_000, signal: whileConnected(reply), ...wanted })
       // The events go out with their bytes as they are stored; only the page around them is new.
       const { nextAfter, hasMore, finished } = page
+      // Safe: the text is an EventPage.
       const body = `{"events":[${page.events.map((event) => event.bytes.toString()).join(',')}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
       return reply.type('application/json; charset=utf-8').serializer(String).send(body as never)
     },
@@ -220,11 +221,11 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     '/executions/:id',
     {
       config: { scope: 'execute' },
-      schema: { tags, summary: 'Forget a finished execution', description: 'Its record, its events and its fresh workspace.', params: Params, response: { 204: { description: 'Forgotten.', type: 'null' }, ...unknown, 409: problem('It has not finished.') } },
+      schema: { tags, summary: 'Forget a finished execution', description: 'Its record, its events and its fresh workspace.', params: Params, response: { 204: z.null().meta({ description: 'Forgotten.' }), ...unknown, 409: problem('It has not finished.') } },
     },
     async (request, reply) => {
       await deleteExecution(services, request.params.id, request.caller)
-      return reply.code(204).send(null as never)
+      return reply.code(204).send(null)
     },
   )
 }

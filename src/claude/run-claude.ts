@@ -14,8 +14,6 @@ const END_OF_FILE_MS = 2_000
 /** An uncaught error of the CLI dumps kilobytes of source: so much is kept as events, and so much of its end for the outcome. */
 const STDERR_LIMIT_BYTES = 256 * 1024
 const STDERR_TAIL_CHARACTERS = 2_000
-/** The first bytes of a line that begins a further turn after a result. */
-const NEW_TURN = /^\{"type":"(?:stream_event|assistant)"|^\{"type":"system","subtype":"init"/
 
 export interface ClaudeRun {
   readonly process: SupervisedProcess
@@ -61,7 +59,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
 
   async function end(urgency: StopUrgency): Promise<void> {
     if (urgency === 'gently') {
-      process.resume()
+      await process.resume()
       if (process.stdin.writable) {
         process.stdin.write(`${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`)
         if (await exitedWithin(INTERRUPT_MS)) return
@@ -72,10 +70,13 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     await process.killAll()
   }
   const startEnding = (urgency: StopUrgency): Promise<void> => (ending ??= end(urgency))
-  const onStop = (): void => void startEnding(stop.reason as StopUrgency).catch(() => undefined)
+  // Safe: whoever aborts gives one of the two urgencies as the reason.
+  const onStop = (): void => {
+    startEnding(stop.reason as StopUrgency).catch(() => undefined)
+  }
 
   /** The first result closes stdin, which makes the CLI exit; a further turn may begin before it does. */
-  function noteLine(line: Line, resultsBefore: number): void {
+  function noteLine(resultsBefore: number): void {
     if (translator.observation.results > resultsBefore) {
       process.stdin.end()
       clearTimeout(afterResult)
@@ -83,7 +84,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
         endedAfterResult = true
         void process.killAll().catch(() => undefined)
       }, AFTER_RESULT_MS)
-    } else if (afterResult && line.kind === 'line' && NEW_TURN.test(line.bytes.toString('latin1', 0, 64))) {
+    } else if (translator.observation.turnActive) {
       clearTimeout(afterResult)
     }
   }
@@ -93,7 +94,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     for (const line of lines) {
       const { results } = translator.observation
       for (const event of translator.translate(line)) events.push(event)
-      noteLine(line, results)
+      noteLine(results)
     }
     return coalesceDeltas(events)
   }

@@ -61,11 +61,11 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       const [lastSeq, ...batches] = await commands.ccReadBuffer(root, executionId, after, maxBytes)
       const events = batches.flatMap(splitBatch)
       // The first batch may begin at or before the cursor.
-      return { lastSeq: Number(lastSeq), events: events.filter((event) => event.seq > after) }
+      return { lastSeq, events: events.filter((event) => event.seq > after) }
     },
     async readLast(executionId) {
       const [lastSeq, ...batches] = await commands.ccReadLastBuffer(root, executionId)
-      return { lastSeq: Number(lastSeq), events: batches.flatMap(splitBatch) }
+      return { lastSeq, events: batches.flatMap(splitBatch) }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,
   }

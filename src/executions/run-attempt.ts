@@ -8,6 +8,7 @@ import type { EventData, NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './execution-store.js'
+import type { RunFolders } from './prepare-workspace.js'
 import { Deadline } from './run-clock.js'
 import type { RunJournal } from './run-journal.js'
 import type { RunServices } from './run-services.js'
@@ -32,6 +33,8 @@ export interface AttemptOptions {
   readonly lease: LeaseKeeper
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
+  /** Told by their role in messages, never by their path. */
+  readonly folders: RunFolders
 }
 
 /**
@@ -69,7 +72,7 @@ export class RunAttempt {
   }
 
   async run(): Promise<{ outcome: Outcome; usage: Usage }> {
-    const { process, command, translator, run, services } = this.#options
+    const { process, command, translator, run, services, folders } = this.#options
     this.#startedAt = performance.now()
     this.#startClocks()
     try {
@@ -83,7 +86,7 @@ export class RunAttempt {
       })
       const usage = this.usage()
       const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage }
     } finally {
       for (const deadline of this.#deadlines) deadline.close()
@@ -162,7 +165,7 @@ export class RunAttempt {
     } else {
       clearTimeout(this.#pauseLimit)
       for (const deadline of this.#deadlines) deadline.resume()
-      process.resume()
+      await process.resume()
     }
     await services.store.enter(executionId, fence, wanted ? 'paused' : 'running')
     await this.#note({ type: wanted ? 'execution.paused' : 'execution.resumed', data })

@@ -167,7 +167,7 @@ class ClaimedRun {
     }
   }
 
-  async #start({ record, run, sessionId, command, process, leaveGate }: Prepared): Promise<RunReport> {
+  async #start({ record, run, sessionId, command, folders, process, leaveGate }: Prepared): Promise<RunReport> {
     const { store, config, claude, workerId, log } = this.#services
     const started = await store.start(
       record.id,
@@ -193,7 +193,7 @@ class ClaimedRun {
     })
     if (started.kind === 'cancelled') return this.#concludeCancelled(journal)
     const attempt = new RunAttempt({
-      services: this.#services, executionId: record.id, fence: this.#fence, run, command, process, journal, lease: this.#lease,
+      services: this.#services, executionId: record.id, fence: this.#fence, run, command, folders, process, journal, lease: this.#lease,
       translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { mkdir } from 'node:fs/promises'
 import { ConfigError, type Config } from '../platform/config.js'
-import { Lifetime, openWithin } from '../platform/lifetime.js'
+import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { openTokens } from '../platform/tokens.js'

@@ -41,9 +41,10 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
 /** The HTTP application: plugins in their order, then routes. It opens nothing but itself. */
 export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
   const { config, logger } = services
+  // At info the domain tells what happens to executions; a line per request would drown it.
+  const requestLogger: FastifyBaseLogger = logger.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel })
   const app: FastifyInstance = Fastify({
-    // At info the domain tells what happens to executions; a line per request would drown it.
-    loggerInstance: logger.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel }) as FastifyBaseLogger,
+    loggerInstance: requestLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
