@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { WebSocket, WebSocketServer, type RawData } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import { LogWriter } from '../../src/events/log-writer.js'
 import { getExecution } from '../../src/executions/find-execution.js'
 import type { Caller, ExecutionServices } from '../../src/executions/services.js'
@@ -17,6 +17,8 @@ import { createLogger } from '../../src/platform/logger.js'
 import type { NewEvent } from '../../src/protocol/events.js'
 import { NO_USAGE, type Outcome } from '../../src/protocol/execution.js'
 import type { RpcResponse } from '../../src/protocol/rpc.js'
+import { buildOpenRpcDocument } from '../../src/rpc/open-rpc-document.js'
+import { openRpcConnection } from '../../src/rpc/rpc-connection.js'
 import { openTestRedis } from '../support/redis.js'
 
 export const CALLER: Caller = { name: 'tester', scopes: new Set(['execute', 'read']) }
@@ -61,8 +63,8 @@ async function connect(t: Test, url: string) {
   const socket = new WebSocket(url)
   const inbox: Message[] = []
   let wake: (() => void) | undefined
-  socket.on('message', (data: RawData) => {
-    inbox.push(JSON.parse(String(data)) as Message)
+  socket.on('message', (data: Buffer) => {
+    inbox.push(JSON.parse(data.toString('utf8')) as Message)
     wake?.()
   })
   socket.on('error', () => undefined)
@@ -141,3 +143,24 @@ async function start({ store, log }: ExecutionServices, executionId: string) {
 export const delta = (text: string): NewEvent => ({ type: 'text.delta', data: { message: 0, text } })
 export const message = (rawMessage: string): NewEvent => ({ type: 'claude.message', rawMessage })
 export const statusOf = async ({ services }: Harness, executionId: string): Promise<string> => (await getExecution(services, executionId, CALLER)).status
+
+export const request = (id: unknown, method: string, params?: unknown) => ({ jsonrpc: '2.0', id, method, ...(params !== undefined && { params }) })
+export const seqOf = ({ params }: Message): number => (params?.['event'] as { seq: number } | undefined)?.seq ?? 0
+export const isClosed = ({ method }: Message): boolean => method === 'subscription.closed'
+
+export const HEALTH = { status: 'ok', service: 'cc-executor', version: '0', uptimeSeconds: 1, simulated: true } as const
+
+/** `/ws`; its queue always fails. */
+export function openRpc(t: Test, environment: Record<string, string> = {}, caller: Caller = CALLER): Promise<Harness> {
+  return openHarness(
+    t,
+    (socket, transport, services) =>
+      openRpcConnection({
+        socket, transport, services, caller, requestId: 'c',
+        queue: () => Promise.reject(new Error('a secret of ours')),
+        health: () => HEALTH,
+        discover: () => buildOpenRpcDocument('1.2.3'),
+      }),
+    environment,
+  )
+}

@@ -4,13 +4,12 @@ import type { Caller } from '../../src/executions/services.js'
 import { openOriginalConnection } from '../../src/rpc/original-dialect.js'
 import { toChunks } from '../../src/rpc/original-output.js'
 import type { Outcome } from '../../src/protocol/execution.js'
-import { CALLER, delta, message, openHarness, statusOf, type Client, type Harness, type Message } from './harness.js'
+import { CALLER, delta, message, openHarness, request, statusOf, type Client, type Harness, type Message } from './harness.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 const open = (t: Test, caller: Caller = CALLER): Promise<Harness> =>
   openHarness(t, (socket, transport, services) => openOriginalConnection({ socket, transport, services, caller, version: '1.2.3' }))
 
-const request = (id: unknown, method: string, params?: unknown) => ({ jsonrpc: '2.0', id, method, ...(params !== undefined && { params }) })
 const methodsOf = (messages: Message[]) => messages.map(({ method }) => method)
 
 async function connect(harness: Harness): Promise<Client> {
