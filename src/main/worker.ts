@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
+import { join } from 'node:path'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/credentials.js'
 import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
@@ -32,7 +33,7 @@ export interface WorkerProcess {
 /** Looks once at what a worker depends on: the CLI, its version, its credentials. */
 export async function inspectClaude(config: Config): Promise<{ binary: string | undefined; version: string | undefined; credentials: ReturnType<typeof findCredentials>; state: WorkerState['claude'] }> {
   const { claudeBin, environment, cacheBin, simulatorUrl } = config
-  const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin, ...(claudeBin !== undefined && { explicit: claudeBin }) })
+  const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin: join(cacheBin, 'claude'), ...(claudeBin !== undefined && { explicit: claudeBin }) })
   const version = binary === undefined ? undefined : await probeClaudeVersion(binary, environment)
   const credentials = findCredentials(environment, { simulated: simulatorUrl !== undefined })
   const found = binary !== undefined && version !== undefined
