@@ -64,7 +64,9 @@ function nextLine(run: SupervisedProcess, wanted: string, count = 1): Promise<vo
 for (const [name, containment] of Object.entries(containments)) {
   void t.test(`under ${name}`, async (t) => {
     void t.test('input, output, errors and the exact environment go through', async (t) => {
-      const run = await start(t, containment, 'cat; echo oops >&2; exit 7', { env: { PATH, SHLVL: '5', BASH_ENV: '/nowhere', TMOUT: '0' } })
+      // A bash that finds a socket as its standard input takes itself for rshd's and reads .bashrc.
+      writeFileSync(join(directory, '.bashrc'), 'echo from .bashrc >&2')
+      const run = await start(t, containment, 'cat; echo oops >&2; exit 7', { env: { PATH, HOME: directory, TMOUT: '1' } })
       const output = text(run.stdout)
       const errors = text(run.stderr)
       run.release()
@@ -73,12 +75,12 @@ for (const [name, containment] of Object.entries(containments)) {
       t.equal(await output, 'grüße\n')
       t.equal(await errors, 'oops\n')
 
-      const seen = await start(t, containment, '', { file: 'env', args: [], env: { PATH, HOME: '/x', 'LC_ALL': 'C' }, marker: 'marker-of-env' })
+      const seen = await start(t, containment, '', { file: 'env', args: [], env: { PATH, HOME: '/x', LC_ALL: 'C', SHLVL: '5' }, marker: 'marker-of-env' })
       const environment = text(seen.stdout)
       seen.release()
       // tap adds its own to every environment, some of it over several lines
       const visible = (await environment).split('\n').filter((entry) => /^\w+=/.test(entry) && !/^(?:_TAPJS|NODE_OPTIONS)/.test(entry))
-      t.same(visible.sort(), ['CC_EXECUTOR_ATTEMPT=marker-of-env', 'HOME=/x', 'LC_ALL=C', `PATH=${PATH}`])
+      t.same(visible.sort(), ['CC_EXECUTOR_ATTEMPT=marker-of-env', 'HOME=/x', 'LC_ALL=C', `PATH=${PATH}`, 'SHLVL=5'])
     })
 
     void t.test('an end by signal is told apart from the exit code that looks like it', async (t) => {
@@ -238,7 +240,7 @@ void t.test('bubblewrap hides directories and files, and shows the exposed ones 
   mkdirSync(exposed, { recursive: true })
   writeFileSync(join(hidden, 'key'), 'secret')
   writeFileSync(join(directory, 'token'), 'secret')
-  const run = await start(t, containments['bubblewrap']!, `ls -A ${hidden}; cat ${hidden}/key ${directory}/token; umount ${hidden}; ls -A ${hidden}; echo mine > made`, {
+  const run = await start(t, containments['bubblewrap']!, `ls -A ${hidden}; cat ${hidden}/key ${directory}/token; umount -l ${hidden}; ls -A ${hidden}; echo mine > made`, {
     cwd: exposed, hiddenPaths: [hidden, join(directory, 'token'), join(directory, 'missing')], exposedPaths: [exposed],
   })
   const output = text(run.stdout)
