@@ -1,4 +1,4 @@
-import { sleep } from '../platform/deadline.js'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { NewEvent } from '../protocol/events.js'
 import type { ExitReport, SupervisedProcess } from '../supervision/supervised-process.js'
 import { createLineSplitter, type Line } from './line-splitter.js'
@@ -53,7 +53,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     return report
   })
   const exitedWithin = async (milliseconds: number): Promise<boolean> => {
-    await Promise.race([exited, sleep(milliseconds)])
+    await Promise.race([exited, wait(milliseconds, undefined, { ref: false })])
     return isExited
   }
 
@@ -134,7 +134,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.
     await process.killAll()
     await ending
-    await Promise.race([reading, sleep(END_OF_FILE_MS)])
+    await Promise.race([reading, wait(END_OF_FILE_MS, undefined, { ref: false })])
     return { exit, stderrTail, endedAfterResult }
   } finally {
     clearTimeout(afterResult)
