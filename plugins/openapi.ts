@@ -6,6 +6,8 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import { tidyOpenApi } from './tidy-openapi.js'
 import { VERSION } from '../src/platform/version.js'
 
+const DOCS = '/docs'
+
 const DESCRIPTION = `Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a reconnect.
 
 Live streams: \`GET /executions/{id}/events\` with \`Accept: text/event-stream\`, or JSON-RPC 2.0 over the WebSocket \`/ws\` (\`rpc.discover\` describes it).`
@@ -27,8 +29,12 @@ export const openapiPlugin = plugin(
       transform: jsonSchemaTransform,
       transformObject: (document) => tidyOpenApi(jsonSchemaTransformObject(document)),
     })
+    // The page is open; what it calls is not.
+    app.addHook('onRoute', (route) => {
+      if (route.url === DOCS || route.url.startsWith(`${DOCS}/`)) route.config = { ...route.config, open: true }
+    })
     await app.register(swaggerUi, {
-      routePrefix: '/docs',
+      routePrefix: DOCS,
       uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true },
     })
     app.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async () => app.swagger())
