@@ -8,9 +8,9 @@ import type { Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { LogWriter } from '../../src/events/log-writer.js'
 import { getExecution } from '../../src/executions/find-execution.js'
-import type { Caller, ExecutionServices } from '../../src/executions/services.js'
+import type { Caller, DomainServices, ExecutionServices } from '../../src/executions/services.js'
 import { submitExecution } from '../../src/executions/submit-execution.js'
-import { openApiServices } from '../../src/main/open-services.js'
+import { openApiServices, openDomain } from '../../src/main/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -33,6 +33,8 @@ export async function openHarness(t: Test, open: Open, environment: Record<strin
   const lifetime = new Lifetime()
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...environment })
   const services = openApiServices({ config, redisUrl: redis.url, logger: createLogger(config.logLevel, 'test'), lifetime })
+  // As a worker's: it waits for Redis where an API gives up after 0.9 s.
+  const worker = openDomain({ config, redisUrl: redis.url, logger: services.logger, lifetime }, 'keeper')
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 8 * 1024 * 1024 })
   const connections: Array<ReturnType<Open>> = []
   server.on('connection', (socket, request) => connections.push(open(socket, request.socket, services)))
@@ -51,7 +53,7 @@ export async function openHarness(t: Test, open: Open, environment: Record<strin
     redis,
     connect: () => connect(t, `ws://127.0.0.1:${port}`),
     submit: async (prompt = 'hello') => (await submitExecution(services, { prompt }, CALLER)).execution.id,
-    start: (executionId: string) => start(services, executionId),
+    start: (executionId: string) => start(worker, executionId),
   }
 }
 
@@ -118,7 +120,7 @@ async function connect(t: Test, url: string) {
 export const STARTED = { attempt: 1, workerId: 'worker', pid: 4711, pgid: 4711, claudeVersion: '2.1.197', sessionId: 'session', workspace: 'w', argv: ['claude'] }
 
 /** Does what a worker does with an execution, as far as its log and record go. */
-async function start({ store, log }: ExecutionServices, executionId: string) {
+async function start({ store, log }: DomainServices, executionId: string) {
   const record = await store.get(executionId)
   const claimed = await store.claim(executionId, record?.claim ?? 0, 'worker', 60_000)
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind)

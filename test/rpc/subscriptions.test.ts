@@ -111,8 +111,13 @@ void t.test('a thousand subscriptions on one connection all get all', async t =>
   const harness = await openRpc(t)
   const client = await harness.connect()
   const executionId = await harness.submit()
-  client.send(Array.from({ length: 1_000 }, (_, id) => request(id, 'execution.subscribe', { executionId })))
-  t.equal(((await client.next()) as unknown as Message[]).filter(({ result }) => result).length, 1_000)
+  let subscribed = 0
+  for (let batch = 0; batch < 10; batch += 1) {
+    client.send(Array.from({ length: 100 }, (_, id) => request(id, 'execution.subscribe', { executionId, after: 1 })))
+    // A batch's answer is an array.
+    subscribed += ((await client.next()) as unknown as Message[]).filter(({ result }) => result).length
+  }
+  t.equal(subscribed, 1_000)
   t.match(await client.call('execution.subscribe', { executionId }), { error: { code: 42903 } })
   const run = await harness.start(executionId)
   await run.write(...Array.from({ length: 20 }, (_, index) => delta(`${index}`)))
@@ -123,7 +128,7 @@ void t.test('a thousand subscriptions on one connection all get all', async t =>
     if (isClosed(message)) left -= 1
     else seen.set(message.params?.['subscriptionId'], [...(seen.get(message.params?.['subscriptionId']) ?? []), seqOf(message)])
   }
-  const whole = Array.from({ length: 23 }, (_, index) => index + 1).join()
+  const whole = Array.from({ length: 22 }, (_, index) => index + 2).join()
   t.equal([...seen.values()].filter(seqs => seqs.join() === whole).length, 1_000)
 })
 
@@ -135,13 +140,18 @@ void t.test('a reader that stops delays only itself, is closed with 1013, and re
   const [serverSide] = harness.server.clients
   for (const client of [slow, quick]) await client.call('execution.subscribe', { executionId })
   slow.socket.pause()
+  // It looks up as soon as it is given up: a close frame is there for a moment only.
+  let held = 0
+  const givenUp = new Promise<void>(resolve => waitForClosing(serverSide, resolve)).then(() => {
+    held = serverSide?.bufferedAmount ?? 0
+    slow.socket.resume()
+  })
   const text = 'x'.repeat(100_000)
   for (let index = 0; index < 200; index += 1) await run.write(delta(text))
   await run.finish()
   t.equal((await readSeqs(quick)).seqs.length, 203, 'the other one has everything')
-  t.ok((serverSide?.bufferedAmount ?? 0) < 512 * 1024, 'what waits stays in Redis')
-  await new Promise<void>(resolve => waitForClosing(serverSide, resolve))
-  slow.socket.resume()
+  await givenUp
+  t.ok(held < 512 * 1024, 'what waits stays in Redis')
   t.equal(await slow.closed, 1013)
   const seen = slow.inbox.filter(({ method }) => method === 'execution.event').map(seqOf)
   const again = await harness.connect()
