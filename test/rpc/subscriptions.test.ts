@@ -142,10 +142,11 @@ void t.test('a reader that stops delays only itself, is closed with 1013, and re
   slow.socket.pause()
   // It looks up as soon as it is given up: a close frame is there for a moment only.
   let held = 0
-  const givenUp = new Promise<void>(resolve => waitForClosing(serverSide, resolve)).then(() => {
+  const givenUp = new Promise<void>(resolve => waitForClosing(serverSide, () => {
     held = serverSide?.bufferedAmount ?? 0
     slow.socket.resume()
-  })
+    resolve()
+  }))
   const text = 'x'.repeat(100_000)
   for (let index = 0; index < 200; index += 1) await run.write(delta(text))
   await run.finish()
