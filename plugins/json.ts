@@ -19,9 +19,10 @@ export const jsonPlugin = plugin(
   async function json(app: FastifyInstance) {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: unknown, body: Buffer) => parseJson(body))
-    app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
+    app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
       try {
-        return { value: parseInput(schema, data) }
+        // Fastify says null where there is no body at all; to a schema that is `undefined`, which an optional body may be.
+        return { value: parseInput(schema, httpPart === 'body' ? (data ?? undefined) : data) }
       } catch (error) {
         // Safe: parseInput throws nothing but ExecutorError.
         return { error: error as ExecutorError }

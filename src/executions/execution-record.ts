@@ -79,7 +79,8 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
     ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
-    ...(outcome && { outcome: fields.result ? { ...outcome, result: fields.result } : outcome }),
+    // An empty answer is one, too: only null means that there is none.
+    ...(outcome && { outcome: typeof fields.result === 'string' ? { ...outcome, result: fields.result } : outcome }),
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
     simulated: fields.simulated === '1',
     lastSeq,

@@ -2,7 +2,7 @@ import type { ExecutionStatus } from '../protocol/execution.js'
 
 /**
  * queued → starting → running → succeeded | failed | cancelled | timed_out
- * running ⇄ paused; paused → a terminal state
+ * running ⇄ paused; paused → a terminal state (succeeded: the result had come before the pause)
  * queued → cancelled | failed (queue timeout)
  * starting → queued (the worker died before the CLI was let go), twice at most
  *
@@ -14,7 +14,7 @@ const TRANSITIONS: Record<ExecutionState, readonly ExecutionState[]> = {
   queued: ['starting', 'cancelled', 'failed'],
   starting: ['running', 'queued', 'failed', 'cancelled'],
   running: ['paused', 'succeeded', 'failed', 'cancelled', 'timed_out'],
-  paused: ['running', 'cancelled', 'failed', 'timed_out'],
+  paused: ['running', 'succeeded', 'failed', 'cancelled', 'timed_out'],
   succeeded: [],
   failed: [],
   cancelled: [],

@@ -18,6 +18,8 @@ import type { RunServices } from './run-services.js'
 import { LOST_START_LIMIT, QUEUE_TIMEOUT } from './sweep-executions.js'
 
 const CONCLUDE_RETRY_MS = 500
+/** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
+const START_LIMIT_MS = 5_000
 
 export interface RunContext {
   /** Aborted when the worker must let go of its runs at once; the reason is a sentence. */
@@ -148,9 +150,11 @@ class ClaimedRun {
     await startGate.enter()
     let isStarting = true
     const leaveGate = (): void => {
+      clearTimeout(limit)
       if (isStarting) startGate.leave()
       isStarting = false
     }
+    const limit = setTimeout(leaveGate, START_LIMIT_MS)
     try {
       const process = await spawnClaude(command, {
         containment,
@@ -262,7 +266,7 @@ interface Prepared {
   readonly command: ClaudeCommand
   readonly folders: RunFolders
   readonly process: ClaudeProcess
-  /** Lets the next start through; a start is over with the CLI's first output. */
+  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
   readonly leaveGate: () => void
 }
 

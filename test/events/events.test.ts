@@ -1,0 +1,358 @@
+// The log's writer, the log and the feed on a real Redis. Keys are touched by hand only to play what a Redis does that lost something.
+import t, { type Test } from 'tap'
+import { v7 as uuidv7 } from 'uuid'
+import { createEventLog, type EventLog } from '../../src/events/event-log.js'
+import { openEventFeed } from '../../src/events/event-feed.js'
+import { LogWriter } from '../../src/events/log-writer.js'
+import { serializeEvent, type StoredEvent } from '../../src/events/stored-event.js'
+import { createLogger } from '../../src/platform/logger.js'
+import { closeRedis, openRedis } from '../../src/platform/redis.js'
+import type { Event, NewEvent } from '../../src/protocol/events.js'
+import { NO_USAGE } from '../../src/protocol/execution.js'
+import { openTestRedis } from '../support/redis.js'
+
+const PREFIX = 'log-test'
+const logger = createLogger('silent', 'test')
+const { url } = await openTestRedis(t)
+const redis = openRedis({ url, logger, role: 'keeper' })
+const subscriber = openRedis({ url, logger, role: 'subscriber' })
+const log = createEventLog(redis, PREFIX)
+const feed = openEventFeed({ log, subscriber, logger })
+t.teardown(() => {
+  feed.close()
+  for (const connection of [subscriber, redis]) closeRedis(connection)
+})
+
+const delta = (text: string): NewEvent => ({ type: 'text.delta', data: { message: 0, text } })
+const FINISHED: NewEvent = { type: 'execution.finished', data: { outcome: { status: 'succeeded', result: '' }, usage: NO_USAGE } }
+const keysOf = (id: string) => ({ events: `{${PREFIX}}:events:${id}`, log: `{${PREFIX}}:log:${id}` })
+const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const seqsOf = (events: readonly StoredEvent[]): number[] => events.map(({ seq }) => seq)
+/** Lets everything that is ready run, Redis' answers included, without waiting for a time. */
+const pong = async (): Promise<void> => void (await redis.ping())
+
+/** A log whose fence is held, as a claim leaves it. */
+async function openLog(fence = '1'): Promise<string> {
+  const id = uuidv7()
+  await redis.hset(keysOf(id).log, 'fence', fence, 'lastSeq', '0')
+  return id
+}
+
+function write(id: string, { fence = '1', lastSeq = 0, through = log }: { fence?: string; lastSeq?: number; through?: EventLog } = {}) {
+  let stale = 0
+  const writer = new LogWriter({ log: through, executionId: id, fence, attempt: 1, lastSeq, onStale: () => (stale += 1) })
+  return { writer, staleCalls: () => stale }
+}
+
+async function readAll(id: string): Promise<StoredEvent[]> {
+  const all: StoredEvent[] = []
+  for (;;) {
+    const { events } = await log.readAfter(id, all.at(-1)?.seq ?? 0, 64 * 1024)
+    if (events.length === 0) return all
+    all.push(...events)
+  }
+}
+
+async function collect(id: string, after = 0, signal = new AbortController().signal): Promise<number[]> {
+  const seqs: number[] = []
+  for await (const events of feed.follow(id, after, signal)) seqs.push(...seqsOf(events))
+  return seqs
+}
+
+/** A follower that can be asked when it has seen a seq. */
+function follow(id: string, after = 0) {
+  const seqs: number[] = []
+  const stop = new AbortController()
+  let wake = (): void => undefined
+  const ended = (async () => {
+    for await (const events of feed.follow(id, after, stop.signal)) {
+      seqs.push(...seqsOf(events))
+      wake()
+    }
+  })()
+  ended.catch(() => wake())
+  return {
+    seqs,
+    ended,
+    stop: () => stop.abort(),
+    async until(seq: number): Promise<void> {
+      while ((seqs.at(-1) ?? 0) < seq) await Promise.race([new Promise<void>((resolve) => (wake = resolve)), ended])
+    },
+  }
+}
+
+async function subscribers(id: string): Promise<number> {
+  const [, count] = await redis.pubsub('NUMSUB', log.channelOf(id))
+  return Number(count)
+}
+
+async function noSubscriber(t: Test, id: string): Promise<void> {
+  // The unsubscription is sent at once, on the other connection: a few round trips are more than enough.
+  for (let tries = 0; tries < 1_000 && (await subscribers(id)) > 0; tries += 1) await pong()
+  t.same(await redis.pubsub('CHANNELS', `*${id}*`), [], 'nobody is subscribed any more')
+}
+
+void t.test('a thousand events in many small writes are stored in order, in far fewer appends, and come out byte by byte', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  for (let index = 1; index <= 1_000; index += 1) {
+    writer.write(delta(`${index} – é 🙂 \u2028 "`))
+    if (index % 7 === 0) await Promise.resolve()
+    if (index % 250 === 0) await pong()
+  }
+  await writer.flushed()
+  const events = await readAll(id)
+  t.same(seqsOf(events), numbers(1, 1_000))
+  const texts = events.map(({ bytes }) => (JSON.parse(bytes.toString()) as Event<'text.delta'>).data.text)
+  t.same(texts, numbers(1, 1_000).map((index) => `${index} – é 🙂 \u2028 "`))
+  t.ok((await redis.xlen(keysOf(id).events)) < 200, 'they travelled in batches')
+  t.equal(writer.pendingBytes, 0)
+})
+
+void t.test('a batch that is sent again after a lost answer is stored once, and another text in its place is refused', async (t) => {
+  const id = await openLog()
+  const lines = [1, 2].map((seq) => serializeEvent(seq, delta('x'), new Date(), 1)).join('\n')
+  t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
+  t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
+  t.same(await log.append(id, '1', { first: 1, last: 2, lines: lines.replace('x', 'y') }), { kind: 'gap', lastSeq: 2 })
+  t.same(await log.append(id, '1', { first: 4, last: 4, lines }), { kind: 'gap', lastSeq: 2 })
+  t.same(seqsOf(await readAll(id)), [1, 2])
+})
+
+void t.test('an answer that is lost makes the writer ask again, without doubling and without a hole', async (t) => {
+  const id = await openLog()
+  let appends = 0
+  const flaky: EventLog = {
+    ...log,
+    async append(...args) {
+      const answer = await log.append(...args)
+      if ((appends += 1) % 2 === 1) throw new Error('the connection broke after the append')
+      return answer
+    },
+  }
+  const { writer, staleCalls } = write(id, { through: flaky })
+  for (let index = 0; index < 5; index += 1) {
+    writer.write(delta('a'))
+    await pong()
+  }
+  await writer.flushed()
+  t.same(seqsOf(await readAll(id)), numbers(1, 5))
+  t.equal(staleCalls(), 0)
+})
+
+void t.test('a Redis that came back without its last moments gets them again; who followed sees nothing twice', async (t) => {
+  const id = await openLog()
+  const keys = keysOf(id)
+  const { writer, staleCalls } = write(id)
+  const reader = follow(id)
+  for (let index = 1; index <= 10; index += 1) {
+    writer.write(delta(`${index}`))
+    await writer.flushed()
+  }
+  await reader.until(10)
+  // As an append-only file without its last second: the log ends at 4 and knows nothing of what came after.
+  const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
+  await redis.del(keys.events)
+  for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
+  await redis.hset(keys.log, 'lastSeq', '4')
+  await redis.hdel(keys.log, 'lastBatch')
+
+  writer.write(delta('11'))
+  writer.write(FINISHED)
+  await writer.flushed()
+  await reader.ended
+  t.equal(staleCalls(), 0)
+  t.same(seqsOf(await readAll(id)), numbers(1, 12), 'the log is whole again')
+  t.same(reader.seqs, numbers(1, 12), 'and was followed without a repetition')
+})
+
+void t.test('a log that lacks more than the writer still has makes it give up instead of leaving a hole', async (t) => {
+  const id = await openLog()
+  const { writer, staleCalls } = write(id, { lastSeq: 5 })
+  writer.write(delta('6'))
+  await writer.flushed()
+  t.equal(staleCalls(), 1)
+  t.ok(writer.isStale)
+  t.same(await readAll(id), [])
+})
+
+void t.test('a writer whose fence was taken cannot write another line, is told so once, and its waiters are let go', async (t) => {
+  const id = await openLog()
+  const { writer, staleCalls } = write(id)
+  writer.write(delta('mine'))
+  await writer.flushed()
+  await redis.hset(keysOf(id).log, 'fence', '2')
+  for (let index = 0; index < 3; index += 1) writer.write(delta('x'.repeat(40_000)))
+  await writer.flushed()
+  await writer.drained()
+  writer.write(delta('afterwards'))
+  await writer.flushed()
+  t.ok(writer.isStale)
+  t.equal(staleCalls(), 1)
+  t.equal(writer.pendingBytes, 0)
+  t.same(seqsOf(await readAll(id)), [1])
+  const heir = write(id, { fence: '2', lastSeq: 1 })
+  heir.writer.write(delta('the heir goes on'))
+  await heir.writer.flushed()
+  t.same(seqsOf(await readAll(id)), [1, 2])
+})
+
+void t.test('a writer says that it is full, and has room again when Redis has taken what it had', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  while (!writer.isFull) writer.write(delta('x'.repeat(50_000)))
+  await writer.drained()
+  t.notOk(writer.isFull)
+  await writer.flushed()
+  t.equal(writer.pendingBytes, 0)
+})
+
+void t.test('following from every cursor gives the same sequence, before, during and after the writing', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  const count = 60
+  const before = numbers(0, count).map((after) => collect(id, after))
+  for (let index = 1; index < count; index += 1) {
+    writer.write(delta('x'.repeat(index * 10)))
+    if (index % 3 === 0) await pong()
+    if (index === 30) await writer.flushed()
+  }
+  const during = numbers(0, count).map((after) => collect(id, after))
+  writer.write(FINISHED)
+  await writer.flushed()
+  const wanted = numbers(0, count).map((after) => numbers(after + 1, count))
+  t.same(await Promise.all(before), wanted)
+  t.same(await Promise.all(during), wanted)
+  t.same(await Promise.all(numbers(0, count).map((after) => collect(id, after))), wanted)
+  t.same(await collect(id, count + 40), [], 'a cursor behind the end of a finished log ends at once')
+  await noSubscriber(t, id)
+})
+
+void t.test('a follower that falls behind what is kept in memory reads the log by itself and misses nothing', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('first'))
+  await writer.flushed()
+  const seqs: number[] = []
+  for await (const events of feed.follow(id, 0, new AbortController().signal)) {
+    seqs.push(...seqsOf(events))
+    if (seqs.length > 1) continue
+    for (let index = 0; index < 80; index += 1) {
+      writer.write(delta('x'.repeat(40_000)))
+      await writer.flushed()
+    }
+    writer.write(FINISHED)
+    await writer.flushed()
+  }
+  t.same(seqs, numbers(1, 82))
+})
+
+void t.test('a page of the log holds at least one event, however large, and then no more than asked for', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  for (const size of [200_000, 10, 10]) {
+    writer.write(delta('x'.repeat(size)))
+    await writer.flushed()
+  }
+  t.same(seqsOf((await log.readAfter(id, 0, 1)).events), [1])
+  t.same(seqsOf((await log.readAfter(id, 1, 100_000)).events), [2, 3])
+  t.same(await log.readAfter(uuidv7(), 0, 1), { lastSeq: -1, events: [] })
+})
+
+/** What a worker does, without the message to those who follow. */
+async function storeSilently(id: string, seq: number, event: NewEvent): Promise<void> {
+  await redis.xadd(keysOf(id).events, `${seq}-0`, 'e', serializeEvent(seq, event, new Date(), 1))
+  await redis.hset(keysOf(id).log, 'lastSeq', String(seq))
+}
+
+void t.test('a published message that was lost is made good by the next one, and at the end by the log itself', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('1'))
+  await writer.flushed()
+  const reader = follow(id)
+  await reader.until(1)
+  await storeSilently(id, 2, delta('2'))
+  const third = serializeEvent(3, delta('3'), new Date(), 1)
+  await log.append(id, '1', { first: 3, last: 3, lines: third })
+  await reader.until(3)
+  await storeSilently(id, 4, FINISHED)
+  await reader.ended
+  t.same(reader.seqs, [1, 2, 3, 4])
+})
+
+void t.test('a subscription that broke is taken up again, and what was published meanwhile is there', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  const reader = follow(id)
+  writer.write(delta('1'))
+  await reader.until(1)
+  await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  writer.write(delta('2'))
+  writer.write(FINISHED)
+  await reader.ended
+  t.same(reader.seqs, [1, 2, 3])
+})
+
+void t.test('a log that is deleted ends those who follow it with EXECUTION_NOT_FOUND, as one that never was', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('1'))
+  await writer.flushed()
+  const reader = follow(id)
+  await reader.until(1)
+  await redis.del(keysOf(id).events, keysOf(id).log)
+  await t.rejects(reader.ended, { code: 'EXECUTION_NOT_FOUND' })
+  await noSubscriber(t, id)
+  const unknown = uuidv7()
+  await t.rejects(collect(unknown), { code: 'EXECUTION_NOT_FOUND' })
+  await noSubscriber(t, unknown)
+})
+
+void t.test('an abort ends a follower and leaves the other one alone; with the last one the subscription goes', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('1'))
+  await writer.flushed()
+  const [first, second] = [follow(id), follow(id)]
+  await Promise.all([first.until(1), second.until(1)])
+  t.equal(await subscribers(id), 1, 'one channel, however many follow')
+  first.stop()
+  await first.ended
+  writer.write(delta('2'))
+  await second.until(2)
+  t.same([first.seqs, second.seqs], [[1], [1, 2]])
+  second.stop()
+  await second.ended
+  await noSubscriber(t, id)
+  t.same(await collect(id, 0, AbortSignal.abort()), [], 'aborted before it began')
+  await noSubscriber(t, id)
+})
+
+void t.test('a consumer that leaves in the middle leaves no subscription either', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('1'))
+  await writer.flushed()
+  for await (const events of feed.follow(id, 0, new AbortController().signal)) {
+    t.same(seqsOf(events), [1])
+    break
+  }
+  await noSubscriber(t, id)
+})
+
+void t.test('a feed that is closed ends everybody', async (t) => {
+  const connection = openRedis({ url, logger, role: 'subscriber' })
+  const own = openEventFeed({ log, subscriber: connection, logger })
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('1'))
+  await writer.flushed()
+  const seqs: number[] = []
+  for await (const events of own.follow(id, 0, new AbortController().signal)) {
+    seqs.push(...seqsOf(events))
+    own.close()
+  }
+  t.same(seqs, [1])
+  closeRedis(connection)
+})
