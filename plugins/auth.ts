@@ -12,8 +12,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers without a token. */
     open?: boolean
-    /** What the token must be allowed to do; default: read. */
-    scope?: Scope
+    /** What the token must be allowed to do; default: read. `any`: whoever has a token may come in. */
+    scope?: Scope | 'any'
   }
 }
 
@@ -46,7 +46,7 @@ export const authPlugin = plugin(
       request.caller = NOBODY
       if (open) return
       request.caller = tokens ? identify(request, tokens) : OPEN_CALLER
-      if (!request.caller.scopes.has(scope)) {
+      if (scope !== 'any' && !request.caller.scopes.has(scope)) {
         throw new ExecutorError('FORBIDDEN', { detail: `This needs a token with the ${scope} scope; ${request.caller.name} has ${[...request.caller.scopes].join(', ')}.` })
       }
     })

@@ -35,6 +35,7 @@ export const openapiPlugin = plugin(
     })
     await app.register(swaggerUi, {
       routePrefix: DOCS,
+      theme: { title: 'CC Executor', css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }] },
       uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true },
     })
     app.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async () => app.swagger())

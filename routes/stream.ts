@@ -21,6 +21,8 @@ export async function streamRoutes(app: FastifyInstance, { queue, health, discov
     app.route({
       method: 'GET',
       url,
+      // Each method asks for its own scope.
+      config: { scope: 'any' },
       schema: { hide: true },
       async preValidation(request) {
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {

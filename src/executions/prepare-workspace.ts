@@ -1,7 +1,8 @@
-import { chmod, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises'
+import { chmod, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Config } from '../platform/config.js'
 import { isInside } from './workspace-name.js'
+import { makeFolder } from '../platform/make-folder.js'
 
 /** The folders of one execution on this host. */
 export interface RunFolders {
@@ -30,12 +31,12 @@ async function resolveNearest(path: string): Promise<string> {
 }
 
 async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
-  await mkdir(workspaceRoot, { recursive: true, mode: 0o700 })
+  await makeFolder(workspaceRoot, 0o700)
   const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map((root) => realpath(root).catch(() => root)))
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
   const isAdmitted = (path: string): boolean => roots.some((root) => isInside(path, root))
   if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
-  await mkdir(wanted, { recursive: true, mode: 0o755 })
+  await makeFolder(wanted, 0o755)
   // Again after it was made: what was checked before may have been exchanged meanwhile.
   const resolved = await realpath(wanted)
   if (!isAdmitted(resolved)) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
@@ -50,7 +51,7 @@ export async function prepareWorkspace(executionId: string, name: string, roots:
   try {
     const workspace = await openWorkspace(name, roots)
     for (const folder of Object.values(folders)) {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await makeFolder(folder, 0o700)
       await chmod(folder, 0o700)
     }
     return { workspace, ...folders }

@@ -1,13 +1,15 @@
 import type { AddressInfo } from 'node:net'
-import { mkdir } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
+import { requireRedis } from '../platform/redis.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { openTokens } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
 import { openApiServices } from './open-services.js'
 import { repeat } from './repeat.js'
+import { makeFolder } from '../platform/make-folder.js'
 
 export interface Api {
   readonly address: AddressInfo
@@ -33,15 +35,21 @@ const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Er
 
 /** Makes the data folder. @throws ConfigError naming it */
 export async function openDataFolder({ dataDir }: Config): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigError(`CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${error.code ?? error.message}); make it writable or choose another folder.`)
-  })
+  try {
+    await makeFolder(dataDir, 0o700)
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    // Safe: node:fs rejects with errno exceptions.
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new ConfigError(`CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${code ?? message}); make it writable or choose another folder.`)
+  }
 }
 
 /** An API process: REST, SSE and WebSocket on one port. It holds no state; everything is in Redis. */
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
+    await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'api')
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })

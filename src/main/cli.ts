@@ -8,7 +8,7 @@ import { openApi } from './api.js'
 import { printBanner } from './banner.js'
 import { diagnose } from './doctor.js'
 import type { ChildMessage } from './service-process.js'
-import { untilStopped } from './signals.js'
+import { PARENT_GONE, untilStopped } from './signals.js'
 import { openStart } from './start.js'
 import { openWorker } from './worker.js'
 
@@ -24,6 +24,11 @@ Usage: cc-executor <command>
   doctor                                        what is wrong with this machine, and the remedy
 
 Settings are environment variables; cc-executor config lists them.`
+
+/** Beyond the drain: so long a process may take to end in order, for instance while Redis is away. */
+const CLOSE_MARGIN_MS = 10_000
+/** Without its parent a child has lost its Redis as well, as a rule. */
+const ORPHAN_MS = 3_000
 
 /** A wrong call: told with the usage at hand, exit code 2. */
 class UsageError extends Error {}
@@ -79,17 +84,21 @@ function requireRedisUrl({ redisUrl }: Config): string {
 }
 
 /** An `api` or `worker` process: open, tell, serve until told to stop, close. */
-async function serve(open: (config: Config, redisUrl: string) => Promise<{ info: unknown; sentence: string; close(): Promise<void> }>): Promise<void> {
+async function serve(open: (config: Config, redisUrl: string) => Promise<{ info: unknown; sentence: string; close(how?: 'at once'): Promise<void> }>): Promise<void> {
   const isChild = process.send !== undefined
-  const tellParent = (message: ChildMessage): void => void process.send?.(message)
+  const tellParent = (message: ChildMessage): void => {
+    if (process.connected) process.send?.(message)
+  }
   const stopped = untilStopped({ child: isChild })
   try {
     const config = readConfig()
+    // The runs end with this process in any case: their wardens notice.
+    void stopped.then((why) => setTimeout(() => process.exit(1), why === PARENT_GONE ? ORPHAN_MS : config.drainSeconds * 1_000 + CLOSE_MARGIN_MS))
     const { info, sentence, close } = await open(config, requireRedisUrl(config))
     if (isChild) tellParent({ kind: 'ready', info })
     else say(sentence)
-    await stopped
-    await close()
+    const why = await stopped
+    await close(why === PARENT_GONE ? 'at once' : undefined)
   } catch (error) {
     tellParent({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
     throw error

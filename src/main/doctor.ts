@@ -1,4 +1,4 @@
-import { access, constants, mkdir, statfs } from 'node:fs/promises'
+import { access, constants, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { within } from '../platform/deadline.js'
 import type { Config } from '../platform/config.js'
@@ -8,6 +8,7 @@ import { findExecutable, splitPath } from '../platform/redis-server.js'
 import { chooseContainment } from '../supervision/containment.js'
 import { createRedisCheck } from './build-app.js'
 import { inspectClaude } from './worker.js'
+import { makeFolder } from '../platform/make-folder.js'
 
 export interface Finding {
   readonly part: string
@@ -42,7 +43,7 @@ async function checkRedis(config: Config): Promise<Omit<Finding, 'part'>> {
 
 async function checkFolder(path: string): Promise<Omit<Finding, 'part'>> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeFolder(path, 0o700)
     await access(path, constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(path)
     const free = bavail * bsize

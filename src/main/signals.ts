@@ -1,3 +1,5 @@
+export const PARENT_GONE = 'the parent is gone'
+
 /**
  * The first SIGINT or SIGTERM resolves the promise; a second one ends the process at once.
  * A child of `start` leaves SIGINT to its parent, which gets the same Ctrl-C from the terminal, and ends when the parent is gone.
@@ -6,7 +8,7 @@ export function untilStopped({ child }: { child: boolean }): Promise<string> {
   return new Promise((resolve) => {
     let asked = false
     const stop = (why: string): void => {
-      if (asked && why !== 'disconnect') process.exit(1)
+      if (asked && why !== PARENT_GONE) process.exit(1)
       asked = true
       resolve(why)
     }
@@ -14,6 +16,9 @@ export function untilStopped({ child }: { child: boolean }): Promise<string> {
     process.on('SIGINT', () => {
       if (!child) stop('SIGINT')
     })
-    if (child) process.on('disconnect', () => stop('disconnect'))
+    if (!child) return
+    process.on('disconnect', () => stop(PARENT_GONE))
+    // It may have gone while our own modules were still loading.
+    if (!process.connected) stop(PARENT_GONE)
   })
 }

@@ -58,17 +58,22 @@ export function openStart({ environment, simulate, onRestart = () => undefined, 
         ? lifetime.own('Redis', await openRedisServer({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin] }), (server) => server.close())
         : undefined
     const simulator = simulate ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close()) : undefined
-    const childEnvironment = {
+    const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,
       ...(embedded && { REDIS_URL: embedded.url }),
       ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
     const open = { environment: childEnvironment, onRestart, onGivenUp }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
-    const [worker, api] = await Promise.all([
+    const opening = [
       openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) => lifetime.own('worker', opened, () => opened.close(drainMs))),
       openServiceProcess<ApiInfo>({ ...open, name: 'api' }).then((opened) => lifetime.own('API', opened, () => opened.close(API_CLOSE_MS))),
-    ])
+    ] as const
+    // Both have come to an end before the first failure is told: what is still being opened could not be closed.
+    await Promise.allSettled(opening)
+    const [worker, api] = await Promise.all(opening)
+    // Clients know the address: an API that is started again takes the same port, also where any free one was asked for.
+    childEnvironment['CC_EXECUTOR_PORT'] = new URL(api.info.url).port
     return { config, api: api.info, worker: worker.info, redis: embedded ? 'embedded' : 'REDIS_URL', close: () => lifetime.close() }
   })
 }

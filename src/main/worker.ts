@@ -13,7 +13,7 @@ import { ANNOUNCE_INTERVAL_MS } from '../executions/worker-registry.js'
 import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
-import { closeRedis, openRedis } from '../platform/redis.js'
+import { closeRedis, openRedis, requireRedis } from '../platform/redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
 import { chooseContainment } from '../supervision/containment.js'
@@ -26,8 +26,8 @@ const PROCESS_SWEEP_INTERVAL_MS = 30_000
 
 export interface WorkerProcess {
   readonly state: WorkerState
-  /** Takes nothing new, gives what runs the drain time, ends the rest honestly. Idempotent. */
-  close(): Promise<void>
+  /** Takes nothing new, gives what runs the drain time (`at once`: none), ends the rest honestly. Idempotent. */
+  close(how?: 'at once'): Promise<void>
 }
 
 /** Looks once at what a worker depends on: the CLI, its version, its credentials. */
@@ -52,6 +52,7 @@ export async function inspectClaude(config: Config): Promise<{ binary: string | 
 export function openWorker(config: Config, redisUrl: string): Promise<WorkerProcess> {
   return openWithin(async (lifetime) => {
     await openDataFolder(config)
+    await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'worker')
     const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
     if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
@@ -95,6 +96,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
 
     lifetime.own('presence', workerId, (id) => services.workers.withdraw(id).catch(() => undefined))
     let worker: ExecutionWorker | undefined
+    let drainMs = config.drainSeconds * 1_000
     const announce = (): Promise<void> => services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
     for (const [name, interval, round] of [
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
@@ -105,8 +107,14 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       lifetime.own(name, repeat(name, interval, logger, round), (opened) => opened.close())
     }
     // Opened last, so drained first: presence and housekeeping go on meanwhile.
-    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(config.drainSeconds * 1_000))
+    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(drainMs))
     await announce()
-    return { state: describe(0, false), close: () => lifetime.close() }
+    return {
+      state: describe(0, false),
+      close(how) {
+        if (how === 'at once') drainMs = 0
+        return lifetime.close()
+      },
+    }
   })
 }

@@ -1,5 +1,7 @@
 import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 
@@ -131,9 +133,28 @@ function defaultDataDir(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_DATA_HOME'] || join(environment['HOME'] || homedir(), '.local', 'share'), 'cc-executor')
 }
 
-function cacheBinDirectory(environment: NodeJS.ProcessEnv): string {
-  const cache = environment['CC_EXECUTOR_CACHE_DIR'] || join(environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache'), 'cc-executor')
-  return join(cache, 'bin')
+/** Whether a folder below `home` could be made or written; a home that does not exist is never made. */
+function canWriteBelow(home: string, path: string): boolean {
+  if (!isAbsolute(home) || !existsSync(home)) return false
+  let nearest = join(home, path)
+  while (!existsSync(nearest)) nearest = dirname(nearest)
+  try {
+    accessSync(nearest, constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The checkout, seen from dist/src/platform and from src/platform alike. */
+const checkoutDirectory = (): string => fileURLToPath(new URL(import.meta.url.includes('/dist/src/') ? '../../..' : '../..', import.meta.url))
+
+/** The same rule as in src/setup/cache.mjs, which fills the folder and may import nothing. */
+function cacheDirectory({ CC_EXECUTOR_CACHE_DIR: own, XDG_CACHE_HOME: xdg, HOME: home }: NodeJS.ProcessEnv): string {
+  if (own) return resolve(own)
+  if (xdg && isAbsolute(xdg)) return join(xdg, 'cc-executor')
+  if (home && canWriteBelow(home, '.cache/cc-executor')) return join(home, '.cache/cc-executor')
+  return join(checkoutDirectory(), '.cache')
 }
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
@@ -177,16 +198,19 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     logLevel: values.LOG_LEVEL,
-    cacheBin: cacheBinDirectory(environment),
+    cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,
   }
 }
 
 const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS'])
 
+/** A URL as it may be shown: without user and password. */
+export const hideUserInfo = (url: string): string => url.replace(/\/\/.*@/, '//…@')
+
 function showValue(name: string, value: string): string {
   if (SECRET.has(name)) return '(set)'
-  return name === 'REDIS_URL' ? value.replace(/\/\/[^@/]*@/, '//…@') : value
+  return name === 'REDIS_URL' ? hideUserInfo(value) : value
 }
 
 /** Every variable with its value in force and where that comes from; secrets are not shown. */

@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { access, constants, mkdir, rm } from 'node:fs/promises'
+import { access, constants, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { within } from './deadline.js'
+import { makeFolder } from './make-folder.js'
 
 export interface RedisServer {
   /** `unix:///…` */
@@ -72,7 +73,9 @@ export async function openRedisServer({ directory, searchPath, durable = true }:
   if (binary === undefined) {
     throw new Error('No redis-server was found: install redis-server or valkey-server, run npm run setup, or set REDIS_URL to a running Redis.')
   }
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeFolder(directory, 0o700).catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`The private Redis has no folder: ${directory} cannot be made (${error.code ?? error.message}); make it writable or choose another CC_EXECUTOR_DATA_DIR.`)
+  })
   const socket = join(directory, 'redis.sock')
   if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
     throw new Error(`The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`)

@@ -1,5 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
+import { ConfigError, hideUserInfo } from './config.js'
+import { DeadlineError, within } from './deadline.js'
 import type { Logger } from './logger.js'
 
 export type { Redis }
@@ -10,6 +12,8 @@ export type { Redis }
  */
 const COMMAND_DEADLINE_MS = 900
 const RECONNECT_CEILING_MS = 1_000
+/** With the process's own start this stays below five seconds; a Redis that is started at the same time may come up meanwhile. */
+const FIRST_ANSWER_MS = 3_500
 
 export interface RedisSettings {
   readonly url: string
@@ -56,6 +60,24 @@ export function openRedis({ url, logger, role }: RedisSettings): Redis {
     isDown = false
   })
   return redis
+}
+
+/** Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with the remedy */
+export async function requireRedis(url: string): Promise<void> {
+  let lastError: (Error & { code?: string }) | undefined
+  const redis = new Redis({ ...redisOptions(url), retryStrategy: () => 100, maxRetriesPerRequest: null })
+  redis.on('error', (error: Error) => {
+    lastError = error
+  })
+  try {
+    await within(FIRST_ANSWER_MS, 'Redis', redis.ping())
+  } catch (error) {
+    const known = error instanceof DeadlineError ? lastError : (error as Error & { code?: string })
+    const why = known === undefined ? `it is silent for ${FIRST_ANSWER_MS / 1_000} s` : (known.code ?? known.message)
+    throw new ConfigError(`REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the variable; cc-executor start without it brings its own.`)
+  } finally {
+    redis.disconnect()
+  }
 }
 
 /** Ends at once: whatever had to be confirmed was awaited before. */

@@ -1,7 +1,8 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError, type Config } from './config.js'
+import { makeFolder } from './make-folder.js'
 
 const SCOPES = ['execute', 'read', 'admin'] as const
 export type TokenScope = (typeof SCOPES)[number]
@@ -62,23 +63,31 @@ async function readTokenFile(path: string): Promise<string | undefined> {
   })
 }
 
+/** Two processes may start at once: the first file stands, and it appears with its token in it. false: it was there. */
+async function makeTokenFile(path: string): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`
+  try {
+    await makeFolder(dirname(path), 0o700)
+    await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
+    await link(draft, path)
+    return true
+  } catch (error) {
+    // Safe: node:fs rejects with errno exceptions.
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${path} cannot be written (${code ?? message}).`)
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
 /** Reads the tokens; where none is configured one is made, 256 bits, readable by its owner only. */
 export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): Promise<TokenBook> {
   const fromVariable = config.tokens === undefined ? [] : parseEntries(config.tokens, /,/, 'CC_EXECUTOR_TOKENS')
   let text = await readTokenFile(config.tokenFile)
   let created = false
   if (text === undefined && fromVariable.length === 0) {
-    const made = `${randomBytes(32).toString('base64url')}\n`
-    // Two processes may start at once: the first file stands, the other is read.
-    created = await mkdir(dirname(config.tokenFile), { recursive: true, mode: 0o700 })
-      .then(() => writeFile(config.tokenFile, made, { mode: 0o600, flag: 'wx' }))
-      .then(
-        () => true,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code === 'EEXIST') return false
-          throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} cannot be written (${error.code ?? error.message}).`)
-        },
-      )
+    created = await makeTokenFile(config.tokenFile)
     text = await readTokenFile(config.tokenFile)
   }
   const entries = [...fromVariable, ...parseEntries(text ?? '', /\n/, 'CC_EXECUTOR_TOKEN_FILE')]

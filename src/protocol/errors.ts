@@ -66,7 +66,13 @@ export type Problem = z.infer<typeof Problem>
 
 /** `error.data` of a JSON-RPC error. */
 export const RpcErrorData = z
-  .object({ code: z.string(), retryable: z.boolean(), requestId: z.string(), errors: z.array(FieldError).optional() })
+  .object({
+    code: z.string(),
+    retryable: z.boolean(),
+    requestId: z.string(),
+    errors: z.array(FieldError).optional(),
+    retryAfterSeconds: z.number().optional().meta({ description: 'Where a retry makes sense after a while.' }),
+  })
   .meta({ id: 'RpcErrorData' })
 
 export interface ErrorDetails {

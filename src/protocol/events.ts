@@ -58,7 +58,7 @@ export type NewEvent = { [Type in EventType]: { readonly type: Type; readonly da
 
 function eventSchema<Type extends EventType>(type: Type) {
   return z
-    .object({ seq: z.number().int().min(1), type: z.literal(type), at: Timestamp, attempt: z.number().int(), data: EVENT_DATA[type] })
+    .object({ seq: z.number().int().min(1), type: z.literal(type), at: Timestamp, attempt: z.number().int(), data: EVENT_DATA[type], truncatedBytes: z.number().int().optional().meta({ description: 'Only with maxEventBytes: so many bytes were left out here; REST has them.' }) })
     .meta({ id: `Event_${type.replace('.', '_')}` })
 }
 

@@ -1,0 +1,23 @@
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/**
+ * `mkdir -p`. Node 20's own `recursive` never returns where a parent takes no folders and says ENOENT, as /proc does: the thread is busy for ever.
+ */
+export async function makeFolder(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode })
+  } catch (error) {
+    // Safe: node:fs rejects with errno exceptions.
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path), mode)
+      await mkdir(path, { mode }).catch((again: NodeJS.ErrnoException) => {
+        // Two processes may make it at once.
+        if (again.code !== 'EEXIST') throw again
+      })
+    } else if (!(code === 'EEXIST' && (await stat(path)).isDirectory())) {
+      throw error
+    }
+  }
+}

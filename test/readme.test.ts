@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t from 'tap'
+import { testEnvironment } from './support/service.js'
+
+const readme = await readFile('README.md', 'utf8')
+const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
+
+/** Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this. */
+const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate --root ~/projects']
+
+t.test('every command of the README that asks a running service does what it says', { timeout: 90_000 }, async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
+  const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
+  const env = { ...environment, XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
+  const service = spawn(process.execPath, ['dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(service, 'exit')
+  t.teardown(async () => {
+    service.kill('SIGTERM')
+    await exited
+    await rm(home, { recursive: true, force: true })
+  })
+  let address = ''
+  for await (const line of createInterface({ input: service.stdout })) {
+    address = /address\s+http:\/\/(\S+)/.exec(line)?.[1] ?? address
+    if (line.includes('Ctrl-C')) break
+  }
+  t.not(address, '')
+
+  const asking = blocks.filter((block) => !block.startsWith('npm'))
+  const script = asking.map((block, index) => `echo "== ${index}"\n${block}`).join('\n').replaceAll('localhost:8001', address)
+  const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const output: Buffer[] = []
+  shell.stdout.on('data', (chunk: Buffer) => output.push(chunk))
+  const [code] = await once(shell, 'close')
+  t.equal(code, 0)
+  const said = Buffer.concat(output).toString().split(/^== \d+\n/m).slice(1)
+  t.equal(said.length, asking.length)
+  const answerTo = (words: string): string => said[asking.findIndex((block) => block.includes(words))] ?? ''
+  t.match(answerTo('text/event-stream'), /"type":"execution.finished".*"status":"succeeded"/s, 'the events stream to the end')
+  t.match(answerTo('/result'), /simulated/, 'the bare answer')
+  t.match(answerTo('events?after=2'), /^\{"events":\[\{"seq":3,/, 'events after a cursor')
+  t.match(answerTo('/health/ready'), /"status":"ok"/, 'health')
+  t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
+})
+
+t.test('the README’s other commands are those that a fresh clone is tested with', async (t) => {
+  const commands = blocks.filter((block) => block.startsWith('npm')).flatMap((block) => block.trim().split('\n')).map((line) => line.replace(/\s+#.*/, ''))
+  t.same(commands, STARTS)
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
+  for (const [, name = ''] of readme.matchAll(/`npm run (\w+)`/g)) t.ok(scripts[name], `npm run ${name} is there`)
+})
