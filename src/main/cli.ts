@@ -63,12 +63,15 @@ async function runStart(args: string[]): Promise<void> {
   const gaveUp = new Promise<never>((_resolve, reject) => {
     giveUp = reject
   })
-  const started = await openStart({
+  const starting = openStart({
     environment,
     simulate: values.simulate,
     onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
     onGivenUp: (name) => giveUp(new Error(`The ${name} ends again and again; its log above says why.`)),
   })
+  // Asked to stop before it serves: whatever was started by then ends with this process.
+  const started = await Promise.race([starting, stopped.then(() => undefined)])
+  if (!started) return
   await printBanner(started)
   try {
     const why = await Promise.race([stopped, gaveUp])
