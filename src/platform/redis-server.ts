@@ -6,7 +6,6 @@ import { access, constants, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { within } from './deadline.js'
 import { makeFolder } from './make-folder.js'
-import { makeFolder } from './make-folder.js'
 
 export interface RedisServer {
   /** `unix:///…` */

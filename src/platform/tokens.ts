@@ -3,7 +3,6 @@ import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError, type Config } from './config.js'
 import { makeFolder } from './make-folder.js'
-import { makeFolder } from './make-folder.js'
 
 const SCOPES = ['execute', 'read', 'admin'] as const
 export type TokenScope = (typeof SCOPES)[number]
