@@ -32,7 +32,7 @@ t.test('every command of the README that asks a running service does what it say
   t.not(address, '')
 
   const asking = blocks.filter((block) => !block.startsWith('npm'))
-  const script = asking.map((block, index) => `echo "== ${index}"\n${block}`).join('\n').replaceAll('localhost:8001', address)
+  const script = asking.map((block, index) => `echo; echo "== ${index}"\n${block}`).join('\n').replaceAll('localhost:8001', address)
   const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const output: Buffer[] = []
   shell.stdout.on('data', (chunk: Buffer) => output.push(chunk))
