@@ -5,7 +5,7 @@ import Negotiator from 'negotiator'
 import { z } from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/cancel-execution.js'
 import { deleteExecution } from '../src/executions/delete-execution.js'
-import { toExecution } from '../src/executions/execution-record.js'
+import { toExecution, type ExecutionRecord } from '../src/executions/execution-record.js'
 import { awaitExecution, getExecution, listExecutions, requireExecution } from '../src/executions/find-execution.js'
 import { readEventPage } from '../src/executions/read-events.js'
 import { submitExecution } from '../src/executions/submit-execution.js'
@@ -182,7 +182,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       if (negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM) {
         const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
         const record = await requireExecution(services, id, request.caller)
-        if (isTerminal(record.state) && cursor >= record.lastSeq) return reply.code(204).send(null)
+        if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted))) return reply.code(204).send(null)
         return sendEventStream(services, request, reply, { executionId: id, after: cursor, ...wanted })
       }
       const page = await readEventPage(services, id, request.caller, { after: after ?? 0, limit, waitMs: waitSeconds * 1_000, signal: whileConnected(reply), ...wanted })
@@ -193,6 +193,13 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       return reply.type('application/json; charset=utf-8').serializer(String).send(body as never)
     },
   )
+
+  /** With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at. */
+  async function willFollow(request: FastifyRequest, { id, lastSeq }: ExecutionRecord, after: number, wanted: { types: ReadonlySet<string> } | undefined): Promise<boolean> {
+    if (after >= lastSeq || !wanted) return after < lastSeq
+    const { events } = await readEventPage(services, id, request.caller, { after, limit: 1, waitMs: 0, signal: AbortSignal.abort(), ...wanted })
+    return events.length > 0
+  }
 
   const wishes = {
     cancel: { summary: 'End an execution', description: 'Idempotent; a finished one is answered unchanged.', act: cancelExecution },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { EventType } from '../src/protocol/events.js'
 import { ExecutionStatus } from '../src/protocol/execution.js'
-import { ExecutionId } from '../src/protocol/ids.js'
+import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
 import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 
 /** The longest that a request is held open while nothing happens. */
@@ -33,7 +33,7 @@ export const ListQuery = z
   .catchall(z.string())
   .superRefine((query, context) => {
     for (const name of Object.keys(query)) {
-      if (!(name in LIST_FIELDS) && !name.startsWith(METADATA)) context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
+      if (!Object.hasOwn(LIST_FIELDS, name) && !name.startsWith(METADATA)) context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
     }
   })
 
@@ -60,6 +60,6 @@ export const EventsQuery = z.strictObject({
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })
-export const Params = z.strictObject({ id: ExecutionId })
+export const Params = z.strictObject({ id: ExecutionReference })
 /** The body of cancel, pause and resume; none at all will do. */
 export const WishBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()

@@ -1,5 +1,6 @@
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import { ExecutorError } from '../protocol/errors.js'
+import { isExecutionId } from '../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import { fromStore } from '../platform/redis.js'
 import { toExecution, type ExecutionRecord } from './execution-record.js'
@@ -14,8 +15,8 @@ const SCAN_LIMIT = 5_000
 
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
 export async function requireExecution({ store }: DomainServices, id: string, caller: Caller): Promise<ExecutionRecord> {
-  const record = await fromStore(store.get(id))
-  if (!record || record.owner !== caller.name) throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `There is no execution ${id}, or no longer.` })
+  const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
+  if (!record || record.owner !== caller.name) throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `There is no execution ${id.slice(0, 100)}, or no longer.` })
   return record
 }
 

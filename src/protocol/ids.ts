@@ -7,6 +7,11 @@ export const ExecutionId = z
   .meta({ id: 'ExecutionId', description: 'UUIDv7 of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
 export type ExecutionId = z.infer<typeof ExecutionId>
 
+/** An id as a client names it: whatever is no id of ours is simply not found. */
+export const ExecutionReference = z.string().min(1).max(200).meta({ id: 'ExecutionReference', description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
+
+export const isExecutionId = (text: string): boolean => ExecutionId.safeParse(text).success
+
 /** A cursor: the last seq that its owner has seen; 0 is before the first event. */
 export const Cursor = z
   .number()

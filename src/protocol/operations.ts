@@ -3,7 +3,7 @@ import type { ErrorCode } from './errors.js'
 import { EventSchema, EventType } from './events.js'
 import { ExecuteParams } from './execute-request.js'
 import { Execution, ExecutionStatus } from './execution.js'
-import { Cursor, ExecutionId } from './ids.js'
+import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
 import { Health, QueueState } from './service-state.js'
 
 export const LIST_LIMIT = 200
@@ -38,15 +38,15 @@ export const EventPage = z
   .meta({ id: 'EventPage' })
 
 export const SubscribeParams = z.strictObject({
-  executionId: ExecutionId,
+  executionId: ExecutionReference,
   after: Cursor.optional(),
   types: z.array(EventType).min(1).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
   maxEventBytes: z.int().min(256).optional().meta({ description: 'Larger events come shortened, with `truncatedBytes`; they are whole on REST.' }),
 })
 export type SubscribeParams = z.infer<typeof SubscribeParams>
 
-const Target = z.strictObject({ executionId: ExecutionId })
-const Wish = z.strictObject({ executionId: ExecutionId, reason: z.string().max(500).optional() })
+const Target = z.strictObject({ executionId: ExecutionReference })
+const Wish = z.strictObject({ executionId: ExecutionReference, reason: z.string().max(500).optional() })
 const Nothing = z.strictObject({})
 
 interface Operation {
