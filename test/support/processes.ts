@@ -1,0 +1,144 @@
+// Processes of the service as a user starts them: `node dist/src/main/cli.js …`, watched from outside.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { sleep } from '../../src/platform/deadline.js'
+import { descendantsOf, isAlive, listProcesses, type ProcessEntry } from '../../src/supervision/process-tree.js'
+
+export type Teardown = { teardown(fn: () => Promise<void>): void }
+
+const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
+/** Generous: the machine may be busy with something else. It ends a test that would hang, and asserts nothing. */
+const DEADLINE_MS = 60_000
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly afterMs: number
+}
+
+export interface CliProcess {
+  readonly pid: number
+  readonly stdout: () => string
+  readonly stderr: () => string
+  readonly ended: Promise<Ended>
+  /** Nobody holds its stdout and stderr any more: all that was said is known. */
+  readonly drained: Promise<unknown>
+  /** Resolves with the match once it is on stdout or stderr; rejects when the process ends without it. */
+  said(pattern: RegExp): Promise<RegExpExecArray>
+  kill(signal: NodeJS.Signals): void
+  /** As a terminal does with Ctrl-C. */
+  killGroup(signal: NodeJS.Signals): void
+}
+
+/** A folder in tmp with a name that nothing else on the machine has; gone with the test, and whatever still refers to it is told. */
+export async function makeFolder(t: Teardown): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'cce-e2e-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+/** Starts the CLI in a process group of its own. What the test has not ended is killed at its end, with all its descendants. */
+export function startCli(t: Teardown, args: readonly string[], env: NodeJS.ProcessEnv, cwd = '/'): CliProcess {
+  if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, [CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { pid } = child
+  if (pid === undefined) throw new Error('node could not be started')
+  const texts = { stdout: '', stderr: '' }
+  const listeners = new Set<() => void>()
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      texts[name] += chunk
+      if (process.env['TEST_SHOW_OUTPUT']) process.stderr.write(chunk)
+      for (const listener of listeners) listener()
+    })
+  }
+  // exit, not close: the pipes may be held by a process that outlives this one, which is what the tests look for.
+  const ended = once(child, 'exit').then(([code, signal]): Ended => ({ code, signal, afterMs: performance.now() - startedAt }))
+  const drained = once(child, 'close')
+  t.teardown(async () => {
+    await endWithDescendants(child)
+    child.stdout.destroy()
+    child.stderr.destroy()
+  })
+  return {
+    pid,
+    stdout: () => texts.stdout,
+    stderr: () => texts.stderr,
+    ended,
+    drained,
+    async said(pattern) {
+      let found = pattern.exec(texts.stdout + texts.stderr)
+      let isOver = false
+      const listener = (): void => void (found ??= pattern.exec(texts.stdout + texts.stderr))
+      listeners.add(listener)
+      void drained.then(() => (isOver = true))
+      try {
+        await until(() => found !== null || isOver, `${args.join(' ')} says ${String(pattern)}`)
+      } finally {
+        listeners.delete(listener)
+      }
+      if (!found) throw new Error(`${args.join(' ')} ended without ${String(pattern)}: ${texts.stdout}${texts.stderr}`)
+      return found
+    },
+    kill: (signal) => void child.kill(signal),
+    killGroup: (signal) => void process.kill(-pid, signal),
+  }
+}
+
+async function endWithDescendants(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const everything = treeOf(child.pid)
+  const exited = once(child, 'exit')
+  for (const { pid } of everything) tryKill(pid)
+  await exited
+}
+
+export function tryKill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It is gone already.
+  }
+}
+
+/** A process and all its descendants, as they are now. */
+export function treeOf(pid: number): ProcessEntry[] {
+  const processes = listProcesses()
+  return [...processes.filter((entry) => entry.pid === pid), ...descendantsOf([pid], processes)]
+}
+
+const read = (pid: number, file: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1').replaceAll('\0', ' ').trim()
+  } catch {
+    return ''
+  }
+}
+
+export const commandLineOf = (pid: number): string => read(pid, 'cmdline')
+
+/** Living processes, other than this one, whose command line or environment holds the text. */
+export function listMentioning(text: string, where: 'cmdline' | 'anywhere' = 'anywhere'): ProcessEntry[] {
+  return listProcesses().filter(({ pid, startTime }) => (
+    pid !== process.pid && isAlive({ pid, startTime }) && (commandLineOf(pid).includes(text) || (where === 'anywhere' && read(pid, 'environ').includes(text)))
+  ))
+}
+
+export const describe = (entries: readonly ProcessEntry[]): string[] => [...new Set(entries.map(({ pid, state }) => `${pid} ${state} ${commandLineOf(pid).slice(0, 120)}`))]
+
+export const livingOf = (entries: readonly ProcessEntry[]): ProcessEntry[] => entries.filter(isAlive)
+
+/** Looks again and again, up to a deadline that only a failure reaches. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, deadlineMs = DEADLINE_MS): Promise<void> {
+  const deadline = performance.now() + deadlineMs
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    await sleep(25)
+  }
+}
