@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openSimulator } from '../simulator/simulator.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
+import { requireRedis } from '../platform/redis.js'
 import { openRedisServer, splitPath } from '../platform/redis-server.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { openDataFolder } from './api.js'
@@ -53,6 +54,7 @@ export function openStart({ environment, simulate, onRestart = () => undefined, 
     const config = readConfig(environment)
     await openDataFolder(config)
     await checkPort(config)
+    if (config.redisUrl !== undefined) await requireRedis(config.redisUrl)
     const embedded =
       config.redisUrl === undefined
         ? lifetime.own('Redis', await openRedisServer({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin] }), (server) => server.close())

@@ -13,7 +13,7 @@ export type { Redis }
 const COMMAND_DEADLINE_MS = 900
 const RECONNECT_CEILING_MS = 1_000
 /** With the process's own start this stays below five seconds; a Redis that is started at the same time may come up meanwhile. */
-const FIRST_ANSWER_MS = 3_500
+const FIRST_ANSWER_MS = 3_000
 
 export interface RedisSettings {
   readonly url: string

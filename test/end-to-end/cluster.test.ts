@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { WebSocket, type RawData } from 'ws'
+import { WebSocket } from 'ws'
 import { sleep } from '../../src/platform/deadline.js'
 import { findExecutable, openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
-import { describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
+import { describe, listMentioning, livingOf, makeFolder, startCli, treeOf, until, type CliProcess } from '../support/processes.js'
 import { scripted, testEnvironment } from '../support/service.js'
 
 t.jobs = 2
@@ -100,8 +100,8 @@ async function openCluster(t: Test, { redisUrl, env = {} }: { redisUrl?: string;
     const inbox: Event[] = []
     let isOver = false
     let wake = (): void => undefined
-    socket.on('message', (data: RawData) => {
-      const { method, params } = JSON.parse(String(data))
+    socket.on('message', (data: Buffer) => {
+      const { method, params } = JSON.parse(data.toString())
       if (method === 'execution.event') inbox.push(params.event)
       if (method === 'subscription.closed') isOver = true
       wake()

@@ -1,0 +1,182 @@
+// The rules of the house, read from the sources: who may import whom, how large a file may become, where the environment is read.
+import { existsSync, readFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import ts from 'typescript'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const TOP = ['src', 'plugins', 'routes', 'workers', 'openapi']
+
+interface Rule {
+  /** Rooms that it may import. */
+  readonly rooms: readonly string[]
+  /** Rooms of which it may import types. */
+  readonly types?: readonly string[]
+  /** Packages that only few may import; see RESTRICTED. */
+  readonly packages?: readonly string[]
+}
+
+/** Who may import whom: everything that is not said here is forbidden, a room without a line included. */
+const RULES: Record<string, Rule> = {
+  'src/protocol': { rooms: [], packages: ['zod'] },
+  'src/platform': { rooms: ['src/protocol', 'package.json'], packages: ['ioredis'] },
+  'src/supervision': { rooms: ['src/platform'], packages: ['execa'] },
+  'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
+  'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
+  'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
+  'src/simulator': { rooms: [] },
+  'src/setup': { rooms: [] },
+  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/queue', 'src/verification', 'src/platform'], packages: ['ioredis'] },
+  // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
+  'src/rpc': { rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'], types: ['src/platform'], packages: ['ws'] },
+  'src/client': { rooms: ['src/protocol'], packages: ['ws'] },
+  'src/mcp': { rooms: ['src/protocol', 'src/client'] },
+  'src/cli': { rooms: ['src/protocol', 'src/client', 'src/mcp', 'src/verification', 'src/platform'] },
+  plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
+  workers: { rooms: ['src/protocol', 'src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
+  routes: { rooms: ['src/protocol', 'src/executions', 'src/rpc', 'src/mcp'], types: ['plugins'], packages: ['fastify', 'ws'] },
+  openapi: { rooms: ['src/protocol', 'src/rpc', 'src/main'] },
+}
+/** It puts everything together, and nobody imports it but what generates from the whole application. */
+const MAIN = 'src/main'
+/** Routes never see Redis or BullMQ, workers never Fastify, the simulator nothing. */
+const RESTRICTED = ['ioredis', 'bullmq', 'fastify', 'execa', 'ws']
+const ONLY_THESE_PACKAGES = ['src/protocol', 'src/simulator', 'src/setup']
+
+/** Files over 250 lines, each with the reason why it is still one subject. */
+const MAXIMUM_LINES = 250
+const LONG_FILES: Record<string, string> = {
+  'src/executions/execution-scripts.ts': 'the Lua scripts of the record, which share their functions',
+  'src/executions/execution-store.ts': 'one method for each of those scripts',
+  'src/executions/run-execution.ts': 'claim to conclusion under one fence',
+}
+const ENVIRONMENT_READERS = /^src\/(?:platform\/config\.ts|main\/|setup\/)/
+const ENVIRONMENT_EXCEPTIONS: Record<string, string> = {
+  'src/supervision/containment.ts': 'PATH only: where the programs of the containment are',
+  'src/supervision/supervised-process.ts': 'PATH only, for callers that have made no self-test',
+}
+
+interface Import {
+  readonly from: string
+  /** A path below the root, or a package's name. */
+  readonly to: string
+  readonly isType: boolean
+  readonly isPackage: boolean
+}
+
+async function listSources(folder: string): Promise<string[]> {
+  const entries = await readdir(join(ROOT, folder), { withFileTypes: true })
+  const nested = await Promise.all(entries.map(async (entry) => {
+    const path = `${folder}/${entry.name}`
+    if (entry.isDirectory()) return listSources(path)
+    return /\.(?:ts|mjs|js)$/.test(entry.name) ? [path] : []
+  }))
+  return nested.flat()
+}
+
+const roomOf = (path: string): string => (path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path))
+
+/** Every import and re-export of a file: static, dynamic, and in types. */
+function readImports(from: string): Import[] {
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, isType: boolean): void => {
+    if (!specifier || !ts.isStringLiteralLike(specifier)) return
+    const { text } = specifier
+    const isPackage = !text.startsWith('.')
+    const name = text.split('/').slice(0, text.startsWith('@') ? 2 : 1).join('/')
+    found.push({ from, isType, isPackage, to: isPackage ? name : relative(ROOT, join(ROOT, dirname(from), text)).replace(/\.js$/, '.ts') })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      const { importClause } = node
+      const named = importClause?.namedBindings
+      const onlyTypes = named !== undefined && ts.isNamedImports(named) && importClause?.name === undefined && named.elements.length > 0 && named.elements.every((element) => element.isTypeOnly)
+      add(node.moduleSpecifier, importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || onlyTypes)
+    } else if (ts.isExportDeclaration(node)) {
+      add(node.moduleSpecifier, node.isTypeOnly)
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      add(node.arguments[0], false)
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      add(node.argument.literal, true)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(from, readFileSync(join(ROOT, from), 'utf8'), ts.ScriptTarget.Latest, true))
+  return found
+}
+
+const sources = (await Promise.all(TOP.filter((folder) => existsSync(join(ROOT, folder))).map(listSources))).flat()
+const imports = sources.flatMap(readImports)
+const show = ({ from, to }: Import): string => `${from} → ${to}`
+
+function isAllowed({ from, to, isType, isPackage }: Import): boolean {
+  const room = roomOf(from)
+  if (room === MAIN) return true
+  const rule = RULES[room]
+  if (!rule) return false
+  if (isPackage) {
+    if (to.startsWith('node:') || builtinModules.includes(to)) return true
+    const name = to.startsWith('@fastify/') || to.startsWith('fastify') ? 'fastify' : to
+    if (ONLY_THESE_PACKAGES.includes(room)) return rule.packages?.includes(name) ?? false
+    return !RESTRICTED.includes(name) || (rule.packages?.includes(name) ?? false)
+  }
+  const target = roomOf(to)
+  return target === room || rule.rooms.includes(target) || (isType && (rule.types?.includes(target) ?? false))
+}
+
+void t.test('each room imports only what it may', async (t) => {
+  t.ok(imports.length > 300, 'the imports were found')
+  t.same(imports.filter((entry) => !isAllowed(entry)).map(show), [])
+  t.same(imports.filter(({ from, to, isPackage }) => !isPackage && roomOf(to) === MAIN && ![MAIN, 'openapi'].includes(roomOf(from))).map(show), [], 'nobody imports src/main')
+})
+
+void t.test('the rules would notice', async (t) => {
+  const breaks = (from: string, to: string, isPackage = false): boolean => !isAllowed({ from, to, isType: false, isPackage })
+  t.ok(breaks('routes/executions.ts', 'ioredis', true))
+  t.ok(breaks('workers/execution-worker.ts', 'fastify', true))
+  t.ok(breaks('workers/execution-worker.ts', '@fastify/cors', true))
+  t.ok(breaks('src/simulator/json.ts', 'src/protocol/ids.ts'))
+  t.ok(breaks('src/setup/npm.mjs', 'execa', true))
+  t.ok(breaks('routes/stream.ts', 'plugins/auth.ts'), 'a value of a plugin')
+  t.notOk(breaks('routes/stream.ts', 'src/rpc/rpc-connection.ts'))
+  t.ok(breaks('src/new-room/a.ts', 'src/protocol/ids.ts'), 'a room without a line')
+})
+
+void t.test('no file imports itself, by whatever way', async (t) => {
+  const graph = new Map(sources.map((file) => [file, imports.filter(({ from, isPackage, isType }) => from === file && !isPackage && !isType).map(({ to }) => to)]))
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const walk = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) return void cycles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+    if (done.has(file)) return
+    for (const next of graph.get(file) ?? []) walk(next, [...path, file])
+    done.add(file)
+  }
+  for (const file of sources) walk(file, [])
+  t.same(cycles, [])
+})
+
+void t.test('files are of one subject and lead to no barrel', async (t) => {
+  t.same(sources.filter((file) => /\/index\.\w+$/.test(file)), [])
+  const long = (await Promise.all(sources.map(async (file) => ((await readFile(join(ROOT, file), 'utf8')).split('\n').length - 1 > MAXIMUM_LINES ? [file] : [])))).flat()
+  t.same(long.sort(), Object.keys(LONG_FILES).sort(), 'over 250 lines are those that say why')
+})
+
+void t.test('the environment is read in one place', async (t) => {
+  const readers = (await Promise.all(sources.map(async (file) => (/\bprocess\.env\b/.test(await readFile(join(ROOT, file), 'utf8')) ? [file] : [])))).flat()
+  t.same(readers.filter((file) => !ENVIRONMENT_READERS.test(file)).sort(), Object.keys(ENVIRONMENT_EXCEPTIONS).sort())
+})
+
+void t.test('every room has a README of at most forty lines', async (t) => {
+  const rooms = [...new Set(sources.map(roomOf))]
+  const wrong = await Promise.all(rooms.map(async (room) => {
+    const text = await readFile(join(ROOT, room, 'README.md'), 'utf8').catch(() => '')
+    const lines = text.trimEnd().split('\n').length
+    return text === '' ? [`${room}: no README`] : lines > 40 ? [`${room}: ${lines} lines`] : []
+  }))
+  t.same(wrong.flat(), [])
+})

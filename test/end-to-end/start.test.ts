@@ -1,0 +1,228 @@
+// `cc-executor start` and its neighbours as a user meets them: real processes, a private Redis, the real CLI and the scripted model.
+import { execFile } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { sleep } from '../../src/platform/deadline.js'
+import { VERSION } from '../../src/platform/version.js'
+import { scripted, testEnvironment } from '../support/service.js'
+import { commandLineOf, describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
+
+t.jobs = 3
+
+/** From the request to stop, or the SIGKILL, to the last process: a few seconds, and as many again for a busy machine. */
+const GONE_MS = 20_000
+const LONG_RUN = scripted({ tool: 'Bash', input: { command: 'sleep 250' } }, { text: 'done' })
+
+interface Running extends CliProcess {
+  readonly url: string
+  readonly folder: string
+  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }>
+}
+
+async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): Promise<Running> {
+  const folder = await makeFolder(t)
+  const cli = startCli(t, ['start', '--simulate', ...args], { ...testEnvironment(folder), ...env }, cwd)
+  await cli.said(/Ctrl-C stops it/)
+  const [, url = ''] = await cli.said(/address +(http\S+)/)
+  const token = await readFile(join(folder, 'data', 'token'), 'utf8').catch(() => '')
+  return {
+    ...cli, url, folder,
+    async call(method, path, body) {
+      const headers = { ...(token !== '' && { authorization: `Bearer ${token.trim()}` }), ...(body !== undefined && { 'content-type': 'application/json' }) }
+      const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
+      return { status: response.status, body: await response.json() }
+    },
+  }
+}
+
+/** Submits a run whose tool takes long, and waits until its process is there. */
+async function startLongRun({ call, folder }: Running): Promise<void> {
+  const { status } = await call('POST', '/execute', { prompt: LONG_RUN, permissionMode: 'acceptEdits', allowedTools: ['Bash'] })
+  if (status !== 202) throw new Error(`not accepted: ${status}`)
+  await until(() => treeOf(process.pid).some(({ pid }) => commandLineOf(pid) === 'sleep 250' && listMentioning(folder).some((entry) => entry.pid === pid)), 'the tool runs')
+}
+
+/** Ends `start` somehow and looks at everything that it had started, and at whatever else refers to its folder. */
+async function nothingIsLeft(t: Test, { pid, folder }: Running, end: () => void): Promise<void> {
+  const everything = treeOf(pid)
+  const commands = everything.map((entry) => commandLineOf(entry.pid)).join('\n')
+  for (const part of [/cli\.js start/, /cli\.js api/, /cli\.js worker/, /(redis|valkey)-server/]) t.match(commands, part, 'it was there before')
+  end()
+  const left = () => [...livingOf(everything), ...listMentioning(folder)]
+  await until(() => left().length === 0, 'all are gone', GONE_MS).catch(() => undefined)
+  t.same(describe(left()), [], 'nothing is left')
+}
+
+async function runToEnd(t: Test, args: string[], env: NodeJS.ProcessEnv, cwd?: string) {
+  const cli = startCli(t, args, env, cwd)
+  const ended = await cli.ended
+  await cli.drained
+  return { ...ended, stdout: cli.stdout(), stderr: cli.stderr() }
+}
+
+/** What a refused start owes: one sentence on stderr, exit code 1, within five seconds. */
+async function refused(t: Test, args: string[], env: NodeJS.ProcessEnv, sentence: RegExp): Promise<void> {
+  // At its own level of logging: what is logged counts as well.
+  const { code, stdout, stderr, afterMs } = await runToEnd(t, args, { ...env, LOG_LEVEL: undefined })
+  t.match(stderr, sentence)
+  t.match(stderr, /^cc-executor: [^\n]+[.)]\n$/, 'one sentence')
+  t.equal(stdout, '')
+  t.equal(code, 1)
+  // On a busy machine a process that has nothing to do takes seconds as well, and that is no fault of the service.
+  const busyMs = afterMs < 5_000 ? 0 : 4 * (await runToEnd(t, ['--version'], env)).afterMs
+  t.ok(afterMs < 5_000 + busyMs, `after ${Math.round(afterMs)} ms`)
+}
+
+void t.test('start tells all that a person needs, and its curl line works', async (t) => {
+  const service = await start(t)
+  const banner = service.stdout()
+  t.match(banner, /address +http:\/\/127\.0\.0\.1:\d+\n/)
+  t.match(banner, /docs +http:\/\/127\.0\.0\.1:\d+\/docs\n/)
+  t.match(banner, /credentials +A scripted model answers/)
+  t.match(banner, /permissions +acceptEdits\n/)
+  t.match(banner, /containment +\w+: /)
+  t.match(banner, /workspaces +\/.+\/workspaces\n/)
+  t.match(banner, /simulated: /)
+  t.notMatch(banner, (await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim(), 'the token goes to no log')
+  const [, line = ''] = await service.said(/try it +(curl .+)\n/)
+  const { stdout } = await promisify(execFile)('bash', ['-c', line], { env: { PATH: process.env['PATH'] ?? '' }, timeout: 60_000 })
+  t.match(stdout, /"type":"execution.finished".*"status":"succeeded"/)
+
+  await t.test('a second start on the same data folder is refused', async (t) => {
+    await refused(t, ['start', '--simulate'], testEnvironment(service.folder), /Another cc-executor is running on this data folder/)
+    t.equal((await service.call('GET', '/health/ready')).status, 200, 'the first one goes on')
+  })
+  await t.test('token prints what clients send', async (t) => {
+    const { stdout, code } = await runToEnd(t, ['token'], testEnvironment(service.folder))
+    t.equal(code, 0)
+    t.equal((await fetch(`${service.url}/queue`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status, 200)
+  })
+  await t.test('Ctrl-C in mid-run ends everything, exit code 0', async (t) => {
+    await startLongRun(service)
+    await nothingIsLeft(t, service, () => service.killGroup('SIGINT'))
+    t.match(await service.ended, { code: 0, signal: null })
+    t.notMatch(service.stderr(), /starting it again|Error/)
+  })
+})
+
+void t.test('--open needs no token, --root admits a folder, .env is read; SIGKILL leaves nothing', async (t) => {
+  const [root, cwd] = [await makeFolder(t), await makeFolder(t)]
+  await writeFile(join(cwd, '.env'), 'CC_EXECUTOR_CREDENTIAL=of-dot-env\nCC_EXECUTOR_DRAIN_SECONDS=20\nCC_EXECUTOR_CONCURRENCY=7\n')
+  // What is set already stays: three and not seven.
+  const service = await start(t, ['--open', '--root', root], { cwd, env: { CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_DRAIN_SECONDS: undefined } })
+  t.match(service.stdout(), `workspaces  ${service.folder}/data/workspaces, ${root}`)
+  t.match((await service.call('GET', '/queue')).body, { workers: [{ credential: 'of-dot-env', concurrency: 3 }] })
+  const { stdout } = await runToEnd(t, ['config'], testEnvironment(service.folder), cwd)
+  t.match(stdout, /CC_EXECUTOR_CREDENTIAL=default\n/, 'no other command reads .env')
+
+  const prompt = scripted({ tool: 'Write', input: { file_path: '${cwd}/written.txt', content: 'by the run' } }, { text: 'done' })
+  const workspace = join(root, 'project')
+  const response = await fetch(`${service.url}/execute`, { method: 'POST', headers: { 'content-type': 'application/json', prefer: 'wait=60' }, body: JSON.stringify({ prompt, workspace }) })
+  t.match(await response.json(), { status: 'succeeded' })
+  t.equal(await readFile(join(workspace, 'written.txt'), 'utf8'), 'by the run')
+  t.equal((await service.call('POST', '/execute', { prompt: 'x', workspace: '/etc' })).status, 403, 'other folders are refused')
+
+  await startLongRun(service)
+  await nothingIsLeft(t, service, () => service.kill('SIGKILL'))
+})
+
+void t.test('a worker or an API that dies is started again, at the same address; SIGTERM in mid-run ends everything', async (t) => {
+  const service = await start(t)
+  const childOf = (name: string) => treeOf(service.pid).find(({ pid }) => commandLineOf(pid).endsWith(`cli.js ${name}`))?.pid
+  for (const name of ['worker', 'api']) {
+    const before = childOf(name)
+    tryKill(before ?? 0)
+    await service.said(new RegExp(`the ${name} ended \\(SIGKILL\\); starting it again`))
+    await until(() => ![undefined, before].includes(childOf(name)), `there is another ${name}`)
+  }
+  await until(async () => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200, 'it serves again')
+  const response = await fetch(`${service.url}/execute`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', prefer: 'wait=60', authorization: `Bearer ${(await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim()}` },
+    body: JSON.stringify({ prompt: 'Say hello' }),
+  })
+  t.match(await response.json(), { status: 'succeeded' })
+  await startLongRun(service)
+  await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+  t.match(await service.ended, { code: 0, signal: null })
+})
+
+void t.test('SIGKILL or SIGTERM while it starts leaves nothing either', async (t) => {
+  const all = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
+  for (const delayMs of all ? Array.from({ length: 24 }, (_, index) => index * 75) : [150, 450, 900]) {
+    for (const signal of all ? (['SIGKILL', 'SIGTERM'] as const) : (['SIGKILL'] as const)) {
+      const folder = await makeFolder(t)
+      const cli = startCli(t, ['start', '--simulate'], testEnvironment(folder))
+      await sleep(delayMs)
+      cli.kill(signal)
+      await cli.ended
+      await until(() => listMentioning(folder).length === 0, 'all are gone', GONE_MS).catch(() => undefined)
+      t.same(describe(listMentioning(folder)), [], `${signal} after ${delayMs} ms`)
+    }
+  }
+})
+
+void t.test('what cannot work is refused with one sentence', async (t) => {
+  t.jobs = 2
+  const folder = await makeFolder(t)
+  const env = testEnvironment(folder)
+  const occupied = createServer().listen(0, '127.0.0.1')
+  await once(occupied, 'listening')
+  t.teardown(() => void occupied.close())
+  const address = occupied.address()
+  const port = String(typeof address === 'object' ? address?.port : 0)
+  await writeFile(join(folder, 'a-file'), '')
+  await mkdir(join(folder, 'empty'))
+  const hidden = { PATH: join(folder, 'empty'), HOME: join(folder, 'empty'), CC_EXECUTOR_CACHE_DIR: join(folder, 'empty') }
+  const nowhere = { REDIS_URL: 'redis://somebody:secret-of-redis@127.0.0.1:1' }
+  const cases: Array<[string, string[], NodeJS.ProcessEnv, RegExp]> = [
+    ['the port is in use', ['start', '--simulate'], { CC_EXECUTOR_PORT: port }, new RegExp(`Port ${port} on 127.0.0.1 is in use: .*CC_EXECUTOR_PORT`)],
+    ['the data folder lies below a file', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: join(folder, 'a-file', 'data') }, /CC_EXECUTOR_DATA_DIR: .*a-file\/data cannot be used \(ENOTDIR\)/],
+    ['the data folder cannot be made', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/cc-executor' }, /CC_EXECUTOR_DATA_DIR: \/proc\/cc-executor cannot be used/],
+    ['the data folder cannot be written', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/self' }, /CC_EXECUTOR_DATA_DIR: \/proc\/self cannot be used/],
+    ['a variable is wrong', ['start', '--simulate'], { CC_EXECUTOR_CONCURRENCY: 'many' }, /CC_EXECUTOR_CONCURRENCY: expected a whole number .*"many"/],
+    ['there is no Redis', ['start', '--simulate'], hidden, /No redis-server was found: install .*, run npm run setup, or set REDIS_URL/],
+    ['open on every address', ['start', '--simulate', '--open'], { CC_EXECUTOR_HOST: '0.0.0.0' }, /CC_EXECUTOR_AUTH: open is allowed on a loopback address only/],
+    ['REDIS_URL refuses (api)', ['api'], nowhere, /REDIS_URL: no Redis answers at redis:\/\/…@127\.0\.0\.1:1 \(ECONNREFUSED\): start one there/],
+    ['REDIS_URL refuses (worker)', ['worker'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
+    ['REDIS_URL refuses (start)', ['start'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
+    ['REDIS_URL is a socket that is not there', ['api'], { REDIS_URL: `unix://${folder}/none.sock` }, /REDIS_URL: no Redis answers at unix:\/\/.*ENOENT/],
+    ['no REDIS_URL (api)', ['api'], {}, /REDIS_URL: is required/],
+    ['no token yet', ['token'], { CC_EXECUTOR_DATA_DIR: join(folder, 'none') }, /There is no token yet/],
+  ]
+  for (const [name, args, variables, sentence] of cases) void t.test(name, (t) => refused(t, args, { ...env, ...variables }, sentence))
+  void t.test('a call that does not exist shows the usage, exit code 2', async (t) => {
+    for (const args of [['serve'], ['start', '--fast'], ['start', '--root']]) {
+      const { code, stderr } = await runToEnd(t, args, env)
+      t.equal(code, 2, args.join(' '))
+      t.match(stderr, /^cc-executor: .+\n\ncc-executor .+: .+\n\nUsage: cc-executor <command>\n/)
+    }
+  })
+})
+
+void t.test('config, doctor, help and --version answer', async (t) => {
+  const folder = await makeFolder(t)
+  const env = { ...testEnvironment(folder), CC_EXECUTOR_TOKENS: 'ci=a-secret-of-sixteen-or-more', REDIS_URL: 'redis://me:another-secret@127.0.0.1:1' }
+  const config = await runToEnd(t, ['config'], env)
+  t.equal(config.code, 0)
+  t.match(config.stdout, /CC_EXECUTOR_TOKENS=\(set\)\n/)
+  t.match(config.stdout, /REDIS_URL=redis:\/\/…@127\.0\.0\.1:1\n +.+ \(environment\)/)
+  t.match(config.stdout, /CC_EXECUTOR_LOCK_SECONDS=30\n +.+ \(default\)/)
+  t.notMatch(config.stdout, /secret/)
+
+  const doctor = await runToEnd(t, ['doctor'], { ...env, CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1:9' })
+  t.equal(doctor.code, 1, 'as one part fails')
+  const lines: string[] = doctor.stdout.trim().split('\n')
+  t.same(lines.map((line) => /^(?:ok {2}|FAIL) {2}([a-z ]+): ./.exec(line)?.[1]), ['node', 'redis', 'claude', 'credentials', 'containment', 'data folder', 'port'])
+  t.match(lines[1], /^FAIL {2}redis: REDIS_URL does not answer: start Redis there/)
+  t.same(lines.filter((line) => /^FAIL (?! redis)/.test(line)), [])
+  t.notMatch(doctor.stdout, /secret/)
+  t.equal((await runToEnd(t, ['doctor'], { ...testEnvironment(folder), CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1:9' })).code, 0)
+
+  for (const help of ['help', '--help']) t.match(await runToEnd(t, [help], env), { code: 0, stdout: /^cc-executor .*\n\nUsage: /, stderr: '' })
+  t.match(await runToEnd(t, ['--version'], env), { code: 0, stdout: `${VERSION}\n` })
+})
