@@ -9,7 +9,7 @@ const AFTER_RESULT_MS = 9_000
 /** Each step of ending a run: control interrupt, then SIGTERM, then SIGKILL. */
 const INTERRUPT_MS = 3_000
 const TERMINATE_MS = 3_000
-/** After the last process is gone nothing can hold the pipes any more; this bounds a surprise. */
+/** Once the last process is gone nothing holds the pipes; under weak containment something that escaped might. */
 const END_OF_FILE_MS = 2_000
 /** An uncaught error of the CLI dumps kilobytes of source: so much is kept as events, and so much of its end for the outcome. */
 const STDERR_LIMIT_BYTES = 256 * 1024
@@ -46,6 +46,8 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
   let endedAfterResult = false
   let stderrTail = ''
   let isExited = false
+  let emitting = 0
+  let told = 0
   let ending: Promise<void> | undefined
   let afterResult: NodeJS.Timeout | undefined
   const exited = process.exited.then((report) => {
@@ -99,10 +101,20 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     return coalesceDeltas(events)
   }
 
+  async function tell(events: readonly NewEvent[], rawBytes: number): Promise<void> {
+    emitting += 1
+    told += 1
+    try {
+      await emit(events, rawBytes)
+    } finally {
+      emitting -= 1
+    }
+  }
+
   async function readStdout(): Promise<void> {
     const splitter = createLineSplitter({ maxLineBytes: lineLimitBytes })
-    for await (const chunk of process.stdout as AsyncIterable<Buffer>) await emit(translate(splitter.push(chunk)), chunk.length)
-    await emit(translate(splitter.end()), 0)
+    for await (const chunk of process.stdout as AsyncIterable<Buffer>) await tell(translate(splitter.push(chunk)), chunk.length)
+    await tell(translate(splitter.end()), 0)
   }
 
   async function readStderr(): Promise<void> {
@@ -116,15 +128,28 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
         budget -= text.length
         if (budget >= 0) events.push({ type: 'output', data: { stream: 'stderr', data: text } })
       }
-      await emit(events, rawBytes)
+      await tell(events, rawBytes)
     }
     for await (const chunk of process.stderr as AsyncIterable<Buffer>) await take(splitter.push(chunk), chunk.length)
     await take(splitter.end(), 0)
   }
 
-  const reading = Promise.all([readStdout(), readStderr()])
+  let isRead = false
+  const reading = Promise.all([readStdout(), readStderr()]).finally(() => {
+    isRead = true
+  })
   // Awaited below; until then a failure must not count as unhandled.
   reading.catch(() => undefined)
+
+  /** What lies in the pipes is read to its end, however long the store makes us wait for room. */
+  async function untilRead(): Promise<void> {
+    let before: number
+    do {
+      before = told
+      await Promise.race([reading, wait(END_OF_FILE_MS, undefined, { ref: false })])
+    } while (!isRead && (emitting > 0 || told > before))
+  }
+
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
@@ -134,7 +159,7 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.
     await process.killAll()
     await ending
-    await Promise.race([reading, wait(END_OF_FILE_MS, undefined, { ref: false })])
+    await untilRead()
     return { exit, stderrTail, endedAfterResult }
   } finally {
     clearTimeout(afterResult)
