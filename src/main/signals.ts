@@ -1,15 +1,18 @@
 export const PARENT_GONE = 'the parent is gone'
 
+const TOGETHER_MS = 1_000
+
 /**
  * The first SIGINT or SIGTERM resolves the promise; a second one ends the process at once.
  * A child of `start` leaves SIGINT to its parent, which gets the same Ctrl-C from the terminal, and ends when the parent is gone.
  */
 export function untilStopped({ child }: { child: boolean }): Promise<string> {
   return new Promise((resolve) => {
-    let asked = false
+    let askedAt: number | undefined
     const stop = (why: string): void => {
-      if (asked && why !== PARENT_GONE) process.exit(1)
-      asked = true
+      // npm passes a Ctrl-C on to what the terminal has sent it to already: two that come together are one.
+      if (askedAt !== undefined && why !== PARENT_GONE && performance.now() - askedAt > TOGETHER_MS) process.exit(1)
+      askedAt ??= performance.now()
       resolve(why)
     }
     process.on('SIGTERM', () => stop('SIGTERM'))

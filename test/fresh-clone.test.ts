@@ -1,0 +1,72 @@
+// Two commands on a fresh machine: a clone, an empty home, no Redis given. Takes minutes and the network, so only in npm run test:all.
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { describe, listMentioning, makeFolder, tryKill, until } from './support/processes.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** nobody */
+const ORDINARY_USER = '65534'
+const DEADLINE_MS = 15 * 60_000
+const isRoot = process.getuid?.() === 0
+const run = promisify(execFile)
+
+/** What a machine needs to reach the registry, and the CLI where there is one: it would be a download of 250 MB. */
+const PASSED = /^(?:PATH|LANG|.*_PROXY|.*_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)|npm_config_registry|CC_EXECUTOR_CLAUDE_BIN)$/
+
+async function clone(t: Test, user: string | undefined) {
+  const folder = await makeFolder(t)
+  const [checkout, home] = [join(folder, 'checkout'), join(folder, 'home')]
+  await run('git', ['clone', '--quiet', '--no-hardlinks', ROOT, checkout])
+  await mkdir(home)
+  await chmod(folder, 0o755)
+  if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, folder])
+  const prefix = user === undefined ? [] : ['setpriv', '--reuid', user, '--regid', user, '--clear-groups']
+  // What tap gives its children, so that it can count what they cover, has no place on a fresh machine.
+  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))), HOME: home, CC_EXECUTOR_PORT: '0' }
+  const toCommand = (command: string[]): [string, string[]] => {
+    const [file = '', ...args] = [...prefix, 'env', '-u', 'NODE_OPTIONS', ...command]
+    return [file, args]
+  }
+  return {
+    folder,
+    execute: (command: string[]) => run(...toCommand(command), { cwd: checkout, env, timeout: DEADLINE_MS, maxBuffer: 1 << 26 }),
+    spawn: (command: string[]) => spawn(...toCommand(command), { cwd: checkout, env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] }),
+  }
+}
+
+const skip = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : false
+
+for (const user of isRoot ? [undefined, ORDINARY_USER] : [undefined]) {
+  void t.test(`a fresh clone runs, as ${user === undefined ? 'whoever runs the tests' : 'an ordinary user'}`, { skip, timeout: 2 * DEADLINE_MS }, async (t) => {
+    const fresh = await clone(t, user)
+    const demo = await fresh.execute(['npm', 'run', 'demo'])
+    t.match(demo.stdout, /Status: succeeded/)
+    t.same(describe(listMentioning(fresh.folder)), [], 'the demo leaves nothing behind')
+
+    const startedAt = performance.now()
+    await fresh.execute(['node', 'src/setup/set-up.mjs'])
+    const setUpMs = performance.now() - startedAt
+    t.ok(setUpMs < 1_000, `set-up with nothing to do: ${Math.round(setUpMs)} ms`)
+
+    const start = fresh.spawn(['npm', 'start', '--', '--simulate'])
+    const exited = once(start, 'exit')
+    t.teardown(() => {
+      for (const { pid } of listMentioning(fresh.folder)) tryKill(pid)
+    })
+    let banner = ''
+    start.stdout.on('data', (chunk: Buffer) => (banner += chunk.toString()))
+    await until(() => banner.includes('Ctrl-C stops it') || start.exitCode !== null, 'it serves', DEADLINE_MS)
+    const url = /address +(http\S+)/.exec(banner)?.[1] ?? ''
+    t.equal((await fetch(`${url}/health/ready`)).status, 200)
+    // As a terminal does: npm and the server are in one group.
+    process.kill(-(start.pid ?? 0), 'SIGINT')
+    t.same(await exited, [0, null])
+    await until(() => listMentioning(fresh.folder).length === 0, 'all are gone').catch(() => undefined)
+    t.same(describe(listMentioning(fresh.folder)), [], 'nothing is left')
+  })
+}
