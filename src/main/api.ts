@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net'
-import { access, constants } from 'node:fs/promises'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
@@ -7,9 +6,9 @@ import { requireRedis } from '../platform/redis.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { openTokens } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
+import { openDataFolder } from './open-data-folder.js'
 import { openApiServices } from './open-services.js'
 import { repeat } from './repeat.js'
-import { makeFolder } from '../platform/make-folder.js'
 
 export interface Api {
   readonly address: AddressInfo
@@ -30,18 +29,6 @@ const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Er
       return new ConfigError(`CC_EXECUTOR_HOST: ${host} is no address of this machine.`)
     default:
       return error
-  }
-}
-
-/** Makes the data folder. @throws ConfigError naming it */
-export async function openDataFolder({ dataDir }: Config): Promise<void> {
-  try {
-    await makeFolder(dataDir, 0o700)
-    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
-  } catch (error) {
-    // Safe: node:fs rejects with errno exceptions.
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new ConfigError(`CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${code ?? message}); make it writable or choose another folder.`)
   }
 }
 

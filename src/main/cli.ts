@@ -4,13 +4,10 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigError, describeConfig, readConfig, type Config } from '../platform/config.js'
 import { VERSION } from '../platform/version.js'
-import { openApi } from './api.js'
 import { printBanner } from './banner.js'
-import { diagnose } from './doctor.js'
 import type { ChildMessage } from './service-process.js'
 import { PARENT_GONE, untilStopped } from './signals.js'
 import { openStart } from './start.js'
-import { openWorker } from './worker.js'
 
 const USAGE = `cc-executor ${VERSION}: runs Claude Code for you while you look away.
 
@@ -108,7 +105,10 @@ async function serve(open: (config: Config, redisUrl: string) => Promise<{ info:
   }
 }
 
+// What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
+
 async function runApi(): Promise<void> {
+  const { openApi } = await import('./api.js')
   await serve(async (config, redisUrl) => {
     const { url, tokenCreated, close } = await openApi(config, redisUrl)
     return { info: { url, tokenCreated }, sentence: `API on ${url}, docs at ${url}/docs`, close }
@@ -116,6 +116,7 @@ async function runApi(): Promise<void> {
 }
 
 async function runWorker(): Promise<void> {
+  const { openWorker } = await import('./worker.js')
   await serve(async (config, redisUrl) => {
     const { state, close } = await openWorker(config, redisUrl)
     return { info: state, sentence: `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ${state.claude.message}. ${state.authentication.message}`, close }
@@ -137,6 +138,7 @@ function printConfig(): void {
 }
 
 async function runDoctor(): Promise<void> {
+  const { diagnose } = await import('./doctor.js')
   const findings = await diagnose(readConfig())
   for (const { ok, part, message } of findings) process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${part}: ${message}\n`)
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1

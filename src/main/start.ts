@@ -6,7 +6,7 @@ import { openWithin } from '../platform/lifetime.js'
 import { requireRedis } from '../platform/redis.js'
 import { openRedisServer, splitPath } from '../platform/redis-server.js'
 import type { WorkerState } from '../protocol/service-state.js'
-import { openDataFolder } from './api.js'
+import { openDataFolder } from './open-data-folder.js'
 import { openServiceProcess } from './service-process.js'
 
 export interface StartOptions {
