@@ -7,7 +7,7 @@ import { withLock } from './lock.mjs'
 import { longStep, SetUpError } from './messages.mjs'
 import { runProgram } from './run-program.mjs'
 
-const SOURCE_FOLDERS = ['src', 'plugins', 'routes', 'workers', 'openapi']
+const SOURCE_FOLDERS = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/bench']
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 const STAMP = 'dist/.set-up-stamp'
 const BUILD_INFO = 'dist/.tsbuildinfo'
