@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Event, EventType } from '../protocol/events.js'
+import { toClosed, type ClientError } from './client-error.js'
+import type { SharedSocket } from './shared-socket.js'
+
+const FIRST_DELAY_MS = 100
+const LONGEST_DELAY_MS = 5_000
+
+export interface FollowOptions {
+  /** The cursor: the last seq already seen; default 0, from the beginning. */
+  readonly after?: number | undefined
+  /** Only these types. */
+  readonly types?: readonly EventType[] | undefined
+  /** Ends the generator quietly. */
+  readonly signal?: AbortSignal | undefined
+  /** The connection is gone; another is tried, from the cursor on. Called once per interruption. */
+  readonly onInterrupted?: ((error: ClientError) => void) | undefined
+}
+
+interface Follower {
+  readonly socket: SharedSocket
+  readonly closing: AbortSignal
+  /** Whether the service has ever answered: before that nothing is waited for. */
+  readonly hasReached: () => boolean
+  readonly patienceMs: number
+}
+
+/** Whether a new connection may help. What never answered at all is told at once instead. */
+const mayPass = (error: ClientError, hasReached: boolean): boolean => error.retryable && (error.code !== 'UNREACHABLE' || hasReached)
+
+/**
+ * The events after a cursor to the end, each once: following → interrupted (backoff, at most `patienceMs` without progress) → following.
+ * The cursor is the last event given out, so whatever the service sends twice is dropped here.
+ */
+export async function* followExecution({ socket, closing, hasReached, patienceMs }: Follower, executionId: string, { after = 0, types, signal, onInterrupted }: FollowOptions): AsyncGenerator<Event, void, undefined> {
+  const stop = AbortSignal.any([closing, ...(signal ? [signal] : [])])
+  let cursor = after
+  let interruption: { readonly since: number; failures: number } | undefined
+
+  /** Lets some time pass, or throws where there is no more to hope for. */
+  async function awaitRetry(error: ClientError, answeredAt: number | undefined): Promise<void> {
+    const now = performance.now()
+    // A connection that held for a while was an end of the interruption, even without an event.
+    if (answeredAt !== undefined && now - answeredAt >= LONGEST_DELAY_MS) interruption = undefined
+    if (!mayPass(error, hasReached()) || (interruption && now - interruption.since > patienceMs)) throw error
+    if (!interruption) onInterrupted?.(error)
+    interruption ??= { since: now, failures: 0 }
+    const backoff = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** interruption.failures)
+    interruption.failures += 1
+    // Spread: many clients lose the same process at the same moment.
+    const milliseconds = Math.max(backoff * (0.5 + Math.random() / 2), Math.min((error.retryAfterSeconds ?? 0) * 1_000, LONGEST_DELAY_MS))
+    try {
+      await delay(milliseconds, undefined, { signal: stop })
+    } catch {
+      // Aborted: the loop looks at the signal.
+    }
+  }
+
+  while (!stop.aborted) {
+    const subscription = socket.subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
+    stop.addEventListener('abort', subscription.close, { once: true })
+    try {
+      for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {
+        if (event.seq <= cursor) continue
+        cursor = event.seq
+        interruption = undefined
+        yield event
+        if (event.type === 'execution.finished') return
+      }
+      if (subscription.ended === 'finished') return
+    } catch (error) {
+      if (!stop.aborted) await awaitRetry(error as ClientError, subscription.answeredAt)
+    } finally {
+      stop.removeEventListener('abort', subscription.close)
+      subscription.close()
+    }
+  }
+  if (closing.aborted) throw toClosed()
+}

@@ -1,0 +1,122 @@
+import type { Event } from '../protocol/events.js'
+import type { ExecuteRequest } from '../protocol/execute-request.js'
+import type { Execution } from '../protocol/execution.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
+import { ClientError, toClosed } from './client-error.js'
+import { followExecution, type FollowOptions } from './follow-execution.js'
+import { createRest, type RestCall } from './rest.js'
+import { createSharedSocket } from './shared-socket.js'
+
+/** Readiness says in its body what is wrong. */
+const SERVICE_UNAVAILABLE = 503
+const DEFAULT_PATIENCE_SECONDS = 300
+
+export interface ClientOptions {
+  /** http:// or https://, with a path before the API's own where a proxy adds one. */
+  readonly url: string
+  /** Absent: the service runs open. */
+  readonly token?: string | undefined
+  /** How long `follow` tries to come back, since the last event; default 300. */
+  readonly patienceSeconds?: number
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface ExecuteOptions extends CallOptions {
+  /** Makes a retry safe: the same key and request give the same execution. */
+  readonly idempotencyKey?: string
+  /** `Prefer: wait=N`: seconds, at most 60, after which the execution is given back as it then is. */
+  readonly wait?: number
+}
+
+export interface WishOptions extends CallOptions {
+  readonly reason?: string
+}
+
+export interface ResultOptions extends CallOptions {
+  /** Seconds, at most 60, to wait for the end. */
+  readonly wait?: number
+}
+
+/** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
+export interface Client {
+  readonly url: string
+  execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
+  get(executionId: string, options?: CallOptions): Promise<Execution>
+  list(filters?: ExecutionFilters, options?: CallOptions): Promise<ExecutionPage>
+  /** The bare answer. NOT_FINISHED while it runs; the outcome's code, with `outcome`, where it did not succeed. */
+  result(executionId: string, options?: ResultOptions): Promise<string>
+  cancel(executionId: string, options?: WishOptions): Promise<Execution>
+  pause(executionId: string, options?: WishOptions): Promise<Execution>
+  resume(executionId: string, options?: WishOptions): Promise<Execution>
+  delete(executionId: string, options?: CallOptions): Promise<void>
+  queue(options?: CallOptions): Promise<QueueState>
+  health(options?: CallOptions): Promise<Health>
+  /** Also where a part has failed: its body says which. */
+  ready(options?: CallOptions): Promise<Readiness>
+  auth(options?: CallOptions): Promise<AuthStatus>
+  /** The events after a cursor, each once and in order, to the terminal one; reconnects by itself. */
+  follow(executionId: string, options?: FollowOptions): AsyncGenerator<Event, void, undefined>
+  /** Ends what is under way with CLIENT_CLOSED. */
+  close(): void
+}
+
+/** What would fail later, with the token in fetch's own words. */
+function requireUsable(url: string, token: string | undefined): void {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ClientError({ code: 'INVALID_REQUEST', status: 0, retryable: false, detail: `The address ${JSON.stringify(url)} is no http:// or https:// URL.` })
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new ClientError({ code: 'UNAUTHENTICATED', status: 0, retryable: false, detail: 'The token has characters that no token has.' })
+}
+
+/** Connects to nothing yet: the first call does. @throws ClientError where the address or the token cannot be one */
+export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIENCE_SECONDS }: ClientOptions): Client {
+  const url = given.replace(/\/+$/, '')
+  requireUsable(url, token)
+  const closing = new AbortController()
+  let reached = false
+  const onReached = (): void => void (reached = true)
+  const rest = createRest({ url, token, closing: closing.signal, onReached })
+  const socket = createSharedSocket({ url, token, onReached })
+
+  const at = (executionId: string, tail = ''): string => `/executions/${encodeURIComponent(executionId)}${tail}`
+  // Safe: the service's own answers, in the shapes that the protocol publishes; fields that are new pass through.
+  const ask = <Answer>(call: RestCall): Promise<Answer> => rest.json(call) as Promise<Answer>
+  const wish = (name: 'cancel' | 'pause' | 'resume') => (executionId: string, { reason, signal }: WishOptions = {}): Promise<Execution> =>
+    ask({ method: 'POST', path: at(executionId, `/${name}`), signal, ...(reason !== undefined && { body: { reason } }) })
+
+  return {
+    url,
+    execute: (request, { idempotencyKey, wait, signal } = {}) =>
+      ask({
+        method: 'POST',
+        path: '/execute',
+        body: request,
+        signal,
+        waitSeconds: wait,
+        headers: { ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }), ...(wait !== undefined && { prefer: `wait=${Math.ceil(wait)}` }) },
+      }),
+    get: (executionId, { signal } = {}) => ask({ path: at(executionId), signal }),
+    list({ status, metadata = {}, ...filters } = {}, { signal } = {}) {
+      const labels = Object.fromEntries(Object.entries(metadata).map(([label, value]) => [`metadata.${label}`, value]))
+      return ask({ path: '/executions', query: { ...filters, ...labels, status: status?.join(',') }, signal })
+    },
+    result: (executionId, { wait, signal } = {}) => rest.text({ path: at(executionId, '/result'), query: { waitSeconds: wait }, waitSeconds: wait, signal }),
+    cancel: wish('cancel'),
+    pause: wish('pause'),
+    resume: wish('resume'),
+    async delete(executionId, { signal } = {}) {
+      await rest.text({ method: 'DELETE', path: at(executionId), signal })
+    },
+    queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
+    health: ({ signal } = {}) => ask({ path: '/health', signal }),
+    ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),
+    auth: ({ signal } = {}) => ask({ path: '/auth/status', signal }),
+    follow: (executionId, options = {}) => followExecution({ socket, closing: closing.signal, hasReached: () => reached, patienceMs: patienceSeconds * 1_000 }, executionId, options),
+    close() {
+      closing.abort()
+      socket.close(toClosed())
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable } from './client-error.js'
+
+/** Beyond the time that the service was asked to wait. */
+const ANSWER_DEADLINE_MS = 30_000
+
+export interface RestCall {
+  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | undefined>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+  readonly signal?: AbortSignal | undefined
+  /** The service was asked to hold the answer so long. */
+  readonly waitSeconds?: number | undefined
+  /** Answers with this status are no errors. */
+  readonly accept?: readonly number[]
+}
+
+export interface Rest {
+  /** Parsed JSON. @throws ClientError */
+  json(call: RestCall): Promise<unknown>
+  /** The body as it came. @throws ClientError */
+  text(call: RestCall): Promise<string>
+}
+
+interface RestOptions {
+  readonly url: string
+  readonly token: string | undefined
+  /** Aborted when the client is closed. */
+  readonly closing: AbortSignal
+  readonly onReached: () => void
+}
+
+/** One request, one answer, with a deadline; nothing is repeated by itself. */
+export function createRest({ url, token, closing, onReached }: RestOptions): Rest {
+  async function text({ method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall): Promise<string> {
+    const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> => (value === undefined ? [] : [[name, String(value)]]))
+    const search = new URLSearchParams(parameters).toString()
+    const stop = AbortSignal.any([closing, AbortSignal.timeout(waitSeconds * 1_000 + ANSWER_DEADLINE_MS), ...(signal ? [signal] : [])])
+    try {
+      const response = await fetch(`${url}${path}${search === '' ? '' : `?${search}`}`, {
+        method,
+        headers: { accept: 'application/json, text/plain;q=0.9', ...(token !== undefined && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        redirect: 'error',
+        signal: stop,
+      })
+      const answer = await response.text()
+      onReached()
+      if (response.ok || accept.includes(response.status)) return answer
+      throw decodeProblem(url, response.status, answer, response.headers.get('retry-after'))
+    } catch (error) {
+      if (closing.aborted) throw toClosed()
+      // The caller's own abort stays what it is; fetch's failures are TypeErrors, the deadline a DOMException.
+      if (signal?.aborted) throw error
+      if (error instanceof TypeError || error instanceof DOMException) throw toUnreachable(url, error)
+      throw error
+    }
+  }
+
+  return {
+    text,
+    async json(call) {
+      const answer = parseJson(await text(call))
+      if (typeof answer !== 'object' || answer === null) throw toBadAnswer(url, 'An answer without JSON')
+      return answer
+    },
+  }
+}
