@@ -1,4 +1,4 @@
-import { Worker } from 'bullmq'
+import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/run-services.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
@@ -15,7 +15,7 @@ export interface ExecutionWorker {
 
 /** Opens BullMQ's worker on the queue. */
 export function openExecutionWorker(services: RunServices, redisUrl: string): ExecutionWorker {
-  const { config, logger, workerId } = services
+  const { config, logger, queue, store, workerId } = services
   const stop = new AbortController()
   let running = 0
   let closing: Promise<void> | undefined
@@ -41,12 +41,28 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   // The fence in the record is what counts; BullMQ's own lock only keeps its books.
   worker.on('lockRenewalFailed', (jobIds: string[]) => logger.warn({ jobIds }, 'BullMQ could not renew its lock'))
 
+  /** A deletion cannot take away a job that is still in our hands; so whoever lets go of one looks whether it is wanted. */
+  const forgetting = new Set<Promise<void>>()
+  async function forgetIfDeleted(job: ExecutionJob): Promise<void> {
+    if (!(await store.exists(job.executionId))) await queue.remove(job)
+  }
+  const onSettled = (job: Job<ExecutionJob> | undefined): void => {
+    if (!job) return
+    const round = forgetIfDeleted(job.data)
+      .catch((error: unknown) => logger.debug({ executionId: job.data.executionId, error: String(error) }, 'its job could not be removed'))
+      .finally(() => forgetting.delete(round))
+    forgetting.add(round)
+  }
+  worker.on('completed', onSettled)
+  worker.on('failed', onSettled)
+
   async function drain(drainMs: number): Promise<void> {
     await worker.pause(true)
     const settled = worker.close()
     const timer = setTimeout(() => stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.'), drainMs)
     try {
       await settled
+      await Promise.all(forgetting)
     } finally {
       clearTimeout(timer)
     }
