@@ -20,6 +20,11 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
   }
 }
 
+/** For what Fastify refuses before a route is found, and therefore before any hook. */
+export function sendFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  void sendProblem(toExecutorError(error), request, reply)
+}
+
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const wire = toWireError(error)
   if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
@@ -39,7 +44,8 @@ export const errorsPlugin = plugin(
   async function errors(app: FastifyInstance) {
     const routes: Array<{ pattern: RegExp; methods: string[] }> = []
     app.addHook('onRoute', ({ url, method }) => {
-      routes.push({ pattern: toPattern(url), methods: [method].flat() })
+      // CORS answers preflights on every path; that makes none of them a known one.
+      if (url !== '*') routes.push({ pattern: toPattern(url), methods: [method].flat() })
     })
     app.setErrorHandler<FastifyError | ExecutorError>((error, request, reply) => sendProblem(toExecutorError(error), request, reply))
     app.setNotFoundHandler((request, reply) => {

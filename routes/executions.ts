@@ -11,7 +11,7 @@ import { readEventPage } from '../src/executions/read-events.js'
 import { submitExecution } from '../src/executions/submit-execution.js'
 import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
-import { Execution, isTerminal } from '../src/protocol/execution.js'
+import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, WAIT_LIMIT_SECONDS, WishBody } from './queries.js'
@@ -23,6 +23,7 @@ const IDEMPOTENCY_KEY_LIMIT = 255
 
 const tags = ['executions']
 const problem = (description: string) => ({ description, content: { 'application/problem+json': { schema: Problem } } })
+const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({ id: 'OutcomeProblem', description: 'RFC 9457 problem details of an execution that did not succeed.' })
 const unknown = { 401: problem('No valid token.'), 404: problem('There is no such execution, or it is not yours.') }
 const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
 
@@ -146,7 +147,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           200: { description: 'The answer as text.', content: { 'text/plain': { schema: z.string() } } },
           ...unknown,
           409: problem('It has not finished.'),
-          422: problem('It did not succeed: `code` is the outcome’s, `outcome` all of it.'),
+          422: { description: 'It did not succeed: `code` is the outcome’s, `outcome` all of it.', content: { 'application/problem+json': { schema: OutcomeProblem } } },
         },
       },
     },

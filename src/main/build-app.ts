@@ -2,7 +2,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
 import { authPlugin } from '../../plugins/auth.js'
-import { errorsPlugin } from '../../plugins/errors.js'
+import { errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
 import { jsonPlugin } from '../../plugins/json.js'
 import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
@@ -49,18 +49,20 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: () => uuidv7(),
+    frameworkErrors: sendFrameworkError,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   })
   const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined })
 
   await app.register(errorsPlugin)
+  // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is refused.
+  await app.register(websocketPlugin)
   await app.register(originPlugin, { host: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins })
   await app.register(authPlugin, { tokens })
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)
   await app.register(servicesPlugin, { services })
-  await app.register(websocketPlugin)
   await app.register(openapiPlugin)
   await app.register(executionRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
