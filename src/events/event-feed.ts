@@ -82,7 +82,10 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     // ioredis subscribes again by itself after a reconnect; meanwhile the slow reads carry on.
     const subscribed = subscriber.subscribe(channel).catch(() => undefined)
     if (subscriber.status === 'ready') await subscribed
-    const { events } = await log.readLast(executionId)
+    const { events } = await log.readLast(executionId).catch((error: unknown) => {
+      subscriber.unsubscribe(channel).catch(() => undefined)
+      throw error
+    })
     const tail = new LiveTail((events[0]?.seq ?? 1) - 1)
     tail.add(events)
     const shared: SharedTail = { tail, followers: 0, repairing: undefined, timer: setInterval(() => repair(executionId, shared), SLOW_READ_MS) }

@@ -341,6 +341,21 @@ void t.test('a consumer that leaves in the middle leaves no subscription either'
   await noSubscriber(t, id)
 })
 
+void t.test('a follower that cannot begin says so and leaves no subscription; the next one begins anew', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(FINISHED)
+  await writer.flushed()
+  let failures = 1
+  const broken: EventLog = { ...log, readLast: (executionId) => (failures-- > 0 ? Promise.reject(new Error('Redis is away')) : log.readLast(executionId)) }
+  const own = openEventFeed({ log: broken, subscriber, logger })
+  const begin = () => own.follow(id, 0, new AbortController().signal).next()
+  await t.rejects(begin(), /Redis is away/)
+  await noSubscriber(t, id)
+  t.match(await begin(), { done: false, value: [{ seq: 1 }] })
+  own.close()
+})
+
 void t.test('a feed that is closed ends everybody', async (t) => {
   const connection = openRedis({ url, logger, role: 'subscriber' })
   const own = openEventFeed({ log, subscriber: connection, logger })
