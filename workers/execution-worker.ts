@@ -1,9 +1,12 @@
 import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/run-services.js'
+import { sleep } from '../src/platform/deadline.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
 import { createProcessor } from './execution-processor.js'
+
+const FORGET_MS = 1_000
 
 export interface ExecutionWorker {
   /** Executions in its hands. */
@@ -62,7 +65,8 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
     const timer = setTimeout(() => stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.'), drainMs)
     try {
       await settled
-      await Promise.all(forgetting)
+      // While Redis is away these wait for it; what they would remove then goes with its own time.
+      await Promise.race([Promise.all(forgetting), sleep(FORGET_MS)])
     } finally {
       clearTimeout(timer)
     }
