@@ -13,7 +13,7 @@ const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']
 /** Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this. */
 const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate --root ~/projects']
 
-t.test('every command of the README that asks a running service does what it says', { timeout: 90_000 }, async (t) => {
+void t.test('every command of the README that asks a running service does what it says', { timeout: 90_000 }, async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
   const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
   const env = { ...environment, XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
@@ -48,7 +48,7 @@ t.test('every command of the README that asks a running service does what it say
   t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
 })
 
-t.test('the README’s other commands are those that a fresh clone is tested with', async (t) => {
+void t.test('the README’s other commands are those that a fresh clone is tested with', async (t) => {
   const commands = blocks.filter((block) => block.startsWith('npm')).flatMap((block) => block.trim().split('\n')).map((line) => line.replace(/\s+#.*/, ''))
   t.same(commands, STARTS)
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
