@@ -2,11 +2,20 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { tidyOpenApi } from './tidy-openapi.js'
 import { VERSION } from '../src/platform/version.js'
 
 const DOCS = '/docs'
+
+/** What is published only grows: only what was declared strict, a request, is closed to further fields. */
+const zodToJsonConfig = {
+  override({ zodSchema, jsonSchema }: { zodSchema: { _zod: { def: { type: string; catchall?: unknown } } }; jsonSchema: { additionalProperties?: unknown } }): void {
+    const { type, catchall } = zodSchema._zod.def
+    if (type === 'object' && catchall === undefined) delete jsonSchema.additionalProperties
+  },
+}
+const transformObject = createJsonSchemaTransformObject({ zodToJsonConfig })
 
 const DESCRIPTION = `Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a reconnect.
 
@@ -26,8 +35,8 @@ export const openapiPlugin = plugin(
           { name: 'service', description: 'The queue, health, authentication.' },
         ],
       },
-      transform: jsonSchemaTransform,
-      transformObject: (document) => tidyOpenApi(jsonSchemaTransformObject(document)),
+      transform: createJsonSchemaTransform({ zodToJsonConfig }),
+      transformObject: (document) => tidyOpenApi(transformObject(document)),
     })
     // The page is open; what it calls is not.
     app.addHook('onRoute', (route) => {
