@@ -66,8 +66,14 @@ export interface Client {
 
 /** What would fail later, with the token in fetch's own words. */
 function requireUsable(url: string, token: string | undefined): void {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ClientError({ code: 'INVALID_REQUEST', status: 0, retryable: false, detail: `The address ${JSON.stringify(url)} is no http:// or https:// URL.` })
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) throw new ClientError({ code: 'UNAUTHENTICATED', status: 0, retryable: false, detail: 'The token has characters that no token has.' })
+  const refuse = (code: string, detail: string): never => {
+    throw new ClientError({ code, status: 0, retryable: false, detail })
+  }
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
+  const { username, password, search, hash } = new URL(url)
+  if (username !== '' || password !== '') refuse('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
+  if (search !== '' || hash !== '') refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) refuse('UNAUTHENTICATED', 'The token has characters that no token has.')
 }
 
 /** Connects to nothing yet: the first call does. @throws ClientError where the address or the token cannot be one */
