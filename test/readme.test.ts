@@ -33,7 +33,8 @@ void t.test('every command of the README that asks a running service does what i
 
   const asking = blocks.filter((block) => !block.startsWith('npm'))
   const script = asking.map((block, index) => `echo; echo "== ${index}"\n${block}`).join('\n').replaceAll('localhost:8001', address)
-  const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  // The command line finds the service by its port, which is 8001 for the reader.
+  const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { env: { ...env, CC_EXECUTOR_PORT: new URL(`http://${address}`).port }, stdio: ['ignore', 'pipe', 'inherit'] })
   const output: Buffer[] = []
   shell.stdout.on('data', (chunk: Buffer) => output.push(chunk))
   const [code] = await once(shell, 'close')
@@ -45,6 +46,7 @@ void t.test('every command of the README that asks a running service does what i
   t.match(answerTo('/result'), /simulated/, 'the bare answer')
   t.match(answerTo('events?after=2'), /^\{"events":\[\{"seq":3,/, 'events after a cursor')
   t.match(answerTo('/health/ready'), /"status":"ok"/, 'health')
+  t.match(answerTo('cli.js run'), /^Hello! This answer is simulated.*\n\{"id":.*"status":"succeeded".*"team":"docs".*\n(?:.*\n)*id +[0-9a-f-]{36}\nstatus +succeeded\n(?:.*\n)*[0-9a-f-]{36} succeeded\n/m, 'the command line')
   t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
 })
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CLI_COMMANDS, CLI_USAGE } from '../cli/commands.js'
 import { ConfigError, describeConfig, readConfig, type Config } from '../platform/config.js'
 import { VERSION } from '../platform/version.js'
 import { printBanner } from './banner.js'
@@ -16,9 +16,10 @@ Usage: cc-executor <command>
   start [--simulate] [--open] [--root DIR]...   API, worker and, without REDIS_URL, a private Redis
   api                                           an API process; wants REDIS_URL
   worker                                        a worker process; wants REDIS_URL
-  token                                         prints the token that clients send
   config                                        every setting, its value and where it comes from
   doctor                                        what is wrong with this machine, and the remedy
+
+${CLI_USAGE}
 
 Settings are environment variables; cc-executor config lists them.`
 
@@ -123,16 +124,6 @@ async function runWorker(): Promise<void> {
   })
 }
 
-async function printToken(): Promise<void> {
-  const { tokenFile, tokens } = readConfig()
-  const text = await readFile(tokenFile, 'utf8').catch(() => undefined)
-  const entry = text?.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#'))?.trim()
-  if (entry === undefined) {
-    throw new ConfigError(tokens === undefined ? `There is no token yet (${tokenFile}): the first start makes one.` : 'The tokens are configured by CC_EXECUTOR_TOKENS; take one from there.')
-  }
-  process.stdout.write(`${entry.replace(/^[\w.-]+=/, '').split(':')[0] ?? entry}\n`)
-}
-
 function printConfig(): void {
   for (const { name, value, origin, description } of describeConfig(readConfig())) process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
 }
@@ -148,15 +139,15 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void> | void> = {
   start: runStart,
   api: runApi,
   worker: runWorker,
-  token: printToken,
   config: printConfig,
   doctor: runDoctor,
+  ...CLI_COMMANDS,
 }
 
 async function main([name, ...args]: string[]): Promise<void> {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') return void process.stdout.write(`${USAGE}\n`)
   if (name === '--version' || name === '-v') return void process.stdout.write(`${VERSION}\n`)
-  const command = COMMANDS[name]
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
   await command(args)
 }

@@ -50,6 +50,8 @@ const VARIABLES = {
   CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [seconds(0.1, 3600), '60', 'how long a reader may take nothing before its socket is closed'],
+  CC_EXECUTOR_URL: [z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }), undefined, 'the service that run, tail, list … speak to; unset: 127.0.0.1 and the port'],
+  CC_EXECUTOR_TOKEN: [z.string(), undefined, 'the token that they send; unset: to this machine, the one in the token file'],
   CC_EXECUTOR_SIMULATOR_URL: [z.url(), undefined, 'set by npm start -- --simulate: a scripted model answers'],
   LOG_LEVEL: [z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info', 'of the structured log on stderr'],
 } as const satisfies Record<string, readonly [z.ZodType, string | undefined, string]>
@@ -90,6 +92,9 @@ export interface Config {
   readonly maxConnections: number
   readonly maxSubscriptions: number
   readonly writeDeadlineSeconds: number
+  /** Where the command line finds the service, and what it sends there. */
+  readonly url: string | undefined
+  readonly token: string | undefined
   readonly simulatorUrl: string | undefined
   readonly logLevel: string
   /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
@@ -196,6 +201,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
+    url: values.CC_EXECUTOR_URL,
+    token: values.CC_EXECUTOR_TOKEN,
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     logLevel: values.LOG_LEVEL,
     cacheBin: join(cacheDirectory(environment), 'bin'),
@@ -203,14 +210,14 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   }
 }
 
-const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS'])
+const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS', 'CC_EXECUTOR_TOKEN'])
 
 /** A URL as it may be shown: without user and password. */
 export const hideUserInfo = (url: string): string => url.replace(/\/\/.*@/, '//…@')
 
 function showValue(name: string, value: string): string {
   if (SECRET.has(name)) return '(set)'
-  return name === 'REDIS_URL' ? hideUserInfo(value) : value
+  return name.endsWith('_URL') ? hideUserInfo(value) : value
 }
 
 /** Every variable with its value in force and where that comes from; secrets are not shown. */

@@ -1,0 +1,96 @@
+import { parseArgs } from 'node:util'
+import type { Client } from '../client/open-client.js'
+import type { Execution, ExecutionStatus } from '../protocol/execution.js'
+import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protocol/operations.js'
+import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
+import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { printJson, toLine, toPrintable, toUsageLine } from './print.js'
+
+const DEFAULT_COUNT = 20
+const STATUS_WIDTH = 'succeeded'.length
+const NAME_WIDTH = 10
+const TASK_LENGTH = 70
+
+const taskOf = ({ request }: Execution): string => request.prompt ?? request.command ?? ''
+
+/** A page may be shorter than its limit while its cursor leads on. */
+async function listUpTo(client: Client, count: number, filters: ExecutionFilters): Promise<ExecutionPage> {
+  const executions: Execution[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = await client.list({ ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) })
+    executions.push(...page.executions)
+    if (page.nextCursor === null || executions.length >= count) return { executions, nextCursor: page.nextCursor }
+    cursor = page.nextCursor
+  }
+}
+
+export const list: Command = {
+  summary: ['list [--status S] [--limit N] [--json]', 'the newest executions'],
+  usage: `Usage: cc-executor list [flags]
+
+  --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several with commas
+  --metadata LABEL=VALUE          only with this label; several times
+  --limit N                       how many; default ${DEFAULT_COUNT}
+  --json                          as JSON: {executions, nextCursor}
+${SERVICE_USAGE}`,
+  async run(args) {
+    const { values } = parseArgs({
+      args,
+      options: { ...SERVICE_FLAGS, status: { type: 'string', multiple: true }, metadata: { type: 'string', multiple: true }, limit: { type: 'string' }, json: { type: 'boolean' } },
+    })
+    const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
+    if (count === 0) throw new UsageError('--limit: expected 1 or more')
+    // Safe to call them statuses: the service names the one that is none.
+    const status = values.status?.flatMap((text) => text.split(',')) as ExecutionStatus[] | undefined
+    return withService(values.url, async (client) => {
+      const page = await listUpTo(client, count, { ...(status && { status }), ...(values.metadata && { metadata: toMetadata(values.metadata) }) })
+      if (values.json) printJson(page)
+      else for (const execution of page.executions) process.stdout.write(`${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), TASK_LENGTH)}\n`)
+      return EXIT_CODES.succeeded
+    })
+  },
+}
+
+function describe(execution: Execution): Array<readonly [string, string | undefined]> {
+  const { id, status, waitingFor, position, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated } = execution
+  const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
+  return [
+    ['id', id],
+    ['status', `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}`}`],
+    ['outcome', outcome?.code === undefined ? undefined : `${outcome.code}${outcome.message === undefined ? '' : `: ${outcome.message}`}`],
+    ['created', createdAt],
+    ['started', startedAt],
+    ['finished', finishedAt],
+    ['workspace', workspace],
+    ['worker', workerId],
+    ['session', sessionId],
+    ['metadata', labels.length > 0 ? labels.join(', ') : undefined],
+    ['events', String(lastSeq)],
+    ['usage', startedAt === undefined ? undefined : toUsageLine(usage, simulated)],
+    ...(outcome?.permissionDenials ?? []).map(({ tool, allowWith }) => ['denied', `${tool}; to allow it: ${allowWith}`] as const),
+    ['task', toLine(taskOf(execution), TASK_LENGTH)],
+  ]
+}
+
+export const show: Command = {
+  summary: ['show <id> [--json]', 'all about one execution'],
+  usage: `Usage: cc-executor show [flags] <id>
+
+  --json                          the execution as JSON
+${SERVICE_USAGE}`,
+  async run(args) {
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, json: { type: 'boolean' } } })
+    const executionId = requireId(positionals)
+    return withService(values.url, async (client) => {
+      const execution = await client.get(executionId)
+      if (values.json) {
+        printJson(execution)
+        return EXIT_CODES.succeeded
+      }
+      for (const [name, text] of describe(execution)) if (text !== undefined) process.stdout.write(`${name.padEnd(NAME_WIDTH)} ${toPrintable(text)}\n`)
+      const { result = '', isPartial = false } = execution.outcome ?? {}
+      if (result !== '') process.stdout.write(`\n${isPartial ? '(partial)\n' : ''}${process.stdout.isTTY ? toPrintable(result) : result}\n`)
+      return EXIT_CODES.succeeded
+    })
+  },
+}

@@ -1,0 +1,111 @@
+import { ExecuteRequest, PROMPT_LIMIT_BYTES } from '../protocol/execute-request.js'
+import { toFieldErrors } from '../protocol/errors.js'
+import { toMetadata, UsageError } from './command.js'
+
+const one = { type: 'string' } as const
+const many = { type: 'string', multiple: true } as const
+
+/** The request's fields as flags; what wants JSON (agents, MCP servers) is left to the API. */
+export const REQUEST_FLAGS = {
+  model: one,
+  'fallback-model': one,
+  effort: one,
+  'system-prompt': one,
+  'append-system-prompt': one,
+  'max-turns': one,
+  'max-budget-usd': one,
+  'allowed-tools': many,
+  'disallowed-tools': many,
+  'permission-mode': one,
+  'on-permission-denied': one,
+  workspace: one,
+  timeout: one,
+  'idle-timeout': one,
+  'queue-timeout': one,
+  priority: one,
+  metadata: many,
+} as const
+
+export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort low|medium|high|xhigh|max
+  --system-prompt TEXT, --append-system-prompt TEXT
+  --max-turns N, --max-budget-usd USD
+  --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)"; several times
+  --disallowed-tools RULE
+  --permission-mode MODE          default, acceptEdits, plan, dontAsk, bypassPermissions
+  --on-permission-denied report|fail
+  --workspace FOLDER              one that stays, below the service's workspace folder
+  --timeout SECONDS, --idle-timeout SECONDS, --queue-timeout SECONDS
+  --priority low|normal|high
+  --metadata LABEL=VALUE          several times`
+
+export type RequestFlags = { readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true } ? string[] : string }
+
+/** `Read,Bash(git log:*, -p)`: commas within parentheses belong to the rule. */
+const splitRules = (texts: readonly string[]): string[] =>
+  texts.flatMap((text) => text.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((rule) => rule.trim()).filter((rule) => rule !== '')
+
+const toNumber = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
+
+/** Flag → field of the request. */
+const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?] } = {
+  model: ['model'],
+  'fallback-model': ['fallbackModel'],
+  effort: ['effort'],
+  'system-prompt': ['systemPrompt'],
+  'append-system-prompt': ['appendSystemPrompt'],
+  'max-turns': ['maxTurns', toNumber],
+  'max-budget-usd': ['maxBudgetUsd', toNumber],
+  'allowed-tools': ['allowedTools', splitRules],
+  'disallowed-tools': ['disallowedTools', splitRules],
+  'permission-mode': ['permissionMode'],
+  'on-permission-denied': ['onPermissionDenied'],
+  workspace: ['workspace'],
+  timeout: ['timeoutSeconds', toNumber],
+  'idle-timeout': ['idleTimeoutSeconds', toNumber],
+  'queue-timeout': ['queueTimeoutSeconds', toNumber],
+  priority: ['priority'],
+  metadata: ['metadata', toMetadata],
+}
+
+/** The request, checked here already, so that an error names the flag and needs no service. @throws UsageError */
+export function toRequest(prompt: string, flags: RequestFlags): ExecuteRequest {
+  const entries = Object.entries(FIELDS).flatMap(([name, [field, convert]]) => {
+    const value = flags[name as keyof RequestFlags]
+    // Safe: a converter takes what parseArgs gives for its flag: a list for `many`, else a text.
+    return value === undefined ? [] : [[field, convert ? convert(value as never) : value]]
+  })
+  const parsed = ExecuteRequest.safeParse({ prompt, ...Object.fromEntries(entries) })
+  if (parsed.success) return parsed.data
+  const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
+  throw new UsageError(
+    toFieldErrors(parsed.error)
+      .map(({ path, message }) => `${flagOf.get(path.split('.')[0] ?? '') ?? path}: ${message}`)
+      .join('; '),
+  )
+}
+
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length > PROMPT_LIMIT_BYTES) throw new UsageError(`the prompt on standard input is longer than ${PROMPT_LIMIT_BYTES} bytes`)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw new UsageError('the prompt on standard input is not UTF-8')
+  }
+}
+
+/** The argument, or standard input: for `-`, and where there is no argument and no terminal. @throws UsageError */
+export async function readPrompt(positionals: readonly string[]): Promise<string> {
+  const [given, ...others] = positionals
+  if (others.length > 0) throw new UsageError('give the prompt as one argument, in quotes')
+  if (given !== undefined && given !== '-') return given
+  if (given === undefined && process.stdin.isTTY) throw new UsageError('there is no prompt: give it as an argument, or on standard input')
+  const text = await readInput()
+  if (text.trim() === '') throw new UsageError('the prompt is empty')
+  return text
+}

@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import type { ClientError } from '../client/client-error.js'
+import type { Client } from '../client/open-client.js'
+import type { Event } from '../protocol/events.js'
+import type { Outcome } from '../protocol/execution.js'
+import { EXIT_CODES, say, UsageError, type Command } from './command.js'
+import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { printJson } from './print.js'
+import { createTextView, EVENTS_AS_JSON, type EventView } from './show-events.js'
+import { readPrompt, REQUEST_FLAGS, REQUEST_USAGE, toRequest } from './run-flags.js'
+
+const CANCEL_RETRY_MS = 1_000
+
+const usage = `Usage: cc-executor run [flags] "prompt"       (or the prompt on standard input)
+
+Submits the prompt and follows it: text on stdout as it is written, tools as short lines on stderr.
+Ctrl-C cancels it and waits for its end; a second one leaves at once.
+
+  --json                          prints the finished execution as JSON instead of the text
+  --events                        prints every event as a line of JSON instead
+  --detach                        prints the id and leaves
+  --idempotency-key KEY           the same key and request give the same execution
+${REQUEST_USAGE}
+${SERVICE_USAGE}
+
+Exit code: 0 succeeded, 1 failed, 124 timed out, 130 cancelled, 2 wrong usage, 69 service unreachable.`
+
+/** Follows to the end. @throws ClientError, after a word on how to come back */
+export async function followToEnd(client: Client, executionId: string, after: number, view: EventView): Promise<Outcome | undefined> {
+  let cursor = after
+  let outcome: Outcome | undefined
+  try {
+    for await (const event of client.follow(executionId, { after, onInterrupted: () => say('the connection is gone; trying to come back') })) {
+      view.show(event)
+      cursor = event.seq
+      if (event.type === 'execution.finished') outcome = (event as Event<'execution.finished'>).data.outcome
+    }
+  } catch (error) {
+    if ((error as ClientError).retryable) say(`the execution goes on without us: cc-executor tail ${executionId} --after ${cursor}`)
+    throw error
+  }
+  return outcome
+}
+
+/** The first Ctrl-C asks, the second leaves at once; so does whoever stops us with SIGTERM. */
+function onInterrupt(ask: () => void): void {
+  let hasAsked = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (hasAsked) process.exit(EXIT_CODES.cancelled)
+      hasAsked = true
+      ask()
+    })
+  }
+}
+
+/** The service may be coming back just now; the wish is idempotent. */
+async function cancel(client: Client, executionId: string): Promise<void> {
+  for (;;) {
+    try {
+      await client.cancel(executionId, { reason: 'Ctrl-C' })
+      return
+    } catch (error) {
+      const { code, retryable, message } = error as ClientError
+      // Closed: it has ended, or the service is given up.
+      if (code === 'CLIENT_CLOSED') return
+      if (!retryable) return say(`it could not be cancelled: ${message}`)
+    }
+    await delay(CANCEL_RETRY_MS)
+  }
+}
+
+export const run: Command = {
+  summary: ['run [flags] "prompt"', 'runs a prompt and shows its text as it is written; run --help'],
+  usage,
+  async run(args) {
+    const options = { ...REQUEST_FLAGS, ...SERVICE_FLAGS, json: { type: 'boolean' }, events: { type: 'boolean' }, detach: { type: 'boolean' }, 'idempotency-key': { type: 'string' } } as const
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
+    const { url, json = false, events = false, detach = false, 'idempotency-key': idempotencyKey, ...flags } = values
+    if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
+    const request = toRequest(await readPrompt(positionals), flags)
+
+    return withService(url, async (client) => {
+      let executionId: string | undefined
+      let isCancelled = false
+      if (!detach) {
+        onInterrupt(() => {
+          isCancelled = true
+          say('cancelling; Ctrl-C again leaves at once')
+          if (executionId !== undefined) void cancel(client, executionId)
+        })
+      }
+      const execution = await client.execute(request, { ...(idempotencyKey !== undefined && { idempotencyKey }) })
+      if (detach) {
+        if (json) printJson(execution)
+        else process.stdout.write(`${execution.id}\n`)
+        return EXIT_CODES.succeeded
+      }
+      executionId = execution.id
+      if (isCancelled) void cancel(client, executionId)
+      if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
+      const outcome = await followToEnd(client, executionId, 0, events ? EVENTS_AS_JSON : createTextView({ text: !json, whole: true }))
+      if (json) printJson(await client.get(executionId))
+      return EXIT_CODES[outcome?.status ?? 'failed']
+    })
+  },
+}

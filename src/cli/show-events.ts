@@ -1,0 +1,94 @@
+import type { EventData, Event, EventType } from '../protocol/events.js'
+import { toLine, toPrintable } from './print.js'
+
+export interface EventView {
+  show(event: Event): void
+}
+
+/** Every event as it is, one a line. */
+export const EVENTS_AS_JSON: EventView = { show: (event) => void process.stdout.write(`${JSON.stringify(event)}\n`) }
+
+const is = <Type extends EventType>(event: Event, type: Type): event is Event<Type> => event.type === type
+
+/** The text blocks of an assistant's own message; a subagent's stay with its caller. */
+function textOf({ message }: EventData<'claude.message'>): string {
+  if (message['type'] !== 'assistant' || typeof message['parent_tool_use_id'] === 'string') return ''
+  // The CLI's own format, outside the protocol: every step is looked at.
+  const content = (message['message'] as { content?: unknown } | undefined)?.content
+  if (!Array.isArray(content)) return ''
+  return content.map((block: { type?: unknown; text?: unknown } | null) => (block?.type === 'text' && typeof block.text === 'string' ? block.text : '')).join('')
+}
+
+interface TextViewOptions {
+  /** Without it only the notes on stderr. */
+  readonly text: boolean
+  /** The events are seen from the first one on: then a result that no event told is printed at the end. */
+  readonly whole: boolean
+}
+
+/** The assistant's text on stdout as it is written, what else happens as short lines on stderr. */
+export function createTextView({ text: showsText, whole }: TextViewOptions): EventView {
+  const { stdout, stderr } = process
+  let isLineOpen = false
+  let hasPrinted = false
+  let message: number | undefined
+  let sawDelta = false
+
+  function write(text: string): void {
+    if (!showsText || text === '') return
+    const shown = stdout.isTTY ? toPrintable(text) : text
+    stdout.write(shown)
+    hasPrinted = true
+    isLineOpen = !text.endsWith('\n')
+  }
+
+  function endLine(): void {
+    if (isLineOpen) stdout.write('\n')
+    isLineOpen = false
+  }
+
+  function note(text: string): void {
+    // Both on one screen: the note would stand in the middle of a sentence.
+    if (stdout.isTTY) endLine()
+    stderr.write(`${toLine(text)}\n`)
+  }
+
+  function finish({ data: { outcome } }: Event<'execution.finished'>): void {
+    if (whole && !hasPrinted && outcome.status === 'succeeded') write(outcome.result ?? '')
+    endLine()
+    if (outcome.status === 'succeeded') return
+    // Whole: it names the remedy.
+    stderr.write(`${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code})`}${outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`}\n`)
+  }
+
+  return {
+    show(event) {
+      if (is(event, 'text.delta')) {
+        if (message !== event.data.message) endLine()
+        message = event.data.message
+        sawDelta = true
+        write(event.data.text)
+      } else if (is(event, 'claude.message')) {
+        const text = textOf(event.data)
+        if (text === '') return
+        // With partialText: false nothing was streamed.
+        if (!sawDelta) {
+          endLine()
+          write(text)
+        }
+        sawDelta = false
+      } else if (is(event, 'text.reset')) {
+        endLine()
+        note('the answer was cut off and starts anew')
+      } else if (is(event, 'tool.started')) note(`> ${event.data.name} ${event.data.input}`)
+      else if (is(event, 'tool.finished') && event.data.isError) note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
+      else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
+      else if (is(event, 'output')) note(event.data.data)
+      else if (is(event, 'log.truncated')) note(`! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`)
+      else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)
+      else if (is(event, 'execution.paused') || is(event, 'execution.resumed') || is(event, 'execution.cancel_requested')) {
+        note(`${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`)
+      } else if (is(event, 'execution.finished')) finish(event)
+    },
+  }
+}

@@ -1,0 +1,272 @@
+// The command line as a user meets it: real processes, a real service, the real CLI and the scripted model.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import type { Event } from '../../src/protocol/events.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { openTestService, scripted, type TestService } from '../support/service.js'
+
+const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
+if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
+
+const HANGING = scripted({ text: 'Well' }, { delayMs: 50 }, { hangMs: 120_000 })
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface Running {
+  readonly child: ChildProcess
+  /** Resolves with the match once it is on stdout or stderr. */
+  said(pattern: RegExp): Promise<RegExpExecArray>
+  readonly ended: Promise<Ran>
+}
+
+function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, input?: string | Buffer): Running {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  t.teardown(() => void child.kill('SIGKILL'))
+  const texts = { stdout: '', stderr: '' }
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
+  const listeners = new Set<() => void>()
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      texts[name] += chunk
+      for (const listener of listeners) listener()
+    })
+  }
+  const ended = once(child, 'close').then(([code]): Ran => ({ code, ...texts }))
+  return {
+    child,
+    ended,
+    said: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = pattern.exec(texts.stderr) ?? pattern.exec(texts.stdout)
+          if (found) resolve(found)
+        }
+        listeners.add(look)
+        void ended.then(() => reject(new Error(`it ended without ${String(pattern)}: ${texts.stderr}${texts.stdout}`)))
+        look()
+      }),
+  }
+}
+
+function openCli(t: Test, service: TestService) {
+  const env = { CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token, CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere') }
+  return {
+    start: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input),
+    run: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input).ended,
+  }
+}
+
+const idIn = (text: string): string => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[0] ?? ''
+
+void t.test('run shows text on stdout and the rest on stderr, and finds service and token by itself', async (t) => {
+  const service = await openTestService(t)
+  const env = { CC_EXECUTOR_PORT: String(service.apis[0]?.address.port), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
+  const prompt = scripted({ text: 'I look. ', chunks: 3 }, { tool: 'Bash', input: { command: 'ls' } }, { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } }, { text: 'Done.', chunks: 2 })
+  const { code, stdout, stderr } = await startCli(t, ['run', prompt], env).ended
+  t.equal(stdout, 'I look. \nDone.\n')
+  t.match(stderr, /^execution [0-9a-f-]{36} \(simulated\)$/m)
+  t.match(stderr, /^> Bash \{"command":"ls".*\}$/m)
+  t.match(stderr, /^! WebFetch was denied; to allow it: .+$/m)
+  t.equal(code, 0, stderr)
+
+  const shown = await startCli(t, ['token'], env).ended
+  t.same(shown, { code: 0, stdout: `${service.token}\n`, stderr: '' })
+})
+
+void t.test('one execution, seen in every way', async (t) => {
+  const service = await openTestService(t)
+  const { run } = openCli(t, service)
+  const flags = ['--metadata', 'team=docs', '--metadata', 'note=a=b', '--allowed-tools', 'Read,Bash(git log:*, -p)', '--allowed-tools', 'WebFetch', '--max-turns', '3', '--max-budget-usd', '1.5', '--timeout', '90', '--priority', 'high', '--permission-mode', 'plan', '--on-permission-denied', 'fail', '--workspace', 'shop', '--append-system-prompt', 'Be short.']
+  const prompt = scripted({ text: 'Hello world', chunks: 3 })
+
+  const json = await run(['run', '--json', ...flags, prompt])
+  t.equal(json.code, 0, json.stderr)
+  const execution = JSON.parse(json.stdout) as Execution
+  t.match(execution, { status: 'succeeded', outcome: { result: 'Hello world' }, metadata: { team: 'docs', note: 'a=b' } })
+  t.same(execution.request, {
+    prompt, metadata: { team: 'docs', note: 'a=b' }, allowedTools: ['Read', 'Bash(git log:*, -p)', 'WebFetch'], maxTurns: 3, maxBudgetUsd: 1.5, timeoutSeconds: 90, priority: 'high',
+    permissionMode: 'plan', onPermissionDenied: 'fail', workspace: 'shop', appendSystemPrompt: 'Be short.',
+  })
+  const { id } = execution
+
+  const events = await run(['run', '--events', scripted({ text: 'a b c', chunks: 3 })])
+  t.equal(events.code, 0)
+  t.equal(events.stderr, '')
+  const lines = events.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Event)
+  t.equal(lines.at(-1)?.type, 'execution.finished')
+  const other = (await service.call('GET', '/executions')).body.executions[0].id
+  t.same(lines, await service.events(other), '--events is the log')
+
+  t.same(await run(['tail', id]), { code: 0, stdout: 'Hello world\n', stderr: '' }, 'tail shows what run shows')
+  const last = await run(['tail', id, '--events', '--after', String(execution.lastSeq - 1)])
+  t.match(JSON.parse(last.stdout), { seq: execution.lastSeq, type: 'execution.finished' })
+  t.same(await run(['tail', id, '--after', String(execution.lastSeq)]), { code: 0, stdout: '', stderr: '' }, 'behind the end')
+  t.same(JSON.parse((await run(['show', id, '--json'])).stdout), execution)
+  t.match((await run(['show', id])).stdout, /^id +\S+\nstatus +succeeded\n[^]*^metadata +team=docs, note=a=b$[^]*^usage +\d+ tokens in.*\(simulated\)$[^]*\n\nHello world\n$/m)
+
+  const list = await run(['list'])
+  t.match(list.stdout, new RegExp(`^${other}  succeeded  20\\S+Z  Do as the script says\\.[^\\n]*\\n${id}  [^\\n]*\\n$`))
+  t.same((JSON.parse((await run(['list', '--json', '--limit', '1'])).stdout) as { executions: Execution[]; nextCursor: string }).executions.map((entry) => entry.id), [other])
+  t.match((await run(['list', '--metadata', 'team=docs', '--status', 'succeeded,failed'])).stdout, new RegExp(`^${id} [^\\n]*\\n$`))
+  t.equal((await run(['list', '--status', 'failed'])).stdout, '')
+})
+
+void t.test('the prompt may come on standard input', async (t) => {
+  const service = await openTestService(t)
+  const { run } = openCli(t, service)
+  const prompt = scripted({ text: 'Heard: ü' })
+  t.match(await run(['run'], prompt), { code: 0, stdout: 'Heard: ü\n' })
+  t.match(await run(['run', '-'], prompt), { code: 0, stdout: 'Heard: ü\n' })
+  t.match(await run(['run'], ''), { code: 2, stdout: '', stderr: /the prompt is empty/ })
+  t.match(await run(['run', '-'], Buffer.from([0x68, 0xff])), { code: 2, stderr: /not UTF-8/ })
+  t.match(await run(['run'], 'x'.repeat(4 * 1024 * 1024 + 1)), { code: 2, stderr: /longer than 4194304 bytes/ })
+})
+
+void t.test('the exit code tells the outcome', async (t) => {
+  const service = await openTestService(t)
+  const { run, start } = openCli(t, service)
+  t.match(await run(['run', scripted({ status: 400, message: 'no', times: 'always' })]), { code: 1, stderr: /^failed \(\w+\): /m })
+  t.match(await run(['run', '--timeout', '1', HANGING]), { code: 124, stderr: /^timed_out \(TIMED_OUT\): /m })
+
+  const running = start(['run', HANGING])
+  const [, id = ''] = await running.said(/execution ([0-9a-f-]{36})/)
+  await running.said(/Well/)
+  t.match(await run(['pause', id, '--reason', 'lunch']), { code: 0, stdout: `${id} pausing\n` })
+  await running.said(/paused by \w+: lunch/)
+  t.match(await run(['resume', id]), { code: 0, stdout: `${id} resuming\n` })
+  await running.said(/resumed by/)
+  t.match(await run(['cancel', id, '--reason', 'no more']), { code: 0, stdout: `${id} cancelling\n` })
+  t.match(await running.ended, { code: 130, stdout: 'Well\n', stderr: /cancel requested by \w+: no more\ncancelled \(CANCELLED\)/ })
+  t.match(await run(['cancel', id]), { code: 0, stdout: `${id} cancelled\n` })
+  t.match(await run(['pause', id]), { code: 1, stderr: /finished/ })
+  t.match(await run(['tail', id]), { code: 130, stdout: 'Well\n' })
+})
+
+void t.test('a wrong call is told with the usage, before any service is asked', async (t) => {
+  const wrong = async (args: string[], sentence: RegExp): Promise<void> => {
+    const { code, stdout, stderr } = await startCli(t, args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x').ended
+    t.match({ code, stdout, stderr }, { code: 2, stdout: '', stderr: sentence }, args.join(' '))
+    t.match(stderr, /\n\nUsage: cc-executor /)
+  }
+  await Promise.all([
+    wrong(['run', '--modle', 'x', 'hello'], /Unknown option '--modle'/),
+    wrong(['run', 'say', 'hello'], /one argument/),
+    wrong(['run', ''], /prompt: must not be empty/),
+    wrong(['run', '--effort', 'huge', 'hello'], /^cc-executor: --effort: /),
+  ])
+  await Promise.all([
+    wrong(['run', '--max-turns', 'many', 'hello'], /^cc-executor: --max-turns: /),
+    wrong(['run', '--metadata', 'team', 'hello'], /^cc-executor: --metadata: expected label=value/),
+    wrong(['run', '--events', '--json', 'hello'], /--events goes neither/),
+    wrong(['tail'], /expected the id/),
+    wrong(['list', '--limit', '0'], /--limit/),
+  ])
+  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0' }).ended, { code: 2, stderr: /CC_EXECUTOR_PORT is 0/ })
+  t.match(await startCli(t, ['run', '--help'], {}).ended, { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
+  t.match(await startCli(t, ['help'], {}).ended, { code: 0, stdout: /^ {2}run \[flags\] "prompt" +runs a prompt/m })
+  t.match(await startCli(t, ['toString'], {}).ended, { code: 2, stderr: /there is no command "toString"/ })
+})
+
+void t.test('an unreachable service is one sentence and 69; a refused token names where it comes from', async (t) => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const url = `http://127.0.0.1:${(free.address() as AddressInfo).port}`
+  free.close()
+  const env = { CC_EXECUTOR_URL: url }
+  const calls = [['run', 'hello'], ['tail', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'], ['list']]
+  for (const { code, stdout, stderr } of await Promise.all(calls.map((args) => startCli(t, args, env).ended))) {
+    t.match(stderr, /^cc-executor: CC Executor cannot be reached at [^\n]*: nothing listens there \(ECONNREFUSED\)[^\n]*\n$/)
+    t.match(stderr, url)
+    t.same({ code, stdout }, { code: 69, stdout: '' })
+  }
+  const service = await openTestService(t, { workers: 0 })
+  const foreign = { CC_EXECUTOR_TOKEN: 'some-other-services-token' }
+  t.match(await startCli(t, ['list', '--url', service.url()], foreign).ended, { code: 1, stdout: '', stderr: /^cc-executor: .*CC_EXECUTOR_TOKEN[^\n]*\n$/ })
+  t.match(await openCli(t, service).run(['show', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21']), { code: 1, stderr: /^cc-executor: There is no execution [^\n]*\n$/ })
+  t.match(await openCli(t, service).run(['list', '--status', 'odd']), { code: 2, stderr: /status/ })
+})
+
+void t.test('the token of this machine goes to this machine only', async (t) => {
+  const service = await openTestService(t, { workers: 0 })
+  const heard: Array<string | undefined> = []
+  const server = createServer((request, response) => {
+    heard.push(request.headers.authorization)
+    response.setHeader('content-type', 'application/json').end('{"executions":[],"nextCursor":null}')
+  }).listen(0, '0.0.0.0')
+  await once(server, 'listening')
+  t.teardown(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const env = { CC_EXECUTOR_DATA_DIR: service.config.dataDir }
+  for (const host of ['127.0.0.1', '127.0.0.2']) t.equal((await startCli(t, ['list', '--url', `http://${host}:${port}`], env).ended).code, 0)
+  await startCli(t, ['list', '--url', `http://127.0.0.2:${port}`], { ...env, CC_EXECUTOR_TOKEN: 'meant-for-it' }).ended
+  t.same(heard, [`Bearer ${service.token}`, undefined, 'Bearer meant-for-it'])
+})
+
+void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
+  const service = await openTestService(t)
+  const running = openCli(t, service).start(['run', HANGING])
+  await running.said(/Well/)
+  running.child.kill('SIGINT')
+  const { code, stdout, stderr } = await running.ended
+  t.same({ code, stdout }, { code: 130, stdout: 'Well\n' })
+  t.match(stderr, /cancelling; Ctrl-C again leaves at once\n[^]*cancelled \(CANCELLED\)/)
+  const execution = (await service.call('GET', `/executions/${idIn(stderr)}`)).body
+  t.match(execution, { status: 'cancelled' }, 'it had ended when the command did')
+})
+
+void t.test('Ctrl-C while the service is away is remembered; a second one leaves at once', async (t) => {
+  const service = await openTestService(t)
+  const api = service.apis[0]
+  if (!api) throw new Error('there is an API')
+  const cli = openCli(t, service)
+  const [leaving, staying] = [cli.start(['run', HANGING]), cli.start(['run', HANGING])]
+  await Promise.all([leaving.said(/Well/), staying.said(/Well/)])
+  await api.close()
+  for (const { child } of [leaving, staying]) child.kill('SIGINT')
+  await Promise.all([leaving.said(/Ctrl-C again/), staying.said(/Ctrl-C again/)])
+  leaving.child.kill('SIGINT')
+  const left = await leaving.ended
+  t.equal(left.code, 130)
+  service.apis[0] = await service.openApi({ CC_EXECUTOR_PORT: String(api.address.port) })
+  const stayed = await staying.ended
+  t.match(stayed, { code: 130, stderr: /cancelled \(CANCELLED\)/ })
+  t.match((await service.call('GET', `/executions/${idIn(left.stderr)}`)).body, { status: 'running' }, 'whoever leaves at once leaves it running')
+})
+
+void t.test('--detach prints the id and leaves it running', async (t) => {
+  const service = await openTestService(t)
+  const { run } = openCli(t, service)
+  const { code, stdout, stderr } = await run(['run', '--detach', '--idempotency-key', 'one', scripted({ text: 'later' })])
+  t.same({ code, stderr }, { code: 0, stderr: '' })
+  t.match(stdout, /^[0-9a-f-]{36}\n$/)
+  t.equal((await run(['run', '--detach', '--idempotency-key', 'one', scripted({ text: 'later' })])).stdout, stdout)
+  t.match(await run(['tail', stdout.trim()]), { code: 0, stdout: 'later\n' })
+})
+
+void t.test('a reader that has enough ends tail without a word', async (t) => {
+  const service = await openTestService(t)
+  const { id } = await service.submit({ prompt: scripted({ repeatText: 'line\n', bytes: 400_000 }) })
+  await service.finished(id)
+  const shell = spawn('bash', ['-c', `set -o pipefail; "$0" "$1" tail ${id} | head -1`, process.execPath, CLI], {
+    env: { PATH: process.env['PATH'], CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token },
+    // A socket as standard input would make bash read ~/.bashrc.
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  shell.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+  shell.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const [code] = await once(shell, 'close')
+  t.same({ code, stdout, stderr }, { code: 141, stdout: 'line\n', stderr: '' })
+})
