@@ -25,6 +25,7 @@ const VARIABLES = {
   REDIS_URL: [z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)/, 'expected redis://, rediss:// or unix:///'), undefined, 'unset: npm start runs a private Redis'],
   CC_EXECUTOR_PREFIX: [z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'), 'cc', 'prefix of every key in Redis'],
   CC_EXECUTOR_AUTH: [z.enum(['token', 'open']), 'token', 'open: no token needed; on loopback only'],
+  CC_EXECUTOR_OPEN_IN_CONTAINER: [flag, 'false', 'set by compose.open.yaml: open on every address of a container whose port is published on loopback only'],
   CC_EXECUTOR_TOKENS: [z.string(), undefined, 'name=token:scope+scope, separated by commas'],
   CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry a line; made at first start'],
   CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'further Host values, with port'],
@@ -166,8 +167,8 @@ function cacheDirectory({ CC_EXECUTOR_CACHE_DIR: own, XDG_CACHE_HOME: xdg, HOME:
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
-  if (values.CC_EXECUTOR_AUTH === 'open' && !isLoopback(values.CC_EXECUTOR_HOST)) {
-    throw new ConfigError('CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token.')
+  if (values.CC_EXECUTOR_AUTH === 'open' && !isLoopback(values.CC_EXECUTOR_HOST) && !values.CC_EXECUTOR_OPEN_IN_CONTAINER) {
+    throw new ConfigError('CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token (in a container: deployment/compose.open.yaml).')
   }
   return {
     host: values.CC_EXECUTOR_HOST,
