@@ -97,7 +97,7 @@ void t.test('a line of 64 MiB is drained in bounded memory, reported with its di
   const sampler = setInterval(() => (peak = Math.max(peak, process.memoryUsage().arrayBuffers)), 5)
   const execution = await run([INIT, { repeat: 'x'.repeat(MIB), times: 64 }, raw('\n'), result('after the long line')])
   clearInterval(sampler)
-  t.match(execution, { status: 'succeeded', outcome: { result: 'after the long line' } })
+  t.match(execution, { status: 'succeeded', outcome: { result: 'after the long line' } }, JSON.stringify(execution.outcome))
   const truncated = await eventsOf(execution, 'log.truncated')
   const hash = createHash('sha256')
   for (let index = 0; index < 64; index += 1) hash.update('x'.repeat(MIB))
