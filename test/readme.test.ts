@@ -17,7 +17,7 @@ void t.test('every command of the README that asks a running service does what i
   const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
   const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
   const env = { ...environment, XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
-  const service = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, 'dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const service = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, 'dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(service, 'exit')
   t.teardown(async () => {
     service.kill('SIGTERM')

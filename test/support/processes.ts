@@ -47,7 +47,7 @@ export function startCli(t: Teardown, args: readonly string[], env: NodeJS.Proce
   if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
   const startedAt = performance.now()
   // Without tap's instrumentation, which makes each start twice as slow and measures nothing of dist.
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   if (pid === undefined) throw new Error('node could not be started')
   const texts = { stdout: '', stderr: '' }
