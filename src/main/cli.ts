@@ -4,10 +4,8 @@ import { parseArgs } from 'node:util'
 import { CLI_COMMANDS, CLI_USAGE } from '../cli/commands.js'
 import { ConfigError, describeConfig, readConfig, type Config } from '../platform/config.js'
 import { VERSION } from '../platform/version.js'
-import { printBanner } from './banner.js'
 import type { ChildMessage } from './service-process.js'
 import { PARENT_GONE, untilStopped } from './signals.js'
-import { openStart } from './start.js'
 
 const USAGE = `cc-executor ${VERSION}: runs Claude Code for you while you look away.
 
@@ -43,6 +41,8 @@ function loadEnvFile(): void {
   }
 }
 
+// What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
+
 async function runStart(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
@@ -57,6 +57,7 @@ async function runStart(args: string[]): Promise<void> {
     ...(roots.length > 0 && { CC_EXECUTOR_ALLOWED_ROOTS: [process.env['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots].filter((root) => root).join(',') }),
   }
   const stopped = untilStopped({ child: false })
+  const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./banner.js')])
   let giveUp: (error: Error) => void = () => undefined
   const gaveUp = new Promise<never>((_resolve, reject) => {
     giveUp = reject
@@ -105,8 +106,6 @@ async function serve(open: (config: Config, redisUrl: string) => Promise<{ info:
     throw error
   }
 }
-
-// What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
 
 async function runApi(): Promise<void> {
   const { openApi } = await import('./api.js')
