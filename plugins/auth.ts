@@ -3,6 +3,7 @@ import plugin from 'fastify-plugin'
 import type { Caller, Scope } from '../src/executions/services.js'
 import type { TokenBook } from '../src/platform/tokens.js'
 import { ExecutorError } from '../src/protocol/errors.js'
+import { BEARER_PROTOCOL } from './websocket.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -26,10 +27,17 @@ const NOBODY: Caller = { name: '', scopes: new Set() }
 /** Everybody, where the operator has chosen `open`. */
 const OPEN_CALLER: Caller = { name: 'open', scopes: new Set<Scope>(['execute', 'read', 'admin']) }
 
+function readToken({ headers, ws }: FastifyRequest): string | undefined {
+  const [scheme, token] = (headers.authorization ?? '').split(' ')
+  if (headers.authorization !== undefined || !ws) return scheme?.toLowerCase() === 'bearer' ? token : undefined
+  const protocols = (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
+  return protocols.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length)
+}
+
 function identify(request: FastifyRequest, tokens: TokenBook): Caller {
-  const [scheme, token] = (request.headers.authorization ?? '').split(' ')
-  if (scheme?.toLowerCase() !== 'bearer' || token === undefined) {
-    throw new ExecutorError('UNAUTHENTICATED', { detail: 'Send the token as Authorization: Bearer <token>; cc-executor token prints it.' })
+  const token = readToken(request)
+  if (token === undefined) {
+    throw new ExecutorError('UNAUTHENTICATED', { detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as the subprotocol ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.` })
   }
   const entry = tokens.find(token)
   if (!entry) throw new ExecutorError('UNAUTHENTICATED', { detail: 'This token is not known here; cc-executor token prints the one in force.' })
@@ -51,5 +59,5 @@ export const authPlugin = plugin(
       }
     })
   },
-  { name: 'auth', dependencies: ['errors'] },
+  { name: 'auth', dependencies: ['errors', 'websocket'] },
 )

@@ -4,6 +4,8 @@ import plugin from 'fastify-plugin'
 
 /** Larger frames are refused with 1009. */
 const FRAME_LIMIT_BYTES = 8 * 1024 * 1024
+/** Of a browser, which cannot set Authorization: `new WebSocket(url, ['cc-executor', 'bearer.' + token])`. */
+export const BEARER_PROTOCOL = 'bearer.'
 /** One stuck peer must not hold up the end of the process. */
 const CLOSE_DEADLINE_MS = 500
 
@@ -11,7 +13,12 @@ const CLOSE_DEADLINE_MS = 500
 export const websocketPlugin = plugin(
   async function webSocket(app: FastifyInstance) {
     await app.register(websocket, {
-      options: { maxPayload: FRAME_LIMIT_BYTES, perMessageDeflate: false },
+      options: {
+        maxPayload: FRAME_LIMIT_BYTES,
+        perMessageDeflate: false,
+        // The one that carries the token is never said back.
+        handleProtocols: (offered) => [...offered].find((protocol) => !protocol.startsWith(BEARER_PROTOCOL)) ?? false,
+      },
       preClose(done) {
         const { clients } = app.websocketServer
         for (const client of clients) client.close(1001, 'the server is shutting down; resume elsewhere by after')
