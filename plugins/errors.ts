@@ -1,5 +1,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import { v7 as uuidv7 } from 'uuid'
 import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
 
 /** What Fastify itself refuses, in our words. */
@@ -23,6 +26,29 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
 /** For what Fastify refuses before a route is found, and therefore before any hook. */
 export function sendFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   void sendProblem(toExecutorError(error), request, reply)
+}
+
+/** What Node's parser refuses, in our words. */
+function toParserError(code: string | undefined): ExecutorError {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ExecutorError('REQUEST_TIMEOUT', { detail: 'The request was not complete within 30 s.' })
+    case 'HPE_HEADER_OVERFLOW':
+      return new ExecutorError('HEADERS_TOO_LARGE', { detail: 'The header fields are larger than 16 KiB.' })
+    default:
+      return toInvalidRequest([{ path: '', message: 'this is not a valid HTTP/1.1 request' }])
+  }
+}
+
+/** For what Node's HTTP parser refuses: there is no request and no reply yet, only a socket. */
+export function answerMalformed(error: { code?: string }, socket: Socket): void {
+  // Not public, and Node's own handler looks at it: in the middle of an answer, a second one would become a part of it.
+  const { _httpMessage: inFlight } = socket as Socket & { _httpMessage?: { headersSent: boolean } | null }
+  if (error.code === 'ECONNRESET' || !socket.writable || inFlight?.headersSent === true) return void socket.destroy()
+  const problem = toProblem(toParserError(error.code), uuidv7())
+  const body = JSON.stringify(problem)
+  socket.write(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)
+  socket.destroySoon()
 }
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -2,7 +2,7 @@ import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 import { isLoopback, type Config } from '../src/platform/config.js'
-import { ExecutorError } from '../src/protocol/errors.js'
+import { ExecutorError, toInvalidRequest } from '../src/protocol/errors.js'
 
 type OriginOptions = Pick<Config, 'host' | 'allowedHosts' | 'allowedOrigins'>
 
@@ -29,7 +29,8 @@ export const originPlugin = plugin(
     app.addHook('onRequest', async (request) => {
       hosts ??= ownHosts(app, options)
       if (!hosts) return
-      const host = request.headers.host?.toLowerCase() ?? ''
+      const host = request.headers.host?.toLowerCase()
+      if (host === undefined) throw toInvalidRequest([{ path: 'Host', message: 'is required' }])
       if (!hosts.has(host)) {
         throw new ExecutorError('MISDIRECTED_REQUEST', { detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.' })
       }

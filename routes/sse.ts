@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ExecutionServices } from '../src/executions/services.js'
 
+/** How long an EventSource waits before it connects anew; browsers' own defaults are three to five seconds. */
+const RETRY_MS = 1_000
 /** A comment so often keeps proxies from cutting a silent stream. */
 const COMMENT_INTERVAL_MS = 15_000
 
@@ -31,7 +33,7 @@ export async function sendEventStream(
     if (value !== undefined) raw.setHeader(name, value)
   }
   raw.writeHead(200)
-  raw.flushHeaders()
+  raw.write(`retry: ${RETRY_MS}\n\n`)
   const comment = setInterval(() => raw.write(': still here\n\n'), COMMENT_INTERVAL_MS)
   try {
     for await (const events of services.feed.follow(executionId, after, gone.signal)) {

@@ -2,7 +2,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import type { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
 import { authPlugin } from '../../plugins/auth.js'
-import { errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
+import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
 import { jsonPlugin } from '../../plugins/json.js'
 import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
@@ -50,6 +50,9 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: () => uuidv7(),
     frameworkErrors: sendFrameworkError,
+    clientErrorHandler: answerMalformed,
+    // The origin plugin looks at the Host, and says what is wrong with it.
+    http: { requireHostHeader: false },
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   })

@@ -25,6 +25,7 @@ export const ERROR_TABLE = {
   SUBSCRIPTION_NOT_FOUND: { status: 404, rpc: 40402, retryable: false, title: 'There is no such subscription on this connection.' },
   METHOD_NOT_ALLOWED: { status: 405, rpc: 40501, retryable: false, title: 'This path does not answer to that HTTP method.' },
   NOT_ACCEPTABLE: { status: 406, rpc: 40601, retryable: false, title: 'The answer cannot be given in that media type.' },
+  REQUEST_TIMEOUT: { status: 408, rpc: 40801, retryable: true, title: 'The request took too long to arrive.' },
   ALREADY_FINISHED: { status: 409, rpc: 40901, retryable: false, title: 'The execution has already finished.' },
   NOT_FINISHED: { status: 409, rpc: 40902, retryable: true, title: 'The execution has not finished yet.' },
   NOT_RUNNING: { status: 409, rpc: 40903, retryable: true, title: 'The execution is not running.' },
@@ -36,6 +37,7 @@ export const ERROR_TABLE = {
   RATE_LIMITED: { status: 429, rpc: 42901, retryable: true, title: 'Too many requests.' },
   QUEUE_FULL: { status: 429, rpc: 42902, retryable: true, title: 'The queue is full.' },
   SUBSCRIPTION_LIMIT: { status: 429, rpc: 42903, retryable: false, title: 'This connection has as many subscriptions as are allowed.' },
+  HEADERS_TOO_LARGE: { status: 431, rpc: 43101, retryable: false, title: 'The header fields are too large.' },
   STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
   SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
 } as const satisfies Record<string, ErrorRow>

@@ -206,6 +206,12 @@ void t.test('POST with Accept: text/event-stream answers with the events themsel
   t.same(frames.map(({ event }) => event), body.events, 'the same events as REST gives')
 })
 
+void t.test('an event stream says when to come back after a cut, before anything else', async (t) => {
+  const { id } = await run({ prompt: 'x' })
+  const text = await (await openStream(`/executions/${id}/events`)).text()
+  t.match(text, /^retry: 1000\n\nid: 1\ndata: \{"seq":1,/)
+})
+
 void t.test('GET /executions filters, pages and exports; parameters it does not know are named', async (t) => {
   const label = { batch: 'list' }
   const started = new Date().toISOString()
@@ -444,13 +450,68 @@ void t.test('without a valid token nothing is told, and each scope opens its own
   t.equal((await call('GET', '/queue', { as: 'nobody', headers: { authorization: `bearer ${TOKENS.alice}` } })).status, 200, 'the scheme has no case')
 })
 
-async function upgrade(base: string, path: string, headers: Record<string, string>): Promise<number> {
-  const socket = new WebSocket(base.replace('http', 'ws') + path, { headers })
+async function upgrade(base: string, path: string, headers: Record<string, string>, protocols: string[] = []): Promise<number> {
+  const socket = new WebSocket(base.replace('http', 'ws') + path, protocols, { headers })
   socket.on('error', () => undefined)
   const status = await Promise.race([once(socket, 'open').then(() => 101), once(socket, 'unexpected-response').then(([, response]) => (response as IncomingMessage).statusCode ?? 0)])
   socket.terminate()
   return status
 }
+
+void t.test('a browser, which cannot set Authorization, sends the token as a subprotocol, on the upgrade only', async (t) => {
+  const address = service.url()
+  const ask = (protocols: string[], headers: Record<string, string> = {}) => upgrade(address, '/ws', headers, protocols)
+  const bearer = `bearer.${TOKENS.alice}`
+  t.equal(await ask(['cc-executor', bearer]), 101)
+  for (const protocol of ['bearer.', 'bearer.wrong-0123456789abcdef', `Bearer.${TOKENS.alice}`]) t.equal(await ask(['cc-executor', protocol]), 401, protocol)
+  t.equal(await ask(['cc-executor']), 401)
+  t.equal(await ask(['cc-executor', bearer], { authorization: 'Bearer wrong-0123456789abcdef' }), 401, 'the header counts where there is one')
+  t.equal(await ask(['cc-executor', bearer], { origin: 'https://evil.example' }), 403)
+  t.equal((await call('GET', '/executions', { as: 'nobody', headers: { 'sec-websocket-protocol': bearer } })).status, 401)
+  const socket = new WebSocket(`${address.replace('http', 'ws')}/ws`, [`bearer.${TOKENS.reader}`, 'cc-executor'])
+  await once(socket, 'open')
+  t.equal(socket.protocol, 'cc-executor', 'the token is not said back')
+  socket.send('{"jsonrpc":"2.0","id":1,"method":"execute","params":{"prompt":"x"}}')
+  const [answer] = await once(socket, 'message')
+  t.match(JSON.parse(String(answer)), { id: 1, error: { data: { code: 'FORBIDDEN' } } }, 'and it has its own scopes')
+  socket.terminate()
+})
+
+void t.test('what is not HTTP is answered with a problem, and never in the middle of an answer', async (t) => {
+  const { hostname, port } = new URL(service.url())
+  const speak = async (text: string): Promise<string> => {
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => undefined)
+    socket.write(text)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+    await once(socket, 'close')
+    return answer
+  }
+  const cases: Array<[string, number, string]> = [
+    ['nonsense\r\n\r\n', 400, 'INVALID_REQUEST'],
+    ['GET /health HTTP/1.1\r\nHost : x\r\n\r\n', 400, 'INVALID_REQUEST'],
+    ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'INVALID_REQUEST'],
+    [`GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+  ]
+  for (const [text, status, code] of cases) {
+    const [head = '', body = ''] = (await speak(text)).split('\r\n\r\n')
+    t.match(head, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*content-type: application/problem\\+json`))
+    t.match(JSON.parse(body), { status, code, type: `urn:cc-executor:error:${code}`, title: String, detail: String, retryable: false, requestId: /^[0-9a-f-]{36}$/ })
+  }
+  const { id, release } = await held()
+  const head = `GET /executions/${id}/events HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAccept: text/event-stream\r\nAuthorization: Bearer ${TOKENS.alice}\r\n\r\n`
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => undefined)
+  socket.write(head)
+  let stream = ''
+  for await (const chunk of socket) {
+    stream += String(chunk)
+    if (stream.includes('"seq":1,')) socket.write('nonsense\r\n\r\n')
+  }
+  t.notMatch(stream, /urn:cc-executor:error/, 'the stream is cut, not spoilt')
+  await release()
+})
 
 void t.test('an upgrade that is refused leaves no connection behind, and does not hold up the end of the process', async (t) => {
   const api = await service.openApi()
