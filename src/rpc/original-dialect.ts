@@ -48,6 +48,8 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     transport,
     logger,
     writeDeadlineMs: config.writeDeadlineSeconds * 1_000,
+    // The original cut off its own clients in mid-run because they answered no ping.
+    wantsPong: false,
     connectionId: sessionId.slice(0, 8),
     async dispatch(method, params) {
       const handle = methods.get(method)

@@ -11,6 +11,8 @@ import { type Call, readCalls, requireNamed } from './read-calls.js'
 const IN_FLIGHT_LIMIT = 64
 /** Of a batch's answer; what exceeds it is told as an error in its place, for the answer is one frame. */
 const BATCH_ANSWER_LIMIT_CHARACTERS = 64 * 1024 * 1024
+/** After so much silence the kernel asks the peer's kernel, ten times, a second apart (libuv). */
+const KEEPALIVE_MS = 30_000
 const UNSUPPORTED_DATA = 1003
 
 /** What a method gives back; `afterAnswer` runs when the answer is on its way, so that what it sends comes after it. */
@@ -21,6 +23,8 @@ export interface RpcEndpointOptions {
   readonly transport?: Socket | undefined
   readonly logger: Logger
   readonly writeDeadlineMs: number
+  /** Whether silence means that the peer is gone; see `startHeartbeat`. */
+  readonly wantsPong?: boolean
   readonly connectionId: string
   readonly dispatch: (method: string, params: Readonly<Record<string, unknown>>, requestId: string) => Promise<Answer>
   readonly toError: (error: unknown, requestId: string) => RpcError
@@ -58,7 +62,8 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
       end()
     },
   })
-  const heartbeat = startHeartbeat({ socket, isBehind: () => writer.isWaiting || socket.isPaused })
+  const heartbeat = startHeartbeat({ socket, isBehind: () => writer.isWaiting || socket.isPaused, wantsPong: options.wantsPong ?? true })
+  options.transport?.setKeepAlive(true, KEEPALIVE_MS)
 
   function end(): void {
     if (hasEnded) return

@@ -125,6 +125,10 @@ void t.test('whoever answers no ping is cut off, but not while it is behind', as
   client.socket.pause()
   for (const enough = checks + 10; checks < enough; ) await new Promise(resolve => setImmediate(resolve))
   t.equal(serverSide.readyState, serverSide.OPEN, 'the ping may still lie before it')
+  const forgiving = startHeartbeat({ socket: serverSide, isBehind: () => false, wantsPong: false, intervalMs: 20, limitMs: 20 })
+  for (const enough = checks + 10; checks < enough; ) await new Promise(resolve => setImmediate(resolve))
+  t.equal(serverSide.readyState, serverSide.OPEN, 'where no pong is wanted silence is no reason')
+  forgiving.stop()
   isBehind = false
   await once(serverSide, 'close')
   beat.stop()
