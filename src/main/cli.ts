@@ -15,7 +15,7 @@ Usage: cc-executor <command>
   api                                           an API process; wants REDIS_URL
   worker                                        a worker process; wants REDIS_URL
   config                                        every setting, its value and where it comes from
-  doctor                                        what is wrong with this machine, and the remedy
+  doctor [--simulate] [--json]                  what is wrong with this machine, and the remedy
 
 ${CLI_USAGE}
 
@@ -127,11 +127,15 @@ function printConfig(): void {
   for (const { name, value, origin, description } of describeConfig(readConfig())) process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
 }
 
-async function runDoctor(): Promise<void> {
-  const { diagnose } = await import('./doctor.js')
-  const findings = await diagnose(readConfig())
-  for (const { ok, part, message } of findings) process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${part}: ${message}\n`)
-  if (findings.some(({ ok }) => !ok)) process.exitCode = 1
+async function runDoctor(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: { simulate: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
+  const { diagnose, toLine, NOT_LOOKED_AT } = await import('./doctor/diagnose.js')
+  // No address of a simulator is asked for: it only says that no credentials are needed.
+  const findings = await diagnose({ ...process.env, ...(values.simulate && { CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }) })
+  const isWell = findings.every(({ status }) => status !== 'failed')
+  const text = values.json ? JSON.stringify({ ok: isWell, findings }, undefined, 2) : [...findings.map(toLine), ...(values.simulate ? [] : [NOT_LOOKED_AT])].join('\n')
+  process.stdout.write(`${text}\n`)
+  if (!isWell) process.exitCode = 1
 }
 
 const COMMANDS: Record<string, (args: string[]) => Promise<void> | void> = {

@@ -26,7 +26,7 @@ export interface RedisServerSettings {
 const START_DEADLINE_MS = 10_000
 const STOP_DEADLINE_MS = 10_000
 /** A unix socket's path must fit in sockaddr_un (108 bytes, less a margin). */
-const SOCKET_PATH_LIMIT = 100
+export const SOCKET_PATH_LIMIT = 100
 
 const isExecutable = (path: string): Promise<boolean> => access(path, constants.X_OK).then(() => true, () => false)
 

@@ -1,0 +1,132 @@
+import { lookup } from 'node:dns/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { join } from 'node:path'
+import { within } from '../../platform/deadline.js'
+import { fail, ok, warn, type Verdict } from './finding.js'
+
+const MIB = 1024 * 1024
+/** A CLI needs some 300 MB at its peak (facts: claude-cli, section 11), its tools more. */
+const RUN_BYTES = 320 * MIB
+/** API, worker and Redis without load. */
+const SERVICE_BYTES = 512 * MIB
+/** Pipes and sockets of the service itself, and of each run. */
+const OWN_FILES = 256
+const FILES_PER_RUN = 16
+/** The CLI, its threads, and a build or a test that an agent starts. */
+const TASKS_PER_RUN = 128
+const LOOKUP_DEADLINE_MS = 3_000
+
+export function checkNode(version: string = process.versions.node): Verdict {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 20 || (major === 20 && minor >= 19) ? ok(version) : fail(`Node.js ${version} is too old`, 'install Node.js 20.19 or later')
+}
+
+interface Lock {
+  readonly packages?: Record<string, { version?: string; dev?: boolean; devOptional?: boolean; optional?: boolean; peer?: boolean; extraneous?: boolean }>
+}
+
+/** What npm left in node_modules against the lock file; a package for tests or another platform may be absent. undefined: there is no lock file here. */
+export async function checkDependencies(checkout: string): Promise<Verdict | undefined> {
+  const read = async (name: string): Promise<Lock | undefined> => {
+    const text = await readFile(join(checkout, name), 'utf8').catch(() => undefined)
+    // Safe: npm wrote it, and only what is there is looked at.
+    return text === undefined ? undefined : (JSON.parse(text) as Lock)
+  }
+  const [wanted, installed] = await Promise.all([read('package-lock.json'), read('node_modules/.package-lock.json')])
+  if (wanted === undefined) return undefined
+  const needed = Object.entries(wanted.packages ?? {}).filter(([name, entry]) => name !== '' && entry.dev !== true)
+  const wrong = needed.filter(([name, { version, optional, devOptional, peer }]) => {
+    const found = installed?.packages?.[name]
+    return found === undefined ? !(optional ?? devOptional ?? peer) : found.version !== version
+  })
+  const [first] = wrong
+  if (first === undefined) return ok(`${needed.length} packages as in package-lock.json`)
+  return fail(`${wrong.length} of ${needed.length} packages are missing or not of the version in package-lock.json, such as ${first[0].replace('node_modules/', '')}`, `npm run setup (in ${checkout})`)
+}
+
+/** Settings that `npm start` would read and this diagnosis does not know. */
+export async function checkEnvFile(folder: string): Promise<Verdict | undefined> {
+  const isThere = await stat(join(folder, '.env')).then((entry) => entry.isFile(), () => false)
+  return isThere ? warn('the .env here is read by cc-executor start only, and was not read now', 'set -a; . ./.env; set +a; cc-executor doctor') : undefined
+}
+
+export function checkUser(userId: number | undefined = process.getuid?.()): Verdict {
+  if (userId === undefined) return ok('this system has no user ids')
+  return userId === 0 ? warn('the service would run as root, and so would the agents', 'start it as an ordinary user') : ok(`user id ${userId}, not root`)
+}
+
+export function checkMemory(concurrency: number): Verdict {
+  // 0 or beyond the machine's own where no control group limits it.
+  const constrained = process.constrainedMemory()
+  const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
+  const wanted = SERVICE_BYTES + concurrency * RUN_BYTES
+  const message = `${Math.round(bytes / MIB)} MiB for ${concurrency} executions at once`
+  return bytes >= wanted ? ok(message) : warn(`${message}, which want at least ${Math.round(wanted / MIB)} MiB`, 'set CC_EXECUTOR_CONCURRENCY to fewer, or add memory')
+}
+
+interface Limits {
+  /** undefined: no limit, or none is told. */
+  readonly openFiles: number | undefined
+  readonly processes: number | undefined
+}
+
+/** What Node started with: it raises its soft limit of open files to the hard one, and its children inherit that. */
+export function readLimits(): Limits {
+  const toNumber = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
+  if (process.report === undefined) return { openFiles: undefined, processes: undefined }
+  // Newer than the types: without it every address of the machine is looked up by name.
+  Object.assign(process.report, { excludeNetwork: true })
+  // Safe: every member is looked at as unknown.
+  const report = process.report.getReport() as { userLimits?: Record<string, { soft?: unknown } | undefined> }
+  return { openFiles: toNumber(report.userLimits?.['open_files']?.soft), processes: toNumber(report.userLimits?.['max_user_processes']?.soft) }
+}
+
+export function checkOpenFiles(settings: { maxConnections: number; concurrency: number }, { openFiles } = readLimits()): Verdict {
+  const own = OWN_FILES + settings.concurrency * FILES_PER_RUN
+  if (openFiles === undefined) return ok('no limit')
+  if (openFiles < own) return fail(`the limit of open files is ${openFiles}, and the service alone wants ${own}`, 'ulimit -n 65536 before the start (LimitNOFILE= under systemd)')
+  if (openFiles >= own + settings.maxConnections) return ok(`limit ${openFiles}`)
+  return warn(`the limit of open files is ${openFiles}: enough for some ${openFiles - own} connections, and ${settings.maxConnections} are admitted`, 'ulimit -n 65536 before the start (LimitNOFILE= under systemd), or a lower CC_EXECUTOR_MAX_CONNECTIONS')
+}
+
+/** Of the control group that this process is in: under version 2 its own folder, under version 1 that of `pids`. */
+async function readTaskLimit(): Promise<number | undefined> {
+  const groups = await readFile('/proc/self/cgroup', 'utf8').catch(() => '')
+  const [, unified] = /^0::(.*)$/m.exec(groups) ?? []
+  const [, pids] = /^\d+:pids:(.*)$/m.exec(groups) ?? []
+  // In a container the path may be the host's, and the files of its own group lie at the top.
+  const places = [...(pids === undefined ? [] : [`/sys/fs/cgroup/pids${pids}`, '/sys/fs/cgroup/pids']), ...(unified === undefined ? [] : [`/sys/fs/cgroup${unified}`, '/sys/fs/cgroup'])]
+  const texts = await Promise.all(places.map((place) => readFile(join(place, 'pids.max'), 'utf8').catch(() => '')))
+  const numbers = texts.map((text) => Number.parseInt(text, 10)).filter((number) => Number.isFinite(number))
+  return numbers.length === 0 ? undefined : Math.min(...numbers)
+}
+
+export async function checkProcesses(concurrency: number, { processes } = readLimits()): Promise<Verdict> {
+  const limits = [await readTaskLimit(), processes].filter((limit) => limit !== undefined)
+  const wanted = OWN_FILES + concurrency * TASKS_PER_RUN
+  if (limits.length === 0) return ok('no limit')
+  const limit = Math.min(...limits)
+  return limit >= wanted
+    ? ok(`limit ${limit}`)
+    : warn(`at most ${limit} processes and threads, and ${concurrency} executions at once want some ${wanted}`, 'ulimit -u, TasksMax= under systemd, pids_limit in Compose; or a lower CC_EXECUTOR_CONCURRENCY')
+}
+
+/** A clock that stands before the service was installed makes every certificate invalid. */
+export async function checkClock(reference: string, now = Date.now()): Promise<Verdict> {
+  const { mtimeMs } = await stat(reference)
+  const shown = new Date(now).toISOString()
+  return now >= mtimeMs - 60_000 ? ok(shown) : fail(`the clock says ${shown}, which is before this service was installed`, 'set the clock (timedatectl set-ntp true)')
+}
+
+/** Whoever writes `localhost` must reach a service that listens on 127.0.0.1. */
+export async function checkLocalhost(name = 'localhost'): Promise<Verdict> {
+  const remedy = `add the line "127.0.0.1 ${name}" to /etc/hosts, or write 127.0.0.1`
+  try {
+    const found = await within(LOOKUP_DEADLINE_MS, 'the name', lookup(name, { all: true }))
+    const addresses = found.map(({ address }) => address)
+    return addresses.includes('127.0.0.1') ? ok(`${name} is ${addresses.join(', ')}`) : warn(`${name} is ${addresses.join(', ')} and not 127.0.0.1`, remedy)
+  } catch {
+    return warn(`the name ${name} is not known on this machine`, remedy)
+  }
+}

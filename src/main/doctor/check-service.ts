@@ -1,0 +1,49 @@
+import { createServer } from 'node:net'
+import type { Config } from '../../platform/config.js'
+import { VERSION } from '../../platform/version.js'
+import { describeError, fail, ok, warn, type Verdict } from './finding.js'
+
+const DEADLINE_MS = 3_000
+const EVERYWHERE: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }
+
+const tryToListen = ({ host, port }: Config): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', (error) => resolve(describeError(error)))
+    probe.listen({ host, port }, () => probe.close(() => resolve(undefined)))
+  })
+
+async function ask(url: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS) })
+    const body: unknown = await response.json()
+    // Safe: an object, of which every member is looked at as unknown.
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What the parts of /health/ready say that are not well. */
+function listTroubles(readiness: Record<string, unknown> | undefined): string[] {
+  // Safe: as above; what does not look like a part is passed over.
+  const parts = Object.entries((readiness?.['parts'] ?? {}) as Record<string, { status?: unknown; message?: unknown }>)
+  return parts.filter(([, { status }]) => status !== 'ok').map(([name, { message }]) => `${name}: ${String(message)}`)
+}
+
+/** Whether the port is free, or ours already. */
+export async function checkPort(config: Config): Promise<Verdict> {
+  const { host, port } = config
+  const place = `${host}:${port}`
+  const why = await tryToListen(config)
+  if (why === undefined) return ok(port === 0 ? `${host}, any free port` : `${place} is free`)
+  if (why === 'EACCES') return fail(`${place} may not be opened by this user`, 'set CC_EXECUTOR_PORT to one above 1023')
+  if (why !== 'EADDRINUSE') return fail(`${host} is no address of this machine (${why})`, 'correct CC_EXECUTOR_HOST')
+  const base = `http://${EVERYWHERE[host] ?? (host.includes(':') ? `[${host}]` : host)}:${port}`
+  const health = await ask(`${base}/health`)
+  if (health?.['service'] !== 'cc-executor') return fail(`something else listens on ${place}`, 'stop it, or set CC_EXECUTOR_PORT (0 takes any free one)')
+  if (health['version'] !== VERSION) return warn(`cc-executor ${String(health['version'])} runs on ${place}, and this is ${VERSION}`, 'stop it and start this one')
+  const troubles = listTroubles(await ask(`${base}/health/ready`))
+  if (troubles.length > 0) return warn(`cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`, `curl ${base}/health/ready`)
+  return ok(`cc-executor ${VERSION} runs on ${place} already${health['simulated'] === true ? ', simulated' : ''}`)
+}

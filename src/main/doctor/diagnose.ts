@@ -1,0 +1,68 @@
+import { fileURLToPath } from 'node:url'
+import { checkoutDirectory, ConfigError, readConfig, type Config } from '../../platform/config.js'
+import { checkClaude, checkCredentials } from './check-claude.js'
+import { checkContainment } from './check-containment.js'
+import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
+import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNode, checkOpenFiles, checkProcesses, checkUser } from './check-machine.js'
+import { checkRedis } from './check-redis.js'
+import { checkPort } from './check-service.js'
+import type { Finding, Verdict } from './finding.js'
+
+type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
+
+const settle = async (checks: readonly Check[]): Promise<Finding[]> =>
+  (await Promise.all(checks.map(async ([part, check]) => ({ part, verdict: await check })))).flatMap(({ part, verdict }) => (verdict === undefined ? [] : [{ part, ...verdict }]))
+
+const checkMachine = (config: Config): Promise<Finding[]> =>
+  settle([
+    ['settings', checkEnvFile(process.cwd())],
+    ['node', checkNode()],
+    ['packages', checkDependencies(checkoutDirectory())],
+    ['user', checkUser()],
+    ['memory', checkMemory(config.concurrency)],
+    ['open files', checkOpenFiles(config)],
+    ['processes', checkProcesses(config.concurrency)],
+    ['clock', checkClock(fileURLToPath(import.meta.url))],
+    ['localhost', checkLocalhost()],
+    ['temporary folder', checkTemporaryFolder()],
+  ])
+
+async function checkFolders(config: Config): Promise<Finding[]> {
+  // First, as what follows lies in it.
+  const folder = await checkOwnFolder(config.dataDir, 'CC_EXECUTOR_DATA_DIR')
+  return settle([
+    ['data folder', folder],
+    ['disk', checkDisk(config.dataDir)],
+    ['workspaces', folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined],
+    ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root)]),
+    ['token', checkToken(config)],
+  ])
+}
+
+/** Everything that can be wrong with this machine, each with its remedy. Nothing is told that was not looked at; nobody but Redis and this machine is asked. */
+export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[]> {
+  let config: Config
+  try {
+    config = readConfig(environment)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return [{ part: 'settings', status: 'failed', message: error.message, remedy: 'correct the variable; the rest was not looked at' }]
+  }
+  const folders = await checkFolders(config)
+  // The CLI is tried in the data folder, as runs are.
+  const hasFolder = folders.every(({ part, status }) => part !== 'data folder' || status === 'ok')
+  const [machine, redis, claude, rest] = await Promise.all([
+    checkMachine(config),
+    checkRedis(config),
+    hasFolder ? checkClaude(config) : [],
+    settle([['containment', checkContainment(config)], ['port', checkPort(config)]]),
+  ])
+  return [...machine, ...redis, ...claude, ...checkCredentials(config), ...rest, ...folders]
+}
+
+const WORDS = { ok: 'ok   ', warning: 'warn ', failed: 'FAIL ' } as const
+
+/** One line each: whether it is well, the part, what was found, what to do. */
+export const toLine = ({ part, status, message, remedy }: Finding): string => `${WORDS[status]} ${part}: ${message}${remedy === undefined ? '' : ` → ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ')
+
+export const NOT_LOOKED_AT = 'Not looked at: whether Claude’s API can be reached from here and takes these credentials. The first execution tells.'
