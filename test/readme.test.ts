@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
+import { VERSION } from '../src/platform/version.js'
 import { testEnvironment } from './support/service.js'
 
 const readme = await readFile('README.md', 'utf8')
@@ -13,10 +14,13 @@ const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']
 /** Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this. */
 const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate --root ~/projects']
 
+/** Linted here as in deployment.test.ts: no Docker engine runs where the tests run. */
+const DOCKER = 'cd deployment'
+
 void t.test('every command of the README that asks a running service does what it says', { timeout: 90_000 }, async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
   const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
-  const env = { ...environment, XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
+  const env = { ...environment, npm_config_offline: 'true', npm_config_update_notifier: 'false', XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
   const service = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, 'dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(service, 'exit')
   t.teardown(async () => {
@@ -31,7 +35,7 @@ void t.test('every command of the README that asks a running service does what i
   }
   t.not(address, '')
 
-  const asking = blocks.filter((block) => !block.startsWith('npm'))
+  const asking = blocks.filter((block) => !block.startsWith('npm ') && !block.startsWith(DOCKER))
   const script = asking.map((block, index) => `echo; echo "== ${index}"\n${block}`).join('\n').replaceAll('localhost:8001', address)
   // The command line finds the service by its port, which is 8001 for the reader.
   const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { env: { ...env, CC_EXECUTOR_PORT: new URL(`http://${address}`).port }, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -47,12 +51,37 @@ void t.test('every command of the README that asks a running service does what i
   t.match(answerTo('events?after=2'), /^\{"events":\[\{"seq":3,/, 'events after a cursor')
   t.match(answerTo('/health/ready'), /"status":"ok"/, 'health')
   t.match(answerTo('cli.js run'), /^Hello! This answer is simulated.*\n\{"id":.*"status":"succeeded".*"team":"docs".*\n(?:.*\n)*id +[0-9a-f-]{36}\nstatus +succeeded\n(?:.*\n)*[0-9a-f-]{36} succeeded\n/m, 'the command line')
+  t.match(answerTo('npm link'), /^[0-9a-f-]{36} [\s\S]*^[0-9a-f-]{36} /m, 'linked into a prefix of one’s own, and by npx')
+  await t.rejects(access(join(home, '.local/bin/cc-executor')), 'and unlinked')
+  t.match(answerTo('doctor --simulate'), /^ok {4}port: cc-executor .* runs on/m, 'the doctor')
   t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
 })
 
 void t.test('the README’s other commands are those that a fresh clone is tested with', async (t) => {
-  const commands = blocks.filter((block) => block.startsWith('npm')).flatMap((block) => block.trim().split('\n')).map((line) => line.replace(/\s+#.*/, ''))
+  const commands = blocks.filter((block) => block.startsWith('npm ')).flatMap((block) => block.trim().split('\n')).map((line) => line.replace(/\s+#.*/, ''))
   t.same(commands, STARTS)
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
   for (const [, name = ''] of readme.matchAll(/`npm run (\w+)`/g)) t.ok(scripts[name], `npm run ${name} is there`)
+})
+
+void t.test('the README’s commands for Docker are those of deployment/README.md', async (t) => {
+  const commands = blocks.filter((block) => block.startsWith(DOCKER)).flatMap((block) => block.trim().split('\n'))
+  t.ok(commands.length > 1)
+  const known = await readFile('deployment/README.md', 'utf8')
+  for (const command of commands) t.ok(known.includes(`\n${command}\n`), command)
+})
+
+void t.test('npx --prefix runs the checkout from any folder, with an empty home', { timeout: 60_000 }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cce-npx-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, 'home'))
+  const npx = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'npx', '--prefix', process.cwd(), 'cc-executor', '--version'], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: join(folder, 'home'), npm_config_offline: 'true', npm_config_update_notifier: 'false' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  npx.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  const [code] = await once(npx, 'close')
+  t.same([code, said.trim()], [0, VERSION])
 })
