@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { openClient, type Client } from '../client/open-client.js'
 import { ConfigError, isLoopback, readConfig, type Config } from '../platform/config.js'
+import { findService } from '../platform/service-record.js'
 import { UsageError } from './command.js'
 
 /** The flags that every command which speaks to the service has. */
 export const SERVICE_FLAGS = { url: { type: 'string' } } as const
-export const SERVICE_USAGE = '  --url URL                       the service; else CC_EXECUTOR_URL, else this machine and CC_EXECUTOR_PORT'
+export const SERVICE_USAGE = '  --url URL                       the service; else CC_EXECUTOR_URL, else the one of the data folder'
 
 /** The first token of the data folder that stands there in clear: an entry is `[name=]token[:scopes]`, or a hash. */
 export async function readLocalToken({ tokenFile }: Pick<Config, 'tokenFile'>): Promise<string | undefined> {
@@ -17,23 +18,26 @@ export async function readLocalToken({ tokenFile }: Pick<Config, 'tokenFile'>): 
   return entries.map((entry) => entry.replace(/^[\w.-]+=/, '')).find((entry) => !entry.startsWith('sha256:'))?.split(':')[0]
 }
 
-function toAddress({ url, port }: Config, given: string | undefined): string {
-  const address = given ?? url
-  if (address !== undefined) return address
-  if (port === 0) throw new UsageError('CC_EXECUTOR_PORT is 0, so the port is known to the service alone: name its address with --url or CC_EXECUTOR_URL')
-  return `http://127.0.0.1:${port}`
+interface Address {
+  readonly url: string
+  /** A token of this machine is for this machine: another address gets it only when it was named for it. */
+  readonly isHere: boolean
 }
 
-/** A token of this machine is for this machine: another address gets it only when it was named for it. */
-function isHere(address: string): boolean {
-  return URL.canParse(address) && isLoopback(new URL(address).hostname.replace(/^\[|\]$/g, ''))
+async function findAddress({ url, port, dataDir }: Config, given: string | undefined): Promise<Address> {
+  const named = given ?? url
+  if (named !== undefined) return { url: named, isHere: URL.canParse(named) && isLoopback(new URL(named).hostname.replace(/^\[|\]$/g, '')) }
+  const recorded = await findService(dataDir)
+  if (recorded) return { url: recorded.url, isHere: true }
+  if (port === 0) throw new UsageError('CC_EXECUTOR_PORT is 0, and no service is recorded in the data folder: name its address with --url or CC_EXECUTOR_URL')
+  return { url: `http://127.0.0.1:${port}`, isHere: true }
 }
 
 /** A client of the service that the user means; whoever opens it closes it. @throws UsageError, ConfigError, ClientError */
 export async function connect(given: string | undefined): Promise<Client> {
   const config = readConfig()
-  const url = toAddress(config, given)
-  return openClient({ url, token: config.token ?? (isHere(url) ? await readLocalToken(config) : undefined) })
+  const { url, isHere } = await findAddress(config, given)
+  return openClient({ url, token: config.token ?? (isHere ? await readLocalToken(config) : undefined) })
 }
 
 /** Opens, does, closes. */

@@ -1,20 +1,25 @@
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { requireRedis } from '../platform/redis.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
+import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openApiServices } from './open-services.js'
 import { repeat } from './repeat.js'
+import { watchIdle } from './watch-idle.js'
 
 export interface Api {
   readonly address: AddressInfo
   /** http://host:port, as a client on this machine writes it. */
   readonly url: string
   readonly tokenCreated: boolean
+  /** Resolves when nobody has been there for a while; never where the service was not started on demand. */
+  readonly idle: Promise<void>
   close(): Promise<void>
 }
 
@@ -32,6 +37,17 @@ const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Er
   }
 }
 
+function watchWhere(onDemand: boolean, server: Server, { store, config }: Pick<ExecutionServices, 'store' | 'config'>, lifetime: Lifetime): Promise<void> {
+  return new Promise((resolve) => {
+    if (!onDemand) return
+    async function isBusy(): Promise<boolean> {
+      const { byPriority, parked, active } = await store.count()
+      return Object.values(byPriority).some((count) => count > 0) || parked > 0 || active.length > 0
+    }
+    lifetime.own('idle watch', watchIdle({ server, isBusy, idleMs: config.idleSeconds * 1_000, onIdle: resolve }), (watch) => watch.close())
+  })
+}
+
 /** An API process: REST, SSE and WebSocket on one port. It holds no state; everything is in Redis. */
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
@@ -44,11 +60,12 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
       throw toListenError(error, config)
     })
+    const idle = watchWhere(config.onDemand, app.server, services, lifetime)
     const housekeeping = repeat('sweep', SWEEP_INTERVAL_MS, logger, () => sweepExecutions(services))
     lifetime.own('housekeeping', housekeeping, (opened) => opened.close())
     // Safe: listen() with a host and a port gives an AddressInfo.
     const address = app.server.address() as AddressInfo
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return { address, url: `http://${host}:${address.port}`, tokenCreated: tokens?.created ?? false, close: () => lifetime.close() }
+    return { address, url: `http://${host}:${address.port}`, tokenCreated: tokens?.created ?? false, idle, close: () => lifetime.close() }
   })
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
@@ -56,7 +57,8 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   })
-  const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined })
+  const instanceId = config.instanceId ?? randomUUID()
+  const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined, instanceId })
 
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is refused.

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '../platform/deadline.js'
 
-/** What a child of `start` tells when it serves, or why it cannot. */
-export type ChildMessage = { readonly kind: 'ready'; readonly info: unknown } | { readonly kind: 'failed'; readonly message: string }
+/** What a child of `start` tells: that it serves, why it cannot, or that nobody needs it any more. */
+export type ChildMessage = { readonly kind: 'ready'; readonly info: unknown } | { readonly kind: 'failed'; readonly message: string } | { readonly kind: 'idle' }
 
 const CLI = fileURLToPath(new URL('./cli.js', import.meta.url))
 const RESTART_DELAY_MS = 1_000
@@ -24,16 +24,20 @@ export interface ServiceProcessOptions {
   readonly environment: NodeJS.ProcessEnv
   readonly onRestart: (name: string, how: string) => void
   readonly onGivenUp: (name: string) => void
+  readonly onIdle: () => void
 }
 
-async function startChild<Info>({ name, environment }: ServiceProcessOptions): Promise<{ child: ChildProcess; info: Info }> {
+async function startChild<Info>({ name, environment, onIdle }: ServiceProcessOptions): Promise<{ child: ChildProcess; info: Info }> {
   const child = fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const message = await Promise.race([
     // Safe: only our own cli.js is at the other end of this channel.
     once(child, 'message').then(([received]) => received as ChildMessage),
     once(child, 'exit').then(([code, signal]): ChildMessage => ({ kind: 'failed', message: `The ${name} ended at its start (${String(signal ?? code)}).` })),
   ])
-  if (message.kind === 'failed') throw new Error(message.message)
+  if (message.kind !== 'ready') throw new Error(message.kind === 'failed' ? message.message : `The ${name} was idle before it served.`)
+  child.on('message', (later: ChildMessage) => {
+    if (later.kind === 'idle') onIdle()
+  })
   return { child, info: message.info as Info }
 }
 

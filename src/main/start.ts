@@ -5,6 +5,7 @@ import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { requireRedis } from '../platform/redis.js'
 import { openRedisServer, splitPath } from '../platform/redis-server.js'
+import { claimService, type ServiceRecord } from '../platform/service-record.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openServiceProcess } from './service-process.js'
@@ -13,6 +14,9 @@ export interface StartOptions {
   readonly environment: NodeJS.ProcessEnv
   /** A scripted model answers instead of Claude. */
   readonly simulate: boolean
+  /** For a client that needs a service now: any free port where its own is taken, and `idle` when nobody has been there for a while. */
+  readonly onDemand?: boolean
+  readonly onIdle?: () => void
   readonly onRestart?: (name: string, how: string) => void
   readonly onGivenUp?: (name: string) => void
 }
@@ -34,6 +38,8 @@ export interface Started {
 /** Beyond the drain a worker needs a moment to conclude. */
 const CLOSE_MARGIN_MS = 15_000
 const API_CLOSE_MS = 5_000
+/** A service that was killed takes its Redis with it a moment later. */
+const PREDECESSOR_MS = 5_000
 
 /** Refuses a port in use before anything else is started. */
 function checkPort({ host, port }: Config): Promise<void> {
@@ -41,31 +47,58 @@ function checkPort({ host, port }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') reject(new ConfigError(`Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`))
-      else reject(new ConfigError(`${host}:${port} cannot be listened on (${error.code ?? error.message}): check CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.`))
+      if (error.code === 'EADDRINUSE') reject(new ConfigError(`Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`, { cause: error }))
+      else reject(new ConfigError(`${host}:${port} cannot be listened on (${error.code ?? error.message}): check CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.`, { cause: error }))
     })
     probe.listen({ host, port }, () => probe.close(() => resolve()))
   })
 }
 
+/** The port to ask for: with `onDemand` any free one where the configured one is taken. @throws ConfigError */
+async function choosePort(config: Config, onDemand: boolean): Promise<number> {
+  try {
+    await checkPort(config)
+    return config.port
+  } catch (error) {
+    // Safe: checkPort keeps the errno exception of listen().
+    if (onDemand && (error as ConfigError & { cause?: NodeJS.ErrnoException }).cause?.code === 'EADDRINUSE') return 0
+    throw error
+  }
+}
+
+function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
+  const how = idleSeconds === undefined ? '' : ', started for MCP'
+  return new ConfigError(`Another cc-executor is running on this data folder (process ${pid}${url === undefined ? '' : ` at ${url}`}${how}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`)
+}
+
+/** On every address it also listens on this machine's own. */
+const toLocalUrl = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
+
 /** API, worker and Redis in one command: each a process of its own, which share only Redis. */
-export function openStart({ environment, simulate, onRestart = () => undefined, onGivenUp = () => undefined }: StartOptions): Promise<Started> {
+export function openStart({ environment, simulate, onDemand = false, onIdle = () => undefined, onRestart = () => undefined, onGivenUp = () => undefined }: StartOptions): Promise<Started> {
   return openWithin(async (lifetime) => {
     const config = readConfig(environment)
     await openDataFolder(config)
-    await checkPort(config)
+    // Those that share a Redis of the operator's may stand side by side; a private Redis has one master.
+    const claimed = await claimService({ dataDir: config.dataDir, exclusive: onDemand || config.redisUrl === undefined, ...(onDemand && { idleSeconds: config.idleSeconds }) })
+    if ('other' in claimed) throw toRefusal(claimed.other)
+    const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())
+    const port = await choosePort(config, onDemand)
     if (config.redisUrl !== undefined) await requireRedis(config.redisUrl)
     const embedded =
       config.redisUrl === undefined
-        ? lifetime.own('Redis', await openRedisServer({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin] }), (server) => server.close())
+        ? lifetime.own('Redis', await openRedisServer({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin], patienceMs: PREDECESSOR_MS }), (server) => server.close())
         : undefined
     const simulator = simulate ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close()) : undefined
     const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,
+      CC_EXECUTOR_PORT: String(port),
+      CC_EXECUTOR_INSTANCE_ID: claim.instanceId,
+      ...(onDemand && { CC_EXECUTOR_ON_DEMAND: '1' }),
       ...(embedded && { REDIS_URL: embedded.url }),
       ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
-    const open = { environment: childEnvironment, onRestart, onGivenUp }
+    const open = { environment: childEnvironment, onRestart, onGivenUp, onIdle }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [
       openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) => lifetime.own('worker', opened, () => opened.close(drainMs))),
@@ -76,6 +109,8 @@ export function openStart({ environment, simulate, onRestart = () => undefined, 
     const [worker, api] = await Promise.all(opening)
     // Clients know the address: an API that is started again takes the same port, also where any free one was asked for.
     childEnvironment['CC_EXECUTOR_PORT'] = new URL(api.info.url).port
+    await claim.update({ state: 'serving', url: toLocalUrl(api.info.url) })
+    lifetime.own('record of serving', claim, (opened) => opened.update({ state: 'ending' }))
     return { config, api: api.info, worker: worker.info, redis: embedded ? 'embedded' : 'REDIS_URL', close: () => lifetime.close() }
   })
 }

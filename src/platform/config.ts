@@ -51,9 +51,12 @@ const VARIABLES = {
   CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [seconds(0.1, 3600), '60', 'how long a reader may take nothing before its socket is closed'],
-  CC_EXECUTOR_URL: [z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }), undefined, 'the service that run, tail, list … speak to; unset: 127.0.0.1 and the port'],
+  CC_EXECUTOR_URL: [z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }), undefined, 'the service that run, tail, list … and mcp speak to; unset: the one recorded in the data folder, else 127.0.0.1 and the port'],
   CC_EXECUTOR_TOKEN: [z.string(), undefined, 'the token that they send; unset: to this machine, the one in the token file'],
+  CC_EXECUTOR_IDLE_SECONDS: [seconds(0.2, 30 * 86_400), '600', 'without a client or an execution, after which a service that cc-executor mcp has started ends'],
   CC_EXECUTOR_SIMULATOR_URL: [z.url(), undefined, 'set by npm start -- --simulate: a scripted model answers'],
+  CC_EXECUTOR_INSTANCE_ID: [z.uuid(), undefined, 'set by npm start for its API: the name under which it is recorded in the data folder'],
+  CC_EXECUTOR_ON_DEMAND: [flag, 'false', 'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS'],
   LOG_LEVEL: [z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info', 'of the structured log on stderr'],
 } as const satisfies Record<string, readonly [z.ZodType, string | undefined, string]>
 
@@ -96,7 +99,10 @@ export interface Config {
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
   readonly token: string | undefined
+  readonly idleSeconds: number
   readonly simulatorUrl: string | undefined
+  readonly instanceId: string | undefined
+  readonly onDemand: boolean
   readonly logLevel: string
   /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
   readonly cacheBin: string
@@ -204,7 +210,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,
+    idleSeconds: values.CC_EXECUTOR_IDLE_SECONDS,
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
+    instanceId: values.CC_EXECUTOR_INSTANCE_ID,
+    onDemand: values.CC_EXECUTOR_ON_DEMAND,
     logLevel: values.LOG_LEVEL,
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,

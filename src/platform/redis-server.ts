@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { access, constants, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { within } from './deadline.js'
+import { sleep, within } from './deadline.js'
 import { makeFolder } from './make-folder.js'
 
 export interface RedisServer {
@@ -21,10 +21,13 @@ export interface RedisServerSettings {
   readonly searchPath: readonly string[]
   /** false: nothing is kept on disk. */
   readonly durable?: boolean
+  /** How long a predecessor in the same folder may take to end; default 0. */
+  readonly patienceMs?: number
 }
 
 const START_DEADLINE_MS = 10_000
 const STOP_DEADLINE_MS = 10_000
+const PREDECESSOR_LOOK_MS = 50
 /** A unix socket's path must fit in sockaddr_un (108 bytes, less a margin). */
 export const SOCKET_PATH_LIMIT = 100
 
@@ -68,7 +71,7 @@ const isAnswered = (socket: string): Promise<boolean> =>
   })
 
 /** Starts a private Redis on a unix socket and waits until it accepts connections. */
-export async function openRedisServer({ directory, searchPath, durable = true }: RedisServerSettings): Promise<RedisServer> {
+export async function openRedisServer({ directory, searchPath, durable = true, patienceMs = 0 }: RedisServerSettings): Promise<RedisServer> {
   const binary = await findExecutable(['redis-server', 'valkey-server'], searchPath)
   if (binary === undefined) {
     throw new Error('No redis-server was found: install redis-server or valkey-server, run npm run setup, or set REDIS_URL to a running Redis.')
@@ -80,7 +83,12 @@ export async function openRedisServer({ directory, searchPath, durable = true }:
   if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
     throw new Error(`The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`)
   }
-  if (await isAnswered(socket)) {
+  const deadline = performance.now() + patienceMs
+  while (await isAnswered(socket)) {
+    if (performance.now() < deadline) {
+      await sleep(PREDECESSOR_LOOK_MS)
+      continue
+    }
     throw new Error(`Another cc-executor is running on this data folder (${directory}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`)
   }
   await rm(socket, { force: true })

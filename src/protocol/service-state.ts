@@ -48,7 +48,7 @@ export const QueueState = z
 export type QueueState = z.infer<typeof QueueState>
 
 export const Health = z
-  .object({ status: z.literal('ok'), service: z.literal('cc-executor'), version: z.string(), uptimeSeconds: z.number(), simulated: z.boolean() })
+  .object({ status: z.literal('ok'), service: z.literal('cc-executor'), version: z.string(), uptimeSeconds: z.number(), simulated: z.boolean(), instanceId: z.string().meta({ description: 'Of this service; the same as long as its cc-executor start lives.' }) })
   .meta({ id: 'Health', description: 'Given as long as the process serves; /health/ready looks deeper.' })
 export type Health = z.infer<typeof Health>
 

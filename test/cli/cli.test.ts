@@ -172,7 +172,7 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['tail'], /expected the id/),
     wrong(['list', '--limit', '0'], /--limit/),
   ])
-  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0' }).ended, { code: 2, stderr: /CC_EXECUTOR_PORT is 0/ })
+  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }).ended, { code: 2, stderr: /CC_EXECUTOR_PORT is 0/ })
   t.match(await startCli(t, ['run', '--help'], {}).ended, { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
   t.match(await startCli(t, ['help'], {}).ended, { code: 0, stdout: /^ {2}run \[flags\] "prompt" +runs a prompt/m })
   t.match(await startCli(t, ['toString'], {}).ended, { code: 2, stderr: /there is no command "toString"/ })

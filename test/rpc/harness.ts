@@ -150,7 +150,7 @@ export const request = (id: unknown, method: string, params?: unknown) => ({ jso
 export const seqOf = ({ params }: Message): number => (params?.['event'] as { seq: number } | undefined)?.seq ?? 0
 export const isClosed = ({ method }: Message): boolean => method === 'subscription.closed'
 
-export const HEALTH = { status: 'ok', service: 'cc-executor', version: '0', uptimeSeconds: 1, simulated: true } as const
+export const HEALTH = { status: 'ok', service: 'cc-executor', version: '0', uptimeSeconds: 1, simulated: true, instanceId: '0' } as const
 
 /** `/ws`; its queue always fails. */
 export function openRpc(t: Test, environment: Record<string, string> = {}, caller: Caller = CALLER): Promise<Harness> {
