@@ -14,6 +14,7 @@ Usage: cc-executor <command>
   start [--simulate] [--open] [--root DIR]...   API, worker and, without REDIS_URL, a private Redis
   api                                           an API process; wants REDIS_URL
   worker                                        a worker process; wants REDIS_URL
+  mcp [--simulate] [--print-config]             tools for an MCP client, on standard input and output
   config                                        every setting, its value and where it comes from
   doctor [--simulate] [--json]                  what is wrong with this machine, and the remedy
 
@@ -46,9 +47,11 @@ function loadEnvFile(): void {
 async function runStart(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { simulate: { type: 'boolean', default: false }, open: { type: 'boolean', default: false }, root: { type: 'string', multiple: true, default: [] } },
+    options: { simulate: { type: 'boolean', default: false }, open: { type: 'boolean', default: false }, root: { type: 'string', multiple: true, default: [] }, 'on-demand': { type: 'boolean', default: false } },
   })
-  loadEnvFile()
+  const onDemand = values['on-demand']
+  // Started for somebody else, wherever that one stands: the .env there is none of ours.
+  if (!onDemand) loadEnvFile()
   // Under npm the working directory is the package's; INIT_CWD is where the user stood.
   const roots = values.root.map((root) => resolve(process.env['INIT_CWD'] ?? process.cwd(), root))
   const environment = {
@@ -62,9 +65,15 @@ async function runStart(args: string[]): Promise<void> {
   const gaveUp = new Promise<never>((_resolve, reject) => {
     giveUp = reject
   })
+  let isIdle: (why: string) => void = () => undefined
+  const idle = new Promise<string>((resolve) => {
+    isIdle = resolve
+  })
   const starting = openStart({
     environment,
     simulate: values.simulate,
+    onDemand,
+    onIdle: () => isIdle('nobody has been here for a while'),
     onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
     onGivenUp: (name) => giveUp(new Error(`The ${name} ends again and again; its log above says why.`)),
   })
@@ -73,7 +82,7 @@ async function runStart(args: string[]): Promise<void> {
   if (!started) return
   await printBanner(started)
   try {
-    const why = await Promise.race([stopped, gaveUp])
+    const why = await Promise.race([stopped, idle, gaveUp])
     say(`stopping (${why}); what runs gets ${started.config.drainSeconds} s, a second Ctrl-C ends it at once`)
   } finally {
     await started.close()
@@ -85,12 +94,13 @@ function requireRedisUrl({ redisUrl }: Config): string {
   return redisUrl
 }
 
+function tellParent(message: ChildMessage): void {
+  if (process.connected) process.send?.(message)
+}
+
 /** An `api` or `worker` process: open, tell, serve until told to stop, close. */
 async function serve(open: (config: Config, redisUrl: string) => Promise<{ info: unknown; sentence: string; close(how?: 'at once'): Promise<void> }>): Promise<void> {
   const isChild = process.send !== undefined
-  const tellParent = (message: ChildMessage): void => {
-    if (process.connected) process.send?.(message)
-  }
   const stopped = untilStopped({ child: isChild })
   try {
     const config = readConfig()
@@ -107,10 +117,16 @@ async function serve(open: (config: Config, redisUrl: string) => Promise<{ info:
   }
 }
 
+async function runMcp(args: string[]): Promise<void> {
+  const { serveMcp } = await import('./mcp.js')
+  await serveMcp(args)
+}
+
 async function runApi(): Promise<void> {
   const { openApi } = await import('./api.js')
   await serve(async (config, redisUrl) => {
-    const { url, tokenCreated, close } = await openApi(config, redisUrl)
+    const { url, tokenCreated, idle, close } = await openApi(config, redisUrl)
+    void idle.then(() => tellParent({ kind: 'idle' }))
     return { info: { url, tokenCreated }, sentence: `API on ${url}, docs at ${url}/docs`, close }
   })
 }
@@ -142,6 +158,7 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void> | void> = {
   start: runStart,
   api: runApi,
   worker: runWorker,
+  mcp: runMcp,
   config: printConfig,
   doctor: runDoctor,
   ...CLI_COMMANDS,

@@ -92,7 +92,7 @@ const fields = {
   metadata: Metadata.optional(),
 } as const
 
-function requireExactlyOneTask(request: { prompt?: unknown; command?: unknown; timeout?: unknown; timeoutSeconds?: unknown }, context: z.RefinementCtx): void {
+export function requireExactlyOneTask(request: { prompt?: unknown; command?: unknown; timeout?: unknown; timeoutSeconds?: unknown }, context: z.RefinementCtx): void {
   const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (request.prompt === undefined && request.command === undefined) refuse('prompt', 'either prompt or command is required')
   if (request.prompt !== undefined && request.command !== undefined) refuse('command', 'give either prompt or command, not both')

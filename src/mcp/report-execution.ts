@@ -1,0 +1,62 @@
+import { isTerminal, type Execution } from '../protocol/execution.js'
+import type { ExecutionReport } from '../protocol/tools.js'
+import type { ToolAnswer } from './tool-result.js'
+
+/** What a client's model is shown of a result at once. Claude Code takes answers of 25,000 tokens. */
+export const RESULT_LIMIT_CHARACTERS = 24_000
+const DENIALS_LIMIT = 10
+
+/** A part of a text, not within a surrogate pair at its end. */
+function cut(text: string, offset: number): string {
+  return text.slice(offset, offset + RESULT_LIMIT_CHARACTERS).replace(offset + RESULT_LIMIT_CHARACTERS < text.length ? /[\uD800-\uDBFF]$/ : /(?!)/, '')
+}
+
+const HEADLINES = { succeeded: 'Succeeded', failed: 'Failed', cancelled: 'Cancelled', timed_out: 'Timed out', queued: 'Still queued', running: 'Still running', paused: 'Paused' } as const
+
+function toHeadline({ status, outcome, usage, simulated, waitingFor, position }: Execution): string {
+  const code = outcome?.code === undefined ? '' : ` (${outcome.code})`
+  const reason = outcome?.message === undefined ? '' : `: ${outcome.message}`
+  const facts = isTerminal(status)
+    ? [`${(usage.durationMs / 1_000).toFixed(1)} s`, `${usage.turns} turn${usage.turns === 1 ? '' : 's'}`]
+    : [...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]), ...(position === undefined ? [] : [`place ${position}`])]
+  return `${HEADLINES[status]}${code}${reason}${reason.endsWith('.') ? '' : '.'}${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}${simulated ? ` A scripted model ${isTerminal(status) ? 'answered' : 'answers'}, not Claude.` : ''}`
+}
+
+interface ReportOptions {
+  readonly resultOffset?: number | undefined
+  /** A sentence on how the waiting went. */
+  readonly note?: string | undefined
+}
+
+/** An execution for a tool's caller: who reads the text alone knows what happened and what to call next. */
+export function reportExecution(execution: Execution, { resultOffset = 0, note }: ReportOptions = {}): ToolAnswer {
+  const { request: _request, outcome, ...rest } = execution
+  const whole = outcome?.result ?? ''
+  const result = cut(whole, resultOffset)
+  const end = resultOffset + result.length
+  const isPart = whole !== '' && result.length < whole.length
+  const isFinished = isTerminal(execution.status)
+  const next = !isFinished
+    ? `Call wait_for_execution with executionId ${execution.id} to wait for its end.`
+    : end < whole.length
+      ? `The result has ${whole.length} characters; these are ${resultOffset} to ${end}. Call get_execution with executionId ${execution.id} and resultOffset ${end} for the next ones; cc-executor show ${execution.id} prints it whole.`
+      : undefined
+  const report: ExecutionReport = {
+    ...rest,
+    isFinished,
+    ...(outcome && { outcome: { ...outcome, ...(outcome.result !== undefined && { result }) } }),
+    ...(isPart && { resultLength: whole.length, resultOffset }),
+    ...(note !== undefined && { note }),
+    ...(next !== undefined && { next }),
+  }
+  const denials = (outcome?.permissionDenials ?? []).slice(0, DENIALS_LIMIT).map(({ tool, allowWith }) => `Denied: ${tool}; to allow it: ${allowWith}`)
+  const parts = [
+    toHeadline(execution),
+    ...(note === undefined ? [] : [note]),
+    ...denials,
+    `Execution ${execution.id}, workspace ${execution.workspace}.`,
+    ...(outcome?.result === undefined ? [] : [`\n${outcome.isPartial === true ? '(partial) ' : ''}${result}\n`]),
+    ...(next === undefined ? [] : [next]),
+  ]
+  return { structured: report, text: parts.join('\n') }
+}
