@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { access, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -17,7 +17,7 @@ const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate 
 /** Linted here as in deployment.test.ts: no Docker engine runs where the tests run. */
 const DOCKER = 'cd deployment'
 
-void t.test('every command of the README that asks a running service does what it says', { timeout: 90_000 }, async (t) => {
+void t.test('every command of the README that asks a running service does what it says', { timeout: 150_000 }, async (t) => {
   const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
   const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
   const env = { ...environment, npm_config_offline: 'true', npm_config_update_notifier: 'false', XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
@@ -71,17 +71,28 @@ void t.test('the README’s commands for Docker are those of deployment/README.m
   for (const command of commands) t.ok(known.includes(`\n${command}\n`), command)
 })
 
-void t.test('npx --prefix runs the checkout from any folder, with an empty home', { timeout: 60_000 }, async (t) => {
+void t.test('npx --prefix runs the checkout from any folder, with an empty home; also when it was asked before the build', { timeout: 90_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'cce-npx-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  await mkdir(join(folder, 'home'))
-  const npx = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'npx', '--prefix', process.cwd(), 'cc-executor', '--version'], {
-    cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: join(folder, 'home'), npm_config_offline: 'true', npm_config_update_notifier: 'false' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let said = ''
-  npx.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  const [code] = await once(npx, 'close')
-  t.same([code, said.trim()], [0, VERSION])
+  const npx = async (checkout: string, home: string): Promise<{ code: number; said: string }> => {
+    await mkdir(join(folder, home), { recursive: true })
+    const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'npx', '--prefix', checkout, 'cc-executor', '--version'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], HOME: join(folder, home), npm_config_offline: 'true', npm_config_update_notifier: 'false' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const [code] = (await once(child, 'close')) as [number]
+    return { code, said: said.trim() }
+  }
+  t.same(await npx(process.cwd(), 'home'), { code: 0, said: VERSION })
+
+  const fresh = join(folder, 'fresh')
+  await mkdir(join(fresh, 'src/setup'), { recursive: true })
+  for (const file of ['package.json', 'src/setup/cc-executor.mjs', 'src/setup/cache.mjs']) await copyFile(file, join(fresh, file))
+  t.same(await npx(fresh, 'other'), { code: 1, said: `cc-executor: it is not built yet: npm run setup --prefix ${fresh}` })
+  await mkdir(join(fresh, 'dist/src/main'), { recursive: true })
+  await writeFile(join(fresh, 'dist/src/main/cli.js'), 'console.log(process.argv[2])')
+  t.same(await npx(fresh, 'other'), { code: 0, said: '--version' }, 'npx does not remember that there was nothing')
 })
