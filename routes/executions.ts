@@ -1,38 +1,29 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import Negotiator from 'negotiator'
 import { z } from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/cancel-execution.js'
 import { deleteExecution } from '../src/executions/delete-execution.js'
 import { toExecution, type ExecutionRecord } from '../src/executions/execution-record.js'
 import { awaitExecution, getExecution, listExecutions, requireExecution } from '../src/executions/find-execution.js'
-import { readEventPage } from '../src/executions/read-events.js'
+import { exportEvents, readEventPage } from '../src/executions/read-events.js'
 import { submitExecution } from '../src/executions/submit-execution.js'
 import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
+import { json, negotiate, problem, unknown } from './answers.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, WAIT_LIMIT_SECONDS, WishBody } from './queries.js'
 import { sendEventStream } from './sse.js'
 
 const DEFAULT_PAGE = 100
 const EVENT_STREAM = 'text/event-stream'
+const NDJSON = 'application/x-ndjson'
 const IDEMPOTENCY_KEY_LIMIT = 255
 
 const tags = ['executions']
-const problem = (description: string) => ({ description, content: { 'application/problem+json': { schema: Problem } } })
 const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({ id: 'OutcomeProblem', description: 'RFC 9457 problem details of an execution that did not succeed.' })
-const unknown = { 401: problem('No valid token.'), 404: problem('There is no such execution, or it is not yours.') }
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
-
-/** The best of what is offered, or NOT_ACCEPTABLE. */
-function negotiate(request: FastifyRequest, offered: string[]): string {
-  const chosen = new Negotiator(request.raw).mediaType(offered)
-  if (chosen === undefined) throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
-  return chosen
-}
 
 /** RFC 7240: `Prefer: wait=N`. */
 function readWait(request: FastifyRequest): number {
@@ -169,7 +160,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'Events after a cursor: a page, a long poll, or a live stream',
-        description: 'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. Otherwise a page; with `waitSeconds` a long poll.',
+        description: 'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt vouches for. Otherwise a page; with `waitSeconds` a long poll.',
         params: Params,
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
@@ -180,7 +171,13 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const { id } = request.params
       const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types } = request.query
       const wanted = types && { types: new Set<string>(types) }
-      if (negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM) {
+      const media = negotiate(request, ['application/json', EVENT_STREAM, NDJSON])
+      if (media === NDJSON) {
+        await requireExecution(services, id, request.caller)
+        // Safe to bypass the declared JSON answer: an export is a stream of text.
+        return reply.type(`${NDJSON}; charset=utf-8`).send(Readable.from(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
+      }
+      if (media === EVENT_STREAM) {
         const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
         const record = await requireExecution(services, id, request.caller)
         if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted))) return reply.code(204).send(null)

@@ -1,11 +1,13 @@
 import { toRunner, type Command } from './command.js'
 import { list, show } from './list.js'
+import { receipt } from './receipt.js'
 import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
 import { token } from './token.js'
+import { verify } from './verify.js'
 
-const COMMANDS = { run, tail, list, show, cancel, pause, resume, token } satisfies Record<string, Command>
+const COMMANDS = { run, tail, list, show, cancel, pause, resume, receipt, verify, token } satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 

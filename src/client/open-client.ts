@@ -49,6 +49,8 @@ export interface Client {
   list(filters?: ExecutionFilters, options?: CallOptions): Promise<ExecutionPage>
   /** The bare answer. NOT_FINISHED while it runs; the outcome's code, with `outcome`, where it did not succeed. */
   result(executionId: string, options?: ResultOptions): Promise<string>
+  /** The receipt of a finished execution, to the byte, or as Markdown. NOT_FINISHED while it runs. */
+  receipt(executionId: string, options?: CallOptions & { readonly markdown?: boolean }): Promise<string>
   cancel(executionId: string, options?: WishOptions): Promise<Execution>
   pause(executionId: string, options?: WishOptions): Promise<Execution>
   resume(executionId: string, options?: WishOptions): Promise<Execution>
@@ -109,6 +111,8 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
       return ask({ path: '/executions', query: { ...filters, ...labels, status: status?.join(',') }, signal })
     },
     result: (executionId, { wait, signal } = {}) => rest.text({ path: at(executionId, '/result'), query: { waitSeconds: wait }, waitSeconds: wait, signal }),
+    receipt: (executionId, { markdown = false, signal } = {}) =>
+      rest.text({ path: at(executionId, '/receipt'), signal, headers: { accept: markdown ? 'text/markdown' : 'application/json' } }),
     cancel: wish('cancel'),
     pause: wish('pause'),
     resume: wish('resume'),

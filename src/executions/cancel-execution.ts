@@ -1,7 +1,8 @@
 import { ExecutorError } from '../protocol/errors.js'
-import { isTerminal, NO_USAGE, type Execution } from '../protocol/execution.js'
+import type { NewEvent } from '../protocol/events.js'
+import { isTerminal, type Execution, type Outcome } from '../protocol/execution.js'
 import { fromStore } from '../platform/redis.js'
-import { enqueueWoken } from './enqueue-woken.js'
+import { concludeExecution } from './conclude-execution.js'
 import { toExecution, type ExecutionRecord } from './execution-record.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
@@ -29,16 +30,10 @@ async function tryCancel(services: DomainServices, record: ExecutionRecord, call
     return true
   }
   const by = { by: caller.name, ...(reason !== undefined && { reason }) }
-  const answer = await fromStore(
-    store.concludeQueued(
-      id,
-      { outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' }, usage: NO_USAGE, finishedAt: new Date(), attempt: record.attempt },
-      { type: 'execution.cancel_requested', data: by },
-    ),
-  )
-  if (answer.kind !== 'concluded') return false
+  const outcome: Outcome = { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' }
+  const cause: NewEvent = { type: 'execution.cancel_requested', data: by }
+  if (!(await fromStore(concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt: record.attempt, cause })))) return false
   await queue.remove({ executionId: id, claim: record.claim })
-  if (answer.woken) await enqueueWoken(services, answer.woken)
   return true
 }
 

@@ -1,6 +1,8 @@
+import type { NewEvent } from '../protocol/events.js'
 import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
-import type { ConcludeAnswer, Conclusion } from './execution-store.js'
+import type { ConcludeAnswer, Conclusion, Seal } from './execution-store.js'
+import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 
 /** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, or for a holder that died. */
@@ -10,15 +12,20 @@ export interface Ending {
   readonly outcome: Outcome
   readonly usage?: Usage
   readonly attempt: number
+  /** The event that says why, where that is not in the log yet. */
+  readonly cause?: NewEvent
 }
 
+/** A log seldom moves between its reading and its end: only while nobody holds its fence. */
+const TRIES = 5
+
 /**
- * The only writer of a terminal state: status, outcome and `execution.finished` in one atomic step, which also revokes the fence.
- * A second conclusion is a no-op and answers false.
+ * The only writer of a terminal state: status, outcome, receipt and `execution.finished` in one atomic step, which also
+ * revokes the fence. A second conclusion is a no-op and answers false.
  */
 export async function concludeExecution(services: DomainServices, id: string, standing: Standing, ending: Ending): Promise<boolean> {
-  const conclusion: Conclusion = { outcome: ending.outcome, usage: ending.usage ?? NO_USAGE, finishedAt: new Date(), attempt: ending.attempt }
-  const answer = await store(services, id, standing, conclusion)
+  const conclusion: Conclusion = { ...ending, usage: ending.usage ?? NO_USAGE, finishedAt: new Date() }
+  const answer = await sealAndStore(services, id, standing, conclusion)
   if (answer.kind !== 'concluded') return false
   const { status, code, exitCode } = ending.outcome
   services.logger.info({ executionId: id, attempt: ending.attempt, status, code, exitCode, durationMs: conclusion.usage.durationMs }, 'execution finished')
@@ -26,13 +33,23 @@ export async function concludeExecution(services: DomainServices, id: string, st
   return true
 }
 
-function store({ store }: DomainServices, id: string, standing: Standing, conclusion: Conclusion): Promise<ConcludeAnswer> {
+async function sealAndStore(services: DomainServices, id: string, standing: Standing, conclusion: Conclusion): Promise<ConcludeAnswer> {
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const seal = await sealExecution(services, id, conclusion)
+    if (!seal) return { kind: 'refused', state: 'missing' }
+    const answer = await store(services, id, standing, conclusion, seal)
+    if (answer.kind !== 'moved') return answer
+  }
+  throw new Error(`The log of ${id} does not stand still; its end could not be stored.`)
+}
+
+function store({ store }: DomainServices, id: string, standing: Standing, conclusion: Conclusion, seal: Seal): Promise<ConcludeAnswer> {
   switch (standing.kind) {
     case 'holder':
-      return store.conclude(id, standing.fence, conclusion)
+      return store.conclude(id, standing.fence, conclusion, seal)
     case 'queued':
-      return store.concludeQueued(id, conclusion)
+      return store.concludeQueued(id, conclusion, seal)
     case 'abandoned':
-      return store.concludeAbandoned(id, conclusion)
+      return store.concludeAbandoned(id, conclusion, seal)
   }
 }

@@ -13,6 +13,7 @@ import { TRANSITIONS_LUA } from './execution-state.js'
  *   deadlines                 zset    queued ones with a queue timeout, by its end (ms)
  *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
  *   idempotency:<owner>:<key> string  <execution id> <request digest>
+ *   receipt-keys              hash    every public key that has signed a receipt, by its id
  */
 const RECORDS_LUA = `${LOG_LUA}
 ${TRANSITIONS_LUA}
@@ -60,11 +61,16 @@ local function releaseWorkspace(id)
   return wakeNext(workspace)
 end
 
--- The end, in one step: state, outcome, last event, and nobody holds the fence any more.
-local function conclude(id, status, fieldsJson, event, retentionMs)
+-- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
+-- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
+local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
+  local ahead = cause == '' and 1 or 2
+  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
+  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
   setAll(id, fieldsJson)
+  if cause ~= '' then writeNext(id, cause) end
   writeNext(id, event)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
@@ -162,30 +168,29 @@ enter(ARGV[1], ARGV[3])
 return 'ok'
 `
 
-/** ARGV id, fence, status, fields JSON, event, retention ms → concluded from woken… | refused state | stale */
+/** ARGV id, fence, then as conclude(): status, fields JSON, event, retention ms, cause, finished seq, key id, JWK → concluded from woken… | refused state | stale | moved */
 export const CONCLUDE_LUA = `${RECORDS_LUA}
 if not holdsFence(ARGV[1], ARGV[2]) then return {'stale'} end
-return conclude(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+return conclude(ARGV[1], unpack(ARGV, 3))
 `
 
-/** For a holder that died: only when its lease is over. ARGV id, status, fields JSON, event, retention ms → as CONCLUDE | alive */
+/** For a holder that died: only when its lease is over. ARGV id, then as conclude() → as CONCLUDE | alive */
 export const CONCLUDE_ABANDONED_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 local lease = redis.call('ZSCORE', root .. ':leases', id)
 if lease and tonumber(lease) > nowMs() then return {'alive'} end
 takeFence(id)
-return conclude(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+return conclude(id, unpack(ARGV, 2))
 `
 
-/** For one that nobody has claimed. ARGV id, status, fields JSON, event, retention ms, event before it or '' → as CONCLUDE */
+/** For one that nobody has claimed. ARGV id, then as conclude(), whose cause is the event before the last → as CONCLUDE */
 export const CONCLUDE_QUEUED_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 local state = get(id, 'state')
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 takeFence(id)
-if ARGV[6] ~= '' then writeNext(id, ARGV[6]) end
-return conclude(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+return conclude(id, unpack(ARGV, 2))
 `
 
 /** ARGV id, kind (cancel | pause), value, by, reason → wished | known | refused state: a wish which the holder turns into events */

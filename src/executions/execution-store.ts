@@ -4,6 +4,7 @@ import type { NewEvent } from '../protocol/events.js'
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
+import type { PublicJwk } from '../protocol/receipt.js'
 import { ALL_FIELDS, LIST_FIELDS, shortenRequest, toRecord, type ExecutionRecord, type RecordField, type StoredFields } from './execution-record.js'
 import * as scripts from './execution-scripts.js'
 
@@ -42,6 +43,15 @@ export interface Conclusion {
   readonly usage: Usage
   readonly finishedAt: Date
   readonly attempt: number
+  /** The event that says why, where that is not in the log yet. */
+  readonly cause?: NewEvent
+}
+
+/** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */
+export interface Seal {
+  readonly receipt: string
+  readonly finishedSeq: number
+  readonly key: PublicJwk
 }
 
 export type ConcludeAnswer =
@@ -49,6 +59,8 @@ export type ConcludeAnswer =
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
+  /** The log has gone on since the receipt was made: it must be made anew. */
+  | { readonly kind: 'moved' }
 
 /** At least a day, as the protocol promises, and no shorter than the execution itself is kept. */
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
@@ -85,17 +97,20 @@ const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
 function toConcludeAnswer([kind, state, ...woken]: Answer): ConcludeAnswer {
   const next = toWoken(woken)
   if (kind === 'concluded') return next ? { kind, woken: next } : { kind }
-  if (kind === 'stale' || kind === 'alive') return { kind }
+  if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
   return { kind: 'refused', state: String(state) }
 }
 
-function finishedEvent({ outcome, usage, finishedAt, attempt }: Conclusion): string {
-  return serializeWithoutSeq({ type: 'execution.finished', data: { outcome, usage } }, finishedAt, attempt)
+/** The last events of a log, in order, without their seqs. */
+export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }: Conclusion): string[] {
+  const events: NewEvent[] = [...(cause ? [cause] : []), { type: 'execution.finished', data: { outcome, usage } }]
+  return events.map((event) => serializeWithoutSeq(event, finishedAt, attempt))
 }
 
 /** The result lies in a field of its own, so that lists need not load it. */
-function finishedFields({ outcome: { result, ...outcome }, usage, finishedAt }: Conclusion): string {
-  return JSON.stringify({ outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(result !== undefined && { result }) })
+function finishedFields({ outcome: { result, ...outcome }, usage, finishedAt }: Conclusion, seal: Seal | undefined): string {
+  const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(result !== undefined && { result }), ...(seal && { receipt: seal.receipt }) }
+  return JSON.stringify(fields)
 }
 
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
@@ -193,25 +208,34 @@ export class ExecutionStore {
     return (await this.#commands.ccEnter(this.#root, id, fence, state)) === 'ok'
   }
 
-  async conclude(id: string, fence: string, conclusion: Conclusion): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(
-      await this.#commands.ccConclude(this.#root, id, fence, conclusion.outcome.status, finishedFields(conclusion), finishedEvent(conclusion), this.#retentionMs),
-    )
+  async conclude(id: string, fence: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
+    return toConcludeAnswer(await this.#commands.ccConclude(this.#root, id, fence, ...this.#toEnd(conclusion, seal)))
   }
 
   /** Only where the lease is over. */
-  async concludeAbandoned(id: string, conclusion: Conclusion): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(
-      await this.#commands.ccConcludeAbandoned(this.#root, id, conclusion.outcome.status, finishedFields(conclusion), finishedEvent(conclusion), this.#retentionMs),
-    )
+  async concludeAbandoned(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
+    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.#root, id, ...this.#toEnd(conclusion, seal)))
   }
 
-  /** Only where nobody has claimed it; `before` is the event that says why. */
-  async concludeQueued(id: string, conclusion: Conclusion, before?: NewEvent): Promise<ConcludeAnswer> {
-    const cause = before ? serializeWithoutSeq(before, conclusion.finishedAt, conclusion.attempt) : ''
-    return toConcludeAnswer(
-      await this.#commands.ccConcludeQueued(this.#root, id, conclusion.outcome.status, finishedFields(conclusion), finishedEvent(conclusion), this.#retentionMs, cause),
-    )
+  /** Only where nobody has claimed it. */
+  async concludeQueued(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
+    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.#root, id, ...this.#toEnd(conclusion, seal)))
+  }
+
+  #toEnd(conclusion: Conclusion, seal: Seal | undefined): Array<string | number> {
+    const [finished = '', cause = ''] = concludingEvents(conclusion).toReversed()
+    const signed = seal ? [seal.finishedSeq, seal.key.kid, JSON.stringify(seal.key)] : ['', '', '']
+    return [conclusion.outcome.status, finishedFields(conclusion, seal), finished, this.#retentionMs, cause, ...signed]
+  }
+
+  /** The receipt's text, as it was signed. */
+  async getReceipt(id: string): Promise<string | undefined> {
+    return (await this.#redis.hget(`${this.#root}:execution:${id}`, 'receipt')) ?? undefined
+  }
+
+  /** Every public key that has signed a receipt here, as JSON. */
+  listReceiptKeys(): Promise<string[]> {
+    return this.#redis.hvals(`${this.#root}:receipt-keys`)
   }
 
   async wish(id: string, wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean }, by: string, reason: string | undefined): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {

@@ -5,6 +5,7 @@ import type { Caller, ExecutionServices } from './services.js'
 
 /** Read from the log at once while a page is filled. */
 const READ_BYTES = 1024 * 1024
+const NEWLINE = Buffer.from('\n')
 
 export interface EventPage {
   readonly events: readonly StoredEvent[]
@@ -58,4 +59,16 @@ async function fillPage({ log }: ExecutionServices, id: string, options: EventPa
 async function endsAt(log: ExecutionServices['log'], id: string): Promise<boolean> {
   const last = (await fromStore(log.readLast(id))).events.at(-1)
   return last !== undefined && isTerminalEvent(last)
+}
+
+/** All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was made of. */
+export async function* exportEvents({ log }: ExecutionServices, id: string, { after, types }: Pick<EventPageOptions, 'after' | 'types'>): AsyncGenerator<Buffer> {
+  for (let cursor = after; ; ) {
+    const { events } = await fromStore(log.readAfter(id, cursor, READ_BYTES))
+    const last = events.at(-1)
+    if (!last) return
+    cursor = last.seq
+    const lines = events.filter((event) => types === undefined || types.has(event.type)).flatMap(({ bytes }) => [bytes, NEWLINE])
+    if (lines.length > 0) yield Buffer.concat(lines)
+  }
 }

@@ -4,6 +4,7 @@ import type { Config } from '../platform/config.js'
 import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
+import type { SigningKey } from '../verification/signing-key.js'
 import type { ExecutionStore } from './execution-store.js'
 import type { WorkerRegistry } from './worker-registry.js'
 
@@ -23,6 +24,8 @@ export interface DomainServices {
   readonly log: EventLog
   readonly queue: ExecutionQueue
   readonly workers: WorkerRegistry
+  /** What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out */
+  readonly signingKey: () => Promise<SigningKey>
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>
 }

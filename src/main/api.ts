@@ -56,6 +56,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const logger = createLogger(config.logLevel, 'api')
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
+    await services.signingKey()
     const app = lifetime.own('HTTP server', await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }), (opened) => opened.close())
     await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
       throw toListenError(error, config)

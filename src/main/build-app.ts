@@ -11,6 +11,7 @@ import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { executionRoutes } from '../../routes/executions.js'
+import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
 import { getQueueState } from '../executions/queue-state.js'
@@ -70,6 +71,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(servicesPlugin, { services })
   await app.register(openapiPlugin)
   await app.register(executionRoutes)
+  await app.register(receiptRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover: () => buildOpenRpcDocument(VERSION), version: VERSION })
   return app

@@ -10,6 +10,7 @@ import type { Logger } from '../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../platform/redis.js'
 import { sendControl } from '../queue/control-channel.js'
 import { openExecutionQueue } from '../queue/execution-queue.js'
+import { openSigningKey, type SigningKey } from '../verification/signing-key.js'
 
 interface OpenOptions {
   readonly config: Config
@@ -22,11 +23,13 @@ interface OpenOptions {
 export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, role: 'caller' | 'keeper'): DomainServices & { redis: Redis } {
   const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
   const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) => opened.close())
+  let signingKey: Promise<SigningKey> | undefined
   return {
     config,
     logger,
     redis,
     queue,
+    signingKey: () => (signingKey ??= openSigningKey(config.dataDir)),
     store: new ExecutionStore(redis, config),
     log: createEventLog(redis, config.prefix),
     workers: createWorkerRegistry(redis, config.prefix),

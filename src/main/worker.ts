@@ -59,6 +59,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const { binary, version, credentials } = claude
 
     const domain = openDomain({ config, redisUrl, logger, lifetime }, 'keeper')
+    await domain.signingKey()
     const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
     const services: RunServices = {
       ...domain,

@@ -1,0 +1,16 @@
+import type { FastifyRequest } from 'fastify'
+import Negotiator from 'negotiator'
+import type { z } from 'zod'
+import { ExecutorError, Problem } from '../src/protocol/errors.js'
+
+/** How answers are described to OpenAPI. */
+export const problem = (description: string) => ({ description, content: { 'application/problem+json': { schema: Problem } } })
+export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
+export const unknown = { 401: problem('No valid token.'), 404: problem('There is no such execution, or it is not yours.') }
+
+/** The best of what is offered, or NOT_ACCEPTABLE. */
+export function negotiate(request: FastifyRequest, offered: string[]): string {
+  const chosen = new Negotiator(request.raw).mediaType(offered)
+  if (chosen === undefined) throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
+  return chosen
+}

@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read-receipt.js'
+import { KeySet, Receipt, ReceiptReport, VerifyRequest } from '../src/protocol/receipt.js'
+import { json, negotiate, problem, unknown } from './answers.js'
+import { Params } from './queries.js'
+
+const tags = ['receipts']
+const MARKDOWN = 'text/markdown'
+
+/** The signed records of finished executions, the keys that signed them, and a check of what somebody holds to be one. */
+export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>()
+  const { services } = app
+
+  app.get(
+    '/executions/:id/receipt',
+    {
+      schema: {
+        tags,
+        summary: 'The signed record of a finished execution',
+        description: 'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. However the execution ended, it has one. `cc-executor verify` checks it offline.',
+        params: Params,
+        response: {
+          200: { description: 'The receipt.', content: { 'application/json': { schema: Receipt }, [MARKDOWN]: { schema: z.string() } } },
+          ...unknown,
+          409: problem('It has not finished.'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const media = negotiate(request, ['application/json', MARKDOWN])
+      const text = await readReceipt(services, request.params.id, request.caller, media === MARKDOWN ? 'markdown' : 'json')
+      // The bytes that were signed, not a new spelling of them.
+      return reply.type(`${media}; charset=utf-8`).serializer(String).send(text)
+    },
+  )
+
+  app.get(
+    '/receipts/keys',
+    { schema: { tags, summary: 'The public keys that sign receipts', description: 'A JWKS; keys that were replaced stay in it.', response: { 200: json('The keys.', KeySet), 401: unknown[401] } } },
+    async () => listReceiptKeys(services),
+  )
+
+  app.post(
+    '/receipts/verify',
+    {
+      schema: {
+        tags,
+        summary: 'Check a receipt',
+        description: 'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way.',
+        body: VerifyRequest,
+        response: { 200: json('What was found.', ReceiptReport), 400: problem('The request is not valid.'), 401: unknown[401], 413: problem('Too large; cc-executor verify has no limit.') },
+      },
+    },
+    async (request) => verifyGiven(services, request.body),
+  )
+}

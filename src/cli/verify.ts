@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { readConfig } from '../platform/config.js'
+import { KeySet, type PublicJwk, type ReceiptReport } from '../protocol/receipt.js'
+import { parsePublicKey, readPublicKeys } from '../verification/signing-key.js'
+import { verifyReceipt } from '../verification/verify-receipt.js'
+import { EXIT_CODES, UsageError, type Command } from './command.js'
+import { printJson, toPrintable } from './print.js'
+
+const usage = `Usage: cc-executor verify <receipt.json> [--events events.jsonl] [--keys keys.json] [--json]
+
+Checks a receipt offline: its form, its signature, whose key it is, and the events and the answer in them against it.
+Every field, event and file that does not match is named.
+
+  --events FILE                   the events as Accept: application/x-ndjson gives them on /executions/<id>/events
+  --keys FILE                     the keys of GET /receipts/keys: a receipt signed by another one is refused.
+                                  Without it the keys of this machine's data folder are known, and a key that is
+                                  known from the receipt alone is pointed out
+  --json                          prints the report as JSON
+
+Exit code: 0 everything that could be checked matches, 1 something does not, 2 wrong usage.`
+
+async function read(path: string): Promise<Buffer> {
+  return readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`${path} cannot be read (${error.code ?? error.message})`)
+  })
+}
+
+async function readKeys(path: string): Promise<PublicJwk[]> {
+  try {
+    return KeySet.parse(JSON.parse((await read(path)).toString())).keys.flatMap((key) => parsePublicKey(JSON.stringify(key)) ?? [])
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`${path} is no JWKS as GET /receipts/keys answers`)
+  }
+}
+
+const MARKS = { pass: 'ok  ', fail: 'FAIL', skip: '-   ' } as const
+
+function print({ valid, executionId, checks, mismatches }: ReceiptReport): void {
+  for (const { name, status, detail } of checks) process.stdout.write(`${MARKS[status]}  ${name.padEnd(10)} ${toPrintable(detail)}\n`)
+  for (const { name, detail } of mismatches) process.stdout.write(`mismatch: ${toPrintable(name)} ${toPrintable(detail)}\n`)
+  process.stdout.write(valid ? `The receipt of ${toPrintable(executionId ?? 'an execution')} holds in all that was checked.\n` : 'The receipt does not hold.\n')
+}
+
+export const verify: Command = {
+  summary: ['verify <receipt.json>', 'checks a receipt offline; verify --help'],
+  usage,
+  async run(args) {
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { events: { type: 'string' }, keys: { type: 'string' }, json: { type: 'boolean' } } })
+    const [path, ...others] = positionals
+    if (path === undefined || others.length > 0) throw new UsageError('expected the file of one receipt')
+    const keys = values.keys === undefined ? await readPublicKeys(readConfig().dataDir) : await readKeys(values.keys)
+    const report = verifyReceipt({
+      receipt: await read(path),
+      keys,
+      keysAreComplete: values.keys !== undefined,
+      ...(values.events !== undefined && { events: await read(values.events) }),
+    })
+    if (values.json ?? false) printJson(report)
+    else print(report)
+    return report.valid ? EXIT_CODES.succeeded : EXIT_CODES.failed
+  },
+}

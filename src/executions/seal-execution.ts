@@ -1,0 +1,77 @@
+import type { EventData } from '../protocol/events.js'
+import type { ReceiptFacts } from '../protocol/receipt.js'
+import { sha256 } from '../verification/canonical-json.js'
+import { EventChain } from '../verification/event-chain.js'
+import { signReceipt } from '../verification/receipt.js'
+import type { ExecutionRecord } from './execution-record.js'
+import { concludingEvents, type Conclusion, type Seal } from './execution-store.js'
+import type { DomainServices } from './services.js'
+
+/** Read from the log at once: the chain over it is a matter of milliseconds. */
+const READ_BYTES = 1024 * 1024
+
+type Started = EventData<'execution.started'>
+
+interface LogReading {
+  readonly chain: EventChain
+  readonly lastSeq: number
+  /** Of the last attempt. */
+  readonly started?: Started
+}
+
+/** Links every stored event: what the receipt vouches for is what can be read, whoever wrote it. */
+async function readLog({ log }: DomainServices, id: string): Promise<LogReading> {
+  const chain = new EventChain()
+  let started: Started | undefined
+  for (let lastSeq = 0; ; ) {
+    const page = await log.readAfter(id, lastSeq, READ_BYTES)
+    for (const event of page.events) {
+      chain.add(event.bytes)
+      lastSeq = event.seq
+      // Safe: the service's own event, by its type.
+      if (event.type === 'execution.started') started = (JSON.parse(event.bytes.toString()) as { data: Started }).data
+    }
+    if (page.events.length === 0) return { chain, lastSeq, ...(started && { started }) }
+  }
+}
+
+const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt }: Conclusion): ReceiptFacts {
+  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [] } = outcome
+  return {
+    executionId: id,
+    requestDigest,
+    workspace,
+    attempt,
+    createdAt: toTime(createdAt),
+    ...(startedAt !== undefined && { startedAt: toTime(startedAt) }),
+    finishedAt: finishedAt.toISOString(),
+    ...(started && {
+      process: { workerId: started.workerId, claudeVersion: started.claudeVersion, sessionId: started.sessionId, ...(started.model !== undefined && { model: started.model }), argv: started.argv },
+    }),
+    outcome: {
+      status,
+      ...(code !== undefined && { code }),
+      ...(exitCode !== undefined && { exitCode }),
+      ...(signal !== undefined && { signal }),
+      ...(isPartial !== undefined && { isPartial }),
+      permissionDenials: permissionDenials.length,
+    },
+    ...(result !== undefined && { result: { sha256: sha256(result), bytes: Buffer.byteLength(result) } }),
+    usage,
+    events: chain.summary(),
+    simulated,
+  }
+}
+
+/** The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. */
+export async function sealExecution(services: DomainServices, id: string, conclusion: Conclusion): Promise<Seal | undefined> {
+  const key = await services.signingKey()
+  const [record] = await services.store.getMany([id])
+  if (!record) return undefined
+  const reading = await readLog(services, id)
+  const last = concludingEvents(conclusion)
+  for (const [index, event] of last.entries()) reading.chain.add(`{"seq":${reading.lastSeq + index + 1},${event}`)
+  return { receipt: signReceipt(toFacts(record, reading, conclusion), key), finishedSeq: reading.lastSeq + last.length, key: key.jwk }
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { OutcomeCode, TerminalStatus, Usage } from './execution.js'
+import { ExecutionId, Timestamp } from './ids.js'
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+
+/** Everything is strict here: a field that nobody knows is a field that nobody has checked. */
+export const ReceiptSignature = z.strictObject({
+  algorithm: z.literal('Ed25519'),
+  keyId: z.string().meta({ description: 'RFC 7638 thumbprint of the public key.' }),
+  publicKey: z.string().meta({ description: 'The `x` of its JWK. Whether it is the service’s own, GET /receipts/keys tells.' }),
+  value: z.string().meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this one member.' }),
+})
+
+export const ReceiptProcess = z.strictObject({
+  workerId: z.string(),
+  claudeVersion: z.string(),
+  sessionId: z.string(),
+  model: z.string().optional().meta({ description: 'The one asked for; absent: the CLI’s default.' }),
+  argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
+})
+
+/** The hash chain over the stored bytes of the events: `h[0]` is 32 zero bytes, `h[n] = SHA-256(h[n-1] ‖ event n)`. */
+export const ReceiptEvents = z.strictObject({
+  count: z.number().int().min(1),
+  head: Sha256,
+  markEvery: z.number().int().min(1),
+  marks: z.array(z.string().regex(/^[0-9a-f]{8}$/)).meta({ description: 'The first 8 hex digits of every markEvery-th link, so that a change can be located.' }),
+})
+
+/** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
+export const Receipt = z
+  .strictObject({
+    type: z.literal('cc-executor.receipt'),
+    version: z.literal(1),
+    executionId: ExecutionId,
+    requestDigest: Sha256,
+    workspace: z.string(),
+    attempt: z.number().int(),
+    createdAt: Timestamp,
+    startedAt: Timestamp.optional(),
+    finishedAt: Timestamp,
+    process: ReceiptProcess.optional().meta({ description: 'Absent where the CLI was never let go.' }),
+    outcome: z.strictObject({
+      status: TerminalStatus,
+      code: OutcomeCode.optional(),
+      exitCode: z.number().int().optional(),
+      signal: z.string().optional(),
+      isPartial: z.boolean().optional(),
+      permissionDenials: z.number().int().meta({ description: 'How many tool calls were denied.' }),
+    }),
+    result: z.strictObject({ sha256: Sha256, bytes: z.number().int() }).optional().meta({ description: 'Of the answer in UTF-8.' }),
+    usage: z.strictObject(Usage.shape),
+    events: ReceiptEvents,
+    simulated: z.boolean(),
+    fields: z.record(z.string(), z.string()).meta({ description: 'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be named; the signature is what proves.' }),
+    signature: ReceiptSignature,
+  })
+  .meta({ id: 'Receipt', description: 'The signed record of a finished execution. It shows what this service recorded, not that the answer is right.' })
+export type Receipt = z.infer<typeof Receipt>
+
+/** What is signed later: everything that the service knows of an execution. */
+export type ReceiptFacts = Omit<Receipt, 'type' | 'version' | 'fields' | 'signature'>
+
+export const PublicJwk = z
+  .object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), kid: z.string(), use: z.literal('sig'), alg: z.literal('EdDSA') })
+  .meta({ id: 'PublicJwk', description: 'RFC 8037.' })
+export type PublicJwk = z.infer<typeof PublicJwk>
+
+export const KeySet = z.object({ keys: z.array(PublicJwk) }).meta({ id: 'KeySet', description: 'JWKS: every key that has ever signed here.' })
+export type KeySet = z.infer<typeof KeySet>
+
+export const ReceiptCheck = z.object({
+  name: z.enum(['form', 'signature', 'key', 'events', 'result', 'files']),
+  status: z.enum(['pass', 'fail', 'skip']),
+  detail: z.string(),
+})
+export type ReceiptCheck = z.infer<typeof ReceiptCheck>
+
+export const ReceiptReport = z
+  .object({
+    valid: z.boolean().meta({ description: 'Nothing that could be checked failed.' }),
+    executionId: z.string().optional(),
+    checks: z.array(ReceiptCheck),
+    mismatches: z.array(z.object({ name: z.string().meta({ description: 'A field’s path, `events.<seq>`, `files.<path>` …' }), detail: z.string() })),
+  })
+  .meta({ id: 'ReceiptReport' })
+export type ReceiptReport = z.infer<typeof ReceiptReport>
+
+export const VerifyRequest = z
+  .strictObject({
+    receipt: z.union([z.string(), z.record(z.string(), z.unknown())]).meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
+    events: z.string().optional().meta({ description: 'The events as `Accept: application/x-ndjson` gives them.' }),
+  })
+  .meta({ id: 'VerifyRequest' })
+export type VerifyRequest = z.infer<typeof VerifyRequest>

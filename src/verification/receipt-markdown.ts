@@ -1,0 +1,45 @@
+import type { Receipt } from '../protocol/receipt.js'
+
+/** What a run can choose (paths, arguments) must not become markup. */
+const toCode = (text: string): string => {
+  const line = text.replaceAll(/\s+/g, ' ').replaceAll(/\p{Cc}/gu, '')
+  const fence = '`'.repeat(Math.max(0, ...[...line.matchAll(/`+/g)].map(([run]) => run.length)) + 1)
+  return `${fence}${fence.length > 1 ? ` ${line} ` : line}${fence}`.replaceAll('|', '\\|')
+}
+
+const row = (name: string, value: string | number | undefined): string => (value === undefined ? '' : `| ${name} | ${value} |\n`)
+
+/** A receipt for people; the signed one is the JSON. */
+export function toMarkdown(receipt: Receipt): string {
+  const { process, outcome, result, usage, events, signature } = receipt
+  const ending = [outcome.code, outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`, outcome.signal].filter((part) => part !== undefined)
+  return `# Receipt of ${receipt.executionId}
+
+**${outcome.status}**${ending.length > 0 ? ` (${ending.join(', ')})` : ''}${receipt.simulated ? ' — simulated: a scripted model answered, not Claude' : ''}
+
+| | |
+|---|---|
+${[
+  row('accepted', receipt.createdAt),
+  row('started', receipt.startedAt),
+  row('finished', receipt.finishedAt),
+  row('attempts', receipt.attempt),
+  row('workspace', toCode(receipt.workspace)),
+  row('worker', process && toCode(process.workerId)),
+  row('Claude CLI', process && toCode(process.claudeVersion)),
+  row('model asked for', process?.model && toCode(process.model)),
+  row('session', process && toCode(process.sessionId)),
+  row('command', process && toCode(process.argv.join(' '))),
+  row('request', `SHA-256 ${receipt.requestDigest}`),
+  row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
+  row('denied tool calls', outcome.permissionDenials),
+  row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
+  row('cost', `$${usage.costUsd} by the CLI’s own estimate`),
+  row('turns', usage.turns),
+  row('duration', `${usage.durationMs} ms`),
+  row('events', `${events.count}, chain head ${events.head}`),
+  row('signed with', `Ed25519, key ${toCode(signature.keyId)}`),
+].join('')}
+It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
+`
+}

@@ -1,0 +1,102 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, verify, type KeyObject } from 'node:crypto'
+import { chmod, link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError } from '../platform/config.js'
+import { makeFolder } from '../platform/make-folder.js'
+import { PublicJwk } from '../protocol/receipt.js'
+
+const FOLDER = 'receipt-keys'
+const PRIVATE_FILE = 'signing-key.pem'
+const PUBLIC_SUFFIX = '.public.json'
+
+/** What a process signs its receipts with. */
+export interface SigningKey {
+  readonly jwk: PublicJwk
+  /** Ed25519, base64url. */
+  sign(text: string): string
+}
+
+/** RFC 7638: the name of a public key is the hash of its required members in canonical JSON. */
+export const toKeyId = (x: string): string => createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
+
+export const toPublicJwk = (x: string): PublicJwk => ({ kty: 'OKP', crv: 'Ed25519', x, kid: toKeyId(x), use: 'sig', alg: 'EdDSA' })
+
+/** Base64url has spare bits at its end, which decoding ignores: only the one right spelling counts. */
+function decodeExactly(text: string, bytes: number): Buffer | undefined {
+  const decoded = Buffer.from(text, 'base64url')
+  return decoded.length === bytes && decoded.toString('base64url') === text ? decoded : undefined
+}
+
+/** false as well where key or signature are not even of the right form. */
+export function verifySignature(x: string, text: string, signature: string): boolean {
+  const value = decodeExactly(signature, 64)
+  if (!value || !decodeExactly(x, 32)) return false
+  try {
+    return verify(null, Buffer.from(text), createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }), value)
+  } catch {
+    return false // 32 bytes that are no point of the curve
+  }
+}
+
+/** Several processes may start at once: the first file stands, and it appears whole. */
+async function makePrivateFile(path: string): Promise<void> {
+  const draft = `${path}.${randomUUID()}`
+  try {
+    await writeFile(draft, generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+async function readPrivateKey(path: string): Promise<KeyObject> {
+  const pem = await readFile(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    await makePrivateFile(path)
+    return readFile(path)
+  })
+  // A copy from elsewhere may have come with wider permissions.
+  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600)
+  const key = createPrivateKey(pem)
+  if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is no Ed25519 key')
+  return key
+}
+
+/**
+ * The key of this data folder, made at the first start. To rotate, delete `receipt-keys/signing-key.pem` and start
+ * again: a new one is made, and the old public half stays beside it. @throws ConfigError naming the file
+ */
+export async function openSigningKey(dataDir: string): Promise<SigningKey> {
+  const folder = join(dataDir, FOLDER)
+  const path = join(folder, PRIVATE_FILE)
+  try {
+    await makeFolder(folder, 0o700)
+    const key = await readPrivateKey(path)
+    const { x = '' } = createPublicKey(key).export({ format: 'jwk' })
+    const jwk = toPublicJwk(x)
+    await writeFile(join(folder, `${jwk.kid}${PUBLIC_SUFFIX}`), `${JSON.stringify(jwk)}\n`)
+    return { jwk, sign: (text) => sign(null, Buffer.from(text), key).toString('base64url') }
+  } catch (error) {
+    throw new ConfigError(`The key for receipts, ${path}, cannot be used (${error instanceof Error ? error.message : String(error)}); delete it to have a new one made.`)
+  }
+}
+
+/** The public keys that this data folder has had; none where there is no folder. */
+export async function readPublicKeys(dataDir: string): Promise<PublicJwk[]> {
+  const folder = join(dataDir, FOLDER)
+  const names = await readdir(folder).catch(() => [])
+  const texts = await Promise.all(names.filter((name) => name.endsWith(PUBLIC_SUFFIX)).map((name) => readFile(join(folder, name), 'utf8')))
+  return texts.flatMap((text) => parsePublicKey(text) ?? [])
+}
+
+/** undefined where it is no public key of ours, or bears another's name. */
+export function parsePublicKey(text: string): PublicJwk | undefined {
+  try {
+    const jwk = PublicJwk.parse(JSON.parse(text))
+    return jwk.kid === toKeyId(jwk.x) ? jwk : undefined
+  } catch {
+    return undefined
+  }
+}

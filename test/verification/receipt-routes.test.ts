@@ -1,0 +1,161 @@
+// Receipts of real executions: however they end, over REST and offline with the command line.
+import { execFile } from 'node:child_process'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { keyRoot } from '../../src/platform/redis.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { EventChain } from '../../src/verification/event-chain.js'
+import { openTestService, scripted } from '../support/service.js'
+
+const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
+const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
+const FOR_EVER = { hangMs: 3_600_000 }
+const run = promisify(execFile)
+
+const service = await openTestService(t, { env: { CC_EXECUTOR_LOCK_SECONDS: '2' } })
+const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '1' } })
+
+/** The command line, in another folder of its own: nothing of the service but what it is given. */
+async function cli(args: string[], dataDir: string): Promise<{ code: number; out: string; err: string }> {
+  const env = { PATH: process.env['PATH'], CC_EXECUTOR_DATA_DIR: dataDir, CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token }
+  return run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env }).then(
+    ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, out: error.stdout, err: error.stderr }),
+  )
+}
+
+const receiptOf = async ({ id }: Execution, at = service) => at.call('GET', `/executions/${id}/receipt`)
+const exportOf = async ({ id }: Execution, at = service): Promise<string> => (await at.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).text
+
+/** What Redis holds, which is what the chain was made of. */
+async function storedEvents(id: string, at = service): Promise<Buffer[]> {
+  const { Redis } = await import('ioredis')
+  const redis = new Redis({ path: at.redis.url.slice('unix://'.length) })
+  try {
+    const entries = await redis.xrangeBuffer(`${keyRoot('cc')}:events:${id}`, '-', '+')
+    return entries.map(([, [, batch]]) => batch ?? Buffer.alloc(0))
+  } finally {
+    redis.disconnect()
+  }
+}
+
+void t.test('an execution that succeeded has a receipt that holds, over REST and offline', async (t) => {
+  const execution = await service.finished((await service.submit({ prompt: scripted({ text: 'Grüße ✓ "quoted" \\ /slash' }), model: 'opus' })).id)
+  const { status, text, body: receipt, headers } = await receiptOf(execution)
+  t.equal(status, 200)
+  t.match(headers.get('content-type'), /^application\/json/)
+  t.match(receipt, {
+    executionId: execution.id, attempt: 1, simulated: true, startedAt: execution.startedAt, finishedAt: execution.finishedAt, createdAt: execution.createdAt, usage: execution.usage,
+    outcome: { status: 'succeeded', exitCode: 0, permissionDenials: 0 }, process: { sessionId: execution.sessionId, workerId: execution.workerId, model: 'opus' }, events: { count: execution.lastSeq },
+  })
+  const events = await exportOf(execution)
+  t.same(Buffer.from(events), Buffer.concat((await storedEvents(execution.id)).flatMap((batch) => [batch, Buffer.from('\n')])), 'what is delivered is what is stored, to the byte')
+  t.equal(events.trimEnd().split('\n').length, execution.lastSeq)
+  const chain = new EventChain()
+  for (const line of events.trimEnd().split('\n')) chain.add(line)
+  t.same(chain.summary(), receipt.events)
+
+  const keys = await service.call('GET', '/receipts/keys')
+  t.match(keys.body.keys, [{ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: receipt.signature.keyId, x: receipt.signature.publicKey }])
+  const verified = await service.call('POST', '/receipts/verify', { body: { receipt: text, events } })
+  t.same(verified.body, { valid: true, executionId: execution.id, checks: verified.body.checks, mismatches: [] })
+  t.same(verified.body.checks.map(({ status }: { status: string }) => status), ['pass', 'pass', 'pass', 'pass', 'pass'])
+  const forged = await service.call('POST', '/receipts/verify', { body: { receipt: { ...receipt, attempt: 2 }, events: events.replace('Grüße', 'Grüsse') } })
+  t.equal(forged.body.valid, false)
+  t.match(forged.body.mismatches.map(({ name }: { name: string }) => name), ['attempt', /^events\.\d+$/])
+  t.match((await service.call('POST', '/receipts/verify', { body: { receipts: text } })).body.code, 'INVALID_REQUEST')
+
+  const markdown = await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { accept: 'text/markdown' } })
+  t.match(markdown.headers.get('content-type'), /^text\/markdown/)
+  t.match(markdown.text, new RegExp(`^# Receipt of ${execution.id}[^]*succeeded`))
+  t.equal((await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { accept: 'image/png' } })).status, 406)
+
+  const elsewhere = join(service.directory, 'elsewhere')
+  const file = (name: string): string => join(service.directory, name)
+  const printed = await cli(['receipt', execution.id], elsewhere)
+  t.equal(printed.out, `${text}\n`, 'the command line prints it to the byte')
+  t.match((await cli(['receipt', execution.id, '--markdown'], elsewhere)).out, /^# Receipt of/)
+  await writeFile(file('receipt.json'), printed.out)
+  await writeFile(file('events.jsonl'), events)
+  await writeFile(file('keys.json'), keys.text)
+  const offline = await cli(['verify', file('receipt.json'), '--events', file('events.jsonl'), '--keys', file('keys.json')], elsewhere)
+  t.match(offline, { code: 0, out: /ok {4}signature[^]*ok {4}key[^]*ok {4}events[^]*holds in all that was checked/ })
+  t.match(await cli(['verify', file('receipt.json')], elsewhere), { code: 0, out: /- {5}key +The key is known from the receipt alone/ })
+  t.match(await cli(['verify', file('receipt.json')], service.config.dataDir), { code: 0, out: /ok {4}key/ }, 'on the machine of the service its key is known')
+  await writeFile(file('keys.json'), '{"keys":[]}')
+  t.match(await cli(['verify', file('receipt.json'), '--keys', file('keys.json')], elsewhere), { code: 1, out: /mismatch: signature\.publicKey/ })
+  await writeFile(file('bad.json'), text.replace('"succeeded"', '"cancelled"'))
+  const bad = await cli(['verify', file('bad.json'), '--events', file('events.jsonl'), '--json'], elsewhere)
+  t.equal(bad.code, 1)
+  t.match(JSON.parse(bad.out), { valid: false, mismatches: [{ name: 'outcome.status' }] })
+  t.match(await cli(['verify'], elsewhere), { code: 2, err: /expected the file of one receipt/ })
+  t.match(await cli(['verify', file('nowhere.json')], elsewhere), { code: 2, err: /cannot be read \(ENOENT\)/ })
+  await t.rejects(stat(elsewhere), 'checking makes no folder and no key')
+})
+
+void t.test('executions that did not succeed have receipts that hold, too', async (t) => {
+  const cancelled = await service.submit({ prompt: scripted({ text: 'I begin.' }, FOR_EVER) })
+  const timedOut = await service.submit({ prompt: scripted(FOR_EVER), timeoutSeconds: 1 })
+  const failed = await service.submit({ prompt: scripted({ status: 400, message: 'no' }) })
+  await service.until(cancelled.id, 'text.delta')
+  await service.call('POST', `/executions/${cancelled.id}/cancel`)
+  const blocker = await quick.submit({ prompt: '[{"hang":true}]' })
+  await quick.until(blocker.id, 'execution.started')
+  const queued = await quick.submit({ prompt: 'never' })
+  t.match((await receiptOf(queued, quick)).body, { status: 409, code: 'NOT_FINISHED' })
+  await quick.call('POST', `/executions/${queued.id}/cancel`, { body: { reason: 'no longer' } })
+  await quick.call('POST', `/executions/${blocker.id}/cancel`)
+  const cases = [
+    [service, cancelled, 'cancelled', 'CANCELLED'], [service, timedOut, 'timed_out', 'TIMED_OUT'], [service, failed, 'failed', 'CLAUDE_EXITED'], [quick, queued, 'cancelled', 'CANCELLED'],
+  ] as const
+  for (const [at, { id }, status, code] of cases) {
+    const execution = await at.finished(id)
+    const { body: receipt, text } = await receiptOf(execution, at)
+    t.match(receipt.outcome, { status, code }, status)
+    const { body } = await at.call('POST', '/receipts/verify', { body: { receipt: text, events: await exportOf(execution, at) } })
+    t.same(body.mismatches, [], `${status}: it holds`)
+    t.equal(receipt.events.count, execution.lastSeq)
+  }
+  t.equal((await receiptOf(queued, quick)).body.process, undefined, 'what never ran names no process')
+  await quick.finished(blocker.id)
+})
+
+void t.test('an execution whose worker was lost is concluded with a receipt by whoever finds it', async (t) => {
+  const doomed = await service.submit({ prompt: scripted({ text: 'Here I am.' }, FOR_EVER) })
+  await service.until(doomed.id, 'text.delta')
+  // As if its worker had died: nobody holds the fence any more, and the lease is over.
+  const { Redis } = await import('ioredis')
+  const redis = new Redis({ path: service.redis.url.slice('unix://'.length) })
+  await redis.multi().hset(`${keyRoot('cc')}:log:${doomed.id}`, 'fence', 'nobody').zadd(`${keyRoot('cc')}:leases`, 1, doomed.id).exec()
+  redis.disconnect()
+  const execution = await service.finished(doomed.id)
+  t.equal(execution.outcome?.code, 'WORKER_LOST')
+  const { body: receipt, text } = await receiptOf(execution)
+  t.match(receipt, { outcome: { status: 'failed', code: 'WORKER_LOST' }, process: { sessionId: execution.sessionId } })
+  const { body } = await service.call('POST', '/receipts/verify', { body: { receipt: text, events: await exportOf(execution) } })
+  t.same(body.mismatches, [])
+})
+
+void t.test('the key is out of a run’s sight', async (t) => {
+  const folder = join(service.config.dataDir, 'receipt-keys')
+  t.match(await readdir(folder), [/public\.json$/, 'signing-key.pem'])
+  const command = `cat ${folder}/signing-key.pem; ls -a ${service.config.dataDir}`
+  const { id } = await service.submit({ prompt: scripted({ tool: 'Bash', input: { command } }, { text: 'done' }), allowedTools: ['Bash'] })
+  await service.finished(id)
+  const events = await exportOf({ id } as Execution)
+  t.match(events, /No such file or directory/)
+  t.notMatch(events, /PRIVATE KEY/)
+  t.match(await readFile(join(folder, 'signing-key.pem'), 'utf8'), /PRIVATE KEY/)
+})
+
+void t.test('a receipt is forgotten with its execution, and is nobody else’s', async (t) => {
+  const { id } = await service.finished((await service.submit({ prompt: 'hello' })).id)
+  t.equal((await service.call('GET', `/executions/${id}/receipt`)).status, 200)
+  t.match((await service.call('GET', `/executions/${id}/receipt`, { headers: { authorization: 'Bearer nobody-nobody-nobody' } })).status, 401)
+  t.equal((await service.call('DELETE', `/executions/${id}`)).status, 204)
+  t.match((await service.call('GET', `/executions/${id}/receipt`)).body, { status: 404, code: 'EXECUTION_NOT_FOUND' })
+  t.equal((await service.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).status, 404)
+})
