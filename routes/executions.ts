@@ -135,7 +135,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         params: Params,
         querystring: ResultQuery,
         response: {
-          200: { description: 'The answer as text.', content: { 'text/plain': { schema: z.string() } } },
+          200: { description: 'The answer: text, or in JSON mode the object.', content: { 'text/plain': { schema: z.string() }, 'application/json': { schema: z.record(z.string(), z.unknown()) } } },
           ...unknown,
           409: problem('It has not finished.'),
           422: { description: 'It did not succeed: `code` is the outcome’s, `outcome` all of it.', content: { 'application/problem+json': { schema: OutcomeProblem } } },
@@ -147,7 +147,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const record = await awaitExecution(services, id, request.caller, (request.query.waitSeconds ?? 0) * 1_000, whileConnected(reply))
       const { outcome } = record
       if (!outcome) throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=60.` })
-      if (outcome.status === 'succeeded') return reply.type('text/plain; charset=utf-8').serializer(String).send(outcome.result ?? '')
+      const { status, result = '' } = outcome
+      if (status === 'succeeded') return typeof result === 'string' ? reply.type('text/plain; charset=utf-8').serializer(String).send(result) : reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(result)
       const code = outcome.code ?? 'CLAUDE_EXITED'
       const body = { type: `urn:cc-executor:outcome:${code}`, title: 'The execution did not succeed.', status: 422, detail: outcome.message ?? code, code, retryable: false, requestId: request.id, outcome }
       return reply.code(422).type('application/problem+json').send(body)

@@ -10,12 +10,20 @@ export interface StopCause {
   readonly message: string
 }
 
+/** Of an answer in JSON mode. */
+export type Judgement =
+  | { readonly kind: 'valid'; readonly value: Record<string, unknown> }
+  /** `raw` is the answer as it was given. */
+  | { readonly kind: 'invalid'; readonly faults: readonly string[]; readonly raw: string }
+
 export interface ClaudeExit {
   readonly observation: Observation
   readonly exit: { readonly exitCode?: number | null | undefined; readonly signal?: string | null | undefined }
   readonly stopCause?: StopCause | undefined
   readonly stderrTail: string
   readonly run: RunRequest
+  /** JSON mode: what an answer is worth. */
+  readonly judge?: ((result: ClaudeResult) => Judgement) | undefined
   /** Paths of the host which a message must not show, and what stands for them. */
   readonly paths?: { readonly workspace?: string; readonly home?: string; readonly tmpDir?: string }
 }
@@ -47,13 +55,21 @@ export function classifyExit(input: ClaudeExit): Outcome {
 
   if (result?.isError === false) {
     if (run.onPermissionDenied === 'fail' && observation.denials.length > 0) return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
+    const judgement = input.judge?.(result)
+    if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
+    if (judgement?.kind === 'valid') return { status: 'succeeded', ...common, result: judgement.value }
     const message = answer === '' ? 'Claude finished, and its answer is empty.' : undefined
     return { status: 'succeeded', ...(message !== undefined && { message }), ...common, result: answer }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
-  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...common, ...partial }
+  const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
+  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...common, ...kept }
+}
+
+function describeFaults(faults: readonly string[]): Failure {
+  return { code: 'OUTPUT_INVALID', message: `Claude's answer does not match the schema that was asked for: ${shorten(faults.join('; '), 1_000)}. The answer is kept as it was given.` }
 }
 
 function describeDenials({ denials }: Observation): Failure {
@@ -78,6 +94,8 @@ function classifyResult(result: ClaudeResult, apiStatus: number | undefined, obs
       return { code: 'MAX_TURNS', message: `Claude needed more turns than allowed (${said || 'maxTurns'}). Raise maxTurns, or ask for less at once.` }
     case 'error_max_budget_usd':
       return { code: 'BUDGET_EXCEEDED', message: `Claude reached the budget of this run (${said || 'maxBudgetUsd'}). Raise maxBudgetUsd, or ask for less at once.` }
+    case 'error_max_structured_output_retries':
+      return describeFaults([said || 'it was refused five times'])
     case 'error_during_execution':
       return { code: 'CLAUDE_EXITED', message: `Claude ended before it had finished${result.terminalReason === undefined ? '' : ` (${result.terminalReason})`}${said === '' ? '' : `: ${said}`}. Try again; what it did before is kept.` }
     default:

@@ -21,6 +21,8 @@ export interface ClaudeSettings {
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
   readonly simulatorUrl?: string
+  /** JSON mode: the schema that the CLI enforces, and what the model is told beside it. */
+  readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   readonly asRoot: boolean
 }
 
@@ -65,8 +67,9 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
     ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
     ...hidden('--system-prompt', run.systemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
-    ...hidden('--append-system-prompt', run.appendSystemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
+    ...hidden('--append-system-prompt', joinPrompts(run.appendSystemPrompt, settings.answer?.instruction), (text) => `${Buffer.byteLength(text)} bytes`),
     ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
+    ...hidden('--json-schema', settings.answer && JSON.stringify(settings.answer.schema), (text) => `${Buffer.byteLength(text)} bytes`),
     ...hidden('--mcp-config', mcp?.json, () => Object.keys(run.mcpServers ?? {}).join(', ')),
   ]
   const env = childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' })
@@ -81,6 +84,11 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
 
 function option(flag: string, value: string | number | undefined): Argument[] {
   return value === undefined ? [] : [{ text: `${flag}=${toPlainText(value)}` }]
+}
+
+function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | undefined {
+  const given = prompts.filter((prompt) => prompt !== undefined)
+  return given.length === 0 ? undefined : given.join('\n\n')
 }
 
 function hidden(flag: string, value: string | undefined, describe: (value: string) => string): Argument[] {
@@ -98,7 +106,8 @@ function toPlainText(value: string | number): string {
  */
 const CLOSING_BLOCK = '(end of the task)'
 
-function toUserLine({ prompt, literalPrompt }: RunRequest): string {
+/** A message of the user's for standard input. */
+export function toUserLine({ prompt, literalPrompt }: Pick<RunRequest, 'prompt' | 'literalPrompt'>): string {
   const blocks = literalPrompt ? [prompt, CLOSING_BLOCK] : [prompt]
   const content = blocks.map((text) => ({ type: 'text', text }))
   return `${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`

@@ -113,6 +113,7 @@ const FLAGS = new Map<string, Flag>([
   ['--permission-mode', permissionMode],
   ['--dangerously-skip-permissions', skipPermissions],
   ['--agents', toField('agents', parseJson)],
+  ['--json-schema', toField('outputSchema', parseJson)],
   ['--mcp-config', mcpConfig],
   ['--output-format', outputFormat],
   ['--input-format', inputFormat],

@@ -37,6 +37,8 @@ export interface Observation {
   /** Messages of the assistant in the main conversation. */
   turns: number
   readonly denials: PermissionDenial[]
+  /** JSON mode: what was last handed to the StructuredOutput tool, accepted or not. */
+  structuredAttempt?: unknown
   /** The text of the last message so far, up to {@link PARTIAL_TEXT_LIMIT}; never an error report of the CLI. */
   partialText: string
   /** Why the API refused, as the CLI's last error report names it (`rate_limit`, `authentication_failed`, …). */

@@ -21,6 +21,8 @@ export interface ClaudeRun {
   readonly firstLine: string
   readonly translator: Translator
   readonly lineLimitBytes: number
+  /** Asked after each result while standard input is open: a further line for it, or undefined, which closes it. */
+  readonly followUp?: (() => string | undefined) | undefined
   /** Takes what was said, in order. While it is pending nothing more is read: the CLI holds back what it has to say, as its stdin is open. */
   readonly emit: (events: readonly NewEvent[], rawBytes: number) => Promise<void>
   /** Ends the run; `reason` is `StopUrgency`: `gently` keeps the session resumable, `at_once` kills. */
@@ -42,7 +44,7 @@ export interface ClaudeRunReport {
  *
  * States: running → (result) finishing → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
  */
-export async function runClaude({ process, firstLine, translator, lineLimitBytes, emit, stop }: ClaudeRun): Promise<ClaudeRunReport> {
+export async function runClaude({ process, firstLine, translator, lineLimitBytes, followUp, emit, stop }: ClaudeRun): Promise<ClaudeRunReport> {
   let endedAfterResult = false
   let stderrTail = ''
   let isExited = false
@@ -77,9 +79,14 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     startEnding(stop.reason as StopUrgency).catch(() => undefined)
   }
 
-  /** The first result closes stdin, which makes the CLI exit; a further turn may begin before it does. */
+  /** A result that needs no follow-up closes stdin, which makes the CLI exit; a further turn may begin before it does. */
   function noteLine(resultsBefore: number): void {
     if (translator.observation.results > resultsBefore) {
+      const next = process.stdin.writable && !ending ? followUp?.() : undefined
+      if (next !== undefined) {
+        process.stdin.write(next)
+        return
+      }
       process.stdin.end()
       clearTimeout(afterResult)
       afterResult = setTimeout(() => {

@@ -10,7 +10,7 @@ export type { OutputFormat } from './command-flags.js'
 export interface RunRequest
   extends Pick<
     ExecuteRequest,
-    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'queueTimeoutSeconds'
+    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'queueTimeoutSeconds' | 'json' | 'outputSchema'
   > {
   readonly prompt: string
   readonly allowedTools: readonly string[]
@@ -19,12 +19,15 @@ export interface RunRequest
   readonly literalPrompt: boolean
   readonly partialText: boolean
   readonly onPermissionDenied: 'report' | 'fail'
+  /** How often an answer that does not match its schema is sent back. */
+  readonly maxRepairs: number
   /** What a client of the original wants to read; only a `command` can say anything but `text`. */
   readonly outputFormat: OutputFormat
   /** Whether the CLI's partial messages are wanted as they are; only a `command` can ask for them. */
   readonly rawPartials: boolean
 }
 
+const DEFAULT_REPAIRS = 1
 /** Linux takes no argument longer than 128 KiB; agents and MCP servers travel as one argument each. */
 const ARGUMENT_LIMIT_BYTES = 120 * 1024
 /** All rules together: far below the limit for a whole command line, whatever the environment's size. */
@@ -45,6 +48,7 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     literalPrompt: asked.literalPrompt ?? true,
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',
+    maxRepairs: asked.maxRepairs ?? DEFAULT_REPAIRS,
     outputFormat: flags?.outputFormat ?? 'text',
     rawPartials: flags?.outputFormat === 'stream-json' && flags.includePartialMessages,
   }

@@ -51,6 +51,7 @@ export function createToolCalls(observation: Observation, now: () => number): To
           const name = toText(block['name']) ?? ''
           const input = toRecord(block['input']) ?? {}
           const json = toJson(block['input'])
+          if (name === 'StructuredOutput') observation.structuredAttempt = block['input']
           open.set(id, { id, name, input, startedAtMs: now(), ofSubagent })
           observation.toolsUsed += 1
           return [{ type: 'tool.started', data: { toolUseId: id, name, input: shorten(json, INPUT_SHOWN), inputDigest: createHash('sha256').update(json).digest('hex') } }]

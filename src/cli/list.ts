@@ -88,7 +88,8 @@ ${SERVICE_USAGE}`,
         return EXIT_CODES.succeeded
       }
       for (const [name, text] of describe(execution)) if (text !== undefined) process.stdout.write(`${name.padEnd(NAME_WIDTH)} ${toPrintable(text)}\n`)
-      const { result = '', isPartial = false } = execution.outcome ?? {}
+      const { result: answer = '', isPartial = false } = execution.outcome ?? {}
+      const result = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
       if (result !== '') process.stdout.write(`\n${isPartial ? '(partial)\n' : ''}${process.stdout.isTTY ? toPrintable(result) : result}\n`)
       return EXIT_CODES.succeeded
     })

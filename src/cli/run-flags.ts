@@ -4,6 +4,7 @@ import { toMetadata, UsageError } from './command.js'
 
 const one = { type: 'string' } as const
 const many = { type: 'string', multiple: true } as const
+const flag = { type: 'boolean' } as const
 
 /** The request's fields as flags; what wants JSON (agents, MCP servers) is left to the API. */
 export const REQUEST_FLAGS = {
@@ -18,6 +19,9 @@ export const REQUEST_FLAGS = {
   'disallowed-tools': many,
   'permission-mode': one,
   'on-permission-denied': one,
+  'json-mode': flag,
+  'output-schema': one,
+  'max-repairs': one,
   workspace: one,
   timeout: one,
   'idle-timeout': one,
@@ -33,18 +37,30 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --disallowed-tools RULE
   --permission-mode MODE          default, acceptEdits, plan, dontAsk, bypassPermissions
   --on-permission-denied report|fail
+  --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
+  --output-schema JSON            the answer matches this JSON Schema
+  --max-repairs N                 how often a wrong answer is sent back
   --workspace FOLDER              one that stays, below the service's workspace folder
   --timeout SECONDS, --idle-timeout SECONDS, --queue-timeout SECONDS
   --priority low|normal|high
   --metadata LABEL=VALUE          several times`
 
-export type RequestFlags = { readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true } ? string[] : string }
+export type RequestFlags = { readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true } ? string[] : (typeof REQUEST_FLAGS)[Name] extends { type: 'boolean' } ? boolean : string }
 
 /** `Read,Bash(git log:*, -p)`: commas within parentheses belong to the rule. */
 const splitRules = (texts: readonly string[]): string[] =>
   texts.flatMap((text) => text.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((rule) => rule.trim()).filter((rule) => rule !== '')
 
 const toNumber = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
+
+/** @throws UsageError */
+function toSchema(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new UsageError(`--output-schema: is no JSON (${error instanceof Error ? error.message : String(error)})`)
+  }
+}
 
 /** Flag → field of the request. */
 const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?] } = {
@@ -59,6 +75,9 @@ const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof E
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],
   'on-permission-denied': ['onPermissionDenied'],
+  'json-mode': ['json'],
+  'output-schema': ['outputSchema', toSchema],
+  'max-repairs': ['maxRepairs', toNumber],
   workspace: ['workspace'],
   timeout: ['timeoutSeconds', toNumber],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],

@@ -54,7 +54,11 @@ export function createTextView({ text: showsText, whole }: TextViewOptions): Eve
   }
 
   function finish({ data: { outcome } }: Event<'execution.finished'>): void {
-    if (whole && !hasPrinted && outcome.status === 'succeeded') write(outcome.result ?? '')
+    const { result = '', status } = outcome
+    if (typeof result === 'object') {
+      endLine()
+      write(JSON.stringify(result, undefined, 2))
+    } else if (whole && !hasPrinted && status === 'succeeded') write(result)
     endLine()
     if (outcome.status === 'succeeded') return
     // Whole: it names the remedy.

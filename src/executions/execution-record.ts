@@ -49,13 +49,20 @@ export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
   'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'usage', 'outcome', 'metadata', 'simulated',
 ] as const
-export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result'] as const
+export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
 export type StoredFields = Partial<Record<RecordField, string | null>>
 
 const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
 
 /** Reads what the scripts and `toStoredFields` wrote; JSON here is our own and needs no second validation. */
+/** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
+function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
+  // Safe: ExecutionStore wrote it from an object.
+  if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
+  return typeof result === 'string' ? { result } : {}
+}
+
 export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
@@ -80,7 +87,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
     // An empty answer is one, too: only null means that there is none.
-    ...(outcome && { outcome: typeof fields.result === 'string' ? { ...outcome, result: fields.result } : outcome }),
+    ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
     simulated: fields.simulated === '1',
     lastSeq,

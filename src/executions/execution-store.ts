@@ -109,7 +109,7 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 
 /** The result lies in a field of its own, so that lists need not load it. */
 function finishedFields({ outcome: { result, ...outcome }, usage, finishedAt }: Conclusion, seal: Seal | undefined): string {
-  const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(result !== undefined && { result }), ...(seal && { receipt: seal.receipt }) }
+  const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }) }
   return JSON.stringify(fields)
 }
 

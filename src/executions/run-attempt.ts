@@ -6,6 +6,8 @@ import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import type { Translator } from '../claude/translate-message.js'
 import type { EventData, NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
+import { AnswerCheck } from './answer-check.js'
+import type { AnswerSchema } from './answer-schema.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './execution-store.js'
 import type { RunFolders } from './prepare-workspace.js'
@@ -31,6 +33,8 @@ export interface AttemptOptions {
   readonly translator: Translator
   readonly journal: RunJournal
   readonly lease: LeaseKeeper
+  /** JSON mode: what the answer must be. */
+  readonly answerSchema: AnswerSchema | undefined
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
   /** Told by their role in messages, never by their path. */
@@ -72,7 +76,8 @@ export class RunAttempt {
   }
 
   async run(): Promise<{ outcome: Outcome; usage: Usage }> {
-    const { process, command, translator, run, services, folders } = this.#options
+    const { process, command, translator, run, services, folders, answerSchema } = this.#options
+    const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
     this.#startedAt = performance.now()
     this.#startClocks()
     try {
@@ -81,12 +86,13 @@ export class RunAttempt {
         firstLine: command.firstLine,
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
+        followUp: check && (() => check.followUp()),
         emit: (events, rawBytes) => this.#take(events, rawBytes),
         stop: this.#stop.signal,
       })
       const usage = this.usage()
       const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage }
     } finally {
       for (const deadline of this.#deadlines) deadline.close()

@@ -6,6 +6,7 @@ import { createTranslator } from '../claude/translate-message.js'
 import { sleep } from '../platform/deadline.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { Outcome, OutcomeCode, Usage } from '../protocol/execution.js'
+import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ExecutionRecord } from './execution-record.js'
@@ -133,6 +134,7 @@ class ClaimedRun {
     }
     const run = toRunRequest(record.request)
     const sessionId = randomUUID()
+    const answerSchema = answerSchemaOf(run, record.id)
     const command = claudeCommand(run, {
       binary: claude.binary,
       sessionId,
@@ -144,6 +146,7 @@ class ClaimedRun {
       defaultPermissionMode: config.permissionMode,
       extraAllowedTools: config.allowedTools,
       trustWorkspaces: config.trustWorkspaces,
+      answer: answerSchema && toCliSchema(answerSchema),
       asRoot: globalThis.process.getuid?.() === 0,
       ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
     })
@@ -164,14 +167,14 @@ class ClaimedRun {
         exposed: Object.values(folders),
         heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
       })
-      return { record, run, sessionId, command, folders, process, leaveGate }
+      return { record, run, answerSchema, sessionId, command, folders, process, leaveGate }
     } catch (error) {
       leaveGate()
       return { outcome: toSpawnFailure(error) }
     }
   }
 
-  async #start({ record, run, sessionId, command, folders, process, leaveGate }: Prepared): Promise<RunReport> {
+  async #start({ record, run, answerSchema, sessionId, command, folders, process, leaveGate }: Prepared): Promise<RunReport> {
     const { store, config, claude, workerId, log } = this.#services
     const started = await store.start(
       record.id,
@@ -197,7 +200,7 @@ class ClaimedRun {
     })
     if (started.kind === 'cancelled') return this.#concludeCancelled(journal)
     const attempt = new RunAttempt({
-      services: this.#services, executionId: record.id, fence: this.#fence, run, command, folders, process, journal, lease: this.#lease,
+      services: this.#services, executionId: record.id, fence: this.#fence, run, command, folders, process, journal, answerSchema, lease: this.#lease,
       translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
@@ -262,6 +265,7 @@ const LOST = { code: 'WORKER_LOST', status: 'failed', message: 'The worker lost 
 interface Prepared {
   readonly record: ExecutionRecord
   readonly run: RunRequest
+  readonly answerSchema: AnswerSchema | undefined
   readonly sessionId: string
   readonly command: ClaudeCommand
   readonly folders: RunFolders

@@ -1,6 +1,6 @@
 import type { EventData } from '../protocol/events.js'
 import type { ReceiptFacts } from '../protocol/receipt.js'
-import { sha256 } from '../verification/canonical-json.js'
+import { sha256, toAnswerText } from '../verification/canonical-json.js'
 import { EventChain } from '../verification/event-chain.js'
 import { signReceipt } from '../verification/receipt.js'
 import type { ExecutionRecord } from './execution-record.js'
@@ -39,6 +39,7 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 
 function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt }: Conclusion): ReceiptFacts {
   const { status, code, exitCode, signal, isPartial, result, permissionDenials = [] } = outcome
+  const answer = result === undefined ? undefined : toAnswerText(result)
   return {
     executionId: id,
     requestDigest,
@@ -58,7 +59,7 @@ function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated
       ...(isPartial !== undefined && { isPartial }),
       permissionDenials: permissionDenials.length,
     },
-    ...(result !== undefined && { result: { sha256: sha256(result), bytes: Buffer.byteLength(result) } }),
+    ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
     usage,
     events: chain.summary(),
     simulated,

@@ -5,6 +5,7 @@ import { fromStore } from '../platform/redis.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
+import { requireUsableSchema } from './answer-schema.js'
 import { toExecution } from './execution-record.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
@@ -48,6 +49,7 @@ function checkPermissions(run: RunRequest, services: DomainServices, caller: Cal
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
   const run = toRunRequest(request)
+  requireUsableSchema(run)
   checkPermissions(run, services, caller)
   const id = uuidv7()
   const workspace = nameWorkspace(request.workspace, id, config)

@@ -40,7 +40,7 @@ async function demo(): Promise<void> {
     const { data } = await within(RUN_DEADLINE_MS, 'the demo', watch(client, execution.id))
     const { outcome, usage } = data
     say(`\nStatus: ${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}`)
-    say(`Answer: ${outcome.result ?? ''}`)
+    say(`Answer: ${typeof outcome.result === 'string' ? outcome.result : ''}`)
     say(`Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`)
     if (outcome.status !== 'succeeded') process.exitCode = 1
   } finally {

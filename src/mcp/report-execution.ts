@@ -31,7 +31,8 @@ interface ReportOptions {
 /** An execution for a tool's caller: who reads the text alone knows what happened and what to call next. */
 export function reportExecution(execution: Execution, { resultOffset = 0, note }: ReportOptions = {}): ToolAnswer {
   const { request: _request, outcome, ...rest } = execution
-  const whole = outcome?.result ?? ''
+  const { result: answer = '' } = outcome ?? {}
+  const whole = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
   const result = cut(whole, resultOffset)
   const end = resultOffset + result.length
   const isPart = whole !== '' && result.length < whole.length
@@ -44,7 +45,7 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   const report: ExecutionReport = {
     ...rest,
     isFinished,
-    ...(outcome && { outcome: { ...outcome, ...(outcome.result !== undefined && { result }) } }),
+    ...(outcome && { outcome: { ...outcome, ...(outcome.result !== undefined && { result: isPart ? result : outcome.result }) } }),
     ...(isPart && { resultLength: whole.length, resultOffset }),
     ...(note !== undefined && { note }),
     ...(next !== undefined && { next }),

@@ -88,16 +88,32 @@ const fields = {
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
   partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
   literalPrompt: z.boolean().optional().meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
+  json: z.boolean().optional().meta({ description: 'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.' }),
+  outputSchema: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
+  maxRepairs: z.int().min(0).max(5).optional().meta({ description: 'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.' }),
   onPermissionDenied: z.enum(['report', 'fail']).optional().meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
   metadata: Metadata.optional(),
 } as const
 
-export function requireExactlyOneTask(request: { prompt?: unknown; command?: unknown; timeout?: unknown; timeoutSeconds?: unknown }, context: z.RefinementCtx): void {
+interface Asked {
+  readonly prompt?: unknown
+  readonly command?: unknown
+  readonly timeout?: unknown
+  readonly timeoutSeconds?: unknown
+  readonly json?: unknown
+  readonly outputSchema?: unknown
+}
+
+export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx): void {
   const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (request.prompt === undefined && request.command === undefined) refuse('prompt', 'either prompt or command is required')
   if (request.prompt !== undefined && request.command !== undefined) refuse('command', 'give either prompt or command, not both')
   if (request.timeout !== undefined && request.command === undefined) refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
   if (request.timeout !== undefined && request.timeoutSeconds !== undefined) refuse('timeout', 'give either timeout or timeoutSeconds, not both')
+  if (request.json === false && request.outputSchema !== undefined) refuse('json', 'is false beside outputSchema, which asks for JSON mode')
 }
 
 /** For generated schemas: what {@link requireExactlyOneTask} checks, said in JSON Schema. */

@@ -20,7 +20,7 @@ export const OutcomeCode = z
   .enum([
     'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
-    'OUTPUT_LIMIT', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED',
+    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED',
   ])
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
@@ -44,7 +44,7 @@ export const Outcome = z
     exitCode: z.number().int().optional(),
     signal: z.string().optional(),
     apiStatus: z.number().int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
-    result: z.string().optional().meta({ description: 'The answer, or what there was of it.' }),
+    result: z.union([z.string(), z.record(z.string(), z.unknown())]).optional().meta({ description: 'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not match its schema is kept as the text that it was).' }),
     isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
     permissionDenials: z.array(PermissionDenial).optional(),
   })

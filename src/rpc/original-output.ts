@@ -39,11 +39,14 @@ export function createOriginalOutput(format: OutputFormat): OriginalOutput {
     conclude(outcome) {
       if (format === 'stream-json') return undefined
       if (format === 'json') return lastResult && { type: 'stdout', data: `${lastResult.toString('utf8')}\n` }
-      const text = outcome.status === 'succeeded' ? outcome.result : lastResult && printResult(lastResult)
+      const text = outcome.status === 'succeeded' ? toPrinted(outcome.result) : lastResult && printResult(lastResult)
       return text === undefined ? undefined : { type: 'stdout', data: `${text}\n` }
     },
   }
 }
+
+/** JSON mode's object as the CLI prints it. */
+const toPrinted = (result: Outcome['result']): string | undefined => (typeof result === 'object' ? JSON.stringify(result) : result)
 
 /** Data of an event that the service itself wrote. */
 export function parseData<Type extends EventType>({ bytes }: StoredEvent, _type: Type): EventData<Type> {

@@ -34,6 +34,8 @@ const OWN_PROMPTS = [
   '<task-notification>',
   'Stop hook feedback:',
 ]
+// What the executor says by itself, with its closing block: it goes on with the script too.
+const EXECUTOR_PROMPT = '[cc-executor]'
 
 export function readConversation(request: MessagesRequest): Conversation {
   let prompt = ''
@@ -49,6 +51,7 @@ export function readConversation(request: MessagesRequest): Conversation {
     // that would separate it from the next. A closing block or another script tells them apart.
     let open = false
     let afterToolResult = false
+    let fromExecutor = false
     for (const block of message.blocks) {
       if (block.kind === 'toolResult') {
         lastToolResult = block.text
@@ -69,6 +72,8 @@ export function readConversation(request: MessagesRequest): Conversation {
       }
       // Text beside a tool's result is the tool's or the CLI's, not a new prompt.
       if (afterToolResult) continue
+      fromExecutor ||= text.startsWith(EXECUTOR_PROMPT)
+      if (fromExecutor) continue
       if (open && !bringsScript(text)) {
         prompt += `\n${text}`
       } else {

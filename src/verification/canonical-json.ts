@@ -36,3 +36,6 @@ export function compactJson(text: string): string {
 }
 
 export const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
+
+/** The bytes of an answer that are hashed: a text as it is, JSON mode's object in its canonical form. */
+export const toAnswerText = (answer: unknown): string => (typeof answer === 'string' ? answer : toCanonicalJson(answer))

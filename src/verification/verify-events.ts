@@ -1,5 +1,5 @@
 import { ReceiptEvents } from '../protocol/receipt.js'
-import { sha256 } from './canonical-json.js'
+import { sha256, toAnswerText } from './canonical-json.js'
 import { EventChain, type ChainSummary } from './event-chain.js'
 import { isObject, type RawReceipt } from './receipt.js'
 import type { Finding, Mismatch } from './verify-receipt.js'
@@ -85,10 +85,11 @@ export function checkResult(raw: RawReceipt, events: string | Buffer | undefined
   const outcome = isObject(data['outcome']) ? data['outcome'] : {}
   const claimed = isObject(raw['result']) ? raw['result'] : undefined
   const { result } = outcome
-  if (typeof result !== 'string') {
+  if (result === undefined) {
     if (claimed === undefined) return { name, mismatches: [], skipped: true, detail: 'There is no answer, and the receipt claims none.' }
     return { name, mismatches: [{ name: 'result', detail: 'is in the receipt but not in the events' }], detail: '' }
   }
-  if (claimed?.['sha256'] === sha256(result) && claimed['bytes'] === Buffer.byteLength(result)) return { name, mismatches: [], detail: 'The answer is the one that was recorded.' }
+  const answer = toAnswerText(result)
+  if (claimed?.['sha256'] === sha256(answer) && claimed['bytes'] === Buffer.byteLength(answer)) return { name, mismatches: [], detail: 'The answer is the one that was recorded.' }
   return { name, mismatches: [{ name: 'result', detail: 'is not the answer in the events' }], detail: '' }
 }

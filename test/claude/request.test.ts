@@ -89,7 +89,7 @@ void t.test('a command and the structured fields give the same run', async (t) =
   const plain = parse({ prompt: 'Say hello' })
   t.same(plain, {
     prompt: 'Say hello', allowedTools: [], disallowedTools: [], timeoutSeconds: 600, literalPrompt: true, partialText: true,
-    onPermissionDenied: 'report', outputFormat: 'text', rawPartials: false,
+    onPermissionDenied: 'report', maxRepairs: 1, outputFormat: 'text', rawPartials: false,
   })
   for (const command of ['claude -p "Say hello"', 'claude "Say hello" --print', "claude --verbose -p -- 'Say hello'", "claude -p 'Say hello' --input-format text"]) {
     t.same(fromCommand(command), plain, command)
@@ -97,14 +97,14 @@ void t.test('a command and the structured fields give the same run', async (t) =
   const everything = fromCommand(
     'claude -p "do" --model opus --fallback-model=haiku --effort high --system-prompt "- be brief" --append-system-prompt=-x --max-turns 3 --max-budget-usd 0.5' +
       ' --allowedTools "Bash(git commit:*),Read" Edit --disallowed-tools=WebFetch --allowed-tools Bash --permission-mode plan --agents \'{"r":{"description":"d","prompt":"p"}}\'' +
-      ' --mcp-config \'{"mcpServers":{"a":{"type":"http","url":"http://x.test/"}}}\' \'{"mcpServers":{"b":{"command":"b"}}}\' --output-format stream-json --include-partial-messages',
+      ' --mcp-config \'{"mcpServers":{"a":{"type":"http","url":"http://x.test/"}}}\' \'{"mcpServers":{"b":{"command":"b"}}}\' --json-schema \'{"type":"object"}\' --output-format stream-json --include-partial-messages',
     { timeout: 7, workspace: 'w', metadata: { a: 'b' }, literalPrompt: false },
   )
   t.same(everything, {
     ...parse({
       prompt: 'do', model: 'opus', fallbackModel: 'haiku', effort: 'high', systemPrompt: '- be brief', appendSystemPrompt: '-x', maxTurns: 3, maxBudgetUsd: 0.5,
       allowedTools: ['Bash(git commit:*)', 'Read', 'Edit', 'Bash'], disallowedTools: ['WebFetch'], permissionMode: 'plan', agents: { r: { description: 'd', prompt: 'p' } },
-      mcpServers: { a: { type: 'http', url: 'http://x.test/' }, b: { command: 'b' } }, timeoutSeconds: 7, literalPrompt: false,
+      mcpServers: { a: { type: 'http', url: 'http://x.test/' }, b: { command: 'b' } }, timeoutSeconds: 7, literalPrompt: false, outputSchema: { type: 'object' },
     }),
     outputFormat: 'stream-json', rawPartials: true,
   })

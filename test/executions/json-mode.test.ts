@@ -1,0 +1,105 @@
+// JSON mode: the answer is held against its schema by the server, whatever the model claims and the CLI calls a success.
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { findAnswerFaults } from '../../src/executions/answer-schema.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { openTestService, scripted } from '../support/service.js'
+
+const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
+const SCHEMA = { type: 'object', properties: { name: { type: 'string' }, n: { type: 'integer', minimum: 1 } }, required: ['name', 'n'], additionalProperties: false }
+const RIGHT = { name: 'ada', n: 4 }
+
+t.jobs = 4
+const service = await openTestService(t)
+const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
+const run = async (steps: unknown[], more: Record<string, unknown>): Promise<Execution> => service.finished((await service.submit({ prompt: scripted(...steps), ...more })).id)
+const turnsOf = async ({ id }: Execution): Promise<number> => (await service.events(id)).filter(({ type, data }) => type === 'claude.message' && (data as { message: { type: string } }).message.type === 'result').length
+
+void t.test('an answer that matches is the result, as an object', async (t) => {
+  const execution = await run([{ text: 'Thinking.' }, { structured: RIGHT }], { outputSchema: SCHEMA })
+  t.match(execution, { status: 'succeeded', outcome: { result: RIGHT } })
+  const answer = await service.call('GET', `/executions/${execution.id}/result`)
+  t.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
+  t.same(answer.body, RIGHT)
+  const finished = (await service.events(execution.id)).at(-1)
+  t.match(finished, { type: 'execution.finished', data: { outcome: { result: RIGHT } } })
+  const receipt = JSON.parse((await service.call('GET', `/executions/${execution.id}/receipt`)).text) as unknown
+  const events = (await service.call('GET', `/executions/${execution.id}/events`, { headers: { accept: 'application/x-ndjson' } })).text
+  t.match((await service.call('POST', '/receipts/verify', { body: { receipt, events } })).body, { valid: true }, 'the receipt holds the object')
+  t.match((await service.events(execution.id)).find(({ type }) => type === 'execution.started'), { data: { argv: /--json-schema=<\d+ bytes>/ } })
+})
+
+void t.test('what the CLI itself refused and the model then corrected is no fault', async (t) => {
+  t.match(await run([{ structured: { name: 5 } }, { structured: RIGHT }], { outputSchema: SCHEMA }), { status: 'succeeded', outcome: { result: RIGHT } })
+})
+
+void t.test('a model that only talks is asked again in the same session, and its repaired answer counts', async (t) => {
+  // The CLI reminds it once by itself, and then calls it a success.
+  const execution = await run([{ text: 'Ada, four.' }, { turn: true }, { text: 'I said: Ada, four.' }, { turn: true }, { structured: RIGHT }], { outputSchema: SCHEMA })
+  t.match(execution, { status: 'succeeded', outcome: { result: RIGHT } })
+  t.equal(await turnsOf(execution), 2, 'two results in one session')
+  t.equal(execution.attempt, 1)
+})
+
+void t.test('a model that goes on talking fails, and what it said is kept', async (t) => {
+  const talk = [{ text: 'Ada.' }, { turn: true }, { text: 'Ada, I say.' }, { turn: true }, { text: 'Ada!' }, { turn: true }, { text: 'Still Ada.' }]
+  const execution = await run(talk, { outputSchema: SCHEMA })
+  t.match(execution, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', message: /is no JSON/, result: 'Still Ada.', isPartial: true } })
+  t.equal(await turnsOf(execution), 2)
+  const unrepaired = await run(talk, { outputSchema: SCHEMA, maxRepairs: 0 })
+  t.match(unrepaired, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', result: 'Ada, I say.' } })
+  t.equal(await turnsOf(unrepaired), 1)
+  const answer = await service.call('GET', `/executions/${execution.id}/result`)
+  t.match(answer, { status: 422, body: { code: 'OUTPUT_INVALID' } })
+})
+
+void t.test('an answer that is JSON in text is taken where it matches', async (t) => {
+  t.match(await run([{ text: JSON.stringify(RIGHT) }, { turn: true }, { text: JSON.stringify(RIGHT) }], { outputSchema: SCHEMA }), { status: 'succeeded', outcome: { result: RIGHT } })
+})
+
+void t.test('what the CLI cannot enforce the server does: formats, and what 2020-12 added', async (t) => {
+  const schema = { type: 'object', $defs: { day: { type: 'string', format: 'date' } }, properties: { days: { type: 'array', prefixItems: [{ $ref: '#/$defs/day' }], items: false } }, required: ['days'] }
+  // With such a schema the CLI by itself offers no StructuredOutput at all, and says nothing.
+  const execution = await run([{ structured: { days: ['tomorrow'] } }, { structured: { days: ['2026-11-22'] } }], { outputSchema: schema })
+  t.match(execution, { status: 'succeeded', outcome: { result: { days: ['2026-11-22'] } } })
+})
+
+void t.test('JSON mode has a schema of its own, whose uuid is the execution’s and never patched in', async (t) => {
+  const answer = { result: 'done', files_created: [], files_modified: [], summary: 'Nothing was to do.' }
+  const wrong = { ...answer, execution_uuid: '00000000-0000-7000-8000-000000000000' }
+  const execution = await run(Array.from({ length: 5 }, () => ({ structured: wrong })), { json: true })
+  t.match(execution, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', result: JSON.stringify(wrong), isPartial: true } })
+
+  // The scripted CLI echoes it, as a CLI would that checks nothing.
+  const claims = (uuid: unknown) => ({ line: { type: 'result', subtype: 'success', is_error: false, result: '', structured_output: { ...answer, execution_uuid: uuid }, num_turns: 1, usage: {}, total_cost_usd: 0 } })
+  const lied = await quick.submit({ prompt: JSON.stringify([claims(wrong.execution_uuid), { eof: true }]), json: true, maxRepairs: 0 })
+  t.match(await quick.finished(lied.id), { status: 'failed', outcome: { code: 'OUTPUT_INVALID', message: /\/execution_uuid must be equal to constant/ } })
+  const honest = await quick.submit({ prompt: JSON.stringify([{ echoUuid: answer }, { eof: true }]), json: true })
+  t.match(await quick.finished(honest.id), { status: 'succeeded', outcome: { result: { ...answer, execution_uuid: honest.id } } })
+})
+
+void t.test('a command may carry the schema', async (t) => {
+  const command = `claude -p '${scripted({ structured: RIGHT })}' --json-schema '${JSON.stringify(SCHEMA)}'`
+  const { id } = await service.submit({ command })
+  t.match(await service.finished(id), { status: 'succeeded', outcome: { result: RIGHT } })
+})
+
+void t.test('a schema that nothing could be held against is refused at submission, by name', async (t) => {
+  const refused = async (more: Record<string, unknown>, path: string, message: RegExp, status = 400): Promise<void> => {
+    const answer = await service.call('POST', '/execute', { body: { prompt: 'x', ...more } })
+    t.match(answer, { status, body: { errors: [{ path, message }] } })
+  }
+  await refused({ outputSchema: { type: 'array' } }, 'outputSchema', /"type": "object"/)
+  await refused({ outputSchema: { type: 'object', properties: { a: { type: 'nonsense' } } } }, 'outputSchema', /no valid JSON Schema/)
+  await refused({ outputSchema: { type: 'object', properties: { a: { $ref: 'https://example.com/schema.json' } } } }, 'outputSchema', /can't resolve reference/)
+  await refused({ outputSchema: { type: 'object', properties: { a: { type: 'string', pattern: '(' } } } }, 'outputSchema', /no valid JSON Schema/)
+  await refused({ outputSchema: { type: 'object', description: 'x'.repeat(130_000) } }, 'outputSchema', /not be longer/, 413)
+  await refused({ outputSchema: 'text' }, 'outputSchema', /./)
+  await refused({ outputSchema: SCHEMA, json: false }, 'json', /outputSchema/)
+  await refused({ json: true, maxRepairs: 9 }, 'maxRepairs', /./)
+})
+
+void t.test('a pattern that would backtrack for ever is given up', async (t) => {
+  const schema = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } }
+  t.match(findAnswerFaults(schema, { a: `${'a'.repeat(50)}b` }), [/could not be checked/])
+})
