@@ -1,4 +1,4 @@
-import { UnrecoverableError, type Job } from 'bullmq'
+import { UnrecoverableError, WaitingError, type Job } from 'bullmq'
 import { runExecution } from '../src/executions/run-execution.js'
 import type { RunServices } from '../src/executions/run-services.js'
 import type { ExecutionJob } from '../src/queue/execution-queue.js'
@@ -13,14 +13,20 @@ interface JobResult {
  * The processor of BullMQ's worker. The record decides what a job means; the job is told how it went,
  * so that dashboards show progress, return value and failure reason.
  */
-export function createProcessor(services: RunServices, stop: AbortSignal) {
-  return async function processExecution(job: Job<ExecutionJob>): Promise<JobResult> {
+export function createProcessor(services: RunServices, stop: AbortSignal, onBlocked: (until: Date) => void) {
+  return async function processExecution(job: Job<ExecutionJob>, token?: string): Promise<JobResult> {
     const report = await runExecution(services, job.data, {
       signal: stop,
       // For dashboards only: a lost update is no loss.
       onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => undefined),
     })
     if (report.kind === 'passed_over') return { status: 'passed_over', detail: report.why }
+    if (report.kind === 'blocked') {
+      // First we take no more, then the job goes back to its place, for a worker with another credential.
+      onBlocked(report.until)
+      await job.moveToWait(token)
+      throw new WaitingError()
+    }
     const { status, code, message } = report.outcome
     if (status !== 'succeeded') throw new UnrecoverableError(`${code ?? status}: ${message ?? ''}`)
     return { status }

@@ -5,6 +5,7 @@ import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
 import { createProcessor } from './execution-processor.js'
+import { createPause } from './pause-until.js'
 
 const FORGET_MS = 1_000
 
@@ -22,13 +23,13 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   const stop = new AbortController()
   let running = 0
   let closing: Promise<void> | undefined
-  const process = createProcessor(services, stop.signal)
+  const process = createProcessor(services, stop.signal, (until) => pause.until(until))
   const worker = new Worker<ExecutionJob>(
     QUEUE_NAME,
-    async (job) => {
+    async (job, token) => {
       running += 1
       try {
-        return await process(job)
+        return await process(job, token)
       } finally {
         running -= 1
       }
@@ -40,6 +41,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       connection: { ...redisOptions(redisUrl), maxRetriesPerRequest: null, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
     },
   )
+  const pause = createPause(worker, (error) => logger.warn({ error: String(error) }, 'the worker could not be paused or resumed'))
   worker.on('error', (error) => logger.debug({ error: error.message }, 'queue worker'))
   // The fence in the record is what counts; BullMQ's own lock only keeps its books.
   worker.on('lockRenewalFailed', (jobIds: string[]) => logger.warn({ jobIds }, 'BullMQ could not renew its lock'))
@@ -60,6 +62,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   worker.on('failed', onSettled)
 
   async function drain(drainMs: number): Promise<void> {
+    pause.close()
     await worker.pause(true)
     const settled = worker.close()
     const timer = setTimeout(() => stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.'), drainMs)

@@ -21,6 +21,9 @@ export interface RunRequest
   readonly onPermissionDenied: 'report' | 'fail'
   /** How often an answer that does not match its schema is sent back. */
   readonly maxRepairs: number
+  readonly onWorkerLost: 'fail' | 'continue'
+  /** How many attempts there may be, those apart that count for nothing. */
+  readonly maxAttempts: number
   /** What a client of the original wants to read; only a `command` can say anything but `text`. */
   readonly outputFormat: OutputFormat
   /** Whether the CLI's partial messages are wanted as they are; only a `command` can ask for them. */
@@ -49,6 +52,8 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',
     maxRepairs: asked.maxRepairs ?? DEFAULT_REPAIRS,
+    onWorkerLost: asked.onWorkerLost ?? 'fail',
+    maxAttempts: asked.maxAttempts ?? (asked.onWorkerLost === 'continue' ? 2 : 1),
     outputFormat: flags?.outputFormat ?? 'text',
     rawPartials: flags?.outputFormat === 'stream-json' && flags.includePartialMessages,
   }

@@ -39,13 +39,13 @@ export interface TextStream {
  * Deltas are provisional, so each text block is compared when its `assistant` line arrives; what is missing is
  * appended, and what differs starts anew.
  */
-export function createTextStream(): TextStream {
+export function createTextStream(firstMessage = 0): TextStream {
   let current: Message | undefined
 
   function begin(id: string | undefined, open: boolean): NewEvent[] {
     const replaced = current?.open === true ? current : undefined
     const isVoid = replaced !== undefined && (replaced.streamed !== '' || replaced.unverifiable)
-    current = { id, index: replaced?.index ?? (current?.index ?? -1) + 1, streamed: '', settled: '', open, unverifiable: false }
+    current = { id, index: replaced?.index ?? (current === undefined ? firstMessage : current.index + 1), streamed: '', settled: '', open, unverifiable: false }
     return isVoid ? [{ type: 'text.reset', data: { message: current.index } }] : []
   }
 

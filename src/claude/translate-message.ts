@@ -14,6 +14,8 @@ export interface TranslatorOptions {
   readonly partialText: boolean
   /** Whether to pass the CLI's `stream_event` lines as well. */
   readonly rawPartials: boolean
+  /** The index of the first message; a further attempt goes on after those of the one before. */
+  readonly firstMessage?: number
   /** Gets the control protocol's messages, which become no events. */
   readonly onControl?: (message: Record<string, unknown>) => void
   /** Milliseconds of a monotonic clock. */
@@ -28,9 +30,9 @@ export interface Translator {
 const CONTROL_TYPES = new Set(['control_request', 'control_response', 'control_cancel_request', 'keep_alive'])
 
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
-export function createTranslator({ partialText, rawPartials, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
+export function createTranslator({ partialText, rawPartials, firstMessage, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
   const observation = createObservation()
-  const stream = createTextStream()
+  const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
   let messageId: string | undefined

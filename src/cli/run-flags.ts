@@ -22,6 +22,8 @@ export const REQUEST_FLAGS = {
   'json-mode': flag,
   'output-schema': one,
   'max-repairs': one,
+  'on-worker-lost': one,
+  'max-attempts': one,
   workspace: one,
   timeout: one,
   'idle-timeout': one,
@@ -40,6 +42,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
   --output-schema JSON            the answer matches this JSON Schema
   --max-repairs N                 how often a wrong answer is sent back
+  --on-worker-lost fail|continue, --max-attempts N
   --workspace FOLDER              one that stays, below the service's workspace folder
   --timeout SECONDS, --idle-timeout SECONDS, --queue-timeout SECONDS
   --priority low|normal|high
@@ -78,6 +81,8 @@ const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof E
   'json-mode': ['json'],
   'output-schema': ['outputSchema', toSchema],
   'max-repairs': ['maxRepairs', toNumber],
+  'on-worker-lost': ['onWorkerLost'],
+  'max-attempts': ['maxAttempts', toNumber],
   workspace: ['workspace'],
   timeout: ['timeoutSeconds', toNumber],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],

@@ -90,6 +90,7 @@ export function createTextView({ text: showsText, whole }: TextViewOptions): Eve
       else if (is(event, 'output')) note(event.data.data)
       else if (is(event, 'log.truncated')) note(`! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`)
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)
+      else if (is(event, 'execution.retrying')) note(`${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`)
       else if (is(event, 'execution.paused') || is(event, 'execution.resumed') || is(event, 'execution.cancel_requested')) {
         note(`${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`)
       } else if (is(event, 'execution.finished')) finish(event)

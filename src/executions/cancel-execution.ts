@@ -30,9 +30,10 @@ async function tryCancel(services: DomainServices, record: ExecutionRecord, call
     return true
   }
   const by = { by: caller.name, ...(reason !== undefined && { reason }) }
-  const outcome: Outcome = { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' }
+  const { attempt, usage } = record
+  const outcome: Outcome = { status: 'cancelled', code: 'CANCELLED', message: attempt === 0 ? 'Cancelled before it started.' : 'Cancelled while it waited for its next attempt.' }
   const cause: NewEvent = { type: 'execution.cancel_requested', data: by }
-  if (!(await fromStore(concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt: record.attempt, cause })))) return false
+  if (!(await fromStore(concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt, usage, cause })))) return false
   await queue.remove({ executionId: id, claim: record.claim })
   return true
 }

@@ -1,7 +1,7 @@
 import type { NewEvent } from '../protocol/events.js'
 import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
-import type { ConcludeAnswer, Conclusion, Seal } from './execution-store.js'
+import type { ConcludeAnswer, Conclusion, Seal } from './store-answers.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 

@@ -1,4 +1,4 @@
-import type { Woken } from './execution-store.js'
+import type { Woken } from './store-answers.js'
 import type { DomainServices } from './services.js'
 
 /** Puts a job into the queue for an execution whose turn has come; where that fails the sweep does it. */

@@ -1,5 +1,5 @@
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
-import { NO_USAGE, type Execution, type Outcome, type Usage } from '../protocol/execution.js'
+import { NO_USAGE, type Execution, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
@@ -22,6 +22,12 @@ export interface ExecutionRecord {
   /** Named workspaces only: what may be held by one execution at a time. */
   readonly workspaceLock?: string
   readonly waitingFor?: 'workspace'
+  /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
+  readonly spared: number
+  /** Why it went back to the queue the last time. */
+  readonly retryReason?: RetryReason
+  /** Until then its next attempt is not begun. */
+  readonly notBefore?: number
   readonly usage: Usage
   readonly outcome?: Outcome
   readonly metadata: Record<string, string>
@@ -47,7 +53,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'usage', 'outcome', 'metadata', 'simulated',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -85,6 +91,10 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     workspace: fields.workspace ?? '',
     ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
     ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
+    spared: Number(fields.spared ?? 0),
+    // Safe: ExecutionStore.retry wrote it.
+    ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
+    ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
@@ -108,6 +118,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     request,
     ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
     ...(record.waitingFor && { waitingFor: record.waitingFor }),
+    ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
     createdAt: toTime(record.createdAt),
     ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
     ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),

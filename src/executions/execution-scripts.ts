@@ -1,85 +1,4 @@
-import { LOG_LUA } from '../events/log-scripts.js'
-import { TRANSITIONS_LUA } from './execution-state.js'
-
-/**
- * Keys of this room, all below the root:
- *   execution:<id>            hash    the record
- *   index, index:<owner>      zset    ids in order of time (UUIDv7, score 0)
- *   owners                    set     whose indexes there are
- *   waiting                   zset    queued, in the order in which they start (score: priority, then time)
- *   parked                    zset    queued, but their workspace is taken; the same scores
- *   parked:<workspace>        zset    the same by workspace
- *   workspace:<workspace>     string  the execution that has it
- *   deadlines                 zset    queued ones with a queue timeout, by its end (ms)
- *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
- *   idempotency:<owner>:<key> string  <execution id> <request digest>
- *   receipt-keys              hash    every public key that has signed a receipt, by its id
- */
-const RECORDS_LUA = `${LOG_LUA}
-${TRANSITIONS_LUA}
-local function record(id) return key('execution', id) end
-local function get(id, field) return redis.call('HGET', record(id), field) end
-local function set(id, ...) redis.call('HSET', record(id), ...) end
-local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end
-
-local function enter(id, to)
-  local from = get(id, 'state')
-  if not from or not mayFollow[from][to] then return false, from or 'missing' end
-  set(id, 'state', to)
-  return true, from
-end
-
-local function setAll(id, json)
-  for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
-end
-
--- Gives the workspace to whoever waits longest: its record may be queued again. → {id, claim, priority} or {}
-local function wakeNext(workspace)
-  local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
-  if not next then return {} end
-  local score = redis.call('ZSCORE', root .. ':parked', next)
-  redis.call('ZREM', root .. ':parked', next)
-  if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
-  redis.call('ZADD', root .. ':waiting', score, next)
-  redis.call('HDEL', record(next), 'waitingFor')
-  local claim = redis.call('HINCRBY', record(next), 'claim', 1)
-  return {next, claim, get(next, 'priority')}
-end
-
-local function leaveQueue(id)
-  redis.call('ZREM', root .. ':waiting', id)
-  redis.call('ZREM', root .. ':parked', id)
-  redis.call('ZREM', root .. ':deadlines', id)
-  local workspace = get(id, 'workspaceLock')
-  if workspace then redis.call('ZREM', key('parked', workspace), id) end
-end
-
-local function releaseWorkspace(id)
-  local workspace = get(id, 'workspaceLock')
-  if not workspace or redis.call('GET', key('workspace', workspace)) ~= id then return {} end
-  redis.call('DEL', key('workspace', workspace))
-  return wakeNext(workspace)
-end
-
--- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
--- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
-local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
-  local ahead = cause == '' and 1 or 2
-  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
-  local entered, from = enter(id, status)
-  if not entered then return {'refused', from} end
-  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
-  setAll(id, fieldsJson)
-  if cause ~= '' then writeNext(id, cause) end
-  writeNext(id, event)
-  redis.call('HSET', key('log', id), 'fence', '')
-  redis.call('ZREM', root .. ':leases', id)
-  leaveQueue(id)
-  local woken = releaseWorkspace(id)
-  for _, kept in ipairs({record(id), key('log', id), key('events', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
-  return {'concluded', from, unpack(woken)}
-end
-`
+import { RECORDS_LUA } from './record-scripts.js'
 
 /**
  * ARGV id, owner, idempotency key or '', request digest, maxQueue, idempotency TTL ms, score, record JSON, event before and after its position
@@ -95,7 +14,7 @@ if idempotencyKey ~= '' then
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
 end
-if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') >= tonumber(ARGV[5]) then return {'full'} end
+if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(ARGV[5]) then return {'full'} end
 if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest, 'PX', ARGV[6]) end
 setAll(id, ARGV[8])
 redis.call('ZADD', root .. ':index', 0, id)
@@ -109,7 +28,7 @@ writeNext(id, ARGV[9] .. position .. ARGV[10])
 return {'created', position}
 `
 
-/** ARGV id, claim, workerId, lease ms → claimed fence lastSeq attempt | refused state | expired | parked */
+/** ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked until | parked */
 export const CLAIM_LUA = `${RECORDS_LUA}
 local id, workerId = ARGV[1], ARGV[3]
 local state = get(id, 'state')
@@ -118,10 +37,12 @@ if get(id, 'claim') ~= ARGV[2] then return {'refused', 'claim'} end
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
+local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
+if blocked and tonumber(blocked) > now then return {'blocked', blocked} end
 local workspace = get(id, 'workspaceLock')
 if workspace then
   local holder = redis.call('GET', key('workspace', workspace))
-  if holder and holder ~= id and isActive(get(holder, 'state')) then
+  if holder and holder ~= id and holdsWorkspace(holder) then
     local score = redis.call('ZSCORE', root .. ':waiting', id) or '0'
     redis.call('ZREM', root .. ':waiting', id)
     redis.call('ZADD', root .. ':parked', score, id)
@@ -135,9 +56,9 @@ enter(id, 'starting')
 leaveQueue(id)
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
-redis.call('HDEL', record(id), 'waitingFor')
+redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
 set(id, 'workerId', workerId)
-return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt'))}
+return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')}
 `
 
 /** ARGV id, fence, fields JSON, event → started lastSeq | stale | cancelled */
@@ -178,8 +99,7 @@ return conclude(ARGV[1], unpack(ARGV, 3))
 export const CONCLUDE_ABANDONED_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
-local lease = redis.call('ZSCORE', root .. ':leases', id)
-if lease and tonumber(lease) > nowMs() then return {'alive'} end
+if hasLease(id) then return {'alive'} end
 takeFence(id)
 return conclude(id, unpack(ARGV, 2))
 `
@@ -205,44 +125,6 @@ else
   set(id, 'pauseWanted', ARGV[3], 'pauseBy', ARGV[4], 'pauseReason', ARGV[5])
 end
 return {'wished', state}
-`
-
-/** A worker died or was stopped before it let the CLI go. ARGV id, fence or '' (then the lease must be over), limit → requeued claim priority | exhausted | refused */
-export const REQUEUE_LUA = `${RECORDS_LUA}
-local id, fence = ARGV[1], ARGV[2]
-if get(id, 'state') ~= 'starting' then return {'refused'} end
-if fence ~= '' then
-  if not holdsFence(id, fence) then return {'refused'} end
-else
-  local lease = redis.call('ZSCORE', root .. ':leases', id)
-  if lease and tonumber(lease) > nowMs() then return {'refused'} end
-end
-if redis.call('HINCRBY', record(id), 'lostStarts', 1) > tonumber(ARGV[3]) then return {'exhausted'} end
-takeFence(id)
-enter(id, 'queued')
-redis.call('HDEL', record(id), 'workerId')
-redis.call('ZREM', root .. ':leases', id)
-redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
-return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
-`
-
-/** A queued record whose job was lost. ARGV id, claim as it was seen → claim | '' where it has moved on */
-export const RECLAIM_LUA = `${RECORDS_LUA}
-local id = ARGV[1]
-if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
-return redis.call('HINCRBY', record(id), 'claim', 1)
-`
-
-/** A parked execution whose workspace is free. ARGV id → {id, claim, priority} or {} */
-export const UNPARK_LUA = `${RECORDS_LUA}
-local workspace = get(ARGV[1], 'workspaceLock')
-if not workspace then
-  redis.call('ZREM', root .. ':parked', ARGV[1])
-  return {}
-end
-local holder = redis.call('GET', key('workspace', workspace))
-if holder and isActive(get(holder, 'state')) then return {} end
-return wakeNext(workspace)
 `
 
 /** ARGV id, owner → deleted claim | refused state */

@@ -5,6 +5,7 @@ import type { ExecutionStatus } from '../protocol/execution.js'
  * running ⇄ paused; paused → a terminal state (succeeded: the result had come before the pause)
  * queued → cancelled | failed (queue timeout)
  * starting → queued (the worker died before the CLI was let go), twice at most
+ * running → queued, paused → queued: another attempt follows, announced by execution.retrying
  *
  * `starting` is claimed by a worker whose CLI has not been let go; clients see it as `queued`.
  */
@@ -13,8 +14,8 @@ export type ExecutionState = ExecutionStatus | 'starting'
 const TRANSITIONS: Record<ExecutionState, readonly ExecutionState[]> = {
   queued: ['starting', 'cancelled', 'failed'],
   starting: ['running', 'queued', 'failed', 'cancelled'],
-  running: ['paused', 'succeeded', 'failed', 'cancelled', 'timed_out'],
-  paused: ['running', 'succeeded', 'failed', 'cancelled', 'timed_out'],
+  running: ['queued', 'paused', 'succeeded', 'failed', 'cancelled', 'timed_out'],
+  paused: ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out'],
   succeeded: [],
   failed: [],
   cancelled: [],

@@ -1,6 +1,7 @@
 import type { Logger } from '../platform/logger.js'
 import type { Usage } from '../protocol/execution.js'
-import type { ExecutionStore, Wishes } from './execution-store.js'
+import type { ExecutionStore } from './execution-store.js'
+import type { Wishes } from './store-answers.js'
 
 /** Ticks per lease: a renewal may fail several times before the lease is over. */
 const TICKS_PER_LEASE = 6

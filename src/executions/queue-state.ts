@@ -1,22 +1,29 @@
 import { fromStore } from '../platform/redis.js'
-import type { AuthStatus, QueueState, Readiness, WorkerState } from '../protocol/service-state.js'
+import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../protocol/service-state.js'
 import type { DomainServices } from './services.js'
+
+async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
+  return (await fromStore(store.listBlocked())).map(({ credential, until }) => ({ credential, until: until.toISOString() }))
+}
 
 /** The queue and who works on it. */
 export async function getQueueState({ store, workers, config }: DomainServices): Promise<QueueState> {
-  const [{ byPriority, parked, active }, present] = await Promise.all([fromStore(store.count()), fromStore(workers.list())])
+  const [{ byPriority, parked, delayed, active }, present, blocked] = await Promise.all([fromStore(store.count()), fromStore(workers.list()), listBlocked(store)])
   const records = await fromStore(store.getMany(active))
   const started = records.filter(({ state }) => state === 'running' || state === 'paused')
+  const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
   const depth = byPriority.high + byPriority.normal + byPriority.low
-  const capacity = present.reduce((sum, { concurrency, draining }) => sum + (draining ? 0 : concurrency), 0)
+  const capacity = present.reduce((sum, { concurrency, draining, credential }) => sum + (draining || isBlocked(credential) ? 0 : concurrency), 0)
   return {
     depth,
     byPriority,
     waitingForWorkspace: parked,
+    waitingForRetry: delayed,
     running: started.length,
     paused: started.filter(({ state }) => state === 'paused').length,
     capacity,
     workers: present.map(({ id, host, running, concurrency, draining, credential }) => ({ id, host, running, concurrency, draining, credential })),
+    blockedCredentials: blocked,
     maxDepth: config.maxQueue,
     // With a free place and nobody waiting a new one starts at once; what longer waits take is not known before there is a history.
     estimatedWaitSeconds: depth === 0 && active.length < capacity ? 0 : null,
@@ -41,7 +48,7 @@ export async function getAuthStatus({ workers }: DomainServices): Promise<AuthSt
 
 type Parts = Readiness['parts']
 
-function describeWorkers(present: readonly WorkerState[]): Pick<Parts, 'workers' | 'claude' | 'containment'> {
+function describeWorkers(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Pick<Parts, 'workers' | 'claude' | 'containment'> {
   const [first] = present
   if (!first) {
     const absent = { status: 'failed', message: 'No worker is present: start one with npm start, or cc-executor worker.' } as const
@@ -51,7 +58,7 @@ function describeWorkers(present: readonly WorkerState[]): Pick<Parts, 'workers'
   const isUsable = usable.claude.found && usable.authentication.method !== 'none'
   const weakest = present.find(({ containment }) => !containment.strong) ?? first
   return {
-    workers: { status: 'ok', message: `${present.length} present`, count: present.length },
+    workers: describePresence(present, blocked),
     claude: {
       status: !isUsable ? 'failed' : usable.claude.tested ? 'ok' : 'degraded',
       message: isUsable && !usable.claude.tested ? usable.claude.message : describeWorker(usable),
@@ -60,6 +67,15 @@ function describeWorkers(present: readonly WorkerState[]): Pick<Parts, 'workers'
     },
     containment: { status: weakest.containment.strong ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level },
   }
+}
+
+/** A limit that is reached delays executions and refuses none, so it makes nothing `failed`. */
+function describePresence(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Parts['workers'] {
+  const count = present.length
+  const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
+  if (reached.length === 0) return { status: 'ok', message: `${count} present`, count }
+  const limits = reached.map(({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`)
+  return { status: 'degraded', message: `${count} present; ${limits.join('; ')}`, count, blockedCredentials: reached }
 }
 
 /** Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found. */
@@ -72,7 +88,7 @@ export async function getReadiness(services: DomainServices, checkRedis: () => P
     const parts: Parts = {
       redis: problem === undefined ? { status: 'ok', message: 'answers' } : { status: 'failed', message: problem },
       queue: { status: isFull ? 'failed' : 'ok', message: isFull ? 'full' : `${queue.depth} waiting`, depth: queue.depth },
-      ...describeWorkers(present),
+      ...describeWorkers(present, queue.blockedCredentials),
     }
     return { status: Object.values(parts).some(({ status }) => status === 'failed') ? 'failed' : 'ok', parts }
   } catch {

@@ -1,4 +1,5 @@
 import { runClaude, type StopUrgency } from '../claude/run-claude.js'
+import { classifyFailure, type Failure } from '../claude/classify-failure.js'
 import { classifyExit, type StopCause } from '../claude/classify-exit.js'
 import type { ClaudeCommand } from '../claude/claude-command.js'
 import type { RunRequest } from '../claude/run-request.js'
@@ -9,7 +10,7 @@ import type { Outcome, Usage } from '../protocol/execution.js'
 import { AnswerCheck } from './answer-check.js'
 import type { AnswerSchema } from './answer-schema.js'
 import type { LeaseKeeper } from './lease-keeper.js'
-import type { Wishes } from './execution-store.js'
+import type { Wishes } from './store-answers.js'
 import type { RunFolders } from './prepare-workspace.js'
 import { Deadline } from './run-clock.js'
 import type { RunJournal } from './run-journal.js'
@@ -22,6 +23,12 @@ const IDLE_FACTOR_IN_TOOL = 10
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
 export type Progress = EventData<'progress'>
+
+export interface AttemptReport {
+  readonly outcome: Outcome
+  readonly usage: Usage
+  readonly failure: Failure
+}
 
 export interface AttemptOptions {
   readonly services: RunServices
@@ -72,10 +79,13 @@ export class RunAttempt {
   }
 
   usage(): Usage {
-    return { ...this.#options.translator.observation.usage, durationMs: Math.round(performance.now() - this.#startedAt) }
+    const { usage, tokensSoFar, turns, turnActive } = this.#options.translator.observation
+    // The CLI gives the exact numbers with its result only; a run that is cut off has at least what its messages told.
+    const soFar = turnActive ? { ...tokensSoFar, turns: Math.max(usage.turns, turns) } : {}
+    return { ...usage, ...soFar, durationMs: Math.round(performance.now() - this.#startedAt) }
   }
 
-  async run(): Promise<{ outcome: Outcome; usage: Usage }> {
+  async run(): Promise<AttemptReport> {
     const { process, command, translator, run, services, folders, answerSchema } = this.#options
     const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
     this.#startedAt = performance.now()
@@ -93,7 +103,7 @@ export class RunAttempt {
       const usage = this.usage()
       const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
       const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
-      return { outcome, usage }
+      return { outcome, usage, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       for (const deadline of this.#deadlines) deadline.close()
       clearTimeout(this.#pauseLimit)

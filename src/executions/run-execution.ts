@@ -1,26 +1,20 @@
-import { randomUUID } from 'node:crypto'
-import { claudeCommand, type ClaudeCommand } from '../claude/claude-command.js'
-import { toRunRequest, type RunRequest } from '../claude/run-request.js'
-import { spawnClaude, type ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
 import { sleep } from '../platform/deadline.js'
-import { ExecutorError } from '../protocol/errors.js'
-import type { Outcome, OutcomeCode, Usage } from '../protocol/execution.js'
-import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
+import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
-import type { ExecutionRecord } from './execution-record.js'
-import type { Wishes } from './execution-store.js'
+import type { Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
-import { clearTemporary, prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
-import { RunAttempt, type Progress } from './run-attempt.js'
+import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
+import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
+import { clearTemporary } from './prepare-workspace.js'
+import { retryExecution, type RetryReport } from './retry-execution.js'
+import { RunAttempt, type AttemptReport, type Progress } from './run-attempt.js'
 import { RunJournal } from './run-journal.js'
 import type { RunServices } from './run-services.js'
-import { LOST_START_LIMIT, QUEUE_TIMEOUT } from './sweep-executions.js'
+import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
 
-const CONCLUDE_RETRY_MS = 500
-/** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
-const START_LIMIT_MS = 5_000
+const PERSIST_RETRY_MS = 500
 
 export interface RunContext {
   /** Aborted when the worker must let go of its runs at once; the reason is a sentence. */
@@ -31,25 +25,28 @@ export interface RunContext {
 export type RunReport =
   /** It ended, and this worker wrote its end. */
   | { readonly kind: 'finished'; readonly outcome: Outcome }
-  /** Nothing to do here: already taken, cancelled, waiting for its workspace, or taken over by others. */
+  /** Nothing to do here: already taken, cancelled, waiting for its workspace or its next attempt, or taken over by others. */
   | { readonly kind: 'passed_over'; readonly why: string }
-
-const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
+  /** Not for this worker before that time: its credential's limit is reached. */
+  | { readonly kind: 'blocked'; readonly until: Date }
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(services: RunServices, job: { executionId: string; claim: number }, context: RunContext): Promise<RunReport> {
-  const { store, config, workerId } = services
+  const { store, config, workerId, credential } = services
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000
-  const claim = await store.claim(executionId, job.claim, workerId, leaseMs)
+  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential)
   switch (claim.kind) {
     case 'refused':
       return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }
     case 'parked':
       return { kind: 'passed_over', why: 'its workspace is taken; it is queued again when that is free' }
-    case 'expired':
-      await concludeExecution(services, executionId, { kind: 'queued' }, { outcome: QUEUE_TIMEOUT, attempt: 0 })
-      return { kind: 'finished', outcome: QUEUE_TIMEOUT }
+    case 'blocked':
+      return claim
+    case 'expired': {
+      const outcome = await concludeOverdue(services, executionId)
+      return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+    }
     case 'claimed':
       return new ClaimedRun(services, executionId, claim, context).run()
   }
@@ -60,20 +57,22 @@ class ClaimedRun {
   readonly #services: RunServices
   readonly #executionId: string
   readonly #fence: string
-  readonly #claimedSeq: number
+  readonly #claimed: { readonly lastSeq: number; readonly storedBytes: number }
   readonly #attempt: number
   readonly #context: RunContext
   readonly #marker: string
   readonly #lease: LeaseKeeper
   #running: RunAttempt | undefined
+  /** Of the attempts before this one. */
+  #earlierUsage: Usage = NO_USAGE
   #wishes: Wishes = {}
   #isLost = false
 
-  constructor(services: RunServices, executionId: string, claim: { fence: string; lastSeq: number; attempt: number }, context: RunContext) {
+  constructor(services: RunServices, executionId: string, claim: { fence: string; lastSeq: number; attempt: number; storedBytes: number }, context: RunContext) {
     this.#services = services
     this.#executionId = executionId
     this.#fence = claim.fence
-    this.#claimedSeq = claim.lastSeq
+    this.#claimed = claim
     this.#attempt = claim.attempt + 1
     this.#context = context
     this.#marker = `${services.deploymentId}/${executionId}/${claim.fence}`
@@ -83,7 +82,7 @@ class ClaimedRun {
       executionId,
       fence: claim.fence,
       leaseMs: services.config.lockSeconds * 1_000,
-      usage: () => this.#running?.usage(),
+      usage: () => this.#running && addUsage(this.#earlierUsage, this.#running.usage()),
       onWishes: (wishes) => {
         this.#wishes = wishes
         this.#running?.obey(wishes)
@@ -94,12 +93,14 @@ class ClaimedRun {
 
   async run(): Promise<RunReport> {
     const { live } = this.#services
-    live.set(this.#executionId, { poke: () => this.#lease.poke(), marker: this.#marker })
+    const entry = { poke: () => this.#lease.poke(), marker: this.#marker }
+    live.set(this.#executionId, entry)
     try {
       return await this.#runClaimed()
     } finally {
       this.#lease.close()
-      live.delete(this.#executionId)
+      // A further attempt may be in this worker's hands by now.
+      if (live.get(this.#executionId) === entry) live.delete(this.#executionId)
     }
   }
 
@@ -107,11 +108,12 @@ class ClaimedRun {
     const { store, logger } = this.#services
     const record = await store.get(this.#executionId)
     if (!record) return { kind: 'passed_over', why: 'deleted' }
-    const prepared = await this.#prepare(record)
+    this.#earlierUsage = record.usage
+    const prepared = await prepareRun(this.#services, record, this.#marker)
     if ('outcome' in prepared) return this.#conclude(prepared)
     const { process, folders, leaveGate } = prepared
     try {
-      if (this.#context.signal.aborted) return await this.#handBack()
+      if (this.#context.signal.aborted) return await this.#handBack(prepared)
       return await this.#start(prepared)
     } finally {
       leaveGate()
@@ -120,61 +122,8 @@ class ClaimedRun {
     }
   }
 
-  /** Everything that can go wrong before the CLI exists, each with its own code. */
-  async #prepare(record: ExecutionRecord): Promise<Prepared | { outcome: Outcome }> {
-    const { config, claude, credentials, containment, startGate } = this.#services
-    if (!claude) return { outcome: failed('CLAUDE_NOT_FOUND', 'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.') }
-    if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
-    let folders: RunFolders
-    try {
-      folders = await prepareWorkspace(record.id, record.workspace, config)
-    } catch (error) {
-      if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
-      throw error
-    }
-    const run = toRunRequest(record.request)
-    const sessionId = randomUUID()
-    const answerSchema = answerSchemaOf(run, record.id)
-    const command = claudeCommand(run, {
-      binary: claude.binary,
-      sessionId,
-      ...folders,
-      tmpDir: folders.temporary,
-      credentials,
-      env: config.environment,
-      childEnv: config.childEnv,
-      defaultPermissionMode: config.permissionMode,
-      extraAllowedTools: config.allowedTools,
-      trustWorkspaces: config.trustWorkspaces,
-      answer: answerSchema && toCliSchema(answerSchema),
-      asRoot: globalThis.process.getuid?.() === 0,
-      ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
-    })
-    await startGate.enter()
-    let isStarting = true
-    const leaveGate = (): void => {
-      clearTimeout(limit)
-      if (isStarting) startGate.leave()
-      isStarting = false
-    }
-    const limit = setTimeout(leaveGate, START_LIMIT_MS)
-    try {
-      const process = await spawnClaude(command, {
-        containment,
-        workspace: folders.workspace,
-        marker: this.#marker,
-        hidden: [config.dataDir],
-        exposed: Object.values(folders),
-        heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
-      })
-      return { record, run, answerSchema, sessionId, command, folders, process, leaveGate }
-    } catch (error) {
-      leaveGate()
-      return { outcome: toSpawnFailure(error) }
-    }
-  }
-
-  async #start({ record, run, answerSchema, sessionId, command, folders, process, leaveGate }: Prepared): Promise<RunReport> {
+  async #start(prepared: PreparedRun): Promise<RunReport> {
+    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate } = prepared
     const { store, config, claude, workerId, log } = this.#services
     const started = await store.start(
       record.id,
@@ -184,7 +133,7 @@ class ClaimedRun {
         type: 'execution.started',
         data: {
           attempt: this.#attempt, workerId, pid: process.pid, pgid: process.pgid, claudeVersion: claude?.version ?? '', sessionId, workspace: record.workspace,
-          argv: [...command.argv], ...(run.model !== undefined && { model: run.model }),
+          argv: [...command.argv], ...(beginning.kind === 'resume' && { resumed: true }), ...(run.model !== undefined && { model: run.model }),
         },
       },
     )
@@ -194,14 +143,15 @@ class ClaimedRun {
       executionId: record.id,
       fence: this.#fence,
       attempt: started.kind === 'started' ? this.#attempt : this.#attempt - 1,
-      lastSeq: started.kind === 'started' ? started.lastSeq : this.#claimedSeq,
+      lastSeq: started.kind === 'started' ? started.lastSeq : this.#claimed.lastSeq,
+      storedBytes: this.#claimed.storedBytes,
       limitBytes: config.outputLimitBytes,
       onStale: () => this.#lose('stale'),
     })
     if (started.kind === 'cancelled') return this.#concludeCancelled(journal)
     const attempt = new RunAttempt({
-      services: this.#services, executionId: record.id, fence: this.#fence, run, command, folders, process, journal, answerSchema, lease: this.#lease,
-      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials }),
+      services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, lease: this.#lease,
+      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
     })
@@ -213,12 +163,32 @@ class ClaimedRun {
       if (this.#isLost) attempt.end(LOST, 'at_once')
       if (this.#context.signal.aborted) onAbort()
       attempt.obey(this.#wishes)
-      const { outcome, usage } = await attempt.run()
+      await journal.write(beginning.firstEvents)
+      const report = await attempt.run()
       await journal.close()
-      return await this.#conclude({ outcome, usage })
+      return await this.#settle(prepared, report)
     } finally {
       this.#context.signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** The attempt is over: another one follows, or this was the end. */
+  async #settle({ record, run, folders }: PreparedRun, { outcome, usage, failure }: AttemptReport): Promise<RunReport> {
+    const { store, credential } = this.#services
+    const attempts = { made: this.#attempt, spared: record.spared }
+    const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
+    const plan: RetryPlan | undefined = isStopped
+      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', attempts, run)
+      : planRetry(failure, outcome, attempts, run)
+    if (failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, failure.resetsAt))
+    if (!plan) return this.#conclude({ outcome, usage })
+    // Before others may begin: the next attempt has the same folder.
+    await clearTemporary(folders).catch(() => undefined)
+    const total = addUsage(this.#earlierUsage, usage)
+    const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds }
+    const report = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
+    if (report.kind === 'finished') return report
+    return { kind: 'passed_over', why: report.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over' }
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
@@ -229,17 +199,21 @@ class ClaimedRun {
     return this.#conclude({ outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' } })
   }
 
-  /** Writes the end; while Redis is away it tries again until the lease is over, when others may conclude. */
   async #conclude({ outcome, usage }: { outcome: Outcome; usage?: Usage }): Promise<RunReport> {
-    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, ...(usage && { usage }) }
+    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage }
+    const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending))
+    return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+  }
+
+  /** Stores how it ended; while Redis is away it tries again until the lease is over, when others may. */
+  async #persist<Answer>(store: () => Promise<Answer>): Promise<Answer> {
     for (;;) {
       try {
-        const isOurs = await concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending)
-        return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+        return await store()
       } catch (error) {
         if (this.#isLost) throw error
-        this.#services.logger.warn({ executionId: this.#executionId, error: String(error) }, 'the end could not be stored; trying again')
-        await sleep(CONCLUDE_RETRY_MS)
+        this.#services.logger.warn({ executionId: this.#executionId, error: String(error) }, 'the end of an attempt could not be stored; trying again')
+        await sleep(PERSIST_RETRY_MS)
       }
     }
   }
@@ -252,7 +226,10 @@ class ClaimedRun {
   }
 
   /** The worker stops before the CLI was let go: the execution goes back to the queue. */
-  async #handBack(): Promise<RunReport> {
+  async #handBack({ process, folders }: PreparedRun): Promise<RunReport> {
+    // Before others may begin: their attempt has the same folders.
+    await process.killAll()
+    await clearTemporary(folders).catch(() => undefined)
     const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
     if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.') })
     if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
@@ -261,27 +238,3 @@ class ClaimedRun {
 }
 
 const LOST = { code: 'WORKER_LOST', status: 'failed', message: 'The worker lost its connection to the store for longer than its lease; the run was ended.' } as const
-
-interface Prepared {
-  readonly record: ExecutionRecord
-  readonly run: RunRequest
-  readonly answerSchema: AnswerSchema | undefined
-  readonly sessionId: string
-  readonly command: ClaudeCommand
-  readonly folders: RunFolders
-  readonly process: ClaudeProcess
-  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
-  readonly leaveGate: () => void
-}
-
-function toSpawnFailure(error: unknown): Outcome {
-  if (error instanceof ExecutorError) throw error
-  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
-    case 'ENOENT_FILE':
-      return failed('CLAUDE_NOT_FOUND', 'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.')
-    case 'BAD_CWD':
-      return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
-    default:
-      return failed('CLAUDE_EXITED', `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}

@@ -8,6 +8,8 @@ export interface RunJournalOptions {
   readonly fence: string
   readonly attempt: number
   readonly lastSeq: number
+  /** What earlier attempts have stored. */
+  readonly storedBytes: number
   /** So much is stored of one execution; then the log says where it was cut and how much was left out. */
   readonly limitBytes: number
   readonly onStale: () => void
@@ -22,11 +24,13 @@ const sizeOf = (event: NewEvent): number => ('rawMessage' in event ? event.rawMe
 export class RunJournal {
   readonly #writer: LogWriter
   readonly #limitBytes: number
+  readonly #earlierBytes: number
   #droppedBytes = 0
 
-  constructor({ limitBytes, ...options }: RunJournalOptions) {
+  constructor({ limitBytes, storedBytes, ...options }: RunJournalOptions) {
     this.#writer = new LogWriter(options)
     this.#limitBytes = limitBytes
+    this.#earlierBytes = storedBytes
   }
 
   get isStale(): boolean {
@@ -36,7 +40,7 @@ export class RunJournal {
   /** Resolves when there is room for more. */
   async write(events: readonly NewEvent[]): Promise<void> {
     for (const event of events) {
-      if (this.#droppedBytes === 0 && this.#writer.storedBytes < this.#limitBytes) this.#writer.write(event)
+      if (this.#droppedBytes === 0 && this.#earlierBytes + this.#writer.storedBytes < this.#limitBytes) this.#writer.write(event)
       else if (ALWAYS_STORED.has(event.type)) this.#writer.write(event)
       else this.#droppedBytes += sizeOf(event)
     }

@@ -12,6 +12,8 @@ export interface RunServices extends DomainServices {
   /** undefined: there is no CLI. */
   readonly claude: { readonly binary: string; readonly version: string } | undefined
   readonly credentials: Credentials
+  /** The name under which their limits are kept. */
+  readonly credential: string
   readonly startGate: StartGate
   /** The runs of this worker, by execution id, so that a nudge finds its lease. */
   readonly live: Map<string, { poke(): void; readonly marker: string }>

@@ -4,8 +4,9 @@ import { sha256, toAnswerText } from '../verification/canonical-json.js'
 import { EventChain } from '../verification/event-chain.js'
 import { signReceipt } from '../verification/receipt.js'
 import type { ExecutionRecord } from './execution-record.js'
-import { concludingEvents, type Conclusion, type Seal } from './execution-store.js'
+import { concludingEvents } from './concluding-events.js'
 import type { DomainServices } from './services.js'
+import type { Conclusion, Seal } from './store-answers.js'
 
 /** Read from the log at once: the chain over it is a matter of milliseconds. */
 const READ_BYTES = 1024 * 1024

@@ -1,6 +1,10 @@
+import { toRunRequest } from '../claude/run-request.js'
 import type { Outcome } from '../protocol/execution.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
+import type { ExecutionRecord } from './execution-record.js'
+import { planContinuation } from './plan-retry.js'
+import { retryExecution } from './retry-execution.js'
 import type { DomainServices } from './services.js'
 
 export const SWEEP_INTERVAL_MS = 2_000
@@ -16,7 +20,8 @@ const WORKER_LOST: Outcome = {
   message: 'The worker that ran this execution died or lost its connection. What the run did until then is not known; look at its workspace and events before running it again.',
 }
 
-export const QUEUE_TIMEOUT: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT', message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.' }
+const QUEUE_TIMEOUT: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT', message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.' }
+const QUEUE_TIMEOUT_BETWEEN: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT', message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.' }
 
 /**
  * Repairs what a crash left half done; every step is safe to run twice. One process at a time does it.
@@ -24,14 +29,15 @@ export const QUEUE_TIMEOUT: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT',
  */
 export async function sweepExecutions(services: DomainServices): Promise<void> {
   if (!(await services.store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
-  await concludeAbandoned(services)
-  await concludeOverdue(services)
+  await settleAbandoned(services)
+  for (const id of await services.store.listOverdue(BATCH)) await concludeOverdue(services, id)
+  await wakeDue(services)
   await enqueueLost(services)
   await unparkFree(services)
   await services.store.trimIndexes(BATCH)
 }
 
-async function concludeAbandoned(services: DomainServices): Promise<void> {
+async function settleAbandoned(services: DomainServices): Promise<void> {
   const { store, logger } = services
   for (const id of await store.listAbandoned(BATCH)) {
     const requeued = await store.requeue(id, undefined, LOST_START_LIMIT)
@@ -42,13 +48,39 @@ async function concludeAbandoned(services: DomainServices): Promise<void> {
     }
     const record = await store.get(id)
     if (!record) continue
-    const durationMs = record.startedAt === undefined ? 0 : Date.now() - record.startedAt
-    await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt: record.attempt, usage: { ...record.usage, durationMs } })
+    await settleLost(services, record)
   }
 }
 
-async function concludeOverdue(services: DomainServices): Promise<void> {
-  for (const id of await services.store.listOverdue(BATCH)) await concludeExecution(services, id, { kind: 'queued' }, { outcome: QUEUE_TIMEOUT, attempt: 0 })
+/** Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked for. */
+async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
+  const { id, state, attempt, spared, startedAt } = record
+  const run = toRunRequest(record.request)
+  const attempts = { made: attempt, spared }
+  // One that was lost again and again before its start has no attempt to go on from.
+  const hasStarted = state !== 'starting'
+  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...record.usage, durationMs: Date.now() - startedAt } : record.usage
+  const plan = hasStarted ? planContinuation('WORKER_LOST', 'The worker died or lost its connection; another one goes on with the session.', attempts, run) : undefined
+  if (plan) await retryExecution(services, id, { fence: undefined, plan, attempts, usage, queueTimeoutSeconds: run.queueTimeoutSeconds })
+  else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })
+}
+
+/** One that waited too long, if nobody has claimed it; its outcome, undefined when it was not concluded here. */
+export async function concludeOverdue(services: DomainServices, id: string): Promise<Outcome | undefined> {
+  const record = await services.store.get(id)
+  if (!record) return undefined
+  const { attempt, usage } = record
+  const outcome = attempt === 0 ? QUEUE_TIMEOUT : QUEUE_TIMEOUT_BETWEEN
+  return (await concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt, usage })) ? outcome : undefined
+}
+
+/** Executions whose next attempt was not to begin before a time. Jobs lead to them only from then on, so none can be lost or come early. */
+async function wakeDue(services: DomainServices): Promise<void> {
+  for (let count = 0; count < BATCH; count += 1) {
+    const woken = await services.store.wakeDue()
+    if (!woken) return
+    await enqueueWoken(services, woken)
+  }
 }
 
 async function enqueueLost(services: DomainServices): Promise<void> {

@@ -57,6 +57,8 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
     if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
     const { binary, version, credentials } = claude
+    // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
+    const credential = config.credential ?? credentials.method
 
     const domain = openDomain({ config, redisUrl, logger, lifetime }, 'keeper')
     await domain.signingKey()
@@ -68,6 +70,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       containment,
       claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
       credentials,
+      credential,
       startGate: new StartGate(availableParallelism()),
       live: new Map(),
     }
@@ -82,7 +85,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       concurrency: config.concurrency,
       running,
       draining,
-      credential: config.credential,
+      credential,
       containment: { level: containment.level, strong: containment.strong, detail: containment.detail },
       claude: claude.state,
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },

@@ -34,7 +34,7 @@ const VARIABLES = {
   CC_EXECUTOR_ALLOWED_ROOTS: [list.pipe(z.array(absolutePath)), '', 'folders in which a workspace may be named absolutely'],
   CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'executions at once on a worker'],
   CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
-  CC_EXECUTOR_CREDENTIAL: [z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'), 'default', "name of this worker's Claude credential"],
+  CC_EXECUTOR_CREDENTIAL: [z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'), undefined, "name of this worker's Claude credential, shared by those that share it; unset: its kind (api_key, oauth_token …)"],
   CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that name none'],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
@@ -79,7 +79,7 @@ export interface Config {
   readonly allowedRoots: readonly string[]
   readonly concurrency: number
   readonly claudeBin: string | undefined
-  readonly credential: string
+  readonly credential: string | undefined
   readonly permissionMode: z.output<typeof PermissionMode>
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Outcome, OutcomeCode, PermissionDenial, Usage } from './execution.js'
+import { Outcome, PermissionDenial, RetryReason, Usage } from './execution.js'
 import { Timestamp } from './ids.js'
 
 const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
@@ -17,6 +17,7 @@ export const EVENT_DATA = {
     sessionId: z.string(),
     workspace: z.string(),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
+    resumed: z.boolean().optional().meta({ description: 'true: this attempt goes on with the session of the one before.' }),
   }),
   'text.delta': z.object({ message: z.number().int().meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }), text: z.string() }),
   'text.reset': z.object({ message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }) }),
@@ -29,7 +30,12 @@ export const EVENT_DATA = {
   'execution.paused': wish,
   'execution.resumed': wish,
   'execution.cancel_requested': wish,
-  'execution.retrying': z.object({ reason: OutcomeCode, nextAttempt: z.number().int(), notBefore: Timestamp.optional() }),
+  'execution.retrying': z.object({
+    reason: RetryReason,
+    nextAttempt: z.number().int(),
+    notBefore: Timestamp.optional().meta({ description: 'The next attempt waits for this time; absent: only for a worker.' }),
+    message: z.string().optional().meta({ description: 'What happened, for people.' }),
+  }),
   'log.truncated': z.object({
     droppedBytes: z.number(),
     limit: z.number(),

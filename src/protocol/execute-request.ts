@@ -5,6 +5,7 @@ export const PROMPT_LIMIT_BYTES = 4 * KIB * KIB
 export const METADATA_LIMIT_BYTES = 4 * KIB
 export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
 export const DEFAULT_TIMEOUT_SECONDS = 600
+const MAX_ATTEMPTS = 10
 
 /** Text that reaches a program: well-formed Unicode without NUL. */
 function text(limitBytes: number) {
@@ -82,9 +83,9 @@ const fields = {
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
-  timeoutSeconds: seconds.optional().meta({ description: 'Wall clock of the run, from its start; default 600.' }),
+  timeoutSeconds: seconds.optional().meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
-  queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue; default: no limit.' }),
+  queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
   partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
   literalPrompt: z.boolean().optional().meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
@@ -94,6 +95,16 @@ const fields = {
     .optional()
     .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
   maxRepairs: z.int().min(0).max(5).optional().meta({ description: 'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.' }),
+  onWorkerLost: z
+    .enum(['fail', 'continue'])
+    .optional()
+    .meta({ description: 'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.' }),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .max(MAX_ATTEMPTS)
+    .optional()
+    .meta({ description: 'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.' }),
   onPermissionDenied: z.enum(['report', 'fail']).optional().meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
   metadata: Metadata.optional(),
 } as const

@@ -25,6 +25,12 @@ export const OutcomeCode = z
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
 
+/** Why an execution went back to the queue. */
+export const RetryReason = z
+  .enum([...OutcomeCode.options, 'WORKER_STOPPING'])
+  .meta({ id: 'RetryReason', description: 'The code that would have been its outcome; WORKER_STOPPING: its worker was stopped and handed it over.' })
+export type RetryReason = z.infer<typeof RetryReason>
+
 export const PermissionDenial = z
   .object({
     tool: z.string(),
@@ -67,6 +73,19 @@ export type Usage = z.infer<typeof Usage>
 
 export const NO_USAGE: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0, costUsd: 0, turns: 0, durationMs: 0 }
 
+/** Attempts of one execution, or parts of one run, together. */
+export function addUsage(one: Usage, other: Usage): Usage {
+  return {
+    inputTokens: one.inputTokens + other.inputTokens,
+    outputTokens: one.outputTokens + other.outputTokens,
+    cacheReadTokens: one.cacheReadTokens + other.cacheReadTokens,
+    cacheCreationTokens: one.cacheCreationTokens + other.cacheCreationTokens,
+    costUsd: one.costUsd + other.costUsd,
+    turns: one.turns + other.turns,
+    durationMs: one.durationMs + other.durationMs,
+  }
+}
+
 /** An execution as every surface shows it. */
 export const Execution = z
   .object({
@@ -75,11 +94,12 @@ export const Execution = z
     status: ExecutionStatus,
     request: ExecuteRequest.meta({ description: 'As it was accepted; in lists a long prompt is shortened.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
-    waitingFor: z.enum(['workspace']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free.' }),
+    waitingFor: z.enum(['workspace', 'retry']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; `retry`: its next attempt is not to begin before `notBefore`.' }),
+    notBefore: Timestamp.optional(),
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp.optional(),
-    attempt: z.number().int().meta({ description: 'How often the CLI was started for it; 0 before the first start.' }),
+    attempt: z.number().int().meta({ description: 'How often the CLI was started for it; 0 before the first start. The events of an attempt carry its number.' }),
     workerId: z.string().optional(),
     sessionId: z.string().optional().meta({ description: "Claude's own session." }),
     workspace: z.string().meta({ description: 'Relative to the workspace root, or absolute if it was asked for so.' }),

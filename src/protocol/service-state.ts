@@ -32,15 +32,22 @@ export const WorkerState = z
   .meta({ id: 'WorkerState' })
 export type WorkerState = z.infer<typeof WorkerState>
 
+export const BlockedCredential = z
+  .object({ credential: z.string(), until: Timestamp })
+  .meta({ id: 'BlockedCredential', description: 'A credential whose limit is reached, and when Claude lets it go on.' })
+export type BlockedCredential = z.infer<typeof BlockedCredential>
+
 export const QueueState = z
   .object({
     depth: z.number().int().meta({ description: 'Executions waiting.' }),
     byPriority: z.record(Priority, z.number().int()),
     waitingForWorkspace: z.number().int(),
+    waitingForRetry: z.number().int().meta({ description: 'Not to begin before a time; see `notBefore` of an execution.' }),
     running: z.number().int().meta({ description: 'Started and not finished, the paused ones included.' }),
     paused: z.number().int(),
     capacity: z.number().int().meta({ description: 'How many can run at once on all workers.' }),
     workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string() })),
+    blockedCredentials: z.array(BlockedCredential).meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
     maxDepth: z.number().int().meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
     estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution; null where nothing is known.' }),
   })
@@ -60,7 +67,7 @@ export const Readiness = z
     parts: z.object({
       redis: PartState,
       queue: PartState.extend({ depth: z.number().int().optional() }),
-      workers: PartState.extend({ count: z.number().int() }),
+      workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
       claude: PartState.extend({ version: z.string().optional(), authentication: ClaudeAuthentication.optional() }),
       containment: PartState.extend({ level: z.string().optional() }),
     }),

@@ -14,16 +14,31 @@ const TYPES: Readonly<Record<number, { readonly type: string; readonly message: 
 
 export interface ApiError {
   readonly status: number
-  readonly retryAfter?: number
+  readonly headers: Readonly<Record<string, string>>
   /** The same JSON as an HTTP body and as a server-sent event. */
   readonly body: { readonly type: 'error'; readonly error: { readonly type: string; readonly message: string } }
 }
 
-export function toApiError(status: number, message?: string, retryAfter?: number): ApiError {
+export interface ApiErrorDetails {
+  readonly message?: string | undefined
+  /** Seconds. */
+  readonly retryAfter?: number | undefined
+  /** Seconds since 1970: when the limit of a subscription is over. */
+  readonly resetsAt?: number | undefined
+}
+
+export function toApiError(status: number, { message, retryAfter, resetsAt }: ApiErrorDetails = {}): ApiError {
   const known = TYPES[status] ?? { type: 'api_error', message: 'Internal server error' }
   return {
     status,
-    ...(retryAfter === undefined ? {} : { retryAfter }),
+    headers: {
+      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+      ...(resetsAt !== undefined && {
+        'anthropic-ratelimit-unified-status': 'rejected',
+        'anthropic-ratelimit-unified-reset': String(resetsAt),
+        'anthropic-ratelimit-unified-representative-claim': 'five_hour',
+      }),
+    },
     body: { type: 'error', error: { type: known.type, message: message ?? known.message } },
   }
 }

@@ -28,7 +28,8 @@ export class FailureMemory {
     }
     for (const [index, step] of reply.entries()) {
       if (!isFailureStep(step)) continue
-      const times = step.times ?? 1
+      if ('resetsAt' in step && step.resetsAt !== undefined && Date.now() >= step.resetsAt * 1_000) continue
+      const times = step.times ?? ('resetsAt' in step ? 'always' : 1)
       const count = met[index] ?? 0
       if (times !== 'always' && count >= times) continue
       met[index] = count + 1

@@ -102,7 +102,7 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
     if (isFailureStep(step)) {
       if (at !== occasion.failsAt) continue
       if ('status' in step) {
-        yield { kind: 'fail', error: toApiError(step.status, step.message, step.retryAfter) }
+        yield { kind: 'fail', error: toApiError(step.status, step) }
       } else {
         yield* start()
         yield { kind: 'cut', how: step.cut }

@@ -20,6 +20,8 @@ export interface StatusStep {
   readonly message?: string
   /** Seconds, sent as the header `retry-after`. */
   readonly retryAfter?: number
+  /** Seconds since 1970: until then every request fails, and headers tell it as of a subscription's limit. */
+  readonly resetsAt?: number
   readonly times?: Times
 }
 
@@ -111,7 +113,7 @@ const STEPS: Readonly<Record<string, { readonly required: Record<string, Check>;
   turn: { required: { turn: isTrue } },
   status: {
     required: { status: oneOf(400, 401, 403, 404, 429, 500, 529) },
-    optional: { message: isText, retryAfter: isCount, times: isTimes },
+    optional: { message: isText, retryAfter: isCount, resetsAt: isCount, times: isTimes },
   },
   cut: { required: { cut: oneOf(true, 'eof') }, optional: { times: isTimes } },
   hangMs: { required: { hangMs: isWait } },

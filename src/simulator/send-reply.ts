@@ -58,7 +58,7 @@ export async function sendWholeReply(beats: Iterable<Beat>, response: ServerResp
 }
 
 export function sendApiError(response: ServerResponse, error: ApiError): void {
-  if (error.retryAfter !== undefined) response.setHeader('retry-after', String(error.retryAfter))
+  for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value)
   sendJson(response, error.status, error.body)
 }
 

@@ -136,7 +136,7 @@ class TooLarge extends Error {}
 
 function toAnswer(error: unknown): ApiError {
   if (error instanceof TooLarge) return toApiError(413)
-  if (error instanceof InvalidRequest) return toApiError(400, error.message)
-  if (error instanceof ScriptError) return toApiError(400, `The script in the prompt is not valid: ${error.message}`)
-  return toApiError(500, `The simulator failed: ${error instanceof Error ? error.message : String(error)}`)
+  if (error instanceof InvalidRequest) return toApiError(400, { message: error.message })
+  if (error instanceof ScriptError) return toApiError(400, { message: `The script in the prompt is not valid: ${error.message}` })
+  return toApiError(500, { message: `The simulator failed: ${error instanceof Error ? error.message : String(error)}` })
 }

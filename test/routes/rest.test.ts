@@ -557,7 +557,7 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
   for (const path of ['/health', '/health/live']) t.match((await call('GET', path, { as: 'nobody' })).body, { status: 'ok', service: 'cc-executor', version: String, simulated: true })
   const ready = await call('GET', '/health/ready', { as: 'nobody' })
   t.match([ready.status, ready.body], [200, { status: 'ok', parts: { redis: { status: 'ok' }, workers: { count: 1 }, claude: { version: '2.1.197', authentication: { method: 'simulated' } } } }])
-  t.match((await call('GET', '/auth/status')).body, { authenticated: true, workers: [{ credential: 'default', authentication: { method: 'simulated' } }] })
+  t.match((await call('GET', '/auth/status')).body, { authenticated: true, workers: [{ credential: 'simulated', authentication: { method: 'simulated' } }] })
 })
 
 void t.test('the documents: OpenAPI that is valid, and a page that needs no other host', async (t) => {

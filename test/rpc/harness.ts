@@ -122,7 +122,7 @@ export const STARTED = { attempt: 1, workerId: 'worker', pid: 4711, pgid: 4711, 
 /** Does what a worker does with an execution, as far as its log and record go. */
 async function start({ store, log }: DomainServices, executionId: string) {
   const record = await store.get(executionId)
-  const claimed = await store.claim(executionId, record?.claim ?? 0, 'worker', 60_000)
+  const claimed = await store.claim(executionId, record?.claim ?? 0, 'worker', 60_000, 'api_key')
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind)
   const { fence } = claimed
   const started = await store.start(executionId, fence, { startedAt: new Date(), attempt: 1, sessionId: 'session', simulated: true }, { type: 'execution.started', data: STARTED })

@@ -1,0 +1,51 @@
+import { createReadStream } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { toRecord, toRecords, toText } from './json-shape.js'
+
+/** What the CLI knows of a session when it resumes it: `<config folder>/projects/<folder>/<session id>.jsonl`. */
+export interface Transcript {
+  /** Ids of the tool calls whose result is in it. */
+  readonly toolResults: ReadonlySet<string>
+  /** Whether the model has said anything: before that there is nothing to go on with. */
+  readonly hasAnswer: boolean
+}
+
+async function findTranscript(configDir: string, sessionId: string): Promise<string | undefined> {
+  const projects = join(configDir, 'projects')
+  const folders = await readdir(projects).catch((): string[] => [])
+  for (const folder of folders) {
+    const files = await readdir(join(projects, folder)).catch((): string[] => [])
+    if (files.includes(`${sessionId}.jsonl`)) return join(projects, folder, `${sessionId}.jsonl`)
+  }
+  return undefined
+}
+
+function parse(line: string): Record<string, unknown> | undefined {
+  try {
+    return toRecord(JSON.parse(line))
+  } catch {
+    // The last line of a CLI that was killed may be half written.
+    return undefined
+  }
+}
+
+/** Reads a session's transcript; undefined where there is none on this host. */
+export async function readTranscript(configDir: string, sessionId: string): Promise<Transcript | undefined> {
+  const path = await findTranscript(configDir, sessionId)
+  if (path === undefined) return undefined
+  const toolResults = new Set<string>()
+  let hasAnswer = false
+  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    const entry = parse(line)
+    const message = toRecord(entry?.['message'])
+    if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') hasAnswer = true
+    if (entry?.['type'] !== 'user') continue
+    for (const block of toRecords(message?.['content'])) {
+      const id = block['type'] === 'tool_result' ? toText(block['tool_use_id']) : undefined
+      if (id !== undefined) toolResults.add(id)
+    }
+  }
+  return { toolResults, hasAnswer }
+}

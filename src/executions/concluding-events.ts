@@ -1,0 +1,15 @@
+import { serializeWithoutSeq } from '../events/stored-event.js'
+import type { NewEvent } from '../protocol/events.js'
+import type { Conclusion, Seal } from './store-answers.js'
+
+/** The last events of a log, in order, without their seqs. */
+export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }: Conclusion): string[] {
+  const events: NewEvent[] = [...(cause ? [cause] : []), { type: 'execution.finished', data: { outcome, usage } }]
+  return events.map((event) => serializeWithoutSeq(event, finishedAt, attempt))
+}
+
+/** The result lies in a field of its own, so that lists need not load it. */
+export function concludingFields({ outcome: { result, ...outcome }, usage, finishedAt }: Conclusion, seal: Seal | undefined): string {
+  const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }) }
+  return JSON.stringify(fields)
+}

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto'
+import { claudeCommand, type ClaudeCommand } from '../claude/claude-command.js'
+import { toRunRequest, type RunRequest } from '../claude/run-request.js'
+import { spawnClaude, type ClaudeProcess } from '../claude/spawn-claude.js'
+import { ExecutorError } from '../protocol/errors.js'
+import type { Outcome, OutcomeCode } from '../protocol/execution.js'
+import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
+import type { ExecutionRecord } from './execution-record.js'
+import { planBeginning, type Beginning } from './plan-continuation.js'
+import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
+import type { RunServices } from './run-services.js'
+
+/** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
+const START_LIMIT_MS = 5_000
+/** Of a lease: the last heartbeat is sent at half of it at the latest, so the kill is over before others may take the execution. */
+const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
+
+/** A CLI that stands ready and has not been let go. */
+export interface PreparedRun {
+  readonly record: ExecutionRecord
+  readonly run: RunRequest
+  readonly beginning: Exclude<Beginning, { kind: 'impossible' }>
+  readonly answerSchema: AnswerSchema | undefined
+  readonly sessionId: string
+  readonly command: ClaudeCommand
+  readonly folders: RunFolders
+  readonly process: ClaudeProcess
+  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
+  readonly leaveGate: () => void
+}
+
+export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
+
+/** Everything that can go wrong before the CLI exists, each with its own code. */
+export async function prepareRun(services: RunServices, record: ExecutionRecord, marker: string): Promise<PreparedRun | { outcome: Outcome }> {
+  const { config, claude, credentials, containment, startGate, log } = services
+  if (!claude) return { outcome: failed('CLAUDE_NOT_FOUND', 'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.') }
+  if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
+  let folders: RunFolders
+  try {
+    folders = await prepareWorkspace(record.id, record.workspace, config)
+  } catch (error) {
+    if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
+    throw error
+  }
+  const run = toRunRequest(record.request)
+  const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
+  if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
+  const sessionId = beginning.sessionId ?? randomUUID()
+  const answerSchema = answerSchemaOf(run, record.id)
+  const command = claudeCommand(beginning.run, {
+    binary: claude.binary,
+    sessionId,
+    resume: beginning.kind === 'resume',
+    ...folders,
+    tmpDir: folders.temporary,
+    credentials,
+    env: config.environment,
+    childEnv: config.childEnv,
+    defaultPermissionMode: config.permissionMode,
+    extraAllowedTools: config.allowedTools,
+    trustWorkspaces: config.trustWorkspaces,
+    answer: answerSchema && toCliSchema(answerSchema),
+    asRoot: globalThis.process.getuid?.() === 0,
+    ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
+  })
+  await startGate.enter()
+  let isStarting = true
+  const leaveGate = (): void => {
+    clearTimeout(limit)
+    if (isStarting) startGate.leave()
+    isStarting = false
+  }
+  const limit = setTimeout(leaveGate, START_LIMIT_MS)
+  try {
+    const process = await spawnClaude(command, {
+      containment,
+      workspace: folders.workspace,
+      marker,
+      hidden: [config.dataDir],
+      exposed: Object.values(folders),
+      heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
+    })
+    return { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate }
+  } catch (error) {
+    leaveGate()
+    return { outcome: toSpawnFailure(error) }
+  }
+}
+
+function toSpawnFailure(error: unknown): Outcome {
+  if (error instanceof ExecutorError) throw error
+  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
+    case 'ENOENT_FILE':
+      return failed('CLAUDE_NOT_FOUND', 'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.')
+    case 'BAD_CWD':
+      return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
+    default:
+      return failed('CLAUDE_EXITED', `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

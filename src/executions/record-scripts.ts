@@ -1,0 +1,94 @@
+import { LOG_LUA } from '../events/log-scripts.js'
+import { TRANSITIONS_LUA } from './execution-state.js'
+
+/**
+ * Keys of this room, all below the root:
+ *   execution:<id>            hash    the record
+ *   index, index:<owner>      zset    ids in order of time (UUIDv7, score 0)
+ *   owners                    set     whose indexes there are
+ *   waiting                   zset    queued, in the order in which they start (score: priority, then time)
+ *   parked                    zset    queued, but their workspace is taken; the same scores
+ *   parked:<workspace>        zset    the same by workspace
+ *   delayed                   zset    queued again, but not to begin before a time; the same scores
+ *   due                       zset    the same by that time (ms)
+ *   workspace:<workspace>     string  the execution that has it, from its first claim to its end
+ *   deadlines                 zset    queued ones with a queue timeout, by its end (ms)
+ *   blocked                   zset    names of credentials whose limit is reached, by the time when it is over (ms)
+ *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
+ *   idempotency:<owner>:<key> string  <execution id> <request digest>
+ *   receipt-keys              hash    every public key that has signed a receipt, by its id
+ */
+export const RECORDS_LUA = `${LOG_LUA}
+${TRANSITIONS_LUA}
+local function record(id) return key('execution', id) end
+local function get(id, field) return redis.call('HGET', record(id), field) end
+local function set(id, ...) redis.call('HSET', record(id), ...) end
+local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end
+
+-- An execution that waits for its next attempt keeps its workspace: nobody else works in what it left half done.
+local function holdsWorkspace(id)
+  local state = get(id, 'state')
+  return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
+end
+
+local function hasLease(id)
+  local lease = redis.call('ZSCORE', root .. ':leases', id)
+  return lease and tonumber(lease) > nowMs()
+end
+
+local function enter(id, to)
+  local from = get(id, 'state')
+  if not from or not mayFollow[from][to] then return false, from or 'missing' end
+  set(id, 'state', to)
+  return true, from
+end
+
+local function setAll(id, json)
+  for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
+end
+
+-- Gives the workspace to whoever waits longest: its record may be queued again. → {id, claim, priority} or {}
+local function wakeNext(workspace)
+  local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
+  if not next then return {} end
+  local score = redis.call('ZSCORE', root .. ':parked', next)
+  redis.call('ZREM', root .. ':parked', next)
+  if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
+  redis.call('ZADD', root .. ':waiting', score, next)
+  redis.call('HDEL', record(next), 'waitingFor')
+  local claim = redis.call('HINCRBY', record(next), 'claim', 1)
+  return {next, claim, get(next, 'priority')}
+end
+
+local function leaveQueue(id)
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do redis.call('ZREM', root .. ':' .. list, id) end
+  local workspace = get(id, 'workspaceLock')
+  if workspace then redis.call('ZREM', key('parked', workspace), id) end
+end
+
+local function releaseWorkspace(id)
+  local workspace = get(id, 'workspaceLock')
+  if not workspace or redis.call('GET', key('workspace', workspace)) ~= id then return {} end
+  redis.call('DEL', key('workspace', workspace))
+  return wakeNext(workspace)
+end
+
+-- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
+-- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
+local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
+  local ahead = cause == '' and 1 or 2
+  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
+  local entered, from = enter(id, status)
+  if not entered then return {'refused', from} end
+  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
+  setAll(id, fieldsJson)
+  if cause ~= '' then writeNext(id, cause) end
+  writeNext(id, event)
+  redis.call('HSET', key('log', id), 'fence', '')
+  redis.call('ZREM', root .. ':leases', id)
+  leaveQueue(id)
+  local woken = releaseWorkspace(id)
+  for _, kept in ipairs({record(id), key('log', id), key('events', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
+  return {'concluded', from, unpack(woken)}
+end
+`

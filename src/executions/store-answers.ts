@@ -1,0 +1,84 @@
+import type { NewEvent } from '../protocol/events.js'
+import type { Priority } from '../protocol/execute-request.js'
+import type { Outcome, RetryReason, Usage } from '../protocol/execution.js'
+import type { PublicJwk } from '../protocol/receipt.js'
+import type { ExecutionRecord } from './execution-record.js'
+
+/** What a submission fixes of a record. */
+export type NewRecord = Pick<
+  ExecutionRecord,
+  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'workspace' | 'workspaceLock' | 'metadata' | 'simulated'
+> & { readonly queueDeadline?: number; readonly idempotencyKey?: string }
+
+export type CreateAnswer =
+  | { readonly kind: 'created' }
+  | { readonly kind: 'replayed'; readonly id: string }
+  | { readonly kind: 'conflict'; readonly id: string }
+  | { readonly kind: 'full' }
+
+export type ClaimAnswer =
+  | { readonly kind: 'claimed'; readonly fence: string; readonly lastSeq: number; readonly attempt: number; readonly storedBytes: number }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'expired' }
+  /** The limit of this worker's credential is reached. */
+  | { readonly kind: 'blocked'; readonly until: Date }
+  | { readonly kind: 'parked' }
+
+export interface Wishes {
+  readonly cancel?: { readonly by: string; readonly reason?: string }
+  readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+}
+
+/** An execution whose turn has come: somebody must put a job into the queue for it. */
+export interface Woken {
+  readonly executionId: string
+  readonly claim: number
+  readonly priority: Priority
+}
+
+export interface Conclusion {
+  readonly outcome: Outcome
+  readonly usage: Usage
+  readonly finishedAt: Date
+  readonly attempt: number
+  /** The event that says why, where that is not in the log yet. */
+  readonly cause?: NewEvent
+}
+
+/** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */
+export interface Seal {
+  readonly receipt: string
+  readonly finishedSeq: number
+  readonly key: PublicJwk
+}
+
+export type ConcludeAnswer =
+  | { readonly kind: 'concluded'; readonly woken?: Woken }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'alive' }
+  /** The log has gone on since the receipt was made: it must be made anew. */
+  | { readonly kind: 'moved' }
+
+/** What leads from an attempt to the next one. */
+export interface Retry {
+  readonly reason: RetryReason
+  readonly message: string
+  /** Of all attempts so far. */
+  readonly usage: Usage
+  /** The attempt that is over. */
+  readonly attempt: number
+  /** How many attempts so far count for nothing. */
+  readonly spared: number
+  readonly at: Date
+  readonly notBefore?: Date
+  readonly queueDeadline?: Date
+}
+
+export type RetryAnswer =
+  | { readonly kind: 'retrying'; readonly woken: Woken }
+  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'alive' }

@@ -1,0 +1,127 @@
+// A worker dies in mid-run, as a process that is killed: what another one goes on with, and what it must not.
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Event, EventType } from '../../src/protocol/events.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
+import { openTestService, scripted } from '../support/service.js'
+
+const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '8' } })
+
+async function openWorker(t: Test): Promise<CliProcess> {
+  const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
+  await worker.said(/worker \S+: \d+ at once/)
+  return worker
+}
+
+const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
+const submit = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> => service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost: 'continue', ...more })
+const look = async ({ id }: Execution): Promise<Execution> => (await service.call('GET', `/executions/${id}`)).body
+const cancel = async ({ id }: Execution): Promise<Execution> => (await service.call('POST', `/executions/${id}/cancel`)).body
+
+async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): Promise<Array<Event<Type>>> {
+  // Safe: filtered by the type.
+  return (await service.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
+}
+
+async function transcriptOf(execution: Execution): Promise<string> {
+  const projects = join(service.directory, 'data/sessions', execution.id, 'home/.claude/projects')
+  const [folder = ''] = await readdir(projects).catch((): string[] => [])
+  return join(projects, folder, `${(await look(execution)).sessionId}.jsonl`)
+}
+
+/** The CLI writes its transcript a moment after it has spoken. */
+async function untilWritten(execution: Execution, pattern: RegExp): Promise<void> {
+  await until(async () => pattern.test(await readFile(await transcriptOf(execution), 'utf8').catch(() => '')), `the transcript of ${execution.id} holds ${String(pattern)}`)
+}
+
+function isWhole(t: Test, events: readonly Event[]): void {
+  t.same(events.map(({ seq }) => seq), events.map((_event, index) => index + 1), 'from 1, without a gap or a duplicate')
+  t.same(events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [events.length - 1], 'one terminal event, the last')
+}
+
+/** A finished call which leaves a mark, and one that never ends. */
+const WORK = [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash('sleep 300')]
+const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
+
+void t.test('what a killed worker was at is continued where that was asked for and can be', async (t) => {
+  const victim = await openWorker(t)
+  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(`sleep 300.${tag}`)], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
+  const forgotten = await submit(WORK)
+  const lost = await submit(WORK)
+  const unasked = await submit([{ delayMs: 60_000 }, { text: 'x' }], { onWorkerLost: 'fail', maxAttempts: 3 })
+  const refused = await submit([{ delayMs: 60_000 }, { text: 'x' }], { maxAttempts: 1 })
+  const wanted = await submit([{ delayMs: 60_000 }, { text: 'x' }])
+  for (const execution of [resumed, forgotten, lost]) await untilWritten(execution, /"tool_result"[^]*And on/)
+  await until(() => listMentioning(`sleep 300.${tag}`, 'cmdline').length > 0, 'the tool runs')
+  for (const execution of [unasked, refused, wanted]) await service.until(execution.id, 'claude.message')
+  const doomed = await submit([{ delayMs: 60_000 }, { text: 'x' }])
+  await service.until(doomed.id, 'claude.message')
+  const next = await service.submit({ prompt: 'next in the same folder', workspace: 'kept' })
+  // The last one, so that it is killed before it speaks.
+  const silent = await submit([{ delayMs: 6_000 }, { text: 'said at last' }])
+  await service.until(silent.id, 'claude.message')
+  victim.kill('SIGKILL')
+  await victim.ended
+  // As if the CLI had died before it wrote down what had come back, and as on a host without the folder.
+  const transcript = await transcriptOf(forgotten)
+  await writeFile(transcript, (await readFile(transcript, 'utf8')).split('\n').filter((line) => !line.includes('"tool_result"')).join('\n'))
+  await rm(await transcriptOf(lost))
+
+  await t.test('no worker is left: an API decides, nothing of the runs is alive, and a cancel in between ends one at once', async (t) => {
+    for (const execution of [unasked, refused]) {
+      t.match(await service.finished(execution.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /died or lost/ } })
+    }
+    t.match((await service.until(wanted.id, 'execution.retrying')).data, { reason: 'WORKER_LOST', nextAttempt: 2, message: String })
+    t.match(await look(wanted), { status: 'queued', attempt: 1 })
+    t.match(await cancel(wanted), { status: 'cancelled', attempt: 1, outcome: { code: 'CANCELLED', message: /next attempt/ } })
+    isWhole(t, await service.events(wanted.id))
+    await service.until(resumed.id, 'execution.retrying')
+    t.same(describe(listMentioning(`sleep 300.${tag}`, 'cmdline')), [])
+  })
+
+  const heir = await openWorker(t)
+  await t.test('the same session goes on, nothing that had finished is done again, and the log is one', async (t) => {
+    const ended = await service.finished(resumed.id)
+    t.match(ended, { status: 'succeeded', attempt: 2, outcome: { result: /simulated/ }, usage: { turns: Number } })
+    const events = await service.events(resumed.id)
+    isWhole(t, events)
+    const [first, second, ...none] = await eventsOf(resumed, 'execution.started')
+    t.same(none, [])
+    t.equal(second?.data.sessionId, first?.data.sessionId)
+    t.match(second, { attempt: 2, data: { attempt: 2, resumed: true, workerId: new RegExp(`-${heir.pid}-`) } })
+    t.ok(second?.data.argv.includes(`--resume=${first?.data.sessionId}`), 'it is resumed')
+    const border = events.findIndex(({ type }) => type === 'execution.retrying')
+    t.ok(events.every(({ attempt, type }, index) => type === 'execution.queued' || attempt === (index <= border ? 1 : 2)), 'each event bears its attempt')
+    t.equal(await readFile(join(service.config.workspaceRoot, 'kept/marks'), 'utf8'), 'made\n')
+    t.equal((await eventsOf(resumed, 'tool.finished')).length, 1)
+    const texts = (await eventsOf(resumed, 'text.delta')).map(({ attempt, data }) => [attempt, data.message])
+    t.ok(texts.filter(([attempt]) => attempt === 2).every(([, message]) => Number(message) >= 2), 'messages go on counting')
+    const told = service.simulator.requests.find(({ prompt = '' }) => prompt.includes(tag) && prompt.includes('died in the middle of the task'))
+    t.match(told?.prompt ?? '', /do not repeat it/, 'the model is told what happened, and which call was open')
+  })
+
+  await t.test('its workspace was its own until its end', async (t) => {
+    const [one, two] = await Promise.all([service.finished(resumed.id), service.finished(next.id)])
+    t.match(two, { status: 'succeeded' })
+    t.ok(String(two.startedAt) >= String(one.finishedAt))
+  })
+
+  await t.test('what the transcript does not know of ends it, since it would be done again', async (t) => {
+    t.match(await service.finished(forgotten.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /tool call that had finished is missing/ } })
+    t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST', message: /transcript is not on the worker/ } })
+    for (const { id } of [forgotten, lost]) t.equal(await readFile(join(service.config.workspaceRoot, id, 'marks'), 'utf8'), 'made\n')
+  })
+
+  await t.test('one that had said nothing begins afresh; and when its attempts are used up it is lost', async (t) => {
+    t.match(await service.finished(silent.id), { status: 'succeeded', attempt: 2, outcome: { result: 'said at last' } })
+    const [first, second] = await eventsOf(silent, 'execution.started')
+    t.not(second?.data.sessionId, first?.data.sessionId)
+    t.notOk(second?.data.resumed)
+    t.match(await look(doomed), { status: 'running', attempt: 2 })
+    heir.kill('SIGKILL')
+    t.match(await service.finished(doomed.id), { status: 'failed', attempt: 2, outcome: { code: 'WORKER_LOST' } })
+    isWhole(t, await service.events(doomed.id))
+  })
+})

@@ -1,0 +1,35 @@
+import type { Worker } from 'bullmq'
+
+/** Node fires a longer timer at once; a limit that lasts longer is met again by the next claim. */
+const LONGEST_MS = 24 * 60 * 60 * 1_000
+
+export interface Pause {
+  /** Takes no new job until then; what runs goes on. */
+  until(time: Date): void
+  close(): void
+}
+
+/**
+ * Keeps a worker from taking jobs while the limit of its credential is reached. The claim is what refuses: so a worker
+ * learns of it with the first job that it takes, and each wait ends with a claim that looks again.
+ */
+export function createPause(worker: Pick<Worker, 'pause' | 'resume'>, onError: (error: unknown) => void): Pause {
+  let timer: NodeJS.Timeout | undefined
+  let isClosed = false
+  function resume(): void {
+    timer = undefined
+    if (!isClosed) worker.resume().catch(onError)
+  }
+  return {
+    until(time) {
+      if (isClosed) return
+      clearTimeout(timer)
+      worker.pause(true).catch(onError)
+      timer = setTimeout(resume, Math.min(LONGEST_MS, Math.max(0, time.getTime() - Date.now())))
+    },
+    close() {
+      isClosed = true
+      clearTimeout(timer)
+    },
+  }
+}
