@@ -89,7 +89,7 @@ void t.test('a command and the structured fields give the same run', async (t) =
   const plain = parse({ prompt: 'Say hello' })
   t.same(plain, {
     prompt: 'Say hello', allowedTools: [], disallowedTools: [], timeoutSeconds: 600, literalPrompt: true, partialText: true,
-    onPermissionDenied: 'report', maxRepairs: 1, outputFormat: 'text', rawPartials: false,
+    onPermissionDenied: 'report', onWorkerLost: 'fail', maxAttempts: 1, maxRepairs: 1, outputFormat: 'text', rawPartials: false,
   })
   for (const command of ['claude -p "Say hello"', 'claude "Say hello" --print', "claude --verbose -p -- 'Say hello'", "claude -p 'Say hello' --input-format text"]) {
     t.same(fromCommand(command), plain, command)

@@ -602,6 +602,14 @@ void t.test('without a worker the service accepts, and says what is missing', as
   t.equal((await alone.call('DELETE', `/executions/${id}`)).status, 204)
 })
 
+void t.test('a receipt, its check and the keys', async (t) => {
+  const { id } = await run({ prompt: 'for the record' })
+  const receipt = await call('GET', `/executions/${id}/receipt`)
+  t.match([receipt.status, receipt.body], [200, { executionId: id, outcome: { status: 'succeeded' } }])
+  t.match((await call('POST', '/receipts/verify', { body: { receipt: receipt.text } })).body, { valid: true, mismatches: [] })
+  t.match((await call('GET', '/receipts/keys')).body, { keys: [{ kid: String }] })
+})
+
 void t.test('of every operation that the document has, an answer was seen and held against it', async (t) => {
   const operations = Object.entries(bare.document['paths'] as Record<string, Record<string, unknown>>).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))
   t.same(operations.filter((operation) => ![...bare.checked].some((seen) => seen.startsWith(`${operation} `))), [])
