@@ -4,6 +4,8 @@ import { toNumber, toRecord, toRecords, toText } from './json-shape.js'
 /** Up to here an answer's text is kept beside the log, for the outcome of a run that does not finish. */
 export const PARTIAL_TEXT_LIMIT = 8 * 1024 * 1024
 
+const SESSIONS_KEPT = 10
+
 export interface ClaudeResult {
   readonly subtype: string
   readonly isError: boolean
@@ -34,6 +36,13 @@ export interface Observation {
   /** Tool calls without a result: during one, silence is no sign of a hang. */
   openToolCalls: number
   toolsUsed: number
+  /** Session ids that stood in messages, up to {@link SESSIONS_KEPT}; one, unless something is wrong. */
+  readonly sessionsSeen: string[]
+  toolResults: number
+  /** Results whose call was not in the stream. */
+  unrecordedResults: number
+  /** Lines that were too long to be parsed: what they said is not known. */
+  unreadLines: number
   /** Messages of the assistant in the main conversation. */
   turns: number
   readonly denials: PermissionDenial[]
@@ -56,6 +65,10 @@ export function createObservation(): Observation {
     usage: { ...NO_USAGE },
     openToolCalls: 0,
     toolsUsed: 0,
+    sessionsSeen: [],
+    toolResults: 0,
+    unrecordedResults: 0,
+    unreadLines: 0,
     turns: 0,
     denials: [],
     partialText: '',
@@ -71,6 +84,11 @@ export function observeInit(observation: Observation, message: Record<string, un
   set('model', message['model'])
   set('permissionMode', message['permissionMode'])
   set('workspace', message['cwd'])
+}
+
+export function observeSession({ sessionsSeen }: Observation, message: Record<string, unknown>): void {
+  const id = message['session_id']
+  if (typeof id === 'string' && !sessionsSeen.includes(id) && sessionsSeen.length < SESSIONS_KEPT) sessionsSeen.push(id)
 }
 
 export function observeRateLimit(observation: Observation, message: Record<string, unknown>): void {

@@ -22,6 +22,7 @@ export interface ToolCalls {
 export function createToolCalls(observation: Observation, now: () => number): ToolCalls {
   const open = new Map<string, OpenCall>()
   const denied = new Set<string>()
+  const started = new Set<string>()
 
   function deny(call: ToolCall, answer: string): NewEvent[] {
     if (denied.has(call.id)) return []
@@ -32,7 +33,11 @@ export function createToolCalls(observation: Observation, now: () => number): To
   }
 
   function finishOne(block: Record<string, unknown>): NewEvent[] {
-    const call = open.get(toText(block['tool_use_id']) ?? '')
+    const id = toText(block['tool_use_id']) ?? ''
+    const call = open.get(id)
+    observation.toolResults += 1
+    // One that was given up because its stream was cut has been in the stream all the same.
+    if (!started.has(id)) observation.unrecordedResults += 1
     if (call === undefined) return []
     open.delete(call.id)
     const isError = block['is_error'] === true
@@ -48,6 +53,7 @@ export function createToolCalls(observation: Observation, now: () => number): To
         .flatMap((block): NewEvent[] => {
           const id = toText(block['id'])
           if (id === undefined || open.has(id)) return []
+          started.add(id)
           const name = toText(block['name']) ?? ''
           const input = toRecord(block['input']) ?? {}
           const json = toJson(block['input'])

@@ -2,7 +2,7 @@ import type { NewEvent } from '../protocol/events.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
 import { toNumber, toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
-import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult } from './observation.js'
+import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
 import { createTextStream, textsOf } from './text-stream.js'
 import { createToolCalls } from './tool-calls.js'
 
@@ -100,6 +100,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
 
   function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
     const passed: NewEvent = { type: 'claude.message', rawMessage: raw }
+    observeSession(observation, message)
     switch (type) {
       case 'stream_event':
         observation.turnActive = true
@@ -132,6 +133,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     translate(line) {
       if (line.kind === 'oversized') {
         stream.doubt()
+        observation.unreadLines += 1
         observeOversized(observation, line.head.toString('latin1'))
         return [{ type: 'log.truncated', data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 } }]
       }

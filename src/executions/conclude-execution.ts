@@ -1,5 +1,6 @@
 import type { NewEvent } from '../protocol/events.js'
 import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
+import type { WorkspaceEvidence } from '../protocol/verification.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ConcludeAnswer, Conclusion, Seal } from './store-answers.js'
 import { sealExecution } from './seal-execution.js'
@@ -14,6 +15,7 @@ export interface Ending {
   readonly attempt: number
   /** The event that says why, where that is not in the log yet. */
   readonly cause?: NewEvent
+  readonly files?: WorkspaceEvidence
 }
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */

@@ -5,6 +5,7 @@ import { spawnClaude, type ClaudeProcess } from '../claude/spawn-claude.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../protocol/execution.js'
 import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
+import { beginEvidence, type Evidence } from './collect-evidence.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { planBeginning, type Beginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
@@ -25,6 +26,7 @@ export interface PreparedRun {
   readonly command: ClaudeCommand
   readonly folders: RunFolders
   readonly process: ClaudeProcess
+  readonly evidence: Evidence
   /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
   readonly leaveGate: () => void
 }
@@ -48,6 +50,8 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
+  // Before there is a process: its warden is heard from only later.
+  const evidence = await beginEvidence(folders, config)
   const command = claudeCommand(beginning.run, {
     binary: claude.binary,
     sessionId,
@@ -81,7 +85,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
       exposed: Object.values(folders),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate }
+    return { record, run, beginning, answerSchema, sessionId, command, folders, process, evidence, leaveGate }
   } catch (error) {
     leaveGate()
     return { outcome: toSpawnFailure(error) }

@@ -4,7 +4,7 @@ import { classifyExit, type StopCause } from '../claude/classify-exit.js'
 import type { ClaudeCommand } from '../claude/claude-command.js'
 import type { RunRequest } from '../claude/run-request.js'
 import type { ClaudeProcess } from '../claude/spawn-claude.js'
-import type { Translator } from '../claude/translate-message.js'
+import type { Observation, Translator } from '../claude/translate-message.js'
 import type { EventData, NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { AnswerCheck } from './answer-check.js'
@@ -76,6 +76,19 @@ export class RunAttempt {
     if (this.#cause) return
     this.#cause = cause
     this.#stop.abort(urgency)
+  }
+
+  /** What has ended it from our side, also after the CLI was gone. */
+  get cause(): StopCause | undefined {
+    return this.#cause
+  }
+
+  get observation(): Observation {
+    return this.#options.translator.observation
+  }
+
+  get stopped(): AbortSignal {
+    return this.#stop.signal
   }
 
   usage(): Usage {

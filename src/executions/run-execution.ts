@@ -1,6 +1,8 @@
+import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
 import { sleep } from '../platform/deadline.js'
 import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
+import type { WorkspaceEvidence } from '../protocol/verification.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { Wishes } from './store-answers.js'
@@ -164,16 +166,15 @@ class ClaimedRun {
       if (this.#context.signal.aborted) onAbort()
       attempt.obey(this.#wishes)
       await journal.write(beginning.firstEvents)
-      const report = await attempt.run()
-      await journal.close()
-      return await this.#settle(prepared, report)
+      return await this.#settle(prepared, attempt, await attempt.run(), journal)
     } finally {
       this.#context.signal.removeEventListener('abort', onAbort)
     }
   }
 
   /** The attempt is over: another one follows, or this was the end. */
-  async #settle({ record, run, folders }: PreparedRun, { outcome, usage, failure }: AttemptReport): Promise<RunReport> {
+  async #settle(prepared: PreparedRun, attempt: RunAttempt, { outcome, usage, failure }: AttemptReport, journal: RunJournal): Promise<RunReport> {
+    const { record, run, folders } = prepared
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
@@ -181,7 +182,15 @@ class ClaimedRun {
       ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', attempts, run)
       : planRetry(failure, outcome, attempts, run)
     if (failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, failure.resetsAt))
-    if (!plan) return this.#conclude({ outcome, usage })
+    if (!plan) {
+      // A worker that must go has no time to look at what the run did.
+      const isLeft = this.#isLost || this.#context.signal.aborted
+      const watch = { containment: this.#services.containment, marker: this.#marker, onProcess: (process: ClaudeProcess) => this.#lease.attach(() => process.heartbeat()) }
+      const verified = isLeft ? { outcome } : await prepared.evidence.verify({ prepared, attempt, outcome, ...watch })
+      await journal.close()
+      return this.#conclude({ ...verified, usage })
+    }
+    await journal.close()
     // Before others may begin: the next attempt has the same folder.
     await clearTemporary(folders).catch(() => undefined)
     const total = addUsage(this.#earlierUsage, usage)
@@ -199,8 +208,8 @@ class ClaimedRun {
     return this.#conclude({ outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' } })
   }
 
-  async #conclude({ outcome, usage }: { outcome: Outcome; usage?: Usage }): Promise<RunReport> {
-    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage }
+  async #conclude({ outcome, usage, files }: { outcome: Outcome; usage?: Usage; files?: WorkspaceEvidence }): Promise<RunReport> {
+    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage, ...(files && { files }) }
     const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending))
     return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
   }

@@ -38,8 +38,8 @@ async function readLog({ log }: DomainServices, id: string): Promise<LogReading>
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt }: Conclusion): ReceiptFacts {
-  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [] } = outcome
+function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt, files }: Conclusion): ReceiptFacts {
+  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [], verification } = outcome
   const answer = result === undefined ? undefined : toAnswerText(result)
   return {
     executionId: id,
@@ -62,6 +62,8 @@ function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated
     },
     ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
     usage,
+    ...(files && { files }),
+    ...(verification && { verification }),
     events: chain.summary(),
     simulated,
   }

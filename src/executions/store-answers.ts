@@ -2,6 +2,7 @@ import type { NewEvent } from '../protocol/events.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Outcome, RetryReason, Usage } from '../protocol/execution.js'
 import type { PublicJwk } from '../protocol/receipt.js'
+import type { WorkspaceEvidence } from '../protocol/verification.js'
 import type { ExecutionRecord } from './execution-record.js'
 
 /** What a submission fixes of a record. */
@@ -43,6 +44,7 @@ export interface Conclusion {
   readonly attempt: number
   /** The event that says why, where that is not in the log yet. */
   readonly cause?: NewEvent
+  readonly files?: WorkspaceEvidence
 }
 
 /** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */

@@ -33,6 +33,12 @@ function checkPermissions(run: RunRequest, services: DomainServices, caller: Cal
       errors: [{ path: 'permissionMode', message: 'switched off by CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS' }],
     })
   }
+  if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
+    throw new ExecutorError('FORBIDDEN', {
+      detail: 'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
+      errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
+    })
+  }
   const startsPrograms = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
   if (startsPrograms && !caller.scopes.has('admin')) {
     throw new ExecutorError('FORBIDDEN', {

@@ -41,6 +41,8 @@ const VARIABLES = {
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
   CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
+  CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
+  CC_EXECUTOR_EVIDENCE_IGNORED: [list, '.git,node_modules', 'names of files and folders that the manifests of a workspace leave out'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
   CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
@@ -86,6 +88,8 @@ export interface Config {
   readonly allowBypassPermissions: boolean
   readonly containment: 'auto' | 'required'
   readonly trustWorkspaces: boolean
+  readonly allowVerifyCommands: boolean
+  readonly evidenceIgnored: readonly string[]
   readonly retentionSeconds: number
   readonly maxQueue: number
   readonly drainSeconds: number
@@ -198,6 +202,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
+    allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
+    evidenceIgnored: values.CC_EXECUTOR_EVIDENCE_IGNORED,
     retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
     drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
@@ -232,11 +238,7 @@ function showValue(name: string, value: string): string {
 
 /** Every variable with its value in force and where that comes from; secrets are not shown. */
 export function describeConfig(config: Config): ConfigEntry[] {
-  const derived: Partial<Record<VariableName, string>> = {
-    CC_EXECUTOR_DATA_DIR: config.dataDir,
-    CC_EXECUTOR_TOKEN_FILE: config.tokenFile,
-    CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot,
-  }
+  const derived: Partial<Record<VariableName, string>> = { CC_EXECUTOR_DATA_DIR: config.dataDir, CC_EXECUTOR_TOKEN_FILE: config.tokenFile, CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot }
   return (Object.keys(VARIABLES) as VariableName[]).map((name) => {
     const given = config.environment[name]
     const [, fallback, description] = VARIABLES[name]

@@ -51,6 +51,27 @@ const AgentDefinition = z
   })
   .meta({ id: 'AgentDefinition', description: 'A subagent, as the CLI takes it with --agents.' })
 
+const FILES_LIMIT = 1_000
+const COMMANDS_LIMIT = 20
+
+export const Verify = z
+  .strictObject({
+    files: z
+      .array(text(4 * KIB).refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'must be a path inside the workspace'))
+      .min(1)
+      .max(FILES_LIMIT)
+      .optional()
+      .meta({ description: 'Must exist in the workspace after the run.' }),
+    commands: z
+      .array(z.array(text(32 * KIB)).min(1).max(256))
+      .min(1)
+      .max(COMMANDS_LIMIT)
+      .optional()
+      .meta({ description: 'Argument vectors, run in the workspace after the run, under the same supervision; each must exit with 0. Needs the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS.' }),
+  })
+  .meta({ id: 'Verify', description: 'Evidence that the server collects by itself after the run; a check that fails makes it `failed / VERIFICATION_FAILED`.', examples: [{ files: ['report.md'], commands: [['npm', 'test']] }] })
+export type Verify = z.infer<typeof Verify>
+
 const StringMap = z.record(z.string(), z.string())
 
 /** One that starts a program needs the `admin` scope: it is the right to run anything. */
@@ -106,6 +127,7 @@ const fields = {
     .optional()
     .meta({ description: 'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.' }),
   onPermissionDenied: z.enum(['report', 'fail']).optional().meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
+  verify: Verify.optional(),
   metadata: Metadata.optional(),
 } as const
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
+import { Verification } from './verification.js'
 
 export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
@@ -20,7 +21,7 @@ export const OutcomeCode = z
   .enum([
     'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
-    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED',
+    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED',
   ])
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
@@ -53,6 +54,7 @@ export const Outcome = z
     result: z.union([z.string(), z.record(z.string(), z.unknown())]).optional().meta({ description: 'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not match its schema is kept as the text that it was).' }),
     isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
     permissionDenials: z.array(PermissionDenial).optional(),
+    verification: Verification.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
   })
   .meta({ id: 'Outcome' })
 export type Outcome = z.infer<typeof Outcome>

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { OutcomeCode, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
+import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
 
@@ -51,6 +52,8 @@ export const Receipt = z
     }),
     result: z.strictObject({ sha256: Sha256, bytes: z.number().int() }).optional().meta({ description: 'Of the answer in UTF-8.' }),
     usage: z.strictObject(Usage.shape),
+    files: WorkspaceEvidence.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
+    verification: z.strictObject({ ...Verification.shape, checks: z.array(z.strictObject(VerificationCheck.shape)) }).optional(),
     events: ReceiptEvents,
     simulated: z.boolean(),
     fields: z.record(z.string(), z.string()).meta({ description: 'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be named; the signature is what proves.' }),

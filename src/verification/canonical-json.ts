@@ -37,5 +37,11 @@ export function compactJson(text: string): string {
 
 export const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
 
+/** What a run said may hold what canonical JSON refuses (half a surrogate pair, a number beyond all bounds): its end must be signed nevertheless. */
+export function toSignable<Value>(value: Value): Value {
+  const text = JSON.stringify(value)
+  return JSON.parse(text, (_name, member: unknown) => (typeof member === 'string' ? member.toWellFormed() : member)) as Value // safe: a copy
+}
+
 /** The bytes of an answer that are hashed: a text as it is, JSON mode's object in its canonical form. */
-export const toAnswerText = (answer: unknown): string => (typeof answer === 'string' ? answer : toCanonicalJson(answer))
+export const toAnswerText = (answer: unknown): string => (typeof answer === 'string' ? answer : toCanonicalJson(toSignable(answer)))

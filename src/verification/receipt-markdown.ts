@@ -11,7 +11,7 @@ const row = (name: string, value: string | number | undefined): string => (value
 
 /** A receipt for people; the signed one is the JSON. */
 export function toMarkdown(receipt: Receipt): string {
-  const { process, outcome, result, usage, events, signature } = receipt
+  const { process, outcome, result, usage, events, signature, files, verification } = receipt
   const ending = [outcome.code, outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`, outcome.signal].filter((part) => part !== undefined)
   return `# Receipt of ${receipt.executionId}
 
@@ -33,6 +33,8 @@ ${[
   row('request', `SHA-256 ${receipt.requestDigest}`),
   row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
   row('denied tool calls', outcome.permissionDenials),
+  row('files', files && `${files.created} created, ${files.modified} modified, ${files.deleted} deleted`),
+  row('verification', verification?.status),
   row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
   row('cost', `$${usage.costUsd} by the CLI’s own estimate`),
   row('turns', usage.turns),
@@ -40,6 +42,12 @@ ${[
   row('events', `${events.count}, chain head ${events.head}`),
   row('signed with', `Ed25519, key ${toCode(signature.keyId)}`),
 ].join('')}
-It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
+${verification ? `## Checks
+
+| check | | |
+|---|---|---|
+${verification.checks.map(({ name, status, detail }) => `| ${name} | ${status} | ${toCode(detail)} |
+`).join('')}
+` : ''}It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
 `
 }

@@ -1,5 +1,5 @@
 import type { Receipt, ReceiptFacts } from '../protocol/receipt.js'
-import { sha256, toCanonicalJson } from './canonical-json.js'
+import { sha256, toCanonicalJson, toSignable } from './canonical-json.js'
 import type { SigningKey } from './signing-key.js'
 
 const LOCATOR_DIGITS = 16
@@ -28,7 +28,7 @@ export function toSignedText(receipt: RawReceipt): string {
 
 /** Signs what is known of a finished execution; the canonical text of its receipt. */
 export function signReceipt(facts: ReceiptFacts, key: SigningKey): string {
-  const content = { type: 'cc-executor.receipt', version: 1, ...facts } as const
+  const content = { type: 'cc-executor.receipt', version: 1, ...toSignable(facts) } as const
   const signature = { algorithm: 'Ed25519', keyId: key.jwk.kid, publicKey: key.jwk.x } as const
   const unsigned = { ...content, fields: locateFields(content), signature }
   const receipt: Receipt = { ...unsigned, signature: { ...signature, value: key.sign(toSignedText(unsigned)) } }

@@ -11,6 +11,8 @@ import { toRunRequest } from '../../src/claude/run-request.js'
 import { openStart, type Started } from '../../src/main/start.js'
 import { readConfig } from '../../src/platform/config.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
+import { compareManifests } from '../../src/verification/compare-manifests.js'
+import { takeManifest } from '../../src/verification/manifest.js'
 import { cpuOf, median, percentile, type Sample } from './measure.js'
 
 /**
@@ -20,6 +22,7 @@ import { cpuOf, median, percentile, type Sample } from './measure.js'
 const PAIRS = 7
 const LINES = 100_000
 const PACED_LINES = 400
+const FILES = 50_000
 const PACED_PER_SECOND = 200
 const RUN_DEADLINE_MS = 120_000
 
@@ -141,6 +144,24 @@ async function printIntoPipe(printer: string): Promise<number> {
   return lines / ((performance.now() - first) / 1_000)
 }
 
+/** What evidence costs on a large workspace: a manifest before, one after, and what is different. */
+async function inspectWorkspace(folder: string): Promise<{ files: number; beforeMs: number; afterMs: number }> {
+  const workspace = join(folder, 'large')
+  for (let group = 0; group < 500; group += 1) {
+    await mkdir(join(workspace, `group-${group}`), { recursive: true })
+    await Promise.all(Array.from({ length: FILES / 500 }, (_, index) => writeFile(join(workspace, `group-${group}`, `${index}.txt`), `${group}/${index}\n`.repeat(50))))
+  }
+  const limits = { ignored: [], maxEntries: 200_000, maxFileBytes: 16 * 1024 * 1024, maxBytes: 1024 ** 3, maxMs: 60_000 }
+  const startedAt = performance.now()
+  const before = await takeManifest(workspace, limits)
+  const beforeMs = performance.now() - startedAt
+  await writeFile(join(workspace, 'group-7', 'new.txt'), 'new')
+  const againAt = performance.now()
+  const after = await takeManifest(workspace, limits, before)
+  if (compareManifests(before, after).length !== 1) throw new Error('the manifests differ in something else')
+  return { files: before.entries.length, beforeMs, afterMs: performance.now() - againAt }
+}
+
 async function bench(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
@@ -171,12 +192,14 @@ async function bench(): Promise<void> {
       return answer
     })
 
+    const evidence = await inspectWorkspace(folder)
     const directMs = median(direct.map(({ wallMs }) => wallMs))
     const serviceMs = median(service.map(({ wallMs }) => wallMs))
     const results = {
       run: { pairs: PAIRS, directWallMs: directMs, serviceWallMs: serviceMs, wallRatio: serviceMs / directMs, serviceCpuMsPerRun: serviceCpuMs },
       relay: { lines: fast.lines, bytesPerLine: 180, linesPerSecond: fast.lines / fast.seconds, pipeLinesPerSecond: floor, ratio: fast.lines / fast.seconds / floor },
       latency: { linesPerSecond: PACED_PER_SECOND, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
+      evidence,
     }
     if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
     else printTable(results)
@@ -185,7 +208,7 @@ async function bench(): Promise<void> {
   }
 }
 
-function printTable({ run, relay: relayed, latency }: { run: Record<string, number>; relay: Record<string, number>; latency: Record<string, number> }): void {
+function printTable({ run, relay: relayed, latency, evidence }: Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>): void {
   const row = (name: string, value: number | undefined, unit: string): string => `${name.padEnd(58)}${(value ?? Number.NaN).toFixed(2).padStart(12)} ${unit}\n`
   process.stdout.write(
     [
@@ -198,6 +221,8 @@ function printTable({ run, relay: relayed, latency }: { run: Record<string, numb
       row('ratio', relayed['ratio'], ''),
       row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'),
       row('p99', latency['p99Ms'], 'ms'),
+      row(`evidence: the first look at a workspace of ${evidence['files']} files`, evidence['beforeMs'], 'ms'),
+      row('the second look, and the comparison', evidence['afterMs'], 'ms'),
     ].join(''),
   )
 }

@@ -1,0 +1,63 @@
+import { z } from 'zod'
+
+export const CHECK_NAMES = [
+  'process_exit', 'session', 'uuid_echo', 'schema', 'claimed_files_exist', 'unclaimed_changes', 'permissions', 'tool_calls_recorded', 'required_files', 'commands',
+] as const
+
+/** One claim held against what the server saw. */
+export const VerificationCheck = z
+  .object({
+    name: z.enum(CHECK_NAMES),
+    status: z.enum(['pass', 'fail', 'skip']).meta({ description: '`skip`: there was nothing to compare with.' }),
+    detail: z.string(),
+  })
+  .meta({ id: 'VerificationCheck' })
+export type VerificationCheck = z.infer<typeof VerificationCheck>
+
+export const Verification = z
+  .object({
+    status: z.enum(['passed', 'failed', 'none']).meta({ description: '`none`: nothing could be checked. It is no success.' }),
+    checks: z.array(VerificationCheck),
+  })
+  .meta({ id: 'Verification', description: 'What the server itself found out about a run; it does not say that the answer is right.' })
+export type Verification = z.infer<typeof Verification>
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
+
+/** A workspace at one moment. */
+export const ManifestSummary = z
+  .strictObject({
+    digest: Sha256.meta({ description: 'SHA-256 over path, kind, mode, size and SHA-256 of every entry.' }),
+    entries: z.number().int(),
+    bytes: z.number().int().meta({ description: 'Of the regular files together.' }),
+    hashedBytes: z.number().int().meta({ description: 'So much was read and hashed.' }),
+    unhashed: z.number().int().meta({ description: 'Files that count by their size alone: too large, unreadable, or beyond the limits.' }),
+    incomplete: z.string().optional().meta({ description: 'Why not all of it was looked at; absent when all was.' }),
+  })
+  .meta({ id: 'ManifestSummary' })
+export type ManifestSummary = z.infer<typeof ManifestSummary>
+
+export const FileChange = z
+  .strictObject({
+    path: z.string().meta({ description: 'Relative to the workspace.' }),
+    change: z.enum(['created', 'modified', 'deleted']),
+    size: z.number().int().optional(),
+    sha256: Sha256.optional(),
+  })
+  .meta({ id: 'FileChange' })
+export type FileChange = z.infer<typeof FileChange>
+
+/** What a run changed in its workspace. */
+export const WorkspaceEvidence = z
+  .strictObject({
+    before: ManifestSummary,
+    after: ManifestSummary,
+    created: z.number().int(),
+    modified: z.number().int(),
+    deleted: z.number().int(),
+    changes: z.array(FileChange).meta({ description: 'The first of them by path; the counts are of all.' }),
+    ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not looked at.' }),
+    hashLimitBytes: z.number().int().meta({ description: 'Larger files count by their size.' }),
+  })
+  .meta({ id: 'WorkspaceEvidence' })
+export type WorkspaceEvidence = z.infer<typeof WorkspaceEvidence>

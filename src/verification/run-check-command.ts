@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Containment } from '../supervision/containment.js'
+import { startSupervised, type SupervisedProcess } from '../supervision/supervised-process.js'
+
+export interface CheckCommand {
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly containment: Containment
+  readonly marker: string
+  readonly hidden: readonly string[]
+  readonly exposed: readonly string[]
+  readonly heartbeatTimeoutMs: number
+  /** Who calls heartbeat() from now on. */
+  readonly onProcess: (process: SupervisedProcess) => void
+  /** Ends it at once. */
+  readonly signal: AbortSignal
+}
+
+export interface CheckCommandReport {
+  /** Exit code 0, by itself. */
+  readonly passes: boolean
+  /** How it ended, in words. */
+  readonly ending: string
+  readonly durationMs: number
+  readonly outputBytes: number
+  /** Of its standard output and then its standard error. */
+  readonly outputSha256: string
+}
+
+/** Drains a stream: only its size and hash are kept, however much it is. */
+async function digestStream(stream: Readable): Promise<{ bytes: number; digest: Buffer }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    hash.update(chunk)
+    bytes += chunk.length
+  }
+  return { bytes, digest: hash.digest() }
+}
+
+/** Runs one command in the workspace as the run itself was run; nothing of it is left afterwards. Failures are reports, not exceptions. */
+export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, containment, marker, hidden, exposed, heartbeatTimeoutMs, onProcess, signal }: CheckCommand): Promise<CheckCommandReport> {
+  const startedAt = performance.now()
+  const report = (ending: string, passes = false, outputBytes = 0, outputSha256 = createHash('sha256').digest('hex')): CheckCommandReport => ({
+    passes, ending, outputBytes, outputSha256, durationMs: Math.round(performance.now() - startedAt),
+  })
+  if (signal.aborted) return report('was not started: the time was over')
+  let process: SupervisedProcess
+  try {
+    process = await startSupervised({ containment, file, args, cwd, env, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs })
+  } catch (error) {
+    // Codes of supervision; its messages show paths of the host.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    return report(code === 'ENOENT_FILE' ? 'was not found' : 'could not be started')
+  }
+  const kill = (): void => void process.killAll().catch(() => undefined)
+  try {
+    onProcess(process)
+    const output = Promise.all([digestStream(process.stdout), digestStream(process.stderr)])
+    output.catch(() => undefined)
+    process.release()
+    process.stdin.end()
+    signal.addEventListener('abort', kill, { once: true })
+    if (signal.aborted) kill()
+    const exit = await process.exited
+    // What it left behind would hold its pipes open.
+    await process.killAll()
+    const [out, err] = await output
+    const sha256 = createHash('sha256').update(out.digest).update(err.digest).digest('hex')
+    const ending = signal.aborted ? 'was ended: the time was over' : exit.signal ? `was ended by ${exit.signal}` : `exited with ${exit.exitCode ?? 'no code'}`
+    return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, sha256)
+  } finally {
+    signal.removeEventListener('abort', kill)
+    await process.killAll()
+    process.stdin.destroy()
+    process.stdout.destroy()
+    process.stderr.destroy()
+  }
+}
