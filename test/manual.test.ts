@@ -9,7 +9,7 @@ import { describeConfig, readConfig } from '../src/platform/config.js'
 import { ERROR_TABLE } from '../src/protocol/errors.js'
 import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
-import { OutcomeCode } from '../src/protocol/execution.js'
+import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
 import { NOTIFICATIONS, OPERATIONS, SubscriptionClosedReason } from '../src/protocol/operations.js'
 import { openTestService } from './support/service.js'
 
@@ -59,7 +59,7 @@ void t.test('it names every setting with its default; no page names one that doe
     t.equal(says, description, name)
     if (!value.startsWith('/')) t.equal(unquote(fallback), value === '(unset)' || value === '' ? 'none' : value, name)
   }
-  const codes = new Set<string>([...Object.keys(ERROR_TABLE), ...OutcomeCode.options, ...entries.map(({ name }) => name)])
+  const codes = new Set<string>([...Object.keys(ERROR_TABLE), ...OutcomeCode.options, ...RetryReason.options, ...entries.map(({ name }) => name)])
   // Of set-up, and of Claude's.
   const elsewhere = /^(?:CC_EXECUTOR_CACHE_DIR|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
   for (const [page, text] of texts) {
