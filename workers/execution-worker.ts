@@ -8,6 +8,8 @@ import { createProcessor } from './execution-processor.js'
 import { createPause } from './pause-until.js'
 
 const FORGET_MS = 1_000
+/** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
+const SILENCE_MS = 15_000
 
 export interface ExecutionWorker {
   /** Executions in its hands. */
@@ -38,7 +40,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       ...workerSettings(config),
       name: workerId,
       prefix: keyRoot(config.prefix),
-      connection: { ...redisOptions(redisUrl), maxRetriesPerRequest: null, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
+      connection: { ...redisOptions(redisUrl), socketTimeout: SILENCE_MS, maxRetriesPerRequest: null, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
     },
   )
   const pause = createPause(worker, (error) => logger.warn({ error: String(error) }, 'the worker could not be paused or resumed'))

@@ -1,11 +1,13 @@
 import { RECORDS_LUA } from './record-scripts.js'
 
 /**
+ * Safe to send again, as the driver does when a connection broke before the answer came: the id is new with each submission.
  * ARGV id, owner, idempotency key or '', request digest, maxQueue, idempotency TTL ms, score, record JSON, event before and after its position
  * → created position | replayed id | conflict id | full
  */
 export const CREATE_LUA = `${RECORDS_LUA}
 local id, owner, idempotencyKey, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
 local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
 if idempotencyKey ~= '' then
   local known = redis.call('GET', reservation)
@@ -28,10 +30,12 @@ writeNext(id, ARGV[9] .. position .. ARGV[10])
 return {'created', position}
 `
 
-/** ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked until | parked */
+/** Sent again by the same worker it answers the same. ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked until | parked */
 export const CLAIM_LUA = `${RECORDS_LUA}
 local id, workerId = ARGV[1], ARGV[3]
 local state = get(id, 'state')
+local function claimed(fence) return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')} end
+if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == ARGV[2] then return claimed(redis.call('HGET', key('log', id), 'fence')) end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= ARGV[2] then return {'refused', 'claim'} end
 local now = nowMs()
@@ -43,7 +47,7 @@ local workspace = get(id, 'workspaceLock')
 if workspace then
   local holder = redis.call('GET', key('workspace', workspace))
   if holder and holder ~= id and holdsWorkspace(holder) then
-    local score = redis.call('ZSCORE', root .. ':waiting', id) or '0'
+    local score = get(id, 'score')
     redis.call('ZREM', root .. ':waiting', id)
     redis.call('ZADD', root .. ':parked', score, id)
     redis.call('ZADD', key('parked', workspace), score, id)
@@ -58,13 +62,14 @@ local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
 set(id, 'workerId', workerId)
-return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')}
+return claimed(fence)
 `
 
-/** ARGV id, fence, fields JSON, event → started lastSeq | stale | cancelled */
+/** Sent again under the same fence it answers the same. ARGV id, fence, fields JSON, event → started lastSeq | stale | cancelled */
 export const START_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
+if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
 setAll(id, ARGV[3])

@@ -5,6 +5,10 @@ import type { Wishes } from './store-answers.js'
 
 /** Ticks per lease: a renewal may fail several times before the lease is over. */
 const TICKS_PER_LEASE = 6
+/** Of the lease: so long after the last confirmed renewal the warden gets no more heartbeats. It ends the run 0.4 of a lease after the last one. */
+const LAST_BEAT = 1 / 2
+/** Of the lease: then we end the run ourselves, and say why. The last heartbeat may be a tick before LAST_BEAT, so the warden would at 0.73. */
+const LOST_AT = 0.7
 
 export interface LeaseKeeperOptions {
   readonly store: ExecutionStore
@@ -14,7 +18,7 @@ export interface LeaseKeeperOptions {
   readonly leaseMs: number
   readonly usage: () => Usage | undefined
   readonly onWishes: (wishes: Wishes) => void
-  /** Called once, when the fence is lost or no renewal was confirmed for nearly a lease. */
+  /** Called once, when the fence is lost or no renewal was confirmed for 0.7 of a lease. */
   readonly onLost: (why: 'stale' | 'unreachable') => void
 }
 
@@ -26,6 +30,7 @@ export interface LeaseKeeperOptions {
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions
   readonly #timer: NodeJS.Timeout
+  #expiry: NodeJS.Timeout | undefined
   #heartbeat: (() => void) | undefined
   #confirmedAt = performance.now()
   #renewing: Promise<void> | undefined
@@ -35,6 +40,7 @@ export class LeaseKeeper {
   constructor(options: LeaseKeeperOptions) {
     this.#options = options
     this.#timer = setInterval(() => this.#tick(), options.leaseMs / TICKS_PER_LEASE)
+    this.#confirm(performance.now())
   }
 
   /** From now on the warden hears from us. */
@@ -51,13 +57,19 @@ export class LeaseKeeper {
 
   close(): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#expiry)
     this.#isLost = true
   }
 
   #tick(): void {
     this.#beat()
-    if (this.#silenceMs() > this.#options.leaseMs * 0.9) this.#lose('unreachable')
-    else if (!this.#renewing) this.#renew()
+    if (!this.#renewing) this.#renew()
+  }
+
+  #confirm(askedAt: number): void {
+    this.#confirmedAt = askedAt
+    clearTimeout(this.#expiry)
+    this.#expiry = setTimeout(() => this.#lose('unreachable'), askedAt + this.#options.leaseMs * LOST_AT - performance.now())
   }
 
   #silenceMs(): number {
@@ -65,7 +77,7 @@ export class LeaseKeeper {
   }
 
   #beat(): void {
-    if (this.#silenceMs() < this.#options.leaseMs / 2) this.#heartbeat?.()
+    if (this.#silenceMs() < this.#options.leaseMs * LAST_BEAT) this.#heartbeat?.()
   }
 
   #renew(): void {
@@ -86,7 +98,7 @@ export class LeaseKeeper {
     const wishes = await store.renew(executionId, fence, leaseMs, usage())
     if (this.#isLost) return
     if (!wishes) return this.#lose('stale')
-    this.#confirmedAt = askedAt
+    this.#confirm(askedAt)
     this.#beat()
     onWishes(wishes)
   }

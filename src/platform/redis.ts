@@ -12,6 +12,11 @@ export type { Redis }
  */
 const COMMAND_DEADLINE_MS = 900
 const RECONNECT_CEILING_MS = 1_000
+/**
+ * A connection on which an answer is missing for so long is given up for a new one: it may lead nowhere without anybody having closed it
+ * (a firewall that was restarted), and the kernel would find out after a quarter of an hour.
+ */
+const SILENCE_MS = 2_000
 /** With the process's own start this stays below five seconds; a Redis that is started at the same time may come up meanwhile. */
 const FIRST_ANSWER_MS = 3_000
 
@@ -28,11 +33,12 @@ export interface RedisSettings {
 
 /** Options for ioredis and BullMQ alike; `unix:///path` is a socket. */
 export function redisOptions(url: string): RedisOptions {
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length) }
+  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length), socketTimeout: SILENCE_MS }
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? 6379 : Number(port),
+    socketTimeout: SILENCE_MS,
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
     ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
@@ -59,7 +65,16 @@ export function openRedis({ url, logger, role }: RedisSettings): Redis {
     if (isDown) logger.info({ role }, 'Redis is back')
     isDown = false
   })
+  if (role === 'subscriber') askAgainAndAgain(redis)
   return redis
+}
+
+/** A connection that only listens would never miss an answer; so it asks for one. */
+function askAgainAndAgain(redis: Redis): void {
+  const timer = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined)
+  }, SILENCE_MS)
+  redis.once('end', () => clearInterval(timer))
 }
 
 /** Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with the remedy */

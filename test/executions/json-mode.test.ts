@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { findAnswerFaults } from '../../src/executions/answer-schema.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { openTestService, scripted } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
 
 const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const SCHEMA = { type: 'object', properties: { name: { type: 'string' }, n: { type: 'integer', minimum: 1 } }, required: ['name', 'n'], additionalProperties: false }

@@ -8,7 +8,8 @@ import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { EventChain } from '../../src/verification/event-chain.js'
-import { openTestService, scripted } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
 
 const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))

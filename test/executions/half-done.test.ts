@@ -1,0 +1,110 @@
+// What a crash, or a lost answer, leaves half done: made by hand, and repaired, once however often it is tried.
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import type { NewRecord } from '../../src/executions/execution-store.js'
+import { sweepExecutions } from '../../src/executions/sweep-executions.js'
+import { openDomain } from '../../src/main/open-services.js'
+import { readConfig } from '../../src/platform/config.js'
+import { Lifetime } from '../../src/platform/lifetime.js'
+import { createLogger } from '../../src/platform/logger.js'
+import { openTestRedis } from '../support/redis.js'
+
+const OVER = -5_000
+
+async function openStore(t: Test) {
+  const redis = await openTestRedis(t)
+  const lifetime = new Lifetime()
+  t.teardown(() => lifetime.close())
+  const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
+  const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
+  const { store, redis: keys } = domain
+
+  async function create(more: Partial<NewRecord> = {}): Promise<NewRecord> {
+    const id = randomUUID()
+    const record: NewRecord = {
+      id, owner: 'tester', request: { prompt: 'x' } as NewRecord['request'], requestDigest: 'digest', priority: 'normal', createdAt: Date.now() - 60_000, workspace: id, metadata: {}, simulated: true, ...more,
+    }
+    await store.create(record, 100)
+    return record
+  }
+  async function claim(id: string, leaseMs: number): Promise<string> {
+    const answer = await store.claim(id, 1, 'worker', leaseMs)
+    if (answer.kind !== 'claimed') throw new Error(answer.kind)
+    return answer.fence
+  }
+  const start = (id: string, fence: string) =>
+    store.start(id, fence, { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: true }, { type: 'execution.started', data: { attempt: 1, workerId: 'worker', pid: 1, pgid: 1, claudeVersion: '', sessionId: 's', workspace: '', argv: [] } })
+  async function sweep(): Promise<void> {
+    await keys.del('{cc}:lock:sweep')
+    await sweepExecutions(domain)
+  }
+  const typesOf = async (id: string): Promise<string[]> => (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
+  /** Everything that the store knows, to see that a second round changes nothing. */
+  async function dump(): Promise<string> {
+    const names = (await keys.keys('*')).filter((name) => !/lock:|executions:(?:events|marker)/.test(name)).sort()
+    return JSON.stringify(await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])))
+  }
+  return { ...domain, keys, create, claim, start, sweep, typesOf, dump }
+}
+
+void t.test('what the driver sends again after a broken connection is done once', async (t) => {
+  const { store, create, claim, start, typesOf } = await openStore(t)
+  const record = await create()
+  const fence = await claim(record.id, 60_000)
+  t.same(await store.create(record, 100), { kind: 'created' })
+  t.match(await store.get(record.id), { state: 'starting' }, 'an acceptance that comes twice takes nothing back')
+  t.equal(await claim(record.id, 60_000), fence, 'the same worker, the same fence')
+  t.match(await store.claim(record.id, 1, 'another', 60_000), { kind: 'refused' })
+  const first = await start(record.id, fence)
+  t.same(await start(record.id, fence), first, 'started once')
+  t.same(await typesOf(record.id), ['1 execution.queued', '2 execution.started'])
+})
+
+void t.test('each half-done state is repaired by the first sweep, and the second changes nothing', async (t) => {
+  const { store, queue, log, keys, create, claim, start, sweep, typesOf, dump } = await openStore(t)
+  const jobless = await create()
+  const lostStart = await create()
+  await claim(lostStart.id, OVER)
+  const lostRun = await create()
+  const fence = await claim(lostRun.id, OVER)
+  await start(lostRun.id, fence)
+  const alive = await create()
+  await start(alive.id, await claim(alive.id, 60_000))
+  const overdue = await create({ queueDeadline: Date.now() - 1_000 })
+  const holder = await create({ workspaceLock: 'shared' })
+  const parked = await create({ workspaceLock: 'shared' })
+  await claim(holder.id, 60_000)
+  t.same(await store.claim(parked.id, 1, 'worker', 60_000), { kind: 'parked' })
+  // As if its end had been stored by something that woke nobody.
+  await keys.hset(`{cc}:execution:${holder.id}`, 'state', 'failed')
+  await keys.zrem('{cc}:leases', holder.id)
+  await keys.zadd('{cc}:index:tester', 0, '00000000-0000-7000-8000-000000000000')
+
+  await sweep()
+  t.match(await store.get(jobless.id), { state: 'queued', claim: 2 })
+  t.match(await store.get(lostStart.id), { state: 'queued', claim: 2 })
+  t.match(await store.get(lostRun.id), { state: 'failed', outcome: { code: 'WORKER_LOST' } })
+  t.match(await store.get(alive.id), { state: 'running' }, 'who holds a lease is left alone')
+  t.match(await store.get(overdue.id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
+  t.match(await store.get(parked.id), { state: 'queued', claim: 2, waitingFor: undefined })
+  for (const { id } of [jobless, lostStart, parked]) t.equal(await queue.isOnItsWay({ executionId: id, claim: 2 }), true)
+  t.same(await typesOf(lostRun.id), ['1 execution.queued', '2 execution.started', '3 execution.finished'])
+  t.same(await typesOf(overdue.id), ['1 execution.queued', '2 execution.finished'])
+  t.same(await log.append(lostRun.id, fence, { first: 4, last: 4, lines: '{}' }), { kind: 'stale' }, 'its worker is fenced off')
+  for (const { id } of [lostRun, overdue]) for (const key of await keys.keys(`*${id}`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end`)
+  t.equal(await keys.zscore('{cc}:index:tester', '00000000-0000-7000-8000-000000000000'), null, 'an index entry without a record goes')
+
+  const once = await dump()
+  await sweep()
+  t.equal(await dump(), once)
+})
+
+void t.test('an execution that is lost before its start again and again ends', async (t) => {
+  const { store, create, sweep } = await openStore(t)
+  const { id } = await create()
+  for (const claim of [1, 2, 3]) {
+    t.match(await store.claim(id, claim, 'worker', OVER), { kind: 'claimed' })
+    await sweep()
+  }
+  t.match(await store.get(id), { state: 'failed', attempt: 0, outcome: { code: 'WORKER_LOST' } })
+})
