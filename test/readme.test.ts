@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { VERSION } from '../src/platform/version.js'
-import { testEnvironment } from './support/service.js'
+import { testEnvironment } from './support/environment.js'
 
 const readme = await readFile('README.md', 'utf8')
 const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)

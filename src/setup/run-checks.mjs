@@ -70,9 +70,10 @@ async function check(name, command, args, deadlineMs) {
 /**
  * @param {string[]} args
  * @param {boolean} all
+ * @param {NodeJS.ProcessEnv} [more] further variables of the tests
  * @returns {Promise<Tally>}
  */
-async function runTests(args, all) {
+export async function runTests(args, all, more = {}) {
   mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
   const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
   const line = statusLine()
@@ -89,7 +90,7 @@ async function runTests(args, all) {
     ['-R', 'tap', ...(args.length > 0 ? ['--disable-coverage', ...args] : [])],
     {
       cwd: checkoutDirectory,
-      env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }) },
+      env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
       deadlineMs,
       onStdout: (chunk) => {
         raw.write(chunk)

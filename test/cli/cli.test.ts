@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { openTestService, scripted, type TestService } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService, type TestService } from '../support/service.js'
 
 const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')

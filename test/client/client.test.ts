@@ -8,7 +8,8 @@ import { openClient, type Client, type ClientOptions } from '../../src/client/op
 import { createSharedSocket } from '../../src/client/shared-socket.js'
 import { sleep } from '../../src/platform/deadline.js'
 import type { Event } from '../../src/protocol/events.js'
-import { openTestService, scripted, type TestService } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService, type TestService } from '../support/service.js'
 
 t.jobs = 2
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { scripted, testEnvironment } from '../support/service.js'
+import { scripted, testEnvironment } from '../support/environment.js'
 import { makeFolder, startCli } from '../support/processes.js'
 
 /** Together longer than two pings and the silence after which a peer of /ws counts as gone; each shorter than the CLI's own patience. */

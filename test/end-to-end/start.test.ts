@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { sleep } from '../../src/platform/deadline.js'
 import { VERSION } from '../../src/platform/version.js'
-import { scripted, testEnvironment } from '../support/service.js'
+import { scripted, testEnvironment } from '../support/environment.js'
 import { commandLineOf, describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
 
 t.jobs = 3

@@ -8,7 +8,8 @@ import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { openTestService, scripted, type TestService } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService, type TestService } from '../support/service.js'
 
 const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const FOR_EVER = { hangMs: 3_600_000 }

@@ -20,7 +20,8 @@ import { closeRedis, openRedis, type Redis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { makeFolder, startCli } from '../support/processes.js'
 import { openTestRedis } from '../support/redis.js'
-import { openTestService, testEnvironment } from '../support/service.js'
+import { testEnvironment } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
 
 const run = promisify(execFile)
 const HERE = fileURLToPath(import.meta.url)

@@ -11,7 +11,7 @@ import formats from 'ajv-formats'
 import type { Test } from 'tap'
 import { findService, listServices, type ServiceRecord } from '../../src/platform/service-record.js'
 import { describe, listMentioning, makeFolder, tryKill, until } from '../support/processes.js'
-import { testEnvironment } from '../support/service.js'
+import { testEnvironment } from '../support/environment.js'
 
 export const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { livingOf, startCli, treeOf, tryKill, until } from '../support/processes.js'
-import { scripted } from '../support/service.js'
+import { scripted } from '../support/environment.js'
 import { CLI, openMcpFolder, type McpSession } from './harness.js'
 
 t.jobs = 2

@@ -42,12 +42,12 @@ export async function makeFolder(t: Teardown): Promise<string> {
   return folder
 }
 
-/** Starts the CLI in a process group of its own. What the test has not ended is killed at its end, with all its descendants. */
-export function startCli(t: Teardown, args: readonly string[], env: NodeJS.ProcessEnv, cwd = '/'): CliProcess {
+/** Starts the CLI in a process group of its own, by `command` where it is not plain node. What the test has not ended is killed at its end, with all its descendants. */
+export function startCli(t: Teardown, args: readonly string[], env: NodeJS.ProcessEnv, cwd = '/', command: readonly string[] = [process.execPath]): CliProcess {
   if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
   const startedAt = performance.now()
   // Without tap's instrumentation, which makes each start twice as slow and measures nothing of dist.
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...command, CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
   if (pid === undefined) throw new Error('node could not be started')
   const texts = { stdout: '', stderr: '' }

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { openApi, type Api } from '../../src/main/api.js'
 import { openWorker, type WorkerProcess } from '../../src/main/worker.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
@@ -9,6 +9,7 @@ import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { isTerminal } from '../../src/protocol/execution.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
+import { testEnvironment } from './environment.js'
 
 export interface Answer {
   readonly status: number
@@ -48,21 +49,6 @@ export interface TestServiceOptions {
 }
 
 type Teardown = { teardown(fn: () => Promise<void>): void }
-
-/** The cached CLI where none is on PATH, as set-up leaves it. */
-export function testEnvironment(directory: string): NodeJS.ProcessEnv {
-  const cacheBin = join(process.env['HOME'] ?? '/root', '.cache', 'cc-executor', 'bin')
-  return {
-    PATH: `${process.env['PATH'] ?? ''}${delimiter}${cacheBin}`,
-    HOME: process.env['HOME'],
-    ...(process.env['CC_EXECUTOR_CLAUDE_BIN'] && { CC_EXECUTOR_CLAUDE_BIN: process.env['CC_EXECUTOR_CLAUDE_BIN'] }),
-    CC_EXECUTOR_DATA_DIR: join(directory, 'data'),
-    CC_EXECUTOR_HOST: '127.0.0.1',
-    CC_EXECUTOR_PORT: '0',
-    CC_EXECUTOR_DRAIN_SECONDS: '0',
-    LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
-  }
-}
 
 /** APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test. */
 export async function openTestService(t: Teardown, { apis = 1, workers = 1, env = {}, durable = false }: TestServiceOptions = {}): Promise<TestService> {
@@ -148,6 +134,3 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
     },
   }
 }
-
-/** A prompt that brings its own script for the simulated model. */
-export const scripted = (...steps: unknown[]): string => `Do as the script says.\n\n\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\`\n`

@@ -1,0 +1,40 @@
+// The fault battery in its short form; `npm run test:faults -- --long N` goes on with new seeds for N minutes.
+import { randomBytes } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { endEverythingAtOnce, submitFiftyTimes } from './service-faults.js'
+import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
+import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
+
+// Two at once: most of a scene's time is waiting for leases to end.
+t.jobs = 2
+
+const seed = process.env['CC_EXECUTOR_FAULT_SEED'] ?? randomBytes(4).toString('hex')
+t.comment(`seed ${seed}; again with: npm run test:faults -- --seed ${seed}`)
+
+const only = process.env['CC_EXECUTOR_FAULT_ONLY']
+
+const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
+  'a worker is killed at every phase of a run, and an API beside it': killWorkerAtEveryPhase,
+  'a worker that is frozen beyond its lease is fenced off; cancels race with a dying one': freezeWorkerBeyondItsLease,
+  'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing': surviveShortOutages,
+  'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
+  'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
+  'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
+}
+
+// What takes long by its nature: the real lease, and Redis away for longer than that.
+if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
+  SCENES['Redis is frozen for 40 s, and is away for longer than a lease in every way'] = async (t, seed) => {
+    await Promise.all([endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }), endWithLongOutages(t, `${seed}/all`, { chosen: ['frozen', 'black hole', 'killed', 'full'] })])
+  }
+}
+
+for (const [name, play] of Object.entries(SCENES)) if (only === undefined || name.includes(only)) void t.test(name, (t) => play(t, seed))
+
+// The tests have said all they have to say: what a cut connection has left of them must not hold up the others.
+t.teardown(() => {
+  setTimeout(() => {
+    console.error('left at the end:', process.getActiveResourcesInfo())
+    process.exit()
+  }, 5_000).unref()
+})

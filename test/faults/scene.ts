@@ -1,0 +1,147 @@
+import { setMaxListeners } from 'node:events'
+import { appendFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { sleep } from '../../src/platform/deadline.js'
+import type { Event } from '../../src/protocol/events.js'
+import { openCluster, type Cluster, type Server, type Transport } from '../support/cluster.js'
+import { until, type CliProcess } from '../support/processes.js'
+import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
+import { openLink, type Link } from './link.js'
+import { openRandom, type Random } from './random.js'
+
+const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
+const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
+export const DEADLINE_MS = 60_000
+
+export type Step = Record<string, unknown>
+export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
+export const RESULT: Step = { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {}, permission_denials: [] } }
+
+/** A process of the service with a way to Redis of its own. */
+export interface Worker extends CliProcess {
+  readonly link: Link
+}
+export interface Api extends Server {
+  readonly link: Link
+}
+
+/** An execution that was accepted, with everybody who watches it. */
+export interface Watched {
+  readonly id: string
+  readonly name: string
+  /** What each subscriber has seen so far. */
+  readonly seen: readonly Event[][]
+  /** The file in which the CLI leaves a line for each start. */
+  readonly mark: string
+  has(type: string): boolean
+}
+
+export interface Scene {
+  readonly cluster: Cluster
+  readonly redis: FaultyRedis
+  readonly random: Random
+  /** Those that live. */
+  readonly apis: Api[]
+  readonly workers: Worker[]
+  readonly executions: Watched[]
+  /** A part of every command line that a tool leaves behind: `sleep ${tag}…`. */
+  readonly tag: string
+  openApi(env?: NodeJS.ProcessEnv): Promise<Api>
+  openWorker(env?: NodeJS.ProcessEnv): Promise<Worker>
+  /** Ends a process and waits until it is gone. */
+  end(member: Api | Worker, signal: 'SIGKILL' | 'SIGTERM'): CliProcess['ended']
+  /** Submits to any API and lets subscribers watch it, who come back after every break, at any API, by their cursor. */
+  submit(name: string, steps: readonly Step[], more?: Record<string, unknown>): Promise<Watched>
+  /** An execution that was accepted elsewhere in the test. */
+  watch(id: string, name: string, mark: string): Watched
+  workerOf(execution: Watched): Worker | undefined
+  /** Resolves when the execution has ended and everybody has seen it. */
+  ended(execution: Watched): Promise<Event<'execution.finished'>['data']['outcome']>
+}
+
+export interface SceneOptions {
+  readonly name: string
+  readonly seed: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly watchers?: number
+}
+
+/** Real processes of the service on a Redis of their own, each behind a link that can break. */
+export async function openScene(t: Test, { name, seed, env = {}, watchers = 2 }: SceneOptions): Promise<Scene> {
+  const random = openRandom(`${seed}/${name}`)
+  const redis = await openFaultyRedis(t)
+  const cluster = await openCluster(t, {
+    redisUrl: `unix://${redis.socket}`,
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3', ...env },
+  })
+  const marks = join(cluster.folder, 'marks')
+  await mkdir(marks, { mode: 0o777 })
+  const apis: Api[] = []
+  const workers: Worker[] = []
+  const executions: Watched[] = []
+  const stopped = new AbortController()
+  // Every subscriber listens to it.
+  setMaxListeners(0, stopped.signal)
+  t.teardown(() => Promise.resolve(stopped.abort()))
+  const tag = `8${process.pid}${random.between(1_000, 10_000)}`
+
+  async function openBehindLink<Member extends CliProcess>(members: Array<Member & { link: Link }>, open: (env: NodeJS.ProcessEnv) => Promise<Member>, more: NodeJS.ProcessEnv): Promise<Member & { link: Link }> {
+    const link = await openLink(t, redis.socket)
+    const member = { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}`, ...more })), link }
+    members.push(member)
+    void member.ended.then(() => members.splice(members.indexOf(member), 1))
+    return member
+  }
+
+  /** One subscriber: it sees what it sees, and comes back with its cursor when a connection ends too early. */
+  async function subscribe(id: string, seen: Event[], own: Random): Promise<void> {
+    while (seen.at(-1)?.type !== 'execution.finished' && !stopped.signal.aborted) {
+      const transport = own.pick(TRANSPORTS)
+      const [api] = own.shuffle(apis)
+      try {
+        if (api) for await (const event of cluster.follow(api, id, seen.at(-1)?.seq ?? 0, transport)) seen.push(event)
+      } catch {
+        // Cut off, refused, or the API has died: that is what happens here.
+      }
+      await sleep(50, stopped.signal)
+    }
+  }
+
+  function watch(id: string, executionName: string, mark: string): Watched {
+    const seen = Array.from({ length: watchers }, (): Event[] => [])
+    // Promises of their own, which never reject: what they have seen is compared at the end.
+    for (const [index, events] of seen.entries()) void subscribe(id, events, random.branch(`${executionName}/${index}`))
+    const execution: Watched = { id, name: executionName, seen, mark, has: (type) => seen.some((events) => events.some((event) => event.type === type)) }
+    executions.push(execution)
+    return execution
+  }
+
+  return {
+    cluster, redis, random, apis, workers, executions, tag, watch,
+    openApi: (more = {}) => openBehindLink(apis, cluster.openApi, more),
+    openWorker: (more = {}) => openBehindLink(workers, cluster.openWorker, more),
+    async end(member, signal) {
+      member.kill(signal)
+      return member.ended
+    },
+    async submit(executionName, steps, more = {}) {
+      const mark = join(marks, executionName)
+      appendFileSync(mark, '')
+      return watch(await cluster.submit(random.pick(apis), JSON.stringify([{ mark }, INIT, ...steps]), more), executionName, mark)
+    },
+    workerOf({ seen }) {
+      const started = seen[0]?.find(({ type }) => type === 'execution.started') as Event<'execution.started'> | undefined
+      return workers.find(({ pid }) => started?.data.workerId.includes(`-${pid}-`))
+    },
+    async ended({ seen, name: executionName }) {
+      await until(() => seen.every((events) => events.at(-1)?.type === 'execution.finished'), `every subscriber of ${executionName} sees its end`, DEADLINE_MS)
+      const last = seen[0]?.at(-1)
+      if (!last) throw new Error('nobody watches it')
+      // Safe: its type was just looked at.
+      return (last as Event<'execution.finished'>).data.outcome
+    },
+  }
+}

@@ -1,0 +1,143 @@
+// APIs and workers, each a process of its own, on one Redis, and readers by every transport.
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { WebSocket } from 'ws'
+import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
+import type { Event } from '../../src/protocol/events.js'
+import { isTerminal, type Execution } from '../../src/protocol/execution.js'
+import { openSimulator } from '../../src/simulator/simulator.js'
+import { makeFolder, startCli, until, type CliProcess } from './processes.js'
+import { testEnvironment } from './environment.js'
+
+export type Transport = 'websocket' | 'sse' | 'rest'
+export interface Server extends CliProcess {
+  readonly url: string
+}
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  /** Parsed; tests know what they asked for. */
+  readonly body: ReturnType<typeof JSON.parse>
+}
+export type Cluster = Awaited<ReturnType<typeof openCluster>>
+
+export async function openCluster(t: Test, { redisUrl, env = {} }: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {}) {
+  const folder = await makeFolder(t)
+  const base = testEnvironment(folder)
+  const redis = redisUrl === undefined ? await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(base['PATH']), durable: false }) : undefined
+  if (redis) t.teardown(() => redis.close())
+  const simulator = await openSimulator()
+  t.teardown(() => simulator.close())
+  const environment: NodeJS.ProcessEnv = { ...base, REDIS_URL: redisUrl ?? redis?.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url, CC_EXECUTOR_CONCURRENCY: '2', ...env }
+
+  async function openApi(more: NodeJS.ProcessEnv = {}): Promise<Server> {
+    const cli = startCli(t, ['api'], { ...environment, ...more })
+    const [, url = ''] = await cli.said(/API on (http\S+),/)
+    return { ...cli, url }
+  }
+  async function openWorker(more: NodeJS.ProcessEnv = {}): Promise<CliProcess> {
+    const cli = startCli(t, ['worker'], { ...environment, ...more })
+    await cli.said(/worker \S+: \d+ at once/)
+    return cli
+  }
+  const headers = async () => ({ authorization: `Bearer ${(await readFile(join(folder, 'data', 'token'), 'utf8')).trim()}` })
+  async function call(server: Server, method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(server.url + path, {
+      method,
+      headers: { ...(await headers()), ...(body !== undefined && { 'content-type': 'application/json' }), ...more },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+  }
+  async function submit(server: Server, prompt: string, more: Record<string, unknown> = {}): Promise<string> {
+    const { status, body } = await call(server, 'POST', '/execute', { prompt, ...more })
+    if (status !== 202) throw new Error(`not accepted: ${status} ${JSON.stringify(body)}`)
+    return body.id
+  }
+  const get = async (server: Server, id: string): Promise<Execution> => (await call(server, 'GET', `/executions/${id}`)).body
+  async function finished(server: Server, id: string): Promise<Execution> {
+    await until(async () => isTerminal((await get(server, id)).status), `${id} ends`)
+    return get(server, id)
+  }
+  /** The whole log, as it is now. */
+  async function readLog(server: Server, id: string): Promise<Event[]> {
+    const log: Event[] = []
+    for (;;) {
+      const { body } = await call(server, 'GET', `/executions/${id}/events?limit=1000&after=${log.at(-1)?.seq ?? 0}`)
+      log.push(...body.events)
+      if (!body.hasMore) return log
+    }
+  }
+
+  /** Events after a cursor by one of the transports, until the connection ends, by whoever. */
+  async function* follow(server: Server, id: string, after: number, transport: Transport): AsyncGenerator<Event, void, undefined> {
+    if (transport === 'rest') {
+      for (;;) {
+        const { status, body } = await call(server, 'GET', `/executions/${id}/events?after=${after}&waitSeconds=20&limit=5`)
+        if (status !== 200) throw new Error(`no events: ${status} ${body.code}`)
+        for (const event of body.events) yield event
+        after = body.nextAfter
+        if (body.finished && !body.hasMore) return
+      }
+    }
+    if (transport === 'sse') {
+      const abort = new AbortController()
+      try {
+        const response = await fetch(`${server.url}/executions/${id}/events`, { headers: { ...(await headers()), accept: 'text/event-stream', 'last-event-id': String(after) }, signal: abort.signal })
+        let text = ''
+        for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+          text += chunk
+          const frames = text.split('\n\n')
+          text = frames.pop() ?? ''
+          for (const frame of frames) {
+            const data = /^data: (.*)$/m.exec(frame)?.[1]
+            if (data !== undefined) yield JSON.parse(data)
+          }
+        }
+      } finally {
+        abort.abort()
+      }
+      return
+    }
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/ws`, { headers: await headers() })
+    const inbox: Event[] = []
+    let isOver = false
+    let wake = (): void => undefined
+    socket.on('message', (data: Buffer) => {
+      const { method, params, error } = JSON.parse(data.toString())
+      if (method === 'execution.event') inbox.push(params.event)
+      if (method === 'subscription.closed' || error !== undefined) isOver = true
+      wake()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      isOver = true
+      wake()
+    })
+    try {
+      await once(socket, 'open')
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params: { executionId: id, after } }))
+      for (;;) {
+        const event = inbox.shift()
+        if (event) yield event
+        else if (isOver) return
+        else await new Promise<void>((resolve) => (wake = resolve))
+      }
+    } finally {
+      socket.terminate()
+    }
+  }
+
+  return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, follow }
+}
+
+/** No gap, no duplicate, one terminal event, at the end. */
+export function isWhole(t: Test, events: readonly Event[]): void {
+  t.same(events.map(({ seq }) => seq), events.map((_, index) => index + 1), 'from 1, without a gap or a duplicate')
+  t.same(events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [events.length - 1], 'one terminal event, the last')
+}
+
+export const textOf = (events: readonly Event[]): string => events.map((event) => (event.type === 'text.delta' ? (event as Event<'text.delta'>).data.text : '')).join('')
