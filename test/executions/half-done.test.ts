@@ -22,7 +22,7 @@ async function openStore(t: Test) {
   async function create(more: Partial<NewRecord> = {}): Promise<NewRecord> {
     const id = randomUUID()
     const record: NewRecord = {
-      id, owner: 'tester', request: { prompt: 'x' } as NewRecord['request'], requestDigest: 'digest', priority: 'normal', createdAt: Date.now() - 60_000, workspace: id, metadata: {}, simulated: true, ...more,
+      id, owner: 'tester', request: { prompt: 'x' }, requestDigest: 'digest', priority: 'normal', createdAt: Date.now() - 60_000, workspace: id, metadata: {}, simulated: true, ...more,
     }
     await store.create(record, 100)
     return record

@@ -30,11 +30,3 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
 }
 
 for (const [name, play] of Object.entries(SCENES)) if (only === undefined || name.includes(only)) void t.test(name, (t) => play(t, seed))
-
-// The tests have said all they have to say: what a cut connection has left of them must not hold up the others.
-t.teardown(() => {
-  setTimeout(() => {
-    console.error('left at the end:', process.getActiveResourcesInfo())
-    process.exit()
-  }, 5_000).unref()
-})
