@@ -24,7 +24,7 @@ export interface LeaseKeeperOptions {
 
 /**
  * Renews the lease of a claimed execution and passes on what is wished.
- * Half a lease after the last confirmed renewal the warden gets no more heartbeats, and half a lease later it ends the run:
+ * Half a lease after the last confirmed renewal the warden gets no more heartbeats, and 0.4 of a lease later it ends the run:
  * a worker that is frozen or cut off from Redis never leaves an agent running beside its successor.
  */
 export class LeaseKeeper {

@@ -5,7 +5,8 @@ import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
-import { openTestService, scripted } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
 
 const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '8' } })
 

@@ -1,7 +1,7 @@
 // What a crash, or a lost answer, leaves half done: made by hand, and repaired, once however often it is tried.
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { NewRecord } from '../../src/executions/execution-store.js'
+import type { NewRecord } from '../../src/executions/store-answers.js'
 import { sweepExecutions } from '../../src/executions/sweep-executions.js'
 import { openDomain } from '../../src/main/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
@@ -28,7 +28,7 @@ async function openStore(t: Test) {
     return record
   }
   async function claim(id: string, leaseMs: number): Promise<string> {
-    const answer = await store.claim(id, 1, 'worker', leaseMs)
+    const answer = await store.claim(id, 1, 'worker', leaseMs, 'default')
     if (answer.kind !== 'claimed') throw new Error(answer.kind)
     return answer.fence
   }
@@ -54,7 +54,7 @@ void t.test('what the driver sends again after a broken connection is done once'
   t.same(await store.create(record, 100), { kind: 'created' })
   t.match(await store.get(record.id), { state: 'starting' }, 'an acceptance that comes twice takes nothing back')
   t.equal(await claim(record.id, 60_000), fence, 'the same worker, the same fence')
-  t.match(await store.claim(record.id, 1, 'another', 60_000), { kind: 'refused' })
+  t.match(await store.claim(record.id, 1, 'another', 60_000, 'default'), { kind: 'refused' })
   const first = await start(record.id, fence)
   t.same(await start(record.id, fence), first, 'started once')
   t.same(await typesOf(record.id), ['1 execution.queued', '2 execution.started'])
@@ -74,7 +74,7 @@ void t.test('each half-done state is repaired by the first sweep, and the second
   const holder = await create({ workspaceLock: 'shared' })
   const parked = await create({ workspaceLock: 'shared' })
   await claim(holder.id, 60_000)
-  t.same(await store.claim(parked.id, 1, 'worker', 60_000), { kind: 'parked' })
+  t.same(await store.claim(parked.id, 1, 'worker', 60_000, 'default'), { kind: 'parked' })
   // As if its end had been stored by something that woke nobody.
   await keys.hset(`{cc}:execution:${holder.id}`, 'state', 'failed')
   await keys.zrem('{cc}:leases', holder.id)
@@ -103,7 +103,7 @@ void t.test('an execution that is lost before its start again and again ends', a
   const { store, create, sweep } = await openStore(t)
   const { id } = await create()
   for (const claim of [1, 2, 3]) {
-    t.match(await store.claim(id, claim, 'worker', OVER), { kind: 'claimed' })
+    t.match(await store.claim(id, claim, 'worker', OVER, 'default'), { kind: 'claimed' })
     await sweep()
   }
   t.match(await store.get(id), { state: 'failed', attempt: 0, outcome: { code: 'WORKER_LOST' } })

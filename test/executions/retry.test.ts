@@ -10,7 +10,8 @@ import { chooseBeginning } from '../../src/executions/plan-continuation.js'
 import { planContinuation, planRetry } from '../../src/executions/plan-retry.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
-import { openTestService, scripted, type TestService } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService, type TestService } from '../support/service.js'
 
 t.jobs = 2
 
