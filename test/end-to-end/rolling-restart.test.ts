@@ -9,7 +9,7 @@ import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { describe, listMentioning, livingOf, makeFolder, startCli, treeOf, until, type CliProcess } from '../support/processes.js'
-import { scripted, testEnvironment } from '../support/service.js'
+import { scripted, testEnvironment } from '../support/environment.js'
 
 const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 /** Each round restarts every process once. */
