@@ -7,7 +7,8 @@ import t from 'tap'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import { compareManifests, summarizeManifest } from '../../src/verification/compare-manifests.js'
 import { takeManifest, type Manifest, type ManifestLimits } from '../../src/verification/manifest.js'
-import { openTestService, scripted } from '../support/service.js'
+import { scripted } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
 
 const MIB = 1024 * 1024
 const LIMITS: ManifestLimits = { ignored: ['.git', 'node_modules'], maxEntries: 10_000, maxFileBytes: 4 * MIB, maxBytes: 64 * MIB, maxMs: 10_000 }
