@@ -1,18 +1,22 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from '../platform/config.js'
 import { KeySet, type PublicJwk, type ReceiptReport } from '../protocol/receipt.js'
+import { DEFAULT_LIMITS, takeManifest, type Manifest } from '../verification/manifest.js'
+import { isObject, type RawReceipt } from '../verification/receipt.js'
 import { parsePublicKey, readPublicKeys } from '../verification/signing-key.js'
+import { limitsOf } from '../verification/verify-files.js'
 import { verifyReceipt } from '../verification/verify-receipt.js'
 import { EXIT_CODES, UsageError, type Command } from './command.js'
 import { printJson, toPrintable } from './print.js'
 
-const usage = `Usage: cc-executor verify <receipt.json> [--events events.jsonl] [--keys keys.json] [--json]
+const usage = `Usage: cc-executor verify <receipt.json> [--events events.jsonl] [--workspace DIR] [--keys keys.json] [--json]
 
-Checks a receipt offline: its form, its signature, whose key it is, and the events and the answer in them against it.
+Checks a receipt offline: its form, its signature, whose key it is, and the events, the answer in them and the workspace against it.
 Every field, event and file that does not match is named.
 
   --events FILE                   the events as Accept: application/x-ndjson gives them on /executions/<id>/events
+  --workspace DIR                 the workspace as it is now, against what it was after the run
   --keys FILE                     the keys of GET /receipts/keys: a receipt signed by another one is refused.
                                   Without it the keys of this machine's data folder are known, and a key that is
                                   known from the receipt alone is pointed out
@@ -35,6 +39,21 @@ async function readKeys(path: string): Promise<PublicJwk[]> {
   }
 }
 
+/** As the receipt's own manifests were taken; a receipt that says nothing of files is told so by the check. */
+async function inspect(path: string, receipt: Buffer): Promise<Manifest> {
+  if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw new UsageError(`${path} is no folder`)
+  return takeManifest(path, limitsOf(readObject(receipt)) ?? { ...DEFAULT_LIMITS, ignored: [] })
+}
+
+function readObject(receipt: Buffer): RawReceipt {
+  try {
+    const raw: unknown = JSON.parse(receipt.toString())
+    return isObject(raw) ? raw : {}
+  } catch {
+    return {} // what is wrong with it is the first check's to tell
+  }
+}
+
 const MARKS = { pass: 'ok  ', fail: 'FAIL', skip: '-   ' } as const
 
 function print({ valid, executionId, checks, mismatches }: ReceiptReport): void {
@@ -47,12 +66,14 @@ export const verify: Command = {
   summary: ['verify <receipt.json>', 'checks a receipt offline; verify --help'],
   usage,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { events: { type: 'string' }, keys: { type: 'string' }, json: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { events: { type: 'string' }, workspace: { type: 'string' }, keys: { type: 'string' }, json: { type: 'boolean' } } })
     const [path, ...others] = positionals
     if (path === undefined || others.length > 0) throw new UsageError('expected the file of one receipt')
     const keys = values.keys === undefined ? await readPublicKeys(readConfig().dataDir) : await readKeys(values.keys)
+    const receipt = await read(path)
     const report = verifyReceipt({
-      receipt: await read(path),
+      receipt,
+      ...(values.workspace !== undefined && { workspace: await inspect(values.workspace, receipt) }),
       keys,
       keysAreComplete: values.keys !== undefined,
       ...(values.events !== undefined && { events: await read(values.events) }),

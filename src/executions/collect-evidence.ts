@@ -6,15 +6,13 @@ import type { Outcome } from '../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../protocol/verification.js'
 import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../verification/checks.js'
 import { compareManifests, summarizeManifest } from '../verification/compare-manifests.js'
-import { takeManifest, type Manifest, type ManifestLimits } from '../verification/manifest.js'
+import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../verification/manifest.js'
 import { runCheckCommand, type CheckCommandReport } from '../verification/run-check-command.js'
 import type { PreparedRun } from './prepare-run.js'
 import type { RunFolders } from './prepare-workspace.js'
 import type { RunAttempt } from './run-attempt.js'
 import { isInside } from './workspace-name.js'
 
-const MIB = 1024 * 1024
-const LIMITS = { maxEntries: 200_000, maxFileBytes: 16 * MIB, maxBytes: 1024 * MIB, maxMs: 10_000 }
 /** A receipt names so many changed files; the counts are of all. */
 const CHANGES_SHOWN = 200
 /** A command of the caller's gets what the run had, but nobody's credentials. */
@@ -38,7 +36,7 @@ type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds'
 
 /** Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. */
 export async function beginEvidence(folders: RunFolders, config: EvidenceConfig): Promise<Evidence> {
-  const limits: ManifestLimits = { ...LIMITS, ignored: config.evidenceIgnored }
+  const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
   const before = await takeManifest(folders.workspace, limits)
   return {
     async verify(options) {
@@ -53,7 +51,7 @@ export async function beginEvidence(folders: RunFolders, config: EvidenceConfig)
         deleted: count('deleted'),
         changes: changes.slice(0, CHANGES_SHOWN),
         ignored: [...config.evidenceIgnored],
-        hashLimitBytes: LIMITS.maxFileBytes,
+        hashLimitBytes: DEFAULT_LIMITS.maxFileBytes,
       }
       const checks = [...observe(options, before, after, changes), ...(await collect(options, folders, config))]
       return { outcome: judge(options, toVerification(checks)), files }

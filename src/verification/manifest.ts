@@ -36,7 +36,10 @@ export interface Manifest {
   readonly begunAt: number
 }
 
-const CHUNK_BYTES = 1024 * 1024
+const MIB = 1024 * 1024
+export const DEFAULT_LIMITS = { maxEntries: 200_000, maxFileBytes: 16 * MIB, maxBytes: 1024 * MIB, maxMs: 10_000 } as const
+
+const CHUNK_BYTES = MIB
 /** File systems keep time in steps of a few milliseconds: what was written so shortly before a look may be written again unseen. */
 const CLOCK_STEP_MS = 20
 /** In between, whatever else the process does has its turn: a slice takes a few milliseconds. */

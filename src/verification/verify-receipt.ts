@@ -3,6 +3,8 @@ import { toFieldErrors } from '../protocol/errors.js'
 import { compactJson, toCanonicalJson } from './canonical-json.js'
 import { locateFault } from './locate-fault.js'
 import { checkEvents, checkResult } from './verify-events.js'
+import { checkFiles } from './verify-files.js'
+import type { Manifest } from './manifest.js'
 import { isObject, locateFields, toSignedText, type RawReceipt } from './receipt.js'
 import { toKeyId, verifySignature } from './signing-key.js'
 
@@ -25,6 +27,8 @@ export interface ReceiptEvidence {
   readonly receipt: string | Buffer | RawReceipt
   /** The events, one a line, with the bytes as they were delivered. */
   readonly events?: string | Buffer
+  /** The workspace as it is now, looked at with the limits of the receipt. */
+  readonly workspace?: Manifest
   /** The keys that are known to be the service's. */
   readonly keys: readonly PublicJwk[]
   /** Whether `keys` are all: then an unknown one is a mismatch and no open question. */
@@ -115,7 +119,7 @@ export function verifyReceipt(evidence: ReceiptEvidence): ReceiptReport {
   const { raw } = parsed
   try {
     const form = checkForm(receipt, raw)
-    return toReport(raw, [{ ...form, mismatches: [...form.mismatches, ...mismatches] }, checkSignature(raw), checkKey(raw, evidence), checkEvents(raw, evidence.events), checkResult(raw, evidence.events)])
+    return toReport(raw, [{ ...form, mismatches: [...form.mismatches, ...mismatches] }, checkSignature(raw), checkKey(raw, evidence), checkEvents(raw, evidence.events), checkResult(raw, evidence.events), checkFiles(raw, evidence.workspace)])
   } catch (error) {
     // Strings that are not well-formed, or nesting without end: no receipt of ours holds them. All of these are Errors.
     return toReport(raw, [{ name: 'form', mismatches: [{ name: 'receipt', detail: (error as Error).message }], detail: '' }])

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import { compareManifests, summarizeManifest } from '../../src/verification/compare-manifests.js'
+import { limitsOf } from '../../src/verification/verify-files.js'
+import { verifyReceipt } from '../../src/verification/verify-receipt.js'
 import { takeManifest, type Manifest, type ManifestLimits } from '../../src/verification/manifest.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
@@ -108,6 +110,17 @@ void t.test('an honest run passes, and its receipt says what it changed', async 
   const receipt = await service.call('GET', `/executions/${execution.id}/receipt`, { headers })
   t.match(receipt.body, { files: { created: 1, modified: 0, deleted: 0, changes: [{ path: 'made.txt', change: 'created', size: 5 }] }, verification: execution.outcome?.verification })
   t.ok((await service.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
+  const workspace = join(service.config.workspaceRoot, execution.id)
+  const limits = limitsOf(receipt.body)
+  t.ok(limits)
+  const verify = async () => verifyReceipt({ receipt: receipt.text, keys: [], keysAreComplete: false, workspace: await takeManifest(workspace, limits ?? LIMITS) }).mismatches
+  t.same(await verify(), [], 'the workspace is as it was')
+  await writeFile(join(workspace, 'later.txt'), '')
+  t.match(await verify(), [{ name: 'files.after.digest' }], 'something else is there')
+  await writeFile(join(workspace, 'made.txt'), 'Hello')
+  t.match(await verify(), [{ name: 'files.made.txt', detail: /not as the run has left it/ }])
+  await rm(join(workspace, 'made.txt'))
+  t.match(await verify(), [{ name: 'files.made.txt', detail: /is not there/ }])
   t.match((await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text, /## Checks[^]*\| claimed_files_exist \| pass \|/)
 })
 
