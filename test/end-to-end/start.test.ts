@@ -121,7 +121,7 @@ void t.test('--open needs no token, --root admits a folder, .env is read; SIGKIL
   t.match(service.stdout(), `workspaces  ${service.folder}/data/workspaces, ${root}`)
   t.match((await service.call('GET', '/queue')).body, { workers: [{ credential: 'of-dot-env', concurrency: 3 }] })
   const { stdout } = await runToEnd(t, ['config'], testEnvironment(service.folder), cwd)
-  t.match(stdout, /CC_EXECUTOR_CREDENTIAL=default\n/, 'no other command reads .env')
+  t.match(stdout, /CC_EXECUTOR_CREDENTIAL=\(unset\)\n/, 'no other command reads .env')
 
   const prompt = scripted({ tool: 'Write', input: { file_path: '${cwd}/written.txt', content: 'by the run' } }, { text: 'done' })
   const workspace = join(root, 'project')
