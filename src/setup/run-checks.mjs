@@ -9,7 +9,7 @@ import { runProgram } from './run-program.mjs'
 const LINT_DEADLINE_MS = 120_000
 const TYPES_DEADLINE_MS = 180_000
 const GENERATED_DEADLINE_MS = 60_000
-const TESTS_DEADLINE_MS = 530_000
+const TESTS_DEADLINE_MS = 800_000
 const ALL_TESTS_DEADLINE_MS = 1_500_000
 
 const SHOWN_FAILURES = 25
