@@ -249,7 +249,7 @@ void t.test('two servers that start at once join one service, which ends by itse
   t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
 })
 
-void t.test('what cannot be had is told: no service at the address, one that is not simulated, one that does not start', async (t) => {
+void t.test('what cannot be had is told: no service at the address, a wrong setting, one that does not start', async (t) => {
   const nowhere = await openMcpFolder(t, { CC_EXECUTOR_URL: 'http://127.0.0.1:1', CC_EXECUTOR_TOKEN: 'a-token-of-sixteen' })
   const away = await nowhere.connect()
   const missing = await away.call('execute', { prompt: 'x' })
