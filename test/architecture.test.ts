@@ -3,11 +3,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import ts from 'typescript'
+import { ROOT } from './support/paths.js'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const TOP = ['src', 'plugins', 'routes', 'workers', 'openapi']
 
 interface Rule {

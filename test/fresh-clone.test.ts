@@ -3,12 +3,11 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { describe, listMentioning, makeFolder, tryKill, until } from './support/processes.js'
+import { ROOT } from './support/paths.js'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** nobody */
 const ORDINARY_USER = '65534'
 const DEADLINE_MS = 15 * 60_000

@@ -19,7 +19,7 @@ export function say(line) {
 export async function longStep(title, work, progress) {
   const startedAt = performance.now()
   const elapsed = () => `${Math.round((performance.now() - startedAt) / 1000)} s`
-  const onTerminal = process.stderr.isTTY === true
+  const onTerminal = process.stderr.isTTY
   const state = () => (progress === undefined ? elapsed() : `${elapsed()}, ${progress()}`)
 
   if (!onTerminal) say(`${title} …`)

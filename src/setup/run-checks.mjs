@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -14,6 +14,8 @@ const ALL_TESTS_DEADLINE_MS = 1_500_000
 
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
+
+const TESTS_BUILD_INFO = 'dist/.tests.tsbuildinfo'
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
 
@@ -35,11 +37,13 @@ export function lastLine({ passed, failed, skipped }) {
 
 async function runStaticChecks() {
   const bin = join(checkoutDirectory, 'node_modules/.bin')
-  // tsc remembers outside dist, which is the build's.
-  const memory = ['--incremental', '--tsBuildInfoFile', '.cache/typecheck.tsbuildinfo']
+  // Emits the tests too, beside what they test: tap would compile all of it anew for every test file.
+  const memory = ['--incremental', '--tsBuildInfoFile', TESTS_BUILD_INFO]
+  // tsc's own memory says that an output which somebody deleted is up to date.
+  if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) rmSync(join(checkoutDirectory, TESTS_BUILD_INFO), { force: true })
   const tallies = await Promise.all([
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
-    check('types', join(bin, 'tsc'), ['--noEmit', ...memory], TYPES_DEADLINE_MS),
+    check('types', join(bin, 'tsc'), memory, TYPES_DEADLINE_MS),
   ])
   const generator = 'dist/openapi/generate.js'
   if (existsSync(join(checkoutDirectory, generator))) {
@@ -79,7 +83,7 @@ export async function runTests(args, all, more = {}) {
   const line = statusLine()
   const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
     line.clear()
-    console.log(`${mark(ok)} ${name} (${assertions} assertions, ${seconds(milliseconds)})`)
+    console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${seconds(milliseconds)})`)
   })
   const { report } = reader
   line.follow(() => `tests: ${lastLine(report)}`)
@@ -87,7 +91,7 @@ export async function runTests(args, all, more = {}) {
   const { code, expired, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
     // A part of the tests cannot reach the coverage of all.
-    ['-R', 'tap', ...(args.length > 0 ? ['--disable-coverage', ...args] : [])],
+    ['-R', 'tap', ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
     {
       cwd: checkoutDirectory,
       env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
@@ -114,12 +118,12 @@ export async function runTests(args, all, more = {}) {
 /** @param {import('./read-tap.mjs').TapReport} report */
 function showFailures({ failures, expired }) {
   for (const { path, diagnosis } of failures.slice(0, SHOWN_FAILURES)) {
-    console.log([`\nnot ok: ${path.join(' > ')}`, ...diagnosis.map((text) => `    ${text}`)].join('\n'))
+    console.log([`\nnot ok: ${path.map(sourceOf).join(' > ')}`, ...diagnosis.map((text) => `    ${text}`)].join('\n'))
   }
   if (failures.length > SHOWN_FAILURES) console.log(`\n… and ${failures.length - SHOWN_FAILURES} more failures, in .tap/all.tap`)
   for (const file of new Set(expired)) {
     const results = join(checkoutDirectory, '.tap/test-results', `${file}.tap`)
-    if (existsSync(results)) console.log(`\nthe end of what ${file} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`)
+    if (existsSync(results)) console.log(`\nthe end of what ${sourceOf(file)} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`)
   }
   if (failures.length > 0) console.log('')
 }
@@ -151,6 +155,15 @@ function eraseLine() {
   if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
 }
 
+/** Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
+function listTests() {
+  const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
+  return files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+}
+
+/** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */
+const outputOf = (argument) => argument.replace(/^(?:\.\/)?(test\/.*)\.ts$/, 'dist/$1.js')
+const sourceOf = (/** @type {string} */ name) => name.replace(/^dist\/(test\/.*)\.js$/, '$1.ts')
 const mark = (/** @type {boolean} */ ok) => (ok ? 'ok' : 'not ok')
 const seconds = (/** @type {number} */ milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`
 const lastLines = (/** @type {string} */ text) => text.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')

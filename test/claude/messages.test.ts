@@ -11,8 +11,9 @@ import { toRunRequest } from '../../src/claude/run-request.js'
 import { coalesceDeltas, createTranslator, translateStderr, type TranslatorOptions } from '../../src/claude/translate-message.js'
 import { EVENT_DATA, type NewEvent } from '../../src/protocol/events.js'
 import { Outcome } from '../../src/protocol/execution.js'
+import { FIXTURES } from '../support/paths.js'
 
-const folder = join(import.meta.dirname, '../fixtures/transcripts')
+const folder = join(FIXTURES, 'transcripts')
 const transcripts = readdirSync(folder).filter((name) => name.endsWith('.jsonl')).sort()
 const read = (number: number) => readFileSync(join(folder, transcripts[number - 1] ?? ''))
 const toLines = (bytes: Buffer, maxLineBytes = 1 << 24): Line[] => {

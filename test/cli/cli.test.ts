@@ -5,14 +5,13 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { CLI } from '../support/paths.js'
 
-const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
 
 const HANGING = scripted({ text: 'Well' }, { delayMs: 50 }, { hangMs: 120_000 })

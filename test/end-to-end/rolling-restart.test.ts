@@ -1,7 +1,6 @@
 // Workers and APIs are stopped one after the other while work goes on, as a deployment does it: nothing is lost, nothing is done twice.
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { sleep } from '../../src/platform/deadline.js'
 import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
@@ -10,8 +9,8 @@ import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { describe, listMentioning, livingOf, makeFolder, startCli, treeOf, until, type CliProcess } from '../support/processes.js'
 import { scripted, testEnvironment } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
-const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 /** Each round restarts every process once. */
 const ROUNDS = 6
 const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all; the fault battery stops and kills the same processes'

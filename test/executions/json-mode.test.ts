@@ -1,12 +1,11 @@
 // JSON mode: the answer is held against its schema by the server, whatever the model claims and the CLI calls a success.
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { findAnswerFaults } from '../../src/executions/answer-schema.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
-const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const SCHEMA = { type: 'object', properties: { name: { type: 'string' }, n: { type: 'integer', minimum: 1 } }, required: ['name', 'n'], additionalProperties: false }
 const RIGHT = { name: 'ada', n: 4 }
 

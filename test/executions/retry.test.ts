@@ -12,10 +12,10 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { FIXTURES } from '../support/paths.js'
 
 t.jobs = 2
 
-const TRANSCRIPTS = new URL('../fixtures/transcripts/', import.meta.url)
 const RESETS_AT = 1_795_376_688
 
 /** What a run's lines come to, as the worker sees it. */
@@ -33,7 +33,7 @@ const refusal = (text: string, status: number | null, error = 'unknown'): Record
 const limited = (resetsAt?: number): Record<string, unknown> => ({ type: 'rate_limit_event', rate_limit_info: { status: 'rejected', ...(resetsAt !== undefined && { resetsAt }), rateLimitType: 'five_hour' } })
 
 void t.test('a failure passes, lasts, or is a limit with an end', async (t) => {
-  const recorded = async (name: string): Promise<string> => judge((await readFile(new URL(name, TRANSCRIPTS), 'utf8')).split('\n').filter((line) => line !== '')).failure.kind
+  const recorded = async (name: string): Promise<string> => judge((await readFile(join(FIXTURES, 'transcripts', name), 'utf8')).split('\n').filter((line) => line !== '')).failure.kind
   t.equal(await recorded('04-error-api-500.jsonl'), 'transient')
   t.equal(await recorded('07-max-turns.jsonl'), 'lasting')
   t.equal(await recorded('01-success-partial.jsonl'), 'lasting', 'a success is not tried again')

@@ -3,15 +3,14 @@ import { Queue } from 'bullmq'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
-const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const FOR_EVER = { hangMs: 3_600_000 }
 const SECRET = 'a-token-that-no-run-may-see'
 

@@ -1,11 +1,11 @@
 // What the real CLI cannot be brought to do, played by a scripted one.
-import { fileURLToPath } from 'node:url'
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import t from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { openTestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -14,7 +14,7 @@ const RAW_LIMIT = 80 * MIB
 
 const service = await openTestService(t, {
   env: {
-    CC_EXECUTOR_CLAUDE_BIN: fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url)),
+    CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
     CC_EXECUTOR_CONCURRENCY: '8',
     CC_EXECUTOR_OUTPUT_LIMIT_BYTES: String(STORED_LIMIT),
     CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: String(RAW_LIMIT),

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events'
 import { appendFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { sleep } from '../../src/platform/deadline.js'
 import type { Event } from '../../src/protocol/events.js'
@@ -11,8 +10,8 @@ import { until, type CliProcess } from '../support/processes.js'
 import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
 import { openLink, type Link } from './link.js'
 import { openRandom, type Random } from './random.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
-const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
 export const DEADLINE_MS = 60_000
 

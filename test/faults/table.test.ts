@@ -1,10 +1,9 @@
 // The table of faults in the manual names a test in each row: each of them exists.
 import { readdir, readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import t from 'tap'
+import { ROOT } from '../support/paths.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 void t.test('every row of the table of faults names a test that exists', async (t) => {
   const manual = await readFile(join(ROOT, 'openapi/protocol.md'), 'utf8')

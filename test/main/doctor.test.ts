@@ -22,6 +22,7 @@ import { makeFolder, startCli } from '../support/processes.js'
 import { openTestRedis } from '../support/redis.js'
 import { testEnvironment } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
+import { ROOT } from '../support/paths.js'
 
 const run = promisify(execFile)
 const HERE = fileURLToPath(import.meta.url)
@@ -70,7 +71,7 @@ void t.test('packages that are missing or of another version are counted; those 
 void t.test('open files: too few for the service, too few for its connections', async (t) => {
   // Measured where the limit is, in a process that was started with it.
   const check = async (limit: number): Promise<unknown> => {
-    const script = `import { checkOpenFiles } from ${JSON.stringify(new URL('../../dist/src/main/doctor/check-machine.js', import.meta.url).href)}; console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))`
+    const script = `import { checkOpenFiles } from ${JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-machine.js'))}; console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))`
     const { stdout } = await run('bash', ['-c', `ulimit -n ${limit}; exec env -u NODE_OPTIONS "$0" --input-type=module -e "$1"`, process.execPath, script])
     return JSON.parse(stdout)
   }
@@ -103,7 +104,7 @@ void t.test('a disk that is nearly full, and a root that is read-only', async (t
     t.pass('no mount namespace can be made here: not tried')
     return
   }
-  const module = JSON.stringify(new URL('../../dist/src/main/doctor/check-folders.js', import.meta.url).href)
+  const module = JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-folders.js'))
   const check = async (options: string, call: string): Promise<unknown> => JSON.parse(await mount(options, `import { checkDisk, checkAllowedRoot } from ${module}; console.log(JSON.stringify(await ${call}))`))
   t.match(await check('size=1m', 'checkDisk("/mnt")'), { status: 'failed', message: '1 MiB are free on the disk of /mnt' })
   t.match(await check('size=1g', 'checkDisk("/mnt")'), { status: 'warning', message: '1024 MiB are free on the disk of /mnt' })

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PassThrough } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -12,8 +11,8 @@ import type { Test } from 'tap'
 import { findService, listServices, type ServiceRecord } from '../../src/platform/service-record.js'
 import { describe, listMentioning, makeFolder, tryKill, until } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
+import { CLI } from '../support/paths.js'
 
-export const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
 
 /** Idle services of tests end soon, so that a test which failed leaves nothing for long. */

@@ -7,7 +7,8 @@ import { TOOLS } from '../../src/protocol/tools.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { livingOf, startCli, treeOf, tryKill, until } from '../support/processes.js'
 import { scripted } from '../support/environment.js'
-import { CLI, openMcpFolder, type McpSession } from './harness.js'
+import { CLI } from '../support/paths.js'
+import { openMcpFolder, type McpSession } from './harness.js'
 
 t.jobs = 2
 

@@ -7,7 +7,6 @@ import { writeFile } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
@@ -16,14 +15,14 @@ import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openConformingCall } from '../support/conformance.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TOKENS = { alice: 'alice-0123456789abcdef', bob: 'bob-0123456789abcdef', reader: 'reader-0123456789abcdef', runner: 'runner-0123456789abcdef' }
-const CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const UNKNOWN = '01900000-0000-7000-8000-000000000000'
 
 const service = await openTestService(t, {
   env: {
-    CC_EXECUTOR_CLAUDE_BIN: CLI,
+    CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
     CC_EXECUTOR_TOKENS: `alice=${TOKENS.alice},bob=${TOKENS.bob},reader=${TOKENS.reader}:read,runner=${TOKENS.runner}:execute`,
     CC_EXECUTOR_ALLOWED_ORIGINS: 'https://console.example',
   },

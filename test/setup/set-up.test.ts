@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 import t, { type Test } from 'tap'
+import { ROOT } from '../support/paths.js'
 
 t.jobs = 4
 
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const LOCK = { packages: { '': { version: '0.1.0' }, 'node_modules/left': { version: '1.0.0', integrity: 'sha512-a' } } }
 const FOUND_ON_PATH = ['redis-server', 'claude', 'bwrap', 'tini']
 const RUNS = '#!/bin/sh\nexit 0\n'
@@ -58,7 +58,7 @@ function checkout(t: Test) {
   })
   const directory = join(root, 'checkout')
   const path = join(root, 'path')
-  cpSync(join(repository, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
+  cpSync(join(ROOT, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
   mkdirSync(join(directory, 'node_modules/typescript/bin'), { recursive: true })
   writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), COMPILER)
   for (const name of ['sh', 'bash', 'mkdir', 'cat', 'cp', 'chmod', 'tee', 'tail', 'grep', 'timeout', 'mktemp', 'rm', 'dirname']) {
@@ -219,19 +219,19 @@ void t.test('an unknown step or argument is refused with the usage', async (t) =
 void t.test('the cache is where the environment says, and in the checkout when there is no home to write to', async (t) => {
   // Plain JavaScript without declarations: its JSDoc says the same.
   const cache: { cacheDirectory: (env: Record<string, string>) => string } = await import(
-    pathToFileURL(join(repository, 'src/setup/cache.mjs')).href
+    pathToFileURL(join(ROOT, 'src/setup/cache.mjs')).href
   )
   const home = t.testdir()
   t.equal(cache.cacheDirectory({ HOME: home }), join(home, '.cache/cc-executor'))
   t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg' }), '/xdg/cc-executor')
   t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg', CC_EXECUTOR_CACHE_DIR: '/own' }), '/own')
-  t.equal(cache.cacheDirectory({}), join(repository, '.cache'))
-  t.equal(cache.cacheDirectory({ HOME: '/nonexistent' }), join(repository, '.cache'))
+  t.equal(cache.cacheDirectory({}), join(ROOT, '.cache'))
+  t.equal(cache.cacheDirectory({ HOME: '/nonexistent' }), join(ROOT, '.cache'))
 })
 
 void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
   const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } = await import(
-    pathToFileURL(join(repository, 'src/setup/read-tap.mjs')).href
+    pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href
   )
   const reader = module.createTapReader()
   const lines = [
@@ -297,15 +297,17 @@ void t.test('the checks end with one line that counts static checks and assertio
     const { code, stdout } = await run(process.execPath, ['src/setup/run-checks.mjs', ...args])
     return { code, last: stdout.trimEnd().split('\n').at(-1), stdout }
   }
+  mkdirSync(join(directory, 'test/deep'), { recursive: true })
+  for (const file of ['test/deep/b.test.ts', 'test/a.test.ts', 'test/no-test.ts']) writeFileSync(join(directory, file), '')
   put('oxlint', 'exit 0')
   put('tsc', 'exit 0')
   put('tap', totals('total: 5, pass: 4, skip: 1'))
   t.match(await checks('--all'), { code: 0, last: '6 passed, 0 failed, 1 skipped' })
   t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
-  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap\n')
+  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap dist/test/a.test.js dist/test/deep/b.test.js\n')
 
   await checks('test/x.test.ts')
-  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap --disable-coverage test/x.test.ts\n')
+  t.equal(readFileSync(join(directory, 'tap-arguments'), 'utf8'), '-R tap --disable-coverage dist/test/x.test.js\n')
   t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
   put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
@@ -319,7 +321,7 @@ void t.test('the checks end with one line that counts static checks and assertio
 void t.test('the CI run ends with the last line of npm test, or with a failure when there is none', async (t) => {
   const { directory, put, run } = checkout(t)
   mkdirSync(join(directory, '.ci'))
-  cpSync(join(repository, '.ci/run'), join(directory, '.ci/run'))
+  cpSync(join(ROOT, '.ci/run'), join(directory, '.ci/run'))
   put('npm', '#!/bin/sh\necho "CI=$CI $@"\necho "7 passed, 0 failed, 1 skipped"\n')
   t.match(await run('bash', ['.ci/run']), { code: 0, stdout: 'CI=true test --silent\n7 passed, 0 failed, 1 skipped\n' })
   put('npm', '#!/bin/sh\necho "6 passed, 1 failed"\nexit 1\n')

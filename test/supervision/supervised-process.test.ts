@@ -213,8 +213,8 @@ for (const [name, containment] of Object.entries(containments)) {
 void t.test('SIGKILL of the worker ends the evil child wherever that is promised', async (t) => {
   const promising = Object.entries(containments).filter(([name]) => name !== 'weak without tini')
   const runs = promising.map(([name, containment]) => ({ name, containment, tag: `orphan-${randomUUID()}` }))
-  const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.ts', import.meta.url))
-  const worker = spawn(process.execPath, [...process.execArgv, fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.js', import.meta.url))
+  const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => worker.kill('SIGKILL'))
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: worker.stdout }).on('line', (line) => {

@@ -5,13 +5,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { sleep } from '../../src/platform/deadline.js'
 import { descendantsOf, isAlive, listProcesses, type ProcessEntry } from '../../src/supervision/process-tree.js'
+import { CLI } from './paths.js'
 
 export type Teardown = { teardown(fn: () => Promise<void>): void }
 
-const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
 /** Generous: the machine may be busy with something else. It ends a test that would hang, and asserts nothing. */
 const DEADLINE_MS = 60_000
 

@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
@@ -10,9 +9,8 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { EventChain } from '../../src/verification/event-chain.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 
-const CLI = fileURLToPath(new URL('../../dist/src/main/cli.js', import.meta.url))
-const SCRIPTED_CLI = fileURLToPath(new URL('../fixtures/scripted-cli.mjs', import.meta.url))
 const FOR_EVER = { hangMs: 3_600_000 }
 const run = promisify(execFile)
 
