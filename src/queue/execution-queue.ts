@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
 import type { Logger } from '../platform/logger.js'
-import { keyRoot, redisOptions } from '../platform/redis.js'
+import { closeRedis, keyRoot, openRedis } from '../platform/redis.js'
 import type { Priority } from '../protocol/execute-request.js'
 
 /** BullMQ's name of the one queue; its keys are `{prefix}:executions:*`. */
@@ -31,9 +31,10 @@ export interface ExecutionQueue {
 export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${executionId}-${claim}`
 
 export function openExecutionQueue({ url, prefix, logger }: { url: string; prefix: string; logger: Logger }): ExecutionQueue {
+  const redis = openRedis({ url, logger, role: 'caller' })
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),
-    connection: { ...redisOptions(url), maxRetriesPerRequest: 1, commandTimeout: 900, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
+    connection: redis,
     defaultJobOptions: { attempts: 1, removeOnComplete: KEEP_FINISHED, removeOnFail: KEEP_FINISHED },
   })
   queue.on('error', (error) => logger.debug({ error: error.message }, 'queue connection'))
@@ -49,6 +50,9 @@ export function openExecutionQueue({ url, prefix, logger }: { url: string; prefi
       // An active job is locked by its worker, which will find the record gone; that is no failure.
       await queue.remove(jobIdOf(job)).catch(() => 0)
     },
-    close: () => queue.close(),
+    async close() {
+      await queue.close()
+      closeRedis(redis)
+    },
   }
 }

@@ -1,4 +1,5 @@
 import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -14,6 +15,11 @@ const ALL_TESTS_DEADLINE_MS = 1_500_000
 
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
+
+/** Begun first, so that none of them runs alone at the end. */
+const LONGEST = ['cli/cli', 'executions/runs', 'faults/faults', 'mcp/mcp', 'readme', 'end-to-end/start', 'executions/continue', 'executions/scripted-cli'].map((name) => `test/${name}.test.ts`)
+/** One more than cores, since tests also wait; with two more they wait for each other. Bounded: each has a Redis and processes of its own. */
+const JOBS = Math.min(availableParallelism() + 1, 6)
 
 const TESTS_BUILD_INFO = 'dist/.tests.tsbuildinfo'
 
@@ -91,7 +97,7 @@ export async function runTests(args, all, more = {}) {
   const { code, expired, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
     // A part of the tests cannot reach the coverage of all.
-    ['-R', 'tap', ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
+    ['-R', 'tap', `--jobs=${JOBS}`, ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
     {
       cwd: checkoutDirectory,
       env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
@@ -158,7 +164,8 @@ function eraseLine() {
 /** Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
 function listTests() {
   const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
-  return files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  return [...LONGEST.filter((file) => tests.includes(file)), ...tests.filter((file) => !LONGEST.includes(file))]
 }
 
 /** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */

@@ -1,0 +1,36 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import t from 'tap'
+import { createLogger } from '../../src/platform/logger.js'
+import { closeRedis, openRedis } from '../../src/platform/redis.js'
+import { openTestRedis } from '../support/redis.js'
+
+const logger = createLogger('silent', 'test')
+
+void t.test('an answer that has come while the process was busy counts', async (t) => {
+  const { url } = await openTestRedis(t)
+  const redis = openRedis({ url, logger, role: 'caller' })
+  t.teardown(() => closeRedis(redis))
+  await redis.set('key', 'here')
+  const [answer, answers] = [redis.get('key'), redis.pipeline().get('key').strlen('key').exec()]
+  // The commands are on their way, and this thread sleeps longer than the deadline.
+  await new Promise(setImmediate)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_200)
+  t.equal(await answer, 'here')
+  t.same(await answers, [[null, 'here'], [null, 4]])
+})
+
+void t.test('a caller hears within a second that nobody answers', async (t) => {
+  const sockets = new Set<Socket>()
+  const silent = createServer((socket) => void sockets.add(socket.resume())).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const address = silent.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  const redis = openRedis({ url: `redis://127.0.0.1:${address.port}`, logger, role: 'caller' })
+  t.teardown(() => {
+    closeRedis(redis)
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  await t.rejects(redis.get('key'), { message: 'Redis took longer than 900 ms' })
+})
