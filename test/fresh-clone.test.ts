@@ -45,6 +45,7 @@ for (const user of isRoot ? [undefined, ORDINARY_USER] : [undefined]) {
     const fresh = await clone(t, user)
     const demo = await fresh.execute(['npm', 'run', 'demo'])
     t.match(demo.stdout, /Status: succeeded/)
+    t.match(demo.stdout, /Its signed receipt:\n\n {2}# /)
     t.same(describe(listMentioning(fresh.folder)), [], 'the demo leaves nothing behind')
 
     const startedAt = performance.now()

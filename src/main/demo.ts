@@ -42,6 +42,7 @@ async function demo(): Promise<void> {
     say(`\nStatus: ${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}`)
     say(`Answer: ${typeof outcome.result === 'string' ? outcome.result : ''}`)
     say(`Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`)
+    say(`\nIts signed receipt:\n\n${(await client.receipt(execution.id, { markdown: true })).trimEnd().replace(/^/gm, '  ')}`)
     if (outcome.status !== 'succeeded') process.exitCode = 1
   } finally {
     client?.close()

@@ -36,7 +36,7 @@ ${[
   row('files', files && `${files.created} created, ${files.modified} modified, ${files.deleted} deleted`),
   row('verification', verification?.status),
   row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
-  row('cost', `$${usage.costUsd} by the CLI’s own estimate`),
+  row('cost', `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate`),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
   row('events', `${events.count}, chain head ${events.head}`),
