@@ -13,7 +13,7 @@ interface JobResult {
  * The processor of BullMQ's worker. The record decides what a job means; the job is told how it went,
  * so that dashboards show progress, return value and failure reason.
  */
-export function createProcessor(services: RunServices, stop: AbortSignal, onBlocked: (until: Date) => void) {
+export function createProcessor(services: RunServices, stop: AbortSignal, onBlocked: (waitMs: number) => void) {
   return async function processExecution(job: Job<ExecutionJob>, token?: string): Promise<JobResult> {
     const report = await runExecution(services, job.data, {
       signal: stop,
@@ -23,7 +23,7 @@ export function createProcessor(services: RunServices, stop: AbortSignal, onBloc
     if (report.kind === 'passed_over') return { status: 'passed_over', detail: report.why }
     if (report.kind === 'blocked') {
       // First we take no more, then the job goes back to its place, for a worker with another credential.
-      onBlocked(report.until)
+      onBlocked(report.waitMs)
       await job.moveToWait(token)
       throw new WaitingError()
     }

@@ -5,7 +5,7 @@ import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
 import { createProcessor } from './execution-processor.js'
-import { createPause } from './pause-until.js'
+import { createPause } from './pause-worker.js'
 
 const FORGET_MS = 1_000
 /** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
@@ -25,7 +25,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   const stop = new AbortController()
   let running = 0
   let closing: Promise<void> | undefined
-  const process = createProcessor(services, stop.signal, (until) => pause.until(until))
+  const process = createProcessor(services, stop.signal, (waitMs) => pause.for(waitMs))
   const worker = new Worker<ExecutionJob>(
     QUEUE_NAME,
     async (job, token) => {

@@ -26,7 +26,7 @@ const TRIES = 5
  * revokes the fence. A second conclusion is a no-op and answers false.
  */
 export async function concludeExecution(services: DomainServices, id: string, standing: Standing, ending: Ending): Promise<boolean> {
-  const conclusion: Conclusion = { ...ending, usage: ending.usage ?? NO_USAGE, finishedAt: new Date() }
+  const conclusion: Conclusion = { ...ending, usage: ending.usage ?? NO_USAGE, finishedAt: new Date(await services.store.now()) }
   const answer = await sealAndStore(services, id, standing, conclusion)
   if (answer.kind !== 'concluded') return false
   const { status, code, exitCode } = ending.outcome

@@ -30,6 +30,12 @@ export class ExecutionReads {
     return (await this.#load(ids, LIST_FIELDS)).filter((record) => record !== undefined)
   }
 
+  /** Milliseconds since the epoch by Redis' clock: the only one by which processes compare times, since theirs may differ or jump. */
+  async now(): Promise<number> {
+    const [seconds, microseconds] = await this.redis.time()
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
+  }
+
   async exists(id: string): Promise<boolean> {
     return (await this.redis.exists(`${this.root}:execution:${id}`)) === 1
   }
@@ -51,15 +57,14 @@ export class ExecutionReads {
     return this.redis.zrevrangebylex(`${this.root}:index:${owner}`, newest, oldest, 'LIMIT', 0, bounds.count)
   }
 
-  /** Claimed executions whose lease is over, by Redis' clock. */
+  /** Claimed executions whose lease is over. */
   async listAbandoned(count: number): Promise<string[]> {
-    const [seconds] = await this.redis.time()
-    return this.redis.zrangebyscore(`${this.root}:leases`, '-inf', Number(seconds) * 1_000, 'LIMIT', 0, count)
+    return this.redis.zrangebyscore(`${this.root}:leases`, '-inf', await this.now(), 'LIMIT', 0, count)
   }
 
   /** Queued executions whose queue timeout is over. */
-  listOverdue(count: number): Promise<string[]> {
-    return this.redis.zrangebyscore(`${this.root}:deadlines`, '-inf', Date.now(), 'LIMIT', 0, count)
+  async listOverdue(count: number): Promise<string[]> {
+    return this.redis.zrangebyscore(`${this.root}:deadlines`, '-inf', await this.now(), 'LIMIT', 0, count)
   }
 
   listWaiting(count: number): Promise<string[]> {
@@ -92,7 +97,7 @@ export class ExecutionReads {
 
   /** Credentials whose limit is reached, and until when. */
   async listBlocked(): Promise<Array<{ credential: string; until: Date }>> {
-    const answer = await this.redis.zrange(`${this.root}:blocked`, `(${Date.now()}`, '+inf', 'BYSCORE', 'WITHSCORES')
+    const answer = await this.redis.zrange(`${this.root}:blocked`, `(${await this.now()}`, '+inf', 'BYSCORE', 'WITHSCORES')
     const blocked: Array<{ credential: string; until: Date }> = []
     for (let index = 0; index < answer.length; index += 2) blocked.push({ credential: answer[index] ?? '', until: new Date(Number(answer[index + 1])) })
     return blocked

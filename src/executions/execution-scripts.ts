@@ -30,7 +30,7 @@ writeNext(id, ARGV[9] .. position .. ARGV[10])
 return {'created', position}
 `
 
-/** Sent again by the same worker it answers the same. ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked until | parked */
+/** Sent again by the same worker it answers the same. ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked ms | parked */
 export const CLAIM_LUA = `${RECORDS_LUA}
 local id, workerId = ARGV[1], ARGV[3]
 local state = get(id, 'state')
@@ -42,7 +42,7 @@ local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
 local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
-if blocked and tonumber(blocked) > now then return {'blocked', blocked} end
+if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
 local workspace = get(id, 'workspaceLock')
 if workspace then
   local holder = redis.call('GET', key('workspace', workspace))

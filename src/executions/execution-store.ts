@@ -89,7 +89,7 @@ export class ExecutionStore extends ExecutionReads {
       case 'claimed':
         return { kind, fence: String(second), lastSeq: Number(lastSeq), attempt: Number(attempt), storedBytes: Number(storedBytes) }
       case 'blocked':
-        return { kind, until: new Date(Number(second)) }
+        return { kind, waitMs: Number(second) }
       case 'expired':
       case 'parked':
         return { kind }

@@ -33,7 +33,7 @@ function fits({ notBefore }: RetryPlan, { queueTimeoutSeconds }: Limits, now: Da
 }
 
 /**
- * Whether an attempt that failed is followed by another one. `jitter` from 0 to 1.
+ * Whether an attempt that failed is followed by another one. `now` by Redis' clock, `jitter` from 0 to 1.
  *
  * | failure | follows | counts |
  * | limit with a reset time | always, after that time | no |
@@ -42,7 +42,7 @@ function fits({ notBefore }: RetryPlan, { queueTimeoutSeconds }: Limits, now: Da
  *
  * How the next one begins, afresh or in the same session, is decided when it does (planBeginning).
  */
-export function planRetry(failure: Failure, outcome: Outcome, attempts: Attempts, limits: Limits, now = new Date(), jitter = Math.random()): RetryPlan | undefined {
+export function planRetry(failure: Failure, outcome: Outcome, attempts: Attempts, limits: Limits, now: Date, jitter = Math.random()): RetryPlan | undefined {
   const plan = toPlan(failure, outcome, attempts, limits, now, jitter)
   return plan && fits(plan, limits, now) ? plan : undefined
 }

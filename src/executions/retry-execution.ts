@@ -21,7 +21,7 @@ export type RetryReport = { readonly kind: 'retrying' } | { readonly kind: 'fini
  * wished meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
  */
 export async function retryExecution(services: DomainServices, id: string, { fence, plan, attempts, usage, queueTimeoutSeconds }: RetryOptions): Promise<RetryReport> {
-  const at = new Date()
+  const at = new Date(await services.store.now())
   const { reason, message, notBefore, isSpared } = plan
   const answer = await services.store.retry(id, fence, {
     reason, message, usage, at,

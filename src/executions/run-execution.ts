@@ -29,8 +29,8 @@ export type RunReport =
   | { readonly kind: 'finished'; readonly outcome: Outcome }
   /** Nothing to do here: already taken, cancelled, waiting for its workspace or its next attempt, or taken over by others. */
   | { readonly kind: 'passed_over'; readonly why: string }
-  /** Not for this worker before that time: its credential's limit is reached. */
-  | { readonly kind: 'blocked'; readonly until: Date }
+  /** Not for this worker for so long: its credential's limit is reached. */
+  | { readonly kind: 'blocked'; readonly waitMs: number }
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(services: RunServices, job: { executionId: string; claim: number }, context: RunContext): Promise<RunReport> {
@@ -130,7 +130,7 @@ class ClaimedRun {
     const started = await store.start(
       record.id,
       this.#fence,
-      { startedAt: new Date(), attempt: this.#attempt, sessionId, simulated: config.simulatorUrl !== undefined },
+      { startedAt: new Date(await store.now()), attempt: this.#attempt, sessionId, simulated: config.simulatorUrl !== undefined },
       {
         type: 'execution.started',
         data: {
@@ -180,7 +180,7 @@ class ClaimedRun {
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
     const plan: RetryPlan | undefined = isStopped
       ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', attempts, run)
-      : planRetry(failure, outcome, attempts, run)
+      : failure.kind === 'lasting' ? undefined : planRetry(failure, outcome, attempts, run, new Date(await this.#persist(() => store.now())))
     if (failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, failure.resetsAt))
     if (!plan) {
       // A worker that must go has no time to look at what the run did.

@@ -21,8 +21,8 @@ export type ClaimAnswer =
   | { readonly kind: 'claimed'; readonly fence: string; readonly lastSeq: number; readonly attempt: number; readonly storedBytes: number }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'expired' }
-  /** The limit of this worker's credential is reached. */
-  | { readonly kind: 'blocked'; readonly until: Date }
+  /** The limit of this worker's credential is reached, for so long. */
+  | { readonly kind: 'blocked'; readonly waitMs: number }
   | { readonly kind: 'parked' }
 
 export interface Wishes {

@@ -24,6 +24,13 @@ function sortKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, member]) => [key, sortKeys(member)]))
 }
 
+let sequence = 0
+/** Ids of one time stand in the order in which this process made them. */
+function mintId(createdAt: number): string {
+  sequence = (sequence + 1) >>> 0
+  return uuidv7({ msecs: createdAt, seq: sequence })
+}
+
 export const digestRequest = (request: ExecuteRequest): string => createHash('sha256').update(JSON.stringify(sortKeys(request))).digest('hex')
 
 function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
@@ -57,9 +64,9 @@ export async function submitExecution(services: DomainServices, request: Execute
   const run = toRunRequest(request)
   requireUsableSchema(run)
   checkPermissions(run, services, caller)
-  const id = uuidv7()
+  const createdAt = await fromStore(store.now())
+  const id = mintId(createdAt)
   const workspace = nameWorkspace(request.workspace, id, config)
-  const createdAt = Date.now()
   const priority = request.priority ?? 'normal'
   const answer = await fromStore(
     store.create(

@@ -54,12 +54,13 @@ async function settleAbandoned(services: DomainServices): Promise<void> {
 
 /** Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked for. */
 async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
+  const { store } = services
   const { id, state, attempt, spared, startedAt } = record
   const run = toRunRequest(record.request)
   const attempts = { made: attempt, spared }
   // One that was lost again and again before its start has no attempt to go on from.
   const hasStarted = state !== 'starting'
-  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...record.usage, durationMs: Date.now() - startedAt } : record.usage
+  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...record.usage, durationMs: Math.max(0, (await store.now()) - startedAt) } : record.usage
   const plan = hasStarted ? planContinuation('WORKER_LOST', 'The worker died or lost its connection; another one goes on with the session.', attempts, run) : undefined
   if (plan) await retryExecution(services, id, { fence: undefined, plan, attempts, usage, queueTimeoutSeconds: run.queueTimeoutSeconds })
   else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })
@@ -85,7 +86,7 @@ async function wakeDue(services: DomainServices): Promise<void> {
 
 async function enqueueLost(services: DomainServices): Promise<void> {
   const { store, queue, logger } = services
-  const now = Date.now()
+  const now = await store.now()
   for (const record of await store.getMany(await store.listWaiting(BATCH))) {
     if (record.state !== 'queued' || now - record.createdAt < SETTLE_MS) continue
     if (await queue.isOnItsWay({ executionId: record.id, claim: record.claim })) continue

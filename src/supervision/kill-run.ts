@@ -16,7 +16,7 @@ const hasEnded = (root: SpawnedRoot): boolean => root.exitCode !== null || root.
 
 async function waitUntil(holds: () => boolean, deadline: number, what: string): Promise<void> {
   for (let pauseMs = 1; !holds(); pauseMs = Math.min(pauseMs * 2, 20)) {
-    if (Date.now() > deadline) throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${what}`)
+    if (performance.now() > deadline) throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${what}`)
     await delay(pauseMs)
   }
 }
@@ -38,7 +38,7 @@ async function killTree(run: RunProcesses, root: SpawnedRoot, deadline: number):
       for (const target of targets) known.set(`${target.pid}@${target.startTime}`, target)
       for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
       empty = targets.length === 0 ? empty + 1 : 0
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${targets.map(({ pid }) => pid).join(', ')}`)
       }
       await delay(1)
@@ -65,20 +65,20 @@ function signalGroup(pgid: number): void {
 
 /** Resolves when it is proven that nothing of the run is alive; rejects after KILL_DEADLINE_MS. */
 export async function killRun(run: RunProcesses, root: SpawnedRoot): Promise<void> {
-  const deadline = Date.now() + KILL_DEADLINE_MS
+  const deadline = performance.now() + KILL_DEADLINE_MS
   if (run.init === undefined) await killTree(run, root, deadline)
   else await killNamespace(run.init, root, deadline)
 }
 
 /** For a start that failed half-way: nothing of it has run the program, so all of it still carries the marker. */
 export async function killStart(root: SpawnedRoot, marker: string): Promise<void> {
-  const deadline = Date.now() + KILL_DEADLINE_MS
+  const deadline = performance.now() + KILL_DEADLINE_MS
   for (let empty = 0; empty < EMPTY_SCANS;) {
     const targets = listProcesses().filter((entry) => isLiving(entry) && readMarker(entry.pid) === marker)
     for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
     root.kill('SIGKILL')
     empty = targets.length === 0 && hasEnded(root) ? empty + 1 : 0
-    if (Date.now() > deadline) throw new Error(`A start that failed could not be removed in ${KILL_DEADLINE_MS} ms.`)
+    if (performance.now() > deadline) throw new Error(`A start that failed could not be removed in ${KILL_DEADLINE_MS} ms.`)
     await delay(1)
   }
 }

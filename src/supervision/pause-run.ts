@@ -21,7 +21,7 @@ export function createRunPause(run: RunProcesses): RunPause {
   let turn: Promise<void> = Promise.resolve()
 
   const stopAll = async (): Promise<void> => {
-    const deadline = Date.now() + PAUSE_DEADLINE_MS
+    const deadline = performance.now() + PAUSE_DEADLINE_MS
     // One scan is not enough: a process may fork between being listed and being stopped.
     for (let agreeing = 0; agreeing < 2;) {
       const moving = listRunProcesses(run, [...stoppedByUs.values()]).filter((entry) => !isStopped(entry))
@@ -29,14 +29,14 @@ export function createRunPause(run: RunProcesses): RunPause {
         if (signalProcess(entry.pid, 'SIGSTOP')) stoppedByUs.set(toKey(entry), entry)
       }
       agreeing = moving.length === 0 ? agreeing + 1 : 0
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw new Error(`The run could not be paused in ${PAUSE_DEADLINE_MS} ms: ${moving.map(({ pid }) => pid).join(', ')} keep running.`)
       }
       await delay(1)
     }
   }
   const continueAll = async (): Promise<void> => {
-    const deadline = Date.now() + PAUSE_DEADLINE_MS
+    const deadline = performance.now() + PAUSE_DEADLINE_MS
     const waiting = new Map(stoppedByUs)
     while (waiting.size > 0) {
       for (const [key, identity] of waiting) {
@@ -44,7 +44,7 @@ export function createRunPause(run: RunProcesses): RunPause {
         if (entry !== undefined && isStopped(entry)) signalProcess(entry.pid, 'SIGCONT')
         else waiting.delete(key)
       }
-      if (Date.now() > deadline) throw new Error(`The run could not be resumed in ${PAUSE_DEADLINE_MS} ms.`)
+      if (performance.now() > deadline) throw new Error(`The run could not be resumed in ${PAUSE_DEADLINE_MS} ms.`)
       if (waiting.size > 0) await delay(1)
     }
     stoppedByUs.clear()

@@ -12,7 +12,7 @@ const SWEEP_DEADLINE_MS = 10_000
  */
 export async function sweepDeadAttempts(isLive: (marker: string) => boolean): Promise<number> {
   if (!hasProc()) return 0
-  const deadline = Date.now() + SWEEP_DEADLINE_MS
+  const deadline = performance.now() + SWEEP_DEADLINE_MS
   const ownMarker = readMarker('self')
   const killed = new Set<string>()
   for (let empty = 0; empty < 2;) {
@@ -25,7 +25,7 @@ export async function sweepDeadAttempts(isLive: (marker: string) => boolean): Pr
     }
     const mine = orphans.filter(({ pid, startTime }) => killed.has(`${pid}@${startTime}`))
     empty = mine.length === 0 ? empty + 1 : 0
-    if (Date.now() > deadline) throw new Error(`The sweep met processes which survive SIGKILL: ${mine.map(({ pid }) => pid).join(', ')}`)
+    if (performance.now() > deadline) throw new Error(`The sweep met processes which survive SIGKILL: ${mine.map(({ pid }) => pid).join(', ')}`)
     await delay(1)
   }
   return killed.size

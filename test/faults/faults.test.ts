@@ -1,6 +1,7 @@
 // The fault battery in its short form; `npm run test:faults -- --long N` goes on with new seeds for N minutes.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { shiftEveryClock } from './clock-faults.js'
 import { endEverythingAtOnce, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
@@ -19,6 +20,7 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing': surviveShortOutages,
   'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
   'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
+  'every clock is wrong by an hour, and jumps by two: nothing comes early, late or in another order': shiftEveryClock,
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
 

@@ -48,12 +48,13 @@ export interface Scene {
   readonly executions: Watched[]
   /** A part of every command line that a tool leaves behind: `sleep ${tag}…`. */
   readonly tag: string
-  openApi(env?: NodeJS.ProcessEnv): Promise<Api>
-  openWorker(env?: NodeJS.ProcessEnv): Promise<Worker>
+  /** `command`: instead of plain node. */
+  openApi(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Api>
+  openWorker(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Worker>
   /** Ends a process and waits until it is gone. */
   end(member: Api | Worker, signal: 'SIGKILL' | 'SIGTERM'): CliProcess['ended']
-  /** Submits to any API and lets subscribers watch it, who come back after every break, at any API, by their cursor. */
-  submit(name: string, steps: readonly Step[], more?: Record<string, unknown>): Promise<Watched>
+  /** Submits to any API, or to that one, and lets subscribers watch it, who come back after every break, at any API, by their cursor. */
+  submit(name: string, steps: readonly Step[], more?: Record<string, unknown>, api?: Api): Promise<Watched>
   /** An execution that was accepted elsewhere in the test. */
   watch(id: string, name: string, mark: string): Watched
   workerOf(execution: Watched): Worker | undefined
@@ -87,9 +88,9 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2 }:
   t.teardown(() => Promise.resolve(stopped.abort()))
   const tag = `8${process.pid}${random.between(1_000, 10_000)}`
 
-  async function openBehindLink<Member extends CliProcess>(members: Array<Member & { link: Link }>, open: (env: NodeJS.ProcessEnv) => Promise<Member>, more: NodeJS.ProcessEnv): Promise<Member & { link: Link }> {
+  async function openBehindLink<Member extends CliProcess>(members: Array<Member & { link: Link }>, open: (env: NodeJS.ProcessEnv, command?: readonly string[]) => Promise<Member>, more: NodeJS.ProcessEnv = {}, command?: readonly string[]): Promise<Member & { link: Link }> {
     const link = await openLink(t, redis.socket)
-    const member = { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}`, ...more })), link }
+    const member = { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}`, ...more }, command)), link }
     members.push(member)
     void member.ended.then(() => members.splice(members.indexOf(member), 1))
     return member
@@ -120,16 +121,16 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2 }:
 
   return {
     cluster, redis, random, apis, workers, executions, tag, watch,
-    openApi: (more = {}) => openBehindLink(apis, cluster.openApi, more),
-    openWorker: (more = {}) => openBehindLink(workers, cluster.openWorker, more),
+    openApi: (more, command) => openBehindLink(apis, cluster.openApi, more, command),
+    openWorker: (more, command) => openBehindLink(workers, cluster.openWorker, more, command),
     async end(member, signal) {
       member.kill(signal)
       return member.ended
     },
-    async submit(executionName, steps, more = {}) {
+    async submit(executionName, steps, more = {}, api = random.pick(apis)) {
       const mark = join(marks, executionName)
       appendFileSync(mark, '')
-      return watch(await cluster.submit(random.pick(apis), JSON.stringify([{ mark }, INIT, ...steps]), more), executionName, mark)
+      return watch(await cluster.submit(api, JSON.stringify([{ mark }, INIT, ...steps]), more), executionName, mark)
     },
     workerOf({ seen }) {
       const started = seen[0]?.find(({ type }) => type === 'execution.started') as Event<'execution.started'> | undefined

@@ -32,13 +32,13 @@ export async function openCluster(t: Test, { redisUrl, env = {} }: { redisUrl?: 
   t.teardown(() => simulator.close())
   const environment: NodeJS.ProcessEnv = { ...base, REDIS_URL: redisUrl ?? redis?.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url, CC_EXECUTOR_CONCURRENCY: '2', ...env }
 
-  async function openApi(more: NodeJS.ProcessEnv = {}): Promise<Server> {
-    const cli = startCli(t, ['api'], { ...environment, ...more })
+  async function openApi(more: NodeJS.ProcessEnv = {}, command?: readonly string[]): Promise<Server> {
+    const cli = startCli(t, ['api'], { ...environment, ...more }, '/', command)
     const [, url = ''] = await cli.said(/API on (http\S+),/)
     return { ...cli, url }
   }
-  async function openWorker(more: NodeJS.ProcessEnv = {}): Promise<CliProcess> {
-    const cli = startCli(t, ['worker'], { ...environment, ...more })
+  async function openWorker(more: NodeJS.ProcessEnv = {}, command?: readonly string[]): Promise<CliProcess> {
+    const cli = startCli(t, ['worker'], { ...environment, ...more }, '/', command)
     await cli.said(/worker \S+: \d+ at once/)
     return cli
   }

@@ -10,7 +10,7 @@ const DEADLINE_MS = 3_000
 /** What BullMQ asks for. */
 const MINIMUM_VERSION = [6, 2] as const
 const CROWDED = 0.9
-/** Lists are ordered and leases renewed by the clocks of API and workers. */
+/** Events carry the time of the process that wrote them; nothing is decided by it. */
 const MAXIMUM_SKEW_MS = 5_000
 const part = 'redis'
 

@@ -4,8 +4,8 @@ import type { Worker } from 'bullmq'
 const LONGEST_MS = 24 * 60 * 60 * 1_000
 
 export interface Pause {
-  /** Takes no new job until then; what runs goes on. */
-  until(time: Date): void
+  /** Takes no new job for so long; what runs goes on. */
+  for(waitMs: number): void
   close(): void
 }
 
@@ -21,11 +21,11 @@ export function createPause(worker: Pick<Worker, 'pause' | 'resume'>, onError: (
     if (!isClosed) worker.resume().catch(onError)
   }
   return {
-    until(time) {
+    for(waitMs) {
       if (isClosed) return
       clearTimeout(timer)
       worker.pause(true).catch(onError)
-      timer = setTimeout(resume, Math.min(LONGEST_MS, Math.max(0, time.getTime() - Date.now())))
+      timer = setTimeout(resume, Math.min(LONGEST_MS, waitMs))
     },
     close() {
       isClosed = true
