@@ -94,7 +94,7 @@ export async function runTests(args, all, more = {}) {
   const { report } = reader
   line.follow(() => `tests: ${lastLine(report)}`)
   const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
-  const { code, expired, output } = await runProgram(
+  const { code, expired, stderr, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
     // A part of the tests cannot reach the coverage of all.
     ['-R', 'tap', `--jobs=${JOBS}`, ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
@@ -111,6 +111,9 @@ export async function runTests(args, all, more = {}) {
   raw.end()
   line.stop()
   showFailures(report)
+  // A file that failed as a whole died before it could say why in TAP.
+  const died = report.failures.some(({ path }) => path.length === 1)
+  if (died && stderr.trim() !== '') console.log(`what the tests said on standard error:\n${lastLines(stderr)}\n`)
   for (const remark of report.remarks) console.log(remark)
   const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)

@@ -13,6 +13,7 @@ const liveGroups = new Set()
  * @property {number | null} code null when a signal ended it or it did not start
  * @property {boolean} expired its deadline passed and its process group was ended
  * @property {string} stdout
+ * @property {string} stderr
  * @property {string} output stdout and stderr as they came
  */
 
@@ -28,7 +29,7 @@ const liveGroups = new Set()
 export function runProgram(command, args, { deadlineMs, cwd, env, onStdout }) {
   endGroupsWithUs()
   return new Promise((settle) => {
-    const result = { code: /** @type {number | null} */ (null), expired: false, stdout: '', output: '' }
+    const result = { code: /** @type {number | null} */ (null), expired: false, stdout: '', stderr: '', output: '' }
     const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     const { pid } = child
     if (pid !== undefined) liveGroups.add(pid)
@@ -50,6 +51,7 @@ export function runProgram(command, args, { deadlineMs, cwd, env, onStdout }) {
       result.output = bounded(result.output + chunk)
     })
     child.stderr.setEncoding('utf8').on('data', (chunk) => {
+      result.stderr = bounded(result.stderr + chunk)
       result.output = bounded(result.output + chunk)
     })
     child.on('error', (error) => {

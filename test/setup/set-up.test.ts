@@ -313,6 +313,9 @@ void t.test('the checks end with one line that counts static checks and assertio
   put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
   t.match(await checks(), { code: 1, last: '6 passed, 1 failed', stdout: /coverage below its threshold/ })
 
+  put('tap', `echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`)
+  t.match(await checks(), { code: 1, last: '2 passed, 1 failed', stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/ })
+
   put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
   put('oxlint', 'echo "a.ts: no"; exit 1')
   t.match(await checks(), { code: 1, last: '2 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
