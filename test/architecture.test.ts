@@ -25,11 +25,12 @@ const RULES: Record<string, Rule> = {
   'src/supervision': { rooms: ['src/platform'], packages: ['execa'] },
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
+  'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/simulator': { rooms: [] },
   'src/setup': { rooms: [] },
-  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/queue', 'src/verification', 'src/platform'], packages: ['ioredis'] },
+  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/platform'], packages: ['ioredis'] },
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
   'src/rpc': { rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'], types: ['src/platform'], packages: ['ws'] },
   'src/client': { rooms: ['src/protocol'], packages: ['ws'] },

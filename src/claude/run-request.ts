@@ -47,7 +47,8 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     prompt: asked.prompt ?? '',
     allowedTools: asked.allowedTools ?? [],
     disallowedTools: asked.disallowedTools ?? [],
-    timeoutSeconds: asked.timeoutSeconds ?? timeout ?? DEFAULT_TIMEOUT_SECONDS,
+    // What `auto` stands for was fixed at submission and stands in the record.
+    timeoutSeconds: (asked.timeoutSeconds === 'auto' ? undefined : asked.timeoutSeconds) ?? timeout ?? DEFAULT_TIMEOUT_SECONDS,
     literalPrompt: asked.literalPrompt ?? true,
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',

@@ -52,15 +52,16 @@ ${SERVICE_USAGE}`,
 }
 
 function describe(execution: Execution): Array<readonly [string, string | undefined]> {
-  const { id, status, waitingFor, position, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated } = execution
+  const { id, status, waitingFor, position, estimatedStartAt, timeoutEstimate, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
   return [
     ['id', id],
-    ['status', `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}`}`],
+    ['status', `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}${estimatedStartAt === undefined ? '' : `, expected to start at ${estimatedStartAt}`}`}`],
     ['outcome', outcome?.code === undefined ? undefined : `${outcome.code}${outcome.message === undefined ? '' : `: ${outcome.message}`}`],
     ['created', createdAt],
     ['started', startedAt],
     ['finished', finishedAt],
+    ['timeout', timeoutEstimate && `${timeoutEstimate.timeoutSeconds} s, estimated from ${timeoutEstimate.samples} runs (${timeoutEstimate.level})`],
     ['workspace', workspace],
     ['worker', workerId],
     ['session', sessionId],

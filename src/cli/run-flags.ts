@@ -44,7 +44,8 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --max-repairs N                 how often a wrong answer is sent back
   --on-worker-lost fail|continue, --max-attempts N
   --workspace FOLDER              one that stays, below the service's workspace folder
-  --timeout SECONDS, --idle-timeout SECONDS, --queue-timeout SECONDS
+  --timeout SECONDS|auto          auto: by what earlier runs took
+  --idle-timeout SECONDS, --queue-timeout SECONDS
   --priority low|normal|high
   --metadata LABEL=VALUE          several times`
 
@@ -84,7 +85,7 @@ const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof E
   'on-worker-lost': ['onWorkerLost'],
   'max-attempts': ['maxAttempts', toNumber],
   workspace: ['workspace'],
-  timeout: ['timeoutSeconds', toNumber],
+  timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],
   'queue-timeout': ['queueTimeoutSeconds', toNumber],
   priority: ['priority'],

@@ -1,3 +1,4 @@
+import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
@@ -55,6 +56,8 @@ export interface Client {
   pause(executionId: string, options?: WishOptions): Promise<Execution>
   resume(executionId: string, options?: WishOptions): Promise<Execution>
   delete(executionId: string, options?: CallOptions): Promise<void>
+  /** How long such a run takes, by the history of this token's own. */
+  estimate(query: EstimateQuery, options?: CallOptions): Promise<TimeoutEstimate>
   queue(options?: CallOptions): Promise<QueueState>
   health(options?: CallOptions): Promise<Health>
   /** Also where a part has failed: its body says which. */
@@ -119,6 +122,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
     async delete(executionId, { signal } = {}) {
       await rest.text({ method: 'DELETE', path: at(executionId), signal })
     },
+    estimate: (query, { signal } = {}) => ask({ path: '/estimates', query: { ...query }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),

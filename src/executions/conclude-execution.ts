@@ -2,7 +2,7 @@ import type { NewEvent } from '../protocol/events.js'
 import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import type { WorkspaceEvidence } from '../protocol/verification.js'
 import { enqueueWoken } from './enqueue-woken.js'
-import type { ConcludeAnswer, Conclusion, Seal } from './store-answers.js'
+import type { ConcludeAnswer, Conclusion, Lesson, Seal } from './store-answers.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 
@@ -16,6 +16,8 @@ export interface Ending {
   /** The event that says why, where that is not in the log yet. */
   readonly cause?: NewEvent
   readonly files?: WorkspaceEvidence
+  /** Absent where no attempt was watched to its end. */
+  readonly lesson?: Lesson
 }
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */

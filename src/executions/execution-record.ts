@@ -1,3 +1,4 @@
+import type { TimeoutEstimate } from '../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
 import { NO_USAGE, type Execution, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
@@ -28,6 +29,7 @@ export interface ExecutionRecord {
   readonly retryReason?: RetryReason
   /** Until then its next attempt is not begun. */
   readonly notBefore?: number
+  readonly timeoutEstimate?: TimeoutEstimate
   readonly usage: Usage
   readonly outcome?: Outcome
   readonly metadata: Record<string, string>
@@ -53,7 +55,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'usage', 'outcome', 'metadata', 'simulated',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -95,6 +97,8 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     // Safe: ExecutionStore.retry wrote it.
     ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
     ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
+    // Safe: ExecutionStore.create wrote it.
+    ...(fields.timeoutEstimate && { timeoutEstimate: JSON.parse(fields.timeoutEstimate) as TimeoutEstimate }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
@@ -119,6 +123,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
     ...(record.waitingFor && { waitingFor: record.waitingFor }),
     ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
+    ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }),
     createdAt: toTime(record.createdAt),
     ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
     ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),

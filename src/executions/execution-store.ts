@@ -71,8 +71,10 @@ export class ExecutionStore extends ExecutionReads {
       ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
       ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
       ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
+      ...(record.timeoutEstimate && { timeoutEstimate: JSON.stringify(record.timeoutEstimate) }),
+      ...(record.fingerprints && { fingerprints: JSON.stringify(record.fingerprints) }),
     }
-    const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest: record.requestDigest } }, new Date(record.createdAt), 0)
+    const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest: record.requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(record.createdAt), 0)
     const [before = '', after = ''] = event.split(/(?<="position":)0/)
     const [kind, id] = await this.#commands.ccCreate(
       this.root, record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue,

@@ -4,6 +4,7 @@ import { isExecutionId } from '../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import { fromStore } from '../platform/redis.js'
 import { toExecution, type ExecutionRecord } from './execution-record.js'
+import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
 import { toStatus } from './execution-state.js'
 import type { Caller, DomainServices, ExecutionServices } from './services.js'
 
@@ -21,7 +22,7 @@ export async function requireExecution({ store }: DomainServices, id: string, ca
 }
 
 export async function getExecution(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
-  return toExecution(await requireExecution(services, id, caller))
+  return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
 }
 
 /** The smallest UUIDv7 of a time: ids compare like their times. */
@@ -36,8 +37,10 @@ function matches(record: ExecutionRecord, { status, metadata }: ExecutionFilters
 }
 
 /** The caller's executions, newest first. A page may be shorter than its limit while `nextCursor` leads on. */
-export async function listExecutions({ store }: DomainServices, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+export async function listExecutions(services: DomainServices, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+  const { store } = services
   const limit = filters.limit ?? DEFAULT_LIMIT
+  const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ExecutionRecord[] = []
@@ -47,12 +50,12 @@ export async function listExecutions({ store }: DomainServices, filters: Executi
     for (const record of await fromStore(store.getMany(ids))) {
       if (!matches(record, filters)) continue
       found.push(record)
-      if (found.length > limit) return { executions: found.slice(0, limit).map(toExecution), nextCursor: found[limit - 1]?.id ?? null }
+      if (found.length > limit) return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
     before = ids.at(-1)
-    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: found.map(toExecution), nextCursor: null }
+    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
   }
-  return { executions: found.map(toExecution), nextCursor: before ?? null }
+  return { executions: await show(found), nextCursor: before ?? null }
 }
 
 /** Waits until the execution has ended, at most so long; the record as it then is. */

@@ -45,7 +45,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
   }
-  const run = toRunRequest(record.request)
+  const run = withTimeout(toRunRequest(record.request), record)
   const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   const sessionId = beginning.sessionId ?? randomUUID()
@@ -91,6 +91,9 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     return { outcome: toSpawnFailure(error) }
   }
 }
+
+/** What `timeoutSeconds: "auto"` stands for. */
+const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest => (timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run)
 
 function toSpawnFailure(error: unknown): Outcome {
   if (error instanceof ExecutorError) throw error

@@ -1,5 +1,7 @@
 import { fromStore } from '../platform/redis.js'
 import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../protocol/service-state.js'
+import { outlookOf } from '../history/queue-outlook.js'
+import { listPlaces } from './expected-start.js'
 import type { DomainServices } from './services.js'
 
 async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
@@ -7,13 +9,18 @@ async function listBlocked(store: DomainServices['store']): Promise<BlockedCrede
 }
 
 /** The queue and who works on it. */
-export async function getQueueState({ store, workers, config }: DomainServices): Promise<QueueState> {
-  const [{ byPriority, parked, delayed, active }, present, blocked] = await Promise.all([fromStore(store.count()), fromStore(workers.list()), listBlocked(store)])
+export async function getQueueState({ store, workers, history, config }: DomainServices): Promise<QueueState> {
+  const [{ byPriority, parked, delayed, active }, present, blocked, durations] = await Promise.all([
+    fromStore(store.count()), fromStore(workers.list()), listBlocked(store), fromStore(history.places(config.simulatorUrl !== undefined)),
+  ])
   const records = await fromStore(store.getMany(active))
   const started = records.filter(({ state }) => state === 'running' || state === 'paused')
   const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
   const depth = byPriority.high + byPriority.normal + byPriority.low
   const capacity = present.reduce((sum, { concurrency, draining, credential }) => sum + (draining || isBlocked(credential) ? 0 : concurrency), 0)
+  const now = Date.now()
+  const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
+  const start = outlook.startOf(byPriority.high + byPriority.normal + 1)
   return {
     depth,
     byPriority,
@@ -25,8 +32,9 @@ export async function getQueueState({ store, workers, config }: DomainServices):
     workers: present.map(({ id, host, running, concurrency, draining, credential }) => ({ id, host, running, concurrency, draining, credential })),
     blockedCredentials: blocked,
     maxDepth: config.maxQueue,
-    // With a free place and nobody waiting a new one starts at once; what longer waits take is not known before there is a history.
-    estimatedWaitSeconds: depth === 0 && active.length < capacity ? 0 : null,
+    estimatedWaitSeconds: start === undefined ? null : Math.round((start - now) / 1_000),
+    estimatedStartAt: start === undefined ? null : new Date(start).toISOString(),
+    estimateSamples: outlook.samples,
   }
 }
 

@@ -1,4 +1,5 @@
 import { LOG_LUA } from '../events/log-scripts.js'
+import { HISTORY_LUA } from '../history/history-scripts.js'
 import { TRANSITIONS_LUA } from './execution-state.js'
 
 /**
@@ -20,6 +21,7 @@ import { TRANSITIONS_LUA } from './execution-state.js'
  */
 export const RECORDS_LUA = `${LOG_LUA}
 ${TRANSITIONS_LUA}
+${HISTORY_LUA}
 local function record(id) return key('execution', id) end
 local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
@@ -73,6 +75,13 @@ local function releaseWorkspace(id)
   return wakeNext(workspace)
 end
 
+-- Once: the fields that it is taken from go with it.
+local function teach(id)
+  local kind = get(id, 'simulated') == '1' and 'simulated' or 'real'
+  learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
+  redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
+end
+
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
 -- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
 local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
@@ -82,6 +91,7 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   if not entered then return {'refused', from} end
   if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
   setAll(id, fieldsJson)
+  teach(id)
   if cause ~= '' then writeNext(id, cause) end
   writeNext(id, event)
   redis.call('HSET', key('log', id), 'fence', '')

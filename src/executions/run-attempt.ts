@@ -28,6 +28,8 @@ export interface AttemptReport {
   readonly outcome: Outcome
   readonly usage: Usage
   readonly failure: Failure
+  /** From GO to the last process gone, pauses left out. */
+  readonly activeMs: number
 }
 
 export interface AttemptOptions {
@@ -58,6 +60,7 @@ export class RunAttempt {
   readonly #stop = new AbortController()
   readonly #deadlines: Deadline[] = []
   #cause: StopCause | undefined
+  #total: Deadline | undefined
   #idle: Deadline | undefined
   #startedAt = performance.now()
   #progressAt = 0
@@ -114,9 +117,10 @@ export class RunAttempt {
         stop: this.#stop.signal,
       })
       const usage = this.usage()
+      const activeMs = this.#total?.ranMs ?? 0
       const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
       const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
-      return { outcome, usage, failure: classifyFailure(outcome, translator.observation) }
+      return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       for (const deadline of this.#deadlines) deadline.close()
       clearTimeout(this.#pauseLimit)
@@ -127,7 +131,7 @@ export class RunAttempt {
   #startClocks(): void {
     const { run } = this.#options
     const message = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
-    this.#addDeadline(run.timeoutSeconds * 1_000, () =>
+    this.#total = this.#addDeadline(run.timeoutSeconds * 1_000, () =>
       this.end({ code: 'TIMED_OUT', status: 'timed_out', message: message('The run was ended at its timeout', 'timeoutSeconds', run.timeoutSeconds) }),
     )
     const { idleTimeoutSeconds } = run

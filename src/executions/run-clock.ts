@@ -3,6 +3,7 @@ export class Deadline {
   readonly #onFire: () => void
   #remainingMs: number
   #startedAt = 0
+  #ranMs = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(milliseconds: number, onFire: () => void) {
@@ -15,13 +16,20 @@ export class Deadline {
     if (!this.#timer) return
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#remainingMs -= performance.now() - this.#startedAt
+    const ranMs = performance.now() - this.#startedAt
+    this.#remainingMs -= ranMs
+    this.#ranMs += ranMs
   }
 
   resume(): void {
     if (this.#timer) return
     this.#startedAt = performance.now()
     this.#timer = setTimeout(this.#onFire, Math.max(0, this.#remainingMs))
+  }
+
+  /** For how long it has run so far, pauses left out. */
+  get ranMs(): number {
+    return this.#ranMs + (this.#timer ? performance.now() - this.#startedAt : 0)
   }
 
   /** Starts anew with so much time. */

@@ -2,9 +2,9 @@ import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
 import { sleep } from '../platform/deadline.js'
 import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
-import type { WorkspaceEvidence } from '../protocol/verification.js'
-import { concludeExecution } from './conclude-execution.js'
+import { concludeExecution, type Ending } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
+import { lessonOf } from './lesson.js'
 import type { Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
@@ -173,8 +173,9 @@ class ClaimedRun {
   }
 
   /** The attempt is over: another one follows, or this was the end. */
-  async #settle(prepared: PreparedRun, attempt: RunAttempt, { outcome, usage, failure }: AttemptReport, journal: RunJournal): Promise<RunReport> {
+  async #settle(prepared: PreparedRun, attempt: RunAttempt, report: AttemptReport, journal: RunJournal): Promise<RunReport> {
     const { record, run, folders } = prepared
+    const { outcome, usage, failure } = report
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
@@ -188,16 +189,16 @@ class ClaimedRun {
       const watch = { containment: this.#services.containment, marker: this.#marker, onProcess: (process: ClaudeProcess) => this.#lease.attach(() => process.heartbeat()) }
       const verified = isLeft ? { outcome } : await prepared.evidence.verify({ prepared, attempt, outcome, ...watch })
       await journal.close()
-      return this.#conclude({ ...verified, usage })
+      return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome) })
     }
     await journal.close()
     // Before others may begin: the next attempt has the same folder.
     await clearTemporary(folders).catch(() => undefined)
     const total = addUsage(this.#earlierUsage, usage)
     const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds }
-    const report = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
-    if (report.kind === 'finished') return report
-    return { kind: 'passed_over', why: report.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over' }
+    const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
+    if (answer.kind === 'finished') return answer
+    return { kind: 'passed_over', why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over' }
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
@@ -208,8 +209,8 @@ class ClaimedRun {
     return this.#conclude({ outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' } })
   }
 
-  async #conclude({ outcome, usage, files }: { outcome: Outcome; usage?: Usage; files?: WorkspaceEvidence }): Promise<RunReport> {
-    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage, ...(files && { files }) }
+  async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
+    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage, ...more }
     const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending))
     return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
   }

@@ -1,5 +1,7 @@
 import type { EventFeed } from '../events/event-feed.js'
 import type { EventLog } from '../events/event-log.js'
+import type { QueueOutlook } from '../history/queue-outlook.js'
+import type { RunHistory } from '../history/run-history.js'
 import type { Config } from '../platform/config.js'
 import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
@@ -24,6 +26,9 @@ export interface DomainServices {
   readonly log: EventLog
   readonly queue: ExecutionQueue
   readonly workers: WorkerRegistry
+  readonly history: RunHistory
+  /** When queued executions may be expected to start, as it was within the last second. */
+  readonly outlook: () => Promise<QueueOutlook>
   /** What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out */
   readonly signingKey: () => Promise<SigningKey>
   /** Tells all workers to look at a record again. */

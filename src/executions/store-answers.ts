@@ -8,8 +8,13 @@ import type { ExecutionRecord } from './execution-record.js'
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
   ExecutionRecord,
-  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'workspace' | 'workspaceLock' | 'metadata' | 'simulated'
-> & { readonly queueDeadline?: number; readonly idempotencyKey?: string }
+  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'workspace' | 'workspaceLock' | 'timeoutEstimate' | 'metadata' | 'simulated'
+> & {
+  readonly queueDeadline?: number
+  readonly idempotencyKey?: string
+  /** Under what its duration is remembered. */
+  readonly fingerprints?: readonly string[]
+}
 
 export type CreateAnswer =
   | { readonly kind: 'created' }
@@ -37,6 +42,13 @@ export interface Woken {
   readonly priority: Priority
 }
 
+/** What an attempt teaches of how long runs take: `activeMs` without its pauses. */
+export interface Lesson {
+  readonly activeMs: number
+  /** `bound`: it would have taken longer; `nothing`: it says only how long a place was taken. */
+  readonly teaches: 'success' | 'bound' | 'nothing'
+}
+
 export interface Conclusion {
   readonly outcome: Outcome
   readonly usage: Usage
@@ -45,6 +57,7 @@ export interface Conclusion {
   /** The event that says why, where that is not in the log yet. */
   readonly cause?: NewEvent
   readonly files?: WorkspaceEvidence
+  readonly lesson?: Lesson
 }
 
 /** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */

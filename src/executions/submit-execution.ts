@@ -6,8 +6,8 @@ import { ExecutorError } from '../protocol/errors.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import { requireUsableSchema } from './answer-schema.js'
-import { toExecution } from './execution-record.js'
-import { requireExecution } from './find-execution.js'
+import { estimateFor } from './estimate-run.js'
+import { getExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
 import { nameWorkspace } from './workspace-name.js'
 
@@ -68,6 +68,7 @@ export async function submitExecution(services: DomainServices, request: Execute
   const id = mintId(createdAt)
   const workspace = nameWorkspace(request.workspace, id, config)
   const priority = request.priority ?? 'normal'
+  const { fingerprints, timeoutEstimate } = await estimateFor(services, run, { owner: caller.name, workspace: workspace.lock, isWanted: request.timeoutSeconds === 'auto' })
   const answer = await fromStore(
     store.create(
       {
@@ -80,6 +81,8 @@ export async function submitExecution(services: DomainServices, request: Execute
         workspace: workspace.name,
         metadata: request.metadata ?? {},
         simulated: config.simulatorUrl !== undefined,
+        fingerprints,
+        ...(timeoutEstimate && { timeoutEstimate }),
         ...(workspace.lock !== undefined && { workspaceLock: workspace.lock }),
         ...(run.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
         ...(idempotencyKey !== undefined && { idempotencyKey }),
@@ -93,12 +96,12 @@ export async function submitExecution(services: DomainServices, request: Execute
     case 'conflict':
       throw new ExecutorError('IDEMPOTENCY_CONFLICT', { detail: 'This Idempotency-Key was used with another request; use a new key for a new request.' })
     case 'replayed':
-      return { execution: toExecution(await requireExecution(services, answer.id, caller)), replayed: true }
+      return { execution: await getExecution(services, answer.id, caller), replayed: true }
     case 'created':
       break
   }
   await queue.enqueue({ executionId: id, claim: 1 }, priority).catch((error: unknown) => {
     logger.warn({ executionId: id, error: String(error) }, 'stored but not yet queued; the sweep will do it')
   })
-  return { execution: toExecution(await requireExecution(services, id, caller)), replayed: false }
+  return { execution: await getExecution(services, id, caller), replayed: false }
 }

@@ -11,6 +11,7 @@ import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { executionRoutes } from '../../routes/executions.js'
+import { historyRoutes } from '../../routes/history.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
@@ -72,6 +73,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(openapiPlugin)
   await app.register(executionRoutes)
   await app.register(receiptRoutes)
+  await app.register(historyRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover: () => buildOpenRpcDocument(VERSION), version: VERSION })
   return app

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { createEventLog } from '../events/event-log.js'
 import { openEventFeed } from '../events/event-feed.js'
+import { createOutlook } from '../executions/expected-start.js'
 import { ExecutionStore } from '../executions/execution-store.js'
 import type { DomainServices, ExecutionServices } from '../executions/services.js'
 import { createWorkerRegistry } from '../executions/worker-registry.js'
+import { createRunHistory } from '../history/run-history.js'
 import type { Config } from '../platform/config.js'
 import type { Lifetime } from '../platform/lifetime.js'
 import type { Logger } from '../platform/logger.js'
@@ -23,6 +25,9 @@ interface OpenOptions {
 export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, role: 'caller' | 'keeper'): DomainServices & { redis: Redis } {
   const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
   const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) => opened.close())
+  const store = new ExecutionStore(redis, config)
+  const workers = createWorkerRegistry(redis, config.prefix)
+  const history = createRunHistory(redis, config.prefix)
   let signingKey: Promise<SigningKey> | undefined
   return {
     config,
@@ -30,9 +35,11 @@ export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, 
     redis,
     queue,
     signingKey: () => (signingKey ??= openSigningKey(config.dataDir)),
-    store: new ExecutionStore(redis, config),
+    store,
+    history,
+    outlook: createOutlook({ store, workers, history, config }),
     log: createEventLog(redis, config.prefix),
-    workers: createWorkerRegistry(redis, config.prefix),
+    workers,
     control: (message) => sendControl(redis, config.prefix, message),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { TimeoutEstimate } from './estimate.js'
 import { Outcome, PermissionDenial, RetryReason, Usage } from './execution.js'
 import { Timestamp } from './ids.js'
 
@@ -6,7 +7,7 @@ const wish = z.object({ by: z.string().meta({ description: 'The name of the toke
 
 /** The data of every event type, by type. What is published here only grows. */
 export const EVENT_DATA = {
-  'execution.queued': z.object({ position: z.number().int(), requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }) }),
+  'execution.queued': z.object({ position: z.number().int(), requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }), timeoutEstimate: TimeoutEstimate.optional() }),
   'execution.started': z.object({
     attempt: z.number().int(),
     workerId: z.string(),

@@ -104,7 +104,10 @@ const fields = {
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
-  timeoutSeconds: seconds.optional().meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew.' }),
+  timeoutSeconds: z
+    .union([seconds, z.literal('auto')])
+    .optional()
+    .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
   queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),

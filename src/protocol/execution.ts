@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
 import { Verification } from './verification.js'
@@ -98,6 +99,8 @@ export const Execution = z
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z.enum(['workspace', 'retry']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; `retry`: its next attempt is not to begin before `notBefore`.' }),
     notBefore: Timestamp.optional(),
+    estimatedStartAt: Timestamp.optional().meta({ description: 'When a queued execution may be expected to start, by what earlier runs took; absent where that is not known (no worker, no history, waiting for something else than a place).' }),
+    timeoutEstimate: TimeoutEstimate.optional().meta({ description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.' }),
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp.optional(),

@@ -49,7 +49,9 @@ export const QueueState = z
     workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string() })),
     blockedCredentials: z.array(BlockedCredential).meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
     maxDepth: z.number().int().meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
-    estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution; null where nothing is known.' }),
+    estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.' }),
+    estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
+    estimateSamples: z.number().int().meta({ description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.' }),
   })
   .meta({ id: 'QueueState' })
 export type QueueState = z.infer<typeof QueueState>
