@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, verify, type KeyObject } from 'node:crypto'
-import { chmod, link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../platform/config.js'
 import { makeFolder } from '../platform/make-folder.js'
@@ -38,17 +38,29 @@ export function verifySignature(x: string, text: string, signature: string): boo
   }
 }
 
-/** Several processes may start at once: the first file stands, and it appears whole. */
-async function makePrivateFile(path: string): Promise<void> {
+/** A file appears whole or not at all, also where the disk is full. */
+async function writeWhole(path: string, content: string | Buffer, mode: number, place: (draft: string, path: string) => Promise<void>): Promise<void> {
   const draft = `${path}.${randomUUID()}`
   try {
-    await writeFile(draft, generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' })
-    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
+    await writeFile(draft, content, { mode, flag: 'wx' })
+    await place(draft, path)
   } finally {
     await rm(draft, { force: true })
   }
+}
+
+/** Several processes may start at once: the first file stands. */
+function makePrivateFile(path: string): Promise<void> {
+  const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
+  return writeWhole(path, pem, 0o600, (draft) => link(draft, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  }))
+}
+
+/** Touched only where it is not there yet: a service whose disk is full starts all the same. */
+async function keepPublicFile(path: string, jwk: PublicJwk): Promise<void> {
+  const text = `${JSON.stringify(jwk)}\n`
+  if ((await readFile(path, 'utf8').catch(() => undefined)) !== text) await writeWhole(path, text, 0o644, rename)
 }
 
 async function readPrivateKey(path: string): Promise<KeyObject> {
@@ -76,10 +88,14 @@ export async function openSigningKey(dataDir: string): Promise<SigningKey> {
     const key = await readPrivateKey(path)
     const { x = '' } = createPublicKey(key).export({ format: 'jwk' })
     const jwk = toPublicJwk(x)
-    await writeFile(join(folder, `${jwk.kid}${PUBLIC_SUFFIX}`), `${JSON.stringify(jwk)}\n`)
+    await keepPublicFile(join(folder, `${jwk.kid}${PUBLIC_SUFFIX}`), jwk)
     return { jwk, sign: (text) => sign(null, Buffer.from(text), key).toString('base64url') }
   } catch (error) {
-    throw new ConfigError(`The key for receipts, ${path}, cannot be used (${error instanceof Error ? error.message : String(error)}); delete it to have a new one made.`)
+    // Safe: both are only looked at.
+    const { message, syscall } = error as Partial<NodeJS.ErrnoException>
+    // What the disk refuses is no fault of the key.
+    const remedy = syscall === undefined ? 'delete it to have a new one made' : 'see that its folder can be read and written and that the disk is not full'
+    throw new ConfigError(`The key for receipts, ${path}, cannot be used (${message ?? String(error)}); ${remedy}.`)
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { shiftEveryClock } from './clock-faults.js'
+import { fillDisks } from './disk-faults.js'
 import { endEverythingAtOnce, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
@@ -21,6 +22,7 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
   'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
   'every clock is wrong by an hour, and jumps by two: nothing comes early, late or in another order': shiftEveryClock,
+  'the disk is full, the data folder read-only: what cannot run says so, and all is well when there is room again': fillDisks,
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
 
