@@ -140,9 +140,6 @@ if not state then return {'refused', 'missing'} end
 if state == 'queued' or isActive(state) then return {'refused', state} end
 local claim, idempotencyKey = get(id, 'claim'), get(id, 'idempotencyKey')
 if idempotencyKey then redis.call('DEL', root .. ':idempotency:' .. owner .. ':' .. idempotencyKey) end
-redis.call('DEL', record(id), key('log', id), key('events', id))
-redis.call('ZREM', root .. ':index', id)
-redis.call('ZREM', key('index', owner), id)
-if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+forget(id, owner)
 return {'deleted', claim}
 `

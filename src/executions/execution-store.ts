@@ -7,6 +7,7 @@ import { concludingEvents, concludingFields } from './concluding-events.js'
 import { ExecutionReads, execute, toScore } from './execution-reads.js'
 import { shortenRequest } from './execution-record.js'
 import * as scripts from './execution-scripts.js'
+import { RETAIN_LUA } from './retention-scripts.js'
 import * as requeueing from './requeue-scripts.js'
 import type { ClaimAnswer, ConcludeAnswer, Conclusion, CreateAnswer, NewRecord, Retry, RetryAnswer, Seal, Wishes, Woken } from './store-answers.js'
 
@@ -14,7 +15,7 @@ import type { ClaimAnswer, ConcludeAnswer, Conclusion, CreateAnswer, NewRecord, 
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
 type Answer = Array<string | number>
 type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
-type Commands = Record<'ccCreate' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete', Script> & {
+type Commands = Record<'ccCreate' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
   ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
   ccReclaim(root: string, id: string, claim: number): Promise<string | number>
 }
@@ -36,6 +37,7 @@ const SCRIPTS: Record<keyof Commands, string> = {
   ccReclaim: requeueing.RECLAIM_LUA,
   ccUnpark: requeueing.UNPARK_LUA,
   ccDelete: scripts.DELETE_LUA,
+  ccRetain: RETAIN_LUA,
 }
 
 const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
@@ -203,6 +205,12 @@ export class ExecutionStore extends ExecutionReads {
   async delete(id: string, owner: string): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }> {
     const [kind, second] = await this.#commands.ccDelete(this.root, id, owner)
     return kind === 'deleted' ? { kind, claim: Number(second) } : { kind: 'refused', state: String(second) }
+  }
+
+  /** Forgets the oldest finished executions, at most so many, as long as all take more than that; which those were. */
+  async retain(maxBytes: number, count: number): Promise<Array<{ id: string; claim: number }>> {
+    const answer = await this.#commands.ccRetain(this.root, maxBytes, count)
+    return Array.from({ length: answer.length / 2 }, (_, index) => ({ id: String(answer[index * 2]), claim: Number(answer[index * 2 + 1]) }))
   }
 
   /** One process at a time does the housekeeping. */

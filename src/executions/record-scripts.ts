@@ -17,6 +17,9 @@ import { TRANSITIONS_LUA } from './execution-state.js'
  *   blocked                   zset    names of credentials whose limit is reached, by the time when it is over (ms)
  *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
  *   idempotency:<owner>:<key> string  <execution id> <request digest>
+ *   finished                  zset    what is kept, by the time of its end (Redis' clock, ms)
+ *   finished-bytes            hash    how much of each is kept: log, request, result, receipt
+ *   finished-total            string  the sum of these; not there when it is 0
  *   receipt-keys              hash    every public key that has signed a receipt, by its id
  */
 export const RECORDS_LUA = `${LOG_LUA}
@@ -82,6 +85,31 @@ local function teach(id)
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end
 
+-- What a finished execution takes is counted with its end, and uncounted once, with whatever removes it.
+local function retain(id)
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
+  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
+  redis.call('ZADD', root .. ':finished', nowMs(), id)
+  redis.call('HSET', root .. ':finished-bytes', id, bytes)
+  redis.call('INCRBY', root .. ':finished-total', bytes)
+end
+
+local function release(id)
+  local bytes = redis.call('HGET', root .. ':finished-bytes', id)
+  redis.call('ZREM', root .. ':finished', id)
+  redis.call('HDEL', root .. ':finished-bytes', id)
+  if bytes and redis.call('DECRBY', root .. ':finished-total', bytes) <= 0 then redis.call('DEL', root .. ':finished-total') end
+end
+
+-- Its Idempotency-Key is not among it: what was asked for once is not run again because its record had to go.
+local function forget(id, owner)
+  release(id)
+  redis.call('DEL', record(id), key('log', id), key('events', id))
+  redis.call('ZREM', root .. ':index', id)
+  redis.call('ZREM', key('index', owner), id)
+  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+end
+
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
 -- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
 local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
@@ -97,6 +125,7 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  retain(id)
   local woken = releaseWorkspace(id)
   for _, kept in ipairs({record(id), key('log', id), key('events', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
   return {'concluded', from, unpack(woken)}

@@ -4,6 +4,7 @@ import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { planContinuation } from './plan-retry.js'
+import { retainExecutions } from './retain-executions.js'
 import { retryExecution } from './retry-execution.js'
 import type { DomainServices } from './services.js'
 
@@ -34,6 +35,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
   await wakeDue(services)
   await enqueueLost(services)
   await unparkFree(services)
+  await retainExecutions(services)
   await services.store.trimIndexes(BATCH)
 }
 

@@ -44,6 +44,7 @@ const VARIABLES = {
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
   CC_EXECUTOR_EVIDENCE_IGNORED: [list, '.git,node_modules', 'names of files and folders that the manifests of a workspace leave out'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
+  CC_EXECUTOR_RETENTION_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(2048 * MIB), 'of all finished executions together, in Redis; beyond it the oldest are forgotten'],
   CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
@@ -91,6 +92,7 @@ export interface Config {
   readonly allowVerifyCommands: boolean
   readonly evidenceIgnored: readonly string[]
   readonly retentionSeconds: number
+  readonly retentionBytes: number
   readonly maxQueue: number
   readonly drainSeconds: number
   readonly outputLimitBytes: number
@@ -205,6 +207,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
     evidenceIgnored: values.CC_EXECUTOR_EVIDENCE_IGNORED,
     retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
+    retentionBytes: values.CC_EXECUTOR_RETENTION_BYTES,
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
     drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
     outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,

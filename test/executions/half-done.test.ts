@@ -2,20 +2,23 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { NewRecord } from '../../src/executions/store-answers.js'
+import { concludeExecution } from '../../src/executions/conclude-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep-executions.js'
 import { openDomain } from '../../src/main/open-services.js'
+import { sleep } from '../../src/platform/deadline.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { openTestRedis } from '../support/redis.js'
 
 const OVER = -5_000
+const MIB = 1024 * 1024
 
-async function openStore(t: Test) {
+async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
   const redis = await openTestRedis(t)
   const lifetime = new Lifetime()
   t.teardown(() => lifetime.close())
-  const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
+  const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent', ...env })
   const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
   const { store, redis: keys } = domain
 
@@ -107,4 +110,58 @@ void t.test('an execution that is lost before its start again and again ends', a
     await sweep()
   }
   t.match(await store.get(id), { state: 'failed', attempt: 0, outcome: { code: 'WORKER_LOST' } })
+})
+
+void t.test('what is finished takes no more than its limit: the oldest goes first, never one that runs, and the sum is exact', async (t) => {
+  const { keys, create, claim, start, sweep, dump, typesOf: _typesOf, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_BYTES: String(MIB) })
+  const { store } = domain
+  const prompt = 'x'.repeat(300 * 1024)
+  const make = (): Promise<NewRecord> => create({ request: { prompt }, idempotencyKey: randomUUID() })
+  async function finish({ id }: NewRecord): Promise<void> {
+    const fence = await claim(id, 60_000)
+    await start(id, fence)
+    t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: 'y'.repeat(1_000) }, attempt: 1 }))
+  }
+  const listKept = (): Promise<string[]> => keys.zrange('{cc}:finished', '0', '-1')
+  /** What the sum should be, from what is there. */
+  async function measure(): Promise<number> {
+    let sum = 0
+    for (const id of await listKept()) {
+      sum += Number(await keys.hget(`{cc}:log:${id}`, 'bytes'))
+      for (const field of ['request', 'result', 'resultJson', 'receipt']) sum += await keys.hstrlen(`{cc}:execution:${id}`, field)
+    }
+    return sum
+  }
+  const isExact = async (what: string): Promise<void> => void t.equal(Number(await keys.get('{cc}:finished-total')), await measure(), what)
+
+  const running = await create({ request: { prompt } })
+  await start(running.id, await claim(running.id, 60_000))
+  const waiting = await create({ request: { prompt: 'z'.repeat(2 * MIB) } })
+  const [oldest, older, deleted, expired, newer] = [await make(), await make(), await make(), await make(), await make()]
+  for (const record of [oldest, older, deleted, expired, newer]) {
+    await finish(record)
+    await sleep(2)
+  }
+  t.equal((await listKept()).length, 5)
+  await isExact('counted with each end')
+  await store.delete(deleted.id, 'tester')
+  await isExact('and uncounted with a deletion')
+  for (const kind of ['execution', 'log', 'events']) await keys.del(`{cc}:${kind}:${expired.id}`)
+  await sweep()
+  await isExact('what has expired counts no more')
+  t.same(await listKept(), [oldest.id, older.id, newer.id], 'and makes room before any other must go')
+  const newest = await make()
+  await finish(newest)
+  await sweep()
+  await isExact('after the limit was reached')
+  t.same(await listKept(), [older.id, newer.id, newest.id], 'the oldest went, and no more than needed')
+  t.ok((await measure()) <= MIB)
+  t.same((await keys.keys(`*${oldest.id}*`)), [], 'nothing is left of it, of its job neither')
+  t.match([(await store.get(running.id))?.state, (await store.get(waiting.id))?.state], ['running', 'queued'], 'what is not finished is not counted and not touched')
+  t.equal((await keys.keys('{cc}:idempotency:*')).length, 5, 'a key that was used still is: only the deletion forgot one')
+  const once = await dump()
+  await sweep()
+  t.equal(await dump(), once, 'a second round changes nothing')
+  for (const { id } of [older, newer, newest]) await store.delete(id, 'tester')
+  t.same((await keys.keys('{cc}:finished*')), [], 'and no count is left when nothing is')
 })

@@ -8,7 +8,7 @@ import type { Scene, Watched } from './scene.js'
 
 /** What a deployment keeps that belongs to no execution. */
 const HOUSE_KEYS = /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|lock:\w+|executions:(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
-const INDEXES = ['waiting', 'parked', 'deadlines', 'leases', 'index', 'owners']
+const INDEXES = ['waiting', 'parked', 'deadlines', 'leases', 'index', 'owners', 'finished', 'finished-bytes', 'finished-total']
 
 /** What must hold after every fault, once all is well again: the promises of the protocol, read from outside. */
 export async function checkInvariants(t: Test, scene: Scene): Promise<void> {

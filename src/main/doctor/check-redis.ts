@@ -39,7 +39,7 @@ export function judgeRedis(info: string): Finding[] {
   else if (policy === 'noeviction') findings.push({ part: eviction, ...ok('noeviction, as BullMQ demands') })
   else findings.push({ part: eviction, ...fail(`maxmemory-policy is ${policy}: it may throw away queued executions and events`, 'CONFIG SET maxmemory-policy noeviction, and the same line in redis.conf') })
   const [used, most] = [Number(read('used_memory') ?? 0), Number(read('maxmemory') ?? 0)]
-  if (most > 0 && used > most * CROWDED) findings.push({ part: eviction, ...warn(`${Math.round((100 * used) / most)} % of maxmemory are used; when it is full nothing more is accepted`, 'raise maxmemory, or lower CC_EXECUTOR_RETENTION_SECONDS') })
+  if (most > 0 && used > most * CROWDED) findings.push({ part: eviction, ...warn(`${Math.round((100 * used) / most)} % of maxmemory are used; when it is full nothing more is accepted`, 'raise maxmemory, or lower CC_EXECUTOR_RETENTION_BYTES') })
 
   const persistence = 'redis persistence'
   const failed = ['rdb_last_bgsave_status', 'aof_last_write_status', 'aof_last_bgrewrite_status'].filter((name) => (read(name) ?? 'ok') !== 'ok')

@@ -1,0 +1,26 @@
+import { RECORDS_LUA } from './record-scripts.js'
+
+/**
+ * Brings what finished executions take below a limit: the oldest are forgotten first, those that have expired before any other.
+ * ARGV max bytes, how many at most → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
+ */
+export const RETAIN_LUA = `${RECORDS_LUA}
+local maxBytes, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+for _, id in ipairs(redis.call('ZRANGE', root .. ':finished', 0, count - 1)) do
+  if redis.call('EXISTS', record(id)) == 0 then release(id) end
+end
+local forgotten = {}
+while #forgotten < count * 2 and tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes do
+  local id = redis.call('ZRANGE', root .. ':finished', 0, 0)[1]
+  if not id then break end
+  local claim, owner = get(id, 'claim'), get(id, 'owner')
+  if claim then
+    forget(id, owner)
+    forgotten[#forgotten + 1] = id
+    forgotten[#forgotten + 1] = claim
+  else
+    release(id)
+  end
+end
+return forgotten
+`
