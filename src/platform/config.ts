@@ -1,9 +1,7 @@
-import { homedir } from 'node:os'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
+import { cacheDirectory, defaultDataDir } from './own-folders.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
 const count = (minimum: number, maximum: number) =>
@@ -145,34 +143,6 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
   }
   // Safe: each key went through its own schema in the loop above.
   return values as Values
-}
-
-function defaultDataDir(environment: NodeJS.ProcessEnv): string {
-  return join(environment['XDG_DATA_HOME'] || join(environment['HOME'] || homedir(), '.local', 'share'), 'cc-executor')
-}
-
-/** Whether a folder below `home` could be made or written; a home that does not exist is never made. */
-function canWriteBelow(home: string, path: string): boolean {
-  if (!isAbsolute(home) || !existsSync(home)) return false
-  let nearest = join(home, path)
-  while (!existsSync(nearest)) nearest = dirname(nearest)
-  try {
-    accessSync(nearest, constants.W_OK | constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** The checkout, seen from dist/src/platform and from src/platform alike. */
-export const checkoutDirectory = (): string => fileURLToPath(new URL(import.meta.url.includes('/dist/src/') ? '../../..' : '../..', import.meta.url))
-
-/** The same rule as in src/setup/cache.mjs, which fills the folder and may import nothing. */
-function cacheDirectory({ CC_EXECUTOR_CACHE_DIR: own, XDG_CACHE_HOME: xdg, HOME: home }: NodeJS.ProcessEnv): string {
-  if (own) return resolve(own)
-  if (xdg && isAbsolute(xdg)) return join(xdg, 'cc-executor')
-  if (home && canWriteBelow(home, '.cache/cc-executor')) return join(home, '.cache/cc-executor')
-  return join(checkoutDirectory(), '.cache')
 }
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */

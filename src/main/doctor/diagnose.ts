@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { checkoutDirectory, ConfigError, readConfig, type Config } from '../../platform/config.js'
+import { ConfigError, readConfig, type Config } from '../../platform/config.js'
+import { checkoutDirectory } from '../../platform/own-folders.js'
 import { checkClaude, checkCredentials } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
