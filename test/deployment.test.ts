@@ -2,7 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
-import { describeConfig, readConfig } from '../src/platform/config.js'
+import { readConfig } from '../src/platform/config.js'
+import { describeConfig } from '../src/platform/describe-config.js'
 
 interface Service {
   image: string

@@ -23,6 +23,8 @@ export interface ClaudeSettings {
   readonly simulatorUrl?: string
   /** JSON mode: the schema that the CLI enforces, and what the model is told beside it. */
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
+  /** The operator's hooks on Claude's own events, in the format of its settings. */
+  readonly hooks?: Readonly<Record<string, unknown>>
   readonly asRoot: boolean
 }
 
@@ -70,6 +72,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     ...hidden('--append-system-prompt', joinPrompts(run.appendSystemPrompt, settings.answer?.instruction), (text) => `${Buffer.byteLength(text)} bytes`),
     ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
     ...hidden('--json-schema', settings.answer && JSON.stringify(settings.answer.schema), (text) => `${Buffer.byteLength(text)} bytes`),
+    ...toHookFlags(settings.hooks ?? {}),
     ...hidden('--mcp-config', mcp?.json, () => Object.keys(run.mcpServers ?? {}).join(', ')),
   ]
   const env = childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' })
@@ -84,6 +87,12 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
 
 function option(flag: string, value: string | number | undefined): Argument[] {
   return value === undefined ? [] : [{ text: `${flag}=${toPlainText(value)}` }]
+}
+
+/** With the second flag the stream tells of each run of theirs. */
+function toHookFlags(hooks: Readonly<Record<string, unknown>>): Argument[] {
+  const events = Object.keys(hooks)
+  return events.length === 0 ? [] : [...hidden('--settings', JSON.stringify({ hooks }), () => `hooks: ${events.join(', ')}`), { text: '--include-hook-events' }]
 }
 
 function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | undefined {

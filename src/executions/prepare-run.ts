@@ -9,6 +9,7 @@ import { beginEvidence, type Evidence } from './collect-evidence.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { planBeginning, type Beginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
+import type { RunHooks } from './run-hooks.js'
 import type { RunServices } from './run-services.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
@@ -31,10 +32,15 @@ export interface PreparedRun {
   readonly leaveGate: () => void
 }
 
+/** Cancelled, or its worker stops or has lost it: whoever asked for it knows. */
+export interface StoppedRun {
+  readonly stoppedIn: RunFolders
+}
+
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
 /** Everything that can go wrong before the CLI exists, each with its own code. */
-export async function prepareRun(services: RunServices, record: ExecutionRecord, marker: string): Promise<PreparedRun | { outcome: Outcome }> {
+export async function prepareRun(services: RunServices, record: ExecutionRecord, marker: string, hooks: RunHooks): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
   const { config, claude, credentials, containment, startGate, log } = services
   if (!claude) return { outcome: failed('CLAUDE_NOT_FOUND', 'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.') }
   if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
@@ -50,6 +56,10 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
+  // First, so that what they do in the workspace does not count as the run's.
+  const go = await hooks.beforeStart(record, folders.workspace)
+  if (go.kind === 'stopped') return { stoppedIn: folders }
+  if (go.kind === 'refused') return { outcome: go.outcome }
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, config)
   const command = claudeCommand(beginning.run, {
@@ -65,6 +75,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     extraAllowedTools: config.allowedTools,
     trustWorkspaces: config.trustWorkspaces,
     answer: answerSchema && toCliSchema(answerSchema),
+    hooks: services.hooks.claude,
     asRoot: globalThis.process.getuid?.() === 0,
     ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
   })

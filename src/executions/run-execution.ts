@@ -1,22 +1,21 @@
 import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
-import { sleep } from '../platform/deadline.js'
 import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import { concludeExecution, type Ending } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import { lessonOf } from './lesson.js'
 import type { Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
+import { persistEnd } from './persist-end.js'
 import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
 import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
-import { clearTemporary } from './prepare-workspace.js'
+import { clearTemporary, type RunFolders } from './prepare-workspace.js'
 import { retryExecution, type RetryReport } from './retry-execution.js'
 import { RunAttempt, type AttemptReport, type Progress } from './run-attempt.js'
+import { RunHooks } from './run-hooks.js'
 import { RunJournal } from './run-journal.js'
 import type { RunServices } from './run-services.js'
 import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
-
-const PERSIST_RETRY_MS = 500
 
 export interface RunContext {
   /** Aborted when the worker must let go of its runs at once; the reason is a sentence. */
@@ -59,11 +58,12 @@ class ClaimedRun {
   readonly #services: RunServices
   readonly #executionId: string
   readonly #fence: string
-  readonly #claimed: { readonly lastSeq: number; readonly storedBytes: number }
+  readonly #storedBytes: number
   readonly #attempt: number
   readonly #context: RunContext
   readonly #marker: string
   readonly #lease: LeaseKeeper
+  readonly #hooks: RunHooks
   #running: RunAttempt | undefined
   /** Of the attempts before this one. */
   #earlierUsage: Usage = NO_USAGE
@@ -74,7 +74,7 @@ class ClaimedRun {
     this.#services = services
     this.#executionId = executionId
     this.#fence = claim.fence
-    this.#claimed = claim
+    this.#storedBytes = claim.storedBytes
     this.#attempt = claim.attempt + 1
     this.#context = context
     this.#marker = `${services.deploymentId}/${executionId}/${claim.fence}`
@@ -87,10 +87,12 @@ class ClaimedRun {
       usage: () => this.#running && addUsage(this.#earlierUsage, this.#running.usage()),
       onWishes: (wishes) => {
         this.#wishes = wishes
+        this.#hooks.obey(wishes)
         this.#running?.obey(wishes)
       },
       onLost: (why) => this.#lose(why),
     })
+    this.#hooks = new RunHooks({ services, executionId, attempt: this.#attempt, marker: this.#marker, lease: this.#lease, signal: context.signal, journal: this.#openJournal(claim.attempt, claim.lastSeq) })
   }
 
   async run(): Promise<RunReport> {
@@ -111,11 +113,18 @@ class ClaimedRun {
     const record = await store.get(this.#executionId)
     if (!record) return { kind: 'passed_over', why: 'deleted' }
     this.#earlierUsage = record.usage
-    const prepared = await prepareRun(this.#services, record, this.#marker)
-    if ('outcome' in prepared) return this.#conclude(prepared)
+    const prepared = await prepareRun(this.#services, record, this.#marker, this.#hooks)
+    if ('stoppedIn' in prepared) {
+      if (this.#isLost) return { kind: 'passed_over', why: 'the claim was lost before the start' }
+      return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
+    }
+    if ('outcome' in prepared) {
+      await this.#hooks.afterFailedStart(record, prepared.outcome)
+      return this.#conclude(prepared)
+    }
     const { process, folders, leaveGate } = prepared
     try {
-      if (this.#context.signal.aborted) return await this.#handBack(prepared)
+      if (this.#context.signal.aborted) return await this.#handBack(folders, process)
       return await this.#start(prepared)
     } finally {
       leaveGate()
@@ -126,7 +135,7 @@ class ClaimedRun {
 
   async #start(prepared: PreparedRun): Promise<RunReport> {
     const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate } = prepared
-    const { store, config, claude, workerId, log } = this.#services
+    const { store, config, claude, workerId } = this.#services
     const started = await store.start(
       record.id,
       this.#fence,
@@ -139,18 +148,8 @@ class ClaimedRun {
         },
       },
     )
-    if (started.kind === 'stale') return { kind: 'passed_over', why: 'the claim was lost before the start' }
-    const journal = new RunJournal({
-      log,
-      executionId: record.id,
-      fence: this.#fence,
-      attempt: started.kind === 'started' ? this.#attempt : this.#attempt - 1,
-      lastSeq: started.kind === 'started' ? started.lastSeq : this.#claimed.lastSeq,
-      storedBytes: this.#claimed.storedBytes,
-      limitBytes: config.outputLimitBytes,
-      onStale: () => this.#lose('stale'),
-    })
-    if (started.kind === 'cancelled') return this.#concludeCancelled(journal)
+    if (started.kind !== 'started') return started.kind === 'cancelled' ? this.#concludeCancelled() : { kind: 'passed_over', why: 'the claim was lost before the start' }
+    const journal = this.#openJournal(this.#attempt, started.lastSeq)
     const attempt = new RunAttempt({
       services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, lease: this.#lease,
       translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage }),
@@ -188,6 +187,7 @@ class ClaimedRun {
       const isLeft = this.#isLost || this.#context.signal.aborted
       const watch = { containment: this.#services.containment, marker: this.#marker, onProcess: (process: ClaudeProcess) => this.#lease.attach(() => process.heartbeat()) }
       const verified = isLeft ? { outcome } : await prepared.evidence.verify({ prepared, attempt, outcome, ...watch })
+      if (!isLeft) await this.#hooks.afterRun(record, { outcome: verified.outcome, usage: addUsage(this.#earlierUsage, usage), sessionId: prepared.sessionId, workspace: folders.workspace }, journal)
       await journal.close()
       return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome) })
     }
@@ -202,10 +202,9 @@ class ClaimedRun {
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
-  async #concludeCancelled(journal: RunJournal): Promise<RunReport> {
+  async #concludeCancelled(): Promise<RunReport> {
     const wishes = await this.#services.store.renew(this.#executionId, this.#fence, this.#services.config.lockSeconds * 1_000)
-    await journal.write([{ type: 'execution.cancel_requested', data: wishes?.cancel ?? { by: 'unknown' } }])
-    await journal.close()
+    await this.#hooks.noteBeforeStart({ type: 'execution.cancel_requested', data: wishes?.cancel ?? { by: 'unknown' } })
     return this.#conclude({ outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' } })
   }
 
@@ -215,30 +214,28 @@ class ClaimedRun {
     return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
   }
 
-  /** Stores how it ended; while Redis is away it tries again until the lease is over, when others may. */
-  async #persist<Answer>(store: () => Promise<Answer>): Promise<Answer> {
-    for (;;) {
-      try {
-        return await store()
-      } catch (error) {
-        if (this.#isLost) throw error
-        this.#services.logger.warn({ executionId: this.#executionId, error: String(error) }, 'the end of an attempt could not be stored; trying again')
-        await sleep(PERSIST_RETRY_MS)
-      }
-    }
+  #persist<Answer>(store: () => Promise<Answer>): Promise<Answer> {
+    return persistEnd(this.#services.logger, this.#executionId, () => this.#isLost, store)
+  }
+
+  /** Writes the events from then on. */
+  #openJournal(attempt: number, lastSeq: number): RunJournal {
+    const { log, config } = this.#services
+    return new RunJournal({ log, executionId: this.#executionId, fence: this.#fence, attempt, lastSeq, storedBytes: this.#storedBytes, limitBytes: config.outputLimitBytes, onStale: () => this.#lose('stale') })
   }
 
   #lose(why: 'stale' | 'unreachable'): void {
     if (this.#isLost) return
     this.#isLost = true
     this.#services.logger.error({ executionId: this.#executionId, why }, 'the claim is lost; its run is ended')
+    this.#hooks.stop()
     this.#running?.end(LOST, 'at_once')
   }
 
   /** The worker stops before the CLI was let go: the execution goes back to the queue. */
-  async #handBack({ process, folders }: PreparedRun): Promise<RunReport> {
+  async #handBack(folders: RunFolders, process?: ClaudeProcess): Promise<RunReport> {
     // Before others may begin: their attempt has the same folders.
-    await process.killAll()
+    await process?.killAll()
     await clearTemporary(folders).catch(() => undefined)
     const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
     if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.') })

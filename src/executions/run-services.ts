@@ -1,5 +1,7 @@
 import type { Credentials } from '../claude/credentials.js'
 import type { Containment } from '../claude/spawn-claude.js'
+import type { HookLedger } from '../hooks/hook-ledger.js'
+import type { Hooks } from '../hooks/hooks-file.js'
 import type { DomainServices } from './services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -14,6 +16,9 @@ export interface RunServices extends DomainServices {
   readonly credentials: Credentials
   /** The name under which their limits are kept. */
   readonly credential: string
+  /** The operator's, as they were when the worker started. */
+  readonly hooks: Hooks
+  readonly hookLedger: HookLedger
   readonly startGate: StartGate
   /** The runs of this worker, by execution id, so that a nudge finds its lease. */
   readonly live: Map<string, { poke(): void; readonly marker: string }>

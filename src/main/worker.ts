@@ -10,6 +10,8 @@ import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { sweepFolders } from '../executions/sweep-folders.js'
 import { ANNOUNCE_INTERVAL_MS } from '../executions/worker-registry.js'
+import { HookLedger } from '../hooks/hook-ledger.js'
+import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
@@ -52,6 +54,8 @@ export async function inspectClaude(config: Config): Promise<{ binary: string | 
 export function openWorker(config: Config, redisUrl: string): Promise<WorkerProcess> {
   return openWithin(async (lifetime) => {
     await openDataFolder(config)
+    const hooks = await readHooks(config)
+    const hookLedger = new HookLedger(hooks)
     await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'worker')
     const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
@@ -71,6 +75,8 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
       credentials,
       credential,
+      hooks,
+      hookLedger,
       startGate: new StartGate(availableParallelism()),
       live: new Map(),
     }
@@ -90,6 +96,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       claude: claude.state,
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,
+      hooks: hookLedger.state(),
     })
 
     const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)

@@ -16,7 +16,7 @@ const MIB = 1024 * 1024
  * Every variable of the service, with its schema, its default as it would be written, and one sentence.
  * The order is the order of `cc-executor config`.
  */
-const VARIABLES = {
+export const VARIABLES = {
   CC_EXECUTOR_HOST: [z.string().min(1), '127.0.0.1', 'address to listen on'],
   CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
   CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
@@ -39,6 +39,7 @@ const VARIABLES = {
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
   CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
+  CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
   CC_EXECUTOR_EVIDENCE_IGNORED: [list, '.git,node_modules', 'names of files and folders that the manifests of a workspace leave out'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
@@ -87,6 +88,9 @@ export interface Config {
   readonly allowBypassPermissions: boolean
   readonly containment: 'auto' | 'required'
   readonly trustWorkspaces: boolean
+  readonly hooksFile: string
+  /** It was named: then it must be there. */
+  readonly isHooksFileGiven: boolean
   readonly allowVerifyCommands: boolean
   readonly evidenceIgnored: readonly string[]
   readonly retentionSeconds: number
@@ -112,14 +116,6 @@ export interface Config {
   readonly cacheBin: string
   /** The environment of the process, from which a run's allow-listed variables are taken. */
   readonly environment: NodeJS.ProcessEnv
-}
-
-/** A variable with what it is and where it comes from, for `cc-executor config`. */
-export interface ConfigEntry {
-  readonly name: VariableName
-  readonly value: string
-  readonly origin: 'environment' | 'default'
-  readonly description: string
 }
 
 export class ConfigError extends Error {
@@ -174,6 +170,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
+    hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
+    isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
     evidenceIgnored: values.CC_EXECUTOR_EVIDENCE_IGNORED,
     retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
@@ -197,26 +195,4 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,
   }
-}
-
-const SECRET = new Set<string>(['CC_EXECUTOR_TOKENS', 'CC_EXECUTOR_TOKEN'])
-
-/** A URL as it may be shown: without user and password. */
-export const hideUserInfo = (url: string): string => url.replace(/\/\/.*@/, '//…@')
-
-function showValue(name: string, value: string): string {
-  if (SECRET.has(name)) return '(set)'
-  return name.endsWith('_URL') ? hideUserInfo(value) : value
-}
-
-/** Every variable with its value in force and where that comes from; secrets are not shown. */
-export function describeConfig(config: Config): ConfigEntry[] {
-  const derived: Partial<Record<VariableName, string>> = { CC_EXECUTOR_DATA_DIR: config.dataDir, CC_EXECUTOR_TOKEN_FILE: config.tokenFile, CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot }
-  return (Object.keys(VARIABLES) as VariableName[]).map((name) => {
-    const given = config.environment[name]
-    const [, fallback, description] = VARIABLES[name]
-    return given
-      ? { name, value: showValue(name, given), origin: 'environment', description }
-      : { name, value: derived[name] ?? fallback ?? '(unset)', origin: 'default', description }
-  })
 }

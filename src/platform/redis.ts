@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { ConfigError, hideUserInfo } from './config.js'
+import { ConfigError } from './config.js'
+import { hideUserInfo } from './describe-config.js'
 import { DeadlineError, within } from './deadline.js'
 import type { Logger } from './logger.js'
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { Outcome, PermissionDenial, RetryReason, Usage } from './execution.js'
+import { HookFinished } from './hooks.js'
 import { Timestamp } from './ids.js'
 
 const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
@@ -43,6 +44,7 @@ export const EVENT_DATA = {
     reason: z.enum(['line', 'stored']).meta({ description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.' }),
     sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
   }),
+  'hook.finished': HookFinished,
   'execution.finished': z.object({ outcome: Outcome, usage: Usage }),
 } as const
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Priority } from './execute-request.js'
+import { HooksState } from './hooks.js'
 import { Timestamp } from './ids.js'
 
 export const ClaudeAuthentication = z
@@ -28,6 +29,7 @@ export const WorkerState = z
     claude: z.object({ found: z.boolean(), version: z.string().optional(), tested: z.boolean(), message: z.string() }),
     authentication: ClaudeAuthentication,
     permissionMode: z.string(),
+    hooks: HooksState.optional(),
   })
   .meta({ id: 'WorkerState' })
 export type WorkerState = z.infer<typeof WorkerState>

@@ -8,6 +8,7 @@ import { ExecutorError, parseInput } from '../protocol/errors.js'
 import { ExecuteRequest } from '../protocol/execute-request.js'
 import { isTerminal } from '../protocol/execution.js'
 import { ExecutionId } from '../protocol/ids.js'
+import { toHookStatus } from './original-hook-status.js'
 import { OriginalError, ORIGINAL_ERRORS, toOriginalError } from './original-errors.js'
 import { startOriginalRun, toStatusParams, type OriginalRun } from './original-run.js'
 import { requireScope } from './require-scope.js'
@@ -38,7 +39,7 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
   const methods = new Map<string, (params: Params) => Promise<Answer>>([
     ['execute', execute],
     ['control', control],
-    ['hook_status', async () => ({ result: NO_HOOKS })],
+    ['hook_status', async () => ({ result: await toHookStatus(services) })],
     // The original dropped clients that did not send it; here it is never needed.
     ['pong', async () => ({ result: {} })],
   ])
@@ -116,6 +117,3 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
 
   return { close: endpoint.close }
 }
-
-/** Hooks of the original are not built: said as it is. */
-const NO_HOOKS = { enabled: false, config_path: null, hooks_configured: [], timeout: null, parallel: false, recent_executions: [], statistics: {}, message: 'Hooks are not supported.' }

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { checkClaude, checkCredentials } from '../../src/main/doctor/check-claude.js'
 import { checkContainment, findContainmentRemedy } from '../../src/main/doctor/check-containment.js'
+import { checkHooks } from '../../src/main/doctor/check-hooks.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from '../../src/main/doctor/check-folders.js'
 import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNode, checkOpenFiles, checkProcesses, checkUser } from '../../src/main/doctor/check-machine.js'
 import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-redis.js'
@@ -244,6 +245,19 @@ void t.test('the port: free, somebody else’s, ours, ours and not well, no addr
   t.match(await check(ours), { status: 'ok', message: /runs on .* already, simulated/ })
 })
 
+void t.test('hooks: none, some, one without its program, a wrong file', async (t) => {
+  const folder = await makeFolder(t)
+  const file = join(folder, 'hooks.json')
+  const check = async (content: object) => {
+    await writeFile(file, JSON.stringify(content))
+    return checkHooks(configOf(folder, { CC_EXECUTOR_HOOKS: file }))
+  }
+  t.match(await checkHooks(configOf(folder)), { status: 'ok', message: /^none; .*hooks\.json would be read$/ })
+  t.match(await check({ 'pre-execute': 'true', claude: { Stop: [{ hooks: [{ type: 'command', command: 'true' }] }] } }), { status: 'ok', message: /^pre-execute, claude:Stop \(/ })
+  t.match(await check({ 'on-failure': [{ name: 'alarm', command: ['./none.sh'] }] }), { status: 'warning', message: /no program is there for alarm/ })
+  t.match(await check({ 'pre-exec': 'true' }), { status: 'failed', message: /hooks\.json: pre-exec: unknown field/, remedy: /no worker starts/ })
+})
+
 void t.test('the whole of it: a wrong setting is a finding, a failure ends with 1, a warning does not, and --json says the same', async (t) => {
   t.match(await diagnose({ CC_EXECUTOR_PORT: 'many' }), [{ part: 'settings', status: 'failed', message: /^CC_EXECUTOR_PORT: expected a whole number/ }])
   t.equal(toLine({ part: 'a', status: 'warning', message: 'two\n lines', remedy: 'this' }), 'warn  a: two lines → this')
@@ -261,7 +275,7 @@ void t.test('the whole of it: a wrong setting is a finding, a failure ends with 
   t.equal(ok, true)
   t.same(findings.map(({ part }) => part), [
     'node', 'packages', 'user', 'memory', 'open files', 'processes', 'clock', 'localhost', 'temporary folder', 'redis', 'claude', 'claude start', 'credentials',
-    'containment', 'port', 'data folder', 'disk', 'workspaces', 'allowed root', 'token',
+    'containment', 'port', 'data folder', 'disk', 'workspaces', 'allowed root', 'token', 'hooks',
   ])
   t.ok(findings.every(({ status, remedy }) => (status === 'ok') === (remedy === undefined)), 'what is not well has a remedy')
   t.ok(findings.some(({ status }) => status === 'warning'), 'the memory is not enough for 256 at once')

@@ -4,6 +4,7 @@ import { checkoutDirectory } from '../../platform/own-folders.js'
 import { checkClaude, checkCredentials } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
+import { checkHooks } from './check-hooks.js'
 import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNode, checkOpenFiles, checkProcesses, checkUser } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
 import { checkPort } from './check-service.js'
@@ -37,6 +38,7 @@ async function checkFolders(config: Config): Promise<Finding[]> {
     ['workspaces', folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined],
     ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root)]),
     ['token', checkToken(config)],
+    ['hooks', checkHooks(config)],
   ])
 }
 
