@@ -1,5 +1,6 @@
 /** What a test may ask about afterwards. A credential's value is never kept, only how it came. */
 import type { IncomingMessage } from 'node:http'
+import type { RequestMessage } from './messages-request.js'
 
 export interface SimulatedRequest {
   readonly method: string
@@ -11,6 +12,8 @@ export interface SimulatedRequest {
   readonly model?: string
   /** The newest prompt, its first 2,000 characters. */
   readonly prompt?: string
+  /** Every text of the conversation as it was sent, `role: text` each, cut to its first 2,000 characters; the last 200 of them. */
+  readonly said?: readonly string[]
   /** A request beside the conversation, as for a title. */
   readonly side?: boolean
 }
@@ -18,6 +21,7 @@ export interface SimulatedRequest {
 // The oldest fall out.
 const MAX_REQUESTS = 500
 const MAX_PROMPT_CHARACTERS = 2_000
+const MAX_SAID = 200
 
 export class RequestLog {
   readonly entries: SimulatedRequest[] = []
@@ -34,8 +38,10 @@ export class RequestLog {
     return entry
   }
 
-  describe(entry: SimulatedRequest, asked: { readonly model: string; readonly prompt: string; readonly side: boolean }): void {
-    Object.assign(entry, { ...asked, prompt: asked.prompt.slice(0, MAX_PROMPT_CHARACTERS) })
+  describe(entry: SimulatedRequest, asked: { readonly model: string; readonly prompt: string; readonly messages: readonly RequestMessage[]; readonly side: boolean }): void {
+    const { messages, prompt, ...rest } = asked
+    const said = messages.flatMap(({ role, blocks }) => blocks.flatMap((block) => (block.kind === 'other' ? [] : [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`])))
+    Object.assign(entry, { ...rest, prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS), said: said.slice(-MAX_SAID) })
   }
 }
 

@@ -99,7 +99,7 @@ async function answerMessages(
   const decoded = decodeMessagesRequest(body)
   const conversation = readConversation(decoded)
   const side = isSideRequest(decoded)
-  room.log.describe(entry, { model: decoded.model, prompt: conversation.prompt, side })
+  room.log.describe(entry, { model: decoded.model, prompt: conversation.prompt, messages: decoded.messages, side })
   const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, room.script)
   const failsAt = room.failures.meet(reply, conversation, decoded.userId)
   const beats = playReply(reply, {
