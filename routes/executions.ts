@@ -75,6 +75,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
             400: problem('The request is not valid; `errors` names the fields.'),
             401: problem('No valid token.'),
             403: problem('Not permitted here.'),
+            404: problem('`session`: there is no such session, or it is not yours.'),
+            409: problem('`session`: it has an execution that has not ended.'),
             413: problem('Too large.'),
             415: problem('Not application/json.'),
             422: problem('The Idempotency-Key was used with another request.'),

@@ -6,9 +6,10 @@ import type { RunRequest } from './run-request.js'
 
 export interface ClaudeSettings {
   readonly binary: string
+  /** The session of this run: opened, unless `resume` says where it comes from. */
   readonly sessionId: string
-  /** Continue the session of that id instead of opening it. */
-  readonly resume?: boolean
+  /** The session to go on with; where that is another one, `sessionId` begins as its copy. */
+  readonly resume?: string
   readonly workspace: string
   readonly home: string
   readonly tmpDir: string
@@ -56,7 +57,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     { text: '--output-format=stream-json' },
     { text: '--verbose' },
     ...(run.partialText || run.rawPartials ? [{ text: '--include-partial-messages' }] : []),
-    { text: `${settings.resume === true ? '--resume' : '--session-id'}=${settings.sessionId}` },
+    ...toSessionFlags(settings),
     { text: `--permission-mode=${permissionMode}` },
     // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.
     ...(settings.trustWorkspaces ? [] : [{ text: '--setting-sources=user' }, { text: '--strict-mcp-config' }]),
@@ -83,6 +84,12 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }
+}
+
+function toSessionFlags({ sessionId, resume }: Pick<ClaudeSettings, 'sessionId' | 'resume'>): Argument[] {
+  if (resume === sessionId) return [{ text: `--resume=${sessionId}` }]
+  const own = { text: `--session-id=${sessionId}` }
+  return resume === undefined ? [own] : [{ text: `--resume=${resume}` }, { text: '--fork-session' }, own]
 }
 
 function option(flag: string, value: string | number | undefined): Argument[] {

@@ -87,6 +87,19 @@ const inputFormat: Flag = {
   },
 }
 
+const resume: Flag = {
+  takes: 'one',
+  apply: (draft, [value = ''], name) => {
+    if (isFlag(value)) throw refuse(`${name} needs the id of an execution or of a Claude session`)
+    setField(draft, 'session', { ...toRecord(draft.request['session']), resume: value }, name)
+  },
+}
+
+const forkSession: Flag = {
+  takes: 'nothing',
+  apply: (draft, _values, name) => setField(draft, 'session', { ...toRecord(draft.request['session']), fork: true }, draft.origin['session'] ?? name),
+}
+
 const partialMessages: Flag = {
   takes: 'nothing',
   apply: (draft) => {
@@ -118,10 +131,17 @@ const FLAGS = new Map<string, Flag>([
   ['--output-format', outputFormat],
   ['--input-format', inputFormat],
   ['--include-partial-messages', partialMessages],
+  ['-r', resume],
+  ['--resume', resume],
+  ['--fork-session', forkSession],
 ])
+
+const CONTINUE_INSTEAD = 'many conversations go on here side by side, so the latest is not the one you mean; use --resume with the id of an execution'
 
 /** What to do instead of a flag that is refused. */
 const INSTEAD: Readonly<Record<string, string>> = {
+  '-c': CONTINUE_INSTEAD,
+  '--continue': CONTINUE_INSTEAD,
   '--add-dir': 'use the field workspace for the folder to work in',
   '--allow-dangerously-skip-permissions': 'use the field permissionMode',
   '--append-system-prompt-file': 'use the field appendSystemPrompt',
@@ -169,6 +189,7 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   if (!asksToPrint && SUBCOMMANDS.has(prompt)) throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
   if (prompts.length > 1) throw refuse(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
   setField(draft, 'prompt', prompt, 'the prompt')
+  if (draft.origin['session'] === '--fork-session') throw refuse('--fork-session needs --resume with the id of what is to be forked')
   return draft
 
   function takeValues(flag: Flag, name: string): string[] {

@@ -8,8 +8,16 @@ import { toRecord, toRecords, toText } from './json-shape.js'
 export interface Transcript {
   /** Ids of the tool calls whose result is in it. */
   readonly toolResults: ReadonlySet<string>
-  /** Whether the model has said anything: before that there is nothing to go on with. */
-  readonly hasAnswer: boolean
+  /** Ids of the model's messages, in order. */
+  readonly answers: ReadonlySet<string>
+  /** Whether anything was said in it, by whomever: the CLI finds no conversation otherwise. */
+  readonly hasMessage: boolean
+}
+
+/** How far a session had come when an execution began to go on with it: what is beyond that is the execution's own. */
+export interface TranscriptMark {
+  readonly answers: number
+  readonly toolResults: number
 }
 
 async function findTranscript(configDir: string, sessionId: string): Promise<string | undefined> {
@@ -36,16 +44,18 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
   const path = await findTranscript(configDir, sessionId)
   if (path === undefined) return undefined
   const toolResults = new Set<string>()
-  let hasAnswer = false
+  const answers = new Set<string>()
+  let hasMessage = false
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
     const entry = parse(line)
     const message = toRecord(entry?.['message'])
-    if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') hasAnswer = true
+    if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') answers.add(toText(entry['uuid']) ?? String(answers.size))
     if (entry?.['type'] !== 'user') continue
+    hasMessage = true
     for (const block of toRecords(message?.['content'])) {
       const id = block['type'] === 'tool_result' ? toText(block['tool_use_id']) : undefined
       if (id !== undefined) toolResults.add(id)
     }
   }
-  return { toolResults, hasAnswer }
+  return { toolResults, answers, hasMessage }
 }

@@ -25,6 +25,8 @@ export const REQUEST_FLAGS = {
   'on-worker-lost': one,
   'max-attempts': one,
   workspace: one,
+  resume: one,
+  fork: flag,
   timeout: one,
   'idle-timeout': one,
   'queue-timeout': one,
@@ -44,6 +46,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --max-repairs N                 how often a wrong answer is sent back
   --on-worker-lost fail|continue, --max-attempts N
   --workspace FOLDER              one that stays, below the service's workspace folder
+  --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
   --idle-timeout SECONDS, --queue-timeout SECONDS
   --priority low|normal|high
@@ -67,7 +70,7 @@ function toSchema(text: string): unknown {
 }
 
 /** Flag → field of the request. */
-const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?] } = {
+const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?] } = {
   model: ['model'],
   'fallback-model': ['fallbackModel'],
   effort: ['effort'],
@@ -85,6 +88,7 @@ const FIELDS: { readonly [Name in keyof typeof REQUEST_FLAGS]: readonly [keyof E
   'on-worker-lost': ['onWorkerLost'],
   'max-attempts': ['maxAttempts', toNumber],
   workspace: ['workspace'],
+  resume: ['session', (resume: string) => ({ resume })],
   timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],
   'queue-timeout': ['queueTimeoutSeconds', toNumber],
@@ -99,7 +103,9 @@ export function toRequest(prompt: string, flags: RequestFlags): ExecuteRequest {
     // Safe: a converter takes what parseArgs gives for its flag: a list for `many`, else a text.
     return value === undefined ? [] : [[field, convert ? convert(value as never) : value]]
   })
-  const parsed = ExecuteRequest.safeParse({ prompt, ...Object.fromEntries(entries) })
+  if (flags.fork && flags.resume === undefined) throw new UsageError('--fork needs --resume with the id of what is to be forked')
+  const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
+  const parsed = ExecuteRequest.safeParse({ prompt, ...Object.fromEntries(entries), ...session })
   if (parsed.success) return parsed.data
   const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
   throw new UsageError(

@@ -3,20 +3,26 @@ import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
 
-/** Forgets a finished execution: record, events, its Idempotency-Key; the workers remove its fresh workspace. @throws ExecutorError NOT_FINISHED */
+/** Forgets a finished execution: record, events, its Idempotency-Key; the workers remove its folders, once nobody goes on with its conversation. @throws ExecutorError NOT_FINISHED */
 export async function deleteExecution(services: DomainServices, id: string, caller: Caller): Promise<void> {
   const { store } = services
-  await requireExecution(services, id, caller)
+  const { home } = await requireExecution(services, id, caller)
   const answer = await fromStore(store.delete(id, caller.name))
   if (answer.kind === 'refused') {
     if (answer.state === 'missing') throw new ExecutorError('EXECUTION_NOT_FOUND')
     throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${answer.state}; cancel it first, or wait for its end.` })
   }
   await forgetTraces(services, id, answer.claim)
+  // The folders that it worked in may have waited for it.
+  if (home !== id) await tellForgotten(services, home)
 }
 
 /** What lies outside the records of an execution that is gone: its jobs, and the folders on the workers' hosts. */
-export async function forgetTraces({ queue, control, logger }: DomainServices, id: string, claims: number): Promise<void> {
-  for (let claim = 1; claim <= claims; claim += 1) await queue.remove({ executionId: id, claim })
-  await control({ kind: 'deleted', executionId: id }).catch((error: unknown) => logger.debug({ executionId: id, error: String(error) }, 'nudge not sent'))
+export async function forgetTraces(services: DomainServices, id: string, claims: number): Promise<void> {
+  for (let claim = 1; claim <= claims; claim += 1) await services.queue.remove({ executionId: id, claim })
+  await tellForgotten(services, id)
+}
+
+async function tellForgotten({ control, logger }: DomainServices, executionId: string): Promise<void> {
+  await control({ kind: 'deleted', executionId }).catch((error: unknown) => logger.debug({ executionId, error: String(error) }, 'nudge not sent'))
 }

@@ -40,6 +40,11 @@ export class ExecutionReads {
     return (await this.redis.exists(`${this.root}:execution:${id}`)) === 1
   }
 
+  /** Whether its folders are still needed: by itself, or by others that go on with its conversation. */
+  async needsFolders(id: string): Promise<boolean> {
+    return (await this.redis.exists(`${this.root}:execution:${id}`, `${this.root}:folders:${id}`)) > 0
+  }
+
   /** The receipt's text, as it was signed. */
   async getReceipt(id: string): Promise<string | undefined> {
     return (await this.redis.hget(`${this.root}:execution:${id}`, 'receipt')) ?? undefined

@@ -1,3 +1,4 @@
+import type { TranscriptMark } from '../claude/transcript.js'
 import type { TimeoutEstimate } from '../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
 import { NO_USAGE, type Execution, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
@@ -19,8 +20,14 @@ export interface ExecutionRecord {
   readonly finishedAt?: number
   readonly workerId?: string
   readonly sessionId?: string
+  /** The execution whose conversation it goes on with. */
+  readonly resumedFrom?: string
+  /** The session that it goes on with, or begins as a copy of (then it has another id), and how far that had come. */
+  readonly source?: { readonly sessionId: string; readonly isForked: boolean; readonly mark?: TranscriptMark }
+  /** The first execution of the conversation, whose HOME it uses; its own, if it is the first. */
+  readonly home: string
   readonly workspace: string
-  /** Named workspaces only: what may be held by one execution at a time. */
+  /** Named workspaces and those of a resumed session only: what may be held by one execution at a time. */
   readonly workspaceLock?: string
   readonly waitingFor?: 'workspace'
   /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
@@ -55,7 +62,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'usage', 'outcome', 'metadata', 'simulated',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -69,6 +76,11 @@ function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'>
   // Safe: ExecutionStore wrote it from an object.
   if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
   return typeof result === 'string' ? { result } : {}
+}
+
+function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNullable<ExecutionRecord['source']> {
+  // Safe: ExecutionStore.start wrote it.
+  return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
 }
 
 export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
@@ -90,6 +102,9 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(finishedAt !== undefined && { finishedAt }),
     ...(fields.workerId && { workerId: fields.workerId }),
     ...(fields.sessionId && { sessionId: fields.sessionId }),
+    ...(fields.resumedFrom && { resumedFrom: fields.resumedFrom }),
+    ...(fields.sourceSession && { source: toSource(fields.sourceSession, fields) }),
+    home: fields.home || id,
     workspace: fields.workspace ?? '',
     ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
     ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
@@ -130,6 +145,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     attempt,
     ...(record.workerId !== undefined && { workerId: record.workerId }),
     ...(record.sessionId !== undefined && { sessionId: record.sessionId }),
+    ...(record.resumedFrom !== undefined && { resumedFrom: record.resumedFrom }),
     workspace,
     lastSeq,
     usage,

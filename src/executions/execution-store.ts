@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { TranscriptMark } from '../claude/transcript.js'
 import type { NewEvent } from '../protocol/events.js'
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { Priority } from '../protocol/execute-request.js'
@@ -9,7 +10,7 @@ import { shortenRequest } from './execution-record.js'
 import * as scripts from './execution-scripts.js'
 import { RETAIN_LUA } from './retention-scripts.js'
 import * as requeueing from './requeue-scripts.js'
-import type { ClaimAnswer, ConcludeAnswer, Conclusion, CreateAnswer, NewRecord, Retry, RetryAnswer, Seal, Wishes, Woken } from './store-answers.js'
+import type { ClaimAnswer, ConcludeAnswer, Conclusion, CreateAnswer, NewRecord, Retry, RetryAnswer, Seal, SessionRefusal, Wishes, Woken } from './store-answers.js'
 
 /** At least a day, as the protocol promises, and no shorter than the execution itself is kept. */
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
@@ -68,8 +69,9 @@ export class ExecutionStore extends ExecutionReads {
     const score = toScore(record.priority, record.createdAt)
     const fields = {
       state: 'queued', owner: record.owner, request: JSON.stringify(record.request), shortRequest: JSON.stringify(shortenRequest(record.request)),
-      requestDigest: record.requestDigest, priority: record.priority, claim: '1', attempt: '0', createdAt: String(record.createdAt), workspace: record.workspace,
+      requestDigest: record.requestDigest, priority: record.priority, claim: '1', attempt: '0', createdAt: String(record.createdAt),
       metadata: JSON.stringify(record.metadata), simulated: record.simulated ? '1' : '0', score: String(score),
+      ...(record.workspace !== undefined && { workspace: record.workspace }),
       ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
       ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
       ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
@@ -78,12 +80,15 @@ export class ExecutionStore extends ExecutionReads {
     }
     const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest: record.requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(record.createdAt), 0)
     const [before = '', after = ''] = event.split(/(?<="position":)0/)
-    const [kind, id] = await this.#commands.ccCreate(
+    const session = record.session ? [record.session.reference, record.session.fork ? '1' : '0', record.session.workspace ?? ''] : ['', '0', '']
+    const [kind, second, detail] = await this.#commands.ccCreate(
       this.root, record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue,
-      Math.max(IDEMPOTENCY_MS, this.#retentionMs), score, JSON.stringify(fields), before, after,
+      Math.max(IDEMPOTENCY_MS, this.#retentionMs), score, JSON.stringify(fields), before, after, ...session,
     )
     if (kind === 'created' || kind === 'full') return { kind }
-    return { kind: kind === 'replayed' ? 'replayed' : 'conflict', id: String(id) }
+    // Safe: joinSession gives one of these.
+    if (kind === 'refused') return { kind, refusal: { why: second as SessionRefusal['why'], detail: String(detail) } }
+    return { kind: kind === 'replayed' ? 'replayed' : 'conflict', id: String(second) }
   }
 
   /** queued → starting, by a worker with this credential. */
@@ -103,8 +108,8 @@ export class ExecutionStore extends ExecutionReads {
   }
 
   /** starting → running, under the fence; the CLI may be let go only after this. */
-  async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; simulated: boolean }, event: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
-    const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0' }
+  async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
+    const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0', ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }) }
     const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, JSON.stringify(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt))
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }

@@ -2,26 +2,31 @@ import { join } from 'node:path'
 import { continuationPrompt } from '../claude/continuation-prompt.js'
 import type { Credentials } from '../claude/credentials.js'
 import type { RunRequest } from '../claude/run-request.js'
-import { readTranscript, type Transcript } from '../claude/transcript.js'
+import type { Transcript, TranscriptMark } from '../claude/transcript.js'
 import type { EventLog } from '../events/event-log.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, OutcomeCode, RetryReason } from '../protocol/execution.js'
 import type { ExecutionRecord } from './execution-record.js'
+import { findSource, readOwnTranscript } from './plan-resumption.js'
 import { readSessionHistory, type SessionHistory } from './read-session-history.js'
 
 /** How an attempt begins. */
-export type Beginning =
-  | {
-      readonly kind: 'fresh' | 'resume'
-      /** The request as this attempt hands it to the CLI. */
-      readonly run: RunRequest
-      /** The session to go on with; a fresh attempt opens one of its own. */
-      readonly sessionId?: string
-      readonly firstMessage: number
-      /** What the attempt says before the CLI does: text that became void. */
-      readonly firstEvents: readonly NewEvent[]
-    }
-  | { readonly kind: 'impossible'; readonly outcome: Outcome }
+export type Beginning = PossibleBeginning | { readonly kind: 'impossible'; readonly outcome: Outcome }
+
+export interface PossibleBeginning {
+  /** fresh: with the request's own prompt; resume: with what the attempt before this one had begun. */
+  readonly kind: 'fresh' | 'resume'
+  /** The request as this attempt hands it to the CLI. */
+  readonly run: RunRequest
+  /** Its session; undefined: a new one. */
+  readonly sessionId?: string
+  /** The session that this one goes on with or, where it is another, is a copy of. */
+  readonly from?: string
+  readonly mark?: TranscriptMark
+  readonly firstMessage: number
+  /** What the attempt says before the CLI does: text that became void. */
+  readonly firstEvents: readonly NewEvent[]
+}
 
 type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossible'; readonly why: string }
 
@@ -31,7 +36,7 @@ type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossib
  */
 export function chooseBeginning(reason: RetryReason, history: SessionHistory, transcript: Transcript | undefined): Choice {
   const isUnfinished = reason === 'WORKER_LOST' || reason === 'WORKER_STOPPING'
-  if (!history.hasAnswer && transcript?.hasAnswer !== true) return { kind: 'fresh' }
+  if (!history.hasAnswer && (transcript?.answers.size ?? 0) === 0) return { kind: 'fresh' }
   // The API failed before a tool was called: the prompt may be sent again.
   if (!isUnfinished && history.toolsStarted === 0 && (transcript?.toolResults.size ?? 0) === 0) return { kind: 'fresh' }
   if (!transcript) return { kind: 'impossible', why: "the session's transcript is not on the worker that was to go on (workers on several hosts share the data folder by a volume)" }
@@ -60,13 +65,22 @@ function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolea
   }
 }
 
+/** With the prompt as it was asked for: in a new session, or in the one that it was to go on with. */
+async function beginFresh({ source }: ExecutionRecord, configDir: string, common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents'>): Promise<Beginning> {
+  if (!source) return { kind: 'fresh', ...common }
+  const found = await findSource(source.sessionId, configDir)
+  if (found.kind === 'missing') return { kind: 'impossible', outcome: found.outcome }
+  return { kind: 'fresh', ...common, from: found.sessionId, mark: found.mark, ...(!source.isForked && { sessionId: found.sessionId }) }
+}
+
 /** Decides how the next attempt of an execution begins: the first one as it was asked for, a later one by what was done until then. */
 export async function planBeginning(record: ExecutionRecord, run: RunRequest, { log, credentials, home }: { log: EventLog; credentials: Credentials; home: string }): Promise<Beginning> {
   const reason = record.retryReason
-  if (record.attempt === 0 || reason === undefined) return { kind: 'fresh', run, firstMessage: 0, firstEvents: [] }
+  const configDir = credentials.configDir ?? join(home, '.claude')
+  if (record.attempt === 0 || reason === undefined) return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
   const { sessionId = '' } = record
   const history = await readSessionHistory(log, record.id)
-  const choice = chooseBeginning(reason, history, await readTranscript(credentials.configDir ?? join(home, '.claude'), sessionId))
+  const choice = chooseBeginning(reason, history, await readOwnTranscript(record, configDir))
   if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why) }
   const isResumed = choice.kind === 'resume'
   const rest = withRest(run, record, isResumed)
@@ -75,6 +89,6 @@ export async function planBeginning(record: ExecutionRecord, run: RunRequest, { 
   const voided = isResumed ? [...history.unfinished] : Array.from({ length: history.nextMessage }, (_, index) => index)
   const firstEvents = run.partialText ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } })) : []
   const common = { firstMessage: history.nextMessage, firstEvents }
-  if (!isResumed) return { kind: 'fresh', run: rest, ...common }
-  return { kind: 'resume', sessionId, run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()]), literalPrompt: true }, ...common }
+  if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
+  return { kind: 'resume', sessionId, from: sessionId, run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()]), literalPrompt: true }, ...common }
 }

@@ -7,7 +7,7 @@ import type { Outcome, OutcomeCode } from '../protocol/execution.js'
 import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
 import { beginEvidence, type Evidence } from './collect-evidence.js'
 import type { ExecutionRecord } from './execution-record.js'
-import { planBeginning, type Beginning } from './plan-continuation.js'
+import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
 import type { RunHooks } from './run-hooks.js'
 import type { RunServices } from './run-services.js'
@@ -21,7 +21,7 @@ const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
 export interface PreparedRun {
   readonly record: ExecutionRecord
   readonly run: RunRequest
-  readonly beginning: Exclude<Beginning, { kind: 'impossible' }>
+  readonly beginning: PossibleBeginning
   readonly answerSchema: AnswerSchema | undefined
   readonly sessionId: string
   readonly command: ClaudeCommand
@@ -46,7 +46,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
   let folders: RunFolders
   try {
-    folders = await prepareWorkspace(record.id, record.workspace, config)
+    folders = await prepareWorkspace(record, config)
   } catch (error) {
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
@@ -65,7 +65,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   const command = claudeCommand(beginning.run, {
     binary: claude.binary,
     sessionId,
-    resume: beginning.kind === 'resume',
+    ...(beginning.from !== undefined && { resume: beginning.from }),
     ...folders,
     tmpDir: folders.temporary,
     credentials,

@@ -44,10 +44,10 @@ async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Root
   return resolved
 }
 
-/** Makes what a run needs on disk. @throws WorkspaceError */
-export async function prepareWorkspace(executionId: string, name: string, roots: Roots): Promise<RunFolders> {
-  const session = join(sessionsOf(roots), executionId)
-  const folders = { home: join(session, 'home'), temporary: join(session, 'tmp') }
+/** Makes what a run needs on disk: HOME is that of the first execution of its conversation. @throws WorkspaceError */
+export async function prepareWorkspace({ id, home, workspace: name }: { id: string; home: string; workspace: string }, roots: Roots): Promise<RunFolders> {
+  const sessions = sessionsOf(roots)
+  const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
   try {
     const workspace = await openWorkspace(name, roots)
     for (const folder of Object.values(folders)) {

@@ -1,9 +1,10 @@
 import { LOG_LUA } from '../events/log-scripts.js'
 import { HISTORY_LUA } from '../history/history-scripts.js'
 import { TRANSITIONS_LUA } from './execution-state.js'
+import { SESSIONS_LUA } from './session-scripts.js'
 
 /**
- * Keys of this room, all below the root:
+ * Keys of this room, all below the root (those of sessions stand in session-scripts):
  *   execution:<id>            hash    the record
  *   index, index:<owner>      zset    ids in order of time (UUIDv7, score 0)
  *   owners                    set     whose indexes there are
@@ -29,7 +30,7 @@ local function record(id) return key('execution', id) end
 local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
 local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end
-
+${SESSIONS_LUA}
 -- An execution that waits for its next attempt keeps its workspace: nobody else works in what it left half done.
 local function holdsWorkspace(id)
   local state = get(id, 'state')
@@ -104,6 +105,7 @@ end
 -- Its Idempotency-Key is not among it: what was asked for once is not run again because its record had to go.
 local function forget(id, owner)
   release(id)
+  leaveSession(id)
   redis.call('DEL', record(id), key('log', id), key('events', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
@@ -126,6 +128,7 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
   retain(id)
+  settleSession(id, retentionMs)
   local woken = releaseWorkspace(id)
   for _, kept in ipairs({record(id), key('log', id), key('events', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
   return {'concluded', from, unpack(woken)}

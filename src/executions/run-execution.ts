@@ -139,7 +139,7 @@ class ClaimedRun {
     const started = await store.start(
       record.id,
       this.#fence,
-      { startedAt: new Date(await store.now()), attempt: this.#attempt, sessionId, simulated: config.simulatorUrl !== undefined },
+      { startedAt: new Date(await store.now()), attempt: this.#attempt, sessionId, mark: beginning.mark, simulated: config.simulatorUrl !== undefined },
       {
         type: 'execution.started',
         data: {

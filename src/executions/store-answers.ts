@@ -8,12 +8,31 @@ import type { ExecutionRecord } from './execution-record.js'
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
   ExecutionRecord,
-  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'workspace' | 'workspaceLock' | 'timeoutEstimate' | 'metadata' | 'simulated'
+  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'metadata' | 'simulated'
 > & {
+  /** With a session these are the session's own. */
+  readonly workspace?: string
+  readonly workspaceLock?: string
+  readonly session?: SessionWish
   readonly queueDeadline?: number
   readonly idempotencyKey?: string
   /** Under what its duration is remembered. */
   readonly fingerprints?: readonly string[]
+}
+
+/** A conversation to go on with. */
+export interface SessionWish {
+  /** An execution, or a Claude session. */
+  readonly reference: string
+  readonly fork: boolean
+  /** Where the caller believes it to be. */
+  readonly workspace?: string
+}
+
+export interface SessionRefusal {
+  readonly why: 'unknown' | 'unstarted' | 'busy' | 'elsewhere'
+  /** busy: the execution that has it; elsewhere: its workspace. */
+  readonly detail: string
 }
 
 export type CreateAnswer =
@@ -21,6 +40,7 @@ export type CreateAnswer =
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'full' }
+  | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
 
 export type ClaimAnswer =
   | { readonly kind: 'claimed'; readonly fence: string; readonly lastSeq: number; readonly attempt: number; readonly storedBytes: number }

@@ -8,6 +8,7 @@ import type { Execution } from '../protocol/execution.js'
 import { requireUsableSchema } from './answer-schema.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from './find-execution.js'
+import { toSessionError, toSessionWish } from './join-session.js'
 import type { Caller, DomainServices } from './services.js'
 import { nameWorkspace } from './workspace-name.js'
 
@@ -57,7 +58,7 @@ function checkPermissions(run: RunRequest, services: DomainServices, caller: Cal
 
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, IDEMPOTENCY_CONFLICT, QUEUE_FULL, STORE_UNAVAILABLE
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, QUEUE_FULL, STORE_UNAVAILABLE
  */
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
@@ -66,9 +67,10 @@ export async function submitExecution(services: DomainServices, request: Execute
   checkPermissions(run, services, caller)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
-  const workspace = nameWorkspace(request.workspace, id, config)
+  const session = run.session && toSessionWish(run.session, request.workspace)
+  const workspace = session ? undefined : nameWorkspace(request.workspace, id, config)
   const priority = request.priority ?? 'normal'
-  const { fingerprints, timeoutEstimate } = await estimateFor(services, run, { owner: caller.name, workspace: workspace.lock, isWanted: request.timeoutSeconds === 'auto' })
+  const { fingerprints, timeoutEstimate } = await estimateFor(services, run, { owner: caller.name, workspace: workspace?.lock, isWanted: request.timeoutSeconds === 'auto' })
   const answer = await fromStore(
     store.create(
       {
@@ -78,12 +80,13 @@ export async function submitExecution(services: DomainServices, request: Execute
         requestDigest: digestRequest(request),
         priority,
         createdAt,
-        workspace: workspace.name,
+        ...(session && { session }),
+        ...(workspace && { workspace: workspace.name }),
         metadata: request.metadata ?? {},
         simulated: config.simulatorUrl !== undefined,
         fingerprints,
         ...(timeoutEstimate && { timeoutEstimate }),
-        ...(workspace.lock !== undefined && { workspaceLock: workspace.lock }),
+        ...(workspace?.lock !== undefined && { workspaceLock: workspace.lock }),
         ...(run.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
         ...(idempotencyKey !== undefined && { idempotencyKey }),
       },
@@ -97,6 +100,8 @@ export async function submitExecution(services: DomainServices, request: Execute
       throw new ExecutorError('IDEMPOTENCY_CONFLICT', { detail: 'This Idempotency-Key was used with another request; use a new key for a new request.' })
     case 'replayed':
       return { execution: await getExecution(services, answer.id, caller), replayed: true }
+    case 'refused':
+      throw session ? toSessionError(answer.refusal, session) : new Error('A submission without a session was refused one.')
     case 'created':
       break
   }

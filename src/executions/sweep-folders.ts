@@ -1,10 +1,15 @@
 import { listFolderOwners, removeFolders } from './prepare-workspace.js'
 import type { RunServices } from './run-services.js'
 
+/** Removes the folders of an execution, unless it is still known or others have gone on with its conversation. */
+export async function removeUnneeded({ store, config }: RunServices, executionId: string): Promise<void> {
+  if (await store.needsFolders(executionId)) return
+  await removeFolders(executionId, config)
+}
+
 /** Removes the folders of executions that are forgotten: deleted, or past their retention. */
-export async function sweepFolders({ store, config, live }: RunServices): Promise<void> {
-  for (const executionId of await listFolderOwners(config)) {
-    if (live.has(executionId) || (await store.exists(executionId))) continue
-    await removeFolders(executionId, config)
+export async function sweepFolders(services: RunServices): Promise<void> {
+  for (const executionId of await listFolderOwners(services.config)) {
+    if (!services.live.has(executionId)) await removeUnneeded(services, executionId)
   }
 }

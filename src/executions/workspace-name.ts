@@ -14,11 +14,14 @@ export interface WorkspaceName {
 
 const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'workspace', message }])
 
+/** As a record writes it: one spelling for one folder. */
+export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
+
 /** Checks a workspace's name by its text; the worker checks the folder itself, symbolic links included. */
 export function nameWorkspace(wanted: string | undefined, executionId: string, { allowedRoots }: Pick<Config, 'allowedRoots'>): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
   if (wanted.includes('\0')) throw refuse('must not contain NUL characters')
-  const name = normalize(wanted).replace(/(?<=.)\/+$/, '')
+  const name = normalizeWorkspace(wanted)
   if (isAbsolute(name)) {
     if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {
       throw new ExecutorError('FORBIDDEN', {

@@ -4,11 +4,10 @@ import { join } from 'node:path'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/credentials.js'
 import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
-import { removeFolders } from '../executions/prepare-workspace.js'
 import type { RunServices } from '../executions/run-services.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
-import { sweepFolders } from '../executions/sweep-folders.js'
+import { removeUnneeded, sweepFolders } from '../executions/sweep-folders.js'
 import { ANNOUNCE_INTERVAL_MS } from '../executions/worker-registry.js'
 import { HookLedger } from '../hooks/hook-ledger.js'
 import { readHooks } from '../hooks/hooks-file.js'
@@ -102,7 +101,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
     receiveControl(control, config.prefix, ({ kind, executionId }) => {
       if (kind === 'wish') services.live.get(executionId)?.poke()
-      else void removeFolders(executionId, config).catch((error: unknown) => logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'))
+      else void removeUnneeded(services, executionId).catch((error: unknown) => logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'))
     })
 
     lifetime.own('presence', workerId, (id) => services.workers.withdraw(id).catch(() => undefined))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SessionRequest } from './session.js'
 
 const KIB = 1024
 export const PROMPT_LIMIT_BYTES = 4 * KIB * KIB
@@ -104,6 +105,7 @@ const fields = {
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
+  session: SessionRequest.optional(),
   timeoutSeconds: z
     .union([seconds, z.literal('auto')])
     .optional()

@@ -22,7 +22,7 @@ export const OutcomeCode = z
   .enum([
     'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
-    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED',
+    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED',
   ])
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
@@ -107,7 +107,8 @@ export const Execution = z
     attempt: z.number().int().meta({ description: 'How often the CLI was started for it; 0 before the first start. The events of an attempt carry its number.' }),
     workerId: z.string().optional(),
     sessionId: z.string().optional().meta({ description: "Claude's own session." }),
-    workspace: z.string().meta({ description: 'Relative to the workspace root, or absolute if it was asked for so.' }),
+    resumedFrom: ExecutionId.optional().meta({ description: 'The execution whose conversation this one goes on with.' }),
+    workspace: z.string().meta({ description: 'Relative to the workspace root, or absolute if it was asked for so. Of a resumed session: that of the first execution.' }),
     lastSeq: Cursor,
     usage: Usage,
     outcome: Outcome.optional(),

@@ -193,7 +193,7 @@ void t.test('the argument list is the one of the design, with every value behind
       model: '-m', maxBudgetUsd: 0.0000005, maxTurns: 3, systemPrompt: 'HIDDEN-1', appendSystemPrompt: 'HIDDEN-2', agents: { reviewer: { description: 'HIDDEN-3', prompt: 'HIDDEN-4' } }, mcpServers,
       allowedTools: ['Bash(git commit:*)', 'Read'], disallowedTools: ['WebFetch'], partialText: false,
     },
-    { resume: true, trustWorkspaces: true, extraAllowedTools: ['Edit'] },
+    { resume: 'id-1', trustWorkspaces: true, extraAllowedTools: ['Edit'] },
   )
   for (const flag of ['--resume=id-1', '--model=-m', '--max-budget-usd=0.0000005', '--max-turns=3', '--allowedTools=Edit', '--allowedTools=Bash(git commit:*)', '--allowedTools=Read', '--disallowedTools=WebFetch', '--system-prompt=HIDDEN-1']) t.ok(full.args.includes(flag), flag)
   for (const flag of ['--include-partial-messages', '--strict-mcp-config', '--setting-sources=user']) t.notOk(full.args.includes(flag), flag)

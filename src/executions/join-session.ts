@@ -1,0 +1,26 @@
+import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
+import type { SessionRequest } from '../protocol/session.js'
+import type { SessionRefusal, SessionWish } from './store-answers.js'
+import { normalizeWorkspace } from './workspace-name.js'
+
+/** `workspace` beside a session is not needed; where it is given it must be the session's own. */
+export function toSessionWish({ resume, fork = false }: SessionRequest, workspace: string | undefined): SessionWish {
+  return { reference: resume, fork, ...(workspace !== undefined && { workspace: normalizeWorkspace(workspace) }) }
+}
+
+/** Why a session could not be joined. */
+export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: SessionWish): ExecutorError {
+  const named = reference.slice(0, 100)
+  switch (why) {
+    case 'unknown':
+      return new ExecutorError('SESSION_NOT_FOUND', { detail: `session.resume: there is no execution and no Claude session ${named}, or no longer.` })
+    case 'unstarted':
+      return new ExecutorError('SESSION_NOT_FOUND', { detail: `session.resume: the execution ${named} ended before it was started, so it has no session.` })
+    case 'busy':
+      return new ExecutorError('SESSION_BUSY', {
+        detail: `session.resume: ${fork ? 'this session can be forked' : 'this session can go on'} when the execution ${detail} ${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for it, or cancel it.`,
+      })
+    case 'elsewhere':
+      return toInvalidRequest([{ path: 'workspace', message: `the session goes on in its own workspace, ${JSON.stringify(detail)}; leave workspace out` }])
+  }
+}

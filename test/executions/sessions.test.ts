@@ -1,0 +1,181 @@
+// An execution goes on with the conversation of an earlier one: with all that was said in it, in its workspace, on any worker, one at a time.
+import { existsSync } from 'node:fs'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import type { Event, EventType } from '../../src/protocol/events.js'
+import type { Execution } from '../../src/protocol/execution.js'
+import { scripted } from '../support/environment.js'
+import { until } from '../support/processes.js'
+import { openTestService, type Answer } from '../support/service.js'
+
+const service = await openTestService(t, { workers: 2, env: { CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3' } })
+const OTHER = 'other-owner-0123456789abcdef0123456789abcdef'
+await service.openApi({ CC_EXECUTOR_TOKENS: `other=${OTHER}` })
+
+const NOWHERE = '5b0f8d6e-0000-4000-8000-000000000000'
+const post = (body: Record<string, unknown>): Promise<Answer> => service.call('POST', '/execute', { body })
+const resume = (reference: string, prompt: string, more: Record<string, unknown> = {}, fork = false): Promise<Execution> => service.submit({ prompt, session: { resume: reference, ...(fork && { fork }) }, ...more })
+const run = async (body: Record<string, unknown>): Promise<Execution> => service.finished((await service.submit(body)).id)
+const goOn = async (...args: Parameters<typeof resume>): Promise<Execution> => service.finished((await resume(...args)).id)
+const cancel = async ({ id }: Execution): Promise<Execution> => (await service.call('POST', `/executions/${id}/cancel`)).body
+const look = async ({ id }: Execution): Promise<Execution> => (await service.call('GET', `/executions/${id}`)).body
+const forget = (execution: Execution): Promise<Answer> => service.call('DELETE', `/executions/${execution.id}`)
+
+/** Every text of the conversation as the model was given it with this prompt. */
+const heard = (prompt: string): string => service.simulator.requests.findLast((request) => request.prompt?.includes(prompt) === true)?.said?.join('\n') ?? ''
+
+async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): Promise<Array<Event<Type>>> {
+  // Safe: filtered by the type.
+  return (await service.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
+}
+const argvOf = async (execution: Execution): Promise<string[]> => (await eventsOf(execution, 'execution.started')).at(-1)?.data.argv ?? []
+const sessionCheck = ({ outcome }: Execution): unknown => outcome?.verification?.checks.find(({ name }) => name === 'session')
+
+void t.test('a follow-up, and a follow-up of it, go on with the conversation in its workspace', async (t) => {
+  const first = await run({ prompt: scripted({ text: 'The word is heron.' }, { tool: 'Write', input: { file_path: '${cwd}/word.txt', content: 'heron\n' } }, { text: 'Written: the word heron.' }) })
+  t.match(first, { status: 'succeeded', resumedFrom: undefined })
+  const second = await goOn(first.id, 'What was the word, asks number two?')
+  t.match(second, { status: 'succeeded', attempt: 1, sessionId: first.sessionId, workspace: first.workspace, resumedFrom: first.id })
+  t.match(heard('asks number two'), /user: .*Do as the script says[^]*assistant: Written: the word heron\.[^]*user: What was the word, asks number two\?/)
+  t.ok((await argvOf(second)).includes(`--resume=${first.sessionId}`))
+  t.match(sessionCheck(second), { status: 'pass' })
+  t.ok(second.usage.costUsd > 0 && second.usage.turns === 1 && second.usage.costUsd < first.usage.costUsd, 'it counts from zero')
+  t.same((await service.events(second.id)).map(({ seq }) => seq).at(0), 1, 'with a log of its own')
+
+  const third = await goOn(String(first.sessionId), 'And asks number three?')
+  t.match(third, { status: 'succeeded', sessionId: first.sessionId, resumedFrom: second.id }, 'by the id of the session its latest execution is meant')
+  t.match(heard('asks number three'), /asks number two[^]*asks number three/)
+  const fourth = await goOn(first.id, 'Number four reads the file.', { workspace: first.workspace })
+  t.match(fourth, { status: 'succeeded', resumedFrom: third.id }, 'an earlier execution leads to the same session, and the workspace may be named')
+  t.match(await post({ prompt: 'x', session: { resume: first.id }, workspace: 'elsewhere' }), { status: 400, body: { code: 'INVALID_REQUEST', detail: /workspace: .*its own workspace/ } })
+})
+
+void t.test('it goes on on another worker, with a timeout or a cancel behind it', async (t) => {
+  const [worker] = service.workers
+  const slow = [{ text: 'I know the bird.' }, { tool: 'Bash', input: { command: 'sleep 300' } }]
+  const cancelled = await service.submit({ prompt: scripted(...slow), allowedTools: ['Bash'], metadata: { bird: 'wren' } })
+  const late = await service.submit({ prompt: scripted({ text: 'The tree is an elm.' }, { delayMs: 60_000 }, { text: 'never' }), timeoutSeconds: 4 })
+  const named = await run({ prompt: 'Remember the river Inn.', workspace: 'kept' })
+  await service.until(cancelled.id, 'tool.started')
+  await cancel(cancelled)
+  t.match(await service.finished(cancelled.id), { status: 'cancelled' })
+  t.match(await service.finished(late.id), { status: 'timed_out' })
+  await Promise.all(service.workers.splice(0).map((old) => old.close()))
+  const heir = await service.openWorker()
+  t.not(heir.state.id, worker?.state.id)
+
+  const [afterCancel, afterTimeout, elsewhere] = await Promise.all([goOn(cancelled.id, 'Go on after the cancel.'), goOn(late.id, 'Go on after the timeout.'), goOn(named.id, 'Go on in the named folder.')])
+  for (const [before, after] of [[cancelled, afterCancel], [late, afterTimeout], [named, elsewhere]] as const) {
+    t.match(after, { status: 'succeeded', sessionId: (await look(before)).sessionId, workerId: heir.state.id, workspace: before.workspace })
+  }
+  t.match(heard('Go on after the cancel.'), /I know the bird[^]*Go on after the cancel/)
+  t.match(heard('Go on after the timeout.'), /Do as the script says[^]*Go on after the timeout/)
+  t.match(heard('Go on in the named folder.'), /user: Remember the river Inn\.[^]*assistant: Hello[^]*Go on in the named folder/)
+  t.match(elsewhere, { workspace: 'kept' })
+})
+
+void t.test('a fork has a session of its own and leaves the first untouched', async (t) => {
+  const first = await run({ prompt: 'The stone is an opal.' })
+  const folder = join(service.directory, 'data/sessions', first.id, 'home/.claude/projects')
+  const [project = ''] = await readdir(folder)
+  const transcript = join(folder, project, `${first.sessionId}.jsonl`)
+  const before = await readFile(transcript, 'utf8')
+  const forks = await Promise.all(['left', 'right'].map((way) => resume(first.id, `Take the ${way} way.`, {}, true)))
+  const [left, right] = (await Promise.all(forks.map(({ id }) => service.finished(id)))) as [Execution, Execution]
+  t.match([left, right], [{ status: 'succeeded', resumedFrom: first.id }, { status: 'succeeded', resumedFrom: first.id }], 'side by side; their runs take turns in the workspace')
+  t.equal(new Set([first.sessionId, left.sessionId, right.sessionId]).size, 3)
+  t.equal(await readFile(transcript, 'utf8'), before)
+  for (const fork of [left, right]) t.match(sessionCheck(fork), { status: 'pass' })
+  const more = await goOn(left.id, 'Further on the left.')
+  t.match(more, { status: 'succeeded', sessionId: left.sessionId, resumedFrom: left.id })
+  t.match(heard('Further on the left.'), /opal[^]*Take the left way[^]*Further on the left/)
+  t.notMatch(heard('Further on the left.'), /Take the right way/)
+})
+
+void t.test('one execution at a time has a session', async (t) => {
+  const first = await service.submit({ prompt: scripted({ delayMs: 60_000 }, { text: 'x' }) })
+  t.match(await post({ prompt: 'x', session: { resume: first.id } }), { status: 409, body: { code: 'SESSION_BUSY', retryable: true, detail: new RegExp(first.id) } }, 'also while it has not started')
+  const { data } = (await service.until(first.id, 'execution.started')) as Event<'execution.started'>
+  for (const session of [{ resume: data.sessionId }, { resume: first.id, fork: true }]) t.match(await post({ prompt: 'x', session }), { status: 409, body: { code: 'SESSION_BUSY' } })
+  await service.until(first.id, 'claude.message')
+  await cancel(first)
+  await service.finished(first.id)
+
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => post({ prompt: `Racer ${index}.`, session: { resume: index % 2 === 0 ? first.id : data.sessionId } })))
+  const [winner, ...others] = answers.filter(({ status }) => status === 202)
+  t.same(others, [], 'exactly one gets it')
+  t.same(answers.filter(({ body }) => body.code === 'SESSION_BUSY').length, 19)
+  t.match(await service.finished(winner?.body.id), { status: 'succeeded', resumedFrom: first.id })
+
+  const key = { 'idempotency-key': 'follow-up' }
+  const asked = { prompt: 'Once.', session: { resume: first.id } }
+  const [one, two] = await Promise.all([service.submit(asked, key), service.submit(asked, key)])
+  t.equal(one.id, two.id, 'the same key is the same execution, not a second that finds it busy')
+  await service.finished(one.id)
+})
+
+void t.test('a fork that has not begun keeps its session as it was', async (t) => {
+  const first = await run({ prompt: 'The metal is zinc.', workspace: 'shared' })
+  const holder = await service.submit({ prompt: scripted({ delayMs: 60_000 }, { text: 'x' }), workspace: 'shared' })
+  await service.until(holder.id, 'execution.started')
+  const fork = await resume(first.id, 'Forked.', {}, true)
+  await until(async () => (await look(fork)).waitingFor === 'workspace', 'the fork waits for the workspace')
+  t.match(await post({ prompt: 'x', session: { resume: first.id } }), { status: 409, body: { code: 'SESSION_BUSY', detail: new RegExp(fork.id) } })
+  await cancel(fork)
+  const follower = await resume(first.id, 'Follow.')
+  t.match(await cancel(follower), { status: 'cancelled', sessionId: first.sessionId })
+  t.match(await post({ prompt: 'x', session: { resume: fork.id } }), { status: 404, body: { code: 'SESSION_NOT_FOUND', detail: /ended before it was started/ } })
+  await cancel(holder)
+  t.match(await goOn(follower.id, 'Follow, again.'), { status: 'succeeded', sessionId: first.sessionId }, 'a follow-up that never ran leads on to its session')
+})
+
+void t.test('deleting takes an execution out of a conversation; its folder goes with the last one, and nothing is left', async (t) => {
+  const first = await run({ prompt: scripted({ tool: 'Write', input: { file_path: '${cwd}/tale.txt', content: 'once\n' } }, { text: 'Once upon a time.' }) })
+  const second = await goOn(first.id, 'Then?')
+  const fork = await goOn(first.id, 'Or else?', {}, true)
+  const tale = join(service.config.workspaceRoot, first.id, 'tale.txt')
+  t.match(await forget(first), { status: 204 })
+  t.match(await post({ prompt: 'x', session: { resume: first.id } }), { status: 404 })
+  const third = await goOn(String(first.sessionId), 'And then?')
+  t.match(third, { status: 'succeeded', resumedFrom: second.id, workspace: first.id })
+  t.match(heard('And then?'), /Once upon a time[^]*Then\?[^]*And then\?/)
+  t.match(await forget(third), { status: 204 })
+  t.match(await forget(second), { status: 204 })
+  t.match(await post({ prompt: 'x', session: { resume: first.sessionId } }), { status: 404 }, 'of the first session nobody is left')
+  t.ok(existsSync(tale), 'the fork still needs the folder')
+  const last = await goOn(fork.id, 'The end.')
+  t.match(last, { status: 'succeeded', sessionId: fork.sessionId, workspace: first.id })
+  for (const execution of [last, fork]) t.match(await forget(execution), { status: 204 })
+
+  const redis = new Redis(service.redis.url)
+  const names = [first, second, third, fork, last].flatMap(({ id, sessionId }) => [id, String(sessionId)])
+  const isTold = (text: string): boolean => names.some((name) => text.includes(name))
+  const folders = async (): Promise<string[]> => [...(await readdir(service.config.workspaceRoot)), ...(await readdir(join(service.config.dataDir, 'sessions')))].filter(isTold)
+  try {
+    await until(async () => (await folders()).length === 0, 'the workers have removed the folders')
+    await until(async () => (await redis.keys('*')).filter(isTold).length === 0, 'no key is left')
+  } finally {
+    redis.disconnect()
+  }
+})
+
+void t.test('without its transcript a session does not begin with nothing', async (t) => {
+  const first = await run({ prompt: 'It is in the transcript.' })
+  await rm(join(service.config.dataDir, 'sessions', first.id, 'home'), { recursive: true })
+  const lost = await goOn(first.id, 'Do you remember?')
+  t.match(lost, { status: 'failed', attempt: 0, outcome: { code: 'SESSION_NOT_FOUND', message: /no transcript/ } })
+  t.equal(heard('Do you remember?'), '')
+})
+
+void t.test('what is not there, or not yours, is not found', async (t) => {
+  const first = await run({ prompt: 'Mine.' })
+  for (const reference of [NOWHERE, 'x:y', '*']) t.match(await post({ prompt: 'x', session: { resume: reference } }), { status: 404, body: { code: 'SESSION_NOT_FOUND', retryable: false } })
+  for (const reference of [first.id, first.sessionId]) {
+    const answer = await service.call('POST', '/execute', { api: 1, headers: { authorization: `Bearer ${OTHER}` }, body: { prompt: 'x', session: { resume: reference } } })
+    t.match(answer, { status: 404, body: { code: 'SESSION_NOT_FOUND' } })
+    t.notMatch(answer.text, /busy|owner|other/i)
+  }
+  for (const session of [{}, { resume: '' }, { resume: first.id, more: 1 }, { fork: true }]) t.match(await post({ prompt: 'x', session }), { status: 400, body: { code: 'INVALID_REQUEST' } })
+})
