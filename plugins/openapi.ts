@@ -32,6 +32,7 @@ export const openapiPlugin = plugin(
         security: [{ bearer: [] }],
         tags: [
           { name: 'executions', description: 'Submit, watch, steer, read.' },
+          { name: 'files', description: 'What runs left in their workspaces.' },
           { name: 'service', description: 'The queue, health, authentication.' },
         ],
       },

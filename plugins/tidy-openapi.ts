@@ -37,6 +37,11 @@ function prune(schemas: Record<string, Json>, paths: Json): Record<string, Json>
   return Object.fromEntries(Object.entries(schemas).filter(([name]) => reached.has(name)).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
+/** Fastify calls a path's open end `*`; OpenAPI has no such thing, and readers want a name. */
+function nameOpenEnds(paths: Json): Json {
+  return JSON.parse(JSON.stringify(paths).replaceAll('/{*}"', '/{path}"').replaceAll('"in":"path","name":"*"', '"in":"path","name":"path"')) as Json // safe: a copy of JSON
+}
+
 /**
  * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers to
  * goes, and an input schema whose plain name is free, or says the same, takes that name.
@@ -52,7 +57,7 @@ export function tidyOpenApi<Document extends object>(document: Document): Docume
     return !(base in schemas) || normalize(schemas[base]) === normalize(schemas[name]) ? base : name
   }
   const renamed = new Map(Object.entries(schemas).map(([name, schema]) => [rename(name), tidySchema(schema, rename)]))
-  const paths = tidySchema(plain.paths ?? {}, rename)
+  const paths = nameOpenEnds(tidySchema(plain.paths ?? {}, rename))
   schemas = prune(Object.fromEntries(renamed), paths)
   // Safe: the same document with the same members, fewer and renamed schemas.
   return { ...plain, paths, components: { ...plain.components, schemas } } as Document

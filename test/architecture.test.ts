@@ -29,9 +29,10 @@ const RULES: Record<string, Rule> = {
   'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
+  'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
   'src/setup': { rooms: [] },
-  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/hooks', 'src/platform'], packages: ['ioredis'] },
+  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/hooks', 'src/files', 'src/platform'], packages: ['ioredis'] },
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
   'src/rpc': { rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'], types: ['src/platform'], packages: ['ws'] },
   'src/client': { rooms: ['src/protocol'], packages: ['ws'] },

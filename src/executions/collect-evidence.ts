@@ -8,6 +8,8 @@ import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../
 import { compareManifests, summarizeManifest } from '../verification/compare-manifests.js'
 import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../verification/manifest.js'
 import { runCheckCommand, type CheckCommandReport } from '../verification/run-check-command.js'
+import { BeforeContents } from '../files/before-contents.js'
+import type { LeftBehind } from './keep-files.js'
 import type { PreparedRun } from './prepare-run.js'
 import type { RunFolders } from './prepare-workspace.js'
 import type { RunAttempt } from './run-attempt.js'
@@ -25,20 +27,26 @@ export interface VerifyOptions {
   readonly containment: Containment
   readonly marker: string
   readonly onProcess: (process: ClaudeProcess) => void
+  /** Called with what the run changed, before any command of the caller's may change more. */
+  readonly keepFiles: (left: LeftBehind) => Promise<void>
 }
 
 /** A run that is about to begin, as its workspace stands before it. */
 export interface Evidence {
   verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
+  /** Lets go of what was kept of the time before. */
+  close(): void
 }
 
-type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds'>
+type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds' | 'filesLimitBytes'>
 
 /** Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. */
 export async function beginEvidence(folders: RunFolders, config: EvidenceConfig): Promise<Evidence> {
   const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
-  const before = await takeManifest(folders.workspace, limits)
+  const contentsBefore = openContents(config)
+  const before = await takeManifest(folders.workspace, limits, undefined, contentsBefore?.keep)
   return {
+    close: () => contentsBefore?.close(),
     async verify(options) {
       const after = await takeManifest(folders.workspace, limits, before)
       const changes = compareManifests(before, after)
@@ -53,9 +61,20 @@ export async function beginEvidence(folders: RunFolders, config: EvidenceConfig)
         ignored: [...config.evidenceIgnored],
         hashLimitBytes: DEFAULT_LIMITS.maxFileBytes,
       }
+      await options.keepFiles({ workspace: folders.workspace, before, after, changes, contentsBefore, evidence: files })
       const checks = [...observe(options, before, after, changes), ...(await collect(options, folders, config))]
       return { outcome: judge(options, toVerification(checks)), files }
     },
+  }
+}
+
+/** Where nothing is kept of a run there is no use for them; where the disk takes nothing, a run does without. */
+function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeContents | undefined {
+  if (filesLimitBytes === 0) return undefined
+  try {
+    return new BeforeContents(dataDir)
+  } catch {
+    return undefined
   }
 }
 

@@ -60,8 +60,6 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   const go = await hooks.beforeStart(record, folders.workspace)
   if (go.kind === 'stopped') return { stoppedIn: folders }
   if (go.kind === 'refused') return { outcome: go.outcome }
-  // Before there is a process: its warden is heard from only later.
-  const evidence = await beginEvidence(folders, config)
   const command = claudeCommand(beginning.run, {
     binary: claude.binary,
     sessionId,
@@ -79,6 +77,8 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     asRoot: globalThis.process.getuid?.() === 0,
     ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
   })
+  // Before there is a process: its warden is heard from only later.
+  const evidence = await beginEvidence(folders, config)
   await startGate.enter()
   let isStarting = true
   const leaveGate = (): void => {
@@ -99,6 +99,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     return { record, run, beginning, answerSchema, sessionId, command, folders, process, evidence, leaveGate }
   } catch (error) {
     leaveGate()
+    evidence.close()
     return { outcome: toSpawnFailure(error) }
   }
 }

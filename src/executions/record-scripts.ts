@@ -19,8 +19,9 @@ import { SESSIONS_LUA } from './session-scripts.js'
  *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
  *   idempotency:<owner>:<key> string  <execution id> <request digest>
  *   finished                  zset    what is kept, by the time of its end (Redis' clock, ms)
- *   finished-bytes            hash    how much of each is kept: log, request, result, receipt
+ *   finished-bytes            hash    how much of each is kept: log, request, result, receipt, files
  *   finished-total            string  the sum of these; not there when it is 0
+ *   files:<id>                hash    what its run left in the workspace; file-store has its fields
  *   receipt-keys              hash    every public key that has signed a receipt, by its id
  */
 export const RECORDS_LUA = `${LOG_LUA}
@@ -90,6 +91,7 @@ end
 local function retain(id)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
   for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
+  bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
   redis.call('ZADD', root .. ':finished', nowMs(), id)
   redis.call('HSET', root .. ':finished-bytes', id, bytes)
   redis.call('INCRBY', root .. ':finished-total', bytes)
@@ -106,7 +108,7 @@ end
 local function forget(id, owner)
   release(id)
   leaveSession(id)
-  redis.call('DEL', record(id), key('log', id), key('events', id))
+  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
   if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
@@ -127,10 +129,12 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  -- Without its listing nobody finds what was written of it.
+  if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   retain(id)
   settleSession(id, retentionMs)
   local woken = releaseWorkspace(id)
-  for _, kept in ipairs({record(id), key('log', id), key('events', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
+  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
   return {'concluded', from, unpack(woken)}
 end
 `

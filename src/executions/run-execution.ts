@@ -1,8 +1,8 @@
-import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
 import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
 import { concludeExecution, type Ending } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
+import { keepFiles } from './keep-files.js'
 import { lessonOf } from './lesson.js'
 import type { Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
@@ -11,25 +11,13 @@ import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
 import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
 import { clearTemporary, type RunFolders } from './prepare-workspace.js'
 import { retryExecution, type RetryReport } from './retry-execution.js'
-import { RunAttempt, type AttemptReport, type Progress } from './run-attempt.js'
+import { RunAttempt, type AttemptReport } from './run-attempt.js'
 import { RunHooks } from './run-hooks.js'
 import { RunJournal } from './run-journal.js'
+import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from './run-services.js'
 import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
 
-export interface RunContext {
-  /** Aborted when the worker must let go of its runs at once; the reason is a sentence. */
-  readonly signal: AbortSignal
-  readonly onProgress: (progress: Progress) => void
-}
-
-export type RunReport =
-  /** It ended, and this worker wrote its end. */
-  | { readonly kind: 'finished'; readonly outcome: Outcome }
-  /** Nothing to do here: already taken, cancelled, waiting for its workspace or its next attempt, or taken over by others. */
-  | { readonly kind: 'passed_over'; readonly why: string }
-  /** Not for this worker for so long: its credential's limit is reached. */
-  | { readonly kind: 'blocked'; readonly waitMs: number }
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(services: RunServices, job: { executionId: string; claim: number }, context: RunContext): Promise<RunReport> {
@@ -122,12 +110,13 @@ class ClaimedRun {
       await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
-    const { process, folders, leaveGate } = prepared
+    const { process, folders, evidence, leaveGate } = prepared
     try {
       if (this.#context.signal.aborted) return await this.#handBack(folders, process)
       return await this.#start(prepared)
     } finally {
       leaveGate()
+      evidence.close()
       await process.killAll().catch((error: unknown) => logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'))
       await clearTemporary(folders).catch(() => undefined)
     }
@@ -185,8 +174,11 @@ class ClaimedRun {
     if (!plan) {
       // A worker that must go has no time to look at what the run did.
       const isLeft = this.#isLost || this.#context.signal.aborted
-      const watch = { containment: this.#services.containment, marker: this.#marker, onProcess: (process: ClaudeProcess) => this.#lease.attach(() => process.heartbeat()) }
-      const verified = isLeft ? { outcome } : await prepared.evidence.verify({ prepared, attempt, outcome, ...watch })
+      const verified = isLeft ? { outcome } : await prepared.evidence.verify({
+        prepared, attempt, outcome, containment: this.#services.containment, marker: this.#marker,
+        onProcess: (process) => this.#lease.attach(() => process.heartbeat()),
+        keepFiles: (left) => keepFiles(this.#services, record, { fence: this.#fence, attempt: this.#attempt }, left),
+      })
       if (!isLeft) await this.#hooks.afterRun(record, { outcome: verified.outcome, usage: addUsage(this.#earlierUsage, usage), sessionId: prepared.sessionId, workspace: folders.workspace }, journal)
       await journal.close()
       return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome) })

@@ -8,6 +8,7 @@ import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
 import type { ExecutionStore } from './execution-store.js'
+import type { FileStore } from './file-store.js'
 import type { WorkerRegistry } from './worker-registry.js'
 
 export type Scope = 'execute' | 'read' | 'admin'
@@ -23,6 +24,7 @@ export interface DomainServices {
   readonly config: Config
   readonly logger: Logger
   readonly store: ExecutionStore
+  readonly files: FileStore
   readonly log: EventLog
   readonly queue: ExecutionQueue
   readonly workers: WorkerRegistry

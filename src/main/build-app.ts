@@ -12,6 +12,7 @@ import { servicesPlugin } from '../../plugins/services.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
+import { fileRoutes } from '../../routes/files.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
@@ -72,6 +73,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(servicesPlugin, { services })
   await app.register(openapiPlugin)
   await app.register(executionRoutes)
+  await app.register(fileRoutes)
   await app.register(receiptRoutes)
   await app.register(historyRoutes)
   await app.register(serviceRoutes, { health, checkRedis })

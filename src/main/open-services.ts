@@ -3,6 +3,7 @@ import { createEventLog } from '../events/event-log.js'
 import { openEventFeed } from '../events/event-feed.js'
 import { createOutlook } from '../executions/expected-start.js'
 import { ExecutionStore } from '../executions/execution-store.js'
+import { FileStore } from '../executions/file-store.js'
 import type { DomainServices, ExecutionServices } from '../executions/services.js'
 import { createWorkerRegistry } from '../executions/worker-registry.js'
 import { createRunHistory } from '../history/run-history.js'
@@ -38,6 +39,7 @@ export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, 
     store,
     history,
     outlook: createOutlook({ store, workers, history, config }),
+    files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix),
     workers,
     control: (message) => sendControl(redis, config.prefix, message),

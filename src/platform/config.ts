@@ -49,6 +49,7 @@ export const VARIABLES = {
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(1024 * MIB), 'raw output beyond which a run is ended'],
   CC_EXECUTOR_LINE_LIMIT_BYTES: [count(1024, 512 * MIB), String(16 * MIB), 'longest line that is parsed'],
+  CC_EXECUTOR_FILES_LIMIT_BYTES: [count(0, 1024 * MIB), String(16 * MIB), 'kept of the files that one execution changed'],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
   CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
@@ -100,6 +101,7 @@ export interface Config {
   readonly outputLimitBytes: number
   readonly rawOutputLimitBytes: number
   readonly lineLimitBytes: number
+  readonly filesLimitBytes: number
   readonly lockSeconds: number
   readonly maxConnections: number
   readonly maxSubscriptions: number
@@ -181,6 +183,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,
     rawOutputLimitBytes: values.CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES,
     lineLimitBytes: values.CC_EXECUTOR_LINE_LIMIT_BYTES,
+    filesLimitBytes: values.CC_EXECUTOR_FILES_LIMIT_BYTES,
     lockSeconds: values.CC_EXECUTOR_LOCK_SECONDS,
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,

@@ -36,6 +36,9 @@ export interface Manifest {
   readonly begunAt: number
 }
 
+/** Told of each file that was read in one piece; the bytes are only lent. */
+export type OnContent = (path: string, bytes: Buffer) => void
+
 const MIB = 1024 * 1024
 export const DEFAULT_LIMITS = { maxEntries: 200_000, maxFileBytes: 16 * MIB, maxBytes: 1024 * MIB, maxMs: 10_000 } as const
 
@@ -52,6 +55,7 @@ interface Walk {
   readonly entries: ManifestEntry[]
   readonly deadline: number
   readonly buffer: Buffer
+  readonly onContent: OnContent | undefined
   hashedBytes: number
   incomplete: string | undefined
 }
@@ -67,7 +71,7 @@ const isUntouched = (before: ManifestEntry | undefined, { ino, size, mtimeMs, ct
 
 const modeOf = ({ mode }: Stats): number => mode & 0o7777
 
-function readContent(descriptor: number, size: number, walk: Walk): string | undefined {
+function readContent(descriptor: number, size: number, path: string, walk: Walk): string | undefined {
   const { limits, buffer } = walk
   if (size > limits.maxFileBytes || walk.hashedBytes >= limits.maxBytes) return undefined
   const hash = createHash('sha256')
@@ -78,7 +82,10 @@ function readContent(descriptor: number, size: number, walk: Walk): string | und
     total += count
     walk.hashedBytes += count
     // What is shorter than asked for ends there, so that small files cost one read.
-    if (count < CHUNK_BYTES && total >= size) return hash.digest('hex')
+    if (count < CHUNK_BYTES && total >= size) {
+      if (total === count) walk.onContent?.(path, buffer.subarray(0, count))
+      return hash.digest('hex')
+    }
     if (isLate(walk) || count === 0) return undefined
   }
   return undefined
@@ -100,7 +107,7 @@ function readFile(path: string, relative: string, walk: Walk): boolean {
     if (!stats.isFile()) return false
     let sha256: string | undefined
     try {
-      sha256 = readContent(descriptor, stats.size, walk)
+      sha256 = readContent(descriptor, stats.size, relative, walk)
     } catch {
       // An error of the disk: it counts by its size.
     }
@@ -176,10 +183,10 @@ const byPath = (a: ManifestEntry, b: ManifestEntry): number => (a.path < b.path 
  * What lies in a folder. Bounded in entries, bytes and time; follows no link, waits for no fifo, opens no device;
  * what cannot be read counts by what can be seen of it. With an earlier manifest only what was touched is read again.
  */
-export async function takeManifest(root: string, limits: ManifestLimits, before?: Manifest): Promise<Manifest> {
+export async function takeManifest(root: string, limits: ManifestLimits, before?: Manifest, onContent?: OnContent): Promise<Manifest> {
   const begunAt = Date.now()
   const walk: Walk = {
-    limits, entries: [], hashedBytes: 0, incomplete: undefined,
+    limits, onContent, entries: [], hashedBytes: 0, incomplete: undefined,
     known: new Map(before?.entries.map((entry) => [entry.path, entry])),
     knownSince: (before?.begunAt ?? 0) - CLOCK_STEP_MS,
     deadline: performance.now() + limits.maxMs,

@@ -1,0 +1,79 @@
+import { structuredPatch } from 'diff'
+
+/** A larger file is told as different, without its lines. */
+export const PATCH_FILE_BYTES = 256 * 1024
+/** Two texts that have nothing in common take long to compare; then one is written after the other. */
+const COMPARE_MS = 100
+
+/** One state of a file; `bytes` is absent where nobody has them. */
+export interface FileState {
+  readonly bytes?: Buffer
+  readonly mode: number
+}
+
+/** As git tells text from the rest, over all of it: no NUL. */
+export const isText = (bytes: Buffer): boolean => !bytes.includes(0)
+
+/** Names that would break a header's line are written as git writes them. */
+function quote(name: string): string {
+  if (!/[\p{Cc}"\\]/u.test(name)) return name
+  const escaped = name.replace(/["\\]/g, '\\$&').replace(/\p{Cc}/gu, (character) => [...Buffer.from(character)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(''))
+  return `"${escaped}"`
+}
+
+const toGitMode = (mode: number): string => ((mode & 0o100) === 0 ? '100644' : '100755')
+
+const toLines = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'))
+const NO_NEWLINE = '\\ No newline at end of file'
+
+function toSide(sign: '-' | '+', text: string): string[] {
+  const lines = toLines(text).map((line) => `${sign}${line}`)
+  return text === '' || text.endsWith('\n') ? lines : [...lines, NO_NEWLINE]
+}
+
+/** Everything goes, everything comes. */
+function toWholeHunk(before: string, after: string): string[] {
+  const range = (text: string): string => (text === '' ? '0,0' : `1,${toLines(text).length}`)
+  return [`@@ -${range(before)} +${range(after)} @@`, ...toSide('-', before), ...toSide('+', after)]
+}
+
+function toHunks(before: string, after: string): string[] {
+  if (before === after) return []
+  if (before === '' || after === '') return toWholeHunk(before, after)
+  const patch = structuredPatch('a', 'b', before, after, undefined, undefined, { context: 3, timeout: COMPARE_MS })
+  if (!patch) return toWholeHunk(before, after)
+  return patch.hunks.flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => [`@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`, ...lines])
+}
+
+/** Why there are no lines; undefined where there are. */
+function findObstacle(states: ReadonlyArray<FileState | undefined>): string | undefined {
+  const present = states.filter((state) => state !== undefined)
+  if (present.some(({ bytes }) => bytes === undefined)) return 'its content was not kept'
+  if (present.some(({ bytes }) => bytes && bytes.length > PATCH_FILE_BYTES)) return `it is larger than ${PATCH_FILE_BYTES} bytes`
+  return present.some(({ bytes }) => bytes && !isText(bytes)) ? '' : undefined
+}
+
+/**
+ * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where there is no `after`.
+ * Binary files, and what nobody has, are told as different, which no tool applies without a word.
+ */
+export function toPatch(path: string, before: FileState | undefined, after: FileState | undefined): Buffer {
+  const [from, to] = [quote(`a/${path}`), quote(`b/${path}`)]
+  const head = [`diff --git ${from} ${to}`]
+  if (!before && after) head.push(`new file mode ${toGitMode(after.mode)}`)
+  if (before && !after) head.push(`deleted file mode ${toGitMode(before.mode)}`)
+  if (before && after && toGitMode(before.mode) !== toGitMode(after.mode)) head.push(`old mode ${toGitMode(before.mode)}`, `new mode ${toGitMode(after.mode)}`)
+  const [fromLine, toLine] = [before ? from : '/dev/null', after ? to : '/dev/null']
+  const obstacle = findObstacle([before, after])
+  if (obstacle !== undefined) {
+    if (obstacle !== '') head.unshift(`# ${quote(path)}: no lines are shown, ${obstacle}`)
+    return Buffer.from(`${[...head, `Binary files ${fromLine} and ${toLine} differ`].join('\n')}\n`)
+  }
+  // Latin-1 takes every byte as it is and gives it back, whatever the text's encoding.
+  const hunks = toHunks(before?.bytes?.toString('latin1') ?? '', after?.bytes?.toString('latin1') ?? '')
+  if (hunks.length === 0) return Buffer.from(`${head.join('\n')}\n`)
+  // A name with a space ends with a tab, so that the tools find its end.
+  const tab = path.includes(' ') ? '\t' : ''
+  head.push(`--- ${fromLine}${before ? tab : ''}`, `+++ ${toLine}${after ? tab : ''}`)
+  return Buffer.concat([Buffer.from(`${head.join('\n')}\n`), Buffer.from(`${hunks.join('\n')}\n`, 'latin1')])
+}
