@@ -1,5 +1,6 @@
+import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
-import { addUsage, NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
+import { addUsage, NO_USAGE, type Usage } from '../protocol/execution.js'
 import { concludeExecution, type Ending } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import { keepFiles } from './keep-files.js'
@@ -17,7 +18,6 @@ import { RunJournal } from './run-journal.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from './run-services.js'
 import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
-
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(services: RunServices, job: { executionId: string; claim: number }, context: RunContext): Promise<RunReport> {
