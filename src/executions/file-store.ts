@@ -19,15 +19,14 @@ const LISTING = 'listing'
 
 /**
  * A hash of its own, files:<id>: `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, all of it deflated; `bytes` is their sum.
- * Sent again, as the driver does when a connection broke, it counts twice what it writes once: the sum is an upper bound.
  * ARGV id, fence, ttl ms, then field, value … → ok | stale: only the holder of the fence says what its run left.
  */
 const KEEP_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
-  redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1])
-  redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1])
+  -- Sent again, as the driver does when a connection broke, a field is not new and not counted.
+  if redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1]) == 1 then redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1]) end
 end
 redis.call('PEXPIRE', key('files', id), ARGV[3])
 return 'ok'

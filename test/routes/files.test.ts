@@ -193,8 +193,14 @@ void t.test('they live and go with their execution, and nothing of them is left'
   const execution = await run(`echo ${randomBytes(8).toString('hex')} > secret`)
   const key = `{cc}:files:${execution.id}`
   t.equal(await redis.pexpiretime(key), await redis.pexpiretime(`{cc}:execution:${execution.id}`))
+  const { bytes = '0', ...fields } = await redis.hgetall(key)
+  t.ok(Object.keys(fields).length >= 2 && Number(bytes) > 100 && Number(bytes) < 2_000, `${bytes} bytes`)
+  const total = Number(await redis.get('{cc}:finished-total'))
+  const counted = Number(await redis.hget('{cc}:finished-bytes', execution.id))
+  t.ok(counted > Number(bytes), 'they count towards CC_EXECUTOR_RETENTION_BYTES')
   t.equal((await service.call('DELETE', `/executions/${execution.id}`)).status, 204)
   t.same(await redis.keys(`*${execution.id}*`), [])
+  t.equal(Number(await redis.get('{cc}:finished-total')), total - counted)
 })
 
 void t.test('the real CLI writes a file on a worker that shares no folder with the API; another worker is of no use to it', async (t) => {
