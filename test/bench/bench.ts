@@ -13,11 +13,12 @@ import { readConfig } from '../../src/platform/config.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { compareManifests } from '../../src/verification/compare-manifests.js'
 import { takeManifest } from '../../src/verification/manifest.js'
+import { benchFlood, printFlood } from './flood.js'
 import { cpuOf, median, percentile, type Sample } from './measure.js'
 
 /**
  * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
- * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json.
+ * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json. `flood` by itself: see there.
  */
 const PAIRS = 7
 const LINES = 100_000
@@ -163,6 +164,11 @@ async function inspectWorkspace(folder: string): Promise<{ files: number; before
 }
 
 async function bench(): Promise<void> {
+  if (process.argv.includes('flood')) {
+    const results = await benchFlood()
+    process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(results, null, 2)}\n` : printFlood(results))
+    return
+  }
   const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
     const simulator = await openSimulator()

@@ -1,6 +1,7 @@
 // The fault battery in its short form; `npm run test:faults -- --long N` goes on with new seeds for N minutes.
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { loseClients } from './client-faults.js'
 import { shiftEveryClock } from './clock-faults.js'
 import { fillDisks } from './disk-faults.js'
 import { endEverythingAtOnce, submitFiftyTimes } from './service-faults.js'
@@ -26,8 +27,9 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
 
-// What takes long by its nature: the real lease, and Redis away for longer than that.
+// What takes long by its nature: the real lease, Redis away for longer than that, and a flood.
 if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
+  SCENES['clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'] = loseClients
   SCENES['Redis is frozen for 40 s, and is away for longer than a lease in every way'] = async (t, seed) => {
     await Promise.all([endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }), endWithLongOutages(t, `${seed}/all`, { chosen: ['frozen', 'black hole', 'killed', 'full'] })])
   }

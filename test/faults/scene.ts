@@ -67,10 +67,12 @@ export interface SceneOptions {
   readonly seed: string
   readonly env?: NodeJS.ProcessEnv
   readonly watchers?: number
+  /** By which they watch; all of them unless said otherwise. */
+  readonly transports?: readonly Transport[]
 }
 
 /** Real processes of the service on a Redis of their own, each behind a link that can break. */
-export async function openScene(t: Test, { name, seed, env = {}, watchers = 2 }: SceneOptions): Promise<Scene> {
+export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, transports = TRANSPORTS }: SceneOptions): Promise<Scene> {
   const random = openRandom(`${seed}/${name}`)
   const redis = await openFaultyRedis(t)
   const cluster = await openCluster(t, {
@@ -99,7 +101,7 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2 }:
   /** One subscriber: it sees what it sees, and comes back with its cursor when a connection ends too early. */
   async function subscribe(id: string, seen: Event[], own: Random): Promise<void> {
     while (seen.at(-1)?.type !== 'execution.finished' && !stopped.signal.aborted) {
-      const transport = own.pick(TRANSPORTS)
+      const transport = own.pick(transports)
       const [api] = own.shuffle(apis)
       try {
         if (api) for await (const event of cluster.follow(api, id, seen.at(-1)?.seq ?? 0, transport)) seen.push(event)

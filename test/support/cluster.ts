@@ -8,7 +8,7 @@ import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
-import { makeFolder, startCli, until, type CliProcess } from './processes.js'
+import { makeFolder, startCli, until, type CliProcess, type Teardown } from './processes.js'
 import { testEnvironment } from './environment.js'
 
 export type Transport = 'websocket' | 'sse' | 'rest'
@@ -23,7 +23,7 @@ export interface Answer {
 }
 export type Cluster = Awaited<ReturnType<typeof openCluster>>
 
-export async function openCluster(t: Test, { redisUrl, env = {} }: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {}) {
+export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {}) {
   const folder = await makeFolder(t)
   const base = testEnvironment(folder)
   const redis = redisUrl === undefined ? await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(base['PATH']), durable: false }) : undefined
