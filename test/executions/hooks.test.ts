@@ -156,8 +156,8 @@ void t.test('a cancel ends a hook that runs, and nothing is started', async (t) 
 })
 
 void t.test('an execution that was cancelled has its post-execute and no on-failure; one that failed has both', async (t) => {
-  const running = await submit({ after: `printf %s "$context" > ${folder}/after-cancel.json` }, { prompt: '[{"hang":true}]' })
-  await service.until(running.id, 'execution.started')
+  const running = await submit({ after: `printf %s "$context" > ${folder}/after-cancel.json` }, { prompt: '[{"line":{"type":"system","subtype":"init"}},{"hang":true}]' })
+  await service.until(running.id, 'claude.message')
   await service.call('POST', `/executions/${running.id}/cancel`)
   t.match(await service.finished(running.id), { status: 'cancelled' })
   t.same(tell(await service.events(running.id)).slice(4), ['started', 'cancel_requested', 'after 0', 'finished'])
