@@ -161,7 +161,7 @@ const ENDINGS = {
 /** As fields, whatever form it was submitted in. Of MCP servers only the names: the rest may hold secrets of the caller's. */
 function toRequest(record: ExecutionRecord): object {
   const { mcpServers, outputFormat: _format, rawPartials: _partials, ...request } = toRunRequest(record.request)
-  return { ...request, ...(mcpServers && { mcpServers: Object.keys(mcpServers) }) }
+  return { ...request, timeoutSeconds: record.timeoutEstimate?.timeoutSeconds ?? request.timeoutSeconds, ...(mcpServers && { mcpServers: Object.keys(mcpServers) }) }
 }
 
 function toContext(stage: HookStage, name: string, attempt: number, { record, outcome, usage, sessionId, workspace }: Facts): object {
