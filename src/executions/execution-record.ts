@@ -56,6 +56,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
     ...request,
     ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
     ...(request.command !== undefined && { command: shorten(request.command) }),
+    ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
   }
 }
 

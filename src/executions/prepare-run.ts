@@ -11,6 +11,7 @@ import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
 import type { RunHooks } from './run-hooks.js'
 import type { RunServices } from './run-services.js'
+import { writeInlineFiles } from './write-inline-files.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
 const START_LIMIT_MS = 5_000
@@ -47,6 +48,8 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   let folders: RunFolders
   try {
     folders = await prepareWorkspace(record, config)
+    // Once: a further attempt goes on with what the one before has made of them.
+    if (record.attempt === 0) await writeInlineFiles(folders.workspace, record.request.files ?? [])
   } catch (error) {
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error

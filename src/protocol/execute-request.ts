@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { InlineFiles } from './inline-files.js'
 import { SessionRequest } from './session.js'
 
 const KIB = 1024
@@ -106,6 +107,7 @@ const fields = {
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
   session: SessionRequest.optional(),
+  files: InlineFiles.optional(),
   timeoutSeconds: z
     .union([seconds, z.literal('auto')])
     .optional()
