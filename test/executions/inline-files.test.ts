@@ -48,7 +48,7 @@ void t.test('a wrong one is refused at submission by its name', async (t) => {
     const { status, body } = await service.call('POST', '/execute', { body: { prompt: 'x', files } })
     return { status, paths: (body.errors ?? []).map(({ path }: { path: string }) => path) }
   }
-  for (const path of ['/etc/passwd', '../a', 'a/../../b', 'a/..', '.', 'a//b', 'a/', './a', 'a\\b', 'a\u0000b', 'a\nb', '.git/hooks/post-checkout', 'sub/.GIT/config', `${'x'.repeat(256)}`, 'a/'.repeat(600) + 'b', '']) {
+  for (const path of ['/etc/passwd', '../a', 'a/../../b', 'a/..', '.', 'a//b', 'a/', './a', 'a\\b', 'a\u0000b', 'a\nb', '.git/hooks/post-checkout', 'sub/.GIT/config', 'x'.repeat(256), 'a/'.repeat(600) + 'b', '']) {
     t.same(await refused([{ path: 'ok', content: '' }, { path: 'fine', content: '' }, { path, content: 'x' }]), { status: 400, paths: ['files.2.path'] }, JSON.stringify(path.slice(0, 30)))
   }
   t.same(await refused([{ path: 'a', content: '' }, { path: 'a', content: '' }]), { status: 400, paths: ['files.1.path'] }, 'twice')
