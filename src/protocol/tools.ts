@@ -94,7 +94,7 @@ export const TOOLS = {
   execute: {
     title: 'Run Claude Code',
     description:
-      'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds. Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it.',
+      'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds. Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.',
     input: ExecuteToolInput,
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },

@@ -112,6 +112,8 @@ void t.test('a command and the structured fields give the same run', async (t) =
   t.equal(fromCommand('claude -p hi --dangerously-skip-permissions --permission-mode plan').permissionMode, 'bypassPermissions')
   t.equal(fromCommand('claude -p --model --verbose hi').model, '--verbose', 'a flag takes the next word whatever it looks like, as in the CLI')
   t.equal(fromCommand('claude -p doctor').prompt, 'doctor')
+  for (const command of ['claude -p hi --resume a-1 --fork-session', 'claude --fork-session -r a-1 -p hi', 'claude -p hi --resume=a-1 --fork-session']) t.same(fromCommand(command).session, { resume: 'a-1', fork: true }, command)
+  t.same(fromCommand('claude -r a-1 -p hi'), parse({ prompt: 'hi', session: { resume: 'a-1' } }))
 })
 
 void t.test('a command that is not on the allow-list is refused by name', async (t) => {
@@ -127,6 +129,11 @@ void t.test('a command that is not on the allow-list is refused by name', async 
     ['claude -p --allowedTools Bash "the prompt"', /there is no prompt.*before flags/],
     ['claude mcp list', /subcommand/],
     ['claude update', /subcommand/],
+    ['claude -p hi --fork-session', /--fork-session needs --resume/],
+    ['claude --resume -p hi', /--resume needs the id/],
+    ['claude -p hi -r', /-r needs a value/],
+    ['claude -p hi --continue', /--continue is not allowed here: .*use --resume/],
+    ['claude -c -p hi', /-c is not allowed here: .*use --resume/],
     ['claude -p hi --settings /etc/x.json', /--settings is not allowed/],
     ['claude -p hi --add-dir /', /--add-dir is not allowed here: use the field workspace/],
     ['claude -p hi --session-id=1', /--session-id is not allowed/],
@@ -199,6 +206,8 @@ void t.test('the argument list is the one of the design, with every value behind
   for (const flag of ['--include-partial-messages', '--strict-mcp-config', '--setting-sources=user']) t.notOk(full.args.includes(flag), flag)
   t.notMatch(full.argv.join('\n'), /HIDDEN|\/opt\/claude/, 'the log shows no prompt, no definition and no host path')
   t.match(full.argv.join('\n'), /--agents=<reviewer>\n--mcp-config=<web, tool>/)
+
+  t.same(command({}, { sessionId: 'id-2', resume: 'id-1' }).args.slice(5, 8), ['--resume=id-1', '--fork-session', '--session-id=id-2'], 'another session to resume is forked')
 
   const config = full.args.find((argument) => argument.startsWith('--mcp-config=')) ?? ''
   t.notMatch(config, /HIDDEN/, 'secrets of a server are not on the command line')

@@ -4,10 +4,11 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { openClient } from '../../src/client/open-client.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
+import { startCli, until } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
 
 const service = await openTestService(t, { workers: 2, env: { CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3' } })
@@ -145,12 +146,10 @@ void t.test('deleting takes an execution out of a conversation; its folder goes 
   t.match(await forget(second), { status: 204 })
   t.match(await post({ prompt: 'x', session: { resume: first.sessionId } }), { status: 404 }, 'of the first session nobody is left')
   t.ok(existsSync(tale), 'the fork still needs the folder')
-  const last = await goOn(fork.id, 'The end.')
-  t.match(last, { status: 'succeeded', sessionId: fork.sessionId, workspace: first.id })
-  for (const execution of [last, fork]) t.match(await forget(execution), { status: 204 })
+  t.match(await forget(fork), { status: 204 })
 
   const redis = new Redis(service.redis.url)
-  const names = [first, second, third, fork, last].flatMap(({ id, sessionId }) => [id, String(sessionId)])
+  const names = [first, second, third, fork].flatMap(({ id, sessionId }) => [id, String(sessionId)])
   const isTold = (text: string): boolean => names.some((name) => text.includes(name))
   const folders = async (): Promise<string[]> => [...(await readdir(service.config.workspaceRoot)), ...(await readdir(join(service.config.dataDir, 'sessions')))].filter(isTold)
   try {
@@ -167,6 +166,67 @@ void t.test('without its transcript a session does not begin with nothing', asyn
   const lost = await goOn(first.id, 'Do you remember?')
   t.match(lost, { status: 'failed', attempt: 0, outcome: { code: 'SESSION_NOT_FOUND', message: /no transcript/ } })
   t.equal(heard('Do you remember?'), '')
+})
+
+/** The CLI writes its transcript a moment after it has spoken. */
+async function untilWritten(execution: Execution, pattern: RegExp): Promise<void> {
+  const projects = join(service.config.dataDir, 'sessions', execution.workspace, 'home/.claude/projects')
+  const { sessionId } = await look(execution)
+  const read = async (): Promise<string> => {
+    const [project = ''] = await readdir(projects)
+    return readFile(join(projects, project, `${sessionId}.jsonl`), 'utf8').catch(() => '')
+  }
+  await until(async () => pattern.test(await read()), `the transcript of ${execution.id} holds ${String(pattern)}`)
+}
+
+const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: nine starts of the CLI'
+void t.test('a follow-up that its worker had to hand over goes on where it was, or begins again where it had done nothing', { skip }, async (t) => {
+  const work = [{ tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: 'sleep 300' } }]
+  const silence = [{ delayMs: 8_000 }, { text: 'Said at last.' }]
+  const firsts = await Promise.all(['one', 'two', 'three', 'four'].map((name) => run({ prompt: `Base ${name}.` })))
+  const ask = (index: number, steps: unknown[], fork: boolean): Promise<Execution> => resume(String(firsts[index]?.id), scripted(...steps), { allowedTools: ['Bash'], onWorkerLost: 'continue' }, fork)
+  const busy = [await ask(0, work, false), await ask(1, work, true)] as const
+  for (const execution of busy) {
+    await service.until(execution.id, 'tool.started')
+    await untilWritten(execution, /"tool_result"[^]*And on/)
+  }
+  const silent = [await ask(2, silence, false), await ask(3, silence, true)] as const
+  for (const execution of silent) await service.until(execution.id, 'claude.message')
+  const sessions = await Promise.all([...busy, ...silent].map(async (execution) => (await look(execution)).sessionId))
+  await Promise.all(service.workers.splice(0).map((old) => old.close()))
+  await service.openWorker()
+  const [resumed, forked, again, forkedAgain] = (await Promise.all([...busy, ...silent].map(({ id }) => service.finished(id)))) as [Execution, Execution, Execution, Execution]
+  for (const [index, execution] of [resumed, forked].entries()) {
+    t.match(execution, { status: 'succeeded', attempt: 2, sessionId: sessions[index] })
+    t.ok((await argvOf(execution)).includes(`--resume=${sessions[index]}`))
+    t.match((await eventsOf(execution, 'execution.started')).map(({ data }) => data.resumed), [undefined, true])
+    t.equal(await readFile(join(service.config.workspaceRoot, execution.workspace, 'marks'), 'utf8'), 'made\n', 'nothing is done twice')
+  }
+  for (const execution of [again, forkedAgain]) {
+    t.match(execution, { status: 'succeeded', attempt: 2, outcome: { result: 'Said at last.' } })
+    t.match((await eventsOf(execution, 'execution.started')).map(({ data }) => data.resumed), [undefined, undefined])
+  }
+  t.equal(again.sessionId, firsts[2]?.sessionId)
+  t.ok((await argvOf(forkedAgain)).includes(`--resume=${firsts[3]?.sessionId}`), 'a fork is made anew')
+  t.match(await goOn(forkedAgain.id, 'After the fork.'), { status: 'succeeded', sessionId: forkedAgain.sessionId })
+  t.match(await post({ prompt: 'x', session: { resume: sessions[3] } }), { status: 404 }, 'and the one that had done nothing is no session any more')
+})
+
+void t.test('a command, JSON-RPC and the command line say the same', async (t) => {
+  const first = await run({ command: "claude -p 'The gas is neon.'" })
+  const second = await run({ command: `claude --resume ${first.id} -p 'Again, by a command.'` })
+  t.match(second, { status: 'succeeded', sessionId: first.sessionId, resumedFrom: first.id })
+  t.match(heard('Again, by a command.'), /neon/)
+  const client = openClient({ url: service.url(), token: service.token })
+  t.teardown(() => client.close())
+  await t.rejects(client.execute({ prompt: 'x', session: { resume: NOWHERE } }), { code: 'SESSION_NOT_FOUND' })
+  const cli = startCli(t, ['run', '--resume', String(first.sessionId), '--fork', '--json', 'Again, by the command line.'], { ...service.environment, CC_EXECUTOR_URL: service.url() })
+  t.match(await cli.ended, { code: 0 })
+  await cli.drained
+  t.match(JSON.parse(cli.stdout()), { status: 'succeeded', resumedFrom: second.id })
+  t.match(heard('Again, by the command line.'), /neon[^]*Again, by a command/)
+  const alone = startCli(t, ['run', '--fork', 'x'], { ...service.environment, CC_EXECUTOR_URL: service.url() })
+  t.match(await alone.ended, { code: 2 })
 })
 
 void t.test('what is not there, or not yours, is not found', async (t) => {
