@@ -80,7 +80,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
             413: problem('Too large.'),
             415: problem('Not application/json.'),
             422: problem('The Idempotency-Key was used with another request.'),
-            429: problem('The queue is full.'),
+            429: problem('The queue is full, or the daily budget does not suffice (`budget` says how far).'),
             503: problem('The store cannot be reached; a retry with the same Idempotency-Key is safe.'),
           },
         },

@@ -22,11 +22,18 @@ const COLUMNS: ReadonlyArray<readonly [string, (execution: Execution) => string 
   ['cacheCreationTokens', ({ usage }) => usage.cacheCreationTokens],
   ['costUsd', ({ usage }) => usage.costUsd],
   ['turns', ({ usage }) => usage.turns],
-  ['model', ({ request }) => request.model],
+  ['model', ({ model, request }) => model ?? request.model],
   ['workspace', ({ workspace }) => workspace],
   ['prompt', ({ request }) => request.prompt ?? request.command],
   ['metadata', ({ metadata }) => JSON.stringify(metadata)],
   ['simulated', ({ simulated }) => String(simulated)],
+  ['costBasis', () => 'cli_estimate'],
+  ['message', ({ outcome }) => outcome?.message],
+  ['verification', ({ outcome }) => outcome?.verification?.status],
+  ['failedChecks', ({ outcome }) => outcome?.verification?.checks.filter(({ status }) => status === 'fail').map(({ name }) => name).join(' ')],
+  ['deniedTools', ({ outcome }) => outcome?.permissionDenials?.length],
+  ['budgetUsd', ({ budget }) => budget?.usd],
+  ['budgetTokens', ({ budget }) => budget?.tokens],
 ]
 
 /** A cell that a spreadsheet would take for a formula is told that it is text. */

@@ -1,12 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { getEstimate } from '../src/executions/estimate-run.js'
+import { getUsage } from '../src/executions/read-usage.js'
 import { EstimateQuery, TimeoutEstimate } from '../src/protocol/estimate.js'
+import { UsageReport } from '../src/protocol/usage.js'
 import { json, problem, unknown } from './answers.js'
+import { UsageQuery } from './queries.js'
 
 const tags = ['history']
 
-/** What earlier runs took. */
+/** What earlier runs took, and what they cost. */
 export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
@@ -23,5 +26,19 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
       },
     },
     async (request) => getEstimate(services, request.query, request.caller),
+  )
+
+  app.get(
+    '/usage',
+    {
+      schema: {
+        tags,
+        summary: 'What was spent, by day, model and token',
+        description: 'Sums over the executions that were accepted on these UTC days and have ended, however they ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). Dollars are the CLI’s estimate, which means nothing under a subscription.',
+        querystring: UsageQuery,
+        response: { 200: json('The sums.', UsageReport), 400: problem('A parameter is not valid.'), 401: unknown[401], 403: problem('Of others only with the admin scope.') },
+      },
+    },
+    async (request) => getUsage(services, request.query, request.caller),
   )
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { EventType } from '../src/protocol/events.js'
 import { ExecutionStatus } from '../src/protocol/execution.js'
 import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
+import { USAGE_GROUPS } from '../src/protocol/usage.js'
 import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 
 /** The longest that a request is held open while nothing happens. */
@@ -57,6 +58,13 @@ export const EventsQuery = z.strictObject({
   limit: wholeNumber(1, EVENT_PAGE_LIMIT).optional().meta({ description: 'Events on a page; default 100.' }),
   waitSeconds,
   types: listOf(EventType).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
+})
+
+export const UsageQuery = z.strictObject({
+  from: z.iso.date().optional().meta({ description: 'First UTC day; default: 30 days up to `to`.' }),
+  to: z.iso.date().optional().meta({ description: 'Last UTC day; default today. 366 days at most.' }),
+  groupBy: listOf(z.enum(USAGE_GROUPS)).optional().meta({ description: '`day`, `model`, `token`, one or several with commas; default `day`.' }),
+  token: z.string().min(1).max(64).optional().meta({ description: 'The name of a token, or `*` for all: with the admin scope; default: the one that asks.' }),
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })

@@ -55,7 +55,7 @@ export interface Observation {
   /** A refusal by the subscription's limits; `resetsAt` in seconds since 1970. */
   rateLimit?: { readonly resetsAt?: number; readonly type?: string }
   /** Running sums for progress; replaced by the exact ones at each `result`. */
-  tokensSoFar: { inputTokens: number; outputTokens: number }
+  tokensSoFar: { inputTokens: number; outputTokens: number; cacheCreationTokens: number }
 }
 
 export function createObservation(): Observation {
@@ -72,7 +72,7 @@ export function createObservation(): Observation {
     turns: 0,
     denials: [],
     partialText: '',
-    tokensSoFar: { inputTokens: 0, outputTokens: 0 },
+    tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheCreationTokens: 0 },
   }
 }
 
@@ -140,7 +140,8 @@ function addUsage(observation: Observation, message: Record<string, unknown>): v
     turns: before.turns + toNumber(message['num_turns']),
     durationMs: before.durationMs + toNumber(message['duration_ms']),
   }
-  observation.tokensSoFar = { inputTokens: observation.usage.inputTokens, outputTokens: observation.usage.outputTokens }
+  const { inputTokens, outputTokens, cacheCreationTokens } = observation.usage
+  observation.tokensSoFar = { inputTokens, outputTokens, cacheCreationTokens }
 }
 
 /** A `result` that was too long to be parsed still ends its turn, and says at its beginning how. */

@@ -43,12 +43,14 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     messageId = id
     observation.turns += 1
     calls.forgetUnanswered()
-    addTokens(toNumber(toRecord(message['usage'])?.['input_tokens']), 0)
+    const usage = toRecord(message['usage'])
+    addTokens(toNumber(usage?.['input_tokens']), 0, toNumber(usage?.['cache_creation_input_tokens']))
   }
 
-  function addTokens(inputTokens: number, outputTokens: number): void {
+  function addTokens(inputTokens: number, outputTokens: number, cacheCreationTokens = 0): void {
     observation.tokensSoFar.inputTokens += inputTokens
     observation.tokensSoFar.outputTokens += outputTokens
+    observation.tokensSoFar.cacheCreationTokens += cacheCreationTokens
   }
 
   function keepPartialText(): void {

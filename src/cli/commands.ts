@@ -5,9 +5,10 @@ import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
 import { token } from './token.js'
+import { usage } from './usage.js'
 import { verify } from './verify.js'
 
-const COMMANDS = { run, tail, list, show, cancel, pause, resume, receipt, verify, token } satisfies Record<string, Command>
+const COMMANDS = { run, tail, list, show, cancel, pause, resume, receipt, verify, usage, token } satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 

@@ -15,6 +15,7 @@ export const REQUEST_FLAGS = {
   'append-system-prompt': one,
   'max-turns': one,
   'max-budget-usd': one,
+  'max-budget-tokens': one,
   'allowed-tools': many,
   'disallowed-tools': many,
   'permission-mode': one,
@@ -36,7 +37,7 @@ export const REQUEST_FLAGS = {
 
 export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort low|medium|high|xhigh|max
   --system-prompt TEXT, --append-system-prompt TEXT
-  --max-turns N, --max-budget-usd USD
+  --max-turns N, --max-budget-usd USD, --max-budget-tokens N
   --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)"; several times
   --disallowed-tools RULE
   --permission-mode MODE          default, acceptEdits, plan, dontAsk, bypassPermissions
@@ -78,6 +79,7 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   'append-system-prompt': ['appendSystemPrompt'],
   'max-turns': ['maxTurns', toNumber],
   'max-budget-usd': ['maxBudgetUsd', toNumber],
+  'max-budget-tokens': ['maxBudgetTokens', toNumber],
   'allowed-tools': ['allowedTools', splitRules],
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],

@@ -4,6 +4,7 @@ import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
+import type { UsageGroup, UsageReport } from '../protocol/usage.js'
 import { ClientError, toClosed } from './client-error.js'
 import { followExecution, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
@@ -20,6 +21,15 @@ export interface ClientOptions {
   readonly token?: string | undefined
   /** How long `follow` tries to come back, since the last event; default 300. */
   readonly patienceSeconds?: number
+}
+
+/** Days as YYYY-MM-DD in UTC. */
+export interface UsageQuery {
+  readonly from?: string
+  readonly to?: string
+  readonly groupBy?: readonly UsageGroup[]
+  /** The name of a token, or `*`: with the admin scope. */
+  readonly token?: string
 }
 
 interface CallOptions {
@@ -58,6 +68,8 @@ export interface Client {
   delete(executionId: string, options?: CallOptions): Promise<void>
   /** How long such a run takes, by the history of this token's own. */
   estimate(query: EstimateQuery, options?: CallOptions): Promise<TimeoutEstimate>
+  /** What was spent, by day, model and token. */
+  usage(query?: UsageQuery, options?: CallOptions): Promise<UsageReport>
   queue(options?: CallOptions): Promise<QueueState>
   health(options?: CallOptions): Promise<Health>
   /** Also where a part has failed: its body says which. */
@@ -123,6 +135,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
       await rest.text({ method: 'DELETE', path: at(executionId), signal })
     },
     estimate: (query, { signal } = {}) => ask({ path: '/estimates', query: { ...query }, signal }),
+    usage: ({ groupBy, ...query } = {}, { signal } = {}) => ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),

@@ -18,6 +18,7 @@ export interface Ending {
   readonly files?: WorkspaceEvidence
   /** Absent where no attempt was watched to its end. */
   readonly lesson?: Lesson
+  readonly model?: string
 }
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */

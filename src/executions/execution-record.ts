@@ -2,7 +2,9 @@ import type { TranscriptMark } from '../claude/transcript.js'
 import type { TimeoutEstimate } from '../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
 import { NO_USAGE, type Execution, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
+import type { RunBudget } from '../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
+import { toRunBudget } from './plan-budget.js'
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
@@ -37,6 +39,10 @@ export interface ExecutionRecord {
   /** Until then its next attempt is not begun. */
   readonly notBefore?: number
   readonly timeoutEstimate?: TimeoutEstimate
+  /** What the CLI called it, or the one that was asked for. */
+  readonly model?: string
+  /** What was reserved for it. */
+  readonly budget?: RunBudget
   readonly usage: Usage
   readonly outcome?: Outcome
   readonly metadata: Record<string, string>
@@ -63,7 +69,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'outcome', 'metadata', 'simulated',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -89,6 +95,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
   const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
   const startedAt = toNumber(fields.startedAt)
   const finishedAt = toNumber(fields.finishedAt)
+  const budget = toRunBudget(fields['reserved:usd'], fields['reserved:tokens'])
   return {
     id,
     state: fields.state as ExecutionState,
@@ -115,6 +122,8 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
     // Safe: ExecutionStore.create wrote it.
     ...(fields.timeoutEstimate && { timeoutEstimate: JSON.parse(fields.timeoutEstimate) as TimeoutEstimate }),
+    ...(fields.model && { model: fields.model }),
+    ...(budget && { budget }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
@@ -140,6 +149,8 @@ export function toExecution(record: ExecutionRecord): Execution {
     ...(record.waitingFor && { waitingFor: record.waitingFor }),
     ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
     ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }),
+    ...(record.model !== undefined && { model: record.model }),
+    ...(record.budget && { budget: record.budget }),
     createdAt: toTime(record.createdAt),
     ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
     ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),

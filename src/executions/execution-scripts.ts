@@ -4,7 +4,7 @@ import { RECORDS_LUA } from './record-scripts.js'
  * Safe to send again, as the driver does when a connection broke before the answer came: the id is new with each submission.
  * ARGV id, owner, idempotency key or '', request digest, maxQueue, idempotency TTL ms, score, record JSON, event before and after its position,
  * session or execution to resume or '', whether to fork it ('1'), workspace that was asked for or ''
- * → created position | replayed id | conflict id | full | refused why detail (see joinSession)
+ * → created position | replayed id | conflict id | full | refused why detail (see joinSession) | over unit limit spent reserved wanted next day
  */
 export const CREATE_LUA = `${RECORDS_LUA}
 local id, owner, idempotencyKey, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -18,10 +18,15 @@ if idempotencyKey ~= '' then
   end
 end
 if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(ARGV[5]) then return {'full'} end
+local fields = cjson.decode(ARGV[8])
+local kind = kindOf(fields.simulated)
+local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+if over then return over end
 if ARGV[11] ~= '' then
   local refusal = joinSession(id, owner, ARGV[11], ARGV[12] == '1', ARGV[13])
   if refusal then return {'refused', refusal[1], refusal[2]} end
 end
+reserve(id, owner, kind, taken)
 if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest, 'PX', ARGV[6]) end
 setAll(id, ARGV[8])
 redis.call('ZADD', root .. ':index', 0, id)

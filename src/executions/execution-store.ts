@@ -7,6 +7,7 @@ import type { Usage } from '../protocol/execution.js'
 import { concludingEvents, concludingFields } from './concluding-events.js'
 import { ExecutionReads, execute, toScore } from './execution-reads.js'
 import { shortenRequest } from './execution-record.js'
+import { toRefusal } from './plan-budget.js'
 import * as scripts from './execution-scripts.js'
 import { RETAIN_LUA } from './retention-scripts.js'
 import * as requeueing from './requeue-scripts.js'
@@ -76,18 +77,21 @@ export class ExecutionStore extends ExecutionReads {
       ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
       ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
       ...(record.timeoutEstimate && { timeoutEstimate: JSON.stringify(record.timeoutEstimate) }),
+      wantedBudget: JSON.stringify(record.wantedBudget ?? {}),
+      ...(record.model !== undefined && { model: record.model }),
       ...(record.fingerprints && { fingerprints: JSON.stringify(record.fingerprints) }),
     }
     const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest: record.requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(record.createdAt), 0)
     const [before = '', after = ''] = event.split(/(?<="position":)0/)
     const session = record.session ? [record.session.reference, record.session.fork ? '1' : '0', record.session.workspace ?? ''] : ['', '0', '']
-    const [kind, second, detail] = await this.#commands.ccCreate(
+    const [kind, second, ...more] = await this.#commands.ccCreate(
       this.root, record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue,
       Math.max(IDEMPOTENCY_MS, this.#retentionMs), score, JSON.stringify(fields), before, after, ...session,
     )
     if (kind === 'created' || kind === 'full') return { kind }
+    if (kind === 'over') return { kind, refusal: toRefusal([second ?? '', ...more]) }
     // Safe: joinSession gives one of these.
-    if (kind === 'refused') return { kind, refusal: { why: second as SessionRefusal['why'], detail: String(detail) } }
+    if (kind === 'refused') return { kind, refusal: { why: second as SessionRefusal['why'], detail: String(more[0]) } }
     return { kind: kind === 'replayed' ? 'replayed' : 'conflict', id: String(second) }
   }
 

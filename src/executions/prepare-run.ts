@@ -7,6 +7,7 @@ import type { Outcome, OutcomeCode } from '../protocol/execution.js'
 import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
 import { beginEvidence, type Evidence } from './collect-evidence.js'
 import type { ExecutionRecord } from './execution-record.js'
+import { withBudget } from './plan-budget.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
 import type { RunHooks } from './run-hooks.js'
@@ -54,7 +55,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
   }
-  const run = withTimeout(toRunRequest(record.request), record)
+  const run = withBudget(withTimeout(toRunRequest(record.request), record), record)
   const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   const sessionId = beginning.sessionId ?? randomUUID()

@@ -1,4 +1,5 @@
 import { LOG_LUA } from '../events/log-scripts.js'
+import { LEDGER_LUA } from '../history/ledger-scripts.js'
 import { HISTORY_LUA } from '../history/history-scripts.js'
 import { TRANSITIONS_LUA } from './execution-state.js'
 import { SESSIONS_LUA } from './session-scripts.js'
@@ -27,6 +28,7 @@ import { SESSIONS_LUA } from './session-scripts.js'
 export const RECORDS_LUA = `${LOG_LUA}
 ${TRANSITIONS_LUA}
 ${HISTORY_LUA}
+${LEDGER_LUA}
 local function record(id) return key('execution', id) end
 local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
@@ -80,9 +82,13 @@ local function releaseWorkspace(id)
   return wakeNext(workspace)
 end
 
--- Once: the fields that it is taken from go with it.
-local function teach(id)
-  local kind = get(id, 'simulated') == '1' and 'simulated' or 'real'
+local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end
+
+-- What an end teaches and costs, told once: nothing comes here a second time.
+local function account(id, status)
+  local kind = kindOf(get(id, 'simulated'))
+  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
+  settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end
@@ -123,7 +129,7 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   if not entered then return {'refused', from} end
   if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
   setAll(id, fieldsJson)
-  teach(id)
+  account(id, status)
   if cause ~= '' then writeNext(id, cause) end
   writeNext(id, event)
   redis.call('HSET', key('log', id), 'fence', '')

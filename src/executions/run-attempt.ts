@@ -11,6 +11,7 @@ import { AnswerCheck } from './answer-check.js'
 import type { AnswerSchema } from './answer-schema.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './store-answers.js'
+import { countTokens } from './plan-budget.js'
 import type { RunFolders } from './prepare-workspace.js'
 import { Deadline } from './run-clock.js'
 import type { RunJournal } from './run-journal.js'
@@ -156,6 +157,9 @@ export class RunAttempt {
     }
     if (run.idleTimeoutSeconds !== undefined) {
       this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
+    }
+    if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) {
+      this.end({ code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has used more than ${run.maxBudgetTokens} tokens (maxBudgetTokens, or the operator's limits); what was produced until then is kept.` })
     }
     const progress = this.#progress()
     await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)

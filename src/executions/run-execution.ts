@@ -181,7 +181,7 @@ class ClaimedRun {
       })
       if (!isLeft) await this.#hooks.afterRun(record, { outcome: verified.outcome, usage: addUsage(this.#earlierUsage, usage), sessionId: prepared.sessionId, workspace: folders.workspace }, journal)
       await journal.close()
-      return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome) })
+      return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome), ...(attempt.observation.model !== undefined && { model: attempt.observation.model }) })
     }
     await journal.close()
     // Before others may begin: the next attempt has the same folder.

@@ -2,6 +2,7 @@ import type { EventFeed } from '../events/event-feed.js'
 import type { EventLog } from '../events/event-log.js'
 import type { QueueOutlook } from '../history/queue-outlook.js'
 import type { RunHistory } from '../history/run-history.js'
+import type { UsageLedger } from '../history/usage-ledger.js'
 import type { Config } from '../platform/config.js'
 import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
@@ -17,6 +18,8 @@ export type Scope = 'execute' | 'read' | 'admin'
 export interface Caller {
   readonly name: string
   readonly scopes: ReadonlySet<Scope>
+  /** What it may spend on a UTC day, in place of the settings for all. */
+  readonly dailyBudget?: { readonly usd?: number; readonly tokens?: number }
 }
 
 /** What every process of the service needs of the domain. */
@@ -29,6 +32,7 @@ export interface DomainServices {
   readonly queue: ExecutionQueue
   readonly workers: WorkerRegistry
   readonly history: RunHistory
+  readonly ledger: UsageLedger
   /** When queued executions may be expected to start, as it was within the last second. */
   readonly outlook: () => Promise<QueueOutlook>
   /** What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out */

@@ -2,13 +2,15 @@ import type { NewEvent } from '../protocol/events.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Outcome, RetryReason, Usage } from '../protocol/execution.js'
 import type { PublicJwk } from '../protocol/receipt.js'
+import type { BudgetRefusal } from '../protocol/usage.js'
 import type { WorkspaceEvidence } from '../protocol/verification.js'
 import type { ExecutionRecord } from './execution-record.js'
+import type { WantedBudget } from './plan-budget.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
   ExecutionRecord,
-  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'metadata' | 'simulated'
+  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'model' | 'metadata' | 'simulated'
 > & {
   /** With a session these are the session's own. */
   readonly workspace?: string
@@ -18,6 +20,8 @@ export type NewRecord = Pick<
   readonly idempotencyKey?: string
   /** Under what its duration is remembered. */
   readonly fingerprints?: readonly string[]
+  /** Reserved in the same step, or refused. */
+  readonly wantedBudget?: WantedBudget
 }
 
 /** A conversation to go on with. */
@@ -41,6 +45,7 @@ export type CreateAnswer =
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'full' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
+  | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
 
 export type ClaimAnswer =
   | { readonly kind: 'claimed'; readonly fence: string; readonly lastSeq: number; readonly attempt: number; readonly storedBytes: number }
@@ -78,6 +83,8 @@ export interface Conclusion {
   readonly cause?: NewEvent
   readonly files?: WorkspaceEvidence
   readonly lesson?: Lesson
+  /** As the CLI named it. */
+  readonly model?: string
 }
 
 /** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */

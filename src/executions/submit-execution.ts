@@ -9,6 +9,7 @@ import { requireUsableSchema } from './answer-schema.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from './find-execution.js'
 import { toSessionError, toSessionWish } from './join-session.js'
+import { planBudget, toBudgetError } from './plan-budget.js'
 import type { Caller, DomainServices } from './services.js'
 import { nameWorkspace } from './workspace-name.js'
 
@@ -58,7 +59,7 @@ function checkPermissions(run: RunRequest, services: DomainServices, caller: Cal
 
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, QUEUE_FULL, STORE_UNAVAILABLE
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, QUEUE_FULL, BUDGET_EXCEEDED, STORE_UNAVAILABLE
  */
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
@@ -85,6 +86,8 @@ export async function submitExecution(services: DomainServices, request: Execute
         metadata: request.metadata ?? {},
         simulated: config.simulatorUrl !== undefined,
         fingerprints,
+        wantedBudget: planBudget(run, caller, config),
+        ...(run.model !== undefined && { model: run.model }),
         ...(timeoutEstimate && { timeoutEstimate }),
         ...(workspace?.lock !== undefined && { workspaceLock: workspace.lock }),
         ...(run.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
@@ -96,6 +99,8 @@ export async function submitExecution(services: DomainServices, request: Execute
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', { detail: `${config.maxQueue} executions are waiting already; try again later.`, retryAfterSeconds: 5 })
+    case 'over':
+      throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':
       throw new ExecutorError('IDEMPOTENCY_CONFLICT', { detail: 'This Idempotency-Key was used with another request; use a new key for a new request.' })
     case 'replayed':

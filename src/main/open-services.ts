@@ -7,6 +7,7 @@ import { FileStore } from '../executions/file-store.js'
 import type { DomainServices, ExecutionServices } from '../executions/services.js'
 import { createWorkerRegistry } from '../executions/worker-registry.js'
 import { createRunHistory } from '../history/run-history.js'
+import { createUsageLedger } from '../history/usage-ledger.js'
 import type { Config } from '../platform/config.js'
 import type { Lifetime } from '../platform/lifetime.js'
 import type { Logger } from '../platform/logger.js'
@@ -38,6 +39,7 @@ export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, 
     signingKey: () => (signingKey ??= openSigningKey(config.dataDir)),
     store,
     history,
+    ledger: createUsageLedger(redis, config.prefix),
     outlook: createOutlook({ store, workers, history, config }),
     files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix),

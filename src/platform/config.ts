@@ -8,6 +8,7 @@ const count = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
 const seconds = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+(\.\d+)?$/, 'expected a number of seconds').transform(Number).pipe(z.number().min(minimum).max(maximum))
+const amount = z.string().regex(/^\d+(\.\d+)?$/, 'expected a number of dollars').transform(Number).pipe(z.number().positive().max(1_000_000))
 const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''))
 const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
 const MIB = 1024 * 1024
@@ -42,6 +43,10 @@ export const VARIABLES = {
   CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
   CC_EXECUTOR_EVIDENCE_IGNORED: [list, '.git,node_modules', 'names of files and folders that the manifests of a workspace leave out'],
+  CC_EXECUTOR_MAX_BUDGET_USD: [amount, undefined, "what a run may spend at most, by the CLI's estimate"],
+  CC_EXECUTOR_MAX_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens: input, output and cache creation'],
+  CC_EXECUTOR_DAILY_BUDGET_USD: [amount, undefined, 'what a token may spend on a UTC day; its own entry may say otherwise'],
+  CC_EXECUTOR_DAILY_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
   CC_EXECUTOR_RETENTION_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(2048 * MIB), 'of all finished executions together, in Redis; beyond it the oldest are forgotten'],
   CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
@@ -94,6 +99,10 @@ export interface Config {
   readonly isHooksFileGiven: boolean
   readonly allowVerifyCommands: boolean
   readonly evidenceIgnored: readonly string[]
+  readonly maxBudgetUsd: number | undefined
+  readonly maxBudgetTokens: number | undefined
+  readonly dailyBudgetUsd: number | undefined
+  readonly dailyBudgetTokens: number | undefined
   readonly retentionSeconds: number
   readonly retentionBytes: number
   readonly maxQueue: number
@@ -176,6 +185,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
     allowVerifyCommands: values.CC_EXECUTOR_ALLOW_VERIFY_COMMANDS,
     evidenceIgnored: values.CC_EXECUTOR_EVIDENCE_IGNORED,
+    maxBudgetUsd: values.CC_EXECUTOR_MAX_BUDGET_USD,
+    maxBudgetTokens: values.CC_EXECUTOR_MAX_BUDGET_TOKENS,
+    dailyBudgetUsd: values.CC_EXECUTOR_DAILY_BUDGET_USD,
+    dailyBudgetTokens: values.CC_EXECUTOR_DAILY_BUDGET_TOKENS,
     retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
     retentionBytes: values.CC_EXECUTOR_RETENTION_BYTES,
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,

@@ -12,6 +12,8 @@ export interface TokenEntry {
   readonly name: string
   readonly scopes: ReadonlySet<TokenScope>
   readonly sha256: Buffer
+  /** What it may spend on a UTC day, in place of the settings for all. */
+  readonly dailyBudget?: { readonly usd?: number; readonly tokens?: number }
 }
 
 const NAME = /^[\w.-]{1,64}$/
@@ -30,7 +32,20 @@ function parseScopes(text: string | undefined, origin: string): ReadonlySet<Toke
   return new Set(scopes.includes('admin') ? SCOPES : (scopes as TokenScope[]))
 }
 
-/** `name=token[:scope+scope]`; a bare token is named `default` and may do everything; `sha256:<hex>` may stand for a token. */
+const BUDGETS: Readonly<Record<string, 'usd' | 'tokens'>> = { 'daily-usd': 'usd', 'daily-tokens': 'tokens' }
+
+function parseBudget(parts: readonly string[], origin: string): Pick<TokenEntry, 'dailyBudget'> {
+  if (parts.length === 0) return {}
+  const amounts = parts.map((part) => {
+    const [name = '', amount = ''] = part.split('=')
+    const unit = BUDGETS[name]
+    if (!unit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0) throw new ConfigError(`${origin}: ${JSON.stringify(part)} is no daily-usd=N or daily-tokens=N.`)
+    return [unit, Number(amount)] as const
+  })
+  return { dailyBudget: Object.fromEntries(amounts) }
+}
+
+/** `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N]`; a bare token is named `default` and may do everything; `sha256:<hex>` may stand for a token. */
 function parseEntry(entry: string, origin: string): TokenEntry {
   const equals = entry.indexOf('=')
   const name = equals === -1 ? 'default' : entry.slice(0, equals)
@@ -38,11 +53,14 @@ function parseEntry(entry: string, origin: string): TokenEntry {
   if (!NAME.test(name)) throw new ConfigError(`${origin}: a token's name is 1 to 64 letters, digits, _, . or -.`)
   const hashed = /^sha256:[0-9a-f]+/.exec(rest)?.[0]
   const token = hashed ?? rest.split(':')[0] ?? ''
-  const scopes = parseScopes(rest.slice(token.length).replace(/^:/, '') || undefined, origin)
+  const [first, ...others] = rest.slice(token.length).split(':').filter((part) => part !== '')
+  const hasScopes = first !== undefined && !first.includes('=')
+  const scopes = parseScopes(hasScopes ? first : undefined, origin)
+  const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], origin)
   const digest = HASHED.exec(token)?.[1]
-  if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex') }
+  if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
   if (token.length < MINIMUM_TOKEN_LENGTH) throw new ConfigError(`${origin}: the token of ${name} is shorter than ${MINIMUM_TOKEN_LENGTH} characters.`)
-  return { name, scopes, sha256: sha256(token) }
+  return { name, scopes, sha256: sha256(token), ...budget }
 }
 
 function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {

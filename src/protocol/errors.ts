@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { BudgetRefusal } from './usage.js'
 
 interface ErrorRow {
   /** HTTP status of a REST answer. */
@@ -41,6 +42,8 @@ export const ERROR_TABLE = {
   RATE_LIMITED: { status: 429, rpc: 42901, retryable: true, title: 'Too many requests.' },
   QUEUE_FULL: { status: 429, rpc: 42902, retryable: true, title: 'The queue is full.' },
   SUBSCRIPTION_LIMIT: { status: 429, rpc: 42903, retryable: false, title: 'This connection has as many subscriptions as are allowed.' },
+  // 429, not 402: the same request is taken when the day is over, which Retry-After says; nothing is to be paid to us.
+  BUDGET_EXCEEDED: { status: 429, rpc: 42904, retryable: true, title: 'The daily budget of this token does not suffice.' },
   HEADERS_TOO_LARGE: { status: 431, rpc: 43101, retryable: false, title: 'The header fields are too large.' },
   STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
   SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
@@ -66,6 +69,7 @@ export const Problem = z
     retryable: z.boolean(),
     requestId: z.string(),
     errors: z.array(FieldError).optional(),
+    budget: BudgetRefusal.optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' })
 export type Problem = z.infer<typeof Problem>
@@ -77,6 +81,7 @@ export const RpcErrorData = z
     retryable: z.boolean(),
     requestId: z.string(),
     errors: z.array(FieldError).optional(),
+    budget: BudgetRefusal.optional(),
     retryAfterSeconds: z.number().optional().meta({ description: 'Where a retry makes sense after a while.' }),
   })
   .meta({ id: 'RpcErrorData' })
@@ -85,6 +90,8 @@ export interface ErrorDetails {
   /** What happened this time, for people. Never a stack, a host path or a secret. */
   readonly detail?: string
   readonly errors?: readonly FieldError[]
+  /** With BUDGET_EXCEEDED. */
+  readonly budget?: BudgetRefusal
   /** Seconds after which a retry makes sense; becomes `Retry-After`. */
   readonly retryAfterSeconds?: number
 }
@@ -110,6 +117,7 @@ export interface WireError {
   readonly title: string
   readonly detail: string
   readonly errors?: readonly FieldError[]
+  readonly budget?: BudgetRefusal
   readonly retryAfterSeconds?: number
 }
 
@@ -127,13 +135,14 @@ export function toWireError(error: unknown): WireError {
     ...row,
     detail: known.details.detail ?? row.title,
     ...(known.details.errors && { errors: known.details.errors }),
+    ...(known.details.budget && { budget: known.details.budget }),
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   }
 }
 
 export function toProblem(error: unknown, requestId: string): Problem {
-  const { code, status, title, detail, retryable, errors } = toWireError(error)
-  return { type: `urn:cc-executor:error:${code}`, title, status, detail, code, retryable, requestId, ...(errors && { errors: [...errors] }) }
+  const { code, status, title, detail, retryable, errors, budget } = toWireError(error)
+  return { type: `urn:cc-executor:error:${code}`, title, status, detail, code, retryable, requestId, ...(errors && { errors: [...errors] }), ...(budget && { budget }) }
 }
 
 /** Zod's issues as field errors: an unknown field is named by its own path, not by its parent's. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
+import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
 
 export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
@@ -67,7 +68,7 @@ export const Usage = z
     outputTokens: z.number(),
     cacheReadTokens: z.number(),
     cacheCreationTokens: z.number(),
-    costUsd: z.number().meta({ description: "The CLI's own estimate in US dollars." }),
+    costUsd: z.number().meta({ description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing." }),
     turns: z.number(),
     durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
   })
@@ -101,6 +102,8 @@ export const Execution = z
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({ description: 'When a queued execution may be expected to start, by what earlier runs took; absent where that is not known (no worker, no history, waiting for something else than a place).' }),
     timeoutEstimate: TimeoutEstimate.optional().meta({ description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.' }),
+    model: z.string().optional().meta({ description: 'As the CLI named it; before it did, the one that was asked for.' }),
+    budget: RunBudget.optional(),
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp.optional(),

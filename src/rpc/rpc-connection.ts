@@ -63,7 +63,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
 }
 
 function describeError(error: unknown, requestId: string, logger: Logger): RpcError {
-  const { code, rpc, retryable, detail, errors, retryAfterSeconds } = toWireError(error)
+  const { code, rpc, retryable, detail, errors, budget, retryAfterSeconds } = toWireError(error)
   if (code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed')
-  return { code: rpc, message: detail, data: { code, retryable, requestId, ...(errors && { errors }), ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) } }
+  return { code: rpc, message: detail, data: { code, retryable, requestId, ...(errors && { errors }), ...(budget && { budget }), ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) } }
 }

@@ -553,6 +553,7 @@ void t.test('Host and Origin are checked before anything else, on HTTP and on th
 
 void t.test('the service tells of itself: queue, health, readiness, authentication', async (t) => {
   t.match((await call('GET', '/queue')).body, { depth: 0, byPriority: { low: 0, normal: 0, high: 0 }, capacity: 4, workers: [{ concurrency: 4, draining: false }], estimatedWaitSeconds: 0, estimatedStartAt: String, estimateSamples: Number })
+  t.match((await call('GET', '/usage?groupBy=day,model')).body, { rows: Array, total: { executions: Number }, basis: 'cli_estimate' })
   t.match((await call('GET', '/estimates?prompt=never+seen&model=none')).body, { timeoutSeconds: Number, samples: Number, level: String })
   for (const path of ['/health', '/health/live']) t.match((await call('GET', path, { as: 'nobody' })).body, { status: 'ok', service: 'cc-executor', version: String, simulated: true })
   const ready = await call('GET', '/health/ready', { as: 'nobody' })

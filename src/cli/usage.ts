@@ -1,0 +1,46 @@
+import { parseArgs } from 'node:util'
+import { USAGE_GROUPS, type UsageGroup, type UsageRow } from '../protocol/usage.js'
+import { EXIT_CODES, say, UsageError, type Command } from './command.js'
+import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { printJson } from './print.js'
+
+const isGroup = (text: string): text is UsageGroup => (USAGE_GROUPS as readonly string[]).includes(text)
+
+const HEADER = ['executions', 'succeeded', 'in', 'out', 'cache read', 'cache made', 'usd'] as const
+const toCells = (row: UsageRow): string[] => [row.executions, row.succeeded, row.inputTokens, row.outputTokens, row.cacheReadTokens, row.cacheCreationTokens].map(String).concat(row.costUsd.toFixed(4))
+
+function toTable(lines: ReadonlyArray<readonly string[]>): string {
+  const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
+  return lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+}
+
+export const usage: Command = {
+  summary: ['usage [--from DAY] [--to DAY] [--by G,G]', 'what was spent, by day, model and token'],
+  usage: `Usage: cc-executor usage [flags]
+
+  --from DAY, --to DAY            UTC days as 2026-11-22; default the last 30
+  --by GROUP                      day (default), model, token; several with commas
+  --token NAME                    another token's, or '*' for all: with the admin scope
+  --json                          as JSON
+${SERVICE_USAGE}`,
+  async run(args) {
+    const { values } = parseArgs({ args, options: { ...SERVICE_FLAGS, from: { type: 'string' }, to: { type: 'string' }, by: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean' } } })
+    const groupBy = (values.by ?? 'day').split(',').map((group) => (isGroup(group) ? group : refuse(group)))
+    const { from, to, token } = values
+    return withService(values.url, async (client) => {
+      const report = await client.usage({ groupBy, ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(token !== undefined && { token }) })
+      if (values.json) {
+        printJson(report)
+        return EXIT_CODES.succeeded
+      }
+      const lines = report.rows.map((row) => [...report.groupBy.map((group) => row[group] ?? ''), ...toCells(row)])
+      process.stdout.write(`${toTable([[...report.groupBy, ...HEADER], ...lines, [...report.groupBy.map((_group, index) => (index === 0 ? 'total' : '')), ...toCells(report.total)]])}\n`)
+      say(report.note)
+      return EXIT_CODES.succeeded
+    })
+  },
+}
+
+function refuse(group: string): never {
+  throw new UsageError(`--by: expected ${USAGE_GROUPS.join(', ')}, not ${JSON.stringify(group)}`)
+}
