@@ -13,6 +13,7 @@ import { openDomain } from '../../src/main/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
+import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
@@ -162,8 +163,14 @@ void t.test('auto is resolved at submission, holds for the run and is told with 
   const listed = (await service.call('GET', '/executions?status=queued')).body.executions
   t.same(listed.map(({ estimatedStartAt }: { estimatedStartAt?: string }) => typeof estimatedStartAt), ['string', 'string'])
   t.match((await service.call('GET', '/queue')).body, { estimatedWaitSeconds: Number, estimatedStartAt: String, estimateSamples: 7 })
+  // As if history had said so: what stands in the record is what ends the run.
+  const short = await service.submit({ prompt: `${prompt({ hang: true })}  `, timeoutSeconds: 'auto' })
+  const redis = openRedis({ url: service.redis.url, logger: createLogger('silent', 'test'), role: 'keeper' })
+  t.teardown(async () => closeRedis(redis))
+  await redis.hset(`{cc}:execution:${short.id}`, 'timeoutEstimate', JSON.stringify({ ...short.timeoutEstimate, timeoutSeconds: 0.3 }))
   await writeFile(gate, '')
   for (const { id } of [holder, next, later]) t.equal((await service.finished(id)).estimatedStartAt, undefined)
+  t.match(await service.finished(short.id), { status: 'timed_out', timeoutEstimate: { timeoutSeconds: 0.3 }, outcome: { message: /0\.3 s/ } })
 
   for (const [query = '', path = ''] of [['', 'prompt'], ['?prompt=', 'prompt'], ['?prompt=x&effort=huge', 'effort'], ['?prompt=x&nonsense=1', 'nonsense'], ['?prompt=x&workspace=../y', 'workspace']]) {
     t.match(await service.call('GET', `/estimates${query}`), { status: 400, body: { code: 'INVALID_REQUEST', errors: [{ path }] } }, `GET /estimates${query}`)
