@@ -1,4 +1,5 @@
 import { toRunner, type Command } from './command.js'
+import { files } from './files.js'
 import { list, show } from './list.js'
 import { receipt } from './receipt.js'
 import { run } from './run.js'
@@ -8,7 +9,7 @@ import { token } from './token.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
 
-const COMMANDS = { run, tail, list, show, cancel, pause, resume, receipt, verify, usage, token } satisfies Record<string, Command>
+const COMMANDS = { run, tail, list, show, cancel, pause, resume, files, receipt, verify, usage, token } satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 

@@ -2,6 +2,7 @@ import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
+import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
@@ -62,6 +63,12 @@ export interface Client {
   result(executionId: string, options?: ResultOptions): Promise<string>
   /** The receipt of a finished execution, to the byte, or as Markdown. NOT_FINISHED while it runs. */
   receipt(executionId: string, options?: CallOptions & { readonly markdown?: boolean }): Promise<string>
+  /** What is in the workspace of a finished execution and what its run changed. */
+  files(executionId: string, options?: CallOptions): Promise<WorkspaceFiles>
+  /** One file that the run created or modified, to the byte. FILE_NOT_KEPT where the service has it not, and why. */
+  file(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
+  /** What the run did, to one file or to all, as a patch for `git apply`. */
+  patch(executionId: string, path?: string, options?: CallOptions): Promise<string>
   cancel(executionId: string, options?: WishOptions): Promise<Execution>
   pause(executionId: string, options?: WishOptions): Promise<Execution>
   resume(executionId: string, options?: WishOptions): Promise<Execution>
@@ -92,6 +99,9 @@ function requireUsable(url: string, token: string | undefined): void {
   if (search !== '' || hash !== '') refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) refuse('UNAUTHENTICATED', 'The token has characters that no token has.')
 }
+
+/** Each part by itself: a slash stays one. */
+const toFilePath = (path: string): string => `/files/${path.split('/').map(encodeURIComponent).join('/')}`
 
 /** Connects to nothing yet: the first call does. @throws ClientError where the address or the token cannot be one */
 export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIENCE_SECONDS }: ClientOptions): Client {
@@ -128,6 +138,9 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
     result: (executionId, { wait, signal } = {}) => rest.text({ path: at(executionId, '/result'), query: { waitSeconds: wait }, waitSeconds: wait, signal }),
     receipt: (executionId, { markdown = false, signal } = {}) =>
       rest.text({ path: at(executionId, '/receipt'), signal, headers: { accept: markdown ? 'text/markdown' : 'application/json' } }),
+    files: (executionId, { signal } = {}) => ask({ path: at(executionId, '/files'), signal }),
+    file: (executionId, path, { signal } = {}) => rest.bytes({ path: at(executionId, toFilePath(path)), headers: { accept: '*/*' }, signal }),
+    patch: (executionId, path, { signal } = {}) => rest.text({ path: at(executionId, path === undefined ? '/files' : toFilePath(path)), query: { diff: 'true' }, headers: { accept: 'text/x-diff' }, signal }),
     cancel: wish('cancel'),
     pause: wish('pause'),
     resume: wish('resume'),

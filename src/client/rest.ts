@@ -21,6 +21,8 @@ export interface Rest {
   json(call: RestCall): Promise<unknown>
   /** The body as it came. @throws ClientError */
   text(call: RestCall): Promise<string>
+  /** The body to the byte. @throws ClientError */
+  bytes(call: RestCall): Promise<Uint8Array>
 }
 
 interface RestOptions {
@@ -33,7 +35,7 @@ interface RestOptions {
 
 /** One request, one answer, with a deadline; nothing is repeated by itself. */
 export function createRest({ url, token, closing, onReached }: RestOptions): Rest {
-  async function text({ method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall): Promise<string> {
+  async function request<Body extends string | Uint8Array>(read: (response: Response) => Promise<Body>, { method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall): Promise<Body> {
     const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> => (value === undefined ? [] : [[name, String(value)]]))
     const search = new URLSearchParams(parameters).toString()
     const stop = AbortSignal.any([closing, AbortSignal.timeout(waitSeconds * 1_000 + ANSWER_DEADLINE_MS), ...(signal ? [signal] : [])])
@@ -45,10 +47,12 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
         redirect: 'error',
         signal: stop,
       })
-      const answer = await response.text()
+      const isWanted = response.ok || accept.includes(response.status)
+      const answer = isWanted ? await read(response) : await response.text()
       onReached()
-      if (response.ok || accept.includes(response.status)) return answer
-      throw decodeProblem(url, response.status, answer, response.headers.get('retry-after'))
+      // Safe: what is wanted was read by `read`.
+      if (isWanted) return answer as Body
+      throw decodeProblem(url, response.status, String(answer), response.headers.get('retry-after'))
     } catch (error) {
       if (closing.aborted) throw toClosed()
       // The caller's own abort stays what it is; fetch's failures are TypeErrors, the deadline a DOMException.
@@ -58,8 +62,10 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
     }
   }
 
+  const text = (call: RestCall): Promise<string> => request((response) => response.text(), call)
   return {
     text,
+    bytes: (call) => request(async (response) => new Uint8Array(await response.arrayBuffer()), call),
     async json(call) {
       const answer = parseJson(await text(call))
       if (typeof answer !== 'object' || answer === null) throw toBadAnswer(url, 'An answer without JSON')

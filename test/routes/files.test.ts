@@ -1,7 +1,7 @@
 // What a run left in its workspace, for clients that share no disk with its worker.
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -11,7 +11,7 @@ import { redisOptions } from '../../src/platform/redis.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { WorkspaceFile, WorkspaceFiles } from '../../src/protocol/files.js'
 import { scripted } from '../support/environment.js'
-import { SCRIPTED_CLI } from '../support/paths.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
 
 const LIMIT = 1024 * 1024
@@ -213,4 +213,30 @@ void t.test('the real CLI writes a file on a worker that shares no folder with t
   t.match((await get(execution, '')).body, { created: 1, files: [{ path: 'report.md', change: 'created', content: 'kept' }] })
   t.equal((await get(execution, '/report.md')).text, '# Report\n')
   t.match((await get(execution, '?diff')).text, /\+# Report/)
+})
+
+void t.test('the command line lists, prints, saves and compares', async (t) => {
+  const cli = (...args: string[]): Promise<{ code: number; stdout: Buffer; stderr: string }> =>
+    new Promise((resolve) => {
+      const env = { PATH: process.env['PATH'], CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token, CC_EXECUTOR_DATA_DIR: join(service.directory, 'nowhere') }
+      execFile(process.execPath, [CLI, 'files', ...args], { env, encoding: 'buffer', maxBuffer: 4 * LIMIT }, (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr: stderr.toString() }))
+    })
+  const listed = await cli(project.id)
+  t.equal(listed.code, 0, listed.stderr)
+  t.match(listed.stdout.toString(), /^modified +16 {2}src\/changed\.txt$/m)
+  t.match(listed.stdout.toString(), /^created +2000000 {2}large {2}\(not kept: larger than what is kept of one execution\)$/m)
+  t.match(listed.stderr, /9 created, 3 modified, 1 deleted, 1 unchanged/)
+  t.same(JSON.parse((await cli(project.id, '--json')).stdout.toString()), listing)
+  t.equal(sha256((await cli(project.id, 'first')).stdout), find(listing, 'first')?.sha256, 'to the byte')
+  t.equal((await cli(project.id, '--diff')).stdout.toString(), (await get(project, '?diff')).text)
+  t.equal((await cli(project.id, 'src/changed.txt', '--diff')).stdout.toString(), (await get(project, '/src/changed.txt?diff')).text)
+
+  const out = join(service.directory, 'out')
+  const saved = await cli(project.id, '--out', out)
+  t.match(saved, { code: 0, stderr: /7 files written below .*; 5 that changed are not kept/ })
+  t.equal(await readFile(join(out, 'src/changed.txt'), 'utf8'), 'one\n2\nthree\nfour')
+  t.equal((await stat(join(out, 'deep/a b/run é.sh'))).mode & 0o777, 0o755)
+  t.match(await cli(project.id, 'large', '--out', out), { code: 1, stderr: /larger/ })
+  t.match(await cli(project.id, 'nothing'), { code: 1, stderr: /nothing/ })
+  t.match(await cli(project.id, '--diff', '--json'), { code: 2, stderr: /exclude each other[^]*Usage: cc-executor files/ })
 })

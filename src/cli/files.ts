@@ -1,0 +1,87 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Client } from '../client/open-client.js'
+import type { WorkspaceFile, WorkspaceFiles } from '../protocol/files.js'
+import { EXIT_CODES, requireId, say, UsageError, type Command } from './command.js'
+import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { printJson } from './print.js'
+
+const WHY_NOT: Record<Exclude<WorkspaceFile['content'], 'kept' | 'unchanged'>, string> = {
+  deleted: 'gone',
+  too_large: 'not kept: larger than what is kept of one execution',
+  over_limit: 'not kept: the others had used up what is kept of one execution',
+  unreadable: 'not kept: it could not be read',
+  not_a_file: 'no regular file',
+}
+
+function toLine({ path, change, size, content }: WorkspaceFile): string {
+  const remark = content === 'kept' || content === 'unchanged' ? '' : `  (${WHY_NOT[content]})`
+  // A name may hold control characters, which a terminal would obey.
+  return `${change.padEnd(9)}  ${String(size).padStart(10)}  ${path.replace(/\p{Cc}/gu, '?')}${remark}`
+}
+
+function toSummary({ created, modified, deleted, unchanged, notListed, incomplete }: WorkspaceFiles): string {
+  const more = [notListed > 0 ? `${notListed} more are not listed` : '', incomplete ?? ''].filter((text) => text !== '')
+  return [`${created} created, ${modified} modified, ${deleted} deleted, ${unchanged} unchanged`, ...more].join('; ')
+}
+
+/** What the service says of a path is not believed: nothing is written outside of the folder. */
+function placeIn(folder: string, path: string): string {
+  const place = resolve(folder, path)
+  const inside = relative(folder, place)
+  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || resolve(inside) === inside) throw new UsageError(`${JSON.stringify(path)} leads out of --out`)
+  return place
+}
+
+async function write(client: Client, id: string, files: readonly WorkspaceFile[], out: string): Promise<void> {
+  for (const { path, mode } of files) {
+    const place = placeIn(resolve(out), path)
+    await mkdir(dirname(place), { recursive: true })
+    await writeFile(place, await client.file(id, path), { mode: Number.parseInt(mode, 8) & 0o777 })
+  }
+}
+
+async function save(client: Client, id: string, path: string | undefined, out: string): Promise<void> {
+  const { files } = await client.files(id)
+  const wanted = files.filter((file) => (path === undefined ? file.change === 'created' || file.change === 'modified' : file.path === path))
+  if (path !== undefined && wanted.length === 0) throw new UsageError(`the workspace holds no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
+  // Asked for by name, the service itself says why it has it not.
+  const kept = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
+  await write(client, id, kept, out)
+  const missing = wanted.length - kept.length
+  say(`${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}${missing === 0 ? '' : `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`}`)
+}
+
+export const files: Command = {
+  summary: ['files <id> [PATH] [--out DIR] [--diff]', 'what a run changed in its workspace'],
+  usage: `Usage: cc-executor files <id> [PATH] [flags]
+
+Lists the workspace of a finished execution as its run left it; with PATH, prints that file, as it is to the byte.
+
+  --out DIR                       writes what was created or modified (with PATH: that file) below DIR
+  --diff                          prints the changes as a patch, for git apply and patch -p1
+  --json                          the listing as JSON
+${SERVICE_USAGE}`,
+  async run(args) {
+    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, out: { type: 'string' }, diff: { type: 'boolean' }, json: { type: 'boolean' } } })
+    const [path, ...others] = positionals.slice(1)
+    if (others.length > 0) throw new UsageError('expected the id of one execution and at most one path')
+    const id = requireId(positionals.slice(0, 1))
+    const { out, diff = false, json = false } = values
+    if ([out !== undefined, diff, json].filter(Boolean).length > 1) throw new UsageError('--out, --diff and --json exclude each other')
+    if (json && path !== undefined) throw new UsageError('--json is for the listing; it takes no path')
+    await withService(values.url, async (client) => {
+      if (out !== undefined) await save(client, id, path, out)
+      else if (diff) process.stdout.write(await client.patch(id, path))
+      else if (path !== undefined) process.stdout.write(await client.file(id, path))
+      else if (json) printJson(await client.files(id))
+      else {
+        const listing = await client.files(id)
+        for (const file of listing.files) process.stdout.write(`${toLine(file)}\n`)
+        say(toSummary(listing))
+      }
+    })
+    return EXIT_CODES.succeeded
+  },
+}
