@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { EventType } from '../src/protocol/events.js'
-import { ExecutionStatus } from '../src/protocol/execution.js'
+import { ExecutionKind, ExecutionStatus } from '../src/protocol/execution.js'
 import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
 import { USAGE_GROUPS } from '../src/protocol/usage.js'
 import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
@@ -25,6 +25,8 @@ const METADATA = 'metadata.'
 export const ListQuery = z
   .object({
     status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
+    kind: ExecutionKind.optional().meta({ description: 'Only this kind; tasks are found by `parentId`, and otherwise left out.' }),
+    parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),
     limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
@@ -38,13 +40,15 @@ export const ListQuery = z
     }
   })
 
-const LIST_FIELDS = { status: 1, createdAfter: 1, createdBefore: 1, limit: 1, cursor: 1, format: 1 }
+const LIST_FIELDS = { status: 1, kind: 1, parentId: 1, createdAfter: 1, createdBefore: 1, limit: 1, cursor: 1, format: 1 }
 
 /** `metadata.<label>=<value>` parameters become a filter by equality. */
-export function toFilters({ format: _format, status, createdAfter, createdBefore, limit, cursor, ...labels }: z.output<typeof ListQuery>): ExecutionFilters {
+export function toFilters({ format: _format, status, kind, parentId, createdAfter, createdBefore, limit, cursor, ...labels }: z.output<typeof ListQuery>): ExecutionFilters {
   const metadata = Object.fromEntries(Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]))
   return {
     ...(status && { status }),
+    ...(kind && { kind }),
+    ...(parentId !== undefined && { parentId }),
     ...(createdAfter !== undefined && { createdAfter }),
     ...(createdBefore !== undefined && { createdBefore }),
     ...(limit !== undefined && { limit }),

@@ -1,5 +1,5 @@
 import { DEFAULT_TIMEOUT_SECONDS, ExecuteRequest } from '../protocol/execute-request.js'
-import { type ErrorCode, toFieldErrors, toInvalidRequest } from '../protocol/errors.js'
+import { type ErrorCode, saysTooLarge, toFieldErrors, toInvalidRequest } from '../protocol/errors.js'
 import { type CommandFlags, type OutputFormat, parseCommandFlags } from './command-flags.js'
 import { findMcpFault } from './mcp-config.js'
 import { splitCommandLine } from './split-command-line.js'
@@ -36,12 +36,12 @@ const ARGUMENT_LIMIT_BYTES = 120 * 1024
 /** All rules together: far below the limit for a whole command line, whatever the environment's size. */
 const RULES_LIMIT_BYTES = 256 * 1024
 
-/** Throws COMMAND_NOT_ALLOWED for a command that is refused, INVALID_REQUEST and PAYLOAD_TOO_LARGE as parsing does. */
+/** Of one run: of a task list each task is one. Throws COMMAND_NOT_ALLOWED for a command that is refused, INVALID_REQUEST and PAYLOAD_TOO_LARGE as parsing does. */
 export function toRunRequest(request: ExecuteRequest): RunRequest {
   const flags = request.command === undefined ? undefined : readCommand(request.command, request)
   const asked = flags === undefined ? request : { ...request, ...flags.request }
   requireFit(asked)
-  const { command: _command, timeout, workspace: _workspace, priority: _priority, metadata: _metadata, ...run } = asked
+  const { command: _command, timeout, workspace: _workspace, priority: _priority, metadata: _metadata, tasks: _tasks, onTaskFailure: _onTaskFailure, timeout_per_task: _perTask, ...run } = asked
   return {
     ...run,
     prompt: asked.prompt ?? '',
@@ -69,12 +69,8 @@ function readCommand(command: string, beside: ExecuteRequest): Omit<CommandFlags
   // The flags' values pass the very schemas of the fields, so that a command can say nothing that fields cannot.
   const parsed = ExecuteRequest.safeParse(flags.request)
   if (parsed.success) return { ...flags, request: parsed.data }
-  const tooLarge = parsed.error.issues.some((issue) => issue.code === 'custom' && issue.params?.['tooLarge'] === true)
-  const messages = toFieldErrors(parsed.error).map(({ path, message }) => {
-    const [field = '', ...rest] = path.split('.')
-    return `${[flags.origin[field] ?? field, ...rest].join('.')}: ${message}`
-  })
-  throw refuse(messages, tooLarge ? 'PAYLOAD_TOO_LARGE' : 'COMMAND_NOT_ALLOWED')
+  const messages = toFieldErrors(parsed.error).map(({ path, message }) => `${path.replace(/^\w+/, (field) => flags.origin[field] ?? field)}: ${message}`)
+  throw refuse(messages, saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'COMMAND_NOT_ALLOWED')
 }
 
 function refuse(messages: readonly string[], code: ErrorCode = 'COMMAND_NOT_ALLOWED') {

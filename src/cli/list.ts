@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Client } from '../client/open-client.js'
-import type { Execution, ExecutionStatus } from '../protocol/execution.js'
+import { isTerminal, type Execution, type ExecutionStatus } from '../protocol/execution.js'
 import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protocol/operations.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
@@ -11,7 +11,10 @@ const STATUS_WIDTH = 'succeeded'.length
 const NAME_WIDTH = 10
 const TASK_LENGTH = 70
 
-const taskOf = ({ request }: Execution): string => request.prompt ?? request.command ?? ''
+function taskOf({ request, taskCount }: Execution): string {
+  const [first = ''] = request.tasks ?? []
+  return request.prompt ?? request.command ?? `(${taskCount} tasks) ${typeof first === 'string' ? first : first.prompt}`
+}
 
 /** A page may be shorter than its limit while its cursor leads on. */
 async function listUpTo(client: Client, count: number, filters: ExecutionFilters): Promise<ExecutionPage> {
@@ -29,6 +32,7 @@ export const list: Command = {
   usage: `Usage: cc-executor list [flags]
 
   --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several with commas
+  --parent ID                     the tasks of this list, which are left out otherwise
   --metadata LABEL=VALUE          only with this label; several times
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
@@ -36,14 +40,14 @@ ${SERVICE_USAGE}`,
   async run(args) {
     const { values } = parseArgs({
       args,
-      options: { ...SERVICE_FLAGS, status: { type: 'string', multiple: true }, metadata: { type: 'string', multiple: true }, limit: { type: 'string' }, json: { type: 'boolean' } },
+      options: { ...SERVICE_FLAGS, parent: { type: 'string' }, status: { type: 'string', multiple: true }, metadata: { type: 'string', multiple: true }, limit: { type: 'string' }, json: { type: 'boolean' } },
     })
     const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
     if (count === 0) throw new UsageError('--limit: expected 1 or more')
     // Safe to call them statuses: the service names the one that is none.
     const status = values.status?.flatMap((text) => text.split(',')) as ExecutionStatus[] | undefined
     return withService(values.url, async (client) => {
-      const page = await listUpTo(client, count, { ...(status && { status }), ...(values.metadata && { metadata: toMetadata(values.metadata) }) })
+      const page = await listUpTo(client, count, { ...(status && { status }), ...(values.parent !== undefined && { parentId: values.parent }), ...(values.metadata && { metadata: toMetadata(values.metadata) }) })
       if (values.json) printJson(page)
       else for (const execution of page.executions) process.stdout.write(`${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), TASK_LENGTH)}\n`)
       return EXIT_CODES.succeeded
@@ -52,7 +56,7 @@ ${SERVICE_USAGE}`,
 }
 
 function describe(execution: Execution): Array<readonly [string, string | undefined]> {
-  const { id, status, waitingFor, position, estimatedStartAt, timeoutEstimate, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated } = execution
+  const { id, status, waitingFor, position, estimatedStartAt, timeoutEstimate, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated, tasks, taskCount, parentId, taskIndex } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
   return [
     ['id', id],
@@ -65,6 +69,9 @@ function describe(execution: Execution): Array<readonly [string, string | undefi
     ['workspace', workspace],
     ['worker', workerId],
     ['session', sessionId],
+    ['list', parentId === undefined ? undefined : `${parentId}, task ${taskIndex}`],
+    ['tasks', tasks === undefined ? undefined : `${tasks.filter((task) => isTerminal(task.status)).length} of ${taskCount} finished`],
+    ...(tasks ?? []).map(({ index, id: taskId, status: taskStatus }) => [`  ${index}`, `${taskId}  ${taskStatus}`] as const),
     ['metadata', labels.length > 0 ? labels.join(', ') : undefined],
     ['events', String(lastSeq)],
     ['usage', startedAt === undefined ? undefined : toUsageLine(usage, simulated)],

@@ -32,6 +32,7 @@ export const REQUEST_FLAGS = {
   'idle-timeout': one,
   'queue-timeout': one,
   priority: one,
+  'on-task-failure': one,
   metadata: many,
 } as const
 
@@ -51,6 +52,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --timeout SECONDS|auto          auto: by what earlier runs took
   --idle-timeout SECONDS, --queue-timeout SECONDS
   --priority low|normal|high
+  --on-task-failure stop|continue
   --metadata LABEL=VALUE          several times`
 
 export type RequestFlags = { readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true } ? string[] : (typeof REQUEST_FLAGS)[Name] extends { type: 'boolean' } ? boolean : string }
@@ -95,11 +97,12 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   'idle-timeout': ['idleTimeoutSeconds', toNumber],
   'queue-timeout': ['queueTimeoutSeconds', toNumber],
   priority: ['priority'],
+  'on-task-failure': ['onTaskFailure'],
   metadata: ['metadata', toMetadata],
 }
 
 /** The request, checked here already, so that an error names the flag and needs no service. @throws UsageError */
-export function toRequest(prompt: string, flags: RequestFlags): ExecuteRequest {
+export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags: RequestFlags): ExecuteRequest {
   const entries = Object.entries(FIELDS).flatMap(([name, [field, convert]]) => {
     const value = flags[name as keyof RequestFlags]
     // Safe: a converter takes what parseArgs gives for its flag: a list for `many`, else a text.
@@ -107,17 +110,17 @@ export function toRequest(prompt: string, flags: RequestFlags): ExecuteRequest {
   })
   if (flags.fork && flags.resume === undefined) throw new UsageError('--fork needs --resume with the id of what is to be forked')
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
-  const parsed = ExecuteRequest.safeParse({ prompt, ...Object.fromEntries(entries), ...session })
+  const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session })
   if (parsed.success) return parsed.data
   const flagOf = new Map<string, string>(Object.entries(FIELDS).map(([name, [field]]) => [field, `--${name}`]))
   throw new UsageError(
     toFieldErrors(parsed.error)
-      .map(({ path, message }) => `${flagOf.get(path.split('.')[0] ?? '') ?? path}: ${message}`)
+      .map(({ path, message }) => `${flagOf.get(path.split(/[.[]/)[0] ?? '') ?? path}: ${message}`)
       .join('; '),
   )
 }
 
-async function readInput(): Promise<string> {
+export async function readInput(): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {

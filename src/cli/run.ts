@@ -7,6 +7,7 @@ import type { Outcome } from '../protocol/execution.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { printJson } from './print.js'
+import { readTasks } from './read-tasks.js'
 import { createTextView, EVENTS_AS_JSON, type EventView } from './show-events.js'
 import { readPrompt, REQUEST_FLAGS, REQUEST_USAGE, toRequest } from './run-flags.js'
 
@@ -20,6 +21,7 @@ Ctrl-C cancels it and waits for its end; a second one leaves at once.
   --json                          prints the finished execution as JSON instead of the text
   --events                        prints every event as a line of JSON instead
   --detach                        prints the id and leaves
+  --tasks FILE                    a task list instead of the prompt: a JSON array, or one prompt a line; - reads standard input
   --idempotency-key KEY           the same key and request give the same execution
 ${REQUEST_USAGE}
 ${SERVICE_USAGE}
@@ -75,11 +77,12 @@ export const run: Command = {
   summary: ['run [flags] "prompt"', 'runs a prompt and shows its text as it is written; run --help'],
   usage,
   async run(args) {
-    const options = { ...REQUEST_FLAGS, ...SERVICE_FLAGS, json: { type: 'boolean' }, events: { type: 'boolean' }, detach: { type: 'boolean' }, 'idempotency-key': { type: 'string' } } as const
+    const options = { ...REQUEST_FLAGS, ...SERVICE_FLAGS, json: { type: 'boolean' }, events: { type: 'boolean' }, detach: { type: 'boolean' }, 'idempotency-key': { type: 'string' }, tasks: { type: 'string' } } as const
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
-    const { url, json = false, events = false, detach = false, 'idempotency-key': idempotencyKey, ...flags } = values
+    const { url, json = false, events = false, detach = false, 'idempotency-key': idempotencyKey, tasks, ...flags } = values
     if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
-    const request = toRequest(await readPrompt(positionals), flags)
+    if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
+    const request = toRequest(tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks), flags)
 
     return withService(url, async (client) => {
       let executionId: string | undefined

@@ -94,7 +94,9 @@ export function createTextView({ text: showsText, whole }: TextViewOptions): Eve
       else if (is(event, 'execution.retrying')) note(`${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`)
       else if (is(event, 'execution.paused') || is(event, 'execution.resumed') || is(event, 'execution.cancel_requested')) {
         note(`${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`)
-      } else if (is(event, 'execution.finished')) finish(event)
+      } else if (is(event, 'task.started')) note(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`)
+      else if (is(event, 'task.finished')) note(`task ${event.data.index} ${event.data.status}${event.data.code === undefined ? '' : ` (${event.data.code})`}`)
+      else if (is(event, 'execution.finished')) finish(event)
     },
   }
 }

@@ -1,60 +1,23 @@
-import type { NewEvent } from '../protocol/events.js'
-import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
-import type { WorkspaceEvidence } from '../protocol/verification.js'
+import { advanceTaskList } from './advance-task-list.js'
 import { enqueueWoken } from './enqueue-woken.js'
-import type { ConcludeAnswer, Conclusion, Lesson, Seal } from './store-answers.js'
-import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
+import { writeEnd, type Ending, type Standing } from './write-end.js'
 
-/** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, or for a holder that died. */
-export type Standing = { readonly kind: 'holder'; readonly fence: string } | { readonly kind: 'queued' } | { readonly kind: 'abandoned' }
-
-export interface Ending {
-  readonly outcome: Outcome
-  readonly usage?: Usage
-  readonly attempt: number
-  /** The event that says why, where that is not in the log yet. */
-  readonly cause?: NewEvent
-  readonly files?: WorkspaceEvidence
-  /** Absent where no attempt was watched to its end. */
-  readonly lesson?: Lesson
-  readonly model?: string
-}
-
-/** A log seldom moves between its reading and its end: only while nobody holds its fence. */
-const TRIES = 5
+export type { Ending, Standing } from './write-end.js'
 
 /**
- * The only writer of a terminal state: status, outcome, receipt and `execution.finished` in one atomic step, which also
- * revokes the fence. A second conclusion is a no-op and answers false.
+ * Writes the end of an execution and sets going what waited for it: whoever gets its workspace, and the list of a task.
+ * A second conclusion is a no-op and answers false.
  */
 export async function concludeExecution(services: DomainServices, id: string, standing: Standing, ending: Ending): Promise<boolean> {
-  const conclusion: Conclusion = { ...ending, usage: ending.usage ?? NO_USAGE, finishedAt: new Date(await services.store.now()) }
-  const answer = await sealAndStore(services, id, standing, conclusion)
+  const answer = await writeEnd(services, id, standing, ending)
   if (answer.kind !== 'concluded') return false
-  const { status, code, exitCode } = ending.outcome
-  services.logger.info({ executionId: id, attempt: ending.attempt, status, code, exitCode, durationMs: conclusion.usage.durationMs }, 'execution finished')
   if (answer.woken) await enqueueWoken(services, answer.woken)
+  if (answer.parentId !== undefined) {
+    const { parentId } = answer
+    await advanceTaskList(services, parentId).catch((error: unknown) => {
+      services.logger.warn({ executionId: parentId, error: String(error) }, 'a task has ended and its list does not go on; the sweep will do it')
+    })
+  }
   return true
-}
-
-async function sealAndStore(services: DomainServices, id: string, standing: Standing, conclusion: Conclusion): Promise<ConcludeAnswer> {
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const seal = await sealExecution(services, id, conclusion)
-    if (!seal) return { kind: 'refused', state: 'missing' }
-    const answer = await store(services, id, standing, conclusion, seal)
-    if (answer.kind !== 'moved') return answer
-  }
-  throw new Error(`The log of ${id} does not stand still; its end could not be stored.`)
-}
-
-function store({ store }: DomainServices, id: string, standing: Standing, conclusion: Conclusion, seal: Seal): Promise<ConcludeAnswer> {
-  switch (standing.kind) {
-    case 'holder':
-      return store.conclude(id, standing.fence, conclusion, seal)
-    case 'queued':
-      return store.concludeQueued(id, conclusion, seal)
-    case 'abandoned':
-      return store.concludeAbandoned(id, conclusion, seal)
-  }
 }

@@ -13,3 +13,10 @@ export function concludingFields({ outcome: { result, ...outcome }, usage, finis
   const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }), ...(model !== undefined && { model }), ...(lesson && { activeMs: String(Math.round(lesson.activeMs)), lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches }) }
   return JSON.stringify(fields)
 }
+
+/** As the scripts' conclude() takes them. */
+export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): Array<string | number> {
+  const [finished = '', cause = ''] = concludingEvents(conclusion).toReversed()
+  const signed = seal ? [seal.finishedSeq, seal.key.kid, JSON.stringify(seal.key)] : ['', '', '']
+  return [conclusion.outcome.status, concludingFields(conclusion, seal), finished, retentionMs, cause, ...signed]
+}

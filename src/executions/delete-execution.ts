@@ -1,20 +1,24 @@
 import { ExecutorError } from '../protocol/errors.js'
+import { isTerminal } from '../protocol/execution.js'
 import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
 
-/** Forgets a finished execution: record, events, its Idempotency-Key; the workers remove its folders, once nobody goes on with its conversation. @throws ExecutorError NOT_FINISHED */
+/** Forgets a finished execution: record, events, its Idempotency-Key, the tasks of a list; the workers remove its folders, once nobody goes on with its conversation. @throws ExecutorError NOT_FINISHED */
 export async function deleteExecution(services: DomainServices, id: string, caller: Caller): Promise<void> {
   const { store } = services
-  const { home } = await requireExecution(services, id, caller)
+  const record = await requireExecution(services, id, caller)
+  const list = record.parentId === undefined ? undefined : await fromStore(store.get(record.parentId))
+  if (list && !isTerminal(list.state)) throw new ExecutorError('NOT_FINISHED', { detail: `It is a task of ${list.id}, which has not ended yet: the list tells of all its tasks.` })
+  const tasks = record.kind === 'task_list' ? await fromStore(store.getMany(await store.listTaskIds(id))) : []
   const answer = await fromStore(store.delete(id, caller.name))
   if (answer.kind === 'refused') {
     if (answer.state === 'missing') throw new ExecutorError('EXECUTION_NOT_FOUND')
     throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${answer.state}; cancel it first, or wait for its end.` })
   }
-  await forgetTraces(services, id, answer.claim)
+  for (const forgotten of [{ id, claim: answer.claim }, ...tasks]) await forgetTraces(services, forgotten.id, forgotten.claim)
   // The folders that it worked in may have waited for it.
-  if (home !== id) await tellForgotten(services, home)
+  if (record.home !== id) await tellForgotten(services, record.home)
 }
 
 /** What lies outside the records of an execution that is gone: its jobs, and the folders on the workers' hosts. */

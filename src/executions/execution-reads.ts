@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
 import type { Priority } from '../protocol/execute-request.js'
+import type { ExecutionState } from './execution-state.js'
+import { toListedTask, type ListedTask } from './listed-task.js'
 import { ALL_FIELDS, LIST_FIELDS, toRecord, type ExecutionRecord, type RecordField, type StoredFields } from './execution-record.js'
 
 /** Sorts by priority first, then by time; stays far below 2^53. */
@@ -22,7 +24,31 @@ export class ExecutionReads {
 
   async get(id: string): Promise<ExecutionRecord | undefined> {
     const [record] = await this.#load([id], ALL_FIELDS)
-    return record
+    return record?.kind === 'task_list' ? { ...record, tasks: await this.#loadTasks(id) } : record
+  }
+
+  /** As `get`, where what is read of the record is no older than what is read of the tasks: its usage has at least all that they tell of. */
+  async getTaskList(id: string): Promise<ExecutionRecord | undefined> {
+    const tasks = await this.#loadTasks(id)
+    const [record] = await this.#load([id], ALL_FIELDS)
+    return record?.kind === 'task_list' ? { ...record, tasks } : undefined
+  }
+
+  /** The ids of a list's tasks, as far as they exist, in order. */
+  async listTaskIds(listId: string): Promise<string[]> {
+    return (await this.#loadTasks(listId)).map(({ id }) => id)
+  }
+
+  async #loadTasks(listId: string): Promise<ListedTask[]> {
+    const texts = await this.redis.hgetall(`${this.root}:tasks:${listId}`)
+    const indexes = Object.keys(texts).map(Number).sort((one, other) => one - other)
+    const last = indexes.at(-1)
+    if (last === undefined) return []
+    const tasks = indexes.map((index) => toListedTask(index, texts[index] ?? '', undefined))
+    // Only the last one may still be under way.
+    const state = tasks[last]?.isTold === false ? await this.redis.hget(`${this.root}:execution:${tasks[last].id}`, 'state') : undefined
+    // Safe: the scripts write nothing else there.
+    return state ? tasks.with(last, toListedTask(last, texts[last] ?? '', state as ExecutionState)) : tasks
   }
 
   /** Records without their long texts; ids that have none are left out. */

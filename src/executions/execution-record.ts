@@ -1,14 +1,17 @@
 import type { TranscriptMark } from '../claude/transcript.js'
 import type { TimeoutEstimate } from '../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
-import { NO_USAGE, type Execution, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
+import { NO_USAGE, type Execution, type ExecutionKind, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
 import type { RunBudget } from '../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
+import type { ListedTask } from './listed-task.js'
 import { toRunBudget } from './plan-budget.js'
+import type { Caller } from './services.js'
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
   readonly id: string
+  readonly kind: ExecutionKind
   readonly state: ExecutionState
   readonly owner: string
   readonly request: ExecuteRequest
@@ -49,10 +52,26 @@ export interface ExecutionRecord {
   readonly simulated: boolean
   readonly lastSeq: number
   readonly position?: number
+  /** Of a task: its list, and its place in it from 0. */
+  readonly parentId?: string
+  readonly taskIndex?: number
+  /** Of a task list. */
+  readonly taskCount?: number
+  /** Of a task list: no further task follows; only its end is to be written. */
+  readonly isOver?: boolean
+  /** The day's budget had no place for the next task. */
+  readonly isOverBudget?: boolean
+  /** Of the token that asked for a list: its later tasks are made without it. */
+  readonly dailyBudget?: Caller['dailyBudget']
+  /** Of a task list that is read by itself: its tasks, as far as they exist. */
+  readonly tasks?: readonly ListedTask[]
+  readonly cancelled?: { readonly by: string; readonly reason?: string }
 }
 
 /** A list shows so much of a prompt; the execution by itself shows all of it. */
 const SHORT_PROMPT_CHARACTERS = 200
+/** And so many tasks, each with its prompt alone. */
+const SHORT_TASKS = 3
 
 const shorten = (text: string): string => (text.length <= SHORT_PROMPT_CHARACTERS ? text : `${text.slice(0, SHORT_PROMPT_CHARACTERS)}…`)
 
@@ -63,6 +82,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
     ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
     ...(request.command !== undefined && { command: shorten(request.command) }),
     ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
+    ...(request.tasks && { tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)) }),
   }
 }
 
@@ -70,6 +90,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
   'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'outcome', 'metadata', 'simulated',
+  'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'dailyBudget', 'cancelBy', 'cancelReason',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -98,6 +119,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
   const budget = toRunBudget(fields['reserved:usd'], fields['reserved:tokens'])
   return {
     id,
+    kind: (fields.kind ?? 'run') as ExecutionKind,
     state: fields.state as ExecutionState,
     owner: fields.owner ?? '',
     request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
@@ -131,6 +153,11 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     simulated: fields.simulated === '1',
     lastSeq,
     ...(rank !== null && { position: rank + 1 }),
+    ...(fields.parentId && { parentId: fields.parentId, taskIndex: Number(fields.taskIndex) }),
+    ...(fields.taskCount && { taskCount: Number(fields.taskCount), isOver: Boolean(fields.over), isOverBudget: fields.over === 'budget' }),
+    // Safe: newRecordArguments wrote it.
+    ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
+    ...(fields.cancelBy && { cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) } }),
   }
 }
 
@@ -139,10 +166,10 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 /** As every surface shows it. */
 export function toExecution(record: ExecutionRecord): Execution {
   const status = toStatus(record.state)
-  const { id, request, attempt, workspace, usage, outcome, metadata, simulated, lastSeq } = record
+  const { id, kind, request, attempt, workspace, usage, outcome, metadata, simulated, lastSeq, parentId, taskIndex, taskCount, tasks } = record
   return {
     id,
-    kind: 'run',
+    kind,
     status,
     request,
     ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
@@ -162,6 +189,9 @@ export function toExecution(record: ExecutionRecord): Execution {
     lastSeq,
     usage,
     ...(outcome && { outcome }),
+    ...(taskCount !== undefined && { taskCount }),
+    ...(tasks && { tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })) }),
+    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
     metadata,
     simulated,
   }

@@ -1,41 +1,58 @@
 import { RECORDS_LUA } from './record-scripts.js'
 
 /**
+ * created for one that was known | replayed id | conflict id | full | over …, where the day's budget has no place for it | refused why detail, where it may
+ * not join a session; nil where it may be made. `payer` is what reserves the budget, with its record's JSON.
+ */
+const ADMIT_LUA = `${RECORDS_LUA}
+local function admit(id, owner, idempotencyKey, digest, maxQueue, idempotencyMs, payer, payerJson, join)
+  if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
+  if idempotencyKey ~= '' then
+    local known = redis.call('GET', reservation)
+    if known then
+      local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
+      return {knownDigest == digest and 'replayed' or 'conflict', knownId}
+    end
+  end
+  if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(maxQueue) then return {'full'} end
+  local taken, over, kind = weighNew(owner, payerJson)
+  if over then return over end
+  local refusal = join and join()
+  if refusal then return {'refused', refusal[1], refusal[2]} end
+  reserve(payer, owner, kind, taken)
+  if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest, 'PX', idempotencyMs) end
+  redis.call('ZADD', root .. ':index', 0, id)
+  redis.call('ZADD', key('index', owner), 0, id)
+  redis.call('SADD', root .. ':owners', owner)
+end
+`
+
+/**
  * Safe to send again, as the driver does when a connection broke before the answer came: the id is new with each submission.
  * ARGV id, owner, idempotency key or '', request digest, maxQueue, idempotency TTL ms, score, record JSON, event before and after its position,
  * session or execution to resume or '', whether to fork it ('1'), workspace that was asked for or ''
  * → created position | replayed id | conflict id | full | refused why detail (see joinSession) | over unit limit spent reserved wanted next day
  */
-export const CREATE_LUA = `${RECORDS_LUA}
-local id, owner, idempotencyKey, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
-local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
-if idempotencyKey ~= '' then
-  local known = redis.call('GET', reservation)
-  if known then
-    local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
-    return {knownDigest == digest and 'replayed' or 'conflict', knownId}
-  end
+export const CREATE_LUA = `${ADMIT_LUA}
+local id = ARGV[1]
+local function join()
+  if ARGV[11] ~= '' then return joinSession(id, ARGV[2], ARGV[11], ARGV[12] == '1', ARGV[13]) end
 end
-if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(ARGV[5]) then return {'full'} end
-local fields = cjson.decode(ARGV[8])
-local kind = kindOf(fields.simulated)
-local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
-if over then return over end
-if ARGV[11] ~= '' then
-  local refusal = joinSession(id, owner, ARGV[11], ARGV[12] == '1', ARGV[13])
-  if refusal then return {'refused', refusal[1], refusal[2]} end
-end
-reserve(id, owner, kind, taken)
-if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest, 'PX', ARGV[6]) end
+return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], id, ARGV[8], join) or {'created', queueNew(id, ARGV[7], ARGV[8], ARGV[9], ARGV[10])}
+`
+
+/**
+ * A task list and its first task. ARGV as CREATE up to the event, then of the task: id, record JSON, event before and after its position.
+ * Only the task stands in the queue: a list takes one place of it.
+ */
+export const CREATE_LIST_LUA = `${ADMIT_LUA}
+local id, task = ARGV[1], ARGV[11]
+local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], task, ARGV[12])
+if answer then return answer end
 setAll(id, ARGV[8])
-redis.call('ZADD', root .. ':index', 0, id)
-redis.call('ZADD', key('index', owner), 0, id)
-redis.call('SADD', root .. ':owners', owner)
-redis.call('ZADD', root .. ':waiting', ARGV[7], id)
-local deadline = get(id, 'queueDeadline')
-if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
-local position = redis.call('ZRANK', root .. ':waiting', id) + 1
+redis.call('HSET', key('tasks', id), 0, task)
+local position = queueNew(task, ARGV[7], ARGV[12], ARGV[13], ARGV[14])
 writeNext(id, ARGV[9] .. position .. ARGV[10])
 return {'created', position}
 `
@@ -55,8 +72,10 @@ local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
 local workspace = get(id, 'workspaceLock')
 if workspace then
+  -- A task list has it from the claim of its first task to its own end.
+  local owner = get(id, 'parentId') or id
   local holder = redis.call('GET', key('workspace', workspace))
-  if holder and holder ~= id and holdsWorkspace(holder) then
+  if holder and holder ~= owner and holdsWorkspace(holder) then
     local score = get(id, 'score')
     redis.call('ZREM', root .. ':waiting', id)
     redis.call('ZADD', root .. ':parked', score, id)
@@ -64,7 +83,7 @@ if workspace then
     set(id, 'waitingFor', 'workspace')
     return {'parked'}
   end
-  redis.call('SET', key('workspace', workspace), id)
+  redis.call('SET', key('workspace', workspace), owner)
 end
 enter(id, 'starting')
 leaveQueue(id)
@@ -75,7 +94,7 @@ set(id, 'workerId', workerId)
 return claimed(fence)
 `
 
-/** Sent again under the same fence it answers the same. ARGV id, fence, fields JSON, event → started lastSeq | stale | cancelled */
+/** Sent again under the same fence it answers the same. ARGV id, fence, fields JSON, event, task.started for its list or '' → started lastSeq | stale | cancelled */
 export const START_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
@@ -83,6 +102,11 @@ if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
 local before = get(id, 'sessionId')
+local list = get(id, 'parentId')
+if list and get(id, 'attempt') == '0' then
+  if enter(list, 'running') then set(list, 'startedAt', cjson.decode(ARGV[3]).startedAt) end
+  writeNext(list, ARGV[5])
+end
 setAll(id, ARGV[3])
 beginSession(id, before)
 return {'started', writeNext(id, ARGV[4])}
@@ -144,7 +168,7 @@ end
 return {'wished', state}
 `
 
-/** ARGV id, owner → deleted claim | refused state */
+/** With its tasks, where it has some. ARGV id, owner → deleted claim | refused state */
 export const DELETE_LUA = `${RECORDS_LUA}
 local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')

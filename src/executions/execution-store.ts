@@ -4,26 +4,27 @@ import type { NewEvent } from '../protocol/events.js'
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Usage } from '../protocol/execution.js'
-import { concludingEvents, concludingFields } from './concluding-events.js'
-import { ExecutionReads, execute, toScore } from './execution-reads.js'
-import { shortenRequest } from './execution-record.js'
+import { concludingArguments } from './concluding-events.js'
+import { execute } from './execution-reads.js'
 import { toRefusal } from './plan-budget.js'
 import * as scripts from './execution-scripts.js'
 import { RETAIN_LUA } from './retention-scripts.js'
 import * as requeueing from './requeue-scripts.js'
-import type { ClaimAnswer, ConcludeAnswer, Conclusion, CreateAnswer, NewRecord, Retry, RetryAnswer, Seal, SessionRefusal, Wishes, Woken } from './store-answers.js'
+import { newRecordArguments } from './new-record.js'
+import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
+import { TaskListStore } from './task-list-store.js'
 
 /** At least a day, as the protocol promises, and no shorter than the execution itself is kept. */
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
-type Answer = Array<string | number>
 type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
-type Commands = Record<'ccCreate' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
+type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
   ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
   ccReclaim(root: string, id: string, claim: number): Promise<string | number>
 }
 
 const SCRIPTS: Record<keyof Commands, string> = {
   ccCreate: scripts.CREATE_LUA,
+  ccCreateList: scripts.CREATE_LIST_LUA,
   ccClaim: scripts.CLAIM_LUA,
   ccStart: scripts.START_LUA,
   ccRenew: scripts.RENEW_LUA,
@@ -42,52 +43,25 @@ const SCRIPTS: Record<keyof Commands, string> = {
   ccRetain: RETAIN_LUA,
 }
 
-const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
-  executionId === undefined ? undefined : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
-
-function toConcludeAnswer([kind, state, ...woken]: Answer): ConcludeAnswer {
-  const next = toWoken(woken)
-  if (kind === 'concluded') return next ? { kind, woken: next } : { kind }
-  if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
-  return { kind: 'refused', state: String(state) }
-}
-
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
-export class ExecutionStore extends ExecutionReads {
+export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
-  readonly #retentionMs: number
 
   constructor(redis: Redis, { prefix, retentionSeconds }: { prefix: string; retentionSeconds: number }) {
-    super(redis, prefix)
+    super(redis, prefix, Math.ceil(retentionSeconds * 1_000))
     for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(name, { numberOfKeys: 1, lua })
     // defineCommand adds these methods at run time; ioredis has no types for them.
     this.#commands = redis as unknown as Commands
-    this.#retentionMs = Math.ceil(retentionSeconds * 1_000)
   }
 
-  /** Writes the record and event 1, or says what stands against it; one atomic step. */
-  async create(record: NewRecord, maxQueue: number): Promise<CreateAnswer> {
-    const score = toScore(record.priority, record.createdAt)
-    const fields = {
-      state: 'queued', owner: record.owner, request: JSON.stringify(record.request), shortRequest: JSON.stringify(shortenRequest(record.request)),
-      requestDigest: record.requestDigest, priority: record.priority, claim: '1', attempt: '0', createdAt: String(record.createdAt),
-      metadata: JSON.stringify(record.metadata), simulated: record.simulated ? '1' : '0', score: String(score),
-      ...(record.workspace !== undefined && { workspace: record.workspace }),
-      ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
-      ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
-      ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
-      ...(record.timeoutEstimate && { timeoutEstimate: JSON.stringify(record.timeoutEstimate) }),
-      wantedBudget: JSON.stringify(record.wantedBudget ?? {}),
-      ...(record.model !== undefined && { model: record.model }),
-      ...(record.fingerprints && { fingerprints: JSON.stringify(record.fingerprints) }),
-    }
-    const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest: record.requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(record.createdAt), 0)
-    const [before = '', after = ''] = event.split(/(?<="position":)0/)
+  /** Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One atomic step. */
+  async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
+    const admission = [record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue, Math.max(IDEMPOTENCY_MS, this.retentionMs)]
+    const [score, ...content] = newRecordArguments(record)
     const session = record.session ? [record.session.reference, record.session.fork ? '1' : '0', record.session.workspace ?? ''] : ['', '0', '']
-    const [kind, second, ...more] = await this.#commands.ccCreate(
-      this.root, record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue,
-      Math.max(IDEMPOTENCY_MS, this.#retentionMs), score, JSON.stringify(fields), before, after, ...session,
-    )
+    const [kind, second, ...more] = firstTask
+      ? await this.#commands.ccCreateList(this.root, ...admission, score, ...content, firstTask.id, ...newRecordArguments(firstTask).slice(1))
+      : await this.#commands.ccCreate(this.root, ...admission, score, ...content, ...session)
     if (kind === 'created' || kind === 'full') return { kind }
     if (kind === 'over') return { kind, refusal: toRefusal([second ?? '', ...more]) }
     // Safe: joinSession gives one of these.
@@ -111,10 +85,10 @@ export class ExecutionStore extends ExecutionReads {
     }
   }
 
-  /** starting → running, under the fence; the CLI may be let go only after this. */
-  async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
+  /** starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears of its first start. */
+  async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent, told?: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
     const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0', ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }) }
-    const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, JSON.stringify(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt))
+    const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, JSON.stringify(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt), told ? serializeWithoutSeq(told, fields.startedAt, 0) : '')
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }
   }
@@ -136,23 +110,17 @@ export class ExecutionStore extends ExecutionReads {
   }
 
   async conclude(id: string, fence: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConclude(this.root, id, fence, ...this.#toEnd(conclusion, seal)))
+    return toConcludeAnswer(await this.#commands.ccConclude(this.root, id, fence, ...concludingArguments(conclusion, seal, this.retentionMs)))
   }
 
   /** Only where the lease is over. */
   async concludeAbandoned(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.root, id, ...this.#toEnd(conclusion, seal)))
+    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.root, id, ...concludingArguments(conclusion, seal, this.retentionMs)))
   }
 
   /** Only where nobody has claimed it. */
   async concludeQueued(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.root, id, ...this.#toEnd(conclusion, seal)))
-  }
-
-  #toEnd(conclusion: Conclusion, seal: Seal | undefined): Array<string | number> {
-    const [finished = '', cause = ''] = concludingEvents(conclusion).toReversed()
-    const signed = seal ? [seal.finishedSeq, seal.key.kid, JSON.stringify(seal.key)] : ['', '', '']
-    return [conclusion.outcome.status, concludingFields(conclusion, seal), finished, this.#retentionMs, cause, ...signed]
+    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.root, id, ...concludingArguments(conclusion, seal, this.retentionMs)))
   }
 
   async wish(id: string, wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean }, by: string, reason: string | undefined): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {

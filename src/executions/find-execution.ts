@@ -1,5 +1,5 @@
 import { isTerminal, type Execution } from '../protocol/execution.js'
-import { ExecutorError } from '../protocol/errors.js'
+import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
 import { isExecutionId } from '../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import { fromStore } from '../platform/redis.js'
@@ -31,14 +31,29 @@ function lowestIdAt(time: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`
 }
 
-function matches(record: ExecutionRecord, { status, metadata }: ExecutionFilters): boolean {
+function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionFilters): boolean {
+  if (kind && record.kind !== kind) return false
   if (status && !status.includes(toStatus(record.state))) return false
   return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
 }
 
-/** The caller's executions, newest first. A page may be shorter than its limit while `nextCursor` leads on. */
+/** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
+async function listTasks(services: DomainServices, parentId: string, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+  const list = await requireExecution(services, parentId, caller)
+  const limit = filters.limit ?? DEFAULT_LIMIT
+  const { createdAfter, createdBefore, cursor } = filters
+  const ids = (list.tasks ?? []).map(({ id }) => id).toReversed()
+  const found = (await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))).filter(
+    (record) => matches(record, filters) && (createdAfter === undefined || record.createdAt >= Date.parse(createdAfter)) && (createdBefore === undefined || record.createdAt < Date.parse(createdBefore)),
+  )
+  return { executions: found.slice(0, limit).map(toExecution), nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null }
+}
+
+/** The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while `nextCursor` leads on. */
 export async function listExecutions(services: DomainServices, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
   const { store } = services
+  if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
+  if (filters.kind === 'task') throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
   const limit = filters.limit ?? DEFAULT_LIMIT
   const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)

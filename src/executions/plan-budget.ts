@@ -29,7 +29,7 @@ function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefin
 }
 
 /** A request may ask for less than the operator's limit for a run, never for more. */
-export function planBudget(run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>, { dailyBudget }: Caller, config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>): WantedBudget {
+export function planBudget(run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>, { dailyBudget }: Pick<Caller, 'dailyBudget'>, config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>): WantedBudget {
   const usd = toWant([run.maxBudgetUsd, config.maxBudgetUsd], dailyBudget?.usd ?? config.dailyBudgetUsd, MICRO)
   const tokens = toWant([run.maxBudgetTokens, config.maxBudgetTokens], dailyBudget?.tokens ?? config.dailyBudgetTokens, 1)
   return { ...(usd && { usd }), ...(tokens && { tokens }) }

@@ -1,6 +1,7 @@
 import { chmod, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Config } from '../platform/config.js'
+import { isExecutionId } from '../protocol/ids.js'
 import { isInside } from './workspace-name.js'
 import { makeFolder } from '../platform/make-folder.js'
 
@@ -50,6 +51,8 @@ export async function prepareWorkspace({ id, home, workspace: name }: { id: stri
   const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
   try {
     const workspace = await openWorkspace(name, roots)
+    // Whoever owns a fresh workspace has a folder here, by which the sweep finds both: also a task list, which never runs itself.
+    if (isExecutionId(name)) await makeFolder(join(sessionsOf(roots), name), 0o700)
     for (const folder of Object.values(folders)) {
       await makeFolder(folder, 0o700)
       await chmod(folder, 0o700)

@@ -23,6 +23,8 @@ import { SESSIONS_LUA } from './session-scripts.js'
  *   finished-bytes            hash    how much of each is kept: log, request, result, receipt, files
  *   finished-total            string  the sum of these; not there when it is 0
  *   files:<id>                hash    what its run left in the workspace; file-store has its fields
+ *   tasks:<list>              hash    a task list's tasks by index, as far as they exist (listed-task.ts)
+ *   unsettled                 zset    task lists of which a task has ended or a cancel is wished: somebody must go on with them
  *   receipt-keys              hash    every public key that has signed a receipt, by its id
  */
 export const RECORDS_LUA = `${LOG_LUA}
@@ -32,11 +34,13 @@ ${LEDGER_LUA}
 local function record(id) return key('execution', id) end
 local function get(id, field) return redis.call('HGET', record(id), field) end
 local function set(id, ...) redis.call('HSET', record(id), ...) end
+local function isEnded(state) return next(mayFollow[state]) == nil end
 local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end
 ${SESSIONS_LUA}
 -- An execution that waits for its next attempt keeps its workspace: nobody else works in what it left half done.
 local function holdsWorkspace(id)
   local state = get(id, 'state')
+  if get(id, 'kind') == 'task_list' then return not isEnded(state) end
   return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
 end
 
@@ -54,6 +58,21 @@ end
 
 local function setAll(id, json)
   for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
+end
+
+-- A new record takes its place in the queue, and its log begins. The event comes in two pieces: between them stands the position.
+local function queueNew(id, score, json, before, after)
+  setAll(id, json)
+  redis.call('ZADD', root .. ':waiting', score, id)
+  local deadline = get(id, 'queueDeadline')
+  if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
+  local position = redis.call('ZRANK', root .. ':waiting', id) + 1
+  writeNext(id, before .. position .. after)
+  return position
+end
+
+local function expire(id, milliseconds)
+  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do redis.call('PEXPIRE', kept, milliseconds) end
 end
 
 -- Gives the workspace to whoever waits longest: its record may be queued again. → {id, claim, priority} or {}
@@ -83,9 +102,18 @@ local function releaseWorkspace(id)
 end
 
 local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end
+-- As weigh, of a record that is not stored yet; and under which kind its money is counted.
+local function weighNew(owner, json)
+  local fields = cjson.decode(json)
+  local kind = kindOf(fields.simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+  return taken, over, kind
+end
 
 -- What an end teaches and costs, told once: nothing comes here a second time.
 local function account(id, status)
+  -- Its tasks have been.
+  if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
@@ -93,11 +121,24 @@ local function account(id, status)
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end
 
--- What a finished execution takes is counted with its end, and uncounted once, with whatever removes it.
-local function retain(id)
+-- Of a task list, as far as they exist.
+local function taskIds(list)
+  local ids = {}
+  for index, listed in ipairs(redis.call('HVALS', key('tasks', list))) do ids[index] = string.match(listed, '^%S+') end
+  return ids
+end
+
+local function sizeOf(id)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
   for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
   bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
+  return bytes
+end
+
+-- What a finished execution takes, its tasks included, is counted with its end, and uncounted once, with whatever removes it.
+local function retain(id)
+  local bytes = sizeOf(id)
+  for _, task in ipairs(taskIds(id)) do bytes = bytes + sizeOf(task) end
   redis.call('ZADD', root .. ':finished', nowMs(), id)
   redis.call('HSET', root .. ':finished-bytes', id, bytes)
   redis.call('INCRBY', root .. ':finished-total', bytes)
@@ -114,7 +155,11 @@ end
 local function forget(id, owner)
   release(id)
   leaveSession(id)
-  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id))
+  for _, task in ipairs(taskIds(id)) do
+    leaveSession(task)
+    redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
+  end
+  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
   if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
@@ -137,10 +182,17 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   leaveQueue(id)
   -- Without its listing nobody finds what was written of it.
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
-  retain(id)
   settleSession(id, retentionMs)
   local woken = releaseWorkspace(id)
-  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id)}) do redis.call('PEXPIRE', kept, retentionMs) end
-  return {'concluded', from, unpack(woken)}
+  -- A task lives and dies with its list, which somebody must now go on with.
+  local list = get(id, 'parentId')
+  if list then
+    redis.call('ZADD', root .. ':unsettled', nowMs(), list)
+  else
+    retain(id)
+    for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
+    expire(id, retentionMs)
+  end
+  return {'concluded', from, list or '', unpack(woken)}
 end
 `

@@ -16,6 +16,6 @@ export async function retainExecutions(services: DomainServices): Promise<void> 
       logger.info({ executionId: id }, 'forgotten before its time: what is kept has reached CC_EXECUTOR_RETENTION_BYTES')
       await forgetTraces(services, id, claim)
     }
-    isMore = forgotten.length === BATCH
+    isMore = forgotten.length >= BATCH
   }
 }

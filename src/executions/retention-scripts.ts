@@ -2,7 +2,7 @@ import { RECORDS_LUA } from './record-scripts.js'
 
 /**
  * Brings what finished executions take below a limit: the oldest are forgotten first, those that have expired before any other.
- * ARGV max bytes, how many at most → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
+ * ARGV max bytes, how many at most, a task list with all its tasks → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
  */
 export const RETAIN_LUA = `${RECORDS_LUA}
 local maxBytes, count = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -15,6 +15,10 @@ while #forgotten < count * 2 and tonumber(redis.call('GET', root .. ':finished-t
   if not id then break end
   local claim, owner = get(id, 'claim'), get(id, 'owner')
   if claim then
+    for _, task in ipairs(taskIds(id)) do
+      forgotten[#forgotten + 1] = task
+      forgotten[#forgotten + 1] = get(task, 'claim') or '1'
+    end
     forget(id, owner)
     forgotten[#forgotten + 1] = id
     forgotten[#forgotten + 1] = claim

@@ -136,6 +136,7 @@ class ClaimedRun {
           argv: [...command.argv], ...(beginning.kind === 'resume' && { resumed: true }), ...(run.model !== undefined && { model: run.model }),
         },
       },
+      record.taskIndex === undefined ? undefined : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
     )
     if (started.kind !== 'started') return started.kind === 'cancelled' ? this.#concludeCancelled() : { kind: 'passed_over', why: 'the claim was lost before the start' }
     const journal = this.#openJournal(this.#attempt, started.lastSeq)

@@ -1,10 +1,12 @@
 import type { EventData } from '../protocol/events.js'
-import type { ReceiptFacts } from '../protocol/receipt.js'
+import { TerminalStatus } from '../protocol/execution.js'
+import type { ReceiptFacts, ReceiptTask } from '../protocol/receipt.js'
 import { sha256, toAnswerText } from '../verification/canonical-json.js'
 import { EventChain } from '../verification/event-chain.js'
 import { signReceipt } from '../verification/receipt.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { concludingEvents } from './concluding-events.js'
+import type { ListedTask } from './listed-task.js'
 import type { DomainServices } from './services.js'
 import type { Conclusion, Seal } from './store-answers.js'
 
@@ -36,14 +38,20 @@ async function readLog({ log }: DomainServices, id: string): Promise<LogReading>
   }
 }
 
+/** Only what has ended is in a list that ends. */
+const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): ReceiptTask => ({
+  index, executionId: id, status: TerminalStatus.parse(state), ...(receiptSha256 !== undefined && { receipt: { sha256: receiptSha256 } }),
+})
+
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt, files }: Conclusion): ReceiptFacts {
+function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion): ReceiptFacts {
   const { status, code, exitCode, signal, isPartial, result, permissionDenials = [], verification } = outcome
   const answer = result === undefined ? undefined : toAnswerText(result)
   return {
     executionId: id,
     requestDigest,
+    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
     workspace,
     attempt,
     createdAt: toTime(createdAt),
@@ -62,6 +70,7 @@ function toFacts({ id, requestDigest, workspace, createdAt, startedAt, simulated
     },
     ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
     usage,
+    ...(tasks && { tasks: tasks.map(toReceiptTask) }),
     ...(files && { files }),
     ...(verification && { verification }),
     events: chain.summary(),

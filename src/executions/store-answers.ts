@@ -1,17 +1,19 @@
 import type { NewEvent } from '../protocol/events.js'
 import type { Priority } from '../protocol/execute-request.js'
-import type { Outcome, RetryReason, Usage } from '../protocol/execution.js'
+import type { ExecutionKind, Outcome, RetryReason, Usage } from '../protocol/execution.js'
 import type { PublicJwk } from '../protocol/receipt.js'
 import type { BudgetRefusal } from '../protocol/usage.js'
 import type { WorkspaceEvidence } from '../protocol/verification.js'
 import type { ExecutionRecord } from './execution-record.js'
+import type { ListedTask } from './listed-task.js'
 import type { WantedBudget } from './plan-budget.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
   ExecutionRecord,
-  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'model' | 'metadata' | 'simulated'
+  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'model' | 'dailyBudget' | 'metadata' | 'simulated' | 'parentId' | 'taskIndex' | 'taskCount'
 > & {
+  readonly kind?: ExecutionKind
   /** With a session these are the session's own. */
   readonly workspace?: string
   readonly workspaceLock?: string
@@ -85,6 +87,8 @@ export interface Conclusion {
   readonly lesson?: Lesson
   /** As the CLI named it. */
   readonly model?: string
+  /** Of a task list. */
+  readonly tasks?: readonly ListedTask[]
 }
 
 /** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */
@@ -95,7 +99,8 @@ export interface Seal {
 }
 
 export type ConcludeAnswer =
-  | { readonly kind: 'concluded'; readonly woken?: Woken }
+  /** `parentId`: the task list that must now go on. */
+  | { readonly kind: 'concluded'; readonly woken?: Woken; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
@@ -124,3 +129,17 @@ export type RetryAnswer =
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
+
+/** What a script answers: its kind first. */
+export type Answer = Array<string | number>
+
+export const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
+  // Safe: the scripts give what was stored from a Priority.
+  executionId === undefined ? undefined : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
+
+export function toConcludeAnswer([kind, state, parentId, ...woken]: Answer): ConcludeAnswer {
+  const next = toWoken(woken)
+  if (kind === 'concluded') return { kind, ...(next && { woken: next }), ...(parentId && { parentId: String(parentId) }) }
+  if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
+  return { kind: 'refused', state: String(state) }
+}

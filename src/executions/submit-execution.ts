@@ -1,16 +1,19 @@
-import { createHash } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
 import { toRunRequest, type RunRequest } from '../claude/run-request.js'
 import { fromStore } from '../platform/redis.js'
-import { ExecutorError } from '../protocol/errors.js'
+import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import { requireUsableSchema } from './answer-schema.js'
+import { digestRequest } from './digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from './find-execution.js'
 import { toSessionError, toSessionWish } from './join-session.js'
+import { mintId } from './mint-id.js'
+import { newTask } from './new-task.js'
+import { ownFields, toTaskRequest } from './plan-tasks.js'
 import { planBudget, toBudgetError } from './plan-budget.js'
 import type { Caller, DomainServices } from './services.js'
+import type { NewRecord } from './store-answers.js'
 import { nameWorkspace } from './workspace-name.js'
 
 export interface Submission {
@@ -18,22 +21,6 @@ export interface Submission {
   /** The Idempotency-Key was known: this is the execution of the first time. */
   readonly replayed: boolean
 }
-
-/** Object keys in order, so that two spellings of one request have one digest. */
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys)
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, member]) => [key, sortKeys(member)]))
-}
-
-let sequence = 0
-/** Ids of one time stand in the order in which this process made them. */
-function mintId(createdAt: number): string {
-  sequence = (sequence + 1) >>> 0
-  return uuidv7({ msecs: createdAt, seq: sequence })
-}
-
-export const digestRequest = (request: ExecuteRequest): string => createHash('sha256').update(JSON.stringify(sortKeys(request))).digest('hex')
 
 function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
   if (run.permissionMode === 'bypassPermissions' && !services.config.allowBypassPermissions) {
@@ -57,45 +44,68 @@ function checkPermissions(run: RunRequest, services: DomainServices, caller: Cal
   }
 }
 
+/** What is asked can be run here, and by this caller. */
+function requireRunnable(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
+  const run = toRunRequest(request)
+  requireUsableSchema(run)
+  checkPermissions(run, services, caller)
+  return run
+}
+
+/** Tasks that differ in their prompts alone are looked at once. A field at fault is named where it stands: in the task, or in the list. */
+function requireRunnableTasks(request: ExecuteRequest, services: DomainServices, caller: Caller): void {
+  const seen = new Set<string>()
+  for (const index of request.tasks?.keys() ?? []) {
+    const { prompt: _prompt, ...own } = ownFields(request, index)
+    const variant = JSON.stringify(own)
+    if (seen.has(variant)) continue
+    seen.add(variant)
+    try {
+      requireRunnable(toTaskRequest(request, index), services, caller)
+    } catch (error) {
+      if (!(error instanceof ExecutorError) || !error.details.errors) throw error
+      throw toInvalidRequest(error.details.errors.map(({ path, message }) => ({ path: Object.hasOwn(own, /^\w*/.exec(path)?.[0] ?? '') ? `tasks[${index}].${path}` : path, message })), error.code)
+    }
+  }
+}
+
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, QUEUE_FULL, BUDGET_EXCEEDED, STORE_UNAVAILABLE
  */
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
-  const run = toRunRequest(request)
-  requireUsableSchema(run)
-  checkPermissions(run, services, caller)
+  if (request.tasks) requireRunnableTasks(request, services, caller)
+  const run = request.tasks ? undefined : requireRunnable(request, services, caller)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
-  const session = run.session && toSessionWish(run.session, request.workspace)
+  const session = run?.session && toSessionWish(run.session, request.workspace)
   const workspace = session ? undefined : nameWorkspace(request.workspace, id, config)
   const priority = request.priority ?? 'normal'
-  const { fingerprints, timeoutEstimate } = await estimateFor(services, run, { owner: caller.name, workspace: workspace?.lock, isWanted: request.timeoutSeconds === 'auto' })
-  const answer = await fromStore(
-    store.create(
-      {
-        id,
-        owner: caller.name,
-        request,
-        requestDigest: digestRequest(request),
-        priority,
-        createdAt,
-        ...(session && { session }),
-        ...(workspace && { workspace: workspace.name }),
-        metadata: request.metadata ?? {},
-        simulated: config.simulatorUrl !== undefined,
-        fingerprints,
-        wantedBudget: planBudget(run, caller, config),
-        ...(run.model !== undefined && { model: run.model }),
-        ...(timeoutEstimate && { timeoutEstimate }),
-        ...(workspace?.lock !== undefined && { workspaceLock: workspace.lock }),
-        ...(run.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
-      },
-      config.maxQueue,
-    ),
-  )
+  const estimate = run && (await estimateFor(services, run, { owner: caller.name, workspace: workspace?.lock, isWanted: request.timeoutSeconds === 'auto' }))
+  // A list keeps others out of a fresh workspace, too: somebody might go on with the conversation of a task meanwhile.
+  const lock = workspace?.lock ?? (request.tasks && workspace?.name)
+  const record: NewRecord = {
+    id,
+    owner: caller.name,
+    request,
+    requestDigest: digestRequest(request),
+    priority,
+    createdAt,
+    ...(session && { session }),
+    ...(workspace && { workspace: workspace.name }),
+    metadata: request.metadata ?? {},
+    simulated: config.simulatorUrl !== undefined,
+    ...estimate,
+    ...(run && { wantedBudget: planBudget(run, caller, config), ...(run.model !== undefined && { model: run.model }) }),
+    ...(request.tasks && caller.dailyBudget && { dailyBudget: caller.dailyBudget }),
+    ...(request.tasks && { kind: 'task_list', taskCount: request.tasks.length }),
+    ...(lock !== undefined && { workspaceLock: lock }),
+    ...(run?.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  }
+  const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
+  const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', { detail: `${config.maxQueue} executions are waiting already; try again later.`, retryAfterSeconds: 5 })
@@ -110,7 +120,7 @@ export async function submitExecution(services: DomainServices, request: Execute
     case 'created':
       break
   }
-  await queue.enqueue({ executionId: id, claim: 1 }, priority).catch((error: unknown) => {
+  await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((error: unknown) => {
     logger.warn({ executionId: id, error: String(error) }, 'stored but not yet queued; the sweep will do it')
   })
   return { execution: await getExecution(services, id, caller), replayed: false }

@@ -1,5 +1,6 @@
 import { toRunRequest } from '../claude/run-request.js'
 import type { Outcome } from '../protocol/execution.js'
+import { settleTaskList } from './cancel-task-list.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ExecutionRecord } from './execution-record.js'
@@ -32,6 +33,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
   if (!(await services.store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
   await settleAbandoned(services)
   for (const id of await services.store.listOverdue(BATCH)) await concludeOverdue(services, id)
+  for (const id of await services.store.listUnsettled(BATCH)) await settleTaskList(services, id)
   await wakeDue(services)
   await enqueueLost(services)
   await unparkFree(services)

@@ -52,10 +52,10 @@ export const ERROR_TABLE = {
 export type ErrorCode = keyof typeof ERROR_TABLE
 export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]]
 
-/** One field at fault: `path` in dots (`metadata.team`), empty for the request as a whole. */
+/** One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a whole. */
 export const FieldError = z
   .object({ path: z.string(), message: z.string() })
-  .meta({ id: 'FieldError', description: 'One field at fault; the path is written with dots.' })
+  .meta({ id: 'FieldError', description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.' })
 export type FieldError = z.infer<typeof FieldError>
 
 /** REST's error body, RFC 9457. */
@@ -145,16 +145,33 @@ export function toProblem(error: unknown, requestId: string): Problem {
   return { type: `urn:cc-executor:error:${code}`, title, status, detail, code, retryable, requestId, ...(errors && { errors: [...errors] }), ...(budget && { budget }) }
 }
 
-/** Zod's issues as field errors: an unknown field is named by its own path, not by its parent's. */
-export function toFieldErrors(error: z.ZodError): FieldError[] {
-  return error.issues.flatMap((issue) => {
-    const path = issue.path.map(String)
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'unknown field' }))
-    }
-    return [{ path: path.join('.'), message: issue.message }]
+type Issue = z.ZodError['issues'][number]
+
+/** `tasks[3].prompt` */
+const toPath = (path: readonly PropertyKey[]): string => path.reduce<string>((whole, part) => (typeof part === 'number' ? `${whole}[${part}]` : `${whole}${whole === '' ? '' : '.'}${String(part)}`), '')
+
+/** Of a value that may be one thing or another: what is wrong with the only one of them whose kind it has. */
+function findMeant(branches: readonly Issue[][]): Issue[] | undefined {
+  const meant = branches.filter((issues) => !issues.some(({ code, path }) => (code === 'invalid_type' || code === 'invalid_value') && path.length === 0))
+  return meant.length === 1 ? meant[0] : undefined
+}
+
+function toErrors(issues: readonly Issue[], before: readonly PropertyKey[]): FieldError[] {
+  return issues.flatMap((issue) => {
+    const path = [...before, ...issue.path]
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: toPath([...path, key]), message: 'unknown field' }))
+    const meant = issue.code === 'invalid_union' ? findMeant(issue.errors) : undefined
+    return meant ? toErrors(meant, path) : [{ path: toPath(path), message: issue.message }]
   })
 }
+
+/** Zod's issues as field errors: an unknown field is named by its own path, not by its parent's. */
+export const toFieldErrors = (error: z.ZodError): FieldError[] => toErrors(error.issues, [])
+
+const isTooLarge = (issue: Issue): boolean => (issue.code === 'custom' ? issue.params?.['tooLarge'] === true : issue.code === 'invalid_union' && (findMeant(issue.errors)?.some(isTooLarge) ?? false))
+
+/** Whether a text is longer than what is taken, wherever it stands. */
+export const saysTooLarge = (error: z.ZodError): boolean => error.issues.some(isTooLarge)
 
 /** The one sentence of a validation error, so that `detail` alone tells which field is wrong. */
 export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode = 'INVALID_REQUEST'): ExecutorError {
@@ -166,6 +183,5 @@ export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode 
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
-  const tooLarge = parsed.error.issues.some((issue) => issue.code === 'custom' && issue.params?.['tooLarge'] === true)
-  throw toInvalidRequest(toFieldErrors(parsed.error), tooLarge ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST')
+  throw toInvalidRequest(toFieldErrors(parsed.error), saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST')
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { TimeoutEstimate } from './estimate.js'
-import { Outcome, PermissionDenial, RetryReason, Usage } from './execution.js'
+import { ExecutionStatus, Outcome, OutcomeCode, PermissionDenial, RetryReason, TerminalStatus, Usage } from './execution.js'
 import { HookFinished } from './hooks.js'
-import { Timestamp } from './ids.js'
+import { ExecutionId, Timestamp } from './ids.js'
 
 const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
 
@@ -38,6 +38,8 @@ export const EVENT_DATA = {
     notBefore: Timestamp.optional().meta({ description: 'The next attempt waits for this time; absent: only for a worker.' }),
     message: z.string().optional().meta({ description: 'What happened, for people.' }),
   }),
+  'task.started': z.object({ index: z.number().int().meta({ description: 'From 0.' }), executionId: ExecutionId, status: ExecutionStatus }),
+  'task.finished': z.object({ index: z.number().int(), executionId: ExecutionId, status: TerminalStatus, code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }) }),
   'log.truncated': z.object({
     droppedBytes: z.number(),
     limit: z.number(),

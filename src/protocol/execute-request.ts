@@ -7,6 +7,7 @@ export const PROMPT_LIMIT_BYTES = 4 * KIB * KIB
 export const METADATA_LIMIT_BYTES = 4 * KIB
 export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
 export const DEFAULT_TIMEOUT_SECONDS = 600
+export const TASKS_LIMIT = 500
 const MAX_ATTEMPTS = 10
 
 /** Text that reaches a program: well-formed Unicode without NUL. */
@@ -139,9 +140,36 @@ const fields = {
   metadata: Metadata.optional(),
 } as const
 
+/** What belongs to the list as a whole; everything else a task inherits from it, and may say anew for itself. */
+const { command: _command, timeout: _timeout, workspace: _workspace, priority: _priority, session: _session, ...taskFields } = fields
+
+export const Task = z
+  .union([text(PROMPT_LIMIT_BYTES), z.strictObject({ ...taskFields, prompt: text(PROMPT_LIMIT_BYTES) }).superRefine(requireOneMode)], 'expected a prompt, or an object with a prompt')
+  .meta({ id: 'Task', description: 'A prompt, or an object with a prompt and fields of its own, which stand in place of the list’s; labels are added to them.' })
+
+const taskListFields = {
+  tasks: z
+    .array(Task)
+    .min(1, 'at least one task is required')
+    .max(TASKS_LIMIT, `at most ${TASKS_LIMIT} tasks`)
+    .optional()
+    .meta({ description: 'Instead of `prompt`: a task list. Strictly one after the other, each in a fresh Claude context, all in one workspace.', examples: [['Write hello.py', { prompt: 'Test hello.py', timeoutSeconds: 60 }]] }),
+  onTaskFailure: z.enum(['stop', 'continue']).optional().meta({ description: 'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.' }),
+  timeout_per_task: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({ description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself." }),
+}
+const requestFields = { ...fields, ...taskListFields } as const
+
+function requireOneMode(request: Pick<Asked, 'json' | 'outputSchema'>, context: z.RefinementCtx): void {
+  if (request.json === false && request.outputSchema !== undefined) context.addIssue({ code: 'custom', path: ['json'], message: 'is false beside outputSchema, which asks for JSON mode' })
+}
+
 interface Asked {
   readonly prompt?: unknown
   readonly command?: unknown
+  readonly tasks?: unknown
+  readonly session?: unknown
+  readonly onTaskFailure?: unknown
+  readonly timeout_per_task?: unknown
   readonly timeout?: unknown
   readonly timeoutSeconds?: unknown
   readonly json?: unknown
@@ -150,27 +178,31 @@ interface Asked {
 
 export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx): void {
   const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-  if (request.prompt === undefined && request.command === undefined) refuse('prompt', 'either prompt or command is required')
+  if (request.prompt === undefined && request.command === undefined && request.tasks === undefined) refuse('prompt', 'either prompt, command or tasks is required')
   if (request.prompt !== undefined && request.command !== undefined) refuse('command', 'give either prompt or command, not both')
+  if (request.tasks !== undefined && request.session !== undefined) refuse('session', 'does not go with tasks: each has a fresh context')
+  if (request.tasks !== undefined) for (const field of ['prompt', 'command'] as const) if (request[field] !== undefined) refuse(field, 'give either tasks or this, not both')
+  for (const field of ['onTaskFailure', 'timeout_per_task'] as const) if (request[field] !== undefined && request.tasks === undefined) refuse(field, 'is accepted only beside tasks')
+  if (request.timeout_per_task !== undefined && request.timeoutSeconds !== undefined) refuse('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
   if (request.timeout !== undefined && request.command === undefined) refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
   if (request.timeout !== undefined && request.timeoutSeconds !== undefined) refuse('timeout', 'give either timeout or timeoutSeconds, not both')
-  if (request.json === false && request.outputSchema !== undefined) refuse('json', 'is false beside outputSchema, which asks for JSON mode')
+  requireOneMode(request, context)
 }
 
 /** For generated schemas: what {@link requireExactlyOneTask} checks, said in JSON Schema. */
-const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command'] }] }
+const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command'] }, { required: ['tasks'] }] }
 
-/** What a caller asks for: the body of `POST /execute`. Exactly one of `prompt` and `command`; an unknown field is an error. */
+/** What a caller asks for: the body of `POST /execute`. Exactly one of `prompt`, `command` and `tasks`; an unknown field is an error. */
 export const ExecuteRequest = z
-  .strictObject(fields)
+  .strictObject(requestFields)
   .superRefine(requireExactlyOneTask)
-  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt` and `command`. Unknown fields are refused by name.', ...exactlyOneTask })
+  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.', ...exactlyOneTask })
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>
 
 /** The params of the JSON-RPC method `execute`. */
 export const ExecuteParams = z
   .strictObject({
-    ...fields,
+    ...requestFields,
     subscribe: z.boolean().optional().meta({ description: 'Send the events on this connection, from seq 1; default true.' }),
     idempotencyKey: z.string().min(1).max(255).optional().meta({ description: 'As the header Idempotency-Key of POST /execute; one namespace for both.' }),
   })

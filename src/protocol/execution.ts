@@ -23,7 +23,7 @@ export const OutcomeCode = z
   .enum([
     'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
-    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED',
+    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED', 'TASK_FAILED',
   ])
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
@@ -90,11 +90,19 @@ export function addUsage(one: Usage, other: Usage): Usage {
   }
 }
 
+export const ExecutionKind = z
+  .enum(['run', 'task_list', 'task'])
+  .meta({ id: 'ExecutionKind', description: '`task_list`: made of tasks, which are executions of their own; no process runs for it. `task`: one of them.' })
+export type ExecutionKind = z.infer<typeof ExecutionKind>
+
+export const TaskState = z.object({ index: z.int(), id: ExecutionId, status: ExecutionStatus }).meta({ id: 'TaskState' })
+export type TaskState = z.infer<typeof TaskState>
+
 /** An execution as every surface shows it. */
 export const Execution = z
   .object({
     id: ExecutionId,
-    kind: z.enum(['run']),
+    kind: ExecutionKind,
     status: ExecutionStatus,
     request: ExecuteRequest.meta({ description: 'As it was accepted; in lists a long prompt is shortened.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
@@ -115,6 +123,10 @@ export const Execution = z
     lastSeq: Cursor,
     usage: Usage,
     outcome: Outcome.optional(),
+    tasks: z.array(TaskState).optional().meta({ description: 'Of a task list: its tasks in order, as far as they exist; a task is made when its turn comes. Left out in lists.' }),
+    taskCount: z.int().optional().meta({ description: 'Of a task list: how many tasks it has.' }),
+    parentId: ExecutionId.optional().meta({ description: 'Of a task: its list.' }),
+    taskIndex: z.int().optional().meta({ description: 'Of a task: its place in the list, from 0.' }),
     metadata: z.record(z.string(), z.string()),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered, not Claude.' }),
   })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ErrorCode } from './errors.js'
 import { EventSchema, EventType } from './events.js'
 import { ExecuteParams } from './execute-request.js'
-import { Execution, ExecutionStatus } from './execution.js'
+import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
 import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
 import { Health, QueueState } from './service-state.js'
 
@@ -14,6 +14,8 @@ const SubscriptionId = z.string().meta({ id: 'SubscriptionId' })
 export const ExecutionFilters = z
   .strictObject({
     status: z.array(ExecutionStatus).optional(),
+    kind: ExecutionKind.optional().meta({ description: 'Only this kind. Tasks are found by `parentId`, and otherwise left out.' }),
+    parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     metadata: z.record(z.string(), z.string()).optional().meta({ description: 'Every label given must be equal.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),

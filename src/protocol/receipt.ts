@@ -29,6 +29,14 @@ export const ReceiptEvents = z.strictObject({
   marks: z.array(z.string().regex(/^[0-9a-f]{8}$/)).meta({ description: 'The first 8 hex digits of every markEvery-th link, so that a change can be located.' }),
 })
 
+export const ReceiptTask = z.strictObject({
+  index: z.number().int(),
+  executionId: ExecutionId,
+  status: TerminalStatus,
+  receipt: z.strictObject({ sha256: Sha256 }).optional().meta({ description: 'Of the text of the task’s own receipt.' }),
+})
+export type ReceiptTask = z.infer<typeof ReceiptTask>
+
 /** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
 export const Receipt = z
   .strictObject({
@@ -36,6 +44,8 @@ export const Receipt = z
     version: z.literal(1),
     executionId: ExecutionId,
     requestDigest: Sha256,
+    parentId: ExecutionId.optional().meta({ description: 'Of a task: its list.' }),
+    taskIndex: z.number().int().optional(),
     workspace: z.string(),
     attempt: z.number().int(),
     createdAt: Timestamp,
@@ -52,6 +62,7 @@ export const Receipt = z
     }),
     result: z.strictObject({ sha256: Sha256, bytes: z.number().int() }).optional().meta({ description: 'Of the answer in UTF-8.' }),
     usage: z.strictObject(Usage.shape),
+    tasks: z.array(ReceiptTask).optional().meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
     files: WorkspaceEvidence.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
     verification: z.strictObject({ ...Verification.shape, checks: z.array(z.strictObject(VerificationCheck.shape)) }).optional(),
     events: ReceiptEvents,

@@ -21,7 +21,7 @@ const MICRO = 1_000_000
 
 void t.test('what is reserved is the smallest of what was asked for, the limit of a run, and the day', async (t) => {
   const plan = (run: { maxBudgetUsd?: number; maxBudgetTokens?: number }, set: { run?: number; day?: number; token?: number; tokens?: number } = {}) =>
-    planBudget(run, { name: 'x', scopes: new Set(), ...(set.token !== undefined && { dailyBudget: { usd: set.token } }) }, { maxBudgetUsd: set.run, maxBudgetTokens: set.tokens, dailyBudgetUsd: set.day, dailyBudgetTokens: undefined })
+    planBudget(run, { ...(set.token !== undefined && { dailyBudget: { usd: set.token } }) }, { maxBudgetUsd: set.run, maxBudgetTokens: set.tokens, dailyBudgetUsd: set.day, dailyBudgetTokens: undefined })
   t.same(plan({}), {}, 'without limits nothing')
   t.same(plan({ maxBudgetUsd: 2 }), { usd: { run: 2 * MICRO } })
   t.same(plan({ maxBudgetUsd: 2 }, { run: 1, day: 5 }), { usd: { run: MICRO, cap: 5 * MICRO } }, 'a request may ask for less, never for more')

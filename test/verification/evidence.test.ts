@@ -195,7 +195,7 @@ void t.test('commands run as the run did: contained, without credentials, within
 void t.test('commands need the admin scope; files must lie inside', async (t) => {
   const refuse = async (verify: unknown, token: string) => (await service.call('POST', '/execute', { headers: { authorization: `Bearer ${token}` }, body: { prompt: 'x', verify } })).body
   t.match(await refuse({ commands: [['true']] }, 'a-callers-own-token'), { status: 403, code: 'FORBIDDEN', errors: [{ path: 'verify.commands' }] })
-  for (const path of ['/etc/passwd', '../x', 'a/../../x']) t.match(await refuse({ files: [path] }, 'an-operators-token'), { status: 400, errors: [{ path: 'verify.files.0' }] }, path)
+  for (const path of ['/etc/passwd', '../x', 'a/../../x']) t.match(await refuse({ files: [path] }, 'an-operators-token'), { status: 400, errors: [{ path: 'verify.files[0]' }] }, path)
   t.match(await refuse({ uuid: true }, 'an-operators-token'), { status: 400, errors: [{ path: 'verify.uuid', message: 'unknown field' }] })
   t.match((await service.call('POST', '/execute', { headers: { authorization: 'Bearer a-callers-own-token' }, body: { prompt: 'x', verify: { files: ['a'] } } })).status, 202)
 })

@@ -1,0 +1,27 @@
+import { serializeWithoutSeq } from '../events/stored-event.js'
+import { toScore } from './execution-reads.js'
+import { shortenRequest } from './execution-record.js'
+import type { NewRecord } from './store-answers.js'
+
+/** A new record as the scripts take it: its score in the queue, its fields, and its first event in two pieces, between which stands its position. */
+export function newRecordArguments(record: NewRecord): [score: number, fields: string, before: string, after: string] {
+  const { owner, request, requestDigest, priority, createdAt, workspace, metadata, simulated, kind = 'run' } = record
+  const score = toScore(priority, createdAt)
+  const fields = {
+    state: 'queued', owner, request: JSON.stringify(request), shortRequest: JSON.stringify(shortenRequest(request)), requestDigest, priority, claim: '1', attempt: '0',
+    createdAt: String(createdAt), workspace, metadata: JSON.stringify(metadata), simulated: simulated ? '1' : '0', score: String(score), kind,
+    ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
+    ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
+    ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
+    wantedBudget: JSON.stringify(record.wantedBudget ?? {}),
+    ...(record.model !== undefined && { model: record.model }),
+    ...(record.dailyBudget && { dailyBudget: JSON.stringify(record.dailyBudget) }),
+    ...(record.timeoutEstimate && { timeoutEstimate: JSON.stringify(record.timeoutEstimate) }),
+    ...(record.fingerprints && { fingerprints: JSON.stringify(record.fingerprints) }),
+    ...(record.parentId !== undefined && { parentId: record.parentId, taskIndex: String(record.taskIndex ?? 0) }),
+    ...(record.taskCount !== undefined && { taskCount: String(record.taskCount) }),
+  }
+  const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(createdAt), 0)
+  const [before = '', after = ''] = event.split(/(?<="position":)0/)
+  return [score, JSON.stringify(fields), before, after]
+}
