@@ -49,13 +49,13 @@ void t.test('a wrong one is refused at submission by its name', async (t) => {
     return { status, paths: (body.errors ?? []).map(({ path }: { path: string }) => path) }
   }
   for (const path of ['/etc/passwd', '../a', 'a/../../b', 'a/..', '.', 'a//b', 'a/', './a', 'a\\b', 'a\u0000b', 'a\nb', '.git/hooks/post-checkout', 'sub/.GIT/config', 'x'.repeat(256), 'a/'.repeat(600) + 'b', '']) {
-    t.same(await refused([{ path: 'ok', content: '' }, { path: 'fine', content: '' }, { path, content: 'x' }]), { status: 400, paths: ['files.2.path'] }, JSON.stringify(path.slice(0, 30)))
+    t.same(await refused([{ path: 'ok', content: '' }, { path: 'fine', content: '' }, { path, content: 'x' }]), { status: 400, paths: ['files[2].path'] }, JSON.stringify(path.slice(0, 30)))
   }
-  t.same(await refused([{ path: 'a', content: '' }, { path: 'a', content: '' }]), { status: 400, paths: ['files.1.path'] }, 'twice')
-  t.same(await refused([{ path: 'a/b', content: '' }, { path: 'a', content: '' }]), { status: 400, paths: ['files.1.path'] }, 'a folder and a file')
-  t.same(await refused([{ path: 'a', content: '' }, { path: 'a/b', content: '' }]), { status: 400, paths: ['files.1.path'] }, 'a file and a folder')
-  t.same(await refused([{ path: 'a', content: 'no base64!', encoding: 'base64' }]), { status: 400, paths: ['files.0.content'] })
-  t.same(await refused([{ path: 'a', content: 'x', mode: 0o777 }]), { status: 400, paths: ['files.0.mode'] })
+  t.same(await refused([{ path: 'a', content: '' }, { path: 'a', content: '' }]), { status: 400, paths: ['files[1].path'] }, 'twice')
+  t.same(await refused([{ path: 'a/b', content: '' }, { path: 'a', content: '' }]), { status: 400, paths: ['files[1].path'] }, 'a folder and a file')
+  t.same(await refused([{ path: 'a', content: '' }, { path: 'a/b', content: '' }]), { status: 400, paths: ['files[1].path'] }, 'a file and a folder')
+  t.same(await refused([{ path: 'a', content: 'no base64!', encoding: 'base64' }]), { status: 400, paths: ['files[0].content'] })
+  t.same(await refused([{ path: 'a', content: 'x', mode: 0o777 }]), { status: 400, paths: ['files[0].mode'] })
   t.same(await refused([{ path: 'a', content: 'x'.repeat(1024 * 1024 + 1) }]), { status: 413, paths: ['files'] })
   t.same(await refused(Array.from({ length: 101 }, (_, index) => ({ path: `f${index}`, content: '' }))), { status: 400, paths: ['files'] })
   t.same(await refused([]), { status: 400, paths: ['files'] })

@@ -117,11 +117,12 @@ void t.test('every way to end settles once: success, cancel in the queue, an ove
 
 const CI = 'ci-token-0123456789'
 const OPS = 'ops-token-0123456789'
+const LISTS = 'lists-token-0123456789'
 
 void t.test('a submission beyond the day is refused before anything is spent; the sums say what was', { timeout: 90_000 }, async (t) => {
   const service = await openTestService(t, {
     env: {
-      CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_TOKENS: `ci=${CI}:execute+read:daily-usd=1,ops=${OPS}:admin`,
+      CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_TOKENS: `ci=${CI}:execute+read:daily-usd=1,ops=${OPS}:admin,lists=${LISTS}:execute+read:daily-usd=0.7`,
       CC_EXECUTOR_MAX_BUDGET_USD: '0.4', CC_EXECUTOR_MAX_BUDGET_TOKENS: '5000',
     },
   })
@@ -163,6 +164,13 @@ void t.test('a submission beyond the day is refused before anything is spent; th
   const flooded = await submit({ prompt: flood, model: 'haiku' }, OPS)
   t.match(await ended(flooded.body.id, OPS), { status: 'failed', outcome: { code: 'BUDGET_EXCEEDED', message: /5000 tokens/ }, usage: { cacheCreationTokens: 4_995 } })
 
+  const list = await submit({ tasks: [held, held, held, held] }, LISTS)
+  const stopped = await ended(list.body.id, LISTS)
+  t.match(stopped, { kind: 'task_list', status: 'failed', outcome: { code: 'BUDGET_EXCEEDED', message: /no place for tasks\[2\]: 2 of 4 tasks were not begun/ }, usage: { costUsd: 0.6 } })
+  t.same(stopped.tasks.map(({ status }: { status: string }) => status), ['succeeded', 'succeeded'])
+  t.match(await get('/usage', LISTS), { total: { executions: 2, costUsd: 0.6 }, budget: { usd: { limit: 0.7, spent: 0.6, reserved: 0 } } }, 'each task reserves and pays, the list does not pay again')
+  t.match(await submit({ tasks: [held] }, LISTS), { status: 429, body: { code: 'BUDGET_EXCEEDED', budget: { limit: 0.7, spent: 0.6, wanted: 0.4 } } })
+
   const today = new Date().toISOString().slice(0, 10)
   const own = await get('/usage?groupBy=day,model')
   t.match(own, { from: String, to: today, token: 'ci', rows: [{ day: today, model: 'claude-scripted-1', executions: 3, succeeded: 3, inputTokens: 90, outputTokens: 36, cacheReadTokens: 2997, costUsd: 0.9 }], total: { costUsd: 0.9 }, budget: { usd: { limit: 1, spent: 0.9, reserved: 0 }, tokens: { limit: null, spent: 126, reserved: 0 } } })
@@ -171,10 +179,10 @@ void t.test('a submission beyond the day is refused before anything is spent; th
   t.match(await get('/usage?token=*', CI), { code: 'FORBIDDEN' })
   t.match(await get('/usage?token=ops', CI), { code: 'FORBIDDEN' })
   const all = await get('/usage?token=*&groupBy=token', OPS)
-  t.same(all.rows.map(({ token, executions }: { token: string; executions: number }) => [token, executions]), [['ci', 3], ['ops', 1]])
+  t.same(all.rows.map(({ token, executions }: { token: string; executions: number }) => [token, executions]), [['ci', 3], ['lists', 2], ['ops', 1]])
   t.equal(all.budget, undefined)
   t.match(await get(`/usage?from=2020-01-01&to=2020-02-01`), { rows: [], total: { executions: 0 } })
-  for (const [query = '', path = ''] of [['from=yesterday', 'from'], ['from=2026-02-30', 'from'], ['from=2026-02-02&to=2026-02-01', 'from'], ['from=2020-01-01&to=2026-01-01', 'from'], ['groupBy=week', 'groupBy.0'], ['nonsense=1', 'nonsense']]) {
+  for (const [query = '', path = ''] of [['from=yesterday', 'from'], ['from=2026-02-30', 'from'], ['from=2026-02-02&to=2026-02-01', 'from'], ['from=2020-01-01&to=2026-01-01', 'from'], ['groupBy=week', 'groupBy[0]'], ['nonsense=1', 'nonsense']]) {
     t.match(await get(`/usage?${query}`), { code: 'INVALID_REQUEST', errors: [{ path }] }, query)
   }
 
