@@ -252,7 +252,7 @@ void t.test('GET /executions filters, pages and exports; parameters it does not 
   t.ok(shortened.request.prompt.length < 210)
   t.ok((await call('GET', `/executions/${shortened.id}`)).body.request.prompt.length > 500)
 
-  const unacceptable: Array<[string, string]> = [['stauts=failed', 'stauts'], ['status=done', 'status.0'], ['limit=0', 'limit'], ['limit=201', 'limit'], ['limit=2x', 'limit'], ['cursor=x', 'cursor'], ['createdAfter=yesterday', 'createdAfter'], ['toString=x', 'toString'], ['format=xml', 'format']]
+  const unacceptable: Array<[string, string]> = [['stauts=failed', 'stauts'], ['status=done', 'status[0]'], ['limit=0', 'limit'], ['limit=201', 'limit'], ['limit=2x', 'limit'], ['cursor=x', 'cursor'], ['createdAfter=yesterday', 'createdAfter'], ['toString=x', 'toString'], ['format=xml', 'format']]
   for (const [query, path] of unacceptable) {
     t.match((await call('GET', `/executions?${query}`)).body, { status: 400, code: 'INVALID_REQUEST', errors: [{ path }] }, query)
   }
@@ -609,6 +609,15 @@ void t.test('a receipt, its check and the keys', async (t) => {
   t.match([receipt.status, receipt.body], [200, { executionId: id, outcome: { status: 'succeeded' } }])
   t.match((await call('POST', '/receipts/verify', { body: { receipt: receipt.text } })).body, { valid: true, mismatches: [] })
   t.match((await call('GET', '/receipts/keys')).body, { keys: [{ kid: String }] })
+})
+
+void t.test('the files that a run left, listed, one by one and together', async (t) => {
+  const result = { line: { type: 'result', is_error: false, subtype: 'success', result: 'made' } }
+  const { id } = await run({ prompt: JSON.stringify([{ tool: 'printf made > made.bin' }, result]) })
+  t.match((await call('GET', `/executions/${id}/files`)).body, { created: 1, files: [{ path: 'made.bin', change: 'created', content: 'kept' }] })
+  t.match(await call('GET', `/executions/${id}/files/made.bin`), { status: 200, text: 'made' })
+  t.match(await call('GET', `/executions/${id}/files/nothing`), { status: 404, body: { code: 'FILE_NOT_FOUND' } })
+  t.match(await call('GET', `/executions/${id}/files.tar.gz`), { status: 200 })
 })
 
 void t.test('of every operation that the document has, an answer was seen and held against it', async (t) => {
