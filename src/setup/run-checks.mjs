@@ -16,8 +16,6 @@ const ALL_TESTS_DEADLINE_MS = 1_500_000
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
 
-/** Begun first, so that none of them runs alone at the end. */
-const LONGEST = ['cli/cli', 'executions/runs', 'faults/faults', 'mcp/mcp', 'readme', 'end-to-end/start', 'executions/continue', 'executions/scripted-cli'].map((name) => `test/${name}.test.ts`)
 /** One more than cores, since tests also wait; with two more they wait for each other. Bounded: each has a Redis and processes of its own. */
 const JOBS = Math.min(availableParallelism() + 1, 6)
 
@@ -167,8 +165,7 @@ function eraseLine() {
 /** Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
 function listTests() {
   const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
-  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
-  return [...LONGEST.filter((file) => tests.includes(file)), ...tests.filter((file) => !LONGEST.includes(file))]
+  return files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
 }
 
 /** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */

@@ -7,7 +7,7 @@ import { describe, listMentioning, until } from '../support/processes.js'
 import type { Scene, Watched } from './scene.js'
 
 /** What a deployment keeps that belongs to no execution. */
-const HOUSE_KEYS = /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|history:.+|lock:\w+|executions:(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
+const HOUSE_KEYS = /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|history:.+|usage:.+|budget:.+|lock:\w+|executions:(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
 const INDEXES = ['waiting', 'parked', 'deadlines', 'leases', 'index', 'owners', 'finished', 'finished-bytes', 'finished-total']
 
 /** What must hold after every fault, once all is well again: the promises of the protocol, read from outside. */
