@@ -250,7 +250,7 @@ void t.test('two servers that start at once join one service, which ends by itse
   t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
 })
 
-void t.test('what cannot be had is told: no service at the address, a wrong setting, one that does not start', async (t) => {
+void t.test('what cannot be had is told: no service at the address, a wrong setting, one that does not start, one that is not simulated', async (t) => {
   const nowhere = await openMcpFolder(t, { CC_EXECUTOR_URL: 'http://127.0.0.1:1', CC_EXECUTOR_TOKEN: 'a-token-of-sixteen' })
   const away = await nowhere.connect()
   const missing = await away.call('execute', { prompt: 'x' })
@@ -263,5 +263,11 @@ void t.test('what cannot be had is told: no service at the address, a wrong sett
   const hidden = await openMcpFolder(t, { PATH: '/nowhere', CC_EXECUTOR_CACHE_DIR: '/nowhere' })
   const unstarted = await (await hidden.connect()).call('get_executor_status')
   t.match(unstarted, { isError: true, structured: { code: 'UNREACHABLE', detail: /The service does not start: No redis-server was found: .*service\.log/ } })
+
+  const real = await openMcpFolder(t, { ANTHROPIC_API_KEY: 'sk-ant-api03-none' })
+  startCli(t, ['start'], real.env)
+  await until(async () => (await real.serving()) !== undefined, 'a service without --simulate')
+  const wrong = await (await real.connect()).call('execute', { prompt: 'x' })
+  t.match(wrong, { isError: true, structured: { code: 'WRONG_SERVICE', retryable: false, detail: /runs Claude itself.*CC_EXECUTOR_DATA_DIR/ } })
 })
 
