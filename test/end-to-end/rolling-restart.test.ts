@@ -149,7 +149,7 @@ void t.test('two workers and two APIs are restarted one after the other under lo
   t.ok(usedWorkers.size >= 3, `${usedWorkers.size} workers took part`)
 })
 
-void t.test('a worker that is stopped hands over what can go on, and ends the rest honestly', async (t) => {
+void t.test('a worker that is stopped hands over what can go on, and ends the rest honestly', { skip }, async (t) => {
   const cluster = await openCluster(t, { CC_EXECUTOR_DRAIN_SECONDS: '1' })
   const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const apis = [api]

@@ -207,12 +207,12 @@ void t.test('what is wrong with the file is one sentence, which names it and the
   const cases: Array<[content: unknown, said: RegExp]> = [
     ['{"pre-execute": [', /wrong\.json: is not valid JSON \(.*\)\.$/],
     [{ 'pre-exec': 'true' }, /wrong\.json: pre-exec: unknown field\.$/],
-    [{ 'pre-execute': [{ command: [] }] }, /wrong\.json: pre-execute\.0\.command: expected a line for the shell, or an array of program and arguments\.$/],
-    [{ 'post-execute': [{ command: 'true', timeout: 5 }] }, /wrong\.json: post-execute\.0\.timeout: unknown field\.$/],
-    [{ 'on-failure': { command: 'true', timeoutSeconds: 601 } }, /wrong\.json: on-failure\.0\.timeoutSeconds: .*600/],
+    [{ 'pre-execute': [{ command: [] }] }, /wrong\.json: pre-execute\[0]\.command: expected a line for the shell, or an array of program and arguments\.$/],
+    [{ 'post-execute': [{ command: 'true', timeout: 5 }] }, /wrong\.json: post-execute\[0]\.timeout: unknown field\.$/],
+    [{ 'on-failure': { command: 'true', timeoutSeconds: 601 } }, /wrong\.json: on-failure\[0]\.timeoutSeconds: .*600/],
     [{ 'pre-task-list': 'true' }, /wrong\.json: pre-task-list: is not a stage of this version/],
     [{ claude: { preToolUse: [] } }, /wrong\.json: claude\.preToolUse: .*PreToolUse/],
-    [{ claude: { PreToolUse: [{ matcher: 'Bash' }] } }, /wrong\.json: claude\.PreToolUse\.0\.hooks: /],
+    [{ claude: { PreToolUse: [{ matcher: 'Bash' }] } }, /wrong\.json: claude\.PreToolUse\[0]\.hooks: /],
   ]
   for (const [content, said] of cases) {
     await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))

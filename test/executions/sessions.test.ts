@@ -179,7 +179,7 @@ async function untilWritten(execution: Execution, pattern: RegExp): Promise<void
   await until(async () => pattern.test(await read()), `the transcript of ${execution.id} holds ${String(pattern)}`)
 }
 
-const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: nine starts of the CLI'
+const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: many starts of the CLI'
 void t.test('a follow-up that its worker had to hand over goes on where it was, or begins again where it had done nothing', { skip }, async (t) => {
   const work = [{ tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: 'sleep 300' } }]
   const silence = [{ delayMs: 8_000 }, { text: 'Said at last.' }]
@@ -212,7 +212,7 @@ void t.test('a follow-up that its worker had to hand over goes on where it was, 
   t.match(await post({ prompt: 'x', session: { resume: sessions[3] } }), { status: 404 }, 'and the one that had done nothing is no session any more')
 })
 
-void t.test('a command, JSON-RPC and the command line say the same', async (t) => {
+void t.test('a command, JSON-RPC and the command line say the same', { skip }, async (t) => {
   const first = await run({ command: "claude -p 'The gas is neon.'" })
   const second = await run({ command: `claude --resume ${first.id} -p 'Again, by a command.'` })
   t.match(second, { status: 'succeeded', sessionId: first.sessionId, resumedFrom: first.id })

@@ -49,21 +49,21 @@ function isOrderly(t: Test, log: readonly Event[], count: number): void {
   t.same(log.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [log.length - 1], 'one end, the last')
 }
 
-void t.test('forty tasks run strictly one after the other in one workspace, each in a context of its own, beside single runs', async (t) => {
+void t.test('twenty tasks run strictly one after the other in one workspace, each in a context of its own, beside single runs', async (t) => {
   const step = (index: number): string => script({ tool: `echo begin ${index} >> order; echo end ${index} >> order` }, answer(`done ${index}`))
-  const list = await submit({ tasks: Array.from({ length: 40 }, (_none, index) => step(index)), metadata: { team: 'docs' }, timeoutSeconds: 30 })
-  t.match(list, { kind: 'task_list', status: 'queued', taskCount: 40, tasks: [{ index: 0, status: 'queued' }], attempt: 0 })
+  const list = await submit({ tasks: Array.from({ length: 20 }, (_none, index) => step(index)), metadata: { team: 'docs' }, timeoutSeconds: 30 })
+  t.match(list, { kind: 'task_list', status: 'queued', taskCount: 20, tasks: [{ index: 0, status: 'queued' }], attempt: 0 })
   const others = await Promise.all([1, 2, 3, 4].map(() => submit({ tasks: Array.from({ length: 4 }, () => 'another') })))
   const single = await submit({ prompt: 'a single run' })
   t.match(await Promise.race([single, ...others].map(finished)), { id: single.id }, 'lists do not starve a single run')
 
   const done = await finished(list)
-  t.match(done, { status: 'succeeded', outcome: { result: 'done 39' }, usage: { turns: 40, inputTokens: 120, outputTokens: 160, costUsd: 10 } })
-  t.same(done.tasks?.map(({ index, status }) => [index, status]), Array.from({ length: 40 }, (_none, index) => [index, 'succeeded']))
-  isOrderly(t, await events(list), 40)
-  t.same((await readFile(workspace(list.id, 'order'), 'utf8')).trim().split('\n'), Array.from({ length: 40 }, (_none, index) => [`begin ${index}`, `end ${index}`]).flat())
+  t.match(done, { status: 'succeeded', outcome: { result: 'done 19' }, usage: { turns: 20, inputTokens: 60, outputTokens: 80, costUsd: 5 } })
+  t.same(done.tasks?.map(({ index, status }) => [index, status]), Array.from({ length: 20 }, (_none, index) => [index, 'succeeded']))
+  isOrderly(t, await events(list), 20)
+  t.same((await readFile(workspace(list.id, 'order'), 'utf8')).trim().split('\n'), Array.from({ length: 20 }, (_none, index) => [`begin ${index}`, `end ${index}`]).flat())
   const tasks = await tasksOf(list)
-  t.equal(new Set(tasks.map(({ sessionId }) => sessionId)).size, 40, 'a session each')
+  t.equal(new Set(tasks.map(({ sessionId }) => sessionId)).size, 20, 'a session each')
   for (const [index, task] of tasks.entries()) t.match(task, { kind: 'task', parentId: list.id, taskIndex: index, workspace: list.workspace, attempt: 1, metadata: { team: 'docs' } })
 
   const receipt = await call('GET', `/executions/${list.id}/receipt`)
