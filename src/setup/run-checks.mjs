@@ -39,15 +39,19 @@ export function lastLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
 
-async function runStaticChecks() {
-  const bin = join(checkoutDirectory, 'node_modules/.bin')
-  // Emits the tests too, beside what they test: tap would compile all of it anew for every test file.
+/** The check of types, which also emits the tests beside what they test: tap would compile all of it anew for every test file. */
+export function compileTests() {
   const memory = ['--incremental', '--tsBuildInfoFile', TESTS_BUILD_INFO]
   // tsc's own memory says that an output which somebody deleted is up to date.
   if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) rmSync(join(checkoutDirectory, TESTS_BUILD_INFO), { force: true })
+  return check('types', join(checkoutDirectory, 'node_modules/.bin/tsc'), memory, TYPES_DEADLINE_MS)
+}
+
+async function runStaticChecks() {
+  const bin = join(checkoutDirectory, 'node_modules/.bin')
   const tallies = await Promise.all([
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
-    check('types', join(bin, 'tsc'), memory, TYPES_DEADLINE_MS),
+    compileTests(),
   ])
   const generator = 'dist/openapi/generate.js'
   if (existsSync(join(checkoutDirectory, generator))) {

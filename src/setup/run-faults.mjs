@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 
-import { lastLine, runTests } from './run-checks.mjs'
+import { compileTests, lastLine, runTests } from './run-checks.mjs'
 
 const FILE = 'test/faults/faults.test.ts'
 const MINUTE_MS = 60_000
@@ -16,7 +16,7 @@ async function runFaults(args) {
   const minutes = readOption(args, '--long')
   if (minutes !== undefined && !(Number(minutes) > 0)) throw new Error(`--long: expected a number of minutes, it is ${minutes}`)
   const until = performance.now() + Number(minutes ?? 0) * MINUTE_MS
-  const total = { passed: 0, failed: 0, skipped: 0 }
+  const total = await compileTests()
   for (let round = 1; round === 1 || performance.now() < until; round += 1) {
     const own = seed === undefined ? randomBytes(4).toString('hex') : round === 1 ? seed : `${seed}-${round}`
     const replay = `npm run test:faults -- ${minutes === undefined ? '' : '--long 0.1 '}--seed ${own}`
