@@ -1,3 +1,4 @@
+import type { EventLog } from '../events/event-log.js'
 import { isTerminalEvent, type StoredEvent } from '../events/stored-event.js'
 import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
@@ -26,18 +27,19 @@ export interface EventPageOptions {
 /** A page of an execution's events. With `types` seqs skip; `nextAfter` then stands behind all that was looked at. */
 export async function readEventPage(services: ExecutionServices, id: string, caller: Caller, options: EventPageOptions): Promise<EventPage> {
   await requireExecution(services, id, caller)
-  const page = await fillPage(services, id, options, options.after)
+  const page = await readPageAfter(services.log, id, options, options.after)
   if (page.events.length > 0 || page.finished || options.waitMs <= 0) return page
   const deadline = AbortSignal.any([options.signal, AbortSignal.timeout(options.waitMs)])
   for await (const events of services.feed.follow(id, page.nextAfter, deadline)) {
     if (events.some((event) => isWanted(event, options) || isTerminalEvent(event))) break
   }
-  return fillPage(services, id, options, page.nextAfter)
+  return readPageAfter(services.log, id, options, page.nextAfter)
 }
 
-const isWanted = (event: StoredEvent, { types }: EventPageOptions): boolean => types === undefined || types.has(event.type)
+const isWanted = (event: StoredEvent, { types }: Pick<EventPageOptions, 'types'>): boolean => types === undefined || types.has(event.type)
 
-async function fillPage({ log }: ExecutionServices, id: string, options: EventPageOptions, after: number): Promise<EventPage> {
+/** What the log holds after a cursor, without waiting. */
+export async function readPageAfter(log: EventLog, id: string, options: Pick<EventPageOptions, 'limit' | 'types'>, after: number): Promise<EventPage> {
   const found: StoredEvent[] = []
   let nextAfter = after
   let finished = false
@@ -51,14 +53,15 @@ async function fillPage({ log }: ExecutionServices, id: string, options: EventPa
     }
     if (events.length > 0 && nextAfter < lastSeq) continue
     // A cursor at the end of a finished log: the page is empty and nothing will follow.
-    if (events.length === 0 && nextAfter >= lastSeq) finished = await endsAt(log, id)
+    if (events.length === 0 && nextAfter >= lastSeq) finished = await endsBy(log, id, nextAfter)
     return { events: found, nextAfter, hasMore: false, finished }
   }
 }
 
-async function endsAt(log: ExecutionServices['log'], id: string): Promise<boolean> {
+/** Whether the terminal event is at or before the cursor: one that came since the page was read is still to be told. */
+async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolean> {
   const last = (await fromStore(log.readLast(id))).events.at(-1)
-  return last !== undefined && isTerminalEvent(last)
+  return last !== undefined && last.seq <= cursor && isTerminalEvent(last)
 }
 
 /** All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was made of. */

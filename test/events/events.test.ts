@@ -5,6 +5,7 @@ import { createEventLog, type EventLog } from '../../src/events/event-log.js'
 import { openEventFeed } from '../../src/events/event-feed.js'
 import { LogWriter } from '../../src/events/log-writer.js'
 import { serializeEvent, type StoredEvent } from '../../src/events/stored-event.js'
+import { readPageAfter } from '../../src/executions/read-events.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import type { Event, NewEvent } from '../../src/protocol/events.js'
@@ -264,6 +265,25 @@ async function storeSilently(id: string, seq: number, event: NewEvent): Promise<
   await redis.xadd(keysOf(id).events, `${seq}-0`, 'e', serializeEvent(seq, event, new Date(), 1))
   await redis.hset(keysOf(id).log, 'lastSeq', String(seq))
 }
+
+void t.test('a page that found nothing does not say finished for an end that came while it was read', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  writer.write(delta('so far'))
+  await writer.flushed()
+  const overtaken: EventLog = {
+    ...log,
+    readLast: async (executionId) => {
+      writer.write(FINISHED)
+      await writer.flushed()
+      return log.readLast(executionId)
+    },
+  }
+  t.same(await readPageAfter(overtaken, id, { limit: 10 }, 1), { events: [], nextAfter: 1, hasMore: false, finished: false })
+  const last = await readPageAfter(log, id, { limit: 10 }, 1)
+  t.match([seqsOf(last.events), last.finished], [[2], true])
+  t.match(await readPageAfter(log, id, { limit: 10 }, 2), { events: [], nextAfter: 2, finished: true })
+})
 
 void t.test('a published message that was lost is made good by the next one, and at the end by the log itself', async (t) => {
   const id = await openLog()
