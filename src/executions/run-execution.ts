@@ -182,6 +182,8 @@ class ClaimedRun {
       })
       if (!isLeft) await this.#hooks.afterRun(record, { outcome: verified.outcome, usage: addUsage(this.#earlierUsage, usage), sessionId: prepared.sessionId, workspace: folders.workspace }, journal)
       await journal.close()
+      // Whoever is told of the end may look at the folder at once.
+      await clearTemporary(folders).catch(() => undefined)
       return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome), ...(attempt.observation.model !== undefined && { model: attempt.observation.model }) })
     }
     await journal.close()
