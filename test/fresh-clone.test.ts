@@ -25,10 +25,9 @@ async function clone(t: Test, user: string | undefined) {
   await chmod(folder, 0o755)
   if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, folder])
   const prefix = user === undefined ? [] : ['setpriv', '--reuid', user, '--regid', user, '--clear-groups']
-  // What tap gives its children, so that it can count what they cover, has no place on a fresh machine.
   const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))), HOME: home, CC_EXECUTOR_PORT: '0' }
   const toCommand = (command: string[]): [string, string[]] => {
-    const [file = '', ...args] = [...prefix, 'env', '-u', 'NODE_OPTIONS', ...command]
+    const [file = '', ...args] = [...prefix, ...command]
     return [file, args]
   }
   return {

@@ -21,7 +21,7 @@ void t.test('every command of the README that asks a running service does what i
   const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
   const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
   const env = { ...environment, npm_config_offline: 'true', npm_config_update_notifier: 'false', XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'), HOME: home }
-  const service = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, 'dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const service = spawn(process.execPath, ['dist/src/main/cli.js', 'start', '--simulate'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(service, 'exit')
   t.teardown(async () => {
     service.kill('SIGTERM')
@@ -76,7 +76,7 @@ void t.test('npx --prefix runs the checkout from any folder, with an empty home;
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const npx = async (checkout: string, home: string): Promise<{ code: number; said: string }> => {
     await mkdir(join(folder, home), { recursive: true })
-    const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'npx', '--prefix', checkout, 'cc-executor', '--version'], {
+    const child = spawn('npx', ['--prefix', checkout, 'cc-executor', '--version'], {
       cwd: folder,
       env: { PATH: process.env['PATH'], HOME: join(folder, home), npm_config_offline: 'true', npm_config_update_notifier: 'false' },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -30,7 +30,7 @@ interface Running {
 }
 
 function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, input?: string | Buffer): Running {
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   t.teardown(() => void child.kill('SIGKILL'))
   const texts = { stdout: '', stderr: '' }
   child.stdin.on('error', () => undefined)

@@ -29,7 +29,7 @@ interface Said {
 async function startClient(t: Test, { cluster, apis: [api] }: Scene, port: number | undefined, executionId: string) {
   const { host = '' } = api ? new URL(api.url) : {}
   const token = (await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()
-  const child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, join(FIXTURES, 'slow-client.mjs'), `ws://${port === undefined ? host : `127.0.0.1:${port}`}/ws`, host, token, executionId, String(SOCKETS)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [join(FIXTURES, 'slow-client.mjs'), `ws://${port === undefined ? host : `127.0.0.1:${port}`}/ws`, host, token, executionId, String(SOCKETS)], { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const exited = once(child, 'exit')

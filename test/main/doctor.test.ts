@@ -73,7 +73,7 @@ void t.test('open files: too few for the service, too few for its connections', 
   // Measured where the limit is, in a process that was started with it.
   const check = async (limit: number): Promise<unknown> => {
     const script = `import { checkOpenFiles } from ${JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-machine.js'))}; console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))`
-    const { stdout } = await run('bash', ['-c', `ulimit -n ${limit}; exec env -u NODE_OPTIONS "$0" --input-type=module -e "$1"`, process.execPath, script])
+    const { stdout } = await run('bash', ['-c', `ulimit -n ${limit}; exec "$0" --input-type=module -e "$1"`, process.execPath, script])
     return JSON.parse(stdout)
   }
   t.match(await check(128), { status: 'failed', message: /^the limit of open files is 128/, remedy: /ulimit -n/ })
@@ -99,7 +99,7 @@ void t.test('folders: data, disk, temporary, allowed roots', async (t) => {
 
 void t.test('a disk that is nearly full, and a root that is read-only', async (t) => {
   const mount = (options: string, script: string): Promise<string> =>
-    run('unshare', ['--mount', '--map-root-user', 'sh', '-c', `mount -t tmpfs -o ${options} none /mnt && exec env -u NODE_OPTIONS "$0" --input-type=module -e "$1"`, process.execPath, script]).then(({ stdout }) => stdout)
+    run('unshare', ['--mount', '--map-root-user', 'sh', '-c', `mount -t tmpfs -o ${options} none /mnt && exec "$0" --input-type=module -e "$1"`, process.execPath, script]).then(({ stdout }) => stdout)
   const possible = await mount('size=1m', '').then(() => true, () => false)
   if (!possible) {
     t.pass('no mount namespace can be made here: not tried')

@@ -20,7 +20,7 @@ const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED
 /** The command line, in another folder of its own: nothing of the service but what it is given. */
 async function cli(args: string[], dataDir: string): Promise<{ code: number; out: string; err: string }> {
   const env = { PATH: process.env['PATH'], CC_EXECUTOR_DATA_DIR: dataDir, CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token }
-  return run('/usr/bin/env', ['-u', 'NODE_OPTIONS', process.execPath, CLI, ...args], { env }).then(
+  return run(process.execPath, [CLI, ...args], { env }).then(
     ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr }),
     (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, out: error.stdout, err: error.stderr }),
   )
