@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { joinSignals } from '../platform/deadline.js'
 import type { Event, EventType } from '../protocol/events.js'
 import { toClosed, type ClientError } from './client-error.js'
 import type { SharedSocket } from './shared-socket.js'
@@ -33,7 +34,7 @@ const mayPass = (error: ClientError, hasReached: boolean): boolean => error.retr
  * The cursor is the last event given out, so whatever the service sends twice is dropped here.
  */
 export async function* followExecution({ socket, closing, hasReached, patienceMs }: Follower, executionId: string, { after = 0, types, signal, onInterrupted }: FollowOptions): AsyncGenerator<Event, void, undefined> {
-  const stop = AbortSignal.any([closing, ...(signal ? [signal] : [])])
+  const { signal: stop, release } = joinSignals([closing, ...(signal ? [signal] : [])])
   let cursor = after
   let interruption: { readonly since: number; failures: number } | undefined
 
@@ -56,24 +57,28 @@ export async function* followExecution({ socket, closing, hasReached, patienceMs
     }
   }
 
-  while (!stop.aborted) {
-    const subscription = socket.subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
-    stop.addEventListener('abort', subscription.close, { once: true })
-    try {
-      for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {
-        if (event.seq <= cursor) continue
-        cursor = event.seq
-        interruption = undefined
-        yield event
-        if (event.type === 'execution.finished') return
+  try {
+    while (!stop.aborted) {
+      const subscription = socket.subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
+      stop.addEventListener('abort', subscription.close, { once: true })
+      try {
+        for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {
+          if (event.seq <= cursor) continue
+          cursor = event.seq
+          interruption = undefined
+          yield event
+          if (event.type === 'execution.finished') return
+        }
+        if (subscription.ended === 'finished') return
+      } catch (error) {
+        if (!stop.aborted) await awaitRetry(error as ClientError, subscription.answeredAt)
+      } finally {
+        stop.removeEventListener('abort', subscription.close)
+        subscription.close()
       }
-      if (subscription.ended === 'finished') return
-    } catch (error) {
-      if (!stop.aborted) await awaitRetry(error as ClientError, subscription.answeredAt)
-    } finally {
-      stop.removeEventListener('abort', subscription.close)
-      subscription.close()
     }
+  } finally {
+    release()
   }
   if (closing.aborted) throw toClosed()
 }

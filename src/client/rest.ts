@@ -1,3 +1,4 @@
+import { joinSignals } from '../platform/deadline.js'
 import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable } from './client-error.js'
 
 /** Beyond the time that the service was asked to wait. */
@@ -38,14 +39,14 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
   async function request<Body extends string | Uint8Array>(read: (response: Response) => Promise<Body>, { method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall): Promise<Body> {
     const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> => (value === undefined ? [] : [[name, String(value)]]))
     const search = new URLSearchParams(parameters).toString()
-    const stop = AbortSignal.any([closing, AbortSignal.timeout(waitSeconds * 1_000 + ANSWER_DEADLINE_MS), ...(signal ? [signal] : [])])
+    const stop = joinSignals([closing, ...(signal ? [signal] : [])], waitSeconds * 1_000 + ANSWER_DEADLINE_MS)
     try {
       const response = await fetch(`${url}${path}${search === '' ? '' : `?${search}`}`, {
         method,
         headers: { accept: 'application/json, text/plain;q=0.9', ...(token !== undefined && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         redirect: 'error',
-        signal: stop,
+        signal: stop.signal,
       })
       const isWanted = response.ok || accept.includes(response.status)
       const answer = isWanted ? await read(response) : await response.text()
@@ -59,6 +60,8 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
       if (signal?.aborted) throw error
       if (error instanceof TypeError || error instanceof DOMException) throw toUnreachable(url, error)
       throw error
+    } finally {
+      stop.release()
     }
   }
 

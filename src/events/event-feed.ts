@@ -46,7 +46,7 @@ interface SharedTail {
 export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFeed {
   const tails = new Map<string, Promise<SharedTail>>()
   const byChannel = new Map<string, { executionId: string; shared: SharedTail }>()
-  const closed = new AbortController()
+  let isClosed = false
 
   subscriber.on('messageBuffer', (channel: Buffer, batch: Buffer) => {
     const entry = byChannel.get(channel.toString())
@@ -117,19 +117,18 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     clearInterval(shared.timer)
     tails.delete(executionId)
     byChannel.delete(log.channelOf(executionId))
-    if (!closed.signal.aborted) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
+    if (!isClosed) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
   }
 
   async function* follow(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly StoredEvent[], void, undefined> {
-    const either = AbortSignal.any([signal, closed.signal])
     const shared = await acquire(executionId)
     const { tail } = shared
     let cursor = after
     try {
-      while (!either.aborted) {
+      while (!signal.aborted && !isClosed) {
         const { version } = tail
         if (tail.isGone) throw new ExecutorError('EXECUTION_NOT_FOUND')
-        const events = tail.after(cursor) ?? (cursor < tail.lastSeq ? await readPage(executionId, cursor, either) : [])
+        const events = tail.after(cursor) ?? (cursor < tail.lastSeq ? await readPage(executionId, cursor, signal) : [])
         const last = events.at(-1)
         if (last) {
           cursor = last.seq
@@ -138,7 +137,7 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
         } else if (tail.isFinished && cursor >= tail.lastSeq) {
           return
         } else {
-          await tail.changed(version, either)
+          await tail.changed(version, signal)
         }
       }
     } finally {
@@ -148,7 +147,7 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
 
   /** A page of history. A follower outlives an outage: it waits here and asks again. */
   async function readPage(executionId: string, cursor: number, signal: AbortSignal): Promise<readonly StoredEvent[]> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !isClosed) {
       try {
         const page = await log.readAfter(executionId, cursor, PAGE_BYTES)
         if (page.lastSeq === -1) throw new ExecutorError('EXECUTION_NOT_FOUND')
@@ -164,7 +163,8 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
   return {
     follow,
     close() {
-      closed.abort()
+      isClosed = true
+      for (const { shared } of byChannel.values()) shared.tail.wake()
     },
   }
 }

@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClaudeProcess, Containment } from '../claude/spawn-claude.js'
 import type { Config } from '../platform/config.js'
+import { joinSignals } from '../platform/deadline.js'
 import type { Outcome } from '../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../protocol/verification.js'
 import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../verification/checks.js'
@@ -116,16 +117,20 @@ async function collect(options: VerifyOptions, folders: RunFolders, config: Evid
 
 /** One after the other, to the first that fails; all together within the time that the run had. */
 async function runCommands(commands: readonly string[][], { prepared: { run, command }, attempt, containment, marker, onProcess }: VerifyOptions, folders: RunFolders, { dataDir, lockSeconds }: EvidenceConfig): Promise<CheckCommandReport[]> {
-  const signal = AbortSignal.any([attempt.stopped, AbortSignal.timeout(run.timeoutSeconds * 1_000)])
+  const { signal, release } = joinSignals([attempt.stopped], run.timeoutSeconds * 1_000)
   const clean = Object.fromEntries(Object.entries(command.env).filter(([name]) => !CREDENTIALS.test(name)))
   const reports: CheckCommandReport[] = []
-  for (const argv of commands) {
-    const report = await runCheckCommand({
-      argv, cwd: folders.workspace, env: { ...clean, TMPDIR: folders.temporary }, containment, marker, hidden: [dataDir], exposed: Object.values(folders),
-      heartbeatTimeoutMs: (lockSeconds * 1_000) / 2, onProcess, signal,
-    })
-    reports.push(report)
-    if (!report.passes) break
+  try {
+    for (const argv of commands) {
+      const report = await runCheckCommand({
+        argv, cwd: folders.workspace, env: { ...clean, TMPDIR: folders.temporary }, containment, marker, hidden: [dataDir], exposed: Object.values(folders),
+        heartbeatTimeoutMs: (lockSeconds * 1_000) / 2, onProcess, signal,
+      })
+      reports.push(report)
+      if (!report.passes) break
+    }
+  } finally {
+    release()
   }
   return reports
 }

@@ -2,6 +2,7 @@ import { isTerminal, type Execution } from '../protocol/execution.js'
 import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
 import { isExecutionId } from '../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+import { joinSignals } from '../platform/deadline.js'
 import { fromStore } from '../platform/redis.js'
 import { toExecution, type ExecutionRecord } from './execution-record.js'
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
@@ -77,9 +78,13 @@ export async function listExecutions(services: DomainServices, filters: Executio
 export async function awaitExecution(services: ExecutionServices, id: string, caller: Caller, milliseconds: number, signal: AbortSignal): Promise<ExecutionRecord> {
   let record = await requireExecution(services, id, caller)
   if (isTerminal(record.state) || milliseconds <= 0) return record
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)])
-  for await (const _events of services.feed.follow(id, record.lastSeq, deadline)) {
-    // Only the end counts: the loop ends with it.
+  const deadline = joinSignals([signal], milliseconds)
+  try {
+    for await (const _events of services.feed.follow(id, record.lastSeq, deadline.signal)) {
+      // Only the end counts: the loop ends with it.
+    }
+  } finally {
+    deadline.release()
   }
   record = await requireExecution(services, id, caller)
   return record

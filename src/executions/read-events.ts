@@ -1,5 +1,6 @@
 import type { EventLog } from '../events/event-log.js'
 import { isTerminalEvent, type StoredEvent } from '../events/stored-event.js'
+import { joinSignals } from '../platform/deadline.js'
 import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, ExecutionServices } from './services.js'
@@ -29,9 +30,13 @@ export async function readEventPage(services: ExecutionServices, id: string, cal
   await requireExecution(services, id, caller)
   const page = await readPageAfter(services.log, id, options, options.after)
   if (page.events.length > 0 || page.finished || options.waitMs <= 0) return page
-  const deadline = AbortSignal.any([options.signal, AbortSignal.timeout(options.waitMs)])
-  for await (const events of services.feed.follow(id, page.nextAfter, deadline)) {
-    if (events.some((event) => isWanted(event, options) || isTerminalEvent(event))) break
+  const deadline = joinSignals([options.signal], options.waitMs)
+  try {
+    for await (const events of services.feed.follow(id, page.nextAfter, deadline.signal)) {
+      if (events.some((event) => isWanted(event, options) || isTerminalEvent(event))) break
+    }
+  } finally {
+    deadline.release()
   }
   return readPageAfter(services.log, id, options, page.nextAfter)
 }

@@ -1,6 +1,7 @@
 import { toRunRequest } from '../claude/run-request.js'
 import type { Hook } from '../hooks/hooks-file.js'
 import { runHook, type HookReport } from '../hooks/run-hook.js'
+import { joinSignals } from '../platform/deadline.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import type { HookStage } from '../protocol/hooks.js'
@@ -124,6 +125,7 @@ export class RunHooks {
     const { services, executionId, attempt, marker, lease, signal } = this.#options
     const { hooks, hookLedger, config, containment, logger } = services
     const { workspace } = facts
+    const stopped = joinSignals([signal, this.#stop.signal])
     const report = await runHook({
       hook, stage, containment, marker,
       context: toContext(stage, hook.name, attempt, facts),
@@ -132,8 +134,8 @@ export class RunHooks {
       environment: config.environment,
       heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
       onProcess: (process) => lease.attach(() => process.heartbeat()),
-      signal: AbortSignal.any([signal, this.#stop.signal]),
-    })
+      signal: stopped.signal,
+    }).finally(stopped.release)
     const { name, ending, exitCode, durationMs } = report.finished
     hookLedger.enter(report.finished, isVeto(report))
     logger[exitCode === 0 ? 'debug' : 'warn']({ executionId, stage, name, ending, exitCode, durationMs }, 'hook finished')

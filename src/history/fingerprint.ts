@@ -25,7 +25,8 @@ const OPENING_WORDS = 8
 export const normalizePrompt = (prompt: string): string =>
   prompt
     .toLowerCase()
-    .replace(/\b(?=[0-9a-f-]*\d)[0-9a-f-]{7,}\b/g, '#')
+    // One that looked ahead for the digit would look through all of a long line again and again.
+    .replace(/\b[0-9a-f-]{7,}\b/g, (word) => (/\d/.test(word) ? '#' : word))
     .replace(/\d+/g, '#')
     .replace(/\s+/g, ' ')
     .trim()

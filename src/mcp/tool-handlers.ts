@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerContext } from '@modelcontextprotocol/server'
+import { joinSignals } from '../platform/deadline.js'
 import type { Execution } from '../protocol/execution.js'
 import { isTerminal } from '../protocol/execution.js'
 import { DEFAULT_CANCEL_WAIT_SECONDS, DEFAULT_WAIT_SECONDS, WAIT_LIMIT_SECONDS, type ExecutorStatus, type ToolInput, type ToolName } from '../protocol/tools.js'
@@ -26,10 +27,11 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
     const progress = openProgress(context, seconds)
     progress.tell(known.status)
     let note: string | undefined
+    // The end of the request ends the waiting, never the execution.
+    const waiting = joinSignals([deadline, context.mcpReq.signal], seconds * 1_000)
     try {
       await waitForEnd(access, known.id, {
-        // The end of the request ends the waiting, never the execution.
-        signal: AbortSignal.any([deadline, context.mcpReq.signal, AbortSignal.timeout(seconds * 1_000)]),
+        signal: waiting.signal,
         onEvent(event) {
           const message = describeEvent(event)
           if (message !== undefined) progress.tell(message)
@@ -45,6 +47,7 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       const why = error instanceof Error ? error.message : String(error)
       return reportExecution(known, { note: `${note === undefined ? '' : `${note} `}Its state is not known now: ${why} What is told here is older.` })
     } finally {
+      waiting.release()
       progress.close()
     }
   }
@@ -70,8 +73,8 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       return waitAndReport(asked, waitSeconds, deadline, context)
     },
     async verify_execution({ executionId }, context) {
-      const deadline = AbortSignal.any([callDeadline(), context.mcpReq.signal])
-      return askService(access, deadline, (client) => verifyExecution(client, executionId, deadline))
+      const { signal, release } = joinSignals([context.mcpReq.signal], WAIT_LIMIT_SECONDS * 1_000)
+      return askService(access, signal, (client) => verifyExecution(client, executionId, signal)).finally(release)
     },
     async get_executor_status() {
       return askService(access, callDeadline(), async (client) => {

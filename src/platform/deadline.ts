@@ -12,6 +12,36 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
   })
 }
 
+export interface JoinedSignal {
+  readonly signal: AbortSignal
+  /** Takes back what holds it, at its sources and at the clock. */
+  release(): void
+}
+
+/**
+ * Aborts with the first of these signals, or after so many milliseconds; whoever joins also releases.
+ *
+ * In place of AbortSignal.any, which on Node 20 holds its sources so weakly that an AbortSignal.timeout among them is collected and
+ * never fires, and which leaves an entry at a source that lives as long as the process for every signal that was ever made of it.
+ */
+export function joinSignals(sources: readonly AbortSignal[], milliseconds?: number): JoinedSignal {
+  const joined = new AbortController()
+  const listeners = sources.map((source) => ({ source, listener: () => end(source.reason) }))
+  const timer = milliseconds === undefined ? undefined : setTimeout(() => end(new DOMException(`It took longer than ${milliseconds} ms`, 'TimeoutError')), milliseconds)
+  function release(): void {
+    clearTimeout(timer)
+    for (const { source, listener } of listeners) source.removeEventListener('abort', listener)
+  }
+  function end(reason: unknown): void {
+    release()
+    joined.abort(reason)
+  }
+  for (const { source, listener } of listeners) source.addEventListener('abort', listener, { once: true })
+  const aborted = sources.find((source) => source.aborted)
+  if (aborted) end(aborted.reason)
+  return { signal: joined.signal, release }
+}
+
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
+import { joinSignals } from '../platform/deadline.js'
 import { findContainmentPrograms } from './containment-command.js'
 import type { Containment, ContainmentLevel } from './containment-command.js'
 import { EVIL_CHILD, EVIL_COUNT } from './evil-child.js'
@@ -52,7 +53,7 @@ async function waitUntilAllUp(evil: SupervisedProcess, tag: string, signal: Abor
 /** Returns why a level cannot be used, or undefined when nothing of the evil child was left. */
 async function testContainment(containment: Containment, path: string, signal: AbortSignal): Promise<string | undefined> {
   const tag = `cc-executor-self-test-${randomUUID()}`
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(SELF_TEST_DEADLINE_MS)])
+  const deadline = joinSignals([signal], SELF_TEST_DEADLINE_MS)
   try {
     const evil = await startSupervised({
       containment, file: 'bash', args: ['--norc', '-c', EVIL_CHILD, tag, tag], cwd: '/', env: { PATH: path }, marker: tag,
@@ -60,12 +61,14 @@ async function testContainment(containment: Containment, path: string, signal: A
     })
     evil.stderr.resume()
     try {
-      await waitUntilAllUp(evil, tag, deadline)
+      await waitUntilAllUp(evil, tag, deadline.signal)
     } finally {
       await evil.killAll()
     }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
+  } finally {
+    deadline.release()
   }
   const survivors = countTagged(tag)
   return survivors === 0 ? undefined : `${survivors} processes survived the self-test`

@@ -9,6 +9,7 @@ import { createSharedSocket } from '../../src/client/shared-socket.js'
 import { sleep } from '../../src/platform/deadline.js'
 import type { Event } from '../../src/protocol/events.js'
 import { scripted } from '../support/environment.js'
+import { amidCollections } from '../support/garbage.js'
 import { openTestService, type TestService } from '../support/service.js'
 
 t.jobs = 2
@@ -194,6 +195,7 @@ void t.test('ends by a signal, by close and by patience', async (t) => {
   for await (const event of client.follow(id, { signal: abort.signal })) if (event.type === 'execution.started') abort.abort()
   t.pass('a signal ends it quietly')
   t.same(await collect(client.follow(id, { signal: abort.signal })), [], 'also before it begins')
+  t.ok((await amidCollections(collect(client.follow(id, { signal: AbortSignal.timeout(1_000), types: ['execution.queued'] })))).length < 2, 'also one that nobody else holds')
 
   const lost = failure(collect(client.follow(id, { after: 1 })))
   const before = client.follow(id, { after: 1 })

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { fingerprintsOf } from '../../src/history/fingerprint.js'
+import { fingerprintsOf, normalizePrompt } from '../../src/history/fingerprint.js'
 import { estimateTimeout, quantile } from '../../src/history/estimate-timeout.js'
 import { outlookOf } from '../../src/history/queue-outlook.js'
 import type { Lesson, NewRecord } from '../../src/executions/store-answers.js'
@@ -52,6 +52,13 @@ void t.test('prompts of one template are alike, those of others are not, and nob
   t.same(fingerprintsOf({ ...traits, prompt: ' review the  pull request 4711 of 2025-01-02 (deadbeef99)' }), known)
   const shared = (other: object): number => fingerprintsOf({ ...traits, ...other }).filter((name) => known.includes(name)).length
   t.same([{ workspace: 'other' }, { prompt: `${traits.prompt} at length` }, { prompt: 'Something else' }, { model: 'opus' }, { tasks: 3 }, { owner: 'b' }].map(shared), [3, 3, 2, 1, 2, 0])
+})
+
+void t.test('a prompt that looks like one long id takes no longer than another', { timeout: 60_000 }, async (t) => {
+  t.equal(normalizePrompt('Fix 019aa6f2-7c1e-7a52, commit deadbee7 of feature-12, not facade-decade\nby 2026-11-29'), 'fix #, commit # of feature-#, not facade-decade by #')
+  const startedAt = performance.now()
+  for (const part of ['a-', 'a', '-', 'a1-', 'ab-cdz ']) normalizePrompt(part.repeat(2_000_000 / part.length))
+  t.ok(performance.now() - startedAt < 10_000, 'two million characters of each')
 })
 
 void t.test('the expected start follows from free places, running ones and what runs usually take', async (t) => {

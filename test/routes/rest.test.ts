@@ -15,6 +15,7 @@ import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openConformingCall } from '../support/conformance.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { amidCollections } from '../support/garbage.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TOKENS = { alice: 'alice-0123456789abcdef', bob: 'bob-0123456789abcdef', reader: 'reader-0123456789abcdef', runner: 'runner-0123456789abcdef' }
@@ -189,6 +190,21 @@ void t.test('Prefer: wait answers with the end when it comes in time, and with 2
   t.notOk(isTerminal(late.body.status))
   t.equal((await call('POST', `/executions/${late.body.id}/cancel`, { body: { reason: 'enough' } })).status, 202)
   t.match(await finished(late.body.id), { status: 'cancelled', outcome: { code: 'CANCELLED', message: /alice: enough/ } })
+})
+
+void t.test('a wait ends in time, whatever is collected meanwhile', { timeout: 30_000 }, async (t) => {
+  const execution = await held()
+  const { body } = await call('GET', `/executions/${execution.id}/events`)
+  const [page, result, posted] = await amidCollections(
+    Promise.all([
+      call('GET', `/executions/${execution.id}/events?after=${body.nextAfter}&waitSeconds=1`),
+      call('GET', `/executions/${execution.id}/result?waitSeconds=1`),
+      call('POST', '/execute', { body: { prompt: '[{"hang":true}]' }, headers: { prefer: 'wait=1' } }),
+    ]),
+  )
+  t.same([page.status, page.body.events, result.body.code, posted.status], [200, [], 'NOT_FINISHED', 202])
+  await Promise.all([execution.release(), call('POST', `/executions/${posted.body.id}/cancel`, { body: {} })])
+  await Promise.all([finished(execution.id), finished(posted.body.id)])
 })
 
 void t.test('POST with Accept: text/event-stream answers with the events themselves', async (t) => {
