@@ -1,9 +1,10 @@
 import { advanceTaskList } from './advance-task-list.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { DomainServices } from './services.js'
-import { writeEnd, type Ending, type Standing } from './write-end.js'
+import type { Ending } from './store-answers.js'
+import { writeEnd, type Standing } from './write-end.js'
 
-export type { Ending, Standing } from './write-end.js'
+export type { Standing } from './write-end.js'
 
 /**
  * Writes the end of an execution and sets going what waited for it: whoever gets its workspace, and the list of a task.

@@ -1,5 +1,6 @@
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { NewEvent } from '../protocol/events.js'
+import { toStoredFields } from './execution-record.js'
 import type { Conclusion, Seal } from './store-answers.js'
 
 /** The last events of a log, in order, without their seqs. */
@@ -11,7 +12,7 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 /** The result lies in a field of its own, so that lists need not load it. */
 export function concludingFields({ outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion, seal: Seal | undefined): string {
   const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }), ...(model !== undefined && { model }), ...(lesson && { activeMs: String(Math.round(lesson.activeMs)), lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches }) }
-  return JSON.stringify(fields)
+  return toStoredFields(fields)
 }
 
 /** As the scripts' conclude() takes them. */

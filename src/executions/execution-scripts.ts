@@ -5,7 +5,7 @@ import { RECORDS_LUA } from './record-scripts.js'
  * not join a session; nil where it may be made. `payer` is what reserves the budget, with its record's JSON.
  */
 const ADMIT_LUA = `${RECORDS_LUA}
-local function admit(id, owner, idempotencyKey, digest, maxQueue, idempotencyMs, payer, payerJson, join)
+local function admit(id, owner, idempotencyKey, digest, maxQueue, payer, payerJson, join)
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
   if idempotencyKey ~= '' then
@@ -21,7 +21,7 @@ local function admit(id, owner, idempotencyKey, digest, maxQueue, idempotencyMs,
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
   reserve(payer, owner, kind, taken)
-  if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest, 'PX', idempotencyMs) end
+  if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest) end
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
@@ -30,16 +30,16 @@ end
 
 /**
  * Safe to send again, as the driver does when a connection broke before the answer came: the id is new with each submission.
- * ARGV id, owner, idempotency key or '', request digest, maxQueue, idempotency TTL ms, score, record JSON, event before and after its position,
+ * ARGV id, owner, idempotency key or '', request digest, maxQueue, score, record JSON, event before and after its position,
  * session or execution to resume or '', whether to fork it ('1'), workspace that was asked for or ''
  * → created position | replayed id | conflict id | full | refused why detail (see joinSession) | over unit limit spent reserved wanted next day
  */
 export const CREATE_LUA = `${ADMIT_LUA}
 local id = ARGV[1]
 local function join()
-  if ARGV[11] ~= '' then return joinSession(id, ARGV[2], ARGV[11], ARGV[12] == '1', ARGV[13]) end
+  if ARGV[10] ~= '' then return joinSession(id, ARGV[2], ARGV[10], ARGV[11] == '1', ARGV[12]) end
 end
-return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], id, ARGV[8], join) or {'created', queueNew(id, ARGV[7], ARGV[8], ARGV[9], ARGV[10])}
+return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], id, ARGV[7], join) or {'created', queueNew(id, ARGV[6], ARGV[7], ARGV[8], ARGV[9])}
 `
 
 /**
@@ -47,13 +47,13 @@ return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], id, ARGV[8], join)
  * Only the task stands in the queue: a list takes one place of it.
  */
 export const CREATE_LIST_LUA = `${ADMIT_LUA}
-local id, task = ARGV[1], ARGV[11]
-local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], task, ARGV[12])
+local id, task = ARGV[1], ARGV[10]
+local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], task, ARGV[11])
 if answer then return answer end
-setAll(id, ARGV[8])
+setAll(id, ARGV[7])
 redis.call('HSET', key('tasks', id), 0, task)
-local position = queueNew(task, ARGV[7], ARGV[12], ARGV[13], ARGV[14])
-writeNext(id, ARGV[9] .. position .. ARGV[10])
+local position = queueNew(task, ARGV[6], ARGV[11], ARGV[12], ARGV[13])
+writeNext(id, ARGV[8] .. position .. ARGV[9])
 return {'created', position}
 `
 
@@ -174,8 +174,8 @@ local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end
 if state == 'queued' or isActive(state) then return {'refused', state} end
-local claim, idempotencyKey = get(id, 'claim'), get(id, 'idempotencyKey')
-if idempotencyKey then redis.call('DEL', root .. ':idempotency:' .. owner .. ':' .. idempotencyKey) end
+local claim, reservation = get(id, 'claim'), reservationOf(id)
+if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
 return {'deleted', claim}
 `

@@ -6,16 +6,15 @@ import type { Priority } from '../protocol/execute-request.js'
 import type { Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
 import { execute } from './execution-reads.js'
+import { toStoredFields } from './execution-record.js'
 import { toRefusal } from './plan-budget.js'
 import * as scripts from './execution-scripts.js'
 import { RETAIN_LUA } from './retention-scripts.js'
 import * as requeueing from './requeue-scripts.js'
 import { newRecordArguments } from './new-record.js'
-import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
+import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type RequeueAnswer, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
 import { TaskListStore } from './task-list-store.js'
 
-/** At least a day, as the protocol promises, and no shorter than the execution itself is kept. */
-const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
 type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
 type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
   ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
@@ -56,7 +55,7 @@ export class ExecutionStore extends TaskListStore {
 
   /** Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One atomic step. */
   async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
-    const admission = [record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue, Math.max(IDEMPOTENCY_MS, this.retentionMs)]
+    const admission = [record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue]
     const [score, ...content] = newRecordArguments(record)
     const session = record.session ? [record.session.reference, record.session.fork ? '1' : '0', record.session.workspace ?? ''] : ['', '0', '']
     const [kind, second, ...more] = firstTask
@@ -88,7 +87,7 @@ export class ExecutionStore extends TaskListStore {
   /** starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears of its first start. */
   async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent, told?: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
     const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0', ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }) }
-    const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, JSON.stringify(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt), told ? serializeWithoutSeq(told, fields.startedAt, 0) : '')
+    const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, toStoredFields(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt), told ? serializeWithoutSeq(told, fields.startedAt, 0) : '')
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }
   }
@@ -131,10 +130,16 @@ export class ExecutionStore extends TaskListStore {
   }
 
   /** starting → queued; without a fence only where the lease is over. */
-  async requeue(id: string, fence: string | undefined, limit: number): Promise<{ kind: 'requeued'; woken: Woken } | { kind: 'exhausted' | 'refused' }> {
-    const [kind, claim, priority] = await this.#commands.ccRequeue(this.root, id, fence ?? '', limit)
-    if (kind === 'requeued') return { kind, woken: { executionId: id, claim: Number(claim), priority: priority as Priority } }
-    return { kind: kind === 'exhausted' ? 'exhausted' : 'refused' }
+  async requeue(id: string, fence: string | undefined, limit: number): Promise<RequeueAnswer> {
+    const [kind, second, third] = await this.#commands.ccRequeue(this.root, id, fence ?? '', limit)
+    switch (kind) {
+      case 'requeued':
+        return { kind, woken: { executionId: id, claim: Number(second), priority: third as Priority } }
+      case 'cancelled':
+        return { kind, by: String(second), ...(third && { reason: String(third) }) }
+      default:
+        return { kind: kind === 'exhausted' ? 'exhausted' : 'refused' }
+    }
   }
 
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
@@ -144,7 +149,7 @@ export class ExecutionStore extends TaskListStore {
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
     const [kind, second, third] = await this.#commands.ccRetry(
-      this.root, id, fence ?? '', JSON.stringify(fields), event, notBefore?.getTime() ?? '', queueDeadline?.getTime() ?? '',
+      this.root, id, fence ?? '', toStoredFields(fields), event, notBefore?.getTime() ?? '', queueDeadline?.getTime() ?? '',
     )
     switch (kind) {
       case 'retrying':

@@ -4,6 +4,9 @@ import { HISTORY_LUA } from '../history/history-scripts.js'
 import { TRANSITIONS_LUA } from './execution-state.js'
 import { SESSIONS_LUA } from './session-scripts.js'
 
+/** At least a day, as the protocol promises, and no shorter than the execution itself is kept; both from its end on. */
+const IDEMPOTENCY_MS = 24 * 60 * 60 * 1_000
+
 /**
  * Keys of this room, all below the root (those of sessions stand in session-scripts):
  *   execution:<id>            hash    the record
@@ -18,7 +21,7 @@ import { SESSIONS_LUA } from './session-scripts.js'
  *   deadlines                 zset    queued ones with a queue timeout, by its end (ms)
  *   blocked                   zset    names of credentials whose limit is reached, by the time when it is over (ms)
  *   leases                    zset    claimed executions by the end of their lease (Redis' clock, ms)
- *   idempotency:<owner>:<key> string  <execution id> <request digest>
+ *   idempotency:<owner>:<key> string  <execution id> <request digest>; without an end until its execution has one
  *   finished                  zset    what is kept, by the time of its end (Redis' clock, ms)
  *   finished-bytes            hash    how much of each is kept: log, request, result, receipt, files
  *   finished-total            string  the sum of these; not there when it is 0
@@ -86,6 +89,14 @@ local function wakeNext(workspace)
   redis.call('HDEL', record(next), 'waitingFor')
   local claim = redis.call('HINCRBY', record(next), 'claim', 1)
   return {next, claim, get(next, 'priority')}
+end
+
+-- Its Idempotency-Key, unless that has expired and leads to another execution by now.
+local function reservationOf(id)
+  local name = get(id, 'idempotencyKey')
+  local reservation = name and root .. ':idempotency:' .. get(id, 'owner') .. ':' .. name
+  local known = reservation and redis.call('GET', reservation)
+  return known and string.match(known, '^%S+') == id and reservation
 end
 
 local function leaveQueue(id)
@@ -183,6 +194,8 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   -- Without its listing nobody finds what was written of it.
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   settleSession(id, retentionMs)
+  local reservation = reservationOf(id)
+  if reservation then redis.call('PEXPIRE', reservation, math.max(${IDEMPOTENCY_MS}, retentionMs)) end
   local woken = releaseWorkspace(id)
   -- A task lives and dies with its list, which somebody must now go on with.
   local list = get(id, 'parentId')

@@ -1,17 +1,21 @@
 import { RECORDS_LUA } from './record-scripts.js'
 
-/** A worker died or was stopped before it let the CLI go. ARGV id, fence or '' (then the lease must be over), limit → requeued claim priority | exhausted | refused */
+/** A worker died or was stopped before it let the CLI go. ARGV id, fence or '' (then the lease must be over), limit → requeued claim priority | cancelled by reason | exhausted | refused */
 export const REQUEUE_LUA = `${RECORDS_LUA}
 local id, fence = ARGV[1], ARGV[2]
 if get(id, 'state') ~= 'starting' then return {'refused'} end
 if fence == '' and hasLease(id) then return {'refused'} end
 if fence ~= '' and not holdsFence(id, fence) then return {'refused'} end
+local cancelBy = get(id, 'cancelBy')
+if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 if redis.call('HINCRBY', record(id), 'lostStarts', 1) > tonumber(ARGV[3]) then return {'exhausted'} end
 takeFence(id)
 enter(id, 'queued')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+local deadline = get(id, 'queueDeadline')
+if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
 `
 

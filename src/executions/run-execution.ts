@@ -1,11 +1,11 @@
 import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { createTranslator } from '../claude/translate-message.js'
 import { addUsage, NO_USAGE, type Usage } from '../protocol/execution.js'
-import { concludeExecution, type Ending } from './conclude-execution.js'
+import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import { keepFiles } from './keep-files.js'
 import { lessonOf } from './lesson.js'
-import type { Wishes } from './store-answers.js'
+import type { Ending, Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { persistEnd } from './persist-end.js'
 import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
@@ -233,6 +233,7 @@ class ClaimedRun {
     await process?.killAll()
     await clearTemporary(folders).catch(() => undefined)
     const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
+    if (answer.kind === 'cancelled') return this.#concludeCancelled()
     if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.') })
     if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
     return { kind: 'passed_over', why: 'the worker is stopping' }

@@ -76,19 +76,26 @@ export interface Lesson {
   readonly teaches: 'success' | 'bound' | 'nothing'
 }
 
-export interface Conclusion {
+/** How an execution ended, as whoever saw it tells. */
+export interface Ending {
   readonly outcome: Outcome
-  readonly usage: Usage
-  readonly finishedAt: Date
+  readonly usage?: Usage
   readonly attempt: number
   /** The event that says why, where that is not in the log yet. */
   readonly cause?: NewEvent
   readonly files?: WorkspaceEvidence
+  /** Absent where no attempt was watched to its end. */
   readonly lesson?: Lesson
   /** As the CLI named it. */
   readonly model?: string
   /** Of a task list. */
   readonly tasks?: readonly ListedTask[]
+}
+
+/** An ending as it is stored. */
+export interface Conclusion extends Ending {
+  readonly usage: Usage
+  readonly finishedAt: Date
 }
 
 /** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */
@@ -106,6 +113,12 @@ export type ConcludeAnswer =
   | { readonly kind: 'alive' }
   /** The log has gone on since the receipt was made: it must be made anew. */
   | { readonly kind: 'moved' }
+
+export type RequeueAnswer =
+  | { readonly kind: 'requeued'; readonly woken: Woken }
+  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
+  | { readonly kind: 'exhausted' | 'refused' }
 
 /** What leads from an attempt to the next one. */
 export interface Retry {

@@ -69,9 +69,17 @@ function requireRunnableTasks(request: ExecuteRequest, services: DomainServices,
   }
 }
 
+/** What was asked for once is not run again because nothing of it is kept any more. */
+async function getReplayed(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
+  return getExecution(services, id, caller).catch((error: unknown) => {
+    if (!(error instanceof ExecutorError) || error.code !== 'EXECUTION_NOT_FOUND') throw error
+    throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept any more (CC_EXECUTOR_RETENTION_SECONDS, CC_EXECUTOR_RETENTION_BYTES). It is not run again; use a new key to run it once more.` })
+  })
+}
+
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, QUEUE_FULL, BUDGET_EXCEEDED, STORE_UNAVAILABLE
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, STORE_UNAVAILABLE
  */
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
@@ -114,7 +122,7 @@ export async function submitExecution(services: DomainServices, request: Execute
     case 'conflict':
       throw new ExecutorError('IDEMPOTENCY_CONFLICT', { detail: 'This Idempotency-Key was used with another request; use a new key for a new request.' })
     case 'replayed':
-      return { execution: await getExecution(services, answer.id, caller), replayed: true }
+      return { execution: await getReplayed(services, answer.id, caller), replayed: true }
     case 'refused':
       throw session ? toSessionError(answer.refusal, session) : new Error('A submission without a session was refused one.')
     case 'created':

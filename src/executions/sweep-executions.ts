@@ -1,5 +1,6 @@
 import { toRunRequest } from '../claude/run-request.js'
 import type { Outcome } from '../protocol/execution.js'
+import { cancelUnheld } from './cancel-queued.js'
 import { settleTaskList } from './cancel-task-list.js'
 import { concludeExecution } from './conclude-execution.js'
 import { enqueueWoken } from './enqueue-woken.js'
@@ -30,30 +31,44 @@ const QUEUE_TIMEOUT_BETWEEN: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT'
  * The head of the queue is enough to find lost jobs: one that is stuck moves to the head as the others leave.
  */
 export async function sweepExecutions(services: DomainServices): Promise<void> {
-  if (!(await services.store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
-  await settleAbandoned(services)
-  for (const id of await services.store.listOverdue(BATCH)) await concludeOverdue(services, id)
-  for (const id of await services.store.listUnsettled(BATCH)) await settleTaskList(services, id)
-  await wakeDue(services)
-  await enqueueLost(services)
-  await unparkFree(services)
-  await retainExecutions(services)
-  await services.store.trimIndexes(BATCH)
+  const { store, logger } = services
+  if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
+  const settle = async (ids: readonly string[], act: (services: DomainServices, id: string) => Promise<unknown>): Promise<void> =>
+    each(ids, (id) => act(services, id).catch((error: unknown) => {
+      logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
+      throw error
+    }))
+  await each([
+    async () => settle(await store.listAbandoned(BATCH), settleAbandoned),
+    async () => settle(await store.listOverdue(BATCH), concludeOverdue),
+    async () => settle(await store.listUnsettled(BATCH), settleTaskList),
+    () => wakeDue(services),
+    () => enqueueLost(services),
+    () => unparkFree(services),
+    () => retainExecutions(services),
+    () => store.trimIndexes(BATCH),
+  ], (step) => step())
 }
 
-async function settleAbandoned(services: DomainServices): Promise<void> {
+/** Each has its turn: one record that cannot be read must not keep all others from what they wait for. @throws the first failure, after the last turn */
+async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
+  const failures: unknown[] = []
+  for (const item of items) await act(item).catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
+}
+
+async function settleAbandoned(services: DomainServices, id: string): Promise<void> {
   const { store, logger } = services
-  for (const id of await store.listAbandoned(BATCH)) {
-    const requeued = await store.requeue(id, undefined, LOST_START_LIMIT)
-    if (requeued.kind === 'requeued') {
-      logger.warn({ executionId: id }, 'its worker was lost before the start; queued again')
-      await enqueueWoken(services, requeued.woken)
-      continue
-    }
-    const record = await store.get(id)
-    if (!record) continue
-    await settleLost(services, record)
+  const requeued = await store.requeue(id, undefined, LOST_START_LIMIT)
+  if (requeued.kind === 'requeued') {
+    logger.warn({ executionId: id }, 'its worker was lost before the start; queued again')
+    await enqueueWoken(services, requeued.woken)
+    return
   }
+  const record = await store.get(id)
+  if (!record) return
+  if (requeued.kind === 'cancelled') await cancelUnheld(services, record, { kind: 'abandoned' }, requeued)
+  else await settleLost(services, record)
 }
 
 /** Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked for. */

@@ -1,27 +1,10 @@
-import type { NewEvent } from '../protocol/events.js'
-import { NO_USAGE, type Outcome, type Usage } from '../protocol/execution.js'
-import type { WorkspaceEvidence } from '../protocol/verification.js'
-import type { ListedTask } from './listed-task.js'
-import type { ConcludeAnswer, Conclusion, Lesson, Seal } from './store-answers.js'
+import { NO_USAGE } from '../protocol/execution.js'
+import type { ConcludeAnswer, Conclusion, Ending, Seal } from './store-answers.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 
 /** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or for a task list that is over. */
 export type Standing = { readonly kind: 'holder'; readonly fence: string } | { readonly kind: 'queued' } | { readonly kind: 'abandoned' } | { readonly kind: 'list' }
-
-export interface Ending {
-  readonly outcome: Outcome
-  readonly usage?: Usage
-  readonly attempt: number
-  /** The event that says why, where that is not in the log yet. */
-  readonly cause?: NewEvent
-  readonly files?: WorkspaceEvidence
-  /** Absent where no attempt was watched to its end. */
-  readonly lesson?: Lesson
-  readonly model?: string
-  /** Of a task list. */
-  readonly tasks?: readonly ListedTask[]
-}
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */
 const TRIES = 5

@@ -64,7 +64,7 @@ export const OPERATIONS = {
     summary: 'Submits an execution and, unless subscribe is false, sends its events from seq 1.',
     params: ExecuteParams,
     result: Execution.extend({ subscriptionId: SubscriptionId.optional() }).meta({ id: 'ExecuteResult' }),
-    errors: ['COMMAND_NOT_ALLOWED', 'FORBIDDEN', 'SESSION_NOT_FOUND', 'SESSION_BUSY', 'PAYLOAD_TOO_LARGE', 'IDEMPOTENCY_CONFLICT', 'QUEUE_FULL', 'BUDGET_EXCEEDED', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE', 'SHUTTING_DOWN'],
+    errors: ['COMMAND_NOT_ALLOWED', 'FORBIDDEN', 'SESSION_NOT_FOUND', 'SESSION_BUSY', 'PAYLOAD_TOO_LARGE', 'IDEMPOTENCY_CONFLICT', 'EXECUTION_NOT_FOUND', 'QUEUE_FULL', 'BUDGET_EXCEEDED', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE', 'SHUTTING_DOWN'],
   },
   'execution.get': { summary: 'One execution.', params: Target, result: Execution, errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'] },
   'execution.list': { summary: 'Executions, newest first.', params: ExecutionFilters, result: ExecutionPage, errors: ['STORE_UNAVAILABLE'] },

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { NewRecord } from '../../src/executions/store-answers.js'
 import { concludeExecution } from '../../src/executions/conclude-execution.js'
+import { submitExecution } from '../../src/executions/submit-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep-executions.js'
 import { openDomain } from '../../src/main/open-services.js'
 import { sleep } from '../../src/platform/deadline.js'
@@ -110,6 +111,70 @@ void t.test('an execution that is lost before its start again and again ends', a
     await sweep()
   }
   t.match(await store.get(id), { state: 'failed', attempt: 0, outcome: { code: 'WORKER_LOST' } })
+})
+
+void t.test('one that is queued again after a lost start still ends at its queue timeout, also where no worker is left', async (t) => {
+  const { store, create, claim, sweep } = await openStore(t)
+  const { id } = await create({ queueDeadline: Date.now() + 300 })
+  await claim(id, OVER)
+  await sweep()
+  t.match(await store.get(id), { state: 'queued', claim: 2 })
+  await sleep(400)
+  await sweep()
+  t.match(await store.get(id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
+})
+
+void t.test('a cancel that its worker did not live to see, before the start, ends the execution and is not queued again', async (t) => {
+  const { store, create, claim, sweep, typesOf } = await openStore(t)
+  const { id } = await create()
+  await claim(id, OVER)
+  t.same(await store.wish(id, { kind: 'cancel' }, 'somebody', 'enough'), { kind: 'wished' })
+  await sweep()
+  t.match(await store.get(id), { state: 'cancelled', attempt: 0, outcome: { code: 'CANCELLED' } })
+  t.same(await typesOf(id), ['1 execution.queued', '2 execution.cancel_requested', '3 execution.finished'])
+})
+
+void t.test('a record that nobody can read keeps the sweep from no other', async (t) => {
+  const { store, keys, create, claim, start, sweep } = await openStore(t)
+  const [broken, lost] = [await create(), await create()]
+  for (const { id } of [broken, lost]) await start(id, await claim(id, OVER))
+  await keys.zadd('{cc}:leases', 1, broken.id)
+  await keys.hset(`{cc}:execution:${broken.id}`, 'request', '{')
+  const overdue = await create({ queueDeadline: Date.now() - 1_000 })
+  await t.rejects(sweep(), SyntaxError)
+  t.match(await store.get(lost.id), { state: 'failed', outcome: { code: 'WORKER_LOST' } })
+  t.match(await store.get(overdue.id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
+})
+
+void t.test('an answer with half of a character ends its execution', async (t) => {
+  const { create, claim, start, keys: _keys, sweep: _sweep, dump: _dump, typesOf: _typesOf, ...domain } = await openStore(t)
+  const { id } = await create()
+  const fence = await claim(id, 60_000)
+  await start(id, fence)
+  t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: 'half of a smile: \ud83d' }, attempt: 1, model: 'm\ud83d' }))
+  t.match(await domain.store.get(id), { state: 'succeeded', outcome: { result: 'half of a smile: \ufffd' } })
+})
+
+void t.test('an Idempotency-Key is kept until a day after the end, and goes with no execution but its own', async (t) => {
+  const { store, keys, create, claim, start, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_SECONDS: '60' })
+  const name = '{cc}:idempotency:tester:k'
+  const first = await create({ idempotencyKey: 'k' })
+  t.equal(await keys.pttl(name), -1, 'as long as it has not ended')
+  const fence = await claim(first.id, 60_000)
+  await start(first.id, fence)
+  await concludeExecution({ store, ...domain }, first.id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: '' }, attempt: 1 })
+  t.ok((await keys.pttl(name)) > 86_000_000)
+  // Its time is over.
+  await keys.del(name)
+  const second = await create({ idempotencyKey: 'k' })
+  await store.delete(first.id, 'tester')
+  t.match(await keys.get(name), second.id)
+  const submit = () => submitExecution({ store, ...domain }, { prompt: 'x' }, { name: 'tester', scopes: new Set() }, 'forgotten')
+  const { execution } = await submit()
+  await concludeExecution({ store, ...domain }, execution.id, { kind: 'queued' }, { outcome: { status: 'cancelled' }, attempt: 0 })
+  t.match(await submit(), { replayed: true, execution: { id: execution.id } })
+  await store.retain(0, 10)
+  await t.rejects(submit(), { code: 'EXECUTION_NOT_FOUND', details: { detail: /not run again/ } }, 'of what is forgotten nothing is run again')
 })
 
 void t.test('what is finished takes no more than its limit: the oldest goes first, never one that runs, and the sum is exact', async (t) => {
