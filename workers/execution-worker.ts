@@ -1,6 +1,7 @@
 import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/run-services.js'
 import { sleep } from '../src/platform/deadline.js'
+import type { Patience } from '../src/platform/patience.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
@@ -8,6 +9,11 @@ import { createProcessor } from './execution-processor.js'
 import { createPause } from './pause-worker.js'
 
 const FORGET_MS = 1_000
+/** BullMQ's blocking connection may never end when it was reconnecting as we closed it; what its books miss, its own check for stalled jobs sees. */
+const BOOKS_MS = 2_000
+const LOOK_MS = 100
+/** Interrupt, SIGTERM and SIGKILL with their deadlines: so long after the drain time no process of a run is left, whatever it waits for. */
+const ENDING_MS = 7_000
 /** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
 const SILENCE_MS = 15_000
 
@@ -15,13 +21,16 @@ export interface ExecutionWorker {
   /** Executions in its hands. */
   readonly running: () => number
   readonly isDraining: () => boolean
-  /** Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded. Idempotent. */
-  close(drainMs: number): Promise<void>
+  /**
+   * Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded, or are over and
+   * Redis takes no word of it. Idempotent.
+   */
+  close(drainMs: number, patience: Patience): Promise<void>
 }
 
 /** Opens BullMQ's worker on the queue. */
 export function openExecutionWorker(services: RunServices, redisUrl: string): ExecutionWorker {
-  const { config, logger, queue, store, workerId } = services
+  const { config, live, logger, queue, store, workerId } = services
   const stop = new AbortController()
   let running = 0
   let closing: Promise<void> | undefined
@@ -63,23 +72,41 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   worker.on('completed', onSettled)
   worker.on('failed', onSettled)
 
-  async function drain(drainMs: number): Promise<void> {
+  /** No job has been in our hands for so long that BullMQ must have heard of the last one's end. */
+  async function untilIdle(signal: AbortSignal): Promise<void> {
+    for (let busyAt = performance.now(); performance.now() - busyAt < BOOKS_MS && !signal.aborted; ) {
+      await sleep(LOOK_MS, signal)
+      if (running > 0) busyAt = performance.now()
+    }
+  }
+
+  async function drain(drainMs: number, patience: Patience): Promise<void> {
     pause.close()
     await worker.pause(true)
-    const settled = worker.close()
-    const timer = setTimeout(() => stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.'), drainMs)
+    const closed = new AbortController()
+    const settled = Promise.race([worker.close(), untilIdle(closed.signal)]).finally(() => closed.abort())
+    let stoppedAt = Infinity
+    const timer = setTimeout(() => {
+      stoppedAt = performance.now()
+      stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.')
+    }, drainMs)
+    const mayLeave = (): boolean => running === 0 || (stop.signal.aborted && ([...live.values()].every((run) => !run.isRunning()) || performance.now() - stoppedAt > ENDING_MS))
     try {
-      await settled
-      // While Redis is away these wait for it; what they would remove then goes with its own time.
-      await Promise.race([Promise.all(forgetting), sleep(FORGET_MS)])
+      if (await patience.for(settled, mayLeave)) {
+        // While Redis is away these wait for it; what they would remove then goes with its own time.
+        await Promise.race([Promise.all(forgetting), sleep(FORGET_MS)])
+      } else if (live.size > 0) {
+        logger.error({ executionIds: [...live.keys()] }, 'Redis takes nothing: that these were ended could not be told; whoever is there when it is back will do it')
+      }
     } finally {
       clearTimeout(timer)
+      closed.abort()
     }
   }
 
   return {
     running: () => running,
     isDraining: () => closing !== undefined,
-    close: (drainMs) => (closing ??= drain(drainMs)),
+    close: (drainMs, patience) => (closing ??= drain(drainMs, patience)),
   }
 }

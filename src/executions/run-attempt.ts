@@ -70,6 +70,7 @@ export class RunAttempt {
   #changingPause: Promise<void> = Promise.resolve()
   #cancelSeen = false
   #pauseLimit: NodeJS.Timeout | undefined
+  #isOver = false
 
   constructor(options: AttemptOptions) {
     this.#options = options
@@ -85,6 +86,11 @@ export class RunAttempt {
   /** What has ended it from our side, also after the CLI was gone. */
   get cause(): StopCause | undefined {
     return this.#cause
+  }
+
+  /** Whether the last of its processes is gone. */
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   get observation(): Observation {
@@ -123,6 +129,7 @@ export class RunAttempt {
       const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
+      this.#isOver = true
       for (const deadline of this.#deadlines) deadline.close()
       clearTimeout(this.#pauseLimit)
       await this.#changingPause

@@ -85,7 +85,7 @@ class ClaimedRun {
 
   async run(): Promise<RunReport> {
     const { live } = this.#services
-    const entry = { poke: () => this.#lease.poke(), marker: this.#marker }
+    const entry = { poke: () => this.#lease.poke(), marker: this.#marker, isRunning: () => this.#running?.isOver === false }
     live.set(this.#executionId, entry)
     try {
       return await this.#runClaimed()

@@ -14,6 +14,7 @@ import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
+import { openPatience, type Patience } from '../platform/patience.js'
 import { closeRedis, openRedis, requireRedis } from '../platform/redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
@@ -24,6 +25,8 @@ import { repeat } from './repeat.js'
 import { sweepProcesses } from './sweep-processes.js'
 
 const PROCESS_SWEEP_INTERVAL_MS = 30_000
+/** A stopping worker that Redis has taken nothing from for so long does not wait for it. */
+const SILENCE_MS = 2_000
 
 export interface WorkerProcess {
   readonly state: WorkerState
@@ -104,7 +107,13 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       else void removeUnneeded(services, executionId).catch((error: unknown) => logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'))
     })
 
-    lifetime.own('presence', workerId, (id) => services.workers.withdraw(id).catch(() => undefined))
+    let patience: Patience | undefined
+    const withPatience = async (work: Promise<unknown>): Promise<void> => void (await (patience?.for(work) ?? work))
+    lifetime.own('presence', workerId, (id) => {
+      // It asks by announcing, which must not come after this.
+      patience?.close()
+      return withPatience(services.workers.withdraw(id).catch(() => undefined))
+    })
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
     const announce = (): Promise<void> => services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
@@ -114,10 +123,10 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ['folders', PROCESS_SWEEP_INTERVAL_MS, () => sweepFolders(services)],
       ['processes', PROCESS_SWEEP_INTERVAL_MS, () => sweepProcesses(services)],
     ] as const) {
-      lifetime.own(name, repeat(name, interval, logger, round), (opened) => opened.close())
+      lifetime.own(name, repeat(name, interval, logger, round), (opened) => withPatience(opened.close()))
     }
     // Opened last, so drained first: presence and housekeeping go on meanwhile.
-    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(drainMs))
+    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(drainMs, (patience = openPatience(announce, SILENCE_MS))))
     await announce()
     return {
       state: describe(0, false),

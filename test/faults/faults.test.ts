@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { loseClients } from './client-faults.js'
 import { shiftEveryClock } from './clock-faults.js'
 import { fillDisks } from './disk-faults.js'
-import { endEverythingAtOnce, submitFiftyTimes } from './service-faults.js'
+import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
 
@@ -22,6 +22,7 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing': surviveShortOutages,
   'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
   'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
+  'Redis goes as a worker is told to stop: it ends in its time, leaves nothing, and says what it could not tell': stopWorkerAsRedisGoes,
   'every clock is wrong by an hour, and jumps by two: nothing comes early, late or in another order': shiftEveryClock,
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
