@@ -23,6 +23,9 @@ const IDLE_FACTOR_IN_TOOL = 10
 /** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
+/** What ends a run for reasons of time, and not for what it did. */
+const YIELDING = new Set<string>(['CANCELLED', 'TIMED_OUT', 'IDLE_TIMEOUT', 'WORKER_LOST'])
+
 export type Progress = EventData<'progress'>
 
 export interface AttemptReport {
@@ -71,16 +74,28 @@ export class RunAttempt {
   #cancelSeen = false
   #pauseLimit: NodeJS.Timeout | undefined
   #isOver = false
+  #endedAfterAnswer = false
 
   constructor(options: AttemptOptions) {
     this.#options = options
   }
 
-  /** The first cause wins: whatever follows from it does not change what happened. */
+  /**
+   * The first cause wins: whatever follows from it does not change what happened. So a cancel, a timeout or the worker's stop that comes
+   * when the answer is there already only ends what the CLI has left.
+   */
   end(cause: StopCause, urgency: StopUrgency = 'gently'): void {
-    if (this.#cause) return
-    this.#cause = cause
+    if (this.#cause || this.#endedAfterAnswer) return
+    if (YIELDING.has(cause.code) && urgency === 'gently' && this.#hasAnswered()) this.#endedAfterAnswer = true
+    else this.#cause = cause
     this.#stop.abort(urgency)
+  }
+
+  /** Nothing more is asked of the CLI, and it works on nothing; where the caller wants commands to be run on the answer, that is not the end. */
+  #hasAnswered(): boolean {
+    const { process, run, translator } = this.#options
+    const { lastResult, turnActive } = translator.observation
+    return process.stdin.writableEnded && lastResult?.isError === false && !turnActive && run.verify === undefined
   }
 
   /** What has ended it from our side, also after the CLI was gone. */
@@ -125,7 +140,7 @@ export class RunAttempt {
       })
       const usage = this.usage()
       const activeMs = this.#total?.ranMs ?? 0
-      const exit = report.endedAfterResult ? { exitCode: null, signal: null } : report.exit
+      const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
       const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {

@@ -116,8 +116,10 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     yield* tellOutput(output.conclude(outcome))
     if (outcome.status === 'cancelled') yield* tellCanceled()
     onEnd()
-    const status = outcome.status === 'succeeded' ? 'completed' : 'failed'
-    yield notification('process.completed', { status, ...process, exit_code: toExitCode(outcome), error: toError(outcome, timeoutSeconds), execution_time: usage.durationMs / 1_000 })
+    // Whoever was told that it is cancelled hears no success, though the answer may have been there before.
+    const told: Outcome = isCanceled && outcome.status === 'succeeded' ? { status: 'cancelled', message: 'canceled after its answer was complete' } : outcome
+    const status = told.status === 'succeeded' ? 'completed' : 'failed'
+    yield notification('process.completed', { status, ...process, exit_code: toExitCode(told), error: toError(told, timeoutSeconds), execution_time: usage.durationMs / 1_000 })
   }
 
   const toStatus = (status: string): string => notification(`process.${status}`, toStatusParams(status, process))

@@ -6,6 +6,7 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { openTestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { until } from '../support/processes.js'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -33,6 +34,10 @@ const run = async (steps: Step[], more: Step = {}): Promise<Execution> => servic
 async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): Promise<Array<Event<Type>>> {
   // Safe: filtered by the type.
   return (await service.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
+}
+
+async function untilSaid({ id }: Execution, text: string): Promise<void> {
+  await until(async () => JSON.stringify(await service.events(id)).includes(text), `${id} says ${text}`)
 }
 
 // These take seconds of waiting by their nature: they go on while the others are tested.
@@ -168,6 +173,22 @@ void t.test('a CLI that gives its result and never exits is ended, and has succe
 void t.test('one that is paused after its result has succeeded all the same', async (t) => {
   const execution = await service.finished(pausedAtTheEnd.id)
   t.match(execution, { status: 'succeeded', outcome: { result: 'paused too late' } })
+})
+
+void t.test('an answer that was complete stands, whatever ends what the CLI has left; a cancel in a further turn, or where commands are to judge, does not come too late', async (t) => {
+  const turn: Step = { line: { type: 'assistant', message: { id: 'm2', content: [{ type: 'text', text: 'a task has ended' }] } } }
+  const [late, timed, further, judged] = await Promise.all([
+    submit([INIT, result('in time'), { hang: true }]),
+    submit([INIT, result('in time'), { hang: true }], { timeoutSeconds: 2 }),
+    submit([INIT, result('the first'), turn, { hang: true }]),
+    submit([INIT, result('unjudged'), { hang: true }], { verify: { commands: [['true']] } }),
+  ])
+  for (const execution of [late, judged]) await untilSaid(execution, '"type":"result"')
+  await untilSaid(further, 'a task has ended')
+  for (const { id } of [late, further, judged]) t.equal((await service.call('POST', `/executions/${id}/cancel`)).status, 202)
+  for (const { id } of [late, timed]) t.match(await service.finished(id), { status: 'succeeded', outcome: { result: 'in time', isPartial: undefined, code: undefined, exitCode: undefined, signal: undefined } })
+  t.same((await service.events(late.id)).map(({ type }) => type).slice(-2), ['execution.cancel_requested', 'execution.finished'], 'the wish is told all the same')
+  for (const { id } of [further, judged]) t.match(await service.finished(id), { status: 'cancelled', outcome: { code: 'CANCELLED', isPartial: true } })
 })
 
 void t.test('CLIs that hang at their start do not keep others from starting', async (t) => {

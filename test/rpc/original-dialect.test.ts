@@ -130,6 +130,19 @@ void t.test('pause, resume and cancel: the answer first, the notification once, 
   t.same(client.inbox.filter(({ method }) => method === 'process.error'), [], 'the connection may run another one')
 })
 
+void t.test('who cancels when the answer was complete hears no success', async t => {
+  const harness = await open(t)
+  const client = await connect(harness)
+  client.send(request(1, 'execute', { command: 'claude -p hello' }))
+  const run = await harness.start(await findExecution(harness))
+  await client.until(({ method }) => method === 'process.started')
+  await run.write({ type: 'execution.cancel_requested', data: { by: 'tester' } })
+  await run.finish({ status: 'succeeded', result: 'hello' })
+  const messages = await readToEnd(client)
+  t.same(methodsOf(messages), ['process.canceled', 'process.output', 'process.completed'])
+  t.match(messages.at(-1)?.params, { status: 'failed', exit_code: 1, error: 'canceled after its answer was complete' })
+})
+
 void t.test('cancel works before the process has started', async t => {
   const harness = await open(t)
   const client = await connect(harness)
