@@ -13,7 +13,10 @@ export async function cancelTaskList(services: DomainServices, listId: string, w
   const answer = await store.wishListCancelled(listId, wish.by, wish.reason)
   if (answer.kind === 'refused') return true
   const { task } = answer
-  if (!task || isTerminal(task.state)) {
+  // Whoever concluded its task goes on with the list; if that one died, the sweep.
+  if (task && isTerminal(task.state)) return true
+  if (!task) {
+    await nudge(services, listId)
     await advanceTaskList(services, listId)
     return true
   }

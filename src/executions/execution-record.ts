@@ -59,6 +59,10 @@ export interface ExecutionRecord {
   readonly taskCount?: number
   /** Of a task list: no further task follows; only its end is to be written. */
   readonly isOver?: boolean
+  /** Of a task list: what a hook of the operator's refused it with. */
+  readonly refusal?: Outcome
+  /** Of a task list: how many of the hooks before it have decided. */
+  readonly hooksRun?: number
   /** The day's budget had no place for the next task. */
   readonly isOverBudget?: boolean
   /** Of the token that asked for a list: its later tasks are made without it. */
@@ -90,7 +94,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
   'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'outcome', 'metadata', 'simulated',
-  'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'dailyBudget', 'cancelBy', 'cancelReason',
+  'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'hooksRun', 'refusal', 'dailyBudget', 'cancelBy', 'cancelReason',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -158,6 +162,9 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(rank !== null && { position: rank + 1 }),
     ...(fields.parentId && { parentId: fields.parentId, taskIndex: Number(fields.taskIndex) }),
     ...(fields.taskCount && { taskCount: Number(fields.taskCount), isOver: Boolean(fields.over), isOverBudget: fields.over === 'budget' }),
+    // Safe: RunHooks wrote it.
+    ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
+    ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
     // Safe: newRecordArguments wrote it.
     ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
     ...(fields.cancelBy && { cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) } }),

@@ -27,11 +27,12 @@ export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRe
 }
 
 /** Whether another task follows the one that ended so. */
-export const hasFollowing = ({ request, taskCount = 0 }: ExecutionRecord, index: number, status: string): boolean =>
-  index + 1 < taskCount && (status === 'succeeded' || request.onTaskFailure === 'continue')
+export const hasFollowing = ({ request, taskCount = 0, refusal }: ExecutionRecord, index: number, status: string): boolean =>
+  refusal === undefined && index + 1 < taskCount && (status === 'succeeded' || request.onTaskFailure === 'continue')
 
 /** How a list ended, of which no further task follows. `last` is the outcome of the task that ended last. */
-export function toListOutcome({ tasks = [], taskCount = 0, cancelled, isOverBudget }: ExecutionRecord, last: Pick<Outcome, 'code' | 'result'> | undefined): Outcome {
+export function toListOutcome({ tasks = [], taskCount = 0, cancelled, isOverBudget, refusal }: ExecutionRecord, last: Pick<Outcome, 'code' | 'result'> | undefined): Outcome {
+  if (refusal) return refusal
   const failed = tasks.filter(({ state }) => state !== 'succeeded')
   const unstarted = taskCount - tasks.length
   if (unstarted === 0 && failed.length === 0) return { status: 'succeeded', ...(last?.result !== undefined && { result: last.result }) }

@@ -80,7 +80,7 @@ class ClaimedRun {
       },
       onLost: (why) => this.#lose(why),
     })
-    this.#hooks = new RunHooks({ services, executionId, attempt: this.#attempt, marker: this.#marker, lease: this.#lease, signal: context.signal, journal: this.#openJournal(claim.attempt, claim.lastSeq) })
+    this.#hooks = new RunHooks({ services, fence: claim.fence, attempt: this.#attempt, marker: this.#marker, lease: this.#lease, signal: context.signal, journal: this.#openJournal(claim.attempt, claim.lastSeq) })
   }
 
   async run(): Promise<RunReport> {
@@ -190,7 +190,7 @@ class ClaimedRun {
     // Before others may begin: the next attempt has the same folder.
     await clearTemporary(folders).catch(() => undefined)
     const total = addUsage(this.#earlierUsage, usage)
-    const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds }
+    const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds, closing: this.#hooks.afterList() }
     const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
     if (answer.kind === 'finished') return answer
     return { kind: 'passed_over', why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over' }
@@ -205,7 +205,7 @@ class ClaimedRun {
 
   async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
     const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage, ...more }
-    const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending))
+    const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending, this.#hooks.afterList()))
     return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
   }
 

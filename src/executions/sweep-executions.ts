@@ -14,7 +14,7 @@ export const SWEEP_INTERVAL_MS = 2_000
 /** How often a claimed execution whose CLI was never let go is queued again. */
 export const LOST_START_LIMIT = 2
 const BATCH = 100
-/** A submission between its two steps is not mistaken for a lost one. */
+/** A submission between its two steps is not mistaken for a lost one, nor a task list between two tasks. */
 const SETTLE_MS = 3_000
 
 const WORKER_LOST: Outcome = {
@@ -41,7 +41,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
   await each([
     async () => settle(await store.listAbandoned(BATCH), settleAbandoned),
     async () => settle(await store.listOverdue(BATCH), concludeOverdue),
-    async () => settle(await store.listUnsettled(BATCH), settleTaskList),
+    async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
     () => wakeDue(services),
     () => enqueueLost(services),
     () => unparkFree(services),
@@ -68,6 +68,8 @@ async function settleAbandoned(services: DomainServices, id: string): Promise<vo
   const record = await store.get(id)
   if (!record) return
   if (requeued.kind === 'cancelled') await cancelUnheld(services, record, { kind: 'abandoned' }, requeued)
+  // The worker died that ran what comes after a list.
+  else if (record.kind === 'task_list') await settleTaskList(services, id)
   else await settleLost(services, record)
 }
 

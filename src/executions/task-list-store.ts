@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { NewEvent } from '../protocol/events.js'
-import type { Usage } from '../protocol/execution.js'
+import type { Outcome, Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
 import { ExecutionReads } from './execution-reads.js'
 import { toListedText } from './listed-task.js'
@@ -9,11 +9,12 @@ import { newRecordArguments } from './new-record.js'
 import { toConcludeAnswer, toWoken, type Answer, type ConcludeAnswer, type Conclusion, type NewRecord, type Seal, type Woken } from './store-answers.js'
 import * as scripts from './task-list-scripts.js'
 
-type Commands = Record<'ccAdvance' | 'ccCancelList' | 'ccConcludeList', (root: string, ...args: Array<string | number>) => Promise<Answer>>
+type Commands = Record<'ccAdvance' | 'ccCancelList' | 'ccTellList' | 'ccConcludeList', (root: string, ...args: Array<string | number>) => Promise<Answer>>
 
 const SCRIPTS: Record<keyof Commands, string> = {
   ccAdvance: scripts.ADVANCE_LUA,
   ccCancelList: scripts.CANCEL_LIST_LUA,
+  ccTellList: scripts.TELL_LIST_LUA,
   ccConcludeList: scripts.CONCLUDE_LIST_LUA,
 }
 
@@ -27,14 +28,16 @@ export interface Advance {
   readonly event: NewEvent
   /** Of the list, this task included. */
   readonly usage: Usage
+  /** A list that is over is nobody else's for so long. */
+  readonly holdMs?: number
   /** Absent: it was the last one. */
   readonly following?: NewRecord
 }
 
 export type AdvanceAnswer =
   | { readonly kind: 'next'; readonly woken: Woken }
-  /** No other task follows: the end of the list is to be written. */
-  | { readonly kind: 'over' }
+  /** No other task follows: the end of the list is to be written, under this fence where the list is held. */
+  | { readonly kind: 'over'; readonly fence?: string }
   /** The task goes on; somebody else was first; the list has ended. */
   | { readonly kind: 'waiting' | 'moved' | 'settled' }
 
@@ -52,10 +55,10 @@ export class TaskListStore extends ExecutionReads {
   }
 
   /** Tells the list of a task's end, and queues the next one. */
-  async advance(listId: string, { index, id, at, status, receiptSha256, event, usage, following }: Advance): Promise<AdvanceAnswer> {
+  async advance(listId: string, { index, id, at, status, receiptSha256, event, usage, holdMs, following }: Advance): Promise<AdvanceAnswer> {
     const next = following ? [following.id, ...newRecordArguments(following)] : ['']
     const [kind, claim, priority] = await this.#commands.ccAdvance(
-      this.root, listId, index, toListedText(id, status, receiptSha256), serializeWithoutSeq(event, at, 0), JSON.stringify(usage), ...next,
+      this.root, listId, index, toListedText(id, status, receiptSha256), serializeWithoutSeq(event, at, 0), JSON.stringify(usage), holdMs ?? '', ...next,
     )
     switch (kind) {
       case 'next': {
@@ -63,6 +66,7 @@ export class TaskListStore extends ExecutionReads {
         return woken ? { kind, woken } : { kind: 'moved' }
       }
       case 'over':
+        return { kind, ...(claim !== undefined && { fence: String(claim) }) }
       case 'waiting':
       case 'settled':
         return { kind }
@@ -80,14 +84,22 @@ export class TaskListStore extends ExecutionReads {
     return { kind, ...(id && { task: { id: String(id), state: String(state) } }) }
   }
 
-  /** Only where no other task follows. */
-  async concludeList(listId: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeList(this.root, listId, ...concludingArguments(conclusion, seal, this.retentionMs)))
+  /** Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's unmistakable. False where the fence is lost. */
+  async tellList(listId: string, holder: { id: string; fence: string }, number: number, event: NewEvent, decided: { hooksRun?: number; refusal?: Outcome } = {}): Promise<boolean> {
+    const { hooksRun = '', refusal } = decided
+    const told = serializeWithoutSeq(event, new Date(await this.now()), 0)
+    const [kind] = await this.#commands.ccTellList(this.root, listId, holder.id, holder.fence, number, told, hooksRun, refusal ? JSON.stringify(refusal) : '')
+    return kind === 'told'
   }
 
-  /** Task lists with which somebody must go on, longest waiting first. */
-  listUnsettled(count: number): Promise<string[]> {
-    return this.redis.zrange(`${this.root}:unsettled`, '0', String(count - 1))
+  /** Only where no other task follows, and nobody else holds the list. */
+  async concludeList(listId: string, fence: string | undefined, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
+    return toConcludeAnswer(await this.#commands.ccConcludeList(this.root, listId, fence ?? '', ...concludingArguments(conclusion, seal, this.retentionMs)))
+  }
+
+  /** Task lists with which somebody must go on for so long, longest waiting first. */
+  async listUnsettled(sinceMs: number, count: number): Promise<string[]> {
+    return this.redis.zrangebyscore(`${this.root}:unsettled`, '-inf', (await this.now()) - sinceMs, 'LIMIT', 0, count)
   }
 
   /** One that is gone. */

@@ -3,8 +3,8 @@ import type { ConcludeAnswer, Conclusion, Ending, Seal } from './store-answers.j
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 
-/** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or for a task list that is over. */
-export type Standing = { readonly kind: 'holder'; readonly fence: string } | { readonly kind: 'queued' } | { readonly kind: 'abandoned' } | { readonly kind: 'list' }
+/** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or for a task list that is over, which its holder may conclude, if it has one. */
+export type Standing = { readonly kind: 'holder'; readonly fence: string } | { readonly kind: 'queued' } | { readonly kind: 'abandoned' } | { readonly kind: 'list'; readonly fence?: string }
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */
 const TRIES = 5
@@ -41,6 +41,6 @@ function store({ store }: DomainServices, id: string, standing: Standing, conclu
     case 'abandoned':
       return store.concludeAbandoned(id, conclusion, seal)
     case 'list':
-      return store.concludeList(id, conclusion, seal)
+      return store.concludeList(id, standing.fence, conclusion, seal)
   }
 }

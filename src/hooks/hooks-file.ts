@@ -39,14 +39,11 @@ const ClaudeEvents = z
   })
   .refine((events) => Buffer.byteLength(JSON.stringify(events)) <= CLAUDE_LIMIT_BYTES, `must not be longer than ${CLAUDE_LIMIT_BYTES} bytes`)
 
-const notBuilt = z.undefined({ error: 'is not a stage of this version, as it runs no task lists' })
 const HooksFile = z.strictObject({
   $schema: z.string().optional(),
   timeoutSeconds: timeoutSeconds.optional(),
   ...environment,
   ...(Object.fromEntries(HOOK_STAGES.map((stage) => [stage, Stage.optional()])) as Record<HookStage, z.ZodOptional<typeof Stage>>),
-  'pre-task-list': notBuilt.optional(),
-  'post-task-list': notBuilt.optional(),
   claude: ClaudeEvents.optional(),
 })
 
@@ -55,7 +52,7 @@ export interface Hook {
   /** Program and arguments; a program with a slash is an absolute path. */
   readonly argv: readonly [string, ...string[]]
   readonly timeoutMs: number
-  /** Before an execution: it does not start unless this hook exits with 0. */
+  /** Before an execution or a task list: it does not start unless this hook exits with 0. */
   readonly required: boolean
   /** `folder`: that of the file; `workspace`: the execution's, which an agent has written in. */
   readonly cwd: 'folder' | 'workspace'
@@ -134,7 +131,8 @@ export async function readHooks(place: HooksPlace): Promise<Hooks> {
     path,
     folder,
     timeoutSeconds: file.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS,
-    stages: { 'pre-execute': toStage('pre-execute'), 'post-execute': toStage('post-execute'), 'on-failure': toStage('on-failure') },
+    // Safe: one entry for each.
+    stages: Object.fromEntries(HOOK_STAGES.map((stage) => [stage, toStage(stage)])) as Record<HookStage, Hook[]>,
     claude: file.claude ?? {},
   }
 }

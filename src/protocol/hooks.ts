@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Timestamp } from './ids.js'
 
 /** When a hook of the operator's runs. */
-export const HOOK_STAGES = ['pre-execute', 'post-execute', 'on-failure'] as const
+export const HOOK_STAGES = ['pre-execute', 'post-execute', 'pre-task-list', 'post-task-list', 'on-failure'] as const
 export const HookStage = z.enum(HOOK_STAGES).meta({ id: 'HookStage' })
 export type HookStage = z.infer<typeof HookStage>
 

@@ -45,6 +45,8 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
   }
   async function sweep(): Promise<void> {
     await keys.del('{cc}:lock:sweep')
+    // As if some seconds had passed: whoever concluded a task gets that long to go on by itself.
+    for (const id of await keys.zrange('{cc}:unsettled', '0', '-1')) await keys.zadd('{cc}:unsettled', 'XX', 1, id)
     await sweepExecutions(domain)
   }
   const told = async ({ id }: Execution): Promise<string[]> => (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)

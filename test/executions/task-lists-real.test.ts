@@ -1,5 +1,6 @@
 // Task lists with the real CLI, and with workers and APIs that are processes of their own and die.
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
@@ -7,7 +8,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster } from '../support/cluster.js'
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
-import { treeOf, until } from '../support/processes.js'
+import { makeFolder, treeOf, until } from '../support/processes.js'
 
 const isAll = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 const skip = isAll ? false : 'only in npm run test:all'
@@ -57,6 +58,26 @@ void t.test('a worker that is killed in mid-list ends its task alone; the list g
   isWhole(t, log)
   t.same(toldOf(log), inOrder(4))
   t.same((await readFile(join(cluster.folder, 'data/workspaces', list.workspace, 'starts'), 'utf8')).trim().split('\n'), ['0', '1', '2', '3'], 'in order, nothing twice')
+})
+
+void t.test('a worker that is killed in a hook of a list: what was told is not run again, and the end comes without it', { skip }, async (t) => {
+  const folder = await makeFolder(t)
+  const hooks = join(folder, 'hooks.json')
+  const hang = (name: string): string => `echo ${name} >> marks; [ -e ${name}.once ] || { touch ${name}.once; sleep 60; }`
+  await writeFile(hooks, JSON.stringify({ timeoutSeconds: 90, 'pre-task-list': ['echo first >> marks', hang('second')], 'post-task-list': hang('last') }))
+  const cluster = await openCluster(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '2', CC_EXECUTOR_HOOKS: hooks } })
+  const [api, worker] = await Promise.all([cluster.openApi(), cluster.openWorker()])
+  const { id } = (await cluster.call(api, 'POST', '/execute', { tasks: [JSON.stringify([RESULT])] })).body
+  await until(() => existsSync(join(folder, 'second.once')), 'the second hook runs')
+  process.kill(worker.pid, 'SIGKILL')
+  const heir = await cluster.openWorker()
+  await until(() => existsSync(join(folder, 'last.once')), 'the hook after the list runs')
+  process.kill(heir.pid, 'SIGKILL')
+  t.match(await cluster.finished(api, id), { status: 'succeeded', tasks: [{ status: 'succeeded' }] })
+  const log = await cluster.readLog(api, id)
+  isWhole(t, log)
+  t.same(log.map(({ type, data }) => ('stage' in data ? data.name : type)), ['execution.queued', 'pre-task-list 1', 'pre-task-list 2', 'task.started', 'task.finished', 'execution.finished'])
+  t.same((await readFile(join(folder, 'marks'), 'utf8')).trim().split('\n'), ['first', 'second', 'second', 'last'])
 })
 
 void t.test('everything is stopped and started again in mid-list: the order is kept, nothing runs twice', { skip }, async (t) => {
