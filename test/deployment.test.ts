@@ -126,6 +126,24 @@ void t.test('every variable of ours exists', async (t) => {
   t.same(named.filter(({ name }) => name !== 'CC_EXECUTOR_CACHE_DIR' && !settings.has(name)), [])
 })
 
+void t.test('every setting of the service reaches both, or is somebody’s own', (t) => {
+  const own = {
+    // Where it listens, and who may call.
+    api: ['HOST', 'PORT', 'ALLOWED_HOSTS', 'ALLOWED_ORIGINS', 'TOKENS'],
+    // Belongs to its grace.
+    worker: ['DRAIN_SECONDS'],
+    overlays: ['AUTH', 'OPEN_IN_CONTAINER', 'SIMULATOR_URL'],
+    // Of the images and their volumes, or of npm start and the command line.
+    none: ['DATA_DIR', 'PREFIX', 'TOKEN_FILE', 'WORKSPACE_ROOT', 'CLAUDE_BIN', 'URL', 'TOKEN', 'IDLE_SECONDS', 'INSTANCE_ID', 'ON_DEMAND'],
+  }
+  const ofOthers = (...groups: (keyof typeof own)[]): Set<string> => new Set(groups.flatMap((group) => own[group]).map((name) => `CC_EXECUTOR_${name}`))
+  const given = (service: Service): string[] => Object.keys(service.environment ?? {}).filter((name) => settings.has(name)).toSorted()
+  const wanted = (others: Set<string>): string[] => [...settings].filter((name) => !others.has(name)).toSorted()
+  t.same(given(api), wanted(ofOthers('worker', 'overlays', 'none')))
+  t.same(given(worker), wanted(ofOthers('api', 'overlays', 'none')))
+  t.end()
+})
+
 void t.test('open is for the container that is published on loopback', async (t) => {
   const environment = serviceOf('api', 'compose.open.yaml').environment as NodeJS.ProcessEnv
   const inContainer = { HOME: '/nonexistent', CC_EXECUTOR_HOST: '0.0.0.0', ...environment }
