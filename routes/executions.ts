@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/cancel-execution.js'
@@ -12,7 +12,7 @@ import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
-import { json, negotiate, problem, unknown } from './answers.js'
+import { json, negotiate, problem, unknown, whileConnected } from './answers.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, WAIT_LIMIT_SECONDS, WishBody } from './queries.js'
 import { sendEventStream } from './sse.js'
@@ -38,13 +38,6 @@ function readIdempotencyKey(request: FastifyRequest): string | undefined {
     throw toInvalidRequest([{ path: 'Idempotency-Key', message: `must be 1 to ${IDEMPOTENCY_KEY_LIMIT} characters` }])
   }
   return key
-}
-
-/** Aborted when the client goes away. */
-function whileConnected(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
-  return gone.signal
 }
 
 const located = (id: string): string => `/executions/${id}`

@@ -1,12 +1,21 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ExecutionServices } from '../src/executions/services.js'
+import { readQueuedBytes } from '../src/rpc/queued-bytes.js'
+import { whileConnected } from './answers.js'
 
 /** How long an EventSource waits before it connects anew; browsers' own defaults are three to five seconds. */
 const RETRY_MS = 1_000
 /** A comment so often keeps proxies from cutting a silent stream. */
 const COMMENT_INTERVAL_MS = 15_000
 
-const toFrame = ({ seq, bytes }: { seq: number; bytes: Buffer }): Buffer => Buffer.concat([Buffer.from(`id: ${seq}\ndata: `), bytes, Buffer.from('\n\n')])
+const CARRIAGE_RETURN = 0x0d
+
+function toFrame({ seq, bytes }: { seq: number; bytes: Buffer }): Buffer {
+  const frame = Buffer.concat([Buffer.from(`id: ${seq}\ndata: `), bytes, Buffer.from('\n\n')])
+  // The CLI's own bytes may hold it between two tokens, where to JSON it is a blank; here it would end the line.
+  for (let at = frame.indexOf(CARRIAGE_RETURN); at !== -1; at = frame.indexOf(CARRIAGE_RETURN, at)) frame[at] = 0x20
+  return frame
+}
 
 /**
  * Sends an execution's events after a cursor as Server-Sent Events: unnamed frames, `id:` is the seq.
@@ -18,10 +27,8 @@ export async function sendEventStream(
   reply: FastifyReply,
   { executionId, after, types, headers = {} }: { executionId: string; after: number; types?: ReadonlySet<string>; headers?: Record<string, string> },
 ): Promise<void> {
-  const gone = new AbortController()
+  const gone = whileConnected(reply)
   const { raw } = reply
-  const onClose = (): void => gone.abort()
-  raw.on('close', onClose)
   reply.hijack()
   for (const [name, value] of Object.entries({
     ...reply.getHeaders(),
@@ -36,7 +43,7 @@ export async function sendEventStream(
   raw.write(`retry: ${RETRY_MS}\n\n`)
   const comment = setInterval(() => raw.write(': still here\n\n'), COMMENT_INTERVAL_MS)
   try {
-    for await (const events of services.feed.follow(executionId, after, gone.signal)) {
+    for await (const events of services.feed.follow(executionId, after, gone)) {
       const wanted = types ? events.filter(({ type }) => types.has(type)) : events
       if (wanted.length === 0) continue
       if (!raw.write(Buffer.concat(wanted.map(toFrame)))) await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
@@ -45,25 +52,28 @@ export async function sendEventStream(
     request.log.debug({ executionId, error: String(error) }, 'event stream ended early')
   } finally {
     clearInterval(comment)
-    raw.off('close', onClose)
     raw.end()
   }
 }
 
-/** A reader that takes nothing for so long is cut off; it comes back with its Last-Event-ID. */
-function roomOrGone(raw: FastifyReply['raw'], gone: AbortController, deadlineMs: number): Promise<void> {
+/** A reader that takes nothing for so long is cut off; it comes back with its Last-Event-ID. One long event goes out in parts, and each of them counts. */
+function roomOrGone(raw: FastifyReply['raw'], gone: AbortSignal, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
+    let queued = readQueuedBytes(raw.socket ?? undefined)
+    const look = (): void => {
+      const left = readQueuedBytes(raw.socket ?? undefined)
+      if (left === queued) raw.destroy()
+      queued = left
+    }
+    const deadline = setInterval(look, deadlineMs)
     const finish = (): void => {
-      clearTimeout(deadline)
+      clearInterval(deadline)
       raw.off('drain', finish)
-      gone.signal.removeEventListener('abort', finish)
+      gone.removeEventListener('abort', finish)
       resolve()
     }
-    const deadline = setTimeout(() => {
-      raw.destroy()
-      gone.abort()
-    }, deadlineMs)
     raw.once('drain', finish)
-    gone.signal.addEventListener('abort', finish, { once: true })
+    gone.addEventListener('abort', finish, { once: true })
+    if (gone.aborted) finish()
   })
 }

@@ -92,6 +92,8 @@ function askAgainAndAgain(redis: Redis): void {
   const timer = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(() => undefined)
   }, SILENCE_MS)
+  // Who is closed between two connections is told of no end by ioredis.
+  timer.unref()
   redis.once('end', () => clearInterval(timer))
 }
 

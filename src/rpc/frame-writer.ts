@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
+import { readQueuedBytes } from './queued-bytes.js'
 
 /** One WebSocket message of text, or its UTF-8. */
 export type Frame = string | Buffer
@@ -155,11 +156,4 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
     },
     close,
   }
-}
-
-/** What libuv still holds of a write that the kernel took only in part; net.Socket's own timeouts look at the same figure. */
-function readQueuedBytes(transport: Socket | undefined): number {
-  // `_handle` is not public: where it is missing, only whole flushes count as progress.
-  const handle = (transport as { _handle?: { writeQueueSize?: number } } | undefined)?._handle
-  return handle?.writeQueueSize ?? 0
 }

@@ -20,6 +20,17 @@ void t.test('an answer that has come while the process was busy counts', async (
   t.same(await answers, [[null, 'here'], [null, 4]])
 })
 
+void t.test('a listener that is closed while Redis is away keeps no process alive', async (t) => {
+  const { server, url } = await openTestRedis(t)
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  await server.close()
+  const before = timers()
+  const redis = openRedis({ url, logger, role: 'subscriber' })
+  await new Promise((resolve) => void redis.once('reconnecting', resolve))
+  closeRedis(redis)
+  t.ok(timers() <= before + 1, 'one of ioredis’ own is left, which ends with its two seconds')
+})
+
 void t.test('a caller hears within a second that nobody answers', async (t) => {
   const sockets = new Set<Socket>()
   const silent = createServer((socket) => void sockets.add(socket.resume())).listen(0, '127.0.0.1')

@@ -9,6 +9,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { sleep } from '../../src/platform/deadline.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Event } from '../../src/protocol/events.js'
@@ -370,6 +371,52 @@ async function readByEventSource(t: Test, query: string): Promise<void> {
   t.same(seqs, body.events.map(({ seq }: Event) => seq), 'all of them, each once')
   t.same(statuses, [200, 200, 204])
 }
+
+void t.test('an event stream bears lines of the CLI that hold a carriage return', async (t) => {
+  const message = '{"type":"assistant",\r "message":{"id":"m1","content":[{"type":"text","text":"a\\rb"}]}}\r\n'
+  const { id } = await run({ prompt: JSON.stringify([{ raw: Buffer.from(message).toString('base64') }, { line: { type: 'result', is_error: false, subtype: 'success', result: 'done' } }]) })
+  const text = await (await openStream(`/executions/${id}/events`)).text()
+  t.notMatch(text, /\r/, 'to a browser it would end the line')
+  const streamed = text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice('data: '.length)) as Event] : []))
+  t.same(streamed, (await call('GET', `/executions/${id}/events`)).body.events)
+})
+
+void t.test('a stream is not cut off while its client takes something, however long one event is under way', { timeout: 60_000 }, async (t) => {
+  const api = await service.openApi({ CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '1' })
+  t.teardown(() => api.close())
+  const { id } = await run({ prompt: JSON.stringify([{ line: { type: 'user', message: { content: 'x'.repeat(2) }, padding: 'y' } }, { repeat: '{"type":"user","padding":"', times: 1 }, { repeat: 'x'.repeat(65_536), times: 190 }, { repeat: '"}\n', times: 1 }, { line: { type: 'result', is_error: false, subtype: 'success', result: 'done' } }]) })
+  const socket = connect(api.address.port, '127.0.0.1')
+  socket.write(`GET /executions/${id}/events HTTP/1.1\r\nconnection: close\r\nhost: 127.0.0.1:${api.address.port}\r\nauthorization: Bearer ${TOKENS.alice}\r\naccept: text/event-stream\r\n\r\n`)
+  let length = 0
+  let tail = ''
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    length += chunk.length
+    tail = (tail + chunk.toString('latin1')).slice(-2_000)
+    await sleep(20)
+  }
+  t.ok(length > 12_000_000)
+  t.match(tail, /execution\.finished/)
+})
+
+void t.test('a client that is gone before its stream begins leaves nobody following', async (t) => {
+  const execution = await held()
+  const redis = openRedis({ url: service.redis.url, logger: createLogger('silent', 'test'), role: 'keeper' })
+  t.teardown(() => closeRedis(redis))
+  const { lastSeq } = (await call('GET', `/executions/${execution.id}`)).body
+  const gone = new AbortController()
+  await redis.call('CLIENT', 'PAUSE', '300', 'ALL')
+  const streams = ['events', 'events?waitSeconds=60'].map((path) => openStream(`/executions/${execution.id}/${path}`, { 'last-event-id': String(lastSeq), ...(path.includes('wait') && { accept: 'application/json' }) }, { signal: gone.signal }))
+  const after = call('GET', `/executions/${execution.id}`)
+  setTimeout(() => gone.abort(), 100)
+  for (const { status } of await Promise.allSettled(streams)) t.equal(status, 'rejected')
+  // Its question waits behind those of the streams.
+  await after
+  const channel = `{${service.config.prefix}}:channel:${execution.id}`
+  for (let round = 0; round < 200; round += 1) await redis.ping()
+  t.same(await redis.pubsub('NUMSUB', channel), [channel, 0])
+  await execution.release()
+  await finished(execution.id)
+})
 
 void t.test('an EventSource reconnects where it was cut, sees each event once, and ends by the 204', async (t) => {
   await Promise.all(['', '?types=text.delta,claude.message'].map((query) => readByEventSource(t, query)))
