@@ -27,8 +27,12 @@ export interface ServiceProcessOptions {
   readonly onIdle: () => void
 }
 
-async function startChild<Info>({ name, environment, onIdle }: ServiceProcessOptions): Promise<{ child: ChildProcess; info: Info }> {
-  const child = fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+const isAlive = ({ pid, exitCode, signalCode }: ChildProcess): boolean => pid !== undefined && exitCode === null && signalCode === null
+
+const startChild = ({ name, environment }: ServiceProcessOptions): ChildProcess => fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+
+/** What it tells when it serves. @throws Error with its reason where it cannot */
+async function untilReady<Info>(child: ChildProcess, { name, onIdle }: ServiceProcessOptions): Promise<Info> {
   const message = await Promise.race([
     // Safe: only our own cli.js is at the other end of this channel.
     once(child, 'message').then(([received]) => received as ChildMessage),
@@ -38,29 +42,30 @@ async function startChild<Info>({ name, environment, onIdle }: ServiceProcessOpt
   child.on('message', (later: ChildMessage) => {
     if (later.kind === 'idle') onIdle()
   })
-  return { child, info: message.info as Info }
+  return message.info as Info
 }
 
 /** Starts `cc-executor api` or `worker` as a process of its own, and again when it dies. */
 export async function openServiceProcess<Info>(options: ServiceProcessOptions): Promise<ServiceProcess<Info>> {
   const { name, onRestart, onGivenUp } = options
-  const first = await startChild<Info>(options)
-  let current = first.child
+  /** Also while it is only being started: whoever closes then ends it as well. */
+  let current = startChild(options)
+  const info = await untilReady<Info>(current, options)
   let isClosing = false
   let failures = 0
 
   async function watch(): Promise<void> {
     while (!isClosing) {
       const startedAt = performance.now()
-      if (current.exitCode === null && current.signalCode === null) await once(current, 'exit')
+      if (isAlive(current)) await once(current, 'exit')
       if (isClosing) return
       failures = performance.now() - startedAt > STABLE_MS ? 1 : failures + 1
       if (failures > RESTART_LIMIT) return onGivenUp(name)
       onRestart(name, String(current.signalCode ?? current.exitCode))
       await sleep(RESTART_DELAY_MS)
       if (isClosing) return
-      const next = await startChild<Info>(options).catch(() => undefined)
-      if (next) current = next.child
+      current = startChild(options)
+      await untilReady(current, options).catch(() => undefined)
     }
   }
   const watching = watch()
@@ -70,7 +75,7 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
   async function stop(deadlineMs: number): Promise<void> {
     isClosing = true
     const child = current
-    if (child.exitCode !== null || child.signalCode !== null) return
+    if (!isAlive(child)) return
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
     const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
@@ -78,7 +83,7 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
     clearTimeout(deadline)
   }
   return {
-    info: first.info,
+    info,
     get pid() {
       return current.pid ?? -1
     },

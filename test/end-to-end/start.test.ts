@@ -6,9 +6,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { openServiceProcess } from '../../src/main/service-process.js'
 import { sleep } from '../../src/platform/deadline.js'
 import { VERSION } from '../../src/platform/version.js'
 import { scripted, testEnvironment } from '../support/environment.js'
+import { openTestRedis } from '../support/redis.js'
 import { commandLineOf, describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
 
 t.jobs = 3
@@ -153,6 +155,19 @@ void t.test('a worker or an API that dies is started again, at the same address;
   await startLongRun(service)
   await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
   t.match(await service.ended, { code: 0, signal: null })
+})
+
+void t.test('a process that is closed while it is being started again is gone with it', async (t) => {
+  const folder = await makeFolder(t)
+  const { url } = await openTestRedis(t)
+  const nothing = (): void => undefined
+  const opened = await openServiceProcess({ name: 'api', environment: { ...testEnvironment(folder), REDIS_URL: url }, onRestart: nothing, onGivenUp: nothing, onIdle: nothing })
+  const first = opened.pid
+  const living = () => listMentioning(folder).filter(({ pid }) => pid !== first)
+  tryKill(first)
+  await until(() => living().length > 0, 'another one is being started')
+  await opened.close(GONE_MS)
+  t.same(describe(living()), [])
 })
 
 void t.test('SIGKILL or SIGTERM while it starts leaves nothing either', async (t) => {
