@@ -11,14 +11,20 @@ const SOURCE_FOLDERS = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
 const STAMP = 'dist/.set-up-stamp'
 const BUILD_INFO = 'dist/.tsbuildinfo'
+const LOCK = '.cache/build.lock'
 const DEADLINE_MS = 5 * 60_000
 
 /** Compiles into dist when a source, a setting or an output differs from the last build that succeeded. */
 export async function buildSources({ directory = checkoutDirectory } = {}) {
   if (isBuilt(directory)) return
-  await withLock(join(directory, '.cache/build.lock'), async () => {
-    if (!isBuilt(directory)) await longStep('building (tsc)', () => build(directory))
+  await withLock(join(directory, LOCK), async () => {
+    if (!isBuilt(directory)) await longStep('building (tsc)', () => build(directory, () => compile(directory)))
   })
+}
+
+/** A compilation of more than the sources builds them too. @param {() => Promise<boolean>} compileMore whether it went well */
+export async function buildWith(compileMore, { directory = checkoutDirectory } = {}) {
+  await withLock(join(directory, LOCK), () => build(directory, compileMore))
 }
 
 /** @param {string} directory */
@@ -27,15 +33,23 @@ export function isBuilt(directory) {
   return outputsExist(directory, sources) && readOrNothing(join(directory, STAMP)) === hashOf(directory, sources)
 }
 
-/** @param {string} directory */
-async function build(directory) {
+/**
+ * @param {string} directory
+ * @param {() => Promise<boolean>} compileAll
+ */
+async function build(directory, compileAll) {
   const sources = sourceFiles(directory)
   // Taken before tsc reads: what is edited meanwhile differs from it and is built next time.
   const hash = hashOf(directory, sources)
-  rmSync(join(directory, STAMP), { force: true })
+  const stamp = join(directory, STAMP)
+  if (readOrNothing(stamp) !== hash) rmSync(stamp, { force: true })
   removeStaleOutputs(directory)
-  // tsc's own memory says that an output which somebody deleted is up to date.
-  if (!outputsExist(directory, sources)) rmSync(join(directory, BUILD_INFO), { force: true })
+  if (!outputsExist(directory, sources)) forgetBuild(directory)
+  if (await compileAll()) writeFileSync(stamp, hash)
+}
+
+/** @param {string} directory */
+async function compile(directory) {
   const { code, expired, output } = await runProgram(
     process.execPath,
     ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
@@ -43,7 +57,12 @@ async function build(directory) {
   )
   if (expired) throw new SetUpError(`the build did not finish within ${DEADLINE_MS / 60_000} minutes.`)
   if (code !== 0) throw new SetUpError(`the build failed:\n${output.trimEnd()}`)
-  writeFileSync(join(directory, STAMP), hash)
+  return true
+}
+
+/** tsc's own memory says that an output which somebody deleted is up to date. */
+export function forgetBuild(directory = checkoutDirectory) {
+  rmSync(join(directory, BUILD_INFO), { force: true })
 }
 
 /** @param {string} directory */

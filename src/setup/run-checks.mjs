@@ -1,8 +1,9 @@
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
+import { buildWith, forgetBuild } from './build.mjs'
 import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
 import { createTapReader } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
@@ -16,10 +17,14 @@ const ALL_TESTS_DEADLINE_MS = 1_500_000
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
 
-/** One more than cores, since tests also wait; with two more they wait for each other. Bounded: each has a Redis and processes of its own. */
-const JOBS = Math.min(availableParallelism() + 1, 6)
+/** More than cores, since tests also wait. Bounded: each has a Redis and processes of its own. */
+const JOBS = Math.min(availableParallelism() + 2, 6)
 
-const TESTS_BUILD_INFO = 'dist/.tests.tsbuildinfo'
+/** What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this order. */
+const LONGEST = [
+  'test/faults/faults.test.ts', 'test/cli/cli.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
+  'test/end-to-end/start.test.ts', 'test/executions/scripted-cli.test.ts', 'test/readme.test.ts', 'test/client/client.test.ts', 'test/executions/retry.test.ts', 'test/verification/evidence.test.ts',
+]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
 
@@ -39,12 +44,15 @@ export function lastLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
 
-/** The check of types, which also emits the tests beside what they test: tap would compile all of it anew for every test file. */
-export function compileTests() {
-  const memory = ['--incremental', '--tsBuildInfoFile', TESTS_BUILD_INFO]
-  // tsc's own memory says that an output which somebody deleted is up to date.
-  if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) rmSync(join(checkoutDirectory, TESTS_BUILD_INFO), { force: true })
-  return check('types', join(checkoutDirectory, 'node_modules/.bin/tsc'), memory, TYPES_DEADLINE_MS)
+/** The check of types is the build as well, and emits the tests beside what they test: tap would compile all of it anew for every test file. */
+export async function compileTests() {
+  if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) forgetBuild()
+  let tally = { passed: 0, failed: 0, skipped: 0 }
+  await buildWith(async () => {
+    tally = await check('types', join(checkoutDirectory, 'node_modules/.bin/tsc'), [], TYPES_DEADLINE_MS)
+    return tally.failed === 0
+  })
+  return tally
 }
 
 async function runStaticChecks() {
@@ -89,8 +97,11 @@ export async function runTests(args, all, more = {}) {
   mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
   const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
   const line = statusLine()
+  /** @type {Map<string, number>} */
+  const times = new Map()
   const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
     line.clear()
+    times.set(sourceOf(name), milliseconds)
     console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${seconds(milliseconds)})`)
   })
   const { report } = reader
@@ -116,7 +127,7 @@ export async function runTests(args, all, more = {}) {
   // A file that failed as a whole died before it could say why in TAP.
   const died = report.failures.some(({ path }) => path.length === 1)
   if (died && stderr.trim() !== '') console.log(`what the tests said on standard error:\n${lastLines(stderr)}\n`)
-  for (const remark of report.remarks) console.log(remark)
+  for (const remark of [...report.remarks, ...(args.length > 0 ? [] : remarksOnOrder(times))]) console.log(remark)
   const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
@@ -166,10 +177,23 @@ function eraseLine() {
   if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
 }
 
-/** Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
+/** In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
 function listTests() {
   const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
-  return files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  const longest = LONGEST.filter((file) => tests.includes(file))
+  return [...longest, ...tests.filter((file) => !longest.includes(file))]
+}
+
+/** So that LONGEST does not grow old unseen. @param {Map<string, number>} times */
+function remarksOnOrder(times) {
+  const known = LONGEST.map((file) => times.get(file) ?? 0).sort((a, b) => a - b)
+  const median = known[Math.floor(known.length / 2)]
+  const late = [...times].filter(([file, milliseconds]) => !LONGEST.includes(file) && milliseconds > median)
+  return [
+    ...LONGEST.filter((file) => !times.has(file)).map((file) => `${file} was not run: take it out of LONGEST (src/setup/run-checks.mjs)`),
+    ...late.map(([file, milliseconds]) => `${file} took ${seconds(milliseconds)}: put it into LONGEST (src/setup/run-checks.mjs)`),
+  ]
 }
 
 /** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */

@@ -286,7 +286,7 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
 const totals = (text: string) => `echo "$@" > tap-arguments; echo "$CC_EXECUTOR_TEST_ALL" > test-all; echo '# { ${text} }'`
 
 void t.test('the checks end with one line that counts static checks and assertions, and with tap’s own failure', async (t) => {
-  const { directory, run } = checkout(t)
+  const { directory, run, setUp } = checkout(t)
   const bin = join(directory, 'node_modules/.bin')
   mkdirSync(bin)
   const put = (name: string, script: string) => {
@@ -300,10 +300,11 @@ void t.test('the checks end with one line that counts static checks and assertio
   mkdirSync(join(directory, 'test/deep'), { recursive: true })
   for (const file of ['test/deep/b.test.ts', 'test/a.test.ts', 'test/no-test.ts']) writeFileSync(join(directory, file), '')
   put('oxlint', 'exit 0')
-  put('tsc', 'exit 0')
+  put('tsc', 'mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
   put('tap', totals('total: 5, pass: 4, skip: 1'))
   t.match(await checks('--all'), { code: 0, last: '6 passed, 0 failed, 1 skipped' })
   t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
+  t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
   t.match(readFileSync(join(directory, 'tap-arguments'), 'utf8'), /^-R tap --jobs=\d dist\/test\/a\.test\.js dist\/test\/deep\/b\.test\.js\n$/)
 
   await checks('test/x.test.ts')
