@@ -98,7 +98,9 @@ export function observeRateLimit(observation: Observation, message: Record<strin
     return
   }
   const type = toText(info['rateLimitType'])
-  observation.rateLimit = { ...(typeof info['resetsAt'] === 'number' && { resetsAt: info['resetsAt'] }), ...(type !== undefined && { type }) }
+  const { resetsAt } = info
+  const isTime = typeof resetsAt === 'number' && !Number.isNaN(new Date(resetsAt * 1_000).getTime())
+  observation.rateLimit = { ...(isTime && { resetsAt }), ...(type !== undefined && { type }) }
 }
 
 export function observeResult(observation: Observation, message: Record<string, unknown>, raw: string): void {

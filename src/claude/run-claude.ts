@@ -63,7 +63,8 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
 
   async function end(urgency: StopUrgency): Promise<void> {
     if (urgency === 'gently') {
-      await process.resume()
+      // One that cannot be resumed hears no interrupt and no SIGTERM, but SIGKILL reaches it.
+      await process.resume().catch(() => undefined)
       if (process.stdin.writable) {
         process.stdin.write(`${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`)
         if (await exitedWithin(INTERRUPT_MS)) return

@@ -99,6 +99,8 @@ export const START_LUA = `${RECORDS_LUA}
 local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+-- Others may take it at any moment, and nothing has been done yet: it is queued again.
+if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
 local before = get(id, 'sessionId')

@@ -5,6 +5,8 @@ import type { Outcome, RetryReason } from '../protocol/execution.js'
 /** The first wait; each further one is twice as long. */
 const BACKOFF_MS = 5_000
 const BACKOFF_LIMIT_MS = 5 * 60_000
+/** No limit of Claude's lasts longer: who names a later end is not believed, and asked again then. */
+const LONGEST_LIMIT_MS = 7 * 24 * 60 * 60 * 1_000
 /** Claude's word on when a limit is over is taken so often; a service that says it again and again is broken. */
 const SPARED_LIMIT = 50
 
@@ -24,6 +26,8 @@ export interface RetryPlan {
   /** Absent: as soon as a worker is free. */
   readonly notBefore?: Date
 }
+
+export const toLimitEnd = (resetsAt: Date, now: Date): Date => new Date(Math.min(resetsAt.getTime(), now.getTime() + LONGEST_LIMIT_MS))
 
 type Limits = Pick<RunRequest, 'maxAttempts' | 'queueTimeoutSeconds'>
 
@@ -49,7 +53,7 @@ export function planRetry(failure: Failure, outcome: Outcome, attempts: Attempts
 
 function toPlan(failure: Failure, { code, message = '' }: Outcome, { made, spared }: Attempts, { maxAttempts }: Limits, now: Date, jitter: number): RetryPlan | undefined {
   if (failure.kind === 'lasting' || code === undefined) return undefined
-  if (failure.kind === 'limit') return spared < SPARED_LIMIT ? { reason: code, message, isSpared: true, notBefore: new Date(Math.max(failure.resetsAt.getTime(), now.getTime() + BACKOFF_MS)) } : undefined
+  if (failure.kind === 'limit') return spared < SPARED_LIMIT ? { reason: code, message, isSpared: true, notBefore: new Date(Math.max(toLimitEnd(failure.resetsAt, now).getTime(), now.getTime() + BACKOFF_MS)) } : undefined
   const used = made - spared
   if (used >= maxAttempts) return undefined
   const backoffMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_MS * 2 ** (used - 1))

@@ -73,6 +73,7 @@ export class RunAttempt {
   #changingPause: Promise<void> = Promise.resolve()
   #cancelSeen = false
   #pauseLimit: NodeJS.Timeout | undefined
+  /** Its last process is gone: there is nothing to pause, and no clock to stop. */
   #isOver = false
   #endedAfterAnswer = false
 
@@ -145,9 +146,9 @@ export class RunAttempt {
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
+      await this.#changingPause
       for (const deadline of this.#deadlines) deadline.close()
       clearTimeout(this.#pauseLimit)
-      await this.#changingPause
     }
   }
 
@@ -214,7 +215,7 @@ export class RunAttempt {
 
   async #setPaused({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
     const { process, services, executionId, fence } = this.#options
-    if (wanted === this.#isPaused || this.#cause) return
+    if (wanted === this.#isPaused || this.#cause || this.#isOver) return
     this.#isPaused = wanted
     const data = { by, ...(reason !== undefined && { reason }) }
     if (wanted) {

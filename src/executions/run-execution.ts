@@ -8,7 +8,7 @@ import { lessonOf } from './lesson.js'
 import type { Ending, Wishes } from './store-answers.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { persistEnd } from './persist-end.js'
-import { planContinuation, planRetry, type RetryPlan } from './plan-retry.js'
+import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from './plan-retry.js'
 import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
 import { clearTemporary, type RunFolders } from './prepare-workspace.js'
 import { retryExecution, type RetryReport } from './retry-execution.js'
@@ -111,6 +111,8 @@ class ClaimedRun {
       return this.#conclude(prepared)
     }
     const { process, folders, evidence, leaveGate } = prepared
+    // Its warden waits for GO no longer without a word than later on, and the store may keep us waiting.
+    this.#lease.attach(() => process.heartbeat())
     try {
       if (this.#context.signal.aborted) return await this.#handBack(folders, process)
       return await this.#start(prepared)
@@ -150,7 +152,6 @@ class ClaimedRun {
     this.#context.signal.addEventListener('abort', onAbort, { once: true })
     try {
       this.#running = attempt
-      this.#lease.attach(() => process.heartbeat())
       if (this.#isLost) attempt.end(LOST, 'at_once')
       if (this.#context.signal.aborted) onAbort()
       attempt.obey(this.#wishes)
@@ -168,10 +169,11 @@ class ClaimedRun {
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
+    const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
     const plan: RetryPlan | undefined = isStopped
       ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', attempts, run)
-      : failure.kind === 'lasting' ? undefined : planRetry(failure, outcome, attempts, run, new Date(await this.#persist(() => store.now())))
-    if (failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, failure.resetsAt))
+      : now && planRetry(failure, outcome, attempts, run, now)
+    if (now && failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
     if (!plan) {
       // A worker that must go has no time to look at what the run did.
       const isLeft = this.#isLost || this.#context.signal.aborted

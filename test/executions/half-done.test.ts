@@ -42,13 +42,15 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     await keys.del('{cc}:lock:sweep')
     await sweepExecutions(domain)
   }
+  /** As if its worker had not been heard of for a lease. */
+  const lose = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
   const typesOf = async (id: string): Promise<string[]> => (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
   /** Everything that the store knows, to see that a second round changes nothing. */
   async function dump(): Promise<string> {
     const names = (await keys.keys('*')).filter((name) => !/lock:|executions:(?:events|marker)/.test(name)).sort()
     return JSON.stringify(await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])))
   }
-  return { ...domain, keys, create, claim, start, sweep, typesOf, dump }
+  return { ...domain, keys, create, claim, start, lose, sweep, typesOf, dump }
 }
 
 void t.test('what the driver sends again after a broken connection is done once', async (t) => {
@@ -65,13 +67,14 @@ void t.test('what the driver sends again after a broken connection is done once'
 })
 
 void t.test('each half-done state is repaired by the first sweep, and the second changes nothing', async (t) => {
-  const { store, queue, log, keys, create, claim, start, sweep, typesOf, dump } = await openStore(t)
+  const { store, queue, log, keys, create, claim, start, lose, sweep, typesOf, dump } = await openStore(t)
   const jobless = await create()
   const lostStart = await create()
   await claim(lostStart.id, OVER)
   const lostRun = await create()
-  const fence = await claim(lostRun.id, OVER)
+  const fence = await claim(lostRun.id, 60_000)
   await start(lostRun.id, fence)
+  await lose(lostRun.id)
   const alive = await create()
   await start(alive.id, await claim(alive.id, 60_000))
   const overdue = await create({ queueDeadline: Date.now() - 1_000 })
@@ -124,6 +127,14 @@ void t.test('one that is queued again after a lost start still ends at its queue
   t.match(await store.get(id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
 })
 
+void t.test('a start that comes when the lease is over is none', async (t) => {
+  const { store, create, claim, start, sweep } = await openStore(t)
+  const { id } = await create()
+  t.same(await start(id, await claim(id, OVER)), { kind: 'stale' })
+  await sweep()
+  t.match(await store.get(id), { state: 'queued', claim: 2, attempt: 0 })
+})
+
 void t.test('a cancel that its worker did not live to see, before the start, ends the execution and is not queued again', async (t) => {
   const { store, create, claim, sweep, typesOf } = await openStore(t)
   const { id } = await create()
@@ -135,10 +146,12 @@ void t.test('a cancel that its worker did not live to see, before the start, end
 })
 
 void t.test('a record that nobody can read keeps the sweep from no other', async (t) => {
-  const { store, keys, create, claim, start, sweep } = await openStore(t)
+  const { store, keys, create, claim, start, lose, sweep } = await openStore(t)
   const [broken, lost] = [await create(), await create()]
-  for (const { id } of [broken, lost]) await start(id, await claim(id, OVER))
-  await keys.zadd('{cc}:leases', 1, broken.id)
+  for (const { id } of [broken, lost]) {
+    await start(id, await claim(id, 60_000))
+    await lose(id)
+  }
   await keys.hset(`{cc}:execution:${broken.id}`, 'request', '{')
   const overdue = await create({ queueDeadline: Date.now() - 1_000 })
   await t.rejects(sweep(), SyntaxError)

@@ -39,6 +39,7 @@ void t.test('a failure passes, lasts, or is a limit with an end', async (t) => {
   t.equal(await recorded('01-success-partial.jsonl'), 'lasting', 'a success is not tried again')
   const cases: Array<[string, Record<string, unknown>[], Record<string, unknown>]> = [
     ['a limit of the subscription', [limited(RESETS_AT), ...refusal("You've hit your session limit · resets 7:44pm (UTC)", 429, 'rate_limit')], { kind: 'limit', resetsAt: new Date(RESETS_AT * 1_000) }],
+    ['a limit without an end that is a time', [limited(1e300), ...refusal("You've hit your limit", 429, 'rate_limit')], { kind: 'transient' }],
     ['a limit without an end', [limited(), ...refusal("You've hit your limit", 429, 'rate_limit')], { kind: 'transient' }],
     ['a limit of a key', refusal('API Error: Request rejected (429) · This request would exceed your rate limit.', 429, 'rate_limit'), { kind: 'transient' }],
     ['overload', refusal('API Error: Repeated 529 Overloaded errors. The API is at capacity', null), { kind: 'transient' }],
@@ -74,6 +75,7 @@ void t.test('how often, and not before when', async (t) => {
   t.equal(planRetry(limit, overloaded, { made: 1, spared: 0 }, { maxAttempts: 1, queueTimeoutSeconds: 3_600 }, now), undefined, 'who does not wait so long in the queue is told at once')
   t.equal(planRetry(limit, overloaded, { made: 51, spared: 50 }, { maxAttempts: 1 }, now), undefined, 'not for ever')
   t.match(planRetry({ kind: 'limit', resetsAt: new Date(0) }, overloaded, { made: 1, spared: 0 }, { maxAttempts: 1 }, now), { notBefore: new Date('2026-11-22T12:00:05Z') }, 'a time that is past makes no haste')
+  t.match(planRetry({ kind: 'limit', resetsAt: new Date(8e15) }, overloaded, { made: 1, spared: 0 }, { maxAttempts: 1 }, now), { notBefore: new Date('2026-11-29T12:00:00Z') }, 'and one in a far future is looked at again after a week')
   const lost = (made: number, onWorkerLost: 'continue' | 'fail', maxAttempts = 2) => planContinuation('WORKER_LOST', '', { made, spared: 0 }, { onWorkerLost, maxAttempts })
   t.match([lost(1, 'continue'), lost(2, 'continue'), lost(1, 'fail')], [{ isSpared: false }, undefined, undefined])
   t.match(planContinuation('WORKER_STOPPING', '', { made: 9, spared: 0 }, { onWorkerLost: 'continue', maxAttempts: 2 }), { isSpared: true, notBefore: undefined })

@@ -4,6 +4,9 @@ import { readdir } from 'node:fs/promises'
 import t from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { runClaude } from '../../src/claude/run-claude.js'
+import { createTranslator } from '../../src/claude/translate-message.js'
+import { startSupervised } from '../../src/supervision/supervised-process.js'
 import { openTestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
@@ -202,4 +205,15 @@ void t.test('CLIs that hang at their start do not keep others from starting', as
 void t.test('what a run had in its temporary folder is gone after it', async (t) => {
   const { id } = await run([INIT, result('done')])
   t.same(await readdir(`${service.directory}/data/sessions/${id}`), ['home'])
+})
+
+void t.test('a run that cannot be let go on from a pause is ended all the same', async (t) => {
+  const process = await startSupervised({
+    containment: { level: 'weak', strong: false, detail: '' }, file: 'sleep', args: ['600'], cwd: '/', env: { PATH: '/usr/bin:/bin' }, marker: 'test/never-resumed', heartbeatTimeoutMs: 60_000,
+  })
+  t.teardown(() => process.killAll())
+  const translator = createTranslator({ partialText: true, rawPartials: false })
+  const stuck = { ...process, resume: () => Promise.reject(new Error('it stays as it is')) }
+  const report = await runClaude({ process: stuck, firstLine: '{}\n', translator, lineLimitBytes: MIB, emit: () => Promise.resolve(), stop: AbortSignal.abort('gently') })
+  t.match(report.exit, { signal: 'SIGTERM' })
 })

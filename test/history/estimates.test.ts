@@ -79,10 +79,10 @@ async function openStore(t: Test) {
   t.teardown(() => lifetime.close())
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
   const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
-  async function start(more: Partial<NewRecord> = {}, leaseMs = 60_000) {
+  async function start(more: Partial<NewRecord> = {}) {
     const id = randomUUID()
     await domain.store.create({ id, owner: 'tester', request: { prompt: 'x' }, requestDigest: 'd', priority: 'normal', createdAt: Date.now(), workspace: id, metadata: {}, simulated: false, fingerprints: ['f'], ...more }, 1_000)
-    const claim = await domain.store.claim(id, 1, 'worker', leaseMs, 'default')
+    const claim = await domain.store.claim(id, 1, 'worker', 60_000, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
     await domain.store.start(id, claim.fence, { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: more.simulated ?? false }, { type: 'execution.paused', data: { by: 'x' } })
     return { id, fence: claim.fence }
@@ -108,7 +108,8 @@ void t.test('an end teaches once, a bound is no success, and simulated runs teac
   t.same(await history.samples(['f'], true), [[9]])
   t.same(await history.places(false), [77, 5_000, 1234], 'a place was taken in any case')
 
-  const lost = await start({}, -1_000)
+  const lost = await start()
+  await redis.zadd('{cc}:leases', 'XX', 1, lost.id)
   const sweep = async () => {
     await redis.del('{cc}:lock:sweep')
     await sweepExecutions({ ...services, store, history })
