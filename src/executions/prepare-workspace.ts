@@ -1,9 +1,10 @@
-import { chmod, readdir, realpath, rm, stat } from 'node:fs/promises'
-import { dirname, isAbsolute, join } from 'node:path'
+import { chmod, readdir, realpath, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join, relative } from 'node:path'
 import type { Config } from '../platform/config.js'
 import { isExecutionId } from '../protocol/ids.js'
 import { isInside } from './workspace-name.js'
 import { makeFolder } from '../platform/make-folder.js'
+import { removeTree } from '../platform/remove-tree.js'
 
 /** The folders of one execution on this host. */
 export interface RunFolders {
@@ -33,15 +34,21 @@ async function resolveNearest(path: string): Promise<string> {
 
 async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
   await makeFolder(workspaceRoot, 0o700)
-  const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map((root) => realpath(root).catch(() => root)))
+  const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({ root, real: await realpath(root).catch(() => root) })))
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
-  const isAdmitted = (path: string): boolean => roots.some((root) => isInside(path, root))
+  const isAdmitted = (path: string): boolean => roots.some(({ real }) => isInside(path, real))
   if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
   await makeFolder(wanted, 0o755)
   // Again after it was made: what was checked before may have been exchanged meanwhile.
   const resolved = await realpath(wanted)
   if (!isAdmitted(resolved)) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
   if (!(await stat(resolved)).isDirectory()) throw new WorkspaceError('The workspace is not a folder.')
+  // A name is what is locked, and one folder must not have two.
+  if (!roots.some(({ root, real }) => join(real, relative(root, wanted)) === resolved)) {
+    const { root, real } = roots.find((one) => isInside(resolved, one.real)) ?? { root: '/', real: '/' }
+    const target = relative(real, resolved)
+    throw new WorkspaceError(`The workspace is reached through a symbolic link, which would let two executions work in it at once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`)
+  }
   return resolved
 }
 
@@ -68,16 +75,16 @@ export async function prepareWorkspace({ id, home, workspace: name }: { id: stri
 
 /** What a run left in its temporary folder is of no use after it. */
 export async function clearTemporary({ temporary }: RunFolders): Promise<void> {
-  await rm(temporary, { recursive: true, force: true })
+  await removeTree(temporary)
 }
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */
 export async function removeFolders(executionId: string, roots: Roots): Promise<void> {
-  await rm(join(roots.workspaceRoot, executionId), { recursive: true, force: true })
-  await rm(join(sessionsOf(roots), executionId), { recursive: true, force: true })
+  await removeTree(join(roots.workspaceRoot, executionId))
+  await removeTree(join(sessionsOf(roots), executionId))
 }
 
-/** Executions that have folders on this host. */
+/** Executions that have folders on this host. What bears another name is nobody's to remove: below the workspace root it would be a named workspace. */
 export async function listFolderOwners(roots: Roots): Promise<string[]> {
-  return readdir(sessionsOf(roots)).catch(() => [])
+  return (await readdir(sessionsOf(roots)).catch(() => [])).filter(isExecutionId)
 }

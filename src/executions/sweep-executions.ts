@@ -3,6 +3,7 @@ import type { Outcome } from '../protocol/execution.js'
 import { cancelUnheld } from './cancel-queued.js'
 import { settleTaskList } from './cancel-task-list.js'
 import { concludeExecution } from './conclude-execution.js'
+import { eachInTurn } from './each-in-turn.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { planContinuation } from './plan-retry.js'
@@ -34,11 +35,11 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
   const { store, logger } = services
   if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
   const settle = async (ids: readonly string[], act: (services: DomainServices, id: string) => Promise<unknown>): Promise<void> =>
-    each(ids, (id) => act(services, id).catch((error: unknown) => {
+    eachInTurn(ids, (id) => act(services, id).catch((error: unknown) => {
       logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
       throw error
     }))
-  await each([
+  await eachInTurn([
     async () => settle(await store.listAbandoned(BATCH), settleAbandoned),
     async () => settle(await store.listOverdue(BATCH), concludeOverdue),
     async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
@@ -48,13 +49,6 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
     () => retainExecutions(services),
     () => store.trimIndexes(BATCH),
   ], (step) => step())
-}
-
-/** Each has its turn: one record that cannot be read must not keep all others from what they wait for. @throws the first failure, after the last turn */
-async function each<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>): Promise<void> {
-  const failures: unknown[] = []
-  for (const item of items) await act(item).catch((error: unknown) => failures.push(error))
-  if (failures.length > 0) throw failures[0]
 }
 
 async function settleAbandoned(services: DomainServices, id: string): Promise<void> {

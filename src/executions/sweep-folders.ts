@@ -1,3 +1,4 @@
+import { eachInTurn } from './each-in-turn.js'
 import { listFolderOwners, removeFolders } from './prepare-workspace.js'
 import type { RunServices } from './run-services.js'
 
@@ -9,7 +10,6 @@ export async function removeUnneeded({ store, config }: RunServices, executionId
 
 /** Removes the folders of executions that are forgotten: deleted, or past their retention. */
 export async function sweepFolders(services: RunServices): Promise<void> {
-  for (const executionId of await listFolderOwners(services.config)) {
-    if (!services.live.has(executionId)) await removeUnneeded(services, executionId)
-  }
+  const owners = await listFolderOwners(services.config)
+  await eachInTurn(owners.filter((executionId) => !services.live.has(executionId)), (executionId) => removeUnneeded(services, executionId))
 }

@@ -1,13 +1,16 @@
 // Executions from submission to end: what Claude does with the real CLI and the simulator, what the queue does with a scripted one.
 import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { once } from 'node:events'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
+import { until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
@@ -344,6 +347,16 @@ void t.test('a workspace that leads out by a symbolic link, or is no folder, is 
   }
 })
 
+void t.test('a workspace has one name: through a symbolic link inside the root it is refused, and its name told', async (t) => {
+  const root = quick.config.workspaceRoot
+  await mkdir(join(root, 'folder', 'below'), { recursive: true })
+  await symlink('folder', join(root, 'alias'))
+  for (const [workspace, name] of [['alias', 'folder'], ['alias/below', 'folder/below']] as const) {
+    const { id } = await quick.submit({ prompt: 'x', workspace })
+    t.match((await quick.finished(id)).outcome, { code: 'WORKSPACE_ERROR', message: `name the folder itself: "${name}".` }, workspace)
+  }
+})
+
 void t.test('the clocks of a paused run stand still', async (t) => {
   const execution = await held({ timeoutSeconds: 3, idleTimeoutSeconds: 3 })
   await quick.until(execution.id, 'claude.message')
@@ -355,4 +368,36 @@ void t.test('the clocks of a paused run stand still', async (t) => {
   await execution.release()
   await wish('resume', execution, quick)
   t.match(await quick.finished(execution.id), { status: 'succeeded', outcome: { result: 'released' } })
+})
+
+void t.test('a pause that comes when Claude has ended stops nothing, and nothing says so', async (t) => {
+  const admin = new Redis(quick.redis.url.slice('unix://'.length))
+  t.teardown(() => admin.disconnect())
+  const { id } = await quick.submit({ prompt: JSON.stringify([INIT, RESULT]), verify: { commands: [['bash', '-c', 'touch begun; until test -e go; do sleep 0.02; done']] } })
+  const folder = join(quick.config.workspaceRoot, id)
+  await until(() => existsSync(join(folder, 'begun')), 'its verification runs')
+  const lease = (): Promise<string | null> => admin.zscore(`${keyRoot('cc')}:leases`, id)
+  const before = await lease()
+  t.equal((await quick.call('POST', `/executions/${id}/pause`)).status, 202)
+  await until(async () => (await lease()) !== before, 'the worker has seen the wish')
+  await writeFile(join(folder, 'go'), '')
+  const { outcome } = await quick.finished(id)
+  t.match(outcome?.verification?.checks.find(({ name }) => name === 'commands'), { status: 'pass' })
+  t.notOk((await quick.events(id)).some(({ type }) => type === 'execution.paused'))
+})
+
+void t.test('a start that Redis keeps waiting for most of a lease is one', async (t) => {
+  await Promise.all(quick.workers.splice(0).map((worker) => worker.close()))
+  await quick.openWorker({ CC_EXECUTOR_LOCK_SECONDS: '6' })
+  const admin = new Redis(quick.redis.url.slice('unix://'.length))
+  t.teardown(() => admin.disconnect())
+  // The first folder of its own: claimed, and not yet started.
+  const watcher = watch(join(quick.config.dataDir, 'sessions'))
+  const prepared = once(watcher, 'change')
+  const { id } = await quick.submit({ prompt: JSON.stringify([INIT, RESULT]) })
+  await prepared
+  watcher.close()
+  await admin.call('CLIENT', 'PAUSE', '3200', 'ALL')
+  await admin.ping()
+  t.match(await quick.finished(id), { status: 'succeeded', attempt: 1 })
 })
