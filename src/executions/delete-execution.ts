@@ -1,4 +1,5 @@
 import { ExecutorError } from '../protocol/errors.js'
+import { isExecutionId } from '../protocol/ids.js'
 import { isTerminal } from '../protocol/execution.js'
 import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
@@ -18,7 +19,7 @@ export async function deleteExecution(services: DomainServices, id: string, call
   }
   for (const forgotten of [{ id, claim: answer.claim }, ...tasks]) await forgetTraces(services, forgotten.id, forgotten.claim)
   // The folders that it worked in may have waited for it.
-  if (record.home !== id) await tellForgotten(services, record.home)
+  for (const host of new Set([record.home, record.workspace])) if (host !== id && isExecutionId(host)) await tellForgotten(services, host)
 }
 
 /** What lies outside the records of an execution that is gone: its jobs, and the folders on the workers' hosts. */

@@ -37,7 +37,7 @@ end
 export const CREATE_LUA = `${ADMIT_LUA}
 local id = ARGV[1]
 local function join()
-  if ARGV[10] ~= '' then return joinSession(id, ARGV[2], ARGV[10], ARGV[11] == '1', ARGV[12]) end
+  if ARGV[10] ~= '' then return joinSession(id, ARGV[2], ARGV[10], ARGV[11] == '1', ARGV[12], cjson.decode(ARGV[7]).simulated) end
 end
 return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], id, ARGV[7], join) or {'created', queueNew(id, ARGV[6], ARGV[7], ARGV[8], ARGV[9])}
 `

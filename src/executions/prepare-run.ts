@@ -7,6 +7,7 @@ import type { Outcome, OutcomeCode } from '../protocol/execution.js'
 import { answerSchemaOf, toCliSchema, type AnswerSchema } from './answer-schema.js'
 import { beginEvidence, type Evidence } from './collect-evidence.js'
 import type { ExecutionRecord } from './execution-record.js'
+import { otherModel } from './join-session.js'
 import { withBudget } from './plan-budget.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
@@ -58,6 +59,9 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   const run = withBudget(withTimeout(toRunRequest(record.request), record), record)
   const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
+  // It was accepted when the service had another model.
+  const simulated = config.simulatorUrl !== undefined
+  if (beginning.from !== undefined && record.simulated !== simulated) return { outcome: failed('SESSION_NOT_FOUND', `The session cannot go on: ${otherModel(simulated)}`) }
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
   // First, so that what they do in the workspace does not count as the run's.

@@ -32,7 +32,10 @@ local function findSession(owner, reference)
   if get(reference, 'state') then
     if get(reference, 'owner') ~= owner then return nil, 'unknown', '' end
     session = get(reference, 'sessionId')
-    if not session then return nil, isOver(reference) and 'unstarted' or 'busy', reference end
+    if not session then
+      if get(reference, 'kind') == 'task_list' then return nil, 'list', reference end
+      return nil, isOver(reference) and 'unstarted' or 'busy', reference
+    end
   end
   local latest = latestOf(session)
   if not latest or get(latest, 'owner') ~= owner then return nil, 'unknown', '' end
@@ -40,18 +43,29 @@ local function findSession(owner, reference)
   return session, latest
 end
 
+-- Whose folders one uses that joined a conversation: HOME is that of the first execution; its workspace, where that is a fresh one, may be its task list's.
+local function hostsOf(id)
+  local home, workspace = get(id, 'home'), get(id, 'workspace')
+  if not home then return {} end
+  local isFresh = workspace ~= home and string.match(workspace, '^%x+%-%x+%-%x+%-%x+%-%x+$')
+  return {home, isFresh and workspace or nil}
+end
+
 -- A new record takes over session and folders; of a session that is forked it waits for its own start. → nil | {why not, by whom or where}
-local function joinSession(id, owner, reference, isFork, workspace)
+local function joinSession(id, owner, reference, isFork, workspace, simulated)
   local session, latest, by = findSession(owner, reference)
   if not session then return {latest, by} end
+  if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
   local fork = not isFork and redis.call('SRANDMEMBER', key('forks', session))
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
   if workspace ~= '' and workspace ~= name then return {'elsewhere', name} end
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
-  redis.call('ZADD', key('folders', home), 0, id)
-  redis.call('PERSIST', key('folders', home))
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZADD', key('folders', host), 0, id)
+    redis.call('PERSIST', key('folders', host))
+  end
   if isFork then
     set(id, 'fork', '1')
     redis.call('SADD', key('forks', session), id)
@@ -71,27 +85,29 @@ local function beginSession(id, before)
 end
 
 -- Folders are needed until the last one that uses them is forgotten.
-local function expireFolders(home)
-  local folders = key('folders', home)
+local function expireFolders(host)
+  local folders = key('folders', host)
   if redis.call('ZCOUNT', folders, 0, 0) > 0 then return end
   local last = redis.call('ZRANGE', folders, -1, -1, 'WITHSCORES')
   if last[2] then redis.call('PEXPIREAT', folders, math.ceil(tonumber(last[2]))) end
 end
 
 local function settleSession(id, retentionMs)
-  local session, source, home = get(id, 'sessionId'), get(id, 'sourceSession'), get(id, 'home')
+  local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
   if source then redis.call('SREM', key('forks', source), id) end
   if session then redis.call('PEXPIRE', key('session', session), retentionMs) end
-  if not home then return end
-  redis.call('ZADD', key('folders', home), nowMs() + tonumber(retentionMs), id)
-  expireFolders(home)
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZADD', key('folders', host), nowMs() + tonumber(retentionMs), id)
+    expireFolders(host)
+  end
 end
 
 local function leaveSession(id)
-  local session, home = get(id, 'sessionId'), get(id, 'home')
+  local session = get(id, 'sessionId')
   if session then redis.call('ZREM', key('session', session), id) end
-  if not home then return end
-  redis.call('ZREM', key('folders', home), id)
-  expireFolders(home)
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZREM', key('folders', host), id)
+    expireFolders(host)
+  end
 end
 `

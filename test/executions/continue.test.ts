@@ -8,7 +8,7 @@ import { describe, listMentioning, startCli, until, type CliProcess } from '../s
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
-const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '8' } })
+const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '10' } })
 
 async function openWorker(t: Test): Promise<CliProcess> {
   const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
@@ -27,7 +27,7 @@ async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): 
 }
 
 async function transcriptOf(execution: Execution): Promise<string> {
-  const projects = join(service.directory, 'data/sessions', execution.id, 'home/.claude/projects')
+  const projects = join(service.directory, 'data/sessions', execution.resumedFrom ?? execution.id, 'home/.claude/projects')
   const [folder = ''] = await readdir(projects).catch((): string[] => [])
   return join(projects, folder, `${(await look(execution)).sessionId}.jsonl`)
 }
@@ -51,10 +51,13 @@ void t.test('what a killed worker was at is continued where that was asked for a
   const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(`sleep 300.${tag}`)], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
   const forgotten = await submit(WORK)
   const lost = await submit(WORK)
+  const bases = await Promise.all(['stork', 'crane'].map((bird) => service.submit({ prompt: `The bird is a ${bird}.` })))
+  for (const { id } of bases) t.match(await service.finished(id), { status: 'succeeded' })
+  const [followed, left] = await Promise.all(bases.map(({ id }, index) => submit(WORK, { session: { resume: id }, ...(index === 1 && { onWorkerLost: 'fail' }) }))) as [Execution, Execution]
   const unasked = await submit([{ delayMs: 60_000 }, { text: 'x' }], { onWorkerLost: 'fail', maxAttempts: 3 })
   const refused = await submit([{ delayMs: 60_000 }, { text: 'x' }], { maxAttempts: 1 })
   const wanted = await submit([{ delayMs: 60_000 }, { text: 'x' }])
-  for (const execution of [resumed, forgotten, lost]) await untilWritten(execution, /"tool_result"[^]*And on/)
+  for (const execution of [resumed, forgotten, lost, followed, left]) await untilWritten(execution, /"tool_result"[^]*And on/)
   await until(() => listMentioning(`sleep 300.${tag}`, 'cmdline').length > 0, 'the tool runs')
   for (const execution of [unasked, refused, wanted]) await service.until(execution.id, 'claude.message')
   const doomed = await submit([{ delayMs: 60_000 }, { text: 'x' }])
@@ -101,6 +104,18 @@ void t.test('what a killed worker was at is continued where that was asked for a
     t.ok(texts.filter(([attempt]) => attempt === 2).every(([, message]) => Number(message) >= 2), 'messages go on counting')
     const told = service.simulator.requests.find(({ prompt = '' }) => prompt.includes(tag) && prompt.includes('died in the middle of the task'))
     t.match(told?.prompt ?? '', /do not repeat it/, 'the model is told what happened, and which call was open')
+  })
+
+  await t.test('so does a follow-up, in the session that it went on with; one that is lost leaves a session to go on with', async (t) => {
+    t.match(await service.finished(followed.id), { status: 'succeeded', attempt: 2, sessionId: followed.sessionId, resumedFrom: bases[0]?.id })
+    t.match((await eventsOf(followed, 'execution.started')).map(({ data }) => data.resumed), [undefined, true])
+    t.match(await service.finished(left.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST' } })
+    for (const { workspace } of [followed, left]) t.equal(await readFile(join(service.config.workspaceRoot, workspace, 'marks'), 'utf8'), 'made\n', 'nothing is done twice')
+    for (const [index, { id }] of [followed, left].entries()) {
+      const prompt = `And follow-up ${index}?`
+      t.match(await service.finished((await service.submit({ prompt, session: { resume: id } })).id), { status: 'succeeded', sessionId: bases[index]?.sessionId ?? (await look(bases[index] as Execution)).sessionId })
+      t.match(service.simulator.requests.findLast((request) => request.prompt?.includes(prompt))?.said?.join('\n') ?? '', new RegExp(`The bird is a ${index === 0 ? 'stork' : 'crane'}[^]*And on[^]*${prompt.replace('?', '')}`))
+    }
   })
 
   await t.test('its workspace was its own until its end', async (t) => {

@@ -8,6 +8,7 @@ import { openClient } from '../../src/client/open-client.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
 
@@ -158,6 +159,50 @@ void t.test('deleting takes an execution out of a conversation; its folder goes 
   } finally {
     redis.disconnect()
   }
+})
+
+void t.test('the folder of a task list stays as long as somebody goes on with the conversation of one of its tasks', async (t) => {
+  const list = await run({ tasks: [scripted({ tool: 'Write', input: { file_path: '${cwd}/kept.txt', content: 'by a task\n' } }, { text: 'The fish is a perch.' }), 'another'] })
+  const [task] = list.tasks ?? []
+  const kept = join(service.config.workspaceRoot, list.id, 'kept.txt')
+  t.match(await post({ prompt: 'x', session: { resume: list.id } }), { status: 404, body: { code: 'SESSION_NOT_FOUND', detail: /task list.*tasks/ } })
+  const follower = await goOn(String(task?.id), 'Which fish?')
+  t.match(follower, { status: 'succeeded', workspace: list.id, resumedFrom: task?.id })
+  const fork = await goOn(follower.id, 'Or another fish?', {}, true)
+  // Another worker's sweep may come first; what is removed by the deletion itself is removed when this one is answered.
+  t.match(await forget(list), { status: 204 })
+  const control = await run({ prompt: 'Removed, too.' })
+  await forget(control)
+  await until(() => !existsSync(join(service.config.workspaceRoot, control.id)), 'the workers have removed what was deleted later')
+  t.ok(existsSync(kept), 'the follow-up needs it')
+  t.match(await goOn(follower.id, 'The same fish?'), { status: 'succeeded', workspace: list.id })
+  t.match(heard('The same fish?'), /The fish is a perch[^]*Which fish\?[^]*The same fish/)
+  const executions = (await service.call('GET', '/executions?limit=2')).body.executions as Execution[]
+  for (const execution of [...executions.filter(({ workspace }) => workspace === list.id), follower]) if (execution.id !== fork.id) t.match(await forget(execution), { status: 204 })
+  t.ok(existsSync(kept), 'and so does the fork')
+  t.match(await forget(fork), { status: 204 })
+  await until(() => !existsSync(kept), 'the last one takes it along')
+})
+
+void t.test('a conversation with the scripted model is not continued by Claude, nor the other way round', async (t) => {
+  const first = await run({ prompt: 'A scripted word.' })
+  const real = service.apis.length
+  const unsimulated = { CC_EXECUTOR_SIMULATOR_URL: undefined }
+  await service.openApi(unsimulated)
+  for (const resume of [first.id, first.sessionId]) {
+    const answer = await service.call('POST', '/execute', { api: real, body: { prompt: 'x', session: { resume } } })
+    t.match(answer, { status: 404, body: { code: 'SESSION_NOT_FOUND', detail: /scripted model/, retryable: false } })
+  }
+  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+  const queued = await resume(first.id, 'It waits for a worker.')
+  await service.openWorker({ ...unsimulated, CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, ANTHROPIC_API_KEY: 'of-a-scripted-cli' })
+  t.match(await service.finished(queued.id), { status: 'failed', attempt: 0, outcome: { code: 'SESSION_NOT_FOUND', message: /scripted model/ } }, 'also where it was accepted before')
+  const byClaude = await service.finished((await service.call('POST', '/execute', { api: real, body: { prompt: 'A word of Claude’s.' } })).body.id)
+  t.match(byClaude, { status: 'succeeded', simulated: false })
+  t.match(await post({ prompt: 'x', session: { resume: byClaude.id } }), { status: 404, body: { code: 'SESSION_NOT_FOUND', detail: /Claude itself/ } })
+  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+  await service.openWorker()
+  t.match(await goOn(first.id, 'And a scripted one.'), { status: 'succeeded', sessionId: first.sessionId })
 })
 
 void t.test('without its transcript a session does not begin with nothing', async (t) => {
