@@ -34,11 +34,13 @@ const QUEUE_TIMEOUT_BETWEEN: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT'
 export async function sweepExecutions(services: DomainServices): Promise<void> {
   const { store, logger } = services
   if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
+  // Without Redis every turn would last until its deadline, and a process that stops waits for the round.
+  const isRedisThere = (): Promise<unknown> => store.now()
   const settle = async (ids: readonly string[], act: (services: DomainServices, id: string) => Promise<unknown>): Promise<void> =>
     eachInTurn(ids, (id) => act(services, id).catch((error: unknown) => {
       logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
       throw error
-    }))
+    }), isRedisThere)
   await eachInTurn([
     async () => settle(await store.listAbandoned(BATCH), settleAbandoned),
     async () => settle(await store.listOverdue(BATCH), concludeOverdue),
@@ -48,7 +50,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
     () => unparkFree(services),
     () => retainExecutions(services),
     () => store.trimIndexes(BATCH),
-  ], (step) => step())
+  ], (step) => step(), isRedisThere)
 }
 
 async function settleAbandoned(services: DomainServices, id: string): Promise<void> {
