@@ -12,6 +12,7 @@ const CLOSE_DEADLINE_MS = 500
 /** WebSocket upgrades; at the end every socket gets 1001, and whoever does not go is cut off. */
 export const websocketPlugin = plugin(
   async function webSocket(app: FastifyInstance) {
+    let isClosing = false
     await app.register(websocket, {
       options: {
         maxPayload: FRAME_LIMIT_BYTES,
@@ -20,6 +21,7 @@ export const websocketPlugin = plugin(
         handleProtocols: (offered) => [...offered].find((protocol) => !protocol.startsWith(BEARER_PROTOCOL)) ?? false,
       },
       preClose(done) {
+        isClosing = true
         const { clients } = app.websocketServer
         for (const client of clients) client.close(1001, 'the server is shutting down; resume elsewhere by after')
         const deadline = setTimeout(() => {
@@ -30,6 +32,10 @@ export const websocketPlugin = plugin(
           done()
         })
       },
+    })
+    // While it closes Fastify answers an upgrade before any hook and leaves the socket open; the server would wait for it.
+    app.server.on('upgrade', (_request, socket) => {
+      if (isClosing) socket.end(() => socket.destroy())
     })
   },
   { name: 'websocket' },

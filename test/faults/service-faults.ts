@@ -22,7 +22,7 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   t.comment(isRedisToo ? 'with Redis' : 'without Redis')
   const all = [...scene.apis, ...scene.workers]
   const [endings] = await Promise.all([Promise.all(all.map((member) => scene.end(member, 'SIGTERM'))), isRedisToo && redis.end('SIGTERM')])
-  for (const { code, signal } of endings) t.equal(signal ?? code, 0, 'each ends well')
+  for (const [index, { code, signal }] of endings.entries()) t.equal(signal ?? code, 0, 'each ends well', { said: all[index]?.stderr() })
   if (isRedisToo) await redis.start()
   await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker()])
   for (const execution of running) t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)

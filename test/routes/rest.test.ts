@@ -589,6 +589,26 @@ void t.test('an upgrade that is refused leaves no connection behind, and does no
   await api.close()
 })
 
+void t.test('an upgrade that comes while the API closes is refused, and does not hold up its end either', async (t) => {
+  const api = await service.openApi()
+  const { hostname, port } = new URL(api.url)
+  const head = `GET /ws HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${TOKENS.alice}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`
+  // It takes no leave, and so the API waits for it.
+  const deaf = connect(Number(port), hostname)
+  deaf.write(head)
+  await once(deaf, 'data')
+  const late = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
+  await once(late, 'connect')
+  const closing = api.close()
+  late.write(head)
+  let answer = ''
+  for await (const chunk of late) answer += String(chunk)
+  t.match(answer, /^HTTP\/1\.1 503 /)
+  late.end()
+  await closing
+  deaf.destroy()
+})
+
 void t.test('Host and Origin are checked before anything else, on HTTP and on the upgrade alike', async (t) => {
   const base = service.url()
   const { port } = new URL(base)
