@@ -1,7 +1,6 @@
-import { createReadStream } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, readdir, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { toRecord, toRecords, toText } from './json-shape.js'
 
 /** What the CLI knows of a session when it resumes it: `<config folder>/projects/<folder>/<session id>.jsonl`. */
@@ -39,14 +38,24 @@ function parse(line: string): Record<string, unknown> | undefined {
   }
 }
 
+/** The folder is the run's own: a fifo that it has left there would be waited for until its end of time, a device read for ever. */
+async function openFile(path: string): Promise<FileHandle | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY).catch(() => undefined)
+  if (!file || (await file.stat()).isFile()) return file
+  await file.close()
+  return undefined
+}
+
 /** Reads a session's transcript; undefined where there is none on this host. */
 export async function readTranscript(configDir: string, sessionId: string): Promise<Transcript | undefined> {
   const path = await findTranscript(configDir, sessionId)
-  if (path === undefined) return undefined
+  const file = path === undefined ? undefined : await openFile(path)
+  if (!file) return undefined
   const toolResults = new Set<string>()
   const answers = new Set<string>()
   let hasMessage = false
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+  // It closes the file at its end.
+  for await (const line of file.readLines()) {
     const entry = parse(line)
     const message = toRecord(entry?.['message'])
     if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') answers.add(toText(entry['uuid']) ?? String(answers.size))

@@ -1,13 +1,17 @@
 // What is heard from the CLI: bytes → lines → messages → events and an observation → an outcome.
 // Fixtures: the whole stdout of real runs of the CLI 2.1.197.
+import { execFileSync } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { classifyExit, type ClaudeExit } from '../../src/claude/classify-exit.js'
 import { decodeClaudeLine } from '../../src/claude/decode-claude-line.js'
 import { createLineSplitter, type Line } from '../../src/claude/line-splitter.js'
 import { toRunRequest } from '../../src/claude/run-request.js'
+import { readTranscript } from '../../src/claude/transcript.js'
 import { coalesceDeltas, createTranslator, translateStderr, type TranslatorOptions } from '../../src/claude/translate-message.js'
 import { EVENT_DATA, type NewEvent } from '../../src/protocol/events.js'
 import { Outcome } from '../../src/protocol/execution.js'
@@ -270,4 +274,16 @@ void t.test('success is a result that says so, and every failure tells what to d
   const stopCause = { code: 'TIMED_OUT', status: 'timed_out', message: 'Too long.' } as const
   t.same(exitOf(toLines(read(2)).slice(0, 8), { stopCause, exit: { exitCode: null, signal: 'SIGTERM' } }), { status: 'timed_out', code: 'TIMED_OUT', message: 'Too long.', signal: 'SIGTERM', result: 'First I write.', isPartial: true })
   t.match(exitOf(result({}), { stopCause }), { status: 'timed_out', result: 'hi', isPartial: true }, 'the first cause decides')
+})
+
+void t.test('what a run has put in the place of its transcript is no transcript, and nobody waits for it', async (t) => {
+  const configDir = await mkdtemp(join(tmpdir(), 'cce-transcript-'))
+  t.teardown(() => rm(configDir, { recursive: true }))
+  const project = join(configDir, 'projects', 'p')
+  await mkdir(join(project, 'folder.jsonl'), { recursive: true })
+  execFileSync('mkfifo', [join(project, 'fifo.jsonl')])
+  await symlink('/dev/zero', join(project, 'link.jsonl'))
+  await writeFile(join(project, 'file.jsonl'), '{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t1"}]}}\n{"type":"assistant","uuid":"a1","message":{}}\n{"half')
+  for (const name of ['folder', 'fifo', 'link', 'none']) t.equal(await readTranscript(configDir, name), undefined, name)
+  t.same(await readTranscript(configDir, 'file'), { toolResults: new Set(['t1']), answers: new Set(['a1']), hasMessage: true })
 })
