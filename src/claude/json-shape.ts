@@ -16,9 +16,16 @@ export function toText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-export function toNumber(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0
-}
+/** More than any run can use; what is counted is added up with others' in whole numbers that have an end. */
+const MOST_COUNTED = 1e12
+const MOST_USD = 1e6
+
+const toAmount = (value: unknown, most: number): number => (typeof value === 'number' ? Math.min(Math.max(value, 0), most) : 0)
+
+/** A number of things: whole, not below 0, and not beyond all bounds, as `1e999` is. */
+export const toCount = (value: unknown): number => Math.round(toAmount(value, MOST_COUNTED))
+
+export const toDollars = (value: unknown): number => toAmount(value, MOST_USD)
 
 /** At most `limit` UTF-16 units, never half of a surrogate pair. */
 export function shorten(text: string, limit: number): string {

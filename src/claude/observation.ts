@@ -1,5 +1,5 @@
 import { NO_USAGE, type PermissionDenial, type Usage } from '../protocol/execution.js'
-import { toNumber, toRecord, toRecords, toText } from './json-shape.js'
+import { toCount, toDollars, toRecord, toRecords, toText } from './json-shape.js'
 
 /** Up to here an answer's text is kept beside the log, for the outcome of a run that does not finish. */
 export const PARTIAL_TEXT_LIMIT = 8 * 1024 * 1024
@@ -114,7 +114,7 @@ export function observeResult(observation: Observation, message: Record<string, 
     subtype: toText(message['subtype']) ?? '',
     // Anything but a plain `false` is an error: success must be said.
     isError: message['is_error'] !== false,
-    numTurns: toNumber(message['num_turns']),
+    numTurns: toCount(message['num_turns']),
     raw,
     ...(text !== undefined && { text }),
     ...((typeof apiStatus === 'number' || apiStatus === null) && { apiStatus }),
@@ -130,17 +130,17 @@ function addUsage(observation: Observation, message: Record<string, unknown>): v
   const before = observation.usage
   const added = toRecord(message['usage']) ?? {}
   const models = toRecords(Object.values(toRecord(message['modelUsage']) ?? {}))
-  const total = (field: string) => models.reduce((sum, model) => sum + toNumber(model[field]), 0)
+  const total = (field: string) => models.reduce((sum, model) => sum + toCount(model[field]), 0)
   // The larger one: `usage` stays at zero after a cut stream or a spent budget and leaves out subagents, where modelUsage is right.
-  const sum = (earlier: number, field: string, ofAllModels: string) => Math.max(earlier + toNumber(added[field]), total(ofAllModels))
+  const sum = (earlier: number, field: string, ofAllModels: string) => Math.max(earlier + toCount(added[field]), total(ofAllModels))
   observation.usage = {
     inputTokens: sum(before.inputTokens, 'input_tokens', 'inputTokens'),
     outputTokens: sum(before.outputTokens, 'output_tokens', 'outputTokens'),
     cacheReadTokens: sum(before.cacheReadTokens, 'cache_read_input_tokens', 'cacheReadInputTokens'),
     cacheCreationTokens: sum(before.cacheCreationTokens, 'cache_creation_input_tokens', 'cacheCreationInputTokens'),
-    costUsd: typeof message['total_cost_usd'] === 'number' ? message['total_cost_usd'] : before.costUsd,
-    turns: before.turns + toNumber(message['num_turns']),
-    durationMs: before.durationMs + toNumber(message['duration_ms']),
+    costUsd: typeof message['total_cost_usd'] === 'number' ? toDollars(message['total_cost_usd']) : before.costUsd,
+    turns: before.turns + toCount(message['num_turns']),
+    durationMs: before.durationMs + toCount(message['duration_ms']),
   }
   const { inputTokens, outputTokens, cacheCreationTokens } = observation.usage
   observation.tokensSoFar = { inputTokens, outputTokens, cacheCreationTokens }

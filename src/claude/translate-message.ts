@@ -1,6 +1,6 @@
 import type { NewEvent } from '../protocol/events.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
-import { toNumber, toRecord, toRecords, toText } from './json-shape.js'
+import { toCount, toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
 import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
 import { createTextStream, textsOf } from './text-stream.js'
@@ -44,7 +44,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     observation.turns += 1
     calls.forgetUnanswered()
     const usage = toRecord(message['usage'])
-    addTokens(toNumber(usage?.['input_tokens']), 0, toNumber(usage?.['cache_creation_input_tokens']))
+    addTokens(toCount(usage?.['input_tokens']), 0, toCount(usage?.['cache_creation_input_tokens']))
   }
 
   function addTokens(inputTokens: number, outputTokens: number, cacheCreationTokens = 0): void {
@@ -74,7 +74,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
         return events
       }
       case 'message_delta':
-        addTokens(0, toNumber(toRecord(event['usage'])?.['output_tokens']))
+        addTokens(0, toCount(toRecord(event['usage'])?.['output_tokens']))
         return []
       case 'message_stop':
         return stream.stop()

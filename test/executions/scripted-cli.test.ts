@@ -207,6 +207,13 @@ void t.test('what a run had in its temporary folder is gone after it', async (t)
   t.same(await readdir(`${service.directory}/data/sessions/${id}`), ['home'])
 })
 
+void t.test('numbers beyond all bounds keep no execution from its end', async (t) => {
+  const boundless = '{"type":"result","subtype":"success","is_error":false,"result":"done","num_turns":1e300,"duration_ms":-5,"total_cost_usd":1e999,"usage":{"input_tokens":1e30,"output_tokens":0.5},"permission_denials":[]}\n'
+  const execution = await run([INIT, raw(boundless)])
+  t.match(execution, { status: 'succeeded', usage: { inputTokens: 1e12, costUsd: 1e6, turns: 1e12 } })
+  t.equal((await service.events(execution.id)).at(-1)?.type, 'execution.finished')
+})
+
 void t.test('a run that cannot be let go on from a pause is ended all the same', async (t) => {
   const process = await startSupervised({
     containment: { level: 'weak', strong: false, detail: '' }, file: 'sleep', args: ['600'], cwd: '/', env: { PATH: '/usr/bin:/bin' }, marker: 'test/never-resumed', heartbeatTimeoutMs: 60_000,
