@@ -68,11 +68,14 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
 
   async function readOn(executionId: string, { tail }: SharedTail): Promise<void> {
     for (;;) {
-      const page = await log.readAfter(executionId, tail.lastSeq, PAGE_BYTES)
+      const known = tail.lastSeq
+      const page = await log.readAfter(executionId, known, PAGE_BYTES)
       if (page.lastSeq === -1) {
         tail.isGone = true
         tail.wake()
       }
+      // Redis came back without its last moments. A writer that lives sends them again; what has ended without them stays so.
+      if (page.lastSeq < known && !tail.isFinished) tail.endShort((await log.readLast(executionId)).events)
       if (page.events.length === 0 || !tail.add(page.events)) return
     }
   }

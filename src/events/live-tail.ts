@@ -46,6 +46,17 @@ export class LiveTail {
     return true
   }
 
+  /** Takes the last events of a log that is found shorter than what was seen of it: where it has ended there, nothing will follow. */
+  endShort(events: readonly StoredEvent[]): void {
+    const last = events.at(-1)
+    if (!last || last.seq > this.lastSeq || !isTerminalEvent(last)) return
+    this.lastSeq = last.seq
+    this.isFinished = true
+    this.#events = [...events]
+    this.#bytes = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    this.wake()
+  }
+
   /** The events after the cursor, or undefined where the tail does not reach back so far. */
   after(cursor: number): readonly StoredEvent[] | undefined {
     const first = this.#events[0]

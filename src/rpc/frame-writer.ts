@@ -22,7 +22,7 @@ const TEXT = { binary: false }
 export interface FrameWriter {
   /**
    * Takes its turn among the writers of this socket, then sends; resolves when all frames are handed over, and at once when the
-   * socket is no longer open. Frames may be built lazily: they are asked for when there is room.
+   * socket is no longer open. Frames may be built lazily: they are asked for when there is room. Rejects with what their building throws.
    */
   write(frames: Iterable<Frame>): Promise<void>
   /** An answer: goes before every frame that waits for its turn. */
@@ -44,6 +44,7 @@ interface FrameWriterOptions {
 interface Turn {
   readonly frames: Iterator<Frame>
   readonly done: () => void
+  readonly fail: (error: unknown) => void
 }
 
 /**
@@ -75,17 +76,28 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
   function send(): void {
     for (let turn = next(); turn; turn = next()) {
       if (socket.bufferedAmount >= HIGH_WATER_BYTES) return awaitRoom()
-      const { value, done } = turn.frames.next()
-      if (done === true) {
+      const frame = nextFrame(turn)
+      if (frame === undefined) {
         ;(turn === answers[0] ? answers : turns).shift()
         turn.done()
       } else {
         cork()
-        sendFrame(value)
+        sendFrame(frame)
       }
     }
     clearTimeout(deadline)
     deadline = undefined
+  }
+
+  /** undefined: there is none, or it cannot be built; that is its writer's to know, and nobody listens where a flush has called us. */
+  function nextFrame({ frames, fail }: Turn): Frame | undefined {
+    try {
+      const { value, done } = frames.next()
+      return done === true ? undefined : value
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
   }
 
   const next = (): Turn | undefined => (isClosed ? undefined : (answers[0] ?? turns[0]))
@@ -96,6 +108,10 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
       queuedBelow = readQueuedBytes(transport)
       deadline = setTimeout(checkDeadline, writeDeadlineMs)
     }
+    if (unflushed > 0 || transport?.writable !== true) return
+    // Pings and pongs have filled it, of whose end nobody tells us.
+    unflushed += 1
+    transport.write('', onFlushed)
   }
 
   /** Only the frame that fills the buffer carries a callback: a callback for each would cost more than the frame. */
@@ -106,7 +122,7 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
     socket.send(frame, TEXT, onFlushed)
   }
 
-  function onFlushed(error?: Error): void {
+  function onFlushed(error?: Error | null): void {
     unflushed -= 1
     if (error || isClosed) return
     takenAt = performance.now()
@@ -142,8 +158,8 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
 
   function enqueue(queue: Turn[], frames: Iterable<Frame>): Promise<void> {
     if (isClosed || socket.readyState !== OPEN) return Promise.resolve()
-    return new Promise((resolve) => {
-      queue.push({ frames: frames[Symbol.iterator](), done: resolve })
+    return new Promise((resolve, reject) => {
+      queue.push({ frames: frames[Symbol.iterator](), done: resolve, fail: reject })
       send()
     })
   }

@@ -167,6 +167,30 @@ void t.test('a Redis that came back without its last moments gets them again; wh
   t.same(reader.seqs, numbers(1, 12), 'and was followed without a repetition')
 })
 
+void t.test('a log that came back shorter and was concluded there ends those who had seen more', { timeout: 30_000 }, async (t) => {
+  const id = await openLog()
+  const keys = keysOf(id)
+  const { writer } = write(id)
+  const readers = [follow(id), follow(id)]
+  for (let index = 1; index <= 10; index += 1) {
+    writer.write(delta(`${index}`))
+    await writer.flushed()
+  }
+  await Promise.all(readers.map((reader) => reader.until(10)))
+  // Redis has lost its last moments, and the writer died with it: somebody else concludes.
+  const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
+  await redis.del(keys.events)
+  for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
+  await redis.hset(keys.log, 'lastSeq', '4', 'fence', '2')
+  const heir = write(id, { fence: '2', lastSeq: 4 })
+  heir.writer.write(FINISHED)
+  await heir.writer.flushed()
+  await Promise.all(readers.map((reader) => reader.ended))
+  t.same(readers.map(({ seqs }) => seqs), [numbers(1, 10), numbers(1, 10)])
+  t.same(await collect(id, 0), numbers(1, 5), 'whoever comes now sees what is true')
+  await noSubscriber(t, id)
+})
+
 void t.test('a log that lacks more than the writer still has makes it give up instead of leaving a hole', async (t) => {
   const id = await openLog()
   const { writer, staleCalls } = write(id, { lastSeq: 5 })

@@ -1,9 +1,11 @@
 // Subscriptions on /ws: order, resuming, limits, slow readers.
 import { once } from 'node:events'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { WebSocket } from 'ws'
 import { NO_USAGE } from '../../src/protocol/execution.js'
+import { createFrameWriter, type FrameWriter } from '../../src/rpc/frame-writer.js'
 import { shortenEvent } from '../../src/rpc/shorten-event.js'
-import { delta, isClosed, openRpc, request, seqOf, type Client, type Message } from './harness.js'
+import { delta, isClosed, openHarness, openRpc, request, seqOf, type Client, type Message } from './harness.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
 
@@ -165,6 +167,55 @@ function waitForClosing(socket: { readyState: number; OPEN: number } | undefined
   if (socket?.readyState === socket?.OPEN) setTimeout(() => waitForClosing(socket, done), 10)
   else done()
 }
+
+/** The writer of a connection by itself. */
+async function openWriter(t: Test) {
+  const opened: Array<{ writer: FrameWriter; socket: WebSocket }> = []
+  const harness = await openHarness(t, (socket, transport) => {
+    const writer = createFrameWriter({ socket, transport, writeDeadlineMs: 60_000, onTooSlow: () => undefined })
+    opened.push({ writer, socket })
+    return { close: () => writer.close() }
+  })
+  const client = await harness.connect()
+  const [server] = opened
+  if (!server) throw new Error('not connected')
+  return { client, ...server }
+}
+
+void t.test('a frame that cannot be built fails its own writer and no other', { timeout: 30_000 }, async t => {
+  const { client, writer } = await openWriter(t)
+  function* broken(): Generator<string> {
+    for (let count = 0; count < 200; count += 1) yield JSON.stringify({ method: 'x'.repeat(100_000) })
+    throw new Error('cannot be built')
+  }
+  client.socket.pause()
+  const written = writer.write(broken())
+  const next = writer.write(['{"method":"next"}'])
+  client.socket.resume()
+  await t.rejects(written, /cannot be built/)
+  await next
+  await client.until(({ method }) => method === 'next')
+})
+
+void t.test('pongs that fill a socket hold up nothing beyond their own time', { timeout: 30_000 }, async t => {
+  const { client, writer, socket } = await openWriter(t)
+  client.socket.pause()
+  // Almost full, and no frame so far that waits to be told of its end.
+  for (const [size, enough] of [[32_000, 1], [1_000, 259_000]] as const) {
+    while (socket.bufferedAmount < enough) {
+      await writer.write([JSON.stringify({ method: 'x'.repeat(size) })])
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  while (socket.bufferedAmount < 262_144) {
+    client.socket.ping('p'.repeat(125))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  const written = writer.write(['{"method":"last"}'])
+  client.socket.resume()
+  await written
+  await client.until(({ method }) => method === 'last')
+})
 
 void t.test('a reader that never comes back is cut off', async t => {
   const harness = await openRpc(t, { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '0.2' })
