@@ -25,7 +25,8 @@ export class LiveTail {
 
   /** Takes a published batch. false: events between are missing, the log must be read. */
   push(batch: Buffer): boolean {
-    return this.add(splitBatch(batch))
+    // The driver cuts messages out of what it read from its socket at once, up to 64 KiB of everybody's: a small one would hold all of that.
+    return this.add(splitBatch(batch.buffer.byteLength > 2 * batch.length ? Buffer.from(batch) : batch))
   }
 
   add(events: readonly StoredEvent[]): boolean {

@@ -325,6 +325,24 @@ void t.test('a published message that was lost is made good by the next one, and
   t.same(reader.seqs, [1, 2, 3, 4])
 })
 
+void t.test('an event that is kept holds no more memory than its own', async (t) => {
+  const [quiet, loud] = [await openLog(), await openLog()]
+  const stop = new AbortController()
+  const [source, other] = [quiet, loud].map((id) => feed.follow(id, 0, stop.signal))
+  if (!source || !other) return
+  const [first, noise] = [source.next(), other.next()]
+  while ((await subscribers(quiet)) + (await subscribers(loud)) < 2) await pong()
+  // Both reach the subscriber in one piece.
+  const lines = serializeEvent(1, delta('quiet'), new Date(), 1)
+  await redis.multi().publish(log.channelOf(loud), serializeEvent(1, delta('x'.repeat(50_000)), new Date(), 1)).publish(log.channelOf(quiet), lines).exec()
+  const { value } = await first
+  await noise
+  t.equal(value?.[0]?.bytes.toString(), lines)
+  t.ok((value?.[0]?.bytes.buffer.byteLength ?? Infinity) < 16_384, 'and not the piece of the connection in which it came')
+  stop.abort()
+  await Promise.all([source.return(), other.return()])
+})
+
 void t.test('a subscription that broke is taken up again, and what was published meanwhile is there', async (t) => {
   const id = await openLog()
   const { writer } = write(id)
