@@ -63,6 +63,10 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   const instanceId = config.instanceId ?? randomUUID()
   const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined, instanceId })
 
+  // It takes some 50 ms to build, which a batch may ask for a thousand times.
+  let openRpcDocument: Record<string, unknown> | undefined
+  const discover = (): Record<string, unknown> => (openRpcDocument ??= buildOpenRpcDocument(VERSION))
+
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is refused.
   await app.register(websocketPlugin)
@@ -77,6 +81,6 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(receiptRoutes)
   await app.register(historyRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
-  await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover: () => buildOpenRpcDocument(VERSION), version: VERSION })
+  await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   return app
 }

@@ -144,7 +144,9 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
     if (text === undefined) continue
     const parsed = schema.safeParse(text)
     if (!parsed.success) {
-      throw new ConfigError(`${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(text)}.`)
+      // The more so as it is no URL: nobody knows where in it the password ends.
+      const shown = name.endsWith('_URL') ? text.replace(/^.*@/s, '…@') : text
+      throw new ConfigError(`${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(shown)}.`)
     }
     values[name] = parsed.data
   }

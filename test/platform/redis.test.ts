@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { readConfig } from '../../src/platform/config.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { openTestRedis } from '../support/redis.js'
@@ -18,6 +19,12 @@ void t.test('an answer that has come while the process was busy counts', async (
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_200)
   t.equal(await answer, 'here')
   t.same(await answers, [[null, 'here'], [null, 4]])
+})
+
+void t.test('a REDIS_URL that cannot be one is refused without its password', async (t) => {
+  for (const value of ['http://user:secret@host', 'redis:/user:secret@host', 'user:secret@host:6379']) {
+    t.throws(() => readConfig({ REDIS_URL: value }), { message: /^REDIS_URL: expected redis:.*it is "…@host/ }, value)
+  }
 })
 
 void t.test('a listener that is closed while Redis is away keeps no process alive', async (t) => {

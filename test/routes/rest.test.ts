@@ -372,6 +372,15 @@ async function readByEventSource(t: Test, query: string): Promise<void> {
   t.same(statuses, [200, 200, 204])
 }
 
+void t.test('HEAD of an event stream is answered at once, and follows nothing', { timeout: 30_000 }, async (t) => {
+  const execution = await held()
+  const response = await openStream(`/executions/${execution.id}/events`, {}, { method: 'HEAD' })
+  t.equal(response.status, 200)
+  t.match(response.headers.get('content-type'), /^text\/event-stream/)
+  await execution.release()
+  await finished(execution.id)
+})
+
 void t.test('an event stream bears lines of the CLI that hold a carriage return', async (t) => {
   const message = '{"type":"assistant",\r "message":{"id":"m1","content":[{"type":"text","text":"a\\rb"}]}}\r\n'
   const { id } = await run({ prompt: JSON.stringify([{ raw: Buffer.from(message).toString('base64') }, { line: { type: 'result', is_error: false, subtype: 'success', result: 'done' } }]) })
@@ -537,6 +546,21 @@ void t.test('a browser, which cannot set Authorization, sends the token as a sub
   const [answer] = await once(socket, 'message')
   t.match(JSON.parse(String(answer)), { id: 1, error: { data: { code: 'FORBIDDEN' } } }, 'and it has its own scopes')
   socket.terminate()
+})
+
+void t.test('a batch of rpc.discover does not hold up the process', { timeout: 60_000 }, async (t) => {
+  const socket = new WebSocket(`${service.url().replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${TOKENS.alice}` } })
+  t.teardown(() => socket.terminate())
+  await once(socket, 'open')
+  const ask = async (count: number): Promise<number> => {
+    const startedAt = performance.now()
+    socket.send(JSON.stringify(Array.from({ length: count }, (_, id) => ({ jsonrpc: '2.0', id, method: 'rpc.discover' }))))
+    const [data] = (await once(socket, 'message')) as [Buffer]
+    t.equal((JSON.parse(data.toString()) as unknown[]).length, count)
+    return performance.now() - startedAt
+  }
+  await ask(1)
+  t.ok((await ask(200)) < 5_000, 'it is built once')
 })
 
 void t.test('what is not HTTP is answered with a problem, and never in the middle of an answer', async (t) => {
