@@ -56,7 +56,8 @@ export async function probeClaudeVersion(binary: string, env: NodeJS.ProcessEnv)
         cwd: folder,
         env: { PATH: env['PATH'] ?? '', HOME: folder, TMPDIR: folder, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
         stdio: ['ignore', output.fd, 'ignore'],
-        timeout: PROBE_DEADLINE_MS,
+        // Not `timeout`: its timer outlives a program that could not be started, and keeps this process from ending.
+        signal: AbortSignal.timeout(PROBE_DEADLINE_MS),
         killSignal: 'SIGKILL',
       })
       await once(child, 'exit')

@@ -281,6 +281,7 @@ void t.test('the CLI is found where the operator says, on PATH, then in the cach
   t.equal(await probeClaudeVersion(cacheBin, process.env), undefined)
   t.equal(await probeClaudeVersion(join(root, 'other'), process.env), undefined, 'another program')
   t.equal(await probeClaudeVersion(join(root, 'none'), process.env), undefined)
+  t.notOk(process.getActiveResourcesInfo().includes('Timeout'), 'what could not be started leaves no timer that keeps the process')
   t.ok(isTestedVersion('2.1.197'))
   t.notOk(isTestedVersion('2.1.1000'))
   t.notOk(isTestedVersion('2.1.20'))

@@ -105,6 +105,7 @@ void t.test('a worker that is stopped lets short runs finish and concludes long 
   const trees = [patient, hasty].flatMap(({ pid }) => treeOf(pid))
   patient.kill('SIGTERM')
   hasty.kill('SIGTERM')
+  await until(async () => (await cluster.call(api, 'GET', '/queue')).body.workers.every(({ draining }: { draining: boolean }) => draining), 'both say that they take nothing more')
   const queued = await cluster.submit(api, 'Say hello')
   for (const worker of [patient, hasty]) {
     t.match(await worker.ended, { code: 0, signal: null })

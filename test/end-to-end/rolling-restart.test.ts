@@ -1,45 +1,19 @@
 // Workers and APIs are stopped one after the other while work goes on, as a deployment does it: nothing is lost, nothing is done twice.
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { sleep } from '../../src/platform/deadline.js'
-import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
-import { openSimulator } from '../../src/simulator/simulator.js'
-import { describe, listMentioning, livingOf, makeFolder, startCli, treeOf, until, type CliProcess } from '../support/processes.js'
-import { scripted, testEnvironment } from '../support/environment.js'
+import { isWhole, openCluster, readSse, type Server } from '../support/cluster.js'
+import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { describe, listMentioning, livingOf, makeFolder, treeOf, until } from '../support/processes.js'
 
 /** Each round restarts every process once. */
 const ROUNDS = 6
 const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all; the fault battery stops and kills the same processes'
 const PAUSE_BETWEEN_SUBMISSIONS_MS = 300
-
-interface Server extends CliProcess {
-  readonly url: string
-}
-
-async function openCluster(t: Test, env: NodeJS.ProcessEnv) {
-  const folder = await makeFolder(t)
-  const base = testEnvironment(folder)
-  const redis = await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(base['PATH']), durable: false })
-  t.teardown(() => redis.close())
-  const simulator = await openSimulator()
-  t.teardown(() => simulator.close())
-  const environment: NodeJS.ProcessEnv = { ...base, REDIS_URL: redis.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url, CC_EXECUTOR_AUTH: 'open', ...env }
-  async function openApi(): Promise<Server> {
-    const cli = startCli(t, ['api'], environment)
-    const [, url = ''] = await cli.said(/API on (http\S+),/)
-    return { ...cli, url }
-  }
-  async function openWorker(): Promise<CliProcess> {
-    const cli = startCli(t, ['worker'], environment)
-    await cli.said(/worker \S+: \d+ at once/)
-    return cli
-  }
-  return { folder, simulator, openApi, openWorker }
-}
 
 /** Asks one API after the other until one answers: a client that is sent away, or cut off, goes elsewhere. */
 async function ask(apis: readonly Server[], path: string, init: RequestInit = {}): Promise<Response> {
@@ -70,29 +44,13 @@ async function watch(apis: readonly Server[], id: string): Promise<Event[]> {
   const seen: Event[] = []
   while (seen.at(-1)?.type !== 'execution.finished') {
     const response = await ask(apis, `/executions/${id}/events`, { headers: { accept: 'text/event-stream', 'last-event-id': String(seen.at(-1)?.seq ?? 0) } })
-    let text = ''
     try {
-      for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-        text += chunk
-        const frames = text.split('\n\n')
-        text = frames.pop() ?? ''
-        for (const frame of frames) {
-          const data = /^data: (.*)$/m.exec(frame)?.[1]
-          // Safe: our own API wrote it.
-          if (data !== undefined) seen.push(JSON.parse(data) as Event)
-        }
-      }
+      for await (const event of readSse(response)) seen.push(event)
     } catch {
       // Cut off with its API; the next one goes on from the last seq.
     }
   }
   return seen
-}
-
-function isWhole(t: Test, events: readonly Event[]): void {
-  const seqs = events.map(({ seq }) => seq)
-  if (seqs.some((seq, index) => seq !== index + 1)) t.fail('from 1, without a gap or a duplicate', { seqs })
-  t.same(events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [events.length - 1], 'one terminal event, the last')
 }
 
 void t.test('two workers and two APIs are restarted one after the other under load', { skip }, async (t) => {
@@ -101,7 +59,7 @@ void t.test('two workers and two APIs are restarted one after the other under lo
   const cli = join(outside, 'claude')
   await writeFile(cli, `#!/bin/sh\ncase " $* " in *" --version "*) ;; *) echo started >> starts ;; esac\nexec ${process.execPath} ${SCRIPTED_CLI} "$@"\n`)
   await chmod(cli, 0o755)
-  const cluster = await openCluster(t, { CC_EXECUTOR_CLAUDE_BIN: cli, CC_EXECUTOR_DRAIN_SECONDS: '30', CC_EXECUTOR_CONCURRENCY: '3' })
+  const cluster = await openCluster(t, { env: { CC_EXECUTOR_AUTH: 'open', CC_EXECUTOR_CLAUDE_BIN: cli, CC_EXECUTOR_DRAIN_SECONDS: '30', CC_EXECUTOR_CONCURRENCY: '3' } })
   const [firstApi, secondApi, firstWorker, secondWorker] = await Promise.all([cluster.openApi(), cluster.openApi(), cluster.openWorker(), cluster.openWorker()])
   const apis = [firstApi, secondApi]
   const workers = [firstWorker, secondWorker]
@@ -150,7 +108,7 @@ void t.test('two workers and two APIs are restarted one after the other under lo
 })
 
 void t.test('a worker that is stopped hands over what can go on, and ends the rest honestly', { skip }, async (t) => {
-  const cluster = await openCluster(t, { CC_EXECUTOR_DRAIN_SECONDS: '1' })
+  const cluster = await openCluster(t, { env: { CC_EXECUTOR_AUTH: 'open', CC_EXECUTOR_DRAIN_SECONDS: '1', CC_EXECUTOR_CONCURRENCY: '4' } })
   const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const apis = [api]
   const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
@@ -166,6 +124,8 @@ void t.test('a worker that is stopped hands over what can go on, and ends the re
   const everything = treeOf(victim.pid)
   const heirs = [await cluster.openWorker()]
   victim.kill('SIGTERM')
+  const listWorkers = async () => ((await (await ask(apis, '/queue')).json()) as { workers: Array<{ draining: boolean }> }).workers
+  await until(async () => (await listWorkers()).filter(({ draining }) => !draining).length === 1, 'the stopping one says that it takes nothing more')
   const later = await submit(apis, { prompt: 'Say hello' }, 'later')
   t.match(await victim.ended, { code: 0, signal: null })
   t.same(describe([...livingOf(everything), ...listMentioning(`sleep 300.${tag}`, 'cmdline')]), [], 'nothing of it is alive')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { isWhole } from '../support/cluster.js'
 import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
@@ -35,11 +36,6 @@ async function transcriptOf(execution: Execution): Promise<string> {
 /** The CLI writes its transcript a moment after it has spoken. */
 async function untilWritten(execution: Execution, pattern: RegExp): Promise<void> {
   await until(async () => pattern.test(await readFile(await transcriptOf(execution), 'utf8').catch(() => '')), `the transcript of ${execution.id} holds ${String(pattern)}`)
-}
-
-function isWhole(t: Test, events: readonly Event[]): void {
-  t.same(events.map(({ seq }) => seq), events.map((_event, index) => index + 1), 'from 1, without a gap or a duplicate')
-  t.same(events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [events.length - 1], 'one terminal event, the last')
 }
 
 /** A finished call which leaves a mark, and one that never ends. */

@@ -47,7 +47,11 @@ async function start(test: Test, containment: Containment, script: string, more:
     containment, file: 'bash', args: ['--norc', '-c', script], cwd: directory, env: { PATH },
     marker: `test-${randomUUID()}`, heartbeatTimeoutMs: 30_000, ...more,
   })
-  test.teardown(() => run.killAll())
+  test.teardown(async () => {
+    await run.killAll()
+    // What has escaped holds the other ends, and would keep this process until tap's timeout.
+    for (const stream of [run.stdin, run.stdout, run.stderr]) stream.destroy()
+  })
   return run
 }
 

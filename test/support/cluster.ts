@@ -87,16 +87,7 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
       const abort = new AbortController()
       try {
         const response = await fetch(`${server.url}/executions/${id}/events`, { headers: { ...(await headers()), accept: 'text/event-stream', 'last-event-id': String(after) }, signal: abort.signal })
-        let text = ''
-        for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-          text += chunk
-          const frames = text.split('\n\n')
-          text = frames.pop() ?? ''
-          for (const frame of frames) {
-            const data = /^data: (.*)$/m.exec(frame)?.[1]
-            if (data !== undefined) yield JSON.parse(data)
-          }
-        }
+        yield* readSse(response)
       } finally {
         abort.abort()
       }
@@ -132,6 +123,20 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
   }
 
   return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, follow }
+}
+
+/** The events of a stream as they come, until it ends, by whoever. */
+export async function* readSse(response: Response): AsyncGenerator<Event, void, undefined> {
+  let text = ''
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk
+    const frames = text.split('\n\n')
+    text = frames.pop() ?? ''
+    for (const frame of frames) {
+      const data = /^data: (.*)$/m.exec(frame)?.[1]
+      if (data !== undefined) yield JSON.parse(data)
+    }
+  }
 }
 
 /** No gap, no duplicate, one terminal event, at the end. */
