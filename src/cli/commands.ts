@@ -2,6 +2,7 @@ import { toRunner, type Command } from './command.js'
 import { files } from './files.js'
 import { list, show } from './list.js'
 import { receipt } from './receipt.js'
+import { report } from './report.js'
 import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
@@ -9,7 +10,7 @@ import { token } from './token.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
 
-const COMMANDS = { run, tail, list, show, cancel, pause, resume, files, receipt, verify, usage, token } satisfies Record<string, Command>
+const COMMANDS = { run, tail, list, show, cancel, pause, resume, files, receipt, verify, report, usage, token } satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 

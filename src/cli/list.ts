@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util'
-import type { Client } from '../client/open-client.js'
+import { listUpTo } from '../client/list-up-to.js'
 import { isTerminal, type Execution, type ExecutionStatus } from '../protocol/execution.js'
-import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protocol/operations.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { printJson, toLine, toPrintable, toUsageLine } from './print.js'
@@ -14,17 +13,6 @@ const TASK_LENGTH = 70
 function taskOf({ request, taskCount }: Execution): string {
   const [first = ''] = request.tasks ?? []
   return request.prompt ?? request.command ?? `(${taskCount} tasks) ${typeof first === 'string' ? first : first.prompt}`
-}
-
-/** A page may be shorter than its limit while its cursor leads on. */
-async function listUpTo(client: Client, count: number, filters: ExecutionFilters): Promise<ExecutionPage> {
-  const executions: Execution[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await client.list({ ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) })
-    executions.push(...page.executions)
-    if (page.nextCursor === null || executions.length >= count) return { executions, nextCursor: page.nextCursor }
-    cursor = page.nextCursor
-  }
 }
 
 export const list: Command = {

@@ -23,3 +23,9 @@ export function toUsageLine({ inputTokens, outputTokens, cacheReadTokens, turns,
   const cached = cacheReadTokens > 0 ? ` (and ${cacheReadTokens} cached)` : ''
   return `${inputTokens} tokens in${cached}, ${outputTokens} out, ${turns} turn${turns === 1 ? '' : 's'}, ${(durationMs / 1_000).toFixed(1)} s, $${costUsd.toFixed(4)} by the CLI's estimate${simulated ? ' (simulated)' : ''}`
 }
+
+/** Lines of cells, each column as wide as its widest. */
+export function toTable(lines: ReadonlyArray<readonly string[]>): string {
+  const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
+  return lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
+}

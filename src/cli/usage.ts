@@ -2,17 +2,12 @@ import { parseArgs } from 'node:util'
 import { USAGE_GROUPS, type UsageGroup, type UsageRow } from '../protocol/usage.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
-import { printJson } from './print.js'
+import { printJson, toTable } from './print.js'
 
 const isGroup = (text: string): text is UsageGroup => (USAGE_GROUPS as readonly string[]).includes(text)
 
 const HEADER = ['executions', 'succeeded', 'in', 'out', 'cache read', 'cache made', 'usd'] as const
 const toCells = (row: UsageRow): string[] => [row.executions, row.succeeded, row.inputTokens, row.outputTokens, row.cacheReadTokens, row.cacheCreationTokens].map(String).concat(row.costUsd.toFixed(4))
-
-function toTable(lines: ReadonlyArray<readonly string[]>): string {
-  const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
-  return lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
-}
 
 export const usage: Command = {
   summary: ['usage [--from DAY] [--to DAY] [--by G,G]', 'what was spent, by day, model and token'],

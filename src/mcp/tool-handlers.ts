@@ -8,7 +8,7 @@ import { describeEvent, openProgress } from './report-progress.js'
 import { reportExecution } from './report-execution.js'
 import { askService, type ServiceAccess } from './service-access.js'
 import type { ToolAnswer } from './tool-result.js'
-import { verifyExecution } from './verify-execution.js'
+import { verifyExecution, verifyLast } from './verify-execution.js'
 import { waitForEnd } from './wait-for-end.js'
 
 /** Beyond the waiting: so long the last question for the state may take. */
@@ -72,9 +72,9 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       const asked = await askService(access, deadline, (client) => client.cancel(executionId, { reason: reason ?? 'cancel_execution' }))
       return waitAndReport(asked, waitSeconds, deadline, context)
     },
-    async verify_execution({ executionId }, context) {
+    async verify_execution({ executionId, lastN }, context) {
       const { signal, release } = joinSignals([context.mcpReq.signal], WAIT_LIMIT_SECONDS * 1_000)
-      return askService(access, signal, (client) => verifyExecution(client, executionId, signal)).finally(release)
+      return askService(access, signal, (client) => (executionId === undefined ? verifyLast(client, lastN ?? 1, signal) : verifyExecution(client, executionId, signal))).finally(release)
     },
     async get_executor_status() {
       return askService(access, callDeadline(), async (client) => {

@@ -1,14 +1,28 @@
 import { isDeepStrictEqual } from 'node:util'
+import { listUpTo } from '../client/list-up-to.js'
 import type { Client } from '../client/open-client.js'
+import { toCheckedExecution } from '../protocol/checked-execution.js'
 import type { Event } from '../protocol/events.js'
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import type { VerificationReport } from '../protocol/tools.js'
+import type { Verification } from '../protocol/verification.js'
 import type { ToolAnswer } from './tool-result.js'
 
 const NOT_CHECKED = [
-  'Whether the answer is right: no test was run and no file was looked at.',
-  'Whether the log is what was first written: it is not signed, so whoever can write to Redis could have changed it.',
+  'Whether the answer is right: no test was run and no file was looked at beyond the checks named here.',
+  'Whether the log is what was first written: that is what its signed receipt shows (cc-executor receipt, cc-executor verify), which this call does not look at.',
 ]
+
+const toChecks = ({ status, checks }: Verification = { status: 'none', checks: [] }): string =>
+  checks.length === 0 ? `${status}.` : `${status} (${checks.map((check) => `${check.name} ${check.status}${check.status === 'fail' ? `: ${check.detail}` : ''}`).join('; ')}).`
+
+/** The newest executions, each with what was checked of it. @throws ClientError */
+export async function verifyLast(client: Client, count: number, signal: AbortSignal): Promise<ToolAnswer> {
+  const { executions } = await listUpTo(client, count, {}, signal)
+  const checked = executions.map(toCheckedExecution)
+  const lines = checked.map(({ executionId, status, code, finishedAt, verification, simulated }) => `${executionId} ${finishedAt ?? '(not ended)'} ${status}${code === undefined ? '' : ` (${code})`}. Checks: ${toChecks(verification)}${simulated ? ' A scripted model answered.' : ''}`)
+  return { structured: { executions: checked }, text: lines.length === 0 ? 'There is no execution yet.' : lines.join('\n') }
+}
 
 type LogReport = VerificationReport['log']
 
@@ -71,6 +85,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
   const denials = outcome?.permissionDenials ?? []
   const lines = [
     isFinished ? `Outcome: ${status}${outcome?.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}${outcome?.exitCode === undefined ? '' : `, exit code ${outcome.exitCode}`}${outcome?.signal === undefined ? '' : `, signal ${outcome.signal}`}.` : `It has not ended: ${status}.`,
+    ...(isFinished ? [`Checks: ${toChecks(outcome?.verification)}`] : []),
     ...(isFinished ? [denials.length === 0 ? 'No tool call was denied.' : `Denied tool calls: ${denials.map(({ tool }) => tool).join(', ')}.`] : []),
     `Usage: ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${(usage.durationMs / 1_000).toFixed(1)} s, $${usage.costUsd.toFixed(4)} by the CLI's estimate${simulated ? ' (simulated: a scripted model answered)' : ''}.`,
     `Log: ${log.isWhole ? 'whole. ' : ''}${log.message}${log.truncatedBytes > 0 ? ` It says itself that ${log.truncatedBytes} bytes of output were dropped.` : ''}`,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CheckedExecution } from './checked-execution.js'
 import { FieldError } from './errors.js'
 import { ExecuteRequest, requireExactlyOneTask } from './execute-request.js'
 import { Execution, Outcome, Usage } from './execution.js'
@@ -11,6 +12,8 @@ export const DEFAULT_WAIT_SECONDS = 30
 export const DEFAULT_CANCEL_WAIT_SECONDS = 10
 
 const waitSeconds = (fallback: number) => z.number().min(0).max(WAIT_LIMIT_SECONDS).optional().meta({ description: `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not finished by then goes on, and its id is answered.` })
+/** How many executions verify_execution lists at most: their checks must fit into one answer. */
+export const LAST_LIMIT = 50
 const Target = { executionId: ExecutionReference }
 
 const ExecuteToolInput = z
@@ -56,6 +59,20 @@ export const VerificationReport = z.looseObject({
   notChecked: z.array(z.string()).meta({ description: 'What nobody has looked at yet.' }),
 })
 export type VerificationReport = z.infer<typeof VerificationReport>
+
+const VerifyToolInput = z
+  .strictObject({
+    executionId: ExecutionReference.optional().meta({ description: 'The execution to look at. Exactly one of executionId and lastN.' }),
+    lastN: z.int().min(1).max(LAST_LIMIT).optional().meta({ description: `In place of executionId: the newest so many executions, at most ${LAST_LIMIT}, each with its checks.` }),
+  })
+  .superRefine(({ executionId, lastN }, check) => {
+    if ((executionId === undefined) === (lastN === undefined)) check.addIssue({ code: 'custom', path: [executionId === undefined ? 'executionId' : 'lastN'], message: 'exactly one of executionId, lastN is required' })
+  })
+
+/** Of one execution, or, asked with lastN, the newest ones in short. */
+const VerificationAnswer = VerificationReport.partial().extend({
+  executions: z.array(CheckedExecution).optional().meta({ description: 'With lastN: the newest first.' }),
+})
 
 export const ExecutorStatus = z.looseObject({
   url: z.string(),
@@ -123,9 +140,9 @@ export const TOOLS = {
   verify_execution: {
     title: 'Check an execution',
     description:
-      'Answers what is known of an execution beyond what the model says: how the process ended, which tool calls were denied, usage, and whether its event log is whole. It names what has not been checked: it runs no tests and looks at no files.',
-    input: z.strictObject(Target),
-    output: VerificationReport,
+      'Answers what is known of an execution beyond what the model says: how the process ended, what the service checked of it (outcome.verification: files, claims, commands), which tool calls were denied, usage, and whether its event log is whole. It names what has not been checked. With lastN it lists the newest executions with their checks.',
+    input: VerifyToolInput,
+    output: VerificationAnswer,
     annotations: READS,
   },
   get_executor_status: {

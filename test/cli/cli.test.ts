@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import type { UsageReport } from '../../src/protocol/usage.js'
 import { scripted } from '../support/environment.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { CLI } from '../support/paths.js'
@@ -120,6 +121,30 @@ void t.test('one execution, seen in every way', async (t) => {
   t.same((JSON.parse((await run(['list', '--json', '--limit', '1'])).stdout) as { executions: Execution[]; nextCursor: string }).executions.map((entry) => entry.id), [other])
   t.match((await run(['list', '--metadata', 'team=docs', '--status', 'succeeded,failed'])).stdout, new RegExp(`^${id} [^\\n]*\\n$`))
   t.equal((await run(['list', '--status', 'failed'])).stdout, '')
+
+  const strict = await service.finished((await service.submit({ prompt, verify: { files: ['none.txt'] } })).id)
+  t.match(strict, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED' } })
+  const rows = (await run(['report', '2'])).stdout.split('\n')
+  t.match(rows[0], /^execution +finished +status +checks +pass +fail +skip +task$/)
+  t.match(rows[1], new RegExp(`^${strict.id}  20\\S+Z +failed \\(VERIFICATION_FAILED\\) +failed +\\d+ +1 +\\d+ +Do as the script says`))
+  t.match(rows[2], /^ {2}required_files failed: .*none\.txt/)
+  t.match(rows[3], new RegExp(`^${other}  20\\S+Z +succeeded +passed +\\d+ +0 +`))
+  t.equal(rows.length, 5)
+  const report = JSON.parse((await run(['report', '--json'])).stdout) as { executions: unknown[] }
+  t.match(report, { executions: [{ executionId: strict.id, code: 'VERIFICATION_FAILED', verification: { checks: strict.outcome?.verification?.checks } }, { executionId: other }, { executionId: id }] })
+  for (const wrong of [['0'], ['x'], ['1', '2']]) t.match(await run(['report', ...wrong]), { code: 2, stdout: '' })
+
+  const spent = JSON.parse((await run(['usage', '--json'])).stdout) as UsageReport
+  const sum = [execution, strict, (await service.call('GET', `/executions/${other}`)).body as Execution].reduce((total, { usage }) => total + usage.outputTokens, 0)
+  t.match(spent, { groupBy: ['day'], rows: [{ executions: 3, succeeded: 2, outputTokens: sum }], total: { executions: 3, outputTokens: sum }, simulated: true })
+  const table = await run(['usage', '--by', 'model,token'])
+  t.match(table, { code: 0, stderr: `cc-executor: ${spent.note}\n` })
+  const [header, row, total] = table.stdout.split('\n')
+  t.match(header, /^model +token +executions +succeeded +in +out +cache read +cache made +usd$/)
+  t.match(row, new RegExp(`^\\S+ +\\w+ +3 +2 +\\d+ +${sum} .*\\d\\.\\d{4}$`))
+  t.match(total, new RegExp(`^total +3 +2 +\\d+ +${sum} `))
+  t.match((await run(['usage', '--from', '2020-01-01', '--to', '2020-01-02'])), { code: 0, stdout: /\ntotal +0 +0 / })
+  t.match(await run(['usage', '--by', 'hour']), { code: 2, stdout: '', stderr: /--by: expected day, model, token, not "hour"/ })
 })
 
 void t.test('the prompt may come on standard input', async (t) => {

@@ -69,7 +69,19 @@ void t.test('the tools on a service that is started for them', async (t) => {
       outcome: { permissionDenials: [{ tool: 'WebFetch' }] },
       log: { isWhole: true, hasGap: false, isEnded: true, isSameOutcome: true, truncatedBytes: 0, lastSeq: structured.lastSeq, eventsRead: structured.lastSeq },
     })
+    t.match(verified.structured.outcome.verification, { status: 'failed', checks: [{ name: 'process_exit', status: 'pass' }] })
+    t.match(verified.text, /^Outcome: succeeded.*\nChecks: failed \(process_exit pass; .*permissions fail: .+\)\.\n/)
     t.match(verified.text, /Denied tool calls: WebFetch\.\n.*\nLog: whole\. .*\nNot checked: .*no test was run/)
+  })
+
+  await t.test('verify_execution lists the newest executions with their checks', async (t) => {
+    const newest = (await call('execute', { prompt: scripted({ text: 'Fine.' }), verify: { files: ['missing.txt'] }, waitSeconds: 45 })).structured
+    const { isError, structured, text } = await call('verify_execution', { lastN: 2 })
+    t.notOk(isError)
+    t.match(structured.executions, [{ executionId: newest.id, status: 'failed', code: 'VERIFICATION_FAILED', kind: 'run', simulated: true, prompt: /script/, verification: { status: 'failed' } }, { status: 'succeeded' }])
+    t.equal(structured.executions.length, 2)
+    t.match(text.split('\n')[0], new RegExp(`^${newest.id} 20\\S+Z failed \\(VERIFICATION_FAILED\\)\\. Checks: failed \\(.*required_files fail: .*missing\\.txt`))
+    for (const wrong of [{}, { executionId: newest.id, lastN: 1 }, { lastN: 0 }, { lastN: 51 }]) t.match(await call('verify_execution', wrong), { isError: true, structured: { code: 'INVALID_REQUEST' } })
   })
 
   await t.test('a run that fails is an answer; a wrong call is an error that names the field', async (t) => {

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { Execution } from './execution.js'
+import { Verification } from './verification.js'
+
+const PROMPT_CHARACTERS = 200
+
+/** An execution as one line of a report: how it ended, and what the server's own checks say of it. */
+export const CheckedExecution = z.looseObject({
+  executionId: z.string(),
+  kind: Execution.shape.kind,
+  status: Execution.shape.status,
+  code: z.string().optional(),
+  createdAt: Execution.shape.createdAt,
+  finishedAt: Execution.shape.finishedAt,
+  simulated: z.boolean(),
+  prompt: z.string().meta({ description: 'Its beginning; of a task list that of its first task.' }),
+  taskCount: Execution.shape.taskCount,
+  verification: Verification.meta({ id: undefined, description: 'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.' }),
+})
+export type CheckedExecution = z.infer<typeof CheckedExecution>
+
+const beginningOf = ({ request: { prompt, command, tasks: [first = ''] = [] } }: Execution): string => (prompt ?? command ?? (typeof first === 'string' ? first : first.prompt)).slice(0, PROMPT_CHARACTERS).toWellFormed()
+
+export function toCheckedExecution(execution: Execution): CheckedExecution {
+  const { id, kind, status, createdAt, finishedAt, simulated, taskCount, outcome } = execution
+  return {
+    executionId: id,
+    kind,
+    status,
+    ...(outcome?.code !== undefined && { code: outcome.code }),
+    createdAt,
+    ...(finishedAt !== undefined && { finishedAt }),
+    simulated,
+    prompt: beginningOf(execution),
+    ...(taskCount !== undefined && { taskCount }),
+    verification: outcome?.verification ?? { status: 'none', checks: [] },
+  }
+}
