@@ -7,6 +7,7 @@ import type { Outcome } from '../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../protocol/verification.js'
 import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../verification/checks.js'
 import { compareManifests, summarizeManifest } from '../verification/compare-manifests.js'
+import { readGitHead } from '../verification/git-head.js'
 import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../verification/manifest.js'
 import { runCheckCommand, type CheckCommandReport } from '../verification/run-check-command.js'
 import { BeforeContents } from '../files/before-contents.js'
@@ -46,15 +47,18 @@ export async function beginEvidence(folders: RunFolders, config: EvidenceConfig)
   const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
   const contentsBefore = openContents(config)
   const before = await takeManifest(folders.workspace, limits, undefined, contentsBefore?.keep)
+  const headBefore = readGitHead(folders.workspace)
   return {
     close: () => contentsBefore?.close(),
     async verify(options) {
       const after = await takeManifest(folders.workspace, limits, before)
       const changes = compareManifests(before, after)
       const count = (kind: string): number => changes.filter(({ change }) => change === kind).length
+      const headAfter = readGitHead(folders.workspace)
       const files: WorkspaceEvidence = {
         before: summarizeManifest(before),
         after: summarizeManifest(after),
+        ...((headBefore ?? headAfter) && { head: { ...(headBefore && { before: headBefore }), ...(headAfter && { after: headAfter }) } }),
         created: count('created'),
         modified: count('modified'),
         deleted: count('deleted'),

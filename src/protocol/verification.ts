@@ -37,6 +37,15 @@ export const ManifestSummary = z
   .meta({ id: 'ManifestSummary' })
 export type ManifestSummary = z.infer<typeof ManifestSummary>
 
+/** Where a git repository stands. */
+export const GitHead = z
+  .strictObject({
+    ref: z.string().optional().meta({ description: 'The branch, as `refs/heads/main`; absent where HEAD is detached.' }),
+    commit: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'expected an object id of git').optional().meta({ description: 'Absent on a branch without a commit.' }),
+  })
+  .meta({ id: 'GitHead' })
+export type GitHead = z.infer<typeof GitHead>
+
 export const FileChange = z
   .strictObject({
     path: z.string().meta({ description: 'Relative to the workspace.' }),
@@ -52,6 +61,7 @@ export const WorkspaceEvidence = z
   .strictObject({
     before: ManifestSummary,
     after: ManifestSummary,
+    head: z.strictObject({ before: GitHead.optional(), after: GitHead.optional() }).optional().meta({ description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.' }),
     created: z.number().int(),
     modified: z.number().int(),
     deleted: z.number().int(),

@@ -1,4 +1,5 @@
 import type { Receipt } from '../protocol/receipt.js'
+import type { GitHead } from '../protocol/verification.js'
 
 /** What a run can choose (paths, arguments) must not become markup. */
 const toCode = (text: string): string => {
@@ -8,6 +9,8 @@ const toCode = (text: string): string => {
 }
 
 const row = (name: string, value: string | number | undefined): string => (value === undefined ? '' : `| ${name} | ${value} |\n`)
+
+const toHead = ({ ref, commit }: GitHead = {}): string => (ref === undefined && commit === undefined ? 'none' : toCode([ref, commit].filter((part) => part !== undefined).join(' ')))
 
 /** A receipt for people; the signed one is the JSON. */
 export function toMarkdown(receipt: Receipt): string {
@@ -34,6 +37,7 @@ ${[
   row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
   row('denied tool calls', outcome.permissionDenials),
   row('files', files && `${files.created} created, ${files.modified} modified, ${files.deleted} deleted`),
+  row('git HEAD', files?.head && `${toHead(files.head.before)} before, ${toHead(files.head.after)} after`),
   row('verification', verification?.status),
   row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
   row('cost', `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate`),

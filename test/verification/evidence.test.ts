@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import { compareManifests, summarizeManifest } from '../../src/verification/compare-manifests.js'
+import { readGitHead } from '../../src/verification/git-head.js'
 import { limitsOf } from '../../src/verification/verify-files.js'
 import { verifyReceipt } from '../../src/verification/verify-receipt.js'
 import { takeManifest, type Manifest, type ManifestLimits } from '../../src/verification/manifest.js'
@@ -59,6 +60,40 @@ void t.test('a manifest hangs on nothing that may lie in a folder, and says what
   t.match(await takeManifest(folder, { ...LIMITS, maxEntries: 3 }), { incomplete: /more than 3 entries/ })
   t.match(await takeManifest(folder, { ...LIMITS, maxMs: 0 }), { incomplete: /longer than 0 ms/ })
   t.match(await takeManifest(join(folder, 'nowhere'), LIMITS), { entries: [], incomplete: /cannot be read/ })
+})
+
+void t.test('HEAD is read from plain files, as git itself would say it, and from nothing else', async (t) => {
+  const folder = await openFolder(t)
+  const git = (...args: string[]): string => execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], { env: { PATH: process.env['PATH'], HOME: folder } }).toString().trim()
+  t.equal(readGitHead(folder), undefined, 'no repository')
+  git('init', '-q', '-b', 'feat/ü')
+  t.same(readGitHead(folder), { ref: 'refs/heads/feat/ü' }, 'no commit yet')
+  git('commit', '-q', '--allow-empty', '-m', 'one')
+  const commit = git('rev-parse', 'HEAD')
+  t.same(readGitHead(folder), { ref: 'refs/heads/feat/ü', commit })
+  git('pack-refs', '--all')
+  t.same(readGitHead(folder), { ref: 'refs/heads/feat/ü', commit }, 'packed')
+  git('checkout', '-q', '--detach')
+  t.same(readGitHead(folder), { commit })
+
+  const head = join(folder, '.git/HEAD')
+  await writeFile(join(folder, 'outside'), 'a'.repeat(40))
+  for (const text of ['ref: refs/../../outside', 'ref: ../outside', 'ref: refs/heads/a\u0007b', 'x'.repeat(5_000), '']) {
+    await writeFile(head, text)
+    t.equal(readGitHead(folder), undefined, JSON.stringify(text.slice(0, 30)))
+  }
+  await rm(head)
+  execFileSync('mkfifo', [head])
+  t.equal(readGitHead(folder), undefined, 'a fifo')
+  await rm(head)
+  await symlink('../outside', head)
+  t.equal(readGitHead(folder), undefined, 'a link')
+  await rm(head)
+  await mkdir(head)
+  t.equal(readGitHead(folder), undefined, 'a folder')
+  await rename(join(folder, '.git'), join(folder, 'elsewhere'))
+  await symlink('elsewhere', join(folder, '.git'))
+  t.equal(readGitHead(folder), undefined, 'a repository that is a link')
 })
 
 void t.test('what changed is found by content; what was not touched is not read again', async (t) => {
@@ -122,6 +157,14 @@ void t.test('an honest run passes, and its receipt says what it changed', async 
   await rm(join(workspace, 'made.txt'))
   t.match(await verify(), [{ name: 'files.made.txt', detail: /is not there/ }])
   t.match((await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text, /## Checks[^]*\| claimed_files_exist \| pass \|/)
+})
+
+void t.test('where the workspace is a git repository the receipt tells HEAD before and after', async (t) => {
+  const commands = ['git init -q -b main .', 'git -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m one']
+  const { id } = await run([{ tool: 'Bash', input: { command: commands.join(' && ') } }, { text: 'Committed.' }], { allowedTools: ['Bash'] })
+  const { files } = (await service.call('GET', `/executions/${id}/receipt`, { headers })).body
+  t.match(files.head, { before: undefined, after: { ref: 'refs/heads/main', commit: /^[0-9a-f]{40}$/ } }, JSON.stringify(files.head))
+  t.match((await service.call('GET', `/executions/${id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text, /^\| git HEAD \| none before, `refs\/heads\/main [0-9a-f]{40}` after \|$/m)
 })
 
 void t.test('a claim that is not true, a missing file, a failing command: each fails by name', async (t) => {
