@@ -30,11 +30,14 @@ export const toDayNumber = (date: string): number => Date.parse(`${date}T00:00:0
 export const toDate = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10)
 
 export const NO_SUMS: UsageSums = { executions: 0, succeeded: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0, costUsd: 0, turns: 0, durationMs: 0 }
+// Safe: a UsageSums has no other keys than these.
+const MEASURES = Object.keys(NO_SUMS) as Array<keyof UsageSums>
 
 export function addSums(one: UsageSums, other: UsageSums): UsageSums {
   // Dollars are added as millionths, so that a total does not end in …0000004.
   const costUsd = (Math.round(one.costUsd * MICRO) + Math.round(other.costUsd * MICRO)) / MICRO
-  const added = Object.entries(one).map(([measure, value]) => [measure, value + other[measure as keyof UsageSums]] as const)
+  // Measure by measure: what is given may bear more than sums, the day of a row for instance.
+  const added = MEASURES.map((measure) => [measure, one[measure] + other[measure]] as const)
   return { ...NO_SUMS, ...Object.fromEntries(added), costUsd }
 }
 

@@ -181,6 +181,7 @@ void t.test('a submission beyond the day is refused before anything is spent; th
   const all = await get('/usage?token=*&groupBy=token', OPS)
   t.same(all.rows.map(({ token, executions }: { token: string; executions: number }) => [token, executions]), [['ci', 3], ['lists', 2], ['ops', 1]])
   t.equal(all.budget, undefined)
+  t.match((await get('/usage?token=*', OPS)).rows, [{ day: today, executions: 6 }], 'a row of several tokens and models is one day')
   t.match(await get(`/usage?from=2020-01-01&to=2020-02-01`), { rows: [], total: { executions: 0 } })
   for (const [query = '', path = ''] of [['from=yesterday', 'from'], ['from=2026-02-30', 'from'], ['from=2026-02-02&to=2026-02-01', 'from'], ['from=2020-01-01&to=2026-01-01', 'from'], ['groupBy=week', 'groupBy[0]'], ['nonsense=1', 'nonsense']]) {
     t.match(await get(`/usage?${query}`), { code: 'INVALID_REQUEST', errors: [{ path }] }, query)
