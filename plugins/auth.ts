@@ -28,8 +28,7 @@ const NOBODY: Caller = { name: '', scopes: new Set() }
 const OPEN_CALLER: Caller = { name: 'open', scopes: new Set<Scope>(['execute', 'read', 'admin']) }
 
 function readToken({ headers, ws }: FastifyRequest): string | undefined {
-  const [scheme, token] = (headers.authorization ?? '').split(' ')
-  if (headers.authorization !== undefined || !ws) return scheme?.toLowerCase() === 'bearer' ? token : undefined
+  if (headers.authorization !== undefined || !ws) return /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
   const protocols = (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
   return protocols.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length)
 }
@@ -37,7 +36,7 @@ function readToken({ headers, ws }: FastifyRequest): string | undefined {
 function identify(request: FastifyRequest, tokens: TokenBook): Caller {
   const token = readToken(request)
   if (token === undefined) {
-    throw new ExecutorError('UNAUTHENTICATED', { detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as the subprotocol ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.` })
+    throw new ExecutorError('UNAUTHENTICATED', { detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as a second subprotocol, cc-executor and ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.` })
   }
   const entry = tokens.find(token)
   if (!entry) throw new ExecutorError('UNAUTHENTICATED', { detail: 'This token is not known here; cc-executor token prints the one in force.' })

@@ -59,6 +59,15 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   return reply.code(wire.status).type('application/problem+json').serializer(JSON.stringify).send(toProblem(error, request.id))
 }
 
+/**
+ * Fastify would close the connection at once, and most clients still write then: they would see it break instead of the
+ * answer. So the rest is read and dropped, within the time that every request has.
+ */
+function letFinish({ raw }: FastifyRequest, reply: FastifyReply): void {
+  reply.removeHeader('connection')
+  raw.resume()
+}
+
 const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** `/executions/:id` as an expression for paths; a trailing `*` takes everything. */
@@ -73,14 +82,25 @@ export const errorsPlugin = plugin(
       // CORS answers preflights on every path; that makes none of them a known one.
       if (url !== '*') routes.push({ pattern: toPattern(url), methods: [method].flat() })
     })
-    app.setErrorHandler<FastifyError | ExecutorError>((error, request, reply) => sendProblem(toExecutorError(error), request, reply))
-    app.setNotFoundHandler((request, reply) => {
-      const path = request.url.split('?')[0] ?? ''
-      const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods))
-      if (methods.size === 0) return sendProblem(new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` }), request, reply)
-      reply.header('allow', [...methods].sort().join(', '))
-      return sendProblem(new ExecutorError('METHOD_NOT_ALLOWED', { detail: `${path} answers to ${[...methods].sort().join(', ')}.` }), request, reply)
+    // Before a body is looked at: where there is nothing, no media type is wrong and no body too large.
+    app.addHook('preParsing', async (request, reply) => {
+      if (request.is404) throw toNotFound(request, reply)
     })
+    app.setErrorHandler<FastifyError | ExecutorError>((error, request, reply) => {
+      if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') letFinish(request, reply)
+      return sendProblem(toExecutorError(error), request, reply)
+    })
+    // Reached only where something else than the router finds nothing.
+    app.setNotFoundHandler((request, reply) => sendProblem(toNotFound(request, reply), request, reply))
+
+    function toNotFound(request: FastifyRequest, reply: FastifyReply): ExecutorError {
+      // As routes are found, with or without a slash at the end.
+      const path = request.url.split('?')[0]?.replace(/(?<=.)\/$/, '') ?? ''
+      const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods))
+      if (methods.size === 0) return new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` })
+      reply.header('allow', [...methods].sort().join(', '))
+      return new ExecutorError('METHOD_NOT_ALLOWED', { detail: `${path} answers to ${[...methods].sort().join(', ')}.` })
+    }
   },
   { name: 'errors' },
 )

@@ -1,4 +1,5 @@
-import type { FastifyInstance } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import type { z } from 'zod'
 import { ExecutorError, parseInput } from '../src/protocol/errors.js'
@@ -14,11 +15,26 @@ function parseJson(body: Buffer): unknown {
   }
 }
 
+/** Nothing is unpacked here, and JSON is UTF-8: what says that it is something else is not guessed at. */
+function requirePlain(headers: IncomingHttpHeaders): void {
+  const coding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  if (coding !== 'identity') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: `Content-Encoding: ${coding} is not taken; send the body as it is.` })
+  const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
+  if (!/^utf-?8$/i.test(charset)) throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: `Content-Type: JSON is sent as UTF-8, not as ${charset}.` })
+}
+
 /** JSON is the only body there is; it is checked by zod without any coercion, and answers are trusted to their types. */
 export const jsonPlugin = plugin(
   async function json(app: FastifyInstance) {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: unknown, body: Buffer) => parseJson(body))
+    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async ({ headers }: FastifyRequest, body: Buffer) => {
+      requirePlain(headers)
+      return parseJson(body)
+    })
+    // No body needs no type: `curl -d ''` and others send one all the same.
+    app.addContentTypeParser('*', async ({ headers }: FastifyRequest) => {
+      if (headers['content-length'] !== '0') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: 'Content-Type: the body must be sent as application/json.' })
+    })
     app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
       try {
         // Fastify says null where there is no body at all; to a schema that is `undefined`, which an optional body may be.

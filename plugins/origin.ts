@@ -39,10 +39,16 @@ export const originPlugin = plugin(
       throw new ExecutorError('FORBIDDEN', { detail: 'This Origin may not call; the operator admits web origins with CC_EXECUTOR_ALLOWED_ORIGINS.' })
     })
     if (origins.size > 0) {
+      app.addHook('onRequest', async ({ method, headers }, reply) => {
+        // CORS would answer every OPTIONS; one that is no preflight is a method like any other.
+        if (method === 'OPTIONS' && (headers.origin === undefined || headers['access-control-request-method'] === undefined)) return reply.callNotFound()
+      })
       await app.register(cors, {
         origin: [...origins],
-        allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'prefer', 'last-event-id'],
-        exposedHeaders: ['location', 'retry-after', 'idempotent-replayed'],
+        // The plugin's own default knows GET, HEAD and POST only.
+        methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+        allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'prefer', 'last-event-id', 'if-none-match', 'if-range', 'range'],
+        exposedHeaders: ['location', 'retry-after', 'idempotent-replayed', 'preference-applied', 'allow', 'www-authenticate', 'etag', 'content-range', 'content-disposition', 'files-omitted'],
       })
     }
   },

@@ -1,11 +1,20 @@
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
+import { ExecutorError } from '../src/protocol/errors.js'
+import { takeOnlyWebSockets } from './upgrades.js'
 
 /** Larger frames are refused with 1009. */
 const FRAME_LIMIT_BYTES = 8 * 1024 * 1024
 /** Of a browser, which cannot set Authorization: `new WebSocket(url, ['cc-executor', 'bearer.' + token])`. */
 export const BEARER_PROTOCOL = 'bearer.'
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The path is a WebSocket's. */
+    webSocket?: boolean
+  }
+}
+
 /** One stuck peer must not hold up the end of the process. */
 const CLOSE_DEADLINE_MS = 500
 
@@ -14,6 +23,11 @@ export const websocketPlugin = plugin(
   async function webSocket(app: FastifyInstance) {
     let isClosing = false
     await app.register(websocket, {
+      // What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault here.
+      errorHandler(error, socket, request) {
+        request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error']({ err: error }, 'a WebSocket failed')
+        socket.terminate()
+      },
       options: {
         maxPayload: FRAME_LIMIT_BYTES,
         perMessageDeflate: false,
@@ -36,6 +50,11 @@ export const websocketPlugin = plugin(
     // While it closes Fastify answers an upgrade before any hook and leaves the socket open; the server would wait for it.
     app.server.on('upgrade', (_request, socket) => {
       if (isClosing) socket.end(() => socket.destroy())
+    })
+    takeOnlyWebSockets(app.server)
+    app.addHook('preParsing', async (request) => {
+      if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return
+      throw new ExecutorError('METHOD_NOT_FOUND', { detail: `${request.routeOptions.url} is no WebSocket; connect to /ws.` })
     })
   },
   { name: 'websocket' },

@@ -18,7 +18,9 @@ export function whileConnected({ raw }: FastifyReply): AbortSignal {
 
 /** The best of what is offered, or NOT_ACCEPTABLE. */
 export function negotiate(request: FastifyRequest, offered: string[]): string {
-  const chosen = new Negotiator(request.raw).mediaType(offered)
+  // An empty header asks for nothing in particular.
+  const accept = request.headers.accept?.trim() || '*/*'
+  const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)
   if (chosen === undefined) throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
   return chosen
 }

@@ -25,9 +25,9 @@ const IDEMPOTENCY_KEY_LIMIT = 255
 const tags = ['executions']
 const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({ id: 'OutcomeProblem', description: 'RFC 9457 problem details of an execution that did not succeed.' })
 
-/** RFC 7240: `Prefer: wait=N`. */
+/** RFC 7240, `wait=N`: the name in any case, the value quoted or not. A preference that makes no sense counts as none. */
 function readWait(request: FastifyRequest): number {
-  const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([request.headers['prefer'] ?? ''].flat().join(','))?.[1]
+  const seconds = /(?:^|[,;])\s*wait\s*=\s*("?)(\d+)\1\s*(?=[,;]|$)/i.exec([request.headers['prefer'] ?? ''].flat().join(','))?.[2]
   return Math.min(Number(seconds ?? 0), WAIT_LIMIT_SECONDS)
 }
 

@@ -40,6 +40,7 @@ export async function sendEventStream(
     if (value !== undefined) raw.setHeader(name, value)
   }
   raw.writeHead(200)
+  // The head is the whole answer: it must not wait for the end of the run.
   if (request.method === 'HEAD') return void raw.end()
   raw.write(`retry: ${RETRY_MS}\n\n`)
   const comment = setInterval(() => raw.write(': still here\n\n'), COMMENT_INTERVAL_MS)

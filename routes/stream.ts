@@ -22,7 +22,7 @@ export async function streamRoutes(app: FastifyInstance, { queue, health, discov
       method: 'GET',
       url,
       // Each method asks for its own scope.
-      config: { scope: 'any' },
+      config: { scope: 'any', webSocket: true },
       schema: { hide: true },
       async preValidation(request) {
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {

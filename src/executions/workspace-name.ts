@@ -2,6 +2,8 @@ import { isAbsolute, normalize, sep } from 'node:path'
 import type { Config } from '../platform/config.js'
 import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
 
+/** What file systems take. */
+const NAME_LIMIT_BYTES = 255
 const EXECUTION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export const isInside = (path: string, root: string): boolean => path === root || path.startsWith(root.endsWith(sep) ? root : root + sep)
@@ -20,7 +22,8 @@ export const normalizeWorkspace = (wanted: string): string => normalize(wanted).
 /** Checks a workspace's name by its text; the worker checks the folder itself, symbolic links included. */
 export function nameWorkspace(wanted: string | undefined, executionId: string, { allowedRoots }: Pick<Config, 'allowedRoots'>): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
-  if (wanted.includes('\0')) throw refuse('must not contain NUL characters')
+  if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
+  if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES)) throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
   const name = normalizeWorkspace(wanted)
   if (isAbsolute(name)) {
     if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {

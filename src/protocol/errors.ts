@@ -160,6 +160,8 @@ function toErrors(issues: readonly Issue[], before: readonly PropertyKey[]): Fie
   return issues.flatMap((issue) => {
     const path = [...before, ...issue.path]
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: toPath([...path, key]), message: 'unknown field' }))
+    // What is wrong with a key says more than that it is wrong.
+    if (issue.code === 'invalid_key' && issue.issues[0]) return [{ path: toPath(path), message: issue.issues[0].message }]
     const meant = issue.code === 'invalid_union' ? findMeant(issue.errors) : undefined
     return meant ? toErrors(meant, path) : [{ path: toPath(path), message: issue.message }]
   })
@@ -179,9 +181,16 @@ export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode 
   return new ExecutorError(code, { detail: sentence, errors })
 }
 
+/** In a client's words: what is not there is missing, and neither `undefined` nor `null` where the whole body is. */
+function sayMissing({ code, input, path = [] }: Pick<z.core.$ZodRawIssue, 'code' | 'input' | 'path'>): string | undefined {
+  if (code !== 'invalid_type' || (input ?? undefined) !== undefined) return undefined
+  if (path.length === 0) return 'a JSON object is required'
+  return input === undefined ? 'is required' : undefined
+}
+
 /** Parses input from outside; a field that is too large in bytes is PAYLOAD_TOO_LARGE, all else INVALID_REQUEST. */
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(input)
+  const parsed = schema.safeParse(input, { error: sayMissing })
   if (parsed.success) return parsed.data
   throw toInvalidRequest(toFieldErrors(parsed.error), saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST')
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { InlineFiles } from './inline-files.js'
+import { isShallow, TOO_DEEP } from './nesting.js'
 import { SessionRequest } from './session.js'
 
 const KIB = 1024
@@ -24,6 +25,9 @@ function text(limitBytes: number) {
     })
 }
 
+/** Claude would be started, and paid, with nothing to do. */
+const prompt = text(PROMPT_LIMIT_BYTES).refine((value) => value === '' || /\S/.test(value), 'must hold more than white space')
+
 const seconds = z.number().positive('must be more than 0').max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(4 * KIB)).max(200)
 
@@ -36,7 +40,10 @@ export const Priority = z.enum(['low', 'normal', 'high']).meta({ id: 'Priority' 
 export type Priority = z.infer<typeof Priority>
 
 export const Metadata = z
-  .record(z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'), z.string())
+  .record(
+    z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'),
+    z.string().refine((value) => value.isWellFormed() && !value.includes('\0'), 'must not contain NUL characters or lone surrogates'),
+  )
   .superRefine((value, context) => {
     if (Buffer.byteLength(JSON.stringify(value)) > METADATA_LIMIT_BYTES) {
       context.addIssue({ code: 'custom', message: `must not be longer than ${METADATA_LIMIT_BYTES} bytes as JSON`, params: { tooLarge: true } })
@@ -82,12 +89,12 @@ export const McpServer = z
   .union([
     z.strictObject({ type: z.enum(['http', 'sse']), url: z.url({ protocol: /^https?$/ }), headers: StringMap.optional() }),
     z.strictObject({ type: z.literal('stdio').optional(), command: text(4 * KIB), args: z.array(z.string()).optional(), env: StringMap.optional() }),
-  ])
+  ], 'expected {"command", "args"?, "env"?} or {"type": "http" or "sse", "url", "headers"?}')
   .meta({ id: 'McpServer', description: 'An MCP server for this run. One that starts a program (`command`) needs the `admin` scope.' })
 export type McpServer = z.infer<typeof McpServer>
 
 const fields = {
-  prompt: text(PROMPT_LIMIT_BYTES).optional().meta({ description: 'What Claude is to do; 1 byte to 4 MiB.', examples: ['Say hello'] }),
+  prompt: prompt.optional().meta({ description: 'What Claude is to do; 1 byte to 4 MiB.', examples: ['Say hello'] }),
   command: text(PROMPT_LIMIT_BYTES)
     .optional()
     .meta({ description: 'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, without expansion, pipes or substitution.', examples: ['claude -p "Say hello"'] }),
@@ -111,7 +118,7 @@ const fields = {
   session: SessionRequest.optional(),
   files: InlineFiles.optional(),
   timeoutSeconds: z
-    .union([seconds, z.literal('auto')])
+    .union([seconds, z.literal('auto')], 'expected a number of seconds, or "auto"')
     .optional()
     .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
@@ -122,6 +129,7 @@ const fields = {
   json: z.boolean().optional().meta({ description: 'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.' }),
   outputSchema: z
     .record(z.string(), z.unknown())
+    .refine((value) => isShallow(value), TOO_DEEP)
     .optional()
     .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
   maxRepairs: z.int().min(0).max(5).optional().meta({ description: 'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.' }),
@@ -144,7 +152,7 @@ const fields = {
 const { command: _command, timeout: _timeout, workspace: _workspace, priority: _priority, session: _session, ...taskFields } = fields
 
 export const Task = z
-  .union([text(PROMPT_LIMIT_BYTES), z.strictObject({ ...taskFields, prompt: text(PROMPT_LIMIT_BYTES) }).superRefine(requireOneMode)], 'expected a prompt, or an object with a prompt')
+  .union([prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)], 'expected a prompt, or an object with a prompt')
   .meta({ id: 'Task', description: 'A prompt, or an object with a prompt and fields of its own, which stand in place of the list’s; labels are added to them.' })
 
 const taskListFields = {

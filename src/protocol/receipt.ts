@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { OutcomeCode, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
+import { isShallow, TOO_DEEP } from './nesting.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
@@ -103,7 +104,7 @@ export type ReceiptReport = z.infer<typeof ReceiptReport>
 
 export const VerifyRequest = z
   .strictObject({
-    receipt: z.union([z.string(), z.record(z.string(), z.unknown())]).meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
+    receipt: z.union([z.string(), z.record(z.string(), z.unknown()).refine((value) => isShallow(value), TOO_DEEP)], 'expected a receipt, as an object or as its text').meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
     events: z.string().optional().meta({ description: 'The events as `Accept: application/x-ndjson` gives them.' }),
   })
   .meta({ id: 'VerifyRequest' })

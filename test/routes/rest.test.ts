@@ -114,6 +114,11 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     [{ prompt: 5 }, 400, 'INVALID_REQUEST', 'prompt'],
     [{ prompt: '' }, 400, 'INVALID_REQUEST', 'prompt'],
     [{ prompt: 'a\0b' }, 400, 'INVALID_REQUEST', 'prompt'],
+    [{ prompt: ' \n' }, 400, 'INVALID_REQUEST', 'prompt'],
+    [{ tasks: ['x', ' '] }, 400, 'INVALID_REQUEST', 'tasks[1]'],
+    [{ prompt: 'x', metadata: { a: '\ud800' } }, 400, 'INVALID_REQUEST', 'metadata.a'],
+    [{ prompt: 'x', workspace: 'a\nb' }, 400, 'INVALID_REQUEST', 'workspace'],
+    [{ prompt: 'x', workspace: `a/${'x'.repeat(256)}` }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x'.repeat(5 * MIB) }, 413, 'PAYLOAD_TOO_LARGE', 'prompt'],
     [{}, 400, 'INVALID_REQUEST', 'prompt'],
     [{ prompt: 'x', command: 'claude -p x' }, 400, 'INVALID_REQUEST', 'command'],
@@ -142,6 +147,12 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     t.ok(answer.body.errors?.some((error: { path: string }) => error.path === path), `${shown} names ${path}: ${JSON.stringify(answer.body.errors)}`)
     t.match(answer.body.detail, path, 'the sentence alone tells it, too')
   }
+  const say = async (body: unknown) => (await call('POST', '/execute', { body })).body.errors
+  t.same(await say({ prompt: 'x', timeoutSeconds: 'soon' }), [{ path: 'timeoutSeconds', message: 'expected a number of seconds, or "auto"' }])
+  t.match(await say({ prompt: 'x', mcpServers: { a: {} } }), [{ path: 'mcpServers.a', message: /^expected \{"command"/ }])
+  t.match(await say({ prompt: 'x', metadata: { 'a b': 'c' } }), [{ path: 'metadata.a b', message: /^a label is/ }])
+  t.same(await say({ prompt: 'x', agents: { a: { prompt: 'p' } } }), [{ path: 'agents.a.description', message: 'is required' }])
+  t.same(await say(null), [{ path: '', message: 'a JSON object is required' }])
   const bypass = await call('POST', '/execute', { body: { command: 'claude -p x --dangerously-skip-permissions' } })
   t.match(bypass.body, { status: 403, code: 'FORBIDDEN', detail: /CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS/ })
   t.match((await call('POST', '/execute', { body: { prompt: 'x', mcpServers: { a: { command: 'x' } } }, as: 'runner' })).body, { code: 'FORBIDDEN', detail: /admin/ })
@@ -159,6 +170,88 @@ void t.test('a body that is no JSON is refused for what it is', async (t) => {
   t.match((await post('{"prompt":"x"}', { 'content-type': 'text/plain' })).body, { status: 415 })
   t.match((await post(`{"prompt":"${'x'.repeat(9 * 1024 * 1024)}"}`)).body, { status: 413, code: 'PAYLOAD_TOO_LARGE' })
   t.equal((await post('{"prompt":"x"}', { 'content-type': 'application/json; charset=utf-8' })).status, 202)
+  t.match((await post('{"prompt":"x"}', { 'content-type': 'application/json; charset=latin1' })).body, { status: 415, detail: /latin1/ })
+  t.match((await post('{"prompt":"x"}', { 'content-encoding': 'gzip' })).body, { status: 415, detail: /gzip/ })
+  const deep = `${'{"a":'.repeat(5_000)}{}${'}'.repeat(5_000)}`
+  t.match((await post(`{"prompt":"x","outputSchema":{"type":"object","properties":${deep}}}`)).body, { status: 400, errors: [{ path: 'outputSchema', message: /100 levels/ }] })
+  for (const receipt of [deep, JSON.stringify(deep)]) {
+    t.ok([200, 400].includes((await call('POST', '/receipts/verify', { raw: `{"receipt":${receipt}}` })).status), 'a receipt of any depth is looked at')
+  }
+})
+
+void t.test('a body that is too large is refused to clients that write all of it before they read', async (t) => {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(service.url()).port) })
+  t.teardown(() => socket.destroy())
+  const size = 24 * 1024 * 1024
+  let answers = ''
+  socket.setEncoding('utf8').on('data', (text: string) => (answers += text))
+  const head = (length: number) => `POST /execute HTTP/1.1\r\nhost: ${new URL(service.url()).host}\r\nauthorization: Bearer ${TOKENS.alice}\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+  socket.write(head(size))
+  for (let sent = 0; sent < size; sent += 1024 * 1024) {
+    // Not what it says all at once: whoever is refused early is still writing.
+    if (!socket.write(Buffer.alloc(1024 * 1024, 'x'))) await once(socket, 'drain')
+  }
+  socket.write(`${head(2)}{}`)
+  while (!answers.includes('either prompt')) await once(socket, 'data')
+  t.match(answers, /^HTTP\/1\.1 413 .*PAYLOAD_TOO_LARGE.*HTTP\/1\.1 400 /s, 'both are answered, on one connection')
+})
+
+void t.test('an offer of a protocol that is not spoken here is ignored: Java asks for HTTP/2 that way', async (t) => {
+  const offer = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA', authorization: `Bearer ${TOKENS.alice}` }
+  t.match(await rawRequest(service.url(), '/health', offer), { status: 200, body: /"status":"ok"/ })
+  for (const coding of [{ 'content-length': '19' }, { 'transfer-encoding': 'chunked' }]) {
+    const sent = request(`${service.url()}/execute`, { method: 'POST', headers: { ...offer, ...coding, 'content-type': 'application/json' }, agent: false })
+    sent.write('{"prompt":')
+    // In two packets: the body comes after the request was put back.
+    setTimeout(() => sent.end('"h2c ok"}'), 50)
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    t.equal(response.statusCode, 202)
+    response.resume()
+  }
+})
+
+void t.test('only a WebSocket is upgraded', async (t) => {
+  for (const [path, status] of [['/health', 404], ['/executions', 404], ['/execute', 405], ['/nothing', 404]] as const) {
+    const socket = new WebSocket(`${service.url().replace('http', 'ws')}${path}`, { headers: { authorization: `Bearer ${TOKENS.alice}` } })
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+    t.equal(response.statusCode, status, path)
+    t.equal(response.headers['content-type'], 'application/problem+json')
+    socket.on('error', () => undefined).terminate()
+  }
+})
+
+void t.test('what is no route says so before anything else, whatever stands at its end or in its body', async (t) => {
+  t.match((await call('GET', '/execute/')).headers.get('allow'), 'POST')
+  t.match((await call('PUT', '/execute', { raw: 'x', headers: { 'content-type': 'text/plain' } })).body, { status: 405 })
+  t.match((await call('QUERY', '/executions')).body, { status: 405 })
+  const options = await call('OPTIONS', '/execute')
+  t.match([options.status, options.headers.get('allow')], [405, 'POST'], 'an OPTIONS that is no preflight')
+})
+
+void t.test('an empty body needs no type', async (t) => {
+  const { id } = await run({ prompt: 'x' })
+  t.equal((await call('POST', `/executions/${id}/cancel`, { raw: '', headers: { 'content-type': 'application/x-www-form-urlencoded' } })).status, 200, 'as curl -d "" sends it')
+})
+
+void t.test('HEAD of an event stream ends with its head', async (t) => {
+  const running = await held()
+  const response = await openStream(`/executions/${running.id}/events`, {}, { method: 'HEAD', signal: AbortSignal.timeout(10_000) })
+  t.match([response.status, response.headers.get('content-type')], [200, /event-stream/])
+  await running.release()
+  await finished(running.id)
+})
+
+void t.test('credentials and preferences are read as their RFCs write them', async (t) => {
+  for (const [authorization, status] of [[`bearer   ${TOKENS.alice}`, 200], [`Bearer ${TOKENS.alice} x`, 401], [TOKENS.alice, 401]] as const) {
+    t.equal((await call('GET', '/queue', { headers: { authorization } })).status, status, authorization)
+  }
+  t.equal((await call('GET', '/executions?limit=1', { headers: { accept: '' } })).status, 200)
+  for (const prefer of ['Wait=20', 'wait = "20"', 'respond-async, wait=20;x=y']) {
+    t.equal((await call('POST', '/execute', { body: { prompt: 'x' }, headers: { prefer } })).headers.get('preference-applied'), 'wait=20', prefer)
+  }
+  for (const prefer of ['wait=1.5', 'wait=x', 'nowait=5', 'wait="5']) {
+    t.equal((await call('POST', '/execute', { body: { prompt: 'x' }, headers: { prefer } })).headers.get('preference-applied'), null, prefer)
+  }
 })
 
 void t.test('an Idempotency-Key makes one execution of many requests', async (t) => {
@@ -654,6 +747,9 @@ void t.test('Host and Origin are checked before anything else, on HTTP and on th
   }
   const admitted = await rawRequest(base, '/executions', { origin: 'https://console.example', authorization })
   t.equal(admitted.headers['access-control-allow-origin'], 'https://console.example')
+  t.match(admitted.headers['access-control-expose-headers'], /idempotent-replayed, preference-applied/)
+  const preflight = await service.call('OPTIONS', `/executions/${UNKNOWN}`, { headers: { origin: 'https://console.example', 'access-control-request-method': 'DELETE' } })
+  t.match([preflight.status, preflight.headers.get('access-control-allow-methods')], [204, /DELETE/])
   t.equal(await upgrade(base, '/ws', {}), 401, 'a socket without a token')
   t.equal(await upgrade(base, '/ws', { authorization }), 101)
 })
