@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Started } from './start.js'
 
@@ -6,14 +7,16 @@ const row = (name: string, text: string): string => `  ${name.padEnd(12)}${text}
 /** What a person needs to know after a start: where it is, how to call it, who pays, what a run may do. */
 export async function printBanner({ config, api, worker, redis }: Started): Promise<void> {
   const isOpen = config.auth === 'open'
-  const header = isOpen ? '' : ` -H "Authorization: Bearer $(cat ${config.tokenFile})"`
+  // Tokens of CC_EXECUTOR_TOKENS are in no file, and are not shown.
+  const isInFile = existsSync(config.tokenFile)
+  const header = isOpen ? '' : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${config.tokenFile})` : '$TOKEN'}"`
   const { authentication, claude, containment } = worker
   const lines = [
     '\nCC Executor is running.\n\n',
     row('address', api.url),
     row('docs', `${api.url}/docs`),
     row('try it', `curl -N ${api.url}/execute${header} -H 'Content-Type: application/json' -H 'Accept: text/event-stream' -d '{"prompt":"Say hello"}'`),
-    row('token', isOpen ? 'none needed (open, on this machine only)' : `in ${config.tokenFile}`),
+    row('token', isOpen ? 'none needed (open, on this machine only)' : isInFile ? `in ${config.tokenFile}` : 'one of CC_EXECUTOR_TOKENS'),
     row('claude', claude.message),
     row('credentials', `${authentication.message}${authentication.remedy === undefined ? '' : ` ${authentication.remedy}`}`),
     row('permissions', `${worker.permissionMode}${config.allowedTools.length > 0 ? `, and ${config.allowedTools.join(', ')}` : ''}${config.allowBypassPermissions ? ' (bypassPermissions is admitted)' : ''}`),
