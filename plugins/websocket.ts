@@ -8,6 +8,7 @@ import { takeOnlyWebSockets } from './upgrades.js'
 const FRAME_LIMIT_BYTES = 8 * 1024 * 1024
 /** Of a browser, which cannot set Authorization: `new WebSocket(url, ['cc-executor', 'bearer.' + token])`. */
 export const BEARER_PROTOCOL = 'bearer.'
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The path is a WebSocket's. */
@@ -47,11 +48,11 @@ export const websocketPlugin = plugin(
         })
       },
     })
+    takeOnlyWebSockets(app.server)
     // While it closes Fastify answers an upgrade before any hook and leaves the socket open; the server would wait for it.
     app.server.on('upgrade', (_request, socket) => {
       if (isClosing) socket.end(() => socket.destroy())
     })
-    takeOnlyWebSockets(app.server)
     app.addHook('preParsing', async (request) => {
       if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return
       throw new ExecutorError('METHOD_NOT_FOUND', { detail: `${request.routeOptions.url} is no WebSocket; connect to /ws.` })

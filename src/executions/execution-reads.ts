@@ -88,11 +88,6 @@ export class ExecutionReads {
     return this.redis.zrevrangebylex(`${this.root}:index:${owner}`, newest, oldest, 'LIMIT', 0, bounds.count)
   }
 
-  /** Claimed executions whose lease is over. */
-  async listAbandoned(count: number): Promise<string[]> {
-    return this.redis.zrangebyscore(`${this.root}:leases`, '-inf', await this.now(), 'LIMIT', 0, count)
-  }
-
   /** Queued executions whose queue timeout is over. */
   async listOverdue(count: number): Promise<string[]> {
     return this.redis.zrangebyscore(`${this.root}:deadlines`, '-inf', await this.now(), 'LIMIT', 0, count)

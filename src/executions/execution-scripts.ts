@@ -90,7 +90,7 @@ leaveQueue(id)
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId)
+set(id, 'workerId', workerId, 'leaseMs', ARGV[4])
 return claimed(fence)
 `
 

@@ -19,6 +19,8 @@ type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
 type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
   ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
   ccReclaim(root: string, id: string, claim: number): Promise<string | number>
+  ccListAbandoned(root: string, count: number, expectedNow: number | '', toleranceMs: number): Promise<[number, ...string[]]>
+  ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
 }
 
 const SCRIPTS: Record<keyof Commands, string> = {
@@ -37,6 +39,8 @@ const SCRIPTS: Record<keyof Commands, string> = {
   ccWakeDue: requeueing.WAKE_DUE_LUA,
   ccBlock: requeueing.BLOCK_LUA,
   ccReclaim: requeueing.RECLAIM_LUA,
+  ccListAbandoned: requeueing.LIST_ABANDONED_LUA,
+  ccTryLock: requeueing.TRY_LOCK_LUA,
   ccUnpark: requeueing.UNPARK_LUA,
   ccDelete: scripts.DELETE_LUA,
   ccRetain: RETAIN_LUA,
@@ -45,6 +49,8 @@ const SCRIPTS: Record<keyof Commands, string> = {
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
 export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
+  /** Redis' time less our monotonic one, as it was when we last looked. */
+  #clockAhead: number | undefined
 
   constructor(redis: Redis, { prefix, retentionSeconds }: { prefix: string; retentionSeconds: number }) {
     super(redis, prefix, Math.ceil(retentionSeconds * 1_000))
@@ -164,6 +170,22 @@ export class ExecutionStore extends TaskListStore {
     }
   }
 
+  /** To be called soon after the start: who does not know how the clock went takes a jump for the truth. */
+  async learnClock(): Promise<void> {
+    this.#clockAhead ??= (await this.now()) - performance.now()
+  }
+
+  /** Claimed executions whose lease is over, by a clock that goes evenly: where it has jumped by more than half a lease, all leases begin anew. */
+  async listAbandoned(count: number, leaseMs: number): Promise<{ ids: string[]; jumpedMs: number }> {
+    const before = this.#clockAhead
+    const toleranceMs = Math.ceil(leaseMs / 2)
+    const expected = before === undefined ? '' : Math.round(performance.now() + before)
+    const [now, ...ids] = await this.#commands.ccListAbandoned(this.root, count, expected, toleranceMs)
+    this.#clockAhead = now - performance.now()
+    const jumpedMs = expected === '' ? 0 : now - expected
+    return { ids, jumpedMs: Math.abs(jumpedMs) > toleranceMs ? jumpedMs : 0 }
+  }
+
   /** The next execution whose time has come; undefined when there is none. */
   async wakeDue(): Promise<Woken | undefined> {
     return toWoken(await this.#commands.ccWakeDue(this.root))
@@ -197,7 +219,7 @@ export class ExecutionStore extends TaskListStore {
 
   /** One process at a time does the housekeeping. */
   async tryLock(name: string, milliseconds: number): Promise<boolean> {
-    return (await this.redis.set(`${this.root}:lock:${name}`, '1', 'PX', milliseconds, 'NX')) === 'OK'
+    return (await this.#commands.ccTryLock(this.root, name, milliseconds)) === 1
   }
 
   /** Takes ids whose record has expired out of the indexes, oldest first; returns how many. */

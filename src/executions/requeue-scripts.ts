@@ -77,6 +77,33 @@ redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}
 `
 
+/**
+ * Claimed executions whose lease is over. Where Redis' clock is not where the caller expects it (it was set, or everything was suspended),
+ * and nobody has looked since, no lease says anything: each gets its whole length anew, and who lives renews it long before it is over.
+ * ARGV count, expected now (ms) or '', tolerance (ms) → now (ms) ids…
+ */
+export const LIST_ABANDONED_LUA = `${RECORDS_LUA}
+local leases, now, expected, tolerance = root .. ':leases', nowMs(), tonumber(ARGV[2]), tonumber(ARGV[3])
+local seen = tonumber(redis.call('GET', root .. ':lock:clock'))
+redis.call('SET', root .. ':lock:clock', now, 'PX', tolerance)
+if expected and math.abs(now - expected) > tolerance and not (seen and math.abs(now - seen) <= tolerance) then
+  for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    redis.call('ZADD', leases, now + (tonumber(get(id, 'leaseMs')) or tolerance), id)
+  end
+  return {now}
+end
+return {now, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1]))}
+`
+
+/** One holder at a time. By its own time, not by its key's: that would last for an hour where the clock is set back by one. ARGV name, ms → 1 | 0 */
+export const TRY_LOCK_LUA = `${RECORDS_LUA}
+local lock, now, milliseconds = root .. ':lock:' .. ARGV[1], nowMs(), tonumber(ARGV[2])
+local takenAt = tonumber(redis.call('GET', lock))
+if takenAt and math.abs(now - takenAt) < milliseconds then return 0 end
+redis.call('SET', lock, now, 'PX', milliseconds)
+return 1
+`
+
 /** A queued record whose job was lost. ARGV id, claim as it was seen → claim | '' where it has moved on */
 export const RECLAIM_LUA = `${RECORDS_LUA}
 local id = ARGV[1]

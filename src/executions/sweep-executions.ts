@@ -33,6 +33,7 @@ const QUEUE_TIMEOUT_BETWEEN: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT'
  */
 export async function sweepExecutions(services: DomainServices): Promise<void> {
   const { store, logger } = services
+  await store.learnClock()
   if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
   // Without Redis every turn would last until its deadline, and a process that stops waits for the round.
   const isRedisThere = (): Promise<unknown> => store.now()
@@ -42,7 +43,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       throw error
     }), isRedisThere)
   await eachInTurn([
-    async () => settle(await store.listAbandoned(BATCH), settleAbandoned),
+    async () => settle(await listAbandoned(services), settleAbandoned),
     async () => settle(await store.listOverdue(BATCH), concludeOverdue),
     async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
     () => wakeDue(services),
@@ -51,6 +52,12 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
     () => retainExecutions(services),
     () => store.trimIndexes(BATCH),
   ], (step) => step(), isRedisThere)
+}
+
+async function listAbandoned({ store, logger, config }: DomainServices): Promise<readonly string[]> {
+  const { ids, jumpedMs } = await store.listAbandoned(BATCH, config.lockSeconds * 1_000)
+  if (jumpedMs !== 0) logger.warn({ jumpedMs }, "Redis' clock has jumped, or it stood still; every lease begins anew")
+  return ids
 }
 
 async function settleAbandoned(services: DomainServices, id: string): Promise<void> {
@@ -105,7 +112,8 @@ async function enqueueLost(services: DomainServices): Promise<void> {
   const { store, queue, logger } = services
   const now = await store.now()
   for (const record of await store.getMany(await store.listWaiting(BATCH))) {
-    if (record.state !== 'queued' || now - record.createdAt < SETTLE_MS) continue
+    // The clock may have been set back since then.
+    if (record.state !== 'queued' || Math.abs(now - record.createdAt) < SETTLE_MS) continue
     if (await queue.isOnItsWay({ executionId: record.id, claim: record.claim })) continue
     const claim = await store.reclaim(record.id, record.claim)
     if (claim === undefined) continue

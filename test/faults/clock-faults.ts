@@ -2,11 +2,14 @@ import { join } from 'node:path'
 import { writeFile } from 'node:fs/promises'
 import type { Test } from 'tap'
 import { FIXTURES } from '../support/paths.js'
+import { sleep } from '../../src/platform/deadline.js'
 import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
-import { INIT, openScene, RESULT, type Step } from './scene.js'
+import { buildClock } from './faulty-redis.js'
+import { INIT, openScene, RESULT, type Step, type Watched } from './scene.js'
 
-const HOUR_MS = 3_600_000
+const HOUR_S = 3_600
+const HOUR_MS = HOUR_S * 1_000
 const WRONG_CLOCK = [process.execPath, '--import', join(FIXTURES, 'shift-clock.mjs')]
 
 /** An overloaded model: it passes, so another attempt follows where one is left. */
@@ -43,5 +46,50 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   const { attempt, createdAt, startedAt, finishedAt } = await cluster.get(slow, retried.id)
   t.equal(attempt, 2)
   t.ok(createdAt <= String(startedAt) && String(startedAt) <= String(finishedAt), `${createdAt} ${String(startedAt)} ${String(finishedAt)}`)
+  await checkInvariants(t, scene)
+}
+
+/** Redis' own clock is set forward and back by an hour while everything runs, and back as a worker dies: nothing that lives is given up, and what is dead is not waited for that long. */
+export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
+  const clock = await buildClock(t)
+  if (clock === undefined) {
+    t.comment("there is no C compiler here: a jump of Redis' clock was not tried")
+    return
+  }
+  const scene = await openScene(t, { name: 'jumpRedisClock', seed, clock, env: { CC_EXECUTOR_LOCK_SECONDS: '8' } })
+  const { cluster, random, redis } = scene
+  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
+  const go = join(cluster.folder, 'go')
+  const running = await Promise.all([1, 2, 3, 4].map((which) => scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: 50, until: go }, RESULT], { timeoutSeconds: 300, onWorkerLost: random.pick(['fail', 'continue']) })))
+  await until(() => running.every((execution) => execution.has('claude.message')), 'all run')
+  /** For longer than a lease: who is given up by mistake is so by then. */
+  async function goOn(what: string, survivors: readonly Watched[]): Promise<void> {
+    const counts = survivors.map(({ seen }) => seen.map(({ length }) => length))
+    await until(() => survivors.every(({ seen }, index) => seen.every(({ length }, which) => length > (counts[index]?.[which] ?? 0) + 100)), `all go on ${what}`)
+    t.same(survivors.filter((execution) => execution.has('execution.retrying')).map(({ name }) => name), [], `by the attempt that they were in ${what}`)
+    t.match(await scene.ended(await scene.submit(`new ${what}`, [INIT, RESULT])), { status: 'succeeded' }, `new ${what}`)
+  }
+  // Again and again: each time those who look race with those who renew.
+  for (const hours of [1, 2, 3, 4]) {
+    redis.setClock(hours * HOUR_S)
+    await sleep(random.between(1_000, 3_000))
+  }
+  await goOn('after hours forward', running)
+  redis.setClock(3 * HOUR_S)
+  await goOn('after an hour back', running)
+
+  const [doomed] = random.shuffle(scene.workers)
+  if (!doomed) throw new Error('there are two')
+  const lost = running.filter((execution) => scene.workerOf(execution) === doomed)
+  const survivors = running.filter((execution) => !lost.includes(execution))
+  await scene.end(doomed, 'SIGKILL')
+  redis.setClock(2 * HOUR_S)
+  await goOn('after a death and an hour back', survivors)
+  await until(() => lost.every((execution) => execution.has('execution.finished') || execution.has('execution.retrying')), 'what the dead one held is not waited for by an hour', 40_000)
+  await writeFile(go, '')
+  for (const execution of survivors) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
+  for (const execution of lost) t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
+  // BullMQ's locks of what the dead one held end by Redis' clock: their hour is over.
+  redis.setClock(3 * HOUR_S)
   await checkInvariants(t, scene)
 }

@@ -1,10 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { makeFolder, until, type Teardown } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
+import { FIXTURES } from '../support/paths.js'
 
 /** A Redis with its append-only file, to be killed, frozen, filled, and to come back. */
 export interface FaultyRedis {
@@ -16,18 +18,38 @@ export interface FaultyRedis {
   start(): Promise<void>
   freeze(): void
   thaw(): void
+  /** Its clock says so many seconds more than it is, from now on; only where a `clock` was given. */
+  setClock(secondsAhead: number): void
 }
 
-export async function openFaultyRedis(t: Teardown): Promise<FaultyRedis> {
+/** What makes a clock that can be set; undefined where there is no C compiler. */
+export async function buildClock(t: Teardown): Promise<string | undefined> {
+  const library = join(await makeFolder(t), 'shift-clock.so')
+  const { status } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, join(FIXTURES, 'shift-clock.c')], { stdio: 'inherit' })
+  return status === 0 ? library : undefined
+}
+
+export async function openFaultyRedis(t: Teardown, clock?: string): Promise<FaultyRedis> {
   const folder = await makeFolder(t)
   const socket = join(folder, 'redis.sock')
   const binary = await findExecutable(['redis-server', 'valkey-server'], splitPath(testEnvironment(folder)['PATH']))
   if (binary === undefined) throw new Error('no redis-server was found')
+  const shift = join(folder, 'shift')
+  const setClock = (secondsAhead: number): void => {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigInt64LE(BigInt(secondsAhead))
+    // In place: the server has mapped it.
+    writeFileSync(shift, bytes, { flag: existsSync(shift) ? 'r+' : 'w' })
+  }
+  setClock(0)
   let server: ChildProcess
   let exited: Promise<unknown>
 
   async function start(): Promise<void> {
-    const started = spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const started = spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
+    })
     server = started
     exited = once(started, 'exit')
     let said = ''
@@ -53,5 +75,6 @@ export async function openFaultyRedis(t: Teardown): Promise<FaultyRedis> {
     },
     freeze: () => void server.kill('SIGSTOP'),
     thaw: () => void server.kill('SIGCONT'),
+    setClock,
   }
 }

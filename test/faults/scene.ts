@@ -69,12 +69,14 @@ export interface SceneOptions {
   readonly watchers?: number
   /** By which they watch; all of them unless said otherwise. */
   readonly transports?: readonly Transport[]
+  /** From `buildClock`: Redis' clock can be set. */
+  readonly clock?: string
 }
 
 /** Real processes of the service on a Redis of their own, each behind a link that can break. */
-export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, transports = TRANSPORTS }: SceneOptions): Promise<Scene> {
+export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, transports = TRANSPORTS, clock }: SceneOptions): Promise<Scene> {
   const random = openRandom(`${seed}/${name}`)
-  const redis = await openFaultyRedis(t)
+  const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
     redisUrl: `unix://${redis.socket}`,
     env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3', ...env },
