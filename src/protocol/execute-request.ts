@@ -204,7 +204,7 @@ const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command
 export const ExecuteRequest = z
   .strictObject(requestFields)
   .superRefine(requireExactlyOneTask)
-  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.', ...exactlyOneTask })
+  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.', examples: [{ prompt: 'Say hello' }], ...exactlyOneTask })
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>
 
 /** The params of the JSON-RPC method `execute`. */
