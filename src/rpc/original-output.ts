@@ -1,4 +1,4 @@
-import type { OutputFormat } from '../claude/run-request.js'
+import type { RunRequest } from '../claude/run-request.js'
 import type { StoredEvent } from '../events/stored-event.js'
 import type { EventData, EventType } from '../protocol/events.js'
 import type { Outcome } from '../protocol/execution.js'
@@ -7,6 +7,7 @@ const CHUNK_CHARACTERS = 65_536
 const MESSAGE_START = Buffer.from('"data":{"message":')
 const MESSAGE_END = '}}'.length
 const RESULT_MARK = Buffer.from('"result"')
+const REQUESTING_MARK = Buffer.from('"requesting"')
 
 export interface Output {
   readonly type: 'stdout' | 'stderr'
@@ -22,7 +23,7 @@ export interface OriginalOutput {
 }
 
 /** Which text each format prints was observed: facts/claude-cli.md. */
-export function createOriginalOutput(format: OutputFormat): OriginalOutput {
+export function createOriginalOutput({ outputFormat: format, rawPartials }: Pick<RunRequest, 'outputFormat' | 'rawPartials'>): OriginalOutput {
   let lastResult: Buffer | undefined
   return {
     take(event) {
@@ -32,21 +33,24 @@ export function createOriginalOutput(format: OutputFormat): OriginalOutput {
       }
       if (event.type !== 'claude.message') return undefined
       const message = cutMessage(event)
-      if (format === 'stream-json') return { type: 'stdout', data: `${message.toString('utf8')}\n` }
+      if (format === 'stream-json') return rawPartials || !isRequesting(message) ? { type: 'stdout', data: `${message.toString('utf8')}\n` } : undefined
       if (isResult(message)) lastResult = message
       return undefined
     },
     conclude(outcome) {
       if (format === 'stream-json') return undefined
       if (format === 'json') return lastResult && { type: 'stdout', data: `${lastResult.toString('utf8')}\n` }
-      const text = outcome.status === 'succeeded' ? toPrinted(outcome.result) : lastResult && printResult(lastResult)
-      return text === undefined ? undefined : { type: 'stdout', data: `${text}\n` }
+      const data = outcome.status === 'succeeded' ? printAnswer(outcome.result) : lastResult && printResult(lastResult)
+      return data === undefined ? undefined : { type: 'stdout', data }
     },
   }
 }
 
 /** JSON mode's object as the CLI prints it. */
-const toPrinted = (result: Outcome['result']): string | undefined => (typeof result === 'object' ? JSON.stringify(result) : result)
+const printAnswer = (result: Outcome['result']): string | undefined => (result === undefined ? undefined : endLine(typeof result === 'object' ? JSON.stringify(result) : result))
+
+/** The CLI ends an answer with a newline, unless it has one; its own errors get none. */
+const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`)
 
 /** Data of an event that the service itself wrote. */
 export function parseData<Type extends EventType>({ bytes }: StoredEvent, _type: Type): EventData<Type> {
@@ -65,14 +69,22 @@ function isResult(message: Buffer): boolean {
   return (JSON.parse(message.toString('utf8')) as { type?: unknown }).type === 'result'
 }
 
+/** The CLI says it for every request when partial messages are asked for, as this service always does. */
+function isRequesting(message: Buffer): boolean {
+  if (!message.includes(REQUESTING_MARK)) return false
+  const { type, subtype, status } = JSON.parse(message.toString('utf8')) as { type?: unknown; subtype?: unknown; status?: unknown }
+  return type === 'system' && subtype === 'status' && status === 'requesting'
+}
+
 /** As `claude -p` prints a result that is no success. */
 function printResult(raw: Buffer): string | undefined {
   const { result, subtype, errors } = JSON.parse(raw.toString('utf8')) as { result?: unknown; subtype?: unknown; errors?: unknown }
-  if (typeof result === 'string') return result
+  if (typeof result === 'string') return endLine(result)
   const [number] = /\d+(\.\d+)?/.exec(Array.isArray(errors) ? errors.join(' ') : '') ?? []
   const amount = number === undefined ? '' : ` (${number})`
   if (subtype === 'error_max_turns') return `Error: Reached max turns${amount}`
   if (subtype === 'error_max_budget_usd') return `Error: Exceeded USD budget${amount}`
+  if (subtype === 'error_max_structured_output_retries') return 'Error: Failed to provide valid structured output after maximum retries'
   return subtype === 'error_during_execution' ? 'Execution error' : undefined
 }
 

@@ -37,8 +37,8 @@ interface OriginalRunOptions {
 
 /** An execution as a client of the original sees it: one process, told from the event log. */
 export function startOriginalRun({ services, caller, request, writer, onEnd }: OriginalRunOptions): OriginalRun {
-  const { outputFormat, timeoutSeconds } = toRunRequest(request)
-  const output = createOriginalOutput(outputFormat)
+  const run = toRunRequest(request)
+  const output = createOriginalOutput(run)
   const left = new AbortController()
   const submitted = submitExecution(services, request, caller).then(({ execution }) => execution.id)
   let process: Process = { pid: null, pgid: null }
@@ -119,7 +119,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     // Whoever was told that it is cancelled hears no success, though the answer may have been there before.
     const told: Outcome = isCanceled && outcome.status === 'succeeded' ? { status: 'cancelled', message: 'canceled after its answer was complete' } : outcome
     const status = told.status === 'succeeded' ? 'completed' : 'failed'
-    yield notification('process.completed', { status, ...process, exit_code: toExitCode(told), error: toError(told, timeoutSeconds), execution_time: usage.durationMs / 1_000 })
+    yield notification('process.completed', { status, ...process, exit_code: toExitCode(told), error: toError(told, run.timeoutSeconds), execution_time: usage.durationMs / 1_000 })
   }
 
   const toStatus = (status: string): string => notification(`process.${status}`, toStatusParams(status, process))

@@ -51,6 +51,9 @@ async function play(t: Test, flags: string, lines: readonly string[], outcome: P
 
 const INIT = '{"type":"system","subtype":"init","cwd":"/w"}'
 const PARTIAL = '{"type":"stream_event","event":{"type":"message_start"}}'
+/** The CLI writes it for each request only when partial messages are asked for. */
+const REQUESTING = '{"type":"system","subtype":"status","status":"requesting"}'
+const COMPACTING = '{"type":"system","subtype":"status","status":"compacting"}'
 const SPOKEN = '{"type":"assistant", "message":{"content":[{"type":"text","text":"grüße \\u00e9 😀"}]}}'
 const RESULT = '{"type":"result","subtype":"success","is_error":false,"result":"grüße 😀"}'
 const LINES = [INIT, PARTIAL, SPOKEN, '{"type":"result","subtype":"success","is_error":false,"result":"an earlier one"}', RESULT]
@@ -69,7 +72,10 @@ void t.test('a run is told as the original told it', async t => {
 void t.test('the output is what claude prints for the format asked for, to the byte', async t => {
   const lines = (texts: readonly string[]) => texts.map(text => `${text}\n`).join('')
   t.equal(outputOf(await play(t, '--output-format stream-json --verbose', LINES)), lines([...LINES, 'no JSON']))
+  t.equal(outputOf(await play(t, '--output-format stream-json --verbose', [REQUESTING, COMPACTING, RESULT])), lines([COMPACTING, RESULT, 'no JSON']))
+  t.equal(outputOf(await play(t, '--output-format stream-json --verbose --include-partial-messages', [REQUESTING, RESULT])), lines([REQUESTING, RESULT, 'no JSON']))
   t.equal(outputOf(await play(t, '--output-format json', LINES)), lines([RESULT]))
+  t.equal(outputOf(await play(t, '', LINES, { result: 'a line of its own\n\n', exitCode: 0 })), 'a line of its own\n\n', 'no newline is added to one')
 })
 
 void t.test('failures print what claude prints, and never exit with 0', async t => {
@@ -78,9 +84,10 @@ void t.test('failures print what claude prints, and never exit with 0', async t 
   const completed = { params: { status: 'failed', exit_code: 1, error: 'why' } }
   for (const [fields, printed] of [
     [{ subtype: 'success', result: 'API Error: 500 x' }, 'API Error: 500 x\n'],
-    [{ subtype: 'error_max_turns', errors: ['Reached maximum number of turns (2)'] }, 'Error: Reached max turns (2)\n'],
-    [{ subtype: 'error_max_budget_usd', errors: ['Reached maximum budget ($0.5)'] }, 'Error: Exceeded USD budget (0.5)\n'],
-    [{ subtype: 'error_during_execution' }, 'Execution error\n'],
+    [{ subtype: 'error_max_turns', errors: ['Reached maximum number of turns (2)'] }, 'Error: Reached max turns (2)'],
+    [{ subtype: 'error_max_budget_usd', errors: ['Reached maximum budget ($0.5)'] }, 'Error: Exceeded USD budget (0.5)'],
+    [{ subtype: 'error_during_execution' }, 'Execution error'],
+    [{ subtype: 'error_max_structured_output_retries' }, 'Error: Failed to provide valid structured output after maximum retries'],
   ] as const) {
     const messages = await play(t, '', error(fields), failed)
     t.equal(outputOf(messages), printed)
