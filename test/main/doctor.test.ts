@@ -11,7 +11,7 @@ import { checkClaude, checkCredentials } from '../../src/main/doctor/check-claud
 import { checkContainment, findContainmentRemedy } from '../../src/main/doctor/check-containment.js'
 import { checkHooks } from '../../src/main/doctor/check-hooks.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from '../../src/main/doctor/check-folders.js'
-import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNode, checkOpenFiles, checkProcesses, checkUser } from '../../src/main/doctor/check-machine.js'
+import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNames, checkNode, checkOpenFiles, checkProcesses, checkUser } from '../../src/main/doctor/check-machine.js'
 import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-redis.js'
 import { checkPort } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
@@ -52,6 +52,8 @@ void t.test('the machine: Node, packages, user, memory, limits, clock, localhost
   t.match(await checkLocalhost('localhost.invalid'), { status: 'warning', message: /not known/, remedy: /\/etc\/hosts/ })
   t.match(await checkLocalhost('::1'), { status: 'warning', message: /is ::1 and not 127\.0\.0\.1/ })
   const folder = await makeFolder(t)
+  t.match(checkNames(configOf(folder, { CC_EXECUTOR_CONCURENCY: '3', CC_EXECUTOR_MINE: 'x', CC_EXECUTOR_CHILD_ENV: 'CC_EXECUTOR_MINE' })), { status: 'warning', message: /^CC_EXECUTOR_CONCURENCY is no setting/ })
+  t.equal(checkNames(configOf(folder, { CC_EXECUTOR_CACHE_DIR: folder })), undefined)
   t.equal(await checkEnvFile(folder), undefined)
   await writeFile(join(folder, '.env'), 'CC_EXECUTOR_PORT=1\n')
   t.match(await checkEnvFile(folder), { status: 'warning', message: /\.env here is read by cc-executor start only/ })

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { VARIABLES, type Config } from '../../platform/config.js'
 import { within } from '../../platform/deadline.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
@@ -49,6 +50,16 @@ export async function checkDependencies(checkout: string): Promise<Verdict | und
 export async function checkEnvFile(folder: string): Promise<Verdict | undefined> {
   const isThere = await stat(join(folder, '.env')).then((entry) => entry.isFile(), () => false)
   return isThere ? warn('the .env here is read by cc-executor start only, and was not read now', 'set -a; . ./.env; set +a; cc-executor doctor') : undefined
+}
+
+/** Read by set-up or by the tests, and by nothing that a Config tells. */
+const FURTHER_NAMES = new Set(['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_TEST_ALL', 'CC_EXECUTOR_FAULT_SEED'])
+
+/** A name that is misspelt sets nothing, and nothing else tells. */
+export function checkNames({ environment, childEnv }: Pick<Config, 'environment' | 'childEnv'>): Verdict | undefined {
+  const isKnown = (name: string): boolean => Object.hasOwn(VARIABLES, name) || FURTHER_NAMES.has(name) || childEnv.includes(name)
+  const unknown = Object.keys(environment).filter((name) => name.startsWith('CC_EXECUTOR_') && !isKnown(name))
+  return unknown.length === 0 ? undefined : warn(`${unknown.join(', ')} is no setting and has no effect`, 'correct the name; cc-executor config lists all of them')
 }
 
 export function checkUser(userId: number | undefined = process.getuid?.()): Verdict {

@@ -5,7 +5,7 @@ import { checkClaude, checkCredentials } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
 import { checkHooks } from './check-hooks.js'
-import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNode, checkOpenFiles, checkProcesses, checkUser } from './check-machine.js'
+import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNames, checkNode, checkOpenFiles, checkProcesses, checkUser } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
 import { checkPort } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
@@ -17,6 +17,7 @@ const settle = async (checks: readonly Check[]): Promise<Finding[]> =>
 
 const checkMachine = (config: Config): Promise<Finding[]> =>
   settle([
+    ['settings', checkNames(config)],
     ['settings', checkEnvFile(process.cwd())],
     ['node', checkNode()],
     ['packages', checkDependencies(checkoutDirectory())],
