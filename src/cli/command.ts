@@ -10,7 +10,7 @@ const UNAVAILABLE = 69
 const READER_GONE = 141
 const SERVICE_UNAVAILABLE = 503
 
-/** A wrong call, told with the command's usage. */
+/** A wrong call, told with how the command is called. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -18,7 +18,7 @@ export class UsageError extends Error {
 export interface Command {
   /** One line for the list of all commands: arguments, then what it does. */
   readonly summary: readonly [string, string]
-  /** The whole of it, for `--help` and for a wrong call. */
+  /** The whole of it, for `--help`; its first line also for a wrong call. */
   readonly usage: string
   /** Resolves with the exit code. */
   run(args: string[]): Promise<number>
@@ -29,7 +29,8 @@ export const say = (text: string): void => void process.stderr.write(`cc-executo
 const isWrongUsage = (error: unknown): error is Error =>
   error instanceof UsageError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
 
-const asksForHelp = (args: readonly string[]): boolean => {
+/** `--help` or `-h`, unless it is text behind a `--`. */
+export const asksForHelp = (args: readonly string[]): boolean => {
   const end = args.indexOf('--')
   return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
 }
@@ -42,7 +43,9 @@ function toAdvice({ code }: ClientError): string {
 
 function report(error: unknown, usage: string): number {
   if (isWrongUsage(error)) {
-    say(`${error.message}\n\n${usage}`)
+    // The fault first, and nothing that pushes it off the screen.
+    const [call = ''] = usage.split('\n')
+    say(`${error.message}\n\n${call}\n--help tells all about it.`)
     return WRONG_USAGE
   }
   if (!(error instanceof ClientError)) throw error
@@ -78,6 +81,8 @@ export function toRunner({ usage, run }: Command): (args: string[]) => Promise<v
 export function requireId(positionals: readonly string[]): string {
   const [id, ...others] = positionals
   if (id === undefined || others.length > 0) throw new UsageError('expected the id of one execution')
+  // A shell variable that was never set: as a path it would name the list of all executions.
+  if (id.trim() === '') throw new UsageError('the id is empty')
   return id
 }
 

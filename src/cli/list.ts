@@ -9,6 +9,8 @@ const DEFAULT_COUNT = 20
 const STATUS_WIDTH = 'succeeded'.length
 const NAME_WIDTH = 10
 const TASK_LENGTH = 70
+/** What stands before the task in a line of `list`: id, status, time, and two spaces behind each. */
+const LEAD_LENGTH = 36 + 2 + STATUS_WIDTH + 2 + '2026-11-22T00:00:00.000Z'.length + 2
 
 function taskOf({ request, taskCount }: Execution): string {
   const [first = ''] = request.tasks ?? []
@@ -35,9 +37,12 @@ ${SERVICE_USAGE}`,
     // Safe to call them statuses: the service names the one that is none.
     const status = values.status?.flatMap((text) => text.split(',')) as ExecutionStatus[] | undefined
     return withService(values.url, async (client) => {
+      // On a terminal an execution is one line where that is wide enough for anything of its task.
+      const room = (process.stdout.columns ?? Number.POSITIVE_INFINITY) - LEAD_LENGTH
+      const taskLength = room < NAME_WIDTH ? TASK_LENGTH : Math.min(TASK_LENGTH, room)
       const page = await listUpTo(client, count, { ...(status && { status }), ...(values.parent !== undefined && { parentId: values.parent }), ...(values.metadata && { metadata: toMetadata(values.metadata) }) })
       if (values.json) printJson(page)
-      else for (const execution of page.executions) process.stdout.write(`${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), TASK_LENGTH)}\n`)
+      else for (const execution of page.executions) process.stdout.write(`${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), taskLength)}\n`)
       return EXIT_CODES.succeeded
     })
   },

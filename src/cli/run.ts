@@ -16,6 +16,7 @@ const CANCEL_RETRY_MS = 1_000
 const usage = `Usage: cc-executor run [flags] "prompt"       (or the prompt on standard input)
 
 Submits the prompt and follows it: text on stdout as it is written, tools as short lines on stderr.
+Where the answer is an object (--json-mode, --output-schema), it alone is on stdout.
 Ctrl-C cancels it and waits for its end; a second one leaves at once.
 
   --json                          prints the finished execution as JSON instead of the text
@@ -103,7 +104,8 @@ export const run: Command = {
       executionId = execution.id
       if (isCancelled) void cancel(client, executionId)
       if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
-      const outcome = await followToEnd(client, executionId, 0, events ? EVENTS_AS_JSON : createTextView({ text: !json, whole: true }))
+      const answersInJson = request.json === true || request.outputSchema !== undefined
+      const outcome = await followToEnd(client, executionId, 0, events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true }))
       if (json) printJson(await client.get(executionId))
       return EXIT_CODES[outcome?.status ?? 'failed']
     })

@@ -22,34 +22,36 @@ function textOf({ message }: EventData<'claude.message'>): string {
 interface TextViewOptions {
   /** Without it only the notes on stderr. */
   readonly text: boolean
+  /** The answer is an object: it alone goes to stdout, what is said on the way to it to stderr. */
+  readonly answersInJson?: boolean
   /** The events are seen from the first one on: then a result that no event told is printed at the end. */
   readonly whole: boolean
 }
 
 /** The assistant's text on stdout as it is written, what else happens as short lines on stderr. */
-export function createTextView({ text: showsText, whole }: TextViewOptions): EventView {
+export function createTextView({ text: showsText, answersInJson = false, whole }: TextViewOptions): EventView {
   const { stdout, stderr } = process
+  const said = answersInJson ? stderr : stdout
   let isLineOpen = false
   let hasPrinted = false
   let message: number | undefined
   let sawDelta = false
 
-  function write(text: string): void {
+  function write(text: string, to: NodeJS.WriteStream = said): void {
     if (!showsText || text === '') return
-    const shown = stdout.isTTY ? toPrintable(text) : text
-    stdout.write(shown)
+    to.write(to.isTTY ? toPrintable(text) : text)
     hasPrinted = true
     isLineOpen = !text.endsWith('\n')
   }
 
   function endLine(): void {
-    if (isLineOpen) stdout.write('\n')
+    if (isLineOpen) said.write('\n')
     isLineOpen = false
   }
 
   function note(text: string): void {
     // Both on one screen: the note would stand in the middle of a sentence.
-    if (stdout.isTTY) endLine()
+    if (said.isTTY || said === stderr) endLine()
     stderr.write(`${toLine(text)}\n`)
   }
 
@@ -57,7 +59,7 @@ export function createTextView({ text: showsText, whole }: TextViewOptions): Eve
     const { result = '', status } = outcome
     if (typeof result === 'object') {
       endLine()
-      write(JSON.stringify(result, undefined, 2))
+      write(`${JSON.stringify(result, undefined, 2)}\n`, stdout)
     } else if (whole && !hasPrinted && status === 'succeeded') write(result)
     endLine()
     if (outcome.status === 'succeeded') return

@@ -1,11 +1,15 @@
+import { parseArgs } from 'node:util'
 import { ConfigError, readConfig } from '../platform/config.js'
 import { EXIT_CODES, type Command } from './command.js'
 import { readLocalToken } from './find-service.js'
 
 export const token: Command = {
   summary: ['token', 'prints the token that clients send'],
-  usage: 'Usage: cc-executor token',
-  async run() {
+  usage: `Usage: cc-executor token
+
+Prints the token of the data folder (CC_EXECUTOR_DATA_DIR), which clients send as Authorization: Bearer; made at the first start.`,
+  async run(args) {
+    parseArgs({ args })
     const config = readConfig()
     const found = await readLocalToken(config)
     if (found === undefined) {

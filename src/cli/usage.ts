@@ -22,6 +22,9 @@ ${SERVICE_USAGE}`,
     const { values } = parseArgs({ args, options: { ...SERVICE_FLAGS, from: { type: 'string' }, to: { type: 'string' }, by: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean' } } })
     const groupBy = (values.by ?? 'day').split(',').map((group) => (isGroup(group) ? group : refuse(group)))
     const { from, to, token } = values
+    for (const [name, day] of Object.entries({ '--from': from, '--to': to })) {
+      if (day !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(day)) throw new UsageError(`${name}: expected a day as 2026-11-22, not ${JSON.stringify(day)}`)
+    }
     return withService(values.url, async (client) => {
       const report = await client.usage({ groupBy, ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(token !== undefined && { token }) })
       if (values.json) {

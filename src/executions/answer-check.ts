@@ -38,7 +38,7 @@ export class AnswerCheck {
 
 function judge(schema: AnswerSchema, { structuredOutput, text = '' }: ClaudeResult): Judgement {
   const answer = structuredOutput ?? parse(text)
-  if (answer === undefined) return { kind: 'invalid', faults: ['the answer is no JSON, and the StructuredOutput tool was not called'], raw: text }
+  if (answer === undefined) return { kind: 'invalid', faults: ['the answer is no JSON, and no call of the StructuredOutput tool was accepted'], raw: text }
   const faults = findAnswerFaults(schema, answer)
   // Safe: the schema's root is an object, so what matches it is one.
   return faults.length === 0 ? { kind: 'valid', value: answer as Record<string, unknown> } : { kind: 'invalid', faults, raw: structuredOutput === undefined ? text : JSON.stringify(answer) }

@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Started } from './start.js'
 
+/** As a shell takes it back; left alone where nothing needs quotes. */
+const quote = (path: string): string => (/^[\w./@%+:,=-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
+
 const row = (name: string, text: string): string => `  ${name.padEnd(12)}${text}\n`
 
 /** What a person needs to know after a start: where it is, how to call it, who pays, what a run may do. */
@@ -9,7 +12,7 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
   const isOpen = config.auth === 'open'
   // Tokens of CC_EXECUTOR_TOKENS are in no file, and are not shown.
   const isInFile = existsSync(config.tokenFile)
-  const header = isOpen ? '' : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${config.tokenFile})` : '$TOKEN'}"`
+  const header = isOpen ? '' : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${quote(config.tokenFile)})` : '$TOKEN'}"`
   const { authentication, claude, containment } = worker
   const lines = [
     '\nCC Executor is running.\n\n',

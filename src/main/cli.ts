@@ -1,34 +1,22 @@
 #!/usr/bin/env node
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CLI_COMMANDS, CLI_USAGE } from '../cli/commands.js'
+import { asksForHelp } from '../cli/command.js'
+import { CLI_COMMANDS } from '../cli/commands.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { describeConfig } from '../platform/describe-config.js'
 import { VERSION } from '../platform/version.js'
 import type { ChildMessage } from './service-process.js'
 import { PARENT_GONE, untilStopped } from './signals.js'
-
-const USAGE = `cc-executor ${VERSION}: runs Claude Code for you while you look away.
-
-Usage: cc-executor <command>
-
-  start [--simulate] [--open] [--root DIR]...   API, worker and, without REDIS_URL, a private Redis
-  api                                           an API process; wants REDIS_URL
-  worker                                        a worker process; wants REDIS_URL
-  mcp [--simulate] [--print-config]             tools for an MCP client, on standard input and output
-  config                                        every setting, its value and where it comes from
-  doctor [--simulate] [--json]                  what is wrong with this machine, and the remedy
-
-${CLI_USAGE}
-
-Settings are environment variables; cc-executor config lists them.`
+import { PROCESS_USAGE, USAGE } from './usage.js'
 
 /** Beyond the drain: so long a process may take to end in order, for instance while Redis is away. */
 const CLOSE_MARGIN_MS = 10_000
 /** Without its parent a child has lost its Redis as well, as a rule. */
 const ORPHAN_MS = 3_000
 
-/** A wrong call: told with the usage at hand, exit code 2. */
+/** A wrong call: exit code 2, and where help is. */
 class UsageError extends Error {}
 
 const say = (text: string): void => void process.stderr.write(`cc-executor: ${text}\n`)
@@ -43,6 +31,11 @@ function loadEnvFile(): void {
   }
 }
 
+/** A folder that is not there is a slip of the pen, which else the first run would tell. */
+function requireFolder(root: string): void {
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) throw new ConfigError(`--root: ${root} is no folder; make it first, or name another one.`)
+}
+
 // What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
 
 async function runStart(args: string[]): Promise<void> {
@@ -55,6 +48,7 @@ async function runStart(args: string[]): Promise<void> {
   if (!onDemand) loadEnvFile()
   // Under npm the working directory is the package's; INIT_CWD is where the user stood.
   const roots = values.root.map((root) => resolve(process.env['INIT_CWD'] ?? process.cwd(), root))
+  for (const root of roots) requireFolder(root)
   const environment = {
     ...process.env,
     ...(values.open && { CC_EXECUTOR_AUTH: 'open' }),
@@ -123,7 +117,8 @@ async function runMcp(args: string[]): Promise<void> {
   await serveMcp(args)
 }
 
-async function runApi(): Promise<void> {
+async function runApi(args: string[]): Promise<void> {
+  parseArgs({ args })
   const { openApi } = await import('./api.js')
   await serve(async (config, redisUrl) => {
     const { url, tokenCreated, idle, close } = await openApi(config, redisUrl)
@@ -132,7 +127,8 @@ async function runApi(): Promise<void> {
   })
 }
 
-async function runWorker(): Promise<void> {
+async function runWorker(args: string[]): Promise<void> {
+  parseArgs({ args })
   const { openWorker } = await import('./worker.js')
   await serve(async (config, redisUrl) => {
     const { state, close } = await openWorker(config, redisUrl)
@@ -140,7 +136,8 @@ async function runWorker(): Promise<void> {
   })
 }
 
-function printConfig(): void {
+function printConfig(args: string[]): void {
+  parseArgs({ args })
   for (const { name, value, origin, description } of describeConfig(readConfig())) process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
 }
 
@@ -170,19 +167,24 @@ async function main([name, ...args]: string[]): Promise<void> {
   if (name === '--version' || name === '-v') return void process.stdout.write(`${VERSION}\n`)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
+  const usage = Object.hasOwn(PROCESS_USAGE, name) ? PROCESS_USAGE[name] : undefined
+  if (usage !== undefined && asksForHelp(args)) return void process.stdout.write(`${usage}\n`)
   await command(args)
 }
 
-function report(error: unknown): void {
+function report(error: unknown, [name = '']: string[]): void {
   const isUsage = error instanceof UsageError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
   process.exitCode = isUsage ? 2 : 1
   // Under `start` the parent tells what its children could not do.
   if (process.send !== undefined) return
   say(error instanceof Error ? error.message : String(error))
-  if (isUsage) process.stderr.write(`\n${USAGE}\n`)
+  if (isUsage) process.stderr.write(`\n${toHint(name)}\n`)
 }
 
-main(process.argv.slice(2))
-  .catch(report)
+const toHint = (name: string): string => (Object.hasOwn(PROCESS_USAGE, name) ? `cc-executor ${name} --help says how it is called.` : 'cc-executor help lists the commands.')
+
+const words = process.argv.slice(2)
+main(words)
+  .catch((error: unknown) => report(error, words))
   // Whatever a library still holds open must not keep a process that has closed everything of its own.
   .finally(() => process.exit())

@@ -118,7 +118,7 @@ const fields = {
   session: SessionRequest.optional(),
   files: InlineFiles.optional(),
   timeoutSeconds: z
-    .union([seconds, z.literal('auto')], 'expected a number of seconds, or "auto"')
+    .union([seconds, z.literal('auto')], `must be a number of seconds, more than 0 and not more than ${TIMEOUT_LIMIT_SECONDS}, or "auto"`)
     .optional()
     .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),

@@ -85,6 +85,15 @@ void t.test('run shows text on stdout and the rest on stderr, and finds service 
   t.same(shown, { code: 0, stdout: `${service.token}\n`, stderr: '' })
 })
 
+void t.test('an answer that is an object is alone on stdout', async (t) => {
+  const service = await openTestService(t)
+  const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
+  const { code, stdout, stderr } = await openCli(t, service).run(['run', '--output-schema', schema, scripted({ text: 'I think.' }, { structured: { a: 'x' } })])
+  t.same(JSON.parse(stdout), { a: 'x' })
+  t.match(stderr, /^I think\.\n> StructuredOutput /m)
+  t.equal(code, 0, stderr)
+})
+
 void t.test('one execution, seen in every way', async (t) => {
   const service = await openTestService(t)
   const { run } = openCli(t, service)
@@ -182,7 +191,7 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
   const wrong = async (args: string[], sentence: RegExp): Promise<void> => {
     const { code, stdout, stderr } = await startCli(t, args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x').ended
     t.match({ code, stdout, stderr }, { code: 2, stdout: '', stderr: sentence }, args.join(' '))
-    t.match(stderr, /\n\nUsage: cc-executor /)
+    t.match(stderr, /\n\nUsage: cc-executor [^\n]+\n--help tells all about it\.\n$/, 'the fault stays on the screen')
   }
   await Promise.all([
     wrong(['run', '--modle', 'x', 'hello'], /Unknown option '--modle'/),
@@ -194,11 +203,19 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['run', '--max-turns', 'many', 'hello'], /^cc-executor: --max-turns: /),
     wrong(['run', '--metadata', 'team', 'hello'], /^cc-executor: --metadata: expected label=value/),
     wrong(['run', '--events', '--json', 'hello'], /--events goes neither/),
+    wrong(['run', '--timeout', 'soon', 'hello'], /^cc-executor: --timeout: must be a number of seconds, .* or "auto"$/m),
     wrong(['tail'], /expected the id/),
+    wrong(['cancel', ''], /the id is empty/),
+    wrong(['usage', '--from', 'tomorrow'], /^cc-executor: --from: expected a day/),
+    wrong(['token', 'x'], /Unexpected argument 'x'/),
     wrong(['list', '--limit', '0'], /--limit/),
   ])
   t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }).ended, { code: 2, stderr: /CC_EXECUTOR_PORT is 0/ })
   t.match(await startCli(t, ['run', '--help'], {}).ended, { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
+  const names = ['start', 'api', 'worker', 'mcp', 'config', 'doctor']
+  for (const [index, ended] of (await Promise.all(names.map((name) => startCli(t, [name, '--help'], { REDIS_URL: 'redis://127.0.0.1:1' }).ended))).entries()) {
+    t.match(ended, { code: 0, stdout: new RegExp(`^Usage: cc-executor ${names[index]}\\b`), stderr: '' })
+  }
   t.match(await startCli(t, ['help'], {}).ended, { code: 0, stdout: /^ {2}run \[flags\] "prompt" +runs a prompt/m })
   t.match(await startCli(t, ['toString'], {}).ended, { code: 2, stderr: /there is no command "toString"/ })
 })

@@ -26,7 +26,9 @@ interface Running extends CliProcess {
 }
 
 async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): Promise<Running> {
-  const folder = await makeFolder(t)
+  // As a home may be called.
+  const folder = join(await makeFolder(t), "Zoe's files")
+  await mkdir(folder)
   const cli = startCli(t, ['start', '--simulate', ...args], { ...testEnvironment(folder), ...env }, cwd)
   await cli.said(/Ctrl-C stops it/)
   const [, url = ''] = await cli.said(/address +(http\S+)/)
@@ -203,6 +205,7 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
     ['the data folder lies below a file', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: join(folder, 'a-file', 'data') }, /CC_EXECUTOR_DATA_DIR: .*a-file\/data cannot be used \(ENOTDIR\)/],
     ['the data folder cannot be made', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/cc-executor' }, /CC_EXECUTOR_DATA_DIR: \/proc\/cc-executor cannot be used/],
     ['the data folder cannot be written', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/self' }, /CC_EXECUTOR_DATA_DIR: \/proc\/self cannot be used/],
+    ['a root is not there', ['start', '--simulate', '--root', join(folder, 'none')], {}, /--root: \S+\/none is no folder; make it first/],
     ['a variable is wrong', ['start', '--simulate'], { CC_EXECUTOR_CONCURRENCY: 'many' }, /CC_EXECUTOR_CONCURRENCY: expected a whole number .*"many"/],
     ['there is no Redis', ['start', '--simulate'], hidden, /No redis-server was found: install .*, run npm run setup, or set REDIS_URL/],
     ['open on every address', ['start', '--simulate', '--open'], { CC_EXECUTOR_HOST: '0.0.0.0' }, /CC_EXECUTOR_AUTH: open is allowed on a loopback address only/],
@@ -214,11 +217,11 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
     ['no token yet', ['token'], { CC_EXECUTOR_DATA_DIR: join(folder, 'none') }, /There is no token yet/],
   ]
   for (const [name, args, variables, sentence] of cases) void t.test(name, (t) => refused(t, args, { ...env, ...variables }, sentence))
-  void t.test('a call that does not exist shows the usage, exit code 2', async (t) => {
-    for (const args of [['serve'], ['start', '--fast'], ['start', '--root']]) {
+  void t.test('a call that does not exist says where help is, exit code 2', async (t) => {
+    for (const args of [['serve'], ['start', '--fast'], ['start', '--root'], ['api', 'now']]) {
       const { code, stderr } = await runToEnd(t, args, env)
       t.equal(code, 2, args.join(' '))
-      t.match(stderr, /^cc-executor: .+\n\ncc-executor .+: .+\n\nUsage: cc-executor <command>\n/)
+      t.match(stderr, args.length === 1 ? /^cc-executor: .+\n\ncc-executor help lists the commands\.\n$/ : /^cc-executor: .+\n\ncc-executor (start|api) --help says how it is called\.\n$/)
     }
   })
 })
