@@ -148,7 +148,7 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     t.match(answer.body.detail, path, 'the sentence alone tells it, too')
   }
   const say = async (body: unknown) => (await call('POST', '/execute', { body })).body.errors
-  t.same(await say({ prompt: 'x', timeoutSeconds: 'soon' }), [{ path: 'timeoutSeconds', message: 'expected a number of seconds, or "auto"' }])
+  t.same(await say({ prompt: 'x', timeoutSeconds: 'soon' }), [{ path: 'timeoutSeconds', message: 'must be a number of seconds, more than 0 and not more than 86400, or "auto"' }])
   t.match(await say({ prompt: 'x', mcpServers: { a: {} } }), [{ path: 'mcpServers.a', message: /^expected \{"command"/ }])
   t.match(await say({ prompt: 'x', metadata: { 'a b': 'c' } }), [{ path: 'metadata.a b', message: /^a label is/ }])
   t.same(await say({ prompt: 'x', agents: { a: { prompt: 'p' } } }), [{ path: 'agents.a.description', message: 'is required' }])
