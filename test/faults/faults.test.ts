@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { loseClients } from './client-faults.js'
 import { jumpRedisClock, shiftEveryClock } from './clock-faults.js'
 import { fillDisks } from './disk-faults.js'
+import { reachEveryLimit } from './limit-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
@@ -31,6 +32,7 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
 if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
   SCENES['the disk is full, the data folder read-only: what cannot run says so, and all is well when there is room again'] = fillDisks
   SCENES['the clock of Redis is set by an hour, forward and back: what runs goes on, and what is dead is not waited for that long'] = jumpRedisClock
+  SCENES['every limit is reached: each refusal says what and when to come again, and what was accepted is not touched'] = reachEveryLimit
   SCENES['clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'] = loseClients
   SCENES['Redis is frozen for 40 s, and is away for longer than a lease in every way'] = async (t, seed) => {
     await Promise.all([endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }), endWithLongOutages(t, `${seed}/all`, { chosen: ['frozen', 'black hole', 'killed', 'full'] })])
