@@ -211,9 +211,9 @@ export class ExecutionStore extends TaskListStore {
     return kind === 'deleted' ? { kind, claim: Number(second) } : { kind: 'refused', state: String(second) }
   }
 
-  /** Forgets the oldest finished executions, at most so many, as long as all take more than that; which those were. */
-  async retain(maxBytes: number, count: number): Promise<Array<{ id: string; claim: number }>> {
-    const answer = await this.#commands.ccRetain(this.root, maxBytes, count)
+  /** Forgets the oldest finished executions, at most so many now, as long as all take more bytes, or are more, than that; which those were. */
+  async retain({ bytes, executions }: { bytes: number; executions: number }, count: number): Promise<Array<{ id: string; claim: number }>> {
+    const answer = await this.#commands.ccRetain(this.root, bytes, executions, count)
     return Array.from({ length: answer.length / 2 }, (_, index) => ({ id: String(answer[index * 2]), claim: Number(answer[index * 2 + 1]) }))
   }
 

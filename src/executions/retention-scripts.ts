@@ -1,16 +1,19 @@
 import { RECORDS_LUA } from './record-scripts.js'
 
 /**
- * Brings what finished executions take below a limit: the oldest are forgotten first, those that have expired before any other.
- * ARGV max bytes, how many at most, a task list with all its tasks → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
+ * Brings finished executions, and what they take, below the limits: the oldest are forgotten first, those that have expired before any other.
+ * ARGV max bytes, max executions, how many at most now, a task list with all its tasks → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
  */
 export const RETAIN_LUA = `${RECORDS_LUA}
-local maxBytes, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local function isOverLimit()
+  return tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
+end
 for _, id in ipairs(redis.call('ZRANGE', root .. ':finished', 0, count - 1)) do
   if redis.call('EXISTS', record(id)) == 0 then release(id) end
 end
 local forgotten = {}
-while #forgotten < count * 2 and tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes do
+while #forgotten < count * 2 and isOverLimit() do
   local id = redis.call('ZRANGE', root .. ':finished', 0, 0)[1]
   if not id then break end
   local claim, owner = get(id, 'claim'), get(id, 'owner')

@@ -49,6 +49,7 @@ export const VARIABLES = {
   CC_EXECUTOR_DAILY_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
   CC_EXECUTOR_RETENTION_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(2048 * MIB), 'of all finished executions together, in Redis; beyond it the oldest are forgotten'],
+  CC_EXECUTOR_RETENTION_COUNT: [count(1, 100_000_000), '100000', 'how many finished executions are kept; beyond it the oldest are forgotten'],
   CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
@@ -105,6 +106,7 @@ export interface Config {
   readonly dailyBudgetTokens: number | undefined
   readonly retentionSeconds: number
   readonly retentionBytes: number
+  readonly retentionCount: number
   readonly maxQueue: number
   readonly drainSeconds: number
   readonly outputLimitBytes: number
@@ -193,6 +195,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     dailyBudgetTokens: values.CC_EXECUTOR_DAILY_BUDGET_TOKENS,
     retentionSeconds: values.CC_EXECUTOR_RETENTION_SECONDS,
     retentionBytes: values.CC_EXECUTOR_RETENTION_BYTES,
+    retentionCount: values.CC_EXECUTOR_RETENTION_COUNT,
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
     drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
     outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,

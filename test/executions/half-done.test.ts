@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { NewRecord } from '../../src/executions/store-answers.js'
+import { cancelExecution } from '../../src/executions/cancel-execution.js'
 import { concludeExecution } from '../../src/executions/conclude-execution.js'
+import type { Scope } from '../../src/executions/services.js'
 import { submitExecution } from '../../src/executions/submit-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep-executions.js'
 import { openDomain } from '../../src/main/open-services.js'
@@ -186,8 +188,25 @@ void t.test('an Idempotency-Key is kept until a day after the end, and goes with
   const { execution } = await submit()
   await concludeExecution({ store, ...domain }, execution.id, { kind: 'queued' }, { outcome: { status: 'cancelled' }, attempt: 0 })
   t.match(await submit(), { replayed: true, execution: { id: execution.id } })
-  await store.retain(0, 10)
+  await store.retain({ bytes: 0, executions: 1 }, 10)
   await t.rejects(submit(), { code: 'EXECUTION_NOT_FOUND', details: { detail: /not run again/ } }, 'of what is forgotten nothing is run again')
+})
+
+void t.test('no more finished executions are kept than their number allows; a task list counts as one', async (t) => {
+  const { keys, create, sweep, dump: _dump, typesOf: _typesOf, claim: _claim, start: _start, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_COUNT: '2' })
+  const caller = { name: 'tester', scopes: new Set<Scope>(['execute']) }
+  const waiting = await create()
+  const finished: string[] = []
+  for (const request of [{ prompt: 'x' }, { tasks: ['a', 'b'] }, { prompt: 'y' }, { prompt: 'z' }]) {
+    const { execution: { id } } = await submitExecution(domain, request, caller)
+    await cancelExecution(domain, id, caller)
+    finished.push(id)
+    await sleep(2)
+  }
+  await sweep()
+  t.same(await keys.zrange('{cc}:finished', '0', '-1'), finished.slice(-2), 'the newest two')
+  for (const id of finished.slice(0, 2)) t.notOk(await domain.store.exists(id))
+  t.ok(await domain.store.exists(waiting.id), 'what is not finished is not counted')
 })
 
 void t.test('what is finished takes no more than its limit: the oldest goes first, never one that runs, and the sum is exact', async (t) => {
