@@ -42,6 +42,19 @@ function nameOpenEnds(paths: Json): Json {
   return JSON.parse(JSON.stringify(paths).replaceAll('/{*}"', '/{path}"').replaceAll('"in":"path","name":"*"', '"in":"path","name":"path"')) as Json // safe: a copy of JSON
 }
 
+/** The generator calls every body required; one that demands nothing may be left out, and our routes take that. */
+function freeBodies(value: Json): Json {
+  if (Array.isArray(value)) return value.map(freeBodies)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, key === 'requestBody' && demandsNothing(member) ? { ...(member as { [key: string]: Json }), required: false } : freeBodies(member ?? null)]))
+}
+
+function demandsNothing(body: Json | undefined): boolean {
+  // Safe: a request body as the generator has just written it.
+  const { content = {} } = body as { content?: Record<string, { schema?: Record<string, Json> }> }
+  return Object.values(content).every(({ schema = {} }) => schema['type'] === 'object' && !('required' in schema))
+}
+
 /**
  * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers to
  * goes, and an input schema whose plain name is free, or says the same, takes that name.
@@ -57,7 +70,7 @@ export function tidyOpenApi<Document extends object>(document: Document): Docume
     return !(base in schemas) || normalize(schemas[base]) === normalize(schemas[name]) ? base : name
   }
   const renamed = new Map(Object.entries(schemas).map(([name, schema]) => [rename(name), tidySchema(schema, rename)]))
-  const paths = nameOpenEnds(tidySchema(plain.paths ?? {}, rename))
+  const paths = freeBodies(nameOpenEnds(tidySchema(plain.paths ?? {}, rename)))
   schemas = prune(Object.fromEntries(renamed), paths)
   // Safe: the same document with the same members, fewer and renamed schemas.
   return { ...plain, paths, components: { ...plain.components, schemas } } as Document

@@ -716,7 +716,9 @@ void t.test('an upgrade that comes while the API closes is refused, and does not
   await once(deaf, 'data')
   const late = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
   await once(late, 'connect')
+  const leave = once(deaf, 'data')
   const closing = api.close()
+  await leave
   late.write(head)
   let answer = ''
   for await (const chunk of late) answer += String(chunk)
@@ -775,6 +777,7 @@ void t.test('the documents: OpenAPI that is valid, and a page that needs no othe
   const { valid, errors } = await new Validator().validate(structuredClone(bare.document))
   t.ok(valid, JSON.stringify(errors))
   t.match(bare.document, { openapi: '3.1.0', paths: { '/execute': {}, '/executions/{id}/events': {} } })
+  t.match(bare.document, { paths: { '/execute': { post: { requestBody: { required: true } } }, '/executions/{id}/cancel': { post: { requestBody: { required: false } } } } }, 'a body that demands nothing may be left out')
 })
 
 void t.test('with --open nobody is asked for a token, and Host and Origin still are', async (t) => {
