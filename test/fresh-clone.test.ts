@@ -1,7 +1,7 @@
 // Two commands on a fresh machine: a clone, an empty home, no Redis given. Takes minutes and the network, so only in npm run test:all.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -14,8 +14,10 @@ const DEADLINE_MS = 15 * 60_000
 const isRoot = process.getuid?.() === 0
 const run = promisify(execFile)
 
-/** What a machine needs to reach the registry, and the CLI where there is one: it would be a download of 250 MB. */
-const PASSED = /^(?:PATH|LANG|.*_PROXY|.*_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)|npm_config_registry|CC_EXECUTOR_CLAUDE_BIN)$/
+/** What a machine needs to reach the registry. */
+const PASSED = /^(?:PATH|LANG|.*_PROXY|.*_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR)|npm_config_registry)$/
+/** Given where there is one: it would be a download of 250 MB. */
+const CLAUDE = process.env['CC_EXECUTOR_CLAUDE_BIN']
 
 async function clone(t: Test, user: string | undefined) {
   const folder = await makeFolder(t)
@@ -23,9 +25,12 @@ async function clone(t: Test, user: string | undefined) {
   await run('git', ['clone', '--quiet', '--no-hardlinks', ROOT, checkout])
   await mkdir(home)
   await chmod(folder, 0o755)
+  // A copy, as the cache may lie in a home that is closed to others.
+  const claude = CLAUDE === undefined ? {} : { CC_EXECUTOR_CLAUDE_BIN: join(folder, 'claude') }
+  if (CLAUDE !== undefined) await copyFile(CLAUDE, join(folder, 'claude'))
   if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, folder])
   const prefix = user === undefined ? [] : ['setpriv', '--reuid', user, '--regid', user, '--clear-groups']
-  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))), HOME: home, CC_EXECUTOR_PORT: '0' }
+  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))), HOME: home, CC_EXECUTOR_PORT: '0', ...claude }
   const toCommand = (command: string[]): [string, string[]] => {
     const [file = '', ...args] = [...prefix, ...command]
     return [file, args]
