@@ -82,7 +82,8 @@ async function openSession(command: string, args: string[], env: Record<string, 
   ;(transport.stderr as PassThrough).setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
   const client = new Client({ name: 'test', version: '0' })
   const failures: Error[] = []
-  Object.assign(client, { onerror: (error: Error) => failures.push(error) })
+  // The SDK's client takes a response at once and a notification a moment later: of a progress that came just before the response it knows no more.
+  Object.assign(client, { onerror: (error: Error) => void (/progress notification for an unknown token/.test(error.message) || failures.push(error)) })
   await client.connect(transport)
   const { tools } = await client.listTools()
   const ajv = new Ajv2020({ strict: false })

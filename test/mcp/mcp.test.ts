@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
@@ -201,9 +201,12 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const simulator = await openSimulator()
     t.teardown(() => simulator.close())
     const home = join(mcp.folder, 'home')
-    await mkdir(home)
+    await mkdir(join(home, 'bin'), { recursive: true })
     await writeFile(join(home, 'mcp.json'), block)
-    const path = mcp.env['PATH'] ?? ''
+    // A CLI that is given by its path alone gets the name that the printed command calls.
+    const claude = mcp.env['CC_EXECUTOR_CLAUDE_BIN']
+    if (claude !== undefined) await symlink(claude, join(home, 'bin', 'claude'))
+    const path = [join(home, 'bin'), mcp.env['PATH']].filter(Boolean).join(delimiter)
     const outer = { PATH: path, HOME: home, ANTHROPIC_BASE_URL: simulator.url, ANTHROPIC_API_KEY: 'simulated', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDE_CODE_TMPDIR: home }
     const inner = scripted({ tool: 'Write', input: { file_path: '${cwd}/made.txt', content: 'by the inner run' } }, { text: 'The inner run is done.' }).replace('${cwd}', '\\u0024{cwd}') // filled in by the inner run's model alone
     const prompt = scripted({ tool: 'WaitForMcpServers', input: {} }, { turn: true }, { tool: named('execute'), input: { prompt: inner, metadata: { by: 'claude' }, waitSeconds: 45 } }, { text: 'I was told: ${lastToolResult}' })
