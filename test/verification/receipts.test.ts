@@ -173,6 +173,8 @@ void t.test('no byte of a receipt can be changed, and the field is named', async
   }
   t.same(survivors, [])
   t.same(unnamed, [])
+  const asObject = verifyReceipt({ receipt: text.replace('"marks":[', '"marks":{'), keys: [key.jwk], keysAreComplete: true })
+  t.same(asObject.mismatches.map(({ name }) => name), ['events.marks'], 'an array that has become an object has no names of its own')
 })
 
 void t.test('no byte of an event can be changed, and the event is named', async (t) => {
