@@ -43,9 +43,12 @@ export function readConversation(request: MessagesRequest): Conversation {
   let position = 0
   let lastToolResult = ''
   const reminders: string[] = []
+  const environment: string[] = []
 
   for (const message of request.messages) {
     if (message.role === 'assistant') position += 1
+    // From 2.1.332 on the environment, with the working directory, is a message of the role `system`.
+    if (message.role === 'system') for (const block of message.blocks) if (block.kind === 'text') environment.push(block.text)
     if (message.role !== 'user') continue
     // Blocks of one message are one prompt, unless the CLI has merged prompts: one that ended in an error has no answer
     // that would separate it from the next. A closing block or another script tells them apart.
@@ -84,7 +87,7 @@ export function readConversation(request: MessagesRequest): Conversation {
       open = text.trim() !== CLOSING_BLOCK
     }
   }
-  const workingDirectory = findWorkingDirectory([...request.system, ...reminders])
+  const workingDirectory = findWorkingDirectory([...request.system, ...environment, ...reminders])
   return { prompt, promptNumber, position, lastToolResult, ...(workingDirectory === undefined ? {} : { workingDirectory }) }
 }
 
