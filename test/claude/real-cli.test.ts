@@ -1,7 +1,7 @@
 // The real CLI takes what claudeCommand says, against the simulator: no account, no network.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import t, { type Test } from 'tap'
 import { classifyExit } from '../../src/claude/classify-exit.js'
 import { claudeCommand } from '../../src/claude/claude-command.js'
 import { findCredentials } from '../../src/claude/credentials.js'
-import { findClaude, probeClaudeVersion } from '../../src/claude/find-claude.js'
+import { findClaude, probeClaude } from '../../src/claude/find-claude.js'
 import { createLineSplitter } from '../../src/claude/line-splitter.js'
 import { toRunRequest } from '../../src/claude/run-request.js'
 import { createTranslator } from '../../src/claude/translate-message.js'
@@ -111,5 +111,6 @@ void t.test('failures are told as what they are', { skip }, async (t) => {
 void t.test('the version is asked for without touching the home', { skip }, async (t) => {
   const home = t.testdir({})
   await writeFile(join(home, 'before'), '')
-  t.match(await probeClaudeVersion(binary ?? '', { ...process.env, HOME: home }), /^\d+\.\d+\.\d+$/)
+  t.match(await probeClaude(binary ?? '', { ...process.env, HOME: home }), { version: /^\d+\.\d+\.\d+$/ })
+  t.same(await readdir(home), ['before'])
 })
