@@ -13,9 +13,11 @@ const LATEST_LASTS_MS = 24 * 3_600_000
  * chose last, or `CC_EXECUTOR_CLAUDE_VERSION`. It is no dependency of package.json, so that whoever has a CLI does not
  * download another; and without it the service still starts.
  *
- * @param {{ requireClaude?: boolean, claude?: string }} [options] `claude`: `latest` or a version, kept as the choice
+ * @param {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} [options] `claude`: `latest` or a version,
+ *   kept as the choice; `claudeRange`: both ends of what is supported have to be in the cache as well, for their tests
  */
-export async function provideClaude({ requireClaude = false, claude } = {}) {
+export async function provideClaude({ requireClaude = false, claude, claudeRange = false } = {}) {
+  if (claudeRange) await withClaudeLock(async () => [await fetchClaude(OLDEST_CLAUDE_VERSION), await fetchClaude(CLAUDE_VERSION)])
   const other = process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude')
   if (claude === undefined && other) return
   const word = claude ?? (process.env.CC_EXECUTOR_CLAUDE_VERSION || readChosen() || CLAUDE_VERSION)
