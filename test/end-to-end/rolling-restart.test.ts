@@ -112,7 +112,7 @@ void t.test('a worker that is stopped hands over what can go on, and ends the re
   const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const apis = [api]
   const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
-  const steps = [{ text: 'I begin.' }, { tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: `sleep 300.${tag}` } }]
+  const steps = [{ text: 'I begin.' }, { tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: `env sleep 300.${tag}` } }]
   const work = (more: Record<string, unknown>, name: string) => submit(apis, { prompt: scripted(...steps), allowedTools: ['Bash'], ...more }, name)
   const [handed, ended, short] = await Promise.all([
     work({ onWorkerLost: 'continue', maxAttempts: 2 }, 'handed'),

@@ -39,12 +39,12 @@ async function untilWritten(execution: Execution, pattern: RegExp): Promise<void
 }
 
 /** A finished call which leaves a mark, and one that never ends. */
-const WORK = [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash('sleep 300')]
+const WORK = [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash('env sleep 300')]
 const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
 
 void t.test('what a killed worker was at is continued where that was asked for and can be', async (t) => {
   const victim = await openWorker(t)
-  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(`sleep 300.${tag}`)], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
+  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(`env sleep 300.${tag}`)], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
   const forgotten = await submit(WORK)
   const lost = await submit(WORK)
   const bases = await Promise.all(['stork', 'crane'].map((bird) => service.submit({ prompt: `The bird is a ${bird}.` })))
