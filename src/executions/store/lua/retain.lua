@@ -1,10 +1,16 @@
-import { RECORDS_LUA } from './record-scripts.js'
+-- Brings finished executions, and what they take, below the limits: the oldest are forgotten first, those that have expired before
+-- any other.
+-- Arguments: max bytes, max executions, how many at most now (a task list counts with all its tasks)
+-- Answers: {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call
+-- Sent again: yes; what an answer that was lost had forgotten stays forgotten
 
-/**
- * Brings finished executions, and what they take, below the limits: the oldest are forgotten first, those that have expired before any other.
- * ARGV max bytes, max executions, how many at most now, a task list with all its tasks → {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call.
- */
-export const RETAIN_LUA = `${RECORDS_LUA}
+--- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/forget.lua"
+--- @include "./include/get.lua"
+--- @include "./include/record.lua"
+--- @include "./include/release.lua"
+--- @include "./include/task-ids.lua"
+
 local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local function isOverLimit()
   return tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
@@ -30,4 +36,3 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten
-`
