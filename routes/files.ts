@@ -4,15 +4,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { findFile, readAllPatches, readArchive, readFileContent, readFilePatch, readFiles, splitChanged, type KeptFile } from '../src/executions/read-files.js'
-import { ExecutionReference } from '../src/protocol/ids.js'
 import { WorkspaceFiles } from '../src/protocol/files.js'
 import { problem, unknown } from './answers.js'
 import { toMediaType } from './media-types.js'
-import { Params } from './queries.js'
+import { Params, PathId } from './queries.js'
 
 const tags = ['files']
 const PATCH = 'text/x-diff; charset=utf-8'
-const FileParams = z.strictObject({ id: ExecutionReference, '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }) })
+const FileParams = z.strictObject({ id: PathId, '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }) })
 /** `?diff` and `?diff=true` alike. */
 const DiffQuery = z.strictObject({
   diff: z.enum(['', 'true', 'false']).optional().transform((value) => value === '' || value === 'true').meta({ description: 'A patch instead.' }),
