@@ -196,3 +196,14 @@ void t.test('every room has a README of at most forty lines', async (t) => {
   }))
   t.same(wrong.flat(), [])
 })
+
+/** A command of the Bash tool that is nothing but a `sleep`, as TypeScript or as JSON: newer CLIs refuse it, and the test would wait for nothing. */
+const BARE_SLEEP = /(?:\bbash\(|\bcommand"?: ?)(['"`])sleep [^'"`;&|]*\1/
+
+void t.test('no test lets the Bash tool do nothing but sleep', async (t) => {
+  const files = (await readdir(join(ROOT, 'test'), { recursive: true })).filter((file) => /\.(?:ts|json)$/.test(file) && file !== 'architecture.test.ts')
+  const users = (await Promise.all(files.map(async (file) => (BARE_SLEEP.test(await readFile(join(ROOT, 'test', file), 'utf8')) ? [file] : [])))).flat()
+  t.same(users, [], 'lasting() of test/support/environment.ts stands in its place')
+  const examples = ["bash('sleep 300')", 'bash(`sleep 300.${tag}`)', "{ command: 'sleep 250' }", '"command": "sleep 1"']
+  t.same(examples.filter((example) => !BARE_SLEEP.test(example)), [], 'it would notice')
+})
