@@ -72,6 +72,7 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
       message: isUsable && !usable.claude.tested ? usable.claude.message : describeWorker(usable),
       ...(usable.claude.version !== undefined && { version: usable.claude.version }),
       authentication: usable.authentication,
+      ...(usable.account && { account: usable.account }),
     },
     containment: { status: weakest.containment.strong ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level },
   }

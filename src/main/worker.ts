@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/credentials.js'
 import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
+import { AccountState } from '../executions/account-state.js'
 import type { RunServices } from '../executions/run-services.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
@@ -77,6 +78,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
       credentials,
       credential,
+      account: new AccountState(),
       hooks,
       hookLedger,
       startGate: new StartGate(availableParallelism()),
@@ -99,6 +101,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
+      ...services.account.describe(),
     })
 
     const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
