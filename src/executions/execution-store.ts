@@ -125,7 +125,7 @@ export class ExecutionStore extends TaskListStore {
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
   async retry(id: string, fence: string | undefined, retry: Retry): Promise<RetryAnswer> {
     const { reason, message, usage, attempt, spared, at, notBefore, queueDeadline } = retry
-    const fields = { usage: JSON.stringify(usage), spared: String(spared), retryReason: reason }
+    const fields = { usage: JSON.stringify(usage), earlierUsage: JSON.stringify(usage), spared: String(spared), retryReason: reason }
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
     const [kind, second, third] = await this.#commands.ccRetry(
