@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { access, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { compareVersions } from './behaviour.js'
 
 /** The versions of the CLI, both included, with which this code was tested. Outside it runs too, and says so. */
 export const TESTED_VERSIONS = { from: '2.1.197', to: '2.1.197' } as const
@@ -75,8 +76,4 @@ export async function probeClaudeVersion(binary: string, env: NodeJS.ProcessEnv)
 
 export function isTestedVersion(version: string): boolean {
   return compareVersions(version, TESTED_VERSIONS.from) >= 0 && compareVersions(version, TESTED_VERSIONS.to) <= 0
-}
-
-function compareVersions(left: string, right: string): number {
-  return left.localeCompare(right, 'en', { numeric: true })
 }

@@ -1,3 +1,4 @@
+import type { InstalledClaude } from '../claude/behaviour.js'
 import type { Credentials } from '../claude/credentials.js'
 import type { Containment } from '../claude/spawn-claude.js'
 import type { HookLedger } from '../hooks/hook-ledger.js'
@@ -11,8 +12,8 @@ export interface RunServices extends DomainServices {
   /** Distinguishes this deployment's processes on a host from those of another one. */
   readonly deploymentId: string
   readonly containment: Containment
-  /** undefined: there is no CLI. */
-  readonly claude: { readonly binary: string; readonly version: string } | undefined
+  /** undefined: there is no CLI. How it behaves may be known better later. */
+  readonly claude: InstalledClaude | undefined
   readonly credentials: Credentials
   /** The name under which their limits are kept. */
   readonly credential: string

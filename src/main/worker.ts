@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
 import { join } from 'node:path'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
+import { behaviourOf } from '../claude/behaviour.js'
 import { findCredentials } from '../claude/credentials.js'
 import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
 import type { RunServices } from '../executions/run-services.js'
@@ -74,7 +75,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       workerId,
       deploymentId: await readDeploymentId(domain.redis, config.prefix),
       containment,
-      claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
+      claude: binary !== undefined && version !== undefined ? { binary, version, behaviour: behaviourOf(version) } : undefined,
       credentials,
       credential,
       hooks,
