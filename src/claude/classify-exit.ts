@@ -2,6 +2,7 @@ import type { Outcome, OutcomeCode, TerminalStatus } from '../protocol/execution
 import { shorten } from './json-shape.js'
 import type { ClaudeResult, Observation } from './observation.js'
 import type { RunRequest } from './run-request.js'
+import { GET_NEWER, readVersionRefusal } from './supported-versions.js'
 
 /** Why the run was ended from our side: the first cause, recorded once. */
 export interface StopCause {
@@ -30,6 +31,7 @@ export interface ClaudeExit {
 
 interface Failure {
   readonly code: OutcomeCode
+  readonly requiredVersion?: string
   readonly message: string
 }
 
@@ -65,7 +67,7 @@ export function classifyExit(input: ClaudeExit): Outcome {
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
   const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
-  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...common, ...kept }
+  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }), ...common, ...kept }
 }
 
 function describeFaults(faults: readonly string[]): Failure {
@@ -106,6 +108,11 @@ function classifyResult(result: ClaudeResult, apiStatus: number | undefined, obs
 function classifyApiError(said: string, apiStatus: number | undefined, { terminalReason }: ClaudeResult, observation: Observation): Failure {
   const { apiError, rateLimit } = observation
   const quoted = said === '' ? '' : `: ${shorten(said, 1_000)}`
+  const refusal = readVersionRefusal(said)
+  if (refusal !== undefined) {
+    const needed = refusal.requiredVersion === undefined ? 'a newer one' : `version ${refusal.requiredVersion} or newer`
+    return { code: 'CLAUDE_TOO_OLD', ...refusal, message: `The worker's Claude CLI is too old for this model, which wants ${needed}${quoted} To get one: ${GET_NEWER}; then restart the worker. Or ask for another model.` }
+  }
   if (apiError === 'authentication_failed' || apiStatus === 401 || isAboutLogin(said)) {
     return { code: 'CLAUDE_NOT_AUTHENTICATED', message: `Claude did not accept the worker's credentials${quoted}. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in again.` }
   }
