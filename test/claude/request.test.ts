@@ -180,7 +180,7 @@ function command(run: Partial<RunRequest> = {}, settings: Partial<ClaudeSettings
     { ...toRunRequest({ prompt: '/secret prompt' }), ...run },
     {
       binary: '/opt/claude', sessionId: 'id-1', workspace: '/w', home: '/data/home', tmpDir: '/data/tmp', credentials, env: {}, childEnv: [],
-      defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, asRoot: false, ...settings,
+      defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, asRoot: false, knowsPromptSnapshot: false, ...settings,
     },
   )
 }

@@ -110,7 +110,7 @@ export async function openScene(binary: string, version: string): Promise<Scene>
     const asked = toRunRequest(ExecuteRequest.parse({ prompt: prompt ?? script(steps ?? [{ text: 'Hello.' }]), ...request }))
     const command = claudeCommand(asked, {
       binary, sessionId, workspace: folders.cwd, home: folders.home, tmpDir: folders.tmpDir, credentials: findCredentials({}, { simulated: true }), env: { PATH: process.env['PATH'], ...env }, childEnv: Object.keys(env),
-      defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: process.getuid?.() === 0, ...settings,
+      defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: process.getuid?.() === 0, knowsPromptSnapshot: false, ...settings,
     })
     const child = spawn(command.file, [...command.args, ...args], { cwd: folders.cwd, env: command.env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
     const closed = once(child, 'close')

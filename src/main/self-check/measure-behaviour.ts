@@ -52,7 +52,7 @@ export async function measureBehaviour(binary: string, { environment, folder, si
           credentials: findCredentials({}, { simulated: true }),
           // Of the operator's only what a program needs in order to start.
           env: { PATH: environment['PATH'], LANG: environment['LANG'] }, childEnv: [],
-          defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: false,
+          defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: false, knowsPromptSnapshot: false,
         },
       )
       return await check({ simulator, signal: joined.signal, cwd, toCommand }, sessionId)
