@@ -304,7 +304,10 @@ void t.test('the range of versions: both ends are in it, older is refused, newer
 
 void t.test('how a version behaves: as the newest that was measured and is not newer than it', async (t) => {
   t.match(behaviourOf('2.1.197'), { knowsPromptSnapshot: false, costAfterResume: 'own' })
-  t.same(behaviourOf('2.1.331'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false }, 'and no default model, which each has of its own')
+  t.same(behaviourOf('2.1.202'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false }, 'and no default model, which each has of its own')
+  t.same(behaviourOf('2.1.256'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: true })
+  t.same(behaviourOf('2.1.276'), { knowsPromptSnapshot: true, costAfterResume: 'own', tellsBackgroundTasks: true })
+  t.same(behaviourOf('2.1.331'), { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true })
   t.match(behaviourOf('2.1.332'), { knowsPromptSnapshot: true, costAfterResume: 'conversation', defaultModel: /./ })
   t.match(behaviourOf('2.1.400'), { knowsPromptSnapshot: true, costAfterResume: 'conversation' })
   t.match(behaviourOf(undefined), { knowsPromptSnapshot: true })
