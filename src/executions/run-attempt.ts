@@ -21,8 +21,7 @@ import { TokenLimit } from './token-limit.js'
 const PROGRESS_INTERVAL_MS = 1_000
 /** While a tool call is unanswered the idle limit is this many times longer: a tool may work in silence. */
 const IDLE_FACTOR_IN_TOOL = 10
-/** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
-const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000 // it keeps its slot meanwhile
 
 /** What ends a run for reasons of time, and not for what it did. */
 const YIELDING = new Set<string>(['CANCELLED', 'TIMED_OUT', 'IDLE_TIMEOUT', 'WORKER_LOST'])
@@ -74,15 +73,15 @@ export class RunAttempt {
   #changingPause: Promise<void> = Promise.resolve()
   #cancelSeen = false
   #pauseLimit: NodeJS.Timeout | undefined
-  /** Its last process is gone: there is nothing to pause, and no clock to stop. */
+  /** Its last process is gone: there is nothing to pause. */
   #isOver = false
   #endedAfterAnswer = false
-  readonly #tokenLimit: TokenLimit | undefined
+  readonly #tokenLimit?: TokenLimit
 
   constructor(options: AttemptOptions) {
     this.#options = options
-    const { run, translator } = options
-    this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
+    const { maxBudgetTokens } = options.run
+    if (maxBudgetTokens !== undefined) this.#tokenLimit = new TokenLimit(maxBudgetTokens, this.observation)
   }
 
   /**
