@@ -76,7 +76,7 @@ async function useClient(t: Test, client: PinnedClient, modules: string, modelUr
   return { code, output, handedOn: Object.keys(PROBES).filter((name) => names.includes(name)).sort() }
 }
 
-const idOf = (answer = ''): string => /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{22}/.exec(answer)?.[0] ?? 'none'
+const idOf = (answer = ''): string => /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}/.exec(answer)?.[0] ?? 'none'
 
 /** A run to its end; one that goes on over an answered call, is looked at and cancelled. */
 const conversation = (habits: Record<string, unknown>): Turn[] => [
