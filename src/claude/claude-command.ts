@@ -84,7 +84,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: { ...env, ...mcp?.env },
+    // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
+    env: { CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', ...env, ...mcp?.env },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }
