@@ -21,6 +21,8 @@ export interface ExecutionWorker {
   /** Executions in its hands. */
   readonly running: () => number
   readonly isDraining: () => boolean
+  /** Held, it takes no new job until it is let go again; what runs goes on. */
+  readonly setHeld: (isHeld: boolean) => void
   /**
    * Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded, or are over and
    * Redis takes no word of it. Idempotent.
@@ -107,6 +109,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   return {
     running: () => running,
     isDraining: () => closing !== undefined,
+    setHeld: (isHeld) => pause.setHeld(isHeld),
     close: (drainMs, patience) => (closing ??= drain(drainMs, patience)),
   }
 }

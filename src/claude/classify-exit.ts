@@ -2,6 +2,7 @@ import type { Outcome, OutcomeCode, TerminalStatus } from '../protocol/execution
 import { shorten } from './json-shape.js'
 import type { ClaudeResult, Observation } from './observation.js'
 import type { RunRequest } from './run-request.js'
+import { GET_NEWER, readVersionRefusal } from './supported-versions.js'
 
 /** Why the run was ended from our side: the first cause, recorded once. */
 export interface StopCause {
@@ -24,12 +25,15 @@ export interface ClaudeExit {
   readonly run: RunRequest
   /** JSON mode: what an answer is worth. */
   readonly judge?: ((result: ClaudeResult) => Judgement) | undefined
+  /** What else there is to say of it, whatever the outcome. */
+  readonly notes?: readonly string[]
   /** Paths of the host which a message must not show, and what stands for them. */
   readonly paths?: { readonly workspace?: string; readonly home?: string; readonly tmpDir?: string }
 }
 
 interface Failure {
   readonly code: OutcomeCode
+  readonly requiredVersion?: string
   readonly message: string
 }
 
@@ -41,6 +45,12 @@ const STDERR_SHOWN = 2_000
  * else: the CLI exits 0 without having done anything, and calls an API error "success" (shared/facts/claude-cli.md).
  */
 export function classifyExit(input: ClaudeExit): Outcome {
+  const outcome = classify(input)
+  const notes = [...(input.notes ?? []), ...input.observation.notices.sentences]
+  return notes.length === 0 ? outcome : { ...outcome, message: [...(outcome.message === undefined ? [] : [outcome.message]), ...notes].join(' ') }
+}
+
+function classify(input: ClaudeExit): Outcome {
   const { observation, exit, stopCause, run } = input
   const common = {
     ...(typeof exit.exitCode === 'number' && { exitCode: exit.exitCode }),
@@ -58,14 +68,21 @@ export function classifyExit(input: ClaudeExit): Outcome {
     const judgement = input.judge?.(result)
     if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
     if (judgement?.kind === 'valid') return { status: 'succeeded', ...common, result: judgement.value }
+    if (result.isCut === true) return { status: 'succeeded', message: describeCut(answer), ...common, result: answer, isPartial: true }
     const message = answer === '' ? 'Claude finished, and its answer is empty.' : undefined
     return { status: 'succeeded', ...(message !== undefined && { message }), ...common, result: answer }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
+  if (result?.isWholeAtLimit === true && input.judge === undefined) return { status: 'failed', code: failure.code, message: `${failure.message} The answer had been given by then: it is whole.`, ...common, result: answer }
   const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
-  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...common, ...kept }
+  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }), ...common, ...kept }
+}
+
+function describeCut(answer: string): string {
+  const kept = answer === '' ? 'none of it was streamed, so nothing of it is kept' : `the first ${answer.length} characters are kept`
+  return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
 }
 
 function describeFaults(faults: readonly string[]): Failure {
@@ -97,15 +114,32 @@ function classifyResult(result: ClaudeResult, apiStatus: number | undefined, obs
     case 'error_max_structured_output_retries':
       return describeFaults([said || 'it was refused five times'])
     case 'error_during_execution':
+      if (result.startupFailure !== undefined) return describeStartupFailure(result.startupFailure, said)
       return { code: 'CLAUDE_EXITED', message: `Claude ended before it had finished${result.terminalReason === undefined ? '' : ` (${result.terminalReason})`}${said === '' ? '' : `: ${said}`}. Try again; what it did before is kept.` }
     default:
       return classifyApiError(said, apiStatus, result, observation)
   }
 }
 
+/** Reasons that are about the account or its organisation: another credential is needed. */
+const SIGN_IN = /^(?:org_(?!config_required)|gateway_)/
+
+/** `startup_failure_reason` of 2.1.332 and its like: the CLI refused to start, and no call was made. */
+function describeStartupFailure(reason: string, said: string): Failure {
+  const message = `Claude refused to start (${shorten(reason, 100)})${said === '' ? '' : `: ${shorten(said, 1_000)}`}.`
+  return SIGN_IN.test(reason)
+    ? { code: 'CLAUDE_NOT_AUTHENTICATED', message: `${message} The operator signs in again, or sets another credential.` }
+    : { code: 'CLAUDE_EXITED', message: `${message} The operator repairs that on the worker's host; \`cc-executor doctor\` checks the installation.` }
+}
+
 function classifyApiError(said: string, apiStatus: number | undefined, { terminalReason }: ClaudeResult, observation: Observation): Failure {
   const { apiError, rateLimit } = observation
   const quoted = said === '' ? '' : `: ${shorten(said, 1_000)}`
+  const refusal = readVersionRefusal(said)
+  if (refusal !== undefined) {
+    const needed = refusal.requiredVersion === undefined ? 'a newer one' : `version ${refusal.requiredVersion} or newer`
+    return { code: 'CLAUDE_TOO_OLD', ...refusal, message: `The worker's Claude CLI is too old for this model, which wants ${needed}${quoted} To get one: ${GET_NEWER}; then restart the worker. Or ask for another model.` }
+  }
   if (apiError === 'authentication_failed' || apiStatus === 401 || isAboutLogin(said)) {
     return { code: 'CLAUDE_NOT_AUTHENTICATED', message: `Claude did not accept the worker's credentials${quoted}. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in again.` }
   }

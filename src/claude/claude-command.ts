@@ -27,6 +27,8 @@ export interface ClaudeSettings {
   /** The operator's hooks on Claude's own events, in the format of its settings. */
   readonly hooks?: Readonly<Record<string, unknown>>
   readonly asRoot: boolean
+  /** Whether the CLI knows `--system-prompt-snapshot` (ClaudeBehaviour). */
+  readonly knowsPromptSnapshot: boolean
 }
 
 export interface ClaudeCommand {
@@ -58,6 +60,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     { text: '--verbose' },
     ...(run.partialText || run.rawPartials ? [{ text: '--include-partial-messages' }] : []),
     ...toSessionFlags(settings),
+    // By default a resumed or forked session is sent the system prompt of its first request again, whatever this run asks for.
+    ...(settings.knowsPromptSnapshot ? [{ text: '--system-prompt-snapshot=off' }] : []),
     { text: `--permission-mode=${permissionMode}` },
     // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.
     ...(settings.trustWorkspaces ? [] : [{ text: '--setting-sources=user' }, { text: '--strict-mcp-config' }]),

@@ -5,10 +5,9 @@ import { access, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 
-/** The versions of the CLI, both included, with which this code was tested. Outside it runs too, and says so. */
-export const TESTED_VERSIONS = { from: '2.1.197', to: '2.1.197' } as const
-
+/** How long `--version` may take: on a busy machine seconds, on a stuck one for ever. */
 const PROBE_DEADLINE_MS = 10_000
+const SHOWN_CHARACTERS = 200
 
 export interface ClaudePlaces {
   /** CC_EXECUTOR_CLAUDE_BIN: if it is set and leads nowhere, nothing else is taken in its stead. */
@@ -43,40 +42,50 @@ async function firstExecutable(files: readonly string[]): Promise<string | undef
   return undefined
 }
 
-/** `2.1.197`, or undefined when the program fails, is no Claude, or takes longer than its deadline. */
-export async function probeClaudeVersion(binary: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** Why there is none where findClaude found none. */
+export async function explainMissing({ explicit }: Pick<ClaudePlaces, 'explicit'>): Promise<string> {
+  if (explicit === undefined || explicit === '') return 'The Claude CLI was not found'
+  const isThere = await access(explicit).then(() => true, () => false)
+  return `The Claude CLI was not found: CC_EXECUTOR_CLAUDE_BIN (${explicit}) ${isThere ? 'is not executable' : 'leads nowhere'}`
+}
+
+/** What `--version` gave: the version (`2.1.332`), or what was seen in its stead. */
+export type ClaudeProbe = { readonly version: string } | { readonly problem: string }
+
+export async function probeClaude(binary: string, env: NodeJS.ProcessEnv, deadlineMs = PROBE_DEADLINE_MS): Promise<ClaudeProbe> {
   // A home of its own, so that asking for a version neither creates nor reads anything of the operator's.
   const folder = await mkdtemp(join(tmpdir(), 'cc-executor-probe-'))
   try {
     // Into a file and not a pipe: a grandchild that keeps the pipe open could hold us beyond the deadline.
-    const file = join(folder, 'stdout')
+    const file = join(folder, 'output')
     const output = await open(file, 'w')
+    const deadline = AbortSignal.timeout(deadlineMs)
     try {
       const child = spawn(binary, ['--version'], {
         cwd: folder,
         env: { PATH: env['PATH'] ?? '', HOME: folder, TMPDIR: folder, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
-        stdio: ['ignore', output.fd, 'ignore'],
+        stdio: ['ignore', output.fd, output.fd],
         // Not `timeout`: its timer outlives a program that could not be started, and keeps this process from ending.
-        signal: AbortSignal.timeout(PROBE_DEADLINE_MS),
+        signal: deadline,
         killSignal: 'SIGKILL',
       })
       await once(child, 'exit')
-      if (child.exitCode !== 0) return undefined
+      const said = (await readFile(file, 'utf8')).trim()
+      if (child.exitCode !== 0) return { problem: `--version failed with ${child.signalCode ?? `exit code ${child.exitCode}`}${quote(said)}` }
+      const version = /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(said)?.[1]
+      return version === undefined ? { problem: `it is no Claude CLI: --version says${quote(said) || ' nothing'}` } : { version }
+    } catch (error) {
+      if (deadline.aborted) return { problem: `--version did not answer within ${deadlineMs / 1_000} s` }
+      return { problem: `it could not be started (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})` }
     } finally {
       await output.close()
     }
-    return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/.exec(await readFile(file, 'utf8'))?.[1]
-  } catch {
-    return undefined // could not be started; findClaude's caller says that there is no usable CLI
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
-export function isTestedVersion(version: string): boolean {
-  return compareVersions(version, TESTED_VERSIONS.from) >= 0 && compareVersions(version, TESTED_VERSIONS.to) <= 0
-}
-
-function compareVersions(left: string, right: string): number {
-  return left.localeCompare(right, 'en', { numeric: true })
+function quote(text: string): string {
+  const [line = ''] = text.split('\n')
+  return line === '' ? '' : `: ${line.slice(0, SHOWN_CHARACTERS)}`
 }

@@ -47,6 +47,8 @@ export interface ExecutionRecord {
   /** What was reserved for it. */
   readonly budget?: RunBudget
   readonly usage: Usage
+  /** Of the attempts before the one that runs. */
+  readonly earlierUsage?: Usage
   readonly outcome?: Outcome
   readonly metadata: Record<string, string>
   readonly simulated: boolean
@@ -93,7 +95,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'earlierUsage', 'outcome', 'metadata', 'simulated',
   'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'hooksRun', 'refusal', 'dailyBudget', 'cancelBy', 'cancelReason',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
@@ -103,8 +105,6 @@ export type StoredFields = Partial<Record<RecordField, string | null>>
 const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
 
 /** A record's fields as the scripts take them. Half of a surrogate pair, which an answer may hold, is refused by Redis' JSON: it becomes U+FFFD, as in any UTF-8. */
-export const toStoredFields = (fields: Record<string, string>): string => JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value.toWellFormed()])))
-
 /** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
 function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
   // Safe: ExecutionStore wrote it from an object.
@@ -117,7 +117,7 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
 }
 
-/** Reads what the scripts and `toStoredFields` wrote; JSON here is our own and needs no second validation. */
+/** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
 export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
@@ -154,6 +154,8 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(fields.model && { model: fields.model }),
     ...(budget && { budget }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
+    // Safe: ExecutionStore.retry wrote it.
+    ...(fields.earlierUsage && { earlierUsage: JSON.parse(fields.earlierUsage) as Usage }),
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
@@ -165,7 +167,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     // Safe: RunHooks wrote it.
     ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
     ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
-    // Safe: newRecordArguments wrote it.
+    // Safe: toNewRecord wrote it.
     ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
     ...(fields.cancelBy && { cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) } }),
   }

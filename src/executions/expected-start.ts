@@ -7,10 +7,14 @@ import type { DomainServices } from './services.js'
 /** An outlook is good for so long: a list of queued executions does not ask for it anew each time. */
 const OUTLOOK_MS = 500
 
+/** Neither stopping nor paused. */
+export const isTaking = ({ draining, pausedBecause }: Pick<WorkerState, 'draining' | 'pausedBecause'>): boolean => !draining && pausedBecause === undefined
+
 /** The places of the workers that take something: not of those that stop, or whose credential's limit is reached. */
 export function listPlaces(present: readonly WorkerState[], active: readonly ExecutionRecord[], blocked: ReadonlyArray<Pick<BlockedCredential, 'credential'>>, now: number): Place[] {
-  return present.flatMap(({ id, concurrency, draining, credential }): Place[] => {
-    if (draining || blocked.some((limit) => limit.credential === credential)) return []
+  return present.flatMap((worker): Place[] => {
+    const { id, concurrency, credential } = worker
+    if (!isTaking(worker) || blocked.some((limit) => limit.credential === credential)) return []
     const taken = active.filter(({ workerId }) => workerId === id).map(({ state, startedAt }): Place => (state === 'paused' ? 'paused' : { since: startedAt ?? now }))
     return [...taken, ...Array.from({ length: Math.max(0, concurrency - taken.length) }, (): Place => 'free')]
   })

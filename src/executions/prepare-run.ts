@@ -70,6 +70,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   if (go.kind === 'refused') return { outcome: go.outcome }
   const command = claudeCommand(beginning.run, {
     binary: claude.binary,
+    knowsPromptSnapshot: claude.behaviour.knowsPromptSnapshot,
     sessionId,
     ...(beginning.from !== undefined && { resume: beginning.from }),
     ...folders,

@@ -1,7 +1,7 @@
 import { fromStore } from '../platform/redis.js'
 import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../protocol/service-state.js'
 import { outlookOf } from '../history/queue-outlook.js'
-import { listPlaces } from './expected-start.js'
+import { isTaking, listPlaces } from './expected-start.js'
 import type { DomainServices } from './services.js'
 
 async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
@@ -17,7 +17,7 @@ export async function getQueueState({ store, workers, history, config }: DomainS
   const started = records.filter(({ state }) => state === 'running' || state === 'paused')
   const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
   const depth = byPriority.high + byPriority.normal + byPriority.low
-  const capacity = present.reduce((sum, { concurrency, draining, credential }) => sum + (draining || isBlocked(credential) ? 0 : concurrency), 0)
+  const capacity = present.reduce((sum, worker) => sum + (isTaking(worker) && !isBlocked(worker.credential) ? worker.concurrency : 0), 0)
   const now = Date.now()
   const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
   const start = outlook.startOf(byPriority.high + byPriority.normal + 1)
@@ -29,7 +29,7 @@ export async function getQueueState({ store, workers, history, config }: DomainS
     running: started.length,
     paused: started.filter(({ state }) => state === 'paused').length,
     capacity,
-    workers: present.map(({ id, host, running, concurrency, draining, credential }) => ({ id, host, running, concurrency, draining, credential })),
+    workers: present.map(({ id, host, running, concurrency, draining, credential, pausedBecause }) => ({ id, host, running, concurrency, draining, credential, ...(pausedBecause !== undefined && { pausedBecause }) })),
     blockedCredentials: blocked,
     maxDepth: config.maxQueue,
     estimatedWaitSeconds: start === undefined ? null : Math.round((start - now) / 1_000),
@@ -38,7 +38,7 @@ export async function getQueueState({ store, workers, history, config }: DomainS
   }
 }
 
-const describeWorker = ({ claude, authentication }: WorkerState): string => (claude.found ? authentication.message : claude.message)
+const describeWorker = ({ claude, authentication }: WorkerState): string => (claude.found ? `${claude.message}. ${authentication.message}` : claude.message)
 
 /** How Claude is authenticated, as the workers see it. */
 export async function getAuthStatus({ workers }: DomainServices): Promise<AuthStatus> {
@@ -68,10 +68,12 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
   return {
     workers: describePresence(present, blocked),
     claude: {
-      status: !isUsable ? 'failed' : usable.claude.tested ? 'ok' : 'degraded',
-      message: isUsable && !usable.claude.tested ? usable.claude.message : describeWorker(usable),
+      status: isUsable ? 'ok' : 'failed',
+      message: describeWorker(usable),
       ...(usable.claude.version !== undefined && { version: usable.claude.version }),
+      ...(usable.claude.defaultModel !== undefined && { defaultModel: usable.claude.defaultModel }),
       authentication: usable.authentication,
+      ...(usable.account && { account: usable.account }),
     },
     containment: { status: weakest.containment.strong ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level },
   }
@@ -81,9 +83,10 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
 function describePresence(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Parts['workers'] {
   const count = present.length
   const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
-  if (reached.length === 0) return { status: 'ok', message: `${count} present`, count }
+  const paused = present.flatMap(({ id, pausedBecause }) => (pausedBecause === undefined ? [] : [`worker ${id} takes nothing: ${pausedBecause}`]))
+  if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count }
   const limits = reached.map(({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`)
-  return { status: 'degraded', message: `${count} present; ${limits.join('; ')}`, count, blockedCredentials: reached }
+  return { status: 'degraded', message: `${count} present; ${[...paused, ...limits].join('; ')}`, count, ...(reached.length > 0 && { blockedCredentials: reached }) }
 }
 
 /** Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found. */

@@ -1,7 +1,9 @@
+import type { InstalledClaude } from '../claude/behaviour.js'
 import type { Credentials } from '../claude/credentials.js'
 import type { Containment } from '../claude/spawn-claude.js'
 import type { HookLedger } from '../hooks/hook-ledger.js'
 import type { Hooks } from '../hooks/hooks-file.js'
+import type { AccountState } from './account-state.js'
 import type { DomainServices } from './services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -11,11 +13,13 @@ export interface RunServices extends DomainServices {
   /** Distinguishes this deployment's processes on a host from those of another one. */
   readonly deploymentId: string
   readonly containment: Containment
-  /** undefined: there is no CLI. */
-  readonly claude: { readonly binary: string; readonly version: string } | undefined
+  /** undefined: there is no CLI. How it behaves may be known better later. */
+  readonly claude: InstalledClaude | undefined
   readonly credentials: Credentials
   /** The name under which their limits are kept. */
   readonly credential: string
+  /** What the runs were told of their account. */
+  readonly account: AccountState
   /** The operator's, as they were when the worker started. */
   readonly hooks: Hooks
   readonly hookLedger: HookLedger

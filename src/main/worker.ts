@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
-import { join } from 'node:path'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/credentials.js'
-import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
+import { AccountState } from '../executions/account-state.js'
 import type { RunServices } from '../executions/run-services.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
@@ -19,6 +18,7 @@ import { closeRedis, openRedis, requireRedis } from '../platform/redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
 import { chooseContainment } from '../supervision/containment.js'
+import { openClaudeWatch } from './claude-watch.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openDomain, readDeploymentId } from './open-services.js'
 import { repeat } from './repeat.js'
@@ -34,24 +34,6 @@ export interface WorkerProcess {
   close(how?: 'at once'): Promise<void>
 }
 
-/** Looks once at what a worker depends on: the CLI, its version, its credentials. */
-export async function inspectClaude(config: Config): Promise<{ binary: string | undefined; version: string | undefined; credentials: ReturnType<typeof findCredentials>; state: WorkerState['claude'] }> {
-  const { claudeBin, environment, cacheBin, simulatorUrl } = config
-  const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin: join(cacheBin, 'claude'), ...(claudeBin !== undefined && { explicit: claudeBin }) })
-  const version = binary === undefined ? undefined : await probeClaudeVersion(binary, environment)
-  const credentials = findCredentials(environment, { simulated: simulatorUrl !== undefined })
-  const found = binary !== undefined && version !== undefined
-  const tested = version !== undefined && isTestedVersion(version)
-  const message = !found
-    ? binary === undefined
-      ? 'The Claude CLI was not found: run npm run setup, or npm install -g @anthropic-ai/claude-code, or set CC_EXECUTOR_CLAUDE_BIN.'
-      : 'The Claude CLI was found but does not answer --version; reinstall it or set CC_EXECUTOR_CLAUDE_BIN to another one.'
-    : tested
-      ? `Claude CLI ${version}`
-      : `Claude CLI ${version} is outside the tested range (${TESTED_VERSIONS.from} to ${TESTED_VERSIONS.to}); it will probably work.`
-  return { binary, version, credentials, state: { found, tested, message, ...(version !== undefined && { version }) } }
-}
-
 /** A worker process: takes executions from the queue and runs the CLI. */
 export function openWorker(config: Config, redisUrl: string): Promise<WorkerProcess> {
   return openWithin(async (lifetime) => {
@@ -60,9 +42,13 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const hookLedger = new HookLedger(hooks)
     await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'worker')
-    const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
+    let onClaudeChange = (): void => undefined
+    const [containment, claude] = await Promise.all([
+      chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }),
+      openClaudeWatch({ config, logger, onChange: () => onClaudeChange() }).then((opened) => lifetime.own('Claude CLI', opened, (watch) => watch.close())),
+    ])
     if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
-    const { binary, version, credentials } = claude
+    const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
     // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
     const credential = config.credential ?? credentials.method
 
@@ -74,9 +60,12 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       workerId,
       deploymentId: await readDeploymentId(domain.redis, config.prefix),
       containment,
-      claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
+      get claude() {
+        return claude.current()
+      },
       credentials,
       credential,
+      account: new AccountState(),
       hooks,
       hookLedger,
       startGate: new StartGate(availableParallelism()),
@@ -93,12 +82,14 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       concurrency: config.concurrency,
       running,
       draining,
+      ...(claude.pausedBecause() !== undefined && { pausedBecause: claude.pausedBecause() }),
       credential,
       containment: { level: containment.level, strong: containment.strong, detail: containment.detail },
-      claude: claude.state,
+      claude: claude.state(),
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
+      ...services.account.describe(),
     })
 
     const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
@@ -127,6 +118,11 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     }
     // Opened last, so drained first: presence and housekeeping go on meanwhile.
     worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(drainMs, (patience = openPatience(announce, SILENCE_MS))))
+    onClaudeChange = () => {
+      worker.setHeld(claude.pausedBecause() !== undefined)
+      announce().catch((error: unknown) => logger.debug({ error: String(error) }, 'a change of the CLI could not be told; the next announcement does'))
+    }
+    worker.setHeld(claude.pausedBecause() !== undefined)
     await announce()
     return {
       state: describe(0, false),

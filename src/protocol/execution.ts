@@ -21,7 +21,7 @@ export function isTerminal(status: string): status is TerminalStatus {
 /** Why a run did not succeed. */
 export const OutcomeCode = z
   .enum([
-    'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED',
+    'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED', 'CLAUDE_TOO_OLD',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
     'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED', 'TASK_FAILED',
   ])
@@ -53,6 +53,7 @@ export const Outcome = z
     exitCode: z.number().int().optional(),
     signal: z.string().optional(),
     apiStatus: z.number().int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
+    requiredVersion: z.string().optional().meta({ description: 'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.' }),
     result: z.union([z.string(), z.record(z.string(), z.unknown())]).optional().meta({ description: 'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not match its schema is kept as the text that it was).' }),
     isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
     permissionDenials: z.array(PermissionDenial).optional(),
@@ -71,6 +72,7 @@ export const Usage = z
     costUsd: z.number().meta({ description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing." }),
     turns: z.number(),
     durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
+    isCostIncomplete: z.boolean().optional().meta({ description: "true: an attempt ended without the CLI's own sum (its worker died, it was cancelled, timed out or killed); its tokens are what the stream told, its dollars what was last reported." }),
   })
   .meta({ id: 'Usage' })
 export type Usage = z.infer<typeof Usage>
@@ -87,6 +89,7 @@ export function addUsage(one: Usage, other: Usage): Usage {
     costUsd: one.costUsd + other.costUsd,
     turns: one.turns + other.turns,
     durationMs: one.durationMs + other.durationMs,
+    ...((one.isCostIncomplete === true || other.isCostIncomplete === true) && { isCostIncomplete: true }),
   }
 }
 

@@ -14,6 +14,21 @@ export const ClaudeAuthentication = z
   .meta({ id: 'ClaudeAuthentication' })
 export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 
+export const ClaudeAccountState = z
+  .object({
+    credentialExpiresAt: Timestamp.optional().meta({ description: 'When the stored claude.ai login ends for good; then `claude` has to sign in again.' }),
+    limits: z
+      .array(z.object({
+        name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
+        status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
+        utilization: z.number().optional().meta({ description: 'The part of it that is used: 1 is all.' }),
+        resetsAt: Timestamp.optional(),
+      }))
+      .optional(),
+  })
+  .meta({ id: 'ClaudeAccountState', description: 'What the last runs of a worker reported of their account: only of a subscription, and of a login.' })
+export type ClaudeAccountState = z.infer<typeof ClaudeAccountState>
+
 /** What a worker says of itself, renewed as long as it lives. */
 export const WorkerState = z
   .object({
@@ -24,12 +39,14 @@ export const WorkerState = z
     concurrency: z.number().int(),
     running: z.number().int(),
     draining: z.boolean(),
+    pausedBecause: z.string().optional().meta({ description: 'It takes nothing from the queue for this reason, until that has passed.' }),
     credential: z.string().meta({ description: "The name of this worker's credential." }),
     containment: z.object({ level: z.enum(['bubblewrap', 'unshare', 'weak']), strong: z.boolean(), detail: z.string() }),
-    claude: z.object({ found: z.boolean(), version: z.string().optional(), tested: z.boolean(), message: z.string() }),
+    claude: z.object({ found: z.boolean(), version: z.string().optional(), defaultModel: z.string().optional(), tested: z.boolean(), message: z.string() }),
     authentication: ClaudeAuthentication,
     permissionMode: z.string(),
     hooks: HooksState.optional(),
+    account: ClaudeAccountState.optional(),
   })
   .meta({ id: 'WorkerState' })
 export type WorkerState = z.infer<typeof WorkerState>
@@ -48,7 +65,8 @@ export const QueueState = z
     running: z.number().int().meta({ description: 'Started and not finished, the paused ones included.' }),
     paused: z.number().int(),
     capacity: z.number().int().meta({ description: 'How many can run at once on all workers.' }),
-    workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string() })),
+    workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string(), pausedBecause: z.string().optional() }))
+      .meta({ description: 'One with `pausedBecause` takes nothing meanwhile; its places are not in `capacity`.' }),
     blockedCredentials: z.array(BlockedCredential).meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
     maxDepth: z.number().int().meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
     estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.' }),
@@ -72,7 +90,7 @@ export const Readiness = z
       redis: PartState,
       queue: PartState.extend({ depth: z.number().int().optional() }),
       workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
-      claude: PartState.extend({ version: z.string().optional(), authentication: ClaudeAuthentication.optional() }),
+      claude: PartState.extend({ version: z.string().optional(), defaultModel: z.string().optional(), authentication: ClaudeAuthentication.optional(), account: ClaudeAccountState.optional() }),
       containment: PartState.extend({ level: z.string().optional() }),
     }),
   })

@@ -2,8 +2,10 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The newest Claude CLI on which the tests pass; the one place where its version is written. */
-export const CLAUDE_VERSION = '2.1.197'
+/** What set-up fetches: the newest Claude CLI on which the tests pass. */
+export const CLAUDE_VERSION = '2.1.332'
+/** The oldest that is supported, and tested by `npm run test:all` (src/claude/supported-versions.ts says the same to the service). */
+export const OLDEST_CLAUDE_VERSION = '2.1.197'
 
 /** The root of this checkout. */
 export const checkoutDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '../..')

@@ -16,18 +16,21 @@ export interface ApiError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   /** The same JSON as an HTTP body and as a server-sent event. */
-  readonly body: { readonly type: 'error'; readonly error: { readonly type: string; readonly message: string } }
+  readonly body: { readonly type: 'error'; readonly error: { readonly type: string; readonly message: string; readonly details?: Readonly<Record<string, string>> } }
 }
 
 export interface ApiErrorDetails {
   readonly message?: string | undefined
   /** Seconds. */
   readonly retryAfter?: number | undefined
+  /** The CLI is older than this, which the model wants. */
+  readonly minimumVersion?: string | undefined
+  readonly clientVersion?: string | undefined
   /** Seconds since 1970: when the limit of a subscription is over. */
   readonly resetsAt?: number | undefined
 }
 
-export function toApiError(status: number, { message, retryAfter, resetsAt }: ApiErrorDetails = {}): ApiError {
+export function toApiError(status: number, { message, retryAfter, resetsAt, minimumVersion, clientVersion }: ApiErrorDetails = {}): ApiError {
   const known = TYPES[status] ?? { type: 'api_error', message: 'Internal server error' }
   return {
     status,
@@ -39,6 +42,19 @@ export function toApiError(status: number, { message, retryAfter, resetsAt }: Ap
         'anthropic-ratelimit-unified-representative-claim': 'five_hour',
       }),
     },
-    body: { type: 'error', error: { type: known.type, message: message ?? known.message } },
+    body: {
+      type: 'error',
+      error: {
+        type: known.type,
+        message: message ?? (minimumVersion === undefined ? known.message : describeAge(minimumVersion, clientVersion)),
+        ...(minimumVersion !== undefined && { details: { error_code: 'claude_code_version_too_old' } }),
+      },
+    },
   }
+}
+
+/** Word for word as the API says it (public reports of September 2026, e.g. decolua/9router#4259). */
+function describeAge(minimum: string, client = '0.0.0'): string {
+  const advice = "Run 'claude update', or update the Claude desktop app, then try again."
+  return `Claude Code ${client} does not support this model; version ${minimum} or newer is required. ${advice}`
 }

@@ -3,9 +3,9 @@
  * result, the working directory. All of it is read from the request, nothing is remembered, so a conversation may be
  * resumed, forked or continued after a restart of the simulator.
  *
- * What follows was measured on Claude Code 2.1.197 (README.md, "What the CLI sends").
+ * What follows was measured on Claude Code 2.1.197 and 2.1.332 (README.md, "What the CLI sends").
  */
-import type { MessagesRequest } from './messages-request.js'
+import type { MessagesRequest, RequestBlock, RequestMessage } from './messages-request.js'
 import { bringsScript } from './script.js'
 
 export interface Conversation {
@@ -24,16 +24,24 @@ const REMINDER_END = '</system-reminder>'
 // The executor's last block of a prompt (of a CLI's prompt only the last block is searched for commands and files).
 const CLOSING_BLOCK = '(end of the task)'
 const INTERRUPTION = '[Request interrupted by user'
-// A reply without visible text leaves no assistant message behind; the CLI appends this to the prompt instead.
-const EMPTY_REPLY = '[Your previous response had no visible output'
-// What the CLI says to the model by itself in a turn of the user's: it goes on with the script.
+// What the CLI says to the model by itself in a turn of the user's: it goes on with the script. The older CLI says it in
+// a text block, the newer one mostly inside of a reminder.
 const OWN_PROMPTS = [
-  EMPTY_REPLY,
   '[structured-output-enforce]',
-  'Output token limit hit.',
   '<task-notification>',
+  '[SYSTEM NOTIFICATION - NOT USER INPUT]',
   'Stop hook feedback:',
 ]
+// Said to a reply which was without visible text, or cut at the limit of tokens. One that had no text left no assistant
+// message behind, and is known by this alone.
+const REPLY_WAS_SHORT = ['[Your previous response had no visible output', 'Output token limit hit.']
+// Said by the newer CLI where the older one ends: the reply is to be given again, also where what it had said so far
+// stands there as a message. So a script that refuses refuses again, and one that was cut goes on behind its cut.
+const REPLY_IS_REPEATED = ['Your response above was stopped by a safety classifier', 'Your response above was cut off mid-stream']
+// Of a prompt that was killed or deferred: put between it and the next one, or behind the result of the deferred call.
+const RESUMED = 'Continue from where you left off.'
+// What stands for the answer that a killed prompt never got: no reply of the script's.
+const NO_REPLY = 'No response requested.'
 // What the executor says by itself, with its closing block: it goes on with the script too.
 const EXECUTOR_PROMPT = '[cc-executor]'
 
@@ -42,11 +50,25 @@ export function readConversation(request: MessagesRequest): Conversation {
   let promptNumber = 0
   let position = 0
   let lastToolResult = ''
+  // Whether the reply that the next block answers is counted, because it stands there as an assistant message.
+  let replyIsCounted = false
   const reminders: string[] = []
   const environment: string[] = []
 
+  /** True when the text is the CLI's own. */
+  const readOwnWords = (text: string): boolean => {
+    if (REPLY_WAS_SHORT.some(start => text.startsWith(start))) position += replyIsCounted ? 0 : 1
+    else if (REPLY_IS_REPEATED.some(start => text.startsWith(start))) position -= replyIsCounted ? 1 : 0
+    else if (!OWN_PROMPTS.some(start => text.startsWith(start))) return false
+    replyIsCounted = false
+    return true
+  }
+
   for (const message of request.messages) {
-    if (message.role === 'assistant') position += 1
+    if (message.role === 'assistant' && !isText(message, NO_REPLY)) {
+      position += 1
+      replyIsCounted = true
+    }
     // From 2.1.332 on the environment, with the working directory, is a message of the role `system`.
     if (message.role === 'system') for (const block of message.blocks) if (block.kind === 'text') environment.push(block.text)
     if (message.role !== 'user') continue
@@ -55,18 +77,21 @@ export function readConversation(request: MessagesRequest): Conversation {
     let open = false
     let afterToolResult = false
     let fromExecutor = false
-    for (const block of message.blocks) {
+    for (const [index, block] of message.blocks.entries()) {
       if (block.kind === 'toolResult') {
         lastToolResult = block.text
         afterToolResult = true
         open = false
+        replyIsCounted = false
       }
       if (block.kind !== 'text') continue
-      const { reminder, text } = splitReminder(block.text)
-      if (reminder !== '') reminders.push(reminder)
-      if (text.trim() === '') continue
-      if (text.startsWith(EMPTY_REPLY)) position += 1
-      if (OWN_PROMPTS.some(start => text.startsWith(start))) continue
+      const split = splitReminders(block.text)
+      reminders.push(...split.reminders)
+      for (const reminder of split.reminders) readOwnWords(reminder)
+      const { text } = split
+      if (text.trim() === '' || readOwnWords(text)) continue
+      replyIsCounted = false
+      if (text.trim() === RESUMED && !isClosingBlock(message.blocks[index + 1])) continue
       // An interrupted prompt without a reply and the next prompt share a message; this line is between them.
       if (text.startsWith(INTERRUPTION)) {
         open = false
@@ -87,8 +112,16 @@ export function readConversation(request: MessagesRequest): Conversation {
       open = text.trim() !== CLOSING_BLOCK
     }
   }
-  const workingDirectory = findWorkingDirectory([...request.system, ...environment, ...reminders])
+  const workingDirectory = findWorkingDirectory([...request.system, ...environment, ...reminders], environment)
   return { prompt, promptNumber, position, lastToolResult, ...(workingDirectory === undefined ? {} : { workingDirectory }) }
+}
+
+function isText({ blocks }: RequestMessage, text: string): boolean {
+  return blocks.length === 1 && blocks[0]?.kind === 'text' && blocks[0].text === text
+}
+
+function isClosingBlock(block: RequestBlock | undefined): boolean {
+  return block?.kind === 'text' && block.text.trim() === CLOSING_BLOCK
 }
 
 /**
@@ -108,26 +141,31 @@ const WORKING_DIRECTORY = [
   /^CWD: (\/.*)$/m,
   /^[ \t]*-?[ \t]*Working directory: (\/.*)$/m,
 ]
+const ENVIRONMENT_UPDATE = '# Environment update'
 
-function findWorkingDirectory(texts: readonly string[]): string | undefined {
+/** A session that goes on in another folder is told so by "# Environment update", its line `<new> (was <old>)`. */
+function findWorkingDirectory(texts: readonly string[], updates: readonly string[]): string | undefined {
+  let found: string | undefined
   for (const pattern of WORKING_DIRECTORY) {
-    for (const text of texts) {
-      const found = pattern.exec(text)?.[1]
-      if (found !== undefined) return found.trimEnd()
-    }
+    for (const text of texts) found ??= pattern.exec(text)?.[1]?.trimEnd()
   }
-  return undefined
+  for (const text of updates) {
+    const updated = text.startsWith(ENVIRONMENT_UPDATE) ? WORKING_DIRECTORY[0]?.exec(text)?.[1]?.trimEnd() : undefined
+    const before = ` (was ${found})`
+    if (updated?.endsWith(before) === true) found = updated.slice(0, -before.length)
+  }
+  return found
 }
 
-/** The CLI puts its own context in front of a prompt, as a block of its own or as the beginning of one. */
-function splitReminder(block: string): { reminder: string; text: string } {
+/** The CLI puts its own context in front of a prompt, as blocks of its own or as the beginning of one. */
+function splitReminders(block: string): { reminders: string[]; text: string } {
   let text = block
-  let reminder = ''
+  const reminders: string[] = []
   while (text.trimStart().startsWith(REMINDER_START)) {
     const end = text.indexOf(REMINDER_END)
     if (end === -1) break
-    reminder += text.slice(0, end)
+    reminders.push(text.slice(text.indexOf(REMINDER_START) + REMINDER_START.length, end).trim())
     text = text.slice(end + REMINDER_END.length)
   }
-  return { reminder, text: reminder === '' ? text : text.trimStart() }
+  return { reminders, text: reminders.length === 0 ? text : text.trimStart() }
 }

@@ -16,7 +16,7 @@ export class FailureMemory {
   readonly #metByPlace = new Map<string, number[]>()
 
   /** The index in `reply` of the failure that this request meets, which counts as met now; undefined when all are past. */
-  meet(reply: Reply, conversation: Conversation, userId: string): number | undefined {
+  meet(reply: Reply, conversation: Conversation, { userId, clientVersion }: { readonly userId: string; readonly clientVersion: string | undefined }): number | undefined {
     if (!reply.some(isFailureStep)) return undefined
     const place = toPlace(conversation, userId)
     const met = this.#metByPlace.get(place) ?? []
@@ -29,7 +29,8 @@ export class FailureMemory {
     for (const [index, step] of reply.entries()) {
       if (!isFailureStep(step)) continue
       if ('resetsAt' in step && step.resetsAt !== undefined && Date.now() >= step.resetsAt * 1_000) continue
-      const times = step.times ?? ('resetsAt' in step ? 'always' : 1)
+      if ('minimumVersion' in step && step.minimumVersion !== undefined && !isOlder(clientVersion, step.minimumVersion)) continue
+      const times = step.times ?? ('resetsAt' in step || 'minimumVersion' in step ? 'always' : 1)
       const count = met[index] ?? 0
       if (times !== 'always' && count >= times) continue
       met[index] = count + 1
@@ -41,6 +42,11 @@ export class FailureMemory {
 
 export function isFailureStep(step: Step): step is FailureStep {
   return 'status' in step || 'cut' in step
+}
+
+/** Who names no version is taken for old, as the API does. */
+function isOlder(version: string | undefined, minimum: string): boolean {
+  return version === undefined || version.localeCompare(minimum, 'en', { numeric: true }) < 0
 }
 
 function toPlace(conversation: Conversation, userId: string): string {

@@ -55,6 +55,8 @@ export type MessageEvent =
 export interface Occasion {
   readonly model: string
   readonly inputTokens: number
+  /** Of the CLI that asks; named by a refusal for its age. */
+  readonly clientVersion?: string | undefined
   /** The index of the failure step which this request meets; those before it are past. */
   readonly failsAt?: number
 }
@@ -102,7 +104,7 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
     if (isFailureStep(step)) {
       if (at !== occasion.failsAt) continue
       if ('status' in step) {
-        yield { kind: 'fail', error: toApiError(step.status, step) }
+        yield { kind: 'fail', error: toApiError(step.status, { ...step, clientVersion: occasion.clientVersion }) }
       } else {
         yield* start()
         yield { kind: 'cut', how: step.cut }

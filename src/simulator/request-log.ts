@@ -14,6 +14,10 @@ export interface SimulatedRequest {
   readonly prompt?: string
   /** Every text of the conversation as it was sent, `role: text` each, cut to its first 2,000 characters; the last 200 of them. */
   readonly said?: readonly string[]
+  /** The texts of the system prompt, the last 4,000 characters of each: there stands what a caller appends. */
+  readonly system?: readonly string[]
+  /** The version of the CLI that asked, where it says one. */
+  readonly clientVersion?: string
   /** A request beside the conversation, as for a title. */
   readonly side?: boolean
 }
@@ -22,6 +26,7 @@ export interface SimulatedRequest {
 const MAX_REQUESTS = 500
 const MAX_PROMPT_CHARACTERS = 2_000
 const MAX_SAID = 200
+const MAX_SYSTEM_CHARACTERS = 4_000
 
 export class RequestLog {
   readonly entries: SimulatedRequest[] = []
@@ -32,17 +37,24 @@ export class RequestLog {
       path: request.url ?? '',
       credentials: toCredentials(request),
       receivedAt: new Date().toISOString(),
+      ...toClientVersion(request.headers['user-agent']),
     }
     this.entries.push(entry)
     if (this.entries.length > MAX_REQUESTS) this.entries.shift()
     return entry
   }
 
-  describe(entry: SimulatedRequest, asked: { readonly model: string; readonly prompt: string; readonly messages: readonly RequestMessage[]; readonly side: boolean }): void {
-    const { messages, prompt, ...rest } = asked
+  describe(entry: SimulatedRequest, asked: { readonly model: string; readonly prompt: string; readonly system: readonly string[]; readonly messages: readonly RequestMessage[]; readonly side: boolean }): void {
+    const { messages, prompt, system, ...rest } = asked
     const said = messages.flatMap(({ role, blocks }) => blocks.flatMap((block) => (block.kind === 'other' ? [] : [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`])))
-    Object.assign(entry, { ...rest, prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS), said: said.slice(-MAX_SAID) })
+    Object.assign(entry, { ...rest, prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS), said: said.slice(-MAX_SAID), system: system.map((text) => text.slice(-MAX_SYSTEM_CHARACTERS)) })
   }
+}
+
+/** As in `claude-cli/2.1.332 (external, sdk-cli)`. */
+function toClientVersion(userAgent: string | undefined): { clientVersion?: string } {
+  const clientVersion = /^claude-cli\/(\d+\.\d+\.\d+)/.exec(userAgent ?? '')?.[1]
+  return clientVersion === undefined ? {} : { clientVersion }
 }
 
 function toCredentials(request: IncomingMessage): string[] {

@@ -22,6 +22,8 @@ export interface StatusStep {
   readonly retryAfter?: number
   /** Seconds since 1970: until then every request fails, and headers tell it as of a subscription's limit. */
   readonly resetsAt?: number
+  /** With 400: every request of an older CLI fails, and one of this version or newer passes. */
+  readonly minimumVersion?: string
   readonly times?: Times
 }
 
@@ -90,6 +92,7 @@ const isText: Check = { expected: 'a string', test: value => typeof value === 's
 const isName: Check = { expected: 'a non-empty string', test: value => typeof value === 'string' && value !== '' }
 const isObject: Check = { expected: 'an object', test: isRecord }
 const isTrue: Check = { expected: 'true', test: value => value === true }
+const isVersion: Check = { expected: 'a version such as "2.1.332"', test: value => typeof value === 'string' && /^\d+\.\d+\.\d+$/.test(value) }
 const isCount = integer(0, Number.MAX_SAFE_INTEGER)
 const isPositive = integer(1, Number.MAX_SAFE_INTEGER)
 const isWait = integer(0, MAX_WAIT_MS)
@@ -113,7 +116,7 @@ const STEPS: Readonly<Record<string, { readonly required: Record<string, Check>;
   turn: { required: { turn: isTrue } },
   status: {
     required: { status: oneOf(400, 401, 403, 404, 429, 500, 529) },
-    optional: { message: isText, retryAfter: isCount, resetsAt: isCount, times: isTimes },
+    optional: { message: isText, retryAfter: isCount, resetsAt: isCount, minimumVersion: isVersion, times: isTimes },
   },
   cut: { required: { cut: oneOf(true, 'eof') }, optional: { times: isTimes } },
   hangMs: { required: { hangMs: isWait } },
@@ -136,6 +139,7 @@ function assertStep(step: unknown, number: number): asserts step is Step {
     if (value === undefined && !Object.hasOwn(shape.required, key)) continue
     if (!check.test(value)) throw new ScriptError(`step ${number} (${kind}): "${key}" must be ${check.expected}`)
   }
+  if (step['minimumVersion'] !== undefined && step['status'] !== 400) throw new ScriptError(`step ${number} (${kind}): "minimumVersion" goes with the status 400 only`)
   const unknown = Object.keys(step).find(key => !Object.hasOwn(allowed, key))
   if (unknown !== undefined) throw new ScriptError(`step ${number} (${kind}) knows no "${unknown}"`)
   if (step['chunks'] !== undefined && step['chunkBytes'] !== undefined) {

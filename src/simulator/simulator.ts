@@ -99,12 +99,13 @@ async function answerMessages(
   const decoded = decodeMessagesRequest(body)
   const conversation = readConversation(decoded)
   const side = isSideRequest(decoded)
-  room.log.describe(entry, { model: decoded.model, prompt: conversation.prompt, messages: decoded.messages, side })
+  room.log.describe(entry, { model: decoded.model, prompt: conversation.prompt, system: decoded.system, messages: decoded.messages, side })
   const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, room.script)
-  const failsAt = room.failures.meet(reply, conversation, decoded.userId)
+  const failsAt = room.failures.meet(reply, conversation, { userId: decoded.userId, clientVersion: entry.clientVersion })
   const beats = playReply(reply, {
     model: decoded.model,
     inputTokens: toTokens(Buffer.byteLength(body)),
+    clientVersion: entry.clientVersion,
     ...(failsAt === undefined ? {} : { failsAt }),
   })
   return decoded.stream ? streamReply(beats, response, gone) : sendWholeReply(beats, response, gone)

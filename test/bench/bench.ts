@@ -60,7 +60,7 @@ async function runDirectly(folder: string, simulatorUrl: string): Promise<Sample
   const command = claudeCommand(toRunRequest({ prompt: 'Say hello' }), {
     binary, sessionId: crypto.randomUUID(), workspace: join(run, 'workspace'), home: join(run, 'home'), tmpDir: join(run, 'tmp'),
     credentials: findCredentials({}, { simulated: true }), env: process.env, childEnv: [], defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false,
-    asRoot: process.getuid?.() === 0, simulatorUrl,
+    asRoot: process.getuid?.() === 0, simulatorUrl, knowsPromptSnapshot: false,
   })
   const startedAt = performance.now()
   const child = spawn(command.file, command.args, { cwd: join(run, 'workspace'), env: command.env, stdio: ['pipe', 'pipe', 'ignore'] })

@@ -1,50 +1,15 @@
 // The real CLI takes what claudeCommand says, against the simulator: no account, no network.
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
+import { readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { randomUUID } from 'node:crypto'
-import t, { type Test } from 'tap'
-import { classifyExit } from '../../src/claude/classify-exit.js'
-import { claudeCommand } from '../../src/claude/claude-command.js'
-import { findCredentials } from '../../src/claude/credentials.js'
-import { findClaude, probeClaudeVersion } from '../../src/claude/find-claude.js'
-import { createLineSplitter } from '../../src/claude/line-splitter.js'
-import { toRunRequest } from '../../src/claude/run-request.js'
-import { createTranslator } from '../../src/claude/translate-message.js'
-import { ExecuteRequest } from '../../src/protocol/execute-request.js'
-import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
+import t from 'tap'
+import { probeClaude } from '../../src/claude/find-claude.js'
+import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
+import { openSimulator } from '../../src/simulator/simulator.js'
+import { binary, runCli, script, skip } from '../support/real-cli.js'
 
-const binary = await findClaude({ explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'], path: process.env['PATH'] ?? '', cacheBin: join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'bin/claude') })
-const skip = binary === undefined ? 'there is no claude CLI here (CC_EXECUTOR_CLAUDE_BIN)' : false
 t.jobs = 2
-
-async function run(t: Test, simulator: Simulator, request: ExecuteRequest, { env = {}, workspace }: { env?: NodeJS.ProcessEnv; workspace?: string } = {}) {
-  const root = await realpath(t.testdir({}))
-  const [cwd, home, tmpDir] = [workspace ?? join(root, 'ws'), join(root, 'home'), join(root, 'tmp')]
-  for (const folder of [cwd, home, tmpDir]) await mkdir(folder, { recursive: true })
-  const asked = toRunRequest(ExecuteRequest.parse(request))
-  const command = claudeCommand(asked, {
-    binary: binary ?? '', sessionId: randomUUID(), workspace: cwd, home, tmpDir, credentials: findCredentials({}, { simulated: true }), env: { ...process.env, ...env }, childEnv: [],
-    defaultPermissionMode: 'default', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: process.getuid?.() === 0,
-  })
-  const child = execFile(command.file, command.args, { cwd, env: command.env, encoding: 'buffer', timeout: 60_000, killSignal: 'SIGKILL' })
-  child.stdin?.end(command.firstLine)
-  const splitter = createLineSplitter({ maxLineBytes: 1 << 24 })
-  const translator = createTranslator(asked)
-  let stderrTail = ''
-  child.stderr?.on('data', (chunk: Buffer) => (stderrTail += chunk.toString()))
-  child.stdout?.on('data', (chunk: Buffer) => {
-    for (const line of splitter.push(chunk)) translator.translate(line)
-  })
-  await once(child, 'close')
-  const outcome = classifyExit({ observation: translator.observation, exit: { exitCode: child.exitCode, signal: child.signalCode }, stderrTail, run: asked })
-  return { outcome, observation: translator.observation, root, cwd, stderrTail }
-}
-
-const script = (steps: unknown[]) => `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``
 
 void t.test('every flag is taken, and the prompt reaches the model as text', { skip }, async (t) => {
   const heard: IncomingHttpHeaders[] = []
@@ -60,7 +25,7 @@ void t.test('every flag is taken, and the prompt reaches the model as text', { s
     server.close()
     await simulator.close()
   })
-  const { outcome, observation } = await run(t, simulator, {
+  const { outcome, observation } = await runCli(t, simulator, {
     prompt: '/compact @/etc/hostname --help $(id)', model: 'claude-sonnet-4-5', fallbackModel: 'claude-haiku-4-5', effort: 'low', systemPrompt: '-be brief', appendSystemPrompt: '--also this', maxTurns: 3,
     maxBudgetUsd: 2.5, allowedTools: ['Bash(git commit:*)', 'Read'], disallowedTools: ['WebSearch'], permissionMode: 'acceptEdits', agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
     mcpServers: { web: { type: 'http', url: `http://127.0.0.1:${port}/x`, headers: { 'x-one': 'a $HOME {x}', 'x-two': 'plain' } } },
@@ -87,12 +52,12 @@ void t.test('the setting that a denial names lets the call through', { skip }, a
     { tool: 'Read', input: { file_path: `${outside}/secret.txt` } },
   ]
   const prompt = script([...calls, { text: 'done' }])
-  const first = await run(t, simulator, { prompt })
+  const first = await runCli(t, simulator, { prompt })
   t.equal(first.observation.denials.length, calls.length, 'all are refused at first')
   const settings = first.observation.denials.map(({ allowWith }) => allowWith)
   const allowedTools = settings.flatMap((setting) => [...setting.matchAll(/"([A-Z]\w+\([^"]*\))"/g)].map(([, rule = '']) => rule))
   t.ok(settings.includes('permissionMode: "acceptEdits"'))
-  const second = await run(t, simulator, { prompt, allowedTools, permissionMode: 'acceptEdits' }, { workspace: first.cwd })
+  const second = await runCli(t, simulator, { prompt, allowedTools, permissionMode: 'acceptEdits' }, { place: first.place })
   t.same(second.observation.denials, [], settings.join('\n'))
   t.equal(await readFile(join(outside, 'new.txt'), 'utf8'), 'x')
 })
@@ -100,7 +65,7 @@ void t.test('the setting that a denial names lets the call through', { skip }, a
 void t.test('failures are told as what they are', { skip }, async (t) => {
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
-  const failing = async (step: object, request: Partial<ExecuteRequest> = {}) => (await run(t, simulator, { prompt: script([step, { text: 'x' }]), ...request }, { env: { CLAUDE_CODE_MAX_RETRIES: '0' } })).outcome
+  const failing = async (step: object, request: Partial<ExecuteRequest> = {}) => (await runCli(t, simulator, { prompt: script([step, { text: 'x' }]), ...request }, { env: { CLAUDE_CODE_MAX_RETRIES: '0' } })).outcome
   t.match(await failing({ status: 401, times: 'always' }), { status: 'failed', code: 'CLAUDE_NOT_AUTHENTICATED', apiStatus: 401, exitCode: 1 })
   t.match(await failing({ status: 429, times: 'always' }), { code: 'CLAUDE_RATE_LIMITED' })
   t.match(await failing({ status: 529, times: 'always' }), { code: 'CLAUDE_OVERLOADED' })
@@ -111,5 +76,6 @@ void t.test('failures are told as what they are', { skip }, async (t) => {
 void t.test('the version is asked for without touching the home', { skip }, async (t) => {
   const home = t.testdir({})
   await writeFile(join(home, 'before'), '')
-  t.match(await probeClaudeVersion(binary ?? '', { ...process.env, HOME: home }), /^\d+\.\d+\.\d+$/)
+  t.match(await probeClaude(binary ?? '', { ...process.env, HOME: home }), { version: /^\d+\.\d+\.\d+$/ })
+  t.same(await readdir(home), ['before'])
 })

@@ -1,8 +1,9 @@
 // The real CLI, run by the simulator alone: no account, no network. http.test.ts has what needs no CLI.
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, realpath } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -34,7 +35,7 @@ void t.test('one session answers seven prompts, and a later process resumes it',
   const cut = await first.ask(simulate([{ text: 'one two', chunks: 3 }, { cut: true }]))
   t.match(cut, { is_error: false, result: 'one two' })
   const finished = await first.ask(simulate([{ text: 'said' }, { delayMs: 0 }, { cut: true }]))
-  t.match(finished, { is_error: true }, 'after a finished block the CLI does not ask again')
+  t.match(finished, { result: /mid-response|^said$/ }, 'after a finished block the older CLI ends, the newer one asks again')
   const limit = await first.ask(simulate([{ text: 'first half' }, { stop: 'max_tokens' }, { text: 'second half' }]))
   t.match(limit, { is_error: false, result: 'second half' })
   const limited = await first.ask(simulate([{ text: 'An answer after ' }, { status: 429, times: 2 }]))
@@ -45,13 +46,23 @@ void t.test('one session answers seven prompts, and a later process resumes it',
   const posts = first.simulator.requests.filter(request => request.method === 'POST')
   t.same([...new Set(posts.map(request => request.path))], ['/v1/messages?beta=true'])
   t.same([...new Set(first.simulator.requests.flatMap(request => request.credentials))], ['x-api-key'])
-  t.equal(first.simulator.requests[0]?.method, 'HEAD')
+  // The older CLI looks first whether anybody is there.
+  const others = first.simulator.requests.filter(request => request.method !== 'POST')
+  t.ok(others.every(request => request.method === 'HEAD' && request === first.simulator.requests[0]))
 
   // Another simulator: where a conversation stands is read from the request.
   const second = await startClaude(t, place, ['--resume', large.session_id])
   t.match(await second.ask(simulate([{ text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: 'Now visible.' })
   t.match(await second.ask('and without a script?'), { is_error: false, result: /It begins: "and without a script\?"/ })
   await second.end()
+
+  const elsewhere = { ...place, cwd: join(place.home, 'elsewhere') }
+  await mkdir(elsewhere.cwd)
+  const fork = await startClaude(t, elsewhere, ['--resume', large.session_id, '--fork-session'])
+  const forked = await fork.ask(simulate([{ text: 'in ${cwd}' }]))
+  // The older CLI finds the sessions of the folder that it is started in only.
+  t.match(forked, forked.subtype === 'success' ? { result: `in ${elsewhere.cwd}` } : { errors: [/No conversation found/] })
+  await fork.end()
 })
 
 void t.test('errors end a turn with their status', async t => {
@@ -64,6 +75,7 @@ void t.test('errors end a turn with their status', async t => {
   const cutOff = [{ text: 'too long' }, { stop: 'max_tokens' }]
   t.match(await run.ask(simulate([...cutOff, ...cutOff, ...cutOff, ...cutOff])), { is_error: true, result: /output token maximum/ })
   t.match(await run.ask(simulate([{ stop: 'refusal' }])), { is_error: true, stop_reason: 'refusal' })
+  t.match(await run.ask(simulate([{ text: 'some' }, { stop: 'refusal' }, { text: 'more' }])), { is_error: true, stop_reason: 'refusal' })
   t.equal(await run.end(), 1)
 })
 
@@ -73,17 +85,54 @@ void t.test('an unauthorised run ends with 401', async t => {
   await run.end()
 })
 
+void t.test('the CLI goes on by itself, and the script with it', async t => {
+  const settings = { hooks: { Stop: [{ hooks: [{ type: 'command', command: 'test -e once && exit 0; touch once; echo "go on" >&2; exit 2' }] }] } }
+  const run = await startClaude(t, await makePlace(t), [`--settings=${JSON.stringify(settings)}`])
+  t.match(await run.ask(simulate([{ text: 'one' }, { turn: true }, { text: 'two' }])), { result: 'two' }, 'a hook had it go on')
+  t.match(await run.ask(simulate([{ text: '' }, { turn: true }, { text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: /^(?:Now visible\.)?$/ })
+  t.match(await run.ask(simulate([{ text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: 'Now visible.' })
+  t.match(await run.ask(simulate([{ thinking: 'hm' }, { stop: 'max_tokens' }, { text: 'after the thought' }])), { result: 'after the thought' })
+  const background = simulate([
+    { tool: 'Bash', input: { command: 'until test -e go; do sleep 0.1; done', description: 'waits', run_in_background: true } },
+    { text: 'waiting' }, { turn: true }, { text: 'told' },
+  ])
+  t.match(await run.ask(background), { result: 'waiting' })
+  await writeFile(join(run.place.cwd, 'go'), '')
+  t.match(await run.nextResult(), { result: 'told' })
+  t.equal(await run.end(), 0)
+})
+
+void t.test('a killed run is resumed where it stood', async t => {
+  const place = await makePlace(t)
+  const sessionId = randomUUID()
+  const killed = await startClaude(t, place, [`--session-id=${sessionId}`])
+  const asked = killed.ask(simulate([{ text: 'begin' }, { tool: 'Bash', input: { command: 'touch begun; until test -e never; do sleep 0.1; done', description: 'x' } }, { text: 'went on in ${cwd}' }]))
+  const ended = t.rejects(asked)
+  // The transcript is written late: what it must hold is the call.
+  for (;;) if (await readTranscript(place, sessionId).then(text => text.includes('"tool_use"') && text.includes('touch begun'))) break
+  await killed.kill()
+  await ended
+  const resumed = await startClaude(t, place, ['--resume', sessionId])
+  t.match(await resumed.ask('[cc-executor] Go on.'), { result: `went on in ${place.cwd}` })
+  await resumed.end()
+})
+
 void t.test('a script gives structured output', async t => {
   const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
   const run = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
   const asked = await run.ask(simulate([{ structured: { name: 5 } }, { text: 'Again.' }, { structured: { name: 'ada' } }]))
   t.match(asked, { is_error: false, structured_output: { name: 'ada' } })
   await run.end()
+  const other = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
+  const reminded = await other.ask(simulate([{ text: 'in words' }, { turn: true }, { structured: { name: 'eva' } }]))
+  t.match(reminded, { is_error: false, structured_output: { name: 'eva' } })
+  await other.end()
 })
 
 interface Place { readonly cwd: string; readonly home: string; readonly tasks: string }
 interface Result {
   readonly type: string
+  readonly subtype: string
   readonly session_id: string
   readonly result?: string
   readonly usage?: { readonly output_tokens: number }
@@ -92,7 +141,11 @@ interface Run {
   readonly simulator: Simulator
   /** Resolves with the line `result`: stdin stays open until then, or the CLI would cut its own tail off. */
   ask(prompt: string): Promise<Result>
+  /** Of a turn that the CLI began by itself. */
+  nextResult(): Promise<Result>
   end(): Promise<number | null>
+  kill(): Promise<void>
+  readonly place: Place
 }
 
 async function makePlace(t: Test): Promise<Place> {
@@ -122,24 +175,40 @@ async function startClaude(t: Test, place: Place, flags: readonly string[] = [],
     await exit
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  async function nextResult(): Promise<Result> {
+    for (;;) {
+      const line = await lines.next()
+      if (line.done === true) throw new Error('claude ended without a result')
+      const message: Result = JSON.parse(line.value)
+      if (message.type === 'result') return message
+    }
+  }
   return {
     simulator,
+    place,
+    nextResult,
     async ask(prompt) {
       const content = [{ type: 'text', text: prompt }, { type: 'text', text: '(end of the task)' }]
       child.stdin.write(`${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`)
-      for (;;) {
-        const line = await lines.next()
-        if (line.done === true) throw new Error('claude ended without a result')
-        const message: Result = JSON.parse(line.value)
-        if (message.type === 'result') return message
-      }
+      return nextResult()
     },
     async end() {
       child.stdin.end()
       const [code]: (number | null)[] = await exit
       return code ?? null
     },
+    async kill() {
+      child.kill('SIGKILL')
+      await exit
+    },
   }
+}
+
+async function readTranscript(place: Place, sessionId: string): Promise<string> {
+  const projects = join(place.home, '.claude', 'projects')
+  const files = await readdir(projects, { recursive: true }).catch(() => [])
+  const file = files.find(name => name.endsWith(`${sessionId}.jsonl`))
+  return file === undefined ? '' : readFile(join(projects, file), 'utf8')
 }
 
 function simulate(steps: readonly object[]): string {

@@ -1,24 +1,56 @@
+import { isMeasured, type InstalledClaude } from '../../claude/behaviour.js'
 import { findCredentials, type Credentials } from '../../claude/credentials.js'
-import { isTestedVersion, TESTED_VERSIONS } from '../../claude/find-claude.js'
 import { probeClaudeStart } from '../../claude/probe-claude-start.js'
+import { describeVersion, GET_NEWER, TESTED_VERSIONS } from '../../claude/supported-versions.js'
 import type { Config } from '../../platform/config.js'
-import { inspectClaude } from '../worker.js'
-import { fail, ok, warn, type Finding, type Verdict } from './finding.js'
+import { INSTALL, inspectClaude } from '../inspect-claude.js'
+import { openBehaviourStore } from '../self-check/behaviour-store.js'
+import { measureBehaviour, type SelfCheck } from '../self-check/measure-behaviour.js'
+import { describeError, fail, ok, warn, type Finding, type Verdict } from './finding.js'
 
-const INSTALL = 'npm run setup, or npm install -g @anthropic-ai/claude-code, or set CC_EXECUTOR_CLAUDE_BIN'
-
-/** Is it there, is it of a version that was tested, and does it start as a run starts it? */
+/** Is it there, is it of a version that is supported, does it start as a run starts it, and how does it behave? */
 export async function checkClaude(config: Config): Promise<Finding[]> {
-  const { binary, version } = await inspectClaude(config)
-  if (binary === undefined) return [{ part: 'claude', ...fail('the Claude CLI was not found', INSTALL) }]
-  if (version === undefined) return [{ part: 'claude', ...fail(`${binary} does not answer --version`, `reinstall it: ${INSTALL}`) }]
-  const tested = [...new Set(Object.values(TESTED_VERSIONS))].join(' to ')
-  const state = isTestedVersion(version)
-    ? ok(`${version} (${binary})`)
-    : warn(`${version} (${binary}) was not tested; ${tested} was. It will probably work`, 'where it does not: take it off PATH, npm run setup, and the tested one is fetched and used')
+  const seen = await inspectClaude(config)
+  if (seen.kind === 'missing') return [{ part: 'claude', ...fail(seen.problem, INSTALL) }]
+  if (seen.kind === 'unanswering') return [{ part: 'claude', ...fail(`${seen.binary} cannot be used: ${seen.problem}`, `run it by hand, or reinstall it: ${INSTALL}`) }]
+  if (seen.kind === 'too_old') return [{ part: 'claude', ...fail(`CLAUDE_TOO_OLD: ${seen.version} (${seen.binary}) is older than ${TESTED_VERSIONS.from}, the oldest that is supported`, GET_NEWER) }]
+  const { binary, version, behaviour } = seen.claude
   const trouble = await probeClaudeStart(binary, config.environment, config.dataDir)
   const start = trouble === undefined ? ok('it starts with a home and a temporary folder of its own') : fail(`it does not start (${trouble})`, `run ${binary} -p hello by hand; reinstall it: ${INSTALL}`)
-  return [{ part: 'claude', ...state }, { part: 'claude start', ...start }]
+  const check = trouble === undefined ? await selfCheck(config, seen.claude) : undefined
+  const model = config.environment['ANTHROPIC_MODEL'] || (check && 'behaviour' in check ? check.behaviour : behaviour).defaultModel
+  return [
+    { part: 'claude', ...ok(`${describeVersion(version, model)} (${binary})`) },
+    { part: 'claude start', ...start },
+    ...(check ? [{ part: 'claude behaviour', ...toVerdict(check) }] : []),
+  ]
+}
+
+/** As the workers do it: what is known of the very version or file, else tried now. */
+async function selfCheck(config: Config, claude: InstalledClaude): Promise<SelfCheck | { readonly failure: string }> {
+  const { binary, version, behaviour } = claude
+  try {
+    const store = await openBehaviourStore(config.dataDir, binary, version)
+    const known = await store.read()
+    if (known) return known
+    if (isMeasured(version)) return { behaviour, problems: [] }
+    const check = await measureBehaviour(binary, { environment: config.environment, folder: config.dataDir, signal: new AbortController().signal })
+    await store.write(check)
+    return check
+  } catch (error) {
+    return { failure: describeError(error) }
+  }
+}
+
+function toVerdict(check: SelfCheck | { readonly failure: string }): Verdict {
+  if ('failure' in check) return warn(`the self-check failed: ${check.failure}; it is taken to be like the newest that is tested (${TESTED_VERSIONS.to})`, 'run cc-executor run "Say hello" and look at what comes')
+  const { behaviour: { costAfterResume, knowsPromptSnapshot, tellsBackgroundTasks }, problems } = check
+  const found = [
+    `a resumed session reports the cost of ${costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`,
+    `the system prompt of a resumed session is ${knowsPromptSnapshot ? 'kept unless it is told otherwise' : 'taken anew'}`,
+    `background tasks are told ${tellsBackgroundTasks ? 'as a set' : 'one by one'}`,
+  ].join('; ')
+  return problems.length === 0 ? ok(found) : warn(`${found}; but ${problems.join('; ')}`, `a newer release of this service may know it (this one was tested up to ${TESTED_VERSIONS.to})`)
 }
 
 /** Everything that would serve, best first: what counts, then what would count without it. */

@@ -1,0 +1,32 @@
+-- starting → running: the CLI may be let go only after this. A list is told of the first start of its task.
+-- Arguments (JSON): id, fence, fields, event, told?: task.started for its list
+-- Answers: started lastSeq | stale | cancelled
+-- Sent again: yes; under the same fence it answers the same
+
+--- @include "../../../events/lua/include/holds-fence.lua"
+--- @include "../../../events/lua/include/last-seq.lua"
+--- @include "../../../events/lua/include/write-next.lua"
+--- @include "./include/begin-session.lua"
+--- @include "./include/enter.lua"
+--- @include "./include/get.lua"
+--- @include "./include/has-lease.lua"
+--- @include "./include/set-all.lua"
+--- @include "./include/set.lua"
+
+local args = cjson.decode(ARGV[1])
+local id = args.id
+if not holdsFence(id, args.fence) then return {'stale'} end
+if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+-- Others may take it at any moment, and nothing has been done yet: it is queued again.
+if not hasLease(id) then return {'stale'} end
+if get(id, 'cancelBy') then return {'cancelled'} end
+if not enter(id, 'running') then return {'stale'} end
+local before = get(id, 'sessionId')
+local list = get(id, 'parentId')
+if list and get(id, 'attempt') == '0' then
+  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  writeNext(list, args.told)
+end
+setAll(id, args.fields)
+beginSession(id, before)
+return {'started', writeNext(id, args.event)}
