@@ -1,7 +1,9 @@
-import type { Outcome, OutcomeCode, TerminalStatus } from '../protocol/execution.js'
+import type { Outcome, OutcomeCode, TerminalStatus, Unfinished } from '../protocol/execution.js'
+import type { BackgroundTask } from '../protocol/events.js'
 import { shorten } from './json-shape.js'
 import type { ClaudeResult, Observation } from './observation.js'
 import type { RunRequest } from './run-request.js'
+import { findNoEnd } from './stop-reasons.js'
 
 /** Why the run was ended from our side: the first cause, recorded once. */
 export interface StopCause {
@@ -18,8 +20,13 @@ export type Judgement =
 
 export interface ClaudeExit {
   readonly observation: Observation
+  /** Without code and signal where the service ended it after its answer. */
   readonly exit: { readonly exitCode?: number | null | undefined; readonly signal?: string | null | undefined }
   readonly stopCause?: StopCause | undefined
+  /** Background tasks that lived at the end. */
+  readonly unfinishedTasks?: readonly BackgroundTask[]
+  /** They were ended with the answer, as the request says. */
+  readonly endedWithTasks?: boolean
   readonly stderrTail: string
   readonly run: RunRequest
   /** JSON mode: what an answer is worth. */
@@ -45,6 +52,8 @@ export function classifyExit(input: ClaudeExit): Outcome {
   const common = {
     ...(typeof exit.exitCode === 'number' && { exitCode: exit.exitCode }),
     ...(typeof exit.signal === 'string' && { signal: exit.signal }),
+    ...(observation.stopReason !== undefined && { stopReason: observation.stopReason }),
+    ...toUnfinished(input),
     ...(observation.denials.length > 0 && { permissionDenials: [...observation.denials] }),
   }
   const result = observation.lastResult
@@ -54,18 +63,58 @@ export function classifyExit(input: ClaudeExit): Outcome {
   if (stopCause !== undefined) return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
+    const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined
+    const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
+    if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
     if (run.onPermissionDenied === 'fail' && observation.denials.length > 0) return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
     if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
-    if (judgement?.kind === 'valid') return { status: 'succeeded', ...common, result: judgement.value }
-    const message = answer === '' ? 'Claude finished, and its answer is empty.' : undefined
-    return { status: 'succeeded', ...(message !== undefined && { message }), ...common, result: answer }
+    if (judgement?.kind === 'valid') return { status: 'succeeded', ...describeSuccess(input, false), ...common, result: judgement.value }
+    return { status: 'succeeded', ...describeSuccess(input, answer === ''), ...common, result: answer }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
-  const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
+  const noEnd = result?.subtype === 'success' ? findNoEnd(observation, true) : undefined
+  const failure = noEnd ?? (result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation))
   const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
   return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...common, ...kept }
+}
+
+const UNFINISHED_SHOWN = 50
+
+function toUnfinished({ unfinishedTasks = [], observation }: ClaudeExit): { unfinished?: Unfinished[] } {
+  const tasks = unfinishedTasks.map(({ id, description, kind }): Unfinished => ({ kind: 'task', id, description: description || kind }))
+  const calls = observation.unansweredCalls.map(({ id, description }): Unfinished => ({ kind: 'tool_call', id, description }))
+  const unfinished = [...tasks, ...calls].slice(0, UNFINISHED_SHOWN)
+  return unfinished.length === 0 ? {} : { unfinished }
+}
+
+/**
+ * The CLI was gone by a signal or an error after a `result` of success, and not by our doing. A process of the run can write
+ * such a line and end the CLI; whoever wrote it, the run did not come to its end.
+ */
+function classifyDeath({ exit: { exitCode, signal: killedBy }, stderrTail }: ClaudeExit): Failure | undefined {
+  const signal = killedBy ?? SIGNALS[exitCode ?? 0]
+  const after = 'after it had given a result, which may not be its last one. Its effects so far are kept; look at them before you run it again.'
+  if (typeof signal === 'string') return { code: 'CLAUDE_SIGNALLED', message: `Claude was ended from outside by ${signal} ${after}${tellStderr(stderrTail)}` }
+  if (typeof exitCode !== 'number' || exitCode === 0) return undefined
+  return { code: 'CLAUDE_EXITED', message: `Claude exited with code ${exitCode} ${after}${tellStderr(stderrTail)}` }
+}
+
+const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
+
+function describeLostTasks({ unfinishedTasks = [], endedWithTasks }: ClaudeExit): Failure | undefined {
+  if (unfinishedTasks.length === 0 || endedWithTasks) return undefined
+  return { code: 'BACKGROUND_UNFINISHED', message: `Claude exited while ${countTasks(unfinishedTasks.length)} had not finished; what was done until then is kept.` }
+}
+
+function describeSuccess({ observation: { lostResults }, unfinishedTasks = [] }: ClaudeExit, isEmpty: boolean): { message?: string } {
+  const said = [
+    ...(isEmpty ? ['Claude finished, and its answer is empty.'] : []),
+    ...(unfinishedTasks.length > 0 ? [`${countTasks(unfinishedTasks.length)} had not finished and ended with the answer (backgroundTimeoutSeconds: 0).`] : []),
+    ...(lostResults > 0 ? [`${lostResults} results of turns before the last one were lost; usage may be incomplete.`] : []),
+  ]
+  return said.length === 0 ? {} : { message: said.join(' ') }
 }
 
 function describeFaults(faults: readonly string[]): Failure {

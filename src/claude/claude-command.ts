@@ -39,6 +39,9 @@ export interface ClaudeCommand {
   readonly firstLine: string
 }
 
+/** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+
 interface Argument {
   readonly text: string
   readonly shown?: string
@@ -80,7 +83,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: { ...env, ...mcp?.env },
+    // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
+    env: { ...env, CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS), ...mcp?.env },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }

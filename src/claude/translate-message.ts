@@ -1,8 +1,10 @@
 import type { NewEvent } from '../protocol/events.js'
+import { createBackgroundTasks } from './background-tasks.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
 import { toCount, toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
 import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
+import { observeStop } from './stop-reasons.js'
 import { createTextStream, textsOf } from './text-stream.js'
 import { createToolCalls } from './tool-calls.js'
 
@@ -34,6 +36,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
   const observation = createObservation()
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
+  const tasks = createBackgroundTasks(observation)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
   let messageId: string | undefined
 
@@ -87,7 +90,8 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     const message = toRecord(line['message']) ?? {}
     const content = toRecords(message['content'])
     const id = toText(message['id'])
-    if (typeof line['parent_tool_use_id'] === 'string') return [passed, ...calls.start(content, true)]
+    const parent = toText(line['parent_tool_use_id'])
+    if (parent !== undefined) return [passed, ...calls.start(content, { parent, messageId: id })]
 
     noticeMessage(id, message)
     const error = toText(line['error'])
@@ -97,7 +101,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     const texts = textsOf(content)
     const settled = (texts.length === 0 ? [''] : texts).flatMap((text) => stream.settle(id, text))
     if (error === undefined) keepPartialText()
-    return [...deltas(settled), passed, ...calls.start(content, false)]
+    return [...deltas(settled), passed, ...calls.start(content)]
   }
 
   function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
@@ -105,25 +109,27 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     observeSession(observation, message)
     switch (type) {
       case 'stream_event':
-        observation.turnActive = true
+        // A subagent in the background talks while the conversation rests.
+        if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return [...deltas(translateStreamEvent(message)), ...(rawPartials ? [passed] : [])]
       case 'assistant':
-        observation.turnActive = true
+        if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return translateAssistant(message, passed)
       case 'user':
-        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']))]
+        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content'])), ...tasks.observe(type, message)]
       case 'system':
         if (message['subtype'] === 'init') {
           observation.turnActive = true
           observeInit(observation, message)
         }
-        return [passed]
+        return [passed, ...tasks.observe(type, message)]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
         return [passed]
       case 'result':
         stream.endTurn()
         observeResult(observation, message, raw)
+        observeStop(observation, message)
         return [passed, ...calls.conclude(message)]
       default:
         return [passed]
