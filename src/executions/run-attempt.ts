@@ -1,4 +1,5 @@
-import { runClaude, type StopUrgency } from '../claude/run-claude.js'
+import type { Phase } from '../claude/result-phases.js'
+import { runClaude, type ClaudeRunReport, type StopUrgency } from '../claude/run-claude.js'
 import { classifyFailure, type Failure } from '../claude/classify-failure.js'
 import { classifyExit, type StopCause } from '../claude/classify-exit.js'
 import type { ClaudeCommand } from '../claude/claude-command.js'
@@ -13,13 +14,12 @@ import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './store-answers.js'
 import { countTokens } from './plan-budget.js'
 import type { RunFolders } from './prepare-workspace.js'
-import { Deadline } from './run-clock.js'
+import { BackgroundWait } from './background-wait.js'
+import { RunClocks } from './run-clocks.js'
 import type { RunJournal } from './run-journal.js'
 import type { RunServices } from './run-services.js'
 
 const PROGRESS_INTERVAL_MS = 1_000
-/** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
-const IDLE_FACTOR_IN_TOOL = 10
 /** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
@@ -62,10 +62,10 @@ export interface AttemptOptions {
 export class RunAttempt {
   readonly #options: AttemptOptions
   readonly #stop = new AbortController()
-  readonly #deadlines: Deadline[] = []
+  readonly #clocks: RunClocks
+  readonly #background: BackgroundWait
+  readonly #check: AnswerCheck | undefined
   #cause: StopCause | undefined
-  #total: Deadline | undefined
-  #idle: Deadline | undefined
   #startedAt = performance.now()
   #progressAt = 0
   #rawBytes = 0
@@ -76,9 +76,15 @@ export class RunAttempt {
   /** Its last process is gone: there is nothing to pause, and no clock to stop. */
   #isOver = false
   #endedAfterAnswer = false
+  #phase: Phase = 'working'
+  #report: ClaudeRunReport | undefined
 
   constructor(options: AttemptOptions) {
     this.#options = options
+    const { run, answerSchema, translator } = options
+    this.#check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
+    this.#clocks = new RunClocks(run)
+    this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
   }
 
   /**
@@ -92,11 +98,26 @@ export class RunAttempt {
     this.#stop.abort(urgency)
   }
 
-  /** Nothing more is asked of the CLI, and it works on nothing; where the caller wants commands to be run on the answer, that is not the end. */
+  /**
+   * Nothing more is asked of the CLI, and it works on nothing, nor does a background task; where the caller wants commands
+   * to be run on the answer, that is not the end.
+   */
   #hasAnswered(): boolean {
-    const { process, run, translator } = this.#options
+    const { run, translator } = this.#options
     const { lastResult, turnActive } = translator.observation
-    return process.stdin.writableEnded && lastResult?.isError === false && !turnActive && run.verify === undefined
+    if (lastResult?.isError !== false || turnActive || run.verify !== undefined) return false
+    if (this.#phase === 'settling') return this.#check === undefined || this.#check.judge(lastResult).kind === 'valid'
+    return this.#phase === 'finishing' || this.#phase === 'ending'
+  }
+
+  /** Whether it had to be ended because it did not exit after its answer. */
+  get wasForced(): boolean {
+    return this.#report?.endedAfterResult === 'hung'
+  }
+
+  /** It was ended after its answer, by a wish or with its background tasks: how it would have exited is not known. */
+  get endedAfterAnswer(): boolean {
+    return this.#endedAfterAnswer || this.#report?.endedAfterResult === 'with_tasks'
   }
 
   /** What has ended it from our side, also after the CLI was gone. */
@@ -125,10 +146,10 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { process, command, translator, run, services, folders, answerSchema } = this.#options
-    const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
+    const { process, command, translator, run, services, folders } = this.#options
+    const check = this.#check
     this.#startedAt = performance.now()
-    this.#startClocks()
+    this.#clocks.begin((cause) => this.end(cause))
     try {
       const report = await runClaude({
         process,
@@ -136,39 +157,32 @@ export class RunAttempt {
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),
+        background: this.#background,
+        startClock: this.#clocks.start,
+        onPhase: (phase) => {
+          this.#phase = phase
+        },
         emit: (events, rawBytes) => this.#take(events, rawBytes),
         stop: this.#stop.signal,
       })
+      this.#report = report
       const usage = this.usage()
-      const activeMs = this.#total?.ranMs ?? 0
+      const { activeMs } = this.#clocks
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({
+        observation: translator.observation, exit, run, stderrTail: report.stderrTail,
+        unfinishedTasks: report.unfinishedTasks, endedWithTasks: report.endedAfterResult === 'with_tasks',
+        judge: check && ((result) => check.judge(result)),
+        paths: { ...folders, tmpDir: folders.temporary },
+        ...(this.#cause && { stopCause: this.#cause }),
+      })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
       await this.#changingPause
-      for (const deadline of this.#deadlines) deadline.close()
+      this.#clocks.close()
       clearTimeout(this.#pauseLimit)
     }
-  }
-
-  #startClocks(): void {
-    const { run } = this.#options
-    const message = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
-    this.#total = this.#addDeadline(run.timeoutSeconds * 1_000, () =>
-      this.end({ code: 'TIMED_OUT', status: 'timed_out', message: message('The run was ended at its timeout', 'timeoutSeconds', run.timeoutSeconds) }),
-    )
-    const { idleTimeoutSeconds } = run
-    if (idleTimeoutSeconds === undefined) return
-    this.#idle = this.#addDeadline(idleTimeoutSeconds * 1_000, () =>
-      this.end({ code: 'IDLE_TIMEOUT', status: 'timed_out', message: message('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds) }),
-    )
-  }
-
-  #addDeadline(milliseconds: number, onFire: () => void): Deadline {
-    const deadline = new Deadline(milliseconds, onFire)
-    this.#deadlines.push(deadline)
-    return deadline
   }
 
   async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
@@ -178,9 +192,8 @@ export class RunAttempt {
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
       this.end({ code: 'OUTPUT_LIMIT', status: 'failed', message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.` }, 'at_once')
     }
-    if (run.idleTimeoutSeconds !== undefined) {
-      this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
-    }
+    const { openToolCalls, liveTasks } = translator.observation
+    this.#clocks.noteOutput(openToolCalls > 0 || liveTasks.length > 0)
     if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) {
       this.end({ code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has used more than ${run.maxBudgetTokens} tokens (maxBudgetTokens, or the operator's limits); what was produced until then is kept.` })
     }
@@ -220,11 +233,11 @@ export class RunAttempt {
     const data = { by, ...(reason !== undefined && { reason }) }
     if (wanted) {
       await process.pause()
-      for (const deadline of this.#deadlines) deadline.pause()
+      this.#clocks.pause()
       this.#pauseLimit = setTimeout(() => this.end({ code: 'CANCELLED', status: 'cancelled', message: 'It was paused for 24 hours.' }), PAUSE_LIMIT_MS)
     } else {
       clearTimeout(this.#pauseLimit)
-      for (const deadline of this.#deadlines) deadline.resume()
+      this.#clocks.resume()
       await process.resume()
     }
     await services.store.enter(executionId, fence, wanted ? 'paused' : 'running')
