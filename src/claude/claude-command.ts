@@ -41,6 +41,9 @@ export interface ClaudeCommand {
   readonly firstLine: string
 }
 
+/** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+
 interface Argument {
   readonly text: string
   readonly shown?: string
@@ -84,8 +87,14 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
-    env: { CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', ...env, ...mcp?.env },
+    env: {
+      ...env,
+      // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
+      CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+      // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
+      CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
+      ...mcp?.env,
+    },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }

@@ -10,7 +10,7 @@ export type { OutputFormat } from './command-flags.js'
 export interface RunRequest
   extends Pick<
     ExecuteRequest,
-    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'maxBudgetTokens' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'queueTimeoutSeconds' | 'json' | 'outputSchema' | 'verify' | 'session'
+    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'maxBudgetTokens' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'backgroundTimeoutSeconds' | 'queueTimeoutSeconds' | 'json' | 'outputSchema' | 'verify' | 'session'
   > {
   readonly prompt: string
   readonly allowedTools: readonly string[]

@@ -4,17 +4,27 @@ import { shorten, toJson, toRecord, toRecords, toText } from './json-shape.js'
 import type { Observation } from './observation.js'
 import { INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
 
-interface OpenCall extends ToolCall {
-  readonly startedAtMs: number
-  readonly ofSubagent: boolean
+/** The message of a subagent that a call stands in. */
+export interface OfSubagent {
+  /** The call that started the subagent. */
+  readonly parent: string
+  readonly messageId: string | undefined
 }
 
+interface OpenCall extends ToolCall {
+  readonly startedAtMs: number
+  readonly ofSubagent: OfSubagent | undefined
+  readonly description: string
+}
+
+const DESCRIPTION_SHOWN = 200
+
 export interface ToolCalls {
-  start(content: readonly Record<string, unknown>[], ofSubagent: boolean): NewEvent[]
+  start(content: readonly Record<string, unknown>[], ofSubagent?: OfSubagent): NewEvent[]
   finish(content: readonly Record<string, unknown>[]): NewEvent[]
   /** The main conversation went on: its calls have all been answered, or belonged to a message whose stream was cut. */
   forgetUnanswered(): void
-  /** At a `result`: its list of denials is complete, and no call is open any more. */
+  /** At a `result`: its list of denials is complete, and no call of the conversation is open any more; subagents in the background go on. */
   conclude(message: Readonly<Record<string, unknown>>): NewEvent[]
 }
 
@@ -23,6 +33,17 @@ export function createToolCalls(observation: Observation, now: () => number): To
   const open = new Map<string, OpenCall>()
   const denied = new Set<string>()
   const started = new Set<string>()
+  let unansweredAtResult: OpenCall[] = []
+
+  function count(): void {
+    observation.openToolCalls = open.size
+    observation.unansweredCalls = [...unansweredAtResult, ...open.values()]
+  }
+
+  /** A subagent went on with another message: what it had called has been answered, or was cut. */
+  function forgetOfSubagent({ parent, messageId }: OfSubagent): void {
+    for (const { id, ofSubagent } of open.values()) if (ofSubagent?.parent === parent && ofSubagent.messageId !== messageId) open.delete(id)
+  }
 
   function deny(call: ToolCall, answer: string): NewEvent[] {
     if (denied.has(call.id)) return []
@@ -36,6 +57,7 @@ export function createToolCalls(observation: Observation, now: () => number): To
     const id = toText(block['tool_use_id']) ?? ''
     const call = open.get(id)
     observation.toolResults += 1
+    unansweredAtResult = unansweredAtResult.filter((unanswered) => unanswered.id !== id)
     // One that was given up because its stream was cut has been in the stream all the same.
     if (!started.has(id)) observation.unrecordedResults += 1
     if (call === undefined) return []
@@ -48,6 +70,7 @@ export function createToolCalls(observation: Observation, now: () => number): To
 
   return {
     start(content, ofSubagent) {
+      if (ofSubagent !== undefined) forgetOfSubagent(ofSubagent)
       const events = content
         .filter((block) => block['type'] === 'tool_use')
         .flatMap((block): NewEvent[] => {
@@ -58,25 +81,27 @@ export function createToolCalls(observation: Observation, now: () => number): To
           const input = toRecord(block['input']) ?? {}
           const json = toJson(block['input'])
           if (name === 'StructuredOutput') observation.structuredAttempt = block['input']
-          open.set(id, { id, name, input, startedAtMs: now(), ofSubagent })
+          open.set(id, { id, name, input, startedAtMs: now(), ofSubagent, description: shorten(`${name} ${json}`, DESCRIPTION_SHOWN) })
           observation.toolsUsed += 1
           return [{ type: 'tool.started', data: { toolUseId: id, name, input: shorten(json, INPUT_SHOWN), inputDigest: createHash('sha256').update(json).digest('hex') } }]
         })
-      observation.openToolCalls = open.size
+      count()
       return events
     },
     finish(content) {
       const events = content.filter((block) => block['type'] === 'tool_result').flatMap(finishOne)
-      observation.openToolCalls = open.size
+      count()
       return events
     },
     forgetUnanswered() {
+      unansweredAtResult = []
       for (const call of open.values()) if (!call.ofSubagent) open.delete(call.id)
-      observation.openToolCalls = open.size
+      count()
     },
     conclude(message) {
-      open.clear()
-      observation.openToolCalls = 0
+      unansweredAtResult = [...open.values()].filter(({ ofSubagent }) => ofSubagent === undefined)
+      for (const { id } of unansweredAtResult) open.delete(id)
+      count()
       return toRecords(message['permission_denials']).flatMap((denial) => {
         const id = toText(denial['tool_use_id'])
         return id === undefined ? [] : deny({ id, name: toText(denial['tool_name']) ?? '', input: toRecord(denial['tool_input']) ?? {} }, '')

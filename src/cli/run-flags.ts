@@ -30,6 +30,7 @@ export const REQUEST_FLAGS = {
   fork: flag,
   timeout: one,
   'idle-timeout': one,
+  'background-timeout': one,
   'queue-timeout': one,
   priority: one,
   'on-task-failure': one,
@@ -51,6 +52,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
   --idle-timeout SECONDS, --queue-timeout SECONDS
+  --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
   --priority low|normal|high
   --on-task-failure stop|continue
   --metadata LABEL=VALUE          several times`
@@ -95,6 +97,7 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   resume: ['session', (resume: string) => ({ resume })],
   timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],
+  'background-timeout': ['backgroundTimeoutSeconds', toNumber],
   'queue-timeout': ['queueTimeoutSeconds', toNumber],
   priority: ['priority'],
   'on-task-failure': ['onTaskFailure'],

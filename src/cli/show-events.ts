@@ -90,6 +90,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'tool.finished') && event.data.isError) note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
       else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
       else if (is(event, 'hook.finished') && event.data.exitCode !== 0) note(`! hook ${event.data.name} (${event.data.stage}) ${event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`}`)
+      else if (is(event, 'background.waiting')) note(event.data.message)
+      else if (is(event, 'background.finished')) note(`background task ${event.data.id} (${event.data.kind}) ${event.data.status}`)
       else if (is(event, 'output')) note(event.data.data)
       else if (is(event, 'log.truncated')) note(`! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`)
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)

@@ -72,6 +72,7 @@ export const Verify = z
       .max(FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
+    background: z.boolean().optional().meta({ description: 'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.' }),
     commands: z
       .array(z.array(text(32 * KIB)).min(1).max(256))
       .min(1)
@@ -122,6 +123,12 @@ const fields = {
     .optional()
     .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
+  backgroundTimeoutSeconds: z
+    .number()
+    .min(0, 'must not be less than 0')
+    .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
+    .optional()
+    .meta({ description: 'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; 0 ends them with the answer. Default: the rest of `timeoutSeconds`.' }),
   queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
   partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
