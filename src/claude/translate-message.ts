@@ -111,13 +111,13 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
         observation.turnActive = true
         return translateAssistant(message, passed)
       case 'user':
-        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']))]
+        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']), toRecords(message['tool_result_meta']))]
       case 'system':
         if (message['subtype'] === 'init') {
           observation.turnActive = true
           observeInit(observation, message)
         }
-        return [passed]
+        return message['subtype'] === 'permission_denied' ? [passed, ...calls.refuse(message)] : [passed]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
         return [passed]
