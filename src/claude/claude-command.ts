@@ -51,7 +51,7 @@ interface Argument {
  * takes none for a flag, and a variadic flag swallows nothing that follows.
  */
 export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
-  const permissionMode = run.permissionMode ?? settings.defaultPermissionMode
+  const permissionMode = toCliMode(run.permissionMode ?? settings.defaultPermissionMode)
   const mcp = run.mcpServers === undefined ? undefined : toMcpConfig(run.mcpServers)
   const list: Argument[] = [
     { text: '-p' },
@@ -88,6 +88,11 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }
+}
+
+/** The newer CLI's other name for `default` is none to the older one. */
+function toCliMode(mode: PermissionMode): Exclude<PermissionMode, 'manual'> {
+  return mode === 'manual' ? 'default' : mode
 }
 
 function toSessionFlags({ sessionId, resume }: Pick<ClaudeSettings, 'sessionId' | 'resume'>): Argument[] {

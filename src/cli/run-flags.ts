@@ -41,7 +41,8 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --max-turns N, --max-budget-usd USD, --max-budget-tokens N
   --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)"; several times
   --disallowed-tools RULE
-  --permission-mode MODE          default, acceptEdits, plan, dontAsk, bypassPermissions
+  --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
+                                  bypassPermissions
   --on-permission-denied report|fail
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
   --output-schema JSON            the answer matches this JSON Schema

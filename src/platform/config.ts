@@ -38,6 +38,7 @@ export const VARIABLES = {
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
+  CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [flag, 'false', 'admit permissionMode auto, in which a model of Claude’s judges each call'],
   CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
@@ -93,6 +94,7 @@ export interface Config {
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]
   readonly allowBypassPermissions: boolean
+  readonly allowAutoPermissions: boolean
   readonly containment: 'auto' | 'required'
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
@@ -183,6 +185,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
     childEnv: values.CC_EXECUTOR_CHILD_ENV,
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
+    allowAutoPermissions: values.CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),

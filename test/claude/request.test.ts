@@ -235,6 +235,8 @@ void t.test('a run sees an allow-listed environment and at most one credential',
   })
   t.equal(command({}, { env: { CLAUDE_CODE_MAX_RETRIES: '5' } }).env['CLAUDE_CODE_MAX_RETRIES'], '5', "the operator's own value wins")
   t.match(command().env['PATH'], /\/usr\/bin/, 'a PATH there must be')
+  t.ok(command({ permissionMode: 'manual' }).args.includes('--permission-mode=default'), 'the older CLI does not know the other name')
+  t.ok(command({ permissionMode: 'auto' }).args.includes('--permission-mode=auto'))
   t.equal(command({ permissionMode: 'bypassPermissions' }, { asRoot: true }).env['IS_SANDBOX'], '1')
   t.equal(command({}, { asRoot: true, env: { IS_SANDBOX: '1' } }).env['IS_SANDBOX'], undefined)
   const bedrock = { CLAUDE_CODE_USE_BEDROCK: '1', AWS_REGION: 'eu', ANTHROPIC_API_KEY: 'sk', GOOGLE_X: 'g' }
