@@ -1,9 +1,11 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { v7 as uuidv7 } from 'uuid'
 import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
+
+const isClientError = ({ statusCode = 500 }: FastifyError): boolean => statusCode >= 400 && statusCode < 500
 
 /** What Fastify itself refuses, in our words. */
 function toExecutorError(error: FastifyError | ExecutorError): unknown {
@@ -19,7 +21,8 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
     case 'FST_ERR_BAD_URL':
       return toInvalidRequest([{ path: '', message: 'the path is not a valid URL' }])
     default:
-      return error
+      // A plugin of Fastify that refuses what was asked for, such as a file name with a NUL: the fault is not ours.
+      return isClientError(error) ? toInvalidRequest([{ path: '', message: 'the request cannot be served as it is written' }]) : error
   }
 }
 
@@ -40,15 +43,18 @@ function toParserError(code: string | undefined): ExecutorError {
   }
 }
 
-/** For what Node's HTTP parser refuses: there is no request and no reply yet, only a socket. */
-export function answerMalformed(error: { code?: string }, socket: Socket): void {
+/**
+ * For what Node's HTTP parser refuses: there is no request and no reply yet, only a stream. That is a socket as a rule,
+ * and from Node 26 on another Duplex where an upgrade came with a body.
+ */
+export function answerMalformed(error: { code?: string }, socket: Duplex): void {
   // Not public, and Node's own handler looks at it: in the middle of an answer, a second one would become a part of it.
-  const { _httpMessage: inFlight } = socket as Socket & { _httpMessage?: { headersSent: boolean } | null }
+  const { _httpMessage: inFlight } = socket as Duplex & { _httpMessage?: { headersSent: boolean } | null }
   if (error.code === 'ECONNRESET' || !socket.writable || inFlight?.headersSent === true) return void socket.destroy()
   const problem = toProblem(toParserError(error.code), uuidv7())
   const body = JSON.stringify(problem)
-  socket.write(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)
-  socket.destroySoon()
+  const head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`
+  socket.end(head + body, () => socket.destroy())
 }
 
 function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -97,7 +103,8 @@ export const errorsPlugin = plugin(
       // As routes are found, with or without a slash at the end.
       const path = request.url.split('?')[0]?.replace(/(?<=.)\/$/, '') ?? ''
       const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods))
-      if (methods.size === 0) return new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` })
+      // A route that took this method and found nothing there, a file for instance, is no wrong method.
+      if (methods.size === 0 || methods.has(request.method)) return new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` })
       reply.header('allow', [...methods].sort().join(', '))
       return new ExecutorError('METHOD_NOT_ALLOWED', { detail: `${path} answers to ${[...methods].sort().join(', ')}.` })
     }

@@ -5,6 +5,7 @@ import plugin from 'fastify-plugin'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { tidyOpenApi } from './tidy-openapi.js'
 import { VERSION } from '../src/platform/version.js'
+import { requireSchemaIds } from '../src/protocol/schema-ids.js'
 
 const DOCS = '/docs'
 
@@ -47,6 +48,11 @@ export const openapiPlugin = plugin(
       routePrefix: DOCS,
       theme: { title: 'CC Executor', css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }] },
       uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true },
+    })
+    // Made while it starts, once for good: what the document cannot be made of ends the start, and not the first request.
+    app.addHook('onReady', async () => {
+      requireSchemaIds()
+      app.swagger()
     })
     app.get('/openapi.json', { config: { open: true }, schema: { hide: true } }, async () => app.swagger())
   },

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -6,7 +6,15 @@ type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => voi
 /** What asks for the other protocol, and goes with it (RFC 9110 7.8: `Upgrade` is hop-by-hop). */
 const OFFER = /^(?:upgrade|connection|http2-settings)$/i
 
-const isWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === 'websocket'
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/**
+ * For the server's options: Node's parser asks it whether a request becomes another protocol, and reads on as HTTP where
+ * it does not. Known to Node from 24.9 on, and ignored before; the types are those of the oldest version.
+ */
+export const WEBSOCKETS_ONLY = { shouldUpgradeCallback: isWebSocket } as ServerOptions
 
 /** The head of a request as it would be without the offer. */
 function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
@@ -20,8 +28,8 @@ function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage)
 
 /**
  * Offers of another protocol than WebSocket are ignored and their requests answered, as RFC 9110 7.8 lets a server do:
- * Java's HttpClient offers h2c with every request over http. Node's parser cannot ignore just one (`shouldUpgradeCallback`
- * came with Node 24): so the request is put back without its offer, and read again from its beginning.
+ * Java's HttpClient offers h2c with every request over http. Where Node's parser cannot ignore just one (`WEBSOCKETS_ONLY`
+ * is unknown to it) the request is put back without its offer, and read again from its beginning.
  */
 export function takeOnlyWebSockets(server: Server): void {
   // Safe: only @fastify/websocket listens, with this signature.

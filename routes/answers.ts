@@ -1,12 +1,43 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import type { z } from 'zod'
-import { ExecutorError, Problem } from '../src/protocol/errors.js'
+import { ERROR_TABLE, ExecutorError, Problem, type ErrorCode } from '../src/protocol/errors.js'
+
+type StatusOf<Code extends ErrorCode> = (typeof ERROR_TABLE)[Code]['status']
+interface ProblemAnswer {
+  readonly description: string
+  readonly content: { readonly 'application/problem+json': { readonly schema: typeof Problem } }
+}
+
+/** What a reader is told beside the title of a code. */
+const NOTES: { readonly [Code in ErrorCode]?: string } = {
+  INVALID_REQUEST: '`errors` names the fields.',
+  EXECUTION_NOT_FOUND: 'Or it is not yours.',
+  FORBIDDEN: 'The token’s scopes do not cover it, or the operator has not allowed it.',
+  FILE_NOT_KEPT: '`detail` says why.',
+  BUDGET_EXCEEDED: '`budget` says how far.',
+}
+
+/** The errors that an operation answers, by status: each description lists the codes, and a test produces every one of them. */
+export function problems<Code extends ErrorCode>(...codes: readonly Code[]): { readonly [Status in StatusOf<Code>]: ProblemAnswer } {
+  const answers: Record<number, ProblemAnswer> = {}
+  for (const code of codes) {
+    const { status, title } = ERROR_TABLE[code]
+    const sentence = [`\`${code}\`: ${title}`, NOTES[code]].filter((part) => part !== undefined).join(' ')
+    answers[status] = { description: [answers[status]?.description, sentence].filter((part) => part !== undefined).join(' '), content: { 'application/problem+json': { schema: Problem } } }
+  }
+  return answers
+}
+
+/** Every request with a token that reads or writes the store. */
+export const GUARDED = ['UNAUTHENTICATED', 'FORBIDDEN', 'STORE_UNAVAILABLE'] as const
+/** The same about one execution. */
+export const OF_ONE = [...GUARDED, 'EXECUTION_NOT_FOUND'] as const
+/** What can be wrong with a JSON body. */
+export const WITH_BODY = ['INVALID_REQUEST', 'PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
 /** How answers are described to OpenAPI. */
-export const problem = (description: string) => ({ description, content: { 'application/problem+json': { schema: Problem } } })
 export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
-export const unknown = { 401: problem('No valid token.'), 404: problem('There is no such execution, or it is not yours.') }
 
 /** Aborted when the client goes away, or has gone already: its connection tells that only once. */
 export function whileConnected({ raw }: FastifyReply): AbortSignal {

@@ -4,20 +4,19 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { findFile, readAllPatches, readArchive, readFileContent, readFilePatch, readFiles, splitChanged, type KeptFile } from '../src/executions/read-files.js'
-import { ExecutionReference } from '../src/protocol/ids.js'
 import { WorkspaceFiles } from '../src/protocol/files.js'
-import { problem, unknown } from './answers.js'
+import { OF_ONE, problems } from './answers.js'
 import { toMediaType } from './media-types.js'
-import { Params } from './queries.js'
+import { Params, PathId } from './queries.js'
 
 const tags = ['files']
 const PATCH = 'text/x-diff; charset=utf-8'
-const FileParams = z.strictObject({ id: ExecutionReference, '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }) })
+const FileParams = z.strictObject({ id: PathId, '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }) })
 /** `?diff` and `?diff=true` alike. */
 const DiffQuery = z.strictObject({
   diff: z.enum(['', 'true', 'false']).optional().transform((value) => value === '' || value === 'true').meta({ description: 'A patch instead.' }),
 })
-const refused = { ...unknown, 409: problem('It has not finished.'), 410: problem('It was not kept; `detail` says why.') }
+const REFUSALS = [...OF_ONE, 'NOT_FINISHED', 'FILE_NOT_KEPT'] as const
 
 /** What an agent wrote is nobody's page: no script of it runs, nothing is sniffed, and what a browser would show with effect is saved. */
 function protect(reply: FastifyReply, name: string, isSafe: boolean): void {
@@ -57,7 +56,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         description: 'As it was when the run had ended. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
         params: Params,
         querystring: DiffQuery,
-        response: { 200: { description: 'The listing, or the patch.', content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } } }, ...refused },
+        response: { 200: { description: 'The listing, or the patch.', content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } } }, ...problems(...REFUSALS, 'INVALID_REQUEST') },
       },
     },
     async (request, reply) => {
@@ -81,7 +80,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
           200: { description: 'The file, or the patch.', content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } } },
           206: { description: 'The part that was asked for.', content: { 'application/octet-stream': { schema: z.string() } } },
           304: z.null().meta({ description: 'Nothing else than If-None-Match says.' }),
-          ...refused,
+          ...problems(...REFUSALS, 'INVALID_REQUEST', 'FILE_NOT_FOUND'),
         },
       },
     },
@@ -115,7 +114,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         summary: 'All files that the run created or modified',
         description: 'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that changed are not in it, and the listing why.',
         params: Params,
-        response: { 200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } }, ...refused },
+        response: { 200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } }, ...problems(...REFUSALS) },
       },
     },
     async (request, reply) => {

@@ -4,7 +4,7 @@ import { getEstimate } from '../src/executions/estimate-run.js'
 import { getUsage } from '../src/executions/read-usage.js'
 import { EstimateQuery, TimeoutEstimate } from '../src/protocol/estimate.js'
 import { UsageReport } from '../src/protocol/usage.js'
-import { json, problem, unknown } from './answers.js'
+import { GUARDED, json, problems } from './answers.js'
 import { UsageQuery } from './queries.js'
 
 const tags = ['history']
@@ -22,7 +22,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
         summary: 'How long such a run takes',
         description: 'The timeout that `timeoutSeconds: "auto"` would stand for, and what it is based on: the history of this token’s own runs, from the closest level that has enough of it. `samples: 0` means that nothing is known.',
         querystring: EstimateQuery,
-        response: { 200: json('The estimate.', TimeoutEstimate), 400: problem('A parameter is not valid.'), 401: unknown[401] },
+        response: { 200: json('The estimate.', TimeoutEstimate), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
     },
     async (request) => getEstimate(services, request.query, request.caller),
@@ -36,7 +36,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
         summary: 'What was spent, by day, model and token',
         description: 'Sums over the executions that were accepted on these UTC days and have ended, however they ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). Dollars are the CLI’s estimate, which means nothing under a subscription.',
         querystring: UsageQuery,
-        response: { 200: json('The sums.', UsageReport), 400: problem('A parameter is not valid.'), 401: unknown[401], 403: problem('Of others only with the admin scope.') },
+        response: { 200: json('The sums.', UsageReport), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
     },
     async (request) => getUsage(services, request.query, request.caller),

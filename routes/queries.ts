@@ -72,6 +72,8 @@ export const UsageQuery = z.strictObject({
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })
-export const Params = z.strictObject({ id: ExecutionReference })
+/** Of any length: what is no id of ours is not found, and never a wrong request. */
+export const PathId = z.string().meta({ description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
+export const Params = z.strictObject({ id: PathId })
 /** The body of cancel, pause and resume; none at all will do. */
 export const WishBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()

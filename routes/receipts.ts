@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read-receipt.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from '../src/protocol/receipt.js'
-import { json, negotiate, problem, unknown } from './answers.js'
+import { GUARDED, json, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
 import { Params } from './queries.js'
 
 const tags = ['receipts']
@@ -24,8 +24,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         params: Params,
         response: {
           200: { description: 'The receipt.', content: { 'application/json': { schema: Receipt }, [MARKDOWN]: { schema: z.string() } } },
-          ...unknown,
-          409: problem('It has not finished.'),
+          ...problems(...OF_ONE, 'NOT_FINISHED', 'NOT_ACCEPTABLE'),
         },
       },
     },
@@ -39,7 +38,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
 
   app.get(
     '/receipts/keys',
-    { schema: { tags, summary: 'The public keys that sign receipts', description: 'A JWKS; keys that were replaced stay in it.', response: { 200: json('The keys.', KeySet), 401: unknown[401] } } },
+    { schema: { tags, summary: 'The public keys that sign receipts', description: 'A JWKS; keys that were replaced stay in it.', response: { 200: json('The keys.', KeySet), ...problems(...GUARDED) } } },
     async () => listReceiptKeys(services),
   )
 
@@ -49,9 +48,9 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'Check a receipt',
-        description: 'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way.',
+        description: 'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
         body: VerifyRequest,
-        response: { 200: json('What was found.', ReceiptReport), 400: problem('The request is not valid.'), 401: unknown[401], 413: problem('Too large; cc-executor verify has no limit.') },
+        response: { 200: json('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
       },
     },
     async (request) => verifyGiven(services, request.body),

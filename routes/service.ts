@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/queue-state.js'
-import { Problem } from '../src/protocol/errors.js'
 import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
+import { GUARDED, json, problems } from './answers.js'
 
 export interface ServiceRouteOptions {
   readonly health: () => Health
@@ -11,7 +11,6 @@ export interface ServiceRouteOptions {
 }
 
 const tags = ['service']
-const unauthenticated = { description: 'No valid token.', content: { 'application/problem+json': { schema: Problem } } }
 
 /** The queue, health and authentication. */
 export async function serviceRoutes(fastify: FastifyInstance, { health, checkRedis }: ServiceRouteOptions): Promise<void> {
@@ -31,6 +30,6 @@ export async function serviceRoutes(fastify: FastifyInstance, { health, checkRed
       return reply.code(readiness.status === 'ok' ? 200 : 503).send(readiness)
     },
   )
-  app.get('/queue', { schema: { tags, summary: 'Depth, running, workers', response: { 200: QueueState, 401: unauthenticated } } }, async () => getQueueState(services))
-  app.get('/auth/status', { schema: { tags, summary: 'How Claude is authenticated', response: { 200: AuthStatus, 401: unauthenticated } } }, async () => getAuthStatus(services))
+  app.get('/queue', { schema: { tags, summary: 'Depth, running, workers', response: { 200: json('The queue.', QueueState), ...problems(...GUARDED) } } }, async () => getQueueState(services))
+  app.get('/auth/status', { schema: { tags, summary: 'How Claude is authenticated', response: { 200: json('As the workers see it.', AuthStatus), ...problems(...GUARDED) } } }, async () => getAuthStatus(services))
 }

@@ -54,7 +54,9 @@ const ONLY_THESE_PACKAGES = ['src/protocol', 'src/simulator', 'src/setup']
 
 /** Files over 250 lines, each with the reason why it is still one subject. */
 const MAXIMUM_LINES = 250
-const LONG_FILES: Record<string, string> = {}
+const LONG_FILES: Record<string, string> = {
+  'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
+}
 const ENVIRONMENT_READERS = /^src\/(?:platform\/config\.ts|main\/|setup\/)/
 const ENVIRONMENT_EXCEPTIONS: Record<string, string> = {
   'src/supervision/containment.ts': 'PATH only: where the programs of the containment are',
@@ -74,15 +76,16 @@ async function listSources(folder: string): Promise<string[]> {
   const nested = await Promise.all(entries.map(async (entry) => {
     const path = `${folder}/${entry.name}`
     if (entry.isDirectory()) return listSources(path)
-    return /\.(?:ts|mjs|js)$/.test(entry.name) ? [path] : []
+    return /\.(?:ts|mjs|js|lua)$/.test(entry.name) ? [path] : []
   }))
   return nested.flat()
 }
 
 const roomOf = (path: string): string => (path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path))
 
-/** Every import and re-export of a file: static, dynamic, and in types. */
+/** Every import and re-export of a file: static, dynamic, and in types; of Lua what it includes, and the constants that it is given. */
 function readImports(from: string): Import[] {
+  if (from.endsWith('.lua')) return readIncludes(from)
   const found: Import[] = []
   const add = (specifier: ts.Node | undefined, isType: boolean): void => {
     if (!specifier || !ts.isStringLiteralLike(specifier)) return
@@ -110,6 +113,11 @@ function readImports(from: string): Import[] {
   return found
 }
 
+function readIncludes(from: string): Import[] {
+  const uses = readFileSync(join(ROOT, from), 'utf8').matchAll(/^--- @(?:include|constant \w+) "([^"]+)"$/gm)
+  return [...uses].map(([, path = '']) => ({ from, to: relative(ROOT, join(ROOT, dirname(from), path)), isType: false, isPackage: false }))
+}
+
 const sources = (await Promise.all(TOP.filter((folder) => existsSync(join(ROOT, folder))).map(listSources))).flat()
 const imports = sources.flatMap(readImports)
 const show = ({ from, to }: Import): string => `${from} → ${to}`
@@ -131,6 +139,7 @@ function isAllowed({ from, to, isType, isPackage }: Import): boolean {
 
 void t.test('each room imports only what it may', async (t) => {
   t.ok(imports.length > 300, 'the imports were found')
+  t.ok(imports.filter(({ from }) => from.endsWith('.lua')).length > 200, 'those of Lua as well')
   t.same(imports.filter((entry) => !isAllowed(entry)).map(show), [])
   t.same(imports.filter(({ from, to, isPackage }) => !isPackage && roomOf(to) === MAIN && ![MAIN, 'openapi'].includes(roomOf(from))).map(show), [], 'nobody imports src/main')
 })
@@ -144,6 +153,7 @@ void t.test('the rules would notice', async (t) => {
   t.ok(breaks('src/setup/npm.mjs', 'execa', true))
   t.ok(breaks('routes/stream.ts', 'plugins/auth.ts'), 'a value of a plugin')
   t.notOk(breaks('routes/stream.ts', 'src/rpc/rpc-connection.ts'))
+  t.ok(breaks('src/history/lua/include/weigh.lua', 'src/events/lua/include/write.lua'), 'Lua of a room beside it')
   t.ok(breaks('src/new-room/a.ts', 'src/protocol/ids.ts'), 'a room without a line')
 })
 
@@ -185,4 +195,15 @@ void t.test('every room has a README of at most forty lines', async (t) => {
     return text === '' ? [`${room}: no README`] : lines > 40 ? [`${room}: ${lines} lines`] : []
   }))
   t.same(wrong.flat(), [])
+})
+
+/** A command of the Bash tool that is nothing but a `sleep`, as TypeScript or as JSON: newer CLIs refuse it, and the test would wait for nothing. */
+const BARE_SLEEP = /(?:\bbash\(|\bcommand"?: ?)(['"`])sleep [^'"`;&|]*\1/
+
+void t.test('no test lets the Bash tool do nothing but sleep', async (t) => {
+  const files = (await readdir(join(ROOT, 'test'), { recursive: true })).filter((file) => /\.(?:ts|json)$/.test(file) && file !== 'architecture.test.ts')
+  const users = (await Promise.all(files.map(async (file) => (BARE_SLEEP.test(await readFile(join(ROOT, 'test', file), 'utf8')) ? [file] : [])))).flat()
+  t.same(users, [], 'lasting() of test/support/environment.ts stands in its place')
+  const examples = ["bash('sleep 300')", 'bash(`sleep 300.${tag}`)', "{ command: 'sleep 250' }", '"command": "sleep 1"']
+  t.same(examples.filter((example) => !BARE_SLEEP.test(example)), [], 'it would notice')
 })

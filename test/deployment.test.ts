@@ -7,7 +7,7 @@ import { describeConfig } from '../src/platform/describe-config.js'
 
 interface Service {
   image: string
-  build?: { context: string; dockerfile: string; target: string }
+  build?: { context: string; dockerfile: string; target: string; args?: Record<string, string> }
   user?: string
   environment?: Record<string, string | null>
   ports?: string[]
@@ -123,7 +123,7 @@ void t.test('every variable of ours exists', async (t) => {
   const named = all.flatMap(([file, text]) => [...text.matchAll(/\b(CC_EXECUTOR_[A-Z_]+|LOG_LEVEL|REDIS_URL)\b/g)].map(([name]) => ({ file, name })))
   t.ok(named.length > 20)
   // Of set-up, which the build of the image runs.
-  t.same(named.filter(({ name }) => name !== 'CC_EXECUTOR_CACHE_DIR' && !settings.has(name)), [])
+  t.same(named.filter(({ name }) => !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) && !settings.has(name)), [])
 })
 
 void t.test('every setting of the service reaches both, or is somebody’s own', (t) => {
@@ -167,14 +167,16 @@ void t.test('the images: ordinary users, the pinned CLI in the worker’s only',
   for (const name of ['api', 'worker']) {
     t.match(stage(name), /^USER node$/m)
     t.match(stage(name), /^HEALTHCHECK /m)
-    t.same(serviceOf(name).build, { context: '..', dockerfile: 'deployment/Dockerfile', target: name })
+    t.match(serviceOf(name).build, { context: '..', dockerfile: 'deployment/Dockerfile', target: name })
   }
   t.match(dockerfile, /^ARG NODE_IMAGE=node:20\.\d+\.\d+-bookworm-slim$/m)
   t.match(stage('modules'), /npm ci --ignore-scripts --omit=dev/)
   // The version has one place, and the image takes it from there.
   const version = /CLAUDE_VERSION = '(\d+\.\d+\.\d+)'/.exec(await readFile('src/setup/cache.mjs', 'utf8'))?.[1] ?? ''
   t.match(version, /^\d/)
-  t.match(stage('claude'), /set-up\.mjs --only=claude --require-claude/)
+  t.match(stage('claude'), /set-up\.mjs --only=claude --require-claude \$\{CLAUDE_VERSION:\+--claude=\$CLAUDE_VERSION\}/)
+  t.match(stage('claude'), /^ARG CLAUDE_VERSION=$/m)
+  t.same([api, worker].map(({ build }) => build?.args), [undefined, { CLAUDE_VERSION: '${CC_EXECUTOR_CLAUDE_VERSION:-}' }])
   t.notOk(dockerfile.includes(version) || dockerfile.includes('claude-code'), 'and writes no other')
   t.match(stage('worker'), /COPY --from=claude /)
   t.notMatch(stage('api') + stage('runtime'), /claude/)

@@ -25,6 +25,8 @@ export interface ClaudeExit {
   readonly run: RunRequest
   /** JSON mode: what an answer is worth. */
   readonly judge?: ((result: ClaudeResult) => Judgement) | undefined
+  /** What else there is to say of it, whatever the outcome. */
+  readonly notes?: readonly string[]
   /** Paths of the host which a message must not show, and what stands for them. */
   readonly paths?: { readonly workspace?: string; readonly home?: string; readonly tmpDir?: string }
 }
@@ -43,6 +45,12 @@ const STDERR_SHOWN = 2_000
  * else: the CLI exits 0 without having done anything, and calls an API error "success" (shared/facts/claude-cli.md).
  */
 export function classifyExit(input: ClaudeExit): Outcome {
+  const outcome = classify(input)
+  const notes = [...(input.notes ?? []), ...input.observation.notices.sentences]
+  return notes.length === 0 ? outcome : { ...outcome, message: [...(outcome.message === undefined ? [] : [outcome.message]), ...notes].join(' ') }
+}
+
+function classify(input: ClaudeExit): Outcome {
   const { observation, exit, stopCause, run } = input
   const common = {
     ...(typeof exit.exitCode === 'number' && { exitCode: exit.exitCode }),
@@ -60,14 +68,21 @@ export function classifyExit(input: ClaudeExit): Outcome {
     const judgement = input.judge?.(result)
     if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
     if (judgement?.kind === 'valid') return { status: 'succeeded', ...common, result: judgement.value }
+    if (result.isCut === true) return { status: 'succeeded', message: describeCut(answer), ...common, result: answer, isPartial: true }
     const message = answer === '' ? 'Claude finished, and its answer is empty.' : undefined
     return { status: 'succeeded', ...(message !== undefined && { message }), ...common, result: answer }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
+  if (result?.isWholeAtLimit === true && input.judge === undefined) return { status: 'failed', code: failure.code, message: `${failure.message} The answer had been given by then: it is whole.`, ...common, result: answer }
   const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
   return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }), ...common, ...kept }
+}
+
+function describeCut(answer: string): string {
+  const kept = answer === '' ? 'none of it was streamed, so nothing of it is kept' : `the first ${answer.length} characters are kept`
+  return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
 }
 
 function describeFaults(faults: readonly string[]): Failure {
@@ -99,10 +114,22 @@ function classifyResult(result: ClaudeResult, apiStatus: number | undefined, obs
     case 'error_max_structured_output_retries':
       return describeFaults([said || 'it was refused five times'])
     case 'error_during_execution':
+      if (result.startupFailure !== undefined) return describeStartupFailure(result.startupFailure, said)
       return { code: 'CLAUDE_EXITED', message: `Claude ended before it had finished${result.terminalReason === undefined ? '' : ` (${result.terminalReason})`}${said === '' ? '' : `: ${said}`}. Try again; what it did before is kept.` }
     default:
       return classifyApiError(said, apiStatus, result, observation)
   }
+}
+
+/** Reasons that are about the account or its organisation: another credential is needed. */
+const SIGN_IN = /^(?:org_(?!config_required)|gateway_)/
+
+/** `startup_failure_reason` of 2.1.332 and its like: the CLI refused to start, and no call was made. */
+function describeStartupFailure(reason: string, said: string): Failure {
+  const message = `Claude refused to start (${shorten(reason, 100)})${said === '' ? '' : `: ${shorten(said, 1_000)}`}.`
+  return SIGN_IN.test(reason)
+    ? { code: 'CLAUDE_NOT_AUTHENTICATED', message: `${message} The operator signs in again, or sets another credential.` }
+    : { code: 'CLAUDE_EXITED', message: `${message} The operator repairs that on the worker's host; \`cc-executor doctor\` checks the installation.` }
 }
 
 function classifyApiError(said: string, apiStatus: number | undefined, { terminalReason }: ClaudeResult, observation: Observation): Failure {

@@ -1,10 +1,11 @@
 import { createHash, type Hash } from 'node:crypto'
+import { createMemberScan, type MemberScan } from './scan-members.js'
 
 export type Line =
   /** Without its line feed; a carriage return stays. The bytes may be a view on the chunk: decode them soon. */
   | { readonly kind: 'line'; readonly bytes: Buffer }
-  /** Longer than the limit: hashed and dropped while it streamed by. `head` is its beginning, so that its type can still be read. */
-  | { readonly kind: 'oversized'; readonly length: number; readonly sha256: string; readonly limit: number; readonly head: Buffer }
+  /** Longer than the limit: hashed and dropped while it streamed by. `members`: of a JSON object, what is short enough to be kept, wherever it stands. */
+  | { readonly kind: 'oversized'; readonly length: number; readonly sha256: string; readonly limit: number; readonly members?: Readonly<Record<string, unknown>> }
 
 export interface LineSplitter {
   push(chunk: Buffer): Line[]
@@ -13,7 +14,6 @@ export interface LineSplitter {
 }
 
 const LINE_FEED = 0x0a
-const HEAD_BYTES = 1024
 const FIRST_CAPACITY = 64 * 1024
 
 /** Holds at most `maxLineBytes` (and, while it grows, twice that) of a line which has begun. */
@@ -21,14 +21,14 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
   /** The line that has begun; its capacity doubles, so that appending stays linear whatever the chunks' size. */
   let pending = Buffer.alloc(0)
   let pendingLength = 0
-  let dropped: { hash: Hash; length: number; head: Buffer } | undefined
+  let dropped: { readonly hash: Hash; readonly scan: MemberScan; length: number } | undefined
 
   function keep(part: Buffer): void {
     if (dropped === undefined && pendingLength + part.length > maxLineBytes) startDropping()
     if (dropped !== undefined) {
       dropped.hash.update(part)
+      dropped.scan.push(part)
       dropped.length += part.length
-      if (dropped.head.length < HEAD_BYTES) dropped.head = Buffer.concat([dropped.head, part.subarray(0, HEAD_BYTES - dropped.head.length)])
       return
     }
     const needed = pendingLength + part.length
@@ -43,7 +43,8 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
 
   function startDropping(): void {
     const begun = pending.subarray(0, pendingLength)
-    dropped = { hash: createHash('sha256').update(begun), length: pendingLength, head: Buffer.from(begun.subarray(0, HEAD_BYTES)) }
+    dropped = { hash: createHash('sha256').update(begun), scan: createMemberScan(), length: pendingLength }
+    dropped.scan.push(begun)
     forget()
   }
 
@@ -54,9 +55,10 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
 
   function finish(): Line {
     if (dropped !== undefined) {
-      const { hash, length, head } = dropped
+      const { hash, length, scan } = dropped
       dropped = undefined
-      return { kind: 'oversized', length, sha256: hash.digest('hex'), limit: maxLineBytes, head }
+      const members = scan.members()
+      return { kind: 'oversized', length, sha256: hash.digest('hex'), limit: maxLineBytes, ...(members && { members }) }
     }
     const bytes = pending.subarray(0, pendingLength)
     forget() // the line now belongs to the caller

@@ -1,5 +1,7 @@
 import { NO_USAGE, type PermissionDenial, type Usage } from '../protocol/execution.js'
-import { toCount, toDollars, toRecord, toRecords, toText } from './json-shape.js'
+import { toCount, toRecord, toText } from './json-shape.js'
+import { createNotices, noteCredential, noteLimits, type Notices } from './notices.js'
+import { createUsageAccount, type ModelSums, type TokenSums, type UsageAccount } from './usage-account.js'
 
 /** Up to here an answer's text is kept beside the log, for the outcome of a run that does not finish. */
 export const PARTIAL_TEXT_LIMIT = 8 * 1024 * 1024
@@ -16,6 +18,12 @@ export interface ClaudeResult {
   readonly terminalReason?: string
   readonly errors?: readonly string[]
   readonly structuredOutput?: unknown
+  /** It was in a line that was too long to be parsed: the answer is known as far as it was streamed. */
+  readonly isCut?: true
+  /** The budget was used up with an answer that is whole. */
+  readonly isWholeAtLimit?: true
+  /** Why the CLI refused to start. */
+  readonly startupFailure?: string
   /** The line as it came; empty where it was too long to be kept. */
   readonly raw: string
 }
@@ -54,11 +62,14 @@ export interface Observation {
   apiError?: string
   /** A refusal by the subscription's limits; `resetsAt` in seconds since 1970. */
   rateLimit?: { readonly resetsAt?: number; readonly type?: string }
-  /** Running sums for progress; replaced by the exact ones at each `result`. */
-  tokensSoFar: { inputTokens: number; outputTokens: number; cacheCreationTokens: number }
+  /** What is told while the run goes on, subagents included; replaced by the exact sums at each `result`. */
+  tokensSoFar: TokenSums
+  readonly account: UsageAccount
+  readonly notices: Notices
 }
 
-export function createObservation(): Observation {
+/** `sessionSums`: what a session had used when it was taken up, as the CLI saved it. */
+export function createObservation(sessionSums?: ModelSums): Observation {
   return {
     results: 0,
     turnActive: false,
@@ -72,8 +83,30 @@ export function createObservation(): Observation {
     turns: 0,
     denials: [],
     partialText: '',
-    tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheCreationTokens: 0 },
+    tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0 },
+    account: createUsageAccount(sessionSums),
+    notices: createNotices(),
   }
+}
+
+export function observeLine(observation: Observation, line: Readonly<Record<string, unknown>>): void {
+  observation.account.noteLine(line)
+  updateTokens(observation)
+}
+
+function updateTokens(observation: Observation): void {
+  const { settled, open } = observation.account
+  observation.tokensSoFar = {
+    inputTokens: settled.inputTokens + open.inputTokens,
+    outputTokens: settled.outputTokens + open.outputTokens,
+    cacheReadTokens: settled.cacheReadTokens + open.cacheReadTokens,
+    cacheCreationTokens: settled.cacheCreationTokens + open.cacheCreationTokens,
+  }
+}
+
+/** Whether the CLI has worked on something of which it has given no sum: the tokens are what the stream told, the dollars what was last reported. */
+export function hasUnsummedUsage({ account, turnActive }: Observation): boolean {
+  return account.isIncomplete || turnActive || Object.values(account.open).some((tokens) => tokens > 0)
 }
 
 export function observeInit(observation: Observation, message: Record<string, unknown>): void {
@@ -86,13 +119,14 @@ export function observeInit(observation: Observation, message: Record<string, un
   set('workspace', message['cwd'])
 }
 
-export function observeSession({ sessionsSeen }: Observation, message: Record<string, unknown>): void {
+export function observeSession({ sessionsSeen }: Observation, message: Readonly<Record<string, unknown>>): void {
   const id = message['session_id']
   if (typeof id === 'string' && !sessionsSeen.includes(id) && sessionsSeen.length < SESSIONS_KEPT) sessionsSeen.push(id)
 }
 
 export function observeRateLimit(observation: Observation, message: Record<string, unknown>): void {
   const info = toRecord(message['rate_limit_info'])
+  if (info) noteLimits(observation.notices, info)
   if (info?.['status'] !== 'rejected') {
     delete observation.rateLimit // a warning, or allowed again
     return
@@ -103,52 +137,47 @@ export function observeRateLimit(observation: Observation, message: Record<strin
   observation.rateLimit = { ...(isTime && { resetsAt }), ...(type !== undefined && { type }) }
 }
 
-export function observeResult(observation: Observation, message: Record<string, unknown>, raw: string): void {
+export function observeResult(observation: Observation, message: Readonly<Record<string, unknown>>, raw: string): void {
   const text = toText(message['result'])
   const apiStatus = message['api_error_status']
   const terminalReason = toText(message['terminal_reason'])
   const errors = Array.isArray(message['errors']) ? message['errors'].filter((error): error is string => typeof error === 'string') : undefined
+  const startupFailure = toText(message['startup_failure_reason'])
+  const isError = message['is_error'] !== false
+  noteCredential(observation.notices, message)
   observation.results += 1
   observation.turnActive = false
   observation.lastResult = {
     subtype: toText(message['subtype']) ?? '',
     // Anything but a plain `false` is an error: success must be said.
-    isError: message['is_error'] !== false,
+    isError,
     numTurns: toCount(message['num_turns']),
     raw,
     ...(text !== undefined && { text }),
     ...((typeof apiStatus === 'number' || apiStatus === null) && { apiStatus }),
     ...(terminalReason !== undefined && { terminalReason }),
     ...(errors !== undefined && { errors }),
+    ...(startupFailure !== undefined && { startupFailure }),
+    ...(raw === '' && !isError && text === undefined && { isCut: true }),
+    ...(message['subtype'] === 'error_max_budget_usd' && message['stop_reason'] === 'end_turn' && observation.partialText !== '' && { isWholeAtLimit: true }),
     ...(message['structured_output'] !== undefined && { structuredOutput: message['structured_output'] }),
   }
   addUsage(observation, message)
 }
 
-/** `usage` and `num_turns` are those of one turn, `modelUsage` and the cost add up within the process (measured). */
-function addUsage(observation: Observation, message: Record<string, unknown>): void {
-  const before = observation.usage
-  const added = toRecord(message['usage']) ?? {}
-  const models = toRecords(Object.values(toRecord(message['modelUsage']) ?? {}))
-  const total = (field: string) => models.reduce((sum, model) => sum + toCount(model[field]), 0)
-  // The larger one: `usage` stays at zero after a cut stream or a spent budget and leaves out subagents, where modelUsage is right.
-  const sum = (earlier: number, field: string, ofAllModels: string) => Math.max(earlier + toCount(added[field]), total(ofAllModels))
+function addUsage(observation: Observation, message: Readonly<Record<string, unknown>>): void {
+  const { account, usage } = observation
+  account.noteResult(message)
   observation.usage = {
-    inputTokens: sum(before.inputTokens, 'input_tokens', 'inputTokens'),
-    outputTokens: sum(before.outputTokens, 'output_tokens', 'outputTokens'),
-    cacheReadTokens: sum(before.cacheReadTokens, 'cache_read_input_tokens', 'cacheReadInputTokens'),
-    cacheCreationTokens: sum(before.cacheCreationTokens, 'cache_creation_input_tokens', 'cacheCreationInputTokens'),
-    costUsd: typeof message['total_cost_usd'] === 'number' ? toDollars(message['total_cost_usd']) : before.costUsd,
-    turns: before.turns + toCount(message['num_turns']),
-    durationMs: before.durationMs + toCount(message['duration_ms']),
+    ...account.settled,
+    turns: usage.turns + toCount(message['num_turns']),
+    durationMs: usage.durationMs + toCount(message['duration_ms']),
   }
-  const { inputTokens, outputTokens, cacheCreationTokens } = observation.usage
-  observation.tokensSoFar = { inputTokens, outputTokens, cacheCreationTokens }
+  updateTokens(observation)
 }
 
-/** A `result` that was too long to be parsed still ends its turn, and says at its beginning how. */
-export function observeOversized(observation: Observation, head: string): void {
-  const fields = /^\{"type":"result","subtype":"(\w+)"/.exec(head)
-  if (fields === null) return
-  observeResult(observation, { subtype: fields[1], is_error: !/^[^{]*"is_error":false/.test(head.slice(1)) }, '')
+/** A `result` that was too long to be parsed still ends its turn; what was short in it is known, its answer is not. */
+export function observeOversized(observation: Observation, members: Readonly<Record<string, unknown>>): void {
+  observeSession(observation, members)
+  observeResult(observation, members, '')
 }

@@ -18,7 +18,7 @@ export interface ToolCalls {
   /** The main conversation went on: its calls have all been answered, or belonged to a message whose stream was cut. */
   forgetUnanswered(): void
   /** At a `result`: its list of denials is complete, and no call is open any more. */
-  conclude(message: Record<string, unknown>): NewEvent[]
+  conclude(message: Readonly<Record<string, unknown>>): NewEvent[]
 }
 
 /** Follows tool calls from the assistant's `tool_use` to the user's `tool_result`, those of subagents included. */

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
 import { open, readdir, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { toRecord, toRecords, toText } from './json-shape.js'
+import { toDollars, toRecord, toRecords, toText } from './json-shape.js'
+import { type ModelSums, toModelSums } from './usage-account.js'
 
 /** What the CLI knows of a session when it resumes it: `<config folder>/projects/<folder>/<session id>.jsonl`. */
 export interface Transcript {
@@ -11,6 +12,8 @@ export interface Transcript {
   readonly answers: ReadonlySet<string>
   /** Whether anything was said in it, by whomever: the CLI finds no conversation otherwise. */
   readonly hasMessage: boolean
+  /** What the session has used so far, as a newer CLI saves it; it goes on from there when it resumes or forks the session. */
+  readonly sums?: ModelSums
 }
 
 /** How far a session had come when an execution began to go on with it: what is beyond that is the execution's own. */
@@ -46,6 +49,11 @@ async function openFile(path: string): Promise<FileHandle | undefined> {
   return undefined
 }
 
+function toSums(entry: Readonly<Record<string, unknown>>): ModelSums | undefined {
+  const models = toModelSums(entry['modelUsage'])
+  return models && { ...models, costUsd: toDollars(entry['totalCostUSD']) }
+}
+
 /** Reads a session's transcript; undefined where there is none on this host. */
 export async function readTranscript(configDir: string, sessionId: string): Promise<Transcript | undefined> {
   const path = await findTranscript(configDir, sessionId)
@@ -54,11 +62,13 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
   const toolResults = new Set<string>()
   const answers = new Set<string>()
   let hasMessage = false
+  let sums: ModelSums | undefined
   // It closes the file at its end.
   for await (const line of file.readLines()) {
     const entry = parse(line)
     const message = toRecord(entry?.['message'])
     if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') answers.add(toText(entry['uuid']) ?? String(answers.size))
+    if (entry?.['type'] === 'cost-state') sums = toSums(entry) ?? sums
     if (entry?.['type'] !== 'user') continue
     hasMessage = true
     for (const block of toRecords(message?.['content'])) {
@@ -66,5 +76,5 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
       if (id !== undefined) toolResults.add(id)
     }
   }
-  return { toolResults, answers, hasMessage }
+  return { toolResults, answers, hasMessage, ...(sums && { sums }) }
 }

@@ -1,12 +1,15 @@
 import type { NewEvent } from '../protocol/events.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
-import { toCount, toRecord, toRecords, toText } from './json-shape.js'
+import { toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
-import { createObservation, type Observation, observeInit, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
+import { createObservation, type Observation, observeInit, observeLine, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
+import { noteSystemMessage } from './notices.js'
 import { createTextStream, textsOf } from './text-stream.js'
 import { createToolCalls } from './tool-calls.js'
+import type { ModelSums } from './usage-account.js'
 
 export { coalesceDeltas } from './text-stream.js'
+export { hasUnsummedUsage } from './observation.js'
 export type { ClaudeResult, Observation } from './observation.js'
 
 export interface TranslatorOptions {
@@ -16,6 +19,8 @@ export interface TranslatorOptions {
   readonly rawPartials: boolean
   /** The index of the first message; a further attempt goes on after those of the one before. */
   readonly firstMessage?: number
+  /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
+  readonly sessionSums?: ModelSums | undefined
   /** Gets the control protocol's messages, which become no events. */
   readonly onControl?: (message: Record<string, unknown>) => void
   /** Milliseconds of a monotonic clock. */
@@ -30,27 +35,19 @@ export interface Translator {
 const CONTROL_TYPES = new Set(['control_request', 'control_response', 'control_cancel_request', 'keep_alive'])
 
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
-export function createTranslator({ partialText, rawPartials, firstMessage, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
-  const observation = createObservation()
+export function createTranslator({ partialText, rawPartials, firstMessage, sessionSums, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
+  const observation = createObservation(sessionSums)
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
   let messageId: string | undefined
 
   /** A message of the main conversation has begun, whichever line says so first. */
-  function noticeMessage(id: string | undefined, message: Record<string, unknown>): void {
+  function noticeMessage(id: string | undefined): void {
     if (id === messageId && id !== undefined) return
     messageId = id
     observation.turns += 1
     calls.forgetUnanswered()
-    const usage = toRecord(message['usage'])
-    addTokens(toCount(usage?.['input_tokens']), 0, toCount(usage?.['cache_creation_input_tokens']))
-  }
-
-  function addTokens(inputTokens: number, outputTokens: number, cacheCreationTokens = 0): void {
-    observation.tokensSoFar.inputTokens += inputTokens
-    observation.tokensSoFar.outputTokens += outputTokens
-    observation.tokensSoFar.cacheCreationTokens += cacheCreationTokens
   }
 
   function keepPartialText(): void {
@@ -60,12 +57,11 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
   function translateStreamEvent(line: Record<string, unknown>): NewEvent[] {
     const event = toRecord(line['event'])
     if (event === undefined || typeof line['parent_tool_use_id'] === 'string') return []
+    const message = toRecord(event['message']) ?? {}
     switch (event['type']) {
-      case 'message_start': {
-        const message = toRecord(event['message']) ?? {}
-        noticeMessage(toText(message['id']), message)
+      case 'message_start':
+        noticeMessage(toText(message['id']))
         return stream.start(toText(message['id']))
-      }
       case 'content_block_delta': {
         const delta = toRecord(event['delta'])
         if (delta?.['type'] !== 'text_delta') return []
@@ -73,9 +69,6 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
         keepPartialText()
         return events
       }
-      case 'message_delta':
-        addTokens(0, toCount(toRecord(event['usage'])?.['output_tokens']))
-        return []
       case 'message_stop':
         return stream.stop()
       default:
@@ -89,7 +82,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
     const id = toText(message['id'])
     if (typeof line['parent_tool_use_id'] === 'string') return [passed, ...calls.start(content, true)]
 
-    noticeMessage(id, message)
+    noticeMessage(id)
     const error = toText(line['error'])
     if (error === undefined) delete observation.apiError
     else observation.apiError = error
@@ -103,6 +96,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
   function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
     const passed: NewEvent = { type: 'claude.message', rawMessage: raw }
     observeSession(observation, message)
+    observeLine(observation, message)
     switch (type) {
       case 'stream_event':
         observation.turnActive = true
@@ -117,6 +111,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
           observation.turnActive = true
           observeInit(observation, message)
         }
+        noteSystemMessage(observation.notices, message)
         return message['subtype'] === 'permission_denied' ? [passed, ...calls.refuse(message)] : [passed]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
@@ -136,8 +131,11 @@ export function createTranslator({ partialText, rawPartials, firstMessage, onCon
       if (line.kind === 'oversized') {
         stream.doubt()
         observation.unreadLines += 1
-        observeOversized(observation, line.head.toString('latin1'))
-        return [{ type: 'log.truncated', data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 } }]
+        const truncated: NewEvent = { type: 'log.truncated', data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 } }
+        if (line.members?.['type'] !== 'result') return [truncated]
+        stream.endTurn()
+        observeOversized(observation, line.members)
+        return [truncated, ...calls.conclude(line.members)]
       }
       const decoded = decodeClaudeLine(line.bytes)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
-import { APPEND_LUA, READ_LAST_LUA, READ_LUA } from './log-scripts.js'
+import { defineScripts } from '../platform/redis-scripts.js'
+import { SCRIPTS } from './scripts.generated.js'
 import { splitBatch, type StoredEvent } from './stored-event.js'
 
 /** A run of numbered events, serialised one a line, as the holder of a fence hands it over. */
@@ -44,11 +45,7 @@ interface LogCommands {
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 export function createEventLog(redis: Redis, prefix: string): EventLog {
-  redis.defineCommand('ccAppend', { numberOfKeys: 1, lua: APPEND_LUA })
-  redis.defineCommand('ccRead', { numberOfKeys: 1, lua: READ_LUA })
-  redis.defineCommand('ccReadLast', { numberOfKeys: 1, lua: READ_LAST_LUA })
-  // defineCommand adds these methods at run time; ioredis has no types for them.
-  const commands = redis as unknown as LogCommands
+  const commands = defineScripts<LogCommands>(redis, SCRIPTS)
   const root = keyRoot(prefix)
   return {
     async append(executionId, fence, { first, last, lines }) {

@@ -23,7 +23,7 @@ export class AnswerCheck {
   /** What to say to Claude after its last result: its faults, or nothing. */
   followUp(): string | undefined {
     const result = this.#observation.lastResult
-    if (result?.isError !== false || this.#repairsLeft === 0) return undefined
+    if (result?.isError !== false || result.isCut === true || this.#repairsLeft === 0) return undefined
     const judgement = this.judge(result)
     if (judgement.kind === 'valid') return undefined
     this.#repairsLeft -= 1
@@ -36,7 +36,8 @@ export class AnswerCheck {
   }
 }
 
-function judge(schema: AnswerSchema, { structuredOutput, text = '' }: ClaudeResult): Judgement {
+function judge(schema: AnswerSchema, { structuredOutput, text = '', isCut }: ClaudeResult): Judgement {
+  if (isCut === true && structuredOutput === undefined) return { kind: 'invalid', faults: ['the answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES), so that it could not be read'], raw: '' }
   const answer = structuredOutput ?? parse(text)
   if (answer === undefined) return { kind: 'invalid', faults: ['the answer is no JSON, and no call of the StructuredOutput tool was accepted'], raw: text }
   const faults = findAnswerFaults(schema, answer)

@@ -47,6 +47,8 @@ export interface ExecutionRecord {
   /** What was reserved for it. */
   readonly budget?: RunBudget
   readonly usage: Usage
+  /** Of the attempts before the one that runs. */
+  readonly earlierUsage?: Usage
   readonly outcome?: Outcome
   readonly metadata: Record<string, string>
   readonly simulated: boolean
@@ -93,7 +95,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
   'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'outcome', 'metadata', 'simulated',
+  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'earlierUsage', 'outcome', 'metadata', 'simulated',
   'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'hooksRun', 'refusal', 'dailyBudget', 'cancelBy', 'cancelReason',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
@@ -154,6 +156,8 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     ...(fields.model && { model: fields.model }),
     ...(budget && { budget }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
+    // Safe: ExecutionStore.retry wrote it.
+    ...(fields.earlierUsage && { earlierUsage: JSON.parse(fields.earlierUsage) as Usage }),
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,

@@ -13,22 +13,16 @@ import type { ExecutionStatus } from '../protocol/execution.js'
  */
 export type ExecutionState = ExecutionStatus | 'starting'
 
-const TRANSITIONS: Record<ExecutionState, readonly ExecutionState[]> = {
-  queued: ['starting', 'running', 'cancelled', 'failed'],
-  starting: ['running', 'queued', 'failed', 'cancelled'],
-  running: ['queued', 'paused', 'succeeded', 'failed', 'cancelled', 'timed_out'],
-  paused: ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out'],
-  succeeded: [],
-  failed: [],
-  cancelled: [],
-  timed_out: [],
+/** The legal transitions, for the scripts as well (store/lua); from a state that is over there is none. */
+export const TRANSITIONS: Record<ExecutionState, { readonly [Next in ExecutionState]?: true }> = {
+  queued: { starting: true, running: true, cancelled: true, failed: true },
+  starting: { running: true, queued: true, failed: true, cancelled: true },
+  running: { queued: true, paused: true, succeeded: true, failed: true, cancelled: true, timed_out: true },
+  paused: { queued: true, running: true, succeeded: true, failed: true, cancelled: true, timed_out: true },
+  succeeded: {},
+  failed: {},
+  cancelled: {},
+  timed_out: {},
 }
 
-export const mayFollow = (from: ExecutionState, to: ExecutionState): boolean => TRANSITIONS[from].includes(to)
-
 export const toStatus = (state: ExecutionState): ExecutionStatus => (state === 'starting' ? 'queued' : state)
-
-/** The legal transitions as a Lua table, so that scripts check the same list; from a state that is over there is none. */
-export const TRANSITIONS_LUA = `local mayFollow = {${Object.entries(TRANSITIONS)
-  .map(([from, targets]) => `${from} = {${targets.map((target) => `${target} = true`).join(', ')}}`)
-  .join(', ')}}`

@@ -2,17 +2,16 @@ import type { Redis } from 'ioredis'
 import type { TranscriptMark } from '../claude/transcript.js'
 import type { NewEvent } from '../protocol/events.js'
 import { serializeWithoutSeq } from '../events/stored-event.js'
+import { defineScripts } from '../platform/redis-scripts.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
 import { execute } from './execution-reads.js'
 import { toStoredFields } from './execution-record.js'
 import { toRefusal } from './plan-budget.js'
-import * as scripts from './execution-scripts.js'
-import { RETAIN_LUA } from './retention-scripts.js'
-import * as requeueing from './requeue-scripts.js'
 import { newRecordArguments } from './new-record.js'
 import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type RequeueAnswer, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
+import { SCRIPTS } from './store/scripts.generated.js'
 import { TaskListStore } from './task-list-store.js'
 
 type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
@@ -23,29 +22,6 @@ type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'cc
   ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
 }
 
-const SCRIPTS: Record<keyof Commands, string> = {
-  ccCreate: scripts.CREATE_LUA,
-  ccCreateList: scripts.CREATE_LIST_LUA,
-  ccClaim: scripts.CLAIM_LUA,
-  ccStart: scripts.START_LUA,
-  ccRenew: scripts.RENEW_LUA,
-  ccEnter: scripts.ENTER_LUA,
-  ccConclude: scripts.CONCLUDE_LUA,
-  ccConcludeAbandoned: scripts.CONCLUDE_ABANDONED_LUA,
-  ccConcludeQueued: scripts.CONCLUDE_QUEUED_LUA,
-  ccWish: scripts.WISH_LUA,
-  ccRequeue: requeueing.REQUEUE_LUA,
-  ccRetry: requeueing.RETRY_LUA,
-  ccWakeDue: requeueing.WAKE_DUE_LUA,
-  ccBlock: requeueing.BLOCK_LUA,
-  ccReclaim: requeueing.RECLAIM_LUA,
-  ccListAbandoned: requeueing.LIST_ABANDONED_LUA,
-  ccTryLock: requeueing.TRY_LOCK_LUA,
-  ccUnpark: requeueing.UNPARK_LUA,
-  ccDelete: scripts.DELETE_LUA,
-  ccRetain: RETAIN_LUA,
-}
-
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
 export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
@@ -54,9 +30,7 @@ export class ExecutionStore extends TaskListStore {
 
   constructor(redis: Redis, { prefix, retentionSeconds }: { prefix: string; retentionSeconds: number }) {
     super(redis, prefix, Math.ceil(retentionSeconds * 1_000))
-    for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(name, { numberOfKeys: 1, lua })
-    // defineCommand adds these methods at run time; ioredis has no types for them.
-    this.#commands = redis as unknown as Commands
+    this.#commands = defineScripts<Commands>(redis, SCRIPTS)
   }
 
   /** Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One atomic step. */
@@ -151,7 +125,7 @@ export class ExecutionStore extends TaskListStore {
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
   async retry(id: string, fence: string | undefined, retry: Retry): Promise<RetryAnswer> {
     const { reason, message, usage, attempt, spared, at, notBefore, queueDeadline } = retry
-    const fields = { usage: JSON.stringify(usage), spared: String(spared), retryReason: reason }
+    const fields = { usage: JSON.stringify(usage), earlierUsage: JSON.stringify(usage), spared: String(spared), retryReason: reason }
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
     const [kind, second, third] = await this.#commands.ccRetry(

@@ -3,8 +3,9 @@ import { deflate, inflate } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import type { FileSink } from '../files/collect-files.js'
 import { keyRoot } from '../platform/redis.js'
+import { defineScripts } from '../platform/redis-scripts.js'
 import type { WorkspaceFiles } from '../protocol/files.js'
-import { RECORDS_LUA } from './record-scripts.js'
+import { SCRIPTS } from './store/scripts.generated.js'
 
 const pack = promisify(deflate)
 const unpack = promisify(inflate)
@@ -17,21 +18,6 @@ const BATCH_BYTES = 512 * 1024
 const UNCONCLUDED_MS = 60 * 60 * 1_000
 const LISTING = 'listing'
 
-/**
- * A hash of its own, files:<id>: `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, all of it deflated; `bytes` is their sum.
- * ARGV id, fence, ttl ms, then field, value … → ok | stale: only the holder of the fence says what its run left.
- */
-const KEEP_LUA = `${RECORDS_LUA}
-local id = ARGV[1]
-if not holdsFence(id, ARGV[2]) then return 'stale' end
-for index = 4, #ARGV, 2 do
-  -- Sent again, as the driver does when a connection broke, a field is not new and not counted.
-  if redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1]) == 1 then redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1]) end
-end
-redis.call('PEXPIRE', key('files', id), ARGV[3])
-return 'ok'
-`
-
 interface Commands {
   ccKeepFiles(root: string, id: string, fence: string, ttlMs: number, ...fields: Array<string | Buffer>): Promise<string>
 }
@@ -41,7 +27,10 @@ export interface FileWriter extends FileSink {
   finish(listing: WorkspaceFiles): Promise<void>
 }
 
-/** What finished runs left in their workspaces, kept beside their records. */
+/**
+ * What finished runs left in their workspaces, kept beside their records in a hash of its own, files:<id>:
+ * `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, all of it deflated; `bytes` is their sum.
+ */
 export class FileStore {
   readonly #redis: Redis
   readonly #root: string
@@ -50,9 +39,7 @@ export class FileStore {
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis
     this.#root = keyRoot(prefix)
-    redis.defineCommand('ccKeepFiles', { numberOfKeys: 1, lua: KEEP_LUA })
-    // defineCommand adds the method at run time; ioredis has no types for it.
-    this.#commands = redis as unknown as Commands
+    this.#commands = defineScripts<Commands>(redis, SCRIPTS)
   }
 
   #keyOf(id: string): string {

@@ -1,5 +1,5 @@
 import type { RunRequest } from '../claude/run-request.js'
-import { MICRO } from '../history/ledger-scripts.js'
+import { MICRO } from '../history/units.js'
 import type { Config } from '../platform/config.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { BudgetRefusal, RunBudget } from '../protocol/usage.js'

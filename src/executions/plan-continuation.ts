@@ -3,6 +3,7 @@ import { continuationPrompt } from '../claude/continuation-prompt.js'
 import type { Credentials } from '../claude/credentials.js'
 import type { RunRequest } from '../claude/run-request.js'
 import type { Transcript, TranscriptMark } from '../claude/transcript.js'
+import type { ModelSums } from '../claude/usage-account.js'
 import type { EventLog } from '../events/event-log.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, OutcomeCode, RetryReason } from '../protocol/execution.js'
@@ -23,6 +24,8 @@ export interface PossibleBeginning {
   /** The session that this one goes on with or, where it is another, is a copy of. */
   readonly from?: string
   readonly mark?: TranscriptMark
+  /** What that session had used until now. */
+  readonly sessionSums?: ModelSums
   readonly firstMessage: number
   /** What the attempt says before the CLI does: text that became void. */
   readonly firstEvents: readonly NewEvent[]
@@ -54,7 +57,7 @@ function toFailure(reason: RetryReason, why: string): Outcome {
   return { status: 'failed', code, message: `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace and events before running it again.` }
 }
 
-/** What is left of a budget after the attempts so far; the CLI counts each of its processes from zero. */
+/** What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process spends, also in a resumed session. */
 function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolean): RunRequest | undefined {
   const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - usage.costUsd
   if (budget !== undefined && budget <= 0) return undefined
@@ -70,7 +73,7 @@ async function beginFresh({ source }: ExecutionRecord, configDir: string, common
   if (!source) return { kind: 'fresh', ...common }
   const found = await findSource(source.sessionId, configDir)
   if (found.kind === 'missing') return { kind: 'impossible', outcome: found.outcome }
-  return { kind: 'fresh', ...common, from: found.sessionId, mark: found.mark, ...(!source.isForked && { sessionId: found.sessionId }) }
+  return { kind: 'fresh', ...common, from: found.sessionId, mark: found.mark, ...(found.sums && { sessionSums: found.sums }), ...(!source.isForked && { sessionId: found.sessionId }) }
 }
 
 /** Decides how the next attempt of an execution begins: the first one as it was asked for, a later one by what was done until then. */
@@ -80,7 +83,8 @@ export async function planBeginning(record: ExecutionRecord, run: RunRequest, { 
   if (record.attempt === 0 || reason === undefined) return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
   const { sessionId = '' } = record
   const history = await readSessionHistory(log, record.id)
-  const choice = chooseBeginning(reason, history, await readOwnTranscript(record, configDir))
+  const transcript = await readOwnTranscript(record, configDir)
+  const choice = chooseBeginning(reason, history, transcript)
   if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why) }
   const isResumed = choice.kind === 'resume'
   const rest = withRest(run, record, isResumed)
@@ -90,5 +94,5 @@ export async function planBeginning(record: ExecutionRecord, run: RunRequest, { 
   const firstEvents = run.partialText ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } })) : []
   const common = { firstMessage: history.nextMessage, firstEvents }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
-  return { kind: 'resume', sessionId, from: sessionId, run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()]), literalPrompt: true }, ...common }
+  return { kind: 'resume', sessionId, from: sessionId, ...(transcript?.sums && { sessionSums: transcript.sums }), run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()]), literalPrompt: true }, ...common }
 }

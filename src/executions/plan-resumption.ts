@@ -1,9 +1,10 @@
 import { readTranscript, type Transcript, type TranscriptMark } from '../claude/transcript.js'
+import type { ModelSums } from '../claude/usage-account.js'
 import type { Outcome } from '../protocol/execution.js'
 import type { ExecutionRecord } from './execution-record.js'
 
 /** The session that an execution goes on with, as it is found by the worker that is to begin. */
-export type Source = { readonly kind: 'found'; readonly sessionId: string; readonly mark: TranscriptMark } | { readonly kind: 'missing'; readonly outcome: Outcome }
+export type Source = { readonly kind: 'found'; readonly sessionId: string; readonly mark: TranscriptMark; readonly sums?: ModelSums } | { readonly kind: 'missing'; readonly outcome: Outcome }
 
 const MISSING: Outcome = {
   status: 'failed',
@@ -17,7 +18,7 @@ const toMark = ({ answers, toolResults }: Transcript): TranscriptMark => ({ answ
 /** Looks for the session before the CLI does, which only says that it found none. */
 export async function findSource(sessionId: string, configDir: string): Promise<Source> {
   const transcript = await readTranscript(configDir, sessionId)
-  return transcript?.hasMessage === true ? { kind: 'found', sessionId, mark: toMark(transcript) } : { kind: 'missing', outcome: MISSING }
+  return transcript?.hasMessage === true ? { kind: 'found', sessionId, mark: toMark(transcript), ...(transcript.sums && { sums: transcript.sums }) } : { kind: 'missing', outcome: MISSING }
 }
 
 const without = (all: ReadonlySet<string>, others: ReadonlySet<string>): Set<string> => new Set([...all].filter((one) => !others.has(one)))

@@ -73,6 +73,7 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
       ...(usable.claude.version !== undefined && { version: usable.claude.version }),
       ...(usable.claude.defaultModel !== undefined && { defaultModel: usable.claude.defaultModel }),
       authentication: usable.authentication,
+      ...(usable.account && { account: usable.account }),
     },
     containment: { status: weakest.containment.strong ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level },
   }

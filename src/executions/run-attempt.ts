@@ -4,7 +4,7 @@ import { classifyExit, type StopCause } from '../claude/classify-exit.js'
 import type { ClaudeCommand } from '../claude/claude-command.js'
 import type { RunRequest } from '../claude/run-request.js'
 import type { ClaudeProcess } from '../claude/spawn-claude.js'
-import type { Observation, Translator } from '../claude/translate-message.js'
+import { hasUnsummedUsage, type Observation, type Translator } from '../claude/translate-message.js'
 import type { EventData, NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { AnswerCheck } from './answer-check.js'
@@ -18,7 +18,7 @@ import type { RunJournal } from './run-journal.js'
 import type { RunServices } from './run-services.js'
 
 const PROGRESS_INTERVAL_MS = 1_000
-/** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
+/** While a tool call is unanswered the idle limit is this many times longer: a tool may work in silence. */
 const IDLE_FACTOR_IN_TOOL = 10
 /** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
@@ -76,6 +76,8 @@ export class RunAttempt {
   /** Its last process is gone: there is nothing to pause, and no clock to stop. */
   #isOver = false
   #endedAfterAnswer = false
+  /** What the outcome has to say besides. */
+  readonly #notes = new Set<string>()
 
   constructor(options: AttemptOptions) {
     this.#options = options
@@ -94,9 +96,20 @@ export class RunAttempt {
 
   /** Nothing more is asked of the CLI, and it works on nothing; where the caller wants commands to be run on the answer, that is not the end. */
   #hasAnswered(): boolean {
-    const { process, run, translator } = this.#options
+    return this.#isAnswerWhole() && this.#options.run.verify === undefined
+  }
+
+  #isAnswerWhole(): boolean {
+    const { process, translator } = this.#options
     const { lastResult, turnActive } = translator.observation
-    return process.stdin.writableEnded && lastResult?.isError === false && !turnActive && run.verify === undefined
+    return process.stdin.writableEnded && lastResult?.isError === false && !turnActive
+  }
+
+  /** A limit that the answer itself has crossed saves nothing any more: the answer stands, and says so. */
+  #crossTokenLimit(limit: number): void {
+    const used = `used more than ${limit} tokens (maxBudgetTokens, or the operator's limits)`
+    if (this.#isAnswerWhole()) this.#notes.add(`With its answer, which is whole, the run has ${used}.`)
+    else this.end({ code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has ${used}; what was produced until then is kept.` })
   }
 
   /** What has ended it from our side, also after the CLI was gone. */
@@ -104,7 +117,6 @@ export class RunAttempt {
     return this.#cause
   }
 
-  /** Whether the last of its processes is gone. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -118,10 +130,11 @@ export class RunAttempt {
   }
 
   usage(): Usage {
-    const { usage, tokensSoFar, turns, turnActive } = this.#options.translator.observation
+    const { usage, tokensSoFar, turns, turnActive } = this.observation
     // The CLI gives the exact numbers with its result only; a run that is cut off has at least what its messages told.
-    const soFar = turnActive ? { ...tokensSoFar, turns: Math.max(usage.turns, turns) } : {}
-    return { ...usage, ...soFar, durationMs: Math.round(performance.now() - this.#startedAt) }
+    const soFar = { ...tokensSoFar, ...(turnActive && { turns: Math.max(usage.turns, turns) }) }
+    const isIncomplete = this.#isOver && hasUnsummedUsage(this.observation)
+    return { ...usage, ...soFar, durationMs: Math.round(performance.now() - this.#startedAt), ...(isIncomplete && { isCostIncomplete: true }) }
   }
 
   async run(): Promise<AttemptReport> {
@@ -139,10 +152,11 @@ export class RunAttempt {
         emit: (events, rawBytes) => this.#take(events, rawBytes),
         stop: this.#stop.signal,
       })
+      this.#isOver = true
       const usage = this.usage()
       const activeMs = this.#total?.ranMs ?? 0
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, notes: [...this.#notes], run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
@@ -181,9 +195,8 @@ export class RunAttempt {
     if (run.idleTimeoutSeconds !== undefined) {
       this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
     }
-    if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) {
-      this.end({ code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has used more than ${run.maxBudgetTokens} tokens (maxBudgetTokens, or the operator's limits); what was produced until then is kept.` })
-    }
+    if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) this.#crossTokenLimit(run.maxBudgetTokens)
+    services.account.note(translator.observation.notices)
     const progress = this.#progress()
     await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
     if (progress) this.#options.onProgress(progress)

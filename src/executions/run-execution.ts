@@ -144,7 +144,7 @@ class ClaimedRun {
     const journal = this.#openJournal(this.#attempt, started.lastSeq)
     const attempt = new RunAttempt({
       services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, lease: this.#lease,
-      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage }),
+      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage, sessionSums: beginning.sessionSums }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
     })

@@ -3,6 +3,7 @@ import type { Credentials } from '../claude/credentials.js'
 import type { Containment } from '../claude/spawn-claude.js'
 import type { HookLedger } from '../hooks/hook-ledger.js'
 import type { Hooks } from '../hooks/hooks-file.js'
+import type { AccountState } from './account-state.js'
 import type { DomainServices } from './services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -17,6 +18,8 @@ export interface RunServices extends DomainServices {
   readonly credentials: Credentials
   /** The name under which their limits are kept. */
   readonly credential: string
+  /** What the runs were told of their account. */
+  readonly account: AccountState
   /** The operator's, as they were when the worker started. */
   readonly hooks: Hooks
   readonly hookLedger: HookLedger

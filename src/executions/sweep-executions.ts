@@ -6,6 +6,7 @@ import { concludeExecution } from './conclude-execution.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueWoken } from './enqueue-woken.js'
 import type { ExecutionRecord } from './execution-record.js'
+import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from './plan-retry.js'
 import { retainExecutions } from './retain-executions.js'
 import { retryExecution } from './retry-execution.js'
@@ -84,7 +85,8 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
   const attempts = { made: attempt, spared }
   // One that was lost again and again before its start has no attempt to go on from.
   const hasStarted = state !== 'starting'
-  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...record.usage, durationMs: Math.max(0, (await store.now()) - startedAt) } : record.usage
+  const told = hasStarted ? await readLostUsage(services.log, record) : record.usage
+  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...told, durationMs: Math.max(0, (await store.now()) - startedAt) } : told
   const plan = hasStarted ? planContinuation('WORKER_LOST', 'The worker died or lost its connection; another one goes on with the session.', attempts, run) : undefined
   if (plan) await retryExecution(services, id, { fence: undefined, plan, attempts, usage, queueTimeoutSeconds: run.queueTimeoutSeconds })
   else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { serializeWithoutSeq } from '../events/stored-event.js'
+import { defineScripts } from '../platform/redis-scripts.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
@@ -7,16 +8,9 @@ import { ExecutionReads } from './execution-reads.js'
 import { toListedText } from './listed-task.js'
 import { newRecordArguments } from './new-record.js'
 import { toConcludeAnswer, toWoken, type Answer, type ConcludeAnswer, type Conclusion, type NewRecord, type Seal, type Woken } from './store-answers.js'
-import * as scripts from './task-list-scripts.js'
+import { SCRIPTS } from './store/scripts.generated.js'
 
-type Commands = Record<'ccAdvance' | 'ccCancelList' | 'ccTellList' | 'ccConcludeList', (root: string, ...args: Array<string | number>) => Promise<Answer>>
-
-const SCRIPTS: Record<keyof Commands, string> = {
-  ccAdvance: scripts.ADVANCE_LUA,
-  ccCancelList: scripts.CANCEL_LIST_LUA,
-  ccTellList: scripts.TELL_LIST_LUA,
-  ccConcludeList: scripts.CONCLUDE_LIST_LUA,
-}
+type Commands = Record<'ccAdvanceList' | 'ccCancelList' | 'ccTellList' | 'ccConcludeList', (root: string, ...args: Array<string | number>) => Promise<Answer>>
 
 /** What a list is told of a task that has ended, and what follows it. */
 export interface Advance {
@@ -48,16 +42,14 @@ export class TaskListStore extends ExecutionReads {
 
   constructor(redis: Redis, prefix: string, retentionMs: number) {
     super(redis, prefix)
-    for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(name, { numberOfKeys: 1, lua })
-    // defineCommand adds these methods at run time; ioredis has no types for them.
-    this.#commands = redis as unknown as Commands
+    this.#commands = defineScripts<Commands>(redis, SCRIPTS)
     this.retentionMs = retentionMs
   }
 
   /** Tells the list of a task's end, and queues the next one. */
   async advance(listId: string, { index, id, at, status, receiptSha256, event, usage, holdMs, following }: Advance): Promise<AdvanceAnswer> {
     const next = following ? [following.id, ...newRecordArguments(following)] : ['']
-    const [kind, claim, priority] = await this.#commands.ccAdvance(
+    const [kind, claim, priority] = await this.#commands.ccAdvanceList(
       this.root, listId, index, toListedText(id, status, receiptSha256), serializeWithoutSeq(event, at, 0), JSON.stringify(usage), holdMs ?? '', ...next,
     )
     switch (kind) {

@@ -5,7 +5,7 @@ import type { Sample } from './estimate-timeout.js'
 /** Scripted runs teach nothing about real ones. */
 export const kindOf = (simulated: boolean): 'simulated' | 'real' => (simulated ? 'simulated' : 'real')
 
-/** What earlier runs took; written by the script that stores an end (history-scripts). */
+/** What earlier runs took; written by the script that stores an end (lua/include/learn). */
 export interface RunHistory {
   /** For each fingerprint what is known of it. */
   samples(fingerprints: readonly string[], simulated: boolean): Promise<Sample[][]>

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
 import type { BudgetState, UsageSums } from '../protocol/usage.js'
-import { DAY_MS, MICRO } from './ledger-scripts.js'
+import { DAY_MS, MICRO } from './units.js'
 import { kindOf } from './run-history.js'
 
 export interface UsageEntry {
@@ -17,7 +17,7 @@ export interface DayBook {
   readonly tokens: Pick<BudgetState, 'spent' | 'reserved'>
 }
 
-/** What was spent, as the scripts of ledger-scripts have summed it up. */
+/** What was spent, as the scripts have summed it up (lua/include/settle). */
 export interface UsageLedger {
   /** Today, by Redis' clock, as days since 1970. */
   today(): Promise<number>

@@ -9,6 +9,7 @@ import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
 import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
+import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
@@ -26,6 +27,7 @@ import { buildOpenRpcDocument } from '../rpc/open-rpc-document.js'
 /** A prompt of 4 MiB, written in JSON, with the other fields: what is too long is then refused by its name. */
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
 const REQUEST_TIMEOUT_MS = 30_000
+const PARAMETER_LIMIT_CHARACTERS = 64 * 1024
 
 export interface AppOptions {
   readonly services: ExecutionServices
@@ -56,9 +58,10 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerMalformed,
     // The origin plugin looks at the Host, and says what is wrong with it.
-    http: { requireHostHeader: false },
+    http: { ...WEBSOCKETS_ONLY, requireHostHeader: false },
     forceCloseConnections: true,
-    routerOptions: { ignoreTrailingSlash: true },
+    // Node's own limit on the head is below this: an id of any length is looked for, and not found.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAMETER_LIMIT_CHARACTERS },
   })
   const instanceId = config.instanceId ?? randomUUID()
   const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined, instanceId })

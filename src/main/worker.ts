@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/credentials.js'
+import { AccountState } from '../executions/account-state.js'
 import type { RunServices } from '../executions/run-services.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
@@ -64,6 +65,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       },
       credentials,
       credential,
+      account: new AccountState(),
       hooks,
       hookLedger,
       startGate: new StartGate(availableParallelism()),
@@ -87,6 +89,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
+      ...services.account.describe(),
     })
 
     const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)

@@ -1,10 +1,11 @@
 import { McpServer, type ServerContext } from '@modelcontextprotocol/server'
 import { parseInput } from '../protocol/errors.js'
 import { TOOLS, type ToolInput, type ToolName } from '../protocol/tools.js'
+import { readArguments } from './read-arguments.js'
 import type { ServiceAccess } from './service-access.js'
 import { createToolHandlers, type ToolHandlers } from './tool-handlers.js'
 import { toErrorResult, toResult, toToolError } from './tool-result.js'
-import { toInputSchema, toOutputSchema } from './tool-schema.js'
+import { toInputSchema, toJsonSchema, toOutputSchema } from './tool-schema.js'
 
 const INSTRUCTIONS = `Runs Claude Code in the background, one execution for each prompt, in a folder of its own.
 Call execute. When it answers before the end (isFinished is false), the execution goes on: call wait_for_execution with its id until it has ended. A result that says succeeded is what the run itself reports; verify_execution tells what is known besides, and what is not.`
@@ -24,10 +25,11 @@ export function createMcpServer({ access, version, onFailure }: McpServerOptions
   function register<Name extends ToolName>(name: Name): void {
     const { title, description, input, output, annotations } = TOOLS[name]
     const handler: ToolHandlers[Name] = handlers[name]
-    server.registerTool(name, { title, description, inputSchema: toInputSchema(input), outputSchema: toOutputSchema(output), annotations: { title, ...annotations } }, async (given: unknown, context: ServerContext) => {
+    const json = toJsonSchema(input)
+    server.registerTool(name, { title, description, inputSchema: toInputSchema(json), outputSchema: toOutputSchema(output), annotations: { title, ...annotations } }, async (given: unknown, context: ServerContext) => {
       try {
         // Safe: parsed by the very schema that its type is inferred from.
-        return toResult(await handler(parseInput(input, given ?? {}) as ToolInput<Name>, context))
+        return toResult(await handler(parseInput(input, readArguments(given, json)) as ToolInput<Name>, context))
       } catch (error) {
         const told = toToolError(error)
         if (told.code === 'INTERNAL') onFailure(error)

@@ -11,7 +11,8 @@ const DESCRIPTIONS = {
   has: () => true,
 }
 
-function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
+/** What clients are shown of a schema. */
+export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   // Safe: the conversion only looks descriptions up. `input`: answers are not closed, so that they may grow.
   return z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12', metadata: DESCRIPTIONS as unknown as typeof z.globalRegistry })
 }
@@ -29,7 +30,7 @@ function toShown<Value>(json: Record<string, unknown>): StandardSchemaWithJSON<V
   }
 }
 
-export const toInputSchema = (schema: z.ZodType): StandardSchemaWithJSON<unknown, unknown> => toShown(toJsonSchema(schema))
+export const toInputSchema = (json: Record<string, unknown>): StandardSchemaWithJSON<unknown, unknown> => toShown(json)
 
 /** Also of an error: there are clients that hold the structured content of a failed call against the schema as well. */
 export function toOutputSchema(schema: z.ZodType): StandardSchemaWithJSON<unknown, unknown> {

@@ -15,7 +15,7 @@ export const CheckedExecution = z.looseObject({
   simulated: z.boolean(),
   prompt: z.string().meta({ description: 'Its beginning; of a task list that of its first task.' }),
   taskCount: Execution.shape.taskCount,
-  verification: Verification.meta({ id: undefined, description: 'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.' }),
+  verification: Verification.meta({ description: 'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.' }),
 })
 export type CheckedExecution = z.infer<typeof CheckedExecution>
 

@@ -72,6 +72,7 @@ export const Usage = z
     costUsd: z.number().meta({ description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing." }),
     turns: z.number(),
     durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
+    isCostIncomplete: z.boolean().optional().meta({ description: "true: an attempt ended without the CLI's own sum (its worker died, it was cancelled, timed out or killed); its tokens are what the stream told, its dollars what was last reported." }),
   })
   .meta({ id: 'Usage' })
 export type Usage = z.infer<typeof Usage>
@@ -88,6 +89,7 @@ export function addUsage(one: Usage, other: Usage): Usage {
     costUsd: one.costUsd + other.costUsd,
     turns: one.turns + other.turns,
     durationMs: one.durationMs + other.durationMs,
+    ...((one.isCostIncomplete === true || other.isCostIncomplete === true) && { isCostIncomplete: true }),
   }
 }
 

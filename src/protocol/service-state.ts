@@ -14,6 +14,21 @@ export const ClaudeAuthentication = z
   .meta({ id: 'ClaudeAuthentication' })
 export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 
+export const ClaudeAccountState = z
+  .object({
+    credentialExpiresAt: Timestamp.optional().meta({ description: 'When the stored claude.ai login ends for good; then `claude` has to sign in again.' }),
+    limits: z
+      .array(z.object({
+        name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
+        status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
+        utilization: z.number().optional().meta({ description: 'The part of it that is used: 1 is all.' }),
+        resetsAt: Timestamp.optional(),
+      }))
+      .optional(),
+  })
+  .meta({ id: 'ClaudeAccountState', description: 'What the last runs of a worker reported of their account: only of a subscription, and of a login.' })
+export type ClaudeAccountState = z.infer<typeof ClaudeAccountState>
+
 /** What a worker says of itself, renewed as long as it lives. */
 export const WorkerState = z
   .object({
@@ -31,6 +46,7 @@ export const WorkerState = z
     authentication: ClaudeAuthentication,
     permissionMode: z.string(),
     hooks: HooksState.optional(),
+    account: ClaudeAccountState.optional(),
   })
   .meta({ id: 'WorkerState' })
 export type WorkerState = z.infer<typeof WorkerState>
@@ -74,7 +90,7 @@ export const Readiness = z
       redis: PartState,
       queue: PartState.extend({ depth: z.number().int().optional() }),
       workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
-      claude: PartState.extend({ version: z.string().optional(), defaultModel: z.string().optional(), authentication: ClaudeAuthentication.optional() }),
+      claude: PartState.extend({ version: z.string().optional(), defaultModel: z.string().optional(), authentication: ClaudeAuthentication.optional(), account: ClaudeAccountState.optional() }),
       containment: PartState.extend({ level: z.string().optional() }),
     }),
   })

@@ -111,14 +111,14 @@ export const TOOLS = {
   execute: {
     title: 'Run Claude Code',
     description:
-      'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds. Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.',
+      `Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.`,
     input: ExecuteToolInput,
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   },
   wait_for_execution: {
     title: 'Wait for an execution',
-    description: 'Waits up to waitSeconds for the end of an execution and answers it with its result, or, when it still runs, its state; then call it again.',
+    description: `Waits up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}) for the end of an execution and answers it with its result, or, when it still runs, its state; then call it again.`,
     input: z.strictObject({ ...Target, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
     output: ExecutionReport,
     annotations: READS,

@@ -6,9 +6,9 @@ type Json = string | number | boolean | null | undefined | Json[] | { [key: stri
 type JsonObject = { [key: string]: Json }
 
 /** What every method can answer besides its own errors. */
-const COMMON_ERRORS: readonly ErrorCode[] = ['INVALID_REQUEST', 'FORBIDDEN', 'INTERNAL']
-/** What is answered before a method is known. */
-const ENVELOPE_ERRORS: readonly ErrorCode[] = ['PARSE_ERROR', 'INVALID_ENVELOPE', 'METHOD_NOT_FOUND']
+const COMMON_ERRORS: readonly ErrorCode[] = ['INVALID_REQUEST', 'FORBIDDEN']
+/** What is answered before a method is known, and INTERNAL: a fault of ours, which belongs to no method. */
+const ENVELOPE_ERRORS: readonly ErrorCode[] = ['PARSE_ERROR', 'INVALID_ENVELOPE', 'METHOD_NOT_FOUND', 'INTERNAL']
 
 /** `/ws` as an OpenRPC 1.3 document, derived from the operations table; the same input gives the same text. */
 export function buildOpenRpcDocument(version: string): Record<string, unknown> {

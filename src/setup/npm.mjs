@@ -9,6 +9,7 @@ import { runProgram } from './run-program.mjs'
  *
  * @param {string[]} args
  * @param {{ cwd: string, deadlineMs: number }} options
+ * @returns {Promise<string>} what it said
  */
 export async function runNpm(args, { cwd, deadlineMs }) {
   // Under `npm start` this is the npm that the user called, which need not be the first on PATH.
@@ -24,7 +25,7 @@ export async function runNpm(args, { cwd, deadlineMs }) {
     deadlineMs,
     env: npmEnvironment(),
   })
-  if (code === 0) return
+  if (code === 0) return output
   if (expired) throw new SetUpError(`npm did not finish within ${Math.round(deadlineMs / 60_000)} minutes`)
   if (speaksOfNoNetwork(output)) throw new SetUpError('the npm registry cannot be reached, and the first set-up needs the network')
   throw new SetUpError(`npm ${args[0]} failed:\n${withoutNoise(output)}`)

@@ -1,121 +1,106 @@
-import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
-import { cacheDirectory, cachedProgram, CLAUDE_VERSION, findOnPath } from './cache.mjs'
-import { withLock } from './lock.mjs'
-import { longStep, say, SetUpError } from './messages.mjs'
-import { runNpm } from './npm.mjs'
-import { runProgram } from './run-program.mjs'
+import { cacheDirectory, cachedProgram, CLAUDE_VERSION, findOnPath, OLDEST_CLAUDE_VERSION } from './cache.mjs'
+import { askForLatest, claudeProgram, fetchClaude, withClaudeLock } from './fetch-claude.mjs'
+import { say, SetUpError } from './messages.mjs'
 
-const SIZE = 'about 240 MB'
-const DEADLINE_MS = 20 * 60_000
+/** What `latest` stands for is asked of npm so often when it is not asked for by a flag. */
+const LATEST_LASTS_MS = 24 * 3_600_000
 
 /**
- * A Claude CLI that is given or on PATH is used; otherwise the pinned one is put into the cache. It is no dependency of
- * package.json, so that whoever has a CLI does not download another; and without it the service still starts.
+ * A Claude CLI that is given or on PATH is used; otherwise one is put into the cache: the pinned one, or which `--claude`
+ * chose last, or `CC_EXECUTOR_CLAUDE_VERSION`. It is no dependency of package.json, so that whoever has a CLI does not
+ * download another; and without it the service still starts.
+ *
+ * @param {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} [options] `claude`: `latest` or a version,
+ *   kept as the choice; `claudeRange`: both ends of what is supported have to be in the cache as well, for their tests
  */
-export async function provideClaude({ requireClaude = false } = {}) {
-  if (process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude') || pinnedIsCached()) return
+export async function provideClaude({ requireClaude = false, claude, claudeRange = false } = {}) {
+  if (claudeRange) await withClaudeLock(async () => [await fetchClaude(OLDEST_CLAUDE_VERSION), await fetchClaude(CLAUDE_VERSION)])
+  const other = process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude')
+  if (claude === undefined && other) return
+  const word = claude ?? (process.env.CC_EXECUTOR_CLAUDE_VERSION || readChosen() || CLAUDE_VERSION)
+  requireVersion(word)
+  if (claude === undefined && isLinked(knownVersion(word))) return
   try {
-    await withLock(join(cacheDirectory(), 'packages/claude.lock'), async () => {
-      if (!pinnedIsCached()) await fetchPinned()
+    await withClaudeLock(async () => {
+      const version = await resolveVersion(word, claude !== undefined)
+      await fetchClaude(version)
+      if (!isLinked(version)) link(version)
     })
+    if (claude !== undefined) choose(claude)
   } catch (error) {
     if (!(error instanceof SetUpError)) throw error
-    if (requireClaude) throw new SetUpError(`the Claude CLI could not be fetched: ${error.message}`)
+    if (requireClaude || claude !== undefined) throw new SetUpError(`the Claude CLI could not be fetched: ${error.message}`)
     const meanwhile = cachedProgram('claude')
-      ? `the one fetched earlier is used instead of ${CLAUDE_VERSION}`
+      ? `the one fetched earlier is used instead of ${word}`
       : 'the service starts, but executions fail with CLAUDE_NOT_FOUND'
     say(
       `warning: the Claude CLI could not be fetched (${error.message}); ${meanwhile} until you install it ` +
         '(npm install -g @anthropic-ai/claude-code), set CC_EXECUTOR_CLAUDE_BIN, or run `npm run setup` again.',
     )
+    return
+  }
+  if (claude === undefined) return
+  const path = realpathSync(join(cacheDirectory(), 'bin/claude'))
+  say(other ? `${path} is there, but ${other} comes before it: set CC_EXECUTOR_CLAUDE_BIN=${path} to use it.` : `${path} is used from the next start on.`)
+}
+
+/** @param {string} word */
+function requireVersion(word) {
+  if (word === 'latest') return
+  if (!/^\d+\.\d+\.\d+$/.test(word)) throw new SetUpError(`"${word}" is no version of the Claude CLI: write latest, or a number such as ${CLAUDE_VERSION}.`)
+  if (word.localeCompare(OLDEST_CLAUDE_VERSION, 'en', { numeric: true }) < 0) {
+    throw new SetUpError(`the Claude CLI ${word} is older than ${OLDEST_CLAUDE_VERSION}, the oldest that is supported.`)
   }
 }
 
-const pinnedTarget = () => join(cacheDirectory(), 'packages', `claude-${CLAUDE_VERSION}`, 'claude')
+const inPackages = (/** @type {string} */ name) => join(cacheDirectory(), 'packages', name)
+const chosenFile = () => inPackages('claude.chosen')
+const latestFile = () => inPackages('claude.latest')
 
-function pinnedIsCached() {
-  const link = cachedProgram('claude')
-  return link !== undefined && realpathSync(link).endsWith(`/claude-${CLAUDE_VERSION}/claude`)
+/** What `--claude` said last. */
+function readChosen() {
+  return existsSync(chosenFile()) ? readFileSync(chosenFile(), 'utf8').trim() : undefined
 }
 
-async function fetchPinned() {
-  const packages = join(cacheDirectory(), 'packages')
-  // Whatever a set-up that was killed left behind: we hold the lock, so it is nobody's.
-  for (const name of readdirSync(packages)) {
-    if (name.startsWith('.fetch-claude-')) rmSync(join(packages, name), { recursive: true, force: true })
-  }
-  const packageName = claudePackage()
-  const folder = join(packages, `.fetch-claude-${process.pid}`)
-  mkdirSync(folder)
-  try {
-    await longStep(
-      `fetching the Claude CLI ${CLAUDE_VERSION} (${SIZE})`,
-      async () => {
-        // The platform's package is the bare program: no install script, no engines. npm checks its integrity.
-        const args = ['install', `${packageName}@${CLAUDE_VERSION}`, '--prefix', folder, '--no-save', '--no-package-lock']
-        await runNpm([...args, '--ignore-scripts', '--no-global', '--prefer-offline'], { cwd: folder, deadlineMs: DEADLINE_MS })
-        await install(join(folder, 'node_modules', packageName), folder)
-      },
-      () => `${megabytesBelow(folder)} of ${SIZE}`,
-    )
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+/** The pinned one is no choice: it moves on with this checkout. @param {string} word */
+function choose(word) {
+  if (word === CLAUDE_VERSION) rmSync(chosenFile(), { force: true })
+  else writeFileSync(chosenFile(), `${word}\n`)
+}
+
+/** Without asking anybody. @param {string} word */
+function knownVersion(word) {
+  if (word !== 'latest') return word
+  const isFresh = existsSync(latestFile()) && Date.now() - statSync(latestFile()).mtimeMs < LATEST_LASTS_MS
+  return isFresh ? readFileSync(latestFile(), 'utf8').trim() : undefined
 }
 
 /**
- * @param {string} fetched
- * @param {string} home a throw-away one, so that the CLI leaves nothing in the user's
+ * @param {string} word
+ * @param {boolean} ask although the answer is known
  */
-async function install(fetched, home) {
-  const { code, output } = await runProgram(join(fetched, 'claude'), ['--version'], {
-    env: { ...process.env, HOME: home },
-    deadlineMs: 30_000,
-  })
-  if (code !== 0 || !output.includes(CLAUDE_VERSION)) {
-    throw new SetUpError(`what was fetched does not run here: ${output.trim().split('\n').at(-1) ?? ''}`)
-  }
-  const place = join(cacheDirectory(), 'packages', `claude-${CLAUDE_VERSION}`)
-  rmSync(place, { recursive: true, force: true })
-  renameSync(fetched, place)
+async function resolveVersion(word, ask) {
+  const known = ask && word === 'latest' ? undefined : knownVersion(word)
+  if (known !== undefined) return known
+  const version = await askForLatest()
+  writeFileSync(latestFile(), `${version}\n`)
+  return version
+}
+
+/** @param {string | undefined} version */
+function isLinked(version) {
+  const path = cachedProgram('claude')
+  return path !== undefined && version !== undefined && realpathSync(path).endsWith(`/claude-${version}/claude`)
+}
+
+/** @param {string} version */
+function link(version) {
   const bin = join(cacheDirectory(), 'bin')
   mkdirSync(bin, { recursive: true })
   const candidate = join(bin, `.claude-${process.pid}`)
-  symlinkSync(relative(bin, pinnedTarget()), candidate)
+  symlinkSync(relative(bin, claudeProgram(version)), candidate)
   renameSync(candidate, join(bin, 'claude'))
-}
-
-function claudePackage() {
-  const { platform, arch } = process
-  if (!['linux', 'darwin'].includes(platform) || !['x64', 'arm64'].includes(arch)) {
-    throw new SetUpError(`there is no Claude CLI for ${platform} on ${arch}`)
-  }
-  // Node names the C library it was built with; only glibc has a version here.
-  const musl = platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
-  return `@anthropic-ai/claude-code-${platform}-${arch}${musl ? '-musl' : ''}`
-}
-
-/** @param {string} folder */
-function megabytesBelow(folder) {
-  let bytes = 0
-  for (const entry of listQuietly(folder)) {
-    if (!entry.isFile()) continue
-    try {
-      bytes += statSync(join(entry.parentPath, entry.name)).size
-    } catch {
-      // npm has just moved it.
-    }
-  }
-  return Math.round(bytes / 1e6)
-}
-
-/** @param {string} folder */
-function listQuietly(folder) {
-  try {
-    return readdirSync(folder, { recursive: true, withFileTypes: true })
-  } catch {
-    return []
-  }
 }

@@ -62,9 +62,10 @@ async function runStaticChecks() {
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     compileTests(),
   ])
-  const generator = 'dist/openapi/generate.js'
-  if (existsSync(join(checkoutDirectory, generator))) {
-    tallies.push(await check('generated files', process.execPath, [generator, '--check'], GENERATED_DEADLINE_MS))
+  for (const generator of ['src/setup/generate-lua.mjs', 'dist/openapi/generate.js']) {
+    if (existsSync(join(checkoutDirectory, generator))) {
+      tallies.push(await check(`generated files (${generator})`, process.execPath, [generator, '--check'], GENERATED_DEADLINE_MS))
+    }
   }
   return tallies
 }

@@ -14,7 +14,7 @@ const STEPS = {
   containment: provideContainment,
 }
 
-const USAGE = `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).join(',')}] [--require-claude]`
+const USAGE = `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).join(',')}] [--require-claude] [--claude=latest|VERSION] [--claude-range]`
 
 /**
  * Runs the steps; says nothing at all when there is nothing to do. Sets the exit code 1 when one of them failed.
@@ -23,8 +23,8 @@ const USAGE = `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).joi
  */
 export async function setUp(args) {
   try {
-    const { names, requireClaude } = readArguments(args)
-    for (const name of names) await STEPS[name]({ requireClaude })
+    const { names, ...options } = readArguments(args)
+    for (const name of names) await STEPS[name](options)
   } catch (error) {
     say(error instanceof SetUpError ? error.message : String(error?.stack ?? error))
     process.exitCode = 1
@@ -35,12 +35,17 @@ export async function setUp(args) {
 function readArguments(args) {
   let names = Object.keys(STEPS)
   let requireClaude = false
+  let claudeRange = false
+  /** @type {string | undefined} */
+  let claude
   for (const arg of args) {
     if (arg === '--require-claude') requireClaude = true
+    else if (arg === '--claude-range') claudeRange = true
+    else if (arg.startsWith('--claude=')) claude = arg.slice('--claude='.length)
     else if (arg.startsWith('--only=')) names = names.filter((name) => onlyNames(arg).includes(name))
     else throw new SetUpError(`unknown argument ${arg}; ${USAGE}`)
   }
-  return { names, requireClaude }
+  return { names, requireClaude, claude, claudeRange }
 }
 
 /** @param {string} arg */

@@ -1,5 +1,5 @@
 // What is heard from the CLI: bytes → lines → messages → events and an observation → an outcome.
-// Fixtures: the whole stdout of real runs of the CLI 2.1.197.
+// Fixtures: the whole stdout of real runs of the CLI, 2.1.197 up to number 10, 2.1.332 from 20 on.
 import { execFileSync } from 'node:child_process'
 import { createHash, randomInt } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
@@ -68,7 +68,7 @@ void t.test('the same bytes give the same lines, however they are cut', async (t
     return JSON.stringify([...cut(bytes).flatMap((chunk) => splitter.push(chunk)), ...splitter.end()])
   }).filter((lines) => lines !== expected)
   t.same(differing, [])
-  t.same(toLines(Buffer.from('abcd\nabcde'), 4), [{ kind: 'line', bytes: Buffer.from('abcd') }, { kind: 'oversized', length: 5, limit: 4, sha256: createHash('sha256').update('abcde').digest('hex'), head: Buffer.from('abcde') }])
+  t.same(toLines(Buffer.from('abcd\nabcde'), 4), [{ kind: 'line', bytes: Buffer.from('abcd') }, { kind: 'oversized', length: 5, limit: 4, sha256: createHash('sha256').update('abcde').digest('hex') }])
   t.same(toLines(Buffer.from('a\n')), [{ kind: 'line', bytes: Buffer.from('a') }], 'nothing follows the last line feed')
 
   const splitter = createLineSplitter({ maxLineBytes: 1 << 24 })

@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import { isWhole, openCluster, textOf, type Server, type Transport } from '../support/cluster.js'
-import { scripted } from '../support/environment.js'
+import { lasting, scripted } from '../support/environment.js'
 import { describe, listMentioning, livingOf, treeOf, until, type CliProcess } from '../support/processes.js'
 
 t.jobs = 2
@@ -19,7 +19,7 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
   let [first, second] = await Promise.all([cluster.openApi(), cluster.openApi(), cluster.openWorker(), cluster.openWorker()])
 
   await t.test('submitted on one, watched on the other, cancelled through either', async (t) => {
-    const ids = await Promise.all([first, second].map((server) => cluster.submit(server, scripted({ tool: 'Bash', input: { command: 'sleep 250' } }), { allowedTools: ['Bash'] })))
+    const ids = await Promise.all([first, second].map((server) => cluster.submit(server, scripted({ tool: 'Bash', input: { command: lasting() } }), { allowedTools: ['Bash'] })))
     await Promise.all(ids.map(async (id, index) => {
       const [submitter, watcher] = index === 0 ? [first, second] : [second, first]
       const seen: Event[] = []

@@ -6,7 +6,7 @@ import { sleep } from '../../src/platform/deadline.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster, readSse, type Server } from '../support/cluster.js'
-import { scripted } from '../support/environment.js'
+import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { describe, listMentioning, livingOf, makeFolder, treeOf, until } from '../support/processes.js'
 
@@ -112,14 +112,14 @@ void t.test('a worker that is stopped hands over what can go on, and ends the re
   const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const apis = [api]
   const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
-  const steps = [{ text: 'I begin.' }, { tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: `sleep 300.${tag}` } }]
+  const steps = [{ text: 'I begin.' }, { tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: lasting(`300.${tag}`) } }]
   const work = (more: Record<string, unknown>, name: string) => submit(apis, { prompt: scripted(...steps), allowedTools: ['Bash'], ...more }, name)
   const [handed, ended, short] = await Promise.all([
     work({ onWorkerLost: 'continue', maxAttempts: 2 }, 'handed'),
     work({}, 'ended'),
     submit(apis, { prompt: scripted({ delayMs: 300 }, { text: 'in time' }) }, 'short'),
   ])
-  await until(() => listMentioning(`sleep 300.${tag}`, 'cmdline').length >= 2, 'both tools run')
+  await until(() => listMentioning(lasting(`300.${tag}`), 'cmdline').length >= 2, 'both tools run')
   await until(async () => isTerminal((await get(apis, short)).status), 'the short one is done')
   const everything = treeOf(victim.pid)
   const heirs = [await cluster.openWorker()]
@@ -128,7 +128,7 @@ void t.test('a worker that is stopped hands over what can go on, and ends the re
   await until(async () => (await listWorkers()).filter(({ draining }) => !draining).length === 1, 'the stopping one says that it takes nothing more')
   const later = await submit(apis, { prompt: 'Say hello' }, 'later')
   t.match(await victim.ended, { code: 0, signal: null })
-  t.same(describe([...livingOf(everything), ...listMentioning(`sleep 300.${tag}`, 'cmdline')]), [], 'nothing of it is alive')
+  t.same(describe([...livingOf(everything), ...listMentioning(lasting(`300.${tag}`), 'cmdline')]), [], 'nothing of it is alive')
   t.match(await get(apis, ended), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /^The worker was stopped before/ } })
   const log = await watch(apis, handed)
   isWhole(t, log)

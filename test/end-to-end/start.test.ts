@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { openServiceProcess } from '../../src/main/service-process.js'
 import { sleep } from '../../src/platform/deadline.js'
 import { VERSION } from '../../src/platform/version.js'
-import { scripted, testEnvironment } from '../support/environment.js'
+import { lasting, scripted, testEnvironment } from '../support/environment.js'
 import { openTestRedis } from '../support/redis.js'
 import { commandLineOf, describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
 
@@ -17,7 +17,7 @@ t.jobs = 3
 
 /** From the request to stop, or the SIGKILL, to the last process: a few seconds, and as many again for a busy machine. */
 const GONE_MS = 20_000
-const LONG_RUN = scripted({ tool: 'Bash', input: { command: 'sleep 250' } }, { text: 'done' })
+const LONG_RUN = scripted({ tool: 'Bash', input: { command: lasting(250) } }, { text: 'done' })
 
 interface Running extends CliProcess {
   readonly url: string
@@ -47,7 +47,7 @@ async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: No
 async function startLongRun({ call, folder }: Running): Promise<void> {
   const { status } = await call('POST', '/execute', { prompt: LONG_RUN, permissionMode: 'acceptEdits', allowedTools: ['Bash'] })
   if (status !== 202) throw new Error(`not accepted: ${status}`)
-  await until(() => treeOf(process.pid).some(({ pid }) => commandLineOf(pid) === 'sleep 250' && listMentioning(folder).some((entry) => entry.pid === pid)), 'the tool runs')
+  await until(() => treeOf(process.pid).some(({ pid }) => commandLineOf(pid) === lasting(250) && listMentioning(folder).some((entry) => entry.pid === pid)), 'the tool runs')
 }
 
 /** Ends `start` somehow and looks at everything that it had started, and at whatever else refers to its folder. */

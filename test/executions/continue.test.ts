@@ -6,7 +6,7 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { isWhole } from '../support/cluster.js'
 import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
-import { scripted } from '../support/environment.js'
+import { lasting, scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
 const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '10' } })
@@ -39,12 +39,12 @@ async function untilWritten(execution: Execution, pattern: RegExp): Promise<void
 }
 
 /** A finished call which leaves a mark, and one that never ends. */
-const WORK = [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash('sleep 300')]
+const WORK = [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(lasting())]
 const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
 
 void t.test('what a killed worker was at is continued where that was asked for and can be', async (t) => {
   const victim = await openWorker(t)
-  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(`sleep 300.${tag}`)], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
+  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(lasting(`300.${tag}`))], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
   const forgotten = await submit(WORK)
   const lost = await submit(WORK)
   const bases = await Promise.all(['stork', 'crane'].map((bird) => service.submit({ prompt: `The bird is a ${bird}.` })))
@@ -54,7 +54,7 @@ void t.test('what a killed worker was at is continued where that was asked for a
   const refused = await submit([{ delayMs: 60_000 }, { text: 'x' }], { maxAttempts: 1 })
   const wanted = await submit([{ delayMs: 60_000 }, { text: 'x' }])
   for (const execution of [resumed, forgotten, lost, followed, left]) await untilWritten(execution, /"tool_result"[^]*And on/)
-  await until(() => listMentioning(`sleep 300.${tag}`, 'cmdline').length > 0, 'the tool runs')
+  await until(() => listMentioning(lasting(`300.${tag}`), 'cmdline').length > 0, 'the tool runs')
   for (const execution of [unasked, refused, wanted]) await service.until(execution.id, 'claude.message')
   const doomed = await submit([{ delayMs: 60_000 }, { text: 'x' }])
   await service.until(doomed.id, 'claude.message')
@@ -78,7 +78,7 @@ void t.test('what a killed worker was at is continued where that was asked for a
     t.match(await cancel(wanted), { status: 'cancelled', attempt: 1, outcome: { code: 'CANCELLED', message: /next attempt/ } })
     isWhole(t, await service.events(wanted.id))
     await service.until(resumed.id, 'execution.retrying')
-    t.same(describe(listMentioning(`sleep 300.${tag}`, 'cmdline')), [])
+    t.same(describe(listMentioning(lasting(`300.${tag}`), 'cmdline')), [])
   })
 
   const heir = await openWorker(t)

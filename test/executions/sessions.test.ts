@@ -7,7 +7,7 @@ import t from 'tap'
 import { openClient } from '../../src/client/open-client.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { scripted } from '../support/environment.js'
+import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
@@ -56,7 +56,7 @@ void t.test('a follow-up, and a follow-up of it, go on with the conversation in 
 
 void t.test('it goes on on another worker, with a timeout or a cancel behind it', async (t) => {
   const [worker] = service.workers
-  const slow = [{ text: 'I know the bird.' }, { tool: 'Bash', input: { command: 'sleep 300' } }]
+  const slow = [{ text: 'I know the bird.' }, { tool: 'Bash', input: { command: lasting() } }]
   const cancelled = await service.submit({ prompt: scripted(...slow), allowedTools: ['Bash'], metadata: { bird: 'wren' } })
   const late = await service.submit({ prompt: scripted({ text: 'The tree is an elm.' }, { delayMs: 60_000 }, { text: 'never' }), timeoutSeconds: 4 })
   const named = await run({ prompt: 'Remember the river Inn.', workspace: 'kept' })
@@ -226,7 +226,7 @@ async function untilWritten(execution: Execution, pattern: RegExp): Promise<void
 
 const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: many starts of the CLI'
 void t.test('a follow-up that its worker had to hand over goes on where it was, or begins again where it had done nothing', { skip }, async (t) => {
-  const work = [{ tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: 'sleep 300' } }]
+  const work = [{ tool: 'Bash', input: { command: 'echo made >> marks' } }, { text: 'And on.' }, { tool: 'Bash', input: { command: lasting() } }]
   const silence = [{ delayMs: 8_000 }, { text: 'Said at last.' }]
   const firsts = await Promise.all(['one', 'two', 'three', 'four'].map((name) => run({ prompt: `Base ${name}.` })))
   const ask = (index: number, steps: unknown[], fork: boolean): Promise<Execution> => resume(String(firsts[index]?.id), scripted(...steps), { allowedTools: ['Bash'], onWorkerLost: 'continue' }, fork)

@@ -27,6 +27,20 @@ const COMPILER = `
   writeFileSync('dist/.tsbuildinfo', '{}')
 `
 
+/** An npm that says which version is the latest, and installs whatever it is asked for. */
+function npmOfClaude(latest: string): string {
+  const name = `@anthropic-ai/claude-code-${process.platform}-${process.arch}`
+  return `#!/bin/sh
+if [ "$1" = view ]; then echo ${latest}; exit; fi
+version=\${2##*@}
+for d in "${name}" "${name}-musl"; do
+  mkdir -p node_modules/$d
+  printf '#!/bin/sh\\necho "%s (Claude Code)"\\n' "$version" > node_modules/$d/claude
+  chmod +x node_modules/$d/claude
+done
+`
+}
+
 interface Result {
   code: number
   stdout: string
@@ -178,14 +192,54 @@ void t.test('a valkey-server on PATH or a redis-server in the cache is enough; a
 void t.test('the pinned Claude is fetched into the cache when there is none, and only then', async (t) => {
   const { cache, directory, put, setUp } = checkout(t)
   const version = /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
-  const name = `@anthropic-ai/claude-code-${process.platform}-${process.arch}`
-  put('npm', `#!/bin/sh\nfor d in "${name}" "${name}-musl"; do mkdir -p node_modules/$d; cat > node_modules/$d/claude <<'X'\n#!/bin/sh\necho "${version} (Claude Code)"\nX\nchmod +x node_modules/$d/claude; done\n`)
+  put('npm', npmOfClaude('2.1.999'))
   t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_BIN: '/anywhere' }), { code: 0, stdout: '', stderr: '' })
   const { code, stderr } = await setUp(['--only=claude'])
   t.equal(code, 0, stderr)
-  t.match(stderr, /^set-up: fetching the Claude CLI \S+ \(about 240 MB\) …\n/)
+  t.match(stderr, /^set-up: fetching the Claude CLI \S+ \(about 400 MB\) …\n/)
   t.equal(readlinkSync(join(cache, 'bin/claude')), `../packages/claude-${version}/claude`)
   t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('--claude takes another version or the latest, which stays chosen until the pinned one is asked for', async (t) => {
+  const { cache, directory, put, setUp } = checkout(t)
+  const pinned = /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
+  put('npm', npmOfClaude('2.1.999'))
+  const linked = () => /claude-(.+)\/claude/.exec(readlinkSync(join(cache, 'bin/claude')))?.[1]
+  const latest = await setUp(['--only=claude', '--claude=latest'])
+  t.equal(latest.code, 0, latest.stderr)
+  t.match(latest.stderr, /fetching the Claude CLI 2\.1\.999 .*\nset-up: done in \d+ s\nset-up: \S+claude-2\.1\.999\/claude is used from the next start on\.\n$/)
+  t.equal(linked(), '2.1.999')
+  t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' }, 'and npm is not asked again')
+  t.equal(linked(), '2.1.999')
+
+  put('npm', npmOfClaude('2.1.1000'))
+  t.equal((await setUp(['--only=claude', '--claude=latest'])).code, 0)
+  t.equal(linked(), '2.1.1000', 'asked for, it is asked of npm each time')
+  t.equal((await setUp(['--only=claude', '--claude=2.1.250'])).code, 0)
+  t.equal(linked(), '2.1.250')
+  t.equal((await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' })).stderr, '', 'the variable chooses too, and what was fetched is there')
+  t.equal(linked(), '2.1.999')
+  t.equal((await setUp(['--only=claude'])).stderr, '')
+  t.equal(linked(), '2.1.250', 'without it the choice counts')
+  t.equal((await setUp(['--only=claude', `--claude=${pinned}`])).code, 0)
+  t.equal((await setUp(['--only=claude'])).stderr, '')
+  t.equal(linked(), pinned)
+
+  put('claude', RUNS)
+  t.match((await setUp(['--only=claude', '--claude=2.1.250'])).stderr, /claude-2\.1\.250\/claude is there, but \S+\/claude comes before it: set CC_EXECUTOR_CLAUDE_BIN=/)
+  t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' }), { code: 0, stdout: '', stderr: '' }, 'one on PATH is used')
+})
+
+void t.test('a version of Claude that is none, too old or not to be had is refused', async (t) => {
+  const { cache, put, setUp } = checkout(t)
+  put('npm', '#!/bin/sh\necho "npm error 404 Not Found" >&2\nexit 1\n')
+  t.match(await setUp(['--only=claude', '--claude=newest']), { code: 1, stderr: /"newest" is no version of the Claude CLI: write latest, or a number such as 2\./ })
+  t.match(await setUp(['--only=claude', '--claude=2.1.100']), { code: 1, stderr: /2\.1\.100 is older than 2\.1\.197, the oldest that is supported/ })
+  t.match(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '1.0' }), { code: 1, stderr: /"1\.0" is no version/ })
+  t.match(await setUp(['--only=claude', '--claude=2.1.998']), { code: 1, stderr: /could not be fetched: npm install failed:\nnpm error 404/ })
+  t.match(await setUp(['--only=claude', '--claude=latest']), { code: 1, stderr: /could not be fetched: npm view failed/ })
+  t.notOk(existsSync(join(cache, 'packages/claude.chosen')), 'what failed is not chosen')
 })
 
 void t.test('a Claude that cannot be fetched is a warning with its remedy, and an end only with --require-claude', async (t) => {

@@ -53,7 +53,7 @@ export async function checkEnvFile(folder: string): Promise<Verdict | undefined>
 }
 
 /** Read by set-up or by the tests, and by nothing that a Config tells. */
-const FURTHER_NAMES = new Set(['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_TEST_ALL', 'CC_EXECUTOR_FAULT_SEED'])
+const FURTHER_NAMES = new Set(['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION', 'CC_EXECUTOR_TEST_ALL', 'CC_EXECUTOR_CONTRACT_VERSIONS', 'CC_EXECUTOR_CONTRACT_TABLE', 'CC_EXECUTOR_FAULT_SEED'])
 
 /** A name that is misspelt sets nothing, and nothing else tells. */
 export function checkNames({ environment, childEnv }: Pick<Config, 'environment' | 'childEnv'>): Verdict | undefined {

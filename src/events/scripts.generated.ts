@@ -1,0 +1,63 @@
+// Generated from the files in lua/ by src/setup/generate-lua.mjs: change those, then run `npm run generate`.
+const PARTS = {
+  'platform/include/root': `local root = KEYS[1]`,
+  'platform/include/key': `local function key(kind, id) return root .. ':' .. kind .. ':' .. id end`,
+  'include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
+  'include/last-seq': `local function lastSeq(id) return tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '0') end`,
+  'include/write': `local function write(id, last, lines)
+  redis.call('XADD', key('events', id), string.format('%d-0', last), 'e', lines)
+  redis.call('HSET', key('log', id), 'lastSeq', last)
+  redis.call('HINCRBY', key('log', id), 'bytes', #lines)
+  redis.call('PUBLISH', key('channel', id), lines)
+end`,
+  'append': `local function appendBatch(id, fence, first, last, digest, lines)
+  if not holdsFence(id, fence) then return 'stale' end
+  local current = lastSeq(id)
+  local signature = table.concat({fence, first, last, digest}, ':')
+  if first ~= current + 1 then
+    if redis.call('HGET', key('log', id), 'lastBatch') == signature then return 'dup' end
+    return 'gap:' .. current
+  end
+  write(id, last, lines)
+  redis.call('HSET', key('log', id), 'lastBatch', signature)
+  return 'ok'
+end
+return appendBatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6])`,
+  'read-last': `local id = ARGV[1]
+local last = redis.call('HGET', key('log', id), 'lastSeq')
+if not last then return {-1} end
+local entry = redis.call('XREVRANGE', key('events', id), '+', '-', 'COUNT', 1)[1]
+return {tonumber(last), entry and entry[2][2]}`,
+  'read': `local id, maxBytes = ARGV[1], tonumber(ARGV[3])
+local last = redis.call('HGET', key('log', id), 'lastSeq')
+if not last then return {-1} end
+local answer, size, cursor = {tonumber(last)}, 0, '(' .. ARGV[2] .. '-0'
+while size < maxBytes do
+  local entries = redis.call('XRANGE', key('events', id), cursor, '+', 'COUNT', 16)
+  if #entries == 0 then break end
+  for _, entry in ipairs(entries) do
+    local lines = entry[2][2]
+    if size > 0 and size + #lines > maxBytes then return answer end
+    answer[#answer + 1] = lines
+    size = size + #lines
+    cursor = '(' .. entry[1]
+  end
+end
+return answer`,
+}
+
+const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) => PARTS[name]).join('\n')
+
+/** The text of each script, by the name of its command. */
+export const SCRIPTS = {
+  ccAppend: join(
+    'platform/include/root', 'platform/include/key', 'include/holds-fence', 'include/last-seq', 'include/write',
+    'append',
+  ),
+  ccReadLast: join(
+    'platform/include/root', 'platform/include/key', 'read-last',
+  ),
+  ccRead: join(
+    'platform/include/root', 'platform/include/key', 'read',
+  ),
+}

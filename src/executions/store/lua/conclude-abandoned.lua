@@ -1,0 +1,16 @@
+-- The end of an execution whose holder died: only when its lease is over.
+-- Arguments: id, then as conclude.lua
+-- Answers: as conclude | alive
+-- Sent again: yes; a second conclusion is refused
+
+--- @include "../../../events/lua/include/take-fence.lua"
+--- @include "./include/conclude.lua"
+--- @include "./include/get.lua"
+--- @include "./include/has-lease.lua"
+--- @include "./include/is-active.lua"
+
+local id = ARGV[1]
+if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
+if hasLease(id) then return {'alive'} end
+takeFence(id)
+return conclude(id, unpack(ARGV, 2))

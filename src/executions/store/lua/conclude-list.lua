@@ -1,0 +1,18 @@
+-- The end of a task list: only where no other task follows, and nobody else holds it.
+-- Arguments: list, fence or '', then as conclude.lua
+-- Answers: as conclude | alive
+-- Sent again: yes; a second conclusion is refused
+
+--- @include "../../../events/lua/include/holds-fence.lua"
+--- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/conclude.lua"
+--- @include "./include/get.lua"
+--- @include "./include/has-lease.lua"
+
+local list = ARGV[1]
+if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
+if hasLease(list) and not holdsFence(list, ARGV[2]) then return {'alive'} end
+local answer = conclude(list, unpack(ARGV, 3))
+if answer[1] ~= 'concluded' then return answer end
+redis.call('ZREM', root .. ':unsettled', list)
+return answer

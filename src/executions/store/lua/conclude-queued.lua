@@ -1,0 +1,14 @@
+-- The end of an execution that nobody has claimed. The cause is the event before the last.
+-- Arguments: id, then as conclude.lua
+-- Answers: as conclude
+-- Sent again: yes; a second conclusion is refused
+
+--- @include "../../../events/lua/include/take-fence.lua"
+--- @include "./include/conclude.lua"
+--- @include "./include/get.lua"
+
+local id = ARGV[1]
+local state = get(id, 'state')
+if state ~= 'queued' then return {'refused', state or 'missing'} end
+takeFence(id)
+return conclude(id, unpack(ARGV, 2))

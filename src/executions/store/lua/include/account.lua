@@ -1,0 +1,17 @@
+-- What an end teaches and costs, told once: nothing comes here a second time.
+
+--- @include "../../../../history/lua/include/learn.lua"
+--- @include "../../../../history/lua/include/settle.lua"
+--- @include "./get.lua"
+--- @include "./kind-of.lua"
+--- @include "./record.lua"
+
+local function account(id, status)
+  -- Its tasks have been.
+  if get(id, 'kind') == 'task_list' then return end
+  local kind = kindOf(get(id, 'simulated'))
+  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
+  settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
+  learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
+  redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
+end

@@ -1,0 +1,53 @@
+-- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
+-- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
+
+--- @include "../../../../events/lua/include/last-seq.lua"
+--- @include "../../../../events/lua/include/write-next.lua"
+--- @include "../../../../platform/lua/include/key.lua"
+--- @include "../../../../platform/lua/include/now-ms.lua"
+--- @include "../../../../platform/lua/include/root.lua"
+--- @include "./account.lua"
+--- @include "./enter.lua"
+--- @include "./expire.lua"
+--- @include "./get.lua"
+--- @include "./leave-queue.lua"
+--- @include "./release-workspace.lua"
+--- @include "./reservation-of.lua"
+--- @include "./retain.lua"
+--- @include "./set-all.lua"
+--- @include "./settle-session.lua"
+--- @include "./task-ids.lua"
+
+-- At least a day, as the protocol promises, and no shorter than the execution itself is kept; both from its end on.
+local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
+
+local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
+  local ahead = cause == '' and 1 or 2
+  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
+  local entered, from = enter(id, status)
+  if not entered then return {'refused', from} end
+  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
+  setAll(id, fieldsJson)
+  account(id, status)
+  if cause ~= '' then writeNext(id, cause) end
+  writeNext(id, event)
+  redis.call('HSET', key('log', id), 'fence', '')
+  redis.call('ZREM', root .. ':leases', id)
+  leaveQueue(id)
+  -- Without its listing nobody finds what was written of it.
+  if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
+  settleSession(id, retentionMs)
+  local reservation = reservationOf(id)
+  if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
+  local woken = releaseWorkspace(id)
+  -- A task lives and dies with its list, which somebody must now go on with.
+  local list = get(id, 'parentId')
+  if list then
+    redis.call('ZADD', root .. ':unsettled', nowMs(), list)
+  else
+    retain(id)
+    for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
+    expire(id, retentionMs)
+  end
+  return {'concluded', from, list or '', unpack(woken)}
+end

@@ -1,0 +1,11 @@
+-- Takes an execution out of every list of those that wait.
+
+--- @include "../../../../platform/lua/include/key.lua"
+--- @include "../../../../platform/lua/include/root.lua"
+--- @include "./get.lua"
+
+local function leaveQueue(id)
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do redis.call('ZREM', root .. ':' .. list, id) end
+  local workspace = get(id, 'workspaceLock')
+  if workspace then redis.call('ZREM', key('parked', workspace), id) end
+end

@@ -1,0 +1,11 @@
+-- As weigh, of a record that is not stored yet; and under which kind its money is counted.
+
+--- @include "../../../../history/lua/include/weigh.lua"
+--- @include "./kind-of.lua"
+
+local function weighNew(owner, json)
+  local fields = cjson.decode(json)
+  local kind = kindOf(fields.simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+  return taken, over, kind
+end

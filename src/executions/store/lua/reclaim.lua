@@ -1,0 +1,11 @@
+-- A queued record whose job was lost gets a new claim.
+-- Arguments: id, claim as it was seen
+-- Answers: claim | '' where it has moved on
+-- Sent again: yes; the second time it has moved on, and the sweep looks again
+
+--- @include "./include/get.lua"
+--- @include "./include/record.lua"
+
+local id = ARGV[1]
+if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
+return redis.call('HINCRBY', record(id), 'claim', 1)

@@ -1,0 +1,784 @@
+// Generated from the files in lua/ by src/setup/generate-lua.mjs: change those, then run `npm run generate`.
+const PARTS = {
+  'platform/include/root': `local root = KEYS[1]`,
+  'platform/include/key': `local function key(kind, id) return root .. ':' .. kind .. ':' .. id end`,
+  'events/include/last-seq': `local function lastSeq(id) return tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '0') end`,
+  'events/include/write': `local function write(id, last, lines)
+  redis.call('XADD', key('events', id), string.format('%d-0', last), 'e', lines)
+  redis.call('HSET', key('log', id), 'lastSeq', last)
+  redis.call('HINCRBY', key('log', id), 'bytes', #lines)
+  redis.call('PUBLISH', key('channel', id), lines)
+end`,
+  'events/include/write-next': `local function writeNext(id, event)
+  local seq = lastSeq(id) + 1
+  write(id, seq, string.format('{"seq":%d,', seq) .. event)
+  return seq
+end`,
+  'constant/DAY_MS': `local DAY_MS = 86400000`,
+  'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
+  'history/include/book-of': `local function bookOf(kind, day, owner) return root .. ':budget:' .. kind .. ':' .. day .. ':' .. owner end`,
+  'history/include/whole': `local function whole(number) return string.format('%.0f', number) end`,
+  'history/include/touch': `local LEDGER_KEPT_MS = 400 * 24 * 60 * 60 * 1000
+local function touch(hash, field, by)
+  redis.call('HINCRBY', hash, field, whole(by))
+  redis.call('PEXPIRE', hash, LEDGER_KEPT_MS)
+end`,
+  'history/include/reserve': `local function reserve(id, owner, kind, taken)
+  local day = whole(math.floor(nowMs() / DAY_MS))
+  local book = bookOf(kind, day, owner)
+  redis.call('HSET', key('execution', id), 'ledgerDay', day)
+  for unit, amount in pairs(taken) do
+    touch(book, unit .. ':reserved', amount)
+    redis.call('HSET', key('execution', id), 'reserved:' .. unit, whole(amount))
+  end
+end`,
+  'include/record': `local function record(id) return key('execution', id) end`,
+  'include/get': `local function get(id, field) return redis.call('HGET', record(id), field) end`,
+  'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, failed = true, cancelled = true}, running = {queued = true, paused = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
+  'include/is-ended': `local function isEnded(state) return next(TRANSITIONS[state]) == nil end`,
+  'include/is-told': `local function isTold(task) return string.find(task, ' ', 1, true) ~= nil end`,
+  'events/include/take-fence': `local function takeFence(id)
+  local fence = redis.call('INCR', root .. ':fence')
+  redis.call('HSET', key('log', id), 'fence', fence)
+  return tostring(fence)
+end`,
+  'include/has-lease': `local function hasLease(id)
+  local lease = redis.call('ZSCORE', root .. ':leases', id)
+  return lease and tonumber(lease) > nowMs()
+end`,
+  'include/over': `local function over(list, holdMs)
+  if holdMs == '' then return {'over'} end
+  local fence = hasLease(list) and redis.call('HGET', key('log', list), 'fence') or takeFence(list)
+  redis.call('ZADD', root .. ':leases', nowMs() + tonumber(holdMs), list)
+  return {'over', fence}
+end`,
+  'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
+  'include/set-all': `local function setAll(id, json)
+  for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
+end`,
+  'include/queue-new': `local function queueNew(id, score, json, before, after)
+  setAll(id, json)
+  redis.call('ZADD', root .. ':waiting', score, id)
+  local deadline = get(id, 'queueDeadline')
+  if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
+  local position = redis.call('ZRANK', root .. ':waiting', id) + 1
+  writeNext(id, before .. position .. after)
+  return position
+end`,
+  'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
+  'history/include/weigh': `local function weigh(owner, kind, wanted)
+  local day = math.floor(nowMs() / DAY_MS)
+  local book = bookOf(kind, whole(day), owner)
+  local taken = {}
+  for _, unit in ipairs({'usd', 'tokens'}) do
+    local want = wanted[unit]
+    if want then
+      local amount = want.run
+      if want.cap then
+        local spent = tonumber(redis.call('HGET', book, unit .. ':spent') or '0')
+        local reserved = tonumber(redis.call('HGET', book, unit .. ':reserved') or '0')
+        local left = want.cap - spent - reserved
+        if want.isRest then amount = math.min(amount or left, left) end
+        if amount <= 0 or amount > left then
+          return nil, {'over', unit, whole(want.cap), whole(spent), whole(reserved), whole(want.run or want.cap), whole((day + 1) * DAY_MS)}
+        end
+      end
+      taken[unit] = amount
+    end
+  end
+  return taken
+end`,
+  'include/kind-of': `local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end`,
+  'include/weigh-new': `local function weighNew(owner, json)
+  local fields = cjson.decode(json)
+  local kind = kindOf(fields.simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+  return taken, over, kind
+end`,
+  'advance-list': `local list, index, holdMs, following = ARGV[1], tonumber(ARGV[2]), ARGV[6], ARGV[7]
+local state = get(list, 'state')
+if not state or isEnded(state) then return {'settled'} end
+local task = taskAt(list, index)
+if not task then return {'moved'} end
+if isTold(task) then
+  if get(list, 'over') then return over(list, holdMs) end
+  if following ~= '' and taskAt(list, index + 1) == following then return {'next', get(following, 'claim'), get(following, 'priority')} end
+  return {'moved'}
+end
+local taskState = get(task, 'state')
+if taskState and not isEnded(taskState) then return {'waiting'} end
+writeNext(list, ARGV[4])
+redis.call('HSET', key('tasks', list), index, ARGV[3])
+set(list, 'usage', ARGV[5])
+if following == '' or get(list, 'cancelBy') then
+  set(list, 'over', '1')
+  return over(list, holdMs)
+end
+local owner = get(list, 'owner')
+local taken, refused, kind = weighNew(owner, ARGV[9])
+if refused then
+  set(list, 'over', 'budget')
+  return over(list, holdMs)
+end
+reserve(following, owner, kind, taken)
+redis.call('HSET', key('tasks', list), index + 1, following)
+queueNew(following, unpack(ARGV, 8, 11))
+redis.call('ZREM', root .. ':unsettled', list)
+return {'next', get(following, 'claim'), get(following, 'priority')}`,
+  'block': `local blocked, until_ = root .. ':blocked', tonumber(ARGV[2])
+redis.call('ZREMRANGEBYSCORE', blocked, '-inf', nowMs())
+redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
+local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
+redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
+return {}`,
+  'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
+  'cancel-list': `local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
+local state = get(list, 'state')
+if not state or isEnded(state) then return {'refused', state or 'missing'} end
+if not get(list, 'cancelBy') then
+  set(list, 'cancelBy', by, 'cancelReason', reason)
+  writeNext(list, ARGV[4])
+end
+redis.call('ZADD', root .. ':unsettled', nowMs(), list)
+local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
+if isTold(task) then return {'wished', '', ''} end
+local taskState = get(task, 'state')
+if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
+return {'wished', task, taskState or ''}`,
+  'include/enter': `local function enter(id, to)
+  local from = get(id, 'state')
+  if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
+  set(id, 'state', to)
+  return true, from
+end`,
+  'include/holds-workspace': `local function holdsWorkspace(id)
+  local state = get(id, 'state')
+  if get(id, 'kind') == 'task_list' then return not isEnded(state) end
+  return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
+end`,
+  'include/leave-queue': `local function leaveQueue(id)
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do redis.call('ZREM', root .. ':' .. list, id) end
+  local workspace = get(id, 'workspaceLock')
+  if workspace then redis.call('ZREM', key('parked', workspace), id) end
+end`,
+  'claim': `local id, workerId = ARGV[1], ARGV[3]
+local state = get(id, 'state')
+local function claimed(fence) return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')} end
+if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == ARGV[2] then return claimed(redis.call('HGET', key('log', id), 'fence')) end
+if state ~= 'queued' then return {'refused', state or 'missing'} end
+if get(id, 'claim') ~= ARGV[2] then return {'refused', 'claim'} end
+local now = nowMs()
+local deadline = get(id, 'queueDeadline')
+if deadline and now > tonumber(deadline) then return {'expired'} end
+local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
+if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
+local workspace = get(id, 'workspaceLock')
+if workspace then
+  local owner = get(id, 'parentId') or id
+  local holder = redis.call('GET', key('workspace', workspace))
+  if holder and holder ~= owner and holdsWorkspace(holder) then
+    local score = get(id, 'score')
+    redis.call('ZREM', root .. ':waiting', id)
+    redis.call('ZADD', root .. ':parked', score, id)
+    redis.call('ZADD', key('parked', workspace), score, id)
+    set(id, 'waitingFor', 'workspace')
+    return {'parked'}
+  end
+  redis.call('SET', key('workspace', workspace), owner)
+end
+enter(id, 'starting')
+leaveQueue(id)
+local fence = takeFence(id)
+redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
+redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
+set(id, 'workerId', workerId, 'leaseMs', ARGV[4])
+return claimed(fence)`,
+  'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
+  'history/include/remember': `local function remember(list, milliseconds, kept)
+  redis.call('LPUSH', list, milliseconds)
+  redis.call('LTRIM', list, 0, kept - 1)
+  redis.call('PEXPIRE', list, HISTORY_KEPT_MS)
+end`,
+  'history/include/learn': `local SAMPLES_KEPT = 100
+local PLACES_KEPT = 200
+local FINGERPRINTS_KEPT = 2000
+local function learn(owner, kind, fingerprints, milliseconds, lesson)
+  if not milliseconds then return end
+  remember(root .. ':history:places:' .. kind, milliseconds, PLACES_KEPT)
+  if lesson == '' or not fingerprints then return end
+  local known, now = root .. ':history:known:' .. kind .. ':' .. owner, nowMs()
+  local prefix = root .. ':history:' .. kind .. ':'
+  for _, fingerprint in ipairs(cjson.decode(fingerprints)) do
+    remember(prefix .. fingerprint, lesson == 'bound' and '-' .. milliseconds or milliseconds, SAMPLES_KEPT)
+    redis.call('ZADD', known, now, fingerprint)
+  end
+  redis.call('PEXPIRE', known, HISTORY_KEPT_MS)
+  redis.call('ZREMRANGEBYSCORE', known, '-inf', now - HISTORY_KEPT_MS)
+  local surplus = redis.call('ZCARD', known) - FINGERPRINTS_KEPT
+  if surplus <= 0 then return end
+  for _, fingerprint in ipairs(redis.call('ZRANGE', known, 0, surplus - 1)) do redis.call('DEL', prefix .. fingerprint) end
+  redis.call('ZREMRANGEBYRANK', known, 0, surplus - 1)
+end`,
+  'constant/MICRO': `local MICRO = 1000000`,
+  'history/include/settle': `local SUMS_KEPT = 20000
+local OTHER_MODELS = '(other)'
+local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
+  day = day or whole(math.floor(nowMs() / DAY_MS))
+  local book = bookOf(kind, day, owner)
+  local micro = math.floor(usage.costUsd * MICRO + 0.5)
+  for unit, spent in pairs({usd = micro, tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens}) do
+    if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
+    touch(book, unit .. ':spent', spent)
+  end
+  local sums = root .. ':usage:' .. kind .. ':' .. day
+  local function field(measure) return cjson.encode({owner, model, measure}) end
+  if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then model = OTHER_MODELS end
+  local measures = {executions = 1, succeeded = hasSucceeded and 1 or 0, costMicroUsd = micro}
+  for _, measure in ipairs({'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}) do measures[measure] = usage[measure] end
+  for measure, value in pairs(measures) do touch(sums, field(measure), value) end
+end`,
+  'include/account': `local function account(id, status)
+  if get(id, 'kind') == 'task_list' then return end
+  local kind = kindOf(get(id, 'simulated'))
+  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
+  settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
+  learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
+  redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
+end`,
+  'include/expire': `local function expire(id, milliseconds)
+  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do redis.call('PEXPIRE', kept, milliseconds) end
+end`,
+  'include/wake-next': `local function wakeNext(workspace)
+  local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
+  if not next then return {} end
+  local score = redis.call('ZSCORE', root .. ':parked', next)
+  redis.call('ZREM', root .. ':parked', next)
+  if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
+  redis.call('ZADD', root .. ':waiting', score, next)
+  redis.call('HDEL', record(next), 'waitingFor')
+  local claim = redis.call('HINCRBY', record(next), 'claim', 1)
+  return {next, claim, get(next, 'priority')}
+end`,
+  'include/release-workspace': `local function releaseWorkspace(id)
+  local workspace = get(id, 'workspaceLock')
+  if not workspace or redis.call('GET', key('workspace', workspace)) ~= id then return {} end
+  redis.call('DEL', key('workspace', workspace))
+  return wakeNext(workspace)
+end`,
+  'include/reservation-of': `local function reservationOf(id)
+  local name = get(id, 'idempotencyKey')
+  local reservation = name and root .. ':idempotency:' .. get(id, 'owner') .. ':' .. name
+  local known = reservation and redis.call('GET', reservation)
+  return known and string.match(known, '^%S+') == id and reservation
+end`,
+  'include/size-of': `local function sizeOf(id)
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
+  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
+  bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
+  return bytes
+end`,
+  'include/task-ids': `local function taskIds(list)
+  local ids = {}
+  for index, listed in ipairs(redis.call('HVALS', key('tasks', list))) do ids[index] = string.match(listed, '^%S+') end
+  return ids
+end`,
+  'include/retain': `local function retain(id)
+  local bytes = sizeOf(id)
+  for _, task in ipairs(taskIds(id)) do bytes = bytes + sizeOf(task) end
+  redis.call('ZADD', root .. ':finished', nowMs(), id)
+  redis.call('HSET', root .. ':finished-bytes', id, bytes)
+  redis.call('INCRBY', root .. ':finished-total', bytes)
+end`,
+  'include/expire-folders': `local function expireFolders(host)
+  local folders = key('folders', host)
+  if redis.call('ZCOUNT', folders, 0, 0) > 0 then return end
+  local last = redis.call('ZRANGE', folders, -1, -1, 'WITHSCORES')
+  if last[2] then redis.call('PEXPIREAT', folders, math.ceil(tonumber(last[2]))) end
+end`,
+  'include/hosts-of': `local function hostsOf(id)
+  local home, workspace = get(id, 'home'), get(id, 'workspace')
+  if not home then return {} end
+  local isFresh = workspace ~= home and string.match(workspace, '^%x+%-%x+%-%x+%-%x+%-%x+$')
+  return {home, isFresh and workspace or nil}
+end`,
+  'include/settle-session': `local function settleSession(id, retentionMs)
+  local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
+  if source then redis.call('SREM', key('forks', source), id) end
+  if session then redis.call('PEXPIRE', key('session', session), retentionMs) end
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZADD', key('folders', host), nowMs() + tonumber(retentionMs), id)
+    expireFolders(host)
+  end
+end`,
+  'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
+local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
+  local ahead = cause == '' and 1 or 2
+  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
+  local entered, from = enter(id, status)
+  if not entered then return {'refused', from} end
+  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
+  setAll(id, fieldsJson)
+  account(id, status)
+  if cause ~= '' then writeNext(id, cause) end
+  writeNext(id, event)
+  redis.call('HSET', key('log', id), 'fence', '')
+  redis.call('ZREM', root .. ':leases', id)
+  leaveQueue(id)
+  if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
+  settleSession(id, retentionMs)
+  local reservation = reservationOf(id)
+  if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
+  local woken = releaseWorkspace(id)
+  local list = get(id, 'parentId')
+  if list then
+    redis.call('ZADD', root .. ':unsettled', nowMs(), list)
+  else
+    retain(id)
+    for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
+    expire(id, retentionMs)
+  end
+  return {'concluded', from, list or '', unpack(woken)}
+end`,
+  'conclude-abandoned': `local id = ARGV[1]
+if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
+if hasLease(id) then return {'alive'} end
+takeFence(id)
+return conclude(id, unpack(ARGV, 2))`,
+  'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
+  'conclude-list': `local list = ARGV[1]
+if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
+if hasLease(list) and not holdsFence(list, ARGV[2]) then return {'alive'} end
+local answer = conclude(list, unpack(ARGV, 3))
+if answer[1] ~= 'concluded' then return answer end
+redis.call('ZREM', root .. ':unsettled', list)
+return answer`,
+  'conclude-queued': `local id = ARGV[1]
+local state = get(id, 'state')
+if state ~= 'queued' then return {'refused', state or 'missing'} end
+takeFence(id)
+return conclude(id, unpack(ARGV, 2))`,
+  'conclude': `if not holdsFence(ARGV[1], ARGV[2]) then return {'stale'} end
+return conclude(ARGV[1], unpack(ARGV, 3))`,
+  'include/admit': `local function admit(id, owner, idempotencyKey, digest, maxQueue, payer, payerJson, join)
+  if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
+  if idempotencyKey ~= '' then
+    local known = redis.call('GET', reservation)
+    if known then
+      local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
+      return {knownDigest == digest and 'replayed' or 'conflict', knownId}
+    end
+  end
+  if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(maxQueue) then return {'full'} end
+  local taken, over, kind = weighNew(owner, payerJson)
+  if over then return over end
+  local refusal = join and join()
+  if refusal then return {'refused', refusal[1], refusal[2]} end
+  reserve(payer, owner, kind, taken)
+  if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest) end
+  redis.call('ZADD', root .. ':index', 0, id)
+  redis.call('ZADD', key('index', owner), 0, id)
+  redis.call('SADD', root .. ':owners', owner)
+end`,
+  'create-list': `local id, task = ARGV[1], ARGV[10]
+local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], task, ARGV[11])
+if answer then return answer end
+setAll(id, ARGV[7])
+redis.call('HSET', key('tasks', id), 0, task)
+local position = queueNew(task, ARGV[6], ARGV[11], ARGV[12], ARGV[13])
+writeNext(id, ARGV[8] .. position .. ARGV[9])
+return {'created', position}`,
+  'include/enter-session': `local function enterSession(id, session)
+  redis.call('ZADD', key('session', session), nowMs(), id)
+  redis.call('PERSIST', key('session', session))
+end`,
+  'include/is-over': `local function isOver(id)
+  local state = get(id, 'state')
+  return state ~= 'queued' and not isActive(state)
+end`,
+  'include/latest-of': `local function latestOf(session)
+  for _, id in ipairs(redis.call('ZREVRANGE', key('session', session), 0, -1)) do
+    if get(id, 'state') then return id end
+    redis.call('ZREM', key('session', session), id)
+  end
+end`,
+  'include/find-session': `local function findSession(owner, reference)
+  local session = reference
+  if get(reference, 'state') then
+    if get(reference, 'owner') ~= owner then return nil, 'unknown', '' end
+    session = get(reference, 'sessionId')
+    if not session then
+      if get(reference, 'kind') == 'task_list' then return nil, 'list', reference end
+      return nil, isOver(reference) and 'unstarted' or 'busy', reference
+    end
+  end
+  local latest = latestOf(session)
+  if not latest or get(latest, 'owner') ~= owner then return nil, 'unknown', '' end
+  if not isOver(latest) then return nil, 'busy', latest end
+  return session, latest
+end`,
+  'include/join-session': `local function joinSession(id, owner, reference, isFork, workspace, simulated)
+  local session, latest, by = findSession(owner, reference)
+  if not session then return {latest, by} end
+  if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
+  local fork = not isFork and redis.call('SRANDMEMBER', key('forks', session))
+  if fork then return {'busy', fork} end
+  local name = get(latest, 'workspace')
+  if workspace ~= '' and workspace ~= name then return {'elsewhere', name} end
+  local home = get(latest, 'home') or latest
+  set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZADD', key('folders', host), 0, id)
+    redis.call('PERSIST', key('folders', host))
+  end
+  if isFork then
+    set(id, 'fork', '1')
+    redis.call('SADD', key('forks', session), id)
+  else
+    set(id, 'sessionId', session)
+    enterSession(id, session)
+  end
+end`,
+  'create': `local id = ARGV[1]
+local function join()
+  if ARGV[10] ~= '' then return joinSession(id, ARGV[2], ARGV[10], ARGV[11] == '1', ARGV[12], cjson.decode(ARGV[7]).simulated) end
+end
+return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], id, ARGV[7], join) or {'created', queueNew(id, ARGV[6], ARGV[7], ARGV[8], ARGV[9])}`,
+  'include/leave-session': `local function leaveSession(id)
+  local session = get(id, 'sessionId')
+  if session then redis.call('ZREM', key('session', session), id) end
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZREM', key('folders', host), id)
+    expireFolders(host)
+  end
+end`,
+  'include/release': `local function release(id)
+  local bytes = redis.call('HGET', root .. ':finished-bytes', id)
+  redis.call('ZREM', root .. ':finished', id)
+  redis.call('HDEL', root .. ':finished-bytes', id)
+  if bytes and redis.call('DECRBY', root .. ':finished-total', bytes) <= 0 then redis.call('DEL', root .. ':finished-total') end
+end`,
+  'include/forget': `local function forget(id, owner)
+  release(id)
+  leaveSession(id)
+  for _, task in ipairs(taskIds(id)) do
+    leaveSession(task)
+    redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
+  end
+  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
+  redis.call('ZREM', root .. ':index', id)
+  redis.call('ZREM', key('index', owner), id)
+  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+end`,
+  'delete': `local id, owner = ARGV[1], ARGV[2]
+local state = get(id, 'state')
+if not state then return {'refused', 'missing'} end
+if state == 'queued' or isActive(state) then return {'refused', state} end
+local claim, reservation = get(id, 'claim'), reservationOf(id)
+if reservation then redis.call('DEL', reservation) end
+forget(id, owner)
+return {'deleted', claim}`,
+  'enter': `if not holdsFence(ARGV[1], ARGV[2]) then return 'stale' end
+enter(ARGV[1], ARGV[3])
+return 'ok'`,
+  'keep-files': `local id = ARGV[1]
+if not holdsFence(id, ARGV[2]) then return 'stale' end
+for index = 4, #ARGV, 2 do
+  if redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1]) == 1 then redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1]) end
+end
+redis.call('PEXPIRE', key('files', id), ARGV[3])
+return 'ok'`,
+  'list-abandoned': `local leases, now, expected, tolerance = root .. ':leases', nowMs(), tonumber(ARGV[2]), tonumber(ARGV[3])
+local seen = tonumber(redis.call('GET', root .. ':lock:clock'))
+redis.call('SET', root .. ':lock:clock', now, 'PX', tolerance)
+if expected and math.abs(now - expected) > tolerance and not (seen and math.abs(now - seen) <= tolerance) then
+  for _, id in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    redis.call('ZADD', leases, now + (tonumber(get(id, 'leaseMs')) or tolerance), id)
+  end
+  return {now}
+end
+return {now, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1]))}`,
+  'reclaim': `local id = ARGV[1]
+if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
+return redis.call('HINCRBY', record(id), 'claim', 1)`,
+  'renew': `local id = ARGV[1]
+if not holdsFence(id, ARGV[2]) then return {'stale'} end
+redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
+if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
+local wishes = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
+for index = 1, 5 do wishes[index] = wishes[index] or '' end
+return {'ok', unpack(wishes)}`,
+  'requeue': `local id, fence = ARGV[1], ARGV[2]
+if get(id, 'state') ~= 'starting' then return {'refused'} end
+if fence == '' and hasLease(id) then return {'refused'} end
+if fence ~= '' and not holdsFence(id, fence) then return {'refused'} end
+local cancelBy = get(id, 'cancelBy')
+if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
+if redis.call('HINCRBY', record(id), 'lostStarts', 1) > tonumber(ARGV[3]) then return {'exhausted'} end
+takeFence(id)
+enter(id, 'queued')
+redis.call('HDEL', record(id), 'workerId')
+redis.call('ZREM', root .. ':leases', id)
+redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+local deadline = get(id, 'queueDeadline')
+if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
+return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+  'retain': `local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local function isOverLimit()
+  return tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
+end
+for _, id in ipairs(redis.call('ZRANGE', root .. ':finished', 0, count - 1)) do
+  if redis.call('EXISTS', record(id)) == 0 then release(id) end
+end
+local forgotten = {}
+while #forgotten < count * 2 and isOverLimit() do
+  local id = redis.call('ZRANGE', root .. ':finished', 0, 0)[1]
+  if not id then break end
+  local claim, owner = get(id, 'claim'), get(id, 'owner')
+  if claim then
+    for _, task in ipairs(taskIds(id)) do
+      forgotten[#forgotten + 1] = task
+      forgotten[#forgotten + 1] = get(task, 'claim') or '1'
+    end
+    forget(id, owner)
+    forgotten[#forgotten + 1] = id
+    forgotten[#forgotten + 1] = claim
+  else
+    release(id)
+  end
+end
+return forgotten`,
+  'retry': `local id, fence, notBefore, deadline = ARGV[1], ARGV[2], ARGV[5], ARGV[6]
+local state = get(id, 'state')
+if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
+if fence == '' and hasLease(id) then return {'alive'} end
+if fence ~= '' and not holdsFence(id, fence) then return {'stale'} end
+local cancelBy = get(id, 'cancelBy')
+if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
+enter(id, 'queued')
+setAll(id, ARGV[3])
+writeNext(id, ARGV[4])
+redis.call('HSET', key('log', id), 'fence', '')
+redis.call('HDEL', record(id), 'workerId')
+redis.call('ZREM', root .. ':leases', id)
+if notBefore == '' then
+  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+else
+  set(id, 'notBefore', notBefore)
+  redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
+  redis.call('ZADD', root .. ':due', notBefore, id)
+end
+if deadline ~= '' then
+  set(id, 'queueDeadline', deadline)
+  redis.call('ZADD', root .. ':deadlines', deadline, id)
+end
+return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+  'include/begin-session': `local function beginSession(id, before)
+  local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
+  if source then redis.call('SREM', key('forks', source), id) end
+  if before == session then return end
+  if before then redis.call('ZREM', key('session', before), id) end
+  enterSession(id, session)
+end`,
+  'start': `local id = ARGV[1]
+if not holdsFence(id, ARGV[2]) then return {'stale'} end
+if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+if not hasLease(id) then return {'stale'} end
+if get(id, 'cancelBy') then return {'cancelled'} end
+if not enter(id, 'running') then return {'stale'} end
+local before = get(id, 'sessionId')
+local list = get(id, 'parentId')
+if list and get(id, 'attempt') == '0' then
+  if enter(list, 'running') then set(list, 'startedAt', cjson.decode(ARGV[3]).startedAt) end
+  writeNext(list, ARGV[5])
+end
+setAll(id, ARGV[3])
+beginSession(id, before)
+return {'started', writeNext(id, ARGV[4])}`,
+  'tell-list': `local list, sent = ARGV[1], ARGV[3] .. ' ' .. ARGV[4]
+if not holdsFence(ARGV[2], ARGV[3]) then return {'stale'} end
+if get(list, 'hookTold') == sent then return {'told'} end
+set(list, 'hookTold', sent)
+if ARGV[6] ~= '' then set(list, 'hooksRun', ARGV[6]) end
+if ARGV[7] ~= '' then set(list, 'refusal', ARGV[7]) end
+writeNext(list, ARGV[5])
+return {'told'}`,
+  'try-lock': `local lock, now, milliseconds = root .. ':lock:' .. ARGV[1], nowMs(), tonumber(ARGV[2])
+local takenAt = tonumber(redis.call('GET', lock))
+if takenAt and math.abs(now - takenAt) < milliseconds then return 0 end
+redis.call('SET', lock, now, 'PX', milliseconds)
+return 1`,
+  'unpark': `local workspace = get(ARGV[1], 'workspaceLock')
+if not workspace then
+  redis.call('ZREM', root .. ':parked', ARGV[1])
+  return {}
+end
+local holder = redis.call('GET', key('workspace', workspace))
+if holder and holdsWorkspace(holder) then return {} end
+return wakeNext(workspace)`,
+  'wake-due': `for _, id in ipairs(redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', nowMs(), 'LIMIT', 0, 100)) do
+  redis.call('ZREM', root .. ':due', id)
+  redis.call('ZREM', root .. ':delayed', id)
+  if get(id, 'state') == 'queued' then
+    redis.call('HDEL', record(id), 'notBefore')
+    redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+    return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
+  end
+end
+return {}`,
+  'wish': `local id, kind = ARGV[1], ARGV[2]
+local state = get(id, 'state')
+if not isActive(state) or (kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
+if kind == 'cancel' then
+  if get(id, 'cancelBy') then return {'known', state} end
+  set(id, 'cancelBy', ARGV[4], 'cancelReason', ARGV[5])
+else
+  set(id, 'pauseWanted', ARGV[3], 'pauseBy', ARGV[4], 'pauseReason', ARGV[5])
+end
+return {'wished', state}`,
+}
+
+const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) => PARTS[name]).join('\n')
+
+/** The text of each script, by the name of its command. */
+export const SCRIPTS = {
+  ccAdvanceList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'events/include/take-fence', 'include/has-lease',
+    'include/over', 'include/set', 'include/set-all', 'include/queue-new', 'include/task-at', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'advance-list',
+  ),
+  ccBlock: join(
+    'platform/include/now-ms', 'platform/include/root', 'block',
+  ),
+  ccCancelList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'platform/include/now-ms', 'include/record', 'include/get', 'include/is-active',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'include/set', 'include/task-at', 'cancel-list',
+  ),
+  ccClaim: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
+    'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/leave-queue', 'claim',
+  ),
+  ccConcludeAbandoned: join(
+    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
+    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'include/is-active',
+    'conclude-abandoned',
+  ),
+  ccConcludeList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
+    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+  ),
+  ccConcludeQueued: join(
+    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
+    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
+  ),
+  ccConclude: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
+    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
+  ),
+  ccCreateList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record',
+    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set',
+    'include/set-all', 'include/queue-new', 'create-list',
+  ),
+  ccCreate: join(
+    'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
+    'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
+    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
+    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
+    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
+  ),
+  ccDelete: join(
+    'platform/include/root', 'platform/include/key', 'include/expire-folders', 'include/record', 'include/get',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget',
+    'include/is-active', 'include/reservation-of', 'delete',
+  ),
+  ccEnter: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'constant/TRANSITIONS',
+    'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+  ),
+  ccKeepFiles: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
+  ),
+  ccListAbandoned: join(
+    'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
+    'list-abandoned',
+  ),
+  ccReclaim: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'reclaim',
+  ),
+  ccRenew: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
+    'include/record', 'include/set', 'renew',
+  ),
+  ccRequeue: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
+    'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'platform/include/now-ms',
+    'include/has-lease', 'requeue',
+  ),
+  ccRetain: join(
+    'platform/include/root', 'platform/include/key', 'include/expire-folders', 'include/record', 'include/get',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
+  ),
+  ccRetry: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/set-all', 'retry',
+  ),
+  ccStart: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
+    'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/has-lease', 'include/set-all', 'start',
+  ),
+  ccTellList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'include/record', 'include/get', 'include/set', 'tell-list',
+  ),
+  ccTryLock: join(
+    'platform/include/now-ms', 'platform/include/root', 'try-lock',
+  ),
+  ccUnpark: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/is-active',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/wake-next', 'unpark',
+  ),
+  ccWakeDue: join(
+    'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
+    'wake-due',
+  ),
+  ccWish: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/is-active',
+    'include/set', 'wish',
+  ),
+}

@@ -1,0 +1,3 @@
+-- The root of every key of a deployment.
+
+local root = KEYS[1]
