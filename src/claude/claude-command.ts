@@ -21,6 +21,8 @@ export interface ClaudeSettings {
   readonly defaultPermissionMode: PermissionMode
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
+  /** How long the CLI tries to connect to the servers of the request, in place of its own 30 s. */
+  readonly mcpTimeoutSeconds?: number
   readonly simulatorUrl?: string
   /** JSON mode: the schema that the CLI enforces, and what the model is told beside it. */
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
@@ -84,7 +86,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: { ...env, ...mcp?.env },
+    env: { ...env, ...(mcp && settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }), ...mcp?.env },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }

@@ -20,6 +20,8 @@ export interface ClaudeRun {
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   readonly translator: Translator
+  /** What must have happened before the first line is written; a stop meanwhile leaves it unwritten. */
+  readonly beforeFirstLine?: (() => Promise<void>) | undefined
   readonly lineLimitBytes: number
   /** Asked after each result while standard input is open: a further line for it, or undefined, which closes it. */
   readonly followUp?: (() => string | undefined) | undefined
@@ -44,7 +46,7 @@ export interface ClaudeRunReport {
  *
  * States: running → (result) finishing → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
  */
-export async function runClaude({ process, firstLine, translator, lineLimitBytes, followUp, emit, stop }: ClaudeRun): Promise<ClaudeRunReport> {
+export async function runClaude({ process, firstLine, beforeFirstLine, translator, lineLimitBytes, followUp, emit, stop }: ClaudeRun): Promise<ClaudeRunReport> {
   let endedAfterResult = false
   let stderrTail = ''
   let isExited = false
@@ -161,7 +163,11 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
-    process.stdin.write(firstLine)
+    if (beforeFirstLine) {
+      if (stop.aborted) onStop()
+      await Promise.race([beforeFirstLine(), exited])
+    }
+    if (process.stdin.writable && !ending) process.stdin.write(firstLine)
     if (stop.aborted) onStop()
     const exit = await exited
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.

@@ -21,8 +21,8 @@ export interface TranslatorOptions {
   readonly firstMessage?: number
   /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
   readonly sessionSums?: ModelSums | undefined
-  /** Gets the control protocol's messages, which become no events. */
-  readonly onControl?: (message: Record<string, unknown>) => void
+  /** Gets the control protocol's messages; they become no events but those that it gives. */
+  readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number
 }
@@ -140,8 +140,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
       const decoded = decodeClaudeLine(line.bytes)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
       if (CONTROL_TYPES.has(decoded.type)) {
-        onControl?.(decoded.message)
-        return []
+        return onControl?.(decoded.message) ?? []
       }
       return translateMessage(decoded.type, decoded.message, decoded.raw)
     },

@@ -97,6 +97,7 @@ function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest
     isContinued: beginning.kind === 'resume',
     workspace: folders.workspace,
     denials: denials.length,
+    mcpServers: attempt.servers,
     sessionId, sessionsSeen, toolResults, unrecordedResults, unreadLines, before, after, changes,
   })
 }

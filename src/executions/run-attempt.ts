@@ -15,6 +15,7 @@ import { countTokens } from './plan-budget.js'
 import type { RunFolders } from './prepare-workspace.js'
 import { Deadline } from './run-clock.js'
 import type { RunJournal } from './run-journal.js'
+import type { RunServers } from './run-servers.js'
 import type { RunServices } from './run-services.js'
 
 const PROGRESS_INTERVAL_MS = 1_000
@@ -44,6 +45,7 @@ export interface AttemptOptions {
   readonly command: ClaudeCommand
   readonly process: ClaudeProcess
   readonly translator: Translator
+  readonly servers: RunServers | undefined
   readonly journal: RunJournal
   readonly lease: LeaseKeeper
   /** JSON mode: what the answer must be. */
@@ -125,6 +127,8 @@ export class RunAttempt {
     return this.#options.translator.observation
   }
 
+  get servers(): RunServers['states'] { return this.#options.servers?.states ?? [] }
+
   get stopped(): AbortSignal {
     return this.#stop.signal
   }
@@ -138,7 +142,7 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { process, command, translator, run, services, folders, answerSchema } = this.#options
+    const { process, command, translator, run, services, folders, answerSchema, servers } = this.#options
     const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
     this.#startedAt = performance.now()
     this.#startClocks()
@@ -146,6 +150,7 @@ export class RunAttempt {
       const report = await runClaude({
         process,
         firstLine: command.firstLine,
+        beforeFirstLine: servers && (() => servers.connect(this)),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),
@@ -167,16 +172,11 @@ export class RunAttempt {
   }
 
   #startClocks(): void {
-    const { run } = this.#options
-    const message = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
-    this.#total = this.#addDeadline(run.timeoutSeconds * 1_000, () =>
-      this.end({ code: 'TIMED_OUT', status: 'timed_out', message: message('The run was ended at its timeout', 'timeoutSeconds', run.timeoutSeconds) }),
-    )
-    const { idleTimeoutSeconds } = run
-    if (idleTimeoutSeconds === undefined) return
-    this.#idle = this.#addDeadline(idleTimeoutSeconds * 1_000, () =>
-      this.end({ code: 'IDLE_TIMEOUT', status: 'timed_out', message: message('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds) }),
-    )
+    const { timeoutSeconds, idleTimeoutSeconds } = this.#options.run
+    const start = (code: 'TIMED_OUT' | 'IDLE_TIMEOUT', what: string, field: string, seconds: number): Deadline =>
+      this.#addDeadline(seconds * 1_000, () => this.end({ code, status: 'timed_out', message: `The run was ended ${what} of ${seconds} s (${field}); what was produced until then is kept.` }))
+    this.#total = start('TIMED_OUT', 'at its timeout', 'timeoutSeconds', timeoutSeconds)
+    if (idleTimeoutSeconds !== undefined) this.#idle = start('IDLE_TIMEOUT', 'after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds)
   }
 
   #addDeadline(milliseconds: number, onFire: () => void): Deadline {
@@ -186,7 +186,7 @@ export class RunAttempt {
   }
 
   async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
-    const { journal, services, run, translator } = this.#options
+    const { journal, services, run, translator, servers } = this.#options
     if (this.#rawBytes === 0) this.#options.onFirstOutput()
     this.#rawBytes += rawBytes
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
@@ -197,6 +197,7 @@ export class RunAttempt {
     }
     if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) this.#crossTokenLimit(run.maxBudgetTokens)
     services.account.note(translator.observation.notices)
+    servers?.note(events)
     const progress = this.#progress()
     await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
     if (progress) this.#options.onProgress(progress)
@@ -206,9 +207,8 @@ export class RunAttempt {
     const now = performance.now()
     if (now - this.#progressAt < PROGRESS_INTERVAL_MS) return undefined
     this.#progressAt = now
-    const { observation } = this.#options.translator
-    const { inputTokens, outputTokens } = observation.tokensSoFar
-    return { turns: observation.turns, toolsUsed: observation.toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
+    const { turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } } = this.#options.translator.observation
+    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
   }
 
   /** What the record says that others want; called with every renewal, so each wish may come many times. */

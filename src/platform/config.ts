@@ -40,6 +40,7 @@ export const VARIABLES = {
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
   CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [flag, 'false', 'admit permissionMode auto, in which a model of Claude’s judges each call'],
   CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
+  CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [count(1, 600), '10', 'how long the MCP servers of a run may take to connect; the run begins when all are known'],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
@@ -96,6 +97,7 @@ export interface Config {
   readonly allowBypassPermissions: boolean
   readonly allowAutoPermissions: boolean
   readonly containment: 'auto' | 'required'
+  readonly mcpTimeoutSeconds: number
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
   /** It was named: then it must be there. */
@@ -187,6 +189,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
     allowAutoPermissions: values.CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
+    mcpTimeoutSeconds: values.CC_EXECUTOR_MCP_TIMEOUT_SECONDS,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,

@@ -112,6 +112,10 @@ const fields = {
   permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.' }),
   agents: z.record(text(200), AgentDefinition).optional(),
   mcpServers: z.record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer).optional(),
+  mcpRequired: z
+    .union([z.boolean(), z.array(text(64)).max(200)], 'must be true, false, or a list of names of mcpServers')
+    .optional()
+    .meta({ description: 'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.' }),
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),

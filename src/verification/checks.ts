@@ -12,6 +12,8 @@ export interface RunEvidence {
   /** Every session id that stood in a message. */
   readonly sessionsSeen: readonly string[]
   readonly denials: number
+  /** Of the servers that the request named, as they were seen last. */
+  readonly mcpServers: ReadonlyArray<{ readonly name: string; readonly status: string; readonly error?: string | undefined }>
   readonly toolResults: number
   /** Tool results whose call was not in the stream. */
   readonly unrecordedResults: number
@@ -109,6 +111,13 @@ function checkToolCalls({ toolResults, unrecordedResults, unreadLines }: RunEvid
   return check('tool_calls_recorded', unrecordedResults === 0, unrecordedResults === 0 ? `All ${toolResults} tool results have their call.` : `${unrecordedResults} of ${toolResults} tool results have no call in the stream.`)
 }
 
+function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
+  if (mcpServers.length === 0) return []
+  const missing = mcpServers.filter(({ status }) => status !== 'connected')
+  const told = missing.map(({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`)
+  return [check('mcp_servers', missing.length === 0, missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`)]
+}
+
 /** Holds what a run says against what the server saw of it. */
 export function checkRun(evidence: RunEvidence): VerificationCheck[] {
   const { denials } = evidence
@@ -119,6 +128,7 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
     ...checkClaims(evidence),
     check('permissions', denials === 0, denials === 0 ? 'No tool call was denied.' : `${denials} tool calls were denied.`),
     checkToolCalls(evidence),
+    ...checkMcpServers(evidence),
   ]
 }
 
