@@ -35,6 +35,7 @@ export class McpStatus {
   #states: readonly McpServerState[]
   #asked = 0
   #answered: ((servers: Record<string, unknown>[]) => void) | undefined
+  readonly #lost = new Set<string>()
   #isSettled = false
 
   constructor(options: McpStatusOptions) {
@@ -89,6 +90,27 @@ export class McpStatus {
     return JSON.stringify(this.#states) === before ? [] : [this.#toEvent()]
   }
 
+  /**
+   * A line of the CLI. Of a server that has ended `mcp_status` goes on to say that it is connected (measured, both versions);
+   * what a call of its tools gives is the only sign. One that can be started again is, before the call.
+   */
+  hear(raw: string): NewEvent[] {
+    const ended = this.#states.filter(({ name, status }) => status === 'connected' && raw.includes(JSON.stringify(toLostText(name)).slice(1, -1)))
+    if (ended.length === 0) return []
+    // Safe: the line was parsed before it came here, as an object.
+    const message = toRecord((JSON.parse(raw) as Record<string, unknown>)['message'])
+    const told = toRecords(message?.['content']).filter((block) => block['type'] === 'tool_result' && block['is_error'] === true).map((block) => block['content'])
+    const lost = ended.filter(({ name }) => told.includes(toLostText(name)))
+    if (lost.length === 0) return []
+    for (const { name } of lost) this.#lost.add(name)
+    this.#states = this.#states.map((state) => this.#correct(state))
+    return [this.#toEvent()]
+  }
+
+  #correct(state: McpServerState): McpServerState {
+    return this.#lost.has(state.name) ? { name: state.name, status: 'failed', error: 'It has ended, and could not be started again.' } : state
+  }
+
   get #requestId(): string {
     return `mcp-status-${this.#asked}`
   }
@@ -119,12 +141,12 @@ export class McpStatus {
       const seen = told.find((entry) => entry['name'] === name)
       const error = toText(seen?.['error'])
       const tools = toRecords(seen?.['tools']).flatMap((tool) => toText(tool['name']) ?? [])
-      return {
+      return this.#correct({
         name,
         status: toText(seen?.['status']) ?? 'pending',
         ...(tools.length > 0 && { tools: tools.slice(0, TOOLS_SHOWN) }),
         ...(error !== undefined && { error: shorten(hideConfiguration(error, server), ERROR_SHOWN) }),
-      }
+      })
     })
   }
 
@@ -132,6 +154,8 @@ export class McpStatus {
     return { type: 'mcp.status', data: { servers: [...this.#states] } }
   }
 }
+
+const toLostText = (name: string): string => `MCP server "${name}" is not connected`
 
 /** An error may quote the command, a path with a user's name, or an address with a key in it. */
 function hideConfiguration(error: string, server: McpServer): string {

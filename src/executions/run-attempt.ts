@@ -197,9 +197,8 @@ export class RunAttempt {
     }
     if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) this.#crossTokenLimit(run.maxBudgetTokens)
     services.account.note(translator.observation.notices)
-    servers?.note(events)
     const progress = this.#progress()
-    await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
+    await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])
     if (progress) this.#options.onProgress(progress)
   }
 

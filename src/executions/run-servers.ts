@@ -14,8 +14,8 @@ export interface RunServers {
    * sent at all.
    */
   connect(attempt: { readonly stopped: AbortSignal; end(cause: StopCause, urgency: StopUrgency): void }): Promise<void>
-  /** What the run has said: a server that is lost shows in what a call of it gives. */
-  note(events: readonly NewEvent[]): void
+  /** What the run has said; gives what follows from it: a server that is lost shows in what a call of it gives. */
+  note(events: readonly NewEvent[]): NewEvent[]
   /** A message of the control protocol. */
   take(message: Record<string, unknown>): NewEvent[]
 }
@@ -42,8 +42,11 @@ export function followServers({ run: { mcpServers = {}, mcpRequired = false }, l
       const message = `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. Nothing was asked of Claude.`
       attempt.end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
     },
-    // The CLI has just spoken, and answers at once: silence stays silence.
-    note: (events) => events.some(({ type }) => type === 'tool.finished') && status.look(),
+    note(events) {
+      // The CLI has just spoken, and answers at once: silence stays silence.
+      if (events.some(({ type }) => type === 'tool.finished')) status.look()
+      return events.flatMap((event) => ('rawMessage' in event ? status.hear(event.rawMessage) : []))
+    },
     take: (message) => status.take(message),
   }
 }
