@@ -221,16 +221,16 @@ void t.test('a run sees an allow-listed environment and at most one credential',
   const env = {
     PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/root', REDIS_URL: 'redis://s', CC_EXECUTOR_TOKENS: 's', DATABASE_URL: 's', GITHUB_TOKEN: 'g', AWS_SECRET_ACCESS_KEY: 'aws', GOOGLE_CLOUD_PROJECT: 'p',
     ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_AUTH_TOKEN: '', CLAUDE_CODE_OAUTH_TOKEN: 'oauth', ANTHROPIC_MODEL: 'm', ANTHROPIC_CUSTOM_HEADERS: 'x-key: s', ANTHROPIC_BASE_URL: 'http://gateway',
-    CLAUDE_CONFIG_DIR: '/operator', CLAUDE_CODE_SSE_PORT: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDECODE: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test', NODE_OPTIONS: '--inspect', LD_PRELOAD: '/x.so',
+    CLAUDE_CONFIG_DIR: '/operator', CLAUDE_CODE_SSE_PORT: '1', CLAUDE_CODE_MESSAGING_TOKEN: 't', CLAUDE_CODE_BRAND_NEW: '1', CLAUDE_EFFORT: 'low', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDECODE: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test', NODE_OPTIONS: '--inspect', LD_PRELOAD: '/x.so',
   }
-  const withKey = command({}, { env, credentials: findCredentials(env, { simulated: false }), childEnv: ['GITHUB_TOKEN', 'REDIS_URL', 'CC_EXECUTOR_TOKENS', 'CLAUDE_CODE_OAUTH_TOKEN'] }).env
+  const withKey = command({}, { env, credentials: findCredentials(env, { simulated: false }), childEnv: ['GITHUB_TOKEN', 'REDIS_URL', 'CC_EXECUTOR_TOKENS', 'CLAUDE_CODE_OAUTH_TOKEN', 'CLAUDE_CODE_MESSAGING_TOKEN'] }).env
   t.same(withKey, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
     ANTHROPIC_CUSTOM_HEADERS: 'x-key: s', ANTHROPIC_BASE_URL: 'http://gateway', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test',
   })
   const simulated = command({}, { env, credentials: findCredentials(env, { simulated: true }), simulatorUrl: 'http://127.0.0.1:9', childEnv: ['ANTHROPIC_AUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY'] }).env
   t.same(simulated, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test,127.0.0.1,localhost', no_proxy: 'x.test,127.0.0.1,localhost',
   })
   t.equal(command({}, { env: { CLAUDE_CODE_MAX_RETRIES: '5' } }).env['CLAUDE_CODE_MAX_RETRIES'], '5', "the operator's own value wins")
