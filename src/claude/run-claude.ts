@@ -19,6 +19,8 @@ export interface ClaudeRun {
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   readonly translator: Translator
+  /** What must have happened before the first line is written; a stop meanwhile leaves it unwritten. */
+  readonly beforeFirstLine?: (() => Promise<void>) | undefined
   readonly lineLimitBytes: number
   /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
   readonly followUp?: (() => string | undefined) | undefined
@@ -62,7 +64,7 @@ const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial
  * States: running (its phases: result-phases.ts) → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
  */
 export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
-  const { process, firstLine, translator, lineLimitBytes, emit, stop } = run
+  const { process, firstLine, beforeFirstLine, translator, lineLimitBytes, emit, stop } = run
   const { observation } = translator
   let endedAfterResult: ClaudeRunReport['endedAfterResult']
   let unfinishedTasks: readonly BackgroundTask[] | undefined
@@ -182,7 +184,11 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
-    process.stdin.write(firstLine)
+    if (beforeFirstLine) {
+      if (stop.aborted) onStop()
+      await Promise.race([beforeFirstLine(), exited])
+    }
+    if (process.stdin.writable && !ending) process.stdin.write(firstLine)
     if (stop.aborted) onStop()
     const exit = await exited
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.

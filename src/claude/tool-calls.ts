@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { NewEvent } from '../protocol/events.js'
 import { shorten, toJson, toRecord, toRecords, toText } from './json-shape.js'
 import type { Observation } from './observation.js'
-import { INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
+import { type Decision, INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
 
 /** The message of a subagent that a call stands in. */
 export interface OfSubagent {
@@ -21,7 +21,10 @@ const DESCRIPTION_SHOWN = 200
 
 export interface ToolCalls {
   start(content: readonly Record<string, unknown>[], ofSubagent?: OfSubagent): NewEvent[]
-  finish(content: readonly Record<string, unknown>[]): NewEvent[]
+  /** `meta` is the newer CLI's `tool_result_meta`. */
+  finish(content: readonly Record<string, unknown>[], meta?: readonly Record<string, unknown>[]): NewEvent[]
+  /** The newer CLI's `system/permission_denied`, which comes before the result of the call. */
+  refuse(message: Record<string, unknown>): NewEvent[]
   /** The main conversation went on: its calls have all been answered, or belonged to a message whose stream was cut. */
   forgetUnanswered(): void
   /** At a `result`: its list of denials is complete, and no call of the conversation is open any more; subagents in the background go on. */
@@ -45,15 +48,15 @@ export function createToolCalls(observation: Observation, now: () => number): To
     for (const { id, ofSubagent } of open.values()) if (ofSubagent?.parent === parent && ofSubagent.messageId !== messageId) open.delete(id)
   }
 
-  function deny(call: ToolCall, answer: string): NewEvent[] {
+  function deny(call: ToolCall, answer: string, decision?: Decision): NewEvent[] {
     if (denied.has(call.id)) return []
     denied.add(call.id)
-    const data = toPermissionDenial(call, answer, observation)
+    const data = toPermissionDenial(call, answer, observation, decision)
     observation.denials.push(data)
     return [{ type: 'tool.denied', data }]
   }
 
-  function finishOne(block: Record<string, unknown>): NewEvent[] {
+  function finishOne(block: Record<string, unknown>, meta: readonly Record<string, unknown>[]): NewEvent[] {
     const id = toText(block['tool_use_id']) ?? ''
     const call = open.get(id)
     observation.toolResults += 1
@@ -64,7 +67,10 @@ export function createToolCalls(observation: Observation, now: () => number): To
     open.delete(call.id)
     const isError = block['is_error'] === true
     const answer = answerOf(block['content'])
-    const denial = isError && isDenial(answer) ? deny(call, answer) : []
+    // Where the CLI tells what was decided, the words of a tool's result decide nothing. An interrupt is no decision.
+    const decision = toRecord(meta.find((entry) => entry['id'] === id)?.['permission_decision'])
+    const isDenied = decision ? decision['decision'] === 'reject' : isError && isDenial(call, answer)
+    const denial = isDenied ? deny(call, answer, { source: toText(decision?.['source']), reasonType: toText(decision?.['reason_type']) }) : []
     return [...denial, { type: 'tool.finished', data: { toolUseId: call.id, name: call.name, isError, durationMs: Math.max(0, Math.round(now() - call.startedAtMs)) } }]
   }
 
@@ -88,10 +94,16 @@ export function createToolCalls(observation: Observation, now: () => number): To
       count()
       return events
     },
-    finish(content) {
-      const events = content.filter((block) => block['type'] === 'tool_result').flatMap(finishOne)
+    finish(content, meta = []) {
+      const events = content.filter((block) => block['type'] === 'tool_result').flatMap((block) => finishOne(block, meta))
       count()
       return events
+    },
+    refuse(message) {
+      const call = open.get(toText(message['tool_use_id']) ?? '')
+      // One that is not known yet is refused by its result, at the latest by the list at the end.
+      if (call === undefined) return []
+      return deny(call, toText(message['message']) ?? '', { reasonType: toText(message['decision_reason_type']) })
     },
     forgetUnanswered() {
       unansweredAtResult = []

@@ -23,8 +23,8 @@ export interface TranslatorOptions {
   readonly firstMessage?: number
   /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
   readonly sessionSums?: ModelSums | undefined
-  /** Gets the control protocol's messages, which become no events. */
-  readonly onControl?: (message: Record<string, unknown>) => void
+  /** Gets the control protocol's messages; they become no events but those that it gives. */
+  readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number
 }
@@ -118,14 +118,14 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
         if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return translateAssistant(message, passed)
       case 'user':
-        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content'])), ...tasks.observe(type, message)]
+        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']), toRecords(message['tool_result_meta'])), ...tasks.observe(type, message)]
       case 'system':
         if (message['subtype'] === 'init') {
           observation.turnActive = true
           observeInit(observation, message)
         }
         noteSystemMessage(observation.notices, message)
-        return [passed, ...tasks.observe(type, message)]
+        return [passed, ...(message['subtype'] === 'permission_denied' ? calls.refuse(message) : tasks.observe(type, message))]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
         return [passed]
@@ -154,8 +154,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
       const decoded = decodeClaudeLine(line.bytes)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
       if (CONTROL_TYPES.has(decoded.type)) {
-        onControl?.(decoded.message)
-        return []
+        return onControl?.(decoded.message) ?? []
       }
       return translateMessage(decoded.type, decoded.message, decoded.raw)
     },

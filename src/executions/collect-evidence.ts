@@ -103,6 +103,7 @@ function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest
     unansweredCalls: calls.map(({ description }) => description),
     tasksEnded, unfinishedTasks,
     stopReason: outcome.stopReason, code: outcome.code, wasForced: attempt.wasForced, endedAfterAnswer: attempt.endedAfterAnswer, lostResults,
+    mcpServers: attempt.servers,
     sessionId, sessionsSeen, toolResults, unrecordedResults, unreadLines, before, after, changes,
   })
 }

@@ -18,6 +18,7 @@ import { BackgroundWait } from './background-wait.js'
 import { PauseSwitch } from './pause-switch.js'
 import { RunClocks } from './run-clocks.js'
 import type { RunJournal } from './run-journal.js'
+import type { RunServers } from './run-servers.js'
 import type { RunServices } from './run-services.js'
 import { TokenLimit } from './token-limit.js'
 
@@ -44,6 +45,7 @@ export interface AttemptOptions {
   readonly command: ClaudeCommand
   readonly process: ClaudeProcess
   readonly translator: Translator
+  readonly servers: RunServers | undefined
   readonly journal: RunJournal
   readonly lease: LeaseKeeper
   /** JSON mode: what the answer must be. */
@@ -137,6 +139,8 @@ export class RunAttempt {
     return this.#options.translator.observation
   }
 
+  get servers(): RunServers['states'] { return this.#options.servers?.states ?? [] }
+
   get stopped(): AbortSignal {
     return this.#stop.signal
   }
@@ -150,7 +154,7 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { process, command, translator, run, services, folders } = this.#options
+    const { process, command, translator, run, services, folders, servers } = this.#options
     const check = this.#check
     this.#startedAt = performance.now()
     this.#clocks.begin((cause) => this.end(cause))
@@ -158,6 +162,7 @@ export class RunAttempt {
       const report = await runClaude({
         process,
         firstLine: command.firstLine,
+        beforeFirstLine: servers && (() => servers.connect(this)),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),
@@ -196,7 +201,7 @@ export class RunAttempt {
   }
 
   async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
-    const { journal, services, run, translator } = this.#options
+    const { journal, services, run, translator, servers } = this.#options
     if (this.#rawBytes === 0) this.#options.onFirstOutput()
     this.#rawBytes += rawBytes
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
@@ -208,7 +213,7 @@ export class RunAttempt {
     if (crossed) this.end(crossed)
     services.account.note(notices)
     const progress = this.#progress()
-    await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
+    await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])
     if (progress) this.#options.onProgress(progress)
   }
 
@@ -216,9 +221,8 @@ export class RunAttempt {
     const now = performance.now()
     if (now - this.#progressAt < PROGRESS_INTERVAL_MS) return undefined
     this.#progressAt = now
-    const { observation } = this.#options.translator
-    const { inputTokens, outputTokens } = observation.tokensSoFar
-    return { turns: observation.turns, toolsUsed: observation.toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
+    const { turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } } = this.#options.translator.observation
+    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
   }
 
   /** What the record says that others want; called with every renewal, so each wish may come many times. */

@@ -35,6 +35,16 @@ export const EVENT_DATA = {
   'tool.started': z.object({ toolUseId: z.string(), name: z.string(), input: z.string().meta({ description: 'JSON, shortened.' }), inputDigest: z.string() }),
   'tool.finished': z.object({ toolUseId: z.string(), name: z.string(), isError: z.boolean(), durationMs: z.number() }),
   'tool.denied': PermissionDenial,
+  'mcp.status': z.object({
+    servers: z.array(
+      z.object({
+        name: z.string(),
+        status: z.string().meta({ description: 'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.' }),
+        tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
+        error: z.string().optional(),
+      }),
+    ).meta({ description: 'The servers of `mcpServers`: once, when their connections were tried, and again when one has changed.' }),
+  }),
   output: z.object({ stream: z.enum(['stdout', 'stderr']), data: z.string().meta({ description: 'A line that was not stream-json.' }) }),
   progress: z.object({ turns: z.number(), toolsUsed: z.number(), inputTokens: z.number(), outputTokens: z.number(), elapsedMs: z.number() }),
   'execution.paused': wish,

@@ -31,7 +31,7 @@ const prompt = text(PROMPT_LIMIT_BYTES).refine((value) => value === '' || /\S/.t
 const seconds = z.number().positive('must be more than 0').max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(4 * KIB)).max(200)
 
-export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions']).meta({ id: 'PermissionMode' })
+export const PermissionMode = z.enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions']).meta({ id: 'PermissionMode' })
 export type PermissionMode = z.infer<typeof PermissionMode>
 
 export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
@@ -110,9 +110,13 @@ const fields = {
   maxBudgetTokens: z.int().positive().max(1e12).optional().meta({ description: 'Input, output and cache creation of all attempts; beyond, the run is ended.' }),
   allowedTools: toolRules.optional().meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
   disallowedTools: toolRules.optional(),
-  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `bypassPermissions` only where the operator has switched it on.' }),
+  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.' }),
   agents: z.record(text(200), AgentDefinition).optional(),
   mcpServers: z.record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer).optional(),
+  mcpRequired: z
+    .union([z.boolean(), z.array(text(64)).max(200)], 'must be true, false, or a list of names of mcpServers')
+    .optional()
+    .meta({ description: 'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.' }),
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),

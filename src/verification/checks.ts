@@ -13,6 +13,8 @@ export interface RunEvidence {
   /** Every session id that stood in a message. */
   readonly sessionsSeen: readonly string[]
   readonly denials: number
+  /** Of the servers that the request named, as they were seen last. */
+  readonly mcpServers: ReadonlyArray<{ readonly name: string; readonly status: string; readonly error?: string | undefined }>
   readonly toolResults: number
   /** Tool results whose call was not in the stream. */
   readonly unrecordedResults: number
@@ -142,6 +144,13 @@ function checkFinished({ isSuccess, code, stopReason, wasForced, endedAfterAnswe
   return check('finished', true, `The last result${reason} was followed by the CLI’s own exit.${lost}`)
 }
 
+function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
+  if (mcpServers.length === 0) return []
+  const missing = mcpServers.filter(({ status }) => status !== 'connected')
+  const told = missing.map(({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`)
+  return [check('mcp_servers', missing.length === 0, missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`)]
+}
+
 /** Holds what a run says against what the server saw of it. */
 export function checkRun(evidence: RunEvidence): VerificationCheck[] {
   const { denials } = evidence
@@ -154,6 +163,7 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
     checkToolCalls(evidence),
     checkBackgroundTasks(evidence),
     checkFinished(evidence),
+    ...checkMcpServers(evidence),
   ]
 }
 

@@ -160,7 +160,7 @@ void t.test('tool calls are followed from their start to their end or denial', a
   t.match(translateAll(toLines(read(9))).observation, { results: 2, usage: { inputTokens: 30, outputTokens: 15, turns: 3, costUsd: 0.000525 }, lastResult: { text: 'bg has finished', isError: false } })
   t.match(translateAll(toLines(read(8))).observation.lastResult, { structuredOutput: { name: 'ada', n: 4 } })
   const heard: unknown[] = []
-  t.notOk(typesOf(translateAll(toLines(read(6)), { onControl: (message) => heard.push(message) }).events).includes('tool.denied'), 'an interrupted call was not denied')
+  t.notOk(typesOf(translateAll(toLines(read(6)), { onControl: (message) => (heard.push(message), []) }).events).includes('tool.denied'), 'an interrupted call was not denied')
   t.match(heard, [{ type: 'control_response', response: { request_id: 'req1' } }])
 })
 
