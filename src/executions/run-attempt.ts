@@ -201,7 +201,7 @@ export class RunAttempt {
   }
 
   async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
-    const { journal, services, run, translator, servers } = this.#options
+    const { journal, services, translator, servers } = this.#options
     if (this.#rawBytes === 0) this.#options.onFirstOutput()
     this.#rawBytes += rawBytes
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
