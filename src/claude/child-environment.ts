@@ -1,3 +1,4 @@
+import { isClaudeConfiguration } from './claude-variables.js'
 import type { Credentials } from './credentials.js'
 
 /** Variables of the service's environment that a run may see. Whatever is not matched here stays outside. */
@@ -8,13 +9,10 @@ const PASSED = new Set([
   'BASH_DEFAULT_TIMEOUT_MS', 'BASH_MAX_TIMEOUT_MS', 'BASH_MAX_OUTPUT_LENGTH', 'MAX_THINKING_TOKENS', 'MAX_MCP_OUTPUT_TOKENS',
   'MCP_TIMEOUT', 'MCP_TOOL_TIMEOUT', 'API_TIMEOUT_MS', 'DISABLE_TELEMETRY', 'DISABLE_ERROR_REPORTING', 'DISABLE_AUTOUPDATER', 'DISABLE_PROMPT_CACHING',
 ])
-const PASSED_PREFIXES = ['LC_', 'ANTHROPIC_', 'CLAUDE_']
+const PASSED_PREFIXES = ['LC_', 'ANTHROPIC_']
 
-/** Of a Claude session that the service itself may have been started from: they would tie the run to that session's IDE, project or wrapper. */
-const OF_ANOTHER_SESSION = new Set([
-  'CLAUDE_CODE_ENTRYPOINT', 'CLAUDE_CODE_SSE_PORT', 'CLAUDE_CODE_SESSION_ID', 'CLAUDE_CODE_CHILD_SESSION', 'CLAUDE_CODE_REMOTE', 'CLAUDE_CODE_REMOTE_SESSION_ID',
-  'CLAUDE_CODE_SIMPLE', 'CLAUDE_CODE_SAFE_MODE', 'CLAUDE_PROJECT_DIR', 'CLAUDE_PLUGIN_ROOT', 'CLAUDE_ENV_FILE', 'CLAUDE_CONFIG_DIR', 'CLAUDE_CODE_TMPDIR',
-])
+/** What the run is given by the service, or would tie it to the session that the service may have been started from: not even by CC_EXECUTOR_CHILD_ENV. */
+const NEVER = /^(?:CLAUDECODE|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:TMPDIR|ENTRYPOINT|SSE_PORT|EXECPATH|SIMPLE|SAFE_MODE|MESSAGING_\w+|CHILD_\w+|LAUNCHED_BY_\w+|REMOTE\w*|SESSION_(?:ID|ATTENDED))|CLAUDE_(?:PID|EFFORT|PROJECT_DIR|PLUGIN_ROOT|ENV_FILE))$/
 
 /** What proves an identity to Claude, each only with the method that needs it, so that a run holds one credential at most. */
 const CREDENTIALS_BY_METHOD: Partial<Record<Credentials['method'], readonly string[]>> = {
@@ -59,7 +57,6 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
     ...(simulatorUrl !== undefined && simulate(simulatorUrl, env)),
     ...(credentials.method === 'login' && credentials.configDir !== undefined && { CLAUDE_CONFIG_DIR: credentials.configDir }),
     ...(settings.bypassAsRoot && { IS_SANDBOX: '1' }), // without it the CLI refuses bypassPermissions as root
-    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', // so that it names the reason in a `result`, and not only on standard error
     HOME: settings.home,
     CLAUDE_CODE_TMPDIR: settings.tmpDir,
   }
@@ -68,12 +65,12 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
 function mayPass(name: string, value: string, { childEnv, credentials, simulatorUrl }: ChildEnvironment): boolean {
   if (name === 'REDIS_URL' || name.startsWith('CC_EXECUTOR_')) return false
   if (simulatorUrl !== undefined && CLAUDES_OWN.test(name) && !KEPT_IN_SIMULATION.test(name)) return false
-  if (OF_ANOTHER_SESSION.has(name)) return false
+  if (NEVER.test(name)) return false
   // An empty variable is how Compose writes an unset one; the CLI must not take it for a credential or a switch.
   if (CREDENTIAL_VARIABLES.has(name)) return value !== '' && (CREDENTIALS_BY_METHOD[credentials.method] ?? []).includes(name)
   if (childEnv.includes(name)) return true
   if (value === '') return false
-  return PASSED.has(name) || [...PASSED_PREFIXES, ...(CLOUD_PREFIXES[credentials.method] ?? [])].some((prefix) => name.startsWith(prefix))
+  return PASSED.has(name) || isClaudeConfiguration(name) || [...PASSED_PREFIXES, ...(CLOUD_PREFIXES[credentials.method] ?? [])].some((prefix) => name.startsWith(prefix))
 }
 
 function simulate(simulatorUrl: string, env: NodeJS.ProcessEnv): Record<string, string> {

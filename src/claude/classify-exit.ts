@@ -1,8 +1,10 @@
-import type { Outcome, OutcomeCode, TerminalStatus } from '../protocol/execution.js'
+import type { Outcome, OutcomeCode, TerminalStatus, Unfinished } from '../protocol/execution.js'
+import type { BackgroundTask } from '../protocol/events.js'
 import { shorten } from './json-shape.js'
 import type { ClaudeResult, Observation } from './observation.js'
 import type { RunRequest } from './run-request.js'
 import { GET_NEWER, readVersionRefusal } from './supported-versions.js'
+import { findNoEnd } from './stop-reasons.js'
 
 /** Why the run was ended from our side: the first cause, recorded once. */
 export interface StopCause {
@@ -19,8 +21,13 @@ export type Judgement =
 
 export interface ClaudeExit {
   readonly observation: Observation
+  /** Without code and signal where the service ended it after its answer. */
   readonly exit: { readonly exitCode?: number | null | undefined; readonly signal?: string | null | undefined }
   readonly stopCause?: StopCause | undefined
+  /** Background tasks that lived at the end. */
+  readonly unfinishedTasks?: readonly BackgroundTask[]
+  /** They were ended with the answer, as the request says. */
+  readonly endedWithTasks?: boolean
   readonly stderrTail: string
   readonly run: RunRequest
   /** JSON mode: what an answer is worth. */
@@ -55,6 +62,8 @@ function classify(input: ClaudeExit): Outcome {
   const common = {
     ...(typeof exit.exitCode === 'number' && { exitCode: exit.exitCode }),
     ...(typeof exit.signal === 'string' && { signal: exit.signal }),
+    ...(observation.stopReason !== undefined && { stopReason: observation.stopReason }),
+    ...toUnfinished(input),
     ...(observation.denials.length > 0 && { permissionDenials: [...observation.denials] }),
   }
   const result = observation.lastResult
@@ -64,17 +73,20 @@ function classify(input: ClaudeExit): Outcome {
   if (stopCause !== undefined) return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
+    const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined
+    const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
+    if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
     if (run.onPermissionDenied === 'fail' && observation.denials.length > 0) return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
     if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
-    if (judgement?.kind === 'valid') return { status: 'succeeded', ...common, result: judgement.value }
-    if (result.isCut === true) return { status: 'succeeded', message: describeCut(answer), ...common, result: answer, isPartial: true }
-    const message = answer === '' ? 'Claude finished, and its answer is empty.' : undefined
-    return { status: 'succeeded', ...(message !== undefined && { message }), ...common, result: answer }
+    const remark = result.isCut === true ? describeCut(answer) : answer === '' && judgement === undefined ? 'Claude finished, and its answer is empty.' : undefined
+    if (judgement?.kind === 'valid') return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: judgement.value }
+    return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: answer, ...(result.isCut === true && { isPartial: true }) }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
-  const failure = result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation)
+  const noEnd: Failure | undefined = result?.subtype === 'success' ? findNoEnd(observation, true) : undefined
+  const failure = noEnd ?? (result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation))
   if (result?.isWholeAtLimit === true && input.judge === undefined) return { status: 'failed', code: failure.code, message: `${failure.message} The answer had been given by then: it is whole.`, ...common, result: answer }
   const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
   return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }), ...common, ...kept }
@@ -83,6 +95,43 @@ function classify(input: ClaudeExit): Outcome {
 function describeCut(answer: string): string {
   const kept = answer === '' ? 'none of it was streamed, so nothing of it is kept' : `the first ${answer.length} characters are kept`
   return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
+}
+
+const UNFINISHED_SHOWN = 50
+
+function toUnfinished({ unfinishedTasks = [], observation }: ClaudeExit): { unfinished?: Unfinished[] } {
+  const tasks = unfinishedTasks.map(({ id, description, kind }): Unfinished => ({ kind: 'task', id, description: description || kind }))
+  const calls = observation.unansweredCalls.map(({ id, description }): Unfinished => ({ kind: 'tool_call', id, description }))
+  const unfinished = [...tasks, ...calls].slice(0, UNFINISHED_SHOWN)
+  return unfinished.length === 0 ? {} : { unfinished }
+}
+
+/**
+ * The CLI was gone by a signal or an error after a `result` of success, and not by our doing. A process of the run can write
+ * such a line and end the CLI; whoever wrote it, the run did not come to its end.
+ */
+function classifyDeath({ exit: { exitCode, signal: killedBy }, stderrTail }: ClaudeExit): Failure | undefined {
+  const signal = killedBy ?? SIGNALS[exitCode ?? 0]
+  const after = 'after it had given a result, which may not be its last one. Its effects so far are kept; look at them before you run it again.'
+  if (typeof signal === 'string') return { code: 'CLAUDE_SIGNALLED', message: `Claude was ended from outside by ${signal} ${after}${tellStderr(stderrTail)}` }
+  if (typeof exitCode !== 'number' || exitCode === 0) return undefined
+  return { code: 'CLAUDE_EXITED', message: `Claude exited with code ${exitCode} ${after}${tellStderr(stderrTail)}` }
+}
+
+const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
+
+function describeLostTasks({ unfinishedTasks = [], endedWithTasks }: ClaudeExit): Failure | undefined {
+  if (unfinishedTasks.length === 0 || endedWithTasks) return undefined
+  return { code: 'BACKGROUND_UNFINISHED', message: `Claude exited while ${countTasks(unfinishedTasks.length)} had not finished; what was done until then is kept.` }
+}
+
+function describeSuccess({ observation: { lostResults }, unfinishedTasks = [] }: ClaudeExit, remark: string | undefined): { message?: string } {
+  const said = [
+    ...(remark === undefined ? [] : [remark]),
+    ...(unfinishedTasks.length > 0 ? [`${countTasks(unfinishedTasks.length)} had not finished and ended with the answer (backgroundTimeoutSeconds: 0).`] : []),
+    ...(lostResults > 0 ? [`${lostResults} results of turns before the last one were lost; usage may be incomplete.`] : []),
+  ]
+  return said.length === 0 ? {} : { message: said.join(' ') }
 }
 
 function describeFaults(faults: readonly string[]): Failure {

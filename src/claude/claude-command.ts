@@ -21,6 +21,8 @@ export interface ClaudeSettings {
   readonly defaultPermissionMode: PermissionMode
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
+  /** How long the CLI tries to connect to the servers of the request, in place of its own 30 s. */
+  readonly mcpTimeoutSeconds?: number
   readonly simulatorUrl?: string
   /** JSON mode: the schema that the CLI enforces, and what the model is told beside it. */
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
@@ -41,6 +43,9 @@ export interface ClaudeCommand {
   readonly firstLine: string
 }
 
+/** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+
 interface Argument {
   readonly text: string
   readonly shown?: string
@@ -51,7 +56,7 @@ interface Argument {
  * takes none for a flag, and a variadic flag swallows nothing that follows.
  */
 export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
-  const permissionMode = run.permissionMode ?? settings.defaultPermissionMode
+  const permissionMode = toCliMode(run.permissionMode ?? settings.defaultPermissionMode)
   const mcp = run.mcpServers === undefined ? undefined : toMcpConfig(run.mcpServers)
   const list: Argument[] = [
     { text: '-p' },
@@ -84,10 +89,23 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: { ...env, ...mcp?.env },
+    env: {
+      ...env,
+      // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
+      CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+      // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
+      CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
+      ...(mcp && settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
+      ...mcp?.env,
+    },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }
+}
+
+/** The newer CLI's other name for `default` is none to the older one. */
+function toCliMode(mode: PermissionMode): Exclude<PermissionMode, 'manual'> {
+  return mode === 'manual' ? 'default' : mode
 }
 
 function toSessionFlags({ sessionId, resume }: Pick<ClaudeSettings, 'sessionId' | 'resume'>): Argument[] {

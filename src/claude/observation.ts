@@ -1,3 +1,4 @@
+import type { BackgroundTask } from '../protocol/events.js'
 import { NO_USAGE, type PermissionDenial, type Usage } from '../protocol/execution.js'
 import { toCount, toRecord, toText } from './json-shape.js'
 import { createNotices, noteCredential, noteLimits, type Notices } from './notices.js'
@@ -51,6 +52,17 @@ export interface Observation {
   workspace?: string
   /** Tool calls without a result: during one, silence is no sign of a hang. */
   openToolCalls: number
+  /** Calls that have not come back: those that are open, and those of the conversation that its last `result` left open. */
+  unansweredCalls: readonly { readonly id: string; readonly description: string; readonly ofSubagent?: object | undefined }[]
+  /** Background tasks that go on now; background-tasks.ts writes them. */
+  liveTasks: readonly BackgroundTask[]
+  /** Background tasks that have ended. */
+  tasksEnded: number
+  /** Of the last `result`; stop-reasons.ts writes it. */
+  stopReason?: string
+  /** `result` lines that were numbered and never came. */
+  lostResults: number
+  nextResultIndex: number
   toolsUsed: number
   /** Session ids that stood in messages, up to {@link SESSIONS_KEPT}; one, unless something is wrong. */
   readonly sessionsSeen: string[]
@@ -85,6 +97,11 @@ export function createObservation(sessionSums?: ModelSums): Observation {
     turnActive: false,
     usage: { ...NO_USAGE },
     openToolCalls: 0,
+    unansweredCalls: [],
+    liveTasks: [],
+    tasksEnded: 0,
+    lostResults: 0,
+    nextResultIndex: 0,
     toolsUsed: 0,
     sessionsSeen: [],
     toolResults: 0,

@@ -1,11 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { NewEvent } from '../protocol/events.js'
+import type { BackgroundTask, NewEvent } from '../protocol/events.js'
 import type { ExitReport, SupervisedProcess } from '../supervision/supervised-process.js'
 import { createLineSplitter, type Line } from './line-splitter.js'
-import { coalesceDeltas, type Translator } from './translate-message.js'
+import { ResultPhases, startTimer, type BackgroundWaits, type Clock, type Phase } from './result-phases.js'
+import { coalesceDeltas, type Observation, type Translator } from './translate-message.js'
 
-/** How long the CLI may take from its last result to its exit: background tasks get about five seconds of their own. */
-const AFTER_RESULT_MS = 9_000
 /** Each step of ending a run: control interrupt, then SIGTERM, then SIGKILL. */
 const INTERRUPT_MS = 3_000
 const TERMINATE_MS = 3_000
@@ -20,9 +19,16 @@ export interface ClaudeRun {
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   readonly translator: Translator
+  /** What must have happened before the first line is written; a stop meanwhile leaves it unwritten. */
+  readonly beforeFirstLine?: (() => Promise<void>) | undefined
   readonly lineLimitBytes: number
-  /** Asked after each result while standard input is open: a further line for it, or undefined, which closes it. */
+  /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
   readonly followUp?: (() => string | undefined) | undefined
+  /** Decides how long background tasks may outlive an interim result; without it they are awaited. */
+  readonly background?: BackgroundWaits
+  /** Starts a clock that stands still while the run is paused. */
+  readonly startClock?: (milliseconds: number, onFire: () => void) => Clock
+  readonly onPhase?: (phase: Phase) => void
   /** Takes what was said, in order. While it is pending nothing more is read: the CLI holds back what it has to say, as its stdin is open. */
   readonly emit: (events: readonly NewEvent[], rawBytes: number) => Promise<void>
   /** Ends the run; `reason` is `StopUrgency`: `gently` keeps the session resumable, `at_once` kills. */
@@ -34,24 +40,41 @@ export type StopUrgency = 'gently' | 'at_once'
 export interface ClaudeRunReport {
   readonly exit: ExitReport
   readonly stderrTail: string
-  /** It had given its result and was ended because it did not exit by itself. */
-  readonly endedAfterResult: boolean
+  /** It had given its result and was ended: it did not exit by itself, or its background tasks were to end with the result. */
+  readonly endedAfterResult: 'hung' | 'with_tasks' | undefined
+  /** Background tasks that lived when the run was ended, or when the CLI was gone. */
+  readonly unfinishedTasks: readonly BackgroundTask[]
 }
+
+const EVERY_TASK_IS_AWAITED: BackgroundWaits = {
+  begin: (tasks) => ({ tasks: [...tasks], until: new Date(8.64e15).toISOString(), message: 'Background tasks are awaited.' }),
+  end: () => undefined,
+}
+
+/** What a further turn may change of an answer. */
+const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial<Observation> => ({
+  partialText, ...(lastResult && { lastResult }), ...(stopReason !== undefined && { stopReason }),
+})
 
 /**
  * Lets a prepared CLI go and listens until every one of its processes is gone.
- * stdin stays open until the result has been read: only so the CLI loses nothing of a long answer.
+ * stdin stays open until the final result has been read: only so the CLI loses nothing of a long answer, and only so its
+ * background tasks are not cut off.
  *
- * States: running → (result) finishing → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
+ * States: running (its phases: result-phases.ts) → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
  */
-export async function runClaude({ process, firstLine, translator, lineLimitBytes, followUp, emit, stop }: ClaudeRun): Promise<ClaudeRunReport> {
-  let endedAfterResult = false
+export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
+  const { process, firstLine, beforeFirstLine, translator, lineLimitBytes, emit, stop } = run
+  const { observation } = translator
+  let endedAfterResult: ClaudeRunReport['endedAfterResult']
+  let unfinishedTasks: readonly BackgroundTask[] | undefined
+  /** The answer that stood when the run was ended between two turns. */
+  let answer: Partial<Observation> | undefined
   let stderrTail = ''
   let isExited = false
   let emitting = 0
   let told = 0
   let ending: Promise<void> | undefined
-  let afterResult: NodeJS.Timeout | undefined
   const exited = process.exited.then((report) => {
     isExited = true
     return report
@@ -62,10 +85,16 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
   }
 
   async function end(urgency: StopUrgency): Promise<void> {
+    // Between turns there is nothing to interrupt. SIGTERM ends background tasks as well, but an older CLI tells the
+    // model of their end before it exits: what comes of that turn is no answer to what was asked.
+    const isBetweenTurns = observation.lastResult !== undefined && !observation.turnActive
+    if (isBetweenTurns) answer = answerOf(observation)
+    unfinishedTasks ??= observation.liveTasks
+    phases.enterEnding()
     if (urgency === 'gently') {
       // One that cannot be resumed hears no interrupt and no SIGTERM, but SIGKILL reaches it.
       await process.resume().catch(() => undefined)
-      if (process.stdin.writable) {
+      if (process.stdin.writable && !isBetweenTurns) {
         process.stdin.write(`${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`)
         if (await exitedWithin(INTERRUPT_MS)) return
       }
@@ -75,36 +104,30 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
     await process.killAll()
   }
   const startEnding = (urgency: StopUrgency): Promise<void> => (ending ??= end(urgency))
+  function endAfterResult(why: 'hung' | 'with_tasks'): void {
+    endedAfterResult ??= why
+    startEnding(why === 'hung' ? 'at_once' : 'gently').catch(() => undefined)
+  }
   // Safe: whoever aborts gives one of the two urgencies as the reason.
   const onStop = (): void => {
     startEnding(stop.reason as StopUrgency).catch(() => undefined)
   }
-
-  /** A result that needs no follow-up closes stdin, which makes the CLI exit; a further turn may begin before it does. */
-  function noteLine(resultsBefore: number): void {
-    if (translator.observation.results > resultsBefore) {
-      const next = process.stdin.writable && !ending ? followUp?.() : undefined
-      if (next !== undefined) {
-        process.stdin.write(next)
-        return
-      }
-      process.stdin.end()
-      clearTimeout(afterResult)
-      afterResult = setTimeout(() => {
-        endedAfterResult = true
-        void process.killAll().catch(() => undefined)
-      }, AFTER_RESULT_MS)
-    } else if (translator.observation.turnActive) {
-      clearTimeout(afterResult)
-    }
-  }
+  const phases = new ResultPhases({
+    observation,
+    stdin: process.stdin,
+    followUp: run.followUp,
+    background: run.background ?? EVERY_TASK_IS_AWAITED,
+    startClock: run.startClock ?? startTimer,
+    onPhase: run.onPhase,
+    endTasks: () => endAfterResult('with_tasks'),
+    force: () => endAfterResult('hung'),
+  })
 
   function translate(lines: readonly Line[]): NewEvent[] {
     const events: NewEvent[] = []
     for (const line of lines) {
-      const { results } = translator.observation
       for (const event of translator.translate(line)) events.push(event)
-      noteLine(results)
+      for (const event of phases.noteLine()) events.push(event)
     }
     return coalesceDeltas(events)
   }
@@ -161,16 +184,21 @@ export async function runClaude({ process, firstLine, translator, lineLimitBytes
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
-    process.stdin.write(firstLine)
+    if (beforeFirstLine) {
+      if (stop.aborted) onStop()
+      await Promise.race([beforeFirstLine(), exited])
+    }
+    if (process.stdin.writable && !ending) process.stdin.write(firstLine)
     if (stop.aborted) onStop()
     const exit = await exited
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.
     await process.killAll()
     await ending
     await untilRead()
-    return { exit, stderrTail, endedAfterResult }
+    if (answer) Object.assign(observation, answer)
+    return { exit, stderrTail, endedAfterResult, unfinishedTasks: unfinishedTasks ?? observation.liveTasks }
   } finally {
-    clearTimeout(afterResult)
+    phases.close()
     stop.removeEventListener('abort', onStop)
     process.stdin.destroy()
     process.stdout.destroy()

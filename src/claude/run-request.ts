@@ -10,7 +10,7 @@ export type { OutputFormat } from './command-flags.js'
 export interface RunRequest
   extends Pick<
     ExecuteRequest,
-    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'maxBudgetTokens' | 'permissionMode' | 'agents' | 'mcpServers' | 'idleTimeoutSeconds' | 'queueTimeoutSeconds' | 'json' | 'outputSchema' | 'verify' | 'session'
+    'model' | 'fallbackModel' | 'effort' | 'systemPrompt' | 'appendSystemPrompt' | 'maxTurns' | 'maxBudgetUsd' | 'maxBudgetTokens' | 'permissionMode' | 'agents' | 'mcpServers' | 'mcpRequired' | 'idleTimeoutSeconds' | 'backgroundTimeoutSeconds' | 'queueTimeoutSeconds' | 'json' | 'outputSchema' | 'verify' | 'session'
   > {
   readonly prompt: string
   readonly allowedTools: readonly string[]
@@ -88,6 +88,9 @@ function requireFit(asked: ExecuteRequest): void {
   if (errors.length > 0) throw toInvalidRequest(errors, 'PAYLOAD_TOO_LARGE')
   const fault = asked.mcpServers && findMcpFault(asked.mcpServers)
   if (fault !== undefined) throw toInvalidRequest([{ path: 'mcpServers', message: fault }])
+  const named = Array.isArray(asked.mcpRequired) ? asked.mcpRequired : []
+  const unknown = named.filter((name) => !Object.hasOwn(asked.mcpServers ?? {}, name))
+  if (unknown.length > 0) throw toInvalidRequest([{ path: 'mcpRequired', message: `names what is none of mcpServers: ${unknown.join(', ')}` }])
 }
 
 function byteLengthOf(rules: readonly string[] = []): number {

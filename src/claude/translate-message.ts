@@ -1,9 +1,11 @@
 import type { NewEvent } from '../protocol/events.js'
+import { createBackgroundTasks } from './background-tasks.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
 import { toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
 import { createObservation, type Observation, observeInit, observeLine, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
 import { noteSystemMessage } from './notices.js'
+import { observeStop } from './stop-reasons.js'
 import { createTextStream, textsOf } from './text-stream.js'
 import { createToolCalls } from './tool-calls.js'
 import type { ModelSums } from './usage-account.js'
@@ -21,8 +23,8 @@ export interface TranslatorOptions {
   readonly firstMessage?: number
   /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
   readonly sessionSums?: ModelSums | undefined
-  /** Gets the control protocol's messages, which become no events. */
-  readonly onControl?: (message: Record<string, unknown>) => void
+  /** Gets the control protocol's messages; they become no events but those that it gives. */
+  readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number
 }
@@ -39,6 +41,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
   const observation = createObservation(sessionSums)
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
+  const tasks = createBackgroundTasks(observation)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
   let messageId: string | undefined
 
@@ -87,7 +90,8 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
     const message = toRecord(line['message']) ?? {}
     const content = toRecords(message['content'])
     const id = toText(message['id'])
-    if (typeof line['parent_tool_use_id'] === 'string') return [passed, ...calls.start(content, true)]
+    const parent = toText(line['parent_tool_use_id'])
+    if (parent !== undefined) return [passed, ...calls.start(content, { parent, messageId: id })]
 
     noticeMessage(id)
     if (observation.reply?.id !== id || id === undefined) observation.reply = { id, isOpen: false }
@@ -98,7 +102,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
     const texts = textsOf(content)
     const settled = (texts.length === 0 ? [''] : texts).flatMap((text) => stream.settle(id, text))
     if (error === undefined) keepPartialText()
-    return [...deltas(settled), passed, ...calls.start(content, false)]
+    return [...deltas(settled), passed, ...calls.start(content)]
   }
 
   function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
@@ -107,26 +111,28 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
     observeLine(observation, message)
     switch (type) {
       case 'stream_event':
-        observation.turnActive = true
+        // A subagent in the background talks while the conversation rests.
+        if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return [...deltas(translateStreamEvent(message)), ...(rawPartials ? [passed] : [])]
       case 'assistant':
-        observation.turnActive = true
+        if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return translateAssistant(message, passed)
       case 'user':
-        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']))]
+        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']), toRecords(message['tool_result_meta'])), ...tasks.observe(type, message)]
       case 'system':
         if (message['subtype'] === 'init') {
           observation.turnActive = true
           observeInit(observation, message)
         }
         noteSystemMessage(observation.notices, message)
-        return [passed]
+        return [passed, ...(message['subtype'] === 'permission_denied' ? calls.refuse(message) : tasks.observe(type, message))]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
         return [passed]
       case 'result':
         stream.endTurn()
         observeResult(observation, message, raw)
+        observeStop(observation, message)
         return [passed, ...calls.conclude(message)]
       default:
         return [passed]
@@ -148,8 +154,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
       const decoded = decodeClaudeLine(line.bytes)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
       if (CONTROL_TYPES.has(decoded.type)) {
-        onControl?.(decoded.message)
-        return []
+        return onControl?.(decoded.message) ?? []
       }
       return translateMessage(decoded.type, decoded.message, decoded.raw)
     },

@@ -6,7 +6,7 @@ const one = { type: 'string' } as const
 const many = { type: 'string', multiple: true } as const
 const flag = { type: 'boolean' } as const
 
-/** The request's fields as flags; what wants JSON (agents, MCP servers) is left to the API. */
+/** The request's fields as flags; what wants much JSON (agents) is left to the API. */
 export const REQUEST_FLAGS = {
   model: one,
   'fallback-model': one,
@@ -20,6 +20,8 @@ export const REQUEST_FLAGS = {
   'disallowed-tools': many,
   'permission-mode': one,
   'on-permission-denied': one,
+  'mcp-config': one,
+  'mcp-required': many,
   'json-mode': flag,
   'output-schema': one,
   'max-repairs': one,
@@ -30,6 +32,7 @@ export const REQUEST_FLAGS = {
   fork: flag,
   timeout: one,
   'idle-timeout': one,
+  'background-timeout': one,
   'queue-timeout': one,
   priority: one,
   'on-task-failure': one,
@@ -41,8 +44,11 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --max-turns N, --max-budget-usd USD, --max-budget-tokens N
   --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)"; several times
   --disallowed-tools RULE
-  --permission-mode MODE          default, acceptEdits, plan, dontAsk, bypassPermissions
+  --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
+                                  bypassPermissions
   --on-permission-denied report|fail
+  --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
+  --mcp-required all|NAME         servers that must be connected before the run begins; several times
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
   --output-schema JSON            the answer matches this JSON Schema
   --max-repairs N                 how often a wrong answer is sent back
@@ -51,6 +57,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
   --idle-timeout SECONDS, --queue-timeout SECONDS
+  --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
   --priority low|normal|high
   --on-task-failure stop|continue
   --metadata LABEL=VALUE          several times`
@@ -64,12 +71,21 @@ const splitRules = (texts: readonly string[]): string[] =>
 const toNumber = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
 
 /** @throws UsageError */
-function toSchema(text: string): unknown {
+function toJson(text: string, flag: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new UsageError(`--output-schema: is no JSON (${error instanceof Error ? error.message : String(error)})`)
+    throw new UsageError(`${flag}: is no JSON (${error instanceof Error ? error.message : String(error)})`)
   }
+}
+
+const toSchema = (text: string): unknown => toJson(text, '--output-schema')
+
+/** As `claude` takes them. @throws UsageError */
+function toMcpServers(text: string): unknown {
+  const config = toJson(text, '--mcp-config')
+  if (typeof config !== 'object' || config === null || !('mcpServers' in config)) throw new UsageError('--mcp-config: an object with the key mcpServers is expected')
+  return config.mcpServers
 }
 
 /** Flag → field of the request. */
@@ -86,6 +102,8 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],
   'on-permission-denied': ['onPermissionDenied'],
+  'mcp-config': ['mcpServers', toMcpServers],
+  'mcp-required': ['mcpRequired', (names: string[]) => names.includes('all') || names],
   'json-mode': ['json'],
   'output-schema': ['outputSchema', toSchema],
   'max-repairs': ['maxRepairs', toNumber],
@@ -95,6 +113,7 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   resume: ['session', (resume: string) => ({ resume })],
   timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],
   'idle-timeout': ['idleTimeoutSeconds', toNumber],
+  'background-timeout': ['backgroundTimeoutSeconds', toNumber],
   'queue-timeout': ['queueTimeoutSeconds', toNumber],
   priority: ['priority'],
   'on-task-failure': ['onTaskFailure'],

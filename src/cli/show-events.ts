@@ -55,6 +55,10 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
     stderr.write(`${toLine(text)}\n`)
   }
 
+  function noteServers({ servers }: EventData<'mcp.status'>): void {
+    for (const { name, status, error } of servers) if (status !== 'connected') note(`! MCP server ${name} is not there: ${error ?? status}`)
+  }
+
   function finish({ data: { outcome } }: Event<'execution.finished'>): void {
     const { result = '', status } = outcome
     if (typeof result === 'object') {
@@ -88,8 +92,11 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         note('the answer was cut off and starts anew')
       } else if (is(event, 'tool.started')) note(`> ${event.data.name} ${event.data.input}`)
       else if (is(event, 'tool.finished') && event.data.isError) note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
+      else if (is(event, 'mcp.status')) noteServers(event.data)
       else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
       else if (is(event, 'hook.finished') && event.data.exitCode !== 0) note(`! hook ${event.data.name} (${event.data.stage}) ${event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`}`)
+      else if (is(event, 'background.waiting')) note(event.data.message)
+      else if (is(event, 'background.finished')) note(`background task ${event.data.id} (${event.data.kind}) ${event.data.status}`)
       else if (is(event, 'output')) note(event.data.data)
       else if (is(event, 'log.truncated')) note(`! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`)
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)

@@ -84,7 +84,10 @@ function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeConte
 }
 
 function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest, after: Manifest, changes: readonly FileChange[]): VerificationCheck[] {
-  const { lastResult, sessionsSeen, denials, toolResults, unrecordedResults, unreadLines } = attempt.observation
+  const { lastResult, sessionsSeen, denials, toolResults, unrecordedResults, unreadLines, unansweredCalls, tasksEnded, lostResults } = attempt.observation
+  const unfinishedTasks = (outcome.unfinished ?? []).filter(({ kind }) => kind === 'task').map(({ description }) => description)
+  // What a background task had called ended with it.
+  const calls = unansweredCalls.filter(({ ofSubagent }) => ofSubagent === undefined || unfinishedTasks.length === 0)
   const { record, run, beginning, answerSchema, sessionId, folders } = prepared
   return checkRun({
     exitCode: outcome.exitCode,
@@ -97,6 +100,10 @@ function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest
     isContinued: beginning.kind === 'resume',
     workspace: folders.workspace,
     denials: denials.length,
+    unansweredCalls: calls.map(({ description }) => description),
+    tasksEnded, unfinishedTasks,
+    stopReason: outcome.stopReason, code: outcome.code, wasForced: attempt.wasForced, endedAfterAnswer: attempt.endedAfterAnswer, lostResults,
+    mcpServers: attempt.servers,
     sessionId, sessionsSeen, toolResults, unrecordedResults, unreadLines, before, after, changes,
   })
 }
@@ -144,7 +151,9 @@ function judge({ outcome, prepared, attempt: { cause } }: VerifyOptions, verific
   const verified = { ...outcome, verification }
   if (outcome.status !== 'succeeded') return verified
   if (cause) return { ...verified, status: cause.status, code: cause.code, message: cause.message }
-  const failed = verification.checks.filter(({ status }) => status === 'fail')
-  if (prepared.run.verify === undefined || failed.length === 0) return verified
+  const { verify } = prepared.run
+  // Where they may be ended with the answer that is only told, unless it was asked about.
+  const failed = verification.checks.filter(({ status, name }) => status === 'fail' && (name !== 'background_tasks' || verify?.background === true))
+  if (verify === undefined || failed.length === 0) return verified
   return { ...verified, status: 'failed', code: 'VERIFICATION_FAILED', message: failed.map(({ name, detail }) => `${name}: ${detail}`).join(' ') }
 }

@@ -104,7 +104,6 @@ export type StoredFields = Partial<Record<RecordField, string | null>>
 
 const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
 
-/** A record's fields as the scripts take them. Half of a surrogate pair, which an answer may hold, is refused by Redis' JSON: it becomes U+FFFD, as in any UTF-8. */
 /** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
 function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
   // Safe: ExecutionStore wrote it from an object.

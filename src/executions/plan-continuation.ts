@@ -94,5 +94,5 @@ export async function planBeginning(record: ExecutionRecord, run: RunRequest, { 
   const firstEvents = run.partialText ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } })) : []
   const common = { firstMessage: history.nextMessage, firstEvents }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
-  return { kind: 'resume', sessionId, from: sessionId, ...(transcript?.sums && { sessionSums: transcript.sums }), run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()]), literalPrompt: true }, ...common }
+  return { kind: 'resume', sessionId, from: sessionId, ...(transcript?.sums && { sessionSums: transcript.sums }), run: { ...rest, prompt: continuationPrompt(reason, [...history.openCalls.values()], [...history.lostTasks.values()]), literalPrompt: true }, ...common }
 }

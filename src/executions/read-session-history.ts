@@ -13,13 +13,15 @@ export interface SessionHistory {
   readonly finishedCalls: Map<string, string>
   /** Begun, and no end is known. */
   readonly openCalls: Map<string, OpenToolCall>
+  /** Background tasks that were awaited, by id: what they are. They died with the attempt. */
+  readonly lostTasks: Map<string, string>
   /** The index of the first message of text to come. */
   nextMessage: number
   /** Messages of which text was streamed and no whole message came: void once another attempt begins. */
   readonly unfinished: Set<number>
 }
 
-const createHistory = (): SessionHistory => ({ hasAnswer: false, toolsStarted: 0, finishedCalls: new Map(), openCalls: new Map(), nextMessage: 0, unfinished: new Set() })
+const createHistory = (): SessionHistory => ({ hasAnswer: false, toolsStarted: 0, finishedCalls: new Map(), openCalls: new Map(), lostTasks: new Map(), nextMessage: 0, unfinished: new Set() })
 
 /** The fields of the CLI's own messages that count here; their format is outside our protocol, so every step is looked at. */
 interface Message {
@@ -46,10 +48,11 @@ function forgetSession(history: SessionHistory): void {
   history.toolsStarted = 0
   history.finishedCalls.clear()
   history.openCalls.clear()
+  history.lostTasks.clear()
 }
 
 const is = <Type extends Event['type']>(event: Event, type: Type): event is Event<Type> => event.type === type
-const READ = new Set(['execution.started', 'claude.message', 'tool.started', 'tool.finished', 'text.delta', 'text.reset'])
+const READ = new Set(['execution.started', 'claude.message', 'tool.started', 'tool.finished', 'text.delta', 'text.reset', 'background.waiting', 'background.finished'])
 
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
@@ -69,7 +72,10 @@ export async function readSessionHistory(log: EventLog, executionId: string): Pr
       } else if (is(event, 'tool.started')) {
         history.toolsStarted += 1
         history.openCalls.set(event.data.toolUseId, { name: event.data.name, input: event.data.input })
-      } else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
+      } else if (is(event, 'background.waiting')) {
+        for (const { id, kind, description } of event.data.tasks) history.lostTasks.set(id, `${kind} ${description}`)
+      } else if (is(event, 'background.finished')) history.lostTasks.delete(event.data.id)
+      else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
     }
     after = events.at(-1)?.seq ?? lastSeq
     if (after >= lastSeq) return history

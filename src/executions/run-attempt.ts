@@ -1,4 +1,5 @@
-import { runClaude, type StopUrgency } from '../claude/run-claude.js'
+import type { Phase } from '../claude/result-phases.js'
+import { runClaude, type ClaudeRunReport, type StopUrgency } from '../claude/run-claude.js'
 import { classifyFailure, type Failure } from '../claude/classify-failure.js'
 import { classifyExit, type StopCause } from '../claude/classify-exit.js'
 import type { ClaudeCommand } from '../claude/claude-command.js'
@@ -13,15 +14,15 @@ import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './store-answers.js'
 import { countTokens } from './plan-budget.js'
 import type { RunFolders } from './prepare-workspace.js'
-import { Deadline } from './run-clock.js'
+import { BackgroundWait } from './background-wait.js'
+import { PauseSwitch } from './pause-switch.js'
+import { RunClocks } from './run-clocks.js'
 import type { RunJournal } from './run-journal.js'
+import type { RunServers } from './run-servers.js'
 import type { RunServices } from './run-services.js'
 import { TokenLimit } from './token-limit.js'
 
 const PROGRESS_INTERVAL_MS = 1_000
-/** While a tool call is unanswered the idle limit is this many times longer: a tool may work in silence. */
-const IDLE_FACTOR_IN_TOOL = 10
-const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000 // it keeps its slot meanwhile
 
 /** What ends a run for reasons of time, and not for what it did. */
 const YIELDING = new Set<string>(['CANCELLED', 'TIMED_OUT', 'IDLE_TIMEOUT', 'WORKER_LOST'])
@@ -44,6 +45,7 @@ export interface AttemptOptions {
   readonly command: ClaudeCommand
   readonly process: ClaudeProcess
   readonly translator: Translator
+  readonly servers: RunServers | undefined
   readonly journal: RunJournal
   readonly lease: LeaseKeeper
   /** JSON mode: what the answer must be. */
@@ -62,26 +64,30 @@ export interface AttemptOptions {
 export class RunAttempt {
   readonly #options: AttemptOptions
   readonly #stop = new AbortController()
-  readonly #deadlines: Deadline[] = []
+  readonly #clocks: RunClocks
+  readonly #background: BackgroundWait
+  readonly #check: AnswerCheck | undefined
+  readonly #pauses: PauseSwitch
   #cause: StopCause | undefined
-  #total: Deadline | undefined
-  #idle: Deadline | undefined
   #startedAt = performance.now()
   #progressAt = 0
   #rawBytes = 0
-  #isPaused = false
-  #changingPause: Promise<void> = Promise.resolve()
   #cancelSeen = false
-  #pauseLimit: NodeJS.Timeout | undefined
   /** Its last process is gone: there is nothing to pause. */
   #isOver = false
   #endedAfterAnswer = false
-  readonly #tokenLimit?: TokenLimit
+  readonly #tokenLimit: TokenLimit | undefined
+  #phase: Phase = 'working'
+  #report: ClaudeRunReport | undefined
 
   constructor(options: AttemptOptions) {
     this.#options = options
-    const { maxBudgetTokens } = options.run
-    if (maxBudgetTokens !== undefined) this.#tokenLimit = new TokenLimit(maxBudgetTokens, this.observation)
+    const { run, answerSchema, translator } = options
+    this.#check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
+    this.#clocks = new RunClocks(run)
+    this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
+    this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
+    this.#pauses = this.#createPauses(options)
   }
 
   /**
@@ -95,15 +101,29 @@ export class RunAttempt {
     this.#stop.abort(urgency)
   }
 
-  /** Nothing more is asked of the CLI, and it works on nothing; where the caller wants commands to be run on the answer, that is not the end. */
+  /**
+   * Nothing more is asked of the CLI, and it works on nothing, nor does a background task; where the caller wants commands
+   * to be run on the answer, that is not the end.
+   */
   #hasAnswered(): boolean {
     return this.#isAnswerWhole() && this.#options.run.verify === undefined
   }
 
   #isAnswerWhole(): boolean {
-    const { process, translator } = this.#options
-    const { lastResult, turnActive } = translator.observation
-    return process.stdin.writableEnded && lastResult?.isError === false && !turnActive
+    const { lastResult, turnActive } = this.observation
+    if (lastResult?.isError !== false || turnActive) return false
+    if (this.#phase === 'settling') return this.#check === undefined || this.#check.judge(lastResult).kind === 'valid'
+    return this.#phase === 'finishing' || this.#phase === 'ending'
+  }
+
+  /** Whether it had to be ended because it did not exit after its answer. */
+  get wasForced(): boolean {
+    return this.#report?.endedAfterResult === 'hung'
+  }
+
+  /** It was ended after its answer, by a wish or with its background tasks: how it would have exited is not known. */
+  get endedAfterAnswer(): boolean {
+    return this.#endedAfterAnswer || this.#report?.endedAfterResult === 'with_tasks'
   }
 
   /** What has ended it from our side, also after the CLI was gone. */
@@ -119,6 +139,8 @@ export class RunAttempt {
     return this.#options.translator.observation
   }
 
+  get servers(): RunServers['states'] { return this.#options.servers?.states ?? [] }
+
   get stopped(): AbortSignal {
     return this.#stop.signal
   }
@@ -132,73 +154,66 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { process, command, translator, run, services, folders, answerSchema } = this.#options
-    const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
+    const { process, command, translator, run, services, folders, servers } = this.#options
+    const check = this.#check
     this.#startedAt = performance.now()
-    this.#startClocks()
+    this.#clocks.begin((cause) => this.end(cause))
     try {
       const report = await runClaude({
         process,
         firstLine: command.firstLine,
+        beforeFirstLine: servers && (() => servers.connect(this)),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),
+        background: this.#background,
+        startClock: this.#clocks.start,
+        onPhase: (phase) => {
+          this.#phase = phase
+        },
         emit: (events, rawBytes) => this.#take(events, rawBytes),
         stop: this.#stop.signal,
       })
       this.#isOver = true
+      this.#report = report
       const usage = this.usage()
-      const activeMs = this.#total?.ranMs ?? 0
-      if (this.#tokenLimit?.hasAnswered === true && this.#cause?.code === 'BUDGET_EXCEEDED' && run.verify === undefined) {
+      const { activeMs } = this.#clocks
+      if (this.#tokenLimit?.hasAnswered === true && report.unfinishedTasks.length === 0 && this.#cause?.code === 'BUDGET_EXCEEDED' && run.verify === undefined) {
         this.#cause = undefined
         this.#endedAfterAnswer = true
       }
       const note = this.#cause ? undefined : this.#tokenLimit?.note
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, ...(note !== undefined && { notes: [note] }), run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({
+        observation: translator.observation, exit, run, stderrTail: report.stderrTail,
+        unfinishedTasks: report.unfinishedTasks, endedWithTasks: report.endedAfterResult === 'with_tasks',
+        ...(note !== undefined && { notes: [note] }),
+        judge: check && ((result) => check.judge(result)),
+        paths: { ...folders, tmpDir: folders.temporary },
+        ...(this.#cause && { stopCause: this.#cause }),
+      })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
-      await this.#changingPause
-      for (const deadline of this.#deadlines) deadline.close()
-      clearTimeout(this.#pauseLimit)
+      await this.#pauses.close()
+      this.#clocks.close()
     }
   }
 
-  #startClocks(): void {
-    const { run } = this.#options
-    const message = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
-    this.#total = this.#addDeadline(run.timeoutSeconds * 1_000, () =>
-      this.end({ code: 'TIMED_OUT', status: 'timed_out', message: message('The run was ended at its timeout', 'timeoutSeconds', run.timeoutSeconds) }),
-    )
-    const { idleTimeoutSeconds } = run
-    if (idleTimeoutSeconds === undefined) return
-    this.#idle = this.#addDeadline(idleTimeoutSeconds * 1_000, () =>
-      this.end({ code: 'IDLE_TIMEOUT', status: 'timed_out', message: message('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds) }),
-    )
-  }
-
-  #addDeadline(milliseconds: number, onFire: () => void): Deadline {
-    const deadline = new Deadline(milliseconds, onFire)
-    this.#deadlines.push(deadline)
-    return deadline
-  }
-
   async #take(events: readonly NewEvent[], rawBytes: number): Promise<void> {
-    const { journal, services, run, translator } = this.#options
+    const { journal, services, translator, servers } = this.#options
     if (this.#rawBytes === 0) this.#options.onFirstOutput()
     this.#rawBytes += rawBytes
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
       this.end({ code: 'OUTPUT_LIMIT', status: 'failed', message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.` }, 'at_once')
     }
-    if (run.idleTimeoutSeconds !== undefined) {
-      this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
-    }
+    const { openToolCalls, liveTasks, notices } = translator.observation
+    this.#clocks.noteOutput(openToolCalls > 0 || liveTasks.length > 0)
     const crossed = this.#tokenLimit?.check(countTokens(this.usage()), this.#isAnswerWhole())
     if (crossed) this.end(crossed)
-    services.account.note(translator.observation.notices)
+    services.account.note(notices)
     const progress = this.#progress()
-    await journal.write(progress ? [...events, { type: 'progress', data: progress }] : events)
+    await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])
     if (progress) this.#options.onProgress(progress)
   }
 
@@ -206,9 +221,8 @@ export class RunAttempt {
     const now = performance.now()
     if (now - this.#progressAt < PROGRESS_INTERVAL_MS) return undefined
     this.#progressAt = now
-    const { observation } = this.#options.translator
-    const { inputTokens, outputTokens } = observation.tokensSoFar
-    return { turns: observation.turns, toolsUsed: observation.toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
+    const { turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } } = this.#options.translator.observation
+    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
   }
 
   /** What the record says that others want; called with every renewal, so each wish may come many times. */
@@ -218,30 +232,21 @@ export class RunAttempt {
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
       this.end({ code: 'CANCELLED', status: 'cancelled', message: `Cancelled by ${cancel.by}${cancel.reason === undefined ? '' : `: ${cancel.reason}`}.` })
     }
-    if (pause && !this.#cause) {
-      // In order, one after the other: a resume must not overtake the pause before it.
-      this.#changingPause = this.#changingPause.then(() => this.#setPaused(pause)).catch((error: unknown) => {
-        this.#options.services.logger.warn({ executionId: this.#options.executionId, error: String(error) }, 'could not pause or resume')
-      })
-    }
+    if (pause && !this.#cause) this.#pauses.request(pause)
   }
 
-  async #setPaused({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
-    const { process, services, executionId, fence } = this.#options
-    if (wanted === this.#isPaused || this.#cause || this.#isOver) return
-    this.#isPaused = wanted
-    const data = { by, ...(reason !== undefined && { reason }) }
-    if (wanted) {
-      await process.pause()
-      for (const deadline of this.#deadlines) deadline.pause()
-      this.#pauseLimit = setTimeout(() => this.end({ code: 'CANCELLED', status: 'cancelled', message: 'It was paused for 24 hours.' }), PAUSE_LIMIT_MS)
-    } else {
-      clearTimeout(this.#pauseLimit)
-      for (const deadline of this.#deadlines) deadline.resume()
-      await process.resume()
-    }
-    await services.store.enter(executionId, fence, wanted ? 'paused' : 'running')
-    await this.#note({ type: wanted ? 'execution.paused' : 'execution.resumed', data })
+  #createPauses({ services, executionId, fence, process }: AttemptOptions): PauseSwitch {
+    return new PauseSwitch({
+      process,
+      clocks: this.#clocks,
+      isOpen: () => this.#cause === undefined && !this.#isOver,
+      record: async (state, event) => {
+        await services.store.enter(executionId, fence, state)
+        await this.#note(event)
+      },
+      onLimit: () => this.end({ code: 'CANCELLED', status: 'cancelled', message: 'It was paused for 24 hours.' }),
+      onError: (error) => services.logger.warn({ executionId, error: String(error) }, 'could not pause or resume'),
+    })
   }
 
   async #note(event: NewEvent): Promise<void> {

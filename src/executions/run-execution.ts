@@ -15,6 +15,7 @@ import { retryExecution, type RetryReport } from './retry-execution.js'
 import { RunAttempt, type AttemptReport } from './run-attempt.js'
 import { RunHooks } from './run-hooks.js'
 import { RunJournal } from './run-journal.js'
+import { followServers } from './run-servers.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from './run-services.js'
 import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
@@ -142,9 +143,10 @@ class ClaimedRun {
     )
     if (started.kind !== 'started') return started.kind === 'cancelled' ? this.#concludeCancelled() : { kind: 'passed_over', why: 'the claim was lost before the start' }
     const journal = this.#openJournal(this.#attempt, started.lastSeq)
+    const servers = followServers({ run: beginning.run, limitSeconds: config.mcpTimeoutSeconds, process, tell: (events) => journal.write(events) })
     const attempt = new RunAttempt({
-      services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, lease: this.#lease,
-      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage, sessionSums: beginning.sessionSums }),
+      services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, servers, lease: this.#lease,
+      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage, sessionSums: beginning.sessionSums, onControl: servers?.take }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
     })

@@ -16,7 +16,7 @@ export interface RunJournalOptions {
 }
 
 /** What must be in the log even when it is full: what a client acts upon. */
-const ALWAYS_STORED = new Set<string>(['tool.denied', 'execution.paused', 'execution.resumed', 'execution.cancel_requested', 'hook.finished'])
+const ALWAYS_STORED = new Set<string>(['tool.denied', 'mcp.status', 'execution.paused', 'execution.resumed', 'execution.cancel_requested', 'hook.finished', 'background.waiting', 'background.finished'])
 
 const sizeOf = (event: NewEvent): number => ('rawMessage' in event ? event.rawMessage.length : JSON.stringify(event.data).length)
 

@@ -46,7 +46,7 @@ const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): Receipt
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion): ReceiptFacts {
-  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [], verification } = outcome
+  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [], stopReason, unfinished = [], verification } = outcome
   const answer = result === undefined ? undefined : toAnswerText(result)
   return {
     executionId: id,
@@ -66,6 +66,8 @@ function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt,
       ...(exitCode !== undefined && { exitCode }),
       ...(signal !== undefined && { signal }),
       ...(isPartial !== undefined && { isPartial }),
+      ...(stopReason !== undefined && { stopReason }),
+      ...(unfinished.length > 0 && { unfinished: unfinished.length }),
       permissionDenials: permissionDenials.length,
     },
     ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),

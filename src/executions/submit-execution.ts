@@ -22,13 +22,17 @@ export interface Submission {
   readonly replayed: boolean
 }
 
+function switchedOff(mode: string, setting: string): ExecutorError {
+  return new ExecutorError('FORBIDDEN', {
+    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
+    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
+  })
+}
+
 function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
-  if (run.permissionMode === 'bypassPermissions' && !services.config.allowBypassPermissions) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail: 'permissionMode: bypassPermissions is switched off here; the operator switches it on with CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS=true.',
-      errors: [{ path: 'permissionMode', message: 'switched off by CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS' }],
-    })
-  }
+  const { allowBypassPermissions, allowAutoPermissions } = services.config
+  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions) throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
+  if (run.permissionMode === 'auto' && !allowAutoPermissions) throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
   if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
     throw new ExecutorError('FORBIDDEN', {
       detail: 'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',

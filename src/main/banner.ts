@@ -14,6 +14,7 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
   const isInFile = existsSync(config.tokenFile)
   const header = isOpen ? '' : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${quote(config.tokenFile)})` : '$TOKEN'}"`
   const { authentication, claude, containment } = worker
+  const admitted = [...(config.allowBypassPermissions ? ['bypassPermissions'] : []), ...(config.allowAutoPermissions ? ['auto'] : [])]
   const lines = [
     '\nCC Executor is running.\n\n',
     row('address', api.url),
@@ -22,7 +23,7 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
     row('token', isOpen ? 'none needed (open, on this machine only)' : isInFile ? `in ${config.tokenFile}` : 'one of CC_EXECUTOR_TOKENS'),
     row('claude', claude.message),
     row('credentials', `${authentication.message}${authentication.remedy === undefined ? '' : ` ${authentication.remedy}`}`),
-    row('permissions', `${worker.permissionMode}${config.allowedTools.length > 0 ? `, and ${config.allowedTools.join(', ')}` : ''}${config.allowBypassPermissions ? ' (bypassPermissions is admitted)' : ''}`),
+    row('permissions', `${worker.permissionMode}${config.allowedTools.length > 0 ? `, and ${config.allowedTools.join(', ')}` : ''}${admitted.length > 0 ? ` (admitted: ${admitted.join(', ')})` : ''}`),
     row('containment', `${containment.level}: ${containment.detail}`),
     row('workspaces', [config.workspaceRoot, ...config.allowedRoots].join(', ')),
     row('redis', redis === 'embedded' ? `private, in ${config.dataDir}/redis` : 'REDIS_URL'),

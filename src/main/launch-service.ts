@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { withoutSurroundingSession } from '../claude/claude-variables.js'
 import type { Config } from '../platform/config.js'
 import { openDataFolder } from './open-data-folder.js'
 
@@ -10,9 +11,6 @@ const CLI = fileURLToPath(new URL('./cli.js', import.meta.url))
 /** A log beyond this is put aside at the next start, so two of them are kept at most. */
 const LOG_LIMIT_BYTES = 4 * 1024 * 1024
 const SENTENCE_BYTES = 4 * 1024
-
-/** What Claude Code (2.1.197, measured: CLAUDECODE, AI_AGENT, CLAUDE_CODE_ENTRYPOINT, CLAUDE_CODE_SESSION_ID, CLAUDE_PROJECT_DIR) hands to its MCP servers and ties a process to the session of the Claude that has started us. The service outlives it, and serves others. */
-const OF_A_CLAUDE_SESSION = /^(?:CLAUDECODE|CLAUDE_CODE_(?:ENTRYPOINT|SSE_PORT|SESSION_ID|CHILD_SESSION|REMOTE\w*|EXECPATH|SIMPLE|SAFE_MODE)|CLAUDE_PROJECT_DIR|CLAUDE_PLUGIN_\w+|CLAUDE_ENV_FILE|AI_AGENT)$/
 
 export interface LaunchedService {
   /** Resolves when it ends, with what it said last; never rejects. */
@@ -45,13 +43,12 @@ export async function launchService(config: Config, { simulate }: { simulate: bo
   const log = await openLog(path)
   try {
     const { size } = await log.stat()
-    const environment = Object.fromEntries(Object.entries(config.environment).filter(([name]) => !OF_A_CLAUDE_SESSION.test(name)))
     const child = spawn(process.execPath, [CLI, 'start', '--on-demand', ...(simulate ? ['--simulate'] : [])], {
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
       // Not where we were started: that folder may go, and the service is not about it.
       cwd: config.dataDir,
-      env: { ...environment, CC_EXECUTOR_DATA_DIR: config.dataDir },
+      env: { ...withoutSurroundingSession(config.environment), CC_EXECUTOR_DATA_DIR: config.dataDir },
     })
     child.unref()
     const ended = once(child, 'exit').then(

@@ -38,7 +38,9 @@ export const VARIABLES = {
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
+  CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [flag, 'false', 'admit permissionMode auto, in which a model of Claude’s judges each call'],
   CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
+  CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [count(1, 600), '10', 'how long the MCP servers of a run may take to connect; the run begins when all are known'],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
@@ -93,7 +95,9 @@ export interface Config {
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]
   readonly allowBypassPermissions: boolean
+  readonly allowAutoPermissions: boolean
   readonly containment: 'auto' | 'required'
+  readonly mcpTimeoutSeconds: number
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
   /** It was named: then it must be there. */
@@ -183,7 +187,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
     childEnv: values.CC_EXECUTOR_CHILD_ENV,
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,
+    allowAutoPermissions: values.CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
+    mcpTimeoutSeconds: values.CC_EXECUTOR_MCP_TIMEOUT_SECONDS,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,

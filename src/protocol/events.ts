@@ -6,6 +6,14 @@ import { ExecutionId, Timestamp } from './ids.js'
 
 const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
 
+/** A task of the CLI that goes on beside the conversation: a command, a subagent, … */
+export const BackgroundTask = z.object({
+  id: z.string(),
+  kind: z.string().meta({ description: "The CLI's own word: `local_bash`, `local_agent`, …" }),
+  description: z.string(),
+})
+export type BackgroundTask = z.infer<typeof BackgroundTask>
+
 /** The data of every event type, by type. What is published here only grows. */
 export const EVENT_DATA = {
   'execution.queued': z.object({ position: z.number().int(), requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }), timeoutEstimate: TimeoutEstimate.optional() }),
@@ -27,6 +35,16 @@ export const EVENT_DATA = {
   'tool.started': z.object({ toolUseId: z.string(), name: z.string(), input: z.string().meta({ description: 'JSON, shortened.' }), inputDigest: z.string() }),
   'tool.finished': z.object({ toolUseId: z.string(), name: z.string(), isError: z.boolean(), durationMs: z.number() }),
   'tool.denied': PermissionDenial,
+  'mcp.status': z.object({
+    servers: z.array(
+      z.object({
+        name: z.string(),
+        status: z.string().meta({ description: 'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.' }),
+        tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
+        error: z.string().optional(),
+      }),
+    ).meta({ description: 'The servers of `mcpServers`: once, when their connections were tried, and again when one has changed.' }),
+  }),
   output: z.object({ stream: z.enum(['stdout', 'stderr']), data: z.string().meta({ description: 'A line that was not stream-json.' }) }),
   progress: z.object({ turns: z.number(), toolsUsed: z.number(), inputTokens: z.number(), outputTokens: z.number(), elapsedMs: z.number() }),
   'execution.paused': wish,
@@ -40,6 +58,12 @@ export const EVENT_DATA = {
   }),
   'task.started': z.object({ index: z.number().int().meta({ description: 'From 0.' }), executionId: ExecutionId, status: ExecutionStatus }),
   'task.finished': z.object({ index: z.number().int(), executionId: ExecutionId, status: TerminalStatus, code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }) }),
+  'background.waiting': z.object({
+    tasks: z.array(BackgroundTask),
+    until: Timestamp.meta({ description: 'When the wait ends at the latest, unless the run is paused meanwhile.' }),
+    message: z.string().meta({ description: 'For people: what is awaited and how to end the wait.' }),
+  }),
+  'background.finished': z.object({ id: z.string(), kind: z.string(), status: z.enum(['completed', 'failed', 'stopped']) }),
   'log.truncated': z.object({
     droppedBytes: z.number(),
     limit: z.number(),

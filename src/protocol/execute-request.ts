@@ -31,7 +31,7 @@ const prompt = text(PROMPT_LIMIT_BYTES).refine((value) => value === '' || /\S/.t
 const seconds = z.number().positive('must be more than 0').max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(4 * KIB)).max(200)
 
-export const PermissionMode = z.enum(['default', 'acceptEdits', 'plan', 'dontAsk', 'bypassPermissions']).meta({ id: 'PermissionMode' })
+export const PermissionMode = z.enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions']).meta({ id: 'PermissionMode' })
 export type PermissionMode = z.infer<typeof PermissionMode>
 
 export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
@@ -72,6 +72,7 @@ export const Verify = z
       .max(FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
+    background: z.boolean().optional().meta({ description: 'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.' }),
     commands: z
       .array(z.array(text(32 * KIB)).min(1).max(256))
       .min(1)
@@ -109,9 +110,13 @@ const fields = {
   maxBudgetTokens: z.int().positive().max(1e12).optional().meta({ description: 'Input, output and cache creation of all attempts; beyond, the run is ended.' }),
   allowedTools: toolRules.optional().meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
   disallowedTools: toolRules.optional(),
-  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `bypassPermissions` only where the operator has switched it on.' }),
+  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.' }),
   agents: z.record(text(200), AgentDefinition).optional(),
   mcpServers: z.record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer).optional(),
+  mcpRequired: z
+    .union([z.boolean(), z.array(text(64)).max(200)], 'must be true, false, or a list of names of mcpServers')
+    .optional()
+    .meta({ description: 'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.' }),
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
@@ -122,6 +127,12 @@ const fields = {
     .optional()
     .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
+  backgroundTimeoutSeconds: z
+    .number()
+    .min(0, 'must not be less than 0')
+    .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
+    .optional()
+    .meta({ description: 'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; 0 ends them with the answer. Default: the rest of `timeoutSeconds`.' }),
   queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
   partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),

@@ -23,7 +23,7 @@ export const OutcomeCode = z
   .enum([
     'CLAUDE_NOT_FOUND', 'CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_EXITED', 'CLAUDE_SIGNALLED', 'CLAUDE_RATE_LIMITED', 'CLAUDE_OVERLOADED', 'CLAUDE_TOO_OLD',
     'PERMISSION_DENIED', 'MAX_TURNS', 'BUDGET_EXCEEDED', 'CONTEXT_TOO_LONG', 'TIMED_OUT', 'IDLE_TIMEOUT', 'QUEUE_TIMEOUT',
-    'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED', 'TASK_FAILED',
+    'BACKGROUND_UNFINISHED', 'ANSWER_INCOMPLETE', 'REFUSED', 'TOOL_DEFERRED', 'OUTPUT_LIMIT', 'OUTPUT_INVALID', 'VERIFICATION_FAILED', 'WORKER_LOST', 'WORKSPACE_ERROR', 'MCP_UNAVAILABLE', 'SESSION_NOT_FOUND', 'CANCELLED', 'HOOK_VETOED', 'HOOK_FAILED', 'TASK_FAILED',
   ])
   .meta({ id: 'OutcomeCode' })
 export type OutcomeCode = z.infer<typeof OutcomeCode>
@@ -44,6 +44,16 @@ export const PermissionDenial = z
   .meta({ id: 'PermissionDenial' })
 export type PermissionDenial = z.infer<typeof PermissionDenial>
 
+/** What was still going on when a run ended: the service ended it, or it never came back. */
+export const Unfinished = z
+  .object({
+    kind: z.enum(['task', 'tool_call']).meta({ description: '`task`: a background task of the CLI; `tool_call`: a call without a result.' }),
+    id: z.string(),
+    description: z.string(),
+  })
+  .meta({ id: 'Unfinished' })
+export type Unfinished = z.infer<typeof Unfinished>
+
 /** How an execution ended. */
 export const Outcome = z
   .object({
@@ -56,6 +66,8 @@ export const Outcome = z
     requiredVersion: z.string().optional().meta({ description: 'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.' }),
     result: z.union([z.string(), z.record(z.string(), z.unknown())]).optional().meta({ description: 'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not match its schema is kept as the text that it was).' }),
     isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
+    stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
+    unfinished: z.array(Unfinished).optional().meta({ description: 'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.' }),
     permissionDenials: z.array(PermissionDenial).optional(),
     verification: Verification.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
   })

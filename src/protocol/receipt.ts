@@ -59,6 +59,8 @@ export const Receipt = z
       exitCode: z.number().int().optional(),
       signal: z.string().optional(),
       isPartial: z.boolean().optional(),
+      stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
+      unfinished: z.number().int().optional().meta({ description: 'How many background tasks and tool calls had not finished; absent where there were none.' }),
       permissionDenials: z.number().int().meta({ description: 'How many tool calls were denied.' }),
     }),
     result: z.strictObject({ sha256: Sha256, bytes: z.number().int() }).optional().meta({ description: 'Of the answer in UTF-8.' }),

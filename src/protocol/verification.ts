@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 export const CHECK_NAMES = [
-  'process_exit', 'session', 'uuid_echo', 'schema', 'claimed_files_exist', 'unclaimed_changes', 'permissions', 'tool_calls_recorded', 'required_files', 'commands',
+  'process_exit', 'session', 'uuid_echo', 'schema', 'claimed_files_exist', 'unclaimed_changes', 'permissions', 'tool_calls_recorded', 'background_tasks', 'finished', 'mcp_servers', 'required_files', 'commands',
 ] as const
 
 /** One claim held against what the server saw. */

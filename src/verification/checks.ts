@@ -1,4 +1,5 @@
 import { isAbsolute, normalize, relative } from 'node:path'
+import type { OutcomeCode } from '../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck } from '../protocol/verification.js'
 import type { Manifest } from './manifest.js'
 import type { CheckCommandReport } from './run-check-command.js'
@@ -12,11 +13,27 @@ export interface RunEvidence {
   /** Every session id that stood in a message. */
   readonly sessionsSeen: readonly string[]
   readonly denials: number
+  /** Of the servers that the request named, as they were seen last. */
+  readonly mcpServers: ReadonlyArray<{ readonly name: string; readonly status: string; readonly error?: string | undefined }>
   readonly toolResults: number
   /** Tool results whose call was not in the stream. */
   readonly unrecordedResults: number
   /** Lines that were too long to be read: a call may have been in one. */
   readonly unreadLines: number
+  /** Calls without a result. */
+  readonly unansweredCalls: readonly string[]
+  /** Background tasks that ended by themselves. */
+  readonly tasksEnded: number
+  readonly unfinishedTasks: readonly string[]
+  readonly stopReason: string | undefined
+  /** Of the outcome; absent where the run succeeded. */
+  readonly code: OutcomeCode | undefined
+  /** The service had to end the CLI, which did not exit after its last result. */
+  readonly wasForced: boolean
+  /** It was ended after its answer before its own exit could be seen. */
+  readonly endedAfterAnswer: boolean
+  /** Results that were numbered and never came. */
+  readonly lostResults: number
   readonly answer: string | Readonly<Record<string, unknown>> | undefined
   readonly isWhole: boolean
   readonly executionId: string
@@ -103,10 +120,35 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
   return [existence, { name: 'unclaimed_changes', status: 'skip', detail: unclaimed.length === 0 ? 'Nothing changed that was not claimed.' : `Changed without being claimed: ${tell(unclaimed)}.` }]
 }
 
-function checkToolCalls({ toolResults, unrecordedResults, unreadLines }: RunEvidence): VerificationCheck {
+function checkToolCalls({ toolResults, unrecordedResults, unreadLines, unansweredCalls }: RunEvidence): VerificationCheck {
+  if (unansweredCalls.length > 0) {
+    if (unreadLines > 0) return skip('tool_calls_recorded', `${unansweredCalls.length} calls without a result; ${unreadLines} lines were too long to be read.`)
+    return check('tool_calls_recorded', false, `Tool calls without a result: ${tell(unansweredCalls)}.`)
+  }
   if (toolResults === 0) return skip('tool_calls_recorded', 'No tool was called.')
   if (unrecordedResults > 0 && unreadLines > 0) return skip('tool_calls_recorded', `${unrecordedResults} results without a call; ${unreadLines} lines were too long to be read.`)
   return check('tool_calls_recorded', unrecordedResults === 0, unrecordedResults === 0 ? `All ${toolResults} tool results have their call.` : `${unrecordedResults} of ${toolResults} tool results have no call in the stream.`)
+}
+
+function checkBackgroundTasks({ tasksEnded, unfinishedTasks }: RunEvidence): VerificationCheck {
+  if (unfinishedTasks.length > 0) return check('background_tasks', false, `Not finished when the run ended: ${tell(unfinishedTasks)}.`)
+  return tasksEnded === 0 ? skip('background_tasks', 'There was no background task.') : check('background_tasks', true, `${tasksEnded === 1 ? 'The background task' : `All ${tasksEnded} background tasks`} had ended before the end.`)
+}
+
+function checkFinished({ isSuccess, code, stopReason, wasForced, endedAfterAnswer, lostResults }: RunEvidence): VerificationCheck {
+  const reason = stopReason === undefined ? '' : ` (stop reason ${stopReason})`
+  const lost = lostResults === 0 ? '' : ` ${lostResults} results before the last one were lost.`
+  if (!isSuccess || code !== undefined) return check('finished', false, `The run did not come to its end by itself${reason}.${lost}`)
+  if (wasForced) return check('finished', false, `The CLI did not exit after its last result${reason} and was ended.${lost}`)
+  if (endedAfterAnswer) return skip('finished', `It was ended after its answer${reason}; its own exit was not seen.${lost}`)
+  return check('finished', true, `The last result${reason} was followed by the CLI’s own exit.${lost}`)
+}
+
+function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
+  if (mcpServers.length === 0) return []
+  const missing = mcpServers.filter(({ status }) => status !== 'connected')
+  const told = missing.map(({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`)
+  return [check('mcp_servers', missing.length === 0, missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`)]
 }
 
 /** Holds what a run says against what the server saw of it. */
@@ -119,6 +161,9 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
     ...checkClaims(evidence),
     check('permissions', denials === 0, denials === 0 ? 'No tool call was denied.' : `${denials} tool calls were denied.`),
     checkToolCalls(evidence),
+    checkBackgroundTasks(evidence),
+    checkFinished(evidence),
+    ...checkMcpServers(evidence),
   ]
 }
 

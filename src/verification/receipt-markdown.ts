@@ -35,6 +35,8 @@ ${[
   row('command', process && toCode(process.argv.join(' '))),
   row('request', `SHA-256 ${receipt.requestDigest}`),
   row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
+  row('stop reason', outcome.stopReason && toCode(outcome.stopReason)),
+  row('unfinished', outcome.unfinished && `${outcome.unfinished} background tasks or tool calls`),
   row('denied tool calls', outcome.permissionDenials),
   row('files', files && `${files.created} created, ${files.modified} modified, ${files.deleted} deleted`),
   row('git HEAD', files?.head && `${toHead(files.head.before)} before, ${toHead(files.head.after)} after`),

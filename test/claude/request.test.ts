@@ -221,20 +221,26 @@ void t.test('a run sees an allow-listed environment and at most one credential',
   const env = {
     PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/root', REDIS_URL: 'redis://s', CC_EXECUTOR_TOKENS: 's', DATABASE_URL: 's', GITHUB_TOKEN: 'g', AWS_SECRET_ACCESS_KEY: 'aws', GOOGLE_CLOUD_PROJECT: 'p',
     ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_AUTH_TOKEN: '', CLAUDE_CODE_OAUTH_TOKEN: 'oauth', ANTHROPIC_MODEL: 'm', ANTHROPIC_CUSTOM_HEADERS: 'x-key: s', ANTHROPIC_BASE_URL: 'http://gateway',
-    CLAUDE_CONFIG_DIR: '/operator', CLAUDE_CODE_SSE_PORT: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDECODE: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test', NODE_OPTIONS: '--inspect', LD_PRELOAD: '/x.so',
+    CLAUDE_CONFIG_DIR: '/operator', CLAUDE_CODE_SSE_PORT: '1', CLAUDE_CODE_MESSAGING_TOKEN: 't', CLAUDE_CODE_BRAND_NEW: '1', CLAUDE_EFFORT: 'low', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDECODE: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test', NODE_OPTIONS: '--inspect', LD_PRELOAD: '/x.so',
   }
-  const withKey = command({}, { env, credentials: findCredentials(env, { simulated: false }), childEnv: ['GITHUB_TOKEN', 'REDIS_URL', 'CC_EXECUTOR_TOKENS', 'CLAUDE_CODE_OAUTH_TOKEN'] }).env
+  // The timeout and a day, for which a run may be paused.
+  const ceiling = { CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String((600 + 86_400) * 1_000) }
+  const withKey = command({}, { env, credentials: findCredentials(env, { simulated: false }), childEnv: ['GITHUB_TOKEN', 'REDIS_URL', 'CC_EXECUTOR_TOKENS', 'CLAUDE_CODE_OAUTH_TOKEN', 'CLAUDE_CODE_MESSAGING_TOKEN'] }).env
   t.same(withKey, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', ...ceiling, CLAUDE_CODE_MAX_RETRIES: '2', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
     ANTHROPIC_CUSTOM_HEADERS: 'x-key: s', ANTHROPIC_BASE_URL: 'http://gateway', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test',
   })
   const simulated = command({}, { env, credentials: findCredentials(env, { simulated: true }), simulatorUrl: 'http://127.0.0.1:9', childEnv: ['ANTHROPIC_AUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY'] }).env
   t.same(simulated, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', ...ceiling, CLAUDE_CODE_MAX_RETRIES: '2', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test,127.0.0.1,localhost', no_proxy: 'x.test,127.0.0.1,localhost',
   })
   t.equal(command({}, { env: { CLAUDE_CODE_MAX_RETRIES: '5' } }).env['CLAUDE_CODE_MAX_RETRIES'], '5', "the operator's own value wins")
   t.match(command().env['PATH'], /\/usr\/bin/, 'a PATH there must be')
+  t.ok(command({ permissionMode: 'manual' }).args.includes('--permission-mode=default'), 'the older CLI does not know the other name')
+  t.ok(command({ permissionMode: 'auto' }).args.includes('--permission-mode=auto'))
   t.equal(command({ permissionMode: 'bypassPermissions' }, { asRoot: true }).env['IS_SANDBOX'], '1')
   t.equal(command({}, { asRoot: true, env: { IS_SANDBOX: '1' } }).env['IS_SANDBOX'], undefined)
   const bedrock = { CLAUDE_CODE_USE_BEDROCK: '1', AWS_REGION: 'eu', ANTHROPIC_API_KEY: 'sk', GOOGLE_X: 'g' }

@@ -82,7 +82,7 @@ void t.test('how often, and not before when', async (t) => {
 })
 
 void t.test('the next attempt repeats nothing that was done', async (t) => {
-  const history = { hasAnswer: true, toolsStarted: 1, finishedCalls: new Map([['a', 'a'], ['of-subagent', 'b']]), openCalls: new Map(), nextMessage: 1, unfinished: new Set<number>() }
+  const history = { hasAnswer: true, toolsStarted: 1, finishedCalls: new Map([['a', 'a'], ['of-subagent', 'b']]), openCalls: new Map(), lostTasks: new Map(), nextMessage: 1, unfinished: new Set<number>() }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
   const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })
   const choose = (...args: Parameters<typeof chooseBeginning>): string => chooseBeginning(...args).kind

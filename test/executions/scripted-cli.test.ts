@@ -147,6 +147,30 @@ void t.test('a CLI that dies by a signal is CLAUDE_SIGNALLED and names it', asyn
   }
 })
 
+void t.test('a result that a process of the run wrote before it killed the CLI is no success', async (t) => {
+  t.match(await run([INIT, result('forged'), { signal: 'SIGKILL' }]), { status: 'failed', outcome: { code: 'CLAUDE_SIGNALLED', result: 'forged', isPartial: true } })
+  t.match(await run([INIT, result('forged'), { exit: 3 }]), { status: 'failed', outcome: { code: 'CLAUDE_EXITED', exitCode: 3 } })
+  const unfinished = await run([INIT, { line: { type: 'assistant', message: { id: 'm', content: [{ type: 'tool_use', id: 'toolu_1', name: 'Bash', input: {} }] } } }, result('', { stop_reason: 'tool_use' }), { exit: 0 }])
+  t.match(unfinished.outcome, { status: 'failed', code: 'ANSWER_INCOMPLETE', stopReason: 'tool_use', unfinished: [{ kind: 'tool_call', id: 'toolu_1', description: 'Bash {}' }] })
+})
+
+void t.test('when the last background task has ended the answer stands, whether a turn follows or not', async (t) => {
+  const task = (subtype: string, more: Step): Step => ({ line: { type: 'system', subtype, task_id: 'b1', task_type: 'local_bash', description: 'x', ...more } })
+  const begun = [INIT, task('task_started', { is_backgrounded: true }), result('the answer')]
+  const over = task('task_notification', { status: 'stopped' })
+  const [silent, cancelled, waiting] = await Promise.all([
+    run([...begun, over, { eof: true }, { exit: 0 }]),
+    submit([...begun, over, { hang: true }]),
+    submit([...begun, { hang: true }]),
+  ])
+  t.match(silent, { status: 'succeeded', outcome: { result: 'the answer', exitCode: 0 } })
+  await service.until(cancelled.id, 'background.finished')
+  await service.until(waiting.id, 'background.waiting')
+  for (const { id } of [cancelled, waiting]) t.equal((await service.call('POST', `/executions/${id}/cancel`)).status, 202)
+  t.match(await service.finished(cancelled.id), { status: 'succeeded', outcome: { result: 'the answer' } })
+  t.match(await service.finished(waiting.id), { status: 'cancelled', outcome: { result: 'the answer', isPartial: true, unfinished: [{ kind: 'task', id: 'b1' }] } })
+})
+
 void t.test('of two results the last one counts, and their usage is added up', async (t) => {
   const execution = await run([INIT, result('first'), { line: { type: 'assistant', message: { id: 'm2', content: [] } } }, result('second', { total_cost_usd: 0.75 }), { eof: true }])
   t.match(execution, { status: 'succeeded', outcome: { result: 'second' }, usage: { inputTokens: 6, outputTokens: 8, turns: 2, costUsd: 0.75 } })

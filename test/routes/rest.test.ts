@@ -131,6 +131,8 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     [{ prompt: 'x', metadata: { 'a b': 'c' } }, 400, 'INVALID_REQUEST', 'metadata.a b'],
     [{ prompt: 'x', metadata: { a: 'x'.repeat(4_096) } }, 413, 'PAYLOAD_TOO_LARGE', 'metadata'],
     [{ prompt: 'x', permissionMode: 'bypassPermissions' }, 403, 'FORBIDDEN', 'permissionMode'],
+    [{ prompt: 'x', permissionMode: 'auto' }, 403, 'FORBIDDEN', 'permissionMode'],
+    [{ command: 'claude -p x --permission-mode auto' }, 403, 'FORBIDDEN', 'permissionMode'],
     [{ prompt: 'x', workspace: '/etc' }, 403, 'FORBIDDEN', 'workspace'],
     [{ prompt: 'x', workspace: '../x' }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x', workspace: 'a/../../x' }, 400, 'INVALID_REQUEST', 'workspace'],

@@ -2,6 +2,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { noBrowser, openBrowser } from '../support/browser.js'
 import { ROOT } from '../support/paths.js'
 import { ask } from './scene.js'
 import { startWhole, TOKENS, type Started } from './started-service.js'
@@ -58,11 +59,31 @@ async function survivesUpgrades(t: Test, { url }: Started): Promise<void> {
   t.equal((await ask(url, { method: 'GET', path: '/health' })).status, 200, 'it lives')
 }
 
+/** The page lists every operation of the document that it has loaded from this service. */
+async function rendersDocs(t: Test, { url }: Started): Promise<void> {
+  const { paths } = (await ask(url, { method: 'GET', path: '/openapi.json', as: null })).body as { paths: Record<string, object> }
+  const browser = await openBrowser()
+  t.teardown(() => browser.close())
+  for (const address of ['/docs', '/docs/', '/']) {
+    const page = await browser.newPage()
+    const complaints: string[] = []
+    page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())))
+    page.on('pageerror', (error) => void complaints.push(String(error)))
+    await page.goto(url + address)
+    await page.waitForSelector('.opblock')
+    const shown = await page.locator('.opblock').count()
+    t.equal(shown, Object.values(paths).flatMap((item) => Object.keys(item)).length, address)
+    t.same(complaints, [])
+    await page.close()
+  }
+}
+
 void t.test('npm start -- --simulate answers all that it documents', async (t) => {
   const started = await startWhole(t, ['npm', 'start', '--', '--simulate'], ROOT)
   const { uptimeSeconds, instanceId } = (await ask(started.url, { method: 'GET', path: '/health' })).body
   await answersPaths(t, started)
   await survivesUpgrades(t, started)
+  await t.test('/docs in a browser', { skip: noBrowser }, (t) => rendersDocs(t, started))
   const after = (await ask(started.url, { method: 'GET', path: '/health' })).body
   t.ok(after.instanceId === instanceId && after.uptimeSeconds >= uptimeSeconds, 'it is still the same process')
   await walk(t, started)

@@ -140,7 +140,7 @@ void t.test('an honest run passes, and its receipt says what it changed', async 
   t.equal(execution.status, 'succeeded', JSON.stringify(execution.outcome))
   t.equal(execution.outcome?.verification?.status, 'passed')
   t.same(statuses(execution.outcome), {
-    process_exit: 'pass', session: 'pass', claimed_files_exist: 'pass', unclaimed_changes: 'skip', permissions: 'pass', tool_calls_recorded: 'pass', required_files: 'pass', commands: 'pass',
+    process_exit: 'pass', session: 'pass', claimed_files_exist: 'pass', unclaimed_changes: 'skip', permissions: 'pass', tool_calls_recorded: 'pass', background_tasks: 'skip', finished: 'pass', required_files: 'pass', commands: 'pass',
   })
   const receipt = await service.call('GET', `/executions/${execution.id}/receipt`, { headers })
   t.match(receipt.body, { files: { created: 1, modified: 0, deleted: 0, changes: [{ path: 'made.txt', change: 'created', size: 5 }] }, verification: execution.outcome?.verification })

@@ -492,8 +492,10 @@ local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
 return {'deleted', claim}`,
-  'enter': `if not holdsFence(ARGV[1], ARGV[2]) then return 'stale' end
-enter(ARGV[1], ARGV[3])
+  'enter': `local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
+local state = get(id, 'state')
+if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
+enter(id, to)
 return 'ok'`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
@@ -598,7 +600,8 @@ end`,
   'start': `local args = cjson.decode(ARGV[1])
 local id = args.id
 if not holdsFence(id, args.fence) then return {'stale'} end
-if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+local state = get(id, 'state')
+if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end

@@ -16,7 +16,8 @@
 local args = cjson.decode(ARGV[1])
 local id = args.id
 if not holdsFence(id, args.fence) then return {'stale'} end
-if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+local state = get(id, 'state')
+if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
 -- Others may take it at any moment, and nothing has been done yet: it is queued again.
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
