@@ -47,6 +47,8 @@ for (const binary of await listBinaries()) {
     await Promise.all(Array.from({ length: 3 }, async () => {
       for (let fact = waiting.shift(); fact; fact = waiting.shift()) await look(fact)
     }))
+    const placeOf = ({ name }: { name: string }): number => facts.findIndex((fact) => fact.name === name)
+    looked.sort((one, other) => placeOf(one) - placeOf(other))
     for (const { name, found, for: reliant, isKnown: known } of looked.filter((one) => one.version === version)) t.ok(known, `${name}: ${found} (${reliant})`)
   })
 }

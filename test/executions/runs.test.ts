@@ -194,7 +194,7 @@ void t.test('BullMQ’s own books are kept: progress, return value, failure', as
     }
     throw new Error('the job is not finished')
   }
-  const [good, bad] = await Promise.all([run([{ text: 'fine' }]), run([{ status: 400 }])])
+  const [good, bad] = await Promise.all([run([{ text: 'fine' }]), run([{ status: 400, times: 'always' }])])
   const job = await settled(good)
   t.match(job.progress, { turns: Number, elapsedMs: Number })
   t.same(job.returnvalue, { status: 'succeeded' })
