@@ -169,7 +169,7 @@ void t.test('the images: ordinary users, the pinned CLI in the worker’s only',
     t.match(stage(name), /^HEALTHCHECK /m)
     t.match(serviceOf(name).build, { context: '..', dockerfile: 'deployment/Dockerfile', target: name })
   }
-  t.match(dockerfile, /^ARG NODE_IMAGE=node:20\.\d+\.\d+-bookworm-slim$/m)
+  t.match(dockerfile, /^ARG NODE_IMAGE=node:24-bookworm-slim$/m)
   t.match(stage('modules'), /npm ci --ignore-scripts --omit=dev/)
   // The version has one place, and the image takes it from there.
   const version = /CLAUDE_VERSION = '(\d+\.\d+\.\d+)'/.exec(await readFile('src/setup/cache.mjs', 'utf8'))?.[1] ?? ''

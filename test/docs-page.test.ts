@@ -1,32 +1,16 @@
 // The page at /docs and a browser's WebSocket, in a real browser. It takes a Chromium: Debian's is found by itself.
-import { accessSync, constants } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
+import { noBrowser, openBrowser } from './support/browser.js'
 import { openTestService } from './support/service.js'
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome']
 const DEADLINE_MS = 30_000
 
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-const executablePath = (process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name))).find(isExecutable)
-const skip = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : executablePath === undefined ? `no Chromium was found (${NAMES.join(', ')} on PATH): /docs was seen by no browser` : false
-
-void t.test('in a browser', { skip, timeout: 4 * DEADLINE_MS }, async (t) => {
+void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async (t) => {
   const service = await openTestService(t)
   const base = service.url()
-  const browser = await chromium.launch({
-    ...(executablePath !== undefined && { executablePath }),
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
+  const browser = await openBrowser()
   t.teardown(() => browser.close())
 
   /** A page of which every request is written down, and everything that the browser complains of. */

@@ -20,9 +20,12 @@ export interface InstalledClaude {
   readonly behaviour: ClaudeBehaviour
 }
 
-/** As measured with a version, which the later ones follow until the next entry. Oldest first. */
+/** The versions at which something changed, found by trying those between (2026-11-29); later ones follow until the next. Oldest first. */
 const MEASURED: ReadonlyArray<{ readonly from: string; readonly behaviour: ClaudeBehaviour }> = [
   { from: '2.1.197', behaviour: { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false, defaultModel: 'claude-opus-4-8[1m]' } },
+  { from: '2.1.203', behaviour: { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: true, defaultModel: 'claude-opus-4-8[1m]' } },
+  { from: '2.1.257', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'own', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5[1m]' } },
+  { from: '2.1.277', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5[1m]' } },
   { from: '2.1.332', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5-5' } },
 ]
 

@@ -57,7 +57,6 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
     ...(simulatorUrl !== undefined && simulate(simulatorUrl, env)),
     ...(credentials.method === 'login' && credentials.configDir !== undefined && { CLAUDE_CONFIG_DIR: credentials.configDir }),
     ...(settings.bypassAsRoot && { IS_SANDBOX: '1' }), // without it the CLI refuses bypassPermissions as root
-    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', // so that it names the reason in a `result`, and not only on standard error
     HOME: settings.home,
     CLAUDE_CODE_TMPDIR: settings.tmpDir,
   }

@@ -86,7 +86,13 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: { ...env, ...(mcp && settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }), ...mcp?.env },
+    env: {
+      // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
+      CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+      ...env,
+      ...(mcp && settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
+      ...mcp?.env,
+    },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
   }

@@ -28,6 +28,14 @@ export interface ClaudeResult {
   readonly raw: string
 }
 
+/** A message of the main conversation, as the stream shows it. */
+export interface Reply {
+  readonly id: string | undefined
+  /** Begun, and not ended. */
+  isOpen: boolean
+  stopReason?: string
+}
+
 /** What has been heard from the CLI so far. The translator writes it, the runner reads it. */
 export interface Observation {
   /** How many `result` lines have come; a run may give more than one, the last one counts. */
@@ -53,6 +61,8 @@ export interface Observation {
   unreadLines: number
   /** Messages of the assistant in the main conversation. */
   turns: number
+  /** The last one of this turn. */
+  reply?: Reply
   readonly denials: PermissionDenial[]
   /** JSON mode: what was last handed to the StructuredOutput tool, accepted or not. */
   structuredAttempt?: unknown
@@ -147,6 +157,7 @@ export function observeResult(observation: Observation, message: Readonly<Record
   noteCredential(observation.notices, message)
   observation.results += 1
   observation.turnActive = false
+  delete observation.reply
   observation.lastResult = {
     subtype: toText(message['subtype']) ?? '',
     // Anything but a plain `false` is an error: success must be said.

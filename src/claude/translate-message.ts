@@ -61,6 +61,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
     switch (event['type']) {
       case 'message_start':
         noticeMessage(toText(message['id']))
+        observation.reply = { id: toText(message['id']), isOpen: true }
         return stream.start(toText(message['id']))
       case 'content_block_delta': {
         const delta = toRecord(event['delta'])
@@ -69,7 +70,13 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
         keepPartialText()
         return events
       }
+      case 'message_delta': {
+        const stopReason = toText(toRecord(event['delta'])?.['stop_reason'])
+        if (observation.reply && stopReason !== undefined) observation.reply.stopReason = stopReason
+        return []
+      }
       case 'message_stop':
+        if (observation.reply) observation.reply.isOpen = false
         return stream.stop()
       default:
         return []
@@ -83,6 +90,7 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
     if (typeof line['parent_tool_use_id'] === 'string') return [passed, ...calls.start(content, true)]
 
     noticeMessage(id)
+    if (observation.reply?.id !== id || id === undefined) observation.reply = { id, isOpen: false }
     const error = toText(line['error'])
     if (error === undefined) delete observation.apiError
     else observation.apiError = error

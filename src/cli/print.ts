@@ -19,9 +19,9 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined)}\n`)
 }
 
-export function toUsageLine({ inputTokens, outputTokens, cacheReadTokens, turns, durationMs, costUsd }: Usage, simulated: boolean): string {
+export function toUsageLine({ inputTokens, outputTokens, cacheReadTokens, turns, durationMs, costUsd, isCostIncomplete }: Usage, simulated: boolean): string {
   const cached = cacheReadTokens > 0 ? ` (and ${cacheReadTokens} cached)` : ''
-  return `${inputTokens} tokens in${cached}, ${outputTokens} out, ${turns} turn${turns === 1 ? '' : 's'}, ${(durationMs / 1_000).toFixed(1)} s, $${costUsd.toFixed(4)} by the CLI's estimate${simulated ? ' (simulated)' : ''}`
+  return `${inputTokens} tokens in${cached}, ${outputTokens} out, ${turns} turn${turns === 1 ? '' : 's'}, ${(durationMs / 1_000).toFixed(1)} s, $${costUsd.toFixed(4)} by the CLI's estimate${isCostIncomplete ? ', not complete' : ''}${simulated ? ' (simulated)' : ''}`
 }
 
 /** Lines of cells, each column as wide as its widest. */

@@ -1,4 +1,4 @@
-import { isTerminalEvent, splitBatch, type StoredEvent } from './stored-event.js'
+import { isTerminalEvent, splitBatch, toKept, type StoredEvent } from './stored-event.js'
 
 /** What one API process keeps in memory of a running execution's newest events. */
 const TAIL_BYTES = 1024 * 1024
@@ -25,14 +25,13 @@ export class LiveTail {
 
   /** Takes a published batch. false: events between are missing, the log must be read. */
   push(batch: Buffer): boolean {
-    // The driver cuts messages out of what it read from its socket at once, up to 64 KiB of everybody's: a small one would hold all of that.
-    return this.add(splitBatch(batch.buffer.byteLength > 2 * batch.length ? Buffer.from(batch) : batch))
+    return this.add(splitBatch(batch))
   }
 
   add(events: readonly StoredEvent[]): boolean {
     const first = events[0]
     if (first && first.seq > this.lastSeq + 1) return false
-    const fresh = events.filter((event) => event.seq > this.lastSeq)
+    const fresh = toKept(events.filter((event) => event.seq > this.lastSeq))
     const last = fresh.at(-1)
     if (!last) return true
     // In a loop and not by push(...fresh): a batch may hold more events than a call may have arguments.
@@ -53,7 +52,7 @@ export class LiveTail {
     if (!last || last.seq > this.lastSeq || !isTerminalEvent(last)) return
     this.lastSeq = last.seq
     this.isFinished = true
-    this.#events = [...events]
+    this.#events = [...toKept(events)]
     this.#bytes = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
     this.wake()
   }

@@ -2,6 +2,7 @@ import { isNativeError } from 'node:util/types'
 import { runInNewContext } from 'node:vm'
 import addFormatsModule from 'ajv-formats'
 import { Ajv } from 'ajv'
+import { Ajv2019 } from 'ajv/dist/2019.js'
 import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { RunRequest } from '../claude/run-request.js'
 import { toInvalidRequest } from '../protocol/errors.js'
@@ -13,7 +14,7 @@ const TRIAL_LIMIT_MS = 3_000
 const SHOWN_ERRORS = 20
 
 // Safe: ajv-formats is CommonJS, whose types promise a default that Node gives as the module itself.
-const addFormats = addFormatsModule as unknown as (ajv: Ajv2020) => void
+const addFormats = addFormatsModule as unknown as (ajv: Ajv) => void
 
 export type AnswerSchema = AnySchemaObject
 
@@ -40,14 +41,14 @@ export function answerSchemaOf(run: RunRequest, executionId: string): AnswerSche
 }
 
 /**
- * What the CLI is given of it. The CLI holds answers against the schema with Ajv as it comes: draft-07, strict, no formats;
+ * What the CLI is given of it, never with `$schema`: 2.1.332 refuses to start with another dialect than its own. The CLI holds answers against the schema with Ajv as it comes: draft-07, strict, no formats;
  * where that refuses a schema it drops its StructuredOutput tool without a word (2.1.197, measured 2026-11-22). Such a
  * schema is told to the model in words instead, and enforced by the server alone.
  */
 export function toCliSchema({ $schema: _dialect, ...schema }: AnswerSchema): { readonly schema: AnswerSchema; readonly instruction?: string } {
   const tried = withinLimit(() => new Ajv({ allErrors: true, logger: false }).compile(schema))
   if (tried.kind === 'done') return { schema }
-  return { schema: { type: 'object' }, instruction: `The input of the StructuredOutput tool must match this JSON Schema (2020-12), formats included:\n${JSON.stringify(schema)}` }
+  return { schema: { type: 'object' }, instruction: `The input of the StructuredOutput tool must match this JSON Schema (${dialectOf({ $schema: _dialect })?.name}), formats included:\n${JSON.stringify(schema)}` }
 }
 
 /** Refuses, at submission, a schema that no answer could be held against. @throws INVALID_REQUEST naming `outputSchema` */
@@ -58,9 +59,10 @@ export function requireUsableSchema({ outputSchema, appendSystemPrompt = '' }: R
   if (bytes > SCHEMA_LIMIT_BYTES) throw refuse(`must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`, 'PAYLOAD_TOO_LARGE')
   // The model gives its answer as the input of a tool, which is always an object.
   if (outputSchema['type'] !== 'object') throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
+  if (!isKnownDialect(outputSchema)) throw refuse(`has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write the schema in 2020-12 (${DIALECTS[0]?.uri})`)
   const compiled = withinLimit(() => compile(outputSchema))
   if (compiled.kind === 'late') throw refuse('takes too long to be compiled')
-  if (compiled.kind === 'failed') throw refuse(`is no valid JSON Schema (2020-12): ${compiled.message}`)
+  if (compiled.kind === 'failed') throw refuse(`is no valid JSON Schema (${dialectOf(outputSchema)?.name}): ${compiled.message}`)
 }
 
 /** What is wrong with an answer, one sentence each with its place; empty when it is right. */
@@ -77,9 +79,24 @@ export function findAnswerFaults(schema: AnswerSchema, answer: unknown): string[
   })
 }
 
+/** Without `$schema` the first one. */
+const DIALECTS = [
+  { name: '2020-12', uri: 'https://json-schema.org/draft/2020-12/schema', Compiler: Ajv2020 },
+  { name: '2019-09', uri: 'https://json-schema.org/draft/2019-09/schema', Compiler: Ajv2019 },
+  { name: 'draft-07', uri: 'http://json-schema.org/draft-07/schema', Compiler: Ajv },
+] as const
+
+function dialectOf({ $schema }: AnswerSchema): (typeof DIALECTS)[number] | undefined {
+  if ($schema === undefined) return DIALECTS[0]
+  return typeof $schema === 'string' ? DIALECTS.find(({ uri }) => uri === $schema.replace(/#$/, '')) : undefined
+}
+
+const isKnownDialect = (schema: AnswerSchema): boolean => dialectOf(schema) !== undefined
+
 /** A reference to another document is an error of compilation: nothing is ever fetched. */
 function compile(schema: AnswerSchema): ValidateFunction {
-  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false, addUsedSchema: false })
+  const { Compiler } = dialectOf(schema) ?? DIALECTS[0]
+  const ajv = new Compiler({ allErrors: true, strict: false, logger: false, addUsedSchema: false })
   addFormats(ajv)
   return ajv.compile(schema)
 }

@@ -1,6 +1,5 @@
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import type { NewEvent } from '../protocol/events.js'
-import { toStoredFields } from './execution-record.js'
 import type { Conclusion, Seal } from './store-answers.js'
 
 /** The last events of a log, in order, without their seqs. */
@@ -10,14 +9,19 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 }
 
 /** The result lies in a field of its own, so that lists need not load it. */
-export function concludingFields({ outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion, seal: Seal | undefined): string {
-  const fields = { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }), ...(model !== undefined && { model }), ...(lesson && { activeMs: String(Math.round(lesson.activeMs)), lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches }) }
-  return toStoredFields(fields)
+export function concludingFields({ outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion, seal: Seal | undefined): Record<string, string> {
+  return { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }), ...(model !== undefined && { model }), ...(lesson && { activeMs: String(Math.round(lesson.activeMs)), lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches }) }
 }
 
-/** As the scripts' conclude() takes them. */
-export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): Array<string | number> {
-  const [finished = '', cause = ''] = concludingEvents(conclusion).toReversed()
-  const signed = seal ? [seal.finishedSeq, seal.key.kid, JSON.stringify(seal.key)] : ['', '', '']
-  return [conclusion.outcome.status, concludingFields(conclusion, seal), finished, retentionMs, cause, ...signed]
+/** As include/conclude.lua takes them. */
+export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): object {
+  const [event, cause] = concludingEvents(conclusion).toReversed()
+  return {
+    status: conclusion.outcome.status,
+    fields: concludingFields(conclusion, seal),
+    event,
+    cause,
+    retentionMs,
+    ...(seal && { seal: { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) } }),
+  }
 }

@@ -104,9 +104,6 @@ export type StoredFields = Partial<Record<RecordField, string | null>>
 
 const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
 
-/** A record's fields as the scripts take them. Half of a surrogate pair, which an answer may hold, is refused by Redis' JSON: it becomes U+FFFD, as in any UTF-8. */
-export const toStoredFields = (fields: Record<string, string>): string => JSON.stringify(Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value.toWellFormed()])))
-
 /** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
 function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
   // Safe: ExecutionStore wrote it from an object.
@@ -119,7 +116,7 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
 }
 
-/** Reads what the scripts and `toStoredFields` wrote; JSON here is our own and needs no second validation. */
+/** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
 export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
@@ -169,7 +166,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     // Safe: RunHooks wrote it.
     ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
     ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
-    // Safe: newRecordArguments wrote it.
+    // Safe: toNewRecord wrote it.
     ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
     ...(fields.cancelBy && { cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) } }),
   }

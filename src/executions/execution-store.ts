@@ -2,25 +2,26 @@ import type { Redis } from 'ioredis'
 import type { TranscriptMark } from '../claude/transcript.js'
 import type { NewEvent } from '../protocol/events.js'
 import { serializeWithoutSeq } from '../events/stored-event.js'
-import { defineScripts } from '../platform/redis-scripts.js'
+import { defineScripts, toScriptArguments } from '../platform/redis-scripts.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
 import { execute } from './execution-reads.js'
-import { toStoredFields } from './execution-record.js'
 import { toRefusal } from './plan-budget.js'
-import { newRecordArguments } from './new-record.js'
+import { toNewRecord } from './new-record.js'
 import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type RequeueAnswer, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
 import { SCRIPTS } from './store/scripts.generated.js'
 import { TaskListStore } from './task-list-store.js'
 
-type Script = (root: string, ...args: Array<string | number>) => Promise<Answer>
-type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccRenew' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRequeue' | 'ccRetry' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', Script> & {
-  ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
-  ccReclaim(root: string, id: string, claim: number): Promise<string | number>
-  ccListAbandoned(root: string, count: number, expectedNow: number | '', toleranceMs: number): Promise<[number, ...string[]]>
-  ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
-}
+type Script = (root: string, args: string) => Promise<Answer>
+type PlainScript = (root: string, ...args: Array<string | number>) => Promise<Answer>
+type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRetry', Script> &
+  Record<'ccRenew' | 'ccRequeue' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', PlainScript> & {
+    ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
+    ccReclaim(root: string, id: string, claim: number): Promise<string | number>
+    ccListAbandoned(root: string, count: number, expectedNow: number | '', toleranceMs: number): Promise<[number, ...string[]]>
+    ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
+  }
 
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
 export class ExecutionStore extends TaskListStore {
@@ -35,12 +36,12 @@ export class ExecutionStore extends TaskListStore {
 
   /** Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One atomic step. */
   async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
-    const admission = [record.id, record.owner, record.idempotencyKey ?? '', record.requestDigest, maxQueue]
-    const [score, ...content] = newRecordArguments(record)
-    const session = record.session ? [record.session.reference, record.session.fork ? '1' : '0', record.session.workspace ?? ''] : ['', '0', '']
+    const { score, ...content } = toNewRecord(record)
+    const { id, owner, idempotencyKey, requestDigest, session } = record
+    const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, new: content }
     const [kind, second, ...more] = firstTask
-      ? await this.#commands.ccCreateList(this.root, ...admission, score, ...content, firstTask.id, ...newRecordArguments(firstTask).slice(1))
-      : await this.#commands.ccCreate(this.root, ...admission, score, ...content, ...session)
+      ? await this.#commands.ccCreateList(this.root, toScriptArguments({ ...admission, task: { id: firstTask.id, ...toNewRecord(firstTask) } }))
+      : await this.#commands.ccCreate(this.root, toScriptArguments({ ...admission, session }))
     if (kind === 'created' || kind === 'full') return { kind }
     if (kind === 'over') return { kind, refusal: toRefusal([second ?? '', ...more]) }
     // Safe: joinSession gives one of these.
@@ -50,7 +51,7 @@ export class ExecutionStore extends TaskListStore {
 
   /** queued → starting, by a worker with this credential. */
   async claim(id: string, claim: number, workerId: string, leaseMs: number, credential: string): Promise<ClaimAnswer> {
-    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(this.root, id, claim, workerId, leaseMs, credential)
+    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(this.root, toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential }))
     switch (kind) {
       case 'claimed':
         return { kind, fence: String(second), lastSeq: Number(lastSeq), attempt: Number(attempt), storedBytes: Number(storedBytes) }
@@ -67,7 +68,10 @@ export class ExecutionStore extends TaskListStore {
   /** starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears of its first start. */
   async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent, told?: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
     const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0', ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }) }
-    const [kind, lastSeq] = await this.#commands.ccStart(this.root, id, fence, toStoredFields(stored), serializeWithoutSeq(event, fields.startedAt, fields.attempt), told ? serializeWithoutSeq(told, fields.startedAt, 0) : '')
+    const [kind, lastSeq] = await this.#commands.ccStart(
+      this.root,
+      toScriptArguments({ id, fence, fields: stored, event: serializeWithoutSeq(event, fields.startedAt, fields.attempt), told: told && serializeWithoutSeq(told, fields.startedAt, 0) }),
+    )
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }
   }
@@ -89,22 +93,21 @@ export class ExecutionStore extends TaskListStore {
   }
 
   async conclude(id: string, fence: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConclude(this.root, id, fence, ...concludingArguments(conclusion, seal, this.retentionMs)))
+    return toConcludeAnswer(await this.#commands.ccConclude(this.root, toScriptArguments({ id, fence, ...concludingArguments(conclusion, seal, this.retentionMs) })))
   }
 
   /** Only where the lease is over. */
   async concludeAbandoned(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.root, id, ...concludingArguments(conclusion, seal, this.retentionMs)))
+    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.root, toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) })))
   }
 
   /** Only where nobody has claimed it. */
   async concludeQueued(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.root, id, ...concludingArguments(conclusion, seal, this.retentionMs)))
+    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.root, toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) })))
   }
 
   async wish(id: string, wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean }, by: string, reason: string | undefined): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {
-    const value = wish.kind === 'pause' && wish.wanted ? '1' : '0'
-    const [kind, state] = await this.#commands.ccWish(this.root, id, wish.kind, value, by, reason ?? '')
+    const [kind, state] = await this.#commands.ccWish(this.root, toScriptArguments({ id, ...wish, by, reason: reason ?? '' }))
     if (kind === 'wished' || kind === 'known') return { kind }
     return { kind: 'refused', state: String(state) }
   }
@@ -129,7 +132,8 @@ export class ExecutionStore extends TaskListStore {
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
     const [kind, second, third] = await this.#commands.ccRetry(
-      this.root, id, fence ?? '', toStoredFields(fields), event, notBefore?.getTime() ?? '', queueDeadline?.getTime() ?? '',
+      this.root,
+      toScriptArguments({ id, fence, fields, event, notBefore: notBefore?.getTime(), queueDeadline: queueDeadline?.getTime() }),
     )
     switch (kind) {
       case 'retrying':

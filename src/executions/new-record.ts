@@ -1,15 +1,24 @@
 import { serializeWithoutSeq } from '../events/stored-event.js'
 import { toScore } from './execution-reads.js'
-import { shortenRequest, toStoredFields } from './execution-record.js'
+import { shortenRequest } from './execution-record.js'
 import type { NewRecord } from './store-answers.js'
 
-/** A new record as the scripts take it: its score in the queue, its fields, and its first event in two pieces, between which stands its position. */
-export function newRecordArguments(record: NewRecord): [score: number, fields: string, before: string, after: string] {
+/** A new record as the scripts take it. */
+export interface NewRecordArguments {
+  /** Its place in the queue. */
+  readonly score: string
+  readonly fields: Record<string, string>
+  /** Its first event in two pieces, between which stands its position. */
+  readonly before: string
+  readonly after: string
+}
+
+export function toNewRecord(record: NewRecord): NewRecordArguments {
   const { owner, request, requestDigest, priority, createdAt, workspace, metadata, simulated, kind = 'run' } = record
-  const score = toScore(priority, createdAt)
+  const score = String(toScore(priority, createdAt))
   const fields = {
     state: 'queued', owner, request: JSON.stringify(request), shortRequest: JSON.stringify(shortenRequest(request)), requestDigest, priority, claim: '1', attempt: '0',
-    createdAt: String(createdAt), ...(workspace !== undefined && { workspace }), metadata: JSON.stringify(metadata), simulated: simulated ? '1' : '0', score: String(score), kind,
+    createdAt: String(createdAt), ...(workspace !== undefined && { workspace }), metadata: JSON.stringify(metadata), simulated: simulated ? '1' : '0', score, kind,
     ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
     ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
     ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
@@ -23,5 +32,5 @@ export function newRecordArguments(record: NewRecord): [score: number, fields: s
   }
   const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(createdAt), 0)
   const [before = '', after = ''] = event.split(/(?<="position":)0/)
-  return [score, toStoredFields(fields), before, after]
+  return { score, fields, before, after }
 }

@@ -17,12 +17,12 @@ import { Deadline } from './run-clock.js'
 import type { RunJournal } from './run-journal.js'
 import type { RunServers } from './run-servers.js'
 import type { RunServices } from './run-services.js'
+import { TokenLimit } from './token-limit.js'
 
 const PROGRESS_INTERVAL_MS = 1_000
 /** While a tool call is unanswered the idle limit is this many times longer: a tool may work in silence. */
 const IDLE_FACTOR_IN_TOOL = 10
-/** Longer than this nobody leaves a run paused; it keeps its slot meanwhile. */
-const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000 // it keeps its slot meanwhile
 
 /** What ends a run for reasons of time, and not for what it did. */
 const YIELDING = new Set<string>(['CANCELLED', 'TIMED_OUT', 'IDLE_TIMEOUT', 'WORKER_LOST'])
@@ -75,14 +75,15 @@ export class RunAttempt {
   #changingPause: Promise<void> = Promise.resolve()
   #cancelSeen = false
   #pauseLimit: NodeJS.Timeout | undefined
-  /** Its last process is gone: there is nothing to pause, and no clock to stop. */
+  /** Its last process is gone: there is nothing to pause. */
   #isOver = false
   #endedAfterAnswer = false
-  /** What the outcome has to say besides. */
-  readonly #notes = new Set<string>()
+  readonly #tokenLimit?: TokenLimit
 
   constructor(options: AttemptOptions) {
     this.#options = options
+    const { maxBudgetTokens } = options.run
+    if (maxBudgetTokens !== undefined) this.#tokenLimit = new TokenLimit(maxBudgetTokens, this.observation)
   }
 
   /**
@@ -105,13 +106,6 @@ export class RunAttempt {
     const { process, translator } = this.#options
     const { lastResult, turnActive } = translator.observation
     return process.stdin.writableEnded && lastResult?.isError === false && !turnActive
-  }
-
-  /** A limit that the answer itself has crossed saves nothing any more: the answer stands, and says so. */
-  #crossTokenLimit(limit: number): void {
-    const used = `used more than ${limit} tokens (maxBudgetTokens, or the operator's limits)`
-    if (this.#isAnswerWhole()) this.#notes.add(`With its answer, which is whole, the run has ${used}.`)
-    else this.end({ code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has ${used}; what was produced until then is kept.` })
   }
 
   /** What has ended it from our side, also after the CLI was gone. */
@@ -160,8 +154,13 @@ export class RunAttempt {
       this.#isOver = true
       const usage = this.usage()
       const activeMs = this.#total?.ranMs ?? 0
+      if (this.#tokenLimit?.hasAnswered === true && this.#cause?.code === 'BUDGET_EXCEEDED' && run.verify === undefined) {
+        this.#cause = undefined
+        this.#endedAfterAnswer = true
+      }
+      const note = this.#cause ? undefined : this.#tokenLimit?.note
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
-      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, notes: [...this.#notes], run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
+      const outcome = classifyExit({ observation: translator.observation, exit, stderrTail: report.stderrTail, ...(note !== undefined && { notes: [note] }), run, judge: check && ((result) => check.judge(result)), paths: { ...folders, tmpDir: folders.temporary }, ...(this.#cause && { stopCause: this.#cause }) })
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
@@ -195,7 +194,8 @@ export class RunAttempt {
     if (run.idleTimeoutSeconds !== undefined) {
       this.#idle?.reset(run.idleTimeoutSeconds * 1_000 * (translator.observation.openToolCalls > 0 ? IDLE_FACTOR_IN_TOOL : 1))
     }
-    if (run.maxBudgetTokens !== undefined && countTokens(this.usage()) > run.maxBudgetTokens) this.#crossTokenLimit(run.maxBudgetTokens)
+    const crossed = this.#tokenLimit?.check(countTokens(this.usage()), this.#isAnswerWhole())
+    if (crossed) this.end(crossed)
     services.account.note(translator.observation.notices)
     const progress = this.#progress()
     await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])

@@ -1,16 +1,18 @@
 import type { Redis } from 'ioredis'
 import { serializeWithoutSeq } from '../events/stored-event.js'
-import { defineScripts } from '../platform/redis-scripts.js'
+import { defineScripts, toScriptArguments } from '../platform/redis-scripts.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { concludingArguments } from './concluding-events.js'
 import { ExecutionReads } from './execution-reads.js'
 import { toListedText } from './listed-task.js'
-import { newRecordArguments } from './new-record.js'
+import { toNewRecord } from './new-record.js'
 import { toConcludeAnswer, toWoken, type Answer, type ConcludeAnswer, type Conclusion, type NewRecord, type Seal, type Woken } from './store-answers.js'
 import { SCRIPTS } from './store/scripts.generated.js'
 
-type Commands = Record<'ccAdvanceList' | 'ccCancelList' | 'ccTellList' | 'ccConcludeList', (root: string, ...args: Array<string | number>) => Promise<Answer>>
+type Commands = Record<'ccAdvanceList' | 'ccTellList' | 'ccConcludeList', (root: string, args: string) => Promise<Answer>> & {
+  ccCancelList(root: string, list: string, by: string, reason: string, event: string): Promise<Answer>
+}
 
 /** What a list is told of a task that has ended, and what follows it. */
 export interface Advance {
@@ -48,10 +50,11 @@ export class TaskListStore extends ExecutionReads {
 
   /** Tells the list of a task's end, and queues the next one. */
   async advance(listId: string, { index, id, at, status, receiptSha256, event, usage, holdMs, following }: Advance): Promise<AdvanceAnswer> {
-    const next = following ? [following.id, ...newRecordArguments(following)] : ['']
-    const [kind, claim, priority] = await this.#commands.ccAdvanceList(
-      this.root, listId, index, toListedText(id, status, receiptSha256), serializeWithoutSeq(event, at, 0), JSON.stringify(usage), holdMs ?? '', ...next,
-    )
+    const args = {
+      list: listId, index, listed: toListedText(id, status, receiptSha256), event: serializeWithoutSeq(event, at, 0), usage: JSON.stringify(usage), holdMs,
+      ...(following && { following: { id: following.id, ...toNewRecord(following) } }),
+    }
+    const [kind, claim, priority] = await this.#commands.ccAdvanceList(this.root, toScriptArguments(args))
     switch (kind) {
       case 'next': {
         const woken = toWoken([following?.id ?? '', claim ?? '', priority ?? ''])
@@ -78,15 +81,18 @@ export class TaskListStore extends ExecutionReads {
 
   /** Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's unmistakable. False where the fence is lost. */
   async tellList(listId: string, holder: { id: string; fence: string }, number: number, event: NewEvent, decided: { hooksRun?: number; refusal?: Outcome } = {}): Promise<boolean> {
-    const { hooksRun = '', refusal } = decided
+    const { hooksRun, refusal } = decided
     const told = serializeWithoutSeq(event, new Date(await this.now()), 0)
-    const [kind] = await this.#commands.ccTellList(this.root, listId, holder.id, holder.fence, number, told, hooksRun, refusal ? JSON.stringify(refusal) : '')
+    const [kind] = await this.#commands.ccTellList(
+      this.root,
+      toScriptArguments({ list: listId, holder: holder.id, fence: holder.fence, number, event: told, hooksRun, refusal: refusal && JSON.stringify(refusal) }),
+    )
     return kind === 'told'
   }
 
   /** Only where no other task follows, and nobody else holds the list. */
   async concludeList(listId: string, fence: string | undefined, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeList(this.root, listId, fence ?? '', ...concludingArguments(conclusion, seal, this.retentionMs)))
+    return toConcludeAnswer(await this.#commands.ccConcludeList(this.root, toScriptArguments({ id: listId, fence: fence ?? '', ...concludingArguments(conclusion, seal, this.retentionMs) })))
   }
 
   /** Task lists with which somebody must go on for so long, longest waiting first. */

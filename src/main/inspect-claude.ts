@@ -9,7 +9,7 @@ export const INSTALL = 'npm run setup, or npm install -g @anthropic-ai/claude-co
 export type ClaudeInspection =
   | { readonly kind: 'usable'; readonly claude: InstalledClaude }
   /** Nowhere to be found. */
-  | { readonly kind: 'missing'; readonly message: string }
+  | { readonly kind: 'missing'; readonly problem: string; readonly message: string }
   /** There is one, which gives no version: slow, broken, or something else by its name. */
   | { readonly kind: 'unanswering'; readonly binary: string; readonly problem: string; readonly message: string }
   | { readonly kind: 'too_old'; readonly binary: string; readonly version: string; readonly message: string }
@@ -18,7 +18,10 @@ export type ClaudeInspection =
 export async function inspectClaude({ claudeBin, environment, cacheBin }: Config): Promise<ClaudeInspection> {
   const explicit = claudeBin === undefined ? {} : { explicit: claudeBin }
   const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin: join(cacheBin, 'claude'), ...explicit })
-  if (binary === undefined) return { kind: 'missing', message: `${await explainMissing(explicit)}: ${INSTALL}.` }
+  if (binary === undefined) {
+    const problem = await explainMissing(explicit)
+    return { kind: 'missing', problem, message: `${problem}: ${INSTALL}.` }
+  }
   const probe = await probeClaude(binary, environment)
   if ('problem' in probe) {
     const { problem } = probe

@@ -135,7 +135,7 @@ const fields = {
     .record(z.string(), z.unknown())
     .refine((value) => isShallow(value), TOO_DEEP)
     .optional()
-    .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
+    .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
   maxRepairs: z.int().min(0).max(5).optional().meta({ description: 'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.' }),
   onWorkerLost: z
     .enum(['fail', 'continue'])

@@ -46,7 +46,7 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
   async function pump(subscriptionId: string, executionId: string, { after = 0, types, maxEventBytes = Infinity }: SubscriptionOptions, signal: AbortSignal): Promise<void> {
     const wanted = types && new Set(types)
     const parts = eventNotificationParts(subscriptionId, executionId)
-    const envelope = { before: Buffer.from(parts.before), after: Buffer.from(parts.after) }
+    const envelope = { before: toOwnBytes(parts.before), after: toOwnBytes(parts.after) }
 
     /** Lazily: while a batch waits for its turn it costs nothing but the log's own bytes, and an end is obeyed in its middle. */
     function* toFrames(events: readonly StoredEvent[]): Generator<Frame, void, undefined> {
@@ -117,6 +117,13 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
       active.clear()
     },
   }
+}
+
+/** For as long as the subscription lasts: Buffer.from would pin a pool of up to 64 KiB for these few bytes. */
+function toOwnBytes(text: string): Buffer {
+  const own = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  own.write(text)
+  return own
 }
 
 const toClosed = (subscriptionId: string, reason: SubscriptionClosedReason): string =>

@@ -24,7 +24,7 @@ const JOBS = Math.min(availableParallelism() + 2, 6)
 const LONGEST = [
   'test/faults/faults.test.ts', 'test/cli/cli.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
   'test/end-to-end/start.test.ts', 'test/executions/scripted-cli.test.ts', 'test/readme.test.ts', 'test/client/client.test.ts', 'test/executions/retry.test.ts', 'test/verification/evidence.test.ts',
-  'test/executions/hooks.test.ts',
+  'test/executions/hooks.test.ts', 'test/started/npm-start.test.ts', 'test/started/processes.test.ts',
 ]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
@@ -34,6 +34,7 @@ async function runChecks(args) {
   const all = args.includes('--all')
   const tapArguments = args.filter((arg) => arg !== '--all')
   const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
+  if (all && tapArguments.length === 0) tallies.push(...(await (await import('./run-node-matrix.mjs')).runNodeMatrix()))
   const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
   const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
   process.exitCode = total.failed === 0 ? 0 : 1

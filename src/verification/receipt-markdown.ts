@@ -40,7 +40,7 @@ ${[
   row('git HEAD', files?.head && `${toHead(files.head.before)} before, ${toHead(files.head.after)} after`),
   row('verification', verification?.status),
   row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
-  row('cost', `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate`),
+  row('cost', `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
   row('events', `${events.count}, chain head ${events.head}`),

@@ -225,12 +225,14 @@ void t.test('a run sees an allow-listed environment and at most one credential',
   }
   const withKey = command({}, { env, credentials: findCredentials(env, { simulated: false }), childEnv: ['GITHUB_TOKEN', 'REDIS_URL', 'CC_EXECUTOR_TOKENS', 'CLAUDE_CODE_OAUTH_TOKEN', 'CLAUDE_CODE_MESSAGING_TOKEN'] }).env
   t.same(withKey, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', GITHUB_TOKEN: 'g', ANTHROPIC_API_KEY: 'sk-key', ANTHROPIC_MODEL: 'm',
     ANTHROPIC_CUSTOM_HEADERS: 'x-key: s', ANTHROPIC_BASE_URL: 'http://gateway', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test',
   })
   const simulated = command({}, { env, credentials: findCredentials(env, { simulated: true }), simulatorUrl: 'http://127.0.0.1:9', childEnv: ['ANTHROPIC_AUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY'] }).env
   t.same(simulated, {
-    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+    PATH: '/bin', LANG: 'C', LC_ALL: 'C', HOME: '/data/home', CLAUDE_CODE_TMPDIR: '/data/tmp', CLAUDE_CODE_MAX_RETRIES: '2', ANTHROPIC_API_KEY: 'simulated', ANTHROPIC_MODEL: 'm', ANTHROPIC_BASE_URL: 'http://127.0.0.1:9',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', HTTPS_PROXY: 'http://p', NO_PROXY: 'x.test,127.0.0.1,localhost', no_proxy: 'x.test,127.0.0.1,localhost',
   })
   t.equal(command({}, { env: { CLAUDE_CODE_MAX_RETRIES: '5' } }).env['CLAUDE_CODE_MAX_RETRIES'], '5', "the operator's own value wins")
@@ -306,7 +308,10 @@ void t.test('the range of versions: both ends are in it, older is refused, newer
 
 void t.test('how a version behaves: as the newest that was measured and is not newer than it', async (t) => {
   t.match(behaviourOf('2.1.197'), { knowsPromptSnapshot: false, costAfterResume: 'own' })
-  t.same(behaviourOf('2.1.331'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false }, 'and no default model, which each has of its own')
+  t.same(behaviourOf('2.1.202'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false }, 'and no default model, which each has of its own')
+  t.same(behaviourOf('2.1.256'), { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: true })
+  t.same(behaviourOf('2.1.276'), { knowsPromptSnapshot: true, costAfterResume: 'own', tellsBackgroundTasks: true })
+  t.same(behaviourOf('2.1.331'), { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true })
   t.match(behaviourOf('2.1.332'), { knowsPromptSnapshot: true, costAfterResume: 'conversation', defaultModel: /./ })
   t.match(behaviourOf('2.1.400'), { knowsPromptSnapshot: true, costAfterResume: 'conversation' })
   t.match(behaviourOf(undefined), { knowsPromptSnapshot: true })

@@ -7,6 +7,9 @@ import { holds, YES, type Fact } from './fact.js'
 import { isResult, isSystem, type Scene, type Start } from './scene.js'
 import { observe } from './talk.js'
 
+/** What the fact is about, and no test waits on. */
+const BARE_SLEEP = 'sleep 30'
+
 const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false)
 
 /** A workspace whose own settings run a program, set a mode and start a server. */
@@ -146,7 +149,7 @@ export const surroundingFacts: readonly Fact[] = [
   {
     name: 'a bare sleep of 30 s in Bash', for: 'tests do not wait on one', known: ['runs', 'refused'],
     async look({ start }) {
-      const running = await start({ steps: [{ tool: 'Bash', input: { command: 'sleep 30', description: 'x' } }, { text: 'done' }], request: { allowedTools: ['Bash'] } })
+      const running = await start({ steps: [{ tool: 'Bash', input: { command: BARE_SLEEP, description: 'x' } }, { text: 'done' }], request: { allowedTools: ['Bash'] } })
       const line = await running.until((one) => isSystem(one, 'task_started') || isResult(one))
       running.kill('SIGKILL')
       await running.ended

@@ -198,6 +198,8 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
   const port = String(typeof address === 'object' ? address?.port : 0)
   await writeFile(join(folder, 'a-file'), '')
   await mkdir(join(folder, 'empty'))
+  const old = join(folder, 'old-claude')
+  await writeFile(old, '#!/bin/sh\necho "2.1.100 (Claude Code)"\n', { mode: 0o755 })
   const hidden = { PATH: join(folder, 'empty'), HOME: join(folder, 'empty'), CC_EXECUTOR_CACHE_DIR: join(folder, 'empty') }
   const nowhere = { REDIS_URL: 'redis://somebody:secret-of-redis@127.0.0.1:1' }
   const cases: Array<[string, string[], NodeJS.ProcessEnv, RegExp]> = [
@@ -213,6 +215,7 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
     ['REDIS_URL refuses (worker)', ['worker'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
     ['REDIS_URL refuses (start)', ['start'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
     ['REDIS_URL is a socket that is not there', ['api'], { REDIS_URL: `unix://${folder}/none.sock` }, /REDIS_URL: no Redis answers at unix:\/\/.*ENOENT/],
+    ['the CLI is too old (start)', ['start', '--simulate'], { CC_EXECUTOR_CLAUDE_BIN: old }, /CLAUDE_TOO_OLD: the Claude CLI 2\.1\.100 \(.*old-claude\) is older than 2\.1\.197, .*npm run setup -- --claude=latest/],
     ['no REDIS_URL (api)', ['api'], {}, /REDIS_URL: is required/],
     ['no token yet', ['token'], { CC_EXECUTOR_DATA_DIR: join(folder, 'none') }, /There is no token yet/],
   ]

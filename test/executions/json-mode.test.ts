@@ -29,6 +29,15 @@ void t.test('an answer that matches is the result, as an object', async (t) => {
   t.match((await service.events(execution.id)).find(({ type }) => type === 'execution.started'), { data: { argv: /--json-schema=<\d+ bytes>/ } })
 })
 
+void t.test('a schema may name its dialect, which the CLI is not told', async (t) => {
+  for (const $schema of ['http://json-schema.org/draft-07/schema#', 'https://json-schema.org/draft/2019-09/schema', 'https://json-schema.org/draft/2020-12/schema']) {
+    t.match(await run([{ structured: RIGHT }], { outputSchema: { $schema, ...SCHEMA } }), { status: 'succeeded', outcome: { result: RIGHT } }, $schema)
+  }
+  const pair = { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object', properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'integer' }] } } }
+  t.same(findAnswerFaults(pair, { pair: ['a', 1] }), [])
+  t.match(findAnswerFaults(pair, { pair: ['a', 'b'] }), [/pair\/1 must be integer/], 'each by its own rules')
+})
+
 void t.test('what the CLI itself refused and the model then corrected is no fault', async (t) => {
   t.match(await run([{ structured: { name: 5 } }, { structured: RIGHT }], { outputSchema: SCHEMA }), { status: 'succeeded', outcome: { result: RIGHT } })
 })
@@ -89,6 +98,7 @@ void t.test('a schema that nothing could be held against is refused at submissio
     const answer = await service.call('POST', '/execute', { body: { prompt: 'x', ...more } })
     t.match(answer, { status, body: { errors: [{ path, message }] } })
   }
+  await refused({ outputSchema: { ...SCHEMA, $schema: 'https://example.com/mine' } }, 'outputSchema', /"\$schema".*2020-12.*draft-07/)
   await refused({ outputSchema: { type: 'array' } }, 'outputSchema', /"type": "object"/)
   await refused({ outputSchema: { type: 'object', properties: { a: { type: 'nonsense' } } } }, 'outputSchema', /no valid JSON Schema/)
   await refused({ outputSchema: { type: 'object', properties: { a: { $ref: 'https://example.com/schema.json' } } } }, 'outputSchema', /can't resolve reference/)

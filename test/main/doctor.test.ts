@@ -1,6 +1,6 @@
 // Every check of cc-executor doctor, once with a machine on which it fails for real.
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -16,6 +16,7 @@ import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-r
 import { checkPort } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
 import type { Finding } from '../../src/main/doctor/finding.js'
+import { inspectClaude } from '../../src/main/inspect-claude.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
 import { closeRedis, openRedis, type Redis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -137,15 +138,37 @@ void t.test('Claude: not there, no Claude, another version, one that does not st
   const check = (binary: string) => checkClaude(configOf(folder, { CC_EXECUTOR_CLAUDE_BIN: binary }))
   const version = 'if [ "$1" = --version ]; then echo "$V (Claude Code)"; exit; fi'
   t.match(await check(join(folder, 'nowhere')), [{ part: 'claude', status: 'failed', remedy: /npm run setup/ }])
-  t.match(await check(await makeProgram(folder, 'other', 'echo 1.0')), [{ status: 'failed', message: /does not answer --version/ }])
-  t.match(await check(await makeProgram(folder, 'old', `V=1.0.3; ${version}; echo "error: unknown option" >&2; exit 1`)), [
-    { part: 'claude', status: 'warning', message: /^1\.0\.3 .* was not tested; 2\.1\.197 was/ },
+  t.match(await check(await makeProgram(folder, 'other', 'echo 1.0')), [{ status: 'failed', message: /cannot be used: it is no Claude CLI: --version says: 1\.0/ }])
+  t.match(await check(await makeProgram(folder, 'old', `V=1.0.3; ${version}; exit 1`)), [{ part: 'claude', status: 'failed', message: /^CLAUDE_TOO_OLD: 1\.0\.3 .* is older than 2\.1\.197/, remedy: /--claude=latest/ }])
+  t.match(await check(await makeProgram(folder, 'broken', `V=2.1.250; ${version}; echo "error: unknown option" >&2; exit 1`)), [
+    { part: 'claude', status: 'ok' },
     { part: 'claude start', status: 'failed', message: 'it does not start (exit code 1: error: unknown option)' },
   ])
   t.match(await check(await makeProgram(folder, 'silent', `V=2.1.197; ${version}; exit 0`)), [{ status: 'ok' }, { part: 'claude start', status: 'failed', message: /exit code 0/ }])
   const real = await checkClaude(configOf(folder))
-  t.match(real.map(({ status }) => status), ['ok', 'ok'], 'the real one')
+  t.match(real.map(({ status }) => status), ['ok', 'ok', 'ok'], 'the real one')
+  t.match(real[0]?.message, /^Claude CLI 2\.1\.\d+, default model claude-/)
   t.same((await run('ls', [join(folder, 'data')])).stdout, '', 'and leaves nothing')
+})
+
+void t.test('a Claude that is newer than the tests: well, tried out once, and nobody is told to go back', async (t) => {
+  const folder = await makeFolder(t)
+  await mkdir(join(folder, 'data'))
+  const real = await inspectClaude(configOf(folder))
+  if (real.kind !== 'usable') throw new Error(real.message)
+  const { binary, behaviour } = real.claude
+  const newer = await makeProgram(folder, 'newer', `[ "$1" = --version ] && echo "2.1.9999 (Claude Code)" && exit; echo . >> ${folder}/starts; exec ${binary} "$@"`)
+  const starts = async (): Promise<number> => (await readFile(join(folder, 'starts'), 'utf8')).length
+  const config = configOf(folder, { CC_EXECUTOR_CLAUDE_BIN: newer, ANTHROPIC_API_KEY: 'of-the-user' })
+  const found = await checkClaude(config)
+  t.match(found.map(({ part, status }) => `${part} ${status}`), ['claude ok', 'claude start ok', 'claude behaviour ok'])
+  t.match(found[0]?.message, `Claude CLI 2.1.9999 (newer than the tested 2.1.197 to 2.1.332, which is fine), default model ${behaviour.defaultModel}`)
+  t.match(found[2]?.message, `a resumed session reports the cost of ${behaviour.costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`)
+  const before = await starts()
+  t.same(await checkClaude(config), found)
+  t.equal((await starts()) - before, 2, 'one start and no second self-check (each start writes two characters)')
+  t.same(await readdir(join(folder, 'data')), ['claude-behaviour.json'])
+  t.notMatch(await readFile(join(folder, 'data/claude-behaviour.json'), 'utf8'), 'of-the-user')
 })
 
 void t.test('credentials: none, one, several of which one counts and is billed', async (t) => {
@@ -276,7 +299,7 @@ void t.test('the whole of it: a wrong setting is a finding, a failure ends with 
   const { ok, findings } = JSON.parse(well.text) as { ok: boolean; findings: Finding[] }
   t.equal(ok, true)
   t.same(findings.map(({ part }) => part), [
-    'node', 'packages', 'user', 'memory', 'open files', 'processes', 'clock', 'localhost', 'temporary folder', 'redis', 'claude', 'claude start', 'credentials',
+    'node', 'packages', 'user', 'memory', 'open files', 'processes', 'clock', 'localhost', 'temporary folder', 'redis', 'claude', 'claude start', 'claude behaviour', 'credentials',
     'containment', 'port', 'data folder', 'disk', 'workspaces', 'allowed root', 'token', 'hooks',
   ])
   t.ok(findings.every(({ status, remedy }) => (status === 'ok') === (remedy === undefined)), 'what is not well has a remedy')

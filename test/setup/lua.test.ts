@@ -13,6 +13,8 @@ const HEADER = /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*
 
 const all = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => `src/${path}`).sort()
 const files = all.filter((path) => path.endsWith('.lua')).map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
+/** Plain arguments beyond the four: hot, or bytes. */
+const MANY_ARGUMENTS = ['src/events/lua/append.lua', 'src/executions/store/lua/keep-files.lua']
 const isCommand = (path: string): boolean => /\/lua\/[^/]+$/.test(path)
 
 interface Use {
@@ -64,9 +66,11 @@ void t.test('each script, as it is sent, reads nothing undeclared and carries no
   t.same(wrong, [])
 })
 
-void t.test('every script is sent by somebody', async (t) => {
+void t.test('every script is sent by somebody, and takes more than four arguments as JSON', async (t) => {
   const sources = all.filter((path) => path.endsWith('.ts') && !path.endsWith('.generated.ts')).map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n')
   t.same(Object.keys(SCRIPTS).filter((name) => !new RegExp(`\\.${name}(?:Buffer)?\\(`).test(sources)), [])
+  const many = files.filter(({ text }) => /ARGV\[[5-9]|ARGV\[\d\d|unpack\(ARGV|#ARGV/.test(text)).map(({ path }) => path)
+  t.same(many, MANY_ARGUMENTS)
 })
 
 void t.test('the lint would notice', async (t) => {

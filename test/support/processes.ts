@@ -44,11 +44,15 @@ export async function makeFolder(t: Teardown): Promise<string> {
 /** Starts the CLI in a process group of its own, by `command` where it is not plain node. What the test has not ended is killed at its end, with all its descendants. */
 export function startCli(t: Teardown, args: readonly string[], env: NodeJS.ProcessEnv, cwd = '/', command: readonly string[] = [process.execPath]): CliProcess {
   if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
+  return spawnWatched(t, [...command, CLI, ...args], env, cwd, args.join(' '))
+}
+
+/** The same with any program. */
+export function spawnWatched(t: Teardown, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv, cwd: string, what = [file, ...args].join(' ')): CliProcess {
   const startedAt = performance.now()
-  const [file = '', ...before] = command
-  const child = spawn(file, [...before, CLI, ...args], { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
-  if (pid === undefined) throw new Error('node could not be started')
+  if (pid === undefined) throw new Error(`${file} could not be started`)
   const texts = { stdout: '', stderr: '' }
   const listeners = new Set<() => void>()
   for (const name of ['stdout', 'stderr'] as const) {
@@ -79,11 +83,11 @@ export function startCli(t: Teardown, args: readonly string[], env: NodeJS.Proce
       listeners.add(listener)
       void drained.then(() => (isOver = true))
       try {
-        await until(() => found !== null || isOver, `${args.join(' ')} says ${String(pattern)}`)
+        await until(() => found !== null || isOver, `${what} says ${String(pattern)}`)
       } finally {
         listeners.delete(listener)
       }
-      if (!found) throw new Error(`${args.join(' ')} ended without ${String(pattern)}: ${texts.stdout}${texts.stderr}`)
+      if (!found) throw new Error(`${what} ended without ${String(pattern)}: ${texts.stdout}${texts.stderr}`)
       return found
     },
     kill: (signal) => void child.kill(signal),

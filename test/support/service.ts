@@ -46,12 +46,14 @@ export interface TestServiceOptions {
   readonly workers?: number
   readonly env?: NodeJS.ProcessEnv
   readonly durable?: boolean
+  /** What Redis holds before anything of the service is there. */
+  readonly prepare?: (redis: RedisServer) => Promise<void>
 }
 
 type Teardown = { teardown(fn: () => Promise<void>): void }
 
 /** APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test. */
-export async function openTestService(t: Teardown, { apis = 1, workers = 1, env = {}, durable = false }: TestServiceOptions = {}): Promise<TestService> {
+export async function openTestService(t: Teardown, { apis = 1, workers = 1, env = {}, durable = false, prepare }: TestServiceOptions = {}): Promise<TestService> {
   const directory = await mkdtemp(join(tmpdir(), 'cce-'))
   const redis = await openRedisServer({ directory: join(directory, 'redis'), searchPath: splitPath(testEnvironment(directory)['PATH']), durable })
   const simulator = await openSimulator()
@@ -76,6 +78,7 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
       return worker
     },
   }
+  await prepare?.(redis)
   const config = readConfig(environment)
   for (let count = 0; count < apis; count += 1) await open.openApi()
   await Promise.all(Array.from({ length: workers }, () => open.openWorker()))

@@ -47,22 +47,22 @@ end`,
   return lease and tonumber(lease) > nowMs()
 end`,
   'include/over': `local function over(list, holdMs)
-  if holdMs == '' then return {'over'} end
+  if not holdMs then return {'over'} end
   local fence = hasLease(list) and redis.call('HGET', key('log', list), 'fence') or takeFence(list)
-  redis.call('ZADD', root .. ':leases', nowMs() + tonumber(holdMs), list)
+  redis.call('ZADD', root .. ':leases', nowMs() + holdMs, list)
   return {'over', fence}
 end`,
   'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
-  'include/set-all': `local function setAll(id, json)
-  for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
+  'include/set-all': `local function setAll(id, fields)
+  for field, value in pairs(fields) do set(id, field, value) end
 end`,
-  'include/queue-new': `local function queueNew(id, score, json, before, after)
-  setAll(id, json)
+  'include/queue-new': `local function queueNew(id, score, new)
+  setAll(id, new.fields)
   redis.call('ZADD', root .. ':waiting', score, id)
   local deadline = get(id, 'queueDeadline')
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
   local position = redis.call('ZRANK', root .. ':waiting', id) + 1
-  writeNext(id, before .. position .. after)
+  writeNext(id, new.before .. position .. new.after)
   return position
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
@@ -89,42 +89,44 @@ end`,
   return taken
 end`,
   'include/kind-of': `local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end`,
-  'include/weigh-new': `local function weighNew(owner, json)
-  local fields = cjson.decode(json)
+  'include/weigh-new': `local function weighNew(owner, fields)
   local kind = kindOf(fields.simulated)
   local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
   return taken, over, kind
 end`,
-  'advance-list': `local list, index, holdMs, following = ARGV[1], tonumber(ARGV[2]), ARGV[6], ARGV[7]
+  'advance-list': `local args = cjson.decode(ARGV[1])
+local list, index, holdMs, following = args.list, args.index, args.holdMs, args.following
 local state = get(list, 'state')
 if not state or isEnded(state) then return {'settled'} end
 local task = taskAt(list, index)
 if not task then return {'moved'} end
 if isTold(task) then
   if get(list, 'over') then return over(list, holdMs) end
-  if following ~= '' and taskAt(list, index + 1) == following then return {'next', get(following, 'claim'), get(following, 'priority')} end
+  if following and taskAt(list, index + 1) == following.id then
+    return {'next', get(following.id, 'claim'), get(following.id, 'priority')}
+  end
   return {'moved'}
 end
 local taskState = get(task, 'state')
 if taskState and not isEnded(taskState) then return {'waiting'} end
-writeNext(list, ARGV[4])
-redis.call('HSET', key('tasks', list), index, ARGV[3])
-set(list, 'usage', ARGV[5])
-if following == '' or get(list, 'cancelBy') then
+writeNext(list, args.event)
+redis.call('HSET', key('tasks', list), index, args.listed)
+set(list, 'usage', args.usage)
+if not following or get(list, 'cancelBy') then
   set(list, 'over', '1')
   return over(list, holdMs)
 end
 local owner = get(list, 'owner')
-local taken, refused, kind = weighNew(owner, ARGV[9])
+local taken, refused, kind = weighNew(owner, following.fields)
 if refused then
   set(list, 'over', 'budget')
   return over(list, holdMs)
 end
-reserve(following, owner, kind, taken)
-redis.call('HSET', key('tasks', list), index + 1, following)
-queueNew(following, unpack(ARGV, 8, 11))
+reserve(following.id, owner, kind, taken)
+redis.call('HSET', key('tasks', list), index + 1, following.id)
+queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
-return {'next', get(following, 'claim'), get(following, 'priority')}`,
+return {'next', get(following.id, 'claim'), get(following.id, 'priority')}`,
   'block': `local blocked, until_ = root .. ':blocked', tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', blocked, '-inf', nowMs())
 redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
@@ -161,16 +163,22 @@ end`,
   local workspace = get(id, 'workspaceLock')
   if workspace then redis.call('ZREM', key('parked', workspace), id) end
 end`,
-  'claim': `local id, workerId = ARGV[1], ARGV[3]
+  'claim': `local args = cjson.decode(ARGV[1])
+local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence) return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')} end
-if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == ARGV[2] then return claimed(redis.call('HGET', key('log', id), 'fence')) end
+local function claimed(fence)
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes}
+end
+if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
+  return claimed(redis.call('HGET', key('log', id), 'fence'))
+end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
-if get(id, 'claim') ~= ARGV[2] then return {'refused', 'claim'} end
+if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
-local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
+local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
 local workspace = get(id, 'workspaceLock')
 if workspace then
@@ -189,9 +197,9 @@ end
 enter(id, 'starting')
 leaveQueue(id)
 local fence = takeFence(id)
-redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
+redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId, 'leaseMs', ARGV[4])
+set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
 return claimed(fence)`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
@@ -311,16 +319,16 @@ end`,
   end
 end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
-local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
-  local ahead = cause == '' and 1 or 2
-  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
+local function conclude(id, args)
+  local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
+  if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
-  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
-  setAll(id, fieldsJson)
+  if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
+  setAll(id, args.fields)
   account(id, status)
-  if cause ~= '' then writeNext(id, cause) end
-  writeNext(id, event)
+  if cause then writeNext(id, cause) end
+  writeNext(id, args.event)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -339,54 +347,60 @@ local function conclude(id, status, fieldsJson, event, retentionMs, cause, finis
   end
   return {'concluded', from, list or '', unpack(woken)}
 end`,
-  'conclude-abandoned': `local id = ARGV[1]
+  'conclude-abandoned': `local args = cjson.decode(ARGV[1])
+local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
-return conclude(id, unpack(ARGV, 2))`,
+return conclude(id, args)`,
   'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
-  'conclude-list': `local list = ARGV[1]
+  'conclude-list': `local args = cjson.decode(ARGV[1])
+local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
-if hasLease(list) and not holdsFence(list, ARGV[2]) then return {'alive'} end
-local answer = conclude(list, unpack(ARGV, 3))
+if hasLease(list) and not holdsFence(list, args.fence) then return {'alive'} end
+local answer = conclude(list, args)
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer`,
-  'conclude-queued': `local id = ARGV[1]
+  'conclude-queued': `local args = cjson.decode(ARGV[1])
+local id = args.id
 local state = get(id, 'state')
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 takeFence(id)
-return conclude(id, unpack(ARGV, 2))`,
-  'conclude': `if not holdsFence(ARGV[1], ARGV[2]) then return {'stale'} end
-return conclude(ARGV[1], unpack(ARGV, 3))`,
-  'include/admit': `local function admit(id, owner, idempotencyKey, digest, maxQueue, payer, payerJson, join)
+return conclude(id, args)`,
+  'conclude': `local args = cjson.decode(ARGV[1])
+if not holdsFence(args.id, args.fence) then return {'stale'} end
+return conclude(args.id, args)`,
+  'include/admit': `local function admit(args, payer, payerFields, join)
+  local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
-  local reservation = root .. ':idempotency:' .. owner .. ':' .. idempotencyKey
-  if idempotencyKey ~= '' then
-    local known = redis.call('GET', reservation)
-    if known then
-      local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
-      return {knownDigest == digest and 'replayed' or 'conflict', knownId}
-    end
+  local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
+  local known = reservation and redis.call('GET', reservation)
+  if known then
+    local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
+    return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
-  if redis.call('ZCARD', root .. ':waiting') + redis.call('ZCARD', root .. ':parked') + redis.call('ZCARD', root .. ':delayed') >= tonumber(maxQueue) then return {'full'} end
-  local taken, over, kind = weighNew(owner, payerJson)
+  local queued = 0
+  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do queued = queued + redis.call('ZCARD', root .. ':' .. list) end
+  if queued >= args.maxQueue then return {'full'} end
+  local taken, over, kind = weighNew(owner, payerFields)
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
   reserve(payer, owner, kind, taken)
-  if idempotencyKey ~= '' then redis.call('SET', reservation, id .. ' ' .. digest) end
+  if reservation then redis.call('SET', reservation, id .. ' ' .. digest) end
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
 end`,
-  'create-list': `local id, task = ARGV[1], ARGV[10]
-local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], task, ARGV[11])
+  'create-list': `local args = cjson.decode(ARGV[1])
+local id, new, task = args.id, args.new, args.task
+local answer = admit(args, task.id, task.fields)
 if answer then return answer end
-setAll(id, ARGV[7])
-redis.call('HSET', key('tasks', id), 0, task)
-local position = queueNew(task, ARGV[6], ARGV[11], ARGV[12], ARGV[13])
-writeNext(id, ARGV[8] .. position .. ARGV[9])
+setAll(id, new.fields)
+redis.call('HSET', key('tasks', id), 0, task.id)
+local position = queueNew(task.id, args.score, task)
+writeNext(id, new.before .. position .. new.after)
 return {'created', position}`,
   'include/enter-session': `local function enterSession(id, session)
   redis.call('ZADD', key('session', session), nowMs(), id)
@@ -417,21 +431,22 @@ end`,
   if not isOver(latest) then return nil, 'busy', latest end
   return session, latest
 end`,
-  'include/join-session': `local function joinSession(id, owner, reference, isFork, workspace, simulated)
-  local session, latest, by = findSession(owner, reference)
+  'include/join-session': `local function joinSession(id, owner, wanted, simulated)
+  local session, latest, by = findSession(owner, wanted.reference)
   if not session then return {latest, by} end
   if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
-  local fork = not isFork and redis.call('SRANDMEMBER', key('forks', session))
+  local fork = not wanted.fork and redis.call('SRANDMEMBER', key('forks', session))
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
-  if workspace ~= '' and workspace ~= name then return {'elsewhere', name} end
+  if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
   local home = get(latest, 'home') or latest
-  set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
+  set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
+  set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
   for _, host in ipairs(hostsOf(id)) do
     redis.call('ZADD', key('folders', host), 0, id)
     redis.call('PERSIST', key('folders', host))
   end
-  if isFork then
+  if wanted.fork then
     set(id, 'fork', '1')
     redis.call('SADD', key('forks', session), id)
   else
@@ -439,11 +454,10 @@ end`,
     enterSession(id, session)
   end
 end`,
-  'create': `local id = ARGV[1]
-local function join()
-  if ARGV[10] ~= '' then return joinSession(id, ARGV[2], ARGV[10], ARGV[11] == '1', ARGV[12], cjson.decode(ARGV[7]).simulated) end
-end
-return admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], id, ARGV[7], join) or {'created', queueNew(id, ARGV[6], ARGV[7], ARGV[8], ARGV[9])}`,
+  'create': `local args = cjson.decode(ARGV[1])
+local session = args.session
+local function join() return session and joinSession(args.id, args.owner, session, args.new.fields.simulated) end
+return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.id, args.score, args.new)}`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
   if session then redis.call('ZREM', key('session', session), id) end
@@ -478,8 +492,10 @@ local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
 return {'deleted', claim}`,
-  'enter': `if not holdsFence(ARGV[1], ARGV[2]) then return 'stale' end
-enter(ARGV[1], ARGV[3])
+  'enter': `local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
+local state = get(id, 'state')
+if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
+enter(id, to)
 return 'ok'`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
@@ -548,29 +564,30 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten`,
-  'retry': `local id, fence, notBefore, deadline = ARGV[1], ARGV[2], ARGV[5], ARGV[6]
+  'retry': `local args = cjson.decode(ARGV[1])
+local id, fence = args.id, args.fence
 local state = get(id, 'state')
 if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
-if fence == '' and hasLease(id) then return {'alive'} end
-if fence ~= '' and not holdsFence(id, fence) then return {'stale'} end
+if not fence and hasLease(id) then return {'alive'} end
+if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 enter(id, 'queued')
-setAll(id, ARGV[3])
-writeNext(id, ARGV[4])
+setAll(id, args.fields)
+writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-if notBefore == '' then
-  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
-else
-  set(id, 'notBefore', notBefore)
+if args.notBefore then
+  set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-  redis.call('ZADD', root .. ':due', notBefore, id)
+  redis.call('ZADD', root .. ':due', args.notBefore, id)
+else
+  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
 end
-if deadline ~= '' then
-  set(id, 'queueDeadline', deadline)
-  redis.call('ZADD', root .. ':deadlines', deadline, id)
+if args.queueDeadline then
+  set(id, 'queueDeadline', args.queueDeadline)
+  redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
 end
 return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
   'include/begin-session': `local function beginSession(id, before)
@@ -580,28 +597,31 @@ return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'prio
   if before then redis.call('ZREM', key('session', before), id) end
   enterSession(id, session)
 end`,
-  'start': `local id = ARGV[1]
-if not holdsFence(id, ARGV[2]) then return {'stale'} end
-if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+  'start': `local args = cjson.decode(ARGV[1])
+local id = args.id
+if not holdsFence(id, args.fence) then return {'stale'} end
+local state = get(id, 'state')
+if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', cjson.decode(ARGV[3]).startedAt) end
-  writeNext(list, ARGV[5])
+  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  writeNext(list, args.told)
 end
-setAll(id, ARGV[3])
+setAll(id, args.fields)
 beginSession(id, before)
-return {'started', writeNext(id, ARGV[4])}`,
-  'tell-list': `local list, sent = ARGV[1], ARGV[3] .. ' ' .. ARGV[4]
-if not holdsFence(ARGV[2], ARGV[3]) then return {'stale'} end
+return {'started', writeNext(id, args.event)}`,
+  'tell-list': `local args = cjson.decode(ARGV[1])
+local list, sent = args.list, args.fence .. ' ' .. args.number
+if not holdsFence(args.holder, args.fence) then return {'stale'} end
 if get(list, 'hookTold') == sent then return {'told'} end
 set(list, 'hookTold', sent)
-if ARGV[6] ~= '' then set(list, 'hooksRun', ARGV[6]) end
-if ARGV[7] ~= '' then set(list, 'refusal', ARGV[7]) end
-writeNext(list, ARGV[5])
+if args.hooksRun then set(list, 'hooksRun', args.hooksRun) end
+if args.refusal then set(list, 'refusal', args.refusal) end
+writeNext(list, args.event)
 return {'told'}`,
   'try-lock': `local lock, now, milliseconds = root .. ':lock:' .. ARGV[1], nowMs(), tonumber(ARGV[2])
 local takenAt = tonumber(redis.call('GET', lock))
@@ -626,14 +646,15 @@ return wakeNext(workspace)`,
   end
 end
 return {}`,
-  'wish': `local id, kind = ARGV[1], ARGV[2]
+  'wish': `local args = cjson.decode(ARGV[1])
+local id = args.id
 local state = get(id, 'state')
-if not isActive(state) or (kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
-if kind == 'cancel' then
+if not isActive(state) or (args.kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
+if args.kind == 'cancel' then
   if get(id, 'cancelBy') then return {'known', state} end
-  set(id, 'cancelBy', ARGV[4], 'cancelReason', ARGV[5])
+  set(id, 'cancelBy', args.by, 'cancelReason', args.reason)
 else
-  set(id, 'pauseWanted', ARGV[3], 'pauseBy', ARGV[4], 'pauseReason', ARGV[5])
+  set(id, 'pauseWanted', args.wanted and '1' or '0', 'pauseBy', args.by, 'pauseReason', args.reason)
 end
 return {'wished', state}`,
 }

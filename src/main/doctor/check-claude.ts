@@ -11,7 +11,7 @@ import { describeError, fail, ok, warn, type Finding, type Verdict } from './fin
 /** Is it there, is it of a version that is supported, does it start as a run starts it, and how does it behave? */
 export async function checkClaude(config: Config): Promise<Finding[]> {
   const seen = await inspectClaude(config)
-  if (seen.kind === 'missing') return [{ part: 'claude', ...fail(seen.message.replace(/:[^:]*$/, ''), INSTALL) }]
+  if (seen.kind === 'missing') return [{ part: 'claude', ...fail(seen.problem, INSTALL) }]
   if (seen.kind === 'unanswering') return [{ part: 'claude', ...fail(`${seen.binary} cannot be used: ${seen.problem}`, `run it by hand, or reinstall it: ${INSTALL}`) }]
   if (seen.kind === 'too_old') return [{ part: 'claude', ...fail(`CLAUDE_TOO_OLD: ${seen.version} (${seen.binary}) is older than ${TESTED_VERSIONS.from}, the oldest that is supported`, GET_NEWER) }]
   const { binary, version, behaviour } = seen.claude

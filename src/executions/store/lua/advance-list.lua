@@ -1,7 +1,7 @@
 -- A task has ended: its list is told, and the next one is made and queued, in one step, by the process that concluded the task
 -- or by the sweep after a crash.
--- Arguments: list, index, listed text, event, usage of the list JSON, ms to hold a list that is over or '', then of the next task:
---   id or '', score, record JSON, event before and after its position
+-- Arguments (JSON): list, index, listed (text), event, usage (JSON text, of the list), holdMs? (a list that is over is held),
+--   following?: the next task {id, score, fields, before, after}
 -- Answers: next claim priority | over [fence]: no other follows, the end of the list is to be written | waiting: the task goes on |
 --   moved: somebody else was first | settled
 -- Sent again: yes; the list is told once
@@ -19,33 +19,36 @@
 --- @include "./include/task-at.lua"
 --- @include "./include/weigh-new.lua"
 
-local list, index, holdMs, following = ARGV[1], tonumber(ARGV[2]), ARGV[6], ARGV[7]
+local args = cjson.decode(ARGV[1])
+local list, index, holdMs, following = args.list, args.index, args.holdMs, args.following
 local state = get(list, 'state')
 if not state or isEnded(state) then return {'settled'} end
 local task = taskAt(list, index)
 if not task then return {'moved'} end
 if isTold(task) then
   if get(list, 'over') then return over(list, holdMs) end
-  if following ~= '' and taskAt(list, index + 1) == following then return {'next', get(following, 'claim'), get(following, 'priority')} end
+  if following and taskAt(list, index + 1) == following.id then
+    return {'next', get(following.id, 'claim'), get(following.id, 'priority')}
+  end
   return {'moved'}
 end
 local taskState = get(task, 'state')
 if taskState and not isEnded(taskState) then return {'waiting'} end
-writeNext(list, ARGV[4])
-redis.call('HSET', key('tasks', list), index, ARGV[3])
-set(list, 'usage', ARGV[5])
-if following == '' or get(list, 'cancelBy') then
+writeNext(list, args.event)
+redis.call('HSET', key('tasks', list), index, args.listed)
+set(list, 'usage', args.usage)
+if not following or get(list, 'cancelBy') then
   set(list, 'over', '1')
   return over(list, holdMs)
 end
 local owner = get(list, 'owner')
-local taken, refused, kind = weighNew(owner, ARGV[9])
+local taken, refused, kind = weighNew(owner, following.fields)
 if refused then
   set(list, 'over', 'budget')
   return over(list, holdMs)
 end
-reserve(following, owner, kind, taken)
-redis.call('HSET', key('tasks', list), index + 1, following)
-queueNew(following, unpack(ARGV, 8, 11))
+reserve(following.id, owner, kind, taken)
+redis.call('HSET', key('tasks', list), index + 1, following.id)
+queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
-return {'next', get(following, 'claim'), get(following, 'priority')}
+return {'next', get(following.id, 'claim'), get(following.id, 'priority')}

@@ -1,5 +1,5 @@
 -- queued → starting: a worker with this credential takes an execution, under a new fence and a lease.
--- Arguments: id, claim, workerId, lease ms, credential
+-- Arguments (JSON): id, claim (text), workerId, leaseMs, credential
 -- Answers: claimed fence lastSeq attempt storedBytes | refused state | expired | blocked ms | parked
 -- Sent again: yes; the same worker gets the same fence
 
@@ -15,16 +15,22 @@
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
 
-local id, workerId = ARGV[1], ARGV[3]
+local args = cjson.decode(ARGV[1])
+local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence) return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')} end
-if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == ARGV[2] then return claimed(redis.call('HGET', key('log', id), 'fence')) end
+local function claimed(fence)
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes}
+end
+if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
+  return claimed(redis.call('HGET', key('log', id), 'fence'))
+end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
-if get(id, 'claim') ~= ARGV[2] then return {'refused', 'claim'} end
+if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
-local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
+local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
 local workspace = get(id, 'workspaceLock')
 if workspace then
@@ -44,7 +50,7 @@ end
 enter(id, 'starting')
 leaveQueue(id)
 local fence = takeFence(id)
-redis.call('ZADD', root .. ':leases', now + tonumber(ARGV[4]), id)
+redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId, 'leaseMs', ARGV[4])
+set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
 return claimed(fence)

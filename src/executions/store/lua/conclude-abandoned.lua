@@ -1,5 +1,5 @@
 -- The end of an execution whose holder died: only when its lease is over.
--- Arguments: id, then as conclude.lua
+-- Arguments (JSON): id, and those of include/conclude.lua
 -- Answers: as conclude | alive
 -- Sent again: yes; a second conclusion is refused
 
@@ -9,8 +9,9 @@
 --- @include "./include/has-lease.lua"
 --- @include "./include/is-active.lua"
 
-local id = ARGV[1]
+local args = cjson.decode(ARGV[1])
+local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
-return conclude(id, unpack(ARGV, 2))
+return conclude(id, args)

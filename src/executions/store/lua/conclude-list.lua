@@ -1,5 +1,5 @@
 -- The end of a task list: only where no other task follows, and nobody else holds it.
--- Arguments: list, fence or '', then as conclude.lua
+-- Arguments (JSON): id, fence ('' where nobody holds the list), and those of include/conclude.lua
 -- Answers: as conclude | alive
 -- Sent again: yes; a second conclusion is refused
 
@@ -9,10 +9,11 @@
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 
-local list = ARGV[1]
+local args = cjson.decode(ARGV[1])
+local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
-if hasLease(list) and not holdsFence(list, ARGV[2]) then return {'alive'} end
-local answer = conclude(list, unpack(ARGV, 3))
+if hasLease(list) and not holdsFence(list, args.fence) then return {'alive'} end
+local answer = conclude(list, args)
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer

@@ -1,5 +1,5 @@
 -- The end of an execution that nobody has claimed. The cause is the event before the last.
--- Arguments: id, then as conclude.lua
+-- Arguments (JSON): id, and those of include/conclude.lua
 -- Answers: as conclude
 -- Sent again: yes; a second conclusion is refused
 
@@ -7,8 +7,9 @@
 --- @include "./include/conclude.lua"
 --- @include "./include/get.lua"
 
-local id = ARGV[1]
+local args = cjson.decode(ARGV[1])
+local id = args.id
 local state = get(id, 'state')
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 takeFence(id)
-return conclude(id, unpack(ARGV, 2))
+return conclude(id, args)

@@ -1,10 +1,11 @@
 -- The end of an execution, by the holder of the fence.
--- Arguments: id, fence, then as conclude.lua: status, fields JSON, event, retention ms, cause, finished seq, key id, JWK
+-- Arguments (JSON): id, fence, and those of include/conclude.lua
 -- Answers: concluded from list woken… | refused state | stale | moved
 -- Sent again: yes; a second conclusion is stale, as nobody holds the fence any more
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "./include/conclude.lua"
 
-if not holdsFence(ARGV[1], ARGV[2]) then return {'stale'} end
-return conclude(ARGV[1], unpack(ARGV, 3))
+local args = cjson.decode(ARGV[1])
+if not holdsFence(args.id, args.fence) then return {'stale'} end
+return conclude(args.id, args)

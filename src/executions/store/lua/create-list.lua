@@ -1,5 +1,5 @@
 -- The acceptance of a task list with its first task. Only the task stands in the queue: a list takes one place of it.
--- Arguments: as create up to the event, then of the task: id, record JSON, event before and after its position
+-- Arguments (JSON): as create up to new, and task: {id, fields, before, after}
 -- Answers: as create
 -- Sent again: yes; as create
 
@@ -9,11 +9,12 @@
 --- @include "./include/queue-new.lua"
 --- @include "./include/set-all.lua"
 
-local id, task = ARGV[1], ARGV[10]
-local answer = admit(id, ARGV[2], ARGV[3], ARGV[4], ARGV[5], task, ARGV[11])
+local args = cjson.decode(ARGV[1])
+local id, new, task = args.id, args.new, args.task
+local answer = admit(args, task.id, task.fields)
 if answer then return answer end
-setAll(id, ARGV[7])
-redis.call('HSET', key('tasks', id), 0, task)
-local position = queueNew(task, ARGV[6], ARGV[11], ARGV[12], ARGV[13])
-writeNext(id, ARGV[8] .. position .. ARGV[9])
+setAll(id, new.fields)
+redis.call('HSET', key('tasks', id), 0, task.id)
+local position = queueNew(task.id, args.score, task)
+writeNext(id, new.before .. position .. new.after)
 return {'created', position}

@@ -1,11 +1,14 @@
--- running ⇄ paused, by the holder of the fence.
+-- running ⇄ paused, by the holder of the fence; of one that has not started it is stale.
 -- Arguments: id, fence, state
 -- Answers: ok | stale
 -- Sent again: yes; a second time changes nothing
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "./include/enter.lua"
+--- @include "./include/get.lua"
 
-if not holdsFence(ARGV[1], ARGV[2]) then return 'stale' end
-enter(ARGV[1], ARGV[3])
+local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
+local state = get(id, 'state')
+if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
+enter(id, to)
 return 'ok'

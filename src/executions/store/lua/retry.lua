@@ -1,6 +1,6 @@
 -- running | paused → queued: an attempt is over and another one follows. The event that tells of it is written in the same step,
 -- and nobody holds the fence any more.
--- Arguments: id, fence or '' (then the lease must be over), fields JSON, event, not before (ms) or '', queue deadline (ms) or ''
+-- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
 -- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
@@ -15,28 +15,29 @@
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
 
-local id, fence, notBefore, deadline = ARGV[1], ARGV[2], ARGV[5], ARGV[6]
+local args = cjson.decode(ARGV[1])
+local id, fence = args.id, args.fence
 local state = get(id, 'state')
 if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
-if fence == '' and hasLease(id) then return {'alive'} end
-if fence ~= '' and not holdsFence(id, fence) then return {'stale'} end
+if not fence and hasLease(id) then return {'alive'} end
+if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 enter(id, 'queued')
-setAll(id, ARGV[3])
-writeNext(id, ARGV[4])
+setAll(id, args.fields)
+writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-if notBefore == '' then
-  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
-else
-  set(id, 'notBefore', notBefore)
+if args.notBefore then
+  set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-  redis.call('ZADD', root .. ':due', notBefore, id)
+  redis.call('ZADD', root .. ':due', args.notBefore, id)
+else
+  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
 end
-if deadline ~= '' then
-  set(id, 'queueDeadline', deadline)
-  redis.call('ZADD', root .. ':deadlines', deadline, id)
+if args.queueDeadline then
+  set(id, 'queueDeadline', args.queueDeadline)
+  redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
 end
 return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}

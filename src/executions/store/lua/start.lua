@@ -1,5 +1,5 @@
 -- starting → running: the CLI may be let go only after this. A list is told of the first start of its task.
--- Arguments: id, fence, fields JSON, event, task.started for its list or ''
+-- Arguments (JSON): id, fence, fields, event, told?: task.started for its list
 -- Answers: started lastSeq | stale | cancelled
 -- Sent again: yes; under the same fence it answers the same
 
@@ -13,9 +13,11 @@
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
 
-local id = ARGV[1]
-if not holdsFence(id, ARGV[2]) then return {'stale'} end
-if get(id, 'state') == 'running' then return {'started', lastSeq(id)} end
+local args = cjson.decode(ARGV[1])
+local id = args.id
+if not holdsFence(id, args.fence) then return {'stale'} end
+local state = get(id, 'state')
+if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
 -- Others may take it at any moment, and nothing has been done yet: it is queued again.
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
@@ -23,9 +25,9 @@ if not enter(id, 'running') then return {'stale'} end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', cjson.decode(ARGV[3]).startedAt) end
-  writeNext(list, ARGV[5])
+  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  writeNext(list, args.told)
 end
-setAll(id, ARGV[3])
+setAll(id, args.fields)
 beginSession(id, before)
-return {'started', writeNext(id, ARGV[4])}
+return {'started', writeNext(id, args.event)}

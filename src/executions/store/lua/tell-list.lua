@@ -1,5 +1,6 @@
 -- A hook of the operator has run for a list: written to its log by the holder of the fence of its task, or of its own.
--- Arguments: list, holder, fence, number (of this holder), event, hooks before the list that have decided or '', refusal JSON or ''
+-- Arguments (JSON): list, holder, fence, number (of this holder), event, hooksRun? (hooks before the list that have decided),
+--   refusal? (JSON text)
 -- Answers: told | stale
 -- Sent again: yes; the same number of the same fence is told once
 
@@ -8,11 +9,12 @@
 --- @include "./include/get.lua"
 --- @include "./include/set.lua"
 
-local list, sent = ARGV[1], ARGV[3] .. ' ' .. ARGV[4]
-if not holdsFence(ARGV[2], ARGV[3]) then return {'stale'} end
+local args = cjson.decode(ARGV[1])
+local list, sent = args.list, args.fence .. ' ' .. args.number
+if not holdsFence(args.holder, args.fence) then return {'stale'} end
 if get(list, 'hookTold') == sent then return {'told'} end
 set(list, 'hookTold', sent)
-if ARGV[6] ~= '' then set(list, 'hooksRun', ARGV[6]) end
-if ARGV[7] ~= '' then set(list, 'refusal', ARGV[7]) end
-writeNext(list, ARGV[5])
+if args.hooksRun then set(list, 'hooksRun', args.hooksRun) end
+if args.refusal then set(list, 'refusal', args.refusal) end
+writeNext(list, args.event)
 return {'told'}

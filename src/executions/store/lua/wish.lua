@@ -1,5 +1,5 @@
 -- A cancel or a pause of a claimed execution, which its holder turns into events.
--- Arguments: id, kind (cancel | pause), value, by, reason
+-- Arguments (JSON): id, kind (cancel | pause), wanted (of a pause), by, reason
 -- Answers: wished state | known state | refused state
 -- Sent again: yes; a second cancel is known, a second pause is stored again
 
@@ -7,13 +7,14 @@
 --- @include "./include/is-active.lua"
 --- @include "./include/set.lua"
 
-local id, kind = ARGV[1], ARGV[2]
+local args = cjson.decode(ARGV[1])
+local id = args.id
 local state = get(id, 'state')
-if not isActive(state) or (kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
-if kind == 'cancel' then
+if not isActive(state) or (args.kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
+if args.kind == 'cancel' then
   if get(id, 'cancelBy') then return {'known', state} end
-  set(id, 'cancelBy', ARGV[4], 'cancelReason', ARGV[5])
+  set(id, 'cancelBy', args.by, 'cancelReason', args.reason)
 else
-  set(id, 'pauseWanted', ARGV[3], 'pauseBy', ARGV[4], 'pauseReason', ARGV[5])
+  set(id, 'pauseWanted', args.wanted and '1' or '0', 'pauseBy', args.by, 'pauseReason', args.reason)
 end
 return {'wished', state}

@@ -1,5 +1,6 @@
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
--- finishedSeq: the seq that the receipt gives to the last event, or '' where there is no receipt.
+-- args: status, fields, event, retentionMs, cause? (the event before the last, that says why),
+--   seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk}
 
 --- @include "../../../../events/lua/include/last-seq.lua"
 --- @include "../../../../events/lua/include/write-next.lua"
@@ -21,16 +22,16 @@
 -- At least a day, as the protocol promises, and no shorter than the execution itself is kept; both from its end on.
 local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 
-local function conclude(id, status, fieldsJson, event, retentionMs, cause, finishedSeq, keyId, jwk)
-  local ahead = cause == '' and 1 or 2
-  if finishedSeq ~= '' and lastSeq(id) + ahead ~= tonumber(finishedSeq) then return {'moved'} end
+local function conclude(id, args)
+  local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
+  if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
-  if keyId ~= '' then redis.call('HSETNX', root .. ':receipt-keys', keyId, jwk) end
-  setAll(id, fieldsJson)
+  if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
+  setAll(id, args.fields)
   account(id, status)
-  if cause ~= '' then writeNext(id, cause) end
-  writeNext(id, event)
+  if cause then writeNext(id, cause) end
+  writeNext(id, args.event)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)

@@ -1,5 +1,5 @@
 -- A new record takes over session and folders; of a session that is forked it waits for its own start.
--- → nil | {why not, by whom or where}
+-- wanted: {reference, fork, workspace?} → nil | {why not, by whom or where}
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "./enter-session.lua"
@@ -8,21 +8,22 @@
 --- @include "./hosts-of.lua"
 --- @include "./set.lua"
 
-local function joinSession(id, owner, reference, isFork, workspace, simulated)
-  local session, latest, by = findSession(owner, reference)
+local function joinSession(id, owner, wanted, simulated)
+  local session, latest, by = findSession(owner, wanted.reference)
   if not session then return {latest, by} end
   if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
-  local fork = not isFork and redis.call('SRANDMEMBER', key('forks', session))
+  local fork = not wanted.fork and redis.call('SRANDMEMBER', key('forks', session))
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
-  if workspace ~= '' and workspace ~= name then return {'elsewhere', name} end
+  if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
   local home = get(latest, 'home') or latest
-  set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
+  set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
+  set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
   for _, host in ipairs(hostsOf(id)) do
     redis.call('ZADD', key('folders', host), 0, id)
     redis.call('PERSIST', key('folders', host))
   end
-  if isFork then
+  if wanted.fork then
     set(id, 'fork', '1')
     redis.call('SADD', key('forks', session), id)
   else

@@ -7,8 +7,8 @@
 --- @include "./has-lease.lua"
 
 local function over(list, holdMs)
-  if holdMs == '' then return {'over'} end
+  if not holdMs then return {'over'} end
   local fence = hasLease(list) and redis.call('HGET', key('log', list), 'fence') or takeFence(list)
-  redis.call('ZADD', root .. ':leases', nowMs() + tonumber(holdMs), list)
+  redis.call('ZADD', root .. ':leases', nowMs() + holdMs, list)
   return {'over', fence}
 end

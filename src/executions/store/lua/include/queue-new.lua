@@ -5,12 +5,12 @@
 --- @include "./get.lua"
 --- @include "./set-all.lua"
 
-local function queueNew(id, score, json, before, after)
-  setAll(id, json)
+local function queueNew(id, score, new)
+  setAll(id, new.fields)
   redis.call('ZADD', root .. ':waiting', score, id)
   local deadline = get(id, 'queueDeadline')
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
   local position = redis.call('ZRANK', root .. ':waiting', id) + 1
-  writeNext(id, before .. position .. after)
+  writeNext(id, new.before .. position .. new.after)
   return position
 end

@@ -1,7 +1,7 @@
--- Sets fields of a record from JSON.
+-- Sets fields of a record, from a table.
 
 --- @include "./set.lua"
 
-local function setAll(id, json)
-  for field, value in pairs(cjson.decode(json)) do set(id, field, value) end
+local function setAll(id, fields)
+  for field, value in pairs(fields) do set(id, field, value) end
 end

@@ -3,8 +3,7 @@
 --- @include "../../../../history/lua/include/weigh.lua"
 --- @include "./kind-of.lua"
 
-local function weighNew(owner, json)
-  local fields = cjson.decode(json)
+local function weighNew(owner, fields)
   local kind = kindOf(fields.simulated)
   local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
   return taken, over, kind

@@ -1,0 +1,88 @@
+// What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI behind a wrapper.
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { inspectClaude } from '../../src/main/inspect-claude.js'
+import { readConfig } from '../../src/platform/config.js'
+import { scripted } from '../support/environment.js'
+import { until } from '../support/processes.js'
+import { openTestService } from '../support/service.js'
+
+const service = await openTestService(t, { workers: 0 })
+const real = await inspectClaude(readConfig(service.environment))
+if (real.kind !== 'usable') throw new Error(real.message)
+const { binary } = real.claude
+
+/** A `claude` in the way of the real one. */
+async function wrap(name: string, script: string): Promise<NodeJS.ProcessEnv> {
+  const path = join(service.directory, name)
+  await writeFile(path, `#!/bin/sh\n${script}\nexec ${binary} "$@"\n`, { mode: 0o755 })
+  return { CC_EXECUTOR_CLAUDE_BIN: path }
+}
+const body = async (path: string) => (await service.call('GET', path)).body
+
+void t.test('a CLI that fails to tell its version is asked again; meanwhile nothing is taken, and what was seen is said', async (t) => {
+  const go = join(service.directory, 'go')
+  const worker = await service.openWorker(await wrap('flaky', `[ "$1" != --version ] || [ -e ${go} ] || { echo "cannot open shared object" >&2; exit 127; }`))
+  const reason = /cannot be used \(.*flaky\): --version failed with exit code 127: cannot open shared object/
+  const { id } = await service.submit({ prompt: 'Say hello' })
+  const queue = await body('/queue')
+  t.match(queue, { capacity: 0, depth: 1, workers: [{ pausedBecause: reason }] })
+  const ready = await service.call('GET', '/health/ready')
+  t.match([ready.status, ready.body.parts.claude, ready.body.parts.workers], [503, { status: 'failed', message: reason }, { status: 'degraded', message: reason }])
+  t.match(await body(`/executions/${id}`), { status: 'queued' })
+
+  await writeFile(go, '')
+  t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
+  await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
+  t.match(await body('/queue'), { capacity: 4, workers: [{ pausedBecause: undefined }] })
+  await worker.close()
+})
+
+void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is found once it is', async (t) => {
+  const path = join(service.directory, 'later')
+  const worker = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path })
+  const first = await service.submit({ prompt: 'Say hello' })
+  t.match(await service.finished(first.id), { outcome: { code: 'CLAUDE_NOT_FOUND' } })
+  await wrap('later', '')
+  await until(async () => (await body('/health/ready')).status === 'ok', 'it is found')
+  const second = await service.submit({ prompt: 'Say hello' })
+  t.match(await service.finished(second.id), { status: 'succeeded' })
+  await worker.close()
+})
+
+void t.test('a worker with a CLI below the range does not open', async (t) => {
+  await t.rejects(service.openWorker(await wrap('old', 'echo "2.1.196 (Claude Code)"; exit')), { name: 'ConfigError', message: /^CLAUDE_TOO_OLD: .*2\.1\.196 .*is older than 2\.1\.197.*--claude=latest/ })
+  t.equal((await body('/queue')).workers.length, 0)
+})
+
+void t.test('a CLI newer than the tests is well; how it behaves is found out beside the work, without a credential, and kept', async (t) => {
+  const seen = join(service.directory, 'seen')
+  const env = await wrap('newer', `[ "$1" = --version ] && { echo "2.1.9999 (Claude Code)"; exit; }\nenv | grep -c of-the-user >> ${seen}`)
+  const worker = await service.openWorker({ ...env, ANTHROPIC_API_KEY: 'of-the-user' })
+  const execution = await service.submit({ prompt: 'Say hello' })
+  t.match(await service.finished(execution.id), { status: 'succeeded' }, 'work is taken meanwhile')
+  const message = /^Claude CLI 2\.1\.9999 \(newer than the tested 2\.1\.197 to 2\.1\.332, which is fine\), default model claude-/
+  await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'the self-check is done')
+  const ready = await service.call('GET', '/health/ready')
+  t.match([ready.status, ready.body.parts.claude], [200, { status: 'ok', version: '2.1.9999', defaultModel: real.claude.behaviour.defaultModel }])
+  await worker.close()
+  const [kept] = JSON.parse(await readFile(join(service.directory, 'data/claude-behaviour.json'), 'utf8')) as { key: string; behaviour: object }[]
+  t.match(kept, { key: /^2\.1\.9999:/, behaviour: real.claude.behaviour, problems: [] })
+  const starts = (await readFile(seen, 'utf8')).trim().split('\n')
+  t.ok(starts.length >= 3 && starts.every((count) => count === '0'), `no start has seen the user's key: ${starts.join(' ')}`)
+
+  const again = await service.openWorker(env)
+  await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'known at once')
+  t.equal((await readFile(seen, 'utf8')).trim().split('\n').length, starts.length, 'and not tried again')
+  await again.close()
+})
+
+void t.test('a model that wants a newer CLI ends the execution with CLAUDE_TOO_OLD and the version', async (t) => {
+  const worker = await service.openWorker()
+  const refused = await service.submit({ prompt: scripted({ status: 400, minimumVersion: '9.0.0' }, { text: 'x' }) })
+  t.match(await service.finished(refused.id), { status: 'failed', outcome: { code: 'CLAUDE_TOO_OLD', requiredVersion: '9.0.0', apiStatus: 400, message: /too old for this model, which wants version 9\.0\.0 or newer.*npm run setup -- --claude=latest/ } })
+  const taken = await service.submit({ prompt: scripted({ status: 400, minimumVersion: real.claude.version }, { text: 'taken' }) })
+  t.match(await service.finished(taken.id), { status: 'succeeded', outcome: { result: 'taken' } })
+  await worker.close()
+})

@@ -1,0 +1,165 @@
+// One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
+// there, fails the walk: the table and the document grow together.
+import type { ErrorCode } from '../../src/protocol/errors.js'
+import { ENDLESS, NOBODY, type Asked, type Scene } from './scene.js'
+
+/** Of the answer to a request: everything but its method. */
+export type Parts = Omit<Asked, 'method'>
+/** In this order: what a later one changes, an earlier one still needs. */
+export type Phase = 'first' | 'full' | 'forgotten' | 'down'
+export type Make = (scene: Scene) => Parts | Promise<Parts>
+
+export interface RestCase {
+  readonly make: Make
+  readonly phase?: Phase
+}
+
+export interface RestOperation {
+  /** Asks for something that is there and changes nothing; what is wrong is put into it. */
+  readonly base: Make
+  /** What the token must be allowed to do; undefined: it needs none. */
+  readonly scope?: 'read' | 'execute'
+  /** A query that is not valid. */
+  readonly wrongQuery?: string
+  /** `200 application/json`, `204`, or the code of a problem. */
+  readonly cases: Readonly<Record<string, RestCase>>
+}
+
+const withId = (path: (id: string) => string, id: (scene: Scene) => string | Promise<string>, more: Omit<Parts, 'path'> = {}): Make =>
+  async (scene) => ({ path: path(await id(scene)), ...more })
+const of = (suffix: string) => (id: string): string => `/executions/${id}${suffix}`
+const kept = ({ kept: id }: Scene): string => id
+const running = ({ running: id }: Scene): string => id
+
+function submission(path: string): RestOperation {
+  const body = (more: (scene: Scene) => Record<string, unknown>, headers: Record<string, string> = {}): Make => (scene) => ({ path, body: { prompt: 'Say hello', workspace: scene.workspace, ...more(scene) }, headers })
+  const replayed = (prompt: string): Make => async (scene) => {
+    await scene.submit({ prompt: 'the first', workspace: scene.workspace }, { 'idempotency-key': `${scene.key}${path}` }).catch(() => undefined)
+    return { path, body: { prompt, workspace: scene.workspace }, headers: { 'idempotency-key': `${scene.key}${path}` } }
+  }
+  const fresh = (more: Record<string, unknown>): Make => () => ({ path, body: { prompt: 'x', ...more } })
+  return {
+    base: body(() => ({})),
+    scope: 'execute',
+    cases: {
+      '202 application/json': { make: body(() => ({})) },
+      '200 application/json': { make: replayed('the first') },
+      IDEMPOTENCY_CONFLICT: { make: replayed('another') },
+      COMMAND_NOT_ALLOWED: { make: () => ({ path, body: { command: 'rm -rf /' } }) },
+      SESSION_NOT_FOUND: { make: fresh({ session: { resume: NOBODY } }) },
+      SESSION_BUSY: { make: (scene) => ({ path, body: { prompt: 'x', session: { resume: scene.running } } }) },
+      BUDGET_EXCEEDED: { make: () => ({ path, as: 'poor', body: { prompt: 'x', maxBudgetTokens: 1_000 } }) },
+      QUEUE_FULL: { phase: 'full', async make(scene) {
+        await scene.fillQueue()
+        return { path, body: { prompt: ENDLESS } }
+      } },
+      // The key was used, and what it led to is no longer kept.
+      EXECUTION_NOT_FOUND: { phase: 'forgotten', async make(scene) {
+        await scene.untilForgotten()
+        return { path, body: { prompt: 'forgotten soon' }, headers: { 'idempotency-key': scene.forgottenKey } }
+      } },
+    },
+  }
+}
+
+function steering(name: string, cases: RestOperation['cases']): RestOperation {
+  return { base: withId(of(`/${name}`), kept, { body: {} }), scope: 'execute', cases: { INVALID_REQUEST: { make: withId(of(`/${name}`), kept, { body: { reason: 'x'.repeat(501) } }) }, ...cases } }
+}
+
+const paused = (name: string): RestOperation =>
+  steering(name, {
+    '202 application/json': { make: withId(of(`/${name}`), running) },
+    ALREADY_FINISHED: { make: withId(of(`/${name}`), kept) },
+    NOT_RUNNING: { make: withId(of(`/${name}`), ({ queued }) => queued) },
+  })
+
+function ofOne(suffix: string, cases: RestOperation['cases'], more: Partial<RestOperation> = {}): RestOperation {
+  return { base: withId(of(suffix), kept), scope: 'read', cases, ...more }
+}
+
+const plain = (path: string, more: Partial<RestOperation> = {}): RestOperation => ({ base: () => ({ path }), scope: 'read', cases: { '200 application/json': { make: () => ({ path }) } }, ...more })
+const etagOf = async (scene: Scene): Promise<string> => `"${(await scene.listing()).files.find(({ path }: { path: string }) => path === 'data.bin').sha256}"`
+
+export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
+  'post /execute': submission('/execute'),
+  'post /executions': submission('/executions'),
+  'get /executions': plain('/executions', {
+    wrongQuery: 'limit=0',
+    cases: { '200 application/json': { make: () => ({ path: '/executions?limit=2' }) }, EXECUTION_NOT_FOUND: { make: () => ({ path: `/executions?parentId=${NOBODY}` }) } },
+  }),
+  'get /executions/{id}': ofOne('', { '200 application/json': { make: withId(of(''), kept) } }),
+  'delete /executions/{id}': ofOne('', {
+    204: { make: withId(of(''), async (scene) => {
+      const id = await scene.waits()
+      await scene.cancel(id)
+      return id
+    }) },
+  }, { scope: 'execute' }),
+  'get /executions/{id}/result': ofOne('/result', {
+    '200 text/plain': { make: withId(of('/result'), kept) },
+    '200 application/json': { make: withId(of('/result'), ({ structured }) => structured) },
+    '422 application/problem+json': { make: withId(of('/result'), ({ neverStarted }) => neverStarted) },
+  }, { wrongQuery: 'waitSeconds=x' }),
+  'get /executions/{id}/events': ofOne('/events', {
+    '200 application/json': { make: withId(of('/events'), kept) },
+    204: { make: withId(of('/events?after=100000'), kept, { headers: { accept: 'text/event-stream' } }) },
+  }, { wrongQuery: 'after=-1' }),
+  'post /executions/{id}/cancel': steering('cancel', {
+    '200 application/json': { make: withId(of('/cancel'), kept) },
+    '202 application/json': { make: withId(of('/cancel'), (scene) => scene.runsAlone(), { body: { reason: 'walked' } }) },
+  }),
+  'post /executions/{id}/pause': paused('pause'),
+  'post /executions/{id}/resume': paused('resume'),
+  'get /executions/{id}/files': ofOne('/files', {
+    '200 application/json': { make: withId(of('/files'), kept) },
+    '200 text/x-diff': { make: withId(of('/files?diff'), kept) },
+  }, { wrongQuery: 'diff=perhaps' }),
+  'get /executions/{id}/files/{path}': ofOne('/files/data.bin', {
+    '200 application/octet-stream': { make: withId(of('/files/data.bin'), kept) },
+    '200 text/x-diff': { make: withId(of('/files/data.bin?diff'), kept) },
+    '206 application/octet-stream': { make: withId(of('/files/data.bin'), kept, { headers: { range: 'bytes=0-3' } }) },
+    304: { make: async (scene) => ({ path: `/executions/${scene.kept}/files/data.bin`, headers: { 'if-none-match': await etagOf(scene) } }) },
+    FILE_NOT_FOUND: { make: withId(of('/files/nothing.bin'), kept) },
+    FILE_NOT_KEPT: { make: withId(of('/files/large.bin'), kept) },
+  }, { wrongQuery: 'diff=perhaps' }),
+  'get /executions/{id}/files.tar.gz': ofOne('/files.tar.gz', { '200 application/gzip': { make: withId(of('/files.tar.gz'), kept) } }),
+  'get /executions/{id}/receipt': ofOne('/receipt', {
+    '200 application/json': { make: withId(of('/receipt'), kept) },
+    '200 text/markdown': { make: withId(of('/receipt'), kept, { headers: { accept: 'text/markdown' } }) },
+  }),
+  'get /receipts/keys': plain('/receipts/keys'),
+  'post /receipts/verify': {
+    base: ({ receipt }) => ({ path: '/receipts/verify', body: { receipt } }),
+    scope: 'read',
+    cases: { '200 application/json': { make: ({ receipt }) => ({ path: '/receipts/verify', body: { receipt } }) } },
+  },
+  'get /estimates': plain('/estimates?prompt=hello', { wrongQuery: 'effort=none' }),
+  'get /usage': plain('/usage', { wrongQuery: 'from=yesterday' }),
+  'get /health': plain('/health'),
+  'get /health/live': plain('/health/live'),
+  'get /health/ready': plain('/health/ready', {
+    cases: { '200 application/json': { make: () => ({ path: '/health/ready' }) }, '503 application/json': { phase: 'down', make: () => ({ path: '/health/ready' }) } },
+  }),
+  'get /queue': plain('/queue'),
+  'get /auth/status': plain('/auth/status'),
+}
+
+/** What makes a request wrong in the same way everywhere. */
+export const COMMON_CASES: { readonly [Code in ErrorCode]?: (operation: RestOperation) => RestCase } = {
+  UNAUTHENTICATED: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), as: null }) }),
+  FORBIDDEN: ({ base, scope }) => ({ make: async (scene) => ({ ...(await base(scene)), as: scope === 'execute' ? 'reader' : 'runner' }) }),
+  STORE_UNAVAILABLE: ({ base }) => ({ phase: 'down', make: base }),
+  PARSE_ERROR: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), raw: '{"a":' }) }),
+  PAYLOAD_TOO_LARGE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), raw: Buffer.alloc(8 * 1024 * 1024 + 1, ' ') }) }),
+  UNSUPPORTED_MEDIA_TYPE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), headers: { 'content-type': 'text/plain' } }) }),
+  NOT_ACCEPTABLE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), headers: { accept: 'image/png' } }) }),
+  INVALID_REQUEST: ({ base, wrongQuery }) => ({ make: async (scene) => {
+    const parts = await base(scene)
+    if (wrongQuery === undefined) return { ...parts, body: { nobodyKnowsThis: true } }
+    return { ...parts, path: `${parts.path}${parts.path.includes('?') ? '&' : '?'}${wrongQuery}` }
+  } }),
+  // Somebody else's is as good as none.
+  EXECUTION_NOT_FOUND: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), as: 'other' }) }),
+  NOT_FINISHED: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), path: (await base(scene)).path.replace(scene.kept, scene.running) }) }),
+  FILE_NOT_KEPT: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), path: (await base(scene)).path.replace(scene.kept, scene.neverStarted) }) }),
+}

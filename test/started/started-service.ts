@@ -1,0 +1,69 @@
+// The service as a user starts it, in processes of its own: by `npm start`, or its parts one by one.
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
+import { openSimulator } from '../../src/simulator/simulator.js'
+import { commandLineOf, makeFolder, spawnWatched, treeOf, tryKill } from '../support/processes.js'
+import { testEnvironment } from '../support/environment.js'
+import { CLI } from '../support/paths.js'
+
+const secret = (name: string): string => `${name}-0123456789abcdef`
+/** One of each kind: everything, only one scope, and a budget that nothing fits into. */
+export const TOKENS = { all: secret('all'), other: secret('other'), reader: secret('reader'), runner: secret('runner'), poor: secret('poor') } as const
+export type TokenName = keyof typeof TOKENS
+
+/** Small limits, so that a walk reaches them. */
+export const FILES_LIMIT_BYTES = 4_096
+export const SUBSCRIPTION_LIMIT = 2
+export const QUEUE_LIMIT = 12
+/** More than a walk ends by the way. */
+export const RETENTION_COUNT = 60
+
+export interface Started {
+  readonly url: string
+  /** Holds Redis still, which then answers nobody. */
+  readonly freezeRedis: (isFrozen: boolean) => Promise<void>
+}
+
+export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
+  const { all, other, reader, runner, poor } = TOKENS
+  return {
+    ...testEnvironment(folder),
+    CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1`,
+    CC_EXECUTOR_FILES_LIMIT_BYTES: String(FILES_LIMIT_BYTES),
+    CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),
+    CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),
+    CC_EXECUTOR_RETENTION_COUNT: String(RETENTION_COUNT),
+    CC_EXECUTOR_LOCK_SECONDS: '60',
+  }
+}
+
+function findRedis(ancestor: number): Started['freezeRedis'] {
+  const redis = treeOf(ancestor).find(({ pid }) => /^\S*(?:redis|valkey)-server /.test(commandLineOf(pid)))
+  if (!redis) throw new Error('it runs no Redis')
+  return async (isFrozen) => tryKill(redis.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT')
+}
+
+/** `npm start -- --simulate`, or another command that runs `start`, with a private Redis of its own. */
+export async function startWhole(t: Test, command: readonly string[], cwd: string): Promise<Started> {
+  const folder = await makeFolder(t)
+  const environment = startedEnvironment(folder)
+  const service = spawnWatched(t, command, environment, cwd)
+  await service.said(/Ctrl-C stops it/)
+  const [, url = ''] = await service.said(/address +(http\S+)/)
+  return { url, freezeRedis: findRedis(service.pid) }
+}
+
+/** Redis, and `cc-executor api` and `cc-executor worker` by themselves. */
+export async function startParts(t: Test, cli: readonly string[] = [process.execPath, CLI]): Promise<Started> {
+  const folder = await makeFolder(t)
+  const environment = startedEnvironment(folder)
+  const redis = await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(environment['PATH']), durable: false })
+  t.teardown(() => redis.close())
+  const simulator = await openSimulator()
+  t.teardown(() => simulator.close())
+  Object.assign(environment, { REDIS_URL: redis.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url })
+  const [api, worker] = [spawnWatched(t, [...cli, 'api'], environment, '/'), spawnWatched(t, [...cli, 'worker'], environment, '/')]
+  const [[, url = '']] = await Promise.all([api.said(/API on (http\S+),/), worker.said(/worker \S+: \d+ at once/)])
+  return { url, freezeRedis: findRedis(redis.pid) }
+}
