@@ -1,4 +1,6 @@
 // Money and tokens of an execution are its own: in a resumed session, with subagents, over a limit, and when nobody gives a sum.
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -82,10 +84,17 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
   const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
   await worker.said(/worker \S+: \d+ at once/)
-  const work = { prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in 1 2 3 4 5 6 7 8 9; do sleep 2; done'), usage(400, 5), { text: 'End.' }), allowedTools: ['Bash'] }
+  const work = { prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in $(seq 20); do sleep 2; done'), usage(400, 5), { text: 'End.' }), allowedTools: ['Bash'] }
   const lost = await service.submit(work)
   const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
   for (const { id } of [lost, kept]) await service.until(id, 'tool.started')
+  // The CLI writes its transcript a moment after it has spoken.
+  const projects = join(service.directory, 'data/sessions', kept.id, 'home/.claude/projects')
+  await until(async () => {
+    const names = await readdir(projects, { recursive: true }).catch((): string[] => [])
+    const texts = await Promise.all(names.filter((name) => name.endsWith('.jsonl')).map((name) => readFile(join(projects, name), 'utf8')))
+    return texts.some((text) => text.includes('"type":"tool_use"'))
+  }, 'the transcript knows what was said')
   worker.kill('SIGKILL')
   await worker.ended
   t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' }, usage: { inputTokens: 3_000, isCostIncomplete: true } })
