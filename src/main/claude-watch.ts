@@ -1,9 +1,9 @@
 /**
- * The CLI of a worker: looked for at its start, and again with growing waits until it can be used.
+ * The CLI of a worker: looked for at its start, again with growing waits until it can be used, and again when its file is another one.
  *
- *   looking → usable, and stays so            (its behaviour may become better known)
- *   looking → missing: executions end with CLAUDE_NOT_FOUND, and it is looked for again
- *   looking → unanswering | too_old: nothing is taken from the queue, and it is asked again
+ *   looking → usable: runs are started with it, until another file is in its place → looking
+ *   looking → missing: executions end with CLAUDE_NOT_FOUND → looking
+ *   looking → unanswering | too_old: nothing is taken from the queue → looking
  *
  * Too old at the very start is a refusal: the worker does not open.
  */
@@ -14,11 +14,13 @@ import { sleep } from '../platform/deadline.js'
 import type { Logger } from '../platform/logger.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { inspectClaude, type ClaudeInspection } from './inspect-claude.js'
-import { openBehaviourStore } from './self-check/behaviour-store.js'
+import { identify, openBehaviourStore } from './self-check/behaviour-store.js'
 import { measureBehaviour } from './self-check/measure-behaviour.js'
 
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
+/** An update replaces the file under a running worker, and what the new one knows may be something else. */
+const LOOK_MS = 5_000
 
 export interface ClaudeWatch {
   /** What runs are started with; undefined while there is none that can be used. */
@@ -42,19 +44,32 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
   let seen = await inspectClaude(config)
   if (seen.kind === 'too_old') throw new ConfigError(seen.message)
 
-  async function watch(): Promise<void> {
-    for (let waitMs = FIRST_WAIT_MS; seen.kind !== 'usable'; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
+  async function lookAgain(): Promise<void> {
+    seen = await inspectClaude(config)
+    onChange()
+  }
+
+  async function untilUsable(): Promise<InstalledClaude | undefined> {
+    for (let waitMs = FIRST_WAIT_MS; !stop.signal.aborted; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
+      if (seen.kind === 'usable') return seen.claude
       logger.warn({ againAfterMs: waitMs }, seen.message)
       await sleep(waitMs, stop.signal)
-      if (stop.signal.aborted) return
-      seen = await inspectClaude(config)
-      onChange()
+      if (!stop.signal.aborted) await lookAgain()
     }
-    const { claude } = seen
-    const behaviour = await findBehaviour(claude, { config, logger, signal: stop.signal })
-    if (stop.signal.aborted || !behaviour) return
-    seen = { kind: 'usable', claude: { ...claude, behaviour } }
-    onChange()
+    return undefined
+  }
+
+  async function watch(): Promise<void> {
+    for (let claude = await untilUsable(); claude; claude = await untilUsable()) {
+      const file = await identify(claude.binary)
+      const behaviour = await findBehaviour(claude, { config, logger, signal: stop.signal })
+      if (behaviour && !stop.signal.aborted) {
+        seen = { kind: 'usable', claude: { ...claude, behaviour } }
+        onChange()
+      }
+      while (!stop.signal.aborted && (await identify(claude.binary)) === file) await sleep(LOOK_MS, stop.signal)
+      if (!stop.signal.aborted) await lookAgain()
+    }
   }
   const watching = watch().catch((error: unknown) => logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more'))
   return {
@@ -70,7 +85,9 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
 
 /** What is better known than by the version alone: from an earlier self-check, or from one now. Work is taken meanwhile. */
 async function findBehaviour({ binary, version }: InstalledClaude, { config, logger, signal }: { config: Config; logger: Logger; signal: AbortSignal }): Promise<InstalledClaude['behaviour'] | undefined> {
-  const store = await openBehaviourStore(config.dataDir, binary, version)
+  const file = await identify(binary)
+  if (file === undefined) return undefined
+  const store = openBehaviourStore(config.dataDir, `${version}:${file}`)
   const known = await store.read()
   if (known) return known.behaviour
   // Of the versions that are tested it is known already, by the tests.

@@ -4,7 +4,7 @@ import { probeClaudeStart } from '../../claude/probe-claude-start.js'
 import { describeVersion, GET_NEWER, TESTED_VERSIONS } from '../../claude/supported-versions.js'
 import type { Config } from '../../platform/config.js'
 import { INSTALL, inspectClaude } from '../inspect-claude.js'
-import { openBehaviourStore } from '../self-check/behaviour-store.js'
+import { identify, openBehaviourStore } from '../self-check/behaviour-store.js'
 import { measureBehaviour, type SelfCheck } from '../self-check/measure-behaviour.js'
 import { describeError, fail, ok, warn, type Finding, type Verdict } from './finding.js'
 
@@ -30,7 +30,7 @@ export async function checkClaude(config: Config): Promise<Finding[]> {
 async function selfCheck(config: Config, claude: InstalledClaude): Promise<SelfCheck | { readonly failure: string }> {
   const { binary, version, behaviour } = claude
   try {
-    const store = await openBehaviourStore(config.dataDir, binary, version)
+    const store = openBehaviourStore(config.dataDir, `${version}:${await identify(binary)}`)
     const known = await store.read()
     if (known) return known
     if (isMeasured(version)) return { behaviour, problems: [] }

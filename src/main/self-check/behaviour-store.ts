@@ -24,10 +24,15 @@ export interface BehaviourStore {
   write(check: SelfCheck): Promise<void>
 }
 
-export async function openBehaviourStore(dataDir: string, binary: string, version: string): Promise<BehaviourStore> {
+/** Tells one file from another in its place, also behind a link; undefined where there is none. */
+export async function identify(binary: string): Promise<string | undefined> {
+  const found = await stat(binary).catch(() => undefined)
+  return found && [found.dev, found.ino, found.size, found.mtimeMs].join(':')
+}
+
+/** `key`: the version and what identifies the file. */
+export function openBehaviourStore(dataDir: string, key: string): BehaviourStore {
   const file = join(dataDir, 'claude-behaviour.json')
-  const { dev, ino, size, mtimeMs } = await stat(binary)
-  const key = [version, dev, ino, size, mtimeMs].join(':')
   return {
     async read() {
       const found = (await readEntries(file)).find((entry) => entry.key === key)
