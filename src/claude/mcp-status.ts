@@ -122,17 +122,18 @@ export class McpStatus {
   }
 
   /** undefined: no answer within the time, or the CLI takes no line any more. */
-  async #ask(milliseconds: number, signal: AbortSignal): Promise<Record<string, unknown>[] | undefined> {
-    const given = new AbortController()
-    const answer = new Promise<Record<string, unknown>[] | undefined>((resolve) => {
-      if (!this.#send(resolve)) resolve(undefined)
+  #ask(milliseconds: number, signal: AbortSignal): Promise<Record<string, unknown>[] | undefined> {
+    return new Promise((resolve) => {
+      const end = (servers?: Record<string, unknown>[]): void => {
+        clearTimeout(late)
+        signal.removeEventListener('abort', giveUp)
+        resolve(servers)
+      }
+      const giveUp = (): void => end()
+      const late = setTimeout(giveUp, Math.max(0, milliseconds))
+      signal.addEventListener('abort', giveUp, { once: true })
+      if (signal.aborted || !this.#send(end)) end()
     })
-    const late = wait(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any([signal, given.signal]) }).catch(() => undefined)
-    try {
-      return await Promise.race([answer, late])
-    } finally {
-      given.abort()
-    }
   }
 
   /** What the CLI tells holds commands, arguments and headers as well: only what is named here goes on. */
