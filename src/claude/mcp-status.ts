@@ -123,15 +123,23 @@ export class McpStatus {
 
   /** undefined: no answer within the time, or the CLI takes no line any more. */
   async #ask(milliseconds: number, signal: AbortSignal): Promise<Record<string, unknown>[] | undefined> {
-    const given = new AbortController()
+    let release = (): void => undefined
+    const late = new Promise<undefined>((resolve) => {
+      const giveUp = (): void => resolve(undefined)
+      const timer = setTimeout(giveUp, signal.aborted ? 0 : Math.max(0, milliseconds))
+      signal.addEventListener('abort', giveUp, { once: true })
+      release = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', giveUp)
+      }
+    })
     const answer = new Promise<Record<string, unknown>[] | undefined>((resolve) => {
       if (!this.#send(resolve)) resolve(undefined)
     })
-    const late = wait(Math.max(0, milliseconds), undefined, { signal: AbortSignal.any([signal, given.signal]) }).catch(() => undefined)
     try {
       return await Promise.race([answer, late])
     } finally {
-      given.abort()
+      release()
     }
   }
 

@@ -117,7 +117,8 @@ export class ResultPhases {
     if (observation.liveTasks.length > 0) {
       const waiting = background.begin(observation.liveTasks)
       if (waiting === undefined) {
-        endTasks()
+        // An answer that is to be repaired is not the one that they end with.
+        if (!this.#ask()) endTasks()
         return []
       }
       this.#enter('waiting')
@@ -132,16 +133,20 @@ export class ResultPhases {
   }
 
   #finish(): void {
-    const { stdin, followUp, force } = this.#options
-    const line = stdin.writable ? followUp?.() : undefined
-    if (line !== undefined) {
-      if (this.#phase !== 'working') this.#enter('working')
-      stdin.write(line)
-      return
-    }
+    const { stdin, force } = this.#options
+    if (this.#ask()) return
     this.#enter('finishing')
     stdin.end()
     this.#clock = startTimer(EXIT_MS, force)
+  }
+
+  #ask(): boolean {
+    const { stdin, followUp } = this.#options
+    const line = stdin.writable ? followUp?.() : undefined
+    if (line === undefined) return false
+    if (this.#phase !== 'working') this.#enter('working')
+    stdin.write(line)
+    return true
   }
 
   /** Entering a phase again starts it anew. */

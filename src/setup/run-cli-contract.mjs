@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { CLAUDE_VERSION, OLDEST_CLAUDE_VERSION } from './cache.mjs'
 import { askForLatest, fetchClaude, withClaudeLock } from './fetch-claude.mjs'
 import { SetUpError } from './messages.mjs'
-import { compileTests, lastLine, runTests } from './run-checks.mjs'
+import { compileTests, lastLine, runTests } from './run-tests.mjs'
 
 const FILE = 'test/cli-contract/contract.test.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 
-import { compileTests, lastLine, runTests } from './run-checks.mjs'
+import { compileTests, lastLine, runTests } from './run-tests.mjs'
 
 const FILE = 'test/faults/faults.test.ts'
 const MINUTE_MS = 60_000

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 
 import { checkoutDirectory } from './cache.mjs'
 import { provideNode } from './provide-node.mjs'
-import { compileTests, lastLine, runTests } from './run-checks.mjs'
+import { compileTests, lastLine, runTests } from './run-tests.mjs'
 import { runProgram } from './run-program.mjs'
 
 /** The floor of package.json, and of each later line that is supported or becomes so one that npm has today. */
@@ -18,7 +18,7 @@ const TESTS = [
   'test/supervision/supervised-process.test.ts',
 ]
 
-/** @typedef {import('./run-checks.mjs').Tally} Tally */
+/** @typedef {import('./run-tests.mjs').Tally} Tally */
 
 /**
  * These tests on each version, one after the other. The tests and all that they start find that `node` first on PATH.

@@ -13,12 +13,14 @@ import { readConfig } from '../../src/platform/config.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { compareManifests } from '../../src/verification/compare-manifests.js'
 import { takeManifest } from '../../src/verification/manifest.js'
+import { benchAgainst, printComparison } from './against.js'
 import { benchFlood, printFlood } from './flood.js'
 import { cpuOf, median, percentile, type Sample } from './measure.js'
 
 /**
  * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
- * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json. `flood` by itself: see there.
+ * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json.
+ * `--only NAME`: one part (run, relay, evidence, flood); `--against COMMIT`: another commit and this one in turn, `--rounds N` (3).
  */
 const PAIRS = 7
 const LINES = 100_000
@@ -163,73 +165,112 @@ async function inspectWorkspace(folder: string): Promise<{ files: number; before
   return { files: before.entries.length, beforeMs, afterMs: performance.now() - againAt }
 }
 
+/** The CLI by itself and through the service, in turn. */
+async function benchRun(folder: string): Promise<Record<string, number>> {
+  const simulator = await openSimulator()
+  const direct: Sample[] = []
+  const service: Sample[] = []
+  let serviceCpuMs = 0
+  await withService(folder, {}, true, async (session) => {
+    await runThroughService(session)
+    await runDirectly(folder, simulator.url)
+    const before = await cpuOf(process.pid)
+    for (let pair = 0; pair < PAIRS; pair += 1) {
+      direct.push(await runDirectly(folder, simulator.url))
+      service.push(await runThroughService(session))
+    }
+    serviceCpuMs = ((await cpuOf(process.pid)) - before) / PAIRS
+  })
+  await simulator.close()
+  const directMs = median(direct.map(({ wallMs }) => wallMs))
+  const serviceMs = median(service.map(({ wallMs }) => wallMs))
+  return { pairs: PAIRS, directWallMs: directMs, serviceWallMs: serviceMs, wallRatio: serviceMs / directMs, serviceCpuMsPerRun: serviceCpuMs }
+}
+
+/** Lines from a child to a WebSocket client: as many as go through, and how long one takes at a pace. */
+async function benchRelay(folder: string): Promise<Record<'relay' | 'latency', Record<string, number>>> {
+  const printer = join(folder, 'printer.mjs')
+  await writeFile(printer, PRINTER)
+  await chmod(printer, 0o755)
+  const floor = await printIntoPipe(printer)
+  const latencies: number[] = []
+  const fast = await withService(folder, { CC_EXECUTOR_CLAUDE_BIN: printer, ANTHROPIC_API_KEY: 'bench' }, false, async (session) => {
+    const answer = await relay(session, 'FAST', () => undefined)
+    await relay(session, 'PACED', (at) => latencies.push((nowMicros() - at) / 1_000))
+    return answer
+  })
+  return {
+    relay: { lines: fast.lines, bytesPerLine: 180, linesPerSecond: fast.lines / fast.seconds, pipeLinesPerSecond: floor, ratio: fast.lines / fast.seconds / floor },
+    latency: { linesPerSecond: PACED_PER_SECOND, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
+  }
+}
+
+/** What `--only` names; `flood` is measured only where it is named. */
+const PARTS: Record<string, (folder: string) => Promise<Results>> = {
+  run: async (folder) => ({ run: await benchRun(folder) }),
+  relay: benchRelay,
+  evidence: async (folder) => ({ evidence: { ...(await inspectWorkspace(folder)) } }),
+}
+type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>>
+
+/** The value of an option, or undefined. @throws Error where it has none */
+function readOption(name: string): string | undefined {
+  const at = process.argv.indexOf(name)
+  if (at === -1) return undefined
+  const value = process.argv[at + 1]
+  if (value === undefined || value.startsWith('--')) throw new Error(`${name}: a value is missing`)
+  return value
+}
+
 async function bench(): Promise<void> {
-  if (process.argv.includes('flood')) {
+  const isJson = process.argv.includes('--json')
+  const only = readOption('--only') ?? (process.argv.includes('flood') ? 'flood' : undefined)
+  if (only !== undefined && only !== 'flood' && !(only in PARTS)) throw new Error(`--only: expected one of ${[...Object.keys(PARTS), 'flood'].join(', ')}; it is ${only}`)
+  const against = readOption('--against')
+  if (against !== undefined) {
+    const rounds = readOption('--rounds')
+    if (rounds !== undefined && !(Number.isInteger(Number(rounds)) && Number(rounds) > 0)) throw new Error(`--rounds: expected a whole number above 0; it is ${rounds}`)
+    const { comparison, file } = await benchAgainst(against, { only, rounds: rounds === undefined ? undefined : Number(rounds) })
+    process.stdout.write(isJson ? `${JSON.stringify(comparison, null, 2)}\n` : `${printComparison(comparison)}as JSON, with every round: ${file}\n`)
+    return
+  }
+  if (only === 'flood') {
     const results = await benchFlood()
-    process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(results, null, 2)}\n` : printFlood(results))
+    process.stdout.write(isJson ? `${JSON.stringify(process.argv.includes('--only') ? { flood: results } : results, null, 2)}\n` : printFlood(results))
     return
   }
   const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
-    const simulator = await openSimulator()
-    const direct: Sample[] = []
-    const service: Sample[] = []
-    let serviceCpuMs = 0
-    await withService(folder, {}, true, async (session) => {
-      await runThroughService(session)
-      await runDirectly(folder, simulator.url)
-      const before = await cpuOf(process.pid)
-      for (let pair = 0; pair < PAIRS; pair += 1) {
-        direct.push(await runDirectly(folder, simulator.url))
-        service.push(await runThroughService(session))
-      }
-      serviceCpuMs = ((await cpuOf(process.pid)) - before) / PAIRS
-    })
-    await simulator.close()
-
-    const printer = join(folder, 'printer.mjs')
-    await writeFile(printer, PRINTER)
-    await chmod(printer, 0o755)
-    const floor = await printIntoPipe(printer)
-    const latencies: number[] = []
-    const fast = await withService(folder, { CC_EXECUTOR_CLAUDE_BIN: printer, ANTHROPIC_API_KEY: 'bench' }, false, async (session) => {
-      const answer = await relay(session, 'FAST', () => undefined)
-      await relay(session, 'PACED', (at) => latencies.push((nowMicros() - at) / 1_000))
-      return answer
-    })
-
-    const evidence = await inspectWorkspace(folder)
-    const directMs = median(direct.map(({ wallMs }) => wallMs))
-    const serviceMs = median(service.map(({ wallMs }) => wallMs))
-    const results = {
-      run: { pairs: PAIRS, directWallMs: directMs, serviceWallMs: serviceMs, wallRatio: serviceMs / directMs, serviceCpuMsPerRun: serviceCpuMs },
-      relay: { lines: fast.lines, bytesPerLine: 180, linesPerSecond: fast.lines / fast.seconds, pipeLinesPerSecond: floor, ratio: fast.lines / fast.seconds / floor },
-      latency: { linesPerSecond: PACED_PER_SECOND, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
-      evidence,
-    }
-    if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
+    let results: Results = {}
+    for (const [name, measure] of Object.entries(PARTS)) if (only === undefined || only === name) results = { ...results, ...(await measure(folder)) }
+    if (isJson) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
     else printTable(results)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-function printTable({ run, relay: relayed, latency, evidence }: Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>): void {
+function printTable({ run, relay: relayed, latency, evidence }: Results): void {
   const row = (name: string, value: number | undefined, unit: string): string => `${name.padEnd(58)}${(value ?? Number.NaN).toFixed(2).padStart(12)} ${unit}\n`
   process.stdout.write(
     [
-      row(`the CLI called directly, median of ${run['pairs']} pairs`, run['directWallMs'], 'ms'),
-      row('the same through the service', run['serviceWallMs'], 'ms'),
-      row('ratio', run['wallRatio'], ''),
-      row('CPU of API, worker, Redis and simulator per run', run['serviceCpuMsPerRun'], 'ms'),
-      row('lines of 180 B from a child to a WebSocket client', relayed['linesPerSecond'], '/s'),
-      row('the same child into a pipe', relayed['pipeLinesPerSecond'], '/s'),
-      row('ratio', relayed['ratio'], ''),
-      row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'),
-      row('p99', latency['p99Ms'], 'ms'),
-      row(`evidence: the first look at a workspace of ${evidence['files']} files`, evidence['beforeMs'], 'ms'),
-      row('the second look, and the comparison', evidence['afterMs'], 'ms'),
-    ].join(''),
+      run && [
+        row(`the CLI called directly, median of ${run['pairs']} pairs`, run['directWallMs'], 'ms'),
+        row('the same through the service', run['serviceWallMs'], 'ms'),
+        row('ratio', run['wallRatio'], ''),
+        row('CPU of API, worker, Redis and simulator per run', run['serviceCpuMsPerRun'], 'ms'),
+      ],
+      relayed && [
+        row('lines of 180 B from a child to a WebSocket client', relayed['linesPerSecond'], '/s'),
+        row('the same child into a pipe', relayed['pipeLinesPerSecond'], '/s'),
+        row('ratio', relayed['ratio'], ''),
+      ],
+      latency && [row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'), row('p99', latency['p99Ms'], 'ms')],
+      evidence && [
+        row(`evidence: the first look at a workspace of ${evidence['files']} files`, evidence['beforeMs'], 'ms'),
+        row('the second look, and the comparison', evidence['afterMs'], 'ms'),
+      ],
+    ].flatMap((rows) => rows ?? []).join(''),
   )
 }
 

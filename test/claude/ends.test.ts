@@ -121,6 +121,26 @@ void t.test('calls that never came back are named, and a result that was lost is
   t.equal(exitOf([result({ result_index: 0 }), result({ result_index: 1 })]).message, undefined)
 })
 
+void t.test('where tasks end with the answer, one that is to be repaired comes first', async (t) => {
+  const translator = open()
+  const stdin = new PassThrough()
+  const asked = ['again\n']
+  let ends = 0
+  const phases = new ResultPhases({
+    observation: translator.observation, stdin, followUp: () => asked.pop(), background: { begin: () => undefined, end: () => undefined },
+    startClock: () => ({ close: () => undefined }), onPhase: undefined, endTasks: () => (ends += 1), force: () => undefined,
+  })
+  for (const message of [started('b1', { is_backgrounded: true }), result()]) {
+    say(translator, message)
+    phases.noteLine()
+  }
+  t.equal(stdin.read()?.toString(), 'again\n')
+  t.equal(ends, 0)
+  say(translator, result())
+  phases.noteLine()
+  t.equal(ends, 1)
+})
+
 void t.test('the phases after a result', async (t) => {
   const translator = open()
   const stdin = new PassThrough()

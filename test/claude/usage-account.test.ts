@@ -137,3 +137,20 @@ void t.test('what a session had used is read from its transcript', async (t) => 
   await writeFile(join(folder, 'projects/p/two.jsonl'), '{"type":"user","message":{}}\n')
   t.equal((await readTranscript(folder, 'two'))?.sums, undefined)
 })
+
+void t.test('every type of message that 2.1.332 knows passes as it came', (t) => {
+  // The union SDKMessage of @anthropic-ai/claude-agent-sdk 0.3.332, and what was seen besides; keep_alive and control frames are answers to us.
+  const subtypes = [
+    'init', 'compact_boundary', 'status', 'api_retry', 'control_request_progress', 'model_refusal_fallback', 'model_refusal_no_fallback', 'model_fallback', 'local_command_output', 'hook_started', 'hook_progress', 'hook_response',
+    'plugin_install', 'task_notification', 'task_started', 'task_updated', 'task_progress', 'background_tasks_changed', 'thinking_tokens', 'session_state_changed', 'worker_shutting_down', 'commands_changed', 'notification',
+    'files_persisted', 'memory_recall', 'elicitation_complete', 'permission_denied', 'mirror_error', 'informational', 'session_writes_lost',
+  ]
+  const types = ['assistant', 'user', 'result', 'tool_progress', 'auth_status', 'tool_use_summary', 'rate_limit_event', 'prompt_suggestion', 'conversation_reset', 'command_lifecycle']
+  const translator = createTranslator({ partialText: true, rawPartials: false })
+  for (const message of [...subtypes.map((subtype) => ({ uuid: 'u', subtype, type: 'system' })), ...types.map((type) => ({ uuid: 'u', type }))]) {
+    const raw = JSON.stringify(message)
+    const events = translator.translate({ kind: 'line', bytes: Buffer.from(raw) })
+    t.ok(events.some((event) => event.type === 'claude.message' && 'rawMessage' in event && event.rawMessage === raw), raw)
+  }
+  t.end()
+})

@@ -14,6 +14,8 @@ const Expected = z.strictObject({
   execution: z.record(z.string(), z.unknown()),
   /** Parts of events that come in this order; others may come between them. */
   events: z.array(z.strictObject({ type: z.string(), data: z.record(z.string(), z.unknown()).optional() })).default([]),
+  /** Kind run: texts that the system prompt of its request held; null: a text that it did not hold. */
+  system: z.record(z.string(), z.literal(true).nullable()).default({}),
   /** How many events there are of a type. */
   counts: z.record(z.string(), z.int()).default({}),
   /** What stands in files of the workspace at the end; null: no such file. */

@@ -45,15 +45,18 @@ async function play(t: Test, replay: Replay): Promise<void> {
   }
 }
 
+// Safe: a script of the simulator is a list of steps.
+const scriptOf = ({ input }: ReplayRun): string => scripted(...(input as unknown[]))
+
 async function submit(service: TestService, replay: Replay, run: ReplayRun, { workspace, goOn, ids }: { workspace: string; goOn: string; ids: readonly string[] }): Promise<string> {
-  // Safe: a script of the simulator is a list of steps; toSteps reads files.
-  const prompt = replay.kind === 'run' ? scripted(...(run.input as unknown[])) : JSON.stringify(toSteps(replay, run, goOn))
+  const prompt = replay.kind === 'run' ? scriptOf(run) : JSON.stringify(toSteps(replay, run, goOn))
   const request = JSON.parse(JSON.stringify(run.request).replaceAll(/"#(\d+)"/g, (_all, index: string) => JSON.stringify(ids[Number(index)])))
   const { id } = await service.submit({ timeoutSeconds: 60, ...(request.session === undefined && { workspace }), ...request, prompt })
   return id
 }
 
-async function check(t: Test, service: TestService, id: string, { expect }: ReplayRun): Promise<void> {
+async function check(t: Test, service: TestService, id: string, run: ReplayRun): Promise<void> {
+  const { expect } = run
   const execution = await service.finished(id)
   const events = await service.events(id)
   t.match(withoutNoise(execution), toPattern(expect.execution), `the execution: ${JSON.stringify(execution.outcome)}`)
@@ -67,6 +70,11 @@ async function check(t: Test, service: TestService, id: string, { expect }: Repl
   for (const [type, count] of Object.entries(expect.counts)) t.equal(events.filter((event) => event.type === type).length, count, `${count} × ${type}`)
   for (const [name, content] of Object.entries(expect.files)) {
     t.match(await readFile(join(service.config.workspaceRoot, execution.workspace, name), 'utf8').catch(() => undefined), toPattern(content), name)
+  }
+  for (const [text, isThere] of Object.entries(expect.system)) {
+    const request = service.simulator.requests.findLast(({ prompt, side }) => side !== true && prompt?.includes(scriptOf(run).trim()) === true)
+    t.ok(request, 'its request came')
+    t.equal(request?.system?.join('\n').includes(text), isThere === true, `the system prompt and “${text}”`)
   }
   t.same(findBrokenPromises(events, execution.status), [])
 }

@@ -36,7 +36,7 @@ interface Reading {
 const toTool = (tool: Json, namespace?: string): OfferedTool => ({
   name: String(tool['name']),
   ...(namespace !== undefined && { namespace }),
-  description: String(tool['description'] ?? ''),
+  description: typeof tool['description'] === 'string' ? tool['description'] : '',
   // Safe: looked at by tests alone.
   parameters: (tool['parameters'] ?? tool['parametersJsonSchema'] ?? {}) as Json,
 })

@@ -1,0 +1,180 @@
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+import { buildWith, forgetBuild } from './build.mjs'
+import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
+import { createTapReader } from './read-tap.mjs'
+import { runProgram } from './run-program.mjs'
+
+const TYPES_DEADLINE_MS = 180_000
+const TESTS_DEADLINE_MS = 800_000
+const ALL_TESTS_DEADLINE_MS = 1_500_000
+
+const SHOWN_FAILURES = 25
+const SHOWN_LINES = 60
+
+/** More than cores, since tests also wait. Bounded: each has a Redis and processes of its own. */
+const JOBS = Math.min(availableParallelism() + 2, 6)
+
+/** What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this order. */
+const LONGEST = [
+  'test/faults/faults.test.ts', 'test/executions/background.test.ts', 'test/cli/cli.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
+  'test/end-to-end/start.test.ts', 'test/executions/scripted-cli.test.ts', 'test/readme.test.ts', 'test/client/client.test.ts', 'test/executions/retry.test.ts', 'test/verification/evidence.test.ts',
+  'test/executions/hooks.test.ts', 'test/started/npm-start.test.ts', 'test/started/processes.test.ts',
+]
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
+
+/** The line that everything which calls `npm test` reads. @param {Tally} tally */
+export function lastLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+/** The check of types is the build as well, and emits the tests beside what they test: tap would compile all of it anew for every test file. */
+export async function compileTests() {
+  if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) forgetBuild()
+  let tally = { passed: 0, failed: 0, skipped: 0 }
+  await buildWith(async () => {
+    tally = await check('types', join(checkoutDirectory, 'node_modules/.bin/tsc'), [], TYPES_DEADLINE_MS)
+    return tally.failed === 0
+  })
+  return tally
+}
+
+/**
+ * One step beside the tests, told in a line.
+ *
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {number} deadlineMs
+ * @returns {Promise<Tally>}
+ */
+export async function check(name, command, args, deadlineMs) {
+  const startedAt = performance.now()
+  // oxlint colours whatever it says as soon as it sees CI, NO_COLOR or not.
+  const env = { ...testEnvironment(), NO_COLOR: '1', CI: undefined }
+  const { code, expired, output } = await runProgram(command, args, { cwd: checkoutDirectory, env, deadlineMs })
+  const ok = code === 0
+  if (!ok) console.log(output.trimEnd())
+  const ending = expired ? ', ended at its deadline' : ''
+  console.log(`${mark(ok)} ${name} (${seconds(performance.now() - startedAt)}${ending})`)
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }
+}
+
+/**
+ * @param {string[]} args
+ * @param {boolean} all
+ * @param {NodeJS.ProcessEnv} [more] further variables of the tests
+ * @returns {Promise<Tally>}
+ */
+export async function runTests(args, all, more = {}) {
+  mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
+  const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
+  const line = statusLine()
+  /** @type {Map<string, number>} */
+  const times = new Map()
+  const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
+    line.clear()
+    times.set(sourceOf(name), milliseconds)
+    console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${seconds(milliseconds)})`)
+  })
+  const { report } = reader
+  line.follow(() => `tests: ${lastLine(report)}`)
+  const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
+  const { code, expired, stderr, output } = await runProgram(
+    join(checkoutDirectory, 'node_modules/.bin/tap'),
+    // A part of the tests cannot reach the coverage of all.
+    ['-R', 'tap', `--jobs=${JOBS}`, ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
+    {
+      cwd: checkoutDirectory,
+      env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
+      deadlineMs,
+      onStdout: (chunk) => {
+        raw.write(chunk)
+        reader.read(chunk)
+      },
+    },
+  )
+  raw.end()
+  line.stop()
+  showFailures(report)
+  // A file that failed as a whole died before it could say why in TAP.
+  const died = report.failures.some(({ path }) => path.length === 1)
+  if (died && stderr.trim() !== '') console.log(`what the tests said on standard error:\n${lastLines(stderr)}\n`)
+  for (const remark of [...report.remarks, ...(args.length > 0 ? [] : remarksOnOrder(times))]) console.log(remark)
+  const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
+  if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
+  else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
+  // tap also fails without a failed assertion: below the coverage threshold, or when it found no tests.
+  else if (code !== 0 && tally.failed === 0) console.log(`tap itself failed (exit code ${code}): coverage below its threshold, or no tests`)
+  if ((code !== 0 || !report.complete) && (tally.failed === 0 || expired)) tally.failed += 1
+  return tally
+}
+
+/** @param {import('./read-tap.mjs').TapReport} report */
+function showFailures({ failures, expired }) {
+  for (const { path, diagnosis } of failures.slice(0, SHOWN_FAILURES)) {
+    console.log([`\nnot ok: ${path.map(sourceOf).join(' > ')}`, ...diagnosis.map((text) => `    ${text}`)].join('\n'))
+  }
+  if (failures.length > SHOWN_FAILURES) console.log(`\n… and ${failures.length - SHOWN_FAILURES} more failures, in .tap/all.tap`)
+  for (const file of new Set(expired)) {
+    const results = join(checkoutDirectory, '.tap/test-results', `${file}.tap`)
+    if (existsSync(results)) console.log(`\nthe end of what ${sourceOf(file)} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`)
+  }
+  if (failures.length > 0) console.log('')
+}
+
+/** Tests find the programs of the cache after those of the system, as the service does. */
+function testEnvironment() {
+  const path = [join(checkoutDirectory, 'node_modules/.bin'), process.env.PATH, join(cacheDirectory(), 'bin')]
+  const claude = process.env.CC_EXECUTOR_CLAUDE_BIN || (findOnPath('claude') ? undefined : cachedProgram('claude'))
+  return { ...process.env, PATH: path.filter(Boolean).join(delimiter), ...(claude && { CC_EXECUTOR_CLAUDE_BIN: claude }) }
+}
+
+/** The line on a terminal that shows what goes on until the next file is finished. */
+function statusLine() {
+  let timer
+  return {
+    /** @param {() => string} text */
+    follow(text) {
+      if (process.stdout.isTTY) timer = setInterval(() => process.stdout.write(`\r\u001B[K${text()}`), 500)
+    },
+    clear: eraseLine,
+    stop() {
+      clearInterval(timer)
+      eraseLine()
+    },
+  }
+}
+
+function eraseLine() {
+  if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
+}
+
+/** In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
+function listTests() {
+  const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
+  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  const longest = LONGEST.filter((file) => tests.includes(file))
+  return [...longest, ...tests.filter((file) => !longest.includes(file))]
+}
+
+/** So that LONGEST does not grow old unseen. @param {Map<string, number>} times */
+function remarksOnOrder(times) {
+  const known = LONGEST.map((file) => times.get(file) ?? 0).sort((a, b) => a - b)
+  const median = known[Math.floor(known.length / 2)]
+  const late = [...times].filter(([file, milliseconds]) => !LONGEST.includes(file) && milliseconds > median)
+  return [
+    ...LONGEST.filter((file) => !times.has(file)).map((file) => `${file} was not run: take it out of LONGEST (src/setup/run-tests.mjs)`),
+    ...late.map(([file, milliseconds]) => `${file} took ${seconds(milliseconds)}: put it into LONGEST (src/setup/run-tests.mjs)`),
+  ]
+}
+
+/** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */
+const outputOf = (argument) => argument.replace(/^(?:\.\/)?(test\/.*)\.ts$/, 'dist/$1.js')
+const sourceOf = (/** @type {string} */ name) => name.replace(/^dist\/(test\/.*)\.js$/, '$1.ts')
+const mark = (/** @type {boolean} */ ok) => (ok ? 'ok' : 'not ok')
+const seconds = (/** @type {number} */ milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`
+const lastLines = (/** @type {string} */ text) => text.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')
