@@ -88,7 +88,8 @@ void t.test('a CLI that is replaced under a running worker is looked at anew', a
   await version('2.1.277')
   await until(() => isVersion('2.1.277'), 'the second one')
   await version('2.1.5')
-  await until(async () => /^CLAUDE_TOO_OLD/.test((await body('/queue')).workers[0].pausedBecause), 'one that is too old holds it')
+  await until(async () => (await body('/queue')).workers[0].pausedBecause !== undefined, 'the third one holds it')
+  t.match((await body('/queue')).workers[0].pausedBecause, /^CLAUDE_TOO_OLD: .*2\.1\.5 /)
   await worker.close()
 })
 
