@@ -1,6 +1,4 @@
 // Money and tokens of an execution are its own: in a resumed session, with subagents, over a limit, and when nobody gives a sum.
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -88,13 +86,6 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   const lost = await service.submit(work)
   const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
   for (const { id } of [lost, kept]) await service.until(id, 'tool.started')
-  // The CLI writes its transcript a moment after it has spoken.
-  const projects = join(service.directory, 'data/sessions', kept.id, 'home/.claude/projects')
-  await until(async () => {
-    const names = await readdir(projects, { recursive: true }).catch((): string[] => [])
-    const texts = await Promise.all(names.filter((name) => name.endsWith('.jsonl')).map((name) => readFile(join(projects, name), 'utf8')))
-    return texts.some((text) => text.includes('"type":"tool_use"'))
-  }, 'the transcript knows what was said')
   worker.kill('SIGKILL')
   await worker.ended
   t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' }, usage: { inputTokens: 3_000, isCostIncomplete: true } })
@@ -105,10 +96,8 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   t.match((await service.call('POST', '/receipts/verify', { body: { receipt } })).body, { valid: true })
   await until(async () => (await service.call('GET', `/executions/${kept.id}`)).body.status === 'queued', 'it waits for its next attempt')
   t.match((await service.call('GET', `/executions/${kept.id}`)).body.usage, { inputTokens: 3_000, isCostIncomplete: true })
-  await service.openWorker()
-  const continued = await service.finished(kept.id)
-  t.match(continued, { attempt: 2, usage: { isCostIncomplete: true } })
-  t.ok(continued.usage.inputTokens > 3_000, 'and added to those of the next attempt')
+  await service.call('POST', `/executions/${kept.id}/cancel`)
+  t.match(await service.finished(kept.id), { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } }, 'also between two attempts')
 })
 
 void t.test('what the CLI says of its account and its disk reaches whoever needs it', async (t) => {
