@@ -15,9 +15,9 @@ const BUILD_DEADLINE_MS = 600_000
 
 export interface Figure {
   readonly name: string
-  readonly then: number
-  readonly now: number
-  /** now / then */
+  readonly before: number
+  readonly after: number
+  /** after / before */
   readonly ratio: number
 }
 
@@ -69,7 +69,7 @@ export function compare(commit: string, then: ReadonlyArray<Map<string, number>>
   const names = [...(now[0]?.keys() ?? [])].filter((name) => then.some((round) => round.has(name)))
   const figures = names.map((name) => {
     const [before, after] = [median(valuesOf(then, name)), median(valuesOf(now, name))]
-    return { name, then: before, now: after, ratio: after / before }
+    return { name, before, after, ratio: after / before }
   })
   return { commit, rounds: now.length, figures }
 }
@@ -91,7 +91,7 @@ export async function benchAgainst(commit: string, { only, rounds = ROUNDS }: { 
     const comparison = compare(name, then, now)
     const file = join(here, '.cache', 'bench', `against-${name}${only === undefined ? '' : `-${only}`}.json`)
     await mkdir(join(here, '.cache', 'bench'), { recursive: true })
-    await writeFile(file, `${JSON.stringify({ ...comparison, then: then.map((each) => Object.fromEntries(each)), now: now.map((each) => Object.fromEntries(each)) }, null, 2)}\n`)
+    await writeFile(file, `${JSON.stringify({ ...comparison, roundsBefore: then.map((each) => Object.fromEntries(each)), roundsAfter: now.map((each) => Object.fromEntries(each)) }, null, 2)}\n`)
     return { comparison, file }
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -102,7 +102,7 @@ export function printComparison({ commit, rounds, figures }: Comparison): string
   const row = (name: string, then: string, now: string, ratio: string): string => `${name.padEnd(34)}${then.padStart(14)}${now.padStart(14)}${ratio.padStart(10)}`
   return [
     row('', commit, 'here', 'ratio'),
-    ...figures.map(({ name, then, now, ratio }) => row(name, then.toFixed(2), now.toFixed(2), ratio.toFixed(3))),
+    ...figures.map(({ name, before, after, ratio }) => row(name, before.toFixed(2), after.toFixed(2), ratio.toFixed(3))),
     `medians of ${rounds} rounds in turn; ratio: here / ${commit}\n`,
   ].join('\n')
 }
