@@ -62,8 +62,8 @@ void t.test('it names every setting with its default; no page names one that doe
     if (!value.startsWith('/')) t.equal(unquote(fallback), value === '(unset)' || value === '' ? 'none' : value, name)
   }
   const codes = new Set<string>([...Object.keys(ERROR_TABLE), ...OutcomeCode.options, ...RetryReason.options, ...entries.map(({ name }) => name)])
-  // Of set-up, of hooks, and of Claude's.
-  const elsewhere = /^(?:CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
+  // Of set-up, of hooks, of Claude's, and of the system's folders.
+  const elsewhere = /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
   for (const [page, text] of texts) {
     const names = quoted(text).flatMap((words) => words.match(/\b[A-Z]+_[A-Z_]+\b/g) ?? [])
     t.same(sorted(names).filter((name) => !codes.has(name) && !elsewhere.test(name)), [], page)

@@ -6,7 +6,7 @@ import type { ClaudeCommand } from '../claude/claude-command.js'
 import type { RunRequest } from '../claude/run-request.js'
 import type { ClaudeProcess } from '../claude/spawn-claude.js'
 import { hasUnsummedUsage, type Observation, type Translator } from '../claude/translate-message.js'
-import type { EventData, NewEvent } from '../protocol/events.js'
+import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { AnswerCheck } from './answer-check.js'
 import type { AnswerSchema } from './answer-schema.js'
@@ -15,6 +15,7 @@ import type { Wishes } from './store-answers.js'
 import { countTokens } from './plan-budget.js'
 import type { RunFolders } from './prepare-workspace.js'
 import { BackgroundWait } from './background-wait.js'
+import { type Progress, ProgressMeter } from './progress-meter.js'
 import { PauseSwitch } from './pause-switch.js'
 import { RunClocks } from './run-clocks.js'
 import type { RunJournal } from './run-journal.js'
@@ -22,12 +23,8 @@ import type { RunServers } from './run-servers.js'
 import type { RunServices } from './run-services.js'
 import { TokenLimit } from './token-limit.js'
 
-const PROGRESS_INTERVAL_MS = 1_000
-
 /** What ends a run for reasons of time, and not for what it did. */
 const YIELDING = new Set<string>(['CANCELLED', 'TIMED_OUT', 'IDLE_TIMEOUT', 'WORKER_LOST'])
-
-export type Progress = EventData<'progress'>
 
 export interface AttemptReport {
   readonly outcome: Outcome
@@ -69,8 +66,7 @@ export class RunAttempt {
   readonly #check: AnswerCheck | undefined
   readonly #pauses: PauseSwitch
   #cause: StopCause | undefined
-  #startedAt = performance.now()
-  #progressAt = 0
+  readonly #meter = new ProgressMeter()
   #rawBytes = 0
   #cancelSeen = false
   /** Its last process is gone: there is nothing to pause. */
@@ -150,13 +146,13 @@ export class RunAttempt {
     // The CLI gives the exact numbers with its result only; a run that is cut off has at least what its messages told.
     const soFar = { ...tokensSoFar, ...(turnActive && { turns: Math.max(usage.turns, turns) }) }
     const isIncomplete = this.#isOver && hasUnsummedUsage(this.observation)
-    return { ...usage, ...soFar, durationMs: Math.round(performance.now() - this.#startedAt), ...(isIncomplete && { isCostIncomplete: true }) }
+    return { ...usage, ...soFar, durationMs: this.#meter.elapsedMs, ...(isIncomplete && { isCostIncomplete: true }) }
   }
 
   async run(): Promise<AttemptReport> {
     const { process, command, translator, run, services, folders, servers } = this.#options
     const check = this.#check
-    this.#startedAt = performance.now()
+    this.#meter.begin()
     this.#clocks.begin((cause) => this.end(cause))
     try {
       const report = await runClaude({
@@ -212,17 +208,9 @@ export class RunAttempt {
     const crossed = this.#tokenLimit?.check(countTokens(this.usage()), this.#isAnswerWhole())
     if (crossed) this.end(crossed)
     services.account.note(notices)
-    const progress = this.#progress()
+    const progress = this.#meter.next(translator.observation)
     await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])
     if (progress) this.#options.onProgress(progress)
-  }
-
-  #progress(): Progress | undefined {
-    const now = performance.now()
-    if (now - this.#progressAt < PROGRESS_INTERVAL_MS) return undefined
-    this.#progressAt = now
-    const { turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } } = this.#options.translator.observation
-    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: Math.round(now - this.#startedAt) }
   }
 
   /** What the record says that others want; called with every renewal, so each wish may come many times. */

@@ -1,5 +1,5 @@
 import type { Outcome } from '../protocol/execution.js'
-import type { Progress } from './run-attempt.js'
+import type { Progress } from './progress-meter.js'
 
 /** What the process around a run tells it and hears of it. */
 export interface RunContext {

@@ -56,7 +56,7 @@ export const VARIABLES = {
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(1024 * MIB), 'raw output beyond which a run is ended'],
-  CC_EXECUTOR_LINE_LIMIT_BYTES: [count(1024, 512 * MIB), String(16 * MIB), 'longest line that is parsed'],
+  CC_EXECUTOR_LINE_LIMIT_BYTES: [count(1024, 512 * MIB), String(16 * MIB), 'longest line of the CLI that is parsed; of a longer answer its streamed beginning is kept, and `isPartial`'],
   CC_EXECUTOR_FILES_LIMIT_BYTES: [count(0, 1024 * MIB), String(16 * MIB), 'kept of the files that one execution changed'],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
   CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],

@@ -194,7 +194,7 @@ void t.test('a task list has hooks of its own: once before its first task and on
   const { list, log, tasks } = await runList(['one', { prompt: 'two', model: 'other', ...servers }], { 'list-gate': keep('list-gate'), 'list-policy': 'echo made > by-a-hook; pwd > $HOOK_WORKSPACE/where', 'list-after': keep('list-after'), gate: `echo task >> ${folder}/gates` }, { timeout_per_task: 50 })
   t.match(list, { status: 'succeeded', outcome: { result: 'heard: two' } })
   t.same(log, ['queued', ...GATES, 'task.started 0', 'task.finished 0', 'task.started 1', 'task.finished 1', 'list-after 0', 'list-late 0', 'finished'])
-  t.same(tasks, [[...GO, 'after 0', 'finished'], [...GO, 'after 0', 'finished']], 'beside those of each task')
+  t.same(tasks, [[...GO, 'after 0', 'finished'], [...GO, 'mcp.status', 'after 0', 'finished']], 'beside those of each task')
   const events = await service.events(list.id)
   t.same(events.map(({ seq }) => seq), events.map((_event, index) => index + 1), 'without gaps')
   t.match(await hookOf(list, 'list-gate'), { stage: 'pre-task-list', ending: 'exited', exitCode: 0 })

@@ -85,7 +85,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
   })
 
   await t.test('a run that fails is an answer; a wrong call is an error that names the field', async (t) => {
-    const failed = await call('execute', { prompt: scripted({ status: 400, message: 'no' }) })
+    const failed = await call('execute', { prompt: scripted({ status: 400, message: 'no', times: 'always' }) })
     t.notOk(failed.isError)
     t.match(failed.structured, { status: 'failed', isFinished: true, outcome: { status: 'failed', code: String } })
     t.match(failed.text, /^Failed \(\w+\): /)
