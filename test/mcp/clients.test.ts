@@ -66,7 +66,7 @@ async function useClient(t: Test, client: PinnedClient, modules: string, modelUr
   const started = await client.prepare({ home, modules, modelUrl, server: { command, env } }, prompt)
   // Nothing of a client reaches beyond this machine.
   const outside = { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: '127.0.0.1,localhost', no_proxy: '127.0.0.1,localhost' }
-  const child = spawn(started.file, started.args, { cwd: work, env: { PATH: mcp.env['PATH'], HOME: home, LANG: 'C.UTF-8', TERM: 'xterm-256color', ...outside, ...PROBES, ...started.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn(started.file, started.args, { cwd: work, env: { PATH: mcp.env['PATH'], HOME: home, LANG: 'C.UTF-8', TERM: 'xterm-256color', ...outside, ...PROBES, XDG_DATA_HOME: join(home, PROBES.XDG_DATA_HOME), ...started.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const timer = setTimeout(() => process.kill(-Number(child.pid), 'SIGKILL'), CLIENT_MS)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))

@@ -24,8 +24,8 @@ export interface PinnedClient {
   prepare(place: Place, prompt: string): Promise<{ readonly file: string; readonly args: readonly string[]; readonly env: Record<string, string> }>
 }
 
-/** What a user may have in the environment of the client, and would like to reach the server. */
-export const PROBES = { CC_EXECUTOR_URL: 'http://127.0.0.1:9', CC_EXECUTOR_TOKEN: 'a-probe-of-sixteen-or-more', XDG_DATA_HOME: '/nonexistent/xdg' } as const
+/** What a user may have in the environment of the client, and would like to reach the server. The folder is one below the client's own. */
+export const PROBES = { CC_EXECUTOR_URL: 'http://127.0.0.1:9', CC_EXECUTOR_TOKEN: 'a-probe-of-sixteen-or-more', XDG_DATA_HOME: 'data' } as const
 const EVERY_PROBE = Object.keys(PROBES)
 
 async function put(file: string, content: unknown): Promise<void> {
