@@ -1,0 +1,111 @@
+/** The launcher's text travels in this variable, as the warden's does; the launcher takes it out of the environment. */
+export const LAUNCHER_VARIABLE = 'CC_EXECUTOR_LAUNCHER'
+
+/** Of `unshare` and `mount`, the only two system calls below whose numbers depend on the machine. */
+const CALLS: Readonly<Record<string, readonly [unshare: number, mount: number]>> = { x64: [272, 165], arm64: [97, 40] }
+const CALLS_HERE = CALLS[process.arch]
+
+export const canMapOwners = CALLS_HERE !== undefined
+
+/** Among bubblewrap's arguments: the folder with this place in the launcher's list. */
+export const mappedFolder = (index: number): string => `\u0001${index}`
+
+/**
+ * Between a worker that is root and bubblewrap: each folder that the run may write is mounted once more, in a mount
+ * namespace of this start alone, with its owner shown as the run's user. So the run, which is a user of its own, works
+ * in it as its owner, and what it makes belongs to that owner on disk; nothing on disk is changed for it, and nothing
+ * is to be undone. Node has none of these system calls, util-linux has them from 2.39 on; perl is part of Debian's base.
+ *
+ * Arguments: the numbers of `unshare` and `mount`, the run's uid, the descriptor of bubblewrap's arguments, the
+ * folders (a path, or `@` and a descriptor), `--`, and what to start, where `@args` stands for bubblewrap's arguments.
+ * Only the mounts' own descriptors and that one are left open in it; bubblewrap closes both.
+ */
+export const LAUNCHER = String.raw`
+use strict;
+my ($unshare, $mount, $uid, $argumentsFd, @rest) = @ARGV;
+my @folders;
+while (@rest) { my $next = shift @rest; last if $next eq '--'; push @folders, $next }
+my ($empty, $none, $root) = ('', 'none', '/');
+syscall($unshare, 0x20000) == 0 or die "unshare: $!\n";
+syscall($mount, $none, $root, 0, 0x44000, 0) == 0 or die "private mounts: $!\n";
+
+my %namespaces;
+sub namespace_of { # one that shows this owner as the run's user
+  my ($owner, $group) = @_;
+  return $namespaces{"$owner:$group"} if $namespaces{"$owner:$group"};
+  pipe(my $ready, my $tellReady);
+  pipe(my $go, my $tellGo);
+  my $pid = fork;
+  defined $pid or die "fork: $!\n";
+  if (!$pid) {
+    close $tellGo;
+    syswrite $tellReady, syscall($unshare, 0x10000000) == 0 ? 'y' : 'n';
+    sysread $go, my $answer, 1;
+    exit 0;
+  }
+  close $tellReady;
+  sysread $ready, my $answer, 1;
+  $answer eq 'y' or die "user namespace refused\n";
+  for (['uid', $owner], ['gid', $group]) {
+    my ($kind, $id) = @$_;
+    open(my $map, '>', "/proc/$pid/$kind" . '_map') or die "$kind map: $!\n";
+    syswrite($map, "$id $uid 1\n") or die "$kind map: $!\n";
+  }
+  open(my $namespace, '<', "/proc/$pid/ns/user") or die "namespace: $!\n";
+  close $tellGo;
+  waitpid $pid, 0;
+  return $namespaces{"$owner:$group"} = $namespace;
+}
+
+my (@trees, @handles);
+for my $folder (@folders) {
+  # An open folder lies in the mount namespace of before: it is found again in this one, and must be the same.
+  my $path = $folder =~ /^\@(\d+)$/ ? readlink "/proc/self/fd/$1" : $folder;
+  sysopen(my $handle, $path, 0x200000) or die "a folder: $!\n"; # O_PATH
+  push @handles, $handle;
+  if ($path ne $folder) {
+    my @opened = stat "/proc/self/fd/" . substr $folder, 1;
+    my @found = stat $handle;
+    "@opened[0, 1]" eq "@found[0, 1]" or die "can't chdir: the workspace was exchanged\n";
+  }
+  my ($owner, $group) = (stat $handle)[4, 5];
+  my $tree = syscall(428, fileno $handle, $empty, 0x1001); # open_tree: CLONE, EMPTY_PATH
+  $tree >= 0 or die "open_tree: $!\n";
+  my $attributes = pack 'Q4', 0x100000, 0, 0, fileno namespace_of($owner, $group); # IDMAP
+  syscall(442, $tree, $empty, 0x1000, $attributes, length $attributes) == 0 or die "mount_setattr: $!\n";
+  syscall(429, $tree, $empty, fileno $handle, $empty, 0x44) == 0 or die "move_mount: $!\n";
+  push @trees, $tree;
+}
+for (@folders) { if (/^\@(\d+)$/) { open(my $opened, '<&=', $1); close $opened } }
+if ($argumentsFd >= 0) {
+  open(my $file, '<&=', $argumentsFd) or die "arguments: $!\n";
+  my $text = do { local $/; <$file> };
+  close $file;
+  $text =~ s/\x01(\d+)/$trees[$1]/g;
+  length $text < 60_000 or die "too many arguments\n"; # a pipe holds no more, and nobody reads yet
+  $^F = 1000;
+  pipe(my $out, my $in);
+  $^F = 2;
+  syswrite $in, $text;
+  close $in;
+  push @handles, $out;
+  for (@rest) { $_ = fileno $out if $_ eq '@args' }
+}
+exec { $rest[0] } @rest or die "$rest[0]: $!\n";
+`
+
+export interface MappedLaunch {
+  readonly perl: string
+  readonly uid: number
+  /** Of bubblewrap's arguments; -1: there are none. */
+  readonly argumentsFd: number
+  readonly folders: readonly string[]
+  readonly command: readonly string[]
+}
+
+/** The command line of the launcher; its text goes into LAUNCHER_VARIABLE. */
+export function toMappedLaunch({ perl, uid, argumentsFd, folders, command }: MappedLaunch): { file: string; args: string[] } {
+  if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
+  const text = `eval delete $ENV{${LAUNCHER_VARIABLE}}; print STDERR $@; exit 125`
+  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), String(argumentsFd), ...folders, '--', ...command] }
+}
