@@ -57,7 +57,7 @@ writeNext(id, ARGV[8] .. position .. ARGV[9])
 return {'created', position}
 `
 
-/** Sent again by the same worker it answers the same. ARGV id, claim, workerId, lease ms, credential → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked ms | parked */
+/** Sent again by the same worker it answers the same. ARGV id, claim, workerId, lease ms, credential, highest sandbox as a number → claimed fence lastSeq attempt stored bytes | refused state | expired | blocked ms | unsuited | parked */
 export const CLAIM_LUA = `${RECORDS_LUA}
 local id, workerId = ARGV[1], ARGV[3]
 local state = get(id, 'state')
@@ -70,6 +70,10 @@ local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
 local blocked = redis.call('ZSCORE', root .. ':blocked', ARGV[5])
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
+if tonumber(get(id, 'sandbox') or '0') > tonumber(ARGV[6]) then
+  set(id, 'waitingFor', 'sandbox')
+  return {'unsuited'}
+end
 local workspace = get(id, 'workspaceLock')
 if workspace then
   -- A task list has it from the claim of its first task to its own end.

@@ -17,6 +17,7 @@ import { RunHooks } from './run-hooks.js'
 import { RunJournal } from './run-journal.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from './run-services.js'
+import { highestOf } from './sandbox-levels.js'
 import { concludeOverdue, LOST_START_LIMIT } from './sweep-executions.js'
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
@@ -24,13 +25,14 @@ export async function runExecution(services: RunServices, job: { executionId: st
   const { store, config, workerId, credential } = services
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000
-  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential)
+  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential, highestOf(services.sandboxes))
   switch (claim.kind) {
     case 'refused':
       return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }
     case 'parked':
       return { kind: 'passed_over', why: 'its workspace is taken; it is queued again when that is free' }
     case 'blocked':
+    case 'unsuited':
       return claim
     case 'expired': {
       const outcome = await concludeOverdue(services, executionId)
@@ -125,7 +127,7 @@ class ClaimedRun {
   }
 
   async #start(prepared: PreparedRun): Promise<RunReport> {
-    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate } = prepared
+    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate, reach } = prepared
     const { store, config, claude, workerId } = this.#services
     const started = await store.start(
       record.id,
@@ -135,7 +137,7 @@ class ClaimedRun {
         type: 'execution.started',
         data: {
           attempt: this.#attempt, workerId, pid: process.pid, pgid: process.pgid, claudeVersion: claude?.version ?? '', sessionId, workspace: record.workspace,
-          argv: [...command.argv], ...(beginning.kind === 'resume' && { resumed: true }), ...(run.model !== undefined && { model: run.model }),
+          argv: [...command.argv], containment: reach.containment, ...(beginning.kind === 'resume' && { resumed: true }), ...(run.model !== undefined && { model: run.model }),
         },
       },
       record.taskIndex === undefined ? undefined : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
@@ -165,7 +167,8 @@ class ClaimedRun {
   /** The attempt is over: another one follows, or this was the end. */
   async #settle(prepared: PreparedRun, attempt: RunAttempt, report: AttemptReport, journal: RunJournal): Promise<RunReport> {
     const { record, run, folders } = prepared
-    const { outcome, usage, failure } = report
+    const { usage, failure } = report
+    const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost

@@ -2,6 +2,7 @@ import type { Credentials } from '../claude/credentials.js'
 import type { Containment } from '../claude/spawn-claude.js'
 import type { HookLedger } from '../hooks/hook-ledger.js'
 import type { Hooks } from '../hooks/hooks-file.js'
+import type { SandboxLevel } from '../protocol/sandbox.js'
 import type { DomainServices } from './services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -14,6 +15,8 @@ export interface RunServices extends DomainServices {
   /** undefined: there is no CLI. */
   readonly claude: { readonly binary: string; readonly version: string } | undefined
   readonly credentials: Credentials
+  /** At which it runs executions, least first. */
+  readonly sandboxes: readonly SandboxLevel[]
   /** The name under which their limits are kept. */
   readonly credential: string
   /** The operator's, as they were when the worker started. */

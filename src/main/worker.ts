@@ -5,6 +5,7 @@ import { openExecutionWorker, type ExecutionWorker } from '../../workers/executi
 import { findCredentials } from '../claude/credentials.js'
 import { findClaude, isTestedVersion, probeClaudeVersion, TESTED_VERSIONS } from '../claude/find-claude.js'
 import type { RunServices } from '../executions/run-services.js'
+import { sandboxLevelsOf } from '../executions/sandbox-levels.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { removeUnneeded, sweepFolders } from '../executions/sweep-folders.js'
@@ -22,6 +23,7 @@ import { chooseContainment } from '../supervision/containment.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openDomain, readDeploymentId } from './open-services.js'
 import { repeat } from './repeat.js'
+import { keepsFiles, requireContainment } from './require-containment.js'
 import { sweepProcesses } from './sweep-processes.js'
 
 const PROCESS_SWEEP_INTERVAL_MS = 30_000
@@ -61,7 +63,9 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'worker')
     const [containment, claude] = await Promise.all([chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }), inspectClaude(config)])
-    if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
+    const sandboxes = sandboxLevelsOf(containment, config, claude.credentials.method)
+    requireContainment(config, containment, sandboxes)
+    if (!containment.strong || !sandboxes.every((level) => level !== 'host')) logger.warn({ level: containment.level }, containment.detail)
     const { binary, version, credentials } = claude
     // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
     const credential = config.credential ?? credentials.method
@@ -77,6 +81,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       claude: binary !== undefined && version !== undefined ? { binary, version } : undefined,
       credentials,
       credential,
+      sandboxes,
       hooks,
       hookLedger,
       startGate: new StartGate(availableParallelism()),
@@ -94,7 +99,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       running,
       draining,
       credential,
-      containment: { level: containment.level, strong: containment.strong, detail: containment.detail },
+      containment: { level: containment.level, strong: containment.strong, detail: containment.detail, files: keepsFiles(sandboxes), sandboxes: [...sandboxes] },
       claude: claude.state,
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 
 import { execa } from 'execa'
 
-import { LAUNCHER, LAUNCHER_VARIABLE, toMappedLaunch } from './mapped-launcher.js'
+import { chooseStage, LAUNCHER, LAUNCHER_VARIABLE, toMappedLaunch } from './mapped-launcher.js'
 import type { SandboxMeans, SandboxUser } from './sandbox.js'
 
 const PROBE_DEADLINE_MS = 5_000
@@ -11,7 +11,7 @@ const known = new Map<number, Promise<boolean>>()
 
 /** Whether the launcher can map this folder. */
 export async function canMap(perl: string, path: string): Promise<boolean> {
-  const { file, args } = toMappedLaunch({ perl, uid: 1, argumentsFd: -1, folders: [path], command: ['true'] })
+  const { file, args } = toMappedLaunch({ perl, uid: 1, stage: chooseStage([path]), folders: [path], command: ['true'] })
   const { failed } = await execa(file, args, { env: { [LAUNCHER_VARIABLE]: LAUNCHER }, reject: false, stdio: 'ignore', timeout: PROBE_DEADLINE_MS })
   return !failed
 }

@@ -57,7 +57,7 @@ async function openPlace(): Promise<Place> {
 async function tryLevel(containment: Containment, level: Sandbox['level'], path: string, { folder, port }: Place): Promise<string | undefined> {
   const home = join(folder, 'home')
   const sandbox: Sandbox = {
-    level, home, writable: [home], readable: [], sockets: [], hidden: [], limits: { processes: 256 },
+    level, home, writable: [home], readable: [], sockets: [], hidden: [], protected: [], limits: { processes: 256 },
     ...(level === 'locked' && { proxyFolder: join(folder, 'proxy') }),
   }
   const args = ['--norc', '-c', SANDBOX_ATTEMPTS, 'self-test', join(folder, 'secret'), join(folder, 'socket'), String(port), home]

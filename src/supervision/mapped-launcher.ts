@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+
 /** The launcher's text travels in this variable, as the warden's does; the launcher takes it out of the environment. */
 export const LAUNCHER_VARIABLE = 'CC_EXECUTOR_LAUNCHER'
 
@@ -7,8 +9,18 @@ const CALLS_HERE = CALLS[process.arch]
 
 export const canMapOwners = CALLS_HERE !== undefined
 
-/** Among bubblewrap's arguments: the folder with this place in the launcher's list. */
-export const mappedFolder = (index: number): string => `\u0001${index}`
+/** Places that a run has no use for: in the start's own mount namespace one of them is covered by where folders stand. */
+const STAGES = ['/mnt', '/media', '/srv', '/sys'] as const
+
+/** The first of these that is there and that nothing of the run's lies in. */
+export function chooseStage(paths: readonly string[]): string {
+  const free = STAGES.find((stage) => existsSync(stage) && !paths.some((path) => path === stage || path.startsWith(`${stage}/`)))
+  if (free === undefined) throw new Error(`The openings lie in all of ${STAGES.join(', ')}: leave one of them out.`)
+  return free
+}
+
+/** Where bubblewrap finds the folder with this place in the launcher's list. */
+export const stagedFolder = (stage: string, index: number): string => `${stage}/${index}`
 
 /**
  * Between a worker that is root and bubblewrap: each folder that the run may write is mounted once more, in a mount
@@ -16,16 +28,15 @@ export const mappedFolder = (index: number): string => `\u0001${index}`
  * in it as its owner, and what it makes belongs to that owner on disk; nothing on disk is changed for it, and nothing
  * is to be undone. Node has none of these system calls, util-linux has them from 2.39 on; perl is part of Debian's base.
  *
- * Arguments: the numbers of `unshare` and `mount`, the run's uid, the descriptor of bubblewrap's arguments, the
- * folders (a path, or `@` and a descriptor), `--`, and what to start, where `@args` stands for bubblewrap's arguments.
- * Only the mounts' own descriptors and that one are left open in it; bubblewrap closes both.
+ * Arguments: the numbers of `unshare` and `mount`, the run's uid, the stage, the folders (a path, or `@` and a
+ * descriptor), `--`, and what to start, in which nothing of the launcher's is open.
  */
 export const LAUNCHER = String.raw`
 use strict;
-my ($unshare, $mount, $uid, $argumentsFd, @rest) = @ARGV;
+my ($unshare, $mount, $uid, $stage, @rest) = @ARGV;
 my @folders;
 while (@rest) { my $next = shift @rest; last if $next eq '--'; push @folders, $next }
-my ($empty, $none, $root) = ('', 'none', '/');
+my ($empty, $none, $root, $tmpfs, $mode) = ('', 'none', '/', 'tmpfs', 'mode=0755');
 syscall($unshare, 0x20000) == 0 or die "unshare: $!\n";
 syscall($mount, $none, $root, 0, 0x44000, 0) == 0 or die "private mounts: $!\n";
 
@@ -57,55 +68,45 @@ sub namespace_of { # one that shows this owner as the run's user
   return $namespaces{"$owner:$group"} = $namespace;
 }
 
-my (@trees, @handles);
+my @trees;
 for my $folder (@folders) {
   # An open folder lies in the mount namespace of before: it is found again in this one, and must be the same.
   my $path = $folder =~ /^\@(\d+)$/ ? readlink "/proc/self/fd/$1" : $folder;
   sysopen(my $handle, $path, 0x200000) or die "a folder: $!\n"; # O_PATH
-  push @handles, $handle;
+  my @found = stat $handle;
   if ($path ne $folder) {
     my @opened = stat "/proc/self/fd/" . substr $folder, 1;
-    my @found = stat $handle;
     "@opened[0, 1]" eq "@found[0, 1]" or die "can't chdir: the workspace was exchanged\n";
   }
-  my ($owner, $group) = (stat $handle)[4, 5];
-  my $tree = syscall(428, fileno $handle, $empty, 0x1001); # open_tree: CLONE, EMPTY_PATH
+  my $tree = syscall(428, fileno $handle, $empty, 0x81001); # open_tree: CLONE, CLOEXEC, EMPTY_PATH
   $tree >= 0 or die "open_tree: $!\n";
-  my $attributes = pack 'Q4', 0x100000, 0, 0, fileno namespace_of($owner, $group); # IDMAP
+  my $attributes = pack 'Q4', 0x100000, 0, 0, fileno namespace_of(@found[4, 5]); # IDMAP
   syscall(442, $tree, $empty, 0x1000, $attributes, length $attributes) == 0 or die "mount_setattr: $!\n";
-  syscall(429, $tree, $empty, fileno $handle, $empty, 0x44) == 0 or die "move_mount: $!\n";
-  push @trees, $tree;
+  push @trees, [$tree, -d $handle];
+}
+# Only now, as it may cover what leads to a folder.
+syscall($mount, $none, $stage, $tmpfs, 0, $mode) == 0 or die "stage: $!\n";
+for my $index (0 .. $#trees) {
+  my ($tree, $isFolder) = @{$trees[$index]};
+  my $place = "$stage/$index";
+  if ($isFolder) { mkdir $place or die "stage: $!\n" } else { open(my $file, '>', $place) or die "stage: $!\n" }
+  syscall(429, $tree, $empty, -100, $place, 0x4) == 0 or die "move_mount: $!\n";
 }
 for (@folders) { if (/^\@(\d+)$/) { open(my $opened, '<&=', $1); close $opened } }
-if ($argumentsFd >= 0) {
-  open(my $file, '<&=', $argumentsFd) or die "arguments: $!\n";
-  my $text = do { local $/; <$file> };
-  close $file;
-  $text =~ s/\x01(\d+)/$trees[$1]/g;
-  length $text < 60_000 or die "too many arguments\n"; # a pipe holds no more, and nobody reads yet
-  $^F = 1000;
-  pipe(my $out, my $in);
-  $^F = 2;
-  syswrite $in, $text;
-  close $in;
-  push @handles, $out;
-  for (@rest) { $_ = fileno $out if $_ eq '@args' }
-}
 exec { $rest[0] } @rest or die "$rest[0]: $!\n";
 `
 
 export interface MappedLaunch {
   readonly perl: string
   readonly uid: number
-  /** Of bubblewrap's arguments; -1: there are none. */
-  readonly argumentsFd: number
+  readonly stage: string
   readonly folders: readonly string[]
   readonly command: readonly string[]
 }
 
 /** The command line of the launcher; its text goes into LAUNCHER_VARIABLE. */
-export function toMappedLaunch({ perl, uid, argumentsFd, folders, command }: MappedLaunch): { file: string; args: string[] } {
+export function toMappedLaunch({ perl, uid, stage, folders, command }: MappedLaunch): { file: string; args: string[] } {
   if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
   const text = `eval delete $ENV{${LAUNCHER_VARIABLE}}; print STDERR $@; exit 125`
-  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), String(argumentsFd), ...folders, '--', ...command] }
+  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, ...folders, '--', ...command] }
 }

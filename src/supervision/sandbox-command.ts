@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 import type { RunLimits } from '../platform/run-limits.js'
-import { LAUNCHER, LAUNCHER_VARIABLE, mappedFolder, toMappedLaunch } from './mapped-launcher.js'
+import { LAUNCHER, LAUNCHER_VARIABLE, chooseStage, stagedFolder, toMappedLaunch } from './mapped-launcher.js'
 import { RELAY, RELAY_VARIABLE, toRelayCommand } from './relay.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
 import { viewOf, type Bind, type View } from './sandbox-view.js'
@@ -68,12 +68,12 @@ export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceF
   const uid = user === 'workers' ? process.getuid?.() ?? 0 : uidOf(workspace)
   const isMapped = user === 'mapped'
   const mapped = isMapped ? [workspace, ...view.owned.filter((path) => path !== workspace)] : []
+  const stage = isMapped ? chooseStage(view.paths) : ''
   const bind: Bind = (path, kind) => {
     const prefix = kind === 'read' ? '--ro-bind' : '--bind'
     const index = mapped.indexOf(path)
-    // What is mapped lies over the folder itself, so that its path leads to it as well.
-    if (!means.bindsDescriptors || (index < 0 && path !== workspace)) return [prefix, path]
-    return [`${prefix}-fd`, index < 0 ? String(DESCRIPTORS.workspace) : mappedFolder(index)]
+    if (index >= 0) return [prefix, stagedFolder(stage, index)]
+    return path === workspace && means.bindsDescriptors ? ['--bind-fd', String(DESCRIPTORS.workspace)] : [prefix, path]
   }
   const privileges = {
     workers: ['--unshare-user', '--disable-userns', '--cap-drop', 'ALL'],
@@ -98,7 +98,7 @@ export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceF
     ...(sandbox.level === 'locked' ? toRelayCommand(perl) : []), ...command,
   ]
   const launched = isMapped
-    ? toMappedLaunch({ perl, uid, argumentsFd: DESCRIPTORS.args, folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)), command: [means.bwrap, '--args', '@args', '--', ...inner] })
+    ? toMappedLaunch({ perl, uid, stage, folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)), command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner] })
     : { file: means.bwrap, args: ['--args', String(DESCRIPTORS.args), '--', ...inner] }
   return {
     ...launched,

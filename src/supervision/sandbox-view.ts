@@ -24,11 +24,13 @@ function resolved(path: string): string | undefined {
 
 interface Mount {
   readonly path: string
-  readonly kind: 'read' | 'write' | 'socket' | 'hidden_folder' | 'hidden_file'
+  readonly kind: 'read' | 'write' | 'socket' | 'hidden_folder' | 'hidden_file' | 'protected'
 }
 
 /** What is given wins over what is hidden where both name the same place; the rest is decided by which lies deeper. */
-const RANK: Record<Mount['kind'], number> = { hidden_folder: 0, hidden_file: 0, read: 1, socket: 2, write: 3 }
+const RANK: Record<Mount['kind'], number> = { hidden_folder: 0, hidden_file: 0, read: 1, socket: 2, write: 3, protected: 4 }
+/** Of no use where nothing shows the place. */
+const WITHHOLDS: ReadonlySet<Mount['kind']> = new Set(['hidden_folder', 'hidden_file', 'protected'])
 
 function isFolder(path: string): boolean {
   try {
@@ -38,7 +40,7 @@ function isFolder(path: string): boolean {
   }
 }
 
-function listMounts(workspace: string, { writable, readable, sockets, hidden }: Sandbox): Mount[] {
+function listMounts(workspace: string, { writable, readable, sockets, hidden, protected: kept }: Sandbox): Mount[] {
   const byPath = new Map<string, Mount>()
   const add = (paths: readonly string[], kind: (path: string) => Mount['kind']): void => {
     for (const path of paths) {
@@ -54,11 +56,15 @@ function listMounts(workspace: string, { writable, readable, sockets, hidden }: 
   add(readable, () => 'read')
   add(sockets, () => 'socket')
   add(writable, () => 'write')
+  // What is hidden stays so, also where it holds something that is protected.
+  const secret = hidden.flatMap((path) => resolved(path) ?? [])
+  add(kept.filter((path) => !secret.some((folder) => isInside(resolved(path) ?? path, folder))), () => 'protected')
   // As it is: its caller has opened it, and looking again would be another look.
   byPath.set(workspace, { path: workspace, kind: 'write' })
   const all = [...byPath.values()].sort((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1))
   // What would not be seen need not be hidden.
-  return all.filter(({ path, kind }) => !kind.startsWith('hidden') || isVisible(path, all.filter((mount) => !mount.kind.startsWith('hidden'))))
+  const given = all.filter(({ kind }) => !WITHHOLDS.has(kind))
+  return all.filter(({ path, kind }) => !WITHHOLDS.has(kind) || isVisible(path, given))
 }
 
 const isVisible = (path: string, given: readonly Mount[]): boolean => SYSTEM.some((folder) => isInside(path, folder)) || given.some((mount) => isInside(path, mount.path))
@@ -88,6 +94,8 @@ export interface View {
   toArguments(bind: Bind, privateFiles: readonly string[]): string[]
   /** What only its owner can use as it stands on disk: a run with a uid of its own needs it shown as its own. */
   readonly owned: readonly string[]
+  /** Everything of the host that is shown, beside the system's own. */
+  readonly paths: readonly string[]
 }
 
 function isEverybodys(path: string): boolean {
@@ -101,6 +109,7 @@ function isEverybodys(path: string): boolean {
 export function viewOf(workspace: string, sandbox: Sandbox): View {
   const mounts = listMounts(workspace, sandbox)
   return {
+    paths: mounts.map(({ path }) => path),
     owned: mounts.filter(({ path, kind }) => kind === 'write' || kind === 'socket' || (kind === 'read' && !isEverybodys(path))).map(({ path }) => path),
     has(path) {
       const real = resolved(path)
@@ -124,6 +133,7 @@ function toArguments(mounts: readonly Mount[], proxyFolder: string | undefined, 
       case 'hidden_file':
         return [...makeParents(path), '--ro-bind', '/dev/null', path]
       case 'read':
+      case 'protected':
         return [...makeParents(path), ...bind(path, 'read'), path]
       default:
         return [...makeParents(path), ...bind(path, 'write'), path]

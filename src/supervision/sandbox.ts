@@ -17,6 +17,8 @@ export interface Sandbox {
   readonly sockets: readonly string[]
   /** Of the service: not in view, also where an opening contains it. */
   readonly hidden: readonly string[]
+  /** What the service is made of: where an opening contains it, it is shown for reading only. */
+  readonly protected: readonly string[]
   readonly limits: RunLimits
   /** `locked`: the folder that holds the run's own socket of the worker's proxy. */
   readonly proxyFolder?: string
