@@ -112,7 +112,7 @@ class ClaimedRun {
       await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
-    const { process, folders, evidence, leaveGate } = prepared
+    const { process, folders, evidence, leaveGate, reach } = prepared
     // Its warden waits for GO no longer without a word than later on, and the store may keep us waiting.
     this.#lease.attach(() => process.heartbeat())
     try {
@@ -123,6 +123,7 @@ class ClaimedRun {
       evidence.close()
       await process.killAll().catch((error: unknown) => logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'))
       await clearTemporary(folders).catch(() => undefined)
+      await reach.close().catch(() => undefined)
     }
   }
 
@@ -158,6 +159,7 @@ class ClaimedRun {
       if (this.#context.signal.aborted) onAbort()
       attempt.obey(this.#wishes)
       await journal.write(beginning.firstEvents)
+      reach.listen((event) => void journal.write([event]).catch(() => undefined))
       return await this.#settle(prepared, attempt, await attempt.run(), journal)
     } finally {
       this.#context.signal.removeEventListener('abort', onAbort)
@@ -168,6 +170,7 @@ class ClaimedRun {
   async #settle(prepared: PreparedRun, attempt: RunAttempt, report: AttemptReport, journal: RunJournal): Promise<RunReport> {
     const { record, run, folders } = prepared
     const { usage, failure } = report
+    prepared.reach.settle()
     const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
@@ -192,8 +195,7 @@ class ClaimedRun {
       return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome), ...(attempt.observation.model !== undefined && { model: attempt.observation.model }) })
     }
     await journal.close()
-    // Before others may begin: the next attempt has the same folder.
-    await clearTemporary(folders).catch(() => undefined)
+    await clearTemporary(folders).catch(() => undefined) // before others may begin: the next attempt has the same folder
     const total = addUsage(this.#earlierUsage, usage)
     const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds, closing: this.#hooks.afterList() }
     const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))

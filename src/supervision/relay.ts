@@ -27,7 +27,9 @@ open STDIN, '<', '/dev/null'; open STDOUT, '>', '/dev/null'; open STDERR, '>', '
 for my $fd (3 .. 15) { next if $fd == fileno $listener; my $inherited; open($inherited, '<&=', $fd) and close $inherited }
 my (%peer, %out, %ended, %handle, %reads);
 sub drop {
-  for my $fd ($_[0], $peer{$_[0]}) {
+  my @both = ($_[0], $peer{$_[0]});
+  for my $fd (@both) {
+    next unless defined $fd;
     close $handle{$fd} if $handle{$fd};
     delete $_->{$fd} for \(%handle, %out, %ended, %reads, %peer);
   }
