@@ -141,7 +141,8 @@ function toArguments(mounts: readonly Mount[], proxyFolder: string | undefined, 
   })
   return [
     ...systemArguments(),
-    ...['/run', '/home', '/root', '/var'].flatMap((path) => ['--perms', '0755', '--dir', path]), '--perms', '1777', '--dir', '/var/tmp',
+    ...['/run', '/home', '/root', '/var'].flatMap((path) => ['--perms', '0755', '--dir', path]),
+    '--perms', '1777', '--size', String(TEMPORARY_BYTES), '--tmpfs', '/var/tmp',
     '--proc', '/proc', '--dev', '/dev',
     '--perms', '1777', '--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm',
     '--perms', '1777', '--size', String(TEMPORARY_BYTES), '--tmpfs', '/tmp',
