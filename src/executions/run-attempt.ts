@@ -76,6 +76,7 @@ export class RunAttempt {
   /** Its last process is gone: there is nothing to pause, and no clock to stop. */
   #isOver = false
   #endedAfterAnswer = false
+  readonly #limitsTold = new Set<string>()
 
   constructor(options: AttemptOptions) {
     this.#options = options
@@ -129,6 +130,7 @@ export class RunAttempt {
     const check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
     this.#startedAt = performance.now()
     this.#startClocks()
+    const looking = setInterval(() => this.#tellLimits(), PROGRESS_INTERVAL_MS)
     try {
       const report = await runClaude({
         process,
@@ -146,9 +148,20 @@ export class RunAttempt {
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
+      clearInterval(looking)
+      this.#tellLimits()
       await this.#changingPause
       for (const deadline of this.#deadlines) deadline.close()
       clearTimeout(this.#pauseLimit)
+    }
+  }
+
+  /** Once each. */
+  #tellLimits(): void {
+    const { process, services: { config: { sandbox: { limits } } } } = this.#options
+    for (const kind of process.limitsReached().filter((met) => !this.#limitsTold.has(met))) {
+      this.#limitsTold.add(kind)
+      void this.#note({ type: 'limit.reached', data: { kind, limit: limits[kind] ?? 0 } }).catch(() => undefined)
     }
   }
 

@@ -77,7 +77,7 @@ async function writeLogin(home: string, login: string): Promise<void> {
 /** What a run of this level needs beside its folders. The caller closes it. */
 export async function openRunSandbox(services: RunServices, request: ExecuteRequest, level: SandboxLevel, folders: RunFolders, command: ClaudeCommand): Promise<RunSandbox> {
   const { config, containment, credentials } = services
-  const qualities = { sandbox: level, lifetime: containment.strong, files: level !== 'host', limits: level === 'host' ? ('none' as const) : ('prlimit' as const) }
+  const qualities = { sandbox: level, lifetime: containment.strong, files: level !== 'host', limits: level === 'host' ? ('none' as const) : containment.sandbox?.cgroups ? ('cgroup' as const) : ('prlimit' as const) }
   let listener: ((event: NewEvent) => void) | undefined
   const early: NewEvent[] = []
   const listen = (next: (event: NewEvent) => void): void => {

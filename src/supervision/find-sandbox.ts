@@ -11,6 +11,7 @@ import { execa } from 'execa'
 import type { Containment, ContainmentPrograms } from './containment-command.js'
 import { canMapOwners } from './mapped-launcher.js'
 import { PROXY_SOCKET } from './relay.js'
+import { findCgroupPlace } from './run-cgroup.js'
 import { EXPECTED_ANSWERS, EXPECTED_OF_ROOT, SANDBOX_ATTEMPTS } from './sandbox-attempts.js'
 import { listPrivateFiles } from './sandbox-view.js'
 import type { Sandbox, SandboxMeans, SandboxUser } from './sandbox.js'
@@ -114,13 +115,14 @@ export async function findSandbox(containment: Containment, path: string, signal
   const reasons: string[] = []
   try {
     const withDescriptors = await bindsDescriptors(bwrap)
+    const cgroups = findCgroupPlace()
     for (const user of listUsers(programs)) {
       for (const cgroupNamespace of [true, false]) {
         signal.throwIfAborted()
         const means: SandboxMeans = {
           user, bwrap, prlimit, cgroupNamespace, bindsDescriptors: withDescriptors, levels: ['host', 'workspace', 'locked'],
           privateFiles: user === 'renamed' ? listPrivateFiles() : [],
-          ...(setpriv !== undefined && { setpriv }), ...(perl !== undefined && { perl }),
+          ...(setpriv !== undefined && { setpriv }), ...(perl !== undefined && { perl }), ...(cgroups && { cgroups }),
         }
         const attempt = { ...containment, sandbox: means }
         const reason = await tryLevel(attempt, 'workspace', path, place)

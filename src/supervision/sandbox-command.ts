@@ -53,9 +53,15 @@ export function uidOf(workspace: string): number {
   return first + (createHash('sha256').update(workspace).digest().readUInt32LE(0) % count)
 }
 
-export function toLimitArguments({ processes, memory, files, fileSize }: RunLimits): string[] {
+/** Where a control group holds a limit, the group is to be what is met: it counts, and tells. */
+const PROCESSES_BEYOND_GROUP = 64
+const MEMORY_BEYOND_GROUP = 2
+
+export function toLimitArguments({ processes, memory, files, fileSize }: RunLimits, isGrouped: boolean): string[] {
   const limit = (option: string, value: number | undefined): string[] => value === undefined ? [] : [`--${option}=${value}`]
-  return [...limit('nproc', processes), ...limit('data', memory), ...limit('nofile', files), ...limit('fsize', fileSize), '--core=0']
+  const nproc = processes === undefined || !isGrouped ? processes : processes + PROCESSES_BEYOND_GROUP
+  const data = memory === undefined || !isGrouped ? memory : memory * MEMORY_BEYOND_GROUP
+  return [...limit('nproc', nproc), ...limit('data', data), ...limit('nofile', files), ...limit('fsize', fileSize), '--core=0']
 }
 
 function toPasswd(uid: number, home: string): string {
@@ -94,7 +100,7 @@ export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceF
   const whole = [...args.slice(0, closing), ...names, ...args.slice(closing)]
   const inner = [
     ...(isMapped ? [setpriv, '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'] : []),
-    means.prlimit, ...toLimitArguments(sandbox.limits), env, '-C', workspace,
+    means.prlimit, ...toLimitArguments(sandbox.limits, means.cgroups !== undefined), env, '-C', workspace,
     ...(sandbox.level === 'locked' ? toRelayCommand(perl) : []), ...command,
   ]
   const launched = isMapped

@@ -1,4 +1,5 @@
 import type { RunLimits } from '../platform/run-limits.js'
+import type { CgroupPlace } from './run-cgroup.js'
 
 /** From least to most: `host` hides the service's own folders, `workspace` shows nothing else, `locked` has no network. */
 export const SANDBOX_LEVELS = ['host', 'workspace', 'locked'] as const
@@ -45,6 +46,8 @@ export interface SandboxMeans {
   readonly bindsDescriptors: boolean
   /** It may make a control group namespace. */
   readonly cgroupNamespace: boolean
+  /** Where the limits of a run can be a control group's; absent: each process has its own (prlimit). */
+  readonly cgroups?: CgroupPlace
   /** Files below /etc that are root's alone: hidden where the run is root by another name. */
   readonly privateFiles: readonly string[]
 }

@@ -8,6 +8,8 @@ import { toContainedCommand, findContainmentPrograms } from './containment-comma
 import type { ContainedCommand, Containment } from './containment-command.js'
 import { findProgram, splitPath } from './find-program.js'
 import { killRun, killStart } from './kill-run.js'
+import { watchLimits, type LimitWatch } from './watch-limits.js'
+import type { ReachedLimit } from './run-cgroup.js'
 import type { SpawnedRoot } from './kill-run.js'
 import { createRunPause } from './pause-run.js'
 import { MARKER_NAME } from './process-tree.js'
@@ -56,6 +58,8 @@ export interface SupervisedProcess {
   terminate(): void
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Limits of its sandbox that it has met until now; told as long as somebody asks. */
+  limitsReached(): ReachedLimit[]
   /** The program's own end; SIGKILL when it was killed together with its warden. Never rejects. */
   readonly exited: Promise<ExitReport>
   /** Resolves when it is proven that nothing of the run is alive; rejects after 10 s. */
@@ -141,7 +145,7 @@ async function waitForReady(spawned: Spawned, run: (pids: Awaited<WardenChannel[
   }
 }
 
-function superviseRun(spawned: Spawned, run: RunProcesses): SupervisedProcess {
+function superviseRun(spawned: Spawned, run: RunProcesses, watch: LimitWatch): SupervisedProcess {
   const { channel, root, stdin, stdout, stderr } = spawned
   const runPause = createRunPause(run)
   let killing: Promise<void> | undefined
@@ -155,7 +159,8 @@ function superviseRun(spawned: Spawned, run: RunProcesses): SupervisedProcess {
     pause: () => runPause.pause(),
     resume: () => runPause.resume(),
     exited: channel.exited,
-    killAll: () => killing ??= killRun(run, root),
+    limitsReached: () => watch.reached(),
+    killAll: () => killing ??= killRun(run, root).finally(() => watch.close()),
   }
 }
 
@@ -226,7 +231,7 @@ async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): P
       spawned, (pids) => locateRun(rootPid, command.scope, options.marker, pids),
       options.readyTimeoutMs ?? DEFAULT_READY_TIMEOUT_MS,
     )
-    return superviseRun(spawned, run)
+    return superviseRun(spawned, run, watchLimits(sandboxed, run))
   } catch (cause) {
     const said = String(spawned.stderr.read() ?? '').trim().slice(0, 2000)
     spawned.channel.close()

@@ -109,3 +109,23 @@ void t.test('what no worker has is refused, what one has is waited for', { timeo
   const { id } = await poor.submit({ prompt: 'x', sandbox: 'locked' })
   await until(async () => (await poor.call('GET', `/executions/${id}`)).body.workerId === rich.state.id, 'the worker that can takes it')
 })
+
+void t.test('limits hold for the run as a whole, and the one that is met is told', { timeout: 180_000 }, async (t) => {
+  const small = await openTestService(t, { env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_RUN_LIMITS: 'processes=100,memory=1GiB,files=256,file_size=1MiB' } })
+  const commands = [
+    'for i in $(seq 300); do sleep 3 & done; wait',
+    `for i in 1 2 3; do perl -e '$x = "x" x 500000000; sleep 3' & done; wait`,
+    'head -c 5000000 /dev/zero > large; stat -c size=%s large; ulimit -n; ulimit -n 5000 || echo kept',
+  ]
+  const execution = await small.finished((await small.submit({ prompt: scripted(...commands.map(bash), { text: 'done' }) })).id)
+  t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
+  const events = await small.events(execution.id)
+  const kept = of(events, 'execution.started')[0]?.data.containment?.limits
+  const told = of(events, 'limit.reached').map(({ data }) => data)
+  t.match(told.filter(({ kind }) => kind === 'processes'), [{ kind: 'processes', limit: 100 }])
+  if (kept === 'cgroup') t.match(told.filter(({ kind }) => kind === 'memory'), [{ kind: 'memory', limit: 1024 ** 3 }])
+  else t.equal(kept, 'prlimit')
+  const said = JSON.stringify(events)
+  t.match(said, /size=1048576/)
+  t.match(said, /256\\+nkept|256.*kept/)
+})
