@@ -11,7 +11,7 @@ const known = new Map<number, Promise<boolean>>()
 
 /** Whether the launcher can map this folder. */
 export async function canMap(perl: string, path: string): Promise<boolean> {
-  const { file, args } = toMappedLaunch({ perl, uid: 1, stage: chooseStage([path]), folders: [path], command: ['true'] })
+  const { file, args } = toMappedLaunch({ perl, uid: 1, stage: chooseStage([path]), limits: {}, folders: [path], command: ['true'] })
   const { failed } = await execa(file, args, { env: { [LAUNCHER_VARIABLE]: LAUNCHER }, reject: false, stdio: 'ignore', timeout: PROBE_DEADLINE_MS })
   return !failed
 }

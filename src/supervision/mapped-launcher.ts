@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 
+import type { RunLimits } from '../platform/run-limits.js'
+
 /** The launcher's text travels in this variable, as the warden's does; the launcher takes it out of the environment. */
 export const LAUNCHER_VARIABLE = 'CC_EXECUTOR_LAUNCHER'
 
-/** Of `unshare` and `mount`, the only two system calls below whose numbers depend on the machine. */
-const CALLS: Readonly<Record<string, readonly [unshare: number, mount: number]>> = { x64: [272, 165], arm64: [97, 40] }
+/** Of the only system calls below whose numbers depend on the machine. */
+const CALLS: Readonly<Record<string, readonly [unshare: number, mount: number, prlimit: number]>> = { x64: [272, 165, 302], arm64: [97, 40, 261] }
 const CALLS_HERE = CALLS[process.arch]
 
 export const canMapOwners = CALLS_HERE !== undefined
@@ -28,12 +30,15 @@ export const stagedFolder = (stage: string, index: number): string => `${stage}/
  * in it as its owner, and what it makes belongs to that owner on disk; nothing on disk is changed for it, and nothing
  * is to be undone. Node has none of these system calls, util-linux has them from 2.39 on; perl is part of Debian's base.
  *
- * Arguments: the numbers of `unshare` and `mount`, the run's uid, the stage, the folders (a path, or `@` and a
- * descriptor), `--`, and what to start, in which nothing of the launcher's is open.
+ * It sets the run's limits as well, which root itself does not feel: that saves a program.
+ *
+ * Arguments: the numbers of `unshare`, `mount` and `prlimit`, the run's uid, the stage, the limits (`resource=value`,
+ * by comma), the folders (a path, or `@` and a descriptor), `--`, and what to start, in which nothing of the
+ * launcher's is open.
  */
 export const LAUNCHER = String.raw`
 use strict;
-my ($unshare, $mount, $uid, $stage, @rest) = @ARGV;
+my ($unshare, $mount, $prlimit, $uid, $stage, $limits, @rest) = @ARGV;
 my @folders;
 while (@rest) { my $next = shift @rest; last if $next eq '--'; push @folders, $next }
 my ($empty, $none, $root, $tmpfs, $mode) = ('', 'none', '/', 'tmpfs', 'mode=0755');
@@ -93,6 +98,11 @@ for my $index (0 .. $#trees) {
   syscall(429, $tree, $empty, -100, $place, 0x4) == 0 or die "move_mount: $!\n";
 }
 for (@folders) { if (/^\@(\d+)$/) { open(my $opened, '<&=', $1); close $opened } }
+for (split /,/, $limits) {
+  my ($resource, $value) = split /=/;
+  my $limit = pack 'QQ', $value, $value;
+  syscall($prlimit, 0, 0 + $resource, $limit, 0) == 0 or die "limit $resource: $!\n";
+}
 exec { $rest[0] } @rest or die "$rest[0]: $!\n";
 `
 
@@ -100,13 +110,20 @@ export interface MappedLaunch {
   readonly perl: string
   readonly uid: number
   readonly stage: string
+  readonly limits: RunLimits
   readonly folders: readonly string[]
   readonly command: readonly string[]
 }
 
+/** Numbers of the resources, the same on both machines; no memory of a run is written to disk. */
+function toLimits({ processes, memory, files, fileSize }: RunLimits): string {
+  const wanted = [[6, processes], [2, memory], [7, files], [1, fileSize], [4, 0]] as const
+  return wanted.flatMap(([resource, value]) => (value === undefined ? [] : [`${resource}=${value}`])).join(',')
+}
+
 /** The command line of the launcher; its text goes into LAUNCHER_VARIABLE. */
-export function toMappedLaunch({ perl, uid, stage, folders, command }: MappedLaunch): { file: string; args: string[] } {
+export function toMappedLaunch({ perl, uid, stage, limits, folders, command }: MappedLaunch): { file: string; args: string[] } {
   if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
   const text = `eval delete $ENV{${LAUNCHER_VARIABLE}}; print STDERR $@; exit 125`
-  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, ...folders, '--', ...command] }
+  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command] }
 }

@@ -57,11 +57,17 @@ export function uidOf(workspace: string): number {
 const PROCESSES_BEYOND_GROUP = 64
 const MEMORY_BEYOND_GROUP = 2
 
-export function toLimitArguments({ processes, memory, files, fileSize }: RunLimits, isGrouped: boolean): string[] {
+function toOwnLimits({ processes, memory, ...others }: RunLimits, isGrouped: boolean): RunLimits {
+  return {
+    ...others,
+    ...(processes !== undefined && { processes: processes + (isGrouped ? PROCESSES_BEYOND_GROUP : 0) }),
+    ...(memory !== undefined && { memory: memory * (isGrouped ? MEMORY_BEYOND_GROUP : 1) }),
+  }
+}
+
+function toLimitArguments({ processes, memory, files, fileSize }: RunLimits): string[] {
   const limit = (option: string, value: number | undefined): string[] => value === undefined ? [] : [`--${option}=${value}`]
-  const nproc = processes === undefined || !isGrouped ? processes : processes + PROCESSES_BEYOND_GROUP
-  const data = memory === undefined || !isGrouped ? memory : memory * MEMORY_BEYOND_GROUP
-  return [...limit('nproc', nproc), ...limit('data', data), ...limit('nofile', files), ...limit('fsize', fileSize), '--core=0']
+  return [...limit('nproc', processes), ...limit('data', memory), ...limit('nofile', files), ...limit('fsize', fileSize), '--core=0']
 }
 
 function toPasswd(uid: number, home: string): string {
@@ -98,13 +104,14 @@ export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceF
   // The root is closed last, and what is put over /etc must come before.
   const closing = args.lastIndexOf('--remount-ro')
   const whole = [...args.slice(0, closing), ...names, ...args.slice(closing)]
+  const limits = toOwnLimits(sandbox.limits, means.cgroups !== undefined)
   const inner = [
-    ...(isMapped ? [setpriv, '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'] : []),
-    means.prlimit, ...toLimitArguments(sandbox.limits, means.cgroups !== undefined), env, '-C', workspace,
+    ...(isMapped ? [setpriv, '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'] : [means.prlimit, ...toLimitArguments(limits)]),
+    env, '-C', workspace,
     ...(sandbox.level === 'locked' ? toRelayCommand(perl) : []), ...command,
   ]
   const launched = isMapped
-    ? toMappedLaunch({ perl, uid, stage, folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)), command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner] })
+    ? toMappedLaunch({ perl, uid, stage, limits, folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)), command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner] })
     : { file: means.bwrap, args: ['--args', String(DESCRIPTORS.args), '--', ...inner] }
   return {
     ...launched,

@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream'
 import { toContainedCommand, findContainmentPrograms } from './containment-command.js'
 import type { ContainedCommand, Containment } from './containment-command.js'
 import { findProgram, splitPath } from './find-program.js'
+import { FIRST_INPUT, toStdio } from './child-descriptors.js'
 import { killRun, killStart } from './kill-run.js'
 import { watchLimits, type LimitWatch } from './watch-limits.js'
 import type { ReachedLimit } from './run-cgroup.js'
@@ -77,8 +78,6 @@ interface Spawned {
 }
 
 const DEFAULT_READY_TIMEOUT_MS = 10_000
-/** Below it are the program's three descriptors and the warden's. */
-const FIRST_INPUT = 6
 
 async function checkDirectory(cwd: string): Promise<void> {
   try {
@@ -104,7 +103,7 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
     // A session of its own: Ctrl-C at the worker's terminal is the worker's to hear, which then ends runs in order.
     // Nothing is left behind nevertheless, since the warden ends at the end of file on fd 3.
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', ...inputs.map((input) => typeof input === 'number' ? input : 'pipe' as const)],
+    stdio: toStdio(inputs),
   })
   const failure = new Promise<Error | undefined>((resolve) => {
     subprocess.once('error', resolve).once('close', () => resolve(undefined))

@@ -15,10 +15,11 @@ import { compareManifests } from '../../src/verification/compare-manifests.js'
 import { takeManifest } from '../../src/verification/manifest.js'
 import { benchFlood, printFlood } from './flood.js'
 import { cpuOf, median, percentile, type Sample } from './measure.js'
+import { benchStarts, printStarts } from './starts.js'
 
 /**
  * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
- * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json. `flood` by itself: see there.
+ * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json. `flood` and `starts` by themselves: see there.
  */
 const PAIRS = 7
 const LINES = 100_000
@@ -169,6 +170,11 @@ async function bench(): Promise<void> {
     process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(results, null, 2)}\n` : printFlood(results))
     return
   }
+  const starts = await benchStarts()
+  if (process.argv.includes('starts')) {
+    process.stdout.write(process.argv.includes('--json') ? `${JSON.stringify(starts, null, 2)}\n` : printStarts(starts))
+    return
+  }
   const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
     const simulator = await openSimulator()
@@ -206,9 +212,13 @@ async function bench(): Promise<void> {
       relay: { lines: fast.lines, bytesPerLine: 180, linesPerSecond: fast.lines / fast.seconds, pipeLinesPerSecond: floor, ratio: fast.lines / fast.seconds / floor },
       latency: { linesPerSecond: PACED_PER_SECOND, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
       evidence,
+      starts,
     }
     if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
-    else printTable(results)
+    else {
+      printTable(results)
+      process.stdout.write(printStarts(starts))
+    }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
