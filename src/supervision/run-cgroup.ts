@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { RunLimits } from '../platform/run-limits.js'
@@ -48,11 +48,34 @@ function listPlaces(): CgroupPlace[] {
   return places
 }
 
+const PREFIX = 'cc-executor-'
+
+/** Groups whose runs ended with their worker, or a moment too late for it. One that holds a process cannot be removed. */
+function removeEmpty({ pids, memory }: CgroupPlace): void {
+  for (const folder of new Set([pids, memory])) {
+    try {
+      for (const name of readdirSync(folder)) if (name.startsWith(PREFIX)) removeFolder(join(folder, name))
+    } catch {
+      // It is no group's folder.
+    }
+  }
+}
+
+function removeFolder(path: string): boolean {
+  try {
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  }
+}
+
 /** The first place where a group can be made and its limits be set. */
 export function findCgroupPlace(): CgroupPlace | undefined {
   return listPlaces().find((place) => {
     try {
-      openRunCgroup(place, `cc-executor-test-${process.pid}`, { processes: 100, memory: 1024 ** 3 }).remove()
+      removeEmpty(place)
+      openRunCgroup(place, `test-${process.pid}`, { processes: 100, memory: 1024 ** 3 }).remove()
       return true
     } catch {
       return false
@@ -60,20 +83,19 @@ export function findCgroupPlace(): CgroupPlace | undefined {
   })
 }
 
+const REMOVE_TRIES = 20
+const REMOVE_PAUSE_MS = 50
+
 const counted = (text: string, name: string): boolean => Number(new RegExp(String.raw`^${name} (\d+)$`, 'm').exec(text)?.[1] ?? 0) > 0
 
 /** @throws where it cannot be made or does not have the limit that is asked for */
 export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: string, limits: RunLimits): RunCgroup {
-  const folders = [...new Set([join(pids, name), join(memory, name)])]
-  const [pidsFolder, memoryFolder] = [join(pids, name), join(memory, name)]
-  const remove = (): void => {
-    for (const folder of folders) {
-      try {
-        rmdirSync(folder)
-      } catch {
-        // Never made; or something in it is not gone, and whoever finds that says so.
-      }
-    }
+  const [pidsFolder, memoryFolder] = [join(pids, PREFIX + name), join(memory, PREFIX + name)]
+  const folders = [...new Set([pidsFolder, memoryFolder])]
+  // The kernel lets go of the last process a moment after it is gone; what is left then goes with the next start.
+  const remove = (tries = REMOVE_TRIES): void => {
+    const left = folders.filter((folder) => !removeFolder(folder))
+    if (left.length > 0 && tries > 0) setTimeout(() => remove(tries - 1), REMOVE_PAUSE_MS).unref()
   }
   try {
     for (const folder of folders) mkdirSync(folder)

@@ -8,7 +8,10 @@ const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', 
 /** Files that belong to /etc but lie elsewhere on some systems. */
 const OF_ETC = ['/etc/resolv.conf', '/etc/hosts', '/etc/localtime', '/etc/nsswitch.conf']
 const TEMPORARY_BYTES = 1024 ** 3
-const SHARED_MEMORY_BYTES = 256 * 1024 ** 2
+const SMALL_BYTES = 256 * 1024 ** 2
+/** They are memory: a run that fills all of them keeps enough of its own for the CLI. */
+const TEMPORARY_SHARE = 1 / 4
+const SMALL_SHARE = 1 / 16
 export const PROXY_FOLDER = '/run/cc/sock'
 
 const isInside = (path: string, folder: string): boolean => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
@@ -117,12 +120,14 @@ export function viewOf(workspace: string, sandbox: Sandbox): View {
       const deepest = mounts.filter((mount) => isInside(real, mount.path)).at(-1)
       return deepest ? !deepest.kind.startsWith('hidden') : SYSTEM.some((folder) => isInside(real, folder))
     },
-    toArguments: (bind, privateFiles) => toArguments(mounts, sandbox.proxyFolder, bind, privateFiles),
+    toArguments: (bind, privateFiles) => toArguments(mounts, sandbox, bind, privateFiles),
   }
 }
 
-function toArguments(mounts: readonly Mount[], proxyFolder: string | undefined, bind: Bind, privateFiles: readonly string[]): string[] {
+function toArguments(mounts: readonly Mount[], { proxyFolder, limits: { memory = Infinity } }: Sandbox, bind: Bind, privateFiles: readonly string[]): string[] {
   const made = new Set<string>()
+  const temporary = String(Math.min(TEMPORARY_BYTES, Math.floor(memory * TEMPORARY_SHARE)))
+  const small = String(Math.min(SMALL_BYTES, Math.floor(memory * SMALL_SHARE)))
   const makeParents = (path: string): string[] => parentsOf(path).filter((parent) => !made.has(parent) && made.add(parent)).flatMap((parent) => ['--perms', '0755', '--dir', parent])
   const closing: string[] = []
   const bound = mounts.flatMap(({ path, kind }): string[] => {
@@ -142,10 +147,10 @@ function toArguments(mounts: readonly Mount[], proxyFolder: string | undefined, 
   return [
     ...systemArguments(),
     ...['/run', '/home', '/root', '/var'].flatMap((path) => ['--perms', '0755', '--dir', path]),
-    '--perms', '1777', '--size', String(TEMPORARY_BYTES), '--tmpfs', '/var/tmp',
+    '--perms', '1777', '--size', small, '--tmpfs', '/var/tmp',
     '--proc', '/proc', '--dev', '/dev',
-    '--perms', '1777', '--size', String(SHARED_MEMORY_BYTES), '--tmpfs', '/dev/shm',
-    '--perms', '1777', '--size', String(TEMPORARY_BYTES), '--tmpfs', '/tmp',
+    '--perms', '1777', '--size', small, '--tmpfs', '/dev/shm',
+    '--perms', '1777', '--size', temporary, '--tmpfs', '/tmp',
     ...privateFiles.flatMap((path) => ['--ro-bind', '/dev/null', path]),
     ...bound,
     ...(proxyFolder === undefined ? [] : [...makeParents(PROXY_FOLDER), '--ro-bind', proxyFolder, PROXY_FOLDER]),

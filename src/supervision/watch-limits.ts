@@ -18,7 +18,7 @@ const NEAR = 2
 export function watchLimits(sandboxed: { sandbox: Sandbox; means: SandboxMeans } | undefined, run: RunProcesses): LimitWatch {
   if (sandboxed === undefined) return { reached: () => [], close: () => undefined }
   const { sandbox: { limits }, means: { cgroups } } = sandboxed
-  const group = cgroups && openGroup(() => openRunCgroup(cgroups, `cc-executor-${run.program}-${run.root.startTime}`, limits), run.program)
+  const group = cgroups && openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program)
   if (group) return { reached: () => group.reached(), close: () => group.remove() }
   const { processes } = limits
   let isMet = false
