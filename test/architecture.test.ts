@@ -31,10 +31,11 @@ const RULES: Record<string, Rule> = {
   'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
+  'src/egress': { rooms: ['src/protocol', 'src/platform'] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
   'src/setup': { rooms: [] },
-  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/hooks', 'src/files', 'src/platform'], packages: ['ioredis'] },
+  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/hooks', 'src/files', 'src/egress', 'src/platform'], packages: ['ioredis'] },
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
   'src/rpc': { rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'], types: ['src/platform'], packages: ['ws'] },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.

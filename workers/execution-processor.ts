@@ -1,7 +1,10 @@
-import { UnrecoverableError, WaitingError, type Job } from 'bullmq'
+import { DelayedError, UnrecoverableError, WaitingError, type Job } from 'bullmq'
 import { runExecution } from '../src/executions/run-execution.js'
 import type { RunServices } from '../src/executions/run-services.js'
 import type { ExecutionJob } from '../src/queue/execution-queue.js'
+
+/** So long after a worker that cannot take it a job is offered again, to whoever asks first. */
+const UNSUITED_MS = 500
 
 /** What a BullMQ dashboard shows as the job's return value. */
 interface JobResult {
@@ -30,6 +33,10 @@ export function createProcessor(services: RunServices, stop: AbortSignal, onBloc
       onBlocked(report.waitMs)
       await job.moveToWait(token)
       throw new WaitingError()
+    }
+    if (report.kind === 'unsuited') {
+      await job.moveToDelayed(Date.now() + UNSUITED_MS, token)
+      throw new DelayedError()
     }
     const { status, code, message } = report.outcome
     if (status !== 'succeeded') throw new UnrecoverableError(`${code ?? status}: ${message ?? ''}`)

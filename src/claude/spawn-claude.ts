@@ -1,7 +1,9 @@
 import type { Containment } from '../supervision/containment.js'
+import type { Sandbox } from '../supervision/sandbox.js'
 import { startSupervised, type SupervisedProcess } from '../supervision/supervised-process.js'
 import type { ClaudeCommand } from './claude-command.js'
 
+export type { Sandbox } from '../supervision/sandbox.js'
 export type { Containment } from '../supervision/containment.js'
 
 /** The CLI under supervision, prepared and not yet let go. */
@@ -17,9 +19,11 @@ export interface SpawnOptions {
   /** What the run may see of it. */
   readonly exposed: readonly string[]
   readonly heartbeatTimeoutMs: number
+  /** A level above `host`, in place of `hidden` and `exposed`. */
+  readonly sandbox?: Sandbox
 }
 
 /** @throws Error with code ENOENT_FILE, BAD_CWD or SPAWN_FAILED; nothing is left behind */
-export function spawnClaude({ file, args, env }: ClaudeCommand, { containment, workspace, marker, hidden, exposed, heartbeatTimeoutMs }: SpawnOptions): Promise<ClaudeProcess> {
-  return startSupervised({ containment, file, args, env, cwd: workspace, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs })
+export function spawnClaude({ file, args, env }: ClaudeCommand, { containment, workspace, marker, hidden, exposed, heartbeatTimeoutMs, sandbox }: SpawnOptions): Promise<ClaudeProcess> {
+  return startSupervised({ containment, file, args, env, cwd: workspace, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs, ...(sandbox && { sandbox }) })
 }

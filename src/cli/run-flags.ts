@@ -27,6 +27,8 @@ export const REQUEST_FLAGS = {
   'max-repairs': one,
   'on-worker-lost': one,
   'max-attempts': one,
+  sandbox: one,
+  'network-host': many,
   workspace: one,
   resume: one,
   fork: flag,
@@ -53,6 +55,8 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --output-schema JSON            the answer matches this JSON Schema
   --max-repairs N                 how often a wrong answer is sent back
   --on-worker-lost fail|continue, --max-attempts N
+  --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
+  --network-host HOST             under locked, within the operator's; several times
   --workspace FOLDER              one that stays, below the service's workspace folder
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
@@ -109,6 +113,8 @@ const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: 
   'max-repairs': ['maxRepairs', toNumber],
   'on-worker-lost': ['onWorkerLost'],
   'max-attempts': ['maxAttempts', toNumber],
+  sandbox: ['sandbox'],
+  'network-host': ['network', (hosts: string[]) => ({ hosts })],
   workspace: ['workspace'],
   resume: ['session', (resume: string) => ({ resume })],
   timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],

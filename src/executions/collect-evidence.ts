@@ -127,14 +127,14 @@ async function collect(options: VerifyOptions, folders: RunFolders, config: Evid
 }
 
 /** One after the other, to the first that fails; all together within the time that the run had. */
-async function runCommands(commands: readonly string[][], { prepared: { run, command }, attempt, containment, marker, onProcess }: VerifyOptions, folders: RunFolders, { dataDir, lockSeconds }: EvidenceConfig): Promise<CheckCommandReport[]> {
+async function runCommands(commands: readonly string[][], { prepared: { run, command, reach }, attempt, containment, marker, onProcess }: VerifyOptions, folders: RunFolders, { dataDir, lockSeconds }: EvidenceConfig): Promise<CheckCommandReport[]> {
   const { signal, release } = joinSignals([attempt.stopped], run.timeoutSeconds * 1_000)
   const clean = Object.fromEntries(Object.entries(command.env).filter(([name]) => !CREDENTIALS.test(name)))
   const reports: CheckCommandReport[] = []
   try {
     for (const argv of commands) {
       const report = await runCheckCommand({
-        argv, cwd: folders.workspace, env: { ...clean, TMPDIR: folders.temporary }, containment, marker, hidden: [dataDir], exposed: Object.values(folders),
+        argv, cwd: folders.workspace, env: { ...clean, TMPDIR: folders.temporary }, containment, marker, hidden: [dataDir], exposed: Object.values(folders), sandbox: reach.sandbox,
         heartbeatTimeoutMs: (lockSeconds * 1_000) / 2, onProcess, signal,
       })
       reports.push(report)

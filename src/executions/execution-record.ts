@@ -34,7 +34,7 @@ export interface ExecutionRecord {
   readonly workspace: string
   /** Named workspaces and those of a resumed session only: what may be held by one execution at a time. */
   readonly workspaceLock?: string
-  readonly waitingFor?: 'workspace'
+  readonly waitingFor?: 'workspace' | 'sandbox'
   /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
   readonly spared: number
   /** Why it went back to the queue the last time. */
@@ -143,7 +143,7 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     home: fields.home || id,
     workspace: fields.workspace ?? '',
     ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
-    ...(fields.waitingFor && { waitingFor: 'workspace' as const }),
+    ...(fields.waitingFor && { waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const) }),
     spared: Number(fields.spared ?? 0),
     // Safe: ExecutionStore.retry wrote it.
     ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),

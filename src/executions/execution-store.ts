@@ -5,6 +5,7 @@ import { serializeWithoutSeq } from '../events/stored-event.js'
 import { defineScripts, toScriptArguments } from '../platform/redis-scripts.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { Usage } from '../protocol/execution.js'
+import { SandboxLevel } from '../protocol/sandbox.js'
 import { concludingArguments } from './concluding-events.js'
 import { execute } from './execution-reads.js'
 import { toRefusal } from './plan-budget.js'
@@ -49,9 +50,9 @@ export class ExecutionStore extends TaskListStore {
     return { kind: kind === 'replayed' ? 'replayed' : 'conflict', id: String(second) }
   }
 
-  /** queued → starting, by a worker with this credential. */
-  async claim(id: string, claim: number, workerId: string, leaseMs: number, credential: string): Promise<ClaimAnswer> {
-    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(this.root, toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential }))
+  /** queued → starting, by a worker with this credential and sandboxes up to this one. */
+  async claim(id: string, claim: number, workerId: string, leaseMs: number, credential: string, highestSandbox = SandboxLevel.options.length - 1): Promise<ClaimAnswer> {
+    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(this.root, toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }))
     switch (kind) {
       case 'claimed':
         return { kind, fence: String(second), lastSeq: Number(lastSeq), attempt: Number(attempt), storedBytes: Number(storedBytes) }
@@ -59,6 +60,7 @@ export class ExecutionStore extends TaskListStore {
         return { kind, waitMs: Number(second) }
       case 'expired':
       case 'parked':
+      case 'unsuited':
         return { kind }
       default:
         return { kind: 'refused', state: String(second) }

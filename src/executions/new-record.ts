@@ -2,6 +2,7 @@ import { serializeWithoutSeq } from '../events/stored-event.js'
 import { toScore } from './execution-reads.js'
 import { shortenRequest } from './execution-record.js'
 import type { NewRecord } from './store-answers.js'
+import { SandboxLevel } from '../protocol/sandbox.js'
 
 /** A new record as the scripts take it. */
 export interface NewRecordArguments {
@@ -20,6 +21,7 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     state: 'queued', owner, request: JSON.stringify(request), shortRequest: JSON.stringify(shortenRequest(request)), requestDigest, priority, claim: '1', attempt: '0',
     createdAt: String(createdAt), ...(workspace !== undefined && { workspace }), metadata: JSON.stringify(metadata), simulated: simulated ? '1' : '0', score, kind,
     ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
+    ...(request.sandbox !== undefined && { sandbox: String(SandboxLevel.options.indexOf(request.sandbox)) }),
     ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
     ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
     wantedBudget: JSON.stringify(record.wantedBudget ?? {}),

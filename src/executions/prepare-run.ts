@@ -12,7 +12,9 @@ import { withBudget } from './plan-budget.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from './prepare-workspace.js'
 import type { RunHooks } from './run-hooks.js'
+import { openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import type { RunServices } from './run-services.js'
+import { chooseLevel } from './sandbox-levels.js'
 import { writeInlineFiles } from './write-inline-files.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
@@ -28,6 +30,8 @@ export interface PreparedRun {
   readonly answerSchema: AnswerSchema | undefined
   readonly sessionId: string
   readonly command: ClaudeCommand
+  /** What it may reach. */
+  readonly reach: RunSandbox
   readonly folders: RunFolders
   readonly process: ClaudeProcess
   readonly evidence: Evidence
@@ -44,7 +48,13 @@ export const failed = (code: OutcomeCode, message: string): Outcome => ({ status
 
 /** Everything that can go wrong before the CLI exists, each with its own code. */
 export async function prepareRun(services: RunServices, record: ExecutionRecord, marker: string, hooks: RunHooks): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
-  const { config, claude, credentials, containment, startGate, log } = services
+  const { config, claude, containment, startGate, log } = services
+  const level = chooseLevel(record.request.sandbox, services.sandboxes)
+  // The claim asks for one, and the worker's own settings do not change meanwhile.
+  if (level === undefined) return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
+  // Where the worker lends its login the run has a configuration of its own.
+  const { configDir: _login, ...lent } = services.credentials
+  const credentials = level === 'locked' ? lent : services.credentials
   if (!claude) return { outcome: failed('CLAUDE_NOT_FOUND', 'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.') }
   if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
   let folders: RunFolders
@@ -68,7 +78,7 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   const go = await hooks.beforeStart(record, folders.workspace)
   if (go.kind === 'stopped') return { stoppedIn: folders }
   if (go.kind === 'refused') return { outcome: go.outcome }
-  const command = claudeCommand(beginning.run, {
+  const planned = claudeCommand(beginning.run, {
     binary: claude.binary,
     knowsPromptSnapshot: claude.behaviour.knowsPromptSnapshot,
     sessionId,
@@ -87,6 +97,8 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
     asRoot: globalThis.process.getuid?.() === 0,
     ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
   })
+  const reach = await openRunSandbox(services, record.request, level, folders, planned)
+  const { command } = reach
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, config)
   await startGate.enter()
@@ -104,12 +116,14 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
       marker,
       hidden: [config.dataDir],
       exposed: Object.values(folders),
+      ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { record, run, beginning, answerSchema, sessionId, command, folders, process, evidence, leaveGate }
+    return { record, run, beginning, answerSchema, sessionId, command, reach, folders, process, evidence, leaveGate }
   } catch (error) {
     leaveGate()
     evidence.close()
+    await reach.close()
     return { outcome: toSpawnFailure(error) }
   }
 }

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, relative } from 'node:path'
 import type { Config } from '../platform/config.js'
 import { isExecutionId } from '../protocol/ids.js'
 import { isInside } from './workspace-name.js'
-import { makeFolder } from '../platform/make-folder.js'
+import { makeFolder, makeFolderFor } from '../platform/make-folder.js'
 import { removeTree } from '../platform/remove-tree.js'
 
 /** The folders of one execution on this host. */
@@ -32,13 +32,21 @@ async function resolveNearest(path: string): Promise<string> {
   }
 }
 
+/** A worker that is root makes it for whoever owns the folder that was admitted. */
+async function makeWorkspace(wanted: string, roots: readonly string[]): Promise<void> {
+  const root = roots.filter((folder) => isInside(wanted, folder)).sort((a, b) => b.length - a.length)[0]
+  const owner = process.getuid?.() === 0 && root !== undefined ? await stat(root).catch(() => undefined) : undefined
+  if (owner) await makeFolderFor(owner, wanted, 0o755)
+  else await makeFolder(wanted, 0o755)
+}
+
 async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
   await makeFolder(workspaceRoot, 0o700)
   const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({ root, real: await realpath(root).catch(() => root) })))
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
   const isAdmitted = (path: string): boolean => roots.some(({ real }) => isInside(path, real))
   if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
-  await makeFolder(wanted, 0o755)
+  await makeWorkspace(wanted, roots.map(({ root }) => root))
   // Again after it was made: what was checked before may have been exchanged meanwhile.
   const resolved = await realpath(wanted)
   if (!isAdmitted(resolved)) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')

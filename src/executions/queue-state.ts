@@ -1,5 +1,6 @@
 import { fromStore } from '../platform/redis.js'
 import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../protocol/service-state.js'
+import { SandboxLevel } from '../protocol/sandbox.js'
 import { outlookOf } from '../history/queue-outlook.js'
 import { isTaking, listPlaces } from './expected-start.js'
 import type { DomainServices } from './services.js'
@@ -64,7 +65,8 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
   }
   const usable = present.find(({ claude, authentication }) => claude.found && authentication.method !== 'none') ?? first
   const isUsable = usable.claude.found && usable.authentication.method !== 'none'
-  const weakest = present.find(({ containment }) => !containment.strong) ?? first
+  const weakest = present.find(({ containment }) => !containment.strong) ?? present.find(({ containment }) => containment.files !== true) ?? first
+  const { strong: lifetime, files = false } = weakest.containment
   return {
     workers: describePresence(present, blocked),
     claude: {
@@ -75,7 +77,10 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
       authentication: usable.authentication,
       ...(usable.account && { account: usable.account }),
     },
-    containment: { status: weakest.containment.strong ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level },
+    containment: {
+      status: lifetime && files ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level, lifetime, files,
+      sandboxes: SandboxLevel.options.filter((level) => present.some(({ containment }) => containment.sandboxes?.includes(level))),
+    },
   }
 }
 

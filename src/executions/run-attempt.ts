@@ -10,6 +10,7 @@ import type { NewEvent } from '../protocol/events.js'
 import type { Outcome, Usage } from '../protocol/execution.js'
 import { AnswerCheck } from './answer-check.js'
 import type { AnswerSchema } from './answer-schema.js'
+import { LimitWatch } from './limit-watch.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 import type { Wishes } from './store-answers.js'
 import { countTokens } from './plan-budget.js'
@@ -65,6 +66,7 @@ export class RunAttempt {
   readonly #background: BackgroundWait
   readonly #check: AnswerCheck | undefined
   readonly #pauses: PauseSwitch
+  readonly #limits: LimitWatch
   #cause: StopCause | undefined
   readonly #meter = new ProgressMeter()
   #rawBytes = 0
@@ -84,6 +86,7 @@ export class RunAttempt {
     this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
     this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
     this.#pauses = this.#createPauses(options)
+    this.#limits = new LimitWatch(options.process, options.services.config.sandbox.limits, (event) => this.#note(event))
   }
 
   /**
@@ -154,6 +157,7 @@ export class RunAttempt {
     const check = this.#check
     this.#meter.begin()
     this.#clocks.begin((cause) => this.end(cause))
+    this.#limits.begin()
     try {
       const report = await runClaude({
         process,
@@ -191,6 +195,7 @@ export class RunAttempt {
       return { outcome, usage, activeMs, failure: classifyFailure(outcome, translator.observation) }
     } finally {
       this.#isOver = true
+      this.#limits.close()
       await this.#pauses.close()
       this.#clocks.close()
     }

@@ -16,3 +16,5 @@ export type RunReport =
   | { readonly kind: 'passed_over'; readonly why: string }
   /** Not for this worker for so long: its credential's limit is reached. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
+  /** Not for this worker: it wants a sandbox that is not here. */
+  | { readonly kind: 'unsuited' }

@@ -4,6 +4,7 @@ import type { Containment } from '../claude/spawn-claude.js'
 import type { HookLedger } from '../hooks/hook-ledger.js'
 import type { Hooks } from '../hooks/hooks-file.js'
 import type { AccountState } from './account-state.js'
+import type { SandboxLevel } from '../protocol/sandbox.js'
 import type { DomainServices } from './services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -16,6 +17,8 @@ export interface RunServices extends DomainServices {
   /** undefined: there is no CLI. How it behaves may be known better later. */
   readonly claude: InstalledClaude | undefined
   readonly credentials: Credentials
+  /** At which it runs executions, least first. */
+  readonly sandboxes: readonly SandboxLevel[]
   /** The name under which their limits are kept. */
   readonly credential: string
   /** What the runs were told of their account. */

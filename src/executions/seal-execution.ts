@@ -58,7 +58,7 @@ function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt,
     ...(startedAt !== undefined && { startedAt: toTime(startedAt) }),
     finishedAt: finishedAt.toISOString(),
     ...(started && {
-      process: { workerId: started.workerId, claudeVersion: started.claudeVersion, sessionId: started.sessionId, ...(started.model !== undefined && { model: started.model }), argv: started.argv },
+      process: { workerId: started.workerId, claudeVersion: started.claudeVersion, sessionId: started.sessionId, ...(started.model !== undefined && { model: started.model }), argv: started.argv, ...(started.containment && { containment: started.containment }) },
     }),
     outcome: {
       status,

@@ -56,6 +56,8 @@ export type ClaimAnswer =
   /** The limit of this worker's credential is reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
   | { readonly kind: 'parked' }
+  /** It wants a sandbox that this worker does not have. */
+  | { readonly kind: 'unsuited' }
 
 export interface Wishes {
   readonly cancel?: { readonly by: string; readonly reason?: string }

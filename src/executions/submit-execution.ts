@@ -12,6 +12,7 @@ import { mintId } from './mint-id.js'
 import { newTask } from './new-task.js'
 import { ownFields, toTaskRequest } from './plan-tasks.js'
 import { planBudget, toBudgetError } from './plan-budget.js'
+import { requireHosts, requireSandbox } from './sandbox-levels.js'
 import type { Caller, DomainServices } from './services.js'
 import type { NewRecord } from './store-answers.js'
 import { nameWorkspace } from './workspace-name.js'
@@ -53,6 +54,7 @@ function requireRunnable(request: ExecuteRequest, services: DomainServices, call
   const run = toRunRequest(request)
   requireUsableSchema(run)
   checkPermissions(run, services, caller)
+  requireHosts(services, request)
   return run
 }
 
@@ -83,12 +85,13 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
 
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, STORE_UNAVAILABLE
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
   const { config, store, queue, logger } = services
   if (request.tasks) requireRunnableTasks(request, services, caller)
   const run = request.tasks ? undefined : requireRunnable(request, services, caller)
+  await requireSandbox(services, request)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
   const session = run?.session && toSessionWish(run.session, request.workspace)

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { tellSandboxes } from './require-containment.js'
 import type { Started } from './start.js'
 
 /** As a shell takes it back; left alone where nothing needs quotes. */
@@ -25,6 +26,7 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
     row('credentials', `${authentication.message}${authentication.remedy === undefined ? '' : ` ${authentication.remedy}`}`),
     row('permissions', `${worker.permissionMode}${config.allowedTools.length > 0 ? `, and ${config.allowedTools.join(', ')}` : ''}${admitted.length > 0 ? ` (admitted: ${admitted.join(', ')})` : ''}`),
     row('containment', `${containment.level}: ${containment.detail}`),
+    row('sandbox', tellSandboxes(containment.sandboxes ?? [])),
     row('workspaces', [config.workspaceRoot, ...config.allowedRoots].join(', ')),
     row('redis', redis === 'embedded' ? `private, in ${config.dataDir}/redis` : 'REDIS_URL'),
     ...(authentication.method === 'simulated' ? ['\n  simulated: a scripted model answers, not Claude.\n'] : []),

@@ -56,10 +56,6 @@ async function runStart(args: string[]): Promise<void> {
   }
   const stopped = untilStopped({ child: false })
   const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./banner.js')])
-  let giveUp: (error: Error) => void = () => undefined
-  const gaveUp = new Promise<never>((_resolve, reject) => {
-    giveUp = reject
-  })
   let isIdle: (why: string) => void = () => undefined
   const idle = new Promise<string>((resolve) => {
     isIdle = resolve
@@ -70,14 +66,13 @@ async function runStart(args: string[]): Promise<void> {
     onDemand,
     onIdle: () => isIdle('nobody has been here for a while'),
     onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
-    onGivenUp: (name) => giveUp(new Error(`The ${name} ends again and again; its log above says why.`)),
   })
   // Asked to stop before it serves: whatever was started by then ends with this process.
   const started = await Promise.race([starting, stopped.then(() => undefined)])
   if (!started) return
   await printBanner(started)
   try {
-    const why = await Promise.race([stopped, idle, gaveUp])
+    const why = await Promise.race([stopped, idle])
     say(`stopping (${why}); what runs gets ${started.config.drainSeconds} s, a second Ctrl-C ends it at once`)
   } finally {
     await started.close()

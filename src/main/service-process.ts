@@ -2,15 +2,12 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '../platform/deadline.js'
+import { restartDelayMs, STABLE_MS } from './restart-delay.js'
 
 /** What a child of `start` tells: that it serves, why it cannot, or that nobody needs it any more. */
 export type ChildMessage = { readonly kind: 'ready'; readonly info: unknown } | { readonly kind: 'failed'; readonly message: string } | { readonly kind: 'idle' }
 
 const CLI = fileURLToPath(new URL('./cli.js', import.meta.url))
-const RESTART_DELAY_MS = 1_000
-/** A process that ends by itself so often in a row is not started again. */
-const RESTART_LIMIT = 5
-const STABLE_MS = 60_000
 
 export interface ServiceProcess<Info> {
   readonly info: Info
@@ -23,7 +20,6 @@ export interface ServiceProcessOptions {
   readonly name: 'api' | 'worker'
   readonly environment: NodeJS.ProcessEnv
   readonly onRestart: (name: string, how: string) => void
-  readonly onGivenUp: (name: string) => void
   readonly onIdle: () => void
 }
 
@@ -47,10 +43,11 @@ async function untilReady<Info>(child: ChildProcess, { name, onIdle }: ServicePr
 
 /** Starts `cc-executor api` or `worker` as a process of its own, and again when it dies. */
 export async function openServiceProcess<Info>(options: ServiceProcessOptions): Promise<ServiceProcess<Info>> {
-  const { name, onRestart, onGivenUp } = options
+  const { name, onRestart } = options
   /** Also while it is only being started: whoever closes then ends it as well. */
   let current = startChild(options)
   const info = await untilReady<Info>(current, options)
+  const closed = new AbortController()
   let isClosing = false
   let failures = 0
 
@@ -60,9 +57,8 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
       if (isAlive(current)) await once(current, 'exit')
       if (isClosing) return
       failures = performance.now() - startedAt > STABLE_MS ? 1 : failures + 1
-      if (failures > RESTART_LIMIT) return onGivenUp(name)
       onRestart(name, String(current.signalCode ?? current.exitCode))
-      await sleep(RESTART_DELAY_MS)
+      await sleep(restartDelayMs(failures), closed.signal)
       if (isClosing) return
       current = startChild(options)
       await untilReady(current, options).catch(() => undefined)
@@ -74,6 +70,7 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
   let closing: Promise<void> | undefined
   async function stop(deadlineMs: number): Promise<void> {
     isClosing = true
+    closed.abort()
     const child = current
     if (!isAlive(child)) return
     const exited = once(child, 'exit')

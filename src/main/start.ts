@@ -4,11 +4,12 @@ import { openSimulator } from '../simulator/simulator.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { requireRedis } from '../platform/redis.js'
-import { openRedisServer, splitPath } from '../platform/redis-server.js'
+import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openServiceProcess } from './service-process.js'
+import { openWatchedRedis } from './watched-redis.js'
 
 export interface StartOptions {
   readonly environment: NodeJS.ProcessEnv
@@ -18,7 +19,6 @@ export interface StartOptions {
   readonly onDemand?: boolean
   readonly onIdle?: () => void
   readonly onRestart?: (name: string, how: string) => void
-  readonly onGivenUp?: (name: string) => void
 }
 
 export interface ApiInfo {
@@ -75,7 +75,7 @@ function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
 const toLocalUrl = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 
 /** API, worker and Redis in one command: each a process of its own, which share only Redis. */
-export function openStart({ environment, simulate, onDemand = false, onIdle = () => undefined, onRestart = () => undefined, onGivenUp = () => undefined }: StartOptions): Promise<Started> {
+export function openStart({ environment, simulate, onDemand = false, onIdle = () => undefined, onRestart = () => undefined }: StartOptions): Promise<Started> {
   return openWithin(async (lifetime) => {
     const config = readConfig(environment)
     await openDataFolder(config)
@@ -87,7 +87,7 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
     if (config.redisUrl !== undefined) await requireRedis(config.redisUrl)
     const embedded =
       config.redisUrl === undefined
-        ? lifetime.own('Redis', await openRedisServer({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin], patienceMs: PREDECESSOR_MS }), (server) => server.close())
+        ? lifetime.own('Redis', await openWatchedRedis({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin], patienceMs: PREDECESSOR_MS }, onRestart), (server) => server.close())
         : undefined
     const simulator = simulate ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close()) : undefined
     const childEnvironment: NodeJS.ProcessEnv = {
@@ -98,7 +98,7 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
       ...(embedded && { REDIS_URL: embedded.url }),
       ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
-    const open = { environment: childEnvironment, onRestart, onGivenUp, onIdle }
+    const open = { environment: childEnvironment, onRestart, onIdle }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [
       openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) => lifetime.own('worker', opened, () => opened.close(drainMs))),

@@ -4,6 +4,7 @@ import { openExecutionWorker, type ExecutionWorker } from '../../workers/executi
 import { findCredentials } from '../claude/credentials.js'
 import { AccountState } from '../executions/account-state.js'
 import type { RunServices } from '../executions/run-services.js'
+import { sandboxLevelsOf } from '../executions/sandbox-levels.js'
 import { StartGate } from '../executions/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep-executions.js'
 import { removeUnneeded, sweepFolders } from '../executions/sweep-folders.js'
@@ -22,6 +23,7 @@ import { openClaudeWatch } from './claude-watch.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openDomain, readDeploymentId } from './open-services.js'
 import { repeat } from './repeat.js'
+import { keepsFiles, requireContainment } from './require-containment.js'
 import { sweepProcesses } from './sweep-processes.js'
 
 const PROCESS_SWEEP_INTERVAL_MS = 30_000
@@ -47,8 +49,10 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }),
       openClaudeWatch({ config, logger, onChange: () => onClaudeChange() }).then((opened) => lifetime.own('Claude CLI', opened, (watch) => watch.close())),
     ])
-    if (!containment.strong) logger.warn({ level: containment.level }, containment.detail)
     const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
+    const sandboxes = sandboxLevelsOf(containment, config, credentials.method)
+    requireContainment(config, containment, sandboxes)
+    if (!containment.strong || !sandboxes.every((level) => level !== 'host')) logger.warn({ level: containment.level }, containment.detail)
     // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
     const credential = config.credential ?? credentials.method
 
@@ -66,6 +70,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       credentials,
       credential,
       account: new AccountState(),
+      sandboxes,
       hooks,
       hookLedger,
       startGate: new StartGate(availableParallelism()),
@@ -84,7 +89,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       draining,
       ...(claude.pausedBecause() !== undefined && { pausedBecause: claude.pausedBecause() }),
       credential,
-      containment: { level: containment.level, strong: containment.strong, detail: containment.detail },
+      containment: { level: containment.level, strong: containment.strong, detail: containment.detail, files: keepsFiles(sandboxes), sandboxes: [...sandboxes] },
       claude: claude.state(),
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,

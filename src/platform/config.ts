@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
+import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
 const count = (minimum: number, maximum: number) =>
@@ -39,8 +40,9 @@ export const VARIABLES = {
   CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
   CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [flag, 'false', 'admit permissionMode auto, in which a model of Claude’s judges each call'],
-  CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run without a namespace'],
   CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [count(1, 600), '10', 'how long the MCP servers of a run may take to connect; the run begins when all are known'],
+  CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run where runs are not contained, both their processes and what they reach of the files'],
+  ...SANDBOX_VARIABLES,
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
@@ -98,6 +100,7 @@ export interface Config {
   readonly allowAutoPermissions: boolean
   readonly containment: 'auto' | 'required'
   readonly mcpTimeoutSeconds: number
+  readonly sandbox: SandboxSettings
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
   /** It was named: then it must be there. */
@@ -190,6 +193,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowAutoPermissions: values.CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS,
     containment: values.CC_EXECUTOR_CONTAINMENT,
     mcpTimeoutSeconds: values.CC_EXECUTOR_MCP_TIMEOUT_SECONDS,
+    sandbox: toSandboxSettings(values),
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
-import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { lchown, link, lstat, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 /** Where it is there, a folder is entered from the one before it and by no path: what is exchanged meanwhile leads nowhere else. */
@@ -22,6 +22,16 @@ function split(path: string): { folders: string[]; name: string } {
   return { folders, name }
 }
 
+const isRoot = process.getuid?.() === 0
+
+/** What root makes in somebody's folder is that one's, who is to work with it. */
+async function makeLikeParent(parent: string, path: string): Promise<void> {
+  await mkdir(path, 0o755)
+  if (!isRoot) return
+  const { uid, gid } = await stat(parent)
+  if (uid !== 0) await lchown(path, uid, gid)
+}
+
 /** Gives `act` an address of the folder in which the path's last name stands. No symbolic link is followed below the root. */
 async function inParent<Result>(root: string, path: string, makes: boolean, act: (address: string, name: string) => Promise<Result>): Promise<Result> {
   const { folders, name } = split(path)
@@ -30,7 +40,7 @@ async function inParent<Result>(root: string, path: string, makes: boolean, act:
   try {
     for (const part of folders) {
       const next = `${address}/${part}`
-      if (makes) await mkdir(next, 0o755).catch((error: unknown) => { if (codeOf(error) !== 'EEXIST') throw error })
+      if (makes) await makeLikeParent(address, next).catch((error: unknown) => { if (codeOf(error) !== 'EEXIST') throw error })
       const entered = await open(next, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
         if (['ENOTDIR', 'ELOOP'].includes(codeOf(error))) throw new ConfinedPathError('leads through something that is no folder, or through a symbolic link')
         throw error
@@ -90,6 +100,8 @@ export async function writeConfined(root: string, path: string, content: Uint8Ar
     const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {
       await file.writeFile(content)
+      const { uid, gid } = await stat(address)
+      if (isRoot && uid !== 0) await file.chown(uid, gid)
       await file.close()
       // Neither goes through a link that came to stand there meanwhile.
       if (replaces) await rename(draft, target)

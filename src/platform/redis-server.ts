@@ -11,6 +11,8 @@ export interface RedisServer {
   /** `unix:///…` */
   readonly url: string
   readonly pid: number
+  /** However it ended. */
+  readonly ended: Promise<void>
   close(): Promise<void>
 }
 
@@ -129,5 +131,5 @@ export async function openRedisServer({ directory, searchPath, durable = true, p
     throw error
   }
   failed.catch(() => undefined)
-  return { url: `unix://${socket}`, pid: keeper.pid, close }
+  return { url: `unix://${socket}`, pid: keeper.pid, ended: exited.then(() => undefined), close }
 }

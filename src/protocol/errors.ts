@@ -47,6 +47,7 @@ export const ERROR_TABLE = {
   HEADERS_TOO_LARGE: { status: 431, rpc: 43101, retryable: false, title: 'The header fields are too large.' },
   STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
   SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
+  SANDBOX_UNAVAILABLE: { status: 503, rpc: 50303, retryable: true, title: 'No worker has a sandbox of that level.' },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERROR_TABLE

@@ -3,6 +3,7 @@ import { TimeoutEstimate } from './estimate.js'
 import { ExecutionStatus, Outcome, OutcomeCode, PermissionDenial, RetryReason, TerminalStatus, Usage } from './execution.js'
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
+import { LimitKind, RunContainment } from './sandbox.js'
 
 const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
 
@@ -28,6 +29,7 @@ export const EVENT_DATA = {
     workspace: z.string(),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
     resumed: z.boolean().optional().meta({ description: 'true: this attempt goes on with the session of the one before.' }),
+    containment: RunContainment.optional(),
   }),
   'text.delta': z.object({ message: z.number().int().meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }), text: z.string() }),
   'text.reset': z.object({ message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }) }),
@@ -70,6 +72,8 @@ export const EVENT_DATA = {
     reason: z.enum(['line', 'stored']).meta({ description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.' }),
     sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
   }),
+  'sandbox.denied': z.object({ host: z.string().meta({ description: 'What a run without network asked the proxy for, with its port.' }), count: z.number().int().meta({ description: 'How often since the event before for this host; there is at most one a second.' }) }),
+  'limit.reached': z.object({ kind: LimitKind, limit: z.number().meta({ description: 'Bytes, or a count.' }) }),
   'hook.finished': HookFinished,
   'execution.finished': z.object({ outcome: Outcome, usage: Usage }),
 } as const

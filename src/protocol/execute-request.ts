@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InlineFiles } from './inline-files.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
+import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { SessionRequest } from './session.js'
 
 const KIB = 1024
@@ -120,6 +121,8 @@ const fields = {
   workspace: text(4 * KIB)
     .optional()
     .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
+  sandbox: SandboxLevel.optional().meta({ description: 'What the run may reach at most; default and least: the operator’s CC_EXECUTOR_SANDBOX, to which it is raised.' }),
+  network: NetworkRequest.optional(),
   session: SessionRequest.optional(),
   files: InlineFiles.optional(),
   timeoutSeconds: z
@@ -160,7 +163,7 @@ const fields = {
 } as const
 
 /** What belongs to the list as a whole; everything else a task inherits from it, and may say anew for itself. */
-const { command: _command, timeout: _timeout, workspace: _workspace, priority: _priority, session: _session, ...taskFields } = fields
+const { command: _command, timeout: _timeout, workspace: _workspace, priority: _priority, session: _session, sandbox: _sandbox, ...taskFields } = fields
 
 export const Task = z
   .union([prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)], 'expected a prompt, or an object with a prompt')

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
+import { SandboxOutcome } from './sandbox.js'
 import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
 
@@ -69,6 +70,7 @@ export const Outcome = z
     stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
     unfinished: z.array(Unfinished).optional().meta({ description: 'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.' }),
     permissionDenials: z.array(PermissionDenial).optional(),
+    sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
     verification: Verification.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
   })
   .meta({ id: 'Outcome' })
@@ -121,7 +123,7 @@ export const Execution = z
     status: ExecutionStatus,
     request: ExecuteRequest.meta({ description: 'As it was accepted; in lists a long prompt is shortened.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
-    waitingFor: z.enum(['workspace', 'retry']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; `retry`: its next attempt is not to begin before `notBefore`.' }),
+    waitingFor: z.enum(['workspace', 'retry', 'sandbox']).optional().meta({ description: 'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; `retry`: its next attempt is not to begin before `notBefore`; `sandbox`: no free worker has a sandbox of its level.' }),
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({ description: 'When a queued execution may be expected to start, by what earlier runs took; absent where that is not known (no worker, no history, waiting for something else than a place).' }),
     timeoutEstimate: TimeoutEstimate.optional().meta({ description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.' }),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { OutcomeCode, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
+import { RunContainment } from './sandbox.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
@@ -20,6 +21,7 @@ export const ReceiptProcess = z.strictObject({
   sessionId: z.string(),
   model: z.string().optional().meta({ description: 'The one asked for; absent: the CLI’s default.' }),
   argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
+  containment: z.strictObject(RunContainment.shape).optional(),
 })
 
 /** The hash chain over the stored bytes of the events: `h[0]` is 32 zero bytes, `h[n] = SHA-256(h[n-1] ‖ event n)`. */

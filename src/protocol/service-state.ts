@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Priority } from './execute-request.js'
 import { HooksState } from './hooks.js'
 import { Timestamp } from './ids.js'
+import { Qualities, SandboxLevel } from './sandbox.js'
 
 export const ClaudeAuthentication = z
   .object({
@@ -41,7 +42,7 @@ export const WorkerState = z
     draining: z.boolean(),
     pausedBecause: z.string().optional().meta({ description: 'It takes nothing from the queue for this reason, until that has passed.' }),
     credential: z.string().meta({ description: "The name of this worker's credential." }),
-    containment: z.object({ level: z.enum(['bubblewrap', 'unshare', 'weak']), strong: z.boolean(), detail: z.string() }),
+    containment: z.object({ level: z.enum(['bubblewrap', 'unshare', 'weak']), strong: z.boolean(), detail: z.string(), files: z.boolean().optional(), sandboxes: z.array(SandboxLevel).optional().meta({ description: 'Levels that this worker runs executions at.' }) }),
     claude: z.object({ found: z.boolean(), version: z.string().optional(), defaultModel: z.string().optional(), tested: z.boolean(), message: z.string() }),
     authentication: ClaudeAuthentication,
     permissionMode: z.string(),
@@ -91,7 +92,7 @@ export const Readiness = z
       queue: PartState.extend({ depth: z.number().int().optional() }),
       workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
       claude: PartState.extend({ version: z.string().optional(), defaultModel: z.string().optional(), authentication: ClaudeAuthentication.optional(), account: ClaudeAccountState.optional() }),
-      containment: PartState.extend({ level: z.string().optional() }),
+      containment: PartState.extend({ level: z.string().optional(), ...Qualities.partial().shape, sandboxes: z.array(SandboxLevel).optional() }),
     }),
   })
   .meta({ id: 'Readiness' })

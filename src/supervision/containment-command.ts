@@ -1,6 +1,9 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
 
 import { findProgram } from './find-program.js'
+import { toSandboxedCommand } from './sandbox-command.js'
+import type { Sandbox, SandboxMeans } from './sandbox.js'
+import type { View } from './sandbox-view.js'
 import { WARDEN_VARIABLE } from './warden.js'
 
 export type ContainmentLevel = 'bubblewrap' | 'unshare' | 'weak'
@@ -13,6 +16,8 @@ export interface ContainmentPrograms {
   readonly setpriv?: string
   readonly unshare?: string
   readonly tini?: string
+  readonly prlimit?: string
+  readonly perl?: string
 }
 
 export interface Containment {
@@ -23,6 +28,8 @@ export interface Containment {
   readonly detail: string
   /** Where the programs are that the self-test used; without it they are looked for on PATH. */
   readonly programs?: ContainmentPrograms
+  /** Levels above `host`; absent where there are none, and a run reaches whatever its user reaches. */
+  readonly sandbox?: SandboxMeans
 }
 
 export interface ContainedCommand {
@@ -30,6 +37,10 @@ export interface ContainedCommand {
   readonly args: readonly string[]
   /** Whether orphans of the run come to a process of ours (PID 1 of a namespace, or a subreaper). */
   readonly scope: 'namespace' | 'subreaper' | 'tree'
+  /** Further variables of the start, which do not reach the program. */
+  readonly variables?: Readonly<Record<string, string>>
+  /** What the descriptors from 6 on are. */
+  readonly inputs?: ReadonlyArray<string | Buffer | number>
 }
 
 export interface CommandRequest {
@@ -42,12 +53,14 @@ export interface CommandRequest {
   readonly hiddenPaths: readonly string[]
   readonly exposedPaths: readonly string[]
   readonly heartbeatTimeoutMs: number
+  /** A level above `host`. */
+  readonly sandboxed?: { readonly sandbox: Sandbox; readonly means: SandboxMeans; readonly view: View; readonly workspaceFd: number }
 }
 
 export async function findContainmentPrograms(directories: readonly string[]): Promise<ContainmentPrograms> {
   const find = (name: string): Promise<string | undefined> => findProgram(name, directories, '/')
-  const [bash, env, bwrap, setpriv, unshare, tini] = await Promise.all(
-    ['bash', 'env', 'bwrap', 'setpriv', 'unshare', 'tini'].map(find),
+  const [bash, env, bwrap, setpriv, unshare, tini, prlimit, perl] = await Promise.all(
+    ['bash', 'env', 'bwrap', 'setpriv', 'unshare', 'tini', 'prlimit', 'perl'].map(find),
   )
   if (bash === undefined || env === undefined) {
     throw new Error('No bash 5 was found on PATH, and every run is started by one; install bash.')
@@ -56,6 +69,7 @@ export async function findContainmentPrograms(directories: readonly string[]): P
     bash, env,
     ...(bwrap !== undefined && { bwrap }), ...(setpriv !== undefined && { setpriv }),
     ...(unshare !== undefined && { unshare }), ...(tini !== undefined && { tini }),
+    ...(prlimit !== undefined && { prlimit }), ...(perl !== undefined && { perl }),
   }
 }
 
@@ -131,7 +145,11 @@ function toWeakCommand(request: CommandRequest): ContainedCommand {
 }
 
 export function toContainedCommand(request: CommandRequest): ContainedCommand {
-  const { bwrap, setpriv, unshare } = request.programs
+  const { bwrap, setpriv, unshare, bash, env } = request.programs
+  if (request.sandboxed !== undefined) {
+    const command = [bash, ...toWardenArguments(request, 'namespace')]
+    return { scope: 'namespace', ...toSandboxedCommand({ ...request.sandboxed, workspace: request.cwd, env, command }) }
+  }
   if (request.level === 'weak') return toWeakCommand(request)
   if (request.level === 'bubblewrap') {
     if (bwrap === undefined) throw new Error('bwrap was not found; install the package bubblewrap.')

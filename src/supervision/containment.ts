@@ -7,6 +7,7 @@ import { findContainmentPrograms } from './containment-command.js'
 import type { Containment, ContainmentLevel } from './containment-command.js'
 import { EVIL_CHILD, EVIL_COUNT } from './evil-child.js'
 import { splitPath } from './find-program.js'
+import { findSandbox } from './find-sandbox.js'
 import { hasProc } from './process-tree.js'
 import { startSupervised } from './supervised-process.js'
 import type { SupervisedProcess } from './supervised-process.js'
@@ -74,6 +75,22 @@ async function testContainment(containment: Containment, path: string, signal: A
   return survivors === 0 ? undefined : `${survivors} processes survived the self-test`
 }
 
+const REACHES_WORKSPACE = 'A run sees its workspace, its HOME, a temporary folder and the system\'s programs, read-only, and nothing else of the files'
+const REACHES_ALL = 'a run reaches every file that its user reaches'
+const USERS = {
+  workers: 'as the user of the worker, without any privilege',
+  mapped: 'as a user of its own',
+  renamed: 'as a user that is root outside, without its privileges',
+} as const
+
+/** What is promised is tried: what one run reaches of the files. */
+async function withSandbox(containment: Containment, path: string, signal: AbortSignal): Promise<Containment> {
+  if (containment.level !== 'bubblewrap') return { ...containment, detail: `${containment.detail} ${REACHES_ALL[0]?.toUpperCase()}${REACHES_ALL.slice(1)}; ${REMEDY}.` }
+  const { means, why } = await findSandbox(containment, path, signal)
+  if (means === undefined) return { ...containment, detail: `${containment.detail} But ${REACHES_ALL} (${why}).` }
+  return { ...containment, sandbox: means, detail: `${containment.detail} ${REACHES_WORKSPACE}, ${USERS[means.user]}.` }
+}
+
 /**
  * The strongest level which passes its self-test: bubblewrap, unshare, then weak. Throws under policy `required` when
  * only weak is left, and when the signal is aborted.
@@ -88,7 +105,7 @@ export async function chooseContainment(options: ChooseContainmentOptions): Prom
     const containment: Containment = { level, strong: true, detail: DETAILS[level], programs }
     signal.throwIfAborted()
     const reason = await testContainment(containment, path, signal)
-    if (reason === undefined) return containment
+    if (reason === undefined) return withSandbox(containment, path, signal)
     reasons.push(`${level}: ${reason}`)
   }
   signal.throwIfAborted()

@@ -7,6 +7,7 @@ export interface ProcessEntry {
   readonly pgid: number
   readonly state: string
   readonly startTime: string
+  readonly threads?: number
 }
 
 /** What is enough to find a process again without mistaking a recycled pid for it. */
@@ -37,7 +38,7 @@ export function readProcess(pid: number): ProcessEntry | undefined {
   const [state, ppid, pgid] = fields
   const startTime = fields[19]
   if (state === undefined || ppid === undefined || pgid === undefined || startTime === undefined) return undefined
-  return { pid, ppid: Number(ppid), pgid: Number(pgid), state, startTime }
+  return { pid, ppid: Number(ppid), pgid: Number(pgid), state, startTime, threads: Number(fields[17]) }
 }
 
 function listNumbers(path: string): number[] {

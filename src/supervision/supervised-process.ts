@@ -1,19 +1,24 @@
+import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, open, realpath, stat, type FileHandle } from 'node:fs/promises'
 import { Duplex } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
-
-import { execa } from 'execa'
 
 import { toContainedCommand, findContainmentPrograms } from './containment-command.js'
 import type { ContainedCommand, Containment } from './containment-command.js'
 import { findProgram, splitPath } from './find-program.js'
+import { FIRST_INPUT, toStdio } from './child-descriptors.js'
 import { killRun, killStart } from './kill-run.js'
+import { watchLimits, type LimitWatch } from './watch-limits.js'
+import type { ReachedLimit } from './run-cgroup.js'
 import type { SpawnedRoot } from './kill-run.js'
 import { createRunPause } from './pause-run.js'
 import { MARKER_NAME } from './process-tree.js'
+import { chooseUser } from './choose-user.js'
 import { locateRun } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
+import { viewOf, type View } from './sandbox-view.js'
+import type { Sandbox, SandboxMeans } from './sandbox.js'
 import { SuperviseError, toSpawnFailure } from './supervise-error.js'
 import { openWardenChannel } from './warden-channel.js'
 import type { ExitReport, WardenChannel } from './warden-channel.js'
@@ -34,6 +39,8 @@ export interface SuperviseOptions {
   readonly hiddenPaths?: readonly string[]
   /** Directories below hidden ones which stay visible and writable. */
   readonly exposedPaths?: readonly string[]
+  /** A level above `host`, in place of hidden and exposed paths; the containment must have it. */
+  readonly sandbox?: Sandbox
   readonly readyTimeoutMs?: number
   readonly heartbeatTimeoutMs: number
 }
@@ -52,6 +59,8 @@ export interface SupervisedProcess {
   terminate(): void
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Limits of its sandbox that it has met until now; told as long as somebody asks. */
+  limitsReached(): ReachedLimit[]
   /** The program's own end; SIGKILL when it was killed together with its warden. Never rejects. */
   readonly exited: Promise<ExitReport>
   /** Resolves when it is proven that nothing of the run is alive; rejects after 10 s. */
@@ -80,33 +89,43 @@ async function checkDirectory(cwd: string): Promise<void> {
 }
 
 function toPipe(stream: unknown): Duplex {
-  // Node makes every pipe of a child a socket, and execa gives dummies of the same kind when nothing was spawned.
+  // Node makes every pipe of a child a socket.
   if (stream instanceof Duplex) return stream
   throw new Error('A pipe to the child is missing.')
 }
 
 function spawnContained(command: ContainedCommand, options: SuperviseOptions): Spawned {
-  const subprocess = execa(command.file, command.args, {
+  const inputs = command.inputs ?? []
+  const subprocess = spawn(command.file, command.args, {
     // A path that only exists inside (an exposed one under a hidden one) is entered by bwrap; here it exists as well.
     cwd: options.cwd,
-    env: { ...options.env, [MARKER_NAME]: options.marker, [WARDEN_VARIABLE]: WARDEN },
-    extendEnv: false, buffer: false, reject: false, encoding: 'buffer',
+    env: { ...options.env, ...command.variables, [MARKER_NAME]: options.marker, [WARDEN_VARIABLE]: WARDEN },
     // A session of its own: Ctrl-C at the worker's terminal is the worker's to hear, which then ends runs in order.
     // Nothing is left behind nevertheless, since the warden ends at the end of file on fd 3.
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio: toStdio(inputs),
   })
-  const [stdin, stdout, stderr, commands, reports, gate] = subprocess.stdio.map(toPipe)
+  const failure = new Promise<Error | undefined>((resolve) => {
+    subprocess.once('error', resolve).once('close', () => resolve(undefined))
+  })
+  const [stdin, stdout, stderr, commands, reports, gate] = [0, 1, 2, 3, 4, 5].map((fd) => toPipe(subprocess.stdio[fd]))
   if (!stdin || !stdout || !stderr || !commands || !reports || !gate) throw new Error('Six pipes were asked for.')
+  for (const [index, input] of inputs.entries()) {
+    if (typeof input === 'number') continue
+    const pipe = toPipe(subprocess.stdio.at(FIRST_INPUT + index))
+    // A start that fails has its own words for it.
+    pipe.on('error', () => undefined).resume()
+    pipe.end(input, () => pipe.destroy())
+  }
   // The end of the run shows in `exited`; a stream that breaks with it must not end the worker.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined)
   return {
     root: subprocess, stdin, stdout, stderr, channel: openWardenChannel(commands, reports, gate),
-    failure: subprocess.then((result) => result.cause instanceof Error ? result.cause : undefined, (error: Error) => error),
+    failure,
   }
 }
 
-/** execa starts a stream that nobody reads yet, and what came until then would be lost; a reader holds it back. */
+/** Node starts a stream at the child's end that nobody reads yet, and what came would be lost; a reader holds it back. */
 function holdStream(stream: Readable): () => void {
   const hold = (): number => stream.readableLength
   stream.on('readable', hold)
@@ -125,7 +144,7 @@ async function waitForReady(spawned: Spawned, run: (pids: Awaited<WardenChannel[
   }
 }
 
-function superviseRun(spawned: Spawned, run: RunProcesses): SupervisedProcess {
+function superviseRun(spawned: Spawned, run: RunProcesses, watch: LimitWatch): SupervisedProcess {
   const { channel, root, stdin, stdout, stderr } = spawned
   const runPause = createRunPause(run)
   let killing: Promise<void> | undefined
@@ -139,8 +158,44 @@ function superviseRun(spawned: Spawned, run: RunProcesses): SupervisedProcess {
     pause: () => runPause.pause(),
     resume: () => runPause.resume(),
     exited: channel.exited,
-    killAll: () => killing ??= killRun(run, root),
+    limitsReached: () => watch.reached(),
+    killAll: () => killing ??= killRun(run, root).finally(() => watch.close()),
   }
+}
+
+interface Opened {
+  readonly cwd: string
+  readonly sandboxed?: { readonly sandbox: Sandbox; readonly means: SandboxMeans; readonly view: View; readonly workspaceFd: number }
+  close(): Promise<void>
+}
+
+/** At a level above `host` the working directory is opened once, and what is opened is what the run gets. */
+async function openWorkspace({ cwd, sandbox, containment }: SuperviseOptions): Promise<Opened> {
+  await checkDirectory(cwd)
+  if (sandbox === undefined) return { cwd, close: async () => undefined }
+  const means = containment.sandbox
+  if (means?.levels.includes(sandbox.level) !== true) throw new SuperviseError('SPAWN_FAILED', `There is no sandbox of the level ${sandbox.level} here.`)
+  const folder = await realpath(cwd)
+  let handle: FileHandle
+  try {
+    handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  } catch (cause) {
+    throw new SuperviseError('BAD_CWD', `The directory ${cwd} cannot be opened.`, { cause })
+  }
+  const view = viewOf(folder, sandbox)
+  const user = await chooseUser(means, view.owned)
+  return { cwd: folder, sandboxed: { sandbox, means: { ...means, user }, view, workspaceFd: handle.fd }, close: () => handle.close() }
+}
+
+/** What the run does not see it cannot start: there the next one on PATH is meant. */
+async function findFile({ file, env, cwd }: SuperviseOptions, view: View | undefined): Promise<string> {
+  const directories = splitPath(env['PATH'])
+  const found = await findProgram(file, view === undefined ? directories : directories.filter((directory) => view.has(directory)), cwd)
+  if (found === undefined || view?.has(found) === false) {
+    throw new SuperviseError('ENOENT_FILE', `The program ${file} was not found, or cannot be executed.`)
+  }
+  // A link may lie where the run has nothing to see; what it leads to is what was given.
+  return view === undefined ? found : realpath(found)
 }
 
 /**
@@ -148,16 +203,21 @@ function superviseRun(spawned: Spawned, run: RunProcesses): SupervisedProcess {
  * leaves nothing behind when the program, the directory or the containment cannot be used.
  */
 export async function startSupervised(options: SuperviseOptions): Promise<SupervisedProcess> {
-  await checkDirectory(options.cwd)
-  const file = await findProgram(options.file, splitPath(options.env['PATH']), options.cwd)
-  if (file === undefined) {
-    throw new SuperviseError('ENOENT_FILE', `The program ${options.file} was not found, or cannot be executed.`)
+  const opened = await openWorkspace(options)
+  try {
+    return await startIn(opened, options)
+  } finally {
+    await opened.close()
   }
+}
+
+async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): Promise<SupervisedProcess> {
+  const file = await findFile(options, sandboxed?.view)
   const programs = options.containment.programs ?? await findContainmentPrograms(splitPath(process.env['PATH']))
   const command = toContainedCommand({
-    programs, level: options.containment.level, file, args: options.args, cwd: options.cwd, env: options.env,
+    programs, level: options.containment.level, file, args: options.args, cwd, env: options.env,
     hiddenPaths: options.hiddenPaths ?? [], exposedPaths: options.exposedPaths ?? [],
-    heartbeatTimeoutMs: options.heartbeatTimeoutMs,
+    heartbeatTimeoutMs: options.heartbeatTimeoutMs, ...(sandboxed && { sandboxed }),
   })
   const spawned = spawnContained(command, options)
   const rootPid = spawned.root.pid
@@ -170,7 +230,7 @@ export async function startSupervised(options: SuperviseOptions): Promise<Superv
       spawned, (pids) => locateRun(rootPid, command.scope, options.marker, pids),
       options.readyTimeoutMs ?? DEFAULT_READY_TIMEOUT_MS,
     )
-    return superviseRun(spawned, run)
+    return superviseRun(spawned, run, watchLimits(sandboxed, run))
   } catch (cause) {
     const said = String(spawned.stderr.read() ?? '').trim().slice(0, 2000)
     spawned.channel.close()

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Containment } from '../supervision/containment.js'
+import type { Sandbox } from '../supervision/sandbox.js'
 import { startSupervised, type SupervisedProcess } from '../supervision/supervised-process.js'
 
 export interface CheckCommand {
@@ -12,6 +13,8 @@ export interface CheckCommand {
   readonly hidden: readonly string[]
   readonly exposed: readonly string[]
   readonly heartbeatTimeoutMs: number
+  /** That of the run, where it had one above `host`. */
+  readonly sandbox?: Sandbox | undefined
   /** Who calls heartbeat() from now on. */
   readonly onProcess: (process: SupervisedProcess) => void
   /** Ends it at once. */
@@ -41,7 +44,7 @@ async function digestStream(stream: Readable): Promise<{ bytes: number; digest: 
 }
 
 /** Runs one command in the workspace as the run itself was run; nothing of it is left afterwards. Failures are reports, not exceptions. */
-export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, containment, marker, hidden, exposed, heartbeatTimeoutMs, onProcess, signal }: CheckCommand): Promise<CheckCommandReport> {
+export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, containment, marker, hidden, exposed, heartbeatTimeoutMs, sandbox, onProcess, signal }: CheckCommand): Promise<CheckCommandReport> {
   const startedAt = performance.now()
   const report = (ending: string, passes = false, outputBytes = 0, outputSha256 = createHash('sha256').digest('hex')): CheckCommandReport => ({
     passes, ending, outputBytes, outputSha256, durationMs: Math.round(performance.now() - startedAt),
@@ -49,7 +52,7 @@ export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, co
   if (signal.aborted) return report('was not started: the time was over')
   let process: SupervisedProcess
   try {
-    process = await startSupervised({ containment, file, args, cwd, env, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs })
+    process = await startSupervised({ containment, file, args, cwd, env, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs, ...(sandbox && { sandbox }) })
   } catch (error) {
     // Codes of supervision; its messages show paths of the host.
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''

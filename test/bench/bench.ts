@@ -16,11 +16,12 @@ import { takeManifest } from '../../src/verification/manifest.js'
 import { benchAgainst, printComparison } from './against.js'
 import { benchFlood, printFlood } from './flood.js'
 import { cpuOf, median, percentile, type Sample } from './measure.js'
+import { benchStarts, printStarts, type StartCosts } from './starts.js'
 
 /**
  * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
  * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json.
- * `--only NAME`: one part (run, relay, evidence, flood); `--against COMMIT`: another commit and this one in turn, `--rounds N` (3).
+ * `--only NAME`: one part (run, starts, relay, evidence, flood); `--against COMMIT`: another commit and this one in turn, `--rounds N` (3).
  */
 const PAIRS = 7
 const LINES = 100_000
@@ -207,11 +208,12 @@ async function benchRelay(folder: string): Promise<Record<'relay' | 'latency', R
 
 /** What `--only` names; `flood` is measured only where it is named. */
 const PARTS: Record<string, (folder: string) => Promise<Results>> = {
+  starts: async () => ({ starts: await benchStarts() }),
   run: async (folder) => ({ run: await benchRun(folder) }),
   relay: benchRelay,
   evidence: async (folder) => ({ evidence: { ...(await inspectWorkspace(folder)) } }),
 }
-type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>>
+type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>> & { starts?: StartCosts }
 
 /** The value of an option, or undefined. @throws Error where it has none */
 function readOption(name: string): string | undefined {
@@ -244,7 +246,10 @@ async function bench(): Promise<void> {
     let results: Results = {}
     for (const [name, measure] of Object.entries(PARTS)) if (only === undefined || only === name) results = { ...results, ...(await measure(folder)) }
     if (isJson) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
-    else printTable(results)
+    else {
+      printTable(results)
+      if (results.starts) process.stdout.write(printStarts(results.starts))
+    }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -95,9 +95,9 @@ void t.test('an answer that is an object is alone on stdout', async (t) => {
 })
 
 void t.test('one execution, seen in every way', async (t) => {
-  const service = await openTestService(t)
+  const service = await openTestService(t, { env: { CC_EXECUTOR_NETWORK_HOSTS: 'a.example,*.b.example' } })
   const { run } = openCli(t, service)
-  const flags = ['--metadata', 'team=docs', '--metadata', 'note=a=b', '--allowed-tools', 'Read,Bash(git log:*, -p)', '--allowed-tools', 'WebFetch', '--max-turns', '3', '--max-budget-usd', '1.5', '--timeout', '90', '--priority', 'high', '--permission-mode', 'plan', '--on-permission-denied', 'fail', '--workspace', 'shop', '--append-system-prompt', 'Be short.']
+  const flags = ['--metadata', 'team=docs', '--metadata', 'note=a=b', '--allowed-tools', 'Read,Bash(git log:*, -p)', '--allowed-tools', 'WebFetch', '--max-turns', '3', '--max-budget-usd', '1.5', '--timeout', '90', '--priority', 'high', '--permission-mode', 'plan', '--on-permission-denied', 'fail', '--sandbox', 'workspace', '--network-host', 'a.example', '--network-host', '*.b.example', '--workspace', 'shop', '--append-system-prompt', 'Be short.']
   const prompt = scripted({ text: 'Hello world', chunks: 3 })
 
   const json = await run(['run', '--json', ...flags, prompt])
@@ -105,7 +105,7 @@ void t.test('one execution, seen in every way', async (t) => {
   const execution = JSON.parse(json.stdout) as Execution
   t.match(execution, { status: 'succeeded', outcome: { result: 'Hello world' }, metadata: { team: 'docs', note: 'a=b' } })
   t.same(execution.request, {
-    prompt, metadata: { team: 'docs', note: 'a=b' }, allowedTools: ['Read', 'Bash(git log:*, -p)', 'WebFetch'], maxTurns: 3, maxBudgetUsd: 1.5, timeoutSeconds: 90, priority: 'high',
+    prompt, metadata: { team: 'docs', note: 'a=b' }, allowedTools: ['Read', 'Bash(git log:*, -p)', 'WebFetch'], maxTurns: 3, maxBudgetUsd: 1.5, timeoutSeconds: 90, priority: 'high', sandbox: 'workspace', network: { hosts: ['a.example', '*.b.example'] },
     permissionMode: 'plan', onPermissionDenied: 'fail', workspace: 'shop', appendSystemPrompt: 'Be short.',
   })
   const { id } = execution

@@ -159,11 +159,33 @@ void t.test('a worker or an API that dies is started again, at the same address;
   t.match(await service.ended, { code: 0, signal: null })
 })
 
+void t.test('the private Redis that is killed is started again on its folder, also when its keeper was: what runs goes on, what was asked is known', { timeout: 150_000 }, async (t) => {
+  const service = await start(t)
+  const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
+  const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
+  const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4' } }, { text: 'survived' })
+  const { body } = await service.call('POST', '/execute', { prompt, allowedTools: ['Bash'] })
+  const isServing = async (): Promise<boolean> => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
+  await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'running', 'it runs')
+  // Its last second may not be on disk; what is older is.
+  await sleep(1_500)
+  for (const pattern of [SERVER, /cc-executor-redis/]) {
+    const before = redisOf(SERVER)
+    tryKill(redisOf(pattern) ?? 0)
+    await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis')
+    await until(isServing, 'it serves again')
+  }
+  await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'succeeded', 'the run came to its end')
+  t.match((await service.call('GET', `/executions/${body.id}`)).body, { outcome: { result: 'survived' }, attempt: 1 })
+  t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
+  await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+})
+
 void t.test('a process that is closed while it is being started again is gone with it', async (t) => {
   const folder = await makeFolder(t)
   const { url } = await openTestRedis(t)
   const nothing = (): void => undefined
-  const opened = await openServiceProcess({ name: 'api', environment: { ...testEnvironment(folder), REDIS_URL: url }, onRestart: nothing, onGivenUp: nothing, onIdle: nothing })
+  const opened = await openServiceProcess({ name: 'api', environment: { ...testEnvironment(folder), REDIS_URL: url }, onRestart: nothing, onIdle: nothing })
   const first = opened.pid
   const living = () => listMentioning(folder).filter(({ pid }) => pid !== first)
   tryKill(first)

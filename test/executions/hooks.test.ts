@@ -332,7 +332,7 @@ void t.test('Claude’s own hooks pass to the real CLI, run inside its containme
   const file = join(data, 'claude-hooks.json')
   const refuse = `cat > ${folder}/tool.json; echo no touching here >&2; exit 2`
   await writeFile(file, JSON.stringify({ claude: { PreToolUse: [{ matcher: 'Bash', hooks: [{ type: 'command', command: refuse }] }] } }))
-  const real = await openTestService(t, { env: { CC_EXECUTOR_HOOKS: file, CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' } })
+  const real = await openTestService(t, { env: { CC_EXECUTOR_HOOKS: file, CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_SANDBOX_WRITE: folder } })
   const execution = await real.finished((await real.submit({ prompt: scripted({ tool: 'Bash', input: { command: 'touch made' } }, { text: 'done' }) })).id)
   t.match(execution, { status: 'succeeded', outcome: { result: 'done' } }, JSON.stringify(execution.outcome))
   const events = await real.events(execution.id)

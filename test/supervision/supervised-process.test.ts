@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 
-import { countTagged } from '../../src/supervision/containment.js'
+import { chooseContainment, countTagged } from '../../src/supervision/containment.js'
 import { findContainmentPrograms } from '../../src/supervision/containment-command.js'
 import type { Containment } from '../../src/supervision/containment-command.js'
 import { EVIL_CHILD, EVIL_COUNT } from '../../src/supervision/evil-child.js'
 import { descendantsOf, listProcesses, readProcess } from '../../src/supervision/process-tree.js'
+import type { Sandbox } from '../../src/supervision/sandbox.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
 import type { SuperviseOptions, SupervisedProcess } from '../../src/supervision/supervised-process.js'
 import { classifyStatus } from '../../src/supervision/warden-channel.js'
@@ -31,7 +32,15 @@ const containments: Record<string, Containment> = {
   weak: { level: 'weak', strong: false, detail: '', programs },
   'weak without tini': { level: 'weak', strong: false, detail: '', programs: withoutTini },
 }
-const directory = mkdtempSync(join(tmpdir(), 'cc-supervision-'))
+const { sandbox: means } = await chooseContainment({ policy: 'auto', extraPath: (process.env['PATH'] ?? '').split(':') })
+// Each way of being another user, as far as this machine and this user have it.
+const users = means === undefined ? [] : process.getuid?.() === 0 ? ['mapped', 'renamed'] as const : ['workers'] as const
+for (const user of users) {
+  for (const level of ['workspace', 'locked'] as const) {
+    if (means?.levels.includes(level)) containments[`${level}, ${user}`] = { level: 'bubblewrap', strong: true, detail: '', programs, sandbox: { ...means, user, levels: ['host', level] } }
+  }
+}
+const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cc-supervision-')))
 t.teardown(() => rmSync(directory, { recursive: true }))
 
 async function eventually(holds: () => boolean, what: string): Promise<void> {
@@ -42,9 +51,17 @@ async function eventually(holds: () => boolean, what: string): Promise<void> {
   }
 }
 
+/** The only level of a containment that has one above `host`. */
+function sandboxOf({ sandbox }: Pick<Containment, 'sandbox'>): Sandbox | undefined {
+  const level = sandbox?.levels.at(-1)
+  if (level === undefined || level === 'host') return undefined
+  return { level, home: directory, writable: [directory], readable: [], sockets: [], hidden: [], protected: [], limits: { processes: 400 }, ...(level === 'locked' && { proxyFolder: directory }) }
+}
+
 async function start(test: Test, containment: Containment, script: string, more: Partial<SuperviseOptions> = {}): Promise<SupervisedProcess> {
+  const sandbox = sandboxOf(containment)
   const run = await startSupervised({
-    containment, file: 'bash', args: ['--norc', '-c', script], cwd: directory, env: { PATH },
+    ...(sandbox && { sandbox }), containment, file: 'bash', args: ['--norc', '-c', script], cwd: directory, env: { PATH },
     marker: `test-${randomUUID()}`, heartbeatTimeoutMs: 30_000, ...more,
   })
   test.teardown(async () => {
@@ -203,11 +220,12 @@ for (const [name, containment] of Object.entries(containments)) {
       await refused({ cwd: '/etc/passwd' }, 'BAD_CWD')
       const marker = `broken-${randomUUID()}`
       const broken = { ...programs, bash: '/bin/false', bwrap: '/bin/false', unshare: '/bin/false', tini: '/bin/false' }
-      await refused({ marker, containment: { ...containment, programs: broken } }, 'SPAWN_FAILED')
+      const withBwrap = (file: string): Pick<Containment, 'sandbox'> => (containment.sandbox ? { sandbox: { ...containment.sandbox, bwrap: file } } : {})
+      await refused({ marker, containment: { ...containment, ...withBwrap('/bin/false'), programs: broken } }, 'SPAWN_FAILED')
       const stuck = join(directory, 'stuck')
       writeFileSync(stuck, '#!/bin/bash\ntrap "" TERM\nsleep 600 & wait\n', { mode: 0o755 })
       const hanging = { ...programs, bash: stuck, bwrap: stuck, unshare: stuck, tini: stuck }
-      await refused({ marker, readyTimeoutMs: 200, containment: { ...containment, programs: hanging } }, 'SPAWN_FAILED')
+      await refused({ marker, readyTimeoutMs: 200, containment: { ...containment, ...withBwrap(stuck), programs: hanging } }, 'SPAWN_FAILED')
       t.equal(listProcesses().filter(({ pid }) => readMarkerOf(pid) === marker).length, 0)
     })
   })
@@ -215,7 +233,7 @@ for (const [name, containment] of Object.entries(containments)) {
 
 void t.test('SIGKILL of the worker ends the evil child wherever that is promised', async (t) => {
   const promising = Object.entries(containments).filter(([name]) => name !== 'weak without tini')
-  const runs = promising.map(([name, containment]) => ({ name, containment, tag: `orphan-${randomUUID()}` }))
+  const runs = promising.map(([name, containment]) => ({ name, containment, sandbox: sandboxOf(containment), cwd: sandboxOf(containment) ? directory : '/', tag: `orphan-${randomUUID()}` }))
   const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.js', import.meta.url))
   const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => worker.kill('SIGKILL'))

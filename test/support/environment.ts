@@ -1,5 +1,6 @@
 // Apart from service.ts: who starts processes need not load the whole service.
 import { delimiter, join } from 'node:path'
+import { FIXTURES } from './paths.js'
 
 /** The cached CLI where none is on PATH, as set-up leaves it. */
 export function testEnvironment(directory: string): NodeJS.ProcessEnv {
@@ -9,6 +10,9 @@ export function testEnvironment(directory: string): NodeJS.ProcessEnv {
     HOME: process.env['HOME'],
     ...(process.env['CC_EXECUTOR_CLAUDE_BIN'] && { CC_EXECUTOR_CLAUDE_BIN: process.env['CC_EXECUTOR_CLAUDE_BIN'] }),
     CC_EXECUTOR_DATA_DIR: join(directory, 'data'),
+    // Scripted CLIs and tools of tests speak to their test by files beside the data folder.
+    CC_EXECUTOR_SANDBOX_WRITE: directory,
+    CC_EXECUTOR_SANDBOX_READ: FIXTURES,
     CC_EXECUTOR_HOST: '127.0.0.1',
     CC_EXECUTOR_PORT: '0',
     CC_EXECUTOR_DRAIN_SECONDS: '0',

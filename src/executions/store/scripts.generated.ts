@@ -180,6 +180,10 @@ local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
 local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
+if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
+  set(id, 'waitingFor', 'sandbox')
+  return {'unsuited'}
+end
 local workspace = get(id, 'workspaceLock')
 if workspace then
   local owner = get(id, 'parentId') or id

@@ -2,7 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { findExecutable, splitPath } from '../../platform/redis-server.js'
+import { findCredentials } from '../../claude/credentials.js'
+import { sandboxLevelsOf } from '../../executions/sandbox-levels.js'
 import { chooseContainment } from '../../supervision/containment.js'
+import { keepsFiles, requireContainment, tellSandboxes } from '../require-containment.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
 const KEEP = '(a line in /etc/sysctl.d/ keeps it)'
@@ -20,8 +23,13 @@ export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys
 /** Tries every level with an evil child, as a worker does at its start. */
 export async function checkContainment(config: Config): Promise<Verdict> {
   try {
-    const { level, strong, detail } = await chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
-    if (level === 'bubblewrap') return ok(`${level}: ${detail}`)
+    const containment = await chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
+    const { method } = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
+    const sandboxes = sandboxLevelsOf(containment, config, method)
+    requireContainment(config, containment, sandboxes)
+    const { level, strong, detail } = containment
+    if (strong && keepsFiles(sandboxes)) return ok(`${level}: ${tellSandboxes(sandboxes)} ${detail}`)
+    if (level === 'bubblewrap') return warn(`${level}: ${tellSandboxes(sandboxes)} ${detail}`, config.sandbox.least === 'host' ? 'CC_EXECUTOR_SANDBOX=workspace, or unset it' : 'cc-executor needs prlimit (util-linux), and for the level locked perl')
     const remedy = await findContainmentRemedy(config)
     return warn(strong ? `${level}: ${detail}` : `${level}: an agent's processes are found by looking for them, and one that wants to can escape`, remedy)
   } catch (error) {

@@ -1,6 +1,6 @@
 -- queued → starting: a worker with this credential takes an execution, under a new fence and a lease.
--- Arguments (JSON): id, claim (text), workerId, leaseMs, credential
--- Answers: claimed fence lastSeq attempt storedBytes | refused state | expired | blocked ms | parked
+-- Arguments (JSON): id, claim (text), workerId, leaseMs, credential, highestSandbox (its number in SandboxLevel)
+-- Answers: claimed fence lastSeq attempt storedBytes | refused state | expired | blocked ms | unsuited | parked
 -- Sent again: yes; the same worker gets the same fence
 
 --- @include "../../../events/lua/include/last-seq.lua"
@@ -32,6 +32,10 @@ local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
 local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
 if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
+if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
+  set(id, 'waitingFor', 'sandbox')
+  return {'unsuited'}
+end
 local workspace = get(id, 'workspaceLock')
 if workspace then
   -- A task list has it from the claim of its first task to its own end.

@@ -1,0 +1,174 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { Agent as HttpAgent, createServer, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { createDeniedHosts } from './denied-hosts.js'
+import { hostRules } from './host-rules.js'
+
+/** As supervision's relay looks for it. */
+const SOCKET = 'proxy.sock'
+/** A socket's path may have 107 bytes. */
+const FOLDER_LIMIT_BYTES = 70
+const CONNECT_MS = 30_000
+const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
+/** Of one connection each, and none of them the credential's way: that one is ours to say. */
+const NOT_PASSED = new Set(['connection', 'host', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const CREDENTIALS = new Set(['authorization', 'x-api-key', 'cookie'])
+
+export interface RunProxyOptions {
+  /** Where Claude's API is. */
+  readonly upstream: string
+  /** What proves the operator to it, looked up for each request. */
+  readonly credential: () => Promise<Readonly<Record<string, string>>>
+  /** What the run wants beside it, and what its operator admits. */
+  readonly wanted: readonly string[]
+  readonly admitted: readonly string[]
+  readonly onDenied: (denied: { host: string; count: number }) => void
+}
+
+export interface RunProxy {
+  /** To be shown to the run, and to nobody else. */
+  readonly folder: string
+  readonly deniedHosts: readonly string[]
+  /** Tells what was refused since the last word of it, and no more afterwards. */
+  settle(): void
+  close(): Promise<void>
+}
+
+const toHeaders = ({ headers }: IncomingMessage, without: ReadonlySet<string> = new Set()): OutgoingHttpHeaders =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_PASSED.has(name) && !without.has(name)))
+
+function refuse(response: ServerResponse, message: string): void {
+  response.writeHead(403, { 'content-type': 'application/json', connection: 'close' })
+  response.end(JSON.stringify({ type: 'error', error: { type: 'permission_error', message } }))
+}
+
+function fail(response: ServerResponse, message: string): void {
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(502, { 'content-type': 'application/json', connection: 'close' })
+  response.end(JSON.stringify({ type: 'error', error: { type: 'api_error', message } }))
+}
+
+/** Host and port of `CONNECT`'s target. */
+function readTarget(target = ''): { host: string; port: number } | undefined {
+  const [, host, port] = /^(\[[0-9a-f:.]+\]|[^:/[\]]+):(\d{1,5})$/i.exec(target) ?? []
+  return host === undefined ? undefined : { host, port: Number(port) }
+}
+
+/** A proxy of one run. */
+export async function openRunProxy({ upstream, credential, wanted, admitted, onDenied }: RunProxyOptions): Promise<RunProxy> {
+  const place = await mkdtemp(join(Buffer.byteLength(tmpdir()) > FOLDER_LIMIT_BYTES ? '/tmp' : tmpdir(), 'cc-executor-proxy-'))
+  const folder = join(place, 'run')
+  const base = new URL(upstream)
+  const agents = { 'http:': new HttpAgent({ keepAlive: true }), 'https:': new HttpsAgent({ keepAlive: true }) }
+  const rules = hostRules(wanted, admitted)
+  const denied = createDeniedHosts(onDenied)
+  const tunnels = new Set<Socket>()
+
+  async function askModel(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const isSecure = base.protocol === 'https:'
+    const headers = { ...toHeaders(request, CREDENTIALS), ...(await credential()), host: base.host }
+    const path = base.pathname.replace(/\/$/, '') + (request.url ?? '')
+    const send = isSecure ? httpsRequest : httpRequest
+    const asked = send({ protocol: base.protocol, hostname: base.hostname.replace(/^\[|\]$/g, ''), port: base.port || (isSecure ? 443 : 80), method: 'POST', path, headers, agent: isSecure ? agents['https:'] : agents['http:'] })
+    relay(asked, request, response)
+  }
+
+  function relay(asked: ReturnType<typeof httpRequest>, request: IncomingMessage, response: ServerResponse): void {
+    asked.on('response', (answer) => {
+      response.writeHead(answer.statusCode ?? 502, toHeaders(answer))
+      response.flushHeaders()
+      answer.pipe(response)
+      answer.on('error', () => response.destroy())
+    })
+    asked.on('error', () => fail(response, 'The host could not be reached.'))
+    response.on('close', () => asked.destroy())
+    request.pipe(asked)
+  }
+
+  async function askHost(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '')
+    const port = Number(url.port || 80)
+    const address = url.protocol === 'http:' ? await rules.resolve(url.hostname, port) : undefined
+    if (address === undefined) {
+      denied.note(`${url.hostname}:${port}`)
+      return refuse(response, `${url.host} is not among the hosts that this run may reach (network.hosts).`)
+    }
+    relay(httpRequest({ host: address, port, method: request.method, path: url.pathname + url.search, headers: { ...toHeaders(request), host: url.host } }), request, response)
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = request.url ?? ''
+    if (/^https?:\/\//i.test(url)) return askHost(request, response)
+    if (request.method === 'POST' && MODEL_PATHS.has(url.replace(/\?.*$/s, ''))) return askModel(request, response)
+    // Older CLIs look once whether there is anybody.
+    if (request.method === 'HEAD' && url === '/') return void response.writeHead(200).end()
+    return refuse(response, 'A run may ask for messages and count_tokens only.')
+  }
+
+  async function tunnel(target: string | undefined, client: Duplex, head: Buffer): Promise<void> {
+    client.on('error', () => client.destroy())
+    const wish = readTarget(target)
+    const address = wish && (await rules.resolve(wish.host, wish.port))
+    if (wish === undefined || address === undefined) {
+      denied.note(wish ? `${wish.host.toLowerCase()}:${wish.port}` : 'unreadable')
+      return void client.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+    }
+    const server = connect({ host: address, port: wish.port, timeout: CONNECT_MS })
+    tunnels.add(server)
+    let isOpen = false
+    server.on('close', () => {
+      tunnels.delete(server)
+      client.destroy()
+    })
+    server.on('timeout', () => { if (!isOpen) server.destroy(new Error('timeout')) })
+    server.on('error', () => { if (!isOpen) client.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n') })
+    server.once('connect', () => {
+      isOpen = true
+      server.setTimeout(0)
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      if (head.length > 0) server.write(head)
+      server.pipe(client)
+      client.pipe(server)
+    })
+    client.on('close', () => server.destroy())
+  }
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => fail(response, 'The request could not be passed on.'))
+  })
+  server.on('connect', (request, client, head) => void tunnel(request.url, client, head).catch(() => client.destroy()))
+  // What is no HTTP is nobody's to answer.
+  server.on('clientError', (_error, socket) => socket.destroy())
+  server.requestTimeout = 0
+  try {
+    await mkdir(folder, { mode: 0o755 })
+    server.listen(join(folder, SOCKET))
+    await once(server, 'listening')
+    // The folder above is the worker's alone; within the run the socket must be its user's to use.
+    await chmod(join(folder, SOCKET), 0o666)
+  } catch (error) {
+    server.close()
+    await rm(place, { recursive: true, force: true })
+    throw error
+  }
+  return {
+    folder,
+    get deniedHosts() {
+      return denied.names
+    },
+    settle: () => denied.close(),
+    async close() {
+      denied.close()
+      server.close()
+      server.closeAllConnections()
+      for (const socket of tunnels) socket.destroy()
+      for (const agent of Object.values(agents)) agent.destroy()
+      await rm(place, { recursive: true, force: true })
+    },
+  }
+}
