@@ -19,7 +19,7 @@ const JOBS = Math.min(availableParallelism() + 2, 6)
 
 /** What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this order. */
 const LONGEST = [
-  'test/faults/faults.test.ts', 'test/executions/background.test.ts', 'test/cli/cli.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
+  'test/faults/faults.test.ts', 'test/executions/background.test.ts', 'test/cli/cli.test.ts', 'test/claude/denials.test.ts', 'test/executions/own-usage.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
   'test/end-to-end/start.test.ts', 'test/executions/scripted-cli.test.ts', 'test/readme.test.ts', 'test/client/client.test.ts', 'test/executions/retry.test.ts', 'test/verification/evidence.test.ts',
   'test/executions/hooks.test.ts', 'test/started/npm-start.test.ts', 'test/started/processes.test.ts',
 ]

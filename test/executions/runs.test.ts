@@ -142,7 +142,7 @@ void t.test('errors of the API: what passes is retried, what stays fails with it
 })
 
 void t.test('a stream that is cut starts its message anew, and the sum is right', async (t) => {
-  const execution = await run([{ text: 'one two three four', chunks: 4 }, { cut: true }])
+  const execution = await run([{ text: 'one two three four', chunks: 4, delayMs: 20 }, { cut: true }])
   const events = await service.events(execution.id)
   t.equal(events.filter(({ type }) => type === 'text.reset').length, 1)
   t.match(execution, { status: 'succeeded', outcome: { result: /^one two three four/ } })

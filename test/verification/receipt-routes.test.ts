@@ -102,7 +102,7 @@ void t.test('an execution that succeeded has a receipt that holds, over REST and
 void t.test('executions that did not succeed have receipts that hold, too', async (t) => {
   const cancelled = await service.submit({ prompt: scripted({ text: 'I begin.' }, FOR_EVER) })
   const timedOut = await service.submit({ prompt: scripted(FOR_EVER), timeoutSeconds: 1 })
-  const failed = await service.submit({ prompt: scripted({ status: 400, message: 'no' }) })
+  const failed = await service.submit({ prompt: scripted({ status: 400, message: 'no', times: 'always' }) })
   await service.until(cancelled.id, 'text.delta')
   await service.call('POST', `/executions/${cancelled.id}/cancel`)
   const blocker = await quick.submit({ prompt: '[{"hang":true}]' })
