@@ -7,6 +7,7 @@ import { requireRedis } from '../platform/redis.js'
 import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
 import type { WorkerState } from '../protocol/service-state.js'
+import { inspectClaude } from './inspect-claude.js'
 import { openDataFolder } from './open-data-folder.js'
 import { openServiceProcess } from './service-process.js'
 import { openWatchedRedis } from './watched-redis.js'
@@ -84,6 +85,9 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
     if ('other' in claimed) throw toRefusal(claimed.other)
     const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())
     const port = await choosePort(config, onDemand)
+    // The worker would refuse it too, after all the rest has been started.
+    const claude = await inspectClaude(config)
+    if (claude.kind === 'too_old') throw new ConfigError(claude.message)
     if (config.redisUrl !== undefined) await requireRedis(config.redisUrl)
     const embedded =
       config.redisUrl === undefined

@@ -163,7 +163,7 @@ void t.test('the private Redis that is killed is started again on its folder, al
   const service = await start(t)
   const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
   const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
-  const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4' } }, { text: 'survived' })
+  const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4; echo awake' } }, { text: 'survived' })
   const { body } = await service.call('POST', '/execute', { prompt, allowedTools: ['Bash'] })
   const isServing = async (): Promise<boolean> => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
   await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'running', 'it runs')

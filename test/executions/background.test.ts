@@ -1,6 +1,7 @@
 // What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never called done.
 import { existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
@@ -63,7 +64,7 @@ for (const [name, env] of clis) {
 
     // All of them wait for seconds by their nature: they go on at the same time.
     const late = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'So far.' }], { timeoutSeconds: 25 })
-    const paused = await submit([behind(6, 'echo on > on.txt'), { text: 'It runs.' }, TURN, { text: 'It went on.' }], { verify: { files: ['on.txt'] } })
+    const paused = await submit([bash(`until [ -e go.txt ]; do ${waiting(0.1)}; done; echo on > on.txt`, { run_in_background: true }), { text: 'It runs.' }, TURN, { text: 'It went on.' }], { verify: { files: ['on.txt'] } })
     const command = await submit([behind(12, 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }], { verify: { files: ['done.txt'], background: true } })
     const subagent = await submit([agent(bash(waiting(12, 'echo done > done.txt')), { text: 'The agent is done.' }), { text: 'It works.' }, TURN, { text: 'It has worked.' }], { verify: { files: ['done.txt'] } })
     const nested = await submit(
@@ -91,6 +92,8 @@ for (const [name, env] of clis) {
       await service.until(paused.id, 'background.waiting')
       t.equal((await service.call('POST', `/executions/${paused.id}/pause`)).status, 202)
       await service.until(paused.id, 'execution.paused')
+      // What the task waits for comes while it stands still.
+      await writeFile(join(service.config.workspaceRoot, paused.id, 'go.txt'), '')
       t.equal((await service.call('POST', `/executions/${paused.id}/resume`)).status, 202)
       const played = await play(service, paused)
       t.match(played.execution, { status: 'succeeded', outcome: { result: 'It went on.' } }, JSON.stringify(played.execution.outcome))

@@ -1,6 +1,6 @@
 // What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI behind a wrapper.
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, realpath, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { inspectClaude } from '../../src/main/inspect-claude.js'
 import { readConfig } from '../../src/platform/config.js'
@@ -11,13 +11,14 @@ import { openTestService } from '../support/service.js'
 const service = await openTestService(t, { workers: 0 })
 const real = await inspectClaude(readConfig(service.environment))
 if (real.kind !== 'usable') throw new Error(real.message)
-const { binary } = real.claude
+const binary = await realpath(real.claude.binary)
 
 /** A `claude` in the way of the real one. */
 async function wrap(name: string, script: string): Promise<NodeJS.ProcessEnv> {
   const path = join(service.directory, name)
   await writeFile(path, `#!/bin/sh\n${script}\nexec ${binary} "$@"\n`, { mode: 0o755 })
-  return { CC_EXECUTOR_CLAUDE_BIN: path }
+  // A wrapper's target is not in a run's view by itself.
+  return { CC_EXECUTOR_CLAUDE_BIN: path, CC_EXECUTOR_SANDBOX_READ: dirname(binary) }
 }
 const body = async (path: string) => (await service.call('GET', path)).body
 
@@ -41,7 +42,7 @@ void t.test('a CLI that fails to tell its version is asked again; meanwhile noth
 
 void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is found once it is', async (t) => {
   const path = join(service.directory, 'later')
-  const worker = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path })
+  const worker = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path, CC_EXECUTOR_SANDBOX_READ: dirname(binary) })
   const first = await service.submit({ prompt: 'Say hello' })
   t.match(await service.finished(first.id), { outcome: { code: 'CLAUDE_NOT_FOUND' } })
   await wrap('later', '')
