@@ -7,6 +7,7 @@ import { runNodeMatrix } from './run-node-matrix.mjs'
 import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 
 const LINT_DEADLINE_MS = 120_000
+const FORMAT_DEADLINE_MS = 120_000
 const GENERATED_DEADLINE_MS = 60_000
 
 /** @typedef {import('./run-tests.mjs').Tally} Tally */
@@ -27,6 +28,7 @@ async function runStaticChecks() {
   const bin = join(checkoutDirectory, 'node_modules/.bin')
   const tallies = await Promise.all([
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
+    check('format', join(bin, 'prettier'), ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),
     compileTests(),
   ])
   for (const generator of ['src/setup/generate-lua.mjs', 'dist/openapi/generate.js']) {

@@ -354,9 +354,10 @@ void t.test('the checks end with one line that counts static checks and assertio
   mkdirSync(join(directory, 'test/deep'), { recursive: true })
   for (const file of ['test/deep/b.test.ts', 'test/a.test.ts', 'test/no-test.ts']) writeFileSync(join(directory, file), '')
   put('oxlint', 'exit 0')
+  put('prettier', 'exit 0')
   put('tsc', 'mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
   put('tap', totals('total: 5, pass: 4, skip: 1'))
-  t.match(await checks('--all'), { code: 0, last: '7 passed, 0 failed, 1 skipped' })
+  t.match(await checks('--all'), { code: 0, last: '8 passed, 0 failed, 1 skipped' })
   t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
   t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
   t.match(readFileSync(join(directory, 'tap-arguments'), 'utf8'), /^-R tap --jobs=\d dist\/test\/a\.test\.js dist\/test\/deep\/b\.test\.js\n$/)
@@ -366,14 +367,14 @@ void t.test('the checks end with one line that counts static checks and assertio
   t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
   put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
-  t.match(await checks(), { code: 1, last: '7 passed, 1 failed', stdout: /coverage below its threshold/ })
+  t.match(await checks(), { code: 1, last: '8 passed, 1 failed', stdout: /coverage below its threshold/ })
 
   put('tap', `echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`)
-  t.match(await checks(), { code: 1, last: '3 passed, 1 failed', stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/ })
+  t.match(await checks(), { code: 1, last: '4 passed, 1 failed', stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/ })
 
   put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
   put('oxlint', 'echo "a.ts: no"; exit 1')
-  t.match(await checks(), { code: 1, last: '3 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
+  t.match(await checks(), { code: 1, last: '4 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
 })
 
 void t.test('the CI run ends with the last line of npm test, or with a failure when there is none', async (t) => {
