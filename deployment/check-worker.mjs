@@ -18,7 +18,8 @@ const redis = openRedis({ url: redisUrl, logger: createLogger('silent', 'check')
 try {
   const workers = await createWorkerRegistry(redis, prefix).list()
   // Every container has a host name of its own, and one worker.
-  if (!workers.some(({ host }) => host === hostname())) throw new Error('this worker has not announced itself within 15 s')
+  if (!workers.some(({ host }) => host === hostname()))
+    throw new Error('this worker has not announced itself within 15 s')
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1

@@ -36,10 +36,15 @@ function readToken({ headers, ws }: FastifyRequest): string | undefined {
 function identify(request: FastifyRequest, tokens: TokenBook): Caller {
   const token = readToken(request)
   if (token === undefined) {
-    throw new ExecutorError('UNAUTHENTICATED', { detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as a second subprotocol, cc-executor and ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.` })
+    throw new ExecutorError('UNAUTHENTICATED', {
+      detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as a second subprotocol, cc-executor and ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.`,
+    })
   }
   const entry = tokens.find(token)
-  if (!entry) throw new ExecutorError('UNAUTHENTICATED', { detail: 'This token is not known here; cc-executor token prints the one in force.' })
+  if (!entry)
+    throw new ExecutorError('UNAUTHENTICATED', {
+      detail: 'This token is not known here; cc-executor token prints the one in force.',
+    })
   return entry
 }
 
@@ -54,7 +59,9 @@ export const authPlugin = plugin(
       if (open) return
       request.caller = tokens ? identify(request, tokens) : OPEN_CALLER
       if (scope !== 'any' && !request.caller.scopes.has(scope)) {
-        throw new ExecutorError('FORBIDDEN', { detail: `This needs a token with the ${scope} scope; ${request.caller.name} has ${[...request.caller.scopes].join(', ')}.` })
+        throw new ExecutorError('FORBIDDEN', {
+          detail: `This needs a token with the ${scope} scope; ${request.caller.name} has ${[...request.caller.scopes].join(', ')}.`,
+        })
       }
     })
   },

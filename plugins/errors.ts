@@ -13,7 +13,9 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_TYPE':
-      return new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: 'Content-Type: the body must be sent as application/json.' })
+      return new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
+        detail: 'Content-Type: the body must be sent as application/json.',
+      })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ExecutorError('PAYLOAD_TOO_LARGE', { detail: 'The body is larger than 8 MiB.' })
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
@@ -22,7 +24,9 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
       return toInvalidRequest([{ path: '', message: 'the path is not a valid URL' }])
     default:
       // A plugin of Fastify that refuses what was asked for, such as a file name with a NUL: the fault is not ours.
-      return isClientError(error) ? toInvalidRequest([{ path: '', message: 'the request cannot be served as it is written' }]) : error
+      return isClientError(error)
+        ? toInvalidRequest([{ path: '', message: 'the request cannot be served as it is written' }])
+        : error
   }
 }
 
@@ -62,7 +66,11 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
   if (wire.retryAfterSeconds !== undefined) reply.header('retry-after', wire.retryAfterSeconds)
   if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cc-executor"')
-  return reply.code(wire.status).type('application/problem+json').serializer(JSON.stringify).send(toProblem(error, request.id))
+  return reply
+    .code(wire.status)
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(toProblem(error, request.id))
 }
 
 /**
@@ -78,7 +86,12 @@ const escape = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\
 
 /** `/executions/:id` as an expression for paths; a trailing `*` takes everything. */
 const toPattern = (url: string): RegExp =>
-  new RegExp(`^${url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : escape(part))).join('/')}$`)
+  new RegExp(
+    `^${url
+      .split('/')
+      .map((part) => (part.startsWith(':') ? '[^/]+' : part === '*' ? '.*' : escape(part)))
+      .join('/')}$`,
+  )
 
 /** Every error leaves as RFC 9457 problem details; a known path with the wrong method is 405 and names the right ones. */
 export const errorsPlugin = plugin(
@@ -104,9 +117,14 @@ export const errorsPlugin = plugin(
       const path = request.url.split('?')[0]?.replace(/(?<=.)\/$/, '') ?? ''
       const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods))
       // A route that took this method and found nothing there, a file for instance, is no wrong method.
-      if (methods.size === 0 || methods.has(request.method)) return new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no path ${path}; GET /docs shows what there is.` })
+      if (methods.size === 0 || methods.has(request.method))
+        return new ExecutorError('METHOD_NOT_FOUND', {
+          detail: `There is no path ${path}; GET /docs shows what there is.`,
+        })
       reply.header('allow', [...methods].sort().join(', '))
-      return new ExecutorError('METHOD_NOT_ALLOWED', { detail: `${path} answers to ${[...methods].sort().join(', ')}.` })
+      return new ExecutorError('METHOD_NOT_ALLOWED', {
+        detail: `${path} answers to ${[...methods].sort().join(', ')}.`,
+      })
     }
   },
   { name: 'errors' },

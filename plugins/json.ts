@@ -11,29 +11,51 @@ function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(decoder.decode(body))
   } catch (cause) {
-    throw new ExecutorError('PARSE_ERROR', { detail: cause instanceof SyntaxError ? `The body is not valid JSON: ${cause.message}` : 'The body is not valid UTF-8.' }, { cause })
+    throw new ExecutorError(
+      'PARSE_ERROR',
+      {
+        detail:
+          cause instanceof SyntaxError
+            ? `The body is not valid JSON: ${cause.message}`
+            : 'The body is not valid UTF-8.',
+      },
+      { cause },
+    )
   }
 }
 
 /** Nothing is unpacked here, and JSON is UTF-8: what says that it is something else is not guessed at. */
 function requirePlain(headers: IncomingHttpHeaders): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
-  if (coding !== 'identity') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: `Content-Encoding: ${coding} is not taken; send the body as it is.` })
+  if (coding !== 'identity')
+    throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
+      detail: `Content-Encoding: ${coding} is not taken; send the body as it is.`,
+    })
   const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
-  if (!/^utf-?8$/i.test(charset)) throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: `Content-Type: JSON is sent as UTF-8, not as ${charset}.` })
+  if (!/^utf-?8$/i.test(charset))
+    throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
+      detail: `Content-Type: JSON is sent as UTF-8, not as ${charset}.`,
+    })
 }
 
 /** JSON is the only body there is; it is checked by zod without any coercion, and answers are trusted to their types. */
 export const jsonPlugin = plugin(
   async function json(app: FastifyInstance) {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async ({ headers }: FastifyRequest, body: Buffer) => {
-      requirePlain(headers)
-      return parseJson(body)
-    })
+    app.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer' },
+      async ({ headers }: FastifyRequest, body: Buffer) => {
+        requirePlain(headers)
+        return parseJson(body)
+      },
+    )
     // No body needs no type: `curl -d ''` and others send one all the same.
     app.addContentTypeParser('*', async ({ headers }: FastifyRequest) => {
-      if (headers['content-length'] !== '0') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: 'Content-Type: the body must be sent as application/json.' })
+      if (headers['content-length'] !== '0')
+        throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
+          detail: 'Content-Type: the body must be sent as application/json.',
+        })
     })
     app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
       try {

@@ -11,7 +11,13 @@ const DOCS = '/docs'
 
 /** What is published only grows: only what was declared strict, a request, is closed to further fields. */
 const zodToJsonConfig = {
-  override({ zodSchema, jsonSchema }: { zodSchema: { _zod: { def: { type: string; catchall?: unknown } } }; jsonSchema: { additionalProperties?: unknown } }): void {
+  override({
+    zodSchema,
+    jsonSchema,
+  }: {
+    zodSchema: { _zod: { def: { type: string; catchall?: unknown } } }
+    jsonSchema: { additionalProperties?: unknown }
+  }): void {
     const { type, catchall } = zodSchema._zod.def
     if (type === 'object' && catchall === undefined) delete jsonSchema.additionalProperties
   },
@@ -29,7 +35,11 @@ export const openapiPlugin = plugin(
       openapi: {
         openapi: '3.1.0',
         info: { title: 'CC Executor', version: VERSION, description: DESCRIPTION, license: { name: 'MIT' } },
-        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'The token that cc-executor token prints.' } } },
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', description: 'The token that cc-executor token prints.' },
+          },
+        },
         security: [{ bearer: [] }],
         tags: [
           { name: 'executions', description: 'Submit, watch, steer, read.' },
@@ -46,8 +56,17 @@ export const openapiPlugin = plugin(
     })
     await app.register(swaggerUi, {
       routePrefix: DOCS,
-      theme: { title: 'CC Executor', css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }] },
-      uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true },
+      theme: {
+        title: 'CC Executor',
+        css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
+      },
+      uiConfig: {
+        persistAuthorization: true,
+        tryItOutEnabled: true,
+        displayRequestDuration: true,
+        docExpansion: 'list',
+        deepLinking: true,
+      },
     })
     // Made while it starts, once for good: what the document cannot be made of ends the start, and not the first request.
     app.addHook('onReady', async () => {

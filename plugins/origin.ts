@@ -14,7 +14,9 @@ function ownHosts(app: FastifyInstance, { host, allowedHosts }: OriginOptions): 
   // Not listening: a request injected in the same process, which no web page can send.
   if (address === null || typeof address === 'string') return undefined
   const names = isLoopback(host) ? ['127.0.0.1', 'localhost', '[::1]'] : [host.includes(':') ? `[${host}]` : host]
-  const own = names.flatMap((name) => (address.port === DEFAULT_PORT ? [name, `${name}:${address.port}`] : [`${name}:${address.port}`]))
+  const own = names.flatMap((name) =>
+    address.port === DEFAULT_PORT ? [name, `${name}:${address.port}`] : [`${name}:${address.port}`],
+  )
   return new Set([...own, ...allowedHosts].map((value) => value.toLowerCase()))
 }
 
@@ -32,23 +34,52 @@ export const originPlugin = plugin(
       const host = request.headers.host?.toLowerCase()
       if (host === undefined) throw toInvalidRequest([{ path: 'Host', message: 'is required' }])
       if (!hosts.has(host)) {
-        throw new ExecutorError('MISDIRECTED_REQUEST', { detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.' })
+        throw new ExecutorError('MISDIRECTED_REQUEST', {
+          detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.',
+        })
       }
       const { origin } = request.headers
-      if (origin === undefined || origins.has(origin) || hosts.has(origin.replace(/^https?:\/\//, '').toLowerCase())) return
-      throw new ExecutorError('FORBIDDEN', { detail: 'This Origin may not call; the operator admits web origins with CC_EXECUTOR_ALLOWED_ORIGINS.' })
+      if (origin === undefined || origins.has(origin) || hosts.has(origin.replace(/^https?:\/\//, '').toLowerCase()))
+        return
+      throw new ExecutorError('FORBIDDEN', {
+        detail: 'This Origin may not call; the operator admits web origins with CC_EXECUTOR_ALLOWED_ORIGINS.',
+      })
     })
     if (origins.size > 0) {
       app.addHook('onRequest', async ({ method, headers }, reply) => {
         // CORS would answer every OPTIONS; one that is no preflight is a method like any other.
-        if (method === 'OPTIONS' && (headers.origin === undefined || headers['access-control-request-method'] === undefined)) return reply.callNotFound()
+        if (
+          method === 'OPTIONS' &&
+          (headers.origin === undefined || headers['access-control-request-method'] === undefined)
+        )
+          return reply.callNotFound()
       })
       await app.register(cors, {
         origin: [...origins],
         // The plugin's own default knows GET, HEAD and POST only.
         methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-        allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'prefer', 'last-event-id', 'if-none-match', 'if-range', 'range'],
-        exposedHeaders: ['location', 'retry-after', 'idempotent-replayed', 'preference-applied', 'allow', 'www-authenticate', 'etag', 'content-range', 'content-disposition', 'files-omitted'],
+        allowedHeaders: [
+          'authorization',
+          'content-type',
+          'idempotency-key',
+          'prefer',
+          'last-event-id',
+          'if-none-match',
+          'if-range',
+          'range',
+        ],
+        exposedHeaders: [
+          'location',
+          'retry-after',
+          'idempotent-replayed',
+          'preference-applied',
+          'allow',
+          'www-authenticate',
+          'etag',
+          'content-range',
+          'content-disposition',
+          'files-omitted',
+        ],
       })
     }
   },

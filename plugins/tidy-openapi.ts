@@ -8,12 +8,17 @@ function tidySchema(value: Json, rename: (name: string) => string): Json {
   if (Array.isArray(value)) return value.map((item) => tidySchema(item, rename))
   if (value === null || typeof value !== 'object') return value
   const entries = Object.entries(value).filter(([key, member]) => {
-    if (key === 'pattern' && (value['format'] === 'date-time' || value['format'] === 'uuid' || value['format'] === 'uri')) return false
+    if (
+      key === 'pattern' &&
+      (value['format'] === 'date-time' || value['format'] === 'uuid' || value['format'] === 'uri')
+    )
+      return false
     return !((key === 'maximum' && member === LARGEST_INTEGER) || (key === 'minimum' && member === -LARGEST_INTEGER))
   })
   return Object.fromEntries(
     entries.map(([key, member]) => {
-      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT)) return [key, COMPONENT + rename(member.slice(COMPONENT.length))]
+      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT))
+        return [key, COMPONENT + rename(member.slice(COMPONENT.length))]
       return [key, tidySchema(member, rename)]
     }),
   )
@@ -23,7 +28,8 @@ function collectReferences(value: Json, found: Set<string>): void {
   if (Array.isArray(value)) for (const item of value) collectReferences(item, found)
   else if (value !== null && typeof value === 'object') {
     for (const [key, member] of Object.entries(value)) {
-      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT)) found.add(member.slice(COMPONENT.length))
+      if (key === '$ref' && typeof member === 'string' && member.startsWith(COMPONENT))
+        found.add(member.slice(COMPONENT.length))
       else collectReferences(member, found)
     }
   }
@@ -34,19 +40,34 @@ function prune(schemas: Record<string, Json>, paths: Json): Record<string, Json>
   const reached = new Set<string>()
   collectReferences(paths, reached)
   for (const name of reached) collectReferences(schemas[name] ?? null, reached)
-  return Object.fromEntries(Object.entries(schemas).filter(([name]) => reached.has(name)).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return Object.fromEntries(
+    Object.entries(schemas)
+      .filter(([name]) => reached.has(name))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
 }
 
 /** Fastify calls a path's open end `*`; OpenAPI has no such thing, and readers want a name. */
 function nameOpenEnds(paths: Json): Json {
-  return JSON.parse(JSON.stringify(paths).replaceAll('/{*}"', '/{path}"').replaceAll('"in":"path","name":"*"', '"in":"path","name":"path"')) as Json // safe: a copy of JSON
+  return JSON.parse(
+    JSON.stringify(paths)
+      .replaceAll('/{*}"', '/{path}"')
+      .replaceAll('"in":"path","name":"*"', '"in":"path","name":"path"'),
+  ) as Json // safe: a copy of JSON
 }
 
 /** The generator calls every body required; one that demands nothing may be left out, and our routes take that. */
 function freeBodies(value: Json): Json {
   if (Array.isArray(value)) return value.map(freeBodies)
   if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, key === 'requestBody' && demandsNothing(member) ? { ...(member as { [key: string]: Json }), required: false } : freeBodies(member ?? null)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      key,
+      key === 'requestBody' && demandsNothing(member)
+        ? { ...(member as { [key: string]: Json }), required: false }
+        : freeBodies(member ?? null),
+    ]),
+  )
 }
 
 function demandsNothing(body: Json | undefined): boolean {
@@ -61,9 +82,13 @@ function demandsNothing(body: Json | undefined): boolean {
  */
 export function tidyOpenApi<Document extends object>(document: Document): Document {
   // Safe: an OpenAPI document is JSON; the copy makes it plain.
-  const plain = JSON.parse(JSON.stringify(document)) as { paths?: Json; components?: { schemas?: Record<string, Json> } }
+  const plain = JSON.parse(JSON.stringify(document)) as {
+    paths?: Json
+    components?: { schemas?: Record<string, Json> }
+  }
   let schemas = prune(plain.components?.schemas ?? {}, plain.paths ?? {})
-  const normalize = (schema: Json | undefined): string | undefined => JSON.stringify(schema)?.replaceAll(/(#\/components\/schemas\/\w+?)Input"/g, '$1"')
+  const normalize = (schema: Json | undefined): string | undefined =>
+    JSON.stringify(schema)?.replaceAll(/(#\/components\/schemas\/\w+?)Input"/g, '$1"')
   const rename = (name: string): string => {
     const base = name.replace(/Input$/, '')
     if (base === name) return name

@@ -26,7 +26,10 @@ export const websocketPlugin = plugin(
     await app.register(websocket, {
       // What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault here.
       errorHandler(error, socket, request) {
-        request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error']({ err: error }, 'a WebSocket failed')
+        request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error'](
+          { err: error },
+          'a WebSocket failed',
+        )
         socket.terminate()
       },
       options: {
@@ -55,7 +58,9 @@ export const websocketPlugin = plugin(
     })
     app.addHook('preParsing', async (request) => {
       if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return
-      throw new ExecutorError('METHOD_NOT_FOUND', { detail: `${request.routeOptions.url} is no WebSocket; connect to /ws.` })
+      throw new ExecutorError('METHOD_NOT_FOUND', {
+        detail: `${request.routeOptions.url} is no WebSocket; connect to /ws.`,
+      })
     })
   },
   { name: 'websocket' },

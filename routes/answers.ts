@@ -19,12 +19,17 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
 }
 
 /** The errors that an operation answers, by status: each description lists the codes, and a test produces every one of them. */
-export function problems<Code extends ErrorCode>(...codes: readonly Code[]): { readonly [Status in StatusOf<Code>]: ProblemAnswer } {
+export function problems<Code extends ErrorCode>(
+  ...codes: readonly Code[]
+): { readonly [Status in StatusOf<Code>]: ProblemAnswer } {
   const answers: Record<number, ProblemAnswer> = {}
   for (const code of codes) {
     const { status, title } = ERROR_TABLE[code]
     const sentence = [`\`${code}\`: ${title}`, NOTES[code]].filter((part) => part !== undefined).join(' ')
-    answers[status] = { description: [answers[status]?.description, sentence].filter((part) => part !== undefined).join(' '), content: { 'application/problem+json': { schema: Problem } } }
+    answers[status] = {
+      description: [answers[status]?.description, sentence].filter((part) => part !== undefined).join(' '),
+      content: { 'application/problem+json': { schema: Problem } },
+    }
   }
   return answers
 }
@@ -37,7 +42,10 @@ export const OF_ONE = [...GUARDED, 'EXECUTION_NOT_FOUND'] as const
 export const WITH_BODY = ['INVALID_REQUEST', 'PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
 /** How answers are described to OpenAPI. */
-export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({ description, content: { 'application/json': { schema } } })
+export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+})
 
 /** Aborted when the client goes away, or has gone already: its connection tells that only once. */
 export function whileConnected({ raw }: FastifyReply): AbortSignal {
@@ -52,6 +60,7 @@ export function negotiate(request: FastifyRequest, offered: string[]): string {
   // An empty header asks for nothing in particular.
   const accept = request.headers.accept?.trim() || '*/*'
   const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)
-  if (chosen === undefined) throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
+  if (chosen === undefined)
+    throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
   return chosen
 }

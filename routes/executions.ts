@@ -23,11 +23,16 @@ const NDJSON = 'application/x-ndjson'
 const IDEMPOTENCY_KEY_LIMIT = 255
 
 const tags = ['executions']
-const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({ id: 'OutcomeProblem', description: 'RFC 9457 problem details of an execution that did not succeed.' })
+const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({
+  id: 'OutcomeProblem',
+  description: 'RFC 9457 problem details of an execution that did not succeed.',
+})
 
 /** RFC 7240, `wait=N`: the name in any case, the value quoted or not. A preference that makes no sense counts as none. */
 function readWait(request: FastifyRequest): number {
-  const seconds = /(?:^|[,;])\s*wait\s*=\s*("?)(\d+)\1\s*(?=[,;]|$)/i.exec([request.headers['prefer'] ?? ''].flat().join(','))?.[2]
+  const seconds = /(?:^|[,;])\s*wait\s*=\s*("?)(\d+)\1\s*(?=[,;]|$)/i.exec(
+    [request.headers['prefer'] ?? ''].flat().join(','),
+  )?.[2]
   return Math.min(Number(seconds ?? 0), WAIT_LIMIT_SECONDS)
 }
 
@@ -58,21 +63,46 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           description:
             'Answers 202 as soon as the execution is stored; it then runs whatever happens to this connection. `Prefer: wait=N` (at most 60) answers 200 when it ends within N seconds. `Accept: text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated request gives the same execution.',
           headers: z.object({
-            'idempotency-key': z.string().optional().meta({ description: 'The same key and body give the same execution.' }),
-            prefer: z.string().optional().meta({ description: '`wait=N`: answer when it has ended, after N seconds at the latest.' }),
+            'idempotency-key': z
+              .string()
+              .optional()
+              .meta({ description: 'The same key and body give the same execution.' }),
+            prefer: z
+              .string()
+              .optional()
+              .meta({ description: '`wait=N`: answer when it has ended, after N seconds at the latest.' }),
           }),
           body: ExecuteRequest,
           response: {
-            200: json('It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).', Execution),
+            200: json(
+              'It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).',
+              Execution,
+            ),
             202: json('Accepted.', Execution),
-            ...problems(...GUARDED, ...WITH_BODY, 'COMMAND_NOT_ALLOWED', 'SESSION_NOT_FOUND', 'EXECUTION_NOT_FOUND', 'NOT_ACCEPTABLE', 'SESSION_BUSY', 'IDEMPOTENCY_CONFLICT', 'QUEUE_FULL', 'BUDGET_EXCEEDED'),
+            ...problems(
+              ...GUARDED,
+              ...WITH_BODY,
+              'COMMAND_NOT_ALLOWED',
+              'SESSION_NOT_FOUND',
+              'EXECUTION_NOT_FOUND',
+              'NOT_ACCEPTABLE',
+              'SESSION_BUSY',
+              'IDEMPOTENCY_CONFLICT',
+              'QUEUE_FULL',
+              'BUDGET_EXCEEDED',
+            ),
           },
         },
       },
       async (request, reply) => {
         const stream = negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM
         const waitMs = readWait(request) * 1_000
-        const { execution, replayed } = await submitExecution(services, request.body, request.caller, readIdempotencyKey(request))
+        const { execution, replayed } = await submitExecution(
+          services,
+          request.body,
+          request.caller,
+          readIdempotencyKey(request),
+        )
         const headers = { location: located(execution.id), ...(replayed && { 'idempotent-replayed': 'true' }) }
         if (stream) return sendEventStream(services, request, reply, { executionId: execution.id, after: 0, headers })
         reply.headers(headers)
@@ -90,7 +120,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'List executions, newest first',
-        description: 'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) exports.',
+        description:
+          'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) exports.',
         querystring: ListQuery,
         response: { 200: json('A page.', ExecutionPage), ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE') },
       },
@@ -102,13 +133,22 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       if (chosen === media.json) return listExecutions(services, filters, request.caller)
       const format = chosen === media.csv ? 'csv' : 'ndjson'
       // Safe to bypass the declared JSON answer: an export is a stream of text.
-      return reply.type(`${chosen}; charset=utf-8`).send(Readable.from(exportExecutions(services, filters, request.caller, format)) as never)
+      return reply
+        .type(`${chosen}; charset=utf-8`)
+        .send(Readable.from(exportExecutions(services, filters, request.caller, format)) as never)
     },
   )
 
   app.get(
     '/executions/:id',
-    { schema: { tags, summary: 'One execution', params: Params, response: { 200: json('The execution.', Execution), ...problems(...OF_ONE) } } },
+    {
+      schema: {
+        tags,
+        summary: 'One execution',
+        params: Params,
+        response: { 200: json('The execution.', Execution), ...problems(...OF_ONE) },
+      },
+    },
     async (request) => getExecution(services, request.params.id, request.caller),
   )
 
@@ -121,21 +161,51 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         params: Params,
         querystring: ResultQuery,
         response: {
-          200: { description: 'The answer: text, or in JSON mode the object.', content: { 'text/plain': { schema: z.string() }, 'application/json': { schema: z.record(z.string(), z.unknown()) } } },
+          200: {
+            description: 'The answer: text, or in JSON mode the object.',
+            content: {
+              'text/plain': { schema: z.string() },
+              'application/json': { schema: z.record(z.string(), z.unknown()) },
+            },
+          },
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_FINISHED'),
-          422: { description: 'It did not succeed: `code` is the outcome’s, `outcome` all of it.', content: { 'application/problem+json': { schema: OutcomeProblem } } },
+          422: {
+            description: 'It did not succeed: `code` is the outcome’s, `outcome` all of it.',
+            content: { 'application/problem+json': { schema: OutcomeProblem } },
+          },
         },
       },
     },
     async (request, reply) => {
       const { id } = request.params
-      const record = await awaitExecution(services, id, request.caller, (request.query.waitSeconds ?? 0) * 1_000, whileConnected(reply))
+      const record = await awaitExecution(
+        services,
+        id,
+        request.caller,
+        (request.query.waitSeconds ?? 0) * 1_000,
+        whileConnected(reply),
+      )
       const { outcome } = record
-      if (!outcome) throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=60.` })
+      if (!outcome)
+        throw new ExecutorError('NOT_FINISHED', {
+          detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=60.`,
+        })
       const { status, result = '' } = outcome
-      if (status === 'succeeded') return typeof result === 'string' ? reply.type('text/plain; charset=utf-8').serializer(String).send(result) : reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(result)
+      if (status === 'succeeded')
+        return typeof result === 'string'
+          ? reply.type('text/plain; charset=utf-8').serializer(String).send(result)
+          : reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(result)
       const code = outcome.code ?? 'CLAUDE_EXITED'
-      const body = { type: `urn:cc-executor:outcome:${code}`, title: 'The execution did not succeed.', status: 422, detail: outcome.message ?? code, code, retryable: false, requestId: request.id, outcome }
+      const body = {
+        type: `urn:cc-executor:outcome:${code}`,
+        title: 'The execution did not succeed.',
+        status: 422,
+        detail: outcome.message ?? code,
+        code,
+        retryable: false,
+        requestId: request.id,
+        outcome,
+      }
       return reply.code(422).type('application/problem+json').send(body)
     },
   )
@@ -146,11 +216,16 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'Events after a cursor: a page, a long poll, or a live stream',
-        description: 'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt vouches for. Otherwise a page; with `waitSeconds` a long poll.',
+        description:
+          'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt vouches for. Otherwise a page; with `waitSeconds` a long poll.',
         params: Params,
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
-        response: { 200: json('A page of events.', EventPage), 204: z.null().meta({ description: 'Nothing will follow (event stream only).' }), ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE') },
+        response: {
+          200: json('A page of events.', EventPage),
+          204: z.null().meta({ description: 'Nothing will follow (event stream only).' }),
+          ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
+        },
       },
     },
     async (request, reply) => {
@@ -161,36 +236,77 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       if (media === NDJSON) {
         await requireExecution(services, id, request.caller)
         // Safe to bypass the declared JSON answer: an export is a stream of text.
-        return reply.type(`${NDJSON}; charset=utf-8`).send(Readable.from(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
+        return reply
+          .type(`${NDJSON}; charset=utf-8`)
+          .send(Readable.from(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
       }
       if (media === EVENT_STREAM) {
         const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
         const record = await requireExecution(services, id, request.caller)
-        if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted))) return reply.code(204).send(null)
+        if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted)))
+          return reply.code(204).send(null)
         return sendEventStream(services, request, reply, { executionId: id, after: cursor, ...wanted })
       }
-      const page = await readEventPage(services, id, request.caller, { after: after ?? 0, limit, waitMs: waitSeconds * 1_000, signal: whileConnected(reply), ...wanted })
+      const page = await readEventPage(services, id, request.caller, {
+        after: after ?? 0,
+        limit,
+        waitMs: waitSeconds * 1_000,
+        signal: whileConnected(reply),
+        ...wanted,
+      })
       // The events go out with their bytes as they are stored; only the page around them is new.
       const { nextAfter, hasMore, finished } = page
       // Safe: the text is an EventPage.
       const body = `{"events":[${page.events.map((event) => event.bytes.toString()).join(',')}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
-      return reply.type('application/json; charset=utf-8').serializer(String).send(body as never)
+      return reply
+        .type('application/json; charset=utf-8')
+        .serializer(String)
+        .send(body as never)
     },
   )
 
   /** With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at. */
-  async function willFollow(request: FastifyRequest, { id, lastSeq }: ExecutionRecord, after: number, wanted: { types: ReadonlySet<string> } | undefined): Promise<boolean> {
+  async function willFollow(
+    request: FastifyRequest,
+    { id, lastSeq }: ExecutionRecord,
+    after: number,
+    wanted: { types: ReadonlySet<string> } | undefined,
+  ): Promise<boolean> {
     if (after >= lastSeq || !wanted) return after < lastSeq
-    const { events } = await readEventPage(services, id, request.caller, { after, limit: 1, waitMs: 0, signal: AbortSignal.abort(), ...wanted })
+    const { events } = await readEventPage(services, id, request.caller, {
+      after,
+      limit: 1,
+      waitMs: 0,
+      signal: AbortSignal.abort(),
+      ...wanted,
+    })
     return events.length > 0
   }
 
-  const accepted = { 202: json('Accepted; watch the events for completion.', Execution), ...problems(...OF_ONE, ...WITH_BODY) }
+  const accepted = {
+    202: json('Accepted; watch the events for completion.', Execution),
+    ...problems(...OF_ONE, ...WITH_BODY),
+  }
   const steered = { ...accepted, ...problems('ALREADY_FINISHED', 'NOT_RUNNING') }
   const wishes = {
-    cancel: { summary: 'End an execution', description: 'Idempotent; a finished one is answered unchanged.', act: cancelExecution, response: { ...accepted, 200: json('It had finished already.', Execution) } },
-    pause: { summary: 'Stop the processes of a running execution', description: 'Idempotent; its clocks stand still.', act: pause(true), response: steered },
-    resume: { summary: 'Let a paused execution go on', description: 'Idempotent.', act: pause(false), response: steered },
+    cancel: {
+      summary: 'End an execution',
+      description: 'Idempotent; a finished one is answered unchanged.',
+      act: cancelExecution,
+      response: { ...accepted, 200: json('It had finished already.', Execution) },
+    },
+    pause: {
+      summary: 'Stop the processes of a running execution',
+      description: 'Idempotent; its clocks stand still.',
+      act: pause(true),
+      response: steered,
+    },
+    resume: {
+      summary: 'Let a paused execution go on',
+      description: 'Idempotent.',
+      act: pause(false),
+      response: steered,
+    },
   } as const
   for (const [name, { summary, description, act, response }] of Object.entries(wishes)) {
     app.post(
@@ -213,7 +329,13 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     '/executions/:id',
     {
       config: { scope: 'execute' },
-      schema: { tags, summary: 'Forget a finished execution', description: 'Its record, its events and its fresh workspace.', params: Params, response: { 204: z.null().meta({ description: 'Forgotten.' }), ...problems(...OF_ONE, 'NOT_FINISHED') } },
+      schema: {
+        tags,
+        summary: 'Forget a finished execution',
+        description: 'Its record, its events and its fresh workspace.',
+        params: Params,
+        response: { 204: z.null().meta({ description: 'Forgotten.' }), ...problems(...OF_ONE, 'NOT_FINISHED') },
+      },
     },
     async (request, reply) => {
       await deleteExecution(services, request.params.id, request.caller)
@@ -228,6 +350,7 @@ function pause(wanted: boolean): typeof cancelExecution {
 
 function readCursor(lastEventId: string | undefined): number | undefined {
   if (lastEventId === undefined || lastEventId === '') return undefined
-  if (!/^\d+$/.test(lastEventId)) throw toInvalidRequest([{ path: 'Last-Event-ID', message: 'expected the seq of an event' }])
+  if (!/^\d+$/.test(lastEventId))
+    throw toInvalidRequest([{ path: 'Last-Event-ID', message: 'expected the seq of an event' }])
   return Number(lastEventId)
 }

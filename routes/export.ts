@@ -32,24 +32,46 @@ const COLUMNS: ReadonlyArray<readonly [string, (execution: Execution) => string 
   ['costBasis', () => 'cli_estimate'],
   ['message', ({ outcome }) => outcome?.message],
   ['verification', ({ outcome }) => outcome?.verification?.status],
-  ['failedChecks', ({ outcome }) => outcome?.verification?.checks.filter(({ status }) => status === 'fail').map(({ name }) => name).join(' ')],
+  [
+    'failedChecks',
+    ({ outcome }) =>
+      outcome?.verification?.checks
+        .filter(({ status }) => status === 'fail')
+        .map(({ name }) => name)
+        .join(' '),
+  ],
   ['deniedTools', ({ outcome }) => outcome?.permissionDenials?.length],
   ['budgetUsd', ({ budget }) => budget?.usd],
   ['budgetTokens', ({ budget }) => budget?.tokens],
 ]
 
 /** A cell that a spreadsheet would take for a formula is told that it is text. */
-const toRows = (executions: readonly Execution[]): string => stringify(executions.map((execution) => COLUMNS.map(([, read]) => read(execution))), { escape_formulas: true })
+const toRows = (executions: readonly Execution[]): string =>
+  stringify(
+    executions.map((execution) => COLUMNS.map(([, read]) => read(execution))),
+    { escape_formulas: true },
+  )
 
 /** The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. */
-export async function* exportExecutions(services: ExecutionServices, filters: ExecutionFilters, caller: Caller, format: ExportFormat): AsyncGenerator<string> {
+export async function* exportExecutions(
+  services: ExecutionServices,
+  filters: ExecutionFilters,
+  caller: Caller,
+  format: ExportFormat,
+): AsyncGenerator<string> {
   if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])
   let remaining = filters.limit ?? Number.POSITIVE_INFINITY
   let { cursor } = filters
   do {
-    const page = await listExecutions(services, { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) }, caller)
+    const page = await listExecutions(
+      services,
+      { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) },
+      caller,
+    )
     remaining -= page.executions.length
-    yield format === 'csv' ? toRows(page.executions) : page.executions.map((execution) => `${JSON.stringify(execution)}\n`).join('')
+    yield format === 'csv'
+      ? toRows(page.executions)
+      : page.executions.map((execution) => `${JSON.stringify(execution)}\n`).join('')
     cursor = page.nextCursor ?? undefined
   } while (cursor !== undefined && remaining > 0)
 }

@@ -3,7 +3,16 @@ import { createGzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { findFile, readAllPatches, readArchive, readFileContent, readFilePatch, readFiles, splitChanged, type KeptFile } from '../src/executions/read-files.js'
+import {
+  findFile,
+  readAllPatches,
+  readArchive,
+  readFileContent,
+  readFilePatch,
+  readFiles,
+  splitChanged,
+  type KeptFile,
+} from '../src/executions/read-files.js'
 import { WorkspaceFiles } from '../src/protocol/files.js'
 import { OF_ONE, problems } from './answers.js'
 import { toMediaType } from './media-types.js'
@@ -11,17 +20,27 @@ import { Params, PathId } from './queries.js'
 
 const tags = ['files']
 const PATCH = 'text/x-diff; charset=utf-8'
-const FileParams = z.strictObject({ id: PathId, '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }) })
+const FileParams = z.strictObject({
+  id: PathId,
+  '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }),
+})
 /** `?diff` and `?diff=true` alike. */
 const DiffQuery = z.strictObject({
-  diff: z.enum(['', 'true', 'false']).optional().transform((value) => value === '' || value === 'true').meta({ description: 'A patch instead.' }),
+  diff: z
+    .enum(['', 'true', 'false'])
+    .optional()
+    .transform((value) => value === '' || value === 'true')
+    .meta({ description: 'A patch instead.' }),
 })
 const REFUSALS = [...OF_ONE, 'NOT_FINISHED', 'FILE_NOT_KEPT'] as const
 
 /** What an agent wrote is nobody's page: no script of it runs, nothing is sniffed, and what a browser would show with effect is saved. */
 function protect(reply: FastifyReply, name: string, isSafe: boolean): void {
   const plain = name.replace(/[^\w.-]/g, '_')
-  const encoded = encodeURIComponent(name.toWellFormed()).replace(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  const encoded = encodeURIComponent(name.toWellFormed()).replace(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
   reply.headers({
     'content-disposition': `${isSafe ? 'inline' : 'attachment'}; filename="${plain}"; filename*=UTF-8''${encoded}`,
     'content-security-policy': "sandbox; default-src 'none'",
@@ -30,7 +49,10 @@ function protect(reply: FastifyReply, name: string, isSafe: boolean): void {
 }
 
 /** One range, of this very content; every other one is answered with the whole file, as RFC 9110 allows. */
-function readRange({ headers }: FastifyRequest, { size, sha256 }: KeptFile): { start: number; end: number } | undefined {
+function readRange(
+  { headers }: FastifyRequest,
+  { size, sha256 }: KeptFile,
+): { start: number; end: number } | undefined {
   const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(headers.range ?? '') ?? []
   const condition = headers['if-range']
   if ((from === '' && to === '') || (condition !== undefined && condition !== `"${sha256}"`)) return undefined
@@ -53,10 +75,17 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'What is in the workspace and what the run changed',
-        description: 'As it was when the run had ended. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
+        description:
+          'As it was when the run had ended. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
         params: Params,
         querystring: DiffQuery,
-        response: { 200: { description: 'The listing, or the patch.', content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } } }, ...problems(...REFUSALS, 'INVALID_REQUEST') },
+        response: {
+          200: {
+            description: 'The listing, or the patch.',
+            content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } },
+          },
+          ...problems(...REFUSALS, 'INVALID_REQUEST'),
+        },
       },
     },
     async (request, reply) => {
@@ -73,12 +102,19 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'One file that the run created or modified',
-        description: 'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to it, as a patch. Pages and scripts come as attachments.',
+        description:
+          'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to it, as a patch. Pages and scripts come as attachments.',
         params: FileParams,
         querystring: DiffQuery,
         response: {
-          200: { description: 'The file, or the patch.', content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } } },
-          206: { description: 'The part that was asked for.', content: { 'application/octet-stream': { schema: z.string() } } },
+          200: {
+            description: 'The file, or the patch.',
+            content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } },
+          },
+          206: {
+            description: 'The part that was asked for.',
+            content: { 'application/octet-stream': { schema: z.string() } },
+          },
           304: z.null().meta({ description: 'Nothing else than If-None-Match says.' }),
           ...problems(...REFUSALS, 'INVALID_REQUEST', 'FILE_NOT_FOUND'),
         },
@@ -112,9 +148,13 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'All files that the run created or modified',
-        description: 'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that changed are not in it, and the listing why.',
+        description:
+          'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that changed are not in it, and the listing why.',
         params: Params,
-        response: { 200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } }, ...problems(...REFUSALS) },
+        response: {
+          200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } },
+          ...problems(...REFUSALS),
+        },
       },
     },
     async (request, reply) => {

@@ -18,33 +18,61 @@ const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
     .transform((value) => [value].flat().flatMap((part) => part.split(',')))
     .pipe(z.array(item).min(1))
 
-const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS).optional().meta({ description: 'Hold the request so long until there is something to answer; at most 60.' })
+const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS)
+  .optional()
+  .meta({ description: 'Hold the request so long until there is something to answer; at most 60.' })
 
 const METADATA = 'metadata.'
 
 export const ListQuery = z
   .object({
     status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
-    kind: ExecutionKind.optional().meta({ description: 'Only this kind; tasks are found by `parentId`, and otherwise left out.' }),
+    kind: ExecutionKind.optional().meta({
+      description: 'Only this kind; tasks are found by `parentId`, and otherwise left out.',
+    }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),
-    limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
+    limit: wholeNumber(1, LIST_LIMIT)
+      .optional()
+      .meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
     cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the page before.' }),
     format: z.enum(['json', 'csv', 'ndjson']).optional().meta({ description: 'Instead of the Accept header.' }),
   })
   .catchall(z.string())
   .superRefine((query, context) => {
     for (const name of Object.keys(query)) {
-      if (!Object.hasOwn(LIST_FIELDS, name) && !name.startsWith(METADATA)) context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
+      if (!Object.hasOwn(LIST_FIELDS, name) && !name.startsWith(METADATA))
+        context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
     }
   })
 
-const LIST_FIELDS = { status: 1, kind: 1, parentId: 1, createdAfter: 1, createdBefore: 1, limit: 1, cursor: 1, format: 1 }
+const LIST_FIELDS = {
+  status: 1,
+  kind: 1,
+  parentId: 1,
+  createdAfter: 1,
+  createdBefore: 1,
+  limit: 1,
+  cursor: 1,
+  format: 1,
+}
 
 /** `metadata.<label>=<value>` parameters become a filter by equality. */
-export function toFilters({ format: _format, status, kind, parentId, createdAfter, createdBefore, limit, cursor, ...labels }: z.output<typeof ListQuery>): ExecutionFilters {
-  const metadata = Object.fromEntries(Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]))
+export function toFilters({
+  format: _format,
+  status,
+  kind,
+  parentId,
+  createdAfter,
+  createdBefore,
+  limit,
+  cursor,
+  ...labels
+}: z.output<typeof ListQuery>): ExecutionFilters {
+  const metadata = Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]),
+  )
   return {
     ...(status && { status }),
     ...(kind && { kind }),
@@ -58,7 +86,9 @@ export function toFilters({ format: _format, status, kind, parentId, createdAfte
 }
 
 export const EventsQuery = z.strictObject({
-  after: wholeNumber(0, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The cursor: the last seq seen; default 0.' }),
+  after: wholeNumber(0, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({ description: 'The cursor: the last seq seen; default 0.' }),
   limit: wholeNumber(1, EVENT_PAGE_LIMIT).optional().meta({ description: 'Events on a page; default 100.' }),
   waitSeconds,
   types: listOf(EventType).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
@@ -67,13 +97,22 @@ export const EventsQuery = z.strictObject({
 export const UsageQuery = z.strictObject({
   from: z.iso.date().optional().meta({ description: 'First UTC day; default: 30 days up to `to`.' }),
   to: z.iso.date().optional().meta({ description: 'Last UTC day; default today. 366 days at most.' }),
-  groupBy: listOf(z.enum(USAGE_GROUPS)).optional().meta({ description: '`day`, `model`, `token`, one or several with commas; default `day`.' }),
-  token: z.string().min(1).max(64).optional().meta({ description: 'The name of a token, or `*` for all: with the admin scope; default: the one that asks.' }),
+  groupBy: listOf(z.enum(USAGE_GROUPS))
+    .optional()
+    .meta({ description: '`day`, `model`, `token`, one or several with commas; default `day`.' }),
+  token: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({ description: 'The name of a token, or `*` for all: with the admin scope; default: the one that asks.' }),
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })
 /** Of any length: what is no id of ours is not found, and never a wrong request. */
-export const PathId = z.string().meta({ description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
+export const PathId = z
+  .string()
+  .meta({ description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
 export const Params = z.strictObject({ id: PathId })
 /** The body of cancel, pause and resume; none at all will do. */
 export const WishBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()

@@ -20,17 +20,26 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'The signed record of a finished execution',
-        description: 'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. However the execution ended, it has one. `cc-executor verify` checks it offline.',
+        description:
+          'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. However the execution ended, it has one. `cc-executor verify` checks it offline.',
         params: Params,
         response: {
-          200: { description: 'The receipt.', content: { 'application/json': { schema: Receipt }, [MARKDOWN]: { schema: z.string() } } },
+          200: {
+            description: 'The receipt.',
+            content: { 'application/json': { schema: Receipt }, [MARKDOWN]: { schema: z.string() } },
+          },
           ...problems(...OF_ONE, 'NOT_FINISHED', 'NOT_ACCEPTABLE'),
         },
       },
     },
     async (request, reply) => {
       const media = negotiate(request, ['application/json', MARKDOWN])
-      const text = await readReceipt(services, request.params.id, request.caller, media === MARKDOWN ? 'markdown' : 'json')
+      const text = await readReceipt(
+        services,
+        request.params.id,
+        request.caller,
+        media === MARKDOWN ? 'markdown' : 'json',
+      )
       // The bytes that were signed, not a new spelling of them.
       return reply.type(`${media}; charset=utf-8`).serializer(String).send(text)
     },
@@ -38,7 +47,14 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
 
   app.get(
     '/receipts/keys',
-    { schema: { tags, summary: 'The public keys that sign receipts', description: 'A JWKS; keys that were replaced stay in it.', response: { 200: json('The keys.', KeySet), ...problems(...GUARDED) } } },
+    {
+      schema: {
+        tags,
+        summary: 'The public keys that sign receipts',
+        description: 'A JWKS; keys that were replaced stay in it.',
+        response: { 200: json('The keys.', KeySet), ...problems(...GUARDED) },
+      },
+    },
     async () => listReceiptKeys(services),
   )
 
@@ -48,7 +64,8 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         summary: 'Check a receipt',
-        description: 'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
+        description:
+          'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
         body: VerifyRequest,
         response: { 200: json('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
       },

@@ -13,23 +13,66 @@ export interface ServiceRouteOptions {
 const tags = ['service']
 
 /** The queue, health and authentication. */
-export async function serviceRoutes(fastify: FastifyInstance, { health, checkRedis }: ServiceRouteOptions): Promise<void> {
+export async function serviceRoutes(
+  fastify: FastifyInstance,
+  { health, checkRedis }: ServiceRouteOptions,
+): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
 
   app.get('/', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
 
   for (const url of ['/health', '/health/live']) {
-    app.get(url, { config: { open: true }, schema: { tags, summary: url === '/health' ? 'Whether this process serves' : 'The same, for probes', security: [], response: { 200: Health } } }, async () => health())
+    app.get(
+      url,
+      {
+        config: { open: true },
+        schema: {
+          tags,
+          summary: url === '/health' ? 'Whether this process serves' : 'The same, for probes',
+          security: [],
+          response: { 200: Health },
+        },
+      },
+      async () => health(),
+    )
   }
   app.get(
     '/health/ready',
-    { config: { open: true }, schema: { tags, summary: 'Whether executions can run, part by part', security: [], response: { 200: Readiness, 503: Readiness } } },
+    {
+      config: { open: true },
+      schema: {
+        tags,
+        summary: 'Whether executions can run, part by part',
+        security: [],
+        response: { 200: Readiness, 503: Readiness },
+      },
+    },
     async (_request, reply) => {
       const readiness = await getReadiness(services, checkRedis)
       return reply.code(readiness.status === 'ok' ? 200 : 503).send(readiness)
     },
   )
-  app.get('/queue', { schema: { tags, summary: 'Depth, running, workers', response: { 200: json('The queue.', QueueState), ...problems(...GUARDED) } } }, async () => getQueueState(services))
-  app.get('/auth/status', { schema: { tags, summary: 'How Claude is authenticated', response: { 200: json('As the workers see it.', AuthStatus), ...problems(...GUARDED) } } }, async () => getAuthStatus(services))
+  app.get(
+    '/queue',
+    {
+      schema: {
+        tags,
+        summary: 'Depth, running, workers',
+        response: { 200: json('The queue.', QueueState), ...problems(...GUARDED) },
+      },
+    },
+    async () => getQueueState(services),
+  )
+  app.get(
+    '/auth/status',
+    {
+      schema: {
+        tags,
+        summary: 'How Claude is authenticated',
+        response: { 200: json('As the workers see it.', AuthStatus), ...problems(...GUARDED) },
+      },
+    },
+    async () => getAuthStatus(services),
+  )
 }

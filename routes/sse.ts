@@ -25,7 +25,12 @@ export async function sendEventStream(
   services: ExecutionServices,
   request: FastifyRequest,
   reply: FastifyReply,
-  { executionId, after, types, headers = {} }: { executionId: string; after: number; types?: ReadonlySet<string>; headers?: Record<string, string> },
+  {
+    executionId,
+    after,
+    types,
+    headers = {},
+  }: { executionId: string; after: number; types?: ReadonlySet<string>; headers?: Record<string, string> },
 ): Promise<void> {
   const gone = whileConnected(reply)
   const { raw } = reply
@@ -48,7 +53,8 @@ export async function sendEventStream(
     for await (const events of services.feed.follow(executionId, after, gone)) {
       const wanted = types ? events.filter(({ type }) => types.has(type)) : events
       if (wanted.length === 0) continue
-      if (!raw.write(Buffer.concat(wanted.map(toFrame)))) await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
+      if (!raw.write(Buffer.concat(wanted.map(toFrame))))
+        await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
     }
   } catch (error) {
     request.log.debug({ executionId, error: String(error) }, 'event stream ended early')

@@ -14,7 +14,10 @@ export interface StreamRoutesOptions {
 }
 
 /** The two WebSockets. The websocket plugin upgrades and ends them; who may connect is settled before that, as HTTP. */
-export async function streamRoutes(app: FastifyInstance, { queue, health, discover, version }: StreamRoutesOptions): Promise<void> {
+export async function streamRoutes(
+  app: FastifyInstance,
+  { queue, health, discover, version }: StreamRoutesOptions,
+): Promise<void> {
   const { services } = app
 
   function open(url: string, wsHandler: (socket: WebSocket, request: FastifyRequest) => void): void {
@@ -26,18 +29,32 @@ export async function streamRoutes(app: FastifyInstance, { queue, health, discov
       schema: { hide: true },
       async preValidation(request) {
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
-          throw new ExecutorError('RATE_LIMITED', { detail: `This process serves ${services.config.maxConnections} WebSocket connections already.`, retryAfterSeconds: 5 })
+          throw new ExecutorError('RATE_LIMITED', {
+            detail: `This process serves ${services.config.maxConnections} WebSocket connections already.`,
+            retryAfterSeconds: 5,
+          })
         }
       },
       async handler() {
-        throw new ExecutorError('METHOD_NOT_FOUND', { detail: `${url} is a WebSocket: connect to it with ws:// or wss://.` })
+        throw new ExecutorError('METHOD_NOT_FOUND', {
+          detail: `${url} is a WebSocket: connect to it with ws:// or wss://.`,
+        })
       },
       wsHandler,
     })
   }
 
   open('/ws', (socket, request) => {
-    openRpcConnection({ socket, transport: request.raw.socket, services, caller: request.caller, queue, health, discover, requestId: request.id })
+    openRpcConnection({
+      socket,
+      transport: request.raw.socket,
+      services,
+      caller: request.caller,
+      queue,
+      health,
+      discover,
+      requestId: request.id,
+    })
   })
   open('/ws/mcp', (socket, request) => {
     openOriginalConnection({ socket, transport: request.raw.socket, services, caller: request.caller, version })

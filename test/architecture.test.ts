@@ -35,16 +35,38 @@ const RULES: Record<string, Rule> = {
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
   'src/setup': { rooms: [] },
-  'src/executions': { rooms: ['src/protocol', 'src/claude', 'src/events', 'src/history', 'src/queue', 'src/verification', 'src/hooks', 'src/files', 'src/egress', 'src/platform'], packages: ['ioredis'] },
+  'src/executions': {
+    rooms: [
+      'src/protocol',
+      'src/claude',
+      'src/events',
+      'src/history',
+      'src/queue',
+      'src/verification',
+      'src/hooks',
+      'src/files',
+      'src/egress',
+      'src/platform',
+    ],
+    packages: ['ioredis'],
+  },
   // The original's dialect answers in the output format that a request asks for, which only src/claude can tell.
-  'src/rpc': { rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'], types: ['src/platform'], packages: ['ws'] },
+  'src/rpc': {
+    rooms: ['src/protocol', 'src/events', 'src/executions', 'src/claude'],
+    types: ['src/platform'],
+    packages: ['ws'],
+  },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/deadline.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/deadline.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/mcp', 'src/verification', 'src/platform'] },
   plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/protocol', 'src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
-  routes: { rooms: ['src/protocol', 'src/executions', 'src/rpc', 'src/mcp'], types: ['plugins'], packages: ['fastify', 'ws'] },
+  routes: {
+    rooms: ['src/protocol', 'src/executions', 'src/rpc', 'src/mcp'],
+    types: ['plugins'],
+    packages: ['fastify', 'ws'],
+  },
   openapi: { rooms: ['src/protocol', 'src/rpc', 'src/main'] },
 }
 /** It puts everything together, and nobody imports it but what generates from the whole application. */
@@ -74,15 +96,18 @@ interface Import {
 
 async function listSources(folder: string): Promise<string[]> {
   const entries = await readdir(join(ROOT, folder), { withFileTypes: true })
-  const nested = await Promise.all(entries.map(async (entry) => {
-    const path = `${folder}/${entry.name}`
-    if (entry.isDirectory()) return listSources(path)
-    return /\.(?:ts|mjs|js|lua)$/.test(entry.name) ? [path] : []
-  }))
+  const nested = await Promise.all(
+    entries.map(async (entry) => {
+      const path = `${folder}/${entry.name}`
+      if (entry.isDirectory()) return listSources(path)
+      return /\.(?:ts|mjs|js|lua)$/.test(entry.name) ? [path] : []
+    }),
+  )
   return nested.flat()
 }
 
-const roomOf = (path: string): string => (path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path))
+const roomOf = (path: string): string =>
+  path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path)
 
 /** Every import and re-export of a file: static, dynamic, and in types; of Lua what it includes, and the constants that it is given. */
 function readImports(from: string): Import[] {
@@ -92,14 +117,27 @@ function readImports(from: string): Import[] {
     if (!specifier || !ts.isStringLiteralLike(specifier)) return
     const { text } = specifier
     const isPackage = !text.startsWith('.')
-    const name = text.split('/').slice(0, text.startsWith('@') ? 2 : 1).join('/')
-    found.push({ from, isType, isPackage, to: isPackage ? name : relative(ROOT, join(ROOT, dirname(from), text)).replace(/\.js$/, '.ts') })
+    const name = text
+      .split('/')
+      .slice(0, text.startsWith('@') ? 2 : 1)
+      .join('/')
+    found.push({
+      from,
+      isType,
+      isPackage,
+      to: isPackage ? name : relative(ROOT, join(ROOT, dirname(from), text)).replace(/\.js$/, '.ts'),
+    })
   }
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) {
       const { importClause } = node
       const named = importClause?.namedBindings
-      const onlyTypes = named !== undefined && ts.isNamedImports(named) && importClause?.name === undefined && named.elements.length > 0 && named.elements.every((element) => element.isTypeOnly)
+      const onlyTypes =
+        named !== undefined &&
+        ts.isNamedImports(named) &&
+        importClause?.name === undefined &&
+        named.elements.length > 0 &&
+        named.elements.every((element) => element.isTypeOnly)
       add(node.moduleSpecifier, importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword || onlyTypes)
     } else if (ts.isExportDeclaration(node)) {
       add(node.moduleSpecifier, node.isTypeOnly)
@@ -116,7 +154,12 @@ function readImports(from: string): Import[] {
 
 function readIncludes(from: string): Import[] {
   const uses = readFileSync(join(ROOT, from), 'utf8').matchAll(/^--- @(?:include|constant \w+) "([^"]+)"$/gm)
-  return [...uses].map(([, path = '']) => ({ from, to: relative(ROOT, join(ROOT, dirname(from), path)), isType: false, isPackage: false }))
+  return [...uses].map(([, path = '']) => ({
+    from,
+    to: relative(ROOT, join(ROOT, dirname(from), path)),
+    isType: false,
+    isPackage: false,
+  }))
 }
 
 const sources = (await Promise.all(TOP.filter((folder) => existsSync(join(ROOT, folder))).map(listSources))).flat()
@@ -135,18 +178,32 @@ function isAllowed({ from, to, isType, isPackage }: Import): boolean {
     return !RESTRICTED.includes(name) || (rule.packages?.includes(name) ?? false)
   }
   const target = roomOf(to)
-  return target === room || rule.rooms.includes(target) || (rule.files?.includes(to) ?? false) || (isType && (rule.types?.includes(target) ?? false))
+  return (
+    target === room ||
+    rule.rooms.includes(target) ||
+    (rule.files?.includes(to) ?? false) ||
+    (isType && (rule.types?.includes(target) ?? false))
+  )
 }
 
 void t.test('each room imports only what it may', async (t) => {
   t.ok(imports.length > 300, 'the imports were found')
   t.ok(imports.filter(({ from }) => from.endsWith('.lua')).length > 200, 'those of Lua as well')
   t.same(imports.filter((entry) => !isAllowed(entry)).map(show), [])
-  t.same(imports.filter(({ from, to, isPackage }) => !isPackage && roomOf(to) === MAIN && ![MAIN, 'openapi'].includes(roomOf(from))).map(show), [], 'nobody imports src/main')
+  t.same(
+    imports
+      .filter(
+        ({ from, to, isPackage }) => !isPackage && roomOf(to) === MAIN && ![MAIN, 'openapi'].includes(roomOf(from)),
+      )
+      .map(show),
+    [],
+    'nobody imports src/main',
+  )
 })
 
 void t.test('the rules would notice', async (t) => {
-  const breaks = (from: string, to: string, isPackage = false): boolean => !isAllowed({ from, to, isType: false, isPackage })
+  const breaks = (from: string, to: string, isPackage = false): boolean =>
+    !isAllowed({ from, to, isType: false, isPackage })
   t.ok(breaks('routes/executions.ts', 'ioredis', true))
   t.ok(breaks('workers/execution-worker.ts', 'fastify', true))
   t.ok(breaks('workers/execution-worker.ts', '@fastify/cors', true))
@@ -159,7 +216,12 @@ void t.test('the rules would notice', async (t) => {
 })
 
 void t.test('no file imports itself, by whatever way', async (t) => {
-  const graph = new Map(sources.map((file) => [file, imports.filter(({ from, isPackage, isType }) => from === file && !isPackage && !isType).map(({ to }) => to)]))
+  const graph = new Map(
+    sources.map((file) => [
+      file,
+      imports.filter(({ from, isPackage, isType }) => from === file && !isPackage && !isType).map(({ to }) => to),
+    ]),
+  )
   const done = new Set<string>()
   const cycles: string[] = []
   const walk = (file: string, path: readonly string[]): void => {
@@ -173,28 +235,47 @@ void t.test('no file imports itself, by whatever way', async (t) => {
 })
 
 void t.test('files are of one subject and lead to no barrel', async (t) => {
-  t.same(sources.filter((file) => /\/index\.\w+$/.test(file)), [])
-  const long = (await Promise.all(sources.map(async (file) => ((await readFile(join(ROOT, file), 'utf8')).split('\n').length - 1 > MAXIMUM_LINES ? [file] : [])))).flat()
+  t.same(
+    sources.filter((file) => /\/index\.\w+$/.test(file)),
+    [],
+  )
+  const long = (
+    await Promise.all(
+      sources.map(async (file) =>
+        (await readFile(join(ROOT, file), 'utf8')).split('\n').length - 1 > MAXIMUM_LINES ? [file] : [],
+      ),
+    )
+  ).flat()
   t.same(long.sort(), Object.keys(LONG_FILES).sort(), 'over 250 lines are those that say why')
 })
 
 void t.test('the environment is read in one place', async (t) => {
-  const readers = (await Promise.all(sources.map(async (file) => (/\bprocess\.env\b/.test(await readFile(join(ROOT, file), 'utf8')) ? [file] : [])))).flat()
+  const readers = (
+    await Promise.all(
+      sources.map(async (file) => (/\bprocess\.env\b/.test(await readFile(join(ROOT, file), 'utf8')) ? [file] : [])),
+    )
+  ).flat()
   t.same(readers.filter((file) => !ENVIRONMENT_READERS.test(file)).sort(), Object.keys(ENVIRONMENT_EXCEPTIONS).sort())
 })
 
 void t.test('signals are joined in one way, which releases what it holds', async (t) => {
-  const users = (await Promise.all(sources.map(async (file) => (/AbortSignal\.any\(/.test(await readFile(join(ROOT, file), 'utf8')) ? [file] : [])))).flat()
+  const users = (
+    await Promise.all(
+      sources.map(async (file) => (/AbortSignal\.any\(/.test(await readFile(join(ROOT, file), 'utf8')) ? [file] : [])),
+    )
+  ).flat()
   t.same(users, [], 'AbortSignal.any loses timeouts on Node 20: joinSignals stands in its place')
 })
 
 void t.test('every room has a README of at most forty lines', async (t) => {
   const rooms = [...new Set(sources.map(roomOf))]
-  const wrong = await Promise.all(rooms.map(async (room) => {
-    const text = await readFile(join(ROOT, room, 'README.md'), 'utf8').catch(() => '')
-    const lines = text.trimEnd().split('\n').length
-    return text === '' ? [`${room}: no README`] : lines > 40 ? [`${room}: ${lines} lines`] : []
-  }))
+  const wrong = await Promise.all(
+    rooms.map(async (room) => {
+      const text = await readFile(join(ROOT, room, 'README.md'), 'utf8').catch(() => '')
+      const lines = text.trimEnd().split('\n').length
+      return text === '' ? [`${room}: no README`] : lines > 40 ? [`${room}: ${lines} lines`] : []
+    }),
+  )
   t.same(wrong.flat(), [])
 })
 
@@ -205,9 +286,19 @@ const BARE_SLEEP = /(?:\bbash\(|\bcommand"?: ?)(['"`])sleep [^'"`;&|]*\1/
 const MAY_SLEEP = ['architecture.test.ts', 'cli-contract/surroundings.ts']
 
 void t.test('no test lets the Bash tool do nothing but sleep', async (t) => {
-  const files = (await readdir(join(ROOT, 'test'), { recursive: true })).filter((file) => /\.(?:ts|json)$/.test(file) && !MAY_SLEEP.includes(file))
-  const users = (await Promise.all(files.map(async (file) => (BARE_SLEEP.test(await readFile(join(ROOT, 'test', file), 'utf8')) ? [file] : [])))).flat()
+  const files = (await readdir(join(ROOT, 'test'), { recursive: true })).filter(
+    (file) => /\.(?:ts|json)$/.test(file) && !MAY_SLEEP.includes(file),
+  )
+  const users = (
+    await Promise.all(
+      files.map(async (file) => (BARE_SLEEP.test(await readFile(join(ROOT, 'test', file), 'utf8')) ? [file] : [])),
+    )
+  ).flat()
   t.same(users, [], 'lasting() of test/support/environment.ts stands in its place')
   const examples = ["bash('sleep 300')", 'bash(`sleep 300.${tag}`)', "{ command: 'sleep 250' }", '"command": "sleep 1"']
-  t.same(examples.filter((example) => !BARE_SLEEP.test(example)), [], 'it would notice')
+  t.same(
+    examples.filter((example) => !BARE_SLEEP.test(example)),
+    [],
+    'it would notice',
+  )
 })

@@ -59,15 +59,24 @@ const settings = new Set<string>(describeConfig(readConfig({ HOME: '/nonexistent
 const CREDENTIALS = /^(ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_)/
 
 void t.test('every service is locked', async (t) => {
-  const services = [...Object.entries(base.services), ...Object.entries(composeOf('compose.simulate.yaml').services).filter(([, { image }]) => image)]
-  t.same(services.map(([name]) => name), ['redis', 'api', 'worker', 'simulator'])
+  const services = [
+    ...Object.entries(base.services),
+    ...Object.entries(composeOf('compose.simulate.yaml').services).filter(([, { image }]) => image),
+  ]
+  t.same(
+    services.map(([name]) => name),
+    ['redis', 'api', 'worker', 'simulator'],
+  )
   for (const [name, service] of services) {
     t.equal(service.read_only, true, `${name}: read-only root`)
     t.equal(service.init, true, `${name}: an init`)
     t.same(service.cap_drop, ['ALL'], `${name}: no capabilities`)
     t.ok(service.security_opt?.includes('no-new-privileges:true'), `${name}: no new privileges`)
     t.ok(service.mem_limit && service.pids_limit, `${name}: limits`)
-    t.notOk(service.cap_add ?? service.privileged ?? service.container_name, `${name}: nothing that undoes it, and no name of which there is one only`)
+    t.notOk(
+      service.cap_add ?? service.privileged ?? service.container_name,
+      `${name}: nothing that undoes it, and no name of which there is one only`,
+    )
     t.notMatch(JSON.stringify(service.volumes ?? []), /docker\.sock/)
   }
   for (const [file, compose] of composes) {
@@ -81,33 +90,46 @@ void t.test('every service is locked', async (t) => {
 void t.test('Redis keeps what it is given and is not published', async (t) => {
   t.notOk(redis.ports)
   t.ok(redis.healthcheck)
-  t.ok(redis.networks?.every((name) => base.networks?.[name]?.internal), 'on internal networks only')
+  t.ok(
+    redis.networks?.every((name) => base.networks?.[name]?.internal),
+    'on internal networks only',
+  )
   const conf = await read('redis.conf')
-  for (const line of ['appendonly yes', 'maxmemory-policy noeviction', 'dir /data']) t.match(conf, new RegExp(`^${line}$`, 'm'))
+  for (const line of ['appendonly yes', 'maxmemory-policy noeviction', 'dir /data'])
+    t.match(conf, new RegExp(`^${line}$`, 'm'))
   t.ok(redis.volumes?.includes('redis-data:/data'))
   t.ok([api, worker].every(({ depends_on }) => depends_on?.['redis']?.condition === 'service_healthy'))
 })
 
 void t.test('the API has no credentials, and is published on loopback only', async (t) => {
-  t.same(Object.keys(api.environment ?? {}).filter((name) => CREDENTIALS.test(name)), [])
+  t.same(
+    Object.keys(api.environment ?? {}).filter((name) => CREDENTIALS.test(name)),
+    [],
+  )
   t.same(api.ports, ['127.0.0.1:8001:8001', '127.0.0.1:8004:8001'])
   const hosts = (api.environment?.['CC_EXECUTOR_ALLOWED_HOSTS'] ?? '').split(',')
-  for (const port of [8001, 8004]) t.ok(hosts.includes(`localhost:${port}`) && hosts.includes(`127.0.0.1:${port}`), `${port} is answered`)
+  for (const port of [8001, 8004])
+    t.ok(hosts.includes(`localhost:${port}`) && hosts.includes(`127.0.0.1:${port}`), `${port} is answered`)
   t.notOk(worker.ports, 'a worker has no port, so that there can be many')
   const shared = api.networks?.filter((name) => worker.networks?.includes(name))
   t.same(shared, [], 'agents do not reach the API')
-  t.notOk(worker.volumes?.some((volume) => typeof volume === 'string' && volume.startsWith('api-data')), 'nor the token')
+  t.notOk(
+    worker.volumes?.some((volume) => typeof volume === 'string' && volume.startsWith('api-data')),
+    'nor the token',
+  )
 })
 
 void t.test('an unset credential blanks nothing', async (t) => {
   for (const [file, { services }] of composes) {
     for (const [name, { environment = {} }] of Object.entries(services)) {
       for (const [variable, value] of Object.entries(environment)) {
-        if (/KEY|TOKEN/.test(variable)) t.equal(value, null, `${file}, ${name}: ${variable} is passed on only when it is set`)
+        if (/KEY|TOKEN/.test(variable))
+          t.equal(value, null, `${file}, ${name}: ${variable} is passed on only when it is set`)
       }
     }
   }
-  for (const variable of ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN']) t.ok(Object.hasOwn(worker.environment ?? {}, variable))
+  for (const variable of ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'])
+    t.ok(Object.hasOwn(worker.environment ?? {}, variable))
   t.notMatch(dockerfile, /ANTHROPIC|OAUTH/)
 })
 
@@ -120,10 +142,17 @@ void t.test('a stop waits for the drain', async (t) => {
 
 void t.test('every variable of ours exists', async (t) => {
   const all = [...texts, ['Dockerfile', dockerfile] as const, ['README.md', await read('README.md')] as const]
-  const named = all.flatMap(([file, text]) => [...text.matchAll(/\b(CC_EXECUTOR_[A-Z_]+|LOG_LEVEL|REDIS_URL)\b/g)].map(([name]) => ({ file, name })))
+  const named = all.flatMap(([file, text]) =>
+    [...text.matchAll(/\b(CC_EXECUTOR_[A-Z_]+|LOG_LEVEL|REDIS_URL)\b/g)].map(([name]) => ({ file, name })),
+  )
   t.ok(named.length > 20)
   // Of set-up, which the build of the image runs.
-  t.same(named.filter(({ name }) => !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) && !settings.has(name)), [])
+  t.same(
+    named.filter(
+      ({ name }) => !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) && !settings.has(name),
+    ),
+    [],
+  )
 })
 
 void t.test('every setting of the service reaches both, or is somebody’s own', (t) => {
@@ -134,10 +163,25 @@ void t.test('every setting of the service reaches both, or is somebody’s own',
     worker: ['DRAIN_SECONDS'],
     overlays: ['AUTH', 'OPEN_IN_CONTAINER', 'SIMULATOR_URL'],
     // Of the images and their volumes, or of npm start and the command line.
-    none: ['DATA_DIR', 'PREFIX', 'TOKEN_FILE', 'WORKSPACE_ROOT', 'CLAUDE_BIN', 'URL', 'TOKEN', 'IDLE_SECONDS', 'INSTANCE_ID', 'ON_DEMAND'],
+    none: [
+      'DATA_DIR',
+      'PREFIX',
+      'TOKEN_FILE',
+      'WORKSPACE_ROOT',
+      'CLAUDE_BIN',
+      'URL',
+      'TOKEN',
+      'IDLE_SECONDS',
+      'INSTANCE_ID',
+      'ON_DEMAND',
+    ],
   }
-  const ofOthers = (...groups: (keyof typeof own)[]): Set<string> => new Set(groups.flatMap((group) => own[group]).map((name) => `CC_EXECUTOR_${name}`))
-  const given = (service: Service): string[] => Object.keys(service.environment ?? {}).filter((name) => settings.has(name)).toSorted()
+  const ofOthers = (...groups: (keyof typeof own)[]): Set<string> =>
+    new Set(groups.flatMap((group) => own[group]).map((name) => `CC_EXECUTOR_${name}`))
+  const given = (service: Service): string[] =>
+    Object.keys(service.environment ?? {})
+      .filter((name) => settings.has(name))
+      .toSorted()
   const wanted = (others: Set<string>): string[] => [...settings].filter((name) => !others.has(name)).toSorted()
   t.same(given(api), wanted(ofOthers('worker', 'overlays', 'none')))
   t.same(given(worker), wanted(ofOthers('api', 'overlays', 'none')))
@@ -148,8 +192,14 @@ void t.test('open is for the container that is published on loopback', async (t)
   const environment = serviceOf('api', 'compose.open.yaml').environment as NodeJS.ProcessEnv
   const inContainer = { HOME: '/nonexistent', CC_EXECUTOR_HOST: '0.0.0.0', ...environment }
   t.equal(readConfig(inContainer).auth, 'open')
-  t.throws(() => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '' }), /open is allowed on a loopback address only/)
-  t.throws(() => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '0' }), /open is allowed on a loopback address only/)
+  t.throws(
+    () => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '' }),
+    /open is allowed on a loopback address only/,
+  )
+  t.throws(
+    () => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '0' }),
+    /open is allowed on a loopback address only/,
+  )
   t.notMatch(texts.get('compose.yaml'), /OPEN_IN_CONTAINER|CC_EXECUTOR_AUTH/, 'never by default')
 })
 
@@ -157,11 +207,21 @@ void t.test('the login of the host is mounted only where it is asked for and the
   t.notMatch(texts.get('compose.yaml'), /\.claude/)
   const { user, volumes } = serviceOf('worker', 'compose.claude-home.yaml')
   t.match(user, /^\$\{CLAUDE_UID:\?.*\}:\$\{CLAUDE_GID:\?.*\}$/)
-  t.ok(volumes?.some((volume) => typeof volume === 'object' && volume.source === '${HOME}/.claude' && volume.bind?.create_host_path === false))
+  t.ok(
+    volumes?.some(
+      (volume) =>
+        typeof volume === 'object' && volume.source === '${HOME}/.claude' && volume.bind?.create_host_path === false,
+    ),
+  )
 })
 
 void t.test('the images: ordinary users, the pinned CLI in the worker’s only', async (t) => {
-  const stages = new Map(dockerfile.split(/^FROM /m).slice(1).map((text) => [/ AS (\w+)/.exec(text)?.[1] ?? '', text]))
+  const stages = new Map(
+    dockerfile
+      .split(/^FROM /m)
+      .slice(1)
+      .map((text) => [/ AS (\w+)/.exec(text)?.[1] ?? '', text]),
+  )
   t.same([...stages.keys()], ['build', 'modules', 'claude', 'runtime', 'api', 'worker'])
   const stage = (name: string): string => stages.get(name) ?? ''
   for (const name of ['api', 'worker']) {
@@ -174,38 +234,78 @@ void t.test('the images: ordinary users, the pinned CLI in the worker’s only',
   // The version has one place, and the image takes it from there.
   const version = /CLAUDE_VERSION = '(\d+\.\d+\.\d+)'/.exec(await readFile('src/setup/cache.mjs', 'utf8'))?.[1] ?? ''
   t.match(version, /^\d/)
-  t.match(stage('claude'), /set-up\.mjs --only=claude --require-claude \$\{CLAUDE_VERSION:\+--claude=\$CLAUDE_VERSION\}/)
+  t.match(
+    stage('claude'),
+    /set-up\.mjs --only=claude --require-claude \$\{CLAUDE_VERSION:\+--claude=\$CLAUDE_VERSION\}/,
+  )
   t.match(stage('claude'), /^ARG CLAUDE_VERSION=$/m)
-  t.same([api, worker].map(({ build }) => build?.args), [undefined, { CLAUDE_VERSION: '${CC_EXECUTOR_CLAUDE_VERSION:-}' }])
+  t.same(
+    [api, worker].map(({ build }) => build?.args),
+    [undefined, { CLAUDE_VERSION: '${CC_EXECUTOR_CLAUDE_VERSION:-}' }],
+  )
   t.notOk(dockerfile.includes(version) || dockerfile.includes('claude-code'), 'and writes no other')
   t.match(stage('worker'), /COPY --from=claude /)
   t.notMatch(stage('api') + stage('runtime'), /claude/)
-  for (const program of ['bubblewrap', 'ca-certificates', 'git', 'procps', 'ripgrep', 'tini']) t.match(stage('worker'), new RegExp(` ${program}\\b`))
+  for (const program of ['bubblewrap', 'ca-certificates', 'git', 'procps', 'ripgrep', 'tini'])
+    t.match(stage('worker'), new RegExp(` ${program}\\b`))
 })
 
 void t.test('a build sees nothing but the sources', async (t) => {
-  const [first, ...admitted] = (await readFile('.dockerignore', 'utf8')).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  const [first, ...admitted] = (await readFile('.dockerignore', 'utf8'))
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
   t.equal(first, '*')
   t.ok(admitted.every((line) => line.startsWith('!')))
   const { include } = JSON.parse(await readFile('tsconfig.build.json', 'utf8')) as { include: string[] }
   // The benchmark is compiled with the rest, but is no part of the service.
-  for (const folder of include.map((glob) => glob.split('/')[0]).filter((name) => name !== 'test')) t.ok(admitted.includes(`!${folder}`), `${folder} is compiled`)
+  for (const folder of include.map((glob) => glob.split('/')[0]).filter((name) => name !== 'test'))
+    t.ok(admitted.includes(`!${folder}`), `${folder} is compiled`)
 })
 
 void t.test('the filter admits what bubblewrap needs and nothing near it', async (t) => {
-  interface Rule { names: string[]; action: string; args?: { value: number; valueTwo: number; op: string }[] }
-  const { defaultAction, syscalls } = JSON.parse(await read('seccomp-worker.json')) as { defaultAction: string; syscalls: Rule[] }
+  interface Rule {
+    names: string[]
+    action: string
+    args?: { value: number; valueTwo: number; op: string }[]
+  }
+  const { defaultAction, syscalls } = JSON.parse(await read('seccomp-worker.json')) as {
+    defaultAction: string
+    syscalls: Rule[]
+  }
   t.equal(defaultAction, 'SCMP_ACT_ERRNO')
   t.ok(worker.security_opt?.includes('seccomp=seccomp-worker.json'))
-  const allowed = (name: string): Rule[] => syscalls.filter(({ names, action }) => action === 'SCMP_ACT_ALLOW' && names.includes(name))
-  for (const name of ['mount', 'pivot_root', 'umount2', 'execve', 'futex']) t.equal(allowed(name).length, 1, `${name} is admitted`)
-  for (const name of ['bpf', 'setns', 'clone3', 'kexec_load', 'init_module', 'perf_event_open', 'keyctl', 'add_key', 'userfaultfd', 'io_uring_setup', 'fsopen', 'move_mount', 'open_by_handle_at', 'chroot', 'reboot', 'swapon', 'syslog']) {
+  const allowed = (name: string): Rule[] =>
+    syscalls.filter(({ names, action }) => action === 'SCMP_ACT_ALLOW' && names.includes(name))
+  for (const name of ['mount', 'pivot_root', 'umount2', 'execve', 'futex'])
+    t.equal(allowed(name).length, 1, `${name} is admitted`)
+  for (const name of [
+    'bpf',
+    'setns',
+    'clone3',
+    'kexec_load',
+    'init_module',
+    'perf_event_open',
+    'keyctl',
+    'add_key',
+    'userfaultfd',
+    'io_uring_setup',
+    'fsopen',
+    'move_mount',
+    'open_by_handle_at',
+    'chroot',
+    'reboot',
+    'swapon',
+    'syslog',
+  ]) {
     t.same(allowed(name), [], `${name} is not`)
   }
   const [mask = 0] = allowed('clone').map(({ args }) => args?.[0]?.value ?? 0)
   const admits = (flags: number): boolean => Number(BigInt(flags) & BigInt(mask)) === 0
   t.equal(allowed('clone').length, 1)
-  t.ok([0x1000_0000, 0x2000_0000, 0x2_0000, 0x4000_0000, 0x800_0000, 0x400_0000].every(admits), 'user, PID, mount, network, IPC and UTS namespaces')
+  t.ok(
+    [0x1000_0000, 0x2000_0000, 0x2_0000, 0x4000_0000, 0x800_0000, 0x400_0000].every(admits),
+    'user, PID, mount, network, IPC and UTS namespaces',
+  )
   t.notOk([0x200_0000].some(admits), 'no cgroup namespace')
   t.match(allowed('unshare'), [{ args: [{ value: 0x1000_0000, op: 'SCMP_CMP_EQ' }] }], 'a user namespace alone')
 })
@@ -214,7 +314,9 @@ void t.test('every command of the manual names files, services, volumes and path
   const readme = await read('README.md')
   const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) => block.trim().split('\n'))
   const inline = [...readme.matchAll(/`(docker compose [^`]+)`/g)].map(([, command = '']) => command)
-  const first = [...texts].map(([file, text]) => /docker compose .*? up -d|docker compose up -d/.exec(text)?.[0] ?? `${file} says no command`)
+  const first = [...texts].map(
+    ([file, text]) => /docker compose .*? up -d|docker compose up -d/.exec(text)?.[0] ?? `${file} says no command`,
+  )
   const services = Object.keys(base.services)
   const volumes = Object.keys(base.volumes ?? {}).map((volume) => `${base.name}_${volume}`)
   const { paths } = JSON.parse(await readFile('openapi/openapi.json', 'utf8')) as { paths: Record<string, unknown> }
@@ -226,7 +328,13 @@ void t.test('every command of the manual names files, services, volumes and path
     if (!match) return false
     const [, options = '', verb = '', rest = ''] = match
     const words = rest.trim()
-    if (!options.split(' -f ').slice(1).every((file) => files.includes(file))) return false
+    if (
+      !options
+        .split(' -f ')
+        .slice(1)
+        .every((file) => files.includes(file))
+    )
+      return false
     if (verb === 'up') return /^-d(?: --scale worker=\d+)?$/.test(words)
     if (verb === 'exec') {
       const [, service = '', called = ''] = /^(?:-T )?(\w+) cc-executor (\w+)/.exec(words) ?? []
@@ -237,17 +345,26 @@ void t.test('every command of the manual names files, services, volumes and path
   }
   const isCurl = (command: string): boolean => {
     const [, port, path = ''] = /^curl (?:-\w+ )?http:\/\/localhost:(\d+)(\/\S*)/.exec(command) ?? []
-    return api.ports?.some((published) => published.startsWith(`127.0.0.1:${port}:`)) === true && Object.hasOwn(paths, path)
+    return (
+      api.ports?.some((published) => published.startsWith(`127.0.0.1:${port}:`)) === true && Object.hasOwn(paths, path)
+    )
   }
-  const isExport = (command: string): boolean => command.startsWith('export ') && [...command.matchAll(/(\w+)=/g)].every(([, name = '']) => used.includes(name))
+  const isExport = (command: string): boolean =>
+    command.startsWith('export ') && [...command.matchAll(/(\w+)=/g)].every(([, name = '']) => used.includes(name))
   const isBackup = (command: string): boolean => {
-    const [, volume = '', image] = /^docker run --rm -v ([\w-]+):\/data:ro -v "\$PWD":\/backup (\S+) tar czf \/backup\/[\w-]+\.tgz -C \/data \.$/.exec(command) ?? []
+    const [, volume = '', image] =
+      /^docker run --rm -v ([\w-]+):\/data:ro -v "\$PWD":\/backup (\S+) tar czf \/backup\/[\w-]+\.tgz -C \/data \.$/.exec(
+        command,
+      ) ?? []
     return volumes.includes(volume) && image === redis.image
   }
-  const isKnown = (command: string): boolean => ['cd deployment', 'git pull'].includes(command) || [isCompose, isCurl, isExport, isBackup].some((is) => is(command))
+  const isKnown = (command: string): boolean =>
+    ['cd deployment', 'git pull'].includes(command) || [isCompose, isCurl, isExport, isBackup].some((is) => is(command))
   for (const command of [...blocks, ...inline, ...first]) {
     t.ok(isKnown(command.replace(/^TOKEN=\$\((.*)\)$/, '$1')), command)
   }
-  for (const file of await readdir(folder)) if (file !== 'README.md') t.ok(readme.includes(file) || dockerfile.includes(file) || file === 'Dockerfile', `${file} is told of`)
+  for (const file of await readdir(folder))
+    if (file !== 'README.md')
+      t.ok(readme.includes(file) || dockerfile.includes(file) || file === 'Dockerfile', `${file} is told of`)
   for (const overlay of overlays) t.ok(readme.includes(`docker compose -f compose.yaml -f ${overlay} up -d`), overlay)
 })

@@ -27,46 +27,55 @@ void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async
     await page.waitForSelector('.opblock')
     return { page, requests, complaints }
   }
-  const foreign = (requests: readonly string[]): string[] => requests.filter((url) => !url.startsWith(`${base}/`) && !url.startsWith('data:'))
+  const foreign = (requests: readonly string[]): string[] =>
+    requests.filter((url) => !url.startsWith(`${base}/`) && !url.startsWith('data:'))
 
-  await t.test('the page loads, authorises, and tries POST /execute and the events, without another host', async (t) => {
-    const { page, requests, complaints } = await openPage()
-    await page.click('.authorize')
-    await page.fill('.auth-container input', service.token)
-    await page.click('.auth-btn-wrapper .authorize')
-    await page.click('.btn-done')
+  await t.test(
+    'the page loads, authorises, and tries POST /execute and the events, without another host',
+    async (t) => {
+      const { page, requests, complaints } = await openPage()
+      await page.click('.authorize')
+      await page.fill('.auth-container input', service.token)
+      await page.click('.auth-btn-wrapper .authorize')
+      await page.click('.btn-done')
 
-    /** Fills a form and sends it; the status and the body that the page then shows. */
-    async function tryOut(operation: string, fill: (block: ReturnType<Page['locator']>) => Promise<void>): Promise<{ status: string; body: string }> {
-      const block = page.locator(`[id="operations-${operation}"]`)
-      await block.locator('.opblock-summary-control').first().click()
-      await fill(block)
-      await block.locator('.execute').click()
-      const answer = block.locator('.live-responses-table')
-      const status = (await answer.locator('.response-col_status').last().textContent()) ?? ''
-      return { status: status.trim(), body: (await answer.locator('.highlight-code').first().textContent()) ?? '' }
-    }
+      /** Fills a form and sends it; the status and the body that the page then shows. */
+      async function tryOut(
+        operation: string,
+        fill: (block: ReturnType<Page['locator']>) => Promise<void>,
+      ): Promise<{ status: string; body: string }> {
+        const block = page.locator(`[id="operations-${operation}"]`)
+        await block.locator('.opblock-summary-control').first().click()
+        await fill(block)
+        await block.locator('.execute').click()
+        const answer = block.locator('.live-responses-table')
+        const status = (await answer.locator('.response-col_status').last().textContent()) ?? ''
+        return { status: status.trim(), body: (await answer.locator('.highlight-code').first().textContent()) ?? '' }
+      }
 
-    // The body that the page offers is one that works.
-    const submitted = await tryOut('executions-post_execute', async (block) => {
-      t.same(JSON.parse(await block.locator('textarea.body-param__text').inputValue()), { prompt: 'Say hello' })
-    })
-    t.match(submitted.status, /^202/)
-    const id = /"id": "([0-9a-f-]{36})"/.exec(submitted.body)?.[1] ?? ''
-    t.match(submitted.body, /"status": "queued"/)
-    await service.finished(id)
-    const events = await tryOut('executions-get_executions__id__events', (block) => block.locator('tr[data-param-name="id"] input').fill(id))
-    t.match(events.status, /^200/)
-    t.match(events.body, /"type": "execution\.queued"/)
-    t.match(events.body, /"type": "execution\.finished"/)
+      // The body that the page offers is one that works.
+      const submitted = await tryOut('executions-post_execute', async (block) => {
+        t.same(JSON.parse(await block.locator('textarea.body-param__text').inputValue()), { prompt: 'Say hello' })
+      })
+      t.match(submitted.status, /^202/)
+      const id = /"id": "([0-9a-f-]{36})"/.exec(submitted.body)?.[1] ?? ''
+      t.match(submitted.body, /"status": "queued"/)
+      await service.finished(id)
+      const events = await tryOut('executions-get_executions__id__events', (block) =>
+        block.locator('tr[data-param-name="id"] input').fill(id),
+      )
+      t.match(events.status, /^200/)
+      t.match(events.body, /"type": "execution\.queued"/)
+      t.match(events.body, /"type": "execution\.finished"/)
 
-    await page.reload()
-    await page.waitForSelector('.authorization__btn.locked, .authorize.locked')
-    t.same(complaints, [], 'no complaint, and nothing that the content security policy refused')
-    t.ok(requests.length > 5, 'the requests were seen')
-    t.same(foreign(requests), [], 'no request to another host')
-    await page.close()
-  })
+      await page.reload()
+      await page.waitForSelector('.authorization__btn.locked, .authorize.locked')
+      t.same(complaints, [], 'no complaint, and nothing that the content security policy refused')
+      t.ok(requests.length > 5, 'the requests were seen')
+      t.same(foreign(requests), [], 'no request to another host')
+      await page.close()
+    },
+  )
 
   await t.test('the README’s lines for a browser’s console stream an execution over the WebSocket', async (t) => {
     const [, script = ''] = /```js\n([\s\S]*?)```/.exec(await readFile('README.md', 'utf8')) ?? []
@@ -82,7 +91,10 @@ void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async
     page.on('dialog', (dialog) => void dialog.accept(service.token))
     await page.evaluate(script)
     await finished
-    t.same(said.slice(0, 3).map((line) => line.split(' ')[0]), ['accepted:', 'execution.queued', 'execution.started'])
+    t.same(
+      said.slice(0, 3).map((line) => line.split(' ')[0]),
+      ['accepted:', 'execution.queued', 'execution.started'],
+    )
     t.match(said.at(-1), /"status":"succeeded"/)
     t.same(complaints, [])
     t.same(foreign(requests), [])
@@ -93,11 +105,15 @@ void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async
     const { page } = await openPage()
     // An origin of its own, "null": what any page that is not ours looks like to the service.
     await page.goto('about:blank')
-    const how = await page.evaluate(([address, token]) => new Promise<string>((resolve) => {
-      const socket = new WebSocket(`${address}/ws`, ['cc-executor', `bearer.${token}`])
-      socket.addEventListener('open', () => resolve('open'))
-      socket.addEventListener('close', () => resolve('refused'))
-    }), [base.replace('http', 'ws'), service.token])
+    const how = await page.evaluate(
+      ([address, token]) =>
+        new Promise<string>((resolve) => {
+          const socket = new WebSocket(`${address}/ws`, ['cc-executor', `bearer.${token}`])
+          socket.addEventListener('open', () => resolve('open'))
+          socket.addEventListener('close', () => resolve('refused'))
+        }),
+      [base.replace('http', 'ws'), service.token],
+    )
     t.equal(how, 'refused')
     await page.close()
   })

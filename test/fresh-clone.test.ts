@@ -30,47 +30,58 @@ async function clone(t: Test, user: string | undefined) {
   if (CLAUDE !== undefined) await copyFile(CLAUDE, join(folder, 'claude'))
   if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, folder])
   const prefix = user === undefined ? [] : ['setpriv', '--reuid', user, '--regid', user, '--clear-groups']
-  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))), HOME: home, CC_EXECUTOR_PORT: '0', ...claude }
+  const env = {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name))),
+    HOME: home,
+    CC_EXECUTOR_PORT: '0',
+    ...claude,
+  }
   const toCommand = (command: string[]): [string, string[]] => {
     const [file = '', ...args] = [...prefix, ...command]
     return [file, args]
   }
   return {
     folder,
-    execute: (command: string[]) => run(...toCommand(command), { cwd: checkout, env, timeout: DEADLINE_MS, maxBuffer: 1 << 26 }),
-    spawn: (command: string[]) => spawn(...toCommand(command), { cwd: checkout, env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] }),
+    execute: (command: string[]) =>
+      run(...toCommand(command), { cwd: checkout, env, timeout: DEADLINE_MS, maxBuffer: 1 << 26 }),
+    spawn: (command: string[]) =>
+      spawn(...toCommand(command), { cwd: checkout, env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] }),
   }
 }
 
 const skip = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : false
 
 for (const user of isRoot ? [undefined, ORDINARY_USER] : [undefined]) {
-  void t.test(`a fresh clone runs, as ${user === undefined ? 'whoever runs the tests' : 'an ordinary user'}`, { skip, timeout: 2 * DEADLINE_MS }, async (t) => {
-    const fresh = await clone(t, user)
-    const demo = await fresh.execute(['npm', 'run', 'demo'])
-    t.match(demo.stdout, /Status: succeeded/)
-    t.match(demo.stdout, /Its signed receipt:\n\n {2}# /)
-    t.same(describe(listMentioning(fresh.folder)), [], 'the demo leaves nothing behind')
+  void t.test(
+    `a fresh clone runs, as ${user === undefined ? 'whoever runs the tests' : 'an ordinary user'}`,
+    { skip, timeout: 2 * DEADLINE_MS },
+    async (t) => {
+      const fresh = await clone(t, user)
+      const demo = await fresh.execute(['npm', 'run', 'demo'])
+      t.match(demo.stdout, /Status: succeeded/)
+      t.match(demo.stdout, /Its signed receipt:\n\n {2}# /)
+      t.same(describe(listMentioning(fresh.folder)), [], 'the demo leaves nothing behind')
 
-    const startedAt = performance.now()
-    await fresh.execute(['node', 'src/setup/set-up.mjs'])
-    const setUpMs = performance.now() - startedAt
-    t.ok(setUpMs < 1_000, `set-up with nothing to do: ${Math.round(setUpMs)} ms`)
+      const startedAt = performance.now()
+      await fresh.execute(['node', 'src/setup/set-up.mjs'])
+      const setUpMs = performance.now() - startedAt
+      t.ok(setUpMs < 1_000, `set-up with nothing to do: ${Math.round(setUpMs)} ms`)
 
-    const start = fresh.spawn(['npm', 'start', '--', '--simulate'])
-    const exited = once(start, 'exit')
-    t.teardown(() => {
-      for (const { pid } of listMentioning(fresh.folder)) tryKill(pid)
-    })
-    let banner = ''
-    start.stdout.on('data', (chunk: Buffer) => (banner += chunk.toString()))
-    await until(() => banner.includes('Ctrl-C stops it') || start.exitCode !== null, 'it serves', DEADLINE_MS)
-    const url = /address +(http\S+)/.exec(banner)?.[1] ?? ''
-    t.equal((await fetch(`${url}/health/ready`)).status, 200)
-    // As a terminal does: npm and the server are in one group.
-    process.kill(-(start.pid ?? 0), 'SIGINT')
-    t.same(await exited, [0, null])
-    await until(() => listMentioning(fresh.folder).length === 0, 'all are gone').catch(() => undefined)
-    t.same(describe(listMentioning(fresh.folder)), [], 'nothing is left')
-  })
+      const start = fresh.spawn(['npm', 'start', '--', '--simulate'])
+      const exited = once(start, 'exit')
+      t.teardown(() => {
+        for (const { pid } of listMentioning(fresh.folder)) tryKill(pid)
+      })
+      let banner = ''
+      start.stdout.on('data', (chunk: Buffer) => (banner += chunk.toString()))
+      await until(() => banner.includes('Ctrl-C stops it') || start.exitCode !== null, 'it serves', DEADLINE_MS)
+      const url = /address +(http\S+)/.exec(banner)?.[1] ?? ''
+      t.equal((await fetch(`${url}/health/ready`)).status, 200)
+      // As a terminal does: npm and the server are in one group.
+      process.kill(-(start.pid ?? 0), 'SIGINT')
+      t.same(await exited, [0, null])
+      await until(() => listMentioning(fresh.folder).length === 0, 'all are gone').catch(() => undefined)
+      t.same(describe(listMentioning(fresh.folder)), [], 'nothing is left')
+    },
+  )
 }

@@ -23,31 +23,62 @@ const original = textOf('openapi/coming-from-the-original.md')
 /** A chapter of the manual, by its heading. */
 const chapter = (heading: string): string => manual.split(/^(?=##+ )/m).find((part) => part.startsWith(heading)) ?? ''
 /** The cells of a chapter's table rows, without their header. */
-const rows = (text: string): string[][] => [...text.matchAll(/^\|(.*)\|$/gm)].map(([, row = '']) => row.split(/(?<!\\)\|/).map((cell) => cell.trim())).filter((cells) => cells[0]?.includes('`'))
+const rows = (text: string): string[][] =>
+  [...text.matchAll(/^\|(.*)\|$/gm)]
+    .map(([, row = '']) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()))
+    .filter((cells) => cells[0]?.includes('`'))
 /** What stands in backticks, blocks of code apart. */
-const quoted = (text: string): string[] => [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+const quoted = (text: string): string[] =>
+  [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 const unquote = (cell = ''): string => cell.replaceAll('`', '')
 const sorted = (names: Iterable<string>): string[] => [...new Set(names)].sort()
 const firstColumn = (heading: string): string[] => rows(chapter(heading)).flatMap(([cell = '']) => quoted(cell))
 
 void t.test('it names every operation, event, field and error, and none that does not exist', async (t) => {
   t.same(sorted(firstColumn('### WebSocket `/ws`\n')), sorted(Object.keys(OPERATIONS)))
-  for (const name of [...Object.keys(NOTIFICATIONS), ...SubscriptionClosedReason.options]) t.match(chapter('### WebSocket `/ws`\n'), `\`${name}`, name)
+  for (const name of [...Object.keys(NOTIFICATIONS), ...SubscriptionClosedReason.options])
+    t.match(chapter('### WebSocket `/ws`\n'), `\`${name}`, name)
   t.same(sorted(firstColumn('## 4. Events')), sorted(EVENT_TYPES))
   const known = new Set<string>([...Object.keys(OPERATIONS), ...Object.keys(NOTIFICATIONS), ...EVENT_TYPES])
   for (const [page, text] of texts) {
-    const names = [...text.matchAll(/\b(?:execution|subscription|queue|health|rpc|text|tool|hook|log)\.[a-z_]+\b(?!\()/g)].map(([name]) => name)
+    const names = [
+      ...text.matchAll(/\b(?:execution|subscription|queue|health|rpc|text|tool|hook|log)\.[a-z_]+\b(?!\()/g),
+    ].map(([name]) => name)
     // `hook.warning` is the original's, named as not built.
-    t.same(sorted(names).filter((name) => !known.has(name) && !['rpc.schema', 'hook.warning'].includes(name)), [], page)
+    t.same(
+      sorted(names).filter((name) => !known.has(name) && !['rpc.schema', 'hook.warning'].includes(name)),
+      [],
+      page,
+    )
   }
 
   const fields = Object.keys(ExecuteRequest.shape)
   const told = chapter('### What to run')
-  t.same(fields.filter((field) => !told.includes(`\`${field}\``)), [], 'fields')
-  t.same(firstColumn('### What to run').filter((field) => !fields.includes(field)), [])
+  t.same(
+    fields.filter((field) => !told.includes(`\`${field}\``)),
+    [],
+    'fields',
+  )
+  t.same(
+    firstColumn('### What to run').filter((field) => !fields.includes(field)),
+    [],
+  )
 
-  const errors = rows(chapter('## 5. Errors')).map(([code, status, rpc, retry]) => [unquote(code), Number(status), Number(rpc), retry])
-  t.same(errors, Object.entries(ERROR_TABLE).map(([code, { status, rpc, retryable }]) => [code, status, rpc, retryable ? 'yes' : 'no']))
+  const errors = rows(chapter('## 5. Errors')).map(([code, status, rpc, retry]) => [
+    unquote(code),
+    Number(status),
+    Number(rpc),
+    retry,
+  ])
+  t.same(
+    errors,
+    Object.entries(ERROR_TABLE).map(([code, { status, rpc, retryable }]) => [
+      code,
+      status,
+      rpc,
+      retryable ? 'yes' : 'no',
+    ]),
+  )
   const outcomes = /^Codes of an outcome.*$/m.exec(manual)?.[0] ?? ''
   t.same(sorted(quoted(outcomes)), sorted(OutcomeCode.options))
 })
@@ -55,24 +86,43 @@ void t.test('it names every operation, event, field and error, and none that doe
 void t.test('it names every setting with its default; no page names one that does not exist', async (t) => {
   const entries = describeConfig(readConfig({ HOME: '/nonexistent' }))
   const settings = rows(chapter('## 6. Settings'))
-  t.same(settings.map(([name]) => unquote(name)), entries.map(({ name }) => name))
+  t.same(
+    settings.map(([name]) => unquote(name)),
+    entries.map(({ name }) => name),
+  )
   for (const [index, { name, value, description }] of entries.entries()) {
     const [, fallback = '', says] = settings[index] ?? []
     t.equal(says, description, name)
     if (!value.startsWith('/')) t.equal(unquote(fallback), value === '(unset)' || value === '' ? 'none' : value, name)
   }
-  const codes = new Set<string>([...Object.keys(ERROR_TABLE), ...OutcomeCode.options, ...RetryReason.options, ...entries.map(({ name }) => name)])
+  const codes = new Set<string>([
+    ...Object.keys(ERROR_TABLE),
+    ...OutcomeCode.options,
+    ...RetryReason.options,
+    ...entries.map(({ name }) => name),
+  ])
   // Of set-up, of hooks, of Claude's, and of the system's folders.
-  const elsewhere = /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
+  const elsewhere =
+    /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
   for (const [page, text] of texts) {
     const names = quoted(text).flatMap((words) => words.match(/\b[A-Z]+_[A-Z_]+\b/g) ?? [])
-    t.same(sorted(names).filter((name) => !codes.has(name) && !elsewhere.test(name)), [], page)
+    t.same(
+      sorted(names).filter((name) => !codes.has(name) && !elsewhere.test(name)),
+      [],
+      page,
+    )
   }
 })
 
 void t.test('its REST table has every path and method of the OpenAPI document, and no other', async (t) => {
-  const { paths } = JSON.parse(await readFile('openapi/openapi.json', 'utf8')) as { paths: Record<string, Record<string, unknown>> }
-  const real = sorted(Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)))
+  const { paths } = JSON.parse(await readFile('openapi/openapi.json', 'utf8')) as {
+    paths: Record<string, Record<string, unknown>>
+  }
+  const real = sorted(
+    Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    ),
+  )
   /** `GET /a`, `/b` means GET for both; `/pause` beside `/executions/{id}/cancel` stands in its place. */
   const read = (text: string): string[] =>
     rows(text).flatMap(([cell = '']) => {
@@ -90,13 +140,22 @@ void t.test('its REST table has every path and method of the OpenAPI document, a
     })
   t.same(sorted(read(chapter('### REST'))), real)
   const readme = sorted(read(textOf('README.md'))).filter((line) => !/ \/(?:docs|openapi\.json)$/.test(line))
-  t.same(readme.filter((line) => !real.includes(line)), [], 'of the README')
-  t.same(real.filter((line) => !readme.includes(line)), ['POST /executions'], 'it leaves out the other name of POST /execute only')
+  t.same(
+    readme.filter((line) => !real.includes(line)),
+    [],
+    'of the README',
+  )
+  t.same(
+    real.filter((line) => !readme.includes(line)),
+    ['POST /executions'],
+    'it leaves out the other name of POST /execute only',
+  )
 })
 
 void t.test('links between the pages lead somewhere', async (t) => {
   for (const [page, text] of texts) {
-    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) await t.resolves(access(join(dirname(page), target)), `${page}: ${target}`)
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g))
+      await t.resolves(access(join(dirname(page), target)), `${page}: ${target}`)
   }
 })
 
@@ -123,16 +182,25 @@ void t.test('the examples of both pages work, as written', { timeout: 60_000 }, 
   t.match(events[0], /"result":\{.*"subscriptionId":"sub-1"/)
   t.match(events.at(-1), /"reason":"finished"/)
   const { id } = (JSON.parse(events[0] ?? '') as { result: { id: string } }).result
-  const again = await speak('/ws', subscribe.replace(/[0-9a-f-]{36}/, id).replace('"after":17', '"after":2'), 'subscription.closed')
+  const again = await speak(
+    '/ws',
+    subscribe.replace(/[0-9a-f-]{36}/, id).replace('"after":17', '"after":2'),
+    'subscription.closed',
+  )
   t.match(again[0], /"status":"succeeded"/)
   t.match(again[1], /"seq":3,/)
 
   const [, asBefore = ''] = /```json\n(.*)\n```/.exec(original) ?? []
   const told = await speak('/ws/mcp', asBefore, 'process.completed')
-  t.same(told.map((line) => (JSON.parse(line) as { method?: string }).method ?? 'result'), ['connected', 'result', 'process.started', 'process.output', 'process.completed'])
+  t.same(
+    told.map((line) => (JSON.parse(line) as { method?: string }).method ?? 'result'),
+    ['connected', 'result', 'process.started', 'process.output', 'process.completed'],
+  )
 
   const [, command = ''] = /```sh\n([\s\S]*?)```/.exec(original) ?? []
-  const shell = spawn('bash', ['-euo', 'pipefail', '-c', command.replace('http://localhost:8001', service.url())], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const shell = spawn('bash', ['-euo', 'pipefail', '-c', command.replace('http://localhost:8001', service.url())], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let said = ''
   shell.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
   t.same(await once(shell, 'close'), [0, null])

@@ -24,7 +24,10 @@ export function createProcessor(services: RunServices, stop: AbortSignal, onBloc
       onProgress: (progress) => void job.updateProgress({ ...progress }).catch(() => undefined),
     }).catch((error: unknown) => {
       // Its end, which the sweep writes, cannot tell why.
-      services.logger.error({ executionId: job.data.executionId, error: String(error) }, 'its run broke off; it is settled when its lease is over')
+      services.logger.error(
+        { executionId: job.data.executionId, error: String(error) },
+        'its run broke off; it is settled when its lease is over',
+      )
       throw error
     })
     if (report.kind === 'passed_over') return { status: 'passed_over', detail: report.why }

@@ -51,10 +51,17 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       ...workerSettings(config),
       name: workerId,
       prefix: keyRoot(config.prefix),
-      connection: { ...redisOptions(redisUrl), socketTimeout: SILENCE_MS, maxRetriesPerRequest: null, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000) },
+      connection: {
+        ...redisOptions(redisUrl),
+        socketTimeout: SILENCE_MS,
+        maxRetriesPerRequest: null,
+        retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000),
+      },
     },
   )
-  const pause = createPause(worker, (error) => logger.warn({ error: String(error) }, 'the worker could not be paused or resumed'))
+  const pause = createPause(worker, (error) =>
+    logger.warn({ error: String(error) }, 'the worker could not be paused or resumed'),
+  )
   worker.on('error', (error) => logger.debug({ error: error.message }, 'queue worker'))
   // The fence in the record is what counts; BullMQ's own lock only keeps its books.
   worker.on('lockRenewalFailed', (jobIds: string[]) => logger.warn({ jobIds }, 'BullMQ could not renew its lock'))
@@ -67,7 +74,9 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   const onSettled = (job: Job<ExecutionJob> | undefined): void => {
     if (!job) return
     const round = forgetIfDeleted(job.data)
-      .catch((error: unknown) => logger.debug({ executionId: job.data.executionId, error: String(error) }, 'its job could not be removed'))
+      .catch((error: unknown) =>
+        logger.debug({ executionId: job.data.executionId, error: String(error) }, 'its job could not be removed'),
+      )
       .finally(() => forgetting.delete(round))
     forgetting.add(round)
   }
@@ -76,7 +85,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
 
   /** No job has been in our hands for so long that BullMQ must have heard of the last one's end. */
   async function untilIdle(signal: AbortSignal): Promise<void> {
-    for (let busyAt = performance.now(); performance.now() - busyAt < BOOKS_MS && !signal.aborted; ) {
+    for (let busyAt = performance.now(); performance.now() - busyAt < BOOKS_MS && !signal.aborted;) {
       await sleep(LOOK_MS, signal)
       if (running > 0) busyAt = performance.now()
     }
@@ -92,13 +101,19 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       stoppedAt = performance.now()
       stop.abort('The worker was stopped before the run had ended; what was produced until then is kept.')
     }, drainMs)
-    const mayLeave = (): boolean => running === 0 || (stop.signal.aborted && ([...live.values()].every((run) => !run.isRunning()) || performance.now() - stoppedAt > ENDING_MS))
+    const mayLeave = (): boolean =>
+      running === 0 ||
+      (stop.signal.aborted &&
+        ([...live.values()].every((run) => !run.isRunning()) || performance.now() - stoppedAt > ENDING_MS))
     try {
       if (await patience.for(settled, mayLeave)) {
         // While Redis is away these wait for it; what they would remove then goes with its own time.
         await Promise.race([Promise.all(forgetting), sleep(FORGET_MS)])
       } else if (live.size > 0) {
-        logger.error({ executionIds: [...live.keys()] }, 'Redis takes nothing: that these were ended could not be told; whoever is there when it is back will do it')
+        logger.error(
+          { executionIds: [...live.keys()] },
+          'Redis takes nothing: that these were ended could not be told; whoever is there when it is back will do it',
+        )
       }
     } finally {
       clearTimeout(timer)

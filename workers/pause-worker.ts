@@ -29,10 +29,13 @@ export function createPause(worker: Pick<Worker, 'pause' | 'resume'>, onError: (
     for(waitMs) {
       if (isClosed) return
       clearTimeout(timer)
-      timer = setTimeout(() => {
-        timer = undefined
-        apply().catch(onError)
-      }, Math.min(LONGEST_MS, waitMs))
+      timer = setTimeout(
+        () => {
+          timer = undefined
+          apply().catch(onError)
+        },
+        Math.min(LONGEST_MS, waitMs),
+      )
       apply().catch(onError)
     },
     setHeld(value) {

@@ -8,7 +8,12 @@ const DESCRIPTION_SHOWN = 200
 /** A run that starts more at once is told of as many; the rest still counts as living. */
 export const TASKS_SHOWN = 20
 
-const ENDED: Readonly<Record<string, Status>> = { completed: 'completed', failed: 'failed', killed: 'stopped', stopped: 'stopped' }
+const ENDED: Readonly<Record<string, Status>> = {
+  completed: 'completed',
+  failed: 'failed',
+  killed: 'stopped',
+  stopped: 'stopped',
+}
 
 interface Known extends BackgroundTask {
   /** The tool call that started it. */
@@ -35,7 +40,8 @@ export function createBackgroundTasks(observation: Observation) {
   const ended = new Set<string>()
   let hasLevels = false
 
-  const runOf = (record: Record<string, unknown>): string => `${toText(record['task_id']) ?? ''} ${toText(record['run_id']) ?? ''}`
+  const runOf = (record: Record<string, unknown>): string =>
+    `${toText(record['task_id']) ?? ''} ${toText(record['run_id']) ?? ''}`
   const toTask = (id: string, record: Record<string, unknown>): BackgroundTask => ({
     id,
     kind: toText(record['task_type']) ?? 'unknown',
@@ -77,7 +83,9 @@ export function createBackgroundTasks(observation: Observation) {
   /** The set as it is now. One that is told late may still hold a task whose end is known. */
   function replace(records: readonly Record<string, unknown>[]): NewEvent[] {
     hasLevels = true
-    const now = records.filter((record) => record['ambient'] !== true && record['off_host'] !== true && !ended.has(runOf(record)))
+    const now = records.filter(
+      (record) => record['ambient'] !== true && record['off_host'] !== true && !ended.has(runOf(record)),
+    )
     const ids = new Set(now.map((record) => toText(record['task_id'])))
     const gone = [...live.keys()].filter((id) => !ids.has(id)).flatMap((id) => end(id, 'stopped'))
     for (const record of now) {
@@ -91,7 +99,9 @@ export function createBackgroundTasks(observation: Observation) {
   function observeAnswers(message: Record<string, unknown>): void {
     if (hasLevels || known.size === 0) return
     for (const block of toRecords(toRecord(message['message'])?.['content'])) {
-      const task = [...known.values()].find(({ toolUseId }) => toolUseId !== undefined && toolUseId === block['tool_use_id'])
+      const task = [...known.values()].find(
+        ({ toolUseId }) => toolUseId !== undefined && toolUseId === block['tool_use_id'],
+      )
       if (task !== undefined && JSON.stringify(block['content'] ?? '').includes(task.id)) moveToBackground(task.id)
     }
   }

@@ -22,11 +22,51 @@ export interface InstalledClaude {
 
 /** The versions at which something changed, found by trying those between (2026-11-29); later ones follow until the next. Oldest first. */
 const MEASURED: ReadonlyArray<{ readonly from: string; readonly behaviour: ClaudeBehaviour }> = [
-  { from: '2.1.197', behaviour: { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: false, defaultModel: 'claude-opus-4-8[1m]' } },
-  { from: '2.1.203', behaviour: { knowsPromptSnapshot: false, costAfterResume: 'own', tellsBackgroundTasks: true, defaultModel: 'claude-opus-4-8[1m]' } },
-  { from: '2.1.257', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'own', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5[1m]' } },
-  { from: '2.1.277', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5[1m]' } },
-  { from: '2.1.332', behaviour: { knowsPromptSnapshot: true, costAfterResume: 'conversation', tellsBackgroundTasks: true, defaultModel: 'claude-opus-5-5' } },
+  {
+    from: '2.1.197',
+    behaviour: {
+      knowsPromptSnapshot: false,
+      costAfterResume: 'own',
+      tellsBackgroundTasks: false,
+      defaultModel: 'claude-opus-4-8[1m]',
+    },
+  },
+  {
+    from: '2.1.203',
+    behaviour: {
+      knowsPromptSnapshot: false,
+      costAfterResume: 'own',
+      tellsBackgroundTasks: true,
+      defaultModel: 'claude-opus-4-8[1m]',
+    },
+  },
+  {
+    from: '2.1.257',
+    behaviour: {
+      knowsPromptSnapshot: true,
+      costAfterResume: 'own',
+      tellsBackgroundTasks: true,
+      defaultModel: 'claude-opus-5[1m]',
+    },
+  },
+  {
+    from: '2.1.277',
+    behaviour: {
+      knowsPromptSnapshot: true,
+      costAfterResume: 'conversation',
+      tellsBackgroundTasks: true,
+      defaultModel: 'claude-opus-5[1m]',
+    },
+  },
+  {
+    from: '2.1.332',
+    behaviour: {
+      knowsPromptSnapshot: true,
+      costAfterResume: 'conversation',
+      tellsBackgroundTasks: true,
+      defaultModel: 'claude-opus-5-5',
+    },
+  },
 ]
 
 /** Whether this very version was measured: then nothing is left to find out about it. */
@@ -34,7 +74,8 @@ export const isMeasured = (version: string): boolean => MEASURED.some(({ from })
 
 /** By its version alone: of what is measured, the newest that is not newer than it; without a version the newest of all. */
 export function behaviourOf(version: string | undefined): ClaudeBehaviour {
-  const known = MEASURED.filter(({ from }) => version === undefined || compareVersions(from, version) <= 0).at(-1) ?? MEASURED[0]
+  const known =
+    MEASURED.filter(({ from }) => version === undefined || compareVersions(from, version) <= 0).at(-1) ?? MEASURED[0]
   if (!known) throw new Error('no version was ever measured')
   if (version === undefined || isMeasured(version)) return known.behaviour
   // Each version has a default of its own.

@@ -44,7 +44,9 @@ export interface ClaudeExit extends Death {
 export function classifyExit(input: ClaudeExit): Outcome {
   const outcome = classify(input)
   const notes = [...(input.notes ?? []), ...input.observation.notices.sentences]
-  return notes.length === 0 ? outcome : { ...outcome, message: [...(outcome.message === undefined ? [] : [outcome.message]), ...notes].join(' ') }
+  return notes.length === 0
+    ? outcome
+    : { ...outcome, message: [...(outcome.message === undefined ? [] : [outcome.message]), ...notes].join(' ') }
 }
 
 function classify(input: ClaudeExit): Outcome {
@@ -60,38 +62,88 @@ function classify(input: ClaudeExit): Outcome {
   const answer = result?.isError === false ? (result.text ?? observation.partialText) : observation.partialText
   const partial = answer === '' ? {} : { result: answer, isPartial: true }
 
-  if (stopCause !== undefined) return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
+  if (stopCause !== undefined)
+    return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
     const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined
     const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
     if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
-    if (run.onPermissionDenied === 'fail' && observation.denials.length > 0) return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
+    if (run.onPermissionDenied === 'fail' && observation.denials.length > 0)
+      return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
-    if (judgement?.kind === 'invalid') return { status: 'failed', ...describeFaults(judgement.faults), ...common, ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }) }
-    const remark = result.isCut === true ? describeCut(answer) : answer === '' && judgement === undefined ? 'Claude finished, and its answer is empty.' : undefined
-    if (judgement?.kind === 'valid') return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: judgement.value }
-    return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: answer, ...(result.isCut === true && { isPartial: true }) }
+    if (judgement?.kind === 'invalid')
+      return {
+        status: 'failed',
+        ...describeFaults(judgement.faults),
+        ...common,
+        ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }),
+      }
+    const remark =
+      result.isCut === true
+        ? describeCut(answer)
+        : answer === '' && judgement === undefined
+          ? 'Claude finished, and its answer is empty.'
+          : undefined
+    if (judgement?.kind === 'valid')
+      return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: judgement.value }
+    return {
+      status: 'succeeded',
+      ...describeSuccess(input, remark),
+      ...common,
+      result: answer,
+      ...(result.isCut === true && { isPartial: true }),
+    }
   }
 
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const noEnd: Failure | undefined = result?.subtype === 'success' ? findNoEnd(observation, true) : undefined
-  const failure = noEnd ?? (result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation))
-  if (result?.isWholeAtLimit === true && input.judge === undefined) return { status: 'failed', code: failure.code, message: `${failure.message} The answer had been given by then: it is whole.`, ...common, result: answer }
-  const kept = failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true } : partial
-  return { status: 'failed', code: failure.code, message: hidePaths(failure.message, input.paths), ...(apiStatus !== undefined && { apiStatus }), ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }), ...common, ...kept }
+  const failure =
+    noEnd ?? (result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation))
+  if (result?.isWholeAtLimit === true && input.judge === undefined)
+    return {
+      status: 'failed',
+      code: failure.code,
+      message: `${failure.message} The answer had been given by then: it is whole.`,
+      ...common,
+      result: answer,
+    }
+  const kept =
+    failure.code === 'OUTPUT_INVALID' && observation.structuredAttempt !== undefined
+      ? { result: JSON.stringify(observation.structuredAttempt), isPartial: true }
+      : partial
+  return {
+    status: 'failed',
+    code: failure.code,
+    message: hidePaths(failure.message, input.paths),
+    ...(apiStatus !== undefined && { apiStatus }),
+    ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }),
+    ...common,
+    ...kept,
+  }
 }
 
 function describeCut(answer: string): string {
-  const kept = answer === '' ? 'none of it was streamed, so nothing of it is kept' : `the first ${answer.length} characters are kept`
+  const kept =
+    answer === ''
+      ? 'none of it was streamed, so nothing of it is kept'
+      : `the first ${answer.length} characters are kept`
   return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
 }
 
 const UNFINISHED_SHOWN = 50
 
 function toUnfinished({ unfinishedTasks = [], observation }: ClaudeExit): { unfinished?: Unfinished[] } {
-  const tasks = unfinishedTasks.map(({ id, description, kind }): Unfinished => ({ kind: 'task', id, description: description || kind }))
-  const calls = observation.unansweredCalls.map(({ id, description }): Unfinished => ({ kind: 'tool_call', id, description }))
+  const tasks = unfinishedTasks.map(({ id, description, kind }): Unfinished => ({
+    kind: 'task',
+    id,
+    description: description || kind,
+  }))
+  const calls = observation.unansweredCalls.map(({ id, description }): Unfinished => ({
+    kind: 'tool_call',
+    id,
+    description,
+  }))
   const unfinished = [...tasks, ...calls].slice(0, UNFINISHED_SHOWN)
   return unfinished.length === 0 ? {} : { unfinished }
 }
@@ -100,14 +152,26 @@ const countTasks = (count: number): string => (count === 1 ? '1 background task'
 
 function describeLostTasks({ unfinishedTasks = [], endedWithTasks }: ClaudeExit): Failure | undefined {
   if (unfinishedTasks.length === 0 || endedWithTasks) return undefined
-  return { code: 'BACKGROUND_UNFINISHED', message: `Claude exited while ${countTasks(unfinishedTasks.length)} had not finished; what was done until then is kept.` }
+  return {
+    code: 'BACKGROUND_UNFINISHED',
+    message: `Claude exited while ${countTasks(unfinishedTasks.length)} had not finished; what was done until then is kept.`,
+  }
 }
 
-function describeSuccess({ observation: { lostResults }, unfinishedTasks = [] }: ClaudeExit, remark: string | undefined): { message?: string } {
+function describeSuccess(
+  { observation: { lostResults }, unfinishedTasks = [] }: ClaudeExit,
+  remark: string | undefined,
+): { message?: string } {
   const said = [
     ...(remark === undefined ? [] : [remark]),
-    ...(unfinishedTasks.length > 0 ? [`${countTasks(unfinishedTasks.length)} had not finished and ended with the answer (backgroundTimeoutSeconds: 0).`] : []),
-    ...(lostResults > 0 ? [`${lostResults} results of turns before the last one were lost; usage may be incomplete.`] : []),
+    ...(unfinishedTasks.length > 0
+      ? [
+          `${countTasks(unfinishedTasks.length)} had not finished and ended with the answer (backgroundTimeoutSeconds: 0).`,
+        ]
+      : []),
+    ...(lostResults > 0
+      ? [`${lostResults} results of turns before the last one were lost; usage may be incomplete.`]
+      : []),
   ]
   return said.length === 0 ? {} : { message: said.join(' ') }
 }
@@ -127,6 +191,8 @@ function hidePaths(message: string, paths: ClaudeExit['paths']): string {
     [paths?.home, '<home>'],
   ] as const
   // The longest first: a workspace may lie inside another of these folders.
-  const known = names.flatMap(([path, name]) => (path === undefined || path.length < 2 ? [] : [{ path, name }])).sort((left, right) => right.path.length - left.path.length)
+  const known = names
+    .flatMap(([path, name]) => (path === undefined || path.length < 2 ? [] : [{ path, name }]))
+    .sort((left, right) => right.path.length - left.path.length)
   return known.reduce((text, { path, name }) => text.replaceAll(path, name), message)
 }

@@ -79,9 +79,17 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
     ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
     ...hidden('--system-prompt', run.systemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
-    ...hidden('--append-system-prompt', joinPrompts(run.appendSystemPrompt, settings.answer?.instruction), (text) => `${Buffer.byteLength(text)} bytes`),
+    ...hidden(
+      '--append-system-prompt',
+      joinPrompts(run.appendSystemPrompt, settings.answer?.instruction),
+      (text) => `${Buffer.byteLength(text)} bytes`,
+    ),
     ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
-    ...hidden('--json-schema', settings.answer && JSON.stringify(settings.answer.schema), (text) => `${Buffer.byteLength(text)} bytes`),
+    ...hidden(
+      '--json-schema',
+      settings.answer && JSON.stringify(settings.answer.schema),
+      (text) => `${Buffer.byteLength(text)} bytes`,
+    ),
     ...toHookFlags(settings.hooks ?? {}),
     ...hidden('--mcp-config', mcp?.json, () => Object.keys(run.mcpServers ?? {}).join(', ')),
   ]
@@ -95,7 +103,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
       CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
       // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
       CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
-      ...(mcp && settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
+      ...(mcp &&
+        settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
       ...mcp?.env,
     },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
@@ -121,7 +130,12 @@ function option(flag: string, value: string | number | undefined): Argument[] {
 /** With the second flag the stream tells of each run of theirs. */
 function toHookFlags(hooks: Readonly<Record<string, unknown>>): Argument[] {
   const events = Object.keys(hooks)
-  return events.length === 0 ? [] : [...hidden('--settings', JSON.stringify({ hooks }), () => `hooks: ${events.join(', ')}`), { text: '--include-hook-events' }]
+  return events.length === 0
+    ? []
+    : [
+        ...hidden('--settings', JSON.stringify({ hooks }), () => `hooks: ${events.join(', ')}`),
+        { text: '--include-hook-events' },
+      ]
 }
 
 function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | undefined {

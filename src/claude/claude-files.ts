@@ -22,7 +22,13 @@ export async function listClaudeFiles(binary: string, path: string): Promise<str
   const [interpreter, name] = await readInterpreter(real)
   const own = PACKAGE.exec(real)?.[0] ?? real
   if (interpreter === undefined) return [own]
-  const candidates = interpreter.endsWith('/env') && name !== undefined ? path.split(delimiter).filter(isAbsolute).map((folder) => join(folder, name)) : [interpreter]
+  const candidates =
+    interpreter.endsWith('/env') && name !== undefined
+      ? path
+          .split(delimiter)
+          .filter(isAbsolute)
+          .map((folder) => join(folder, name))
+      : [interpreter]
   for (const candidate of candidates) {
     const found = await realpath(candidate).catch(() => undefined)
     // By both names: PATH leads to the one, the link to the other.

@@ -52,10 +52,12 @@ const mcpConfig: Flag = {
   takes: 'many',
   apply: (draft, values, name) => {
     const servers = values.map((value): Record<string, unknown> => {
-      if (!value.trimStart().startsWith('{')) throw refuse(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
+      if (!value.trimStart().startsWith('{'))
+        throw refuse(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
       const config = parseJson(value, name)
       const keys = Object.keys(config)
-      if (keys.length !== 1 || keys[0] !== 'mcpServers') throw refuse(`${name} takes an object with the one key mcpServers`)
+      if (keys.length !== 1 || keys[0] !== 'mcpServers')
+        throw refuse(`${name} takes an object with the one key mcpServers`)
       const record = toRecord(config['mcpServers'])
       if (record === undefined) throw refuse(`${name}: mcpServers must be an object`)
       return record
@@ -68,14 +70,16 @@ const permissionMode: Flag = {
   takes: 'one',
   // The skip flag wins in the CLI, whichever comes first.
   apply: (draft, [value], name) => {
-    if (draft.origin['permissionMode'] !== '--dangerously-skip-permissions') setField(draft, 'permissionMode', value, name)
+    if (draft.origin['permissionMode'] !== '--dangerously-skip-permissions')
+      setField(draft, 'permissionMode', value, name)
   },
 }
 
 const outputFormat: Flag = {
   takes: 'one',
   apply: (draft, [value], name) => {
-    if (value !== 'text' && value !== 'json' && value !== 'stream-json') throw refuse(`${name} must be text, json or stream-json`)
+    if (value !== 'text' && value !== 'json' && value !== 'stream-json')
+      throw refuse(`${name} must be text, json or stream-json`)
     draft.outputFormat = value
   },
 }
@@ -97,7 +101,8 @@ const resume: Flag = {
 
 const forkSession: Flag = {
   takes: 'nothing',
-  apply: (draft, _values, name) => setField(draft, 'session', { ...toRecord(draft.request['session']), fork: true }, draft.origin['session'] ?? name),
+  apply: (draft, _values, name) =>
+    setField(draft, 'session', { ...toRecord(draft.request['session']), fork: true }, draft.origin['session'] ?? name),
 }
 
 const partialMessages: Flag = {
@@ -136,7 +141,8 @@ const FLAGS = new Map<string, Flag>([
   ['--fork-session', forkSession],
 ])
 
-const CONTINUE_INSTEAD = 'many conversations go on here side by side, so the latest is not the one you mean; use --resume with the id of an execution'
+const CONTINUE_INSTEAD =
+  'many conversations go on here side by side, so the latest is not the one you mean; use --resume with the id of an execution'
 
 /** What to do instead of a flag that is refused. */
 const INSTEAD: Readonly<Record<string, string>> = {
@@ -154,7 +160,22 @@ const INSTEAD: Readonly<Record<string, string>> = {
 }
 
 /** Words which the CLI takes for its own subcommands when they come first. */
-const SUBCOMMANDS = new Set(['agents', 'auth', 'auto-mode', 'doctor', 'gateway', 'install', 'mcp', 'plugin', 'plugins', 'project', 'setup-token', 'ultrareview', 'update', 'upgrade'])
+const SUBCOMMANDS = new Set([
+  'agents',
+  'auth',
+  'auto-mode',
+  'doctor',
+  'gateway',
+  'install',
+  'mcp',
+  'plugin',
+  'plugins',
+  'project',
+  'setup-token',
+  'ultrareview',
+  'update',
+  'upgrade',
+])
 
 /**
  * Reads the words of a `claude …` command line as the CLI's own parser (commander) does: a flag with a value takes
@@ -163,7 +184,10 @@ const SUBCOMMANDS = new Set(['agents', 'auth', 'auto-mode', 'doctor', 'gateway',
  */
 export function parseCommandFlags(words: readonly string[]): CommandFlags {
   const [program, ...rest] = words
-  if (program !== 'claude') throw refuse(`the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; nothing else is ever run`)
+  if (program !== 'claude')
+    throw refuse(
+      `the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; nothing else is ever run`,
+    )
   const draft: Draft = { request: {}, origin: {}, outputFormat: 'text', includePartialMessages: false }
   const prompts: string[] = []
   let asksToPrint = false
@@ -176,7 +200,10 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
       const equals = word.startsWith('--') ? word.indexOf('=') : -1
       const name = equals < 0 ? word : word.slice(0, equals)
       const flag = FLAGS.get(name)
-      if (flag === undefined) throw refuse(`the flag ${shorten(name)} is not allowed here${INSTEAD[name] === undefined ? '' : `: ${INSTEAD[name]}`}`)
+      if (flag === undefined)
+        throw refuse(
+          `the flag ${shorten(name)} is not allowed here${INSTEAD[name] === undefined ? '' : `: ${INSTEAD[name]}`}`,
+        )
       asksToPrint ||= name === '-p' || name === '--print'
       flag.apply(draft, equals < 0 ? takeValues(flag, name) : [takeInline(flag, name, word.slice(equals + 1))], name)
     } else {
@@ -185,11 +212,17 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   }
 
   const [prompt] = prompts
-  if (prompt === undefined || prompt === '') throw refuse("there is no prompt; write claude -p 'what to do', with the prompt before flags that take several words (--allowedTools, --mcp-config)")
-  if (!asksToPrint && SUBCOMMANDS.has(prompt)) throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
-  if (prompts.length > 1) throw refuse(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
+  if (prompt === undefined || prompt === '')
+    throw refuse(
+      "there is no prompt; write claude -p 'what to do', with the prompt before flags that take several words (--allowedTools, --mcp-config)",
+    )
+  if (!asksToPrint && SUBCOMMANDS.has(prompt))
+    throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
+  if (prompts.length > 1)
+    throw refuse(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
   setField(draft, 'prompt', prompt, 'the prompt')
-  if (draft.origin['session'] === '--fork-session') throw refuse('--fork-session needs --resume with the id of what is to be forked')
+  if (draft.origin['session'] === '--fork-session')
+    throw refuse('--fork-session needs --resume with the id of what is to be forked')
   return draft
 
   function takeValues(flag: Flag, name: string): string[] {

@@ -25,14 +25,25 @@ function tellCause(reason: RetryReason): string {
 }
 
 /** What Claude is told instead of the prompt, which its session holds already, when another attempt goes on with it. */
-export function continuationPrompt(reason: RetryReason, openCalls: readonly OpenToolCall[], lostTasks: readonly string[] = []): string {
+export function continuationPrompt(
+  reason: RetryReason,
+  openCalls: readonly OpenToolCall[],
+  lostTasks: readonly string[] = [],
+): string {
   const calls = openCalls.slice(-CALLS_SHOWN).map(({ name, input }) => `- ${name} ${shorten(input, INPUT_SHOWN)}`)
   const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
   return [
     tellCause(reason),
     'The session goes on here, in the same workspace. What was done before is done: do not repeat it.',
-    ...(calls.length === 0 ? [] : ['These tool calls had begun, and how far they came is not known; look before you run one again:', ...calls]),
-    ...(tasks.length === 0 ? [] : ['These background tasks had not finished and were ended; look how far they came before you start one again:', ...tasks]),
+    ...(calls.length === 0
+      ? []
+      : ['These tool calls had begun, and how far they came is not known; look before you run one again:', ...calls]),
+    ...(tasks.length === 0
+      ? []
+      : [
+          'These background tasks had not finished and were ended; look how far they came before you start one again:',
+          ...tasks,
+        ]),
     'Where you are not sure look at the workspace first. Then go on with the task until it is finished.',
   ].join('\n')
 }

@@ -19,5 +19,7 @@ export function decodeClaudeLine(bytes: Buffer): Decoded {
   }
   const message = toRecord(parsed)
   const type = message?.['type']
-  return message !== undefined && typeof type === 'string' ? { kind: 'message', type, message, raw } : { kind: 'text', text: raw }
+  return message !== undefined && typeof type === 'string'
+    ? { kind: 'message', type, message, raw }
+    : { kind: 'text', text: raw }
 }

@@ -27,7 +27,10 @@ export async function findClaude({ explicit, path, cacheBin }: ClaudePlaces): Pr
 
 /** Relative entries of a PATH mean the current folder, where anybody may have put a `claude`. */
 function toCandidates(path: string, name: string): string[] {
-  return path.split(delimiter).filter(isAbsolute).map((folder) => join(folder, name))
+  return path
+    .split(delimiter)
+    .filter(isAbsolute)
+    .map((folder) => join(folder, name))
 }
 
 async function firstExecutable(files: readonly string[]): Promise<string | undefined> {
@@ -45,14 +48,21 @@ async function firstExecutable(files: readonly string[]): Promise<string | undef
 /** Why there is none where findClaude found none. */
 export async function explainMissing({ explicit }: Pick<ClaudePlaces, 'explicit'>): Promise<string> {
   if (explicit === undefined || explicit === '') return 'The Claude CLI was not found'
-  const isThere = await access(explicit).then(() => true, () => false)
+  const isThere = await access(explicit).then(
+    () => true,
+    () => false,
+  )
   return `The Claude CLI was not found: CC_EXECUTOR_CLAUDE_BIN (${explicit}) ${isThere ? 'is not executable' : 'leads nowhere'}`
 }
 
 /** What `--version` gave: the version (`2.1.332`), or what was seen in its stead. */
 export type ClaudeProbe = { readonly version: string } | { readonly problem: string }
 
-export async function probeClaude(binary: string, env: NodeJS.ProcessEnv, deadlineMs = PROBE_DEADLINE_MS): Promise<ClaudeProbe> {
+export async function probeClaude(
+  binary: string,
+  env: NodeJS.ProcessEnv,
+  deadlineMs = PROBE_DEADLINE_MS,
+): Promise<ClaudeProbe> {
   // A home of its own, so that asking for a version neither creates nor reads anything of the operator's.
   const folder = await mkdtemp(join(tmpdir(), 'cc-executor-probe-'))
   try {
@@ -71,12 +81,17 @@ export async function probeClaude(binary: string, env: NodeJS.ProcessEnv, deadli
       })
       await once(child, 'exit')
       const said = (await readFile(file, 'utf8')).trim()
-      if (child.exitCode !== 0) return { problem: `--version failed with ${child.signalCode ?? `exit code ${child.exitCode}`}${quote(said)}` }
+      if (child.exitCode !== 0)
+        return { problem: `--version failed with ${child.signalCode ?? `exit code ${child.exitCode}`}${quote(said)}` }
       const version = /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(said)?.[1]
-      return version === undefined ? { problem: `it is no Claude CLI: --version says${quote(said) || ' nothing'}` } : { version }
+      return version === undefined
+        ? { problem: `it is no Claude CLI: --version says${quote(said) || ' nothing'}` }
+        : { version }
     } catch (error) {
       if (deadline.aborted) return { problem: `--version did not answer within ${deadlineMs / 1_000} s` }
-      return { problem: `it could not be started (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})` }
+      return {
+        problem: `it could not be started (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
+      }
     } finally {
       await output.close()
     }

@@ -20,7 +20,8 @@ export function toText(value: unknown): string | undefined {
 const MOST_COUNTED = 1e12
 const MOST_USD = 1e6
 
-const toAmount = (value: unknown, most: number): number => (typeof value === 'number' ? Math.min(Math.max(value, 0), most) : 0)
+const toAmount = (value: unknown, most: number): number =>
+  typeof value === 'number' ? Math.min(Math.max(value, 0), most) : 0
 
 /** A number of things: whole, not below 0, and not beyond all bounds, as `1e999` is. */
 export const toCount = (value: unknown): number => Math.round(toAmount(value, MOST_COUNTED))

@@ -20,10 +20,12 @@ export interface LentCredential {
 
 /** Headers that the operator adds to every request, one a line. */
 function readCustomHeaders(text = ''): Record<string, string> {
-  return Object.fromEntries(text.split('\n').flatMap((line) => {
-    const [, name, value] = /^\s*([\w-]+)\s*:\s*(.*?)\s*$/.exec(line) ?? []
-    return name === undefined || value === undefined ? [] : [[name.toLowerCase(), value]]
-  }))
+  return Object.fromEntries(
+    text.split('\n').flatMap((line) => {
+      const [, name, value] = /^\s*([\w-]+)\s*:\s*(.*?)\s*$/.exec(line) ?? []
+      return name === undefined || value === undefined ? [] : [[name.toLowerCase(), value]]
+    }),
+  )
 }
 
 async function readLogin(configDir: string): Promise<Record<string, unknown>> {
@@ -36,18 +38,34 @@ async function readLogin(configDir: string): Promise<Record<string, unknown>> {
   }
 }
 
-const bearer = (token: unknown): Record<string, string> => (typeof token === 'string' && token !== '' ? { authorization: `Bearer ${token}` } : {})
+const bearer = (token: unknown): Record<string, string> =>
+  typeof token === 'string' && token !== '' ? { authorization: `Bearer ${token}` } : {}
 
 /** undefined where only the run itself can prove who it is, as with the clouds. */
-export async function lendCredential({ method, configDir }: Credentials, env: NodeJS.ProcessEnv, simulatorUrl: string | undefined): Promise<LentCredential | undefined> {
+export async function lendCredential(
+  { method, configDir }: Credentials,
+  env: NodeJS.ProcessEnv,
+  simulatorUrl: string | undefined,
+): Promise<LentCredential | undefined> {
   const custom = readCustomHeaders(env['ANTHROPIC_CUSTOM_HEADERS'])
   const upstream = simulatorUrl ?? (env['ANTHROPIC_BASE_URL'] || CLAUDE_API)
-  const fixed = (headers: Record<string, string>, variables: Record<string, string>): LentCredential => ({ upstream, variables, headers: async () => ({ ...custom, ...headers }) })
+  const fixed = (headers: Record<string, string>, variables: Record<string, string>): LentCredential => ({
+    upstream,
+    variables,
+    headers: async () => ({ ...custom, ...headers }),
+  })
   switch (method) {
     case 'simulated':
-      return { upstream, variables: { ANTHROPIC_API_KEY: 'simulated' }, headers: async () => ({ 'x-api-key': 'simulated' }) }
+      return {
+        upstream,
+        variables: { ANTHROPIC_API_KEY: 'simulated' },
+        headers: async () => ({ 'x-api-key': 'simulated' }),
+      }
     case 'api_key':
-      return fixed({ 'x-api-key': env['ANTHROPIC_API_KEY'] ?? '', ...bearer(env['ANTHROPIC_AUTH_TOKEN']) }, { ANTHROPIC_API_KEY: PLACEHOLDER })
+      return fixed(
+        { 'x-api-key': env['ANTHROPIC_API_KEY'] ?? '', ...bearer(env['ANTHROPIC_AUTH_TOKEN']) },
+        { ANTHROPIC_API_KEY: PLACEHOLDER },
+      )
     case 'auth_token':
       return fixed(bearer(env['ANTHROPIC_AUTH_TOKEN']), { ANTHROPIC_AUTH_TOKEN: PLACEHOLDER })
     case 'oauth_token':
@@ -56,8 +74,19 @@ export async function lendCredential({ method, configDir }: Credentials, env: No
       if (configDir === undefined) return undefined
       const { subscriptionType, scopes } = await readLogin(configDir)
       // It never ends, so that the CLI never tries to renew it; the true kind of subscription decides the model.
-      const claudeAiOauth = { accessToken: PLACEHOLDER, refreshToken: '', expiresAt: Date.now() + FAR_MS, scopes: scopes ?? ['user:inference', 'user:profile'], ...(subscriptionType !== undefined && { subscriptionType }) }
-      return { upstream, variables: {}, login: JSON.stringify({ claudeAiOauth }), headers: async () => ({ ...custom, ...bearer((await readLogin(configDir))['accessToken']) }) }
+      const claudeAiOauth = {
+        accessToken: PLACEHOLDER,
+        refreshToken: '',
+        expiresAt: Date.now() + FAR_MS,
+        scopes: scopes ?? ['user:inference', 'user:profile'],
+        ...(subscriptionType !== undefined && { subscriptionType }),
+      }
+      return {
+        upstream,
+        variables: {},
+        login: JSON.stringify({ claudeAiOauth }),
+        headers: async () => ({ ...custom, ...bearer((await readLogin(configDir))['accessToken']) }),
+      }
     }
     default:
       return undefined

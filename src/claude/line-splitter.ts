@@ -5,7 +5,13 @@ export type Line =
   /** Without its line feed; a carriage return stays. The bytes may be a view on the chunk: decode them soon. */
   | { readonly kind: 'line'; readonly bytes: Buffer }
   /** Longer than the limit: hashed and dropped while it streamed by. `members`: of a JSON object, what is short enough to be kept, wherever it stands. */
-  | { readonly kind: 'oversized'; readonly length: number; readonly sha256: string; readonly limit: number; readonly members?: Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: 'oversized'
+      readonly length: number
+      readonly sha256: string
+      readonly limit: number
+      readonly members?: Readonly<Record<string, unknown>>
+    }
 
 export interface LineSplitter {
   push(chunk: Buffer): Line[]
@@ -33,7 +39,9 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
     }
     const needed = pendingLength + part.length
     if (needed > pending.length) {
-      const grown = Buffer.allocUnsafe(Math.min(Math.max(needed, pending.length * 2, FIRST_CAPACITY), Math.max(needed, maxLineBytes)))
+      const grown = Buffer.allocUnsafe(
+        Math.min(Math.max(needed, pending.length * 2, FIRST_CAPACITY), Math.max(needed, maxLineBytes)),
+      )
       pending.copy(grown, 0, 0, pendingLength)
       pending = grown
     }

@@ -4,7 +4,10 @@ import type { McpServer } from '../protocol/execute-request.js'
  * The value of `--mcp-config`, with the values of headers and variables moved into the run's environment and named
  * as `${…}` in the JSON: a command line can be read by every user of the host, an environment cannot.
  */
-export function toMcpConfig(servers: Readonly<Record<string, McpServer>>): { json: string; env: Record<string, string> } {
+export function toMcpConfig(servers: Readonly<Record<string, McpServer>>): {
+  json: string
+  env: Record<string, string>
+} {
   const env: Record<string, string> = {}
   const move = (value: string): string => {
     const name = `MCP_CONFIG_VALUE_${Object.keys(env).length + 1}`
@@ -12,12 +15,15 @@ export function toMcpConfig(servers: Readonly<Record<string, McpServer>>): { jso
     return `\${${name}}`
   }
   // An empty variable counts as missing in the CLI, so an empty value stays where it is.
-  const moveAll = (map: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value === '' ? value : move(value)]))
+  const moveAll = (map: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value === '' ? value : move(value)]))
 
   const mcpServers = Object.fromEntries(
     Object.entries(servers).map(([name, server]) => [
       name,
-      'url' in server ? { ...server, ...(server.headers && { headers: moveAll(server.headers) }) } : { ...server, ...(server.env && { env: moveAll(server.env) }) },
+      'url' in server
+        ? { ...server, ...(server.headers && { headers: moveAll(server.headers) }) }
+        : { ...server, ...(server.env && { env: moveAll(server.env) }) },
     ]),
   )
   return { json: JSON.stringify({ mcpServers }), env }

@@ -55,11 +55,19 @@ export class McpStatus {
       const servers = await this.#ask(deadline - performance.now(), signal)
       if (isFirst && servers !== undefined) deadline = performance.now() + this.#options.limitMs + GRACE_MS
       if (servers !== undefined) this.#states = this.#read(servers)
-      if (servers === undefined || signal.aborted || performance.now() > deadline || this.#states.every(({ status }) => status !== 'pending')) break
+      if (
+        servers === undefined ||
+        signal.aborted ||
+        performance.now() > deadline ||
+        this.#states.every(({ status }) => status !== 'pending')
+      )
+        break
       await wait(POLL_MS, undefined, { signal }).catch(() => undefined)
     }
     const error = `It did not connect within ${this.#options.limitMs / 1_000} s.`
-    this.#states = this.#states.map((state) => (state.status === 'pending' ? { ...state, error: state.error ?? error } : state))
+    this.#states = this.#states.map((state) =>
+      state.status === 'pending' ? { ...state, error: state.error ?? error } : state,
+    )
     this.#isSettled = true
     return [this.#toEvent()]
   }
@@ -67,7 +75,10 @@ export class McpStatus {
   /** Of the required servers, those that are not connected. */
   unmet(): McpServerState[] {
     const { required } = this.#options
-    return this.#states.filter(({ name, status }) => status !== 'connected' && (required === true || (required !== false && required.includes(name))))
+    return this.#states.filter(
+      ({ name, status }) =>
+        status !== 'connected' && (required === true || (required !== false && required.includes(name))),
+    )
   }
 
   /** Looks again, unless a look is under way; the answer comes to `take`. */
@@ -86,7 +97,9 @@ export class McpStatus {
     if (!this.#isSettled || servers.length === 0) return []
     const before = JSON.stringify(this.#states)
     // One that is connecting once more is told when it is known what has come of it.
-    this.#states = this.#read(servers).map((state, index) => (state.status === 'pending' ? (this.#states[index] ?? state) : state))
+    this.#states = this.#read(servers).map((state, index) =>
+      state.status === 'pending' ? (this.#states[index] ?? state) : state,
+    )
     return JSON.stringify(this.#states) === before ? [] : [this.#toEvent()]
   }
 
@@ -95,11 +108,15 @@ export class McpStatus {
    * what a call of its tools gives is the only sign. One that can be started again is, before the call.
    */
   hear(raw: string): NewEvent[] {
-    const ended = this.#states.filter(({ name, status }) => status === 'connected' && raw.includes(JSON.stringify(toLostText(name)).slice(1, -1)))
+    const ended = this.#states.filter(
+      ({ name, status }) => status === 'connected' && raw.includes(JSON.stringify(toLostText(name)).slice(1, -1)),
+    )
     if (ended.length === 0) return []
     // Safe: the line was parsed before it came here, as an object.
     const message = toRecord((JSON.parse(raw) as Record<string, unknown>)['message'])
-    const told = toRecords(message?.['content']).filter((block) => block['type'] === 'tool_result' && block['is_error'] === true).map((block) => block['content'])
+    const told = toRecords(message?.['content'])
+      .filter((block) => block['type'] === 'tool_result' && block['is_error'] === true)
+      .map((block) => block['content'])
     const lost = ended.filter(({ name }) => told.includes(toLostText(name)))
     if (lost.length === 0) return []
     for (const { name } of lost) this.#lost.add(name)
@@ -108,7 +125,9 @@ export class McpStatus {
   }
 
   #correct(state: McpServerState): McpServerState {
-    return this.#lost.has(state.name) ? { name: state.name, status: 'failed', error: 'It has ended, and could not be started again.' } : state
+    return this.#lost.has(state.name)
+      ? { name: state.name, status: 'failed', error: 'It has ended, and could not be started again.' }
+      : state
   }
 
   get #requestId(): string {
@@ -118,7 +137,9 @@ export class McpStatus {
   #send(answered: (servers: Record<string, unknown>[]) => void = () => undefined): boolean {
     this.#asked += 1
     this.#answered = answered
-    return this.#options.send(`${JSON.stringify({ type: 'control_request', request_id: this.#requestId, request: { subtype: 'mcp_status' } })}\n`)
+    return this.#options.send(
+      `${JSON.stringify({ type: 'control_request', request_id: this.#requestId, request: { subtype: 'mcp_status' } })}\n`,
+    )
   }
 
   /** undefined: no answer within the time, or the CLI takes no line any more. */
@@ -167,9 +188,10 @@ const toLostText = (name: string): string => `MCP server "${name}" is not connec
 
 /** An error may quote the command, a path with a user's name, or an address with a key in it. */
 function hideConfiguration(error: string, server: McpServer): string {
-  const values = 'url' in server
-    ? [server.url, ...partsOf(server.url), ...Object.values(server.headers ?? {})]
-    : [server.command, ...(server.args ?? []), ...Object.values(server.env ?? {})]
+  const values =
+    'url' in server
+      ? [server.url, ...partsOf(server.url), ...Object.values(server.headers ?? {})]
+      : [server.command, ...(server.args ?? []), ...Object.values(server.env ?? {})]
   // The longest first: one may be a part of another.
   return values
     .filter((value) => value.length > 2)

@@ -22,7 +22,8 @@ const NAME_SHOWN = 100
 export const createNotices = (): Notices => ({ sentences: [], limits: new Map() })
 
 function say(notices: Notices, sentence: string): void {
-  if (notices.sentences.length < SENTENCES_KEPT && !notices.sentences.includes(sentence)) notices.sentences.push(sentence)
+  if (notices.sentences.length < SENTENCES_KEPT && !notices.sentences.includes(sentence))
+    notices.sentences.push(sentence)
 }
 
 const name = (value: unknown): string => shorten(toText(value) ?? 'unknown', NAME_SHOWN)
@@ -30,11 +31,17 @@ const name = (value: unknown): string => shorten(toText(value) ?? 'unknown', NAM
 export function noteSystemMessage(notices: Notices, message: Readonly<Record<string, unknown>>): void {
   switch (message['subtype']) {
     case 'session_writes_lost':
-      say(notices, `Claude could not write everything it had to save (${name(message['error_code'])}: the disk or its quota is full): a later execution with this session may miss a part of the conversation.`)
+      say(
+        notices,
+        `Claude could not write everything it had to save (${name(message['error_code'])}: the disk or its quota is full): a later execution with this session may miss a part of the conversation.`,
+      )
       return
     case 'model_refusal_fallback':
       // Of a subagent ("local") only that answer came from another model.
-      say(notices, `${name(message['original_model'])} refused, and ${name(message['fallback_model'])} answered in its place${message['scope'] === 'local' ? ' in a subagent' : ''}.`)
+      say(
+        notices,
+        `${name(message['original_model'])} refused, and ${name(message['fallback_model'])} answered in its place${message['scope'] === 'local' ? ' in a subagent' : ''}.`,
+      )
       return
     default:
   }
@@ -59,7 +66,9 @@ function toLimit(info: Readonly<Record<string, unknown>>): LimitState {
 /** `rate_limit_info`: the limit that it is about, and (newer) every window in `unifiedWindows`. */
 export function noteLimits({ limits }: Notices, info: Readonly<Record<string, unknown>>): void {
   const windows = Object.entries(toRecord(info['unifiedWindows']) ?? {})
-  for (const [type, window] of windows) if (limits.size < LIMITS_KEPT) limits.set(shorten(type, NAME_SHOWN), toLimit(toRecord(window) ?? {}))
+  for (const [type, window] of windows)
+    if (limits.size < LIMITS_KEPT) limits.set(shorten(type, NAME_SHOWN), toLimit(toRecord(window) ?? {}))
   const type = toText(info['rateLimitType'])
-  if (type !== undefined && (info['utilization'] !== undefined || info['status'] === 'rejected')) limits.set(shorten(type, NAME_SHOWN), toLimit(info))
+  if (type !== undefined && (info['utilization'] !== undefined || info['status'] === 'rejected'))
+    limits.set(shorten(type, NAME_SHOWN), toLimit(info))
 }

@@ -53,7 +53,11 @@ export interface Observation {
   /** Tool calls without a result: during one, silence is no sign of a hang. */
   openToolCalls: number
   /** Calls that have not come back: those that are open, and those of the conversation that its last `result` left open. */
-  unansweredCalls: readonly { readonly id: string; readonly description: string; readonly ofSubagent?: object | undefined }[]
+  unansweredCalls: readonly {
+    readonly id: string
+    readonly description: string
+    readonly ofSubagent?: object | undefined
+  }[]
   /** Background tasks that go on now; background-tasks.ts writes them. */
   liveTasks: readonly BackgroundTask[]
   /** Background tasks that have ended. */
@@ -168,7 +172,9 @@ export function observeResult(observation: Observation, message: Readonly<Record
   const text = toText(message['result'])
   const apiStatus = message['api_error_status']
   const terminalReason = toText(message['terminal_reason'])
-  const errors = Array.isArray(message['errors']) ? message['errors'].filter((error): error is string => typeof error === 'string') : undefined
+  const errors = Array.isArray(message['errors'])
+    ? message['errors'].filter((error): error is string => typeof error === 'string')
+    : undefined
   const startupFailure = toText(message['startup_failure_reason'])
   const isError = message['is_error'] !== false
   noteCredential(observation.notices, message)
@@ -187,7 +193,9 @@ export function observeResult(observation: Observation, message: Readonly<Record
     ...(errors !== undefined && { errors }),
     ...(startupFailure !== undefined && { startupFailure }),
     ...(raw === '' && !isError && text === undefined && { isCut: true }),
-    ...(message['subtype'] === 'error_max_budget_usd' && message['stop_reason'] === 'end_turn' && observation.partialText !== '' && { isWholeAtLimit: true }),
+    ...(message['subtype'] === 'error_max_budget_usd' &&
+      message['stop_reason'] === 'end_turn' &&
+      observation.partialText !== '' && { isWholeAtLimit: true }),
     ...(message['structured_output'] !== undefined && { structuredOutput: message['structured_output'] }),
   }
   addUsage(observation, message)

@@ -22,11 +22,14 @@ export interface Decision {
   readonly reasonType?: string | undefined
 }
 
-const OF_A_MODE = /^(?:Cannot write to .+ while in plan mode|Auto mode is unavailable|Permission for this action was denied by the Claude Code auto mode classifier)/s
-const OF_A_RULE = /^(?:Permission to use .+ with .+ has been denied\.$|<tool_use_error>File is (?:in a directory that is denied by|covered by an? \w+ deny rule in) your permission settings)/s
+const OF_A_MODE =
+  /^(?:Cannot write to .+ while in plan mode|Auto mode is unavailable|Permission for this action was denied by the Claude Code auto mode classifier)/s
+const OF_A_RULE =
+  /^(?:Permission to use .+ with .+ has been denied\.$|<tool_use_error>File is (?:in a directory that is denied by|covered by an? \w+ deny rule in) your permission settings)/s
 const OF_A_HOOK = /^PreToolUse:\S+ hook error: /
 /** The path of a command that is named in the refusal. Of what is only read "was blocked" is said, by both versions. */
-const BLOCKED_PATH = /^(?:Output redirection to|\w[\w.-]* in) '(.+?)' (?:was blocked\. For security, Claude Code may only (\w+)|needs approval\.)/s
+const BLOCKED_PATH =
+  /^(?:Output redirection to|\w[\w.-]* in) '(.+?)' (?:was blocked\. For security, Claude Code may only (\w+)|needs approval\.)/s
 const WRITING = new Set(['create', 'write', 'remove', 'delete', 'move', 'modify', 'change', 'edit'])
 
 /** What the CLI answers a call that lacks a permission; anchored, so that a tool's own output is not taken for it. */
@@ -47,13 +50,24 @@ const OF_COMMANDS = [
  * is not ours to read: of its tools only those refusals count that name the very tool.
  */
 export function isDenial({ name }: Pick<ToolCall, 'name'>, text: string): boolean {
-  if (text.startsWith(`Claude requested permissions to use ${name},`) || text.startsWith(`Permission to use ${name} `)) return true
+  if (text.startsWith(`Claude requested permissions to use ${name},`) || text.startsWith(`Permission to use ${name} `))
+    return true
   if (name.startsWith('mcp__')) return false
   return [...DENIALS, OF_FILES, ...(name === 'Bash' ? OF_COMMANDS : [])].some((pattern) => pattern.test(text))
 }
 
-export function toPermissionDenial(call: ToolCall, answer: string, situation: Situation, decision: Decision = {}): PermissionDenial {
-  return { tool: call.name, toolUseId: call.id, input: shorten(toJson(call.input), INPUT_SHOWN), allowWith: allowWith(call, answer, situation, decision) }
+export function toPermissionDenial(
+  call: ToolCall,
+  answer: string,
+  situation: Situation,
+  decision: Decision = {},
+): PermissionDenial {
+  return {
+    tool: call.name,
+    toolUseId: call.id,
+    input: shorten(toJson(call.input), INPUT_SHOWN),
+    allowWith: allowWith(call, answer, situation, decision),
+  }
 }
 
 const BYPASS = 'permissionMode: "bypassPermissions"'
@@ -71,7 +85,8 @@ function allowWith(call: ToolCall, answer: string, situation: Situation, { sourc
 
 function outsideOfMode(call: ToolCall, answer: string, situation: Situation): string {
   if (call.name === 'Agent' || call.name === 'Task') return ACCEPT_EDITS
-  const setting = call.name === 'Bash' ? allowTools(['Bash']) : allowInMode(call, answer, { ...situation, permissionMode: undefined })
+  const setting =
+    call.name === 'Bash' ? allowTools(['Bash']) : allowInMode(call, answer, { ...situation, permissionMode: undefined })
   return setting.startsWith('permissionMode') ? setting : `${ACCEPT_EDITS}, ${setting}`
 }
 
@@ -126,7 +141,12 @@ function allowBash(command: string, answer: string, situation: Situation): strin
   if (rules === undefined || leadsElsewhere(command, blocked)) return allowTools(['Bash'])
   // A path outside the allowed folders wants a rule for the file beside the one for the command.
   if (blocked === undefined || isInWorkspace) return allowTools(rules)
-  const kinds = deed === undefined || WRITING.has(deed) ? (['Edit'] as const) : deed === 'concatenate' ? (['Read'] as const) : (['Edit', 'Read'] as const)
+  const kinds =
+    deed === undefined || WRITING.has(deed)
+      ? (['Edit'] as const)
+      : deed === 'concatenate'
+        ? (['Read'] as const)
+        : (['Edit', 'Read'] as const)
   return allowTools([...rules, ...kinds.map((kind) => toFileRule(kind, blocked, situation))])
 }
 
@@ -137,7 +157,33 @@ function leadsElsewhere(command: string, blocked: string | undefined): boolean {
 }
 
 /** Programs whose first word after the name says what they do. */
-const WITH_SUBCOMMANDS = new Set(['apt', 'apt-get', 'brew', 'bun', 'bundle', 'cargo', 'composer', 'conda', 'deno', 'docker', 'dotnet', 'gh', 'git', 'go', 'helm', 'kubectl', 'npm', 'pip', 'pip3', 'pnpm', 'poetry', 'systemctl', 'terraform', 'uv', 'yarn'])
+const WITH_SUBCOMMANDS = new Set([
+  'apt',
+  'apt-get',
+  'brew',
+  'bun',
+  'bundle',
+  'cargo',
+  'composer',
+  'conda',
+  'deno',
+  'docker',
+  'dotnet',
+  'gh',
+  'git',
+  'go',
+  'helm',
+  'kubectl',
+  'npm',
+  'pip',
+  'pip3',
+  'pnpm',
+  'poetry',
+  'systemctl',
+  'terraform',
+  'uv',
+  'yarn',
+])
 
 /**
  * One prefix rule for each simple command of the line. Undefined where the CLI judges the whole line and no prefix
@@ -145,7 +191,10 @@ const WITH_SUBCOMMANDS = new Set(['apt', 'apt-get', 'brew', 'bun', 'bundle', 'ca
  */
 function toBashRules(command: string): string[] | undefined {
   if (/[`(){}\n]|\$|<<|(?:^|[^&>])&(?![&>])/.test(withoutQuoted(command))) return undefined
-  const parts = withoutQuoted(command).split(/&&|\|\||[;|]/).map((part) => part.trim()).filter((part) => part !== '')
+  const parts = withoutQuoted(command)
+    .split(/&&|\|\||[;|]/)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
   const prefixes = parts.map((part) => {
     const [program = '', next = ''] = part.split(/\s+/)
     // After a change of folder the paths that follow are checked as a whole.
@@ -158,5 +207,7 @@ function toBashRules(command: string): string[] | undefined {
 
 /** Quoted text replaced by a letter; double quotes keep what expands inside them. */
 function withoutQuoted(command: string): string {
-  return command.replaceAll(/'[^']*'|"(?:[^"\\]|\\[\s\S])*"/g, (quoted) => (quoted.startsWith('"') && /[$`]/.test(quoted) ? '$' : 'q'))
+  return command.replaceAll(/'[^']*'|"(?:[^"\\]|\\[\s\S])*"/g, (quoted) =>
+    quoted.startsWith('"') && /[$`]/.test(quoted) ? '$' : 'q',
+  )
 }

@@ -16,17 +16,35 @@ const GREETING = `${JSON.stringify({ type: 'control_request', request_id: 'probe
  * It answers the greeting when it is ready for a prompt, and before it asks Claude anything (facts: claude-cli, section 4).
  * Returns what went wrong, or undefined.
  */
-export async function probeClaudeStart(binary: string, env: NodeJS.ProcessEnv, folder: string): Promise<string | undefined> {
+export async function probeClaudeStart(
+  binary: string,
+  env: NodeJS.ProcessEnv,
+  folder: string,
+): Promise<string | undefined> {
   const place = await mkdtemp(join(folder, 'probe-'))
   const [home, tmpDir] = [join(place, 'home'), join(place, 'tmp')]
   try {
     await Promise.all([home, tmpDir].map((path) => mkdir(path, { mode: 0o700 })))
-    const child = spawn(binary, ['-p', '--input-format=stream-json', '--output-format=stream-json', '--verbose', '--setting-sources=user', '--strict-mcp-config'], {
-      cwd: place,
-      env: { ...childEnvironment({ env, childEnv: [], credentials: NOBODY, home, tmpDir, bypassAsRoot: false }), CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true,
-    })
+    const child = spawn(
+      binary,
+      [
+        '-p',
+        '--input-format=stream-json',
+        '--output-format=stream-json',
+        '--verbose',
+        '--setting-sources=user',
+        '--strict-mcp-config',
+      ],
+      {
+        cwd: place,
+        env: {
+          ...childEnvironment({ env, childEnv: [], credentials: NOBODY, home, tmpDir, bypassAsRoot: false }),
+          CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+        },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
+      },
+    )
     const closed = once(child, 'close').then(([code]) => `exit code ${code}`)
     // A program that cannot be started has no pid, and says why by an 'error'.
     closed.catch(() => undefined)
@@ -40,7 +58,10 @@ export async function probeClaudeStart(binary: string, env: NodeJS.ProcessEnv, f
     }
     const timer = setTimeout(endGroup, DEADLINE_MS)
     let complaint = ''
-    child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, STDERR_LIMIT_CHARACTERS)))
+    child.stderr.on(
+      'data',
+      (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, STDERR_LIMIT_CHARACTERS)),
+    )
     // Whoever ends before it has read makes this fail; its end tells the rest.
     child.stdin.on('error', () => undefined)
     child.stdin.write(GREETING)

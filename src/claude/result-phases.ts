@@ -66,7 +66,8 @@ export interface ResultPhasesOptions {
 }
 
 /** Changes with every beginning and every end. */
-const nameTasks = ({ liveTasks, tasksEnded }: Observation): string => [tasksEnded, ...liveTasks.map(({ id }) => id)].join(' ')
+const nameTasks = ({ liveTasks, tasksEnded }: Observation): string =>
+  [tasksEnded, ...liveTasks.map(({ id }) => id)].join(' ')
 
 /** Told of every line of the CLI; keeps the phase, and with it when standard input is closed. */
 export class ResultPhases {
@@ -152,7 +153,8 @@ export class ResultPhases {
   /** Entering a phase again starts it anew. */
   #enter(next: Phase): void {
     const { observation, background, onPhase } = this.#options
-    if (next !== this.#phase && !NEXT[this.#phase].includes(next)) throw new Error(`a run goes from ${this.#phase} to ${next}`)
+    if (next !== this.#phase && !NEXT[this.#phase].includes(next))
+      throw new Error(`a run goes from ${this.#phase} to ${next}`)
     this.#clock?.close()
     this.#clock = undefined
     if (this.#phase === 'waiting' && next !== 'waiting') background.end()

@@ -47,13 +47,19 @@ export interface ClaudeRunReport {
 }
 
 const EVERY_TASK_IS_AWAITED: BackgroundWaits = {
-  begin: (tasks) => ({ tasks: [...tasks], until: new Date(8.64e15).toISOString(), message: 'Background tasks are awaited.' }),
+  begin: (tasks) => ({
+    tasks: [...tasks],
+    until: new Date(8.64e15).toISOString(),
+    message: 'Background tasks are awaited.',
+  }),
   end: () => undefined,
 }
 
 /** What a further turn may change of an answer. */
 const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial<Observation> => ({
-  partialText, ...(lastResult && { lastResult }), ...(stopReason !== undefined && { stopReason }),
+  partialText,
+  ...(lastResult && { lastResult }),
+  ...(stopReason !== undefined && { stopReason }),
 })
 
 /**
@@ -95,7 +101,9 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
       // One that cannot be resumed hears no interrupt and no SIGTERM, but SIGKILL reaches it.
       await process.resume().catch(() => undefined)
       if (process.stdin.writable && !isBetweenTurns) {
-        process.stdin.write(`${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`)
+        process.stdin.write(
+          `${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`,
+        )
         if (await exitedWithin(INTERRUPT_MS)) return
       }
       process.terminate()
@@ -144,7 +152,8 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
 
   async function readStdout(): Promise<void> {
     const splitter = createLineSplitter({ maxLineBytes: lineLimitBytes })
-    for await (const chunk of process.stdout as AsyncIterable<Buffer>) await tell(translate(splitter.push(chunk)), chunk.length)
+    for await (const chunk of process.stdout as AsyncIterable<Buffer>)
+      await tell(translate(splitter.push(chunk)), chunk.length)
     await tell(translate(splitter.end()), 0)
   }
 

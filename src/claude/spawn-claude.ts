@@ -24,6 +24,20 @@ export interface SpawnOptions {
 }
 
 /** @throws Error with code ENOENT_FILE, BAD_CWD or SPAWN_FAILED; nothing is left behind */
-export function spawnClaude({ file, args, env }: ClaudeCommand, { containment, workspace, marker, hidden, exposed, heartbeatTimeoutMs, sandbox }: SpawnOptions): Promise<ClaudeProcess> {
-  return startSupervised({ containment, file, args, env, cwd: workspace, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs, ...(sandbox && { sandbox }) })
+export function spawnClaude(
+  { file, args, env }: ClaudeCommand,
+  { containment, workspace, marker, hidden, exposed, heartbeatTimeoutMs, sandbox }: SpawnOptions,
+): Promise<ClaudeProcess> {
+  return startSupervised({
+    containment,
+    file,
+    args,
+    env,
+    cwd: workspace,
+    marker,
+    hiddenPaths: hidden,
+    exposedPaths: exposed,
+    heartbeatTimeoutMs,
+    ...(sandbox && { sandbox }),
+  })
 }

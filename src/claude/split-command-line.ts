@@ -28,7 +28,8 @@ export function splitCommandLine(text: string): string[] {
   }
   /** A line break at the very end is how command lines arrive from files; between words it separates two commands. */
   const startWord = () => {
-    if (endedAt !== undefined) throw refuse(endedAt, 'has a line break outside quotes, where a second command would begin', QUOTE_IT)
+    if (endedAt !== undefined)
+      throw refuse(endedAt, 'has a line break outside quotes, where a second command would begin', QUOTE_IT)
     word ??= ''
   }
 
@@ -40,7 +41,8 @@ export function splitCommandLine(text: string): string[] {
       if (words.length > 0) endedAt ??= position
       position += 1
     } else if (take(/\\\n/y) === undefined) {
-      if (word === undefined && text[position] === '#') throw refuse(position, 'has an unquoted #, which begins a comment', QUOTE_IT)
+      if (word === undefined && text[position] === '#')
+        throw refuse(position, 'has an unquoted #, which begins a comment', QUOTE_IT)
       startWord()
       word += take(/[^\s'"\\$`|&;<>()]+|[^\S \t\n]+/y) ?? takeSpecial()
     }
@@ -54,7 +56,12 @@ export function splitCommandLine(text: string): string[] {
     switch (character) {
       case "'": {
         const content = take(/[^']*/y) ?? ''
-        if (text[position++] !== "'") throw refuse(start, 'opens a single quote that is never closed', `Inside single quotes write '\\'' for an apostrophe.`)
+        if (text[position++] !== "'")
+          throw refuse(
+            start,
+            'opens a single quote that is never closed',
+            `Inside single quotes write '\\'' for an apostrophe.`,
+          )
         return content
       }
       case '"':
@@ -79,9 +86,15 @@ export function splitCommandLine(text: string): string[] {
       content += take(/[^"\\$`]+/y) ?? ''
       const at = position
       const character = text[position++]
-      if (character === undefined) throw refuse(start, 'opens a double quote that is never closed', 'Inside double quotes write \\" for a quote.')
+      if (character === undefined)
+        throw refuse(start, 'opens a double quote that is never closed', 'Inside double quotes write \\" for a quote.')
       if (character === '"') return content
-      if (character === '`') throw refuse(at, 'has a backtick in double quotes, which a shell would take for a command substitution', QUOTE_IT)
+      if (character === '`')
+        throw refuse(
+          at,
+          'has a backtick in double quotes, which a shell would take for a command substitution',
+          QUOTE_IT,
+        )
       if (character === '$') {
         refuseExpansion(at, /(?:\\\n)*([\w{([@*#?$!-])/y)
         content += '$'
@@ -100,11 +113,17 @@ export function splitCommandLine(text: string): string[] {
   function refuseExpansion(at: number, follower: RegExp): void {
     follower.lastIndex = position
     const next = follower.exec(text)?.[1]
-    if (next !== undefined) throw refuse(at, `has $${next}, which a shell would expand`, 'Write \\$ for a dollar sign, or put the text in single quotes.')
+    if (next !== undefined)
+      throw refuse(
+        at,
+        `has $${next}, which a shell would expand`,
+        'Write \\$ for a dollar sign, or put the text in single quotes.',
+      )
   }
 }
 
-const QUOTE_IT = "Commands are split into words and never reach a shell: put the text in single quotes, as in claude -p 'a | b'."
+const QUOTE_IT =
+  "Commands are split into words and never reach a shell: put the text in single quotes, as in claude -p 'a | b'."
 
 function refuse(index: number, what: string, advice: string): ExecutorError {
   const message = `The command ${what} (at character ${index + 1}). ${advice}`

@@ -31,17 +31,28 @@ const incomplete = (message: string): NoEnd => ({ code: 'ANSWER_INCOMPLETE', mes
 /** @param hasAnswer a text, or an accepted call of StructuredOutput, which ends a turn with the reason `tool_use` */
 export function findNoEnd({ stopReason, lastResult }: Observation, hasAnswer: boolean): NoEnd | undefined {
   if (stopReason?.startsWith('tool_deferred') || lastResult?.terminalReason?.startsWith('tool_deferred')) {
-    return { code: 'TOOL_DEFERRED', message: 'A hook deferred a tool call, which nobody will decide on here: the run ended before the call. Take `defer` out of the hook, or let it answer allow or deny.' }
+    return {
+      code: 'TOOL_DEFERRED',
+      message:
+        'A hook deferred a tool call, which nobody will decide on here: the run ended before the call. Take `defer` out of the hook, or let it answer allow or deny.',
+    }
   }
   switch (stopReason) {
     case 'refusal':
-      return { code: 'REFUSED', message: 'Claude refused to answer this request. Rephrase it in a new session, or choose another model.' }
+      return {
+        code: 'REFUSED',
+        message: 'Claude refused to answer this request. Rephrase it in a new session, or choose another model.',
+      }
     case 'max_tokens':
-      return incomplete('The answer was cut off at the longest reply that the model may give. Ask for less at once, or let the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.')
+      return incomplete(
+        'The answer was cut off at the longest reply that the model may give. Ask for less at once, or let the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.',
+      )
     case 'pause_turn':
       return incomplete('Claude stopped in the middle of its turn (pause_turn). Resume the session to let it finish.')
     case 'tool_use':
-      return hasAnswer ? undefined : incomplete('Claude stopped after a tool call, without an answer. Resume the session to let it finish.')
+      return hasAnswer
+        ? undefined
+        : incomplete('Claude stopped after a tool call, without an answer. Resume the session to let it finish.')
     default:
       return undefined
   }

@@ -7,7 +7,8 @@ import { compareVersions } from './behaviour.js'
 export const TESTED_VERSIONS = { from: '2.1.197', to: '2.1.332' } as const
 
 /** How to get a newer one; never an older one, which new models refuse. */
-export const GET_NEWER = 'npm run setup -- --claude=latest, or npm install -g @anthropic-ai/claude-code@latest, or CC_EXECUTOR_CLAUDE_BIN set to a newer one'
+export const GET_NEWER =
+  'npm run setup -- --claude=latest, or npm install -g @anthropic-ai/claude-code@latest, or CC_EXECUTOR_CLAUDE_BIN set to a newer one'
 
 export const isTooOld = (version: string): boolean => compareVersions(version, TESTED_VERSIONS.from) < 0
 
@@ -21,7 +22,9 @@ export const describeTooOld = (version: string, binary: string): string =>
 
 /** In one line, as the banner, the doctor and the health show it. */
 export function describeVersion(version: string, defaultModel: string | undefined): string {
-  const newer = isNewerThanTested(version) ? ` (newer than the tested ${TESTED_VERSIONS.from} to ${TESTED_VERSIONS.to}, which is fine)` : ''
+  const newer = isNewerThanTested(version)
+    ? ` (newer than the tested ${TESTED_VERSIONS.from} to ${TESTED_VERSIONS.to}, which is fine)`
+    : ''
   return `Claude CLI ${version}${newer}${defaultModel === undefined ? '' : `, default model ${defaultModel}`}`
 }
 

@@ -45,7 +45,14 @@ export function createTextStream(firstMessage = 0): TextStream {
   function begin(id: string | undefined, open: boolean): NewEvent[] {
     const replaced = current?.open === true ? current : undefined
     const isVoid = replaced !== undefined && (replaced.streamed !== '' || replaced.unverifiable)
-    current = { id, index: replaced?.index ?? (current === undefined ? firstMessage : current.index + 1), streamed: '', settled: '', open, unverifiable: false }
+    current = {
+      id,
+      index: replaced?.index ?? (current === undefined ? firstMessage : current.index + 1),
+      streamed: '',
+      settled: '',
+      open,
+      unverifiable: false,
+    }
     return isVoid ? [{ type: 'text.reset', data: { message: current.index } }] : []
   }
 
@@ -104,7 +111,10 @@ export function coalesceDeltas(events: readonly NewEvent[]): NewEvent[] {
   for (const event of events) {
     const last = joined.at(-1)
     if (event.type === 'text.delta' && last?.type === 'text.delta' && last.data.message === event.data.message) {
-      joined[joined.length - 1] = { type: 'text.delta', data: { message: last.data.message, text: last.data.text + event.data.text } }
+      joined[joined.length - 1] = {
+        type: 'text.delta',
+        data: { message: last.data.message, text: last.data.text + event.data.text },
+      }
     } else {
       joined.push(event)
     }

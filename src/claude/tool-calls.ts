@@ -45,7 +45,8 @@ export function createToolCalls(observation: Observation, now: () => number): To
 
   /** A subagent went on with another message: what it had called has been answered, or was cut. */
   function forgetOfSubagent({ parent, messageId }: OfSubagent): void {
-    for (const { id, ofSubagent } of open.values()) if (ofSubagent?.parent === parent && ofSubagent.messageId !== messageId) open.delete(id)
+    for (const { id, ofSubagent } of open.values())
+      if (ofSubagent?.parent === parent && ofSubagent.messageId !== messageId) open.delete(id)
   }
 
   function deny(call: ToolCall, answer: string, decision?: Decision): NewEvent[] {
@@ -70,8 +71,21 @@ export function createToolCalls(observation: Observation, now: () => number): To
     // Where the CLI tells what was decided, the words of a tool's result decide nothing. An interrupt is no decision.
     const decision = toRecord(meta.find((entry) => entry['id'] === id)?.['permission_decision'])
     const isDenied = decision ? decision['decision'] === 'reject' : isError && isDenial(call, answer)
-    const denial = isDenied ? deny(call, answer, { source: toText(decision?.['source']), reasonType: toText(decision?.['reason_type']) }) : []
-    return [...denial, { type: 'tool.finished', data: { toolUseId: call.id, name: call.name, isError, durationMs: Math.max(0, Math.round(now() - call.startedAtMs)) } }]
+    const denial = isDenied
+      ? deny(call, answer, { source: toText(decision?.['source']), reasonType: toText(decision?.['reason_type']) })
+      : []
+    return [
+      ...denial,
+      {
+        type: 'tool.finished',
+        data: {
+          toolUseId: call.id,
+          name: call.name,
+          isError,
+          durationMs: Math.max(0, Math.round(now() - call.startedAtMs)),
+        },
+      },
+    ]
   }
 
   return {
@@ -87,15 +101,34 @@ export function createToolCalls(observation: Observation, now: () => number): To
           const input = toRecord(block['input']) ?? {}
           const json = toJson(block['input'])
           if (name === 'StructuredOutput') observation.structuredAttempt = block['input']
-          open.set(id, { id, name, input, startedAtMs: now(), ofSubagent, description: shorten(`${name} ${json}`, DESCRIPTION_SHOWN) })
+          open.set(id, {
+            id,
+            name,
+            input,
+            startedAtMs: now(),
+            ofSubagent,
+            description: shorten(`${name} ${json}`, DESCRIPTION_SHOWN),
+          })
           observation.toolsUsed += 1
-          return [{ type: 'tool.started', data: { toolUseId: id, name, input: shorten(json, INPUT_SHOWN), inputDigest: createHash('sha256').update(json).digest('hex') } }]
+          return [
+            {
+              type: 'tool.started',
+              data: {
+                toolUseId: id,
+                name,
+                input: shorten(json, INPUT_SHOWN),
+                inputDigest: createHash('sha256').update(json).digest('hex'),
+              },
+            },
+          ]
         })
       count()
       return events
     },
     finish(content, meta = []) {
-      const events = content.filter((block) => block['type'] === 'tool_result').flatMap((block) => finishOne(block, meta))
+      const events = content
+        .filter((block) => block['type'] === 'tool_result')
+        .flatMap((block) => finishOne(block, meta))
       count()
       return events
     },
@@ -116,7 +149,9 @@ export function createToolCalls(observation: Observation, now: () => number): To
       count()
       return toRecords(message['permission_denials']).flatMap((denial) => {
         const id = toText(denial['tool_use_id'])
-        return id === undefined ? [] : deny({ id, name: toText(denial['tool_name']) ?? '', input: toRecord(denial['tool_input']) ?? {} }, '')
+        return id === undefined
+          ? []
+          : deny({ id, name: toText(denial['tool_name']) ?? '', input: toRecord(denial['tool_input']) ?? {} }, '')
       })
     },
   }

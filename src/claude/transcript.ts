@@ -43,7 +43,10 @@ function parse(line: string): Record<string, unknown> | undefined {
 
 /** The folder is the run's own: a fifo that it has left there would be waited for until its end of time, a device read for ever. */
 async function openFile(path: string): Promise<FileHandle | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY).catch(() => undefined)
+  const file = await open(
+    path,
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+  ).catch(() => undefined)
   if (!file || (await file.stat()).isFile()) return file
   await file.close()
   return undefined
@@ -67,7 +70,8 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
   for await (const line of file.readLines()) {
     const entry = parse(line)
     const message = toRecord(entry?.['message'])
-    if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>') answers.add(toText(entry['uuid']) ?? String(answers.size))
+    if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>')
+      answers.add(toText(entry['uuid']) ?? String(answers.size))
     if (entry?.['type'] === 'cost-state') sums = toSums(entry) ?? sums
     if (entry?.['type'] !== 'user') continue
     hasMessage = true

@@ -3,7 +3,16 @@ import { createBackgroundTasks } from './background-tasks.js'
 import { decodeClaudeLine } from './decode-claude-line.js'
 import { toRecord, toRecords, toText } from './json-shape.js'
 import type { Line } from './line-splitter.js'
-import { createObservation, type Observation, observeInit, observeLine, observeOversized, observeRateLimit, observeResult, observeSession } from './observation.js'
+import {
+  createObservation,
+  type Observation,
+  observeInit,
+  observeLine,
+  observeOversized,
+  observeRateLimit,
+  observeResult,
+  observeSession,
+} from './observation.js'
 import { noteSystemMessage } from './notices.js'
 import { observeStop } from './stop-reasons.js'
 import { createTextStream, textsOf } from './text-stream.js'
@@ -37,7 +46,14 @@ export interface Translator {
 const CONTROL_TYPES = new Set(['control_request', 'control_response', 'control_cancel_request', 'keep_alive'])
 
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
-export function createTranslator({ partialText, rawPartials, firstMessage, sessionSums, onControl, now = () => performance.now() }: TranslatorOptions): Translator {
+export function createTranslator({
+  partialText,
+  rawPartials,
+  firstMessage,
+  sessionSums,
+  onControl,
+  now = () => performance.now(),
+}: TranslatorOptions): Translator {
   const observation = createObservation(sessionSums)
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
@@ -118,14 +134,21 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
         if (typeof message['parent_tool_use_id'] !== 'string') observation.turnActive = true
         return translateAssistant(message, passed)
       case 'user':
-        return [passed, ...calls.finish(toRecords(toRecord(message['message'])?.['content']), toRecords(message['tool_result_meta'])), ...tasks.observe(type, message)]
+        return [
+          passed,
+          ...calls.finish(toRecords(toRecord(message['message'])?.['content']), toRecords(message['tool_result_meta'])),
+          ...tasks.observe(type, message),
+        ]
       case 'system':
         if (message['subtype'] === 'init') {
           observation.turnActive = true
           observeInit(observation, message)
         }
         noteSystemMessage(observation.notices, message)
-        return [passed, ...(message['subtype'] === 'permission_denied' ? calls.refuse(message) : tasks.observe(type, message))]
+        return [
+          passed,
+          ...(message['subtype'] === 'permission_denied' ? calls.refuse(message) : tasks.observe(type, message)),
+        ]
       case 'rate_limit_event':
         observeRateLimit(observation, message)
         return [passed]
@@ -145,7 +168,10 @@ export function createTranslator({ partialText, rawPartials, firstMessage, sessi
       if (line.kind === 'oversized') {
         stream.doubt()
         observation.unreadLines += 1
-        const truncated: NewEvent = { type: 'log.truncated', data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 } }
+        const truncated: NewEvent = {
+          type: 'log.truncated',
+          data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 },
+        }
         if (line.members?.['type'] !== 'result') return [truncated]
         stream.endTurn()
         observeOversized(observation, line.members)

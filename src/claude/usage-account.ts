@@ -12,7 +12,13 @@ export interface ModelSums extends TokenSums {
   readonly costUsd: number
 }
 
-export const NO_SUMS: ModelSums = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0, costUsd: 0 }
+export const NO_SUMS: ModelSums = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheCreationTokens: 0,
+  costUsd: 0,
+}
 
 const TOKENS = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens'] as const
 const FIELDS = [...TOKENS, 'costUsd'] as const
@@ -20,7 +26,9 @@ const FIELDS = [...TOKENS, 'costUsd'] as const
 const MESSAGES_KEPT = 2_000
 
 function combine(one: ModelSums, other: ModelSums, how: (a: number, b: number) => number): ModelSums {
-  const [inputTokens, outputTokens, cacheReadTokens, cacheCreationTokens, costUsd] = FIELDS.map((field) => how(one[field], other[field]))
+  const [inputTokens, outputTokens, cacheReadTokens, cacheCreationTokens, costUsd] = FIELDS.map((field) =>
+    how(one[field], other[field]),
+  )
   // Safe: FIELDS has five entries.
   return { inputTokens, outputTokens, cacheReadTokens, cacheCreationTokens, costUsd } as ModelSums
 }
@@ -46,13 +54,17 @@ function toTold(value: unknown): ModelSums {
 export function toModelSums(value: unknown): ModelSums | undefined {
   const models = toRecord(value)
   if (models === undefined) return undefined
-  return toRecords(Object.values(models)).reduce<ModelSums>((sums, model) => add(sums, {
-    inputTokens: toCount(model['inputTokens']),
-    outputTokens: toCount(model['outputTokens']),
-    cacheReadTokens: toCount(model['cacheReadInputTokens']),
-    cacheCreationTokens: toCount(model['cacheCreationInputTokens']),
-    costUsd: toDollars(model['costUSD']),
-  }), NO_SUMS)
+  return toRecords(Object.values(models)).reduce<ModelSums>(
+    (sums, model) =>
+      add(sums, {
+        inputTokens: toCount(model['inputTokens']),
+        outputTokens: toCount(model['outputTokens']),
+        cacheReadTokens: toCount(model['cacheReadInputTokens']),
+        cacheCreationTokens: toCount(model['cacheCreationInputTokens']),
+        costUsd: toDollars(model['costUSD']),
+      }),
+    NO_SUMS,
+  )
 }
 
 export interface UsageAccount {
@@ -102,7 +114,8 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
     const message = toRecord(value)
     const id = toText(message?.['id']) ?? `unnamed ${(unnamed += 1)}`
     const known = last.get(parent)
-    const callsTool = toRecords(message?.['content']).some(({ type }) => type === 'tool_use') || (known?.id === id && known.callsTool)
+    const callsTool =
+      toRecords(message?.['content']).some(({ type }) => type === 'tool_use') || (known?.id === id && known.callsTool)
     last.set(parent, { id, callsTool })
     note(id, toTold(message?.['usage']))
   }
@@ -134,7 +147,13 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
   function toOwn(message: Readonly<Record<string, unknown>>, ofTurn: ModelSums): ModelSums | undefined {
     const models = toModelSums(message['modelUsage'])
     const cost = message['total_cost_usd']
-    const total = models || typeof cost === 'number' ? { ...(models ?? add(running ?? NO_SUMS, ofTurn)), costUsd: typeof cost === 'number' ? toDollars(cost) : (models?.costUsd ?? 0) } : undefined
+    const total =
+      models || typeof cost === 'number'
+        ? {
+            ...(models ?? add(running ?? NO_SUMS, ofTurn)),
+            costUsd: typeof cost === 'number' ? toDollars(cost) : (models?.costUsd ?? 0),
+          }
+        : undefined
     const start = running ?? (total && isContinued(total, larger(ofTurn, open)) ? before : undefined) ?? NO_SUMS
     if (total) running = total
     return toModelSums(message['model_usage_since_last_result']) ?? (total && subtract(total, start))

@@ -2,7 +2,10 @@ import { ClientError } from '../client/client-error.js'
 import type { TerminalStatus } from '../protocol/execution.js'
 
 /** By outcome, as `timeout` and the shell number them; 69 is EX_UNAVAILABLE of sysexits. */
-export const EXIT_CODES = { succeeded: 0, failed: 1, timed_out: 124, cancelled: 130 } as const satisfies Record<TerminalStatus, number>
+export const EXIT_CODES = { succeeded: 0, failed: 1, timed_out: 124, cancelled: 130 } as const satisfies Record<
+  TerminalStatus,
+  number
+>
 const FAILED = 1
 const WRONG_USAGE = 2
 const UNAVAILABLE = 69
@@ -27,7 +30,8 @@ export interface Command {
 export const say = (text: string): void => void process.stderr.write(`cc-executor: ${text}\n`)
 
 const isWrongUsage = (error: unknown): error is Error =>
-  error instanceof UsageError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+  error instanceof UsageError ||
+  (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
 
 /** `--help` or `-h`, unless it is text behind a `--`. */
 export const asksForHelp = (args: readonly string[]): boolean => {
@@ -36,8 +40,10 @@ export const asksForHelp = (args: readonly string[]): boolean => {
 }
 
 function toAdvice({ code }: ClientError): string {
-  if (code === 'UNREACHABLE' || code === 'BAD_ANSWER') return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
-  if (code === 'UNAUTHENTICATED') return ' CC_EXECUTOR_TOKEN is sent, else, to this machine, the token of the data folder (CC_EXECUTOR_DATA_DIR); cc-executor token prints it.'
+  if (code === 'UNREACHABLE' || code === 'BAD_ANSWER')
+    return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
+  if (code === 'UNAUTHENTICATED')
+    return ' CC_EXECUTOR_TOKEN is sent, else, to this machine, the token of the data folder (CC_EXECUTOR_DATA_DIR); cc-executor token prints it.'
   return ''
 }
 
@@ -50,7 +56,8 @@ function report(error: unknown, usage: string): number {
   }
   if (!(error instanceof ClientError)) throw error
   say(`${error.message}${toAdvice(error)}`)
-  if (error.code === 'UNREACHABLE' || error.code === 'BAD_ANSWER' || error.status === SERVICE_UNAVAILABLE) return UNAVAILABLE
+  if (error.code === 'UNREACHABLE' || error.code === 'BAD_ANSWER' || error.status === SERVICE_UNAVAILABLE)
+    return UNAVAILABLE
   return error.code === 'INVALID_REQUEST' ? WRONG_USAGE : FAILED
 }
 

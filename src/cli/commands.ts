@@ -10,12 +10,30 @@ import { token } from './token.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
 
-const COMMANDS = { run, tail, list, show, cancel, pause, resume, files, receipt, verify, report, usage, token } satisfies Record<string, Command>
+const COMMANDS = {
+  run,
+  tail,
+  list,
+  show,
+  cancel,
+  pause,
+  resume,
+  files,
+  receipt,
+  verify,
+  report,
+  usage,
+  token,
+} satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 
 /** By name, for `src/main/cli.ts`. */
-export const CLI_COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = Object.fromEntries(Object.entries(COMMANDS).map(([name, command]) => [name, toRunner(command)]))
+export const CLI_COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = Object.fromEntries(
+  Object.entries(COMMANDS).map(([name, command]) => [name, toRunner(command)]),
+)
 
 /** A line for each, as `cc-executor help` shows them. */
-export const CLI_USAGE = Object.values(COMMANDS).map(({ summary: [call, what] }) => `  ${call.padEnd(COLUMN)}${what}`).join('\n')
+export const CLI_USAGE = Object.values(COMMANDS)
+  .map(({ summary: [call, what] }) => `  ${call.padEnd(COLUMN)}${what}`)
+  .join('\n')

@@ -30,7 +30,8 @@ function toSummary({ created, modified, deleted, unchanged, notListed, incomplet
 function placeIn(folder: string, path: string): string {
   const place = resolve(folder, path)
   const inside = relative(folder, place)
-  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || resolve(inside) === inside) throw new UsageError(`${JSON.stringify(path)} leads out of --out`)
+  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || resolve(inside) === inside)
+    throw new UsageError(`${JSON.stringify(path)} leads out of --out`)
   return place
 }
 
@@ -44,13 +45,18 @@ async function write(client: Client, id: string, files: readonly WorkspaceFile[]
 
 async function save(client: Client, id: string, path: string | undefined, out: string): Promise<void> {
   const { files } = await client.files(id)
-  const wanted = files.filter((file) => (path === undefined ? file.change === 'created' || file.change === 'modified' : file.path === path))
-  if (path !== undefined && wanted.length === 0) throw new UsageError(`the workspace holds no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
+  const wanted = files.filter((file) =>
+    path === undefined ? file.change === 'created' || file.change === 'modified' : file.path === path,
+  )
+  if (path !== undefined && wanted.length === 0)
+    throw new UsageError(`the workspace holds no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
   // Asked for by name, the service itself says why it has it not.
   const kept = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
   await write(client, id, kept, out)
   const missing = wanted.length - kept.length
-  say(`${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}${missing === 0 ? '' : `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`}`)
+  say(
+    `${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}${missing === 0 ? '' : `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`}`,
+  )
 }
 
 export const files: Command = {
@@ -64,12 +70,17 @@ Lists the workspace of a finished execution as its run left it; with PATH, print
   --json                          the listing as JSON
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, out: { type: 'string' }, diff: { type: 'boolean' }, json: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, out: { type: 'string' }, diff: { type: 'boolean' }, json: { type: 'boolean' } },
+    })
     const [path, ...others] = positionals.slice(1)
     if (others.length > 0) throw new UsageError('expected the id of one execution and at most one path')
     const id = requireId(positionals.slice(0, 1))
     const { out, diff = false, json = false } = values
-    if ([out !== undefined, diff, json].filter(Boolean).length > 1) throw new UsageError('--out, --diff and --json exclude each other')
+    if ([out !== undefined, diff, json].filter(Boolean).length > 1)
+      throw new UsageError('--out, --diff and --json exclude each other')
     if (json && path !== undefined) throw new UsageError('--json is for the listing; it takes no path')
     await withService(values.url, async (client) => {
       if (out !== undefined) await save(client, id, path, out)

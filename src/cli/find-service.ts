@@ -6,7 +6,8 @@ import { UsageError } from './command.js'
 
 /** The flags that every command which speaks to the service has. */
 export const SERVICE_FLAGS = { url: { type: 'string' } } as const
-export const SERVICE_USAGE = '  --url URL                       the service; else CC_EXECUTOR_URL, else the one of the data folder'
+export const SERVICE_USAGE =
+  '  --url URL                       the service; else CC_EXECUTOR_URL, else the one of the data folder'
 
 /** The first token of the data folder that stands there in clear: an entry is `[name=]token[:scopes]`, or a hash. */
 export async function readLocalToken({ tokenFile }: Pick<Config, 'tokenFile'>): Promise<string | undefined> {
@@ -14,8 +15,14 @@ export async function readLocalToken({ tokenFile }: Pick<Config, 'tokenFile'>): 
     if (error.code === 'ENOENT') return ''
     throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${tokenFile} cannot be read (${error.code ?? error.message}).`)
   })
-  const entries = text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  return entries.map((entry) => entry.replace(/^[\w.-]+=/, '')).find((entry) => !entry.startsWith('sha256:'))?.split(':')[0]
+  const entries = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  return entries
+    .map((entry) => entry.replace(/^[\w.-]+=/, ''))
+    .find((entry) => !entry.startsWith('sha256:'))
+    ?.split(':')[0]
 }
 
 interface Address {
@@ -26,10 +33,14 @@ interface Address {
 
 async function findAddress({ url, port, dataDir }: Config, given: string | undefined): Promise<Address> {
   const named = given ?? url
-  if (named !== undefined) return { url: named, isHere: URL.canParse(named) && isLoopback(new URL(named).hostname.replace(/^\[|\]$/g, '')) }
+  if (named !== undefined)
+    return { url: named, isHere: URL.canParse(named) && isLoopback(new URL(named).hostname.replace(/^\[|\]$/g, '')) }
   const recorded = await findService(dataDir)
   if (recorded) return { url: recorded.url, isHere: true }
-  if (port === 0) throw new UsageError('CC_EXECUTOR_PORT is 0, and no service is recorded in the data folder: name its address with --url or CC_EXECUTOR_URL')
+  if (port === 0)
+    throw new UsageError(
+      'CC_EXECUTOR_PORT is 0, and no service is recorded in the data folder: name its address with --url or CC_EXECUTOR_URL',
+    )
   return { url: `http://127.0.0.1:${port}`, isHere: true }
 }
 
@@ -41,7 +52,10 @@ export async function connect(given: string | undefined): Promise<Client> {
 }
 
 /** Opens, does, closes. */
-export async function withService<Result>(given: string | undefined, act: (client: Client) => Promise<Result>): Promise<Result> {
+export async function withService<Result>(
+  given: string | undefined,
+  act: (client: Client) => Promise<Result>,
+): Promise<Result> {
   const client = await connect(given)
   try {
     return await act(client)

@@ -30,7 +30,14 @@ ${SERVICE_USAGE}`,
   async run(args) {
     const { values } = parseArgs({
       args,
-      options: { ...SERVICE_FLAGS, parent: { type: 'string' }, status: { type: 'string', multiple: true }, metadata: { type: 'string', multiple: true }, limit: { type: 'string' }, json: { type: 'boolean' } },
+      options: {
+        ...SERVICE_FLAGS,
+        parent: { type: 'string' },
+        status: { type: 'string', multiple: true },
+        metadata: { type: 'string', multiple: true },
+        limit: { type: 'string' },
+        json: { type: 'boolean' },
+      },
     })
     const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
     if (count === 0) throw new UsageError('--limit: expected 1 or more')
@@ -40,35 +47,86 @@ ${SERVICE_USAGE}`,
       // On a terminal an execution is one line where that is wide enough for anything of its task.
       const room = (process.stdout.columns ?? Number.POSITIVE_INFINITY) - LEAD_LENGTH
       const taskLength = room < NAME_WIDTH ? TASK_LENGTH : Math.min(TASK_LENGTH, room)
-      const page = await listUpTo(client, count, { ...(status && { status }), ...(values.parent !== undefined && { parentId: values.parent }), ...(values.metadata && { metadata: toMetadata(values.metadata) }) })
+      const page = await listUpTo(client, count, {
+        ...(status && { status }),
+        ...(values.parent !== undefined && { parentId: values.parent }),
+        ...(values.metadata && { metadata: toMetadata(values.metadata) }),
+      })
       if (values.json) printJson(page)
-      else for (const execution of page.executions) process.stdout.write(`${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), taskLength)}\n`)
+      else
+        for (const execution of page.executions)
+          process.stdout.write(
+            `${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), taskLength)}\n`,
+          )
       return EXIT_CODES.succeeded
     })
   },
 }
 
 function describe(execution: Execution): Array<readonly [string, string | undefined]> {
-  const { id, status, waitingFor, position, estimatedStartAt, timeoutEstimate, createdAt, startedAt, finishedAt, workspace, workerId, sessionId, metadata, lastSeq, usage, outcome, simulated, tasks, taskCount, parentId, taskIndex } = execution
+  const {
+    id,
+    status,
+    waitingFor,
+    position,
+    estimatedStartAt,
+    timeoutEstimate,
+    createdAt,
+    startedAt,
+    finishedAt,
+    workspace,
+    workerId,
+    sessionId,
+    metadata,
+    lastSeq,
+    usage,
+    outcome,
+    simulated,
+    tasks,
+    taskCount,
+    parentId,
+    taskIndex,
+  } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
   return [
     ['id', id],
-    ['status', `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}${estimatedStartAt === undefined ? '' : `, expected to start at ${estimatedStartAt}`}`}`],
-    ['outcome', outcome?.code === undefined ? undefined : `${outcome.code}${outcome.message === undefined ? '' : `: ${outcome.message}`}`],
+    [
+      'status',
+      `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}${estimatedStartAt === undefined ? '' : `, expected to start at ${estimatedStartAt}`}`}`,
+    ],
+    [
+      'outcome',
+      outcome?.code === undefined
+        ? undefined
+        : `${outcome.code}${outcome.message === undefined ? '' : `: ${outcome.message}`}`,
+    ],
     ['created', createdAt],
     ['started', startedAt],
     ['finished', finishedAt],
-    ['timeout', timeoutEstimate && `${timeoutEstimate.timeoutSeconds} s, estimated from ${timeoutEstimate.samples} runs (${timeoutEstimate.level})`],
+    [
+      'timeout',
+      timeoutEstimate &&
+        `${timeoutEstimate.timeoutSeconds} s, estimated from ${timeoutEstimate.samples} runs (${timeoutEstimate.level})`,
+    ],
     ['workspace', workspace],
     ['worker', workerId],
     ['session', sessionId],
     ['list', parentId === undefined ? undefined : `${parentId}, task ${taskIndex}`],
-    ['tasks', tasks === undefined ? undefined : `${tasks.filter((task) => isTerminal(task.status)).length} of ${taskCount} finished`],
-    ...(tasks ?? []).map(({ index, id: taskId, status: taskStatus }) => [`  ${index}`, `${taskId}  ${taskStatus}`] as const),
+    [
+      'tasks',
+      tasks === undefined
+        ? undefined
+        : `${tasks.filter((task) => isTerminal(task.status)).length} of ${taskCount} finished`,
+    ],
+    ...(tasks ?? []).map(
+      ({ index, id: taskId, status: taskStatus }) => [`  ${index}`, `${taskId}  ${taskStatus}`] as const,
+    ),
     ['metadata', labels.length > 0 ? labels.join(', ') : undefined],
     ['events', String(lastSeq)],
     ['usage', startedAt === undefined ? undefined : toUsageLine(usage, simulated)],
-    ...(outcome?.permissionDenials ?? []).map(({ tool, allowWith }) => ['denied', `${tool}; to allow it: ${allowWith}`] as const),
+    ...(outcome?.permissionDenials ?? []).map(
+      ({ tool, allowWith }) => ['denied', `${tool}; to allow it: ${allowWith}`] as const,
+    ),
     ['task', toLine(taskOf(execution), TASK_LENGTH)],
   ]
 }
@@ -80,7 +138,11 @@ export const show: Command = {
   --json                          the execution as JSON
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, json: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, json: { type: 'boolean' } },
+    })
     const executionId = requireId(positionals)
     return withService(values.url, async (client) => {
       const execution = await client.get(executionId)
@@ -88,10 +150,14 @@ ${SERVICE_USAGE}`,
         printJson(execution)
         return EXIT_CODES.succeeded
       }
-      for (const [name, text] of describe(execution)) if (text !== undefined) process.stdout.write(`${name.padEnd(NAME_WIDTH)} ${toPrintable(text)}\n`)
+      for (const [name, text] of describe(execution))
+        if (text !== undefined) process.stdout.write(`${name.padEnd(NAME_WIDTH)} ${toPrintable(text)}\n`)
       const { result: answer = '', isPartial = false } = execution.outcome ?? {}
       const result = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
-      if (result !== '') process.stdout.write(`\n${isPartial ? '(partial)\n' : ''}${process.stdout.isTTY ? toPrintable(result) : result}\n`)
+      if (result !== '')
+        process.stdout.write(
+          `\n${isPartial ? '(partial)\n' : ''}${process.stdout.isTTY ? toPrintable(result) : result}\n`,
+        )
       return EXIT_CODES.succeeded
     })
   },

@@ -11,7 +11,11 @@ Prints the receipt of a finished execution to the byte, so that it can be kept a
   --markdown                      for people instead
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, markdown: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, markdown: { type: 'boolean' } },
+    })
     const id = requireId(positionals)
     const text = await withService(values.url, (client) => client.receipt(id, { markdown: values.markdown ?? false }))
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)

@@ -8,18 +8,32 @@ import { printJson, toLine, toPrintable, toTable } from './print.js'
 const DEFAULT_COUNT = 10
 const PROMPT_LENGTH = 40
 
-const count = ({ verification }: CheckedExecution, wanted: string): number => verification.checks.filter(({ status }) => status === wanted).length
+const count = ({ verification }: CheckedExecution, wanted: string): number =>
+  verification.checks.filter(({ status }) => status === wanted).length
 
 function toCells(execution: CheckedExecution): string[] {
   const { executionId, finishedAt = '', status, code, verification, prompt, taskCount } = execution
   const counts = ['pass', 'fail', 'skip'].map((wanted) => String(count(execution, wanted)))
-  return [executionId, finishedAt, code === undefined ? status : `${status} (${code})`, verification.status, ...counts, toLine(taskCount === undefined ? prompt : `(${taskCount} tasks) ${prompt}`, PROMPT_LENGTH)]
+  return [
+    executionId,
+    finishedAt,
+    code === undefined ? status : `${status} (${code})`,
+    verification.status,
+    ...counts,
+    toLine(taskCount === undefined ? prompt : `(${taskCount} tasks) ${prompt}`, PROMPT_LENGTH),
+  ]
 }
 
 /** What failed stands below the line that counts it. */
 function toRows(executions: readonly CheckedExecution[]): string {
-  const [header = '', ...lines] = toTable([['execution', 'finished', 'status', 'checks', 'pass', 'fail', 'skip', 'task'], ...executions.map(toCells)]).split('\n')
-  const failed = ({ verification }: CheckedExecution): string[] => verification.checks.filter(({ status }) => status === 'fail').map(({ name, detail }) => `  ${name} failed: ${toLine(toPrintable(detail))}`)
+  const [header = '', ...lines] = toTable([
+    ['execution', 'finished', 'status', 'checks', 'pass', 'fail', 'skip', 'task'],
+    ...executions.map(toCells),
+  ]).split('\n')
+  const failed = ({ verification }: CheckedExecution): string[] =>
+    verification.checks
+      .filter(({ status }) => status === 'fail')
+      .map(({ name, detail }) => `  ${name} failed: ${toLine(toPrintable(detail))}`)
   return [header, ...executions.flatMap((execution, index) => [lines[index] ?? '', ...failed(execution)])].join('\n')
 }
 
@@ -34,7 +48,11 @@ The newest N executions (default ${DEFAULT_COUNT}): how each ended, and what the
   --json                          as JSON: {executions}
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, parent: { type: 'string' }, json: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, parent: { type: 'string' }, json: { type: 'boolean' } },
+    })
     const [wanted, ...others] = positionals
     const number = toWholeNumber('N', wanted) ?? DEFAULT_COUNT
     if (number === 0 || others.length > 0) throw new UsageError('expected one number, 1 or more')

@@ -66,11 +66,20 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --on-task-failure stop|continue
   --metadata LABEL=VALUE          several times`
 
-export type RequestFlags = { readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true } ? string[] : (typeof REQUEST_FLAGS)[Name] extends { type: 'boolean' } ? boolean : string }
+export type RequestFlags = {
+  readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true }
+    ? string[]
+    : (typeof REQUEST_FLAGS)[Name] extends { type: 'boolean' }
+      ? boolean
+      : string
+}
 
 /** `Read,Bash(git log:*, -p)`: commas within parentheses belong to the rule. */
 const splitRules = (texts: readonly string[]): string[] =>
-  texts.flatMap((text) => text.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((rule) => rule.trim()).filter((rule) => rule !== '')
+  texts
+    .flatMap((text) => text.match(/(?:\([^)]*\)|[^,(])+/g) ?? [])
+    .map((rule) => rule.trim())
+    .filter((rule) => rule !== '')
 
 const toNumber = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
 
@@ -88,12 +97,18 @@ const toSchema = (text: string): unknown => toJson(text, '--output-schema')
 /** As `claude` takes them. @throws UsageError */
 function toMcpServers(text: string): unknown {
   const config = toJson(text, '--mcp-config')
-  if (typeof config !== 'object' || config === null || !('mcpServers' in config)) throw new UsageError('--mcp-config: an object with the key mcpServers is expected')
+  if (typeof config !== 'object' || config === null || !('mcpServers' in config))
+    throw new UsageError('--mcp-config: an object with the key mcpServers is expected')
   return config.mcpServers
 }
 
 /** Flag → field of the request. */
-const FIELDS: { readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [keyof ExecuteRequest, ((value: never) => unknown)?] } = {
+const FIELDS: {
+  readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [
+    keyof ExecuteRequest,
+    ((value: never) => unknown)?,
+  ]
+} = {
   model: ['model'],
   'fallback-model': ['fallbackModel'],
   effort: ['effort'],
@@ -133,7 +148,8 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
     // Safe: a converter takes what parseArgs gives for its flag: a list for `many`, else a text.
     return value === undefined ? [] : [[field, convert ? convert(value as never) : value]]
   })
-  if (flags.fork && flags.resume === undefined) throw new UsageError('--fork needs --resume with the id of what is to be forked')
+  if (flags.fork && flags.resume === undefined)
+    throw new UsageError('--fork needs --resume with the id of what is to be forked')
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
   const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session })
   if (parsed.success) return parsed.data
@@ -151,7 +167,8 @@ export async function readInput(): Promise<string> {
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     chunks.push(chunk)
     length += chunk.length
-    if (length > PROMPT_LIMIT_BYTES) throw new UsageError(`the prompt on standard input is longer than ${PROMPT_LIMIT_BYTES} bytes`)
+    if (length > PROMPT_LIMIT_BYTES)
+      throw new UsageError(`the prompt on standard input is longer than ${PROMPT_LIMIT_BYTES} bytes`)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
@@ -165,7 +182,8 @@ export async function readPrompt(positionals: readonly string[]): Promise<string
   const [given, ...others] = positionals
   if (others.length > 0) throw new UsageError('give the prompt as one argument, in quotes')
   if (given !== undefined && given !== '-') return given
-  if (given === undefined && process.stdin.isTTY) throw new UsageError('there is no prompt: give it as an argument, or on standard input')
+  if (given === undefined && process.stdin.isTTY)
+    throw new UsageError('there is no prompt: give it as an argument, or on standard input')
   const text = await readInput()
   if (text.trim() === '') throw new UsageError('the prompt is empty')
   return text

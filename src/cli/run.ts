@@ -30,17 +30,26 @@ ${SERVICE_USAGE}
 Exit code: 0 succeeded, 1 failed, 124 timed out, 130 cancelled, 2 wrong usage, 69 service unreachable.`
 
 /** Follows to the end. @throws ClientError, after a word on how to come back */
-export async function followToEnd(client: Client, executionId: string, after: number, view: EventView): Promise<Outcome | undefined> {
+export async function followToEnd(
+  client: Client,
+  executionId: string,
+  after: number,
+  view: EventView,
+): Promise<Outcome | undefined> {
   let cursor = after
   let outcome: Outcome | undefined
   try {
-    for await (const event of client.follow(executionId, { after, onInterrupted: () => say('the connection is gone; trying to come back') })) {
+    for await (const event of client.follow(executionId, {
+      after,
+      onInterrupted: () => say('the connection is gone; trying to come back'),
+    })) {
       view.show(event)
       cursor = event.seq
       if (event.type === 'execution.finished') outcome = (event as Event<'execution.finished'>).data.outcome
     }
   } catch (error) {
-    if ((error as ClientError).retryable) say(`the execution goes on without us: cc-executor tail ${executionId} --after ${cursor}`)
+    if ((error as ClientError).retryable)
+      say(`the execution goes on without us: cc-executor tail ${executionId} --after ${cursor}`)
     throw error
   }
   return outcome
@@ -78,12 +87,31 @@ export const run: Command = {
   summary: ['run [flags] "prompt"', 'runs a prompt and shows its text as it is written; run --help'],
   usage,
   async run(args) {
-    const options = { ...REQUEST_FLAGS, ...SERVICE_FLAGS, json: { type: 'boolean' }, events: { type: 'boolean' }, detach: { type: 'boolean' }, 'idempotency-key': { type: 'string' }, tasks: { type: 'string' } } as const
+    const options = {
+      ...REQUEST_FLAGS,
+      ...SERVICE_FLAGS,
+      json: { type: 'boolean' },
+      events: { type: 'boolean' },
+      detach: { type: 'boolean' },
+      'idempotency-key': { type: 'string' },
+      tasks: { type: 'string' },
+    } as const
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
-    const { url, json = false, events = false, detach = false, 'idempotency-key': idempotencyKey, tasks, ...flags } = values
+    const {
+      url,
+      json = false,
+      events = false,
+      detach = false,
+      'idempotency-key': idempotencyKey,
+      tasks,
+      ...flags
+    } = values
     if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
     if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
-    const request = toRequest(tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks), flags)
+    const request = toRequest(
+      tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks),
+      flags,
+    )
 
     return withService(url, async (client) => {
       let executionId: string | undefined
@@ -105,7 +133,12 @@ export const run: Command = {
       if (isCancelled) void cancel(client, executionId)
       if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
       const answersInJson = request.json === true || request.outputSchema !== undefined
-      const outcome = await followToEnd(client, executionId, 0, events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true }))
+      const outcome = await followToEnd(
+        client,
+        executionId,
+        0,
+        events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true }),
+      )
       if (json) printJson(await client.get(executionId))
       return EXIT_CODES[outcome?.status ?? 'failed']
     })

@@ -16,7 +16,11 @@ function textOf({ message }: EventData<'claude.message'>): string {
   // The CLI's own format, outside the protocol: every step is looked at.
   const content = (message['message'] as { content?: unknown } | undefined)?.content
   if (!Array.isArray(content)) return ''
-  return content.map((block: { type?: unknown; text?: unknown } | null) => (block?.type === 'text' && typeof block.text === 'string' ? block.text : '')).join('')
+  return content
+    .map((block: { type?: unknown; text?: unknown } | null) =>
+      block?.type === 'text' && typeof block.text === 'string' ? block.text : '',
+    )
+    .join('')
 }
 
 interface TextViewOptions {
@@ -56,7 +60,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
   }
 
   function noteServers({ servers }: EventData<'mcp.status'>): void {
-    for (const { name, status, error } of servers) if (status !== 'connected') note(`! MCP server ${name} is not there: ${error ?? status}`)
+    for (const { name, status, error } of servers)
+      if (status !== 'connected') note(`! MCP server ${name} is not there: ${error ?? status}`)
   }
 
   function finish({ data: { outcome } }: Event<'execution.finished'>): void {
@@ -68,7 +73,9 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
     endLine()
     if (outcome.status === 'succeeded') return
     // Whole: it names the remedy.
-    stderr.write(`${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code})`}${outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`}\n`)
+    stderr.write(
+      `${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code})`}${outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`}\n`,
+    )
   }
 
   return {
@@ -91,20 +98,41 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         endLine()
         note('the answer was cut off and starts anew')
       } else if (is(event, 'tool.started')) note(`> ${event.data.name} ${event.data.input}`)
-      else if (is(event, 'tool.finished') && event.data.isError) note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
+      else if (is(event, 'tool.finished') && event.data.isError)
+        note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
       else if (is(event, 'mcp.status')) noteServers(event.data)
       else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
-      else if (is(event, 'hook.finished') && event.data.exitCode !== 0) note(`! hook ${event.data.name} (${event.data.stage}) ${event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`}`)
+      else if (is(event, 'hook.finished') && event.data.exitCode !== 0)
+        note(
+          `! hook ${event.data.name} (${event.data.stage}) ${event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`}`,
+        )
       else if (is(event, 'background.waiting')) note(event.data.message)
-      else if (is(event, 'background.finished')) note(`background task ${event.data.id} (${event.data.kind}) ${event.data.status}`)
+      else if (is(event, 'background.finished'))
+        note(`background task ${event.data.id} (${event.data.kind}) ${event.data.status}`)
       else if (is(event, 'output')) note(event.data.data)
-      else if (is(event, 'log.truncated')) note(`! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`)
+      else if (is(event, 'log.truncated'))
+        note(
+          `! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`,
+        )
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)
-      else if (is(event, 'execution.retrying')) note(`${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`)
-      else if (is(event, 'execution.paused') || is(event, 'execution.resumed') || is(event, 'execution.cancel_requested')) {
-        note(`${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`)
-      } else if (is(event, 'task.started')) note(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`)
-      else if (is(event, 'task.finished')) note(`task ${event.data.index} ${event.data.status}${event.data.code === undefined ? '' : ` (${event.data.code})`}`)
+      else if (is(event, 'execution.retrying'))
+        note(
+          `${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`,
+        )
+      else if (
+        is(event, 'execution.paused') ||
+        is(event, 'execution.resumed') ||
+        is(event, 'execution.cancel_requested')
+      ) {
+        note(
+          `${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`,
+        )
+      } else if (is(event, 'task.started'))
+        note(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`)
+      else if (is(event, 'task.finished'))
+        note(
+          `task ${event.data.index} ${event.data.status}${event.data.code === undefined ? '' : ` (${event.data.code})`}`,
+        )
       else if (is(event, 'execution.finished')) finish(event)
     },
   }

@@ -11,10 +11,16 @@ const toSteering = (name: 'cancel' | 'pause' | 'resume', doing: string, what: st
   --reason TEXT                   kept with the execution's events
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, reason: { type: 'string' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, reason: { type: 'string' } },
+    })
     const executionId = requireId(positionals)
     return withService(values.url, async (client) => {
-      const { status } = await client[name](executionId, { ...(values.reason !== undefined && { reason: values.reason }) })
+      const { status } = await client[name](executionId, {
+        ...(values.reason !== undefined && { reason: values.reason }),
+      })
       process.stdout.write(`${executionId} ${isTerminal(status) ? status : doing}\n`)
       return EXIT_CODES.succeeded
     })

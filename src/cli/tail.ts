@@ -16,13 +16,22 @@ ${SERVICE_USAGE}
 
 Exit code: as of run.`,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { ...SERVICE_FLAGS, after: { type: 'string' }, events: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { ...SERVICE_FLAGS, after: { type: 'string' }, events: { type: 'boolean' } },
+    })
     const executionId = requireId(positionals)
     const after = toWholeNumber('--after', values.after) ?? 0
     return withService(values.url, async (client) => {
       // First, so that an unknown id or a service that is away is told as such.
       await client.get(executionId)
-      const outcome = await followToEnd(client, executionId, after, values.events ? EVENTS_AS_JSON : createTextView({ text: true, whole: after === 0 }))
+      const outcome = await followToEnd(
+        client,
+        executionId,
+        after,
+        values.events ? EVENTS_AS_JSON : createTextView({ text: true, whole: after === 0 }),
+      )
       // Nothing came: the cursor stood at the end already.
       const { status } = outcome ?? (await client.get(executionId))
       return status in EXIT_CODES ? EXIT_CODES[status as keyof typeof EXIT_CODES] : EXIT_CODES.failed

@@ -13,7 +13,11 @@ Prints the token of the data folder (CC_EXECUTOR_DATA_DIR), which clients send a
     const config = readConfig()
     const found = await readLocalToken(config)
     if (found === undefined) {
-      throw new ConfigError(config.tokens === undefined ? `There is no token yet (${config.tokenFile}): the first start makes one.` : 'The tokens are configured by CC_EXECUTOR_TOKENS; take one from there.')
+      throw new ConfigError(
+        config.tokens === undefined
+          ? `There is no token yet (${config.tokenFile}): the first start makes one.`
+          : 'The tokens are configured by CC_EXECUTOR_TOKENS; take one from there.',
+      )
     }
     process.stdout.write(`${found}\n`)
     return EXIT_CODES.succeeded

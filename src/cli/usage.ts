@@ -7,7 +7,10 @@ import { printJson, toTable } from './print.js'
 const isGroup = (text: string): text is UsageGroup => (USAGE_GROUPS as readonly string[]).includes(text)
 
 const HEADER = ['executions', 'succeeded', 'in', 'out', 'cache read', 'cache made', 'usd'] as const
-const toCells = (row: UsageRow): string[] => [row.executions, row.succeeded, row.inputTokens, row.outputTokens, row.cacheReadTokens, row.cacheCreationTokens].map(String).concat(row.costUsd.toFixed(4))
+const toCells = (row: UsageRow): string[] =>
+  [row.executions, row.succeeded, row.inputTokens, row.outputTokens, row.cacheReadTokens, row.cacheCreationTokens]
+    .map(String)
+    .concat(row.costUsd.toFixed(4))
 
 export const usage: Command = {
   summary: ['usage [--from DAY] [--to DAY] [--by G,G]', 'what was spent, by day, model and token'],
@@ -19,20 +22,38 @@ export const usage: Command = {
   --json                          as JSON
 ${SERVICE_USAGE}`,
   async run(args) {
-    const { values } = parseArgs({ args, options: { ...SERVICE_FLAGS, from: { type: 'string' }, to: { type: 'string' }, by: { type: 'string' }, token: { type: 'string' }, json: { type: 'boolean' } } })
+    const { values } = parseArgs({
+      args,
+      options: {
+        ...SERVICE_FLAGS,
+        from: { type: 'string' },
+        to: { type: 'string' },
+        by: { type: 'string' },
+        token: { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    })
     const groupBy = (values.by ?? 'day').split(',').map((group) => (isGroup(group) ? group : refuse(group)))
     const { from, to, token } = values
     for (const [name, day] of Object.entries({ '--from': from, '--to': to })) {
-      if (day !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(day)) throw new UsageError(`${name}: expected a day as 2026-11-22, not ${JSON.stringify(day)}`)
+      if (day !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(day))
+        throw new UsageError(`${name}: expected a day as 2026-11-22, not ${JSON.stringify(day)}`)
     }
     return withService(values.url, async (client) => {
-      const report = await client.usage({ groupBy, ...(from !== undefined && { from }), ...(to !== undefined && { to }), ...(token !== undefined && { token }) })
+      const report = await client.usage({
+        groupBy,
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && { to }),
+        ...(token !== undefined && { token }),
+      })
       if (values.json) {
         printJson(report)
         return EXIT_CODES.succeeded
       }
       const lines = report.rows.map((row) => [...report.groupBy.map((group) => row[group] ?? ''), ...toCells(row)])
-      process.stdout.write(`${toTable([[...report.groupBy, ...HEADER], ...lines, [...report.groupBy.map((_group, index) => (index === 0 ? 'total' : '')), ...toCells(report.total)]])}\n`)
+      process.stdout.write(
+        `${toTable([[...report.groupBy, ...HEADER], ...lines, [...report.groupBy.map((_group, index) => (index === 0 ? 'total' : '')), ...toCells(report.total)]])}\n`,
+      )
       say(report.note)
       return EXIT_CODES.succeeded
     })

@@ -32,7 +32,9 @@ async function read(path: string): Promise<Buffer> {
 
 async function readKeys(path: string): Promise<PublicJwk[]> {
   try {
-    return KeySet.parse(JSON.parse((await read(path)).toString())).keys.flatMap((key) => parsePublicKey(JSON.stringify(key)) ?? [])
+    return KeySet.parse(JSON.parse((await read(path)).toString())).keys.flatMap(
+      (key) => parsePublicKey(JSON.stringify(key)) ?? [],
+    )
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(`${path} is no JWKS as GET /receipts/keys answers`)
@@ -57,16 +59,31 @@ function readObject(receipt: Buffer): RawReceipt {
 const MARKS = { pass: 'ok  ', fail: 'FAIL', skip: '-   ' } as const
 
 function print({ valid, executionId, checks, mismatches }: ReceiptReport): void {
-  for (const { name, status, detail } of checks) process.stdout.write(`${MARKS[status]}  ${name.padEnd(10)} ${toPrintable(detail)}\n`)
-  for (const { name, detail } of mismatches) process.stdout.write(`mismatch: ${toPrintable(name)} ${toPrintable(detail)}\n`)
-  process.stdout.write(valid ? `The receipt of ${toPrintable(executionId ?? 'an execution')} holds in all that was checked.\n` : 'The receipt does not hold.\n')
+  for (const { name, status, detail } of checks)
+    process.stdout.write(`${MARKS[status]}  ${name.padEnd(10)} ${toPrintable(detail)}\n`)
+  for (const { name, detail } of mismatches)
+    process.stdout.write(`mismatch: ${toPrintable(name)} ${toPrintable(detail)}\n`)
+  process.stdout.write(
+    valid
+      ? `The receipt of ${toPrintable(executionId ?? 'an execution')} holds in all that was checked.\n`
+      : 'The receipt does not hold.\n',
+  )
 }
 
 export const verify: Command = {
   summary: ['verify <receipt.json>', 'checks a receipt offline; verify --help'],
   usage,
   async run(args) {
-    const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { events: { type: 'string' }, workspace: { type: 'string' }, keys: { type: 'string' }, json: { type: 'boolean' } } })
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        events: { type: 'string' },
+        workspace: { type: 'string' },
+        keys: { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    })
     const [path, ...others] = positionals
     if (path === undefined || others.length > 0) throw new UsageError('expected the file of one receipt')
     const keys = values.keys === undefined ? await readPublicKeys(readConfig().dataDir) : await readKeys(values.keys)

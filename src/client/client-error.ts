@@ -59,29 +59,45 @@ function toReason(cause: unknown): string {
   const { code, name, message } = cause as NodeJS.ErrnoException
   if (code === undefined && cause.cause !== undefined) return toReason(cause.cause)
   const key = typeof code === 'string' ? code : name
-  return CAUSES[key] ? `${CAUSES[key]}${typeof code === 'string' ? ` (${code})` : ''}` : typeof code === 'string' ? code : message
+  return CAUSES[key]
+    ? `${CAUSES[key]}${typeof code === 'string' ? ` (${code})` : ''}`
+    : typeof code === 'string'
+      ? code
+      : message
 }
 
 /** One sentence for whoever forgot to start it, or named another address. */
 export function toUnreachable(url: string, cause: unknown): ClientError {
   return new ClientError(
-    { code: 'UNREACHABLE', status: 0, retryable: true, detail: `CC Executor cannot be reached at ${url}: ${toReason(cause)}. Start it, or check the address.` },
+    {
+      code: 'UNREACHABLE',
+      status: 0,
+      retryable: true,
+      detail: `CC Executor cannot be reached at ${url}: ${toReason(cause)}. Start it, or check the address.`,
+    },
     { cause },
   )
 }
 
-export const toClosed = (): ClientError => new ClientError({ code: 'CLIENT_CLOSED', status: 0, retryable: false, detail: 'This client has been closed.' })
+export const toClosed = (): ClientError =>
+  new ClientError({ code: 'CLIENT_CLOSED', status: 0, retryable: false, detail: 'This client has been closed.' })
 
 export function toBadAnswer(url: string, what: string, status = 0): ClientError {
   // A proxy's own 502 to 504 pass with the service behind it.
   const retryable = status >= 502 && status <= 504
-  return new ClientError({ code: 'BAD_ANSWER', status, retryable, detail: `${what} came from ${url}, which CC Executor does not send: is something else at that address?` })
+  return new ClientError({
+    code: 'BAD_ANSWER',
+    status,
+    retryable,
+    detail: `${what} came from ${url}, which CC Executor does not send: is something else at that address?`,
+  })
 }
 
 /** REST's `application/problem+json`. */
 export function decodeProblem(url: string, status: number, text: string, retryAfter?: string | null): ClientError {
   // Safe: each field that is used is looked at below.
-  const problem = parseJson(text) as Partial<Record<'code' | 'detail' | 'retryable' | 'requestId' | 'errors' | 'outcome', unknown>> | undefined
+  const problem = parseJson(text) as
+    Partial<Record<'code' | 'detail' | 'retryable' | 'requestId' | 'errors' | 'outcome', unknown>> | undefined
   if (typeof problem?.code !== 'string') return toBadAnswer(url, `An answer ${status}`, status)
   const { code, detail, retryable, requestId, errors, outcome } = problem
   const seconds = Number(retryAfter ?? Number.NaN)
@@ -101,7 +117,13 @@ export function decodeProblem(url: string, status: number, text: string, retryAf
 /** The `error` of a JSON-RPC answer. */
 export function decodeRpcError(error: { readonly message?: string; readonly data?: unknown }): ClientError {
   // Safe: the service's own shape, RpcErrorData; a missing field is met below.
-  const data = (error.data ?? {}) as { code?: string; retryable?: boolean; requestId?: string; errors?: FieldError[]; retryAfterSeconds?: number }
+  const data = (error.data ?? {}) as {
+    code?: string
+    retryable?: boolean
+    requestId?: string
+    errors?: FieldError[]
+    retryAfterSeconds?: number
+  }
   const { code = 'INTERNAL', retryable = false, requestId, errors, retryAfterSeconds } = data
   const status = Object.hasOwn(ERROR_TABLE, code) ? ERROR_TABLE[code as keyof typeof ERROR_TABLE].status : 0
   return new ClientError({

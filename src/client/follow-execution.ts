@@ -27,13 +27,18 @@ interface Follower {
 }
 
 /** Whether a new connection may help. What never answered at all is told at once instead. */
-const mayPass = (error: ClientError, hasReached: boolean): boolean => error.retryable && (error.code !== 'UNREACHABLE' || hasReached)
+const mayPass = (error: ClientError, hasReached: boolean): boolean =>
+  error.retryable && (error.code !== 'UNREACHABLE' || hasReached)
 
 /**
  * The events after a cursor to the end, each once: following → interrupted (backoff, at most `patienceMs` without progress) → following.
  * The cursor is the last event given out, so whatever the service sends twice is dropped here.
  */
-export async function* followExecution({ socket, closing, hasReached, patienceMs }: Follower, executionId: string, { after = 0, types, signal, onInterrupted }: FollowOptions): AsyncGenerator<Event, void, undefined> {
+export async function* followExecution(
+  { socket, closing, hasReached, patienceMs }: Follower,
+  executionId: string,
+  { after = 0, types, signal, onInterrupted }: FollowOptions,
+): AsyncGenerator<Event, void, undefined> {
   const { signal: stop, release } = joinSignals([closing, ...(signal ? [signal] : [])])
   let cursor = after
   let interruption: { readonly since: number; failures: number } | undefined
@@ -49,7 +54,10 @@ export async function* followExecution({ socket, closing, hasReached, patienceMs
     const backoff = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** interruption.failures)
     interruption.failures += 1
     // Spread: many clients lose the same process at the same moment.
-    const milliseconds = Math.max(backoff * (0.5 + Math.random() / 2), Math.min((error.retryAfterSeconds ?? 0) * 1_000, LONGEST_DELAY_MS))
+    const milliseconds = Math.max(
+      backoff * (0.5 + Math.random() / 2),
+      Math.min((error.retryAfterSeconds ?? 0) * 1_000, LONGEST_DELAY_MS),
+    )
     try {
       await delay(milliseconds, undefined, { signal: stop })
     } catch {

@@ -3,10 +3,18 @@ import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protoc
 import type { Client } from './open-client.js'
 
 /** The newest so many. A page may be shorter than its limit while its cursor leads on. */
-export async function listUpTo(client: Client, count: number, filters: ExecutionFilters = {}, signal?: AbortSignal): Promise<ExecutionPage> {
+export async function listUpTo(
+  client: Client,
+  count: number,
+  filters: ExecutionFilters = {},
+  signal?: AbortSignal,
+): Promise<ExecutionPage> {
   const executions: Execution[] = []
-  for (let cursor: string | undefined; ; ) {
-    const page = await client.list({ ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) }, { ...(signal && { signal }) })
+  for (let cursor: string | undefined; ;) {
+    const page = await client.list(
+      { ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) },
+      { ...(signal && { signal }) },
+    )
     executions.push(...page.executions)
     if (page.nextCursor === null || executions.length >= count) return { executions, nextCursor: page.nextCursor }
     cursor = page.nextCursor

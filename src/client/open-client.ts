@@ -93,11 +93,15 @@ function requireUsable(url: string, token: string | undefined): void {
   const refuse = (code: string, detail: string): never => {
     throw new ClientError({ code, status: 0, retryable: false, detail })
   }
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
   const { username, password, search, hash } = new URL(url)
-  if (username !== '' || password !== '') refuse('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
-  if (search !== '' || hash !== '') refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) refuse('UNAUTHENTICATED', 'The token has characters that no token has.')
+  if (username !== '' || password !== '')
+    refuse('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
+  if (search !== '' || hash !== '')
+    refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    refuse('UNAUTHENTICATED', 'The token has characters that no token has.')
 }
 
 /** Each part by itself: a slash stays one. */
@@ -116,8 +120,15 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
   const at = (executionId: string, tail = ''): string => `/executions/${encodeURIComponent(executionId)}${tail}`
   // Safe: the service's own answers, in the shapes that the protocol publishes; fields that are new pass through.
   const ask = <Answer>(call: RestCall): Promise<Answer> => rest.json(call) as Promise<Answer>
-  const wish = (name: 'cancel' | 'pause' | 'resume') => (executionId: string, { reason, signal }: WishOptions = {}): Promise<Execution> =>
-    ask({ method: 'POST', path: at(executionId, `/${name}`), signal, ...(reason !== undefined && { body: { reason } }) })
+  const wish =
+    (name: 'cancel' | 'pause' | 'resume') =>
+    (executionId: string, { reason, signal }: WishOptions = {}): Promise<Execution> =>
+      ask({
+        method: 'POST',
+        path: at(executionId, `/${name}`),
+        signal,
+        ...(reason !== undefined && { body: { reason } }),
+      })
 
   return {
     url,
@@ -128,19 +139,34 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
         body: request,
         signal,
         waitSeconds: wait,
-        headers: { ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }), ...(wait !== undefined && { prefer: `wait=${Math.ceil(wait)}` }) },
+        headers: {
+          ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+          ...(wait !== undefined && { prefer: `wait=${Math.ceil(wait)}` }),
+        },
       }),
     get: (executionId, { signal } = {}) => ask({ path: at(executionId), signal }),
     list({ status, metadata = {}, ...filters } = {}, { signal } = {}) {
       const labels = Object.fromEntries(Object.entries(metadata).map(([label, value]) => [`metadata.${label}`, value]))
       return ask({ path: '/executions', query: { ...filters, ...labels, status: status?.join(',') }, signal })
     },
-    result: (executionId, { wait, signal } = {}) => rest.text({ path: at(executionId, '/result'), query: { waitSeconds: wait }, waitSeconds: wait, signal }),
+    result: (executionId, { wait, signal } = {}) =>
+      rest.text({ path: at(executionId, '/result'), query: { waitSeconds: wait }, waitSeconds: wait, signal }),
     receipt: (executionId, { markdown = false, signal } = {}) =>
-      rest.text({ path: at(executionId, '/receipt'), signal, headers: { accept: markdown ? 'text/markdown' : 'application/json' } }),
+      rest.text({
+        path: at(executionId, '/receipt'),
+        signal,
+        headers: { accept: markdown ? 'text/markdown' : 'application/json' },
+      }),
     files: (executionId, { signal } = {}) => ask({ path: at(executionId, '/files'), signal }),
-    file: (executionId, path, { signal } = {}) => rest.bytes({ path: at(executionId, toFilePath(path)), headers: { accept: '*/*' }, signal }),
-    patch: (executionId, path, { signal } = {}) => rest.text({ path: at(executionId, path === undefined ? '/files' : toFilePath(path)), query: { diff: 'true' }, headers: { accept: 'text/x-diff' }, signal }),
+    file: (executionId, path, { signal } = {}) =>
+      rest.bytes({ path: at(executionId, toFilePath(path)), headers: { accept: '*/*' }, signal }),
+    patch: (executionId, path, { signal } = {}) =>
+      rest.text({
+        path: at(executionId, path === undefined ? '/files' : toFilePath(path)),
+        query: { diff: 'true' },
+        headers: { accept: 'text/x-diff' },
+        signal,
+      }),
     cancel: wish('cancel'),
     pause: wish('pause'),
     resume: wish('resume'),
@@ -148,12 +174,18 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
       await rest.text({ method: 'DELETE', path: at(executionId), signal })
     },
     estimate: (query, { signal } = {}) => ask({ path: '/estimates', query: { ...query }, signal }),
-    usage: ({ groupBy, ...query } = {}, { signal } = {}) => ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
+    usage: ({ groupBy, ...query } = {}, { signal } = {}) =>
+      ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),
     auth: ({ signal } = {}) => ask({ path: '/auth/status', signal }),
-    follow: (executionId, options = {}) => followExecution({ socket, closing: closing.signal, hasReached: () => reached, patienceMs: patienceSeconds * 1_000 }, executionId, options),
+    follow: (executionId, options = {}) =>
+      followExecution(
+        { socket, closing: closing.signal, hasReached: () => reached, patienceMs: patienceSeconds * 1_000 },
+        executionId,
+        options,
+      ),
     close() {
       closing.abort()
       socket.close(toClosed())

@@ -36,14 +36,24 @@ interface RestOptions {
 
 /** One request, one answer, with a deadline; nothing is repeated by itself. */
 export function createRest({ url, token, closing, onReached }: RestOptions): Rest {
-  async function request<Body extends string | Uint8Array>(read: (response: Response) => Promise<Body>, { method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall): Promise<Body> {
-    const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> => (value === undefined ? [] : [[name, String(value)]]))
+  async function request<Body extends string | Uint8Array>(
+    read: (response: Response) => Promise<Body>,
+    { method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall,
+  ): Promise<Body> {
+    const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> =>
+      value === undefined ? [] : [[name, String(value)]],
+    )
     const search = new URLSearchParams(parameters).toString()
     const stop = joinSignals([closing, ...(signal ? [signal] : [])], waitSeconds * 1_000 + ANSWER_DEADLINE_MS)
     try {
       const response = await fetch(`${url}${path}${search === '' ? '' : `?${search}`}`, {
         method,
-        headers: { accept: 'application/json, text/plain;q=0.9', ...(token !== undefined && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          accept: 'application/json, text/plain;q=0.9',
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         redirect: 'error',
         signal: stop.signal,

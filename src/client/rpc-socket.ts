@@ -2,7 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
-import { decodeProblem, decodeRpcError, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
+import {
+  decodeProblem,
+  decodeRpcError,
+  parseJson,
+  toBadAnswer,
+  toUnreachable,
+  type ClientError,
+} from './client-error.js'
 
 const HANDSHAKE_DEADLINE_MS = 10_000
 /** The service pings every 25 s; whoever is silent for longer than two of them is gone, although TCP has not noticed. */
@@ -52,7 +59,11 @@ interface Subscribed {
 interface Incoming {
   readonly id?: unknown
   readonly method?: string
-  readonly params?: { readonly subscriptionId: string; readonly event?: Event; readonly reason?: SubscriptionClosedReason }
+  readonly params?: {
+    readonly subscriptionId: string
+    readonly event?: Event
+    readonly reason?: SubscriptionClosedReason
+  }
   readonly result?: { readonly subscriptionId: string }
   readonly error?: { readonly message?: string; readonly data?: unknown }
 }
@@ -159,7 +170,9 @@ export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions
 
   socket.on('unexpected-response', (_request, response) => void refuse(response))
   socket.on('error', (error) => end(toUnreachable(url, error)))
-  socket.on('close', (code, reason) => end(toUnreachable(url, `the connection was closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`)))
+  socket.on('close', (code, reason) =>
+    end(toUnreachable(url, `the connection was closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`)),
+  )
 
   return {
     subscribe(params, sink) {
@@ -170,7 +183,8 @@ export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions
       return {
         cancel() {
           subscribed.isCancelled = true
-          if (subscribed.subscriptionId !== undefined && active.has(subscribed.subscriptionId)) unsubscribe(subscribed.subscriptionId)
+          if (subscribed.subscriptionId !== undefined && active.has(subscribed.subscriptionId))
+            unsubscribe(subscribed.subscriptionId)
         },
       }
     },

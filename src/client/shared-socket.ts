@@ -38,7 +38,13 @@ interface SharedSocketOptions {
  * A subscription: flowing ⇄ held (its inbox is full, so the socket is not read) → set aside (held for HOLD_LIMIT_MS: it is
  * cancelled, the socket flows on for the others, and the log keeps the rest) → subscribed anew, once its reader has come so far.
  */
-export function createSharedSocket({ url, token, onReached, inboxLimitBytes = INBOX_LIMIT_BYTES, holdLimitMs = HOLD_LIMIT_MS }: SharedSocketOptions): SharedSocket {
+export function createSharedSocket({
+  url,
+  token,
+  onReached,
+  inboxLimitBytes = INBOX_LIMIT_BYTES,
+  holdLimitMs = HOLD_LIMIT_MS,
+}: SharedSocketOptions): SharedSocket {
   let current: RpcSocket | undefined
   const users = new Map<RpcSocket, Set<{ fail(error: ClientError): void }>>()
 
@@ -128,11 +134,26 @@ export function createSharedSocket({ url, token, onReached, inboxLimitBytes = IN
 function toError(executionId: string, reason: Exclude<SubscriptionClosedReason, 'finished'>): ClientError {
   switch (reason) {
     case 'deleted':
-      return new ClientError({ code: 'EXECUTION_NOT_FOUND', status: 404, retryable: false, detail: `The execution ${executionId} was deleted.` })
+      return new ClientError({
+        code: 'EXECUTION_NOT_FOUND',
+        status: 404,
+        retryable: false,
+        detail: `The execution ${executionId} was deleted.`,
+      })
     case 'cursor_expired':
-      return new ClientError({ code: 'CURSOR_EXPIRED', status: 410, retryable: false, detail: 'The events after this cursor are no longer kept.' })
+      return new ClientError({
+        code: 'CURSOR_EXPIRED',
+        status: 410,
+        retryable: false,
+        detail: 'The events after this cursor are no longer kept.',
+      })
     case 'store_unavailable':
     case 'unsubscribed':
-      return new ClientError({ code: 'STORE_UNAVAILABLE', status: 503, retryable: true, detail: 'The service cannot reach its store.' })
+      return new ClientError({
+        code: 'STORE_UNAVAILABLE',
+        status: 503,
+        retryable: true,
+        detail: 'The service cannot reach its store.',
+      })
   }
 }

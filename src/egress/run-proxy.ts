@@ -1,6 +1,13 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { once } from 'node:events'
-import { Agent as HttpAgent, createServer, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http'
+import {
+  Agent as HttpAgent,
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,7 +23,18 @@ const FOLDER_LIMIT_BYTES = 70
 const CONNECT_MS = 30_000
 const MODEL_PATHS = new Set(['/v1/messages', '/v1/messages/count_tokens'])
 /** Of one connection each, and none of them the credential's way: that one is ours to say. */
-const NOT_PASSED = new Set(['connection', 'host', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const NOT_PASSED = new Set([
+  'connection',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 const CREDENTIALS = new Set(['authorization', 'x-api-key', 'cookie'])
 
 export interface RunProxyOptions {
@@ -60,8 +78,16 @@ function readTarget(target = ''): { host: string; port: number } | undefined {
 }
 
 /** A proxy of one run. */
-export async function openRunProxy({ upstream, credential, wanted, admitted, onDenied }: RunProxyOptions): Promise<RunProxy> {
-  const place = await mkdtemp(join(Buffer.byteLength(tmpdir()) > FOLDER_LIMIT_BYTES ? '/tmp' : tmpdir(), 'cc-executor-proxy-'))
+export async function openRunProxy({
+  upstream,
+  credential,
+  wanted,
+  admitted,
+  onDenied,
+}: RunProxyOptions): Promise<RunProxy> {
+  const place = await mkdtemp(
+    join(Buffer.byteLength(tmpdir()) > FOLDER_LIMIT_BYTES ? '/tmp' : tmpdir(), 'cc-executor-proxy-'),
+  )
   const folder = join(place, 'run')
   const base = new URL(upstream)
   const agents = { 'http:': new HttpAgent({ keepAlive: true }), 'https:': new HttpsAgent({ keepAlive: true }) }
@@ -74,7 +100,15 @@ export async function openRunProxy({ upstream, credential, wanted, admitted, onD
     const headers = { ...toHeaders(request, CREDENTIALS), ...(await credential()), host: base.host }
     const path = base.pathname.replace(/\/$/, '') + (request.url ?? '')
     const send = isSecure ? httpsRequest : httpRequest
-    const asked = send({ protocol: base.protocol, hostname: base.hostname.replace(/^\[|\]$/g, ''), port: base.port || (isSecure ? 443 : 80), method: 'POST', path, headers, agent: isSecure ? agents['https:'] : agents['http:'] })
+    const asked = send({
+      protocol: base.protocol,
+      hostname: base.hostname.replace(/^\[|\]$/g, ''),
+      port: base.port || (isSecure ? 443 : 80),
+      method: 'POST',
+      path,
+      headers,
+      agent: isSecure ? agents['https:'] : agents['http:'],
+    })
     relay(asked, request, response)
   }
 
@@ -98,7 +132,17 @@ export async function openRunProxy({ upstream, credential, wanted, admitted, onD
       denied.note(`${url.hostname}:${port}`)
       return refuse(response, `${url.host} is not among the hosts that this run may reach (network.hosts).`)
     }
-    relay(httpRequest({ host: address, port, method: request.method, path: url.pathname + url.search, headers: { ...toHeaders(request), host: url.host } }), request, response)
+    relay(
+      httpRequest({
+        host: address,
+        port,
+        method: request.method,
+        path: url.pathname + url.search,
+        headers: { ...toHeaders(request), host: url.host },
+      }),
+      request,
+      response,
+    )
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -125,8 +169,12 @@ export async function openRunProxy({ upstream, credential, wanted, admitted, onD
       tunnels.delete(server)
       client.destroy()
     })
-    server.on('timeout', () => { if (!isOpen) server.destroy(new Error('timeout')) })
-    server.on('error', () => { if (!isOpen) client.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n') })
+    server.on('timeout', () => {
+      if (!isOpen) server.destroy(new Error('timeout'))
+    })
+    server.on('error', () => {
+      if (!isOpen) client.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+    })
     server.once('connect', () => {
       isOpen = true
       server.setTimeout(0)

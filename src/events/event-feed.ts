@@ -19,7 +19,11 @@ export interface EventFeed {
    * A consumer that does not pull costs nothing: history waits in Redis.
    * @throws ExecutorError EXECUTION_NOT_FOUND where there is no such log, or no longer; an error of the driver only where the log cannot be reached at the beginning
    */
-  follow(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly StoredEvent[], void, undefined>
+  follow(
+    executionId: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredEvent[], void, undefined>
   close(): void
 }
 
@@ -60,7 +64,9 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
   /** Reads the log from where the tail ends. Failures wait for the next slow read. */
   function repair(executionId: string, shared: SharedTail): void {
     shared.repairing ??= readOn(executionId, shared)
-      .catch((error: unknown) => logger.debug({ executionId, error: String(error) }, 'the log could not be read; trying again'))
+      .catch((error: unknown) =>
+        logger.debug({ executionId, error: String(error) }, 'the log could not be read; trying again'),
+      )
       .finally(() => {
         shared.repairing = undefined
       })
@@ -91,7 +97,12 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     })
     const tail = new LiveTail((events[0]?.seq ?? 1) - 1)
     tail.add(events)
-    const shared: SharedTail = { tail, followers: 0, repairing: undefined, timer: setInterval(() => repair(executionId, shared), SLOW_READ_MS) }
+    const shared: SharedTail = {
+      tail,
+      followers: 0,
+      repairing: undefined,
+      timer: setInterval(() => repair(executionId, shared), SLOW_READ_MS),
+    }
     shared.timer.unref()
     byChannel.set(channel, { executionId, shared })
     // What was published between the subscription and the read above is in the log.
@@ -123,7 +134,11 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     if (!isClosed) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
   }
 
-  async function* follow(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly StoredEvent[], void, undefined> {
+  async function* follow(
+    executionId: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly StoredEvent[], void, undefined> {
     const shared = await acquire(executionId)
     const { tail } = shared
     let cursor = after

@@ -37,7 +37,15 @@ export interface EventLog {
 }
 
 interface LogCommands {
-  ccAppend(root: string, id: string, fence: string, first: number, last: number, digest: string, lines: string): Promise<string>
+  ccAppend(
+    root: string,
+    id: string,
+    fence: string,
+    first: number,
+    last: number,
+    digest: string,
+    lines: string,
+  ): Promise<string>
   ccReadBuffer(root: string, id: string, after: number, maxBytes: number): Promise<[number, ...Buffer[]]>
   ccReadLastBuffer(root: string, id: string): Promise<[number, ...Buffer[]]>
 }

@@ -176,4 +176,10 @@ interface OpenBatch {
 const toBatch = ({ first, last, lines }: OpenBatch): Batch => ({ first, last, lines: lines.join('\n') })
 
 const splitLines = (batch: OpenBatch): OpenBatch[] =>
-  batch.lines.map((line, index) => ({ first: batch.first + index, last: batch.first + index, lines: [line], size: Buffer.byteLength(line), inFlight: false }))
+  batch.lines.map((line, index) => ({
+    first: batch.first + index,
+    last: batch.first + index,
+    lines: [line],
+    size: Buffer.byteLength(line),
+    inFlight: false,
+  }))

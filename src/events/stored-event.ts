@@ -31,7 +31,8 @@ export const isTerminalEvent = (event: StoredEvent): boolean => event.type === '
 function toStoredEvent(bytes: Buffer): StoredEvent {
   let position = SEQ_START
   let seq = 0
-  for (let digit = bytes[position]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++position]) seq = seq * 10 + digit - 0x30
+  for (let digit = bytes[position]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++position])
+    seq = seq * 10 + digit - 0x30
   const typeStart = position + TYPE_START
   return { seq, type: bytes.toString('latin1', typeStart, bytes.indexOf(QUOTE, typeStart)), bytes }
 }
@@ -39,7 +40,7 @@ function toStoredEvent(bytes: Buffer): StoredEvent {
 /** Cuts a stored batch, one event a line, without copying. */
 export function splitBatch(batch: Buffer): StoredEvent[] {
   const events: StoredEvent[] = []
-  for (let start = 0; start < batch.length; ) {
+  for (let start = 0; start < batch.length;) {
     const newline = batch.indexOf(NEWLINE, start)
     const end = newline === -1 ? batch.length : newline
     events.push(toStoredEvent(batch.subarray(start, end)))
@@ -55,7 +56,10 @@ export function splitBatch(batch: Buffer): StoredEvent[] {
  */
 export function toKept(events: readonly StoredEvent[]): readonly StoredEvent[] {
   const needed = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const held = [...new Set(events.map(({ bytes }) => bytes.buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const held = [...new Set(events.map(({ bytes }) => bytes.buffer))].reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  )
   if (held <= 2 * needed) return events
   const own = Buffer.allocUnsafeSlow(needed)
   let start = 0

@@ -13,8 +13,15 @@ export class AccountState {
 
   /** Empty while nothing was told. A window that has been reset since says nothing any more. */
   describe(now = new Date()): { readonly account?: ClaudeAccountState } {
-    const limits = [...this.#limits.values()].filter(({ resetsAt }) => resetsAt === undefined || resetsAt > now.toISOString())
+    const limits = [...this.#limits.values()].filter(
+      ({ resetsAt }) => resetsAt === undefined || resetsAt > now.toISOString(),
+    )
     if (this.#credentialExpiresAt === undefined && limits.length === 0) return {}
-    return { account: { ...(this.#credentialExpiresAt !== undefined && { credentialExpiresAt: this.#credentialExpiresAt }), ...(limits.length > 0 && { limits }) } }
+    return {
+      account: {
+        ...(this.#credentialExpiresAt !== undefined && { credentialExpiresAt: this.#credentialExpiresAt }),
+        ...(limits.length > 0 && { limits }),
+      },
+    }
   }
 }

@@ -34,7 +34,10 @@ export async function advanceTaskList(services: DomainServices, listId: string, 
     at: new Date(now),
     status: current.state,
     receiptSha256: receipt === undefined ? undefined : sha256(receipt),
-    event: { type: 'task.finished', data: { index, executionId: id, status: current.state, ...(code !== undefined && { code }) } },
+    event: {
+      type: 'task.finished',
+      data: { index, executionId: id, status: current.state, ...(code !== undefined && { code }) },
+    },
     usage: addUsage(list.usage, task?.usage ?? NO_USAGE),
     ...(closing && { holdMs: closing.leaseMs }),
     ...(hasFollowing(list, index, current.state) && { following: await newTask(services, list, index + 1, now) }),
@@ -43,7 +46,12 @@ export async function advanceTaskList(services: DomainServices, listId: string, 
   if (answer.kind === 'over') await concludeTaskList(services, listId, closing, answer.fence)
 }
 
-async function concludeTaskList(services: DomainServices, listId: string, closing?: ListClosing, fence?: string): Promise<void> {
+async function concludeTaskList(
+  services: DomainServices,
+  listId: string,
+  closing?: ListClosing,
+  fence?: string,
+): Promise<void> {
   const { store } = services
   const list = await store.getTaskList(listId)
   const last = list?.tasks?.at(-1)
@@ -51,6 +59,11 @@ async function concludeTaskList(services: DomainServices, listId: string, closin
   const task = await store.get(last.id)
   const outcome = toListOutcome(list, task?.outcome)
   if (closing && fence !== undefined) await closing.run(list, outcome, fence)
-  const answer = await writeEnd(services, listId, { kind: 'list', ...(fence !== undefined && { fence }) }, { outcome, usage: list.usage, attempt: 0, tasks: list.tasks })
+  const answer = await writeEnd(
+    services,
+    listId,
+    { kind: 'list', ...(fence !== undefined && { fence }) },
+    { outcome, usage: list.usage, attempt: 0, tasks: list.tasks },
+  )
   if (answer.kind === 'concluded' && answer.woken) await enqueueWoken(services, answer.woken)
 }

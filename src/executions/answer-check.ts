@@ -37,12 +37,26 @@ export class AnswerCheck {
 }
 
 function judge(schema: AnswerSchema, { structuredOutput, text = '', isCut }: ClaudeResult): Judgement {
-  if (isCut === true && structuredOutput === undefined) return { kind: 'invalid', faults: ['the answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES), so that it could not be read'], raw: '' }
+  if (isCut === true && structuredOutput === undefined)
+    return {
+      kind: 'invalid',
+      faults: [
+        'the answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES), so that it could not be read',
+      ],
+      raw: '',
+    }
   const answer = structuredOutput ?? parse(text)
-  if (answer === undefined) return { kind: 'invalid', faults: ['the answer is no JSON, and no call of the StructuredOutput tool was accepted'], raw: text }
+  if (answer === undefined)
+    return {
+      kind: 'invalid',
+      faults: ['the answer is no JSON, and no call of the StructuredOutput tool was accepted'],
+      raw: text,
+    }
   const faults = findAnswerFaults(schema, answer)
   // Safe: the schema's root is an object, so what matches it is one.
-  return faults.length === 0 ? { kind: 'valid', value: answer as Record<string, unknown> } : { kind: 'invalid', faults, raw: structuredOutput === undefined ? text : JSON.stringify(answer) }
+  return faults.length === 0
+    ? { kind: 'valid', value: answer as Record<string, unknown> }
+    : { kind: 'invalid', faults, raw: structuredOutput === undefined ? text : JSON.stringify(answer) }
 }
 
 function parse(text: string): unknown {

@@ -20,7 +20,11 @@ export type AnswerSchema = AnySchemaObject
 
 /** JSON mode's own schema: what the original's had, with the execution's id as the one value that `execution_uuid` may have. */
 function defaultSchema(executionId: string): AnswerSchema {
-  const paths = (what: string) => ({ type: 'array', items: { type: 'string' }, description: `Paths relative to the working directory of the files that were ${what}; empty if none were.` })
+  const paths = (what: string) => ({
+    type: 'array',
+    items: { type: 'string' },
+    description: `Paths relative to the working directory of the files that were ${what}; empty if none were.`,
+  })
   return {
     type: 'object',
     properties: {
@@ -45,24 +49,40 @@ export function answerSchemaOf(run: RunRequest, executionId: string): AnswerSche
  * where that refuses a schema it drops its StructuredOutput tool without a word (2.1.197, measured 2026-11-22). Such a
  * schema is told to the model in words instead, and enforced by the server alone.
  */
-export function toCliSchema({ $schema: _dialect, ...schema }: AnswerSchema): { readonly schema: AnswerSchema; readonly instruction?: string } {
+export function toCliSchema({ $schema: _dialect, ...schema }: AnswerSchema): {
+  readonly schema: AnswerSchema
+  readonly instruction?: string
+} {
   const tried = withinLimit(() => new Ajv({ allErrors: true, logger: false }).compile(schema))
   if (tried.kind === 'done') return { schema }
-  return { schema: { type: 'object' }, instruction: `The input of the StructuredOutput tool must match this JSON Schema (${dialectOf({ $schema: _dialect })?.name}), formats included:\n${JSON.stringify(schema)}` }
+  return {
+    schema: { type: 'object' },
+    instruction: `The input of the StructuredOutput tool must match this JSON Schema (${dialectOf({ $schema: _dialect })?.name}), formats included:\n${JSON.stringify(schema)}`,
+  }
 }
 
 /** Refuses, at submission, a schema that no answer could be held against. @throws INVALID_REQUEST naming `outputSchema` */
 export function requireUsableSchema({ outputSchema, appendSystemPrompt = '' }: RunRequest): void {
   if (outputSchema === undefined) return
-  const refuse = (message: string, code?: 'PAYLOAD_TOO_LARGE') => toInvalidRequest([{ path: 'outputSchema', message }], code)
+  const refuse = (message: string, code?: 'PAYLOAD_TOO_LARGE') =>
+    toInvalidRequest([{ path: 'outputSchema', message }], code)
   const bytes = Buffer.byteLength(JSON.stringify(outputSchema)) + Buffer.byteLength(appendSystemPrompt)
-  if (bytes > SCHEMA_LIMIT_BYTES) throw refuse(`must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`, 'PAYLOAD_TOO_LARGE')
+  if (bytes > SCHEMA_LIMIT_BYTES)
+    throw refuse(
+      `must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`,
+      'PAYLOAD_TOO_LARGE',
+    )
   // The model gives its answer as the input of a tool, which is always an object.
-  if (outputSchema['type'] !== 'object') throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
-  if (!isKnownDialect(outputSchema)) throw refuse(`has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write the schema in 2020-12 (${DIALECTS[0]?.uri})`)
+  if (outputSchema['type'] !== 'object')
+    throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
+  if (!isKnownDialect(outputSchema))
+    throw refuse(
+      `has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write the schema in 2020-12 (${DIALECTS[0]?.uri})`,
+    )
   const compiled = withinLimit(() => compile(outputSchema))
   if (compiled.kind === 'late') throw refuse('takes too long to be compiled')
-  if (compiled.kind === 'failed') throw refuse(`is no valid JSON Schema (${dialectOf(outputSchema)?.name}): ${compiled.message}`)
+  if (compiled.kind === 'failed')
+    throw refuse(`is no valid JSON Schema (${dialectOf(outputSchema)?.name}): ${compiled.message}`)
 }
 
 /** What is wrong with an answer, one sentence each with its place; empty when it is right. */
@@ -101,7 +121,10 @@ function compile(schema: AnswerSchema): ValidateFunction {
   return ajv.compile(schema)
 }
 
-type Tried<Value> = { readonly kind: 'done'; readonly value: Value } | { readonly kind: 'failed'; readonly message: string } | { readonly kind: 'late' }
+type Tried<Value> =
+  | { readonly kind: 'done'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'late' }
 
 /** Runs something synchronous that may not end: the time limit of `vm` ends everything below it, patterns included. */
 function withinLimit<Value>(run: () => Value): Tried<Value> {
@@ -111,6 +134,8 @@ function withinLimit<Value>(run: () => Value): Tried<Value> {
   } catch (error) {
     // That one comes from the script's own realm: it is no instance of our Error.
     if (!isNativeError(error)) throw error
-    return 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' ? { kind: 'late' } : { kind: 'failed', message: error.message }
+    return 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
+      ? { kind: 'late' }
+      : { kind: 'failed', message: error.message }
   }
 }

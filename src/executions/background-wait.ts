@@ -34,7 +34,8 @@ export class BackgroundWait implements BackgroundWaits {
     const nowMs = clocks.activeMs
     this.#awaitedSinceMs = new Map(tasks.map(({ id }) => [id, this.#awaitedSinceMs.get(id) ?? nowMs]))
     const runsForMs = Math.max(0, timeoutSeconds * 1_000 - nowMs)
-    const waitsForMs = limit === undefined ? runsForMs : Math.max(0, Math.min(...this.#awaitedSinceMs.values()) + limit * 1_000 - nowMs)
+    const waitsForMs =
+      limit === undefined ? runsForMs : Math.max(0, Math.min(...this.#awaitedSinceMs.values()) + limit * 1_000 - nowMs)
     this.#clock?.close()
     // The run's own timeout ends it as what it is.
     this.#clock = waitsForMs < runsForMs ? clocks.start(waitsForMs, () => this.#endTasks()) : undefined
@@ -42,7 +43,12 @@ export class BackgroundWait implements BackgroundWaits {
     return {
       tasks: tasks.slice(0, TASKS_SHOWN),
       until,
-      message: `Claude has answered, and ${countTasks(tasks.length)} of its own (${tasks.slice(0, TASKS_SHOWN).map(({ description, kind }) => description || kind).join('; ')}) ${tasks.length === 1 ? 'is' : 'are'} awaited until ${until}. To end the wait, cancel the execution; to limit it next time, set backgroundTimeoutSeconds (0: what goes on in the background ends with the answer).`,
+      message: `Claude has answered, and ${countTasks(tasks.length)} of its own (${tasks
+        .slice(0, TASKS_SHOWN)
+        .map(({ description, kind }) => description || kind)
+        .join(
+          '; ',
+        )}) ${tasks.length === 1 ? 'is' : 'are'} awaited until ${until}. To end the wait, cancel the execution; to limit it next time, set backgroundTimeoutSeconds (0: what goes on in the background ends with the answer).`,
     }
   }
 

@@ -8,7 +8,11 @@ import type { DomainServices } from './services.js'
  * Ends a list: from the stored wish on no further task is queued, the one that runs is cancelled by its worker, one that
  * waits is concluded here. False where the task's state changed meanwhile: then once more. Safe to repeat.
  */
-export async function cancelTaskList(services: DomainServices, listId: string, wish: { by: string; reason?: string }): Promise<boolean> {
+export async function cancelTaskList(
+  services: DomainServices,
+  listId: string,
+  wish: { by: string; reason?: string },
+): Promise<boolean> {
   const { store } = services
   const answer = await store.wishListCancelled(listId, wish.by, wish.reason)
   if (answer.kind === 'refused') return true

@@ -37,7 +37,12 @@ export class ClaimedRun {
   #wishes: Wishes = {}
   #isLost = false
 
-  constructor(services: RunServices, executionId: string, claim: { fence: string; lastSeq: number; attempt: number; storedBytes: number }, context: RunContext) {
+  constructor(
+    services: RunServices,
+    executionId: string,
+    claim: { fence: string; lastSeq: number; attempt: number; storedBytes: number },
+    context: RunContext,
+  ) {
     this.#services = services
     this.#executionId = executionId
     this.#fence = claim.fence
@@ -59,12 +64,24 @@ export class ClaimedRun {
       },
       onLost: (why) => this.#lose(why),
     })
-    this.#hooks = new RunHooks({ services, fence: claim.fence, attempt: this.#attempt, marker: this.#marker, lease: this.#lease, signal: context.signal, journal: this.#openJournal(claim.attempt, claim.lastSeq) })
+    this.#hooks = new RunHooks({
+      services,
+      fence: claim.fence,
+      attempt: this.#attempt,
+      marker: this.#marker,
+      lease: this.#lease,
+      signal: context.signal,
+      journal: this.#openJournal(claim.attempt, claim.lastSeq),
+    })
   }
 
   async run(): Promise<RunReport> {
     const { live } = this.#services
-    const entry = { poke: () => this.#lease.poke(), marker: this.#marker, isRunning: () => this.#running?.isOver === false }
+    const entry = {
+      poke: () => this.#lease.poke(),
+      marker: this.#marker,
+      isRunning: () => this.#running?.isOver === false,
+    }
     live.set(this.#executionId, entry)
     try {
       return await this.#runClaimed()
@@ -98,7 +115,11 @@ export class ClaimedRun {
     } finally {
       leaveGate()
       evidence.close()
-      await process.killAll().catch((error: unknown) => logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'))
+      await process
+        .killAll()
+        .catch((error: unknown) =>
+          logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'),
+        )
       await clearTemporary(folders).catch(() => undefined)
       await reach.close().catch(() => undefined)
     }
@@ -110,26 +131,68 @@ export class ClaimedRun {
     const started = await store.start(
       record.id,
       this.#fence,
-      { startedAt: new Date(await store.now()), attempt: this.#attempt, sessionId, mark: beginning.mark, simulated: config.simulatorUrl !== undefined },
+      {
+        startedAt: new Date(await store.now()),
+        attempt: this.#attempt,
+        sessionId,
+        mark: beginning.mark,
+        simulated: config.simulatorUrl !== undefined,
+      },
       {
         type: 'execution.started',
         data: {
-          attempt: this.#attempt, workerId, pid: process.pid, pgid: process.pgid, claudeVersion: claude?.version ?? '', sessionId, workspace: record.workspace,
-          argv: [...command.argv], containment: reach.containment, ...(beginning.kind === 'resume' && { resumed: true }), ...(run.model !== undefined && { model: run.model }),
+          attempt: this.#attempt,
+          workerId,
+          pid: process.pid,
+          pgid: process.pgid,
+          claudeVersion: claude?.version ?? '',
+          sessionId,
+          workspace: record.workspace,
+          argv: [...command.argv],
+          containment: reach.containment,
+          ...(beginning.kind === 'resume' && { resumed: true }),
+          ...(run.model !== undefined && { model: run.model }),
         },
       },
-      record.taskIndex === undefined ? undefined : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
+      record.taskIndex === undefined
+        ? undefined
+        : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
     )
-    if (started.kind !== 'started') return started.kind === 'cancelled' ? this.#concludeCancelled() : { kind: 'passed_over', why: 'the claim was lost before the start' }
+    if (started.kind !== 'started')
+      return started.kind === 'cancelled'
+        ? this.#concludeCancelled()
+        : { kind: 'passed_over', why: 'the claim was lost before the start' }
     const journal = this.#openJournal(this.#attempt, started.lastSeq)
-    const servers = followServers({ run: beginning.run, limitSeconds: config.mcpTimeoutSeconds, process, tell: (events) => journal.write(events) })
+    const servers = followServers({
+      run: beginning.run,
+      limitSeconds: config.mcpTimeoutSeconds,
+      process,
+      tell: (events) => journal.write(events),
+    })
     const attempt = new RunAttempt({
-      services: this.#services, executionId: record.id, fence: this.#fence, run: beginning.run, command, folders, process, journal, answerSchema, servers, lease: this.#lease,
-      translator: createTranslator({ partialText: run.partialText, rawPartials: run.rawPartials, firstMessage: beginning.firstMessage, sessionSums: beginning.sessionSums, onControl: servers?.take }),
+      services: this.#services,
+      executionId: record.id,
+      fence: this.#fence,
+      run: beginning.run,
+      command,
+      folders,
+      process,
+      journal,
+      answerSchema,
+      servers,
+      lease: this.#lease,
+      translator: createTranslator({
+        partialText: run.partialText,
+        rawPartials: run.rawPartials,
+        firstMessage: beginning.firstMessage,
+        sessionSums: beginning.sessionSums,
+        onControl: servers?.take,
+      }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
     })
-    const onAbort = (): void => attempt.end({ code: 'WORKER_LOST', status: 'failed', message: String(this.#context.signal.reason) })
+    const onAbort = (): void =>
+      attempt.end({ code: 'WORKER_LOST', status: 'failed', message: String(this.#context.signal.reason) })
     this.#context.signal.addEventListener('abort', onAbort, { once: true })
     try {
       this.#running = attempt
@@ -145,7 +208,12 @@ export class ClaimedRun {
   }
 
   /** The attempt is over: another one follows, or this was the end. */
-  async #settle(prepared: PreparedRun, attempt: RunAttempt, report: AttemptReport, journal: RunJournal): Promise<RunReport> {
+  async #settle(
+    prepared: PreparedRun,
+    attempt: RunAttempt,
+    report: AttemptReport,
+    journal: RunJournal,
+  ): Promise<RunReport> {
     const { record, run, folders } = prepared
     const { usage, failure } = report
     prepared.reach.settle()
@@ -155,42 +223,99 @@ export class ClaimedRun {
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
     const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
     const plan: RetryPlan | undefined = isStopped
-      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', attempts, run)
+      ? planContinuation(
+          'WORKER_STOPPING',
+          'The worker was stopped; another one goes on with the session.',
+          attempts,
+          run,
+        )
       : now && planRetry(failure, outcome, attempts, run, now)
-    if (now && failure.kind === 'limit') await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
+    if (now && failure.kind === 'limit')
+      await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
     if (!plan) {
       // A worker that must go has no time to look at what the run did.
       const isLeft = this.#isLost || this.#context.signal.aborted
-      const verified = isLeft ? { outcome } : await prepared.evidence.verify({
-        prepared, attempt, outcome, containment: this.#services.containment, marker: this.#marker,
-        onProcess: (process) => this.#lease.attach(() => process.heartbeat()),
-        keepFiles: (left) => keepFiles(this.#services, record, { fence: this.#fence, attempt: this.#attempt }, left),
-      })
-      if (!isLeft) await this.#hooks.afterRun(record, { outcome: verified.outcome, usage: addUsage(this.#earlierUsage, usage), sessionId: prepared.sessionId, workspace: folders.workspace }, journal)
+      const verified = isLeft
+        ? { outcome }
+        : await prepared.evidence.verify({
+            prepared,
+            attempt,
+            outcome,
+            containment: this.#services.containment,
+            marker: this.#marker,
+            onProcess: (process) => this.#lease.attach(() => process.heartbeat()),
+            keepFiles: (left) =>
+              keepFiles(this.#services, record, { fence: this.#fence, attempt: this.#attempt }, left),
+          })
+      if (!isLeft)
+        await this.#hooks.afterRun(
+          record,
+          {
+            outcome: verified.outcome,
+            usage: addUsage(this.#earlierUsage, usage),
+            sessionId: prepared.sessionId,
+            workspace: folders.workspace,
+          },
+          journal,
+        )
       await journal.close()
       // Whoever is told of the end may look at the folder at once.
       await clearTemporary(folders).catch(() => undefined)
-      return this.#conclude({ ...verified, usage, lesson: lessonOf(prepared, report, verified.outcome), ...(attempt.observation.model !== undefined && { model: attempt.observation.model }) })
+      return this.#conclude({
+        ...verified,
+        usage,
+        lesson: lessonOf(prepared, report, verified.outcome),
+        ...(attempt.observation.model !== undefined && { model: attempt.observation.model }),
+      })
     }
     await journal.close()
     await clearTemporary(folders).catch(() => undefined) // before others may begin: the next attempt has the same folder
     const total = addUsage(this.#earlierUsage, usage)
-    const options = { fence: this.#fence, plan, attempts, usage: total, queueTimeoutSeconds: run.queueTimeoutSeconds, closing: this.#hooks.afterList() }
+    const options = {
+      fence: this.#fence,
+      plan,
+      attempts,
+      usage: total,
+      queueTimeoutSeconds: run.queueTimeoutSeconds,
+      closing: this.#hooks.afterList(),
+    }
     const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
     if (answer.kind === 'finished') return answer
-    return { kind: 'passed_over', why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over' }
+    return {
+      kind: 'passed_over',
+      why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over',
+    }
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
   async #concludeCancelled(): Promise<RunReport> {
-    const wishes = await this.#services.store.renew(this.#executionId, this.#fence, this.#services.config.lockSeconds * 1_000)
+    const wishes = await this.#services.store.renew(
+      this.#executionId,
+      this.#fence,
+      this.#services.config.lockSeconds * 1_000,
+    )
     await this.#hooks.noteBeforeStart({ type: 'execution.cancel_requested', data: wishes?.cancel ?? { by: 'unknown' } })
-    return this.#conclude({ outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' } })
+    return this.#conclude({
+      outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' },
+    })
   }
 
   async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
-    const ending = { outcome, attempt: this.#running ? this.#attempt : this.#attempt - 1, usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage, ...more }
-    const isOurs = await this.#persist(() => concludeExecution(this.#services, this.#executionId, { kind: 'holder', fence: this.#fence }, ending, this.#hooks.afterList()))
+    const ending = {
+      outcome,
+      attempt: this.#running ? this.#attempt : this.#attempt - 1,
+      usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage,
+      ...more,
+    }
+    const isOurs = await this.#persist(() =>
+      concludeExecution(
+        this.#services,
+        this.#executionId,
+        { kind: 'holder', fence: this.#fence },
+        ending,
+        this.#hooks.afterList(),
+      ),
+    )
     return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
   }
 
@@ -201,7 +326,16 @@ export class ClaimedRun {
   /** Writes the events from then on. */
   #openJournal(attempt: number, lastSeq: number): RunJournal {
     const { log, config } = this.#services
-    return new RunJournal({ log, executionId: this.#executionId, fence: this.#fence, attempt, lastSeq, storedBytes: this.#storedBytes, limitBytes: config.outputLimitBytes, onStale: () => this.#lose('stale') })
+    return new RunJournal({
+      log,
+      executionId: this.#executionId,
+      fence: this.#fence,
+      attempt,
+      lastSeq,
+      storedBytes: this.#storedBytes,
+      limitBytes: config.outputLimitBytes,
+      onStale: () => this.#lose('stale'),
+    })
   }
 
   #lose(why: 'stale' | 'unreachable'): void {
@@ -219,10 +353,17 @@ export class ClaimedRun {
     await clearTemporary(folders).catch(() => undefined)
     const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
     if (answer.kind === 'cancelled') return this.#concludeCancelled()
-    if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.') })
+    if (answer.kind === 'exhausted')
+      return this.#conclude({
+        outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.'),
+      })
     if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
     return { kind: 'passed_over', why: 'the worker is stopping' }
   }
 }
 
-const LOST = { code: 'WORKER_LOST', status: 'failed', message: 'The worker lost its connection to the store for longer than its lease; the run was ended.' } as const
+const LOST = {
+  code: 'WORKER_LOST',
+  status: 'failed',
+  message: 'The worker lost its connection to the store for longer than its lease; the run was ended.',
+} as const

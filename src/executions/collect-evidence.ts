@@ -58,7 +58,9 @@ export async function beginEvidence(folders: RunFolders, config: EvidenceConfig)
       const files: WorkspaceEvidence = {
         before: summarizeManifest(before),
         after: summarizeManifest(after),
-        ...((headBefore ?? headAfter) && { head: { ...(headBefore && { before: headBefore }), ...(headAfter && { after: headAfter }) } }),
+        ...((headBefore ?? headAfter) && {
+          head: { ...(headBefore && { before: headBefore }), ...(headAfter && { after: headAfter }) },
+        }),
         created: count('created'),
         modified: count('modified'),
         deleted: count('deleted'),
@@ -83,9 +85,26 @@ function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeConte
   }
 }
 
-function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest, after: Manifest, changes: readonly FileChange[]): VerificationCheck[] {
-  const { lastResult, sessionsSeen, denials, toolResults, unrecordedResults, unreadLines, unansweredCalls, tasksEnded, lostResults } = attempt.observation
-  const unfinishedTasks = (outcome.unfinished ?? []).filter(({ kind }) => kind === 'task').map(({ description }) => description)
+function observe(
+  { outcome, prepared, attempt }: VerifyOptions,
+  before: Manifest,
+  after: Manifest,
+  changes: readonly FileChange[],
+): VerificationCheck[] {
+  const {
+    lastResult,
+    sessionsSeen,
+    denials,
+    toolResults,
+    unrecordedResults,
+    unreadLines,
+    unansweredCalls,
+    tasksEnded,
+    lostResults,
+  } = attempt.observation
+  const unfinishedTasks = (outcome.unfinished ?? [])
+    .filter(({ kind }) => kind === 'task')
+    .map(({ description }) => description)
   // What a background task had called ended with it.
   const calls = unansweredCalls.filter(({ ofSubagent }) => ofSubagent === undefined || unfinishedTasks.length === 0)
   const { record, run, beginning, answerSchema, sessionId, folders } = prepared
@@ -101,10 +120,22 @@ function observe({ outcome, prepared, attempt }: VerifyOptions, before: Manifest
     workspace: folders.workspace,
     denials: denials.length,
     unansweredCalls: calls.map(({ description }) => description),
-    tasksEnded, unfinishedTasks,
-    stopReason: outcome.stopReason, code: outcome.code, wasForced: attempt.wasForced, endedAfterAnswer: attempt.endedAfterAnswer, lostResults,
+    tasksEnded,
+    unfinishedTasks,
+    stopReason: outcome.stopReason,
+    code: outcome.code,
+    wasForced: attempt.wasForced,
+    endedAfterAnswer: attempt.endedAfterAnswer,
+    lostResults,
     mcpServers: attempt.servers,
-    sessionId, sessionsSeen, toolResults, unrecordedResults, unreadLines, before, after, changes,
+    sessionId,
+    sessionsSeen,
+    toolResults,
+    unrecordedResults,
+    unreadLines,
+    before,
+    after,
+    changes,
   })
 }
 
@@ -115,27 +146,56 @@ async function exists(path: string, workspace: string): Promise<boolean> {
 }
 
 /** What the caller asked the server to look at by itself; commands only where the run has succeeded so far. */
-async function collect(options: VerifyOptions, folders: RunFolders, config: EvidenceConfig): Promise<VerificationCheck[]> {
+async function collect(
+  options: VerifyOptions,
+  folders: RunFolders,
+  config: EvidenceConfig,
+): Promise<VerificationCheck[]> {
   const { files, commands } = options.prepared.run.verify ?? {}
   const checks: VerificationCheck[] = []
   if (files) {
     const present = await Promise.all(files.map((path) => exists(path, folders.workspace)))
-    checks.push(checkRequiredFiles(files, files.filter((_path, index) => !present[index])))
+    checks.push(
+      checkRequiredFiles(
+        files,
+        files.filter((_path, index) => !present[index]),
+      ),
+    )
   }
-  if (commands) checks.push(checkCommands(commands, options.outcome.status === 'succeeded' ? await runCommands(commands, options, folders, config) : []))
+  if (commands)
+    checks.push(
+      checkCommands(
+        commands,
+        options.outcome.status === 'succeeded' ? await runCommands(commands, options, folders, config) : [],
+      ),
+    )
   return checks
 }
 
 /** One after the other, to the first that fails; all together within the time that the run had. */
-async function runCommands(commands: readonly string[][], { prepared: { run, command, reach }, attempt, containment, marker, onProcess }: VerifyOptions, folders: RunFolders, { dataDir, lockSeconds }: EvidenceConfig): Promise<CheckCommandReport[]> {
+async function runCommands(
+  commands: readonly string[][],
+  { prepared: { run, command, reach }, attempt, containment, marker, onProcess }: VerifyOptions,
+  folders: RunFolders,
+  { dataDir, lockSeconds }: EvidenceConfig,
+): Promise<CheckCommandReport[]> {
   const { signal, release } = joinSignals([attempt.stopped], run.timeoutSeconds * 1_000)
   const clean = Object.fromEntries(Object.entries(command.env).filter(([name]) => !CREDENTIALS.test(name)))
   const reports: CheckCommandReport[] = []
   try {
     for (const argv of commands) {
       const report = await runCheckCommand({
-        argv, cwd: folders.workspace, env: { ...clean, TMPDIR: folders.temporary }, containment, marker, hidden: [dataDir], exposed: Object.values(folders), sandbox: reach.sandbox,
-        heartbeatTimeoutMs: (lockSeconds * 1_000) / 2, onProcess, signal,
+        argv,
+        cwd: folders.workspace,
+        env: { ...clean, TMPDIR: folders.temporary },
+        containment,
+        marker,
+        hidden: [dataDir],
+        exposed: Object.values(folders),
+        sandbox: reach.sandbox,
+        heartbeatTimeoutMs: (lockSeconds * 1_000) / 2,
+        onProcess,
+        signal,
       })
       reports.push(report)
       if (!report.passes) break
@@ -153,7 +213,14 @@ function judge({ outcome, prepared, attempt: { cause } }: VerifyOptions, verific
   if (cause) return { ...verified, status: cause.status, code: cause.code, message: cause.message }
   const { verify } = prepared.run
   // Where they may be ended with the answer that is only told, unless it was asked about.
-  const failed = verification.checks.filter(({ status, name }) => status === 'fail' && (name !== 'background_tasks' || verify?.background === true))
+  const failed = verification.checks.filter(
+    ({ status, name }) => status === 'fail' && (name !== 'background_tasks' || verify?.background === true),
+  )
   if (verify === undefined || failed.length === 0) return verified
-  return { ...verified, status: 'failed', code: 'VERIFICATION_FAILED', message: failed.map(({ name, detail }) => `${name}: ${detail}`).join(' ') }
+  return {
+    ...verified,
+    status: 'failed',
+    code: 'VERIFICATION_FAILED',
+    message: failed.map(({ name, detail }) => `${name}: ${detail}`).join(' '),
+  }
 }

@@ -9,8 +9,22 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 }
 
 /** The result lies in a field of its own, so that lists need not load it. */
-export function concludingFields({ outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion, seal: Seal | undefined): Record<string, string> {
-  return { outcome: JSON.stringify(outcome), usage: JSON.stringify(usage), finishedAt: String(finishedAt.getTime()), ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }), ...(seal && { receipt: seal.receipt }), ...(model !== undefined && { model }), ...(lesson && { activeMs: String(Math.round(lesson.activeMs)), lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches }) }
+export function concludingFields(
+  { outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion,
+  seal: Seal | undefined,
+): Record<string, string> {
+  return {
+    outcome: JSON.stringify(outcome),
+    usage: JSON.stringify(usage),
+    finishedAt: String(finishedAt.getTime()),
+    ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }),
+    ...(seal && { receipt: seal.receipt }),
+    ...(model !== undefined && { model }),
+    ...(lesson && {
+      activeMs: String(Math.round(lesson.activeMs)),
+      lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches,
+    }),
+  }
 }
 
 /** As include/conclude.lua takes them. */

@@ -3,7 +3,11 @@
  * @param mayGoOn looked at after each failure; where it rejects nobody's turn would succeed, and the rest is left
  * @throws the first failure, after the last turn
  */
-export async function eachInTurn<Item>(items: readonly Item[], act: (item: Item) => Promise<unknown>, mayGoOn: () => Promise<unknown> = () => Promise.resolve()): Promise<void> {
+export async function eachInTurn<Item>(
+  items: readonly Item[],
+  act: (item: Item) => Promise<unknown>,
+  mayGoOn: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
   const failures: unknown[] = []
   for (const item of items) {
     try {

@@ -15,15 +15,30 @@ interface Place {
 }
 
 /** By what a run is remembered, and what is remembered of it. */
-export async function estimateFor({ history, config }: DomainServices, { prompt, model, effort }: RunRequest, { owner, workspace, isWanted }: Place): Promise<{ fingerprints: string[]; timeoutEstimate?: TimeoutEstimate }> {
+export async function estimateFor(
+  { history, config }: DomainServices,
+  { prompt, model, effort }: RunRequest,
+  { owner, workspace, isWanted }: Place,
+): Promise<{ fingerprints: string[]; timeoutEstimate?: TimeoutEstimate }> {
   const fingerprints = fingerprintsOf({ owner, prompt, model, effort, workspace, tasks: 1 })
   if (!isWanted) return { fingerprints }
-  return { fingerprints, timeoutEstimate: estimateTimeout(await fromStore(history.samples(fingerprints, config.simulatorUrl !== undefined))) }
+  return {
+    fingerprints,
+    timeoutEstimate: estimateTimeout(await fromStore(history.samples(fingerprints, config.simulatorUrl !== undefined))),
+  }
 }
 
 /** What `timeoutSeconds: "auto"` would mean for such a run. @throws ExecutorError INVALID_REQUEST, FORBIDDEN, STORE_UNAVAILABLE */
-export async function getEstimate(services: DomainServices, query: EstimateQuery, caller: Caller): Promise<TimeoutEstimate> {
+export async function getEstimate(
+  services: DomainServices,
+  query: EstimateQuery,
+  caller: Caller,
+): Promise<TimeoutEstimate> {
   const workspace = nameWorkspace(query.workspace, '', services.config).lock
-  const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), { owner: caller.name, workspace, isWanted: true })
+  const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), {
+    owner: caller.name,
+    workspace,
+    isWanted: true,
+  })
   return timeoutEstimate ?? estimateTimeout([])
 }

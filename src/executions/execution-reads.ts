@@ -3,14 +3,22 @@ import { keyRoot } from '../platform/redis.js'
 import type { Priority } from '../protocol/execute-request.js'
 import type { ExecutionState } from './execution-state.js'
 import { toListedTask, type ListedTask } from './listed-task.js'
-import { ALL_FIELDS, LIST_FIELDS, toRecord, type ExecutionRecord, type RecordField, type StoredFields } from './execution-record.js'
+import {
+  ALL_FIELDS,
+  LIST_FIELDS,
+  toRecord,
+  type ExecutionRecord,
+  type RecordField,
+  type StoredFields,
+} from './execution-record.js'
 
 /** Sorts by priority first, then by time; stays far below 2^53. */
 const PRIORITY_STEP = 1e14
 const PRIORITY_RANK: Record<Priority, number> = { high: 0, normal: 1, low: 2 }
 
 /** Where an execution stands in the queue: the score of `waiting`, `parked` and `delayed`. */
-export const toScore = (priority: Priority, createdAt: number): number => PRIORITY_RANK[priority] * PRIORITY_STEP + createdAt
+export const toScore = (priority: Priority, createdAt: number): number =>
+  PRIORITY_RANK[priority] * PRIORITY_STEP + createdAt
 
 /** What is read of the records and their lists, without changing anything. */
 export class ExecutionReads {
@@ -41,12 +49,17 @@ export class ExecutionReads {
 
   async #loadTasks(listId: string): Promise<ListedTask[]> {
     const texts = await this.redis.hgetall(`${this.root}:tasks:${listId}`)
-    const indexes = Object.keys(texts).map(Number).sort((one, other) => one - other)
+    const indexes = Object.keys(texts)
+      .map(Number)
+      .sort((one, other) => one - other)
     const last = indexes.at(-1)
     if (last === undefined) return []
     const tasks = indexes.map((index) => toListedTask(index, texts[index] ?? '', undefined))
     // Only the last one may still be under way.
-    const state = tasks[last]?.isTold === false ? await this.redis.hget(`${this.root}:execution:${tasks[last].id}`, 'state') : undefined
+    const state =
+      tasks[last]?.isTold === false
+        ? await this.redis.hget(`${this.root}:execution:${tasks[last].id}`, 'state')
+        : undefined
     // Safe: the scripts write nothing else there.
     return state ? tasks.with(last, toListedTask(last, texts[last] ?? '', state as ExecutionState)) : tasks
   }
@@ -106,7 +119,8 @@ export class ExecutionReads {
     const lists = ['waiting', 'parked', 'delayed'].map((name) => `${this.root}:${name}`)
     const pipeline = this.redis.pipeline()
     for (const key of lists) {
-      for (const rank of Object.values(PRIORITY_RANK)) pipeline.zcount(key, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
+      for (const rank of Object.values(PRIORITY_RANK))
+        pipeline.zcount(key, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
     }
     const answers = await execute(pipeline.zrange(`${this.root}:leases`, '0', '-1'))
     const at = (list: number, rank: number): number => Number(answers[list * 3 + rank] ?? 0)
@@ -123,9 +137,16 @@ export class ExecutionReads {
 
   /** Credentials whose limit is reached, and until when. */
   async listBlocked(): Promise<Array<{ credential: string; until: Date }>> {
-    const answer = await this.redis.zrange(`${this.root}:blocked`, `(${await this.now()}`, '+inf', 'BYSCORE', 'WITHSCORES')
+    const answer = await this.redis.zrange(
+      `${this.root}:blocked`,
+      `(${await this.now()}`,
+      '+inf',
+      'BYSCORE',
+      'WITHSCORES',
+    )
     const blocked: Array<{ credential: string; until: Date }> = []
-    for (let index = 0; index < answer.length; index += 2) blocked.push({ credential: answer[index] ?? '', until: new Date(Number(answer[index + 1])) })
+    for (let index = 0; index < answer.length; index += 2)
+      blocked.push({ credential: answer[index] ?? '', until: new Date(Number(answer[index + 1])) })
     return blocked
   }
 
@@ -133,7 +154,10 @@ export class ExecutionReads {
     if (ids.length === 0) return []
     const pipeline = this.redis.pipeline()
     for (const id of ids) {
-      pipeline.hmget(`${this.root}:execution:${id}`, ...fields).hget(`${this.root}:log:${id}`, 'lastSeq').zrank(`${this.root}:waiting`, id)
+      pipeline
+        .hmget(`${this.root}:execution:${id}`, ...fields)
+        .hget(`${this.root}:log:${id}`, 'lastSeq')
+        .zrank(`${this.root}:waiting`, id)
     }
     const answers = await execute(pipeline)
     return ids.map((id, index) => {

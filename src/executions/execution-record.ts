@@ -1,7 +1,14 @@
 import type { TranscriptMark } from '../claude/transcript.js'
 import type { TimeoutEstimate } from '../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../protocol/execute-request.js'
-import { NO_USAGE, type Execution, type ExecutionKind, type Outcome, type RetryReason, type Usage } from '../protocol/execution.js'
+import {
+  NO_USAGE,
+  type Execution,
+  type ExecutionKind,
+  type Outcome,
+  type RetryReason,
+  type Usage,
+} from '../protocol/execution.js'
 import type { RunBudget } from '../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
 import type { ListedTask } from './listed-task.js'
@@ -79,7 +86,8 @@ const SHORT_PROMPT_CHARACTERS = 200
 /** And so many tasks, each with its prompt alone. */
 const SHORT_TASKS = 3
 
-const shorten = (text: string): string => (text.length <= SHORT_PROMPT_CHARACTERS ? text : `${text.slice(0, SHORT_PROMPT_CHARACTERS)}…`)
+const shorten = (text: string): string =>
+  text.length <= SHORT_PROMPT_CHARACTERS ? text : `${text.slice(0, SHORT_PROMPT_CHARACTERS)}…`
 
 /** The request without the bulk of its prompt, for lists: they never load a prompt of 4 MiB. */
 export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
@@ -88,15 +96,56 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
     ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
     ...(request.command !== undefined && { command: shorten(request.command) }),
     ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
-    ...(request.tasks && { tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)) }),
+    ...(request.tasks && {
+      tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
+    }),
   }
 }
 
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LIST_FIELDS = [
-  'state', 'owner', 'shortRequest', 'requestDigest', 'priority', 'claim', 'attempt', 'createdAt', 'startedAt', 'finishedAt', 'workerId',
-  'sessionId', 'resumedFrom', 'sourceSession', 'sessionMark', 'fork', 'home', 'workspace', 'workspaceLock', 'waitingFor', 'spared', 'retryReason', 'notBefore', 'timeoutEstimate', 'model', 'reserved:usd', 'reserved:tokens', 'usage', 'earlierUsage', 'outcome', 'metadata', 'simulated',
-  'kind', 'parentId', 'taskIndex', 'taskCount', 'over', 'hooksRun', 'refusal', 'dailyBudget', 'cancelBy', 'cancelReason',
+  'state',
+  'owner',
+  'shortRequest',
+  'requestDigest',
+  'priority',
+  'claim',
+  'attempt',
+  'createdAt',
+  'startedAt',
+  'finishedAt',
+  'workerId',
+  'sessionId',
+  'resumedFrom',
+  'sourceSession',
+  'sessionMark',
+  'fork',
+  'home',
+  'workspace',
+  'workspaceLock',
+  'waitingFor',
+  'spared',
+  'retryReason',
+  'notBefore',
+  'timeoutEstimate',
+  'model',
+  'reserved:usd',
+  'reserved:tokens',
+  'usage',
+  'earlierUsage',
+  'outcome',
+  'metadata',
+  'simulated',
+  'kind',
+  'parentId',
+  'taskIndex',
+  'taskCount',
+  'over',
+  'hooksRun',
+  'refusal',
+  'dailyBudget',
+  'cancelBy',
+  'cancelReason',
 ] as const
 export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -117,7 +166,12 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
 }
 
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
-export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank: number | null): ExecutionRecord | undefined {
+export function toRecord(
+  id: string,
+  fields: StoredFields,
+  lastSeq: number,
+  rank: number | null,
+): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
   const startedAt = toNumber(fields.startedAt)
@@ -143,7 +197,9 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     home: fields.home || id,
     workspace: fields.workspace ?? '',
     ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
-    ...(fields.waitingFor && { waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const) }),
+    ...(fields.waitingFor && {
+      waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const),
+    }),
     spared: Number(fields.spared ?? 0),
     // Safe: ExecutionStore.retry wrote it.
     ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
@@ -162,13 +218,19 @@ export function toRecord(id: string, fields: StoredFields, lastSeq: number, rank
     lastSeq,
     ...(rank !== null && { position: rank + 1 }),
     ...(fields.parentId && { parentId: fields.parentId, taskIndex: Number(fields.taskIndex) }),
-    ...(fields.taskCount && { taskCount: Number(fields.taskCount), isOver: Boolean(fields.over), isOverBudget: fields.over === 'budget' }),
+    ...(fields.taskCount && {
+      taskCount: Number(fields.taskCount),
+      isOver: Boolean(fields.over),
+      isOverBudget: fields.over === 'budget',
+    }),
     // Safe: RunHooks wrote it.
     ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
     ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
     // Safe: toNewRecord wrote it.
     ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
-    ...(fields.cancelBy && { cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) } }),
+    ...(fields.cancelBy && {
+      cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) },
+    }),
   }
 }
 
@@ -177,7 +239,22 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 /** As every surface shows it. */
 export function toExecution(record: ExecutionRecord): Execution {
   const status = toStatus(record.state)
-  const { id, kind, request, attempt, workspace, usage, outcome, metadata, simulated, lastSeq, parentId, taskIndex, taskCount, tasks } = record
+  const {
+    id,
+    kind,
+    request,
+    attempt,
+    workspace,
+    usage,
+    outcome,
+    metadata,
+    simulated,
+    lastSeq,
+    parentId,
+    taskIndex,
+    taskCount,
+    tasks,
+  } = record
   return {
     id,
     kind,
@@ -201,7 +278,9 @@ export function toExecution(record: ExecutionRecord): Execution {
     usage,
     ...(outcome && { outcome }),
     ...(taskCount !== undefined && { taskCount }),
-    ...(tasks && { tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })) }),
+    ...(tasks && {
+      tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
+    }),
     ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
     metadata,
     simulated,

@@ -10,17 +10,49 @@ import { concludingArguments } from './concluding-events.js'
 import { execute } from './execution-reads.js'
 import { toRefusal } from './plan-budget.js'
 import { toNewRecord } from './new-record.js'
-import { toConcludeAnswer, toWoken, type Answer, type ClaimAnswer, type ConcludeAnswer, type Conclusion, type CreateAnswer, type NewRecord, type RequeueAnswer, type Retry, type RetryAnswer, type Seal, type SessionRefusal, type Wishes, type Woken } from './store-answers.js'
+import {
+  toConcludeAnswer,
+  toWoken,
+  type Answer,
+  type ClaimAnswer,
+  type ConcludeAnswer,
+  type Conclusion,
+  type CreateAnswer,
+  type NewRecord,
+  type RequeueAnswer,
+  type Retry,
+  type RetryAnswer,
+  type Seal,
+  type SessionRefusal,
+  type Wishes,
+  type Woken,
+} from './store-answers.js'
 import { SCRIPTS } from './store/scripts.generated.js'
 import { TaskListStore } from './task-list-store.js'
 
 type Script = (root: string, args: string) => Promise<Answer>
 type PlainScript = (root: string, ...args: Array<string | number>) => Promise<Answer>
-type Commands = Record<'ccCreate' | 'ccCreateList' | 'ccClaim' | 'ccStart' | 'ccConclude' | 'ccConcludeAbandoned' | 'ccConcludeQueued' | 'ccWish' | 'ccRetry', Script> &
+type Commands = Record<
+  | 'ccCreate'
+  | 'ccCreateList'
+  | 'ccClaim'
+  | 'ccStart'
+  | 'ccConclude'
+  | 'ccConcludeAbandoned'
+  | 'ccConcludeQueued'
+  | 'ccWish'
+  | 'ccRetry',
+  Script
+> &
   Record<'ccRenew' | 'ccRequeue' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', PlainScript> & {
     ccEnter(root: string, id: string, fence: string, state: string): Promise<string>
     ccReclaim(root: string, id: string, claim: number): Promise<string | number>
-    ccListAbandoned(root: string, count: number, expectedNow: number | '', toleranceMs: number): Promise<[number, ...string[]]>
+    ccListAbandoned(
+      root: string,
+      count: number,
+      expectedNow: number | '',
+      toleranceMs: number,
+    ): Promise<[number, ...string[]]>
     ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
   }
 
@@ -41,7 +73,10 @@ export class ExecutionStore extends TaskListStore {
     const { id, owner, idempotencyKey, requestDigest, session } = record
     const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, new: content }
     const [kind, second, ...more] = firstTask
-      ? await this.#commands.ccCreateList(this.root, toScriptArguments({ ...admission, task: { id: firstTask.id, ...toNewRecord(firstTask) } }))
+      ? await this.#commands.ccCreateList(
+          this.root,
+          toScriptArguments({ ...admission, task: { id: firstTask.id, ...toNewRecord(firstTask) } }),
+        )
       : await this.#commands.ccCreate(this.root, toScriptArguments({ ...admission, session }))
     if (kind === 'created' || kind === 'full') return { kind }
     if (kind === 'over') return { kind, refusal: toRefusal([second ?? '', ...more]) }
@@ -51,11 +86,27 @@ export class ExecutionStore extends TaskListStore {
   }
 
   /** queued → starting, by a worker with this credential and sandboxes up to this one. */
-  async claim(id: string, claim: number, workerId: string, leaseMs: number, credential: string, highestSandbox = SandboxLevel.options.length - 1): Promise<ClaimAnswer> {
-    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(this.root, toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }))
+  async claim(
+    id: string,
+    claim: number,
+    workerId: string,
+    leaseMs: number,
+    credential: string,
+    highestSandbox = SandboxLevel.options.length - 1,
+  ): Promise<ClaimAnswer> {
+    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(
+      this.root,
+      toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }),
+    )
     switch (kind) {
       case 'claimed':
-        return { kind, fence: String(second), lastSeq: Number(lastSeq), attempt: Number(attempt), storedBytes: Number(storedBytes) }
+        return {
+          kind,
+          fence: String(second),
+          lastSeq: Number(lastSeq),
+          attempt: Number(attempt),
+          storedBytes: Number(storedBytes),
+        }
       case 'blocked':
         return { kind, waitMs: Number(second) }
       case 'expired':
@@ -68,11 +119,35 @@ export class ExecutionStore extends TaskListStore {
   }
 
   /** starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears of its first start. */
-  async start(id: string, fence: string, fields: { startedAt: Date; attempt: number; sessionId: string; mark?: TranscriptMark | undefined; simulated: boolean }, event: NewEvent, told?: NewEvent): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
-    const stored = { ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }), attempt: String(fields.attempt), sessionId: fields.sessionId, simulated: fields.simulated ? '1' : '0', ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }) }
+  async start(
+    id: string,
+    fence: string,
+    fields: {
+      startedAt: Date
+      attempt: number
+      sessionId: string
+      mark?: TranscriptMark | undefined
+      simulated: boolean
+    },
+    event: NewEvent,
+    told?: NewEvent,
+  ): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
+    const stored = {
+      ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }),
+      attempt: String(fields.attempt),
+      sessionId: fields.sessionId,
+      simulated: fields.simulated ? '1' : '0',
+      ...(fields.mark && { sessionMark: JSON.stringify(fields.mark) }),
+    }
     const [kind, lastSeq] = await this.#commands.ccStart(
       this.root,
-      toScriptArguments({ id, fence, fields: stored, event: serializeWithoutSeq(event, fields.startedAt, fields.attempt), told: told && serializeWithoutSeq(told, fields.startedAt, 0) }),
+      toScriptArguments({
+        id,
+        fence,
+        fields: stored,
+        event: serializeWithoutSeq(event, fields.startedAt, fields.attempt),
+        told: told && serializeWithoutSeq(told, fields.startedAt, 0),
+      }),
     )
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }
@@ -80,12 +155,20 @@ export class ExecutionStore extends TaskListStore {
 
   /** Extends the lease and tells what is wished; undefined when the fence is lost. */
   async renew(id: string, fence: string, leaseMs: number, usage?: Usage): Promise<Wishes | undefined> {
-    const [kind, ...wishes] = await this.#commands.ccRenew(this.root, id, fence, Math.ceil(leaseMs), usage ? JSON.stringify(usage) : '')
+    const [kind, ...wishes] = await this.#commands.ccRenew(
+      this.root,
+      id,
+      fence,
+      Math.ceil(leaseMs),
+      usage ? JSON.stringify(usage) : '',
+    )
     if (kind !== 'ok') return undefined
     const [cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = wishes.map(String)
     return {
       ...(cancelBy && { cancel: { by: cancelBy, ...(cancelReason && { reason: cancelReason }) } }),
-      ...(pauseWanted && { pause: { wanted: pauseWanted === '1', by: pauseBy ?? '', ...(pauseReason && { reason: pauseReason }) } }),
+      ...(pauseWanted && {
+        pause: { wanted: pauseWanted === '1', by: pauseBy ?? '', ...(pauseReason && { reason: pauseReason }) },
+      }),
     }
   }
 
@@ -95,21 +178,44 @@ export class ExecutionStore extends TaskListStore {
   }
 
   async conclude(id: string, fence: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConclude(this.root, toScriptArguments({ id, fence, ...concludingArguments(conclusion, seal, this.retentionMs) })))
+    return toConcludeAnswer(
+      await this.#commands.ccConclude(
+        this.root,
+        toScriptArguments({ id, fence, ...concludingArguments(conclusion, seal, this.retentionMs) }),
+      ),
+    )
   }
 
   /** Only where the lease is over. */
   async concludeAbandoned(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeAbandoned(this.root, toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) })))
+    return toConcludeAnswer(
+      await this.#commands.ccConcludeAbandoned(
+        this.root,
+        toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) }),
+      ),
+    )
   }
 
   /** Only where nobody has claimed it. */
   async concludeQueued(id: string, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeQueued(this.root, toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) })))
+    return toConcludeAnswer(
+      await this.#commands.ccConcludeQueued(
+        this.root,
+        toScriptArguments({ id, ...concludingArguments(conclusion, seal, this.retentionMs) }),
+      ),
+    )
   }
 
-  async wish(id: string, wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean }, by: string, reason: string | undefined): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {
-    const [kind, state] = await this.#commands.ccWish(this.root, toScriptArguments({ id, ...wish, by, reason: reason ?? '' }))
+  async wish(
+    id: string,
+    wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean },
+    by: string,
+    reason: string | undefined,
+  ): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {
+    const [kind, state] = await this.#commands.ccWish(
+      this.root,
+      toScriptArguments({ id, ...wish, by, reason: reason ?? '' }),
+    )
     if (kind === 'wished' || kind === 'known') return { kind }
     return { kind: 'refused', state: String(state) }
   }
@@ -130,12 +236,24 @@ export class ExecutionStore extends TaskListStore {
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
   async retry(id: string, fence: string | undefined, retry: Retry): Promise<RetryAnswer> {
     const { reason, message, usage, attempt, spared, at, notBefore, queueDeadline } = retry
-    const fields = { usage: JSON.stringify(usage), earlierUsage: JSON.stringify(usage), spared: String(spared), retryReason: reason }
+    const fields = {
+      usage: JSON.stringify(usage),
+      earlierUsage: JSON.stringify(usage),
+      spared: String(spared),
+      retryReason: reason,
+    }
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
     const [kind, second, third] = await this.#commands.ccRetry(
       this.root,
-      toScriptArguments({ id, fence, fields, event, notBefore: notBefore?.getTime(), queueDeadline: queueDeadline?.getTime() }),
+      toScriptArguments({
+        id,
+        fence,
+        fields,
+        event,
+        notBefore: notBefore?.getTime(),
+        queueDeadline: queueDeadline?.getTime(),
+      }),
     )
     switch (kind) {
       case 'retrying':
@@ -186,15 +304,24 @@ export class ExecutionStore extends TaskListStore {
     return toWoken(await this.#commands.ccUnpark(this.root, id))
   }
 
-  async delete(id: string, owner: string): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }> {
+  async delete(
+    id: string,
+    owner: string,
+  ): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }> {
     const [kind, second] = await this.#commands.ccDelete(this.root, id, owner)
     return kind === 'deleted' ? { kind, claim: Number(second) } : { kind: 'refused', state: String(second) }
   }
 
   /** Forgets the oldest finished executions, at most so many now, as long as all take more bytes, or are more, than that; which those were. */
-  async retain({ bytes, executions }: { bytes: number; executions: number }, count: number): Promise<Array<{ id: string; claim: number }>> {
+  async retain(
+    { bytes, executions }: { bytes: number; executions: number },
+    count: number,
+  ): Promise<Array<{ id: string; claim: number }>> {
     const answer = await this.#commands.ccRetain(this.root, bytes, executions, count)
-    return Array.from({ length: answer.length / 2 }, (_, index) => ({ id: String(answer[index * 2]), claim: Number(answer[index * 2 + 1]) }))
+    return Array.from({ length: answer.length / 2 }, (_, index) => ({
+      id: String(answer[index * 2]),
+      claim: Number(answer[index * 2 + 1]),
+    }))
   }
 
   /** One process at a time does the housekeeping. */

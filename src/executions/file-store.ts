@@ -19,7 +19,13 @@ const UNCONCLUDED_MS = 60 * 60 * 1_000
 const LISTING = 'listing'
 
 interface Commands {
-  ccKeepFiles(root: string, id: string, fence: string, ttlMs: number, ...fields: Array<string | Buffer>): Promise<string>
+  ccKeepFiles(
+    root: string,
+    id: string,
+    fence: string,
+    ttlMs: number,
+    ...fields: Array<string | Buffer>
+  ): Promise<string>
 }
 
 /** Takes what a run left, in batches; `finish` writes the listing, without which nothing else is found. */
@@ -54,7 +60,11 @@ export class FileStore {
       const fields = batch
       batch = []
       batchBytes = 0
-      if (fields.length > 0 && (await this.#commands.ccKeepFiles(this.#root, id, fence, UNCONCLUDED_MS, ...fields)) !== 'ok') throw new Error('the claim was lost')
+      if (
+        fields.length > 0 &&
+        (await this.#commands.ccKeepFiles(this.#root, id, fence, UNCONCLUDED_MS, ...fields)) !== 'ok'
+      )
+        throw new Error('the claim was lost')
     }
     const put = async (field: string, bytes: Buffer): Promise<void> => {
       const packed = await pack(bytes)
@@ -64,7 +74,8 @@ export class FileStore {
     }
     return {
       async content(sha256, bytes) {
-        for (let start = 0; start < bytes.length; start += PIECE_BYTES) await put(`${sha256}:${start / PIECE_BYTES}`, bytes.subarray(start, start + PIECE_BYTES))
+        for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+          await put(`${sha256}:${start / PIECE_BYTES}`, bytes.subarray(start, start + PIECE_BYTES))
       },
       patch: (path, patch) => put(`patch:${path}`, patch),
       async finish(listing) {
@@ -86,7 +97,10 @@ export class FileStore {
   }
 
   /** The bytes from `start` up to and without `end`, a piece at a time. @throws Error when it is forgotten meanwhile */
-  async *readContent(id: string, { sha256, start, end }: { sha256: string; start: number; end: number }): AsyncGenerator<Buffer> {
+  async *readContent(
+    id: string,
+    { sha256, start, end }: { sha256: string; start: number; end: number },
+  ): AsyncGenerator<Buffer> {
     for (let at = start - (start % PIECE_BYTES); at < end; at += PIECE_BYTES) {
       const piece = await this.#read(id, `${sha256}:${at / PIECE_BYTES}`)
       if (!piece) throw new Error(`a piece of ${sha256} is gone`)

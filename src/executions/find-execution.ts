@@ -16,9 +16,16 @@ const SCAN_CHUNK = 200
 const SCAN_LIMIT = 5_000
 
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
-export async function requireExecution({ store }: DomainServices, id: string, caller: Caller): Promise<ExecutionRecord> {
+export async function requireExecution(
+  { store }: DomainServices,
+  id: string,
+  caller: Caller,
+): Promise<ExecutionRecord> {
   const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
-  if (!record || record.owner !== caller.name) throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `There is no execution ${id.slice(0, 100)}, or no longer.` })
+  if (!record || record.owner !== caller.name)
+    throw new ExecutorError('EXECUTION_NOT_FOUND', {
+      detail: `There is no execution ${id.slice(0, 100)}, or no longer.`,
+    })
   return record
 }
 
@@ -39,22 +46,40 @@ function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionF
 }
 
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
-async function listTasks(services: DomainServices, parentId: string, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+async function listTasks(
+  services: DomainServices,
+  parentId: string,
+  filters: ExecutionFilters,
+  caller: Caller,
+): Promise<ExecutionPage> {
   const list = await requireExecution(services, parentId, caller)
   const limit = filters.limit ?? DEFAULT_LIMIT
   const { createdAfter, createdBefore, cursor } = filters
   const ids = (list.tasks ?? []).map(({ id }) => id).toReversed()
-  const found = (await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))).filter(
-    (record) => matches(record, filters) && (createdAfter === undefined || record.createdAt >= Date.parse(createdAfter)) && (createdBefore === undefined || record.createdAt < Date.parse(createdBefore)),
+  const found = (
+    await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))
+  ).filter(
+    (record) =>
+      matches(record, filters) &&
+      (createdAfter === undefined || record.createdAt >= Date.parse(createdAfter)) &&
+      (createdBefore === undefined || record.createdAt < Date.parse(createdBefore)),
   )
-  return { executions: found.slice(0, limit).map(toExecution), nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null }
+  return {
+    executions: found.slice(0, limit).map(toExecution),
+    nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null,
+  }
 }
 
 /** The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while `nextCursor` leads on. */
-export async function listExecutions(services: DomainServices, filters: ExecutionFilters, caller: Caller): Promise<ExecutionPage> {
+export async function listExecutions(
+  services: DomainServices,
+  filters: ExecutionFilters,
+  caller: Caller,
+): Promise<ExecutionPage> {
   const { store } = services
   if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
-  if (filters.kind === 'task') throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
+  if (filters.kind === 'task')
+    throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
   const limit = filters.limit ?? DEFAULT_LIMIT
   const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
@@ -62,11 +87,18 @@ export async function listExecutions(services: DomainServices, filters: Executio
   const found: ExecutionRecord[] = []
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
   for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
-    const ids = await fromStore(store.listIds(caller.name, { count: SCAN_CHUNK, ...(before !== undefined && { before }), ...(notBefore !== undefined && { notBefore }) }))
+    const ids = await fromStore(
+      store.listIds(caller.name, {
+        count: SCAN_CHUNK,
+        ...(before !== undefined && { before }),
+        ...(notBefore !== undefined && { notBefore }),
+      }),
+    )
     for (const record of await fromStore(store.getMany(ids))) {
       if (!matches(record, filters)) continue
       found.push(record)
-      if (found.length > limit) return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
+      if (found.length > limit)
+        return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
     before = ids.at(-1)
     if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
@@ -75,7 +107,13 @@ export async function listExecutions(services: DomainServices, filters: Executio
 }
 
 /** Waits until the execution has ended, at most so long; the record as it then is. */
-export async function awaitExecution(services: ExecutionServices, id: string, caller: Caller, milliseconds: number, signal: AbortSignal): Promise<ExecutionRecord> {
+export async function awaitExecution(
+  services: ExecutionServices,
+  id: string,
+  caller: Caller,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<ExecutionRecord> {
   let record = await requireExecution(services, id, caller)
   if (isTerminal(record.state) || milliseconds <= 0) return record
   const deadline = joinSignals([signal], milliseconds)

@@ -22,7 +22,11 @@ export interface HookFacts {
 }
 
 /** What it reads on standard input. */
-export function toHookContext(stage: HookStage, name: string, { record, attempt, workspace, outcome, usage, sessionId }: HookFacts): object {
+export function toHookContext(
+  stage: HookStage,
+  name: string,
+  { record, attempt, workspace, outcome, usage, sessionId }: HookFacts,
+): object {
   return {
     stage,
     hook: name,
@@ -34,7 +38,9 @@ export function toHookContext(stage: HookStage, name: string, { record, attempt,
     metadata: record.metadata,
     createdAt: new Date(record.createdAt).toISOString(),
     workspace: workspace ?? null,
-    ...(record.kind === 'task_list' ? { request: toListRequest(record.request), tasks: toTasks(record) } : { request: toRequest(record) }),
+    ...(record.kind === 'task_list'
+      ? { request: toListRequest(record.request), tasks: toTasks(record) }
+      : { request: toRequest(record) }),
     ...(sessionId !== undefined && { sessionId }),
     ...(outcome && { outcome: shortenResult(outcome) }),
     ...(usage && { usage }),
@@ -42,7 +48,10 @@ export function toHookContext(stage: HookStage, name: string, { record, attempt,
 }
 
 /** Of MCP servers only the names: the rest may hold secrets of the caller's. */
-const nameServers = <Fields extends { mcpServers?: ExecuteRequest['mcpServers'] | undefined }>({ mcpServers, ...fields }: Fields): object => ({ ...fields, ...(mcpServers && { mcpServers: Object.keys(mcpServers) }) })
+const nameServers = <Fields extends { mcpServers?: ExecuteRequest['mcpServers'] | undefined }>({
+  mcpServers,
+  ...fields
+}: Fields): object => ({ ...fields, ...(mcpServers && { mcpServers: Object.keys(mcpServers) }) })
 
 /** As fields, whatever form it was submitted in. */
 function toRequest(record: ExecutionRecord): object {
@@ -53,16 +62,29 @@ function toRequest(record: ExecutionRecord): object {
 /** What holds for its tasks, as far as they say nothing of their own. */
 function toListRequest({ timeout_per_task, ...request }: ExecuteRequest): object {
   const timeoutSeconds = timeout_per_task ?? request.timeoutSeconds
-  const { outputFormat: _format, rawPartials: _partials, prompt: _prompt, ...shared } = toRunRequest({ ...request, ...(timeoutSeconds !== undefined && { timeoutSeconds }) })
+  const {
+    outputFormat: _format,
+    rawPartials: _partials,
+    prompt: _prompt,
+    ...shared
+  } = toRunRequest({ ...request, ...(timeoutSeconds !== undefined && { timeoutSeconds }) })
   // What `auto` stands for is known when a task's turn has come.
-  return nameServers({ ...shared, onTaskFailure: request.onTaskFailure ?? 'stop', ...(timeoutSeconds === 'auto' && { timeoutSeconds }) })
+  return nameServers({
+    ...shared,
+    onTaskFailure: request.onTaskFailure ?? 'stop',
+    ...(timeoutSeconds === 'auto' && { timeoutSeconds }),
+  })
 }
 
 /** Each with its own fields, and how it ended or stands, as far as it exists. */
 function toTasks({ request, taskCount = 0, tasks = [] }: ExecutionRecord): object[] {
   return Array.from({ length: taskCount }, (_none, index) => {
     const task = tasks[index]
-    return { index, ...nameServers(ownFields(request, index)), ...(task && { executionId: task.id, status: toStatus(task.state) }) }
+    return {
+      index,
+      ...nameServers(ownFields(request, index)),
+      ...(task && { executionId: task.id, status: toStatus(task.state) }),
+    }
   })
 }
 

@@ -21,6 +21,9 @@ export async function getHooks({ workers }: DomainServices): Promise<HooksOfWork
     runs: sum('runs'),
     failed: sum('failed'),
     vetoed: sum('vetoed'),
-    recent: states.flatMap(({ recent }) => recent).sort((left, right) => left.at.localeCompare(right.at)).slice(-RECENT),
+    recent: states
+      .flatMap(({ recent }) => recent)
+      .sort((left, right) => left.at.localeCompare(right.at))
+      .slice(-RECENT),
   }
 }

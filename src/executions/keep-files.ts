@@ -9,7 +9,10 @@ const DEADLINE_MS = 15_000
 /** After that nothing more is read, and what there is is written. */
 const READING_MS = 10_000
 
-export interface LeftBehind extends Pick<CollectOptions, 'workspace' | 'before' | 'after' | 'changes' | 'contentsBefore'> {
+export interface LeftBehind extends Pick<
+  CollectOptions,
+  'workspace' | 'before' | 'after' | 'changes' | 'contentsBefore'
+> {
   readonly evidence: WorkspaceEvidence
 }
 
@@ -17,16 +20,37 @@ export interface LeftBehind extends Pick<CollectOptions, 'workspace' | 'before' 
  * Keeps what a run changed in the store, where every API finds it: its host may be another one, and be gone tomorrow.
  * The end of the execution does not depend on it: what goes wrong is logged, and then nothing was kept.
  */
-export async function keepFiles({ files, config, logger }: RunServices, { id, workspace }: ExecutionRecord, claim: { fence: string; attempt: number }, left: LeftBehind): Promise<void> {
+export async function keepFiles(
+  { files, config, logger }: RunServices,
+  { id, workspace }: ExecutionRecord,
+  claim: { fence: string; attempt: number },
+  left: LeftBehind,
+): Promise<void> {
   const writer = files.openWriter(id, claim.fence)
   const { created, modified, deleted, ignored } = left.evidence
   const incomplete = left.evidence.before.incomplete ?? left.evidence.after.incomplete
   const limitBytes = config.filesLimitBytes
   const keep = async (): Promise<void> => {
-    const { files: listed, notListed, unchanged, keptBytes } = await collectFiles({ ...left, limitBytes, sink: writer, signal: AbortSignal.timeout(READING_MS) })
+    const {
+      files: listed,
+      notListed,
+      unchanged,
+      keptBytes,
+    } = await collectFiles({ ...left, limitBytes, sink: writer, signal: AbortSignal.timeout(READING_MS) })
     await writer.finish({
-      executionId: id, workspace, attempt: claim.attempt, created, modified, deleted, unchanged, files: [...listed], notListed,
-      ...(incomplete !== undefined && { incomplete }), ignored, keptBytes, limitBytes,
+      executionId: id,
+      workspace,
+      attempt: claim.attempt,
+      created,
+      modified,
+      deleted,
+      unchanged,
+      files: [...listed],
+      notListed,
+      ...(incomplete !== undefined && { incomplete }),
+      ignored,
+      keptBytes,
+      limitBytes,
     })
   }
   try {

@@ -69,7 +69,10 @@ export class LeaseKeeper {
   #confirm(askedAt: number): void {
     this.#confirmedAt = askedAt
     clearTimeout(this.#expiry)
-    this.#expiry = setTimeout(() => this.#lose('unreachable'), askedAt + this.#options.leaseMs * LOST_AT - performance.now())
+    this.#expiry = setTimeout(
+      () => this.#lose('unreachable'),
+      askedAt + this.#options.leaseMs * LOST_AT - performance.now(),
+    )
   }
 
   #silenceMs(): number {
@@ -84,7 +87,12 @@ export class LeaseKeeper {
     if (this.#isLost) return
     this.#again = false
     this.#renewing = this.#renewOnce()
-      .catch((error: unknown) => this.#options.logger.debug({ executionId: this.#options.executionId, error: String(error) }, 'lease not renewed'))
+      .catch((error: unknown) =>
+        this.#options.logger.debug(
+          { executionId: this.#options.executionId, error: String(error) },
+          'lease not renewed',
+        ),
+      )
       .finally(() => {
         this.#renewing = undefined
         if (this.#again) this.#renew()

@@ -10,7 +10,7 @@ const PAGE_BYTES = 1024 * 1024
 async function readToldUsage(log: EventLog, executionId: string, attempt: number): Promise<Usage> {
   const account = createUsageAccount()
   let last: EventData<'progress'> | undefined
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const { events, lastSeq } = await log.readAfter(executionId, after, PAGE_BYTES)
     for (const { type, bytes } of events) {
       if (type !== 'claude.message' && type !== 'progress') continue
@@ -24,14 +24,23 @@ async function readToldUsage(log: EventLog, executionId: string, attempt: number
     if (after >= lastSeq) break
   }
   const { open } = account
-  return { ...NO_USAGE, ...open, inputTokens: Math.max(open.inputTokens, last?.inputTokens ?? 0), outputTokens: Math.max(open.outputTokens, last?.outputTokens ?? 0), turns: last?.turns ?? 0 }
+  return {
+    ...NO_USAGE,
+    ...open,
+    inputTokens: Math.max(open.inputTokens, last?.inputTokens ?? 0),
+    outputTokens: Math.max(open.outputTokens, last?.outputTokens ?? 0),
+    turns: last?.turns ?? 0,
+  }
 }
 
 /**
  * What an execution has used whose worker died: what that worker last stored with its lease or, where it is more, what
  * the log tells. The CLI's own sum of this attempt will never come.
  */
-export async function readLostUsage(log: EventLog, { id, attempt, usage, earlierUsage = NO_USAGE }: ExecutionRecord): Promise<Usage> {
+export async function readLostUsage(
+  log: EventLog,
+  { id, attempt, usage, earlierUsage = NO_USAGE }: ExecutionRecord,
+): Promise<Usage> {
   const told = addUsage(earlierUsage, await readToldUsage(log, id, attempt))
   return {
     inputTokens: Math.max(usage.inputTokens, told.inputTokens),

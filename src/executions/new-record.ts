@@ -18,8 +18,20 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
   const { owner, request, requestDigest, priority, createdAt, workspace, metadata, simulated, kind = 'run' } = record
   const score = String(toScore(priority, createdAt))
   const fields = {
-    state: 'queued', owner, request: JSON.stringify(request), shortRequest: JSON.stringify(shortenRequest(request)), requestDigest, priority, claim: '1', attempt: '0',
-    createdAt: String(createdAt), ...(workspace !== undefined && { workspace }), metadata: JSON.stringify(metadata), simulated: simulated ? '1' : '0', score, kind,
+    state: 'queued',
+    owner,
+    request: JSON.stringify(request),
+    shortRequest: JSON.stringify(shortenRequest(request)),
+    requestDigest,
+    priority,
+    claim: '1',
+    attempt: '0',
+    createdAt: String(createdAt),
+    ...(workspace !== undefined && { workspace }),
+    metadata: JSON.stringify(metadata),
+    simulated: simulated ? '1' : '0',
+    score,
+    kind,
     ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
     ...(request.sandbox !== undefined && { sandbox: String(SandboxLevel.options.indexOf(request.sandbox)) }),
     ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
@@ -32,7 +44,14 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     ...(record.parentId !== undefined && { parentId: record.parentId, taskIndex: String(record.taskIndex ?? 0) }),
     ...(record.taskCount !== undefined && { taskCount: String(record.taskCount) }),
   }
-  const event = serializeWithoutSeq({ type: 'execution.queued', data: { position: 0, requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) } }, new Date(createdAt), 0)
+  const event = serializeWithoutSeq(
+    {
+      type: 'execution.queued',
+      data: { position: 0, requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) },
+    },
+    new Date(createdAt),
+    0,
+  )
   const [before = '', after = ''] = event.split(/(?<="position":)0/)
   return { score, fields, before, after }
 }

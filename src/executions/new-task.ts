@@ -7,13 +7,25 @@ import { toTaskRequest } from './plan-tasks.js'
 import type { DomainServices } from './services.js'
 import type { NewRecord } from './store-answers.js'
 
-type List = Pick<NewRecord, 'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget'>
+type List = Pick<
+  NewRecord,
+  'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget'
+>
 
 /** A task when its turn comes: an execution of its own, in the workspace of its list. It stands behind whoever waits already. */
-export async function newTask(services: DomainServices, list: List, index: number, createdAt: number): Promise<NewRecord> {
+export async function newTask(
+  services: DomainServices,
+  list: List,
+  index: number,
+  createdAt: number,
+): Promise<NewRecord> {
   const request = toTaskRequest(list.request, index)
   const run = toRunRequest(request)
-  const estimate = await estimateFor(services, run, { owner: list.owner, workspace: list.request.workspace === undefined ? undefined : list.workspaceLock, isWanted: request.timeoutSeconds === 'auto' })
+  const estimate = await estimateFor(services, run, {
+    owner: list.owner,
+    workspace: list.request.workspace === undefined ? undefined : list.workspaceLock,
+    isWanted: request.timeoutSeconds === 'auto',
+  })
   return {
     id: mintId(createdAt),
     kind: 'task',
@@ -31,6 +43,8 @@ export async function newTask(services: DomainServices, list: List, index: numbe
     wantedBudget: planBudget(run, list, services.config),
     ...(run.model !== undefined && { model: run.model }),
     ...(list.workspaceLock !== undefined && { workspaceLock: list.workspaceLock }),
-    ...(request.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + request.queueTimeoutSeconds * 1_000 }),
+    ...(request.queueTimeoutSeconds !== undefined && {
+      queueDeadline: createdAt + request.queueTimeoutSeconds * 1_000,
+    }),
   }
 }

@@ -53,6 +53,9 @@ export class PauseSwitch {
       clocks.resume()
       await process.resume()
     }
-    await record(wanted ? 'paused' : 'running', { type: wanted ? 'execution.paused' : 'execution.resumed', data: { by, ...(reason !== undefined && { reason }) } })
+    await record(wanted ? 'paused' : 'running', {
+      type: wanted ? 'execution.paused' : 'execution.resumed',
+      data: { by, ...(reason !== undefined && { reason }) },
+    })
   }
 }

@@ -25,28 +25,53 @@ function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefin
   const known = limits.filter((limit) => limit !== undefined)
   if (known.length === 0 && cap === undefined) return undefined
   const amounts = [...known, ...(cap === undefined ? [] : [cap])].map((amount) => Math.ceil(amount * scale))
-  return { run: Math.min(...amounts), ...(cap !== undefined && { cap: Math.floor(cap * scale) }), ...(known.length === 0 && { isRest: true }) }
+  return {
+    run: Math.min(...amounts),
+    ...(cap !== undefined && { cap: Math.floor(cap * scale) }),
+    ...(known.length === 0 && { isRest: true }),
+  }
 }
 
 /** A request may ask for less than the operator's limit for a run, never for more. */
-export function planBudget(run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>, { dailyBudget }: Pick<Caller, 'dailyBudget'>, config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>): WantedBudget {
+export function planBudget(
+  run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>,
+  { dailyBudget }: Pick<Caller, 'dailyBudget'>,
+  config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>,
+): WantedBudget {
   const usd = toWant([run.maxBudgetUsd, config.maxBudgetUsd], dailyBudget?.usd ?? config.dailyBudgetUsd, MICRO)
-  const tokens = toWant([run.maxBudgetTokens, config.maxBudgetTokens], dailyBudget?.tokens ?? config.dailyBudgetTokens, 1)
+  const tokens = toWant(
+    [run.maxBudgetTokens, config.maxBudgetTokens],
+    dailyBudget?.tokens ?? config.dailyBudgetTokens,
+    1,
+  )
   return { ...(usd && { usd }), ...(tokens && { tokens }) }
 }
 
-const smaller = (one: number | undefined, other: number | undefined): number | undefined => (one === undefined || other === undefined ? (one ?? other) : Math.min(one, other))
+const smaller = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 
 /** The run with what it may spend in all its attempts; what they have spent so far is subtracted where the next one is planned. */
 export function withBudget(run: RunRequest, { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>): RunRequest {
   const maxBudgetUsd = smaller(run.maxBudgetUsd, budget?.usd)
   const tokens = smaller(run.maxBudgetTokens, budget?.tokens)
   const maxBudgetTokens = tokens === undefined ? undefined : Math.max(0, tokens - countTokens(usage))
-  return { ...run, ...(maxBudgetUsd !== undefined && { maxBudgetUsd }), ...(maxBudgetTokens !== undefined && { maxBudgetTokens }) }
+  return {
+    ...run,
+    ...(maxBudgetUsd !== undefined && { maxBudgetUsd }),
+    ...(maxBudgetTokens !== undefined && { maxBudgetTokens }),
+  }
 }
 
 /** Those that count: a conversation is read again from the cache with every turn, which costs a tenth and would drown the rest. */
-export const countTokens = ({ inputTokens, outputTokens, cacheCreationTokens }: { inputTokens: number; outputTokens: number; cacheCreationTokens: number }): number => inputTokens + outputTokens + cacheCreationTokens
+export const countTokens = ({
+  inputTokens,
+  outputTokens,
+  cacheCreationTokens,
+}: {
+  inputTokens: number
+  outputTokens: number
+  cacheCreationTokens: number
+}): number => inputTokens + outputTokens + cacheCreationTokens
 
 export function toRunBudget(usd: string | null | undefined, tokens: string | null | undefined): RunBudget | undefined {
   if (!usd && !tokens) return undefined
@@ -57,7 +82,15 @@ export function toRunBudget(usd: string | null | undefined, tokens: string | nul
 export function toRefusal([unit, ...numbers]: ReadonlyArray<string | number>): BudgetRefusal {
   const scale = unit === 'usd' ? MICRO : 1
   const [limit = 0, spent = 0, reserved = 0, wanted = 0] = numbers.map((number) => Number(number) / scale)
-  return { unit: unit === 'usd' ? 'usd' : 'tokens', limit, spent, reserved, wanted, resetsAt: new Date(Number(numbers[4])).toISOString(), basis: 'cli_estimate' }
+  return {
+    unit: unit === 'usd' ? 'usd' : 'tokens',
+    limit,
+    spent,
+    reserved,
+    wanted,
+    resetsAt: new Date(Number(numbers[4])).toISOString(),
+    basis: 'cli_estimate',
+  }
 }
 
 export function toBudgetError(refusal: BudgetRefusal, owner: string): ExecutorError {

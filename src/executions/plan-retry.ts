@@ -27,13 +27,18 @@ export interface RetryPlan {
   readonly notBefore?: Date
 }
 
-export const toLimitEnd = (resetsAt: Date, now: Date): Date => new Date(Math.min(resetsAt.getTime(), now.getTime() + LONGEST_LIMIT_MS))
+export const toLimitEnd = (resetsAt: Date, now: Date): Date =>
+  new Date(Math.min(resetsAt.getTime(), now.getTime() + LONGEST_LIMIT_MS))
 
 type Limits = Pick<RunRequest, 'maxAttempts' | 'queueTimeoutSeconds'>
 
 /** Whoever does not want to wait that long in the queue does not want to be put there. */
 function fits({ notBefore }: RetryPlan, { queueTimeoutSeconds }: Limits, now: Date): boolean {
-  return notBefore === undefined || queueTimeoutSeconds === undefined || notBefore.getTime() - now.getTime() <= queueTimeoutSeconds * 1_000
+  return (
+    notBefore === undefined ||
+    queueTimeoutSeconds === undefined ||
+    notBefore.getTime() - now.getTime() <= queueTimeoutSeconds * 1_000
+  )
 }
 
 /**
@@ -46,22 +51,54 @@ function fits({ notBefore }: RetryPlan, { queueTimeoutSeconds }: Limits, now: Da
  *
  * How the next one begins, afresh or in the same session, is decided when it does (planBeginning).
  */
-export function planRetry(failure: Failure, outcome: Outcome, attempts: Attempts, limits: Limits, now: Date, jitter = Math.random()): RetryPlan | undefined {
+export function planRetry(
+  failure: Failure,
+  outcome: Outcome,
+  attempts: Attempts,
+  limits: Limits,
+  now: Date,
+  jitter = Math.random(),
+): RetryPlan | undefined {
   const plan = toPlan(failure, outcome, attempts, limits, now, jitter)
   return plan && fits(plan, limits, now) ? plan : undefined
 }
 
-function toPlan(failure: Failure, { code, message = '' }: Outcome, { made, spared }: Attempts, { maxAttempts }: Limits, now: Date, jitter: number): RetryPlan | undefined {
+function toPlan(
+  failure: Failure,
+  { code, message = '' }: Outcome,
+  { made, spared }: Attempts,
+  { maxAttempts }: Limits,
+  now: Date,
+  jitter: number,
+): RetryPlan | undefined {
   if (failure.kind === 'lasting' || code === undefined) return undefined
-  if (failure.kind === 'limit') return spared < SPARED_LIMIT ? { reason: code, message, isSpared: true, notBefore: new Date(Math.max(toLimitEnd(failure.resetsAt, now).getTime(), now.getTime() + BACKOFF_MS)) } : undefined
+  if (failure.kind === 'limit')
+    return spared < SPARED_LIMIT
+      ? {
+          reason: code,
+          message,
+          isSpared: true,
+          notBefore: new Date(Math.max(toLimitEnd(failure.resetsAt, now).getTime(), now.getTime() + BACKOFF_MS)),
+        }
+      : undefined
   const used = made - spared
   if (used >= maxAttempts) return undefined
   const backoffMs = Math.min(BACKOFF_LIMIT_MS, BACKOFF_MS * 2 ** (used - 1))
-  return { reason: code, message, isSpared: false, notBefore: new Date(now.getTime() + Math.round(backoffMs * (0.75 + jitter / 2))) }
+  return {
+    reason: code,
+    message,
+    isSpared: false,
+    notBefore: new Date(now.getTime() + Math.round(backoffMs * (0.75 + jitter / 2))),
+  }
 }
 
 /** A worker was lost, or is being stopped: only where it was asked for, and a stop counts for nothing. */
-export function planContinuation(reason: 'WORKER_LOST' | 'WORKER_STOPPING', message: string, { made, spared }: Attempts, run: Pick<RunRequest, 'maxAttempts' | 'onWorkerLost'>): RetryPlan | undefined {
+export function planContinuation(
+  reason: 'WORKER_LOST' | 'WORKER_STOPPING',
+  message: string,
+  { made, spared }: Attempts,
+  run: Pick<RunRequest, 'maxAttempts' | 'onWorkerLost'>,
+): RetryPlan | undefined {
   if (run.onWorkerLost !== 'continue') return undefined
   if (reason === 'WORKER_STOPPING') return { reason, message, isSpared: true }
   return made - spared < run.maxAttempts ? { reason, message, isSpared: false } : undefined

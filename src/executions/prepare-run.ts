@@ -47,16 +47,29 @@ export interface StoppedRun {
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
 /** Everything that can go wrong before the CLI exists, each with its own code. */
-export async function prepareRun(services: RunServices, record: ExecutionRecord, marker: string, hooks: RunHooks): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
+export async function prepareRun(
+  services: RunServices,
+  record: ExecutionRecord,
+  marker: string,
+  hooks: RunHooks,
+): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
-  if (level === undefined) return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
+  if (level === undefined)
+    return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
   // Where the worker lends its login the run has a configuration of its own.
   const { configDir: _login, ...lent } = services.credentials
   const credentials = level === 'locked' ? lent : services.credentials
-  if (!claude) return { outcome: failed('CLAUDE_NOT_FOUND', 'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.') }
-  if (credentials.method === 'none') return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
+  if (!claude)
+    return {
+      outcome: failed(
+        'CLAUDE_NOT_FOUND',
+        'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.',
+      ),
+    }
+  if (credentials.method === 'none')
+    return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
   let folders: RunFolders
   try {
     folders = await prepareWorkspace(record, config)
@@ -71,7 +84,8 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
-  if (beginning.from !== undefined && record.simulated !== simulated) return { outcome: failed('SESSION_NOT_FOUND', `The session cannot go on: ${otherModel(simulated)}`) }
+  if (beginning.from !== undefined && record.simulated !== simulated)
+    return { outcome: failed('SESSION_NOT_FOUND', `The session cannot go on: ${otherModel(simulated)}`) }
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
   // First, so that what they do in the workspace does not count as the run's.
@@ -129,16 +143,23 @@ export async function prepareRun(services: RunServices, record: ExecutionRecord,
 }
 
 /** What `timeoutSeconds: "auto"` stands for. */
-const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest => (timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run)
+const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
+  timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
 
 function toSpawnFailure(error: unknown): Outcome {
   if (error instanceof ExecutorError) throw error
   switch (error instanceof Error && 'code' in error ? error.code : undefined) {
     case 'ENOENT_FILE':
-      return failed('CLAUDE_NOT_FOUND', 'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.')
+      return failed(
+        'CLAUDE_NOT_FOUND',
+        'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.',
+      )
     case 'BAD_CWD':
       return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
     default:
-      return failed('CLAUDE_EXITED', `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`)
+      return failed(
+        'CLAUDE_EXITED',
+        `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`,
+      )
   }
 }

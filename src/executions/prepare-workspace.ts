@@ -42,26 +42,41 @@ async function makeWorkspace(wanted: string, roots: readonly string[]): Promise<
 
 async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
   await makeFolder(workspaceRoot, 0o700)
-  const roots = await Promise.all((isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({ root, real: await realpath(root).catch(() => root) })))
+  const roots = await Promise.all(
+    (isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({
+      root,
+      real: await realpath(root).catch(() => root),
+    })),
+  )
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
   const isAdmitted = (path: string): boolean => roots.some(({ real }) => isInside(path, real))
-  if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
-  await makeWorkspace(wanted, roots.map(({ root }) => root))
+  if (!isAdmitted(await resolveNearest(wanted)))
+    throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
+  await makeWorkspace(
+    wanted,
+    roots.map(({ root }) => root),
+  )
   // Again after it was made: what was checked before may have been exchanged meanwhile.
   const resolved = await realpath(wanted)
-  if (!isAdmitted(resolved)) throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
+  if (!isAdmitted(resolved))
+    throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
   if (!(await stat(resolved)).isDirectory()) throw new WorkspaceError('The workspace is not a folder.')
   // A name is what is locked, and one folder must not have two.
   if (!roots.some(({ root, real }) => join(real, relative(root, wanted)) === resolved)) {
     const { root, real } = roots.find((one) => isInside(resolved, one.real)) ?? { root: '/', real: '/' }
     const target = relative(real, resolved)
-    throw new WorkspaceError(`The workspace is reached through a symbolic link, which would let two executions work in it at once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`)
+    throw new WorkspaceError(
+      `The workspace is reached through a symbolic link, which would let two executions work in it at once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`,
+    )
   }
   return resolved
 }
 
 /** Makes what a run needs on disk: HOME is that of the first execution of its conversation. @throws WorkspaceError */
-export async function prepareWorkspace({ id, home, workspace: name }: { id: string; home: string; workspace: string }, roots: Roots): Promise<RunFolders> {
+export async function prepareWorkspace(
+  { id, home, workspace: name }: { id: string; home: string; workspace: string },
+  roots: Roots,
+): Promise<RunFolders> {
   const sessions = sessionsOf(roots)
   const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
   try {
@@ -77,7 +92,10 @@ export async function prepareWorkspace({ id, home, workspace: name }: { id: stri
     if (error instanceof WorkspaceError) throw error
     // Safe: whatever node:fs rejects with is an errno exception.
     const { code } = error as NodeJS.ErrnoException
-    throw new WorkspaceError(`The workspace could not be prepared (${code ?? 'unknown error'}): check that the folder can be written and that the disk is not full.`, { cause: error })
+    throw new WorkspaceError(
+      `The workspace could not be prepared (${code ?? 'unknown error'}): check that the folder can be written and that the disk is not full.`,
+      { cause: error },
+    )
   }
 }
 

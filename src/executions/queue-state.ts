@@ -6,19 +6,28 @@ import { isTaking, listPlaces } from './expected-start.js'
 import type { DomainServices } from './services.js'
 
 async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
-  return (await fromStore(store.listBlocked())).map(({ credential, until }) => ({ credential, until: until.toISOString() }))
+  return (await fromStore(store.listBlocked())).map(({ credential, until }) => ({
+    credential,
+    until: until.toISOString(),
+  }))
 }
 
 /** The queue and who works on it. */
 export async function getQueueState({ store, workers, history, config }: DomainServices): Promise<QueueState> {
   const [{ byPriority, parked, delayed, active }, present, blocked, durations] = await Promise.all([
-    fromStore(store.count()), fromStore(workers.list()), listBlocked(store), fromStore(history.places(config.simulatorUrl !== undefined)),
+    fromStore(store.count()),
+    fromStore(workers.list()),
+    listBlocked(store),
+    fromStore(history.places(config.simulatorUrl !== undefined)),
   ])
   const records = await fromStore(store.getMany(active))
   const started = records.filter(({ state }) => state === 'running' || state === 'paused')
   const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
   const depth = byPriority.high + byPriority.normal + byPriority.low
-  const capacity = present.reduce((sum, worker) => sum + (isTaking(worker) && !isBlocked(worker.credential) ? worker.concurrency : 0), 0)
+  const capacity = present.reduce(
+    (sum, worker) => sum + (isTaking(worker) && !isBlocked(worker.credential) ? worker.concurrency : 0),
+    0,
+  )
   const now = Date.now()
   const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
   const start = outlook.startOf(byPriority.high + byPriority.normal + 1)
@@ -30,7 +39,15 @@ export async function getQueueState({ store, workers, history, config }: DomainS
     running: started.length,
     paused: started.filter(({ state }) => state === 'paused').length,
     capacity,
-    workers: present.map(({ id, host, running, concurrency, draining, credential, pausedBecause }) => ({ id, host, running, concurrency, draining, credential, ...(pausedBecause !== undefined && { pausedBecause }) })),
+    workers: present.map(({ id, host, running, concurrency, draining, credential, pausedBecause }) => ({
+      id,
+      host,
+      running,
+      concurrency,
+      draining,
+      credential,
+      ...(pausedBecause !== undefined && { pausedBecause }),
+    })),
     blockedCredentials: blocked,
     maxDepth: config.maxQueue,
     estimatedWaitSeconds: start === undefined ? null : Math.round((start - now) / 1_000),
@@ -39,7 +56,8 @@ export async function getQueueState({ store, workers, history, config }: DomainS
   }
 }
 
-const describeWorker = ({ claude, authentication }: WorkerState): string => (claude.found ? `${claude.message}. ${authentication.message}` : claude.message)
+const describeWorker = ({ claude, authentication }: WorkerState): string =>
+  claude.found ? `${claude.message}. ${authentication.message}` : claude.message
 
 /** How Claude is authenticated, as the workers see it. */
 export async function getAuthStatus({ workers }: DomainServices): Promise<AuthStatus> {
@@ -51,21 +69,34 @@ export async function getAuthStatus({ workers }: DomainServices): Promise<AuthSt
     authenticated,
     workers: present.map(({ id, credential, authentication }) => ({ workerId: id, credential, authentication })),
     message: first ? first.authentication.message : 'No worker is present, so nothing is known of its credentials.',
-    ...(!first ? { remedy: 'Start a worker: npm start, or cc-executor worker.' } : !authenticated && remedy !== undefined ? { remedy } : {}),
+    ...(!first
+      ? { remedy: 'Start a worker: npm start, or cc-executor worker.' }
+      : !authenticated && remedy !== undefined
+        ? { remedy }
+        : {}),
   }
 }
 
 type Parts = Readiness['parts']
 
-function describeWorkers(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Pick<Parts, 'workers' | 'claude' | 'containment'> {
+function describeWorkers(
+  present: readonly WorkerState[],
+  blocked: readonly BlockedCredential[],
+): Pick<Parts, 'workers' | 'claude' | 'containment'> {
   const [first] = present
   if (!first) {
-    const absent = { status: 'failed', message: 'No worker is present: start one with npm start, or cc-executor worker.' } as const
+    const absent = {
+      status: 'failed',
+      message: 'No worker is present: start one with npm start, or cc-executor worker.',
+    } as const
     return { workers: { ...absent, count: 0 }, claude: absent, containment: absent }
   }
   const usable = present.find(({ claude, authentication }) => claude.found && authentication.method !== 'none') ?? first
   const isUsable = usable.claude.found && usable.authentication.method !== 'none'
-  const weakest = present.find(({ containment }) => !containment.strong) ?? present.find(({ containment }) => containment.files !== true) ?? first
+  const weakest =
+    present.find(({ containment }) => !containment.strong) ??
+    present.find(({ containment }) => containment.files !== true) ??
+    first
   const { strong: lifetime, files = false } = weakest.containment
   return {
     workers: describePresence(present, blocked),
@@ -78,8 +109,14 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
       ...(usable.account && { account: usable.account }),
     },
     containment: {
-      status: lifetime && files ? 'ok' : 'degraded', message: weakest.containment.detail, level: weakest.containment.level, lifetime, files,
-      sandboxes: SandboxLevel.options.filter((level) => present.some(({ containment }) => containment.sandboxes?.includes(level))),
+      status: lifetime && files ? 'ok' : 'degraded',
+      message: weakest.containment.detail,
+      level: weakest.containment.level,
+      lifetime,
+      files,
+      sandboxes: SandboxLevel.options.filter((level) =>
+        present.some(({ containment }) => containment.sandboxes?.includes(level)),
+      ),
     },
   }
 }
@@ -88,14 +125,26 @@ function describeWorkers(present: readonly WorkerState[], blocked: readonly Bloc
 function describePresence(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Parts['workers'] {
   const count = present.length
   const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
-  const paused = present.flatMap(({ id, pausedBecause }) => (pausedBecause === undefined ? [] : [`worker ${id} takes nothing: ${pausedBecause}`]))
+  const paused = present.flatMap(({ id, pausedBecause }) =>
+    pausedBecause === undefined ? [] : [`worker ${id} takes nothing: ${pausedBecause}`],
+  )
   if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count }
-  const limits = reached.map(({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`)
-  return { status: 'degraded', message: `${count} present; ${[...paused, ...limits].join('; ')}`, count, ...(reached.length > 0 && { blockedCredentials: reached }) }
+  const limits = reached.map(
+    ({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`,
+  )
+  return {
+    status: 'degraded',
+    message: `${count} present; ${[...paused, ...limits].join('; ')}`,
+    count,
+    ...(reached.length > 0 && { blockedCredentials: reached }),
+  }
 }
 
 /** Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found. */
-export async function getReadiness(services: DomainServices, checkRedis: () => Promise<string | undefined>): Promise<Readiness> {
+export async function getReadiness(
+  services: DomainServices,
+  checkRedis: () => Promise<string | undefined>,
+): Promise<Readiness> {
   const down = { status: 'failed', message: 'Not known: the store cannot be reached.' } as const
   try {
     const problem = await fromStore(checkRedis())
@@ -103,11 +152,24 @@ export async function getReadiness(services: DomainServices, checkRedis: () => P
     const isFull = queue.depth >= queue.maxDepth
     const parts: Parts = {
       redis: problem === undefined ? { status: 'ok', message: 'answers' } : { status: 'failed', message: problem },
-      queue: { status: isFull ? 'failed' : 'ok', message: isFull ? 'full' : `${queue.depth} waiting`, depth: queue.depth },
+      queue: {
+        status: isFull ? 'failed' : 'ok',
+        message: isFull ? 'full' : `${queue.depth} waiting`,
+        depth: queue.depth,
+      },
       ...describeWorkers(present, queue.blockedCredentials),
     }
     return { status: Object.values(parts).some(({ status }) => status === 'failed') ? 'failed' : 'ok', parts }
   } catch {
-    return { status: 'failed', parts: { redis: { status: 'failed', message: 'The store cannot be reached.' }, queue: down, workers: { ...down, count: 0 }, claude: down, containment: down } }
+    return {
+      status: 'failed',
+      parts: {
+        redis: { status: 'failed', message: 'The store cannot be reached.' },
+        queue: down,
+        workers: { ...down, count: 0 },
+        claude: down,
+        containment: down,
+      },
+    }
   }
 }

@@ -26,7 +26,12 @@ export interface EventPageOptions {
 }
 
 /** A page of an execution's events. With `types` seqs skip; `nextAfter` then stands behind all that was looked at. */
-export async function readEventPage(services: ExecutionServices, id: string, caller: Caller, options: EventPageOptions): Promise<EventPage> {
+export async function readEventPage(
+  services: ExecutionServices,
+  id: string,
+  caller: Caller,
+  options: EventPageOptions,
+): Promise<EventPage> {
   await requireExecution(services, id, caller)
   const page = await readPageAfter(services.log, id, options, options.after)
   if (page.events.length > 0 || page.finished || options.waitMs <= 0) return page
@@ -41,10 +46,16 @@ export async function readEventPage(services: ExecutionServices, id: string, cal
   return readPageAfter(services.log, id, options, page.nextAfter)
 }
 
-const isWanted = (event: StoredEvent, { types }: Pick<EventPageOptions, 'types'>): boolean => types === undefined || types.has(event.type)
+const isWanted = (event: StoredEvent, { types }: Pick<EventPageOptions, 'types'>): boolean =>
+  types === undefined || types.has(event.type)
 
 /** What the log holds after a cursor, without waiting. */
-export async function readPageAfter(log: EventLog, id: string, options: Pick<EventPageOptions, 'limit' | 'types'>, after: number): Promise<EventPage> {
+export async function readPageAfter(
+  log: EventLog,
+  id: string,
+  options: Pick<EventPageOptions, 'limit' | 'types'>,
+  after: number,
+): Promise<EventPage> {
   const found: StoredEvent[] = []
   let nextAfter = after
   let finished = false
@@ -70,13 +81,19 @@ async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolea
 }
 
 /** All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was made of. */
-export async function* exportEvents({ log }: ExecutionServices, id: string, { after, types }: Pick<EventPageOptions, 'after' | 'types'>): AsyncGenerator<Buffer> {
-  for (let cursor = after; ; ) {
+export async function* exportEvents(
+  { log }: ExecutionServices,
+  id: string,
+  { after, types }: Pick<EventPageOptions, 'after' | 'types'>,
+): AsyncGenerator<Buffer> {
+  for (let cursor = after; ;) {
     const { events } = await fromStore(log.readAfter(id, cursor, READ_BYTES))
     const last = events.at(-1)
     if (!last) return
     cursor = last.seq
-    const lines = events.filter((event) => types === undefined || types.has(event.type)).flatMap(({ bytes }) => [bytes, NEWLINE])
+    const lines = events
+      .filter((event) => types === undefined || types.has(event.type))
+      .flatMap(({ bytes }) => [bytes, NEWLINE])
     if (lines.length > 0) yield Buffer.concat(lines)
   }
 }

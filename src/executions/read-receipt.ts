@@ -10,11 +10,22 @@ import { toStatus } from './execution-state.js'
 import type { Caller, DomainServices } from './services.js'
 
 /** The receipt of a finished execution: its canonical JSON to the byte, or Markdown for people. @throws ExecutorError NOT_FINISHED */
-export async function readReceipt(services: DomainServices, id: string, caller: Caller, form: 'json' | 'markdown'): Promise<string> {
+export async function readReceipt(
+  services: DomainServices,
+  id: string,
+  caller: Caller,
+  form: 'json' | 'markdown',
+): Promise<string> {
   const { state } = await requireExecution(services, id, caller)
-  if (!isTerminal(state)) throw new ExecutorError('NOT_FINISHED', { detail: `The execution is ${toStatus(state)}; its receipt is written when it ends.` })
+  if (!isTerminal(state))
+    throw new ExecutorError('NOT_FINISHED', {
+      detail: `The execution is ${toStatus(state)}; its receipt is written when it ends.`,
+    })
   const text = await fromStore(services.store.getReceipt(id))
-  if (text === undefined) throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `There is no receipt of ${id}: it ended before this service wrote receipts, or was deleted just now.` })
+  if (text === undefined)
+    throw new ExecutorError('EXECUTION_NOT_FOUND', {
+      detail: `There is no receipt of ${id}: it ended before this service wrote receipts, or was deleted just now.`,
+    })
   return form === 'json' ? text : toMarkdown(Receipt.parse(JSON.parse(text)))
 }
 
@@ -27,7 +38,10 @@ export async function listReceiptKeys({ store, config }: DomainServices): Promis
 }
 
 /** Checks what somebody else holds to be a receipt of this service. */
-export async function verifyGiven(services: DomainServices, { receipt, events }: VerifyRequest): Promise<ReceiptReport> {
+export async function verifyGiven(
+  services: DomainServices,
+  { receipt, events }: VerifyRequest,
+): Promise<ReceiptReport> {
   const { keys } = await listReceiptKeys(services)
   return verifyReceipt({ receipt, keys, keysAreComplete: true, ...(events !== undefined && { events }) })
 }

@@ -21,7 +21,15 @@ export interface SessionHistory {
   readonly unfinished: Set<number>
 }
 
-const createHistory = (): SessionHistory => ({ hasAnswer: false, toolsStarted: 0, finishedCalls: new Map(), openCalls: new Map(), lostTasks: new Map(), nextMessage: 0, unfinished: new Set() })
+const createHistory = (): SessionHistory => ({
+  hasAnswer: false,
+  toolsStarted: 0,
+  finishedCalls: new Map(),
+  openCalls: new Map(),
+  lostTasks: new Map(),
+  nextMessage: 0,
+  unfinished: new Set(),
+})
 
 /** The fields of the CLI's own messages that count here; their format is outside our protocol, so every step is looked at. */
 interface Message {
@@ -52,12 +60,21 @@ function forgetSession(history: SessionHistory): void {
 }
 
 const is = <Type extends Event['type']>(event: Event, type: Type): event is Event<Type> => event.type === type
-const READ = new Set(['execution.started', 'claude.message', 'tool.started', 'tool.finished', 'text.delta', 'text.reset', 'background.waiting', 'background.finished'])
+const READ = new Set([
+  'execution.started',
+  'claude.message',
+  'tool.started',
+  'tool.finished',
+  'text.delta',
+  'text.reset',
+  'background.waiting',
+  'background.finished',
+])
 
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
   const history = createHistory()
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const { events, lastSeq } = await log.readAfter(executionId, after, PAGE_BYTES)
     for (const { type, bytes } of events) {
       if (!READ.has(type)) continue

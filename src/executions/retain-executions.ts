@@ -10,10 +10,13 @@ const BATCH = 50
  */
 export async function retainExecutions(services: DomainServices): Promise<void> {
   const { store, config, logger } = services
-  for (let isMore = true; isMore; ) {
+  for (let isMore = true; isMore;) {
     const forgotten = await store.retain({ bytes: config.retentionBytes, executions: config.retentionCount }, BATCH)
     for (const { id, claim } of forgotten) {
-      logger.info({ executionId: id }, 'forgotten before its time: what is kept has reached CC_EXECUTOR_RETENTION_BYTES or CC_EXECUTOR_RETENTION_COUNT')
+      logger.info(
+        { executionId: id },
+        'forgotten before its time: what is kept has reached CC_EXECUTOR_RETENTION_BYTES or CC_EXECUTOR_RETENTION_COUNT',
+      )
       await forgetTraces(services, id, claim)
     }
     isMore = forgotten.length >= BATCH

@@ -17,17 +17,27 @@ export interface RetryOptions {
   readonly closing?: ListClosing | undefined
 }
 
-export type RetryReport = { readonly kind: 'retrying' } | { readonly kind: 'finished'; readonly outcome: Outcome } | { readonly kind: 'not_ours' }
+export type RetryReport =
+  | { readonly kind: 'retrying' }
+  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | { readonly kind: 'not_ours' }
 
 /**
  * Sends an execution back to the queue for its next attempt, which the log is told of in the same step. A cancel that was
  * wished meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
  */
-export async function retryExecution(services: DomainServices, id: string, { fence, plan, attempts, usage, queueTimeoutSeconds, closing }: RetryOptions): Promise<RetryReport> {
+export async function retryExecution(
+  services: DomainServices,
+  id: string,
+  { fence, plan, attempts, usage, queueTimeoutSeconds, closing }: RetryOptions,
+): Promise<RetryReport> {
   const at = new Date(await services.store.now())
   const { reason, message, notBefore, isSpared } = plan
   const answer = await services.store.retry(id, fence, {
-    reason, message, usage, at,
+    reason,
+    message,
+    usage,
+    at,
     attempt: attempts.made,
     spared: attempts.spared + (isSpared ? 1 : 0),
     ...(notBefore && { notBefore }),
@@ -39,7 +49,13 @@ export async function retryExecution(services: DomainServices, id: string, { fen
     return { kind: 'retrying' }
   }
   if (answer.kind !== 'cancelled') return { kind: 'not_ours' }
-  const outcome: Outcome = { status: 'cancelled', code: 'CANCELLED', message: `Cancelled by ${answer.by}${answer.reason === undefined ? '' : `: ${answer.reason}`}.` }
+  const outcome: Outcome = {
+    status: 'cancelled',
+    code: 'CANCELLED',
+    message: `Cancelled by ${answer.by}${answer.reason === undefined ? '' : `: ${answer.reason}`}.`,
+  }
   const standing = fence === undefined ? ({ kind: 'abandoned' } as const) : ({ kind: 'holder', fence } as const)
-  return (await concludeExecution(services, id, standing, { outcome, usage, attempt: attempts.made }, closing)) ? { kind: 'finished', outcome } : { kind: 'not_ours' }
+  return (await concludeExecution(services, id, standing, { outcome, usage, attempt: attempts.made }, closing))
+    ? { kind: 'finished', outcome }
+    : { kind: 'not_ours' }
 }

@@ -84,7 +84,8 @@ export class RunAttempt {
     this.#check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
     this.#clocks = new RunClocks(run)
     this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
-    this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
+    this.#tokenLimit =
+      run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
     this.#pauses = this.#createPauses(options)
     this.#limits = new LimitWatch(options.process, options.services.config.sandbox.limits, (event) => this.#note(event))
   }
@@ -138,7 +139,9 @@ export class RunAttempt {
     return this.#options.translator.observation
   }
 
-  get servers(): RunServers['states'] { return this.#options.servers?.states ?? [] }
+  get servers(): RunServers['states'] {
+    return this.#options.servers?.states ?? []
+  }
 
   get stopped(): AbortSignal {
     return this.#stop.signal
@@ -178,15 +181,24 @@ export class RunAttempt {
       this.#report = report
       const usage = this.usage()
       const { activeMs } = this.#clocks
-      if (this.#tokenLimit?.hasAnswered === true && report.unfinishedTasks.length === 0 && this.#cause?.code === 'BUDGET_EXCEEDED' && run.verify === undefined) {
+      if (
+        this.#tokenLimit?.hasAnswered === true &&
+        report.unfinishedTasks.length === 0 &&
+        this.#cause?.code === 'BUDGET_EXCEEDED' &&
+        run.verify === undefined
+      ) {
         this.#cause = undefined
         this.#endedAfterAnswer = true
       }
       const note = this.#cause ? undefined : this.#tokenLimit?.note
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
       const outcome = classifyExit({
-        observation: translator.observation, exit, run, stderrTail: report.stderrTail,
-        unfinishedTasks: report.unfinishedTasks, endedWithTasks: report.endedAfterResult === 'with_tasks',
+        observation: translator.observation,
+        exit,
+        run,
+        stderrTail: report.stderrTail,
+        unfinishedTasks: report.unfinishedTasks,
+        endedWithTasks: report.endedAfterResult === 'with_tasks',
         ...(note !== undefined && { notes: [note] }),
         judge: check && ((result) => check.judge(result)),
         paths: { ...folders, tmpDir: folders.temporary },
@@ -206,7 +218,14 @@ export class RunAttempt {
     if (this.#rawBytes === 0) this.#options.onFirstOutput()
     this.#rawBytes += rawBytes
     if (this.#rawBytes > services.config.rawOutputLimitBytes) {
-      this.end({ code: 'OUTPUT_LIMIT', status: 'failed', message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.` }, 'at_once')
+      this.end(
+        {
+          code: 'OUTPUT_LIMIT',
+          status: 'failed',
+          message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.`,
+        },
+        'at_once',
+      )
     }
     const { openToolCalls, liveTasks, notices } = translator.observation
     this.#clocks.noteOutput(openToolCalls > 0 || liveTasks.length > 0)
@@ -214,7 +233,11 @@ export class RunAttempt {
     if (crossed) this.end(crossed)
     services.account.note(notices)
     const progress = this.#meter.next(translator.observation)
-    await journal.write([...events, ...(servers?.note(events) ?? []), ...(progress ? [{ type: 'progress' as const, data: progress }] : [])])
+    await journal.write([
+      ...events,
+      ...(servers?.note(events) ?? []),
+      ...(progress ? [{ type: 'progress' as const, data: progress }] : []),
+    ])
     if (progress) this.#options.onProgress(progress)
   }
 
@@ -223,7 +246,11 @@ export class RunAttempt {
     if (cancel && !this.#cancelSeen) {
       this.#cancelSeen = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
-      this.end({ code: 'CANCELLED', status: 'cancelled', message: `Cancelled by ${cancel.by}${cancel.reason === undefined ? '' : `: ${cancel.reason}`}.` })
+      this.end({
+        code: 'CANCELLED',
+        status: 'cancelled',
+        message: `Cancelled by ${cancel.by}${cancel.reason === undefined ? '' : `: ${cancel.reason}`}.`,
+      })
     }
     if (pause && !this.#cause) this.#pauses.request(pause)
   }

@@ -6,7 +6,8 @@ import { Deadline } from './run-clock.js'
 /** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
 const IDLE_FACTOR_IN_TOOL = 10
 
-const describe = (what: string, field: string, seconds: number): string => `${what} of ${seconds} s (${field}); what was produced until then is kept.`
+const describe = (what: string, field: string, seconds: number): string =>
+  `${what} of ${seconds} s (${field}); what was produced until then is kept.`
 
 /** The clocks of one attempt; all of them stand still while it is paused. */
 export class RunClocks {
@@ -24,11 +25,19 @@ export class RunClocks {
   begin(end: (cause: StopCause) => void): void {
     const { timeoutSeconds, idleTimeoutSeconds } = this.#run
     this.#total = this.#add(timeoutSeconds * 1_000, () =>
-      end({ code: 'TIMED_OUT', status: 'timed_out', message: describe('The run was ended at its timeout', 'timeoutSeconds', timeoutSeconds) }),
+      end({
+        code: 'TIMED_OUT',
+        status: 'timed_out',
+        message: describe('The run was ended at its timeout', 'timeoutSeconds', timeoutSeconds),
+      }),
     )
     if (idleTimeoutSeconds === undefined) return
     this.#idle = this.#add(idleTimeoutSeconds * 1_000, () =>
-      end({ code: 'IDLE_TIMEOUT', status: 'timed_out', message: describe('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds) }),
+      end({
+        code: 'IDLE_TIMEOUT',
+        status: 'timed_out',
+        message: describe('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds),
+      }),
     )
   }
 

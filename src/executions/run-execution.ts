@@ -5,7 +5,11 @@ import { highestOf } from './sandbox-levels.js'
 import { concludeOverdue } from './sweep-executions.js'
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
-export async function runExecution(services: RunServices, job: { executionId: string; claim: number }, context: RunContext): Promise<RunReport> {
+export async function runExecution(
+  services: RunServices,
+  job: { executionId: string; claim: number },
+  context: RunContext,
+): Promise<RunReport> {
   const { store, config, workerId, credential } = services
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000

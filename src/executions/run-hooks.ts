@@ -89,8 +89,17 @@ export class RunHooks {
       if (index < (list.hooksRun ?? 0)) continue
       const report = await this.#run('pre-task-list', hook, { record: list, attempt: 0, workspace })
       const verdict: Verdict = this.#isStopped() ? { kind: 'stopped' } : judgeHook(report, hook.required)
-      const decided = verdict.kind === 'stopped' ? {} : { hooksRun: index + 1, ...(verdict.kind === 'refused' && { refusal: verdict.outcome }) }
-      const isTold = await services.store.tellList(list.id, { id, fence }, index, { type: 'hook.finished', data: report.finished }, decided)
+      const decided =
+        verdict.kind === 'stopped'
+          ? {}
+          : { hooksRun: index + 1, ...(verdict.kind === 'refused' && { refusal: verdict.outcome }) }
+      const isTold = await services.store.tellList(
+        list.id,
+        { id, fence },
+        index,
+        { type: 'hook.finished', data: report.finished },
+        decided,
+      )
       if (!isTold) this.stop()
       if (!isTold || verdict.kind !== 'go') return isTold ? verdict : { kind: 'stopped' }
     }
@@ -114,7 +123,8 @@ export class RunHooks {
   /** It ends; what they do changes nothing about how. */
   async afterRun(record: ExecutionRecord, ended: Ended, journal: RunJournal): Promise<void> {
     await this.#runAll('post-execute', record, ended, journal)
-    if (ended.outcome.status === 'failed' || ended.outcome.status === 'timed_out') await this.#runAll('on-failure', record, ended, journal)
+    if (ended.outcome.status === 'failed' || ended.outcome.status === 'timed_out')
+      await this.#runAll('on-failure', record, ended, journal)
   }
 
   /** What follows its end, where it was the last task of a list. */
@@ -134,7 +144,12 @@ export class RunHooks {
     return this.#isCancelled || this.#isLost || this.#options.signal.aborted
   }
 
-  async #tell(stage: HookStage, hook: Hook, facts: Omit<HookFacts, 'attempt'>, journal: RunJournal): Promise<HookReport> {
+  async #tell(
+    stage: HookStage,
+    hook: Hook,
+    facts: Omit<HookFacts, 'attempt'>,
+    journal: RunJournal,
+  ): Promise<HookReport> {
     const report = await this.#run(stage, hook, { ...facts, attempt: this.#options.attempt })
     await journal.write([{ type: 'hook.finished', data: report.finished }])
     return report

@@ -16,9 +16,19 @@ export interface RunJournalOptions {
 }
 
 /** What must be in the log even when it is full: what a client acts upon. */
-const ALWAYS_STORED = new Set<string>(['tool.denied', 'mcp.status', 'execution.paused', 'execution.resumed', 'execution.cancel_requested', 'hook.finished', 'background.waiting', 'background.finished'])
+const ALWAYS_STORED = new Set<string>([
+  'tool.denied',
+  'mcp.status',
+  'execution.paused',
+  'execution.resumed',
+  'execution.cancel_requested',
+  'hook.finished',
+  'background.waiting',
+  'background.finished',
+])
 
-const sizeOf = (event: NewEvent): number => ('rawMessage' in event ? event.rawMessage.length : JSON.stringify(event.data).length)
+const sizeOf = (event: NewEvent): number =>
+  'rawMessage' in event ? event.rawMessage.length : JSON.stringify(event.data).length
 
 /** Writes a run's events, up to the limit of what is stored of it. */
 export class RunJournal {
@@ -40,7 +50,8 @@ export class RunJournal {
   /** Resolves when there is room for more. */
   async write(events: readonly NewEvent[]): Promise<void> {
     for (const event of events) {
-      if (this.#droppedBytes === 0 && this.#earlierBytes + this.#writer.storedBytes < this.#limitBytes) this.#writer.write(event)
+      if (this.#droppedBytes === 0 && this.#earlierBytes + this.#writer.storedBytes < this.#limitBytes)
+        this.#writer.write(event)
       else if (ALWAYS_STORED.has(event.type)) this.#writer.write(event)
       else this.#droppedBytes += sizeOf(event)
     }
@@ -50,7 +61,11 @@ export class RunJournal {
   /** Says what was left out, and resolves when all is confirmed or the fence is lost. */
   async close(): Promise<void> {
     if (this.#droppedBytes > 0) {
-      const data: EventData<'log.truncated'> = { droppedBytes: this.#droppedBytes, limit: this.#limitBytes, reason: 'stored' }
+      const data: EventData<'log.truncated'> = {
+        droppedBytes: this.#droppedBytes,
+        limit: this.#limitBytes,
+        reason: 'stored',
+      }
       this.#writer.write({ type: 'log.truncated', data })
     }
     await this.#writer.flushed()

@@ -28,9 +28,19 @@ export interface ServersOptions {
 }
 
 /** undefined: the request names none. */
-export function followServers({ run: { mcpServers = {}, mcpRequired = false }, limitSeconds, process: { stdin }, tell }: ServersOptions): RunServers | undefined {
+export function followServers({
+  run: { mcpServers = {}, mcpRequired = false },
+  limitSeconds,
+  process: { stdin },
+  tell,
+}: ServersOptions): RunServers | undefined {
   if (Object.keys(mcpServers).length === 0) return undefined
-  const status = new McpStatus({ servers: mcpServers, required: mcpRequired, limitMs: limitSeconds * 1_000, send: (line) => stdin.writable && (stdin.write(line), true) })
+  const status = new McpStatus({
+    servers: mcpServers,
+    required: mcpRequired,
+    limitMs: limitSeconds * 1_000,
+    send: (line) => stdin.writable && (stdin.write(line), true),
+  })
   return {
     get states() {
       return status.states

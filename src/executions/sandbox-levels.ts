@@ -11,8 +11,14 @@ import type { DomainServices } from './services.js'
 const LENT = new Set<Credentials['method']>(['api_key', 'auth_token', 'oauth_token', 'login', 'simulated'])
 
 /** At which a worker runs executions, least first: none where it cannot keep what its operator demands. */
-export function sandboxLevelsOf(containment: Pick<Containment, 'sandbox'>, { sandbox: { least } }: Pick<Config, 'sandbox'>, method: Credentials['method']): readonly SandboxLevel[] {
-  const able = (containment.sandbox?.levels ?? ['host']).filter((level) => level !== 'locked' || LENT.has(method) || method === 'none')
+export function sandboxLevelsOf(
+  containment: Pick<Containment, 'sandbox'>,
+  { sandbox: { least } }: Pick<Config, 'sandbox'>,
+  method: Credentials['method'],
+): readonly SandboxLevel[] {
+  const able = (containment.sandbox?.levels ?? ['host']).filter(
+    (level) => level !== 'locked' || LENT.has(method) || method === 'none',
+  )
   const lowest = least ?? (able.includes('workspace') ? 'workspace' : 'host')
   return able.filter((level) => higherLevel(level, lowest) === level)
 }
@@ -24,8 +30,10 @@ export const highestOf = (levels: readonly SandboxLevel[]): number => {
 }
 
 /** A request is raised to what the worker's operator demands. undefined: it has nothing as high. */
-export const chooseLevel = (wanted: SandboxLevel | undefined, levels: readonly SandboxLevel[]): SandboxLevel | undefined =>
-  levels.find((level) => wanted === undefined || higherLevel(level, wanted) === level)
+export const chooseLevel = (
+  wanted: SandboxLevel | undefined,
+  levels: readonly SandboxLevel[],
+): SandboxLevel | undefined => levels.find((level) => wanted === undefined || higherLevel(level, wanted) === level)
 
 /** What no worker has is refused at once; where no worker is present, nothing is known. @throws ExecutorError SANDBOX_UNAVAILABLE */
 export async function requireSandbox({ workers, config }: DomainServices, { sandbox }: ExecuteRequest): Promise<void> {
@@ -33,7 +41,11 @@ export async function requireSandbox({ workers, config }: DomainServices, { sand
   if (sandbox === undefined && least === undefined) return
   const wanted = higherLevel(sandbox ?? 'host', least ?? 'host')
   const present = await fromStore(workers.list())
-  if (present.length === 0 || present.some(({ containment }) => chooseLevel(wanted, containment.sandboxes ?? ['host']) !== undefined)) return
+  if (
+    present.length === 0 ||
+    present.some(({ containment }) => chooseLevel(wanted, containment.sandboxes ?? ['host']) !== undefined)
+  )
+    return
   throw new ExecutorError('SANDBOX_UNAVAILABLE', {
     detail: `sandbox: no worker that is present has the level ${wanted}; cc-executor doctor on a worker's machine says what it lacks.`,
     errors: [{ path: 'sandbox', message: `no worker has the level ${wanted}` }],
@@ -47,7 +59,10 @@ export function requireHosts({ config }: Pick<DomainServices, 'config'>, { netwo
   if (beyond.length === 0) return
   throw new ExecutorError('FORBIDDEN', {
     detail: `network.hosts: ${beyond.join(', ')} is not among what the operator admits (CC_EXECUTOR_NETWORK_HOSTS).`,
-    errors: beyond.map((host) => ({ path: 'network.hosts', message: `${host} is not admitted by CC_EXECUTOR_NETWORK_HOSTS` })),
+    errors: beyond.map((host) => ({
+      path: 'network.hosts',
+      message: `${host} is not admitted by CC_EXECUTOR_NETWORK_HOSTS`,
+    })),
   })
 }
 

@@ -26,7 +26,7 @@ interface LogReading {
 async function readLog({ log }: DomainServices, id: string): Promise<LogReading> {
   const chain = new EventChain()
   let started: Started | undefined
-  for (let lastSeq = 0; ; ) {
+  for (let lastSeq = 0; ;) {
     const page = await log.readAfter(id, lastSeq, READ_BYTES)
     for (const event of page.events) {
       chain.add(event.bytes)
@@ -40,13 +40,31 @@ async function readLog({ log }: DomainServices, id: string): Promise<LogReading>
 
 /** Only what has ended is in a list that ends. */
 const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): ReceiptTask => ({
-  index, executionId: id, status: TerminalStatus.parse(state), ...(receiptSha256 !== undefined && { receipt: { sha256: receiptSha256 } }),
+  index,
+  executionId: id,
+  status: TerminalStatus.parse(state),
+  ...(receiptSha256 !== undefined && { receipt: { sha256: receiptSha256 } }),
 })
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord, { chain, started }: LogReading, { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion): ReceiptFacts {
-  const { status, code, exitCode, signal, isPartial, result, permissionDenials = [], stopReason, unfinished = [], verification } = outcome
+function toFacts(
+  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
+  { chain, started }: LogReading,
+  { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
+): ReceiptFacts {
+  const {
+    status,
+    code,
+    exitCode,
+    signal,
+    isPartial,
+    result,
+    permissionDenials = [],
+    stopReason,
+    unfinished = [],
+    verification,
+  } = outcome
   const answer = result === undefined ? undefined : toAnswerText(result)
   return {
     executionId: id,
@@ -58,7 +76,14 @@ function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt,
     ...(startedAt !== undefined && { startedAt: toTime(startedAt) }),
     finishedAt: finishedAt.toISOString(),
     ...(started && {
-      process: { workerId: started.workerId, claudeVersion: started.claudeVersion, sessionId: started.sessionId, ...(started.model !== undefined && { model: started.model }), argv: started.argv, ...(started.containment && { containment: started.containment }) },
+      process: {
+        workerId: started.workerId,
+        claudeVersion: started.claudeVersion,
+        sessionId: started.sessionId,
+        ...(started.model !== undefined && { model: started.model }),
+        argv: started.argv,
+        ...(started.containment && { containment: started.containment }),
+      },
     }),
     outcome: {
       status,
@@ -81,12 +106,20 @@ function toFacts({ id, parentId, taskIndex, requestDigest, workspace, createdAt,
 }
 
 /** The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. */
-export async function sealExecution(services: DomainServices, id: string, conclusion: Conclusion): Promise<Seal | undefined> {
+export async function sealExecution(
+  services: DomainServices,
+  id: string,
+  conclusion: Conclusion,
+): Promise<Seal | undefined> {
   const key = await services.signingKey()
   const [record] = await services.store.getMany([id])
   if (!record) return undefined
   const reading = await readLog(services, id)
   const last = concludingEvents(conclusion)
   for (const [index, event] of last.entries()) reading.chain.add(`{"seq":${reading.lastSeq + index + 1},${event}`)
-  return { receipt: signReceipt(toFacts(record, reading, conclusion), key), finishedSeq: reading.lastSeq + last.length, key: key.jwk }
+  return {
+    receipt: signReceipt(toFacts(record, reading, conclusion), key),
+    finishedSeq: reading.lastSeq + last.length,
+    key: key.jwk,
+  }
 }

@@ -11,7 +11,20 @@ import type { WantedBudget } from './plan-budget.js'
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
   ExecutionRecord,
-  'id' | 'owner' | 'request' | 'requestDigest' | 'priority' | 'createdAt' | 'timeoutEstimate' | 'model' | 'dailyBudget' | 'metadata' | 'simulated' | 'parentId' | 'taskIndex' | 'taskCount'
+  | 'id'
+  | 'owner'
+  | 'request'
+  | 'requestDigest'
+  | 'priority'
+  | 'createdAt'
+  | 'timeoutEstimate'
+  | 'model'
+  | 'dailyBudget'
+  | 'metadata'
+  | 'simulated'
+  | 'parentId'
+  | 'taskIndex'
+  | 'taskCount'
 > & {
   readonly kind?: ExecutionKind
   /** With a session these are the session's own. */
@@ -50,7 +63,13 @@ export type CreateAnswer =
   | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
 
 export type ClaimAnswer =
-  | { readonly kind: 'claimed'; readonly fence: string; readonly lastSeq: number; readonly attempt: number; readonly storedBytes: number }
+  | {
+      readonly kind: 'claimed'
+      readonly fence: string
+      readonly lastSeq: number
+      readonly attempt: number
+      readonly storedBytes: number
+    }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'expired' }
   /** The limit of this worker's credential is reached, for so long. */
@@ -150,11 +169,14 @@ export type Answer = Array<string | number>
 
 export const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
   // Safe: the scripts give what was stored from a Priority.
-  executionId === undefined ? undefined : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
+  executionId === undefined
+    ? undefined
+    : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
 
 export function toConcludeAnswer([kind, state, parentId, ...woken]: Answer): ConcludeAnswer {
   const next = toWoken(woken)
-  if (kind === 'concluded') return { kind, ...(next && { woken: next }), ...(parentId && { parentId: String(parentId) }) }
+  if (kind === 'concluded')
+    return { kind, ...(next && { woken: next }), ...(parentId && { parentId: String(parentId) }) }
   if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
   return { kind: 'refused', state: String(state) }
 }

@@ -32,11 +32,14 @@ function switchedOff(mode: string, setting: string): ExecutorError {
 
 function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
   const { allowBypassPermissions, allowAutoPermissions } = services.config
-  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions) throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
-  if (run.permissionMode === 'auto' && !allowAutoPermissions) throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
+  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions)
+    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
+  if (run.permissionMode === 'auto' && !allowAutoPermissions)
+    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
   if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
     throw new ExecutorError('FORBIDDEN', {
-      detail: 'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
+      detail:
+        'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
       errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
     })
   }
@@ -70,7 +73,13 @@ function requireRunnableTasks(request: ExecuteRequest, services: DomainServices,
       requireRunnable(toTaskRequest(request, index), services, caller)
     } catch (error) {
       if (!(error instanceof ExecutorError) || !error.details.errors) throw error
-      throw toInvalidRequest(error.details.errors.map(({ path, message }) => ({ path: Object.hasOwn(own, /^\w*/.exec(path)?.[0] ?? '') ? `tasks[${index}].${path}` : path, message })), error.code)
+      throw toInvalidRequest(
+        error.details.errors.map(({ path, message }) => ({
+          path: Object.hasOwn(own, /^\w*/.exec(path)?.[0] ?? '') ? `tasks[${index}].${path}` : path,
+          message,
+        })),
+        error.code,
+      )
     }
   }
 }
@@ -79,7 +88,9 @@ function requireRunnableTasks(request: ExecuteRequest, services: DomainServices,
 async function getReplayed(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
   return getExecution(services, id, caller).catch((error: unknown) => {
     if (!(error instanceof ExecutorError) || error.code !== 'EXECUTION_NOT_FOUND') throw error
-    throw new ExecutorError('EXECUTION_NOT_FOUND', { detail: `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept any more (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new key to run it once more.` })
+    throw new ExecutorError('EXECUTION_NOT_FOUND', {
+      detail: `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept any more (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new key to run it once more.`,
+    })
   })
 }
 
@@ -87,7 +98,12 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
-export async function submitExecution(services: DomainServices, request: ExecuteRequest, caller: Caller, idempotencyKey?: string): Promise<Submission> {
+export async function submitExecution(
+  services: DomainServices,
+  request: ExecuteRequest,
+  caller: Caller,
+  idempotencyKey?: string,
+): Promise<Submission> {
   const { config, store, queue, logger } = services
   if (request.tasks) requireRunnableTasks(request, services, caller)
   const run = request.tasks ? undefined : requireRunnable(request, services, caller)
@@ -97,7 +113,13 @@ export async function submitExecution(services: DomainServices, request: Execute
   const session = run?.session && toSessionWish(run.session, request.workspace)
   const workspace = session ? undefined : nameWorkspace(request.workspace, id, config)
   const priority = request.priority ?? 'normal'
-  const estimate = run && (await estimateFor(services, run, { owner: caller.name, workspace: workspace?.lock, isWanted: request.timeoutSeconds === 'auto' }))
+  const estimate =
+    run &&
+    (await estimateFor(services, run, {
+      owner: caller.name,
+      workspace: workspace?.lock,
+      isWanted: request.timeoutSeconds === 'auto',
+    }))
   // A list keeps others out of a fresh workspace, too: somebody might go on with the conversation of a task meanwhile.
   const lock = workspace?.lock ?? (request.tasks && workspace?.name)
   const record: NewRecord = {
@@ -123,15 +145,22 @@ export async function submitExecution(services: DomainServices, request: Execute
   const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
   switch (answer.kind) {
     case 'full':
-      throw new ExecutorError('QUEUE_FULL', { detail: `${config.maxQueue} executions are waiting already; try again later.`, retryAfterSeconds: 5 })
+      throw new ExecutorError('QUEUE_FULL', {
+        detail: `${config.maxQueue} executions are waiting already; try again later.`,
+        retryAfterSeconds: 5,
+      })
     case 'over':
       throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':
-      throw new ExecutorError('IDEMPOTENCY_CONFLICT', { detail: 'This Idempotency-Key was used with another request; use a new key for a new request.' })
+      throw new ExecutorError('IDEMPOTENCY_CONFLICT', {
+        detail: 'This Idempotency-Key was used with another request; use a new key for a new request.',
+      })
     case 'replayed':
       return { execution: await getReplayed(services, answer.id, caller), replayed: true }
     case 'refused':
-      throw session ? toSessionError(answer.refusal, session) : new Error('A submission without a session was refused one.')
+      throw session
+        ? toSessionError(answer.refusal, session)
+        : new Error('A submission without a session was refused one.')
     case 'created':
       break
   }

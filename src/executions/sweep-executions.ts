@@ -22,11 +22,20 @@ const SETTLE_MS = 3_000
 const WORKER_LOST: Outcome = {
   status: 'failed',
   code: 'WORKER_LOST',
-  message: 'The worker that ran this execution died or lost its connection. What the run did until then is not known; look at its workspace and events before running it again.',
+  message:
+    'The worker that ran this execution died or lost its connection. What the run did until then is not known; look at its workspace and events before running it again.',
 }
 
-const QUEUE_TIMEOUT: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT', message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.' }
-const QUEUE_TIMEOUT_BETWEEN: Outcome = { status: 'failed', code: 'QUEUE_TIMEOUT', message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.' }
+const QUEUE_TIMEOUT: Outcome = {
+  status: 'failed',
+  code: 'QUEUE_TIMEOUT',
+  message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.',
+}
+const QUEUE_TIMEOUT_BETWEEN: Outcome = {
+  status: 'failed',
+  code: 'QUEUE_TIMEOUT',
+  message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.',
+}
 
 /**
  * Repairs what a crash left half done; every step is safe to run twice. One process at a time does it.
@@ -38,21 +47,33 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
   if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
   // Without Redis every turn would last until its deadline, and a process that stops waits for the round.
   const isRedisThere = (): Promise<unknown> => store.now()
-  const settle = async (ids: readonly string[], act: (services: DomainServices, id: string) => Promise<unknown>): Promise<void> =>
-    eachInTurn(ids, (id) => act(services, id).catch((error: unknown) => {
-      logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
-      throw error
-    }), isRedisThere)
-  await eachInTurn([
-    async () => settle(await listAbandoned(services), settleAbandoned),
-    async () => settle(await store.listOverdue(BATCH), concludeOverdue),
-    async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
-    () => wakeDue(services),
-    () => enqueueLost(services),
-    () => unparkFree(services),
-    () => retainExecutions(services),
-    () => store.trimIndexes(BATCH),
-  ], (step) => step(), isRedisThere)
+  const settle = async (
+    ids: readonly string[],
+    act: (services: DomainServices, id: string) => Promise<unknown>,
+  ): Promise<void> =>
+    eachInTurn(
+      ids,
+      (id) =>
+        act(services, id).catch((error: unknown) => {
+          logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
+          throw error
+        }),
+      isRedisThere,
+    )
+  await eachInTurn(
+    [
+      async () => settle(await listAbandoned(services), settleAbandoned),
+      async () => settle(await store.listOverdue(BATCH), concludeOverdue),
+      async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
+      () => wakeDue(services),
+      () => enqueueLost(services),
+      () => unparkFree(services),
+      () => retainExecutions(services),
+      () => store.trimIndexes(BATCH),
+    ],
+    (step) => step(),
+    isRedisThere,
+  )
 }
 
 async function listAbandoned({ store, logger, config }: DomainServices): Promise<readonly string[]> {
@@ -86,9 +107,26 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
   // One that was lost again and again before its start has no attempt to go on from.
   const hasStarted = state !== 'starting'
   const told = hasStarted ? await readLostUsage(services.log, record) : record.usage
-  const usage = hasStarted && attempt === 1 && startedAt !== undefined ? { ...told, durationMs: Math.max(0, (await store.now()) - startedAt) } : told
-  const plan = hasStarted ? planContinuation('WORKER_LOST', 'The worker died or lost its connection; another one goes on with the session.', attempts, run) : undefined
-  if (plan) await retryExecution(services, id, { fence: undefined, plan, attempts, usage, queueTimeoutSeconds: run.queueTimeoutSeconds })
+  const usage =
+    hasStarted && attempt === 1 && startedAt !== undefined
+      ? { ...told, durationMs: Math.max(0, (await store.now()) - startedAt) }
+      : told
+  const plan = hasStarted
+    ? planContinuation(
+        'WORKER_LOST',
+        'The worker died or lost its connection; another one goes on with the session.',
+        attempts,
+        run,
+      )
+    : undefined
+  if (plan)
+    await retryExecution(services, id, {
+      fence: undefined,
+      plan,
+      attempts,
+      usage,
+      queueTimeoutSeconds: run.queueTimeoutSeconds,
+    })
   else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })
 }
 

@@ -11,5 +11,8 @@ export async function removeUnneeded({ store, config }: RunServices, executionId
 /** Removes the folders of executions that are forgotten: deleted, or past their retention. */
 export async function sweepFolders(services: RunServices): Promise<void> {
   const owners = await listFolderOwners(services.config)
-  await eachInTurn(owners.filter((executionId) => !services.live.has(executionId)), (executionId) => removeUnneeded(services, executionId))
+  await eachInTurn(
+    owners.filter((executionId) => !services.live.has(executionId)),
+    (executionId) => removeUnneeded(services, executionId),
+  )
 }

@@ -7,10 +7,22 @@ import { concludingArguments } from './concluding-events.js'
 import { ExecutionReads } from './execution-reads.js'
 import { toListedText } from './listed-task.js'
 import { toNewRecord } from './new-record.js'
-import { toConcludeAnswer, toWoken, type Answer, type ConcludeAnswer, type Conclusion, type NewRecord, type Seal, type Woken } from './store-answers.js'
+import {
+  toConcludeAnswer,
+  toWoken,
+  type Answer,
+  type ConcludeAnswer,
+  type Conclusion,
+  type NewRecord,
+  type Seal,
+  type Woken,
+} from './store-answers.js'
 import { SCRIPTS } from './store/scripts.generated.js'
 
-type Commands = Record<'ccAdvanceList' | 'ccTellList' | 'ccConcludeList', (root: string, args: string) => Promise<Answer>> & {
+type Commands = Record<
+  'ccAdvanceList' | 'ccTellList' | 'ccConcludeList',
+  (root: string, args: string) => Promise<Answer>
+> & {
   ccCancelList(root: string, list: string, by: string, reason: string, event: string): Promise<Answer>
 }
 
@@ -49,9 +61,17 @@ export class TaskListStore extends ExecutionReads {
   }
 
   /** Tells the list of a task's end, and queues the next one. */
-  async advance(listId: string, { index, id, at, status, receiptSha256, event, usage, holdMs, following }: Advance): Promise<AdvanceAnswer> {
+  async advance(
+    listId: string,
+    { index, id, at, status, receiptSha256, event, usage, holdMs, following }: Advance,
+  ): Promise<AdvanceAnswer> {
     const args = {
-      list: listId, index, listed: toListedText(id, status, receiptSha256), event: serializeWithoutSeq(event, at, 0), usage: JSON.stringify(usage), holdMs,
+      list: listId,
+      index,
+      listed: toListedText(id, status, receiptSha256),
+      event: serializeWithoutSeq(event, at, 0),
+      usage: JSON.stringify(usage),
+      holdMs,
       ...(following && { following: { id: following.id, ...toNewRecord(following) } }),
     }
     const [kind, claim, priority] = await this.#commands.ccAdvanceList(this.root, toScriptArguments(args))
@@ -71,7 +91,11 @@ export class TaskListStore extends ExecutionReads {
   }
 
   /** Stores the wish; the task that is under way, and its state. A running one has the wish already. */
-  async wishListCancelled(listId: string, by: string, reason: string | undefined): Promise<{ kind: 'wished'; task?: { id: string; state: string } } | { kind: 'refused' }> {
+  async wishListCancelled(
+    listId: string,
+    by: string,
+    reason: string | undefined,
+  ): Promise<{ kind: 'wished'; task?: { id: string; state: string } } | { kind: 'refused' }> {
     const data = { by, ...(reason !== undefined && { reason }) }
     const event = serializeWithoutSeq({ type: 'execution.cancel_requested', data }, new Date(await this.now()), 0)
     const [kind, id, state] = await this.#commands.ccCancelList(this.root, listId, by, reason ?? '', event)
@@ -80,19 +104,47 @@ export class TaskListStore extends ExecutionReads {
   }
 
   /** Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's unmistakable. False where the fence is lost. */
-  async tellList(listId: string, holder: { id: string; fence: string }, number: number, event: NewEvent, decided: { hooksRun?: number; refusal?: Outcome } = {}): Promise<boolean> {
+  async tellList(
+    listId: string,
+    holder: { id: string; fence: string },
+    number: number,
+    event: NewEvent,
+    decided: { hooksRun?: number; refusal?: Outcome } = {},
+  ): Promise<boolean> {
     const { hooksRun, refusal } = decided
     const told = serializeWithoutSeq(event, new Date(await this.now()), 0)
     const [kind] = await this.#commands.ccTellList(
       this.root,
-      toScriptArguments({ list: listId, holder: holder.id, fence: holder.fence, number, event: told, hooksRun, refusal: refusal && JSON.stringify(refusal) }),
+      toScriptArguments({
+        list: listId,
+        holder: holder.id,
+        fence: holder.fence,
+        number,
+        event: told,
+        hooksRun,
+        refusal: refusal && JSON.stringify(refusal),
+      }),
     )
     return kind === 'told'
   }
 
   /** Only where no other task follows, and nobody else holds the list. */
-  async concludeList(listId: string, fence: string | undefined, conclusion: Conclusion, seal?: Seal): Promise<ConcludeAnswer> {
-    return toConcludeAnswer(await this.#commands.ccConcludeList(this.root, toScriptArguments({ id: listId, fence: fence ?? '', ...concludingArguments(conclusion, seal, this.retentionMs) })))
+  async concludeList(
+    listId: string,
+    fence: string | undefined,
+    conclusion: Conclusion,
+    seal?: Seal,
+  ): Promise<ConcludeAnswer> {
+    return toConcludeAnswer(
+      await this.#commands.ccConcludeList(
+        this.root,
+        toScriptArguments({
+          id: listId,
+          fence: fence ?? '',
+          ...concludingArguments(conclusion, seal, this.retentionMs),
+        }),
+      ),
+    )
   }
 
   /** Task lists with which somebody must go on for so long, longest waiting first. */

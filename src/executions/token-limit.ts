@@ -24,20 +24,29 @@ export class TokenLimit {
     if (tokens <= this.#limit) return undefined
     const { reply, results } = this.#observation
     this.#crossedAt ??= { reply, results }
-    const mayEnd = reply !== undefined && reply === this.#crossedAt.reply && (reply.isOpen || reply.stopReason === 'end_turn')
+    const mayEnd =
+      reply !== undefined && reply === this.#crossedAt.reply && (reply.isOpen || reply.stopReason === 'end_turn')
     if (isAnswered || mayEnd) return undefined
-    return { code: 'BUDGET_EXCEEDED', status: 'failed', message: `The run has ${this.#describe()}; what was produced until then is kept.` }
+    return {
+      code: 'BUDGET_EXCEEDED',
+      status: 'failed',
+      message: `The run has ${this.#describe()}; what was produced until then is kept.`,
+    }
   }
 
   /** What the outcome says of a run whose answer crossed it. */
   get note(): string | undefined {
-    return this.#crossedAt && this.#observation.lastResult?.isError === false ? `With its answer, which is whole, the run has ${this.#describe()}.` : undefined
+    return this.#crossedAt && this.#observation.lastResult?.isError === false
+      ? `With its answer, which is whole, the run has ${this.#describe()}.`
+      : undefined
   }
 
   /** Whether the answer came all the same, although the run was being ended: it was ready before the CLI was told. */
   get hasAnswered(): boolean {
     const { lastResult, results, turnActive } = this.#observation
-    return this.#crossedAt !== undefined && results > this.#crossedAt.results && lastResult?.isError === false && !turnActive
+    return (
+      this.#crossedAt !== undefined && results > this.#crossedAt.results && lastResult?.isError === false && !turnActive
+    )
   }
 
   #describe(): string {

@@ -19,7 +19,12 @@ export function createWorkerRegistry(redis: Redis, prefix: string): WorkerRegist
   const all = `${root}:workers`
   return {
     async announce(state) {
-      await redis.multi().set(keyOf(state.id), JSON.stringify(state), 'EX', PRESENCE_SECONDS).sadd(all, state.id).expire(all, 24 * 3_600).exec()
+      await redis
+        .multi()
+        .set(keyOf(state.id), JSON.stringify(state), 'EX', PRESENCE_SECONDS)
+        .sadd(all, state.id)
+        .expire(all, 24 * 3_600)
+        .exec()
     },
     async withdraw(workerId) {
       await redis.multi().del(keyOf(workerId)).srem(all, workerId).exec()

@@ -6,7 +6,8 @@ import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
 const NAME_LIMIT_BYTES = 255
 const EXECUTION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-export const isInside = (path: string, root: string): boolean => path === root || path.startsWith(root.endsWith(sep) ? root : root + sep)
+export const isInside = (path: string, root: string): boolean =>
+  path === root || path.startsWith(root.endsWith(sep) ? root : root + sep)
 
 /** A workspace as the record names it. A fresh one bears the execution's id; `lock` is what may be held by one execution at a time. */
 export interface WorkspaceName {
@@ -20,15 +21,21 @@ const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'wo
 export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
 
 /** Checks a workspace's name by its text; the worker checks the folder itself, symbolic links included. */
-export function nameWorkspace(wanted: string | undefined, executionId: string, { allowedRoots }: Pick<Config, 'allowedRoots'>): WorkspaceName {
+export function nameWorkspace(
+  wanted: string | undefined,
+  executionId: string,
+  { allowedRoots }: Pick<Config, 'allowedRoots'>,
+): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
   if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
-  if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES)) throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
+  if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
+    throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
   const name = normalizeWorkspace(wanted)
   if (isAbsolute(name)) {
     if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {
       throw new ExecutorError('FORBIDDEN', {
-        detail: 'workspace: an absolute path is accepted only inside the folders that the operator admits (CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
+        detail:
+          'workspace: an absolute path is accepted only inside the folders that the operator admits (CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
         errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
       })
     }

@@ -9,7 +9,10 @@ export async function writeInlineFiles(workspace: string, files: readonly Inline
       await writeConfined(workspace, file.path, toBytes(file), { replaces: true })
     } catch (error) {
       // Safe: whatever node:fs rejects with is an errno exception.
-      const why = error instanceof ConfinedPathError ? error.message : `could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
+      const why =
+        error instanceof ConfinedPathError
+          ? error.message
+          : `could not be written (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`
       throw new WorkspaceError(`files.${index}.path: ${JSON.stringify(file.path)} ${why}.`, { cause: error })
     }
   }

@@ -25,7 +25,8 @@ export class BeforeContents {
 
   /** Called while a manifest is taken: with each file that was read at once. */
   readonly keep = (path: string, bytes: Buffer): void => {
-    if (this.#isClosed || bytes.length > PATCH_FILE_BYTES || this.#end + bytes.length > LIMIT_BYTES || !isText(bytes)) return
+    if (this.#isClosed || bytes.length > PATCH_FILE_BYTES || this.#end + bytes.length > LIMIT_BYTES || !isText(bytes))
+      return
     try {
       // The disk may be full: then there is no patch of this file.
       if (writeSync(this.#descriptor, bytes, 0, bytes.length, this.#end) < bytes.length) return

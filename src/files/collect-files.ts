@@ -41,8 +41,18 @@ export interface CollectedFiles {
 
 const toMode = (mode: number): string => mode.toString(8).padStart(4, '0')
 
-const toFile = ({ path, kind, size, mode, sha256 }: ManifestEntry, change: WorkspaceFile['change'], content: FileContent): WorkspaceFile => ({
-  path, change, kind, size, mode: toMode(mode), ...(sha256 !== undefined && { sha256 }), content,
+const toFile = (
+  { path, kind, size, mode, sha256 }: ManifestEntry,
+  change: WorkspaceFile['change'],
+  content: FileContent,
+): WorkspaceFile => ({
+  path,
+  change,
+  kind,
+  size,
+  mode: toMode(mode),
+  ...(sha256 !== undefined && { sha256 }),
+  content,
 })
 
 const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1)
@@ -73,7 +83,8 @@ class Harvest {
     if (bytes === undefined || bytes === 'too_large') return toFile(entry, change, 'unreadable')
     const sha256 = toSha256(bytes)
     // The listing and the receipt speak of what was there when the run had ended.
-    if (bytes.length !== entry.size || (entry.sha256 !== undefined && entry.sha256 !== sha256)) return toFile(entry, change, 'unreadable')
+    if (bytes.length !== entry.size || (entry.sha256 !== undefined && entry.sha256 !== sha256))
+      return toFile(entry, change, 'unreadable')
     if (!this.#stored.has(sha256)) {
       await this.#options.sink.content(sha256, bytes)
       this.#stored.add(sha256)
@@ -90,7 +101,10 @@ class Harvest {
     return !signal.aborted && this.#keptFiles < KEPT_FILES && this.keptBytes + bytes <= limitBytes
   }
 
-  async #keepPatch(path: string, after: { readonly entry: ManifestEntry; readonly bytes: Buffer } | undefined): Promise<void> {
+  async #keepPatch(
+    path: string,
+    after: { readonly entry: ManifestEntry; readonly bytes: Buffer } | undefined,
+  ): Promise<void> {
     const before = this.#before.get(path)
     const bytes = this.#options.contentsBefore?.read(path)
     if (before?.kind !== 'file' || bytes === undefined) return
@@ -106,7 +120,12 @@ class Harvest {
 export async function collectFiles(options: CollectOptions): Promise<CollectedFiles> {
   const { before, after, changes } = options
   const kinds = new Map(changes.map(({ path, change }) => [path, change]))
-  const entries = new Map([...before.entries.filter(({ path }) => kinds.get(path) === 'deleted'), ...after.entries].map((entry) => [entry.path, entry]))
+  const entries = new Map(
+    [...before.entries.filter(({ path }) => kinds.get(path) === 'deleted'), ...after.entries].map((entry) => [
+      entry.path,
+      entry,
+    ]),
+  )
   const harvest = new Harvest(options)
   const changed: WorkspaceFile[] = []
   for (const [index, { path, change }] of changes.toSorted((a, b) => (a.size ?? 0) - (b.size ?? 0)).entries()) {
@@ -117,7 +136,14 @@ export async function collectFiles(options: CollectOptions): Promise<CollectedFi
   const unchanged = after.entries.filter(({ path }) => !kinds.has(path))
   const files = [
     ...changed.sort(byPath).slice(0, LISTED),
-    ...unchanged.slice(0, UNCHANGED_LISTED).map((entry) => toFile(entry, 'unchanged', entry.kind === 'file' ? 'unchanged' : 'not_a_file')),
+    ...unchanged
+      .slice(0, UNCHANGED_LISTED)
+      .map((entry) => toFile(entry, 'unchanged', entry.kind === 'file' ? 'unchanged' : 'not_a_file')),
   ]
-  return { files, notListed: changed.length + unchanged.length - files.length, unchanged: unchanged.length, keptBytes: harvest.keptBytes }
+  return {
+    files,
+    notListed: changed.length + unchanged.length - files.length,
+    unchanged: unchanged.length,
+    keptBytes: harvest.keptBytes,
+  }
 }

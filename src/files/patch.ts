@@ -17,7 +17,11 @@ export const isText = (bytes: Buffer): boolean => !bytes.includes(0)
 /** Names that would break a header's line are written as git writes them. */
 function quote(name: string): string {
   if (!/[\p{Cc}"\\]/u.test(name)) return name
-  const escaped = name.replace(/["\\]/g, '\\$&').replace(/\p{Cc}/gu, (character) => [...Buffer.from(character)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(''))
+  const escaped = name
+    .replace(/["\\]/g, '\\$&')
+    .replace(/\p{Cc}/gu, (character) =>
+      [...Buffer.from(character)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join(''),
+    )
   return `"${escaped}"`
 }
 
@@ -42,14 +46,18 @@ function toHunks(before: string, after: string): string[] {
   if (before === '' || after === '') return toWholeHunk(before, after)
   const patch = structuredPatch('a', 'b', before, after, undefined, undefined, { context: 3, timeout: COMPARE_MS })
   if (!patch) return toWholeHunk(before, after)
-  return patch.hunks.flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => [`@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`, ...lines])
+  return patch.hunks.flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => [
+    `@@ -${oldStart},${oldLines} +${newStart},${newLines} @@`,
+    ...lines,
+  ])
 }
 
 /** Why there are no lines; undefined where there are. */
 function findObstacle(states: ReadonlyArray<FileState | undefined>): string | undefined {
   const present = states.filter((state) => state !== undefined)
   if (present.some(({ bytes }) => bytes === undefined)) return 'its content was not kept'
-  if (present.some(({ bytes }) => bytes && bytes.length > PATCH_FILE_BYTES)) return `it is larger than ${PATCH_FILE_BYTES} bytes`
+  if (present.some(({ bytes }) => bytes && bytes.length > PATCH_FILE_BYTES))
+    return `it is larger than ${PATCH_FILE_BYTES} bytes`
   return present.some(({ bytes }) => bytes && !isText(bytes)) ? '' : undefined
 }
 
@@ -62,7 +70,8 @@ export function toPatch(path: string, before: FileState | undefined, after: File
   const head = [`diff --git ${from} ${to}`]
   if (!before && after) head.push(`new file mode ${toGitMode(after.mode)}`)
   if (before && !after) head.push(`deleted file mode ${toGitMode(before.mode)}`)
-  if (before && after && toGitMode(before.mode) !== toGitMode(after.mode)) head.push(`old mode ${toGitMode(before.mode)}`, `new mode ${toGitMode(after.mode)}`)
+  if (before && after && toGitMode(before.mode) !== toGitMode(after.mode))
+    head.push(`old mode ${toGitMode(before.mode)}`, `new mode ${toGitMode(after.mode)}`)
   const [fromLine, toLine] = [before ? from : '/dev/null', after ? to : '/dev/null']
   const obstacle = findObstacle([before, after])
   if (obstacle !== undefined) {

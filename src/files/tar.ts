@@ -16,7 +16,8 @@ const padding = (size: number): Buffer => Buffer.alloc((BLOCK - (size % BLOCK)) 
 /** POSIX ustar. Nobody owns the files and nobody wrote them at any time: the same files make the same archive. */
 function toHeader(name: Buffer, { size, mode, type }: { size: number; mode: number; type: '0' | 'x' }): Buffer {
   const header = Buffer.alloc(BLOCK)
-  const octal = (value: number, offset: number, length: number): number => header.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1')
+  const octal = (value: number, offset: number, length: number): number =>
+    header.write(`${value.toString(8).padStart(length - 1, '0')}\0`, offset, 'latin1')
   name.copy(header, 0, 0, NAME_BYTES)
   octal(mode & 0o777, 100, 8)
   octal(0, 108, 8)
@@ -44,7 +45,11 @@ function* toNamedHeader({ path, size, mode }: TarEntry): Generator<Buffer> {
   const name = Buffer.from(path)
   if (name.length > NAME_BYTES || name.some((byte) => byte > 0x7e)) {
     const record = toPaxRecord('path', path)
-    yield Buffer.concat([toHeader(Buffer.from('PaxHeader'), { size: record.length, mode: 0o644, type: 'x' }), record, padding(record.length)])
+    yield Buffer.concat([
+      toHeader(Buffer.from('PaxHeader'), { size: record.length, mode: 0o644, type: 'x' }),
+      record,
+      padding(record.length),
+    ])
   }
   yield toHeader(name, { size, mode, type: '0' })
 }

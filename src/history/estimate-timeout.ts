@@ -31,7 +31,8 @@ export function quantile(samples: readonly Sample[], share: number): number | un
   return undefined
 }
 
-const toSeconds = (milliseconds: number | undefined): number | null => (milliseconds === undefined ? null : Math.round(milliseconds) / 1_000)
+const toSeconds = (milliseconds: number | undefined): number | null =>
+  milliseconds === undefined ? null : Math.round(milliseconds) / 1_000
 
 /** The closest level that has enough to say, else the closest that has anything. */
 function chooseLevel(known: ReadonlyArray<readonly Sample[]>): number {
@@ -43,7 +44,15 @@ function chooseLevel(known: ReadonlyArray<readonly Sample[]>): number {
 export function estimateTimeout(known: ReadonlyArray<readonly Sample[]>): TimeoutEstimate {
   const index = chooseLevel(known)
   const [samples, level] = [known[index], LEVELS[index]]
-  if (!samples || !level) return { timeoutSeconds: DEFAULT_TIMEOUT_SECONDS, samples: 0, timedOut: 0, level: 'none', p50Seconds: null, p90Seconds: null }
+  if (!samples || !level)
+    return {
+      timeoutSeconds: DEFAULT_TIMEOUT_SECONDS,
+      samples: 0,
+      timedOut: 0,
+      level: 'none',
+      p50Seconds: null,
+      p90Seconds: null,
+    }
   const ended = samples.filter((sample) => sample >= 0)
   const p90 = quantile(samples, 0.9)
   const mayShorten = MAY_SHORTEN.has(level) && samples.length >= ENOUGH && p90 !== undefined

@@ -31,7 +31,8 @@ export const normalizePrompt = (prompt: string): string =>
     .replace(/\s+/g, ' ')
     .trim()
 
-const digest = (...parts: ReadonlyArray<string | number>): string => createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
+const digest = (...parts: ReadonlyArray<string | number>): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
 
 /** A name for each level, in the order of LEVELS: runs with the same name teach each other. */
 export function fingerprintsOf({ owner, prompt, model = '', effort = '', workspace = '', tasks }: RunTraits): string[] {

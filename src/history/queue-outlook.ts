@@ -30,7 +30,8 @@ export function outlookOf(places: readonly Place[], durations: readonly number[]
     return end === undefined ? [] : [end]
   })
   const idle = places.filter((place) => place === 'free').length
-  const startsUntil = (time: number): number => frees.reduce((sum, free) => sum + (free > time ? 0 : Math.floor((time - free) / usual) + 1), 0)
+  const startsUntil = (time: number): number =>
+    frees.reduce((sum, free) => sum + (free > time ? 0 : Math.floor((time - free) / usual) + 1), 0)
   return {
     samples: sorted.length,
     startOf(position) {

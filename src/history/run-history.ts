@@ -17,7 +17,8 @@ export function createRunHistory(redis: Redis, prefix: string): RunHistory {
   const root = `${keyRoot(prefix)}:history`
   const read = async (key: string): Promise<number[]> => (await redis.lrange(key, 0, -1)).map(Number)
   return {
-    samples: (fingerprints, simulated) => Promise.all(fingerprints.map((fingerprint) => read(`${root}:${kindOf(simulated)}:${fingerprint}`))),
+    samples: (fingerprints, simulated) =>
+      Promise.all(fingerprints.map((fingerprint) => read(`${root}:${kindOf(simulated)}:${fingerprint}`))),
     places: (simulated) => read(`${root}:places:${kindOf(simulated)}`),
   }
 }

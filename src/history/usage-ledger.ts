@@ -29,7 +29,17 @@ export interface UsageLedger {
 export const toDayNumber = (date: string): number => Date.parse(`${date}T00:00:00.000Z`) / DAY_MS
 export const toDate = (day: number): string => new Date(day * DAY_MS).toISOString().slice(0, 10)
 
-export const NO_SUMS: UsageSums = { executions: 0, succeeded: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0, costUsd: 0, turns: 0, durationMs: 0 }
+export const NO_SUMS: UsageSums = {
+  executions: 0,
+  succeeded: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheCreationTokens: 0,
+  costUsd: 0,
+  turns: 0,
+  durationMs: 0,
+}
 // Safe: a UsageSums has no other keys than these.
 const MEASURES = Object.keys(NO_SUMS) as Array<keyof UsageSums>
 
@@ -68,7 +78,10 @@ export function createUsageLedger(redis: Redis, prefix: string): UsageLedger {
     },
     async book(day, owner, simulated) {
       const hash = await redis.hgetall(`${root}:budget:${kindOf(simulated)}:${day}:${owner}`)
-      const of = (unit: string, scale: number) => ({ spent: Number(hash[`${unit}:spent`] ?? 0) / scale, reserved: Number(hash[`${unit}:reserved`] ?? 0) / scale })
+      const of = (unit: string, scale: number) => ({
+        spent: Number(hash[`${unit}:spent`] ?? 0) / scale,
+        reserved: Number(hash[`${unit}:reserved`] ?? 0) / scale,
+      })
       return { resetsAt: new Date((day + 1) * DAY_MS), usd: of('usd', MICRO), tokens: of('tokens', 1) }
     },
   }

@@ -16,12 +16,17 @@ export class BoundedOutput {
     const rest = chunk.subarray(Math.max(0, missing))
     if (rest.length === 0) return
     // Copied: a slice would hold the whole chunk in memory.
-    this.#tail = rest.length >= this.#partBytes ? Buffer.from(rest.subarray(-this.#partBytes)) : Buffer.concat([this.#tail, rest]).subarray(-this.#partBytes)
+    this.#tail =
+      rest.length >= this.#partBytes
+        ? Buffer.from(rest.subarray(-this.#partBytes))
+        : Buffer.concat([this.#tail, rest]).subarray(-this.#partBytes)
   }
 
   text(): string {
     const left = this.bytes - this.#head.length - this.#tail.length
     // Decoded together where nothing lies between: a character may stand on the seam.
-    return left === 0 ? Buffer.concat([this.#head, this.#tail]).toString() : `${this.#head.toString()}\n… ${left} bytes are left out …\n${this.#tail.toString()}`
+    return left === 0
+      ? Buffer.concat([this.#head, this.#tail]).toString()
+      : `${this.#head.toString()}\n… ${left} bytes are left out …\n${this.#tail.toString()}`
   }
 }

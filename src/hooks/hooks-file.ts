@@ -12,16 +12,33 @@ const FILE_LIMIT_BYTES = 256 * 1024
 /** Claude's own travel as one argument, and Linux takes none longer than 128 KiB. */
 const CLAUDE_LIMIT_BYTES = 100 * 1024
 
-const text = z.string().min(1, 'must not be empty').refine((value) => !value.includes('\0'), 'must not contain NUL characters')
+const text = z
+  .string()
+  .min(1, 'must not be empty')
+  .refine((value) => !value.includes('\0'), 'must not contain NUL characters')
 const timeoutSeconds = z.number().min(0.1).max(LONGEST_SECONDS)
 const variable = z.string().regex(/^[A-Za-z_]\w*$/, 'expected the name of a variable')
-const environment = { env: z.record(variable, z.string().refine((value) => !value.includes('\0'), 'must not contain NUL characters')).optional(), passEnv: z.array(variable).optional() }
+const environment = {
+  env: z
+    .record(
+      variable,
+      z.string().refine((value) => !value.includes('\0'), 'must not contain NUL characters'),
+    )
+    .optional(),
+  passEnv: z.array(variable).optional(),
+}
 
 const Entry = z.preprocess(
   (entry) => (typeof entry === 'string' ? { command: entry } : entry),
   z.strictObject({
-    command: z.custom<string | string[]>((value) => z.union([text, z.array(text).min(1)]).safeParse(value).success, 'expected a line for the shell, or an array of program and arguments'),
-    name: z.string().regex(/^[^\p{Cc}]{1,64}$/u, 'expected 1 to 64 characters on one line').optional(),
+    command: z.custom<string | string[]>(
+      (value) => z.union([text, z.array(text).min(1)]).safeParse(value).success,
+      'expected a line for the shell, or an array of program and arguments',
+    ),
+    name: z
+      .string()
+      .regex(/^[^\p{Cc}]{1,64}$/u, 'expected 1 to 64 characters on one line')
+      .optional(),
     timeoutSeconds: timeoutSeconds.optional(),
     required: z.boolean().optional(),
     cwd: z.enum(['hooks', 'workspace']).optional(),
@@ -31,19 +48,33 @@ const Entry = z.preprocess(
 const Stage = z.preprocess((stage) => (Array.isArray(stage) ? stage : [stage]), z.array(Entry).max(HOOKS_PER_STAGE))
 
 /** Claude's own format for one event, as far as it must be right for the CLI to take it. */
-const ClaudeGroups = z.array(z.looseObject({ matcher: z.string().optional(), hooks: z.array(z.looseObject({ type: z.string() })).min(1) }))
+const ClaudeGroups = z.array(
+  z.looseObject({ matcher: z.string().optional(), hooks: z.array(z.looseObject({ type: z.string() })).min(1) }),
+)
 const ClaudeEvents = z
   .record(z.string(), ClaudeGroups)
   .superRefine((events, check) => {
-    for (const name of Object.keys(events)) if (!/^[A-Z][A-Za-z]+$/.test(name)) check.addIssue({ code: 'custom', path: [name], message: "is no event of Claude's; they are written like PreToolUse" })
+    for (const name of Object.keys(events))
+      if (!/^[A-Z][A-Za-z]+$/.test(name))
+        check.addIssue({
+          code: 'custom',
+          path: [name],
+          message: "is no event of Claude's; they are written like PreToolUse",
+        })
   })
-  .refine((events) => Buffer.byteLength(JSON.stringify(events)) <= CLAUDE_LIMIT_BYTES, `must not be longer than ${CLAUDE_LIMIT_BYTES} bytes`)
+  .refine(
+    (events) => Buffer.byteLength(JSON.stringify(events)) <= CLAUDE_LIMIT_BYTES,
+    `must not be longer than ${CLAUDE_LIMIT_BYTES} bytes`,
+  )
 
 const HooksFile = z.strictObject({
   $schema: z.string().optional(),
   timeoutSeconds: timeoutSeconds.optional(),
   ...environment,
-  ...(Object.fromEntries(HOOK_STAGES.map((stage) => [stage, Stage.optional()])) as Record<HookStage, z.ZodOptional<typeof Stage>>),
+  ...(Object.fromEntries(HOOK_STAGES.map((stage) => [stage, Stage.optional()])) as Record<
+    HookStage,
+    z.ZodOptional<typeof Stage>
+  >),
   claude: ClaudeEvents.optional(),
 })
 
@@ -80,7 +111,8 @@ async function readText({ hooksFile, isHooksFileGiven }: HooksPlace): Promise<st
     try {
       const { mode, size } = await file.stat()
       // Whoever can write it can run programs as the worker.
-      if ((mode & 0o002) !== 0) throw new ConfigError(`${hooksFile}: every user of this machine can write it; chmod o-w it.`)
+      if ((mode & 0o002) !== 0)
+        throw new ConfigError(`${hooksFile}: every user of this machine can write it; chmod o-w it.`)
       if (size > FILE_LIMIT_BYTES) throw new ConfigError(`${hooksFile}: is longer than ${FILE_LIMIT_BYTES} bytes.`)
       return await file.readFile('utf8')
     } finally {
@@ -138,4 +170,7 @@ export async function readHooks(place: HooksPlace): Promise<Hooks> {
 }
 
 /** What is there to run: stages, and Claude's own events. */
-export const listConfigured = ({ stages, claude }: Hooks): string[] => [...HOOK_STAGES.filter((stage) => stages[stage].length > 0), ...Object.keys(claude).map((event) => `claude:${event}`)]
+export const listConfigured = ({ stages, claude }: Hooks): string[] => [
+  ...HOOK_STAGES.filter((stage) => stages[stage].length > 0),
+  ...Object.keys(claude).map((event) => `claude:${event}`),
+]

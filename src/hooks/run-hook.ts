@@ -39,7 +39,12 @@ export interface HookReport {
   readonly reason: string
 }
 
-const toReason = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim().slice(0, 500).toWellFormed()
+const toReason = (text: string): string =>
+  text
+    .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
+    .trim()
+    .slice(0, 500)
+    .toWellFormed()
 
 /**
  * Runs one hook to its end or to its deadline; nothing of it is left afterwards, and whatever it does is a report, not an exception.
@@ -47,15 +52,37 @@ const toReason = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu
  * It shares nothing with the worker but its pipes: its tree is in a namespace of its own where there are namespaces, so it neither sees
  * nor can signal the service, and ends with the worker.
  */
-export async function runHook({ hook, stage, context, variables, cwd, environment, containment, marker, heartbeatTimeoutMs, onProcess, signal }: HookRun): Promise<HookReport> {
+export async function runHook({
+  hook,
+  stage,
+  context,
+  variables,
+  cwd,
+  environment,
+  containment,
+  marker,
+  heartbeatTimeoutMs,
+  onProcess,
+  signal,
+}: HookRun): Promise<HookReport> {
   const startedAt = performance.now()
   const output = new BoundedOutput(OUTPUT_PART_BYTES)
   const streams = { stdout: new BoundedOutput(REASON_BYTES), stderr: new BoundedOutput(REASON_BYTES) }
   const hide = (text: string): string => hideSecrets(text, hook, environment)
-  const report = (ending: HookEnding, exitCode: number | null = null, more: { signal?: string; said?: string } = {}): HookReport => ({
+  const report = (
+    ending: HookEnding,
+    exitCode: number | null = null,
+    more: { signal?: string; said?: string } = {},
+  ): HookReport => ({
     finished: {
-      stage, name: hook.name, exitCode, durationMs: Math.round(performance.now() - startedAt),
-      output: more.said ?? hide(output.text()), outputBytes: output.bytes, ending, ...(more.signal !== undefined && { signal: more.signal }),
+      stage,
+      name: hook.name,
+      exitCode,
+      durationMs: Math.round(performance.now() - startedAt),
+      output: more.said ?? hide(output.text()),
+      outputBytes: output.bytes,
+      ending,
+      ...(more.signal !== undefined && { signal: more.signal }),
     },
     reason: toReason(hide(streams.stderr.bytes > 0 ? streams.stderr.text() : streams.stdout.text())),
   })
@@ -63,12 +90,23 @@ export async function runHook({ hook, stage, context, variables, cwd, environmen
   const [file, ...args] = hook.argv
   let process: SupervisedProcess
   try {
-    process = await startSupervised({ containment, file, args, cwd, env: { ...hookEnvironment(hook, environment), ...variables }, marker, heartbeatTimeoutMs })
+    process = await startSupervised({
+      containment,
+      file,
+      args,
+      cwd,
+      env: { ...hookEnvironment(hook, environment), ...variables },
+      marker,
+      heartbeatTimeoutMs,
+    })
   } catch (error) {
     // Codes of supervision; its messages show paths of the host.
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT_FILE') return report('not_found', null, { said: 'Its program was not found, or cannot be executed.' })
-    return report('not_started', null, { said: code === 'BAD_CWD' ? 'Its folder cannot be entered.' : 'It could not be started.' })
+    if (code === 'ENOENT_FILE')
+      return report('not_found', null, { said: 'Its program was not found, or cannot be executed.' })
+    return report('not_started', null, {
+      said: code === 'BAD_CWD' ? 'Its folder cannot be entered.' : 'It could not be started.',
+    })
   }
 
   let cause: HookEnding | undefined
@@ -109,5 +147,7 @@ export async function runHook({ hook, stage, context, variables, cwd, environmen
     for (const stream of [process.stdin, process.stdout, process.stderr]) stream.destroy()
   }
   if (cause) return report(cause)
-  return exit?.signal === null ? report('exited', exit.exitCode) : report('signalled', null, { signal: exit?.signal ?? 'SIGKILL' })
+  return exit?.signal === null
+    ? report('exited', exit.exitCode)
+    : report('signalled', null, { signal: exit?.signal ?? 'SIGKILL' })
 }

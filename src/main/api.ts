@@ -26,9 +26,13 @@ export interface Api {
 const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Error => {
   switch (error.code) {
     case 'EADDRINUSE':
-      return new ConfigError(`Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`)
+      return new ConfigError(
+        `Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`,
+      )
     case 'EACCES':
-      return new ConfigError(`Port ${port} on ${host} may not be opened by this user: set CC_EXECUTOR_PORT to one above 1023.`)
+      return new ConfigError(
+        `Port ${port} on ${host} may not be opened by this user: set CC_EXECUTOR_PORT to one above 1023.`,
+      )
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new ConfigError(`CC_EXECUTOR_HOST: ${host} is no address of this machine.`)
@@ -37,14 +41,23 @@ const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Er
   }
 }
 
-function watchWhere(onDemand: boolean, server: Server, { store, config }: Pick<ExecutionServices, 'store' | 'config'>, lifetime: Lifetime): Promise<void> {
+function watchWhere(
+  onDemand: boolean,
+  server: Server,
+  { store, config }: Pick<ExecutionServices, 'store' | 'config'>,
+  lifetime: Lifetime,
+): Promise<void> {
   return new Promise((resolve) => {
     if (!onDemand) return
     async function isBusy(): Promise<boolean> {
       const { byPriority, parked, active } = await store.count()
       return Object.values(byPriority).some((count) => count > 0) || parked > 0 || active.length > 0
     }
-    lifetime.own('idle watch', watchIdle({ server, isBusy, idleMs: config.idleSeconds * 1_000, onIdle: resolve }), (watch) => watch.close())
+    lifetime.own(
+      'idle watch',
+      watchIdle({ server, isBusy, idleMs: config.idleSeconds * 1_000, onIdle: resolve }),
+      (watch) => watch.close(),
+    )
   })
 }
 
@@ -57,7 +70,11 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()
-    const app = lifetime.own('HTTP server', await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }), (opened) => opened.close())
+    const app = lifetime.own(
+      'HTTP server',
+      await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),
+      (opened) => opened.close(),
+    )
     await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
       throw toListenError(error, config)
     })
@@ -67,6 +84,12 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     // Safe: listen() with a host and a port gives an AddressInfo.
     const address = app.server.address() as AddressInfo
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-    return { address, url: `http://${host}:${address.port}`, tokenCreated: tokens?.created ?? false, idle, close: () => lifetime.close() }
+    return {
+      address,
+      url: `http://${host}:${address.port}`,
+      tokenCreated: tokens?.created ?? false,
+      idle,
+      close: () => lifetime.close(),
+    }
   })
 }

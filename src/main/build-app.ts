@@ -40,7 +40,9 @@ export interface AppOptions {
 export function createRedisCheck(redis: Redis): () => Promise<string | undefined> {
   return async () => {
     const policy = /maxmemory_policy:(\S+)/.exec(await redis.info('memory'))?.[1]
-    return policy === 'noeviction' || policy === undefined ? undefined : `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
+    return policy === 'noeviction' || policy === undefined
+      ? undefined
+      : `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
   }
 }
 
@@ -48,7 +50,10 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
 export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
   const { config, logger } = services
   // At info the domain tells what happens to executions; a line per request would drown it.
-  const requestLogger: FastifyBaseLogger = logger.child({}, { level: config.logLevel === 'info' ? 'warn' : config.logLevel })
+  const requestLogger: FastifyBaseLogger = logger.child(
+    {},
+    { level: config.logLevel === 'info' ? 'warn' : config.logLevel },
+  )
   const app: FastifyInstance = Fastify({
     loggerInstance: requestLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -64,7 +69,14 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAMETER_LIMIT_CHARACTERS },
   })
   const instanceId = config.instanceId ?? randomUUID()
-  const health = (): Health => ({ status: 'ok', service: 'cc-executor', version: VERSION, uptimeSeconds: Math.round(process.uptime()), simulated: config.simulatorUrl !== undefined, instanceId })
+  const health = (): Health => ({
+    status: 'ok',
+    service: 'cc-executor',
+    version: VERSION,
+    uptimeSeconds: Math.round(process.uptime()),
+    simulated: config.simulatorUrl !== undefined,
+    instanceId,
+  })
 
   // It takes some 50 ms to build, which a batch may ask for a thousand times.
   let openRpcDocument: Record<string, unknown> | undefined
@@ -73,7 +85,11 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is refused.
   await app.register(websocketPlugin)
-  await app.register(originPlugin, { host: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins })
+  await app.register(originPlugin, {
+    host: config.host,
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+  })
   await app.register(authPlugin, { tokens })
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)

@@ -8,7 +8,10 @@ import { buildApp } from './build-app.js'
 /** The documents that describe the API, by file name. They come from the routes' own schemas; no store is opened. */
 export async function buildDocuments(): Promise<Record<string, unknown>> {
   // Safe: describing routes calls none of them, so nothing but the settings is looked at.
-  const services = { config: readConfig({ LOG_LEVEL: 'silent' }), logger: createLogger('silent', 'generate') } as ExecutionServices
+  const services = {
+    config: readConfig({ LOG_LEVEL: 'silent' }),
+    logger: createLogger('silent', 'generate'),
+  } as ExecutionServices
   const app = await buildApp({ services, tokens: undefined, checkRedis: async () => undefined })
   try {
     await app.ready()

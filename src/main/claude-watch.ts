@@ -71,7 +71,9 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
       if (!stop.signal.aborted) await lookAgain()
     }
   }
-  const watching = watch().catch((error: unknown) => logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more'))
+  const watching = watch().catch((error: unknown) =>
+    logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more'),
+  )
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
     state: () => toState(seen, config.environment),
@@ -84,7 +86,10 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
 }
 
 /** What is better known than by the version alone: from an earlier self-check, or from one now. Work is taken meanwhile. */
-async function findBehaviour({ binary, version }: InstalledClaude, { config, logger, signal }: { config: Config; logger: Logger; signal: AbortSignal }): Promise<InstalledClaude['behaviour'] | undefined> {
+async function findBehaviour(
+  { binary, version }: InstalledClaude,
+  { config, logger, signal }: { config: Config; logger: Logger; signal: AbortSignal },
+): Promise<InstalledClaude['behaviour'] | undefined> {
   const file = await identify(binary)
   if (file === undefined) return undefined
   const store = openBehaviourStore(config.dataDir, `${version}:${file}`)
@@ -95,17 +100,36 @@ async function findBehaviour({ binary, version }: InstalledClaude, { config, log
   try {
     const check = await measureBehaviour(binary, { environment: config.environment, folder: config.dataDir, signal })
     await store.write(check)
-    logger[check.problems.length === 0 ? 'info' : 'warn']({ version, ...check }, 'the self-check of this Claude CLI is done')
+    logger[check.problems.length === 0 ? 'info' : 'warn'](
+      { version, ...check },
+      'the self-check of this Claude CLI is done',
+    )
     return check.behaviour
   } catch (error) {
-    if (!signal.aborted) logger.warn({ version, error: String(error) }, 'the self-check of this Claude CLI failed; it is taken to be like the newest that is known')
+    if (!signal.aborted)
+      logger.warn(
+        { version, error: String(error) },
+        'the self-check of this Claude CLI failed; it is taken to be like the newest that is known',
+      )
     return undefined
   }
 }
 
 function toState(seen: ClaudeInspection, environment: NodeJS.ProcessEnv): WorkerState['claude'] {
-  if (seen.kind !== 'usable') return { found: false, tested: false, message: seen.message, ...(seen.kind === 'too_old' && { version: seen.version }) }
+  if (seen.kind !== 'usable')
+    return {
+      found: false,
+      tested: false,
+      message: seen.message,
+      ...(seen.kind === 'too_old' && { version: seen.version }),
+    }
   const { version, behaviour } = seen.claude
   const defaultModel = environment['ANTHROPIC_MODEL'] || behaviour.defaultModel
-  return { found: true, tested: isTestedVersion(version), version, ...(defaultModel !== undefined && { defaultModel }), message: describeVersion(version, defaultModel) }
+  return {
+    found: true,
+    tested: isTestedVersion(version),
+    version,
+    ...(defaultModel !== undefined && { defaultModel }),
+    message: describeVersion(version, defaultModel),
+  }
 }

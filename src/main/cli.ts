@@ -33,7 +33,8 @@ function loadEnvFile(): void {
 
 /** A folder that is not there is a slip of the pen, which else the first run would tell. */
 function requireFolder(root: string): void {
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) throw new ConfigError(`--root: ${root} is no folder; make it first, or name another one.`)
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+    throw new ConfigError(`--root: ${root} is no folder; make it first, or name another one.`)
 }
 
 // What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
@@ -41,7 +42,12 @@ function requireFolder(root: string): void {
 async function runStart(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { simulate: { type: 'boolean', default: false }, open: { type: 'boolean', default: false }, root: { type: 'string', multiple: true, default: [] }, 'on-demand': { type: 'boolean', default: false } },
+    options: {
+      simulate: { type: 'boolean', default: false },
+      open: { type: 'boolean', default: false },
+      root: { type: 'string', multiple: true, default: [] },
+      'on-demand': { type: 'boolean', default: false },
+    },
   })
   const onDemand = values['on-demand']
   // Started for somebody else, wherever that one stands: the .env there is none of ours.
@@ -52,7 +58,9 @@ async function runStart(args: string[]): Promise<void> {
   const environment = {
     ...process.env,
     ...(values.open && { CC_EXECUTOR_AUTH: 'open' }),
-    ...(roots.length > 0 && { CC_EXECUTOR_ALLOWED_ROOTS: [process.env['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots].filter((root) => root).join(',') }),
+    ...(roots.length > 0 && {
+      CC_EXECUTOR_ALLOWED_ROOTS: [process.env['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots].filter((root) => root).join(','),
+    }),
   }
   const stopped = untilStopped({ child: false })
   const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./banner.js')])
@@ -80,7 +88,10 @@ async function runStart(args: string[]): Promise<void> {
 }
 
 function requireRedisUrl({ redisUrl }: Config): string {
-  if (redisUrl === undefined) throw new ConfigError('REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to redis://host:6379, or use cc-executor start, which brings its own.')
+  if (redisUrl === undefined)
+    throw new ConfigError(
+      'REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to redis://host:6379, or use cc-executor start, which brings its own.',
+    )
   return redisUrl
 }
 
@@ -89,13 +100,23 @@ function tellParent(message: ChildMessage): void {
 }
 
 /** An `api` or `worker` process: open, tell, serve until told to stop, close. */
-async function serve(open: (config: Config, redisUrl: string) => Promise<{ info: unknown; sentence: string; close(how?: 'at once'): Promise<void> }>): Promise<void> {
+async function serve(
+  open: (
+    config: Config,
+    redisUrl: string,
+  ) => Promise<{ info: unknown; sentence: string; close(how?: 'at once'): Promise<void> }>,
+): Promise<void> {
   const isChild = process.send !== undefined
   const stopped = untilStopped({ child: isChild })
   try {
     const config = readConfig()
     // The runs end with this process in any case: their wardens notice.
-    void stopped.then((why) => setTimeout(() => process.exit(1), why === PARENT_GONE ? ORPHAN_MS : config.drainSeconds * 1_000 + CLOSE_MARGIN_MS))
+    void stopped.then((why) =>
+      setTimeout(
+        () => process.exit(1),
+        why === PARENT_GONE ? ORPHAN_MS : config.drainSeconds * 1_000 + CLOSE_MARGIN_MS,
+      ),
+    )
     const { info, sentence, close } = await open(config, requireRedisUrl(config))
     if (isChild) tellParent({ kind: 'ready', info })
     else say(sentence)
@@ -127,22 +148,35 @@ async function runWorker(args: string[]): Promise<void> {
   const { openWorker } = await import('./worker.js')
   await serve(async (config, redisUrl) => {
     const { state, close } = await openWorker(config, redisUrl)
-    return { info: state, sentence: `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ${state.claude.message}. ${state.authentication.message}`, close }
+    return {
+      info: state,
+      sentence: `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ${state.claude.message}. ${state.authentication.message}`,
+      close,
+    }
   })
 }
 
 function printConfig(args: string[]): void {
   parseArgs({ args })
-  for (const { name, value, origin, description } of describeConfig(readConfig())) process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
+  for (const { name, value, origin, description } of describeConfig(readConfig()))
+    process.stdout.write(`${name}=${value}\n    ${description} (${origin})\n`)
 }
 
 async function runDoctor(args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: { simulate: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    args,
+    options: { simulate: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+  })
   const { diagnose, toLine, NOT_LOOKED_AT } = await import('./doctor/diagnose.js')
   // No address of a simulator is asked for: it only says that no credentials are needed.
-  const findings = await diagnose({ ...process.env, ...(values.simulate && { CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }) })
+  const findings = await diagnose({
+    ...process.env,
+    ...(values.simulate && { CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }),
+  })
   const isWell = findings.every(({ status }) => status !== 'failed')
-  const text = values.json ? JSON.stringify({ ok: isWell, findings }, undefined, 2) : [...findings.map(toLine), ...(values.simulate ? [] : [NOT_LOOKED_AT])].join('\n')
+  const text = values.json
+    ? JSON.stringify({ ok: isWell, findings }, undefined, 2)
+    : [...findings.map(toLine), ...(values.simulate ? [] : [NOT_LOOKED_AT])].join('\n')
   process.stdout.write(`${text}\n`)
   if (!isWell) process.exitCode = 1
 }
@@ -158,7 +192,8 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void> | void> = {
 }
 
 async function main([name, ...args]: string[]): Promise<void> {
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return void process.stdout.write(`${USAGE}\n`)
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h')
+    return void process.stdout.write(`${USAGE}\n`)
   if (name === '--version' || name === '-v') return void process.stdout.write(`${VERSION}\n`)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
@@ -168,7 +203,9 @@ async function main([name, ...args]: string[]): Promise<void> {
 }
 
 function report(error: unknown, [name = '']: string[]): void {
-  const isUsage = error instanceof UsageError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+  const isUsage =
+    error instanceof UsageError ||
+    (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
   process.exitCode = isUsage ? 2 : 1
   // Under `start` the parent tells what its children could not do.
   if (process.send !== undefined) return
@@ -176,7 +213,10 @@ function report(error: unknown, [name = '']: string[]): void {
   if (isUsage) process.stderr.write(`\n${toHint(name)}\n`)
 }
 
-const toHint = (name: string): string => (Object.hasOwn(PROCESS_USAGE, name) ? `cc-executor ${name} --help says how it is called.` : 'cc-executor help lists the commands.')
+const toHint = (name: string): string =>
+  Object.hasOwn(PROCESS_USAGE, name)
+    ? `cc-executor ${name} --help says how it is called.`
+    : 'cc-executor help lists the commands.'
 
 const words = process.argv.slice(2)
 main(words)

@@ -24,7 +24,15 @@ async function watch(client: Client, executionId: string): Promise<Event<'execut
 /** The whole way by itself: start, POST /execute, the real CLI against the simulator, events over the WebSocket. */
 async function demo(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'cc-executor-demo-'))
-  const environment = { ...process.env, CC_EXECUTOR_DATA_DIR: folder, CC_EXECUTOR_PORT: '0', CC_EXECUTOR_HOST: '127.0.0.1', CC_EXECUTOR_DRAIN_SECONDS: '0', LOG_LEVEL: 'error', REDIS_URL: undefined }
+  const environment = {
+    ...process.env,
+    CC_EXECUTOR_DATA_DIR: folder,
+    CC_EXECUTOR_PORT: '0',
+    CC_EXECUTOR_HOST: '127.0.0.1',
+    CC_EXECUTOR_DRAIN_SECONDS: '0',
+    LOG_LEVEL: 'error',
+    REDIS_URL: undefined,
+  }
   let started: Started | undefined
   let client: Client | undefined
   try {
@@ -39,10 +47,16 @@ async function demo(): Promise<void> {
     say(`accepted as ${execution.id}\n\nEvents over the WebSocket:`)
     const { data } = await within(RUN_DEADLINE_MS, 'the demo', watch(client, execution.id))
     const { outcome, usage } = data
-    say(`\nStatus: ${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}`)
+    say(
+      `\nStatus: ${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}`,
+    )
     say(`Answer: ${typeof outcome.result === 'string' ? outcome.result : ''}`)
-    say(`Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`)
-    say(`\nIts signed receipt:\n\n${(await client.receipt(execution.id, { markdown: true })).trimEnd().replace(/^/gm, '  ')}`)
+    say(
+      `Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`,
+    )
+    say(
+      `\nIts signed receipt:\n\n${(await client.receipt(execution.id, { markdown: true })).trimEnd().replace(/^/gm, '  ')}`,
+    )
     if (outcome.status !== 'succeeded') process.exitCode = 1
   } finally {
     client?.close()

@@ -27,12 +27,14 @@ interface Joined {
   readonly presence: NodeJS.Timeout | undefined
 }
 
-const toFailure = (code: string, detail: string, retryable: boolean): ClientError => new ClientError({ code, status: 0, retryable, detail })
+const toFailure = (code: string, detail: string, retryable: boolean): ClientError =>
+  new ClientError({ code, status: 0, retryable, detail })
 
 /** The promise, or an error when the signal aborts first; the promise goes on. */
 function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(toFailure('UNREACHABLE', 'The service was not there in time; it may still be starting.', true))
+    const abort = (): void =>
+      reject(toFailure('UNREACHABLE', 'The service was not there in time; it may still be starting.', true))
     if (signal.aborted) return abort()
     signal.addEventListener('abort', abort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
@@ -48,11 +50,20 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
   const closing = new AbortController()
 
   async function open(url: string, isHere: boolean): Promise<Client> {
-    return openClient({ url, token: config.token ?? (isHere ? await readLocalToken(config) : undefined), patienceSeconds: PATIENCE_SECONDS })
+    return openClient({
+      url,
+      token: config.token ?? (isHere ? await readLocalToken(config) : undefined),
+      patienceSeconds: PATIENCE_SECONDS,
+    })
   }
 
   function requireKind(url: string, simulated: boolean): void {
-    if (simulate && !simulated) throw toFailure('WRONG_SERVICE', `--simulate was asked for, but the service at ${url} runs Claude itself: stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`, false)
+    if (simulate && !simulated)
+      throw toFailure(
+        'WRONG_SERVICE',
+        `--simulate was asked for, but the service at ${url} runs Claude itself: stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`,
+        false,
+      )
   }
 
   /** Only whoever is recorded may answer: the port may have gone to somebody else. undefined: not now. */
@@ -66,7 +77,11 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     }
     requireKind(url, health.simulated)
     const stay = (): void => void client.health().catch(() => undefined)
-    return { client, presence: idleSeconds === undefined ? undefined : setInterval(stay, (idleSeconds * 1_000) / SIGNS_PER_PERIOD).unref() }
+    return {
+      client,
+      presence:
+        idleSeconds === undefined ? undefined : setInterval(stay, (idleSeconds * 1_000) / SIGNS_PER_PERIOD).unref(),
+    }
   }
 
   async function lookOrLaunch(): Promise<Joined> {
@@ -90,12 +105,19 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
       }
       await sleep(LOOK_MS, closing.signal)
     }
-    throw toFailure('UNREACHABLE', `The service does not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log is ${config.dataDir}/service.log; cc-executor doctor looks for what is wrong.`, true)
+    throw toFailure(
+      'UNREACHABLE',
+      `The service does not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log is ${config.dataDir}/service.log; cc-executor doctor looks for what is wrong.`,
+      true,
+    )
   }
 
   async function look(): Promise<Joined> {
     if (config.url === undefined) return lookOrLaunch()
-    const client = await open(config.url, URL.canParse(config.url) && isLoopback(new URL(config.url).hostname.replace(/^\[|\]$/g, '')))
+    const client = await open(
+      config.url,
+      URL.canParse(config.url) && isLoopback(new URL(config.url).hostname.replace(/^\[|\]$/g, '')),
+    )
     requireKind(config.url, (await client.health()).simulated)
     return { client, presence: undefined }
   }
@@ -112,7 +134,9 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
       return current
     } catch (error) {
       joining = undefined
-      throw error instanceof ClientError ? error : toFailure('UNREACHABLE', error instanceof Error ? error.message : String(error), false)
+      throw error instanceof ClientError
+        ? error
+        : toFailure('UNREACHABLE', error instanceof Error ? error.message : String(error), false)
     }
   }
 

@@ -18,7 +18,10 @@ export interface LaunchedService {
 }
 
 async function openLog(path: string): Promise<Awaited<ReturnType<typeof open>>> {
-  const size = await stat(path).then((found) => found.size, () => 0)
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  )
   if (size > LOG_LIMIT_BYTES) await rename(path, `${path}.1`).catch(() => undefined)
   return open(path, 'a', 0o600)
 }

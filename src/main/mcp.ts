@@ -16,7 +16,10 @@ const describe = (error: unknown): string => (error instanceof Error ? (error.st
 
 /** `cc-executor mcp`: MCP on standard input and output until the client has gone. Nothing but the protocol is on stdout. */
 export async function serveMcp(args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: { simulate: { type: 'boolean', default: false }, 'print-config': { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    args,
+    options: { simulate: { type: 'boolean', default: false }, 'print-config': { type: 'boolean', default: false } },
+  })
   const config = readConfig()
   if (values['print-config']) {
     const { text, notes } = describeMcpConfig(config.environment, values.simulate ? ['--simulate'] : [])
@@ -29,15 +32,24 @@ export async function serveMcp(args: string[]): Promise<void> {
   const { stdin, stdout } = process
   const access = openJoinedService(config, { simulate: values.simulate })
   // Whichever comes first: it closes its end, somebody stops us, or nobody reads our answers any more.
-  const gone = Promise.race([once(stdin, 'end'), once(stdin, 'close'), once(process, 'SIGTERM'), once(process, 'SIGINT'), once(process, 'SIGHUP')]).catch(() => undefined)
+  const gone = Promise.race([
+    once(stdin, 'end'),
+    once(stdin, 'close'),
+    once(process, 'SIGTERM'),
+    once(process, 'SIGINT'),
+    once(process, 'SIGHUP'),
+  ]).catch(() => undefined)
   const unread = new Promise<void>((resolve) => {
     stdout.on('error', () => resolve())
   })
   process.stderr.on('error', () => undefined)
-  const served = serveStdio(() => createMcpServer({ access, version: VERSION, onFailure: (error) => say(describe(error)) }), {
-    transport: new StdioServerTransport(stdin, stdout, { maxBufferSize: MESSAGE_LIMIT_BYTES }),
-    onerror: (error) => say(error.message),
-  })
+  const served = serveStdio(
+    () => createMcpServer({ access, version: VERSION, onFailure: (error) => say(describe(error)) }),
+    {
+      transport: new StdioServerTransport(stdin, stdout, { maxBufferSize: MESSAGE_LIMIT_BYTES }),
+      onerror: (error) => say(error.message),
+    },
+  )
   try {
     await Promise.race([gone, unread])
   } finally {

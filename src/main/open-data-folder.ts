@@ -10,6 +10,8 @@ export async function openDataFolder({ dataDir }: Config): Promise<void> {
   } catch (error) {
     // Safe: node:fs rejects with errno exceptions.
     const { code, message } = error as NodeJS.ErrnoException
-    throw new ConfigError(`CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${code ?? message}); make it writable or choose another folder.`)
+    throw new ConfigError(
+      `CC_EXECUTOR_DATA_DIR: ${dataDir} cannot be used (${code ?? message}); make it writable or choose another folder.`,
+    )
   }
 }

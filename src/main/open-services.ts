@@ -24,9 +24,14 @@ interface OpenOptions {
 }
 
 /** What API and worker have in common, on one Redis connection of the given role. */
-export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, role: 'caller' | 'keeper'): DomainServices & { redis: Redis } {
+export function openDomain(
+  { config, redisUrl, logger, lifetime }: OpenOptions,
+  role: 'caller' | 'keeper',
+): DomainServices & { redis: Redis } {
   const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
-  const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) => opened.close())
+  const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) =>
+    opened.close(),
+  )
   const store = new ExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
@@ -52,8 +57,14 @@ export function openDomain({ config, redisUrl, logger, lifetime }: OpenOptions, 
 export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
   const { redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
-  const subscriber = lifetime.own('Redis subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
-  const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) => opened.close())
+  const subscriber = lifetime.own(
+    'Redis subscriber',
+    openRedis({ url: redisUrl, logger, role: 'subscriber' }),
+    closeRedis,
+  )
+  const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) =>
+    opened.close(),
+  )
   return { ...domain, feed }
 }
 

@@ -9,11 +9,18 @@ const SECRET = /TOKENS?$|^REDIS_URL$|^ANTHROPIC_API_KEY$|^ANTHROPIC_AUTH_TOKEN$|
 const quote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** What to write into a client's configuration, with absolute paths, since the package is in no registry. */
-export function describeMcpConfig(environment: NodeJS.ProcessEnv, args: readonly string[]): { readonly text: string; readonly notes: readonly string[] } {
+export function describeMcpConfig(
+  environment: NodeJS.ProcessEnv,
+  args: readonly string[],
+): { readonly text: string; readonly notes: readonly string[] } {
   const isSet = (name: string): boolean => (environment[name] ?? '') !== ''
-  const names = Object.keys(environment).filter((name) => isSet(name) && HANDED_ON.test(name) && !SECRET.test(name)).sort()
+  const names = Object.keys(environment)
+    .filter((name) => isSet(name) && HANDED_ON.test(name) && !SECRET.test(name))
+    .sort()
   const settings = Object.fromEntries(names.map((name) => [name, environment[name] ?? '']))
-  const secrets = Object.keys(environment).filter((name) => isSet(name) && SECRET.test(name) && (HANDED_ON.test(name) || /^(?:ANTHROPIC|CLAUDE)_/.test(name))).sort()
+  const secrets = Object.keys(environment)
+    .filter((name) => isSet(name) && SECRET.test(name) && (HANDED_ON.test(name) || /^(?:ANTHROPIC|CLAUDE)_/.test(name)))
+    .sort()
   const command = [process.execPath, CLI, 'mcp', ...args]
   const [program, ...rest] = command
   // An application that was not started from a shell has a short PATH, without claude.
@@ -29,6 +36,8 @@ Claude Code:
 
 claude mcp add cc-executor --scope user${flags} -- ${command.map(quote).join(' ')}
 `,
-    notes: secrets.map((name) => `${name} is a secret and not printed; a client that does not start from this shell needs it in "env".`),
+    notes: secrets.map(
+      (name) => `${name} is a secret and not printed; a client that does not start from this shell needs it in "env".`,
+    ),
   }
 }

@@ -11,7 +11,9 @@ export function repeat(name: string, intervalMs: number, logger: Logger, round: 
   const stop = new AbortController()
   const rounds = (async () => {
     while (!stop.signal.aborted) {
-      await round().catch((error: unknown) => logger.debug({ name, error: String(error) }, 'housekeeping failed; it is tried again'))
+      await round().catch((error: unknown) =>
+        logger.debug({ name, error: String(error) }, 'housekeeping failed; it is tried again'),
+      )
       await sleep(intervalMs, stop.signal)
     }
   })()

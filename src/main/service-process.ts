@@ -5,7 +5,10 @@ import { sleep } from '../platform/deadline.js'
 import { restartDelayMs, STABLE_MS } from './restart-delay.js'
 
 /** What a child of `start` tells: that it serves, why it cannot, or that nobody needs it any more. */
-export type ChildMessage = { readonly kind: 'ready'; readonly info: unknown } | { readonly kind: 'failed'; readonly message: string } | { readonly kind: 'idle' }
+export type ChildMessage =
+  | { readonly kind: 'ready'; readonly info: unknown }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'idle' }
 
 const CLI = fileURLToPath(new URL('./cli.js', import.meta.url))
 
@@ -23,18 +26,24 @@ export interface ServiceProcessOptions {
   readonly onIdle: () => void
 }
 
-const isAlive = ({ pid, exitCode, signalCode }: ChildProcess): boolean => pid !== undefined && exitCode === null && signalCode === null
+const isAlive = ({ pid, exitCode, signalCode }: ChildProcess): boolean =>
+  pid !== undefined && exitCode === null && signalCode === null
 
-const startChild = ({ name, environment }: ServiceProcessOptions): ChildProcess => fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+const startChild = ({ name, environment }: ServiceProcessOptions): ChildProcess =>
+  fork(CLI, [name], { env: environment, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
 
 /** What it tells when it serves. @throws Error with its reason where it cannot */
 async function untilReady<Info>(child: ChildProcess, { name, onIdle }: ServiceProcessOptions): Promise<Info> {
   const message = await Promise.race([
     // Safe: only our own cli.js is at the other end of this channel.
     once(child, 'message').then(([received]) => received as ChildMessage),
-    once(child, 'exit').then(([code, signal]): ChildMessage => ({ kind: 'failed', message: `The ${name} ended at its start (${String(signal ?? code)}).` })),
+    once(child, 'exit').then(([code, signal]): ChildMessage => ({
+      kind: 'failed',
+      message: `The ${name} ended at its start (${String(signal ?? code)}).`,
+    })),
   ])
-  if (message.kind !== 'ready') throw new Error(message.kind === 'failed' ? message.message : `The ${name} was idle before it served.`)
+  if (message.kind !== 'ready')
+    throw new Error(message.kind === 'failed' ? message.message : `The ${name} was idle before it served.`)
   child.on('message', (later: ChildMessage) => {
     if (later.kind === 'idle') onIdle()
   })

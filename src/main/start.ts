@@ -48,8 +48,20 @@ function checkPort({ host, port }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') reject(new ConfigError(`Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`, { cause: error }))
-      else reject(new ConfigError(`${host}:${port} cannot be listened on (${error.code ?? error.message}): check CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.`, { cause: error }))
+      if (error.code === 'EADDRINUSE')
+        reject(
+          new ConfigError(
+            `Port ${port} on ${host} is in use: stop what listens there, or set CC_EXECUTOR_PORT to another one (0 takes any free one).`,
+            { cause: error },
+          ),
+        )
+      else
+        reject(
+          new ConfigError(
+            `${host}:${port} cannot be listened on (${error.code ?? error.message}): check CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.`,
+            { cause: error },
+          ),
+        )
     })
     probe.listen({ host, port }, () => probe.close(() => resolve()))
   })
@@ -69,19 +81,31 @@ async function choosePort(config: Config, onDemand: boolean): Promise<number> {
 
 function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
   const how = idleSeconds === undefined ? '' : ', started for MCP'
-  return new ConfigError(`Another cc-executor is running on this data folder (process ${pid}${url === undefined ? '' : ` at ${url}`}${how}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`)
+  return new ConfigError(
+    `Another cc-executor is running on this data folder (process ${pid}${url === undefined ? '' : ` at ${url}`}${how}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`,
+  )
 }
 
 /** On every address it also listens on this machine's own. */
 const toLocalUrl = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 
 /** API, worker and Redis in one command: each a process of its own, which share only Redis. */
-export function openStart({ environment, simulate, onDemand = false, onIdle = () => undefined, onRestart = () => undefined }: StartOptions): Promise<Started> {
+export function openStart({
+  environment,
+  simulate,
+  onDemand = false,
+  onIdle = () => undefined,
+  onRestart = () => undefined,
+}: StartOptions): Promise<Started> {
   return openWithin(async (lifetime) => {
     const config = readConfig(environment)
     await openDataFolder(config)
     // Those that share a Redis of the operator's may stand side by side; a private Redis has one master.
-    const claimed = await claimService({ dataDir: config.dataDir, exclusive: onDemand || config.redisUrl === undefined, ...(onDemand && { idleSeconds: config.idleSeconds }) })
+    const claimed = await claimService({
+      dataDir: config.dataDir,
+      exclusive: onDemand || config.redisUrl === undefined,
+      ...(onDemand && { idleSeconds: config.idleSeconds }),
+    })
     if ('other' in claimed) throw toRefusal(claimed.other)
     const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())
     const port = await choosePort(config, onDemand)
@@ -91,9 +115,22 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
     if (config.redisUrl !== undefined) await requireRedis(config.redisUrl)
     const embedded =
       config.redisUrl === undefined
-        ? lifetime.own('Redis', await openWatchedRedis({ directory: join(config.dataDir, 'redis'), searchPath: [...splitPath(environment['PATH']), config.cacheBin], patienceMs: PREDECESSOR_MS }, onRestart), (server) => server.close())
+        ? lifetime.own(
+            'Redis',
+            await openWatchedRedis(
+              {
+                directory: join(config.dataDir, 'redis'),
+                searchPath: [...splitPath(environment['PATH']), config.cacheBin],
+                patienceMs: PREDECESSOR_MS,
+              },
+              onRestart,
+            ),
+            (server) => server.close(),
+          )
         : undefined
-    const simulator = simulate ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close()) : undefined
+    const simulator = simulate
+      ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close())
+      : undefined
     const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,
       CC_EXECUTOR_PORT: String(port),
@@ -105,8 +142,12 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
     const open = { environment: childEnvironment, onRestart, onIdle }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [
-      openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) => lifetime.own('worker', opened, () => opened.close(drainMs))),
-      openServiceProcess<ApiInfo>({ ...open, name: 'api' }).then((opened) => lifetime.own('API', opened, () => opened.close(API_CLOSE_MS))),
+      openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) =>
+        lifetime.own('worker', opened, () => opened.close(drainMs)),
+      ),
+      openServiceProcess<ApiInfo>({ ...open, name: 'api' }).then((opened) =>
+        lifetime.own('API', opened, () => opened.close(API_CLOSE_MS)),
+      ),
     ] as const
     // Both have come to an end before the first failure is told: what is still being opened could not be closed.
     await Promise.allSettled(opening)
@@ -115,6 +156,12 @@ export function openStart({ environment, simulate, onDemand = false, onIdle = ()
     childEnvironment['CC_EXECUTOR_PORT'] = new URL(api.info.url).port
     await claim.update({ state: 'serving', url: toLocalUrl(api.info.url) })
     lifetime.own('record of serving', claim, (opened) => opened.update({ state: 'ending' }))
-    return { config, api: api.info, worker: worker.info, redis: embedded ? 'embedded' : 'REDIS_URL', close: () => lifetime.close() }
+    return {
+      config,
+      api: api.info,
+      worker: worker.info,
+      redis: embedded ? 'embedded' : 'REDIS_URL',
+      close: () => lifetime.close(),
+    }
   })
 }

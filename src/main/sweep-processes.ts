@@ -14,7 +14,8 @@ export async function sweepProcesses({ store, deploymentId, live, workerId }: Ru
     const [deployment, executionId = ''] = marker.split('/')
     if (deployment !== deploymentId || ours.has(marker)) continue
     const record = await store.get(executionId)
-    const isHeldElsewhere = record !== undefined && ['starting', 'running', 'paused'].includes(record.state) && record.workerId !== workerId
+    const isHeldElsewhere =
+      record !== undefined && ['starting', 'running', 'paused'].includes(record.state) && record.workerId !== workerId
     if (!isHeldElsewhere) dead.add(marker)
   }
   return dead.size === 0 ? 0 : sweepDeadAttempts((marker) => !dead.has(marker))

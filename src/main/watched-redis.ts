@@ -14,7 +14,10 @@ export interface WatchedRedis {
  * The private Redis, started again on its folder when it dies (out of memory, as a rule): the API and the workers wait
  * for it and go on. What cannot be started again is tried again with growing gaps, and told each time.
  */
-export async function openWatchedRedis(settings: RedisServerSettings, onRestart: (name: string, how: string) => void): Promise<WatchedRedis> {
+export async function openWatchedRedis(
+  settings: RedisServerSettings,
+  onRestart: (name: string, how: string) => void,
+): Promise<WatchedRedis> {
   const closing = new AbortController()
   let current: RedisServer | undefined = await openRedisServer(settings)
   const { url } = current
@@ -33,7 +36,7 @@ export async function openWatchedRedis(settings: RedisServerSettings, onRestart:
   }
 
   async function watch(): Promise<void> {
-    for (let failures = 0; current !== undefined; ) {
+    for (let failures = 0; current !== undefined;) {
       const startedAt = performance.now()
       const server: RedisServer = current
       await server.ended

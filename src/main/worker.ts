@@ -47,12 +47,15 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     let onClaudeChange = (): void => undefined
     const [containment, claude] = await Promise.all([
       chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }),
-      openClaudeWatch({ config, logger, onChange: () => onClaudeChange() }).then((opened) => lifetime.own('Claude CLI', opened, (watch) => watch.close())),
+      openClaudeWatch({ config, logger, onChange: () => onClaudeChange() }).then((opened) =>
+        lifetime.own('Claude CLI', opened, (watch) => watch.close()),
+      ),
     ])
     const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
     const sandboxes = sandboxLevelsOf(containment, config, credentials.method)
     requireContainment(config, containment, sandboxes)
-    if (!containment.strong || !sandboxes.every((level) => level !== 'host')) logger.warn({ level: containment.level }, containment.detail)
+    if (!containment.strong || !sandboxes.every((level) => level !== 'host'))
+      logger.warn({ level: containment.level }, containment.detail)
     // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
     const credential = config.credential ?? credentials.method
 
@@ -89,7 +92,13 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       draining,
       ...(claude.pausedBecause() !== undefined && { pausedBecause: claude.pausedBecause() }),
       credential,
-      containment: { level: containment.level, strong: containment.strong, detail: containment.detail, files: keepsFiles(sandboxes), sandboxes: [...sandboxes] },
+      containment: {
+        level: containment.level,
+        strong: containment.strong,
+        detail: containment.detail,
+        files: keepsFiles(sandboxes),
+        sandboxes: [...sandboxes],
+      },
       claude: claude.state(),
       authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
       permissionMode: config.permissionMode,
@@ -97,10 +106,17 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ...services.account.describe(),
     })
 
-    const control = lifetime.own('control subscriber', openRedis({ url: redisUrl, logger, role: 'subscriber' }), closeRedis)
+    const control = lifetime.own(
+      'control subscriber',
+      openRedis({ url: redisUrl, logger, role: 'subscriber' }),
+      closeRedis,
+    )
     receiveControl(control, config.prefix, ({ kind, executionId }) => {
       if (kind === 'wish') services.live.get(executionId)?.poke()
-      else void removeUnneeded(services, executionId).catch((error: unknown) => logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'))
+      else
+        void removeUnneeded(services, executionId).catch((error: unknown) =>
+          logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'),
+        )
     })
 
     let patience: Patience | undefined
@@ -112,7 +128,8 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     })
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
-    const announce = (): Promise<void> => services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
+    const announce = (): Promise<void> =>
+      services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
     for (const [name, interval, round] of [
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
       ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],
@@ -122,10 +139,14 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       lifetime.own(name, repeat(name, interval, logger, round), (opened) => withPatience(opened.close()))
     }
     // Opened last, so drained first: presence and housekeeping go on meanwhile.
-    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) => opened.close(drainMs, (patience = openPatience(announce, SILENCE_MS))))
+    worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) =>
+      opened.close(drainMs, (patience = openPatience(announce, SILENCE_MS))),
+    )
     onClaudeChange = () => {
       worker.setHeld(claude.pausedBecause() !== undefined)
-      announce().catch((error: unknown) => logger.debug({ error: String(error) }, 'a change of the CLI could not be told; the next announcement does'))
+      announce().catch((error: unknown) =>
+        logger.debug({ error: String(error) }, 'a change of the CLI could not be told; the next announcement does'),
+      )
     }
     worker.setHeld(claude.pausedBecause() !== undefined)
     await announce()

@@ -19,23 +19,36 @@ export interface McpServerOptions {
 
 /** The MCP server: the tools of {@link TOOLS} on a service. It opens nothing itself. */
 export function createMcpServer({ access, version, onFailure }: McpServerOptions): McpServer {
-  const server = new McpServer({ name: 'cc-executor', title: 'CC Executor', version }, { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false } } })
+  const server = new McpServer(
+    { name: 'cc-executor', title: 'CC Executor', version },
+    { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false } } },
+  )
   const handlers = createToolHandlers(access)
 
   function register<Name extends ToolName>(name: Name): void {
     const { title, description, input, output, annotations } = TOOLS[name]
     const handler: ToolHandlers[Name] = handlers[name]
     const json = toJsonSchema(input)
-    server.registerTool(name, { title, description, inputSchema: toInputSchema(json), outputSchema: toOutputSchema(output), annotations: { title, ...annotations } }, async (given: unknown, context: ServerContext) => {
-      try {
-        // Safe: parsed by the very schema that its type is inferred from.
-        return toResult(await handler(parseInput(input, readArguments(given, json)) as ToolInput<Name>, context))
-      } catch (error) {
-        const told = toToolError(error)
-        if (told.code === 'INTERNAL') onFailure(error)
-        return toErrorResult(told)
-      }
-    })
+    server.registerTool(
+      name,
+      {
+        title,
+        description,
+        inputSchema: toInputSchema(json),
+        outputSchema: toOutputSchema(output),
+        annotations: { title, ...annotations },
+      },
+      async (given: unknown, context: ServerContext) => {
+        try {
+          // Safe: parsed by the very schema that its type is inferred from.
+          return toResult(await handler(parseInput(input, readArguments(given, json)) as ToolInput<Name>, context))
+        } catch (error) {
+          const told = toToolError(error)
+          if (told.code === 'INTERNAL') onFailure(error)
+          return toErrorResult(told)
+        }
+      },
+    )
   }
   // Safe: the keys of the table itself.
   for (const name of Object.keys(TOOLS) as ToolName[]) register(name)

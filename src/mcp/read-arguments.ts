@@ -44,7 +44,9 @@ function parseAs(text: string, isWanted: (value: unknown) => boolean): unknown {
 /** What a text stands for where no text is taken; itself where that is not clear. */
 function readText(text: string, schemas: readonly Json[]): unknown {
   if (schemas.length === 0 || schemas.some((schema) => takesText(schema, text))) return text
-  const readings = schemas.map(({ type }) => (typeof type === 'string' ? READERS[type]?.(text) : undefined)).filter((value) => value !== undefined)
+  const readings = schemas
+    .map(({ type }) => (typeof type === 'string' ? READERS[type]?.(text) : undefined))
+    .filter((value) => value !== undefined)
   return readings[0] ?? text
 }
 
@@ -53,7 +55,8 @@ function readValue(given: unknown, schema: unknown): unknown {
   const value = typeof given === 'string' ? readText(given, schemas) : given
   // Within a list or an object only where one alternative can be meant.
   const [list, ...otherLists] = schemas.filter(({ type }) => type === 'array')
-  if (Array.isArray(value)) return list && otherLists.length === 0 ? value.map((item) => readValue(item, list['items'])) : value
+  if (Array.isArray(value))
+    return list && otherLists.length === 0 ? value.map((item) => readValue(item, list['items'])) : value
   const [object, ...otherObjects] = schemas.filter(({ type }) => type === 'object')
   return isObject(value) && object && otherObjects.length === 0 ? readFields(value, object) : value
 }
@@ -76,5 +79,8 @@ export function readArguments(given: unknown, schema: Json): unknown {
   if (given === undefined || given === null) return {}
   if (!isObject(given)) return given
   const known = isObject(schema['properties']) ? schema['properties'] : {}
-  return readFields(Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(known, name) || !OF_CLIENTS.has(name))), schema)
+  return readFields(
+    Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(known, name) || !OF_CLIENTS.has(name))),
+    schema,
+  )
 }

@@ -8,17 +8,30 @@ const DENIALS_LIMIT = 10
 
 /** A part of a text, not within a surrogate pair at its end. */
 function cut(text: string, offset: number): string {
-  return text.slice(offset, offset + RESULT_LIMIT_CHARACTERS).replace(offset + RESULT_LIMIT_CHARACTERS < text.length ? /[\uD800-\uDBFF]$/ : /(?!)/, '')
+  return text
+    .slice(offset, offset + RESULT_LIMIT_CHARACTERS)
+    .replace(offset + RESULT_LIMIT_CHARACTERS < text.length ? /[\uD800-\uDBFF]$/ : /(?!)/, '')
 }
 
-const HEADLINES = { succeeded: 'Succeeded', failed: 'Failed', cancelled: 'Cancelled', timed_out: 'Timed out', queued: 'Still queued', running: 'Still running', paused: 'Paused' } as const
+const HEADLINES = {
+  succeeded: 'Succeeded',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  timed_out: 'Timed out',
+  queued: 'Still queued',
+  running: 'Still running',
+  paused: 'Paused',
+} as const
 
 function toHeadline({ status, outcome, usage, simulated, waitingFor, position }: Execution): string {
   const code = outcome?.code === undefined ? '' : ` (${outcome.code})`
   const reason = outcome?.message === undefined ? '' : `: ${outcome.message}`
   const facts = isTerminal(status)
     ? [`${(usage.durationMs / 1_000).toFixed(1)} s`, `${usage.turns} turn${usage.turns === 1 ? '' : 's'}`]
-    : [...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]), ...(position === undefined ? [] : [`place ${position}`])]
+    : [
+        ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
+        ...(position === undefined ? [] : [`place ${position}`]),
+      ]
   return `${HEADLINES[status]}${code}${reason}${reason.endsWith('.') ? '' : '.'}${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}${simulated ? ` A scripted model ${isTerminal(status) ? 'answered' : 'answers'}, not Claude.` : ''}`
 }
 
@@ -45,12 +58,16 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   const report: ExecutionReport = {
     ...rest,
     isFinished,
-    ...(outcome && { outcome: { ...outcome, ...(outcome.result !== undefined && { result: isPart ? result : outcome.result }) } }),
+    ...(outcome && {
+      outcome: { ...outcome, ...(outcome.result !== undefined && { result: isPart ? result : outcome.result }) },
+    }),
     ...(isPart && { resultLength: whole.length, resultOffset }),
     ...(note !== undefined && { note }),
     ...(next !== undefined && { next }),
   }
-  const denials = (outcome?.permissionDenials ?? []).slice(0, DENIALS_LIMIT).map(({ tool, allowWith }) => `Denied: ${tool}; to allow it: ${allowWith}`)
+  const denials = (outcome?.permissionDenials ?? [])
+    .slice(0, DENIALS_LIMIT)
+    .map(({ tool, allowWith }) => `Denied: ${tool}; to allow it: ${allowWith}`)
   const parts = [
     toHeadline(execution),
     ...(note === undefined ? [] : [note]),

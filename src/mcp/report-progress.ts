@@ -15,7 +15,8 @@ const is = <Type extends EventType>(event: Event, type: Type): event is Event<Ty
 /** One short line for an event; undefined: nothing that a waiting caller must know. */
 export function describeEvent(event: Event): string | undefined {
   if (is(event, 'tool.started')) return `calls ${event.data.name}`
-  if (is(event, 'progress')) return `${event.data.turns} turns, ${event.data.toolsUsed} tool calls, ${Math.round(event.data.elapsedMs / 1_000)} s`
+  if (is(event, 'progress'))
+    return `${event.data.turns} turns, ${event.data.toolsUsed} tool calls, ${Math.round(event.data.elapsedMs / 1_000)} s`
   if (is(event, 'execution.started')) return 'runs'
   if (is(event, 'execution.retrying')) return `waits for another attempt (${event.data.reason})`
   if (is(event, 'execution.paused')) return 'is paused'
@@ -37,7 +38,17 @@ export function openProgress({ mcpReq }: ServerContext, totalSeconds: number): P
     pending = undefined
     lastMs = performance.now() - startedAt
     // Whoever has gone needs no progress.
-    mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress: lastMs / 1_000, total: Math.max(totalSeconds, lastMs / 1_000), message: latest } }).catch(() => undefined)
+    mcpReq
+      .notify({
+        method: 'notifications/progress',
+        params: {
+          progressToken,
+          progress: lastMs / 1_000,
+          total: Math.max(totalSeconds, lastMs / 1_000),
+          message: latest,
+        },
+      })
+      .catch(() => undefined)
   }
   const heartbeat = setInterval(send, HEARTBEAT_MS)
 

@@ -16,7 +16,11 @@ const IS_AWAY = new Set(['UNREACHABLE', 'BAD_ANSWER', 'CLIENT_CLOSED', 'SHUTTING
 export const isAway = (error: unknown): error is ClientError => error instanceof ClientError && IS_AWAY.has(error.code)
 
 /** Asks the service, and again of another one when it goes away meanwhile; only for what may be asked twice. @throws ClientError */
-export async function askService<Answer>(access: ServiceAccess, signal: AbortSignal, ask: (client: Client) => Promise<Answer>): Promise<Answer> {
+export async function askService<Answer>(
+  access: ServiceAccess,
+  signal: AbortSignal,
+  ask: (client: Client) => Promise<Answer>,
+): Promise<Answer> {
   for (;;) {
     const client = await access.join(signal)
     try {

@@ -3,7 +3,14 @@ import type { ServerContext } from '@modelcontextprotocol/server'
 import { joinSignals } from '../platform/deadline.js'
 import type { Execution } from '../protocol/execution.js'
 import { isTerminal } from '../protocol/execution.js'
-import { DEFAULT_CANCEL_WAIT_SECONDS, DEFAULT_WAIT_SECONDS, WAIT_LIMIT_SECONDS, type ExecutorStatus, type ToolInput, type ToolName } from '../protocol/tools.js'
+import {
+  DEFAULT_CANCEL_WAIT_SECONDS,
+  DEFAULT_WAIT_SECONDS,
+  WAIT_LIMIT_SECONDS,
+  type ExecutorStatus,
+  type ToolInput,
+  type ToolName,
+} from '../protocol/tools.js'
 import { describeEvent, openProgress } from './report-progress.js'
 import { reportExecution } from './report-execution.js'
 import { askService, type ServiceAccess } from './service-access.js'
@@ -14,7 +21,9 @@ import { waitForEnd } from './wait-for-end.js'
 /** Beyond the waiting: so long the last question for the state may take. */
 const LAST_LOOK_MS = 5_000
 
-export type ToolHandlers = { readonly [Name in ToolName]: (input: ToolInput<Name>, context: ServerContext) => Promise<ToolAnswer> }
+export type ToolHandlers = {
+  readonly [Name in ToolName]: (input: ToolInput<Name>, context: ServerContext) => Promise<ToolAnswer>
+}
 
 /** All of a call ends at this limit, a service that had to be started first included. */
 const callDeadline = (): AbortSignal => AbortSignal.timeout(WAIT_LIMIT_SECONDS * 1_000)
@@ -22,7 +31,12 @@ const callDeadline = (): AbortSignal => AbortSignal.timeout(WAIT_LIMIT_SECONDS *
 /** What each tool does, on whatever service `access` leads to. Failures are thrown. */
 export function createToolHandlers(access: ServiceAccess): ToolHandlers {
   /** Waits up to so many seconds, but not beyond the call's deadline, and reports what there is then. */
-  async function waitAndReport(known: Execution, seconds: number, deadline: AbortSignal, context: ServerContext): Promise<ToolAnswer> {
+  async function waitAndReport(
+    known: Execution,
+    seconds: number,
+    deadline: AbortSignal,
+    context: ServerContext,
+  ): Promise<ToolAnswer> {
     if (isTerminal(known.status)) return reportExecution(known)
     const progress = openProgress(context, seconds)
     progress.tell(known.status)
@@ -41,11 +55,16 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
           progress.tell('the service has gone away; looking for it')
         },
       })
-      return reportExecution(await askService(access, AbortSignal.timeout(LAST_LOOK_MS), (client) => client.get(known.id)), { note })
+      return reportExecution(
+        await askService(access, AbortSignal.timeout(LAST_LOOK_MS), (client) => client.get(known.id)),
+        { note },
+      )
     } catch (error) {
       // Accepted is kept: the id is worth more to the caller than the error, which the next call will meet again.
       const why = error instanceof Error ? error.message : String(error)
-      return reportExecution(known, { note: `${note === undefined ? '' : `${note} `}Its state is not known now: ${why} What is told here is older.` })
+      return reportExecution(known, {
+        note: `${note === undefined ? '' : `${note} `}Its state is not known now: ${why} What is told here is older.`,
+      })
     } finally {
       waiting.release()
       progress.close()
@@ -65,25 +84,47 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       return waitAndReport(known, waitSeconds, deadline, context)
     },
     async get_execution({ executionId, resultOffset }) {
-      return reportExecution(await askService(access, callDeadline(), (client) => client.get(executionId)), { resultOffset })
+      return reportExecution(await askService(access, callDeadline(), (client) => client.get(executionId)), {
+        resultOffset,
+      })
     },
     async cancel_execution({ executionId, reason, waitSeconds = DEFAULT_CANCEL_WAIT_SECONDS }, context) {
       const deadline = callDeadline()
-      const asked = await askService(access, deadline, (client) => client.cancel(executionId, { reason: reason ?? 'cancel_execution' }))
+      const asked = await askService(access, deadline, (client) =>
+        client.cancel(executionId, { reason: reason ?? 'cancel_execution' }),
+      )
       return waitAndReport(asked, waitSeconds, deadline, context)
     },
     async verify_execution({ executionId, lastN }, context) {
       const { signal, release } = joinSignals([context.mcpReq.signal], WAIT_LIMIT_SECONDS * 1_000)
-      return askService(access, signal, (client) => (executionId === undefined ? verifyLast(client, lastN ?? 1, signal) : verifyExecution(client, executionId, signal))).finally(release)
+      return askService(access, signal, (client) =>
+        executionId === undefined
+          ? verifyLast(client, lastN ?? 1, signal)
+          : verifyExecution(client, executionId, signal),
+      ).finally(release)
     },
     async get_executor_status() {
       return askService(access, callDeadline(), async (client) => {
-        const [{ version, simulated, uptimeSeconds }, { status, parts }, queue] = await Promise.all([client.health(), client.ready(), client.queue()])
-        const report: ExecutorStatus = { url: client.url, version, simulated, uptimeSeconds, isReady: status === 'ok', parts, queue }
+        const [{ version, simulated, uptimeSeconds }, { status, parts }, queue] = await Promise.all([
+          client.health(),
+          client.ready(),
+          client.queue(),
+        ])
+        const report: ExecutorStatus = {
+          url: client.url,
+          version,
+          simulated,
+          uptimeSeconds,
+          isReady: status === 'ok',
+          parts,
+          queue,
+        }
         const lines = [
           `CC Executor ${version} at ${client.url}: ${status === 'ok' ? 'ready' : 'not ready'}.${simulated ? ' A scripted model answers, not Claude.' : ''}`,
           `${queue.running} running, ${queue.depth} waiting, room for ${queue.capacity} at once.`,
-          ...Object.entries(parts).map(([name, part]) => `${name}: ${part.status === 'ok' ? '' : `${part.status}: `}${part.message}`),
+          ...Object.entries(parts).map(
+            ([name, part]) => `${name}: ${part.status === 'ok' ? '' : `${part.status}: `}${part.message}`,
+          ),
         ]
         return { structured: report, text: lines.join('\n') }
       })

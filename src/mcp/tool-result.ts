@@ -9,22 +9,43 @@ export interface ToolAnswer {
   readonly text: string
 }
 
-export const toResult = ({ structured, text }: ToolAnswer): CallToolResult => ({ content: [{ type: 'text', text }], structuredContent: structured })
+export const toResult = ({ structured, text }: ToolAnswer): CallToolResult => ({
+  content: [{ type: 'text', text }],
+  structuredContent: structured,
+})
 
 export function toToolError(error: unknown): ToolError {
   if (error instanceof ClientError) {
     const { code, detail, retryable, requestId, errors, retryAfterSeconds } = error
-    return { code, detail, retryable, ...(requestId !== undefined && { requestId }), ...(errors && { errors: [...errors] }), ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) }
+    return {
+      code,
+      detail,
+      retryable,
+      ...(requestId !== undefined && { requestId }),
+      ...(errors && { errors: [...errors] }),
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    }
   }
   const { code, detail, retryable, errors, retryAfterSeconds } = toWireError(error)
-  return { code, detail, retryable, ...(errors && { errors: [...errors] }), ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) }
+  return {
+    code,
+    detail,
+    retryable,
+    ...(errors && { errors: [...errors] }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  }
 }
 
 /** A failed call as its caller sees it: the code and what to do first, since many clients show the text alone. */
 export function toErrorResult(structured: ToolError): CallToolResult {
   return {
     isError: true,
-    content: [{ type: 'text', text: `${structured.code}: ${structured.detail}${structured.retryable ? '\nThe same call may succeed later.' : ''}` }],
+    content: [
+      {
+        type: 'text',
+        text: `${structured.code}: ${structured.detail}${structured.retryable ? '\nThe same call may succeed later.' : ''}`,
+      },
+    ],
     structuredContent: structured,
   }
 }

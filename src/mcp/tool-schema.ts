@@ -14,7 +14,11 @@ const DESCRIPTIONS = {
 /** What clients are shown of a schema. */
 export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   // Safe: the conversion only looks descriptions up. `input`: answers are not closed, so that they may grow.
-  return z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12', metadata: DESCRIPTIONS as unknown as typeof z.globalRegistry })
+  return z.toJSONSchema(schema, {
+    io: 'input',
+    target: 'draft-2020-12',
+    metadata: DESCRIPTIONS as unknown as typeof z.globalRegistry,
+  })
 }
 
 /** A schema that is shown and lets everything pass: inputs are parsed by us, so that an error has its code and names its fields; answers are the service's own. */

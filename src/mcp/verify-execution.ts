@@ -14,20 +14,32 @@ const NOT_CHECKED = [
 ]
 
 const toChecks = ({ status, checks }: Verification = { status: 'none', checks: [] }): string =>
-  checks.length === 0 ? `${status}.` : `${status} (${checks.map((check) => `${check.name} ${check.status}${check.status === 'fail' ? `: ${check.detail}` : ''}`).join('; ')}).`
+  checks.length === 0
+    ? `${status}.`
+    : `${status} (${checks.map((check) => `${check.name} ${check.status}${check.status === 'fail' ? `: ${check.detail}` : ''}`).join('; ')}).`
 
 /** The newest executions, each with what was checked of it. @throws ClientError */
 export async function verifyLast(client: Client, count: number, signal: AbortSignal): Promise<ToolAnswer> {
   const { executions } = await listUpTo(client, count, {}, signal)
   const checked = executions.map(toCheckedExecution)
-  const lines = checked.map(({ executionId, status, code, finishedAt, verification, simulated }) => `${executionId} ${finishedAt ?? '(not ended)'} ${status}${code === undefined ? '' : ` (${code})`}. Checks: ${toChecks(verification)}${simulated ? ' A scripted model answered.' : ''}`)
-  return { structured: { executions: checked }, text: lines.length === 0 ? 'There is no execution yet.' : lines.join('\n') }
+  const lines = checked.map(
+    ({ executionId, status, code, finishedAt, verification, simulated }) =>
+      `${executionId} ${finishedAt ?? '(not ended)'} ${status}${code === undefined ? '' : ` (${code})`}. Checks: ${toChecks(verification)}${simulated ? ' A scripted model answered.' : ''}`,
+  )
+  return {
+    structured: { executions: checked },
+    text: lines.length === 0 ? 'There is no execution yet.' : lines.join('\n'),
+  }
 }
 
 type LogReport = VerificationReport['log']
 
 /** Reads the log from its beginning up to the seq that the execution names. */
-async function readLog(client: Client, { id, lastSeq, status, outcome, usage }: Execution, signal: AbortSignal): Promise<LogReport> {
+async function readLog(
+  client: Client,
+  { id, lastSeq, status, outcome, usage }: Execution,
+  signal: AbortSignal,
+): Promise<LogReport> {
   let eventsRead = 0
   let previous = 0
   let hasGap = false
@@ -47,7 +59,9 @@ async function readLog(client: Client, { id, lastSeq, status, outcome, usage }: 
   const isFinished = isTerminal(status)
   const isEnded = last?.type === 'execution.finished'
   // Safe: its type has just been looked at.
-  const isSameOutcome = isEnded ? isDeepStrictEqual((last as Event<'execution.finished'>).data, { outcome, usage }) : undefined
+  const isSameOutcome = isEnded
+    ? isDeepStrictEqual((last as Event<'execution.finished'>).data, { outcome, usage })
+    : undefined
   const isWhole = isRead && !hasGap && isEnded && isSameOutcome === true
   const counted = `${eventsRead} of ${lastSeq} events were read`
   const message = !isRead
@@ -61,7 +75,16 @@ async function readLog(client: Client, { id, lastSeq, status, outcome, usage }: 
           : isSameOutcome !== true
             ? `${counted}, without a gap, but the last one tells another outcome than the execution.`
             : `${counted}, 1 to ${lastSeq} without a gap; the last one is execution.finished and tells the same outcome and usage as the execution.`
-  return { isWhole, lastSeq, eventsRead, hasGap, isEnded, ...(isSameOutcome !== undefined && { isSameOutcome }), truncatedBytes, message }
+  return {
+    isWhole,
+    lastSeq,
+    eventsRead,
+    hasGap,
+    isEnded,
+    ...(isSameOutcome !== undefined && { isSameOutcome }),
+    truncatedBytes,
+    message,
+  }
 }
 
 /** What is known by other ways than the model's own words, and what is not. @throws ClientError */
@@ -84,9 +107,17 @@ export async function verifyExecution(client: Client, executionId: string, signa
   }
   const denials = outcome?.permissionDenials ?? []
   const lines = [
-    isFinished ? `Outcome: ${status}${outcome?.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}${outcome?.exitCode === undefined ? '' : `, exit code ${outcome.exitCode}`}${outcome?.signal === undefined ? '' : `, signal ${outcome.signal}`}.` : `It has not ended: ${status}.`,
+    isFinished
+      ? `Outcome: ${status}${outcome?.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}${outcome?.exitCode === undefined ? '' : `, exit code ${outcome.exitCode}`}${outcome?.signal === undefined ? '' : `, signal ${outcome.signal}`}.`
+      : `It has not ended: ${status}.`,
     ...(isFinished ? [`Checks: ${toChecks(outcome?.verification)}`] : []),
-    ...(isFinished ? [denials.length === 0 ? 'No tool call was denied.' : `Denied tool calls: ${denials.map(({ tool }) => tool).join(', ')}.`] : []),
+    ...(isFinished
+      ? [
+          denials.length === 0
+            ? 'No tool call was denied.'
+            : `Denied tool calls: ${denials.map(({ tool }) => tool).join(', ')}.`,
+        ]
+      : []),
     `Usage: ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${(usage.durationMs / 1_000).toFixed(1)} s, $${usage.costUsd.toFixed(4)} by the CLI's estimate${simulated ? ' (simulated: a scripted model answered)' : ''}.`,
     `Log: ${log.isWhole ? 'whole. ' : ''}${log.message}${log.truncatedBytes > 0 ? ` It says itself that ${log.truncatedBytes} bytes of output were dropped.` : ''}`,
     ...NOT_CHECKED.map((sentence) => `Not checked: ${sentence}`),

@@ -6,7 +6,16 @@ import { isAway, type ServiceAccess } from './service-access.js'
 
 const RETRY_MS = 250
 /** What tells how far an execution is. */
-const TYPES: readonly EventType[] = ['execution.started', 'execution.retrying', 'execution.paused', 'execution.resumed', 'execution.cancel_requested', 'tool.started', 'progress', 'execution.finished']
+const TYPES: readonly EventType[] = [
+  'execution.started',
+  'execution.retrying',
+  'execution.paused',
+  'execution.resumed',
+  'execution.cancel_requested',
+  'tool.started',
+  'progress',
+  'execution.finished',
+]
 
 interface WaitOptions {
   /** Ends the waiting quietly. */
@@ -20,13 +29,22 @@ interface WaitOptions {
  * Waits until an execution has ended or the signal aborts, whichever service serves it meanwhile:
  * following → away (joined again, from the cursor on) → following. @throws ClientError where waiting cannot help
  */
-export async function waitForEnd(access: ServiceAccess, executionId: string, { signal, onEvent, onAway }: WaitOptions): Promise<void> {
+export async function waitForEnd(
+  access: ServiceAccess,
+  executionId: string,
+  { signal, onEvent, onAway }: WaitOptions,
+): Promise<void> {
   let cursor = 0
 
   /** true: nothing will follow. */
   async function follow(client: Client): Promise<boolean> {
     try {
-      for await (const event of client.follow(executionId, { after: cursor, types: TYPES, signal, onInterrupted: onAway })) {
+      for await (const event of client.follow(executionId, {
+        after: cursor,
+        types: TYPES,
+        signal,
+        onInterrupted: onAway,
+      })) {
         cursor = event.seq
         onEvent(event)
       }

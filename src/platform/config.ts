@@ -8,9 +8,22 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 
 const count = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
 const seconds = (minimum: number, maximum: number) =>
-  z.string().regex(/^\d+(\.\d+)?$/, 'expected a number of seconds').transform(Number).pipe(z.number().min(minimum).max(maximum))
-const amount = z.string().regex(/^\d+(\.\d+)?$/, 'expected a number of dollars').transform(Number).pipe(z.number().positive().max(1_000_000))
-const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, 'expected a number of seconds')
+    .transform(Number)
+    .pipe(z.number().min(minimum).max(maximum))
+const amount = z
+  .string()
+  .regex(/^\d+(\.\d+)?$/, 'expected a number of dollars')
+  .transform(Number)
+  .pipe(z.number().positive().max(1_000_000))
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
 const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
 const MIB = 1024 * 1024
 
@@ -22,59 +35,154 @@ export const VARIABLES = {
   CC_EXECUTOR_HOST: [z.string().min(1), '127.0.0.1', 'address to listen on'],
   CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
   CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
-  REDIS_URL: [z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)/, 'expected redis://, rediss:// or unix:///'), undefined, 'unset: npm start runs a private Redis'],
-  CC_EXECUTOR_PREFIX: [z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'), 'cc', 'prefix of every key in Redis'],
+  REDIS_URL: [
+    z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)/, 'expected redis://, rediss:// or unix:///'),
+    undefined,
+    'unset: npm start runs a private Redis',
+  ],
+  CC_EXECUTOR_PREFIX: [
+    z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'),
+    'cc',
+    'prefix of every key in Redis',
+  ],
   CC_EXECUTOR_AUTH: [z.enum(['token', 'open']), 'token', 'open: no token needed; on loopback only'],
-  CC_EXECUTOR_OPEN_IN_CONTAINER: [flag, 'false', 'set by compose.open.yaml: open on every address of a container whose port is published on loopback only'],
+  CC_EXECUTOR_OPEN_IN_CONTAINER: [
+    flag,
+    'false',
+    'set by compose.open.yaml: open on every address of a container whose port is published on loopback only',
+  ],
   CC_EXECUTOR_TOKENS: [z.string(), undefined, 'name=token:scope+scope, separated by commas'],
   CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry a line; made at first start'],
   CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'further Host values, with port'],
   CC_EXECUTOR_ALLOWED_ORIGINS: [list, '', 'web origins that may call, beside its own'],
   CC_EXECUTOR_WORKSPACE_ROOT: [absolutePath, undefined, 'where relative workspaces live'],
-  CC_EXECUTOR_ALLOWED_ROOTS: [list.pipe(z.array(absolutePath)), '', 'folders in which a workspace may be named absolutely'],
+  CC_EXECUTOR_ALLOWED_ROOTS: [
+    list.pipe(z.array(absolutePath)),
+    '',
+    'folders in which a workspace may be named absolutely',
+  ],
   CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'executions at once on a worker'],
   CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
-  CC_EXECUTOR_CREDENTIAL: [z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'), undefined, "name of this worker's Claude credential, shared by those that share it; unset: its kind (api_key, oauth_token …)"],
+  CC_EXECUTOR_CREDENTIAL: [
+    z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'),
+    undefined,
+    "name of this worker's Claude credential, shared by those that share it; unset: its kind (api_key, oauth_token …)",
+  ],
   CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that name none'],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
-  CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [flag, 'false', 'admit permissionMode auto, in which a model of Claude’s judges each call'],
-  CC_EXECUTOR_CONTAINMENT: [z.enum(['auto', 'required']), 'auto', 'required: refuse to run where runs are not contained, both their processes and what they reach of the files'],
-  CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [count(1, 600), '10', 'how long the MCP servers of a run may take to connect; the run begins when all are known'],
+  CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [
+    flag,
+    'false',
+    'admit permissionMode auto, in which a model of Claude’s judges each call',
+  ],
+  CC_EXECUTOR_CONTAINMENT: [
+    z.enum(['auto', 'required']),
+    'auto',
+    'required: refuse to run where runs are not contained, both their processes and what they reach of the files',
+  ],
+  CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [
+    count(1, 600),
+    '10',
+    'how long the MCP servers of a run may take to connect; the run begins when all are known',
+  ],
   ...SANDBOX_VARIABLES,
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
-  CC_EXECUTOR_HOOKS: [absolutePath, undefined, 'JSON file of commands that a worker runs before and after an execution'],
+  CC_EXECUTOR_HOOKS: [
+    absolutePath,
+    undefined,
+    'JSON file of commands that a worker runs before and after an execution',
+  ],
   CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
-  CC_EXECUTOR_EVIDENCE_IGNORED: [list, '.git,node_modules', 'names of files and folders that the manifests of a workspace leave out'],
+  CC_EXECUTOR_EVIDENCE_IGNORED: [
+    list,
+    '.git,node_modules',
+    'names of files and folders that the manifests of a workspace leave out',
+  ],
   CC_EXECUTOR_MAX_BUDGET_USD: [amount, undefined, "what a run may spend at most, by the CLI's estimate"],
   CC_EXECUTOR_MAX_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens: input, output and cache creation'],
-  CC_EXECUTOR_DAILY_BUDGET_USD: [amount, undefined, 'what a token may spend on a UTC day; its own entry may say otherwise'],
+  CC_EXECUTOR_DAILY_BUDGET_USD: [
+    amount,
+    undefined,
+    'what a token may spend on a UTC day; its own entry may say otherwise',
+  ],
   CC_EXECUTOR_DAILY_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
-  CC_EXECUTOR_RETENTION_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(2048 * MIB), 'of all finished executions together, in Redis; beyond it the oldest are forgotten'],
-  CC_EXECUTOR_RETENTION_COUNT: [count(1, 100_000_000), '100000', 'how many finished executions are kept; beyond it the oldest are forgotten'],
+  CC_EXECUTOR_RETENTION_BYTES: [
+    count(64 * 1024, 1024 * 1024 * MIB),
+    String(2048 * MIB),
+    'of all finished executions together, in Redis; beyond it the oldest are forgotten',
+  ],
+  CC_EXECUTOR_RETENTION_COUNT: [
+    count(1, 100_000_000),
+    '100000',
+    'how many finished executions are kept; beyond it the oldest are forgotten',
+  ],
   CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
-  CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 1024 * 1024 * MIB), String(1024 * MIB), 'raw output beyond which a run is ended'],
-  CC_EXECUTOR_LINE_LIMIT_BYTES: [count(1024, 512 * MIB), String(16 * MIB), 'longest line of the CLI that is parsed; of a longer answer its streamed beginning is kept, and `isPartial`'],
-  CC_EXECUTOR_FILES_LIMIT_BYTES: [count(0, 1024 * MIB), String(16 * MIB), 'kept of the files that one execution changed'],
+  CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [
+    count(64 * 1024, 1024 * 1024 * MIB),
+    String(1024 * MIB),
+    'raw output beyond which a run is ended',
+  ],
+  CC_EXECUTOR_LINE_LIMIT_BYTES: [
+    count(1024, 512 * MIB),
+    String(16 * MIB),
+    'longest line of the CLI that is parsed; of a longer answer its streamed beginning is kept, and `isPartial`',
+  ],
+  CC_EXECUTOR_FILES_LIMIT_BYTES: [
+    count(0, 1024 * MIB),
+    String(16 * MIB),
+    'kept of the files that one execution changed',
+  ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
   CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
-  CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [seconds(0.1, 3600), '60', 'how long a reader may take nothing before its socket is closed'],
-  CC_EXECUTOR_URL: [z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }), undefined, 'the service that run, tail, list … and mcp speak to; unset: the one recorded in the data folder, else 127.0.0.1 and the port'],
-  CC_EXECUTOR_TOKEN: [z.string(), undefined, 'the token that they send; unset: to this machine, the one in the token file'],
-  CC_EXECUTOR_IDLE_SECONDS: [seconds(0.2, 30 * 86_400), '600', 'without a client or an execution, after which a service that cc-executor mcp has started ends'],
+  CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
+    seconds(0.1, 3600),
+    '60',
+    'how long a reader may take nothing before its socket is closed',
+  ],
+  CC_EXECUTOR_URL: [
+    z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }),
+    undefined,
+    'the service that run, tail, list … and mcp speak to; unset: the one recorded in the data folder, else 127.0.0.1 and the port',
+  ],
+  CC_EXECUTOR_TOKEN: [
+    z.string(),
+    undefined,
+    'the token that they send; unset: to this machine, the one in the token file',
+  ],
+  CC_EXECUTOR_IDLE_SECONDS: [
+    seconds(0.2, 30 * 86_400),
+    '600',
+    'without a client or an execution, after which a service that cc-executor mcp has started ends',
+  ],
   CC_EXECUTOR_SIMULATOR_URL: [z.url(), undefined, 'set by npm start -- --simulate: a scripted model answers'],
-  CC_EXECUTOR_INSTANCE_ID: [z.uuid(), undefined, 'set by npm start for its API: the name under which it is recorded in the data folder'],
-  CC_EXECUTOR_ON_DEMAND: [flag, 'false', 'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS'],
-  LOG_LEVEL: [z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info', 'of the structured log on stderr'],
+  CC_EXECUTOR_INSTANCE_ID: [
+    z.uuid(),
+    undefined,
+    'set by npm start for its API: the name under which it is recorded in the data folder',
+  ],
+  CC_EXECUTOR_ON_DEMAND: [
+    flag,
+    'false',
+    'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS',
+  ],
+  LOG_LEVEL: [
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    'info',
+    'of the structured log on stderr',
+  ],
 } as const satisfies Record<string, readonly [z.ZodType, string | undefined, string]>
 
 export type VariableName = keyof typeof VARIABLES
-type Values = { [Name in VariableName]: z.output<(typeof VARIABLES)[Name][0]> | ((typeof VARIABLES)[Name][1] extends string ? never : undefined) }
+type Values = {
+  [Name in VariableName]:
+    z.output<(typeof VARIABLES)[Name][0]> | ((typeof VARIABLES)[Name][1] extends string ? never : undefined)
+}
 
 /** The configuration of a process. Read once; nothing else reads the environment. */
 export interface Config {
@@ -155,7 +263,9 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
     if (!parsed.success) {
       // The more so as it is no URL: nobody knows where in it the password ends.
       const shown = name.endsWith('_URL') ? text.replace(/^.*@/s, '…@') : text
-      throw new ConfigError(`${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(shown)}.`)
+      throw new ConfigError(
+        `${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(shown)}.`,
+      )
     }
     values[name] = parsed.data
   }
@@ -167,8 +277,14 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
-  if (values.CC_EXECUTOR_AUTH === 'open' && !isLoopback(values.CC_EXECUTOR_HOST) && !values.CC_EXECUTOR_OPEN_IN_CONTAINER) {
-    throw new ConfigError('CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token (in a container: deployment/compose.open.yaml).')
+  if (
+    values.CC_EXECUTOR_AUTH === 'open' &&
+    !isLoopback(values.CC_EXECUTOR_HOST) &&
+    !values.CC_EXECUTOR_OPEN_IN_CONTAINER
+  ) {
+    throw new ConfigError(
+      'CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token (in a container: deployment/compose.open.yaml).',
+    )
   }
   return {
     host: values.CC_EXECUTOR_HOST,

@@ -18,7 +18,8 @@ const codeOf = (error: unknown): string => (error instanceof Error && 'code' in 
 function split(path: string): { folders: string[]; name: string } {
   const folders = path.split('/')
   const name = folders.pop() ?? ''
-  if ([...folders, name].some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))) throw new ConfinedPathError('is no plain path below the folder')
+  if ([...folders, name].some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
+    throw new ConfinedPathError('is no plain path below the folder')
   return { folders, name }
 }
 
@@ -33,16 +34,25 @@ async function makeLikeParent(parent: string, path: string): Promise<void> {
 }
 
 /** Gives `act` an address of the folder in which the path's last name stands. No symbolic link is followed below the root. */
-async function inParent<Result>(root: string, path: string, makes: boolean, act: (address: string, name: string) => Promise<Result>): Promise<Result> {
+async function inParent<Result>(
+  root: string,
+  path: string,
+  makes: boolean,
+  act: (address: string, name: string) => Promise<Result>,
+): Promise<Result> {
   const { folders, name } = split(path)
   let folder: FileHandle = await open(root, O_RDONLY | O_DIRECTORY)
   let address = hasDescriptors ? `${DESCRIPTORS}/${folder.fd}` : root
   try {
     for (const part of folders) {
       const next = `${address}/${part}`
-      if (makes) await makeLikeParent(address, next).catch((error: unknown) => { if (codeOf(error) !== 'EEXIST') throw error })
+      if (makes)
+        await makeLikeParent(address, next).catch((error: unknown) => {
+          if (codeOf(error) !== 'EEXIST') throw error
+        })
       const entered = await open(next, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
-        if (['ENOTDIR', 'ELOOP'].includes(codeOf(error))) throw new ConfinedPathError('leads through something that is no folder, or through a symbolic link')
+        if (['ENOTDIR', 'ELOOP'].includes(codeOf(error)))
+          throw new ConfinedPathError('leads through something that is no folder, or through a symbolic link')
         throw error
       })
       await folder.close()
@@ -59,7 +69,11 @@ async function inParent<Result>(root: string, path: string, makes: boolean, act:
  * A regular file's bytes; `too_large` beyond the limit, undefined where there is none that can be read.
  * Waits for no fifo, opens no device for reading, follows no link.
  */
-export async function readConfined(root: string, path: string, limitBytes: number): Promise<Buffer | 'too_large' | undefined> {
+export async function readConfined(
+  root: string,
+  path: string,
+  limitBytes: number,
+): Promise<Buffer | 'too_large' | undefined> {
   try {
     return await inParent(root, path, false, async (address, name) => {
       const file = await open(`${address}/${name}`, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
@@ -90,11 +104,19 @@ export async function readConfined(root: string, path: string, limitBytes: numbe
  * `replaces`: a regular file of that name is replaced; otherwise it is refused. Anything else of that name always is.
  * @throws ConfinedPathError, or an errno exception
  */
-export async function writeConfined(root: string, path: string, content: Uint8Array, { mode = 0o644, replaces }: { mode?: number; replaces: boolean }): Promise<void> {
+export async function writeConfined(
+  root: string,
+  path: string,
+  content: Uint8Array,
+  { mode = 0o644, replaces }: { mode?: number; replaces: boolean },
+): Promise<void> {
   await inParent(root, path, true, async (address, name) => {
     const target = `${address}/${name}`
     const present = await lstat(target).catch(() => undefined)
-    if (present && !present.isFile()) throw new ConfinedPathError(`names ${present.isDirectory() ? 'a folder' : present.isSymbolicLink() ? 'a symbolic link' : 'something that is no file'}`)
+    if (present && !present.isFile())
+      throw new ConfinedPathError(
+        `names ${present.isDirectory() ? 'a folder' : present.isSymbolicLink() ? 'a symbolic link' : 'something that is no file'}`,
+      )
     if (present && !replaces) throw new ConfinedPathError('is there already')
     const draft = `${address}/.cc-executor-${randomUUID()}`
     const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)

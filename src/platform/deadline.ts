@@ -27,7 +27,10 @@ export interface JoinedSignal {
 export function joinSignals(sources: readonly AbortSignal[], milliseconds?: number): JoinedSignal {
   const joined = new AbortController()
   const listeners = sources.map((source) => ({ source, listener: () => end(source.reason) }))
-  const timer = milliseconds === undefined ? undefined : setTimeout(() => end(new DOMException(`It took longer than ${milliseconds} ms`, 'TimeoutError')), milliseconds)
+  const timer =
+    milliseconds === undefined
+      ? undefined
+      : setTimeout(() => end(new DOMException(`It took longer than ${milliseconds} ms`, 'TimeoutError')), milliseconds)
   function release(): void {
     clearTimeout(timer)
     for (const { source, listener } of listeners) source.removeEventListener('abort', listener)

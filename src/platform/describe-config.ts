@@ -20,7 +20,12 @@ function showValue(name: string, value: string): string {
 
 /** Every variable with its value in force and where that comes from; secrets are not shown. */
 export function describeConfig(config: Config): ConfigEntry[] {
-  const derived: Partial<Record<VariableName, string>> = { CC_EXECUTOR_DATA_DIR: config.dataDir, CC_EXECUTOR_TOKEN_FILE: config.tokenFile, CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot, CC_EXECUTOR_HOOKS: config.hooksFile }
+  const derived: Partial<Record<VariableName, string>> = {
+    CC_EXECUTOR_DATA_DIR: config.dataDir,
+    CC_EXECUTOR_TOKEN_FILE: config.tokenFile,
+    CC_EXECUTOR_WORKSPACE_ROOT: config.workspaceRoot,
+    CC_EXECUTOR_HOOKS: config.hooksFile,
+  }
   return (Object.keys(VARIABLES) as VariableName[]).map((name) => {
     const given = config.environment[name]
     const [, fallback, description] = VARIABLES[name]

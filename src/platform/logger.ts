@@ -11,7 +11,10 @@ export function createLogger(level: string, name: string): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       // Header values are secrets; a serializer that does not take them cannot leak them.
       serializers: {
-        req: (request: { method?: string; url?: string; id?: unknown }) => ({ method: request.method, url: request.url?.split('?')[0] }),
+        req: (request: { method?: string; url?: string; id?: unknown }) => ({
+          method: request.method,
+          url: request.url?.split('?')[0],
+        }),
       },
     },
     pino.destination({ dest: 2, sync: false }),

@@ -3,13 +3,19 @@ import { dirname } from 'node:path'
 
 /** `mkdir -p` for somebody: what root makes below another one's folder is that one's. */
 export async function makeFolderFor(owner: { uid: number; gid: number }, path: string, mode: number): Promise<void> {
-  const isThere = await stat(path).then(() => true, () => false)
+  const isThere = await stat(path).then(
+    () => true,
+    () => false,
+  )
   if (isThere || dirname(path) === path) return makeFolder(path, mode)
   await makeFolderFor(owner, dirname(path), mode)
-  const isMine = await mkdir(path, { mode }).then(() => true, (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EEXIST') return false
-    throw error
-  })
+  const isMine = await mkdir(path, { mode }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false
+      throw error
+    },
+  )
   // By no link: whoever may write the folder above may have put one in its place.
   if (isMine) await lchown(path, owner.uid, owner.gid)
 }

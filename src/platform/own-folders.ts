@@ -22,10 +22,15 @@ function canWriteBelow(home: string, path: string): boolean {
 }
 
 /** The checkout, seen from dist/src/platform and from src/platform alike. */
-export const checkoutDirectory = (): string => fileURLToPath(new URL(import.meta.url.includes('/dist/src/') ? '../../..' : '../..', import.meta.url))
+export const checkoutDirectory = (): string =>
+  fileURLToPath(new URL(import.meta.url.includes('/dist/src/') ? '../../..' : '../..', import.meta.url))
 
 /** The same rule as in src/setup/cache.mjs, which fills the folder and may import nothing. */
-export function cacheDirectory({ CC_EXECUTOR_CACHE_DIR: own, XDG_CACHE_HOME: xdg, HOME: home }: NodeJS.ProcessEnv): string {
+export function cacheDirectory({
+  CC_EXECUTOR_CACHE_DIR: own,
+  XDG_CACHE_HOME: xdg,
+  HOME: home,
+}: NodeJS.ProcessEnv): string {
   if (own) return resolve(own)
   if (xdg && isAbsolute(xdg)) return join(xdg, 'cc-executor')
   if (home && canWriteBelow(home, '.cache/cc-executor')) return join(home, '.cache/cc-executor')

@@ -27,7 +27,8 @@ export function openPatience(ask: () => Promise<unknown>, silenceMs: number): Pa
       const done = new AbortController()
       const finish = (): void => done.abort()
       work.then(finish, finish)
-      while (!done.signal.aborted && !(performance.now() - takenAt > silenceMs && may())) await sleep(ASK_MS, done.signal)
+      while (!done.signal.aborted && !(performance.now() - takenAt > silenceMs && may()))
+        await sleep(ASK_MS, done.signal)
       if (!done.signal.aborted) return false
       await work
       return true

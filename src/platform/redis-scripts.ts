@@ -12,7 +12,10 @@ export const toScriptArguments = (values: object): string =>
  * All keys are below the root, the one key that a script is given. ioredis has no types for commands that are added at
  * run time: the caller names them.
  */
-export function defineScripts<Commands>(redis: Redis, scripts: Record<string & NameOf<keyof Commands>, string>): Commands {
+export function defineScripts<Commands>(
+  redis: Redis,
+  scripts: Record<string & NameOf<keyof Commands>, string>,
+): Commands {
   for (const [name, lua] of Object.entries<string>(scripts)) redis.defineCommand(name, { numberOfKeys: 1, lua })
   // Safe: defineCommand has added them.
   return redis as unknown as Commands

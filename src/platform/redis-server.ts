@@ -33,10 +33,17 @@ const PREDECESSOR_LOOK_MS = 50
 /** A unix socket's path must fit in sockaddr_un (108 bytes, less a margin). */
 export const SOCKET_PATH_LIMIT = 100
 
-const isExecutable = (path: string): Promise<boolean> => access(path, constants.X_OK).then(() => true, () => false)
+const isExecutable = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
 
 /** The first executable of one of these names in one of these folders. */
-export async function findExecutable(names: readonly string[], searchPath: readonly string[]): Promise<string | undefined> {
+export async function findExecutable(
+  names: readonly string[],
+  searchPath: readonly string[],
+): Promise<string | undefined> {
   for (const directory of searchPath) {
     for (const name of names) {
       const path = join(directory, name)
@@ -46,7 +53,8 @@ export async function findExecutable(names: readonly string[], searchPath: reado
   return undefined
 }
 
-export const splitPath = (path: string | undefined): string[] => (path ?? '').split(delimiter).filter((part) => part !== '')
+export const splitPath = (path: string | undefined): string[] =>
+  (path ?? '').split(delimiter).filter((part) => part !== '')
 
 /**
  * The shell in front of Redis waits on a pipe that only this process holds: when this process ends, however it ends,
@@ -73,17 +81,28 @@ const isAnswered = (socket: string): Promise<boolean> =>
   })
 
 /** Starts a private Redis on a unix socket and waits until it accepts connections. */
-export async function openRedisServer({ directory, searchPath, durable = true, patienceMs = 0 }: RedisServerSettings): Promise<RedisServer> {
+export async function openRedisServer({
+  directory,
+  searchPath,
+  durable = true,
+  patienceMs = 0,
+}: RedisServerSettings): Promise<RedisServer> {
   const binary = await findExecutable(['redis-server', 'valkey-server'], searchPath)
   if (binary === undefined) {
-    throw new Error('No redis-server was found: install redis-server or valkey-server, run npm run setup, or set REDIS_URL to a running Redis.')
+    throw new Error(
+      'No redis-server was found: install redis-server or valkey-server, run npm run setup, or set REDIS_URL to a running Redis.',
+    )
   }
   await makeFolder(directory, 0o700).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`The private Redis has no folder: ${directory} cannot be made (${error.code ?? error.message}); make it writable or choose another CC_EXECUTOR_DATA_DIR.`)
+    throw new Error(
+      `The private Redis has no folder: ${directory} cannot be made (${error.code ?? error.message}); make it writable or choose another CC_EXECUTOR_DATA_DIR.`,
+    )
   })
   const socket = join(directory, 'redis.sock')
   if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
-    throw new Error(`The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`)
+    throw new Error(
+      `The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`,
+    )
   }
   const deadline = performance.now() + patienceMs
   while (await isAnswered(socket)) {
@@ -91,12 +110,32 @@ export async function openRedisServer({ directory, searchPath, durable = true, p
       await sleep(PREDECESSOR_LOOK_MS)
       continue
     }
-    throw new Error(`Another cc-executor is running on this data folder (${directory}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`)
+    throw new Error(
+      `Another cc-executor is running on this data folder (${directory}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`,
+    )
   }
   await rm(socket, { force: true })
   const options = [
-    '--port', '0', '--unixsocket', socket, '--unixsocketperm', '700', '--dir', directory, '--maxmemory-policy', 'noeviction',
-    '--save', '', '--appendonly', durable ? 'yes' : 'no', '--appendfsync', 'everysec', '--daemonize', 'no', '--logfile', '',
+    '--port',
+    '0',
+    '--unixsocket',
+    socket,
+    '--unixsocketperm',
+    '700',
+    '--dir',
+    directory,
+    '--maxmemory-policy',
+    'noeviction',
+    '--save',
+    '',
+    '--appendonly',
+    durable ? 'yes' : 'no',
+    '--appendfsync',
+    'everysec',
+    '--daemonize',
+    'no',
+    '--logfile',
+    '',
   ]
   const keeper = spawn('/bin/sh', ['-c', KEEPER, 'cc-executor-redis', binary, ...options], {
     detached: true,

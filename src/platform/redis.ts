@@ -109,7 +109,9 @@ export async function requireRedis(url: string): Promise<void> {
   } catch (error) {
     const known = error instanceof DeadlineError ? lastError : (error as Error & { code?: string })
     const why = known === undefined ? `it is silent for ${FIRST_ANSWER_MS / 1_000} s` : (known.code ?? known.message)
-    throw new ConfigError(`REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the variable; cc-executor start without it brings its own.`)
+    throw new ConfigError(
+      `REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the variable; cc-executor start without it brings its own.`,
+    )
   } finally {
     redis.disconnect()
   }
@@ -126,7 +128,11 @@ export async function fromStore<Result>(answer: Promise<Result>): Promise<Result
     return await answer
   } catch (cause) {
     if (cause instanceof ExecutorError) throw cause
-    throw new ExecutorError('STORE_UNAVAILABLE', { detail: 'The store did not answer; try again. A retry with the same Idempotency-Key is safe.' }, { cause })
+    throw new ExecutorError(
+      'STORE_UNAVAILABLE',
+      { detail: 'The store did not answer; try again. A retry with the same Idempotency-Key is safe.' },
+      { cause },
+    )
   }
 }
 

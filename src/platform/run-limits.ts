@@ -20,13 +20,18 @@ const isName = (name: string): name is keyof typeof NAMES => Object.hasOwn(NAMES
 /** `processes=512,memory=4GiB,files=4096,file_size=10GiB`; a name with `none` is without limit. @throws Error saying what is wrong */
 export function parseRunLimits(text: string): RunLimits {
   const limits: { -readonly [Name in keyof RunLimits]: RunLimits[Name] } = {}
-  for (const part of text.split(',').map((item) => item.trim()).filter((item) => item !== '')) {
+  for (const part of text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')) {
     const [, name = '', value = ''] = /^(\w+)=(\w+)$/.exec(part) ?? []
-    if (!isName(name)) throw new Error(`expected ${Object.keys(NAMES).join(', ')}, each with = and a number, as in processes=512`)
+    if (!isName(name))
+      throw new Error(`expected ${Object.keys(NAMES).join(', ')}, each with = and a number, as in processes=512`)
     const [, digits, unit = ''] = /^(\d{1,15})([KMGT]iB)?$/.exec(value) ?? []
     if (value === 'none') continue
     const isCount = name === 'processes' || name === 'files'
-    if (digits === undefined || (isCount && unit !== '')) throw new Error(`${name}: expected ${isCount ? 'a number' : 'a size, as 4GiB'}, or none`)
+    if (digits === undefined || (isCount && unit !== ''))
+      throw new Error(`${name}: expected ${isCount ? 'a number' : 'a size, as 4GiB'}, or none`)
     const number = Number(digits) * (UNITS[unit] ?? 1)
     const field = NAMES[name]
     if (number < LEAST[field]) throw new Error(`${name}: ${value} is less than the CLI itself needs (${LEAST[field]})`)

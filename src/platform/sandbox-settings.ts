@@ -14,7 +14,12 @@ export interface SandboxSettings {
   readonly limits: RunLimits
 }
 
-const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''))
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
 const paths = list.pipe(z.array(z.string().refine(isAbsolute, 'expected absolute paths')))
 const limits = z.string().transform((value, context): RunLimits => {
   try {
@@ -27,12 +32,24 @@ const limits = z.string().transform((value, context): RunLimits => {
 
 /** Rows of the table in config.ts. */
 export const SANDBOX_VARIABLES = {
-  CC_EXECUTOR_SANDBOX: [SandboxLevel, undefined, 'least sandbox of a run: host, workspace or locked; unset: workspace where the machine can'],
+  CC_EXECUTOR_SANDBOX: [
+    SandboxLevel,
+    undefined,
+    'least sandbox of a run: host, workspace or locked; unset: workspace where the machine can',
+  ],
   CC_EXECUTOR_SANDBOX_READ: [paths, '', 'further files and folders that every run may read'],
   CC_EXECUTOR_SANDBOX_WRITE: [paths, '', 'further folders that every run may write'],
   CC_EXECUTOR_SANDBOX_SOCKETS: [paths, '', 'unix sockets of the host that every run may use'],
-  CC_EXECUTOR_NETWORK_HOSTS: [list.pipe(z.array(NetworkHost)), '', 'hosts that a request may name for a locked run (network.hosts)'],
-  CC_EXECUTOR_RUN_LIMITS: [limits, 'processes=512,memory=4GiB,files=4096,file_size=10GiB', 'what one run may use; a name with none is without limit'],
+  CC_EXECUTOR_NETWORK_HOSTS: [
+    list.pipe(z.array(NetworkHost)),
+    '',
+    'hosts that a request may name for a locked run (network.hosts)',
+  ],
+  CC_EXECUTOR_RUN_LIMITS: [
+    limits,
+    'processes=512,memory=4GiB,files=4096,file_size=10GiB',
+    'what one run may use; a name with none is without limit',
+  ],
 } as const
 
 interface Values {

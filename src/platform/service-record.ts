@@ -54,20 +54,26 @@ export async function listServices(dataDir: string): Promise<ServiceRecord[]> {
   const folder = folderOf(dataDir)
   const names = await readdir(folder).catch((): string[] => [])
   const found = await Promise.all(
-    names.filter((name) => name.endsWith('.json')).map(async (name) => {
-      const path = join(folder, name)
-      const record = await readRecord(path)
-      if (record && readProcessStart(record.pid) === record.processStart) return [record]
-      await rm(path, { force: true }).catch(() => undefined)
-      return []
-    }),
+    names
+      .filter((name) => name.endsWith('.json'))
+      .map(async (name) => {
+        const path = join(folder, name)
+        const record = await readRecord(path)
+        if (record && readProcessStart(record.pid) === record.processStart) return [record]
+        await rm(path, { force: true }).catch(() => undefined)
+        return []
+      }),
   )
   return found.flat().sort((one, other) => other.startedAt.localeCompare(one.startedAt))
 }
 
 /** The service of a data folder that serves. */
 export async function findService(dataDir: string): Promise<(ServiceRecord & { readonly url: string }) | undefined> {
-  return (await listServices(dataDir)).flatMap((record) => (record.state === 'serving' && record.url !== undefined ? [{ ...record, url: record.url }] : [])).at(0)
+  return (await listServices(dataDir))
+    .flatMap((record) =>
+      record.state === 'serving' && record.url !== undefined ? [{ ...record, url: record.url }] : [],
+    )
+    .at(0)
 }
 
 interface ClaimOptions {
@@ -83,7 +89,11 @@ interface ClaimOptions {
  * The lock needs no file that is taken over from the dead: everybody writes a record of his own first and looks at all
  * the others then. Of two that come at once each sees the other, or the later one sees the earlier; so never do both go on.
  */
-export async function claimService({ dataDir, exclusive, idleSeconds }: ClaimOptions): Promise<{ readonly claim: ServiceClaim } | { readonly other: ServiceRecord }> {
+export async function claimService({
+  dataDir,
+  exclusive,
+  idleSeconds,
+}: ClaimOptions): Promise<{ readonly claim: ServiceClaim } | { readonly other: ServiceRecord }> {
   const instanceId = randomUUID()
   const path = join(folderOf(dataDir), `${instanceId}.json`)
   let record: ServiceRecord = {

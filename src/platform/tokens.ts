@@ -27,7 +27,10 @@ function parseScopes(text: string | undefined, origin: string): ReadonlySet<Toke
   if (text === undefined) return new Set(SCOPES)
   const scopes = text.split('+')
   const unknown = scopes.find((scope) => !(SCOPES as readonly string[]).includes(scope))
-  if (unknown !== undefined) throw new ConfigError(`${origin}: there is no scope ${JSON.stringify(unknown)}; expected ${SCOPES.join(', ')}, joined by +.`)
+  if (unknown !== undefined)
+    throw new ConfigError(
+      `${origin}: there is no scope ${JSON.stringify(unknown)}; expected ${SCOPES.join(', ')}, joined by +.`,
+    )
   // `admin` is the right to do everything, so it implies the others.
   return new Set(scopes.includes('admin') ? SCOPES : (scopes as TokenScope[]))
 }
@@ -39,7 +42,8 @@ function parseBudget(parts: readonly string[], origin: string): Pick<TokenEntry,
   const amounts = parts.map((part) => {
     const [name = '', amount = ''] = part.split('=')
     const unit = BUDGETS[name]
-    if (!unit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0) throw new ConfigError(`${origin}: ${JSON.stringify(part)} is no daily-usd=N or daily-tokens=N.`)
+    if (!unit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0)
+      throw new ConfigError(`${origin}: ${JSON.stringify(part)} is no daily-usd=N or daily-tokens=N.`)
     return [unit, Number(amount)] as const
   })
   return { dailyBudget: Object.fromEntries(amounts) }
@@ -53,18 +57,25 @@ function parseEntry(entry: string, origin: string): TokenEntry {
   if (!NAME.test(name)) throw new ConfigError(`${origin}: a token's name is 1 to 64 letters, digits, _, . or -.`)
   const hashed = /^sha256:[0-9a-f]+/.exec(rest)?.[0]
   const token = hashed ?? rest.split(':')[0] ?? ''
-  const [first, ...others] = rest.slice(token.length).split(':').filter((part) => part !== '')
+  const [first, ...others] = rest
+    .slice(token.length)
+    .split(':')
+    .filter((part) => part !== '')
   const hasScopes = first !== undefined && !first.includes('=')
   const scopes = parseScopes(hasScopes ? first : undefined, origin)
   const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], origin)
   const digest = HASHED.exec(token)?.[1]
   if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
-  if (token.length < MINIMUM_TOKEN_LENGTH) throw new ConfigError(`${origin}: the token of ${name} is shorter than ${MINIMUM_TOKEN_LENGTH} characters.`)
+  if (token.length < MINIMUM_TOKEN_LENGTH)
+    throw new ConfigError(`${origin}: the token of ${name} is shorter than ${MINIMUM_TOKEN_LENGTH} characters.`)
   return { name, scopes, sha256: sha256(token), ...budget }
 }
 
 function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {
-  const entries = text.split(separator).map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
+  const entries = text
+    .split(separator)
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
   return entries.map((entry) => parseEntry(entry, origin))
 }
 
@@ -109,13 +120,17 @@ export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): 
     text = await readTokenFile(config.tokenFile)
   }
   const entries = [...fromVariable, ...parseEntries(text ?? '', /\n/, 'CC_EXECUTOR_TOKEN_FILE')]
-  if (entries.length === 0) throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} holds no token; delete it to have one made.`)
+  if (entries.length === 0)
+    throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} holds no token; delete it to have one made.`)
   return {
     created,
     find(token) {
       const digest = sha256(token)
       // Every entry is compared, so that the time taken tells nothing.
-      return entries.reduce<TokenEntry | undefined>((found, entry) => (timingSafeEqual(entry.sha256, digest) ? entry : found), undefined)
+      return entries.reduce<TokenEntry | undefined>(
+        (found, entry) => (timingSafeEqual(entry.sha256, digest) ? entry : found),
+        undefined,
+      )
     },
   }
 }

@@ -15,11 +15,15 @@ export const CheckedExecution = z.looseObject({
   simulated: z.boolean(),
   prompt: z.string().meta({ description: 'Its beginning; of a task list that of its first task.' }),
   taskCount: Execution.shape.taskCount,
-  verification: Verification.meta({ description: 'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.' }),
+  verification: Verification.meta({
+    description:
+      'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.',
+  }),
 })
 export type CheckedExecution = z.infer<typeof CheckedExecution>
 
-const beginningOf = ({ request: { prompt, command, tasks: [first = ''] = [] } }: Execution): string => (prompt ?? command ?? (typeof first === 'string' ? first : first.prompt)).slice(0, PROMPT_CHARACTERS).toWellFormed()
+const beginningOf = ({ request: { prompt, command, tasks: [first = ''] = [] } }: Execution): string =>
+  (prompt ?? command ?? (typeof first === 'string' ? first : first.prompt)).slice(0, PROMPT_CHARACTERS).toWellFormed()
 
 export function toCheckedExecution(execution: Execution): CheckedExecution {
   const { id, kind, status, createdAt, finishedAt, simulated, taskCount, outcome } = execution

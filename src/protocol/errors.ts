@@ -23,27 +23,72 @@ export const ERROR_TABLE = {
   UNAUTHENTICATED: { status: 401, rpc: 40101, retryable: false, title: 'A valid token is required.' },
   FORBIDDEN: { status: 403, rpc: 40301, retryable: false, title: 'This is not permitted here.' },
   EXECUTION_NOT_FOUND: { status: 404, rpc: 40401, retryable: false, title: 'There is no such execution.' },
-  SUBSCRIPTION_NOT_FOUND: { status: 404, rpc: 40402, retryable: false, title: 'There is no such subscription on this connection.' },
+  SUBSCRIPTION_NOT_FOUND: {
+    status: 404,
+    rpc: 40402,
+    retryable: false,
+    title: 'There is no such subscription on this connection.',
+  },
   SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to go on with.' },
   FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'There is no such file in the workspace.' },
-  METHOD_NOT_ALLOWED: { status: 405, rpc: 40501, retryable: false, title: 'This path does not answer to that HTTP method.' },
-  NOT_ACCEPTABLE: { status: 406, rpc: 40601, retryable: false, title: 'The answer cannot be given in that media type.' },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    rpc: 40501,
+    retryable: false,
+    title: 'This path does not answer to that HTTP method.',
+  },
+  NOT_ACCEPTABLE: {
+    status: 406,
+    rpc: 40601,
+    retryable: false,
+    title: 'The answer cannot be given in that media type.',
+  },
   REQUEST_TIMEOUT: { status: 408, rpc: 40801, retryable: true, title: 'The request took too long to arrive.' },
   ALREADY_FINISHED: { status: 409, rpc: 40901, retryable: false, title: 'The execution has already finished.' },
   NOT_FINISHED: { status: 409, rpc: 40902, retryable: true, title: 'The execution has not finished yet.' },
   NOT_RUNNING: { status: 409, rpc: 40903, retryable: true, title: 'The execution is not running.' },
   SESSION_BUSY: { status: 409, rpc: 40904, retryable: true, title: 'The session is in use.' },
-  CURSOR_EXPIRED: { status: 410, rpc: 41001, retryable: false, title: 'The events after this cursor are no longer kept.' },
+  CURSOR_EXPIRED: {
+    status: 410,
+    rpc: 41001,
+    retryable: false,
+    title: 'The events after this cursor are no longer kept.',
+  },
   FILE_NOT_KEPT: { status: 410, rpc: 41002, retryable: false, title: 'The file cannot be had any more.' },
   PAYLOAD_TOO_LARGE: { status: 413, rpc: 41301, retryable: false, title: 'The request is too large.' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, rpc: 41501, retryable: false, title: 'The body must be sent as application/json.' },
-  MISDIRECTED_REQUEST: { status: 421, rpc: 42101, retryable: false, title: 'This service does not answer to that Host.' },
-  IDEMPOTENCY_CONFLICT: { status: 422, rpc: 42201, retryable: false, title: 'This Idempotency-Key was used with another request.' },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    rpc: 41501,
+    retryable: false,
+    title: 'The body must be sent as application/json.',
+  },
+  MISDIRECTED_REQUEST: {
+    status: 421,
+    rpc: 42101,
+    retryable: false,
+    title: 'This service does not answer to that Host.',
+  },
+  IDEMPOTENCY_CONFLICT: {
+    status: 422,
+    rpc: 42201,
+    retryable: false,
+    title: 'This Idempotency-Key was used with another request.',
+  },
   RATE_LIMITED: { status: 429, rpc: 42901, retryable: true, title: 'Too many requests.' },
   QUEUE_FULL: { status: 429, rpc: 42902, retryable: true, title: 'The queue is full.' },
-  SUBSCRIPTION_LIMIT: { status: 429, rpc: 42903, retryable: false, title: 'This connection has as many subscriptions as are allowed.' },
+  SUBSCRIPTION_LIMIT: {
+    status: 429,
+    rpc: 42903,
+    retryable: false,
+    title: 'This connection has as many subscriptions as are allowed.',
+  },
   // 429, not 402: the same request is taken when the day is over, which Retry-After says; nothing is to be paid to us.
-  BUDGET_EXCEEDED: { status: 429, rpc: 42904, retryable: true, title: 'The daily budget of this token does not suffice.' },
+  BUDGET_EXCEEDED: {
+    status: 429,
+    rpc: 42904,
+    retryable: true,
+    title: 'The daily budget of this token does not suffice.',
+  },
   HEADERS_TOO_LARGE: { status: 431, rpc: 43101, retryable: false, title: 'The header fields are too large.' },
   STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
   SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
@@ -56,7 +101,10 @@ export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[
 /** One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a whole. */
 export const FieldError = z
   .object({ path: z.string(), message: z.string() })
-  .meta({ id: 'FieldError', description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.' })
+  .meta({
+    id: 'FieldError',
+    description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.',
+  })
 export type FieldError = z.infer<typeof FieldError>
 
 /** REST's error body, RFC 9457. */
@@ -143,26 +191,46 @@ export function toWireError(error: unknown): WireError {
 
 export function toProblem(error: unknown, requestId: string): Problem {
   const { code, status, title, detail, retryable, errors, budget } = toWireError(error)
-  return { type: `urn:cc-executor:error:${code}`, title, status, detail, code, retryable, requestId, ...(errors && { errors: [...errors] }), ...(budget && { budget }) }
+  return {
+    type: `urn:cc-executor:error:${code}`,
+    title,
+    status,
+    detail,
+    code,
+    retryable,
+    requestId,
+    ...(errors && { errors: [...errors] }),
+    ...(budget && { budget }),
+  }
 }
 
 type Issue = z.ZodError['issues'][number]
 
 /** `tasks[3].prompt` */
-const toPath = (path: readonly PropertyKey[]): string => path.reduce<string>((whole, part) => (typeof part === 'number' ? `${whole}[${part}]` : `${whole}${whole === '' ? '' : '.'}${String(part)}`), '')
+const toPath = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>(
+    (whole, part) =>
+      typeof part === 'number' ? `${whole}[${part}]` : `${whole}${whole === '' ? '' : '.'}${String(part)}`,
+    '',
+  )
 
 /** Of a value that may be one thing or another: what is wrong with the only one of them whose kind it has. */
 function findMeant(branches: readonly Issue[][]): Issue[] | undefined {
-  const meant = branches.filter((issues) => !issues.some(({ code, path }) => (code === 'invalid_type' || code === 'invalid_value') && path.length === 0))
+  const meant = branches.filter(
+    (issues) =>
+      !issues.some(({ code, path }) => (code === 'invalid_type' || code === 'invalid_value') && path.length === 0),
+  )
   return meant.length === 1 ? meant[0] : undefined
 }
 
 function toErrors(issues: readonly Issue[], before: readonly PropertyKey[]): FieldError[] {
   return issues.flatMap((issue) => {
     const path = [...before, ...issue.path]
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: toPath([...path, key]), message: 'unknown field' }))
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ path: toPath([...path, key]), message: 'unknown field' }))
     // What is wrong with a key says more than that it is wrong.
-    if (issue.code === 'invalid_key' && issue.issues[0]) return [{ path: toPath(path), message: issue.issues[0].message }]
+    if (issue.code === 'invalid_key' && issue.issues[0])
+      return [{ path: toPath(path), message: issue.issues[0].message }]
     const meant = issue.code === 'invalid_union' ? findMeant(issue.errors) : undefined
     return meant ? toErrors(meant, path) : [{ path: toPath(path), message: issue.message }]
   })
@@ -171,7 +239,10 @@ function toErrors(issues: readonly Issue[], before: readonly PropertyKey[]): Fie
 /** Zod's issues as field errors: an unknown field is named by its own path, not by its parent's. */
 export const toFieldErrors = (error: z.ZodError): FieldError[] => toErrors(error.issues, [])
 
-const isTooLarge = (issue: Issue): boolean => (issue.code === 'custom' ? issue.params?.['tooLarge'] === true : issue.code === 'invalid_union' && (findMeant(issue.errors)?.some(isTooLarge) ?? false))
+const isTooLarge = (issue: Issue): boolean =>
+  issue.code === 'custom'
+    ? issue.params?.['tooLarge'] === true
+    : issue.code === 'invalid_union' && (findMeant(issue.errors)?.some(isTooLarge) ?? false)
 
 /** Whether a text is longer than what is taken, wherever it stands. */
 export const saysTooLarge = (error: z.ZodError): boolean => error.issues.some(isTooLarge)
@@ -183,7 +254,11 @@ export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode 
 }
 
 /** In a client's words: what is not there is missing, and neither `undefined` nor `null` where the whole body is. */
-function sayMissing({ code, input, path = [] }: Pick<z.core.$ZodRawIssue, 'code' | 'input' | 'path'>): string | undefined {
+function sayMissing({
+  code,
+  input,
+  path = [],
+}: Pick<z.core.$ZodRawIssue, 'code' | 'input' | 'path'>): string | undefined {
   if (code !== 'invalid_type' || (input ?? undefined) !== undefined) return undefined
   if (path.length === 0) return 'a JSON object is required'
   return input === undefined ? 'is required' : undefined
@@ -193,5 +268,8 @@ function sayMissing({ code, input, path = [] }: Pick<z.core.$ZodRawIssue, 'code'
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input, { error: sayMissing })
   if (parsed.success) return parsed.data
-  throw toInvalidRequest(toFieldErrors(parsed.error), saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST')
+  throw toInvalidRequest(
+    toFieldErrors(parsed.error),
+    saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST',
+  )
 }

@@ -1,11 +1,22 @@
 import { z } from 'zod'
 import { TimeoutEstimate } from './estimate.js'
-import { ExecutionStatus, Outcome, OutcomeCode, PermissionDenial, RetryReason, TerminalStatus, Usage } from './execution.js'
+import {
+  ExecutionStatus,
+  Outcome,
+  OutcomeCode,
+  PermissionDenial,
+  RetryReason,
+  TerminalStatus,
+  Usage,
+} from './execution.js'
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 
-const wish = z.object({ by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }), reason: z.string().optional() })
+const wish = z.object({
+  by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }),
+  reason: z.string().optional(),
+})
 
 /** A task of the CLI that goes on beside the conversation: a command, a subagent, … */
 export const BackgroundTask = z.object({
@@ -17,7 +28,11 @@ export type BackgroundTask = z.infer<typeof BackgroundTask>
 
 /** The data of every event type, by type. What is published here only grows. */
 export const EVENT_DATA = {
-  'execution.queued': z.object({ position: z.number().int(), requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }), timeoutEstimate: TimeoutEstimate.optional() }),
+  'execution.queued': z.object({
+    position: z.number().int(),
+    requestDigest: z.string().meta({ description: 'SHA-256 of the validated request, hex.' }),
+    timeoutEstimate: TimeoutEstimate.optional(),
+  }),
   'execution.started': z.object({
     attempt: z.number().int(),
     workerId: z.string(),
@@ -28,51 +43,115 @@ export const EVENT_DATA = {
     sessionId: z.string(),
     workspace: z.string(),
     argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
-    resumed: z.boolean().optional().meta({ description: 'true: this attempt goes on with the session of the one before.' }),
+    resumed: z
+      .boolean()
+      .optional()
+      .meta({ description: 'true: this attempt goes on with the session of the one before.' }),
     containment: RunContainment.optional(),
   }),
-  'text.delta': z.object({ message: z.number().int().meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }), text: z.string() }),
-  'text.reset': z.object({ message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }) }),
-  'claude.message': z.object({ message: z.record(z.string(), z.unknown()).meta({ description: "A whole message of the CLI's stream-json, as it came. Its format is the CLI's own." }) }),
-  'tool.started': z.object({ toolUseId: z.string(), name: z.string(), input: z.string().meta({ description: 'JSON, shortened.' }), inputDigest: z.string() }),
+  'text.delta': z.object({
+    message: z
+      .number()
+      .int()
+      .meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }),
+    text: z.string(),
+  }),
+  'text.reset': z.object({
+    message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }),
+  }),
+  'claude.message': z.object({
+    message: z
+      .record(z.string(), z.unknown())
+      .meta({ description: "A whole message of the CLI's stream-json, as it came. Its format is the CLI's own." }),
+  }),
+  'tool.started': z.object({
+    toolUseId: z.string(),
+    name: z.string(),
+    input: z.string().meta({ description: 'JSON, shortened.' }),
+    inputDigest: z.string(),
+  }),
   'tool.finished': z.object({ toolUseId: z.string(), name: z.string(), isError: z.boolean(), durationMs: z.number() }),
   'tool.denied': PermissionDenial,
   'mcp.status': z.object({
-    servers: z.array(
-      z.object({
-        name: z.string(),
-        status: z.string().meta({ description: 'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.' }),
-        tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
-        error: z.string().optional(),
+    servers: z
+      .array(
+        z.object({
+          name: z.string(),
+          status: z
+            .string()
+            .meta({
+              description:
+                'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.',
+            }),
+          tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
+          error: z.string().optional(),
+        }),
+      )
+      .meta({
+        description:
+          'The servers of `mcpServers`: once, when their connections were tried, and again when one has changed.',
       }),
-    ).meta({ description: 'The servers of `mcpServers`: once, when their connections were tried, and again when one has changed.' }),
   }),
-  output: z.object({ stream: z.enum(['stdout', 'stderr']), data: z.string().meta({ description: 'A line that was not stream-json.' }) }),
-  progress: z.object({ turns: z.number(), toolsUsed: z.number(), inputTokens: z.number(), outputTokens: z.number(), elapsedMs: z.number() }),
+  output: z.object({
+    stream: z.enum(['stdout', 'stderr']),
+    data: z.string().meta({ description: 'A line that was not stream-json.' }),
+  }),
+  progress: z.object({
+    turns: z.number(),
+    toolsUsed: z.number(),
+    inputTokens: z.number(),
+    outputTokens: z.number(),
+    elapsedMs: z.number(),
+  }),
   'execution.paused': wish,
   'execution.resumed': wish,
   'execution.cancel_requested': wish,
   'execution.retrying': z.object({
     reason: RetryReason,
     nextAttempt: z.number().int(),
-    notBefore: Timestamp.optional().meta({ description: 'The next attempt waits for this time; absent: only for a worker.' }),
+    notBefore: Timestamp.optional().meta({
+      description: 'The next attempt waits for this time; absent: only for a worker.',
+    }),
     message: z.string().optional().meta({ description: 'What happened, for people.' }),
   }),
-  'task.started': z.object({ index: z.number().int().meta({ description: 'From 0.' }), executionId: ExecutionId, status: ExecutionStatus }),
-  'task.finished': z.object({ index: z.number().int(), executionId: ExecutionId, status: TerminalStatus, code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }) }),
+  'task.started': z.object({
+    index: z.number().int().meta({ description: 'From 0.' }),
+    executionId: ExecutionId,
+    status: ExecutionStatus,
+  }),
+  'task.finished': z.object({
+    index: z.number().int(),
+    executionId: ExecutionId,
+    status: TerminalStatus,
+    code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }),
+  }),
   'background.waiting': z.object({
     tasks: z.array(BackgroundTask),
     until: Timestamp.meta({ description: 'When the wait ends at the latest, unless the run is paused meanwhile.' }),
     message: z.string().meta({ description: 'For people: what is awaited and how to end the wait.' }),
   }),
-  'background.finished': z.object({ id: z.string(), kind: z.string(), status: z.enum(['completed', 'failed', 'stopped']) }),
+  'background.finished': z.object({
+    id: z.string(),
+    kind: z.string(),
+    status: z.enum(['completed', 'failed', 'stopped']),
+  }),
   'log.truncated': z.object({
     droppedBytes: z.number(),
     limit: z.number(),
-    reason: z.enum(['line', 'stored']).meta({ description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.' }),
+    reason: z
+      .enum(['line', 'stored'])
+      .meta({
+        description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.',
+      }),
     sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
   }),
-  'sandbox.denied': z.object({ host: z.string().meta({ description: 'What a run without network asked the proxy for, with its port.' }), count: z.number().int().meta({ description: 'How often since the event before for this host; there is at most one a second.' }) }),
+  'sandbox.denied': z.object({
+    host: z.string().meta({ description: 'What a run without network asked the proxy for, with its port.' }),
+    count: z
+      .number()
+      .int()
+      .meta({ description: 'How often since the event before for this host; there is at most one a second.' }),
+  }),
   'limit.reached': z.object({ kind: LimitKind, limit: z.number().meta({ description: 'Bytes, or a count.' }) }),
   'hook.finished': HookFinished,
   'execution.finished': z.object({ outcome: Outcome, usage: Usage }),
@@ -93,16 +172,32 @@ export interface Event<Type extends EventType = EventType> {
 }
 
 /** What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the CLI that passes with its bytes as they came. */
-export type NewEvent = { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType] | { readonly type: 'claude.message'; readonly rawMessage: string }
+export type NewEvent =
+  | { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType]
+  | { readonly type: 'claude.message'; readonly rawMessage: string }
 
 function eventSchema<Type extends EventType>(type: Type) {
   return z
-    .object({ seq: z.number().int().min(1), type: z.literal(type), at: Timestamp, attempt: z.number().int(), data: EVENT_DATA[type], truncatedBytes: z.number().int().optional().meta({ description: 'Only with maxEventBytes: so many bytes were left out here; REST has them.' }) })
+    .object({
+      seq: z.number().int().min(1),
+      type: z.literal(type),
+      at: Timestamp,
+      attempt: z.number().int(),
+      data: EVENT_DATA[type],
+      truncatedBytes: z
+        .number()
+        .int()
+        .optional()
+        .meta({ description: 'Only with maxEventBytes: so many bytes were left out here; REST has them.' }),
+    })
     .meta({ id: `Event_${type.replace('.', '_')}` })
 }
 
 export const EventSchema = z
-  .discriminatedUnion('type', EVENT_TYPES.map(eventSchema) as [ReturnType<typeof eventSchema>, ...ReturnType<typeof eventSchema>[]])
+  .discriminatedUnion(
+    'type',
+    EVENT_TYPES.map(eventSchema) as [ReturnType<typeof eventSchema>, ...ReturnType<typeof eventSchema>[]],
+  )
   .meta({ id: 'Event', description: 'An immutable fact. Clients ignore types and fields that they do not know.' })
 
 export const EventType = z.enum(EVENT_TYPES).meta({ id: 'EventType' })

@@ -19,7 +19,11 @@ function text(limitBytes: number) {
     .min(1, 'must not be empty')
     .superRefine((value, context) => {
       if (Buffer.byteLength(value) > limitBytes) {
-        context.addIssue({ code: 'custom', message: `must not be longer than ${limitBytes} bytes in UTF-8`, params: { tooLarge: true } })
+        context.addIssue({
+          code: 'custom',
+          message: `must not be longer than ${limitBytes} bytes in UTF-8`,
+          params: { tooLarge: true },
+        })
       }
       if (value.includes('\0')) context.addIssue({ code: 'custom', message: 'must not contain NUL characters' })
       if (!value.isWellFormed()) context.addIssue({ code: 'custom', message: 'must not contain lone surrogates' })
@@ -27,12 +31,20 @@ function text(limitBytes: number) {
 }
 
 /** Claude would be started, and paid, with nothing to do. */
-const prompt = text(PROMPT_LIMIT_BYTES).refine((value) => value === '' || /\S/.test(value), 'must hold more than white space')
+const prompt = text(PROMPT_LIMIT_BYTES).refine(
+  (value) => value === '' || /\S/.test(value),
+  'must hold more than white space',
+)
 
-const seconds = z.number().positive('must be more than 0').max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
+const seconds = z
+  .number()
+  .positive('must be more than 0')
+  .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(4 * KIB)).max(200)
 
-export const PermissionMode = z.enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions']).meta({ id: 'PermissionMode' })
+export const PermissionMode = z
+  .enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions'])
+  .meta({ id: 'PermissionMode' })
 export type PermissionMode = z.infer<typeof PermissionMode>
 
 export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
@@ -43,14 +55,27 @@ export type Priority = z.infer<typeof Priority>
 export const Metadata = z
   .record(
     z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'),
-    z.string().refine((value) => value.isWellFormed() && !value.includes('\0'), 'must not contain NUL characters or lone surrogates'),
+    z
+      .string()
+      .refine(
+        (value) => value.isWellFormed() && !value.includes('\0'),
+        'must not contain NUL characters or lone surrogates',
+      ),
   )
   .superRefine((value, context) => {
     if (Buffer.byteLength(JSON.stringify(value)) > METADATA_LIMIT_BYTES) {
-      context.addIssue({ code: 'custom', message: `must not be longer than ${METADATA_LIMIT_BYTES} bytes as JSON`, params: { tooLarge: true } })
+      context.addIssue({
+        code: 'custom',
+        message: `must not be longer than ${METADATA_LIMIT_BYTES} bytes as JSON`,
+        params: { tooLarge: true },
+      })
     }
   })
-  .meta({ id: 'Metadata', description: "The caller's own labels: strings, 4 KiB together; returned and searchable by equality.", examples: [{ team: 'docs' }] })
+  .meta({
+    id: 'Metadata',
+    description: "The caller's own labels: strings, 4 KiB together; returned and searchable by equality.",
+    examples: [{ team: 'docs' }],
+  })
 
 const AgentDefinition = z
   .strictObject({
@@ -68,106 +93,245 @@ const COMMANDS_LIMIT = 20
 export const Verify = z
   .strictObject({
     files: z
-      .array(text(4 * KIB).refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'must be a path inside the workspace'))
+      .array(
+        text(4 * KIB).refine(
+          (path) => !path.startsWith('/') && !path.split('/').includes('..'),
+          'must be a path inside the workspace',
+        ),
+      )
       .min(1)
       .max(FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
-    background: z.boolean().optional().meta({ description: 'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.' }),
+    background: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.',
+      }),
     commands: z
-      .array(z.array(text(32 * KIB)).min(1).max(256))
+      .array(
+        z
+          .array(text(32 * KIB))
+          .min(1)
+          .max(256),
+      )
       .min(1)
       .max(COMMANDS_LIMIT)
       .optional()
-      .meta({ description: 'Argument vectors, run in the workspace after the run, under the same supervision; each must exit with 0. Needs the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS.' }),
+      .meta({
+        description:
+          'Argument vectors, run in the workspace after the run, under the same supervision; each must exit with 0. Needs the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS.',
+      }),
   })
-  .meta({ id: 'Verify', description: 'Evidence that the server collects by itself after the run; a check that fails makes it `failed / VERIFICATION_FAILED`.', examples: [{ files: ['report.md'], commands: [['npm', 'test']] }] })
+  .meta({
+    id: 'Verify',
+    description:
+      'Evidence that the server collects by itself after the run; a check that fails makes it `failed / VERIFICATION_FAILED`.',
+    examples: [{ files: ['report.md'], commands: [['npm', 'test']] }],
+  })
 export type Verify = z.infer<typeof Verify>
 
 const StringMap = z.record(z.string(), z.string())
 
 /** One that starts a program needs the `admin` scope: it is the right to run anything. */
 export const McpServer = z
-  .union([
-    z.strictObject({ type: z.enum(['http', 'sse']), url: z.url({ protocol: /^https?$/ }), headers: StringMap.optional() }),
-    z.strictObject({ type: z.literal('stdio').optional(), command: text(4 * KIB), args: z.array(z.string()).optional(), env: StringMap.optional() }),
-  ], 'expected {"command", "args"?, "env"?} or {"type": "http" or "sse", "url", "headers"?}')
-  .meta({ id: 'McpServer', description: 'An MCP server for this run. One that starts a program (`command`) needs the `admin` scope.' })
+  .union(
+    [
+      z.strictObject({
+        type: z.enum(['http', 'sse']),
+        url: z.url({ protocol: /^https?$/ }),
+        headers: StringMap.optional(),
+      }),
+      z.strictObject({
+        type: z.literal('stdio').optional(),
+        command: text(4 * KIB),
+        args: z.array(z.string()).optional(),
+        env: StringMap.optional(),
+      }),
+    ],
+    'expected {"command", "args"?, "env"?} or {"type": "http" or "sse", "url", "headers"?}',
+  )
+  .meta({
+    id: 'McpServer',
+    description: 'An MCP server for this run. One that starts a program (`command`) needs the `admin` scope.',
+  })
 export type McpServer = z.infer<typeof McpServer>
 
 const fields = {
   prompt: prompt.optional().meta({ description: 'What Claude is to do; 1 byte to 4 MiB.', examples: ['Say hello'] }),
   command: text(PROMPT_LIMIT_BYTES)
     .optional()
-    .meta({ description: 'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, without expansion, pipes or substitution.', examples: ['claude -p "Say hello"'] }),
-  timeout: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({ description: "Only beside `command`: the original's name for `timeoutSeconds`." }),
+    .meta({
+      description:
+        'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, without expansion, pipes or substitution.',
+      examples: ['claude -p "Say hello"'],
+    }),
+  timeout: z
+    .int()
+    .positive()
+    .max(TIMEOUT_LIMIT_SECONDS)
+    .optional()
+    .meta({ description: "Only beside `command`: the original's name for `timeoutSeconds`." }),
   model: text(200).optional(),
   fallbackModel: text(200).optional(),
   effort: Effort.optional(),
-  systemPrompt: text(100 * KIB).optional().meta({ description: "Replaces the CLI's system prompt." }),
+  systemPrompt: text(100 * KIB)
+    .optional()
+    .meta({ description: "Replaces the CLI's system prompt." }),
   appendSystemPrompt: text(100 * KIB).optional(),
   maxTurns: z.int().min(1).max(10_000).optional(),
-  maxBudgetUsd: z.number().positive().max(1_000_000).optional().meta({ description: 'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All attempts together; the operator may have set a smaller limit.' }),
-  maxBudgetTokens: z.int().positive().max(1e12).optional().meta({ description: 'Input, output and cache creation of all attempts; beyond, the run is ended.' }),
-  allowedTools: toolRules.optional().meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
+  maxBudgetUsd: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .optional()
+    .meta({
+      description:
+        'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All attempts together; the operator may have set a smaller limit.',
+    }),
+  maxBudgetTokens: z
+    .int()
+    .positive()
+    .max(1e12)
+    .optional()
+    .meta({ description: 'Input, output and cache creation of all attempts; beyond, the run is ended.' }),
+  allowedTools: toolRules
+    .optional()
+    .meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
   disallowedTools: toolRules.optional(),
-  permissionMode: PermissionMode.optional().meta({ description: 'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.' }),
+  permissionMode: PermissionMode.optional().meta({
+    description:
+      'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.',
+  }),
   agents: z.record(text(200), AgentDefinition).optional(),
-  mcpServers: z.record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer).optional(),
+  mcpServers: z
+    .record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer)
+    .optional(),
   mcpRequired: z
     .union([z.boolean(), z.array(text(64)).max(200)], 'must be true, false, or a list of names of mcpServers')
     .optional()
-    .meta({ description: 'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.' }),
+    .meta({
+      description:
+        'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.',
+    }),
   workspace: text(4 * KIB)
     .optional()
-    .meta({ description: 'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.', examples: ['my-project'] }),
-  sandbox: SandboxLevel.optional().meta({ description: 'What the run may reach at most; default and least: the operator’s CC_EXECUTOR_SANDBOX, to which it is raised.' }),
+    .meta({
+      description:
+        'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.',
+      examples: ['my-project'],
+    }),
+  sandbox: SandboxLevel.optional().meta({
+    description:
+      'What the run may reach at most; default and least: the operator’s CC_EXECUTOR_SANDBOX, to which it is raised.',
+  }),
   network: NetworkRequest.optional(),
   session: SessionRequest.optional(),
   files: InlineFiles.optional(),
   timeoutSeconds: z
-    .union([seconds, z.literal('auto')], `must be a number of seconds, more than 0 and not more than ${TIMEOUT_LIMIT_SECONDS}, or "auto"`)
+    .union(
+      [seconds, z.literal('auto')],
+      `must be a number of seconds, more than 0 and not more than ${TIMEOUT_LIMIT_SECONDS}, or "auto"`,
+    )
     .optional()
-    .meta({ description: 'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.' }),
+    .meta({
+      description:
+        'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.',
+    }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
   backgroundTimeoutSeconds: z
     .number()
     .min(0, 'must not be less than 0')
     .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
     .optional()
-    .meta({ description: 'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; 0 ends them with the answer. Default: the rest of `timeoutSeconds`.' }),
-  queueTimeoutSeconds: seconds.optional().meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
+    .meta({
+      description:
+        'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; 0 ends them with the answer. Default: the rest of `timeoutSeconds`.',
+    }),
+  queueTimeoutSeconds: seconds
+    .optional()
+    .meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
-  partialText: z.boolean().optional().meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
-  literalPrompt: z.boolean().optional().meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
-  json: z.boolean().optional().meta({ description: 'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.' }),
+  partialText: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
+  literalPrompt: z
+    .boolean()
+    .optional()
+    .meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
+  json: z
+    .boolean()
+    .optional()
+    .meta({
+      description:
+        'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.',
+    }),
   outputSchema: z
     .record(z.string(), z.unknown())
     .refine((value) => isShallow(value), TOO_DEEP)
     .optional()
-    .meta({ description: 'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to other documents.', examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }] }),
-  maxRepairs: z.int().min(0).max(5).optional().meta({ description: 'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.' }),
+    .meta({
+      description:
+        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to other documents.',
+      examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
+    }),
+  maxRepairs: z
+    .int()
+    .min(0)
+    .max(5)
+    .optional()
+    .meta({
+      description:
+        'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.',
+    }),
   onWorkerLost: z
     .enum(['fail', 'continue'])
     .optional()
-    .meta({ description: 'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.' }),
+    .meta({
+      description:
+        'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.',
+    }),
   maxAttempts: z
     .int()
     .min(1)
     .max(MAX_ATTEMPTS)
     .optional()
-    .meta({ description: 'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.' }),
-  onPermissionDenied: z.enum(['report', 'fail']).optional().meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
+    .meta({
+      description:
+        'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.',
+    }),
+  onPermissionDenied: z
+    .enum(['report', 'fail'])
+    .optional()
+    .meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
   verify: Verify.optional(),
   metadata: Metadata.optional(),
 } as const
 
 /** What belongs to the list as a whole; everything else a task inherits from it, and may say anew for itself. */
-const { command: _command, timeout: _timeout, workspace: _workspace, priority: _priority, session: _session, sandbox: _sandbox, ...taskFields } = fields
+const {
+  command: _command,
+  timeout: _timeout,
+  workspace: _workspace,
+  priority: _priority,
+  session: _session,
+  sandbox: _sandbox,
+  ...taskFields
+} = fields
 
 export const Task = z
-  .union([prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)], 'expected a prompt, or an object with a prompt')
-  .meta({ id: 'Task', description: 'A prompt, or an object with a prompt and fields of its own, which stand in place of the list’s; labels are added to them.' })
+  .union(
+    [prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)],
+    'expected a prompt, or an object with a prompt',
+  )
+  .meta({
+    id: 'Task',
+    description:
+      'A prompt, or an object with a prompt and fields of its own, which stand in place of the list’s; labels are added to them.',
+  })
 
 const taskListFields = {
   tasks: z
@@ -175,14 +339,36 @@ const taskListFields = {
     .min(1, 'at least one task is required')
     .max(TASKS_LIMIT, `at most ${TASKS_LIMIT} tasks`)
     .optional()
-    .meta({ description: 'Instead of `prompt`: a task list. Strictly one after the other, each in a fresh Claude context, all in one workspace.', examples: [['Write hello.py', { prompt: 'Test hello.py', timeoutSeconds: 60 }]] }),
-  onTaskFailure: z.enum(['stop', 'continue']).optional().meta({ description: 'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.' }),
-  timeout_per_task: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({ description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself." }),
+    .meta({
+      description:
+        'Instead of `prompt`: a task list. Strictly one after the other, each in a fresh Claude context, all in one workspace.',
+      examples: [['Write hello.py', { prompt: 'Test hello.py', timeoutSeconds: 60 }]],
+    }),
+  onTaskFailure: z
+    .enum(['stop', 'continue'])
+    .optional()
+    .meta({
+      description:
+        'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.',
+    }),
+  timeout_per_task: z
+    .int()
+    .positive()
+    .max(TIMEOUT_LIMIT_SECONDS)
+    .optional()
+    .meta({
+      description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself.",
+    }),
 }
 const requestFields = { ...fields, ...taskListFields } as const
 
 function requireOneMode(request: Pick<Asked, 'json' | 'outputSchema'>, context: z.RefinementCtx): void {
-  if (request.json === false && request.outputSchema !== undefined) context.addIssue({ code: 'custom', path: ['json'], message: 'is false beside outputSchema, which asks for JSON mode' })
+  if (request.json === false && request.outputSchema !== undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['json'],
+      message: 'is false beside outputSchema, which asks for JSON mode',
+    })
 }
 
 interface Asked {
@@ -200,14 +386,23 @@ interface Asked {
 
 export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx): void {
   const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-  if (request.prompt === undefined && request.command === undefined && request.tasks === undefined) refuse('prompt', 'either prompt, command or tasks is required')
-  if (request.prompt !== undefined && request.command !== undefined) refuse('command', 'give either prompt or command, not both')
-  if (request.tasks !== undefined && request.session !== undefined) refuse('session', 'does not go with tasks: each has a fresh context')
-  if (request.tasks !== undefined) for (const field of ['prompt', 'command'] as const) if (request[field] !== undefined) refuse(field, 'give either tasks or this, not both')
-  for (const field of ['onTaskFailure', 'timeout_per_task'] as const) if (request[field] !== undefined && request.tasks === undefined) refuse(field, 'is accepted only beside tasks')
-  if (request.timeout_per_task !== undefined && request.timeoutSeconds !== undefined) refuse('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
-  if (request.timeout !== undefined && request.command === undefined) refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
-  if (request.timeout !== undefined && request.timeoutSeconds !== undefined) refuse('timeout', 'give either timeout or timeoutSeconds, not both')
+  if (request.prompt === undefined && request.command === undefined && request.tasks === undefined)
+    refuse('prompt', 'either prompt, command or tasks is required')
+  if (request.prompt !== undefined && request.command !== undefined)
+    refuse('command', 'give either prompt or command, not both')
+  if (request.tasks !== undefined && request.session !== undefined)
+    refuse('session', 'does not go with tasks: each has a fresh context')
+  if (request.tasks !== undefined)
+    for (const field of ['prompt', 'command'] as const)
+      if (request[field] !== undefined) refuse(field, 'give either tasks or this, not both')
+  for (const field of ['onTaskFailure', 'timeout_per_task'] as const)
+    if (request[field] !== undefined && request.tasks === undefined) refuse(field, 'is accepted only beside tasks')
+  if (request.timeout_per_task !== undefined && request.timeoutSeconds !== undefined)
+    refuse('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
+  if (request.timeout !== undefined && request.command === undefined)
+    refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
+  if (request.timeout !== undefined && request.timeoutSeconds !== undefined)
+    refuse('timeout', 'give either timeout or timeoutSeconds, not both')
   requireOneMode(request, context)
 }
 
@@ -218,16 +413,33 @@ const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command
 export const ExecuteRequest = z
   .strictObject(requestFields)
   .superRefine(requireExactlyOneTask)
-  .meta({ id: 'ExecuteRequest', description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.', examples: [{ prompt: 'Say hello' }], ...exactlyOneTask })
+  .meta({
+    id: 'ExecuteRequest',
+    description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.',
+    examples: [{ prompt: 'Say hello' }],
+    ...exactlyOneTask,
+  })
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>
 
 /** The params of the JSON-RPC method `execute`. */
 export const ExecuteParams = z
   .strictObject({
     ...requestFields,
-    subscribe: z.boolean().optional().meta({ description: 'Send the events on this connection, from seq 1; default true.' }),
-    idempotencyKey: z.string().min(1).max(255).optional().meta({ description: 'As the header Idempotency-Key of POST /execute; one namespace for both.' }),
+    subscribe: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Send the events on this connection, from seq 1; default true.' }),
+    idempotencyKey: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta({ description: 'As the header Idempotency-Key of POST /execute; one namespace for both.' }),
   })
   .superRefine(requireExactlyOneTask)
-  .meta({ id: 'ExecuteParams', description: 'An ExecuteRequest plus `subscribe` and `idempotencyKey`.', ...exactlyOneTask })
+  .meta({
+    id: 'ExecuteParams',
+    description: 'An ExecuteRequest plus `subscribe` and `idempotencyKey`.',
+    ...exactlyOneTask,
+  })
 export type ExecuteParams = z.infer<typeof ExecuteParams>

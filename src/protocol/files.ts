@@ -19,7 +19,10 @@ export const WorkspaceFile = z
     kind: z.enum(['file', 'link', 'other']),
     size: z.number().int().meta({ description: 'In bytes; of a deleted file, what it had.' }),
     mode: z.string().meta({ description: 'Permission bits in octal, `0644`.' }),
-    sha256: z.string().optional().meta({ description: 'Of the content; absent where it was not read. The ETag of the file.' }),
+    sha256: z
+      .string()
+      .optional()
+      .meta({ description: 'Of the content; absent where it was not read. The ETag of the file.' }),
     content: FileContent,
   })
   .meta({ id: 'WorkspaceFile' })
@@ -35,12 +38,23 @@ export const WorkspaceFiles = z
     modified: z.number().int(),
     deleted: z.number().int(),
     unchanged: z.number().int(),
-    files: z.array(WorkspaceFile).meta({ description: 'What changed comes first, each part in the order of the paths.' }),
-    notListed: z.number().int().meta({ description: 'Entries beyond those that a listing holds; the counts are of all.' }),
-    incomplete: z.string().optional().meta({ description: 'Why not all of the workspace was looked at; absent when all was.' }),
+    files: z
+      .array(WorkspaceFile)
+      .meta({ description: 'What changed comes first, each part in the order of the paths.' }),
+    notListed: z
+      .number()
+      .int()
+      .meta({ description: 'Entries beyond those that a listing holds; the counts are of all.' }),
+    incomplete: z
+      .string()
+      .optional()
+      .meta({ description: 'Why not all of the workspace was looked at; absent when all was.' }),
     ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not looked at.' }),
     keptBytes: z.number().int(),
-    limitBytes: z.number().int().meta({ description: 'So much is kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES).' }),
+    limitBytes: z
+      .number()
+      .int()
+      .meta({ description: 'So much is kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES).' }),
   })
   .meta({ id: 'WorkspaceFiles' })
 export type WorkspaceFiles = z.infer<typeof WorkspaceFiles>

@@ -7,14 +7,17 @@ const NAME_LIMIT_BYTES = 255
 
 /** Why a path cannot name a file of the workspace; undefined where it can. */
 function findPathFault(path: string): string | undefined {
-  if (!path.isWellFormed() || /[\p{Cc}\\]/u.test(path)) return 'must be plain text with / between its names, without control characters and backslashes'
+  if (!path.isWellFormed() || /[\p{Cc}\\]/u.test(path))
+    return 'must be plain text with / between its names, without control characters and backslashes'
   if (path.startsWith('/')) return 'must be relative to the workspace'
   if (Buffer.byteLength(path) > PATH_LIMIT_BYTES) return `must not be longer than ${PATH_LIMIT_BYTES} bytes`
   const names = path.split('/')
   if (names.includes('..')) return 'must not lead out of the workspace'
   if (names.some((name) => name === '' || name === '.')) return 'must name a file, each folder by its name'
-  if (names.some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES)) return `must not have a name longer than ${NAME_LIMIT_BYTES} bytes`
-  if (names.some((name) => name.toLowerCase() === '.git')) return 'must not lie in .git: a repository’s own configuration runs programs'
+  if (names.some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
+    return `must not have a name longer than ${NAME_LIMIT_BYTES} bytes`
+  if (names.some((name) => name.toLowerCase() === '.git'))
+    return 'must not lie in .git: a repository’s own configuration runs programs'
   return undefined
 }
 
@@ -23,16 +26,21 @@ const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-
 /** One small file of the request, in the workspace before the run begins. */
 export const InlineFile = z
   .strictObject({
-    path: z.string().min(1, 'must not be empty').superRefine((path, context) => {
-      const message = findPathFault(path)
-      if (message !== undefined && path !== '') context.addIssue({ code: 'custom', message })
-    }),
+    path: z
+      .string()
+      .min(1, 'must not be empty')
+      .superRefine((path, context) => {
+        const message = findPathFault(path)
+        if (message !== undefined && path !== '') context.addIssue({ code: 'custom', message })
+      }),
     content: z.string(),
     encoding: z.enum(['utf8', 'base64']).optional().meta({ description: 'How `content` is written; default utf8.' }),
   })
   .superRefine(({ content, encoding }, context) => {
-    if (encoding === 'base64' && !isBase64(content)) context.addIssue({ code: 'custom', path: ['content'], message: 'is no base64' })
-    if (encoding !== 'base64' && !content.isWellFormed()) context.addIssue({ code: 'custom', path: ['content'], message: 'must not contain lone surrogates' })
+    if (encoding === 'base64' && !isBase64(content))
+      context.addIssue({ code: 'custom', path: ['content'], message: 'is no base64' })
+    if (encoding !== 'base64' && !content.isWellFormed())
+      context.addIssue({ code: 'custom', path: ['content'], message: 'must not contain lone surrogates' })
   })
   .meta({ id: 'InlineFile' })
 export type InlineFile = z.infer<typeof InlineFile>
@@ -45,14 +53,33 @@ export const InlineFiles = z
   .max(INLINE_FILES_LIMIT)
   .superRefine((files, context) => {
     if (files.reduce((sum, file) => sum + toBytes(file).length, 0) > INLINE_FILES_LIMIT_BYTES) {
-      context.addIssue({ code: 'custom', message: `must not be longer than ${INLINE_FILES_LIMIT_BYTES} bytes in all`, params: { tooLarge: true } })
+      context.addIssue({
+        code: 'custom',
+        message: `must not be longer than ${INLINE_FILES_LIMIT_BYTES} bytes in all`,
+        params: { tooLarge: true },
+      })
     }
     const seen = new Map<string, number>()
     for (const [index, { path }] of files.entries()) {
       const names = path.split('/')
-      const clash = seen.get(path) ?? names.slice(0, -1).map((_name, depth) => seen.get(names.slice(0, depth + 1).join('/'))).find((other) => other !== undefined) ?? files.findIndex((other, before) => before < index && other.path.startsWith(`${path}/`))
-      if (clash >= 0) context.addIssue({ code: 'custom', path: [index, 'path'], message: `cannot stand beside ${JSON.stringify(files[clash]?.path)}` })
+      const clash =
+        seen.get(path) ??
+        names
+          .slice(0, -1)
+          .map((_name, depth) => seen.get(names.slice(0, depth + 1).join('/')))
+          .find((other) => other !== undefined) ??
+        files.findIndex((other, before) => before < index && other.path.startsWith(`${path}/`))
+      if (clash >= 0)
+        context.addIssue({
+          code: 'custom',
+          path: [index, 'path'],
+          message: `cannot stand beside ${JSON.stringify(files[clash]?.path)}`,
+        })
       seen.set(path, index)
     }
   })
-  .meta({ description: 'Small files that are written into the workspace before the run, 100 and 1 MiB together. They do not count as its changes. A regular file of that name is replaced.', examples: [[{ path: 'data/input.csv', content: 'a,b\n1,2\n' }]] })
+  .meta({
+    description:
+      'Small files that are written into the workspace before the run, 100 and 1 MiB together. They do not count as its changes. A regular file of that name is replaced.',
+    examples: [[{ path: 'data/input.csv', content: 'a,b\n1,2\n' }]],
+  })

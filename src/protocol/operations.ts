@@ -14,7 +14,9 @@ const SubscriptionId = z.string().meta({ id: 'SubscriptionId' })
 export const ExecutionFilters = z
   .strictObject({
     status: z.array(ExecutionStatus).optional(),
-    kind: ExecutionKind.optional().meta({ description: 'Only this kind. Tasks are found by `parentId`, and otherwise left out.' }),
+    kind: ExecutionKind.optional().meta({
+      description: 'Only this kind. Tasks are found by `parentId`, and otherwise left out.',
+    }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     metadata: z.record(z.string(), z.string()).optional().meta({ description: 'Every label given must be equal.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
@@ -43,7 +45,11 @@ export const SubscribeParams = z.strictObject({
   executionId: ExecutionReference,
   after: Cursor.optional(),
   types: z.array(EventType).min(1).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
-  maxEventBytes: z.int().min(256).optional().meta({ description: 'Larger events come shortened, with `truncatedBytes`; they are whole on REST.' }),
+  maxEventBytes: z
+    .int()
+    .min(256)
+    .optional()
+    .meta({ description: 'Larger events come shortened, with `truncatedBytes`; they are whole on REST.' }),
 })
 export type SubscribeParams = z.infer<typeof SubscribeParams>
 
@@ -64,23 +70,77 @@ export const OPERATIONS = {
     summary: 'Submits an execution and, unless subscribe is false, sends its events from seq 1.',
     params: ExecuteParams,
     result: Execution.extend({ subscriptionId: SubscriptionId.optional() }).meta({ id: 'ExecuteResult' }),
-    errors: ['COMMAND_NOT_ALLOWED', 'FORBIDDEN', 'SESSION_NOT_FOUND', 'SESSION_BUSY', 'PAYLOAD_TOO_LARGE', 'IDEMPOTENCY_CONFLICT', 'EXECUTION_NOT_FOUND', 'QUEUE_FULL', 'BUDGET_EXCEEDED', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE'],
+    errors: [
+      'COMMAND_NOT_ALLOWED',
+      'FORBIDDEN',
+      'SESSION_NOT_FOUND',
+      'SESSION_BUSY',
+      'PAYLOAD_TOO_LARGE',
+      'IDEMPOTENCY_CONFLICT',
+      'EXECUTION_NOT_FOUND',
+      'QUEUE_FULL',
+      'BUDGET_EXCEEDED',
+      'SUBSCRIPTION_LIMIT',
+      'STORE_UNAVAILABLE',
+    ],
   },
-  'execution.get': { summary: 'One execution.', params: Target, result: Execution, errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'] },
-  'execution.list': { summary: 'Executions, newest first.', params: ExecutionFilters, result: ExecutionPage, errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'] },
-  'execution.cancel': { summary: 'Ends an execution; idempotent.', params: Wish, result: Execution, errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'] },
-  'execution.pause': { summary: 'Stops the processes of a running execution until it is resumed; idempotent.', params: Wish, result: Execution, errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] },
-  'execution.resume': { summary: 'Lets a paused execution go on; idempotent.', params: Wish, result: Execution, errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] },
+  'execution.get': {
+    summary: 'One execution.',
+    params: Target,
+    result: Execution,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  },
+  'execution.list': {
+    summary: 'Executions, newest first.',
+    params: ExecutionFilters,
+    result: ExecutionPage,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  },
+  'execution.cancel': {
+    summary: 'Ends an execution; idempotent.',
+    params: Wish,
+    result: Execution,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+  },
+  'execution.pause': {
+    summary: 'Stops the processes of a running execution until it is resumed; idempotent.',
+    params: Wish,
+    result: Execution,
+    errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
+  },
+  'execution.resume': {
+    summary: 'Lets a paused execution go on; idempotent.',
+    params: Wish,
+    result: Execution,
+    errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
+  },
   'execution.subscribe': {
     summary: 'Sends the events after a seq, then live to the end.',
     params: SubscribeParams,
-    result: z.object({ subscriptionId: SubscriptionId, status: ExecutionStatus, lastSeq: Cursor }).meta({ id: 'SubscribeResult' }),
+    result: z
+      .object({ subscriptionId: SubscriptionId, status: ExecutionStatus, lastSeq: Cursor })
+      .meta({ id: 'SubscribeResult' }),
     errors: ['EXECUTION_NOT_FOUND', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE'],
   },
-  'execution.unsubscribe': { summary: 'Ends a subscription.', params: z.strictObject({ subscriptionId: SubscriptionId }), result: Nothing, errors: ['SUBSCRIPTION_NOT_FOUND'] },
-  'queue.get': { summary: 'The queue and its workers.', params: Nothing, result: QueueState, errors: ['STORE_UNAVAILABLE'] },
+  'execution.unsubscribe': {
+    summary: 'Ends a subscription.',
+    params: z.strictObject({ subscriptionId: SubscriptionId }),
+    result: Nothing,
+    errors: ['SUBSCRIPTION_NOT_FOUND'],
+  },
+  'queue.get': {
+    summary: 'The queue and its workers.',
+    params: Nothing,
+    result: QueueState,
+    errors: ['STORE_UNAVAILABLE'],
+  },
   'health.get': { summary: 'Whether this process serves.', params: Nothing, result: Health, errors: [] },
-  'rpc.discover': { summary: 'This interface as an OpenRPC document.', params: Nothing, result: z.record(z.string(), z.unknown()).meta({ id: 'OpenRpcDocument' }), errors: [] },
+  'rpc.discover': {
+    summary: 'This interface as an OpenRPC document.',
+    params: Nothing,
+    result: z.record(z.string(), z.unknown()).meta({ id: 'OpenRpcDocument' }),
+    errors: [],
+  },
 } as const satisfies Record<string, Operation>
 
 export type OperationName = keyof typeof OPERATIONS
@@ -92,12 +152,23 @@ export function isOperation(name: string): name is OperationName {
 }
 
 /** Why a subscription ended. */
-export const SubscriptionClosedReason = z.enum(['finished', 'unsubscribed', 'deleted', 'cursor_expired', 'store_unavailable'])
+export const SubscriptionClosedReason = z.enum([
+  'finished',
+  'unsubscribed',
+  'deleted',
+  'cursor_expired',
+  'store_unavailable',
+])
 export type SubscriptionClosedReason = z.infer<typeof SubscriptionClosedReason>
 
 /** What the server sends by itself. */
 export const NOTIFICATIONS = {
-  'execution.event': { summary: 'One event of a subscription, in order.', params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, event: EventSchema }) },
-  'subscription.closed': { summary: 'Nothing will follow on this subscription.', params: z.object({ subscriptionId: SubscriptionId, reason: SubscriptionClosedReason }) },
+  'execution.event': {
+    summary: 'One event of a subscription, in order.',
+    params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, event: EventSchema }),
+  },
+  'subscription.closed': {
+    summary: 'Nothing will follow on this subscription.',
+    params: z.object({ subscriptionId: SubscriptionId, reason: SubscriptionClosedReason }),
+  },
 } as const
-

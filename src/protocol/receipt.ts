@@ -11,8 +11,12 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-c
 export const ReceiptSignature = z.strictObject({
   algorithm: z.literal('Ed25519'),
   keyId: z.string().meta({ description: 'RFC 7638 thumbprint of the public key.' }),
-  publicKey: z.string().meta({ description: 'The `x` of its JWK. Whether it is the service’s own, GET /receipts/keys tells.' }),
-  value: z.string().meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this one member.' }),
+  publicKey: z
+    .string()
+    .meta({ description: 'The `x` of its JWK. Whether it is the service’s own, GET /receipts/keys tells.' }),
+  value: z
+    .string()
+    .meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this one member.' }),
 })
 
 export const ReceiptProcess = z.strictObject({
@@ -29,14 +33,19 @@ export const ReceiptEvents = z.strictObject({
   count: z.number().int().min(1),
   head: Sha256,
   markEvery: z.number().int().min(1),
-  marks: z.array(z.string().regex(/^[0-9a-f]{8}$/)).meta({ description: 'The first 8 hex digits of every markEvery-th link, so that a change can be located.' }),
+  marks: z
+    .array(z.string().regex(/^[0-9a-f]{8}$/))
+    .meta({ description: 'The first 8 hex digits of every markEvery-th link, so that a change can be located.' }),
 })
 
 export const ReceiptTask = z.strictObject({
   index: z.number().int(),
   executionId: ExecutionId,
   status: TerminalStatus,
-  receipt: z.strictObject({ sha256: Sha256 }).optional().meta({ description: 'Of the text of the task’s own receipt.' }),
+  receipt: z
+    .strictObject({ sha256: Sha256 })
+    .optional()
+    .meta({ description: 'Of the text of the task’s own receipt.' }),
 })
 export type ReceiptTask = z.infer<typeof ReceiptTask>
 
@@ -62,31 +71,65 @@ export const Receipt = z
       signal: z.string().optional(),
       isPartial: z.boolean().optional(),
       stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
-      unfinished: z.number().int().optional().meta({ description: 'How many background tasks and tool calls had not finished; absent where there were none.' }),
+      unfinished: z
+        .number()
+        .int()
+        .optional()
+        .meta({
+          description: 'How many background tasks and tool calls had not finished; absent where there were none.',
+        }),
       permissionDenials: z.number().int().meta({ description: 'How many tool calls were denied.' }),
     }),
-    result: z.strictObject({ sha256: Sha256, bytes: z.number().int() }).optional().meta({ description: 'Of the answer in UTF-8.' }),
+    result: z
+      .strictObject({ sha256: Sha256, bytes: z.number().int() })
+      .optional()
+      .meta({ description: 'Of the answer in UTF-8.' }),
     usage: z.strictObject(Usage.shape),
-    tasks: z.array(ReceiptTask).optional().meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
-    files: WorkspaceEvidence.optional().meta({ description: 'Absent where the CLI was never let go, or its worker was lost.' }),
-    verification: z.strictObject({ ...Verification.shape, checks: z.array(z.strictObject(VerificationCheck.shape)) }).optional(),
+    tasks: z
+      .array(ReceiptTask)
+      .optional()
+      .meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
+    files: WorkspaceEvidence.optional().meta({
+      description: 'Absent where the CLI was never let go, or its worker was lost.',
+    }),
+    verification: z
+      .strictObject({ ...Verification.shape, checks: z.array(z.strictObject(VerificationCheck.shape)) })
+      .optional(),
     events: ReceiptEvents,
     simulated: z.boolean(),
-    fields: z.record(z.string(), z.string()).meta({ description: 'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be named; the signature is what proves.' }),
+    fields: z
+      .record(z.string(), z.string())
+      .meta({
+        description:
+          'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be named; the signature is what proves.',
+      }),
     signature: ReceiptSignature,
   })
-  .meta({ id: 'Receipt', description: 'The signed record of a finished execution. It shows what this service recorded, not that the answer is right.' })
+  .meta({
+    id: 'Receipt',
+    description:
+      'The signed record of a finished execution. It shows what this service recorded, not that the answer is right.',
+  })
 export type Receipt = z.infer<typeof Receipt>
 
 /** What is signed later: everything that the service knows of an execution. */
 export type ReceiptFacts = Omit<Receipt, 'type' | 'version' | 'fields' | 'signature'>
 
 export const PublicJwk = z
-  .object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), kid: z.string(), use: z.literal('sig'), alg: z.literal('EdDSA') })
+  .object({
+    kty: z.literal('OKP'),
+    crv: z.literal('Ed25519'),
+    x: z.string(),
+    kid: z.string(),
+    use: z.literal('sig'),
+    alg: z.literal('EdDSA'),
+  })
   .meta({ id: 'PublicJwk', description: 'RFC 8037.' })
 export type PublicJwk = z.infer<typeof PublicJwk>
 
-export const KeySet = z.object({ keys: z.array(PublicJwk) }).meta({ id: 'KeySet', description: 'JWKS: every key that has ever signed here.' })
+export const KeySet = z
+  .object({ keys: z.array(PublicJwk) })
+  .meta({ id: 'KeySet', description: 'JWKS: every key that has ever signed here.' })
 export type KeySet = z.infer<typeof KeySet>
 
 export const ReceiptCheck = z.object({
@@ -101,14 +144,24 @@ export const ReceiptReport = z
     valid: z.boolean().meta({ description: 'Nothing that could be checked failed.' }),
     executionId: z.string().optional(),
     checks: z.array(ReceiptCheck),
-    mismatches: z.array(z.object({ name: z.string().meta({ description: 'A field’s path, `events.<seq>`, `files.<path>` …' }), detail: z.string() })),
+    mismatches: z.array(
+      z.object({
+        name: z.string().meta({ description: 'A field’s path, `events.<seq>`, `files.<path>` …' }),
+        detail: z.string(),
+      }),
+    ),
   })
   .meta({ id: 'ReceiptReport' })
 export type ReceiptReport = z.infer<typeof ReceiptReport>
 
 export const VerifyRequest = z
   .strictObject({
-    receipt: z.union([z.string(), z.record(z.string(), z.unknown()).refine((value) => isShallow(value), TOO_DEEP)], 'expected a receipt, as an object or as its text').meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
+    receipt: z
+      .union(
+        [z.string(), z.record(z.string(), z.unknown()).refine((value) => isShallow(value), TOO_DEEP)],
+        'expected a receipt, as an object or as its text',
+      )
+      .meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
     events: z.string().optional().meta({ description: 'The events as `Accept: application/x-ndjson` gives them.' }),
   })
   .meta({ id: 'VerifyRequest' })

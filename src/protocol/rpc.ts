@@ -30,7 +30,11 @@ export interface RpcNotification {
 
 export const toRpcResult = (id: RpcId, result: unknown): RpcResponse => ({ jsonrpc: '2.0', id, result })
 export const toRpcError = (id: RpcId, error: RpcError): RpcResponse => ({ jsonrpc: '2.0', id, error })
-export const toRpcNotification = (method: string, params: Record<string, unknown>): RpcNotification => ({ jsonrpc: '2.0', method, params })
+export const toRpcNotification = (method: string, params: Record<string, unknown>): RpcNotification => ({
+  jsonrpc: '2.0',
+  method,
+  params,
+})
 
 /** The envelope of one event, cut around the event's own bytes, which are never parsed again. */
 export function eventNotificationParts(subscriptionId: string, executionId: string): { before: string; after: string } {

@@ -3,26 +3,45 @@ import { z } from 'zod'
 /** From least to most. */
 export const SandboxLevel = z.enum(['host', 'workspace', 'locked']).meta({
   id: 'SandboxLevel',
-  description: '`host`: the service’s own folders are hidden. `workspace`: of the files there is only the workspace, HOME, a temporary folder, and the system’s programs, read-only. `locked`: besides, no network but the worker’s proxy, which admits Claude’s API and `network.hosts`, and adds the credential.',
+  description:
+    '`host`: the service’s own folders are hidden. `workspace`: of the files there is only the workspace, HOME, a temporary folder, and the system’s programs, read-only. `locked`: besides, no network but the worker’s proxy, which admits Claude’s API and `network.hosts`, and adds the credential.',
 })
 export type SandboxLevel = z.infer<typeof SandboxLevel>
 
 const LEVELS = SandboxLevel.options
 const rankOf = (level: SandboxLevel): number => LEVELS.indexOf(level)
 
-export const higherLevel = (one: SandboxLevel, other: SandboxLevel): SandboxLevel => (rankOf(one) >= rankOf(other) ? one : other)
+export const higherLevel = (one: SandboxLevel, other: SandboxLevel): SandboxLevel =>
+  rankOf(one) >= rankOf(other) ? one : other
 
-export const highestLevel = (levels: readonly SandboxLevel[]): SandboxLevel | undefined => levels.reduce<SandboxLevel | undefined>((highest, level) => (highest === undefined ? level : higherLevel(highest, level)), undefined)
+export const highestLevel = (levels: readonly SandboxLevel[]): SandboxLevel | undefined =>
+  levels.reduce<SandboxLevel | undefined>(
+    (highest, level) => (highest === undefined ? level : higherLevel(highest, level)),
+    undefined,
+  )
 
 /** A name, `*.` and a name, or an address; with a port or without. */
 const NETWORK_HOST = /^(?:(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
-export const NetworkHost = z.string().max(260).regex(NETWORK_HOST, 'expected a host as example.com, *.example.com or example.com:8443')
+export const NetworkHost = z
+  .string()
+  .max(260)
+  .regex(NETWORK_HOST, 'expected a host as example.com, *.example.com or example.com:8443')
 
 export const NetworkRequest = z
   .strictObject({
-    hosts: z.array(NetworkHost).max(200).meta({ description: 'What the run may reach beside Claude’s API; only within what the operator admits (CC_EXECUTOR_NETWORK_HOSTS). Without a port: 80 and 443.', examples: [['registry.npmjs.org', '*.example.com']] }),
+    hosts: z
+      .array(NetworkHost)
+      .max(200)
+      .meta({
+        description:
+          'What the run may reach beside Claude’s API; only within what the operator admits (CC_EXECUTOR_NETWORK_HOSTS). Without a port: 80 and 443.',
+        examples: [['registry.npmjs.org', '*.example.com']],
+      }),
   })
-  .meta({ id: 'NetworkRequest', description: 'Only at the sandbox level `locked`; the others have the network of the host.' })
+  .meta({
+    id: 'NetworkRequest',
+    description: 'Only at the sandbox level `locked`; the others have the network of the host.',
+  })
 export type NetworkRequest = z.infer<typeof NetworkRequest>
 
 /** What a run's containment keeps, told apart. */
@@ -34,13 +53,21 @@ export const Qualities = z.object({
 export const SandboxOutcome = z
   .object({
     level: SandboxLevel,
-    deniedHosts: z.array(z.string()).meta({ description: 'At the level `locked`: hosts that were asked for and refused; 100 at most.' }),
+    deniedHosts: z
+      .array(z.string())
+      .meta({ description: 'At the level `locked`: hosts that were asked for and refused; 100 at most.' }),
   })
   .meta({ id: 'SandboxOutcome' })
 export type SandboxOutcome = z.infer<typeof SandboxOutcome>
 
 /** In which the run was started. */
-export const RunContainment = z.object({ sandbox: SandboxLevel, ...Qualities.shape, limits: z.enum(['cgroup', 'prlimit', 'none']).meta({ description: 'What holds the limits of the run (CC_EXECUTOR_RUN_LIMITS).' }) })
+export const RunContainment = z.object({
+  sandbox: SandboxLevel,
+  ...Qualities.shape,
+  limits: z
+    .enum(['cgroup', 'prlimit', 'none'])
+    .meta({ description: 'What holds the limits of the run (CC_EXECUTOR_RUN_LIMITS).' }),
+})
 export type RunContainment = z.infer<typeof RunContainment>
 
 export const LimitKind = z.enum(['processes', 'memory', 'files', 'file_size', 'disk'])

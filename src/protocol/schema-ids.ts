@@ -8,7 +8,9 @@ import { z } from 'zod'
 export function requireSchemaIds(registry: Pick<typeof z.globalRegistry, '_idmap' | 'get'> = z.globalRegistry): void {
   for (const [id, schema] of registry._idmap as ReadonlyMap<unknown, z.core.$ZodType>) {
     if (typeof id === 'string' && id !== '') continue
-    throw new Error(`A schema is registered with the id ${JSON.stringify(id) ?? 'undefined'}: give it a name, or no id at all (${describeSchema(schema, registry)}).`)
+    throw new Error(
+      `A schema is registered with the id ${JSON.stringify(id) ?? 'undefined'}: give it a name, or no id at all (${describeSchema(schema, registry)}).`,
+    )
   }
 }
 

@@ -6,7 +6,17 @@ import { Qualities, SandboxLevel } from './sandbox.js'
 
 export const ClaudeAuthentication = z
   .object({
-    method: z.enum(['api_key', 'auth_token', 'oauth_token', 'login', 'bedrock', 'vertex', 'foundry', 'simulated', 'none']),
+    method: z.enum([
+      'api_key',
+      'auth_token',
+      'oauth_token',
+      'login',
+      'bedrock',
+      'vertex',
+      'foundry',
+      'simulated',
+      'none',
+    ]),
     source: z.string().meta({ description: 'The variable or file it comes from, never its value.' }),
     billed: z.boolean().meta({ description: 'Whether use is billed per token.' }),
     message: z.string(),
@@ -17,17 +27,24 @@ export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 
 export const ClaudeAccountState = z
   .object({
-    credentialExpiresAt: Timestamp.optional().meta({ description: 'When the stored claude.ai login ends for good; then `claude` has to sign in again.' }),
+    credentialExpiresAt: Timestamp.optional().meta({
+      description: 'When the stored claude.ai login ends for good; then `claude` has to sign in again.',
+    }),
     limits: z
-      .array(z.object({
-        name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
-        status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
-        utilization: z.number().optional().meta({ description: 'The part of it that is used: 1 is all.' }),
-        resetsAt: Timestamp.optional(),
-      }))
+      .array(
+        z.object({
+          name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
+          status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
+          utilization: z.number().optional().meta({ description: 'The part of it that is used: 1 is all.' }),
+          resetsAt: Timestamp.optional(),
+        }),
+      )
       .optional(),
   })
-  .meta({ id: 'ClaudeAccountState', description: 'What the last runs of a worker reported of their account: only of a subscription, and of a login.' })
+  .meta({
+    id: 'ClaudeAccountState',
+    description: 'What the last runs of a worker reported of their account: only of a subscription, and of a login.',
+  })
 export type ClaudeAccountState = z.infer<typeof ClaudeAccountState>
 
 /** What a worker says of itself, renewed as long as it lives. */
@@ -40,10 +57,25 @@ export const WorkerState = z
     concurrency: z.number().int(),
     running: z.number().int(),
     draining: z.boolean(),
-    pausedBecause: z.string().optional().meta({ description: 'It takes nothing from the queue for this reason, until that has passed.' }),
+    pausedBecause: z
+      .string()
+      .optional()
+      .meta({ description: 'It takes nothing from the queue for this reason, until that has passed.' }),
     credential: z.string().meta({ description: "The name of this worker's credential." }),
-    containment: z.object({ level: z.enum(['bubblewrap', 'unshare', 'weak']), strong: z.boolean(), detail: z.string(), files: z.boolean().optional(), sandboxes: z.array(SandboxLevel).optional().meta({ description: 'Levels that this worker runs executions at.' }) }),
-    claude: z.object({ found: z.boolean(), version: z.string().optional(), defaultModel: z.string().optional(), tested: z.boolean(), message: z.string() }),
+    containment: z.object({
+      level: z.enum(['bubblewrap', 'unshare', 'weak']),
+      strong: z.boolean(),
+      detail: z.string(),
+      files: z.boolean().optional(),
+      sandboxes: z.array(SandboxLevel).optional().meta({ description: 'Levels that this worker runs executions at.' }),
+    }),
+    claude: z.object({
+      found: z.boolean(),
+      version: z.string().optional(),
+      defaultModel: z.string().optional(),
+      tested: z.boolean(),
+      message: z.string(),
+    }),
     authentication: ClaudeAuthentication,
     permissionMode: z.string(),
     hooks: HooksState.optional(),
@@ -62,23 +94,59 @@ export const QueueState = z
     depth: z.number().int().meta({ description: 'Executions waiting.' }),
     byPriority: z.record(Priority, z.number().int()),
     waitingForWorkspace: z.number().int(),
-    waitingForRetry: z.number().int().meta({ description: 'Not to begin before a time; see `notBefore` of an execution.' }),
+    waitingForRetry: z
+      .number()
+      .int()
+      .meta({ description: 'Not to begin before a time; see `notBefore` of an execution.' }),
     running: z.number().int().meta({ description: 'Started and not finished, the paused ones included.' }),
     paused: z.number().int(),
     capacity: z.number().int().meta({ description: 'How many can run at once on all workers.' }),
-    workers: z.array(z.object({ id: z.string(), host: z.string(), running: z.number().int(), concurrency: z.number().int(), draining: z.boolean(), credential: z.string(), pausedBecause: z.string().optional() }))
+    workers: z
+      .array(
+        z.object({
+          id: z.string(),
+          host: z.string(),
+          running: z.number().int(),
+          concurrency: z.number().int(),
+          draining: z.boolean(),
+          credential: z.string(),
+          pausedBecause: z.string().optional(),
+        }),
+      )
       .meta({ description: 'One with `pausedBecause` takes nothing meanwhile; its places are not in `capacity`.' }),
-    blockedCredentials: z.array(BlockedCredential).meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
-    maxDepth: z.number().int().meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
-    estimatedWaitSeconds: z.number().nullable().meta({ description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.' }),
+    blockedCredentials: z
+      .array(BlockedCredential)
+      .meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
+    maxDepth: z
+      .number()
+      .int()
+      .meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
+    estimatedWaitSeconds: z
+      .number()
+      .nullable()
+      .meta({
+        description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.',
+      }),
     estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
-    estimateSamples: z.number().int().meta({ description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.' }),
+    estimateSamples: z
+      .number()
+      .int()
+      .meta({
+        description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.',
+      }),
   })
   .meta({ id: 'QueueState' })
 export type QueueState = z.infer<typeof QueueState>
 
 export const Health = z
-  .object({ status: z.literal('ok'), service: z.literal('cc-executor'), version: z.string(), uptimeSeconds: z.number(), simulated: z.boolean(), instanceId: z.string().meta({ description: 'Of this service; the same as long as its cc-executor start lives.' }) })
+  .object({
+    status: z.literal('ok'),
+    service: z.literal('cc-executor'),
+    version: z.string(),
+    uptimeSeconds: z.number(),
+    simulated: z.boolean(),
+    instanceId: z.string().meta({ description: 'Of this service; the same as long as its cc-executor start lives.' }),
+  })
   .meta({ id: 'Health', description: 'Given as long as the process serves; /health/ready looks deeper.' })
 export type Health = z.infer<typeof Health>
 
@@ -91,8 +159,17 @@ export const Readiness = z
       redis: PartState,
       queue: PartState.extend({ depth: z.number().int().optional() }),
       workers: PartState.extend({ count: z.number().int(), blockedCredentials: z.array(BlockedCredential).optional() }),
-      claude: PartState.extend({ version: z.string().optional(), defaultModel: z.string().optional(), authentication: ClaudeAuthentication.optional(), account: ClaudeAccountState.optional() }),
-      containment: PartState.extend({ level: z.string().optional(), ...Qualities.partial().shape, sandboxes: z.array(SandboxLevel).optional() }),
+      claude: PartState.extend({
+        version: z.string().optional(),
+        defaultModel: z.string().optional(),
+        authentication: ClaudeAuthentication.optional(),
+        account: ClaudeAccountState.optional(),
+      }),
+      containment: PartState.extend({
+        level: z.string().optional(),
+        ...Qualities.partial().shape,
+        sandboxes: z.array(SandboxLevel).optional(),
+      }),
     }),
   })
   .meta({ id: 'Readiness' })

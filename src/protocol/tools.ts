@@ -11,7 +11,15 @@ export const WAIT_LIMIT_SECONDS = 45
 export const DEFAULT_WAIT_SECONDS = 30
 export const DEFAULT_CANCEL_WAIT_SECONDS = 10
 
-const waitSeconds = (fallback: number) => z.number().min(0).max(WAIT_LIMIT_SECONDS).optional().meta({ description: `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not finished by then goes on, and its id is answered.` })
+const waitSeconds = (fallback: number) =>
+  z
+    .number()
+    .min(0)
+    .max(WAIT_LIMIT_SECONDS)
+    .optional()
+    .meta({
+      description: `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not finished by then goes on, and its id is answered.`,
+    })
 /** How many executions verify_execution lists at most: their checks must fit into one answer. */
 export const LAST_LIMIT = 50
 const Target = { executionId: ExecutionReference }
@@ -20,7 +28,12 @@ const ExecuteToolInput = z
   .strictObject({
     ...ExecuteRequest.shape,
     waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS),
-    idempotencyKey: z.string().min(1).max(255).optional().meta({ description: 'The same key and request give the same execution, also when this call is repeated.' }),
+    idempotencyKey: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta({ description: 'The same key and request give the same execution, also when this call is repeated.' }),
   })
   .superRefine(requireExactlyOneTask)
 
@@ -30,7 +43,11 @@ export const ExecutionReport = z.looseObject({
   usage: Usage.loose(),
   outcome: Outcome.loose().optional(),
   isFinished: z.boolean(),
-  resultLength: z.number().int().optional().meta({ description: 'Characters of the whole result, where only a part of it is in outcome.result.' }),
+  resultLength: z
+    .number()
+    .int()
+    .optional()
+    .meta({ description: 'Characters of the whole result, where only a part of it is in outcome.result.' }),
   resultOffset: z.number().int().optional().meta({ description: 'Where in the whole result outcome.result begins.' }),
   note: z.string().optional().meta({ description: 'How the waiting went, where that is worth a word.' }),
   next: z.string().optional().meta({ description: 'What to call next.' }),
@@ -46,12 +63,20 @@ export const VerificationReport = z.looseObject({
   usage: Usage.loose(),
   log: z
     .looseObject({
-      isWhole: z.boolean().meta({ description: 'Events 1 to lastSeq are there without a gap, the last one is execution.finished, and it says the same as the execution.' }),
+      isWhole: z
+        .boolean()
+        .meta({
+          description:
+            'Events 1 to lastSeq are there without a gap, the last one is execution.finished, and it says the same as the execution.',
+        }),
       lastSeq: z.number().int(),
       eventsRead: z.number().int(),
       hasGap: z.boolean(),
       isEnded: z.boolean().meta({ description: 'The last event is execution.finished.' }),
-      isSameOutcome: z.boolean().optional().meta({ description: 'The last event tells the same outcome and usage as the execution.' }),
+      isSameOutcome: z
+        .boolean()
+        .optional()
+        .meta({ description: 'The last event tells the same outcome and usage as the execution.' }),
       truncatedBytes: z.number().meta({ description: 'Output that was dropped, as the log itself says.' }),
       message: z.string(),
     })
@@ -62,11 +87,25 @@ export type VerificationReport = z.infer<typeof VerificationReport>
 
 const VerifyToolInput = z
   .strictObject({
-    executionId: ExecutionReference.optional().meta({ description: 'The execution to look at. Exactly one of executionId and lastN.' }),
-    lastN: z.int().min(1).max(LAST_LIMIT).optional().meta({ description: `In place of executionId: the newest so many executions, at most ${LAST_LIMIT}, each with its checks.` }),
+    executionId: ExecutionReference.optional().meta({
+      description: 'The execution to look at. Exactly one of executionId and lastN.',
+    }),
+    lastN: z
+      .int()
+      .min(1)
+      .max(LAST_LIMIT)
+      .optional()
+      .meta({
+        description: `In place of executionId: the newest so many executions, at most ${LAST_LIMIT}, each with its checks.`,
+      }),
   })
   .superRefine(({ executionId, lastN }, check) => {
-    if ((executionId === undefined) === (lastN === undefined)) check.addIssue({ code: 'custom', path: [executionId === undefined ? 'executionId' : 'lastN'], message: 'exactly one of executionId, lastN is required' })
+    if ((executionId === undefined) === (lastN === undefined))
+      check.addIssue({
+        code: 'custom',
+        path: [executionId === undefined ? 'executionId' : 'lastN'],
+        message: 'exactly one of executionId, lastN is required',
+      })
   })
 
 /** Of one execution, or, asked with lastN, the newest ones in short. */
@@ -101,7 +140,12 @@ interface ToolDeclaration {
   readonly description: string
   readonly input: z.ZodType
   readonly output: z.ZodType
-  readonly annotations: { readonly readOnlyHint: boolean; readonly destructiveHint?: boolean; readonly idempotentHint?: boolean; readonly openWorldHint?: boolean }
+  readonly annotations: {
+    readonly readOnlyHint: boolean
+    readonly destructiveHint?: boolean
+    readonly idempotentHint?: boolean
+    readonly openWorldHint?: boolean
+  }
 }
 
 const READS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false } as const
@@ -110,8 +154,7 @@ const READS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false }
 export const TOOLS = {
   execute: {
     title: 'Run Claude Code',
-    description:
-      `Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.`,
+    description: `Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.`,
     input: ExecuteToolInput,
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
@@ -125,15 +168,24 @@ export const TOOLS = {
   },
   get_execution: {
     title: 'Look at an execution',
-    description: 'Answers an execution as it is now, without waiting. A long result comes in parts: resultOffset names where to go on.',
-    input: z.strictObject({ ...Target, resultOffset: z.int().min(0).optional().meta({ description: 'The result from this character on; default 0.' }) }),
+    description:
+      'Answers an execution as it is now, without waiting. A long result comes in parts: resultOffset names where to go on.',
+    input: z.strictObject({
+      ...Target,
+      resultOffset: z.int().min(0).optional().meta({ description: 'The result from this character on; default 0.' }),
+    }),
     output: ExecutionReport,
     annotations: READS,
   },
   cancel_execution: {
     title: 'Cancel an execution',
-    description: 'Ends an execution and every process that it has started. Cancelling twice, or after the end, is no error.',
-    input: z.strictObject({ ...Target, reason: z.string().max(500).optional(), waitSeconds: waitSeconds(DEFAULT_CANCEL_WAIT_SECONDS) }),
+    description:
+      'Ends an execution and every process that it has started. Cancelling twice, or after the end, is no error.',
+    input: z.strictObject({
+      ...Target,
+      reason: z.string().max(500).optional(),
+      waitSeconds: waitSeconds(DEFAULT_CANCEL_WAIT_SECONDS),
+    }),
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   },
@@ -147,7 +199,8 @@ export const TOOLS = {
   },
   get_executor_status: {
     title: 'Status of the executor',
-    description: 'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is authenticated, the containment of runs. Starts the service when none is running.',
+    description:
+      'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is authenticated, the containment of runs. Starts the service when none is running.',
     input: z.strictObject({}),
     output: ExecutorStatus,
     annotations: READS,

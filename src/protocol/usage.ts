@@ -1,7 +1,13 @@
 import { z } from 'zod'
 import { Timestamp } from './ids.js'
 
-export const UsageBasis = z.literal('cli_estimate').meta({ id: 'UsageBasis', description: 'Dollars are the CLI’s own estimate, from list prices. Under a subscription nothing is billed by them, and they mean nothing.' })
+export const UsageBasis = z
+  .literal('cli_estimate')
+  .meta({
+    id: 'UsageBasis',
+    description:
+      'Dollars are the CLI’s own estimate, from list prices. Under a subscription nothing is billed by them, and they mean nothing.',
+  })
 
 /** Of one unit: dollars, or tokens (input, output and cache creation; cache reads do not count). */
 export const BudgetState = z
@@ -15,17 +21,38 @@ export type BudgetState = z.infer<typeof BudgetState>
 
 /** Why a submission was refused. */
 export const BudgetRefusal = z
-  .object({ unit: z.enum(['usd', 'tokens']), limit: z.number(), spent: z.number(), reserved: z.number(), wanted: z.number(), resetsAt: Timestamp, basis: UsageBasis })
+  .object({
+    unit: z.enum(['usd', 'tokens']),
+    limit: z.number(),
+    spent: z.number(),
+    reserved: z.number(),
+    wanted: z.number(),
+    resetsAt: Timestamp,
+    basis: UsageBasis,
+  })
   .meta({ id: 'BudgetRefusal', description: 'The daily budget of a token, with BUDGET_EXCEEDED.' })
 export type BudgetRefusal = z.infer<typeof BudgetRefusal>
 
 /** What one execution may spend. */
 export const RunBudget = z
   .object({
-    usd: z.number().optional().meta({ description: 'Handed to the CLI, which looks after each reply; so the last one may overshoot it. By its own estimate.' }),
-    tokens: z.number().optional().meta({ description: 'The worker ends the run when it has seen more: input, output and cache creation.' }),
+    usd: z
+      .number()
+      .optional()
+      .meta({
+        description:
+          'Handed to the CLI, which looks after each reply; so the last one may overshoot it. By its own estimate.',
+      }),
+    tokens: z
+      .number()
+      .optional()
+      .meta({ description: 'The worker ends the run when it has seen more: input, output and cache creation.' }),
   })
-  .meta({ id: 'RunBudget', description: 'What it may spend: the smallest of what was asked for, the operator’s limits, and what was left of the day.' })
+  .meta({
+    id: 'RunBudget',
+    description:
+      'What it may spend: the smallest of what was asked for, the operator’s limits, and what was left of the day.',
+  })
 export type RunBudget = z.infer<typeof RunBudget>
 
 export const USAGE_GROUPS = ['day', 'model', 'token'] as const
@@ -49,7 +76,11 @@ export const UsageSums = z
   .meta({ id: 'UsageSums' })
 export type UsageSums = z.infer<typeof UsageSums>
 
-export const UsageRow = UsageSums.extend({ day: z.iso.date().optional(), model: z.string().optional(), token: z.string().optional() }).meta({ id: 'UsageRow' })
+export const UsageRow = UsageSums.extend({
+  day: z.iso.date().optional(),
+  model: z.string().optional(),
+  token: z.string().optional(),
+}).meta({ id: 'UsageRow' })
 export type UsageRow = z.infer<typeof UsageRow>
 
 export const UsageReport = z
@@ -68,5 +99,8 @@ export const UsageReport = z
     note: z.string(),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered; nothing was spent.' }),
   })
-  .meta({ id: 'UsageReport', description: 'Sums over the executions that were accepted on these UTC days and have ended.' })
+  .meta({
+    id: 'UsageReport',
+    description: 'Sums over the executions that were accepted on these UTC days and have ended.',
+  })
 export type UsageReport = z.infer<typeof UsageReport>

@@ -1,7 +1,19 @@
 import { z } from 'zod'
 
 export const CHECK_NAMES = [
-  'process_exit', 'session', 'uuid_echo', 'schema', 'claimed_files_exist', 'unclaimed_changes', 'permissions', 'tool_calls_recorded', 'background_tasks', 'finished', 'mcp_servers', 'required_files', 'commands',
+  'process_exit',
+  'session',
+  'uuid_echo',
+  'schema',
+  'claimed_files_exist',
+  'unclaimed_changes',
+  'permissions',
+  'tool_calls_recorded',
+  'background_tasks',
+  'finished',
+  'mcp_servers',
+  'required_files',
+  'commands',
 ] as const
 
 /** One claim held against what the server saw. */
@@ -16,10 +28,15 @@ export type VerificationCheck = z.infer<typeof VerificationCheck>
 
 export const Verification = z
   .object({
-    status: z.enum(['passed', 'failed', 'none']).meta({ description: '`none`: nothing could be checked. It is no success.' }),
+    status: z
+      .enum(['passed', 'failed', 'none'])
+      .meta({ description: '`none`: nothing could be checked. It is no success.' }),
     checks: z.array(VerificationCheck),
   })
-  .meta({ id: 'Verification', description: 'What the server itself found out about a run; it does not say that the answer is right.' })
+  .meta({
+    id: 'Verification',
+    description: 'What the server itself found out about a run; it does not say that the answer is right.',
+  })
 export type Verification = z.infer<typeof Verification>
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
@@ -31,7 +48,10 @@ export const ManifestSummary = z
     entries: z.number().int(),
     bytes: z.number().int().meta({ description: 'Of the regular files together.' }),
     hashedBytes: z.number().int().meta({ description: 'So much was read and hashed.' }),
-    unhashed: z.number().int().meta({ description: 'Files that count by their size alone: too large, unreadable, or beyond the limits.' }),
+    unhashed: z
+      .number()
+      .int()
+      .meta({ description: 'Files that count by their size alone: too large, unreadable, or beyond the limits.' }),
     incomplete: z.string().optional().meta({ description: 'Why not all of it was looked at; absent when all was.' }),
   })
   .meta({ id: 'ManifestSummary' })
@@ -40,8 +60,15 @@ export type ManifestSummary = z.infer<typeof ManifestSummary>
 /** Where a git repository stands. */
 export const GitHead = z
   .strictObject({
-    ref: z.string().optional().meta({ description: 'The branch, as `refs/heads/main`; absent where HEAD is detached.' }),
-    commit: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'expected an object id of git').optional().meta({ description: 'Absent on a branch without a commit.' }),
+    ref: z
+      .string()
+      .optional()
+      .meta({ description: 'The branch, as `refs/heads/main`; absent where HEAD is detached.' }),
+    commit: z
+      .string()
+      .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'expected an object id of git')
+      .optional()
+      .meta({ description: 'Absent on a branch without a commit.' }),
   })
   .meta({ id: 'GitHead' })
 export type GitHead = z.infer<typeof GitHead>
@@ -61,7 +88,12 @@ export const WorkspaceEvidence = z
   .strictObject({
     before: ManifestSummary,
     after: ManifestSummary,
-    head: z.strictObject({ before: GitHead.optional(), after: GitHead.optional() }).optional().meta({ description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.' }),
+    head: z
+      .strictObject({ before: GitHead.optional(), after: GitHead.optional() })
+      .optional()
+      .meta({
+        description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.',
+      }),
     created: z.number().int(),
     modified: z.number().int(),
     deleted: z.number().int(),

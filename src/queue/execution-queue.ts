@@ -30,7 +30,15 @@ export interface ExecutionQueue {
 
 export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${executionId}-${claim}`
 
-export function openExecutionQueue({ url, prefix, logger }: { url: string; prefix: string; logger: Logger }): ExecutionQueue {
+export function openExecutionQueue({
+  url,
+  prefix,
+  logger,
+}: {
+  url: string
+  prefix: string
+  logger: Logger
+}): ExecutionQueue {
   const redis = openRedis({ url, logger, role: 'caller' })
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),

@@ -14,7 +14,13 @@ interface HeartbeatOptions {
 }
 
 /** Protocol pings, which every WebSocket library answers by itself; a peer that neither answers nor says anything is gone and its socket is cut off. */
-export function startHeartbeat({ socket, isBehind, wantsPong = true, intervalMs = PING_INTERVAL_MS, limitMs = SILENCE_LIMIT_MS }: HeartbeatOptions): { stop(): void } {
+export function startHeartbeat({
+  socket,
+  isBehind,
+  wantsPong = true,
+  intervalMs = PING_INTERVAL_MS,
+  limitMs = SILENCE_LIMIT_MS,
+}: HeartbeatOptions): { stop(): void } {
   let heardAt = performance.now()
   const hear = () => {
     heardAt = performance.now()

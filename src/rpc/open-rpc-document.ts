@@ -27,18 +27,35 @@ export function buildOpenRpcDocument(version: string): Record<string, unknown> {
       errors: [...new Set([...errors, ...COMMON_ERRORS])].map((code) => ({ $ref: `#/components/errors/${code}` })),
     }
   })
-  const notifications = Object.entries(NOTIFICATIONS).map(([name, { summary, params }]) => ({ name, summary, params: toSchema(params) }))
+  const notifications = Object.entries(NOTIFICATIONS).map(([name, { summary, params }]) => ({
+    name,
+    summary,
+    params: toSchema(params),
+  }))
   const errorData = toSchema(RpcErrorData)
-  const used = new Set<ErrorCode>([...ENVELOPE_ERRORS, ...COMMON_ERRORS, ...Object.values(OPERATIONS).flatMap(({ errors }) => errors)])
+  const used = new Set<ErrorCode>([
+    ...ENVELOPE_ERRORS,
+    ...COMMON_ERRORS,
+    ...Object.values(OPERATIONS).flatMap(({ errors }) => errors),
+  ])
   return {
     openrpc: '1.3.2',
-    info: { title: 'CC Executor', version, description: 'JSON-RPC 2.0 over the WebSocket /ws: text frames, batches, params by name. Clients branch on error.data.code.' },
+    info: {
+      title: 'CC Executor',
+      version,
+      description:
+        'JSON-RPC 2.0 over the WebSocket /ws: text frames, batches, params by name. Clients branch on error.data.code.',
+    },
     methods,
     'x-notifications': notifications,
     'x-error-data': errorData,
     components: {
       schemas: sortKeys(schemas),
-      errors: Object.fromEntries(Object.keys(ERROR_TABLE).flatMap((code) => (used.has(code as ErrorCode) ? [[code, describeError(code as ErrorCode)]] : []))),
+      errors: Object.fromEntries(
+        Object.keys(ERROR_TABLE).flatMap((code) =>
+          used.has(code as ErrorCode) ? [[code, describeError(code as ErrorCode)]] : [],
+        ),
+      ),
     },
   }
 }
@@ -51,7 +68,11 @@ function describeError(code: ErrorCode): JsonObject {
 /** The schema with its definitions moved into the document's components. Everything as input: clients may see more fields than are listed. */
 function hoistDefinitions(schema: z.ZodType, components: JsonObject): JsonObject {
   // zod's own type of a JSON Schema is wider than JSON; what it makes is JSON.
-  const { $schema: _dialect, definitions = {}, ...own } = tidy(z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as Json) as JsonObject
+  const {
+    $schema: _dialect,
+    definitions = {},
+    ...own
+  } = tidy(z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as Json) as JsonObject
   Object.assign(components, definitions)
   return own
 }
@@ -62,7 +83,8 @@ function tidy(value: Json): Json {
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, member]) => {
-      if (key === '$ref' && typeof member === 'string') return [[key, member.replace('#/definitions/', '#/components/schemas/')]]
+      if (key === '$ref' && typeof member === 'string')
+        return [[key, member.replace('#/definitions/', '#/components/schemas/')]]
       if (key === 'pattern' && value['format'] === 'date-time') return []
       return [[key, tidy(member)]]
     }),

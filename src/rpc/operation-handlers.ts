@@ -21,7 +21,9 @@ interface Done<Result> {
   readonly afterAnswer?: () => void
 }
 
-export type OperationHandlers = { readonly [Name in OperationName]: (params: OperationParams<Name>) => Promise<Done<OperationResult<Name>>> }
+export type OperationHandlers = {
+  readonly [Name in OperationName]: (params: OperationParams<Name>) => Promise<Done<OperationResult<Name>>>
+}
 
 /** What a token must be allowed to do; `admin` includes all. */
 export const OPERATION_SCOPES: Readonly<Record<OperationName, Scope>> = {
@@ -38,7 +40,14 @@ export const OPERATION_SCOPES: Readonly<Record<OperationName, Scope>> = {
   'rpc.discover': 'read',
 }
 
-export function createOperationHandlers({ services, caller, subscriptions, queue, health, discover }: OperationContext): OperationHandlers {
+export function createOperationHandlers({
+  services,
+  caller,
+  subscriptions,
+  queue,
+  health,
+  discover,
+}: OperationContext): OperationHandlers {
   return {
     async execute({ subscribe = true, idempotencyKey, ...request }) {
       if (!subscribe) return { result: (await submitExecution(services, request, caller, idempotencyKey)).execution }
@@ -54,9 +63,15 @@ export function createOperationHandlers({ services, caller, subscriptions, queue
     },
     'execution.get': async ({ executionId }) => ({ result: await getExecution(services, executionId, caller) }),
     'execution.list': async (filters) => ({ result: await listExecutions(services, filters, caller) }),
-    'execution.cancel': async ({ executionId, reason }) => ({ result: await cancelExecution(services, executionId, caller, reason) }),
-    'execution.pause': async ({ executionId, reason }) => ({ result: await pauseExecution(services, executionId, caller, true, reason) }),
-    'execution.resume': async ({ executionId, reason }) => ({ result: await pauseExecution(services, executionId, caller, false, reason) }),
+    'execution.cancel': async ({ executionId, reason }) => ({
+      result: await cancelExecution(services, executionId, caller, reason),
+    }),
+    'execution.pause': async ({ executionId, reason }) => ({
+      result: await pauseExecution(services, executionId, caller, true, reason),
+    }),
+    'execution.resume': async ({ executionId, reason }) => ({
+      result: await pauseExecution(services, executionId, caller, false, reason),
+    }),
     async 'execution.subscribe'({ executionId, ...options }) {
       const place = subscriptions.reserve()
       try {
@@ -67,7 +82,10 @@ export function createOperationHandlers({ services, caller, subscriptions, queue
         place.release()
       }
     },
-    'execution.unsubscribe': async ({ subscriptionId }) => ({ result: {}, afterAnswer: subscriptions.unsubscribe(subscriptionId) }),
+    'execution.unsubscribe': async ({ subscriptionId }) => ({
+      result: {},
+      afterAnswer: subscriptions.unsubscribe(subscriptionId),
+    }),
     'queue.get': async () => ({ result: await queue() }),
     'health.get': async () => ({ result: health() }),
     'rpc.discover': async () => ({ result: discover() }),

@@ -26,12 +26,23 @@ type Params = Readonly<Record<string, unknown>>
 
 /** Some clients repeat the request's id among the params; Python ones write null for what they leave out. */
 const tolerated = { id: z.unknown().optional() }
-const ExecuteParams = z.strictObject({ command: z.string(), timeout: ExecuteRequest.shape.timeout.nullable(), kill_on_disconnect: z.boolean().nullish(), ...tolerated })
-const ControlParams = z.strictObject({ type: z.enum(['PAUSE', 'RESUME', 'CANCEL']), execution_id: ExecutionId.nullish(), ...tolerated })
+const ExecuteParams = z.strictObject({
+  command: z.string(),
+  timeout: ExecuteRequest.shape.timeout.nullable(),
+  kill_on_disconnect: z.boolean().nullish(),
+  ...tolerated,
+})
+const ControlParams = z.strictObject({
+  type: z.enum(['PAUSE', 'RESUME', 'CANCEL']),
+  execution_id: ExecutionId.nullish(),
+  ...tolerated,
+})
 const STATUSES = { PAUSE: 'paused', RESUME: 'resumed', CANCEL: 'canceled' } as const
 
 /** Speaks `/ws/mcp`, the dialect of the Python original: its methods, names and numbers, over the same operations and event log. */
-export function openOriginalConnection({ socket, transport, services, caller, version }: OriginalConnectionOptions): { close(code: number, reason: string): void } {
+export function openOriginalConnection({ socket, transport, services, caller, version }: OriginalConnectionOptions): {
+  close(code: number, reason: string): void
+} {
   const sessionId = randomUUID()
   const { logger, config } = services
   let current: { readonly run: OriginalRun; readonly killOnDisconnect: boolean } | undefined
@@ -54,7 +65,10 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     connectionId: sessionId.slice(0, 8),
     async dispatch(method, params) {
       const handle = methods.get(method)
-      if (!handle) throw new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.` })
+      if (!handle)
+        throw new ExecutorError('METHOD_NOT_FOUND', {
+          detail: `There is no method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.`,
+        })
       return handle(params)
     },
     toError: (error, requestId) => toOriginalError(error, requestId, logger),
@@ -65,7 +79,11 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
   async function execute(params: Params): Promise<Answer> {
     requireScope(caller, 'execute', 'execute')
     const { command, timeout, kill_on_disconnect: killOnDisconnect } = parseInput(ExecuteParams, params)
-    if (current) throw new OriginalError(ORIGINAL_ERRORS.invalidParams, 'A process is already running on this connection; wait for its process.completed, or cancel it.')
+    if (current)
+      throw new OriginalError(
+        ORIGINAL_ERRORS.invalidParams,
+        'A process is already running on this connection; wait for its process.completed, or cancel it.',
+      )
     if (command.trim() === '') throw new ExecutorError('COMMAND_NOT_ALLOWED', { detail: 'command: must not be empty' })
     const request = parseInput(ExecuteRequest, { command, ...(typeof timeout === 'number' && { timeout }) })
     // Taken before anything is awaited: a second execute that comes meanwhile is refused.
@@ -85,7 +103,8 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     // Also before the process has started: the execution's id is known as soon as it is stored.
     const own = await run?.submitted.catch(() => undefined)
     const executionId = named ?? own
-    if (executionId === undefined) throw new OriginalError(ORIGINAL_ERRORS.noProcess, 'No process is running on this connection.')
+    if (executionId === undefined)
+      throw new OriginalError(ORIGINAL_ERRORS.noProcess, 'No process is running on this connection.')
     const status = STATUSES[type]
     const release = executionId === own ? run?.hold() : undefined
     try {
@@ -95,13 +114,18 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
       throw error
     }
     // The log of the connection's own run tells it; of another execution this is all that is heard here.
-    return { result: { status }, afterAnswer: release ?? (() => void endpoint.notify(`process.${status}`, toStatusParams(status, { pid: null, pgid: null }))) }
+    return {
+      result: { status },
+      afterAnswer:
+        release ?? (() => void endpoint.notify(`process.${status}`, toStatusParams(status, { pid: null, pgid: null }))),
+    }
   }
 
   async function carryOut(type: keyof typeof STATUSES, executionId: string): Promise<void> {
     if (type !== 'CANCEL') return void (await pauseExecution(services, executionId, caller, type === 'PAUSE'))
     const { status } = await cancelExecution(services, executionId, caller)
-    if (isTerminal(status) && status !== 'cancelled') throw new ExecutorError('ALREADY_FINISHED', { detail: `The process has already finished: ${status}.` })
+    if (isTerminal(status) && status !== 'cancelled')
+      throw new ExecutorError('ALREADY_FINISHED', { detail: `The process has already finished: ${status}.` })
   }
 
   /** The run goes on without its connection, unless its caller wished otherwise. */
@@ -112,7 +136,9 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     if (!killOnDisconnect) return
     run.submitted
       .then((executionId) => cancelExecution(services, executionId, caller, 'its connection was closed'))
-      .catch((error: unknown) => logger.warn({ sessionId, error: String(error) }, 'a run could not be cancelled with its connection'))
+      .catch((error: unknown) =>
+        logger.warn({ sessionId, error: String(error) }, 'a run could not be cancelled with its connection'),
+      )
   }
 
   return { close: endpoint.close }

@@ -46,5 +46,9 @@ export function toOriginalError(error: unknown, requestId: string, logger: Logge
   if (error instanceof OriginalError) return { code: error.number, message: error.message }
   const { code, retryable, detail, errors } = toWireError(error)
   if (!(error instanceof ExecutorError)) logger.error({ requestId, err: error }, 'a request failed')
-  return { code: NUMBERS[code] ?? ORIGINAL_ERRORS.internal, message: detail, data: { code, retryable, requestId, ...(errors && { errors }) } }
+  return {
+    code: NUMBERS[code] ?? ORIGINAL_ERRORS.internal,
+    message: detail,
+    data: { code, retryable, requestId, ...(errors && { errors }) },
+  }
 }

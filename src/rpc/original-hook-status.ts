@@ -10,7 +10,13 @@ export async function toHookStatus(services: ExecutionServices): Promise<object>
     hooks_configured: configured,
     timeout: timeoutSeconds ?? null,
     parallel: false,
-    recent_executions: recent.map(({ stage, name, exitCode, durationMs, at }) => ({ hook_type: stage, name, exit_code: exitCode, duration: durationMs / 1_000, timestamp: at })),
+    recent_executions: recent.map(({ stage, name, exitCode, durationMs, at }) => ({
+      hook_type: stage,
+      name,
+      exit_code: exitCode,
+      duration: durationMs / 1_000,
+      timestamp: at,
+    })),
     statistics: { total: runs, failed, vetoed },
   }
 }

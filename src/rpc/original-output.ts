@@ -23,7 +23,10 @@ export interface OriginalOutput {
 }
 
 /** Which text each format prints was observed: facts/claude-cli.md. */
-export function createOriginalOutput({ outputFormat: format, rawPartials }: Pick<RunRequest, 'outputFormat' | 'rawPartials'>): OriginalOutput {
+export function createOriginalOutput({
+  outputFormat: format,
+  rawPartials,
+}: Pick<RunRequest, 'outputFormat' | 'rawPartials'>): OriginalOutput {
   let lastResult: Buffer | undefined
   return {
     take(event) {
@@ -33,7 +36,10 @@ export function createOriginalOutput({ outputFormat: format, rawPartials }: Pick
       }
       if (event.type !== 'claude.message') return undefined
       const message = cutMessage(event)
-      if (format === 'stream-json') return rawPartials || !isRequesting(message) ? { type: 'stdout', data: `${message.toString('utf8')}\n` } : undefined
+      if (format === 'stream-json')
+        return rawPartials || !isRequesting(message)
+          ? { type: 'stdout', data: `${message.toString('utf8')}\n` }
+          : undefined
       if (isResult(message)) lastResult = message
       return undefined
     },
@@ -47,7 +53,8 @@ export function createOriginalOutput({ outputFormat: format, rawPartials }: Pick
 }
 
 /** JSON mode's object as the CLI prints it. */
-const printAnswer = (result: Outcome['result']): string | undefined => (result === undefined ? undefined : endLine(typeof result === 'object' ? JSON.stringify(result) : result))
+const printAnswer = (result: Outcome['result']): string | undefined =>
+  result === undefined ? undefined : endLine(typeof result === 'object' ? JSON.stringify(result) : result)
 
 /** The CLI ends an answer with a newline, unless it has one; its own errors get none. */
 const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`)
@@ -72,19 +79,28 @@ function isResult(message: Buffer): boolean {
 /** The CLI says it for every request when partial messages are asked for, as this service always does. */
 function isRequesting(message: Buffer): boolean {
   if (!message.includes(REQUESTING_MARK)) return false
-  const { type, subtype, status } = JSON.parse(message.toString('utf8')) as { type?: unknown; subtype?: unknown; status?: unknown }
+  const { type, subtype, status } = JSON.parse(message.toString('utf8')) as {
+    type?: unknown
+    subtype?: unknown
+    status?: unknown
+  }
   return type === 'system' && subtype === 'status' && status === 'requesting'
 }
 
 /** As `claude -p` prints a result that is no success. */
 function printResult(raw: Buffer): string | undefined {
-  const { result, subtype, errors } = JSON.parse(raw.toString('utf8')) as { result?: unknown; subtype?: unknown; errors?: unknown }
+  const { result, subtype, errors } = JSON.parse(raw.toString('utf8')) as {
+    result?: unknown
+    subtype?: unknown
+    errors?: unknown
+  }
   if (typeof result === 'string') return endLine(result)
   const [number] = /\d+(\.\d+)?/.exec(Array.isArray(errors) ? errors.join(' ') : '') ?? []
   const amount = number === undefined ? '' : ` (${number})`
   if (subtype === 'error_max_turns') return `Error: Reached max turns${amount}`
   if (subtype === 'error_max_budget_usd') return `Error: Exceeded USD budget${amount}`
-  if (subtype === 'error_max_structured_output_retries') return 'Error: Failed to provide valid structured output after maximum retries'
+  if (subtype === 'error_max_structured_output_retries')
+    return 'Error: Failed to provide valid structured output after maximum retries'
   return subtype === 'error_during_execution' ? 'Execution error' : undefined
 }
 
@@ -98,7 +114,8 @@ export interface Chunk {
 export function* toChunks(data: string): Generator<Chunk, void, undefined> {
   const ends: number[] = []
   for (let start = 0; start < data.length; start = ends.at(-1) ?? data.length) ends.push(findEnd(data, start))
-  for (const [index, end] of ends.entries()) yield { data: data.slice(ends[index - 1] ?? 0, end), chunk_index: index, total_chunks: ends.length }
+  for (const [index, end] of ends.entries())
+    yield { data: data.slice(ends[index - 1] ?? 0, end), chunk_index: index, total_chunks: ends.length }
 }
 
 /** A surrogate pair is one character: half of it is no text in UTF-8. */

@@ -64,7 +64,10 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
   }
 
   /** Never rejects: an end without an outcome is told as `process.error`. */
-  async function relay(seen: readonly StoredEvent[], source: AsyncGenerator<readonly StoredEvent[], void, undefined>): Promise<void> {
+  async function relay(
+    seen: readonly StoredEvent[],
+    source: AsyncGenerator<readonly StoredEvent[], void, undefined>,
+  ): Promise<void> {
     try {
       await gate
       await writer.write(toFrames(seen))
@@ -73,9 +76,16 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
         await writer.write(toFrames(events))
       }
     } catch (error) {
-      services.logger.warn({ executionId: await submitted, error: String(error) }, 'a run could not be followed to its end')
+      services.logger.warn(
+        { executionId: await submitted, error: String(error) },
+        'a run could not be followed to its end',
+      )
       onEnd()
-      await writer.write([notification('process.error', { error: 'The execution can no longer be followed: its log is gone or cannot be read.' })])
+      await writer.write([
+        notification('process.error', {
+          error: 'The execution can no longer be followed: its log is gone or cannot be read.',
+        }),
+      ])
     }
   }
 
@@ -117,9 +127,18 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
     if (outcome.status === 'cancelled') yield* tellCanceled()
     onEnd()
     // Whoever was told that it is cancelled hears no success, though the answer may have been there before.
-    const told: Outcome = isCanceled && outcome.status === 'succeeded' ? { status: 'cancelled', message: 'canceled after its answer was complete' } : outcome
+    const told: Outcome =
+      isCanceled && outcome.status === 'succeeded'
+        ? { status: 'cancelled', message: 'canceled after its answer was complete' }
+        : outcome
     const status = told.status === 'succeeded' ? 'completed' : 'failed'
-    yield notification('process.completed', { status, ...process, exit_code: toExitCode(told), error: toError(told, run.timeoutSeconds), execution_time: usage.durationMs / 1_000 })
+    yield notification('process.completed', {
+      status,
+      ...process,
+      exit_code: toExitCode(told),
+      error: toError(told, run.timeoutSeconds),
+      execution_time: usage.durationMs / 1_000,
+    })
   }
 
   const toStatus = (status: string): string => notification(`process.${status}`, toStatusParams(status, process))
@@ -146,7 +165,13 @@ function decide(events: readonly StoredEvent[], executionId: string): Answer | u
     if (event.type === 'execution.finished') {
       const { outcome } = parseData(event, 'execution.finished')
       const code = outcome.status === 'timed_out' ? ORIGINAL_ERRORS.timeout : ORIGINAL_ERRORS.internal
-      return { error: { code, message: outcome.message ?? 'The process did not start.', data: { code: outcome.code, execution_id: executionId } } }
+      return {
+        error: {
+          code,
+          message: outcome.message ?? 'The process did not start.',
+          data: { code: outcome.code, execution_id: executionId },
+        },
+      }
     }
   }
   return undefined
@@ -154,7 +179,8 @@ function decide(events: readonly StoredEvent[], executionId: string): Answer | u
 
 function* tellOutput(said: Output | undefined): Generator<Frame, void, undefined> {
   if (!said) return
-  for (const chunk of toChunks(said.data)) yield notification('process.output', { type: said.type, truncated: false, ...chunk })
+  for (const chunk of toChunks(said.data))
+    yield notification('process.output', { type: said.type, truncated: false, ...chunk })
 }
 
 export interface Process {
@@ -162,9 +188,16 @@ export interface Process {
   readonly pgid: number | null
 }
 
-export const toStatusParams = (status: string, { pid, pgid }: Process): Record<string, unknown> => ({ status, pid, pgid, exit_code: null, error: null })
+export const toStatusParams = (status: string, { pid, pgid }: Process): Record<string, unknown> => ({
+  status,
+  pid,
+  pgid,
+  exit_code: null,
+  error: null,
+})
 
-const notification = (method: string, params: Record<string, unknown>): string => JSON.stringify(toRpcNotification(method, params))
+const notification = (method: string, params: Record<string, unknown>): string =>
+  JSON.stringify(toRpcNotification(method, params))
 
 /** Never 0 without success: clients of the original look at nothing else. */
 function toExitCode({ status, exitCode, signal }: Outcome): number {

@@ -5,8 +5,17 @@ import { RpcId, RpcRequest } from '../protocol/rpc.js'
 export const BATCH_LIMIT = 1_000
 
 export type Call =
-  | { readonly kind: 'request'; readonly id: RpcId; readonly method: string; readonly params: Readonly<Record<string, unknown>> | readonly unknown[] }
-  | { readonly kind: 'notification'; readonly method: string; readonly params: Readonly<Record<string, unknown>> | readonly unknown[] }
+  | {
+      readonly kind: 'request'
+      readonly id: RpcId
+      readonly method: string
+      readonly params: Readonly<Record<string, unknown>> | readonly unknown[]
+    }
+  | {
+      readonly kind: 'notification'
+      readonly method: string
+      readonly params: Readonly<Record<string, unknown>> | readonly unknown[]
+    }
   | { readonly kind: 'invalid'; readonly id: RpcId; readonly error: ExecutorError }
 
 export interface Message {
@@ -14,7 +23,11 @@ export interface Message {
   readonly calls: readonly Call[]
 }
 
-const invalid = (id: RpcId, detail: string): Call => ({ kind: 'invalid', id, error: new ExecutorError('INVALID_ENVELOPE', { detail }) })
+const invalid = (id: RpcId, detail: string): Call => ({
+  kind: 'invalid',
+  id,
+  error: new ExecutorError('INVALID_ENVELOPE', { detail }),
+})
 
 /** One text frame as JSON-RPC 2.0 reads it: a call or a batch of them; what is wrong with it is a call as well, to be answered with its error. */
 export function readCalls(text: string): Message {
@@ -26,7 +39,8 @@ export function readCalls(text: string): Message {
   }
   if (!Array.isArray(message)) return single(readCall(message))
   if (message.length === 0) return single(invalid(null, 'A batch must hold at least one request.'))
-  if (message.length > BATCH_LIMIT) return single(invalid(null, `A batch must not hold more than ${BATCH_LIMIT} requests.`))
+  if (message.length > BATCH_LIMIT)
+    return single(invalid(null, `A batch must not hold more than ${BATCH_LIMIT} requests.`))
   return { isBatch: true, calls: message.map(readCall) }
 }
 
@@ -36,7 +50,8 @@ function readCall(value: unknown): Call {
   const parsed = RpcRequest.safeParse(value)
   if (!parsed.success) {
     const id = typeof value === 'object' && value !== null && 'id' in value ? RpcId.safeParse(value.id) : undefined
-    const detail = 'A request is an object {"jsonrpc": "2.0", "method": string, "params"?: object, "id"?: string, number or null}.'
+    const detail =
+      'A request is an object {"jsonrpc": "2.0", "method": string, "params"?: object, "id"?: string, number or null}.'
     return invalid(id?.success ? id.data : null, detail)
   }
   const { id, method, params = {} } = parsed.data
@@ -44,8 +59,11 @@ function readCall(value: unknown): Call {
 }
 
 /** @throws ExecutorError INVALID_REQUEST: every method here takes its params by name. */
-export function requireNamed(params: Readonly<Record<string, unknown>> | readonly unknown[]): Readonly<Record<string, unknown>> {
+export function requireNamed(
+  params: Readonly<Record<string, unknown>> | readonly unknown[],
+): Readonly<Record<string, unknown>> {
   // Array.isArray does not narrow a readonly array away.
-  if (Array.isArray(params)) throw toInvalidRequest([{ path: 'params', message: 'params are given by name, as an object' }])
+  if (Array.isArray(params))
+    throw toInvalidRequest([{ path: 'params', message: 'params are given by name, as an object' }])
   return params as Readonly<Record<string, unknown>>
 }

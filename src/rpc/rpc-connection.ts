@@ -43,12 +43,19 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     feed: services.feed,
     writer: endpoint.writer,
     limit: config.maxSubscriptions,
-    onError: (error, executionId) => logger.warn({ connectionId, executionId, error: String(error) }, 'a subscription ended: its log could not be read'),
+    onError: (error, executionId) =>
+      logger.warn(
+        { connectionId, executionId, error: String(error) },
+        'a subscription ended: its log could not be read',
+      ),
   })
   const handlers = createOperationHandlers({ ...options, subscriptions })
 
   async function dispatch(method: string, params: Readonly<Record<string, unknown>>): Promise<Answer> {
-    if (!isOperation(method)) throw new ExecutorError('METHOD_NOT_FOUND', { detail: `There is no method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.` })
+    if (!isOperation(method))
+      throw new ExecutorError('METHOD_NOT_FOUND', {
+        detail: `There is no method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
+      })
     requireScope(caller, OPERATION_SCOPES[method], method)
     return call(method, params)
   }
@@ -65,5 +72,16 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
 function describeError(error: unknown, requestId: string, logger: Logger): RpcError {
   const { code, rpc, retryable, detail, errors, budget, retryAfterSeconds } = toWireError(error)
   if (code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed')
-  return { code: rpc, message: detail, data: { code, retryable, requestId, ...(errors && { errors }), ...(budget && { budget }), ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) } }
+  return {
+    code: rpc,
+    message: detail,
+    data: {
+      code,
+      retryable,
+      requestId,
+      ...(errors && { errors }),
+      ...(budget && { budget }),
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    },
+  }
 }

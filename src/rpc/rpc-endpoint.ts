@@ -16,7 +16,9 @@ const KEEPALIVE_MS = 30_000
 const UNSUPPORTED_DATA = 1003
 
 /** What a method gives back; `afterAnswer` runs when the answer is on its way, so that what it sends comes after it. */
-export type Answer = ({ readonly result: unknown } | { readonly error: RpcError }) & { readonly afterAnswer?: (() => void) | undefined }
+export type Answer = ({ readonly result: unknown } | { readonly error: RpcError }) & {
+  readonly afterAnswer?: (() => void) | undefined
+}
 
 export interface RpcEndpointOptions {
   readonly socket: WebSocket
@@ -62,7 +64,11 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
       end()
     },
   })
-  const heartbeat = startHeartbeat({ socket, isBehind: () => writer.isWaiting || socket.isPaused, wantsPong: options.wantsPong ?? true })
+  const heartbeat = startHeartbeat({
+    socket,
+    isBehind: () => writer.isWaiting || socket.isPaused,
+    wantsPong: options.wantsPong ?? true,
+  })
   options.transport?.setKeepAlive(true, KEEPALIVE_MS)
 
   function end(): void {
@@ -156,8 +162,11 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
   function tellTooLarge(answer: string): string {
     // Our own serialisation of a moment ago.
     const { id } = JSON.parse(answer) as { id: RpcId }
-    const detail = 'This was carried out, but the answers of this batch are too large together; ask for this one by itself.'
-    return JSON.stringify(toRpcError(id, toError(new ExecutorError('PAYLOAD_TOO_LARGE', { detail }), `${connectionId}-${requests}`)))
+    const detail =
+      'This was carried out, but the answers of this batch are too large together; ask for this one by itself.'
+    return JSON.stringify(
+      toRpcError(id, toError(new ExecutorError('PAYLOAD_TOO_LARGE', { detail }), `${connectionId}-${requests}`)),
+    )
   }
 
   function close(code: number, reason: string): void {

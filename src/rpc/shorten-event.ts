@@ -11,7 +11,9 @@ export function shortenEvent(bytes: Buffer, maxBytes: number): Buffer {
   const { seq, type, at, attempt, data } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>
   const build = (shortened: unknown): Buffer => {
     const kept = Buffer.byteLength(JSON.stringify({ seq, type, at, attempt, data: shortened }))
-    return Buffer.from(JSON.stringify({ seq, type, at, attempt, data: shortened, truncatedBytes: Math.max(0, bytes.length - kept) }))
+    return Buffer.from(
+      JSON.stringify({ seq, type, at, attempt, data: shortened, truncatedBytes: Math.max(0, bytes.length - kept) }),
+    )
   }
   for (let characters = FIRST_CUT_CHARACTERS; characters >= SHORTEST_CHARACTERS; characters /= 2) {
     if (characters > maxBytes) continue
@@ -26,8 +28,13 @@ export function shortenEvent(bytes: Buffer, maxBytes: number): Buffer {
 }
 
 function cut(value: unknown, characters: number, members: number): unknown {
-  if (typeof value === 'string') return value.length <= characters ? value : `${value.slice(0, characters).toWellFormed()}…`
+  if (typeof value === 'string')
+    return value.length <= characters ? value : `${value.slice(0, characters).toWellFormed()}…`
   if (Array.isArray(value)) return value.slice(0, members).map((member) => cut(member, characters, members))
   if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).slice(0, members).map(([key, member]) => [key, cut(member, characters, members)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, members)
+      .map(([key, member]) => [key, cut(member, characters, members)]),
+  )
 }

@@ -43,7 +43,12 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
   let count = 0
   let isClosed = false
 
-  async function pump(subscriptionId: string, executionId: string, { after = 0, types, maxEventBytes = Infinity }: SubscriptionOptions, signal: AbortSignal): Promise<void> {
+  async function pump(
+    subscriptionId: string,
+    executionId: string,
+    { after = 0, types, maxEventBytes = Infinity }: SubscriptionOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
     const wanted = types && new Set(types)
     const parts = eventNotificationParts(subscriptionId, executionId)
     const envelope = { before: toOwnBytes(parts.before), after: toOwnBytes(parts.after) }
@@ -53,7 +58,11 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
       for (const { type, bytes } of events) {
         if (signal.aborted) return
         if (wanted && !wanted.has(type)) continue
-        yield Buffer.concat([envelope.before, bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes), envelope.after])
+        yield Buffer.concat([
+          envelope.before,
+          bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes),
+          envelope.after,
+        ])
       }
     }
 
@@ -85,7 +94,9 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
   return {
     reserve() {
       if (active.size + reserved >= limit) {
-        throw new ExecutorError('SUBSCRIPTION_LIMIT', { detail: `This connection has ${limit} subscriptions already; unsubscribe one, or open another connection.` })
+        throw new ExecutorError('SUBSCRIPTION_LIMIT', {
+          detail: `This connection has ${limit} subscriptions already; unsubscribe one, or open another connection.`,
+        })
       }
       reserved += 1
       let isHeld = true
@@ -106,7 +117,10 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
     },
     unsubscribe(subscriptionId) {
       const abort = active.get(subscriptionId)
-      if (!abort) throw new ExecutorError('SUBSCRIPTION_NOT_FOUND', { detail: `There is no subscription ${subscriptionId} on this connection, or no longer.` })
+      if (!abort)
+        throw new ExecutorError('SUBSCRIPTION_NOT_FOUND', {
+          detail: `There is no subscription ${subscriptionId} on this connection, or no longer.`,
+        })
       active.delete(subscriptionId)
       abort.abort()
       return () => void writer.write([toClosed(subscriptionId, 'unsubscribed')])

@@ -79,7 +79,8 @@ function sourceFiles(directory) {
  */
 function hashOf(directory, sources) {
   const hash = createHash('sha256').update(process.versions.node.split('.')[0])
-  for (const file of [...SETTINGS, ...sources]) hash.update(`\0${file}\0`).update(readOrNothing(join(directory, file)) ?? '')
+  for (const file of [...SETTINGS, ...sources])
+    hash.update(`\0${file}\0`).update(readOrNothing(join(directory, file)) ?? '')
   return hash.digest('hex')
 }
 

@@ -28,7 +28,9 @@ export function readUses(root, path) {
 
 /** A file without its comments. @param {string} root @param {string} path */
 export function readCode(root, path) {
-  return linesOf(root, path).filter((line) => !/^\s*(?:--|$)/.test(line)).join('\n')
+  return linesOf(root, path)
+    .filter((line) => !/^\s*(?:--|$)/.test(line))
+    .join('\n')
 }
 
 /** @param {string} root @param {string} path */
@@ -69,7 +71,9 @@ function toLua(value) {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value === 'string' && /^[\w ()]*$/.test(value)) return `'${value}'`
   if (typeof value === 'object' && value !== null) {
-    return `{${Object.entries(value).map(([name, one]) => `${/^[a-z_]\w*$/i.test(name) ? name : `[${toLua(name)}]`} = ${toLua(one)}`).join(', ')}}`
+    return `{${Object.entries(value)
+      .map(([name, one]) => `${/^[a-z_]\w*$/i.test(name) ? name : `[${toLua(name)}]`} = ${toLua(one)}`)
+      .join(', ')}}`
   }
   throw new Error(`no constant for Lua: ${String(value)}`)
 }
@@ -79,20 +83,24 @@ export function findCommands(root) {
   const found = new Map()
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).sort()) {
     const path = `src/${entry}`
-    if (path.endsWith('.lua') && basename(dirname(path)) === 'lua') found.set(dirname(path), [...(found.get(dirname(path)) ?? []), path])
+    if (path.endsWith('.lua') && basename(dirname(path)) === 'lua')
+      found.set(dirname(path), [...(found.get(dirname(path)) ?? []), path])
   }
   return found
 }
 
 /** `lua/list-abandoned.lua` is called `ccListAbandoned`. @param {string} path */
-export const commandName = (path) => `cc-${basename(path, '.lua')}`.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase())
+export const commandName = (path) =>
+  `cc-${basename(path, '.lua')}`.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase())
 
 /** The module of a room: each part once, and the scripts put together from them. @param {string} root @param {readonly string[]} commands @param {ReadConstant} readConstant */
 export function toModule(root, commands, readConstant) {
   const scripts = commands.map((path) => ({ name: commandName(path), parts: partsOf(root, path, readConstant) }))
   const parts = new Map(scripts.flatMap((script) => [...script.parts]))
   const texts = [...parts].map(([name, text]) => `  '${name}': \`${text.replace(/[\\`]|\$\{/g, '\\$&')}\`,\n`)
-  const joined = scripts.map((script) => `  ${script.name}: join(\n${wrap([...script.parts.keys()].map((name) => `'${name}',`))}  ),\n`)
+  const joined = scripts.map(
+    (script) => `  ${script.name}: join(\n${wrap([...script.parts.keys()].map((name) => `'${name}',`))}  ),\n`,
+  )
   return `// Generated from the files in lua/ by src/setup/generate-lua.mjs: change those, then run \`npm run generate\`.
 const PARTS = {
 ${texts.join('')}}

@@ -12,7 +12,10 @@ const ROUNDS = 6
 /** @typedef {{ packages: string[], path: string }} Choice packages to unpack, and where the program lies in them */
 
 export function canUseDebianPackages() {
-  return process.platform === 'linux' && ['apt-get', 'apt-cache', 'dpkg-deb', 'dpkg-query', 'ldd'].every((name) => findOnPath(name))
+  return (
+    process.platform === 'linux' &&
+    ['apt-get', 'apt-cache', 'dpkg-deb', 'dpkg-query', 'ldd'].every((name) => findOnPath(name))
+  )
 }
 
 /**
@@ -54,7 +57,9 @@ async function unpackOne(folder, choices) {
       const { code, output } = await apt('apt-get', ['update'])
       // apt-get update succeeds with a warning when it reached nothing.
       if (code !== 0 || speaksOfNoNetwork(output)) {
-        throw new SetUpError(speaksOfNoNetwork(output) ? 'the distribution’s package server cannot be reached' : lastComplaint(output))
+        throw new SetUpError(
+          speaksOfNoNetwork(output) ? 'the distribution’s package server cannot be reached' : lastComplaint(output),
+        )
       }
     }
     for (const choice of choices) {
@@ -109,7 +114,9 @@ function aptIn(folder, lists) {
   const settings = join(folder, 'apt.conf')
   const lines = [
     // Hooks of the system (docker-clean removes archives, others send mail) are not ours to run.
-    ...['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success'].map((hook) => `#clear ${hook};`),
+    ...['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success'].map(
+      (hook) => `#clear ${hook};`,
+    ),
     `Dir::Cache "${join(folder, 'apt-cache')}";`,
     'Dir::Cache::pkgcache "";',
     'Dir::Cache::srcpkgcache "";',
@@ -127,7 +134,8 @@ function aptIn(folder, lists) {
   mkdirSync(join(folder, 'apt-cache/archives/partial'), { recursive: true })
   writeFileSync(settings, `${lines.join('\n')}\n`)
   const env = { ...process.env, LC_ALL: 'C' }
-  return (command, args) => runProgram(command, ['-c', settings, ...args], { cwd: downloads, env, deadlineMs: DEADLINE_MS })
+  return (command, args) =>
+    runProgram(command, ['-c', settings, ...args], { cwd: downloads, env, deadlineMs: DEADLINE_MS })
 }
 
 /**
@@ -137,10 +145,15 @@ function aptIn(folder, lists) {
  */
 async function unpack(folder, apt, packages) {
   const { code, output } = await apt('apt-get', ['download', ...packages])
-  if (code !== 0) throw new SetUpError(speaksOfNoNetwork(output) ? 'the distribution’s package server cannot be reached' : lastComplaint(output))
+  if (code !== 0)
+    throw new SetUpError(
+      speaksOfNoNetwork(output) ? 'the distribution’s package server cannot be reached' : lastComplaint(output),
+    )
   const downloads = join(folder, 'downloads')
   for (const file of readdirSync(downloads).filter((name) => name.endsWith('.deb'))) {
-    const result = await runProgram('dpkg-deb', ['-x', join(downloads, file), join(folder, 'root')], { deadlineMs: DEADLINE_MS })
+    const result = await runProgram('dpkg-deb', ['-x', join(downloads, file), join(folder, 'root')], {
+      deadlineMs: DEADLINE_MS,
+    })
     if (result.code !== 0) throw new SetUpError(`${file} could not be unpacked: ${result.output.trim()}`)
     rmSync(join(downloads, file))
   }
@@ -168,7 +181,9 @@ async function librariesNeededBy(apt, packages) {
 /** @param {string[]} packages */
 async function notInstalled(packages) {
   if (packages.length === 0) return []
-  const { stdout } = await runProgram('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], { deadlineMs: 30_000 })
+  const { stdout } = await runProgram('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...packages], {
+    deadlineMs: 30_000,
+  })
   const installed = new Set([...stdout.matchAll(/^(\S+) installed$/gm)].map(([, name]) => name))
   return packages.filter((name) => !installed.has(name))
 }
@@ -209,7 +224,9 @@ async function install({ program, choice, firstArguments, root }) {
   const { code, output } = await runProgram(candidate, ['--version'], { deadlineMs: 15_000 })
   if (code !== 0) {
     rmSync(candidate, { force: true })
-    throw new SetUpError(`the ${program} from ${choice.packages[0]} does not run here: ${output.trim().split('\n').at(-1)}`)
+    throw new SetUpError(
+      `the ${program} from ${choice.packages[0]} does not run here: ${output.trim().split('\n').at(-1)}`,
+    )
   }
   renameSync(candidate, join(bin, program))
 }

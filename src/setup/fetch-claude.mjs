@@ -35,7 +35,10 @@ export async function fetchClaude(version) {
       async () => {
         // The platform's package is the bare program: no install script, no engines. npm checks its integrity.
         const args = ['install', `${packageName}@${version}`, '--prefix', folder, '--no-save', '--no-package-lock']
-        await runNpm([...args, '--ignore-scripts', '--no-global', '--prefer-offline'], { cwd: folder, deadlineMs: DEADLINE_MS })
+        await runNpm([...args, '--ignore-scripts', '--no-global', '--prefer-offline'], {
+          cwd: folder,
+          deadlineMs: DEADLINE_MS,
+        })
         await place(join(folder, 'node_modules', packageName), version, folder)
       },
       () => `${megabytesBelow(folder)} of ${SIZE}`,
@@ -47,7 +50,10 @@ export async function fetchClaude(version) {
 
 /** The newest version on npm. */
 export async function askForLatest() {
-  const said = await runNpm(['view', `${claudePackage()}@latest`, 'version'], { cwd: cacheDirectory(), deadlineMs: ASK_DEADLINE_MS })
+  const said = await runNpm(['view', `${claudePackage()}@latest`, 'version'], {
+    cwd: cacheDirectory(),
+    deadlineMs: ASK_DEADLINE_MS,
+  })
   const version = /^\s*(\d+\.\d+\.\d+)\s*$/m.exec(said)?.[1]
   if (version === undefined) throw new SetUpError('npm does not tell which Claude CLI is the latest')
   return version

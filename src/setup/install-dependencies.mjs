@@ -14,7 +14,8 @@ export async function installDependencies({ directory = checkoutDirectory } = {}
   await withLock(join(directory, '.cache/dependencies.lock'), async () => {
     if (isInstalled(directory)) return
     // NODE_ENV=production must not leave out what builds and tests.
-    const install = () => runNpm(['ci', '--include=dev', '--include=optional'], { cwd: directory, deadlineMs: DEADLINE_MS })
+    const install = () =>
+      runNpm(['ci', '--include=dev', '--include=optional'], { cwd: directory, deadlineMs: DEADLINE_MS })
     await longStep('installing dependencies (npm ci)', install)
   })
 }

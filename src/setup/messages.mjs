@@ -30,10 +30,14 @@ export async function longStep(title, work, progress) {
   if (onTerminal) redraw()
   try {
     const result = await work()
-    process.stderr.write(onTerminal ? `\r\u001B[Kset-up: ${title} … done in ${elapsed()}\n` : `set-up: done in ${elapsed()}\n`)
+    process.stderr.write(
+      onTerminal ? `\r\u001B[Kset-up: ${title} … done in ${elapsed()}\n` : `set-up: done in ${elapsed()}\n`,
+    )
     return result
   } catch (error) {
-    process.stderr.write(onTerminal ? `\r\u001B[Kset-up: ${title} … failed after ${elapsed()}\n` : `set-up: failed after ${elapsed()}\n`)
+    process.stderr.write(
+      onTerminal ? `\r\u001B[Kset-up: ${title} … failed after ${elapsed()}\n` : `set-up: failed after ${elapsed()}\n`,
+    )
     throw error
   } finally {
     clearInterval(timer)
@@ -48,7 +52,10 @@ export async function longStep(title, work, progress) {
 export function withoutHosts(text) {
   return text
     .replaceAll(/\b(https?|ftp):\/\/[^\s'")\]]+/g, '<registry>')
-    .replaceAll(/\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|resolve|connect to|connecting to|connection to) '?[\w.:[\]-]+'?/gi, '$1 <registry>')
+    .replaceAll(
+      /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|resolve|connect to|connecting to|connection to) '?[\w.:[\]-]+'?/gi,
+      '$1 <registry>',
+    )
 }
 
 /** Whether a program's complaint means that the network could not be reached. @param {string} text */

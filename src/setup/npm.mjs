@@ -27,7 +27,8 @@ export async function runNpm(args, { cwd, deadlineMs }) {
   })
   if (code === 0) return output
   if (expired) throw new SetUpError(`npm did not finish within ${Math.round(deadlineMs / 60_000)} minutes`)
-  if (speaksOfNoNetwork(output)) throw new SetUpError('the npm registry cannot be reached, and the first set-up needs the network')
+  if (speaksOfNoNetwork(output))
+    throw new SetUpError('the npm registry cannot be reached, and the first set-up needs the network')
   throw new SetUpError(`npm ${args[0]} failed:\n${withoutNoise(output)}`)
 }
 
@@ -44,6 +45,8 @@ function npmEnvironment() {
  * @param {string} output
  */
 function withoutNoise(output) {
-  const lines = output.split('\n').filter((line) => !/^npm warn|A complete log of this run|^(npm error)?\s*$/.test(line))
+  const lines = output
+    .split('\n')
+    .filter((line) => !/^npm warn|A complete log of this run|^(npm error)?\s*$/.test(line))
   return withoutHosts(lines.slice(0, 15).join('\n'))
 }

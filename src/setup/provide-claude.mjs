@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, relative } from 'node:path'
 
 import { cacheDirectory, cachedProgram, CLAUDE_VERSION, findOnPath, OLDEST_CLAUDE_VERSION } from './cache.mjs'
@@ -17,7 +27,8 @@ const LATEST_LASTS_MS = 24 * 3_600_000
  *   kept as the choice; `claudeRange`: both ends of what is supported have to be in the cache as well, for their tests
  */
 export async function provideClaude({ requireClaude = false, claude, claudeRange = false } = {}) {
-  if (claudeRange) await withClaudeLock(async () => [await fetchClaude(OLDEST_CLAUDE_VERSION), await fetchClaude(CLAUDE_VERSION)])
+  if (claudeRange)
+    await withClaudeLock(async () => [await fetchClaude(OLDEST_CLAUDE_VERSION), await fetchClaude(CLAUDE_VERSION)])
   const other = process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude')
   if (claude === undefined && other) return
   const word = claude ?? (process.env.CC_EXECUTOR_CLAUDE_VERSION || readChosen() || CLAUDE_VERSION)
@@ -32,7 +43,8 @@ export async function provideClaude({ requireClaude = false, claude, claudeRange
     if (claude !== undefined) choose(claude)
   } catch (error) {
     if (!(error instanceof SetUpError)) throw error
-    if (requireClaude || claude !== undefined) throw new SetUpError(`the Claude CLI could not be fetched: ${error.message}`)
+    if (requireClaude || claude !== undefined)
+      throw new SetUpError(`the Claude CLI could not be fetched: ${error.message}`)
     const meanwhile = cachedProgram('claude')
       ? `the one fetched earlier is used instead of ${word}`
       : 'the service starts, but executions fail with CLAUDE_NOT_FOUND'
@@ -44,13 +56,20 @@ export async function provideClaude({ requireClaude = false, claude, claudeRange
   }
   if (claude === undefined) return
   const path = realpathSync(join(cacheDirectory(), 'bin/claude'))
-  say(other ? `${path} is there, but ${other} comes before it: set CC_EXECUTOR_CLAUDE_BIN=${path} to use it.` : `${path} is used from the next start on.`)
+  say(
+    other
+      ? `${path} is there, but ${other} comes before it: set CC_EXECUTOR_CLAUDE_BIN=${path} to use it.`
+      : `${path} is used from the next start on.`,
+  )
 }
 
 /** @param {string} word */
 function requireVersion(word) {
   if (word === 'latest') return
-  if (!/^\d+\.\d+\.\d+$/.test(word)) throw new SetUpError(`"${word}" is no version of the Claude CLI: write latest, or a number such as ${CLAUDE_VERSION}.`)
+  if (!/^\d+\.\d+\.\d+$/.test(word))
+    throw new SetUpError(
+      `"${word}" is no version of the Claude CLI: write latest, or a number such as ${CLAUDE_VERSION}.`,
+    )
   if (word.localeCompare(OLDEST_CLAUDE_VERSION, 'en', { numeric: true }) < 0) {
     throw new SetUpError(`the Claude CLI ${word} is older than ${OLDEST_CLAUDE_VERSION}, the oldest that is supported.`)
   }

@@ -30,7 +30,9 @@ export async function provideContainment() {
   } catch (error) {
     if (!(error instanceof SetUpError)) throw error
     rememberAttempt()
-    say(`runs will be less contained without ${names}, which could not be fetched (${error.message}); install them with your package manager.`)
+    say(
+      `runs will be less contained without ${names}, which could not be fetched (${error.message}); install them with your package manager.`,
+    )
   }
 }
 

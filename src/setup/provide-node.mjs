@@ -24,7 +24,20 @@ export async function provideNode(version) {
   mkdirSync(draft, { recursive: true })
   try {
     await longStep(`fetching Node.js ${version} (${SIZE})`, async () => {
-      await runNpm(['install', `${name}@${version}`, '--prefix', draft, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-global', '--prefer-offline'], { cwd: draft, deadlineMs: DEADLINE_MS })
+      await runNpm(
+        [
+          'install',
+          `${name}@${version}`,
+          '--prefix',
+          draft,
+          '--no-save',
+          '--no-package-lock',
+          '--ignore-scripts',
+          '--no-global',
+          '--prefer-offline',
+        ],
+        { cwd: draft, deadlineMs: DEADLINE_MS },
+      )
     })
     rmSync(folder, { recursive: true, force: true })
     renameSync(draft, folder)

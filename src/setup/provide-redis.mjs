@@ -44,7 +44,8 @@ async function installWithBrew() {
   const env = { ...process.env, HOMEBREW_NO_INSTALL_CLEANUP: '1', HOMEBREW_NO_ENV_HINTS: '1' }
   await longStep('installing Redis (brew install redis)', async () => {
     const { code, output } = await runProgram(brew, ['install', 'redis'], { deadlineMs: BREW_DEADLINE_MS, env })
-    if (code !== 0) throw new SetUpError(`brew install redis failed: ${output.trimEnd().split('\n').slice(-3).join(' ')}`)
+    if (code !== 0)
+      throw new SetUpError(`brew install redis failed: ${output.trimEnd().split('\n').slice(-3).join(' ')}`)
   })
   if (findOnPath('redis-server')) return
   // Homebrew's own bin folder is not on everybody's PATH.

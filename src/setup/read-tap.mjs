@@ -1,7 +1,19 @@
 /** How much of one failure's diagnosis is kept. */
 const DIAGNOSIS_LINES = 40
 /** What tap says about every failure and nobody needs beside its place and its difference. */
-const NOISE = new Set(['source', 'stdio', 'cwd', 'command', 'args', 'externalID', 'jobId', 'at', 'compare', 'signal', 'tapCaught'])
+const NOISE = new Set([
+  'source',
+  'stdio',
+  'cwd',
+  'command',
+  'args',
+  'externalID',
+  'jobId',
+  'at',
+  'compare',
+  'signal',
+  'tapCaught',
+])
 
 /**
  * @typedef {object} Failure
@@ -46,7 +58,8 @@ export function createTapReader(onFile) {
     const opensBlock = content === '---' && indent === blockIndent
     blockIndent = undefined
     if (opensBlock) block = { indent, failure: lastFailure, noisy: false }
-    else if (content.startsWith('# Subtest: ')) open[depth] = { name: content.slice('# Subtest: '.length), assertions: 0, failures: 0 }
+    else if (content.startsWith('# Subtest: '))
+      open[depth] = { name: content.slice('# Subtest: '.length), assertions: 0, failures: 0 }
     else if (/^(not )?ok\b/.test(content)) {
       readResult(content, depth)
       blockIndent = `${indent}  `
@@ -63,7 +76,8 @@ export function createTapReader(onFile) {
     const key = /^(\w+):/.exec(text)?.[1]
     if (key !== undefined) block.noisy = NOISE.has(key)
     const { failure, noisy } = block
-    if (failure !== undefined && key === 'expired' && failure.path.length === 1) report.expired.push(text.slice('expired: '.length))
+    if (failure !== undefined && key === 'expired' && failure.path.length === 1)
+      report.expired.push(text.slice('expired: '.length))
     if (failure !== undefined && !noisy && failure.diagnosis.length < DIAGNOSIS_LINES) failure.diagnosis.push(text)
   }
 

@@ -33,7 +33,9 @@ async function runStaticChecks() {
   ])
   for (const generator of ['src/setup/generate-lua.mjs', 'dist/openapi/generate.js']) {
     if (existsSync(join(checkoutDirectory, generator))) {
-      tallies.push(await check(`generated files (${generator})`, process.execPath, [generator, '--check'], GENERATED_DEADLINE_MS))
+      tallies.push(
+        await check(`generated files (${generator})`, process.execPath, [generator, '--check'], GENERATED_DEADLINE_MS),
+      )
     }
   }
   return tallies

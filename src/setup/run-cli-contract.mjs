@@ -24,7 +24,10 @@ async function runContract(words) {
   const folder = mkdtempSync(join(tmpdir(), 'cc-executor-contract-'))
   const table = join(folder, 'table.json')
   try {
-    const { passed, failed, skipped } = await runTests([FILE, '--timeout=1200'], true, { CC_EXECUTOR_CONTRACT_VERSIONS: versions.join(','), CC_EXECUTOR_CONTRACT_TABLE: table })
+    const { passed, failed, skipped } = await runTests([FILE, '--timeout=1200'], true, {
+      CC_EXECUTOR_CONTRACT_VERSIONS: versions.join(','),
+      CC_EXECUTOR_CONTRACT_TABLE: table,
+    })
     printTable(versions, JSON.parse(readFileSync(table, 'utf8')))
     total.passed += passed
     total.failed += failed
@@ -41,7 +44,8 @@ export async function fetchVersions(words) {
   return withClaudeLock(async () => {
     const versions = []
     for (const word of words) {
-      if (word !== 'latest' && !/^\d+\.\d+\.\d+$/.test(word)) throw new SetUpError(`"${word}" is no version: write latest, or numbers such as ${CLAUDE_VERSION}`)
+      if (word !== 'latest' && !/^\d+\.\d+\.\d+$/.test(word))
+        throw new SetUpError(`"${word}" is no version: write latest, or numbers such as ${CLAUDE_VERSION}`)
       versions.push(word === 'latest' ? await askForLatest() : word)
     }
     for (const version of versions) await fetchClaude(version)
@@ -59,12 +63,27 @@ function printTable(versions, looks) {
   const names = [...new Set(looks.map(({ name }) => name))]
   const cell = (/** @type {string} */ name, /** @type {string} */ version) => {
     const look = looks.find((one) => one.name === name && one.version === version)
-    return look === undefined ? '(not looked at)' : look.isKnown ? look.found : `!! ${look.found.replaceAll(/\s+/g, ' ').slice(0, 60)}`
+    return look === undefined
+      ? '(not looked at)'
+      : look.isKnown
+        ? look.found
+        : `!! ${look.found.replaceAll(/\s+/g, ' ').slice(0, 60)}`
   }
-  const rows = [['fact', ...versions], ...names.map((name) => [name, ...versions.map((version) => cell(name, version))])]
-  const widths = [0, ...versions.map((_, index) => index + 1)].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const rows = [
+    ['fact', ...versions],
+    ...names.map((name) => [name, ...versions.map((version) => cell(name, version))]),
+  ]
+  const widths = [0, ...versions.map((_, index) => index + 1)].map((column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  )
   console.log('')
-  for (const row of rows) console.log(row.map((text, column) => text.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  for (const row of rows)
+    console.log(
+      row
+        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
   const [oldest] = versions
   const different = names.filter((name) => versions.some((version) => cell(name, version) !== cell(name, oldest ?? '')))
   console.log(`\n${names.length} facts, ${different.length} of them not alike in all of these versions\n`)

@@ -14,14 +14,17 @@ const MINUTE_MS = 60_000
 async function runFaults(args) {
   const seed = readOption(args, '--seed')
   const minutes = readOption(args, '--long')
-  if (minutes !== undefined && !(Number(minutes) > 0)) throw new Error(`--long: expected a number of minutes, it is ${minutes}`)
+  if (minutes !== undefined && !(Number(minutes) > 0))
+    throw new Error(`--long: expected a number of minutes, it is ${minutes}`)
   const until = performance.now() + Number(minutes ?? 0) * MINUTE_MS
   const total = await compileTests()
   for (let round = 1; round === 1 || performance.now() < until; round += 1) {
     const own = seed === undefined ? randomBytes(4).toString('hex') : round === 1 ? seed : `${seed}-${round}`
     const replay = `npm run test:faults -- ${minutes === undefined ? '' : '--long 0.1 '}--seed ${own}`
     console.log(`round ${round}, seed ${own}; again with: ${replay}`)
-    const { passed, failed, skipped } = await runTests([FILE, '--timeout=900'], minutes !== undefined, { CC_EXECUTOR_FAULT_SEED: own })
+    const { passed, failed, skipped } = await runTests([FILE, '--timeout=900'], minutes !== undefined, {
+      CC_EXECUTOR_FAULT_SEED: own,
+    })
     total.passed += passed
     total.failed += failed
     total.skipped += skipped

@@ -13,8 +13,17 @@ const BUILD_DEADLINE_MS = 5 * 60_000
 
 /** What meets Node's HTTP server, streams, processes and loader: the started service first. */
 const TESTS = [
-  'test/started/npm-start.test.ts', 'test/started/processes.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/runs.test.ts', 'test/client/client.test.ts', 'test/routes/rest.test.ts',
-  'test/rpc/rpc.test.ts', 'test/rpc/subscriptions.test.ts', 'test/rpc/original-dialect.test.ts', 'test/events/events.test.ts', 'test/events/live-tail.test.ts',
+  'test/started/npm-start.test.ts',
+  'test/started/processes.test.ts',
+  'test/mcp/mcp.test.ts',
+  'test/executions/runs.test.ts',
+  'test/client/client.test.ts',
+  'test/routes/rest.test.ts',
+  'test/rpc/rpc.test.ts',
+  'test/rpc/subscriptions.test.ts',
+  'test/rpc/original-dialect.test.ts',
+  'test/events/events.test.ts',
+  'test/events/live-tail.test.ts',
   'test/supervision/supervised-process.test.ts',
 ]
 
@@ -36,7 +45,11 @@ export async function runNodeMatrix(versions = NODE_VERSIONS, tests = TESTS) {
     try {
       console.log(`Node.js ${version}`)
       // npm start builds where another Node.js has built before: not while the tests load what it writes.
-      const { code, output } = await runProgram('node', [join(checkoutDirectory, 'src/setup/set-up.mjs'), '--only=build'], { cwd: checkoutDirectory, deadlineMs: BUILD_DEADLINE_MS })
+      const { code, output } = await runProgram(
+        'node',
+        [join(checkoutDirectory, 'src/setup/set-up.mjs'), '--only=build'],
+        { cwd: checkoutDirectory, deadlineMs: BUILD_DEADLINE_MS },
+      )
       if (code !== 0) console.log(output.trimEnd())
       tallies.push(code === 0 ? await runTests([...tests], false) : { passed: 0, failed: 1, skipped: 0 })
     } finally {
@@ -51,7 +64,12 @@ async function main(args) {
   const versions = args.filter((arg) => /^\d/.test(arg))
   const tests = args.filter((arg) => !/^\d/.test(arg))
   const compiled = await compileTests()
-  const tallies = [compiled, ...(compiled.failed > 0 ? [] : await runNodeMatrix(versions.length > 0 ? versions : undefined, tests.length > 0 ? tests : undefined))]
+  const tallies = [
+    compiled,
+    ...(compiled.failed > 0
+      ? []
+      : await runNodeMatrix(versions.length > 0 ? versions : undefined, tests.length > 0 ? tests : undefined)),
+  ]
   const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
   const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
   process.exitCode = total.failed === 0 ? 0 : 1

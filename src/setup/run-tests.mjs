@@ -19,9 +19,24 @@ const JOBS = Math.min(availableParallelism() + 2, 6)
 
 /** What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this order. */
 const LONGEST = [
-  'test/faults/faults.test.ts', 'test/executions/background.test.ts', 'test/cli/cli.test.ts', 'test/claude/denials.test.ts', 'test/executions/own-usage.test.ts', 'test/mcp/mcp.test.ts', 'test/executions/continue.test.ts', 'test/executions/runs.test.ts', 'test/executions/sessions.test.ts',
-  'test/end-to-end/start.test.ts', 'test/executions/scripted-cli.test.ts', 'test/readme.test.ts', 'test/client/client.test.ts', 'test/executions/retry.test.ts', 'test/verification/evidence.test.ts',
-  'test/executions/hooks.test.ts', 'test/started/npm-start.test.ts', 'test/started/processes.test.ts',
+  'test/faults/faults.test.ts',
+  'test/executions/background.test.ts',
+  'test/cli/cli.test.ts',
+  'test/claude/denials.test.ts',
+  'test/executions/own-usage.test.ts',
+  'test/mcp/mcp.test.ts',
+  'test/executions/continue.test.ts',
+  'test/executions/runs.test.ts',
+  'test/executions/sessions.test.ts',
+  'test/end-to-end/start.test.ts',
+  'test/executions/scripted-cli.test.ts',
+  'test/readme.test.ts',
+  'test/client/client.test.ts',
+  'test/executions/retry.test.ts',
+  'test/verification/evidence.test.ts',
+  'test/executions/hooks.test.ts',
+  'test/started/npm-start.test.ts',
+  'test/started/processes.test.ts',
 ]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
@@ -86,7 +101,12 @@ export async function runTests(args, all, more = {}) {
   const { code, expired, stderr, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
     // A part of the tests cannot reach the coverage of all.
-    ['-R', 'tap', `--jobs=${JOBS}`, ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf))],
+    [
+      '-R',
+      'tap',
+      `--jobs=${JOBS}`,
+      ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf)),
+    ],
     {
       cwd: checkoutDirectory,
       env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
@@ -108,7 +128,8 @@ export async function runTests(args, all, more = {}) {
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
   // tap also fails without a failed assertion: below the coverage threshold, or when it found no tests.
-  else if (code !== 0 && tally.failed === 0) console.log(`tap itself failed (exit code ${code}): coverage below its threshold, or no tests`)
+  else if (code !== 0 && tally.failed === 0)
+    console.log(`tap itself failed (exit code ${code}): coverage below its threshold, or no tests`)
   if ((code !== 0 || !report.complete) && (tally.failed === 0 || expired)) tally.failed += 1
   return tally
 }
@@ -118,10 +139,14 @@ function showFailures({ failures, expired }) {
   for (const { path, diagnosis } of failures.slice(0, SHOWN_FAILURES)) {
     console.log([`\nnot ok: ${path.map(sourceOf).join(' > ')}`, ...diagnosis.map((text) => `    ${text}`)].join('\n'))
   }
-  if (failures.length > SHOWN_FAILURES) console.log(`\n… and ${failures.length - SHOWN_FAILURES} more failures, in .tap/all.tap`)
+  if (failures.length > SHOWN_FAILURES)
+    console.log(`\n… and ${failures.length - SHOWN_FAILURES} more failures, in .tap/all.tap`)
   for (const file of new Set(expired)) {
     const results = join(checkoutDirectory, '.tap/test-results', `${file}.tap`)
-    if (existsSync(results)) console.log(`\nthe end of what ${sourceOf(file)} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`)
+    if (existsSync(results))
+      console.log(
+        `\nthe end of what ${sourceOf(file)} said before its timeout:\n${lastLines(readFileSync(results, 'utf8'))}`,
+      )
   }
   if (failures.length > 0) console.log('')
 }
@@ -130,7 +155,11 @@ function showFailures({ failures, expired }) {
 function testEnvironment() {
   const path = [join(checkoutDirectory, 'node_modules/.bin'), process.env.PATH, join(cacheDirectory(), 'bin')]
   const claude = process.env.CC_EXECUTOR_CLAUDE_BIN || (findOnPath('claude') ? undefined : cachedProgram('claude'))
-  return { ...process.env, PATH: path.filter(Boolean).join(delimiter), ...(claude && { CC_EXECUTOR_CLAUDE_BIN: claude }) }
+  return {
+    ...process.env,
+    PATH: path.filter(Boolean).join(delimiter),
+    ...(claude && { CC_EXECUTOR_CLAUDE_BIN: claude }),
+  }
 }
 
 /** The line on a terminal that shows what goes on until the next file is finished. */
@@ -156,7 +185,10 @@ function eraseLine() {
 /** In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
 function listTests() {
   const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
-  const tests = files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${file}`).sort()
+  const tests = files
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => `test/${file}`)
+    .sort()
   const longest = LONGEST.filter((file) => tests.includes(file))
   return [...longest, ...tests.filter((file) => !longest.includes(file))]
 }
@@ -167,8 +199,12 @@ function remarksOnOrder(times) {
   const median = known[Math.floor(known.length / 2)]
   const late = [...times].filter(([file, milliseconds]) => !LONGEST.includes(file) && milliseconds > median)
   return [
-    ...LONGEST.filter((file) => !times.has(file)).map((file) => `${file} was not run: take it out of LONGEST (src/setup/run-tests.mjs)`),
-    ...late.map(([file, milliseconds]) => `${file} took ${seconds(milliseconds)}: put it into LONGEST (src/setup/run-tests.mjs)`),
+    ...LONGEST.filter((file) => !times.has(file)).map(
+      (file) => `${file} was not run: take it out of LONGEST (src/setup/run-tests.mjs)`,
+    ),
+    ...late.map(
+      ([file, milliseconds]) => `${file} took ${seconds(milliseconds)}: put it into LONGEST (src/setup/run-tests.mjs)`,
+    ),
   ]
 }
 

@@ -16,7 +16,14 @@ export interface ApiError {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   /** The same JSON as an HTTP body and as a server-sent event. */
-  readonly body: { readonly type: 'error'; readonly error: { readonly type: string; readonly message: string; readonly details?: Readonly<Record<string, string>> } }
+  readonly body: {
+    readonly type: 'error'
+    readonly error: {
+      readonly type: string
+      readonly message: string
+      readonly details?: Readonly<Record<string, string>>
+    }
+  }
 }
 
 export interface ApiErrorDetails {
@@ -30,7 +37,10 @@ export interface ApiErrorDetails {
   readonly resetsAt?: number | undefined
 }
 
-export function toApiError(status: number, { message, retryAfter, resetsAt, minimumVersion, clientVersion }: ApiErrorDetails = {}): ApiError {
+export function toApiError(
+  status: number,
+  { message, retryAfter, resetsAt, minimumVersion, clientVersion }: ApiErrorDetails = {},
+): ApiError {
   const known = TYPES[status] ?? { type: 'api_error', message: 'Internal server error' }
   return {
     status,

@@ -37,7 +37,10 @@ const OWN_PROMPTS = [
 const REPLY_WAS_SHORT = ['[Your previous response had no visible output', 'Output token limit hit.']
 // Said by the newer CLI where the older one ends: the reply is to be given again, also where what it had said so far
 // stands there as a message. So a script that refuses refuses again, and one that was cut goes on behind its cut.
-const REPLY_IS_REPEATED = ['Your response above was stopped by a safety classifier', 'Your response above was cut off mid-stream']
+const REPLY_IS_REPEATED = [
+  'Your response above was stopped by a safety classifier',
+  'Your response above was cut off mid-stream',
+]
 // Of a prompt that was killed or deferred: put between it and the next one, or behind the result of the deferred call.
 const RESUMED = 'Continue from where you left off.'
 // What stands for the answer that a killed prompt never got: no reply of the script's.
@@ -57,9 +60,9 @@ export function readConversation(request: MessagesRequest): Conversation {
 
   /** True when the text is the CLI's own. */
   const readOwnWords = (text: string): boolean => {
-    if (REPLY_WAS_SHORT.some(start => text.startsWith(start))) position += replyIsCounted ? 0 : 1
-    else if (REPLY_IS_REPEATED.some(start => text.startsWith(start))) position -= replyIsCounted ? 1 : 0
-    else if (!OWN_PROMPTS.some(start => text.startsWith(start))) return false
+    if (REPLY_WAS_SHORT.some((start) => text.startsWith(start))) position += replyIsCounted ? 0 : 1
+    else if (REPLY_IS_REPEATED.some((start) => text.startsWith(start))) position -= replyIsCounted ? 1 : 0
+    else if (!OWN_PROMPTS.some((start) => text.startsWith(start))) return false
     replyIsCounted = false
     return true
   }
@@ -70,7 +73,8 @@ export function readConversation(request: MessagesRequest): Conversation {
       replyIsCounted = true
     }
     // From 2.1.332 on the environment, with the working directory, is a message of the role `system`.
-    if (message.role === 'system') for (const block of message.blocks) if (block.kind === 'text') environment.push(block.text)
+    if (message.role === 'system')
+      for (const block of message.blocks) if (block.kind === 'text') environment.push(block.text)
     if (message.role !== 'user') continue
     // Blocks of one message are one prompt, unless the CLI has merged prompts: one that ended in an error has no answer
     // that would separate it from the next. A closing block or another script tells them apart.
@@ -113,7 +117,13 @@ export function readConversation(request: MessagesRequest): Conversation {
     }
   }
   const workingDirectory = findWorkingDirectory([...request.system, ...environment, ...reminders], environment)
-  return { prompt, promptNumber, position, lastToolResult, ...(workingDirectory === undefined ? {} : { workingDirectory }) }
+  return {
+    prompt,
+    promptNumber,
+    position,
+    lastToolResult,
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+  }
 }
 
 function isText({ blocks }: RequestMessage, text: string): boolean {

@@ -16,7 +16,11 @@ export class FailureMemory {
   readonly #metByPlace = new Map<string, number[]>()
 
   /** The index in `reply` of the failure that this request meets, which counts as met now; undefined when all are past. */
-  meet(reply: Reply, conversation: Conversation, { userId, clientVersion }: { readonly userId: string; readonly clientVersion: string | undefined }): number | undefined {
+  meet(
+    reply: Reply,
+    conversation: Conversation,
+    { userId, clientVersion }: { readonly userId: string; readonly clientVersion: string | undefined },
+  ): number | undefined {
     if (!reply.some(isFailureStep)) return undefined
     const place = toPlace(conversation, userId)
     const met = this.#metByPlace.get(place) ?? []
@@ -29,7 +33,8 @@ export class FailureMemory {
     for (const [index, step] of reply.entries()) {
       if (!isFailureStep(step)) continue
       if ('resetsAt' in step && step.resetsAt !== undefined && Date.now() >= step.resetsAt * 1_000) continue
-      if ('minimumVersion' in step && step.minimumVersion !== undefined && !isOlder(clientVersion, step.minimumVersion)) continue
+      if ('minimumVersion' in step && step.minimumVersion !== undefined && !isOlder(clientVersion, step.minimumVersion))
+        continue
       const times = step.times ?? ('resetsAt' in step || 'minimumVersion' in step ? 'always' : 1)
       const count = met[index] ?? 0
       if (times !== 'always' && count >= times) continue
@@ -51,5 +56,7 @@ function isOlder(version: string | undefined, minimum: string): boolean {
 
 function toPlace(conversation: Conversation, userId: string): string {
   const { prompt, promptNumber, position } = conversation
-  return createHash('sha256').update(JSON.stringify([userId, promptNumber, position, prompt])).digest('base64')
+  return createHash('sha256')
+    .update(JSON.stringify([userId, promptNumber, position, prompt]))
+    .digest('base64')
 }

@@ -43,7 +43,7 @@ export function decodeMessagesRequest(body: string): MessagesRequest {
   if (typeof value['model'] !== 'string') throw new InvalidRequest('model: Field required')
   if (!Array.isArray(value['messages'])) throw new InvalidRequest('messages: Field required')
   const tools = toRecords(value['tools'])
-  const serverTools = tools.filter(tool => tool['input_schema'] === undefined).length
+  const serverTools = tools.filter((tool) => tool['input_schema'] === undefined).length
   const outputConfig = toRecord(value['output_config'])
   const schema = toRecord(outputConfig['format'])['schema']
   const userId = toRecord(value['metadata'])['user_id']
@@ -52,7 +52,7 @@ export function decodeMessagesRequest(body: string): MessagesRequest {
     stream: value['stream'] === true,
     maxTokens: typeof value['max_tokens'] === 'number' ? value['max_tokens'] : Number.MAX_SAFE_INTEGER,
     system: toTexts(value['system']),
-    messages: toRecords(value['messages']).map(message => ({
+    messages: toRecords(value['messages']).map((message) => ({
       role: typeof message['role'] === 'string' ? message['role'] : '',
       blocks: toBlocks(message['content']),
     })),
@@ -75,7 +75,7 @@ function toBlocks(content: unknown): RequestBlock[] {
 /** Texts come as a string or as blocks, everywhere in this API. */
 function toTexts(content: unknown): string[] {
   if (typeof content === 'string') return [content]
-  return toRecords(content).flatMap(block => (typeof block['text'] === 'string' ? [block['text']] : []))
+  return toRecords(content).flatMap((block) => (typeof block['text'] === 'string' ? [block['text']] : []))
 }
 
 function toRecords(value: unknown): Record<string, unknown>[] {

@@ -21,7 +21,8 @@ function fill(value: unknown, conversation: Conversation): unknown {
 function fillText(text: string, conversation: Conversation): string {
   return text.replaceAll(/\$\{(cwd|lastToolResult)\}/g, (_all, name: string) => {
     if (name === 'lastToolResult') return conversation.lastToolResult
-    if (conversation.workingDirectory === undefined) throw new ScriptError('${cwd}: this request names no working directory')
+    if (conversation.workingDirectory === undefined)
+      throw new ScriptError('${cwd}: this request names no working directory')
     return conversation.workingDirectory
   })
 }

@@ -49,7 +49,11 @@ export type MessageEvent =
   | { readonly type: 'content_block_start'; readonly index: number; readonly content_block: ContentBlock }
   | { readonly type: 'content_block_delta'; readonly index: number; readonly delta: Delta }
   | { readonly type: 'content_block_stop'; readonly index: number }
-  | { readonly type: 'message_delta'; readonly delta: { readonly stop_reason: string; readonly stop_sequence: null }; readonly usage: Usage }
+  | {
+      readonly type: 'message_delta'
+      readonly delta: { readonly stop_reason: string; readonly stop_sequence: null }
+      readonly usage: Usage
+    }
   | { readonly type: 'message_stop' }
 
 export interface Occasion {
@@ -65,7 +69,7 @@ const DEFAULT_CHUNKS = 4
 const MAX_DEFAULT_CHUNK_BYTES = 16 * 1024
 
 export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
-  const usage: ScriptedUsage = { inputTokens: occasion.inputTokens, ...reply.find(step => 'usage' in step)?.usage }
+  const usage: ScriptedUsage = { inputTokens: occasion.inputTokens, ...reply.find((step) => 'usage' in step)?.usage }
   let index = 0
   let outputBytes = 0
   let stopReason = 'end_turn'
@@ -75,10 +79,19 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
   function* start(): Generator<Beat> {
     if (started) return
     started = true
-    yield toEvent({ type: 'message_start', message: {
-      id: `msg_simulated_${randomBytes(9).toString('hex')}`, type: 'message', role: 'assistant', model: occasion.model,
-      content: [], stop_reason: null, stop_sequence: null, usage: toUsage(usage, 1),
-    } })
+    yield toEvent({
+      type: 'message_start',
+      message: {
+        id: `msg_simulated_${randomBytes(9).toString('hex')}`,
+        type: 'message',
+        role: 'assistant',
+        model: occasion.model,
+        content: [],
+        stop_reason: null,
+        stop_sequence: null,
+        usage: toUsage(usage, 1),
+      },
+    })
   }
   // Late, so that a cut, an error or a silence right after a text happens in the midst of its block: the CLI asks once
   // more then, whereas after a finished block it gives up.
@@ -115,7 +128,11 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
       const text = toText(step)
       outputBytes += text.length
       const chunkBytes = toChunkBytes(step, text.length)
-      yield* block({ type: 'text', text: '' }, mapEach(chunksOf(text, chunkBytes), piece => ({ type: 'text_delta', text: piece })), step.delayMs)
+      yield* block(
+        { type: 'text', text: '' },
+        mapEach(chunksOf(text, chunkBytes), (piece) => ({ type: 'text_delta', text: piece })),
+        step.delayMs,
+      )
     } else if ('thinking' in step) {
       const { thinking } = step
       outputBytes += Buffer.byteLength(thinking)
@@ -143,7 +160,9 @@ export function* playReply(reply: Reply, occasion: Occasion): Generator<Beat> {
   yield* start()
   yield* finishBlock()
   yield toEvent({
-    type: 'message_delta', delta: { stop_reason: stopReason, stop_sequence: null }, usage: toUsage(usage, toTokens(outputBytes)),
+    type: 'message_delta',
+    delta: { stop_reason: stopReason, stop_sequence: null },
+    usage: toUsage(usage, toTokens(outputBytes)),
   })
   yield toEvent({ type: 'message_stop' })
 }
@@ -179,4 +198,3 @@ function toEvent(event: MessageEvent): Beat {
 function* mapEach<From, To>(values: Iterable<From>, map: (value: From) => To): Generator<To> {
   for (const value of values) yield map(value)
 }
-

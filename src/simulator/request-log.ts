@@ -44,10 +44,28 @@ export class RequestLog {
     return entry
   }
 
-  describe(entry: SimulatedRequest, asked: { readonly model: string; readonly prompt: string; readonly system: readonly string[]; readonly messages: readonly RequestMessage[]; readonly side: boolean }): void {
+  describe(
+    entry: SimulatedRequest,
+    asked: {
+      readonly model: string
+      readonly prompt: string
+      readonly system: readonly string[]
+      readonly messages: readonly RequestMessage[]
+      readonly side: boolean
+    },
+  ): void {
     const { messages, prompt, system, ...rest } = asked
-    const said = messages.flatMap(({ role, blocks }) => blocks.flatMap((block) => (block.kind === 'other' ? [] : [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`])))
-    Object.assign(entry, { ...rest, prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS), said: said.slice(-MAX_SAID), system: system.map((text) => text.slice(-MAX_SYSTEM_CHARACTERS)) })
+    const said = messages.flatMap(({ role, blocks }) =>
+      blocks.flatMap((block) =>
+        block.kind === 'other' ? [] : [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`],
+      ),
+    )
+    Object.assign(entry, {
+      ...rest,
+      prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS),
+      said: said.slice(-MAX_SAID),
+      system: system.map((text) => text.slice(-MAX_SYSTEM_CHARACTERS)),
+    })
   }
 }
 
@@ -61,6 +79,8 @@ function toCredentials(request: IncomingMessage): string[] {
   const { authorization } = request.headers
   return [
     ...(request.headers['x-api-key'] === undefined ? [] : ['x-api-key']),
-    ...(authorization === undefined ? [] : [`authorization: ${/^(Bearer|Basic)\s/i.exec(authorization)?.[1] ?? 'other'}`]),
+    ...(authorization === undefined
+      ? []
+      : [`authorization: ${/^(Bearer|Basic)\s/i.exec(authorization)?.[1] ?? 'other'}`]),
   ]
 }

@@ -4,17 +4,47 @@
  */
 import { isRecord, type JsonObject } from './json.js'
 
-export interface TextStep { readonly text: string; readonly chunks?: number; readonly chunkBytes?: number; readonly delayMs?: number }
-export interface RepeatTextStep { readonly repeatText: string; readonly bytes: number; readonly chunkBytes?: number; readonly delayMs?: number }
-export interface ThinkingStep { readonly thinking: string }
-export interface ToolStep { readonly tool: string; readonly input: JsonObject }
-export interface StructuredStep { readonly structured: JsonObject }
-export interface TurnStep { readonly turn: true }
-export interface DelayStep { readonly delayMs: number }
-export interface HangStep { readonly hangMs: number }
-export interface StopStep { readonly stop: StopReason }
-export interface UsageStep { readonly usage: ScriptedUsage }
-export interface CutStep { readonly cut: true | 'eof'; readonly times?: Times }
+export interface TextStep {
+  readonly text: string
+  readonly chunks?: number
+  readonly chunkBytes?: number
+  readonly delayMs?: number
+}
+export interface RepeatTextStep {
+  readonly repeatText: string
+  readonly bytes: number
+  readonly chunkBytes?: number
+  readonly delayMs?: number
+}
+export interface ThinkingStep {
+  readonly thinking: string
+}
+export interface ToolStep {
+  readonly tool: string
+  readonly input: JsonObject
+}
+export interface StructuredStep {
+  readonly structured: JsonObject
+}
+export interface TurnStep {
+  readonly turn: true
+}
+export interface DelayStep {
+  readonly delayMs: number
+}
+export interface HangStep {
+  readonly hangMs: number
+}
+export interface StopStep {
+  readonly stop: StopReason
+}
+export interface UsageStep {
+  readonly usage: ScriptedUsage
+}
+export interface CutStep {
+  readonly cut: true | 'eof'
+  readonly times?: Times
+}
 export interface StatusStep {
   readonly status: FailureStatus
   readonly message?: string
@@ -28,8 +58,18 @@ export interface StatusStep {
 }
 
 export type Step =
-  | TextStep | RepeatTextStep | ThinkingStep | ToolStep | StructuredStep | TurnStep
-  | DelayStep | HangStep | StopStep | UsageStep | CutStep | StatusStep
+  | TextStep
+  | RepeatTextStep
+  | ThinkingStep
+  | ToolStep
+  | StructuredStep
+  | TurnStep
+  | DelayStep
+  | HangStep
+  | StopStep
+  | UsageStep
+  | CutStep
+  | StatusStep
 export type Script = readonly Step[]
 
 export type StopReason = 'max_tokens' | 'refusal'
@@ -88,23 +128,32 @@ export function decodeScript(value: unknown): Script {
 
 type Check = { readonly expected: string; readonly test: (value: unknown) => boolean }
 
-const isText: Check = { expected: 'a string', test: value => typeof value === 'string' }
-const isName: Check = { expected: 'a non-empty string', test: value => typeof value === 'string' && value !== '' }
+const isText: Check = { expected: 'a string', test: (value) => typeof value === 'string' }
+const isName: Check = { expected: 'a non-empty string', test: (value) => typeof value === 'string' && value !== '' }
 const isObject: Check = { expected: 'an object', test: isRecord }
-const isTrue: Check = { expected: 'true', test: value => value === true }
-const isVersion: Check = { expected: 'a version such as "2.1.332"', test: value => typeof value === 'string' && /^\d+\.\d+\.\d+$/.test(value) }
+const isTrue: Check = { expected: 'true', test: (value) => value === true }
+const isVersion: Check = {
+  expected: 'a version such as "2.1.332"',
+  test: (value) => typeof value === 'string' && /^\d+\.\d+\.\d+$/.test(value),
+}
 const isCount = integer(0, Number.MAX_SAFE_INTEGER)
 const isPositive = integer(1, Number.MAX_SAFE_INTEGER)
 const isWait = integer(0, MAX_WAIT_MS)
-const isTimes: Check = { expected: 'a positive integer or "always"', test: value => value === 'always' || isPositive.test(value) }
+const isTimes: Check = {
+  expected: 'a positive integer or "always"',
+  test: (value) => value === 'always' || isPositive.test(value),
+}
 const USAGE_KEYS = ['inputTokens', 'outputTokens', 'cacheReadInputTokens', 'cacheCreationInputTokens']
 const isUsage: Check = {
   expected: `an object of token counts (${USAGE_KEYS.join(', ')})`,
-  test: value => isRecord(value) && Object.entries(value).every(([key, count]) => USAGE_KEYS.includes(key) && isCount.test(count)),
+  test: (value) =>
+    isRecord(value) && Object.entries(value).every(([key, count]) => USAGE_KEYS.includes(key) && isCount.test(count)),
 }
 
 /** Every kind of step is told by the first of these keys that it has; `delayMs` is last, since text steps have it too. */
-const STEPS: Readonly<Record<string, { readonly required: Record<string, Check>; readonly optional?: Record<string, Check> }>> = {
+const STEPS: Readonly<
+  Record<string, { readonly required: Record<string, Check>; readonly optional?: Record<string, Check> }>
+> = {
   text: { required: { text: isText }, optional: { chunks: isPositive, chunkBytes: isPositive, delayMs: isWait } },
   repeatText: {
     required: { repeatText: isName, bytes: integer(1, MAX_REPEAT_BYTES) },
@@ -128,7 +177,7 @@ const STEPS: Readonly<Record<string, { readonly required: Record<string, Check>;
 // The checks of the table are the type Step, key by key; the compiler cannot follow a table.
 function assertStep(step: unknown, number: number): asserts step is Step {
   if (!isRecord(step)) throw new ScriptError(`step ${number} must be an object`)
-  const kind = Object.keys(STEPS).find(key => Object.hasOwn(step, key))
+  const kind = Object.keys(STEPS).find((key) => Object.hasOwn(step, key))
   const shape = kind === undefined ? undefined : STEPS[kind]
   if (kind === undefined || shape === undefined) {
     throw new ScriptError(`step ${number} is of no known kind (${Object.keys(STEPS).join(', ')})`)
@@ -139,8 +188,9 @@ function assertStep(step: unknown, number: number): asserts step is Step {
     if (value === undefined && !Object.hasOwn(shape.required, key)) continue
     if (!check.test(value)) throw new ScriptError(`step ${number} (${kind}): "${key}" must be ${check.expected}`)
   }
-  if (step['minimumVersion'] !== undefined && step['status'] !== 400) throw new ScriptError(`step ${number} (${kind}): "minimumVersion" goes with the status 400 only`)
-  const unknown = Object.keys(step).find(key => !Object.hasOwn(allowed, key))
+  if (step['minimumVersion'] !== undefined && step['status'] !== 400)
+    throw new ScriptError(`step ${number} (${kind}): "minimumVersion" goes with the status 400 only`)
+  const unknown = Object.keys(step).find((key) => !Object.hasOwn(allowed, key))
   if (unknown !== undefined) throw new ScriptError(`step ${number} (${kind}) knows no "${unknown}"`)
   if (step['chunks'] !== undefined && step['chunkBytes'] !== undefined) {
     throw new ScriptError(`step ${number} (${kind}): "chunks" and "chunkBytes" exclude each other`)
@@ -150,10 +200,13 @@ function assertStep(step: unknown, number: number): asserts step is Step {
 function integer(min: number, max: number): Check {
   return {
     expected: `an integer from ${min} to ${max}`,
-    test: value => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max,
+    test: (value) => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max,
   }
 }
 
 function oneOf(...values: readonly unknown[]): Check {
-  return { expected: `one of ${values.map(value => JSON.stringify(value)).join(', ')}`, test: value => values.includes(value) }
+  return {
+    expected: `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`,
+    test: (value) => values.includes(value),
+  }
 }

@@ -31,7 +31,11 @@ export async function streamReply(beats: Iterable<Beat>, response: ServerRespons
   response.end()
 }
 
-export async function sendWholeReply(beats: Iterable<Beat>, response: ServerResponse, gone: AbortSignal): Promise<void> {
+export async function sendWholeReply(
+  beats: Iterable<Beat>,
+  response: ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
   let message: Message | undefined
   const content: ContentBlock[] = []
   const deltas: Delta[][] = []
@@ -73,7 +77,7 @@ async function write(response: ServerResponse, text: string, gone: AbortSignal):
 
 // The reader must have had what was said before the cut: a socket destroyed at once takes its buffer along.
 async function destroyAfterFlush(response: ServerResponse, gone: AbortSignal): Promise<void> {
-  await new Promise<void>(resolve => {
+  await new Promise<void>((resolve) => {
     gone.addEventListener('abort', () => resolve(), { once: true })
     response.write('', () => resolve())
   })
@@ -86,13 +90,17 @@ function toServerSentEvent(name: string, data: MessageEvent | ApiError['body']):
 
 function gather(block: ContentBlock, deltas: readonly Delta[]): ContentBlock {
   const joined = (part: (delta: Delta) => string): string => deltas.map(part).join('')
-  if (block.type === 'text') return { ...block, text: joined(delta => (delta.type === 'text_delta' ? delta.text : '')) }
+  if (block.type === 'text')
+    return { ...block, text: joined((delta) => (delta.type === 'text_delta' ? delta.text : '')) }
   if (block.type === 'tool_use') {
-    return { ...block, input: JSON.parse(joined(delta => (delta.type === 'input_json_delta' ? delta.partial_json : ''))) }
+    return {
+      ...block,
+      input: JSON.parse(joined((delta) => (delta.type === 'input_json_delta' ? delta.partial_json : ''))),
+    }
   }
   return {
     ...block,
-    thinking: joined(delta => (delta.type === 'thinking_delta' ? delta.thinking : '')),
-    signature: joined(delta => (delta.type === 'signature_delta' ? delta.signature : '')),
+    thinking: joined((delta) => (delta.type === 'thinking_delta' ? delta.thinking : '')),
+    signature: joined((delta) => (delta.type === 'signature_delta' ? delta.signature : '')),
   }
 }

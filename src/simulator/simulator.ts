@@ -69,14 +69,20 @@ export async function openSimulator(options: SimulatorOptions = {}): Promise<Sim
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     requests: room.log.entries,
-    close: () => closed ??= new Promise(resolve => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    }),
+    close: () =>
+      (closed ??= new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })),
   }
 }
 
-async function answer(room: Room, request: IncomingMessage, response: ServerResponse, gone: AbortSignal): Promise<void> {
+async function answer(
+  room: Room,
+  request: IncomingMessage,
+  response: ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
   const entry = room.log.add(request)
   const path = (request.url ?? '/').split('?', 1)[0]
   const body = await readBody(request)
@@ -94,14 +100,27 @@ async function answer(room: Room, request: IncomingMessage, response: ServerResp
 }
 
 async function answerMessages(
-  room: Room, entry: SimulatedRequest, response: ServerResponse, body: string, gone: AbortSignal,
+  room: Room,
+  entry: SimulatedRequest,
+  response: ServerResponse,
+  body: string,
+  gone: AbortSignal,
 ): Promise<void> {
   const decoded = decodeMessagesRequest(body)
   const conversation = readConversation(decoded)
   const side = isSideRequest(decoded)
-  room.log.describe(entry, { model: decoded.model, prompt: conversation.prompt, system: decoded.system, messages: decoded.messages, side })
+  room.log.describe(entry, {
+    model: decoded.model,
+    prompt: conversation.prompt,
+    system: decoded.system,
+    messages: decoded.messages,
+    side,
+  })
   const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, room.script)
-  const failsAt = room.failures.meet(reply, conversation, { userId: decoded.userId, clientVersion: entry.clientVersion })
+  const failsAt = room.failures.meet(reply, conversation, {
+    userId: decoded.userId,
+    clientVersion: entry.clientVersion,
+  })
   const beats = playReply(reply, {
     model: decoded.model,
     inputTokens: toTokens(Buffer.byteLength(body)),
@@ -138,6 +157,7 @@ class TooLarge extends Error {}
 function toAnswer(error: unknown): ApiError {
   if (error instanceof TooLarge) return toApiError(413)
   if (error instanceof InvalidRequest) return toApiError(400, { message: error.message })
-  if (error instanceof ScriptError) return toApiError(400, { message: `The script in the prompt is not valid: ${error.message}` })
+  if (error instanceof ScriptError)
+    return toApiError(400, { message: `The script in the prompt is not valid: ${error.message}` })
   return toApiError(500, { message: `The simulator failed: ${error instanceof Error ? error.message : String(error)}` })
 }

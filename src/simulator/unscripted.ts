@@ -8,7 +8,9 @@ const QUOTED_CHARACTERS = 200
 
 export function answerPrompt(conversation: Conversation): Reply {
   const firstLine = conversation.prompt.trimStart().split(/\r?\n/, 1)[0] ?? ''
-  const quoted = Array.from(firstLine.slice(0, 2 * QUOTED_CHARACTERS)).slice(0, QUOTED_CHARACTERS).join('')
+  const quoted = Array.from(firstLine.slice(0, 2 * QUOTED_CHARACTERS))
+    .slice(0, QUOTED_CHARACTERS)
+    .join('')
   return [{ text: `Hello! This answer is simulated, no model has read your prompt. It begins: "${quoted}"` }]
 }
 
@@ -20,5 +22,5 @@ export function answerSideRequest(request: MessagesRequest): Reply {
   if (request.answerSchema === undefined) return [{ text: 'Simulated' }]
   const properties = request.answerSchema['properties']
   const names = isRecord(properties) ? Object.keys(properties) : []
-  return [{ text: JSON.stringify(Object.fromEntries(names.map(name => [name, 'Simulated']))) }]
+  return [{ text: JSON.stringify(Object.fromEntries(names.map((name) => [name, 'Simulated']))) }]
 }

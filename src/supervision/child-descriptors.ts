@@ -12,12 +12,14 @@ let covers: ReadonlyMap<number, number> | undefined
  * Node marks all of its own. A folder among them would lead a run out of its sandbox, whatever it sees by paths.
  */
 function coverInherited(): ReadonlyMap<number, number> {
-  return covers ??= new Map(listInherited().map((fd) => [fd, openSync('/dev/null', 'r')]))
+  return (covers ??= new Map(listInherited().map((fd) => [fd, openSync('/dev/null', 'r')])))
 }
 
 function listInherited(): number[] {
   try {
-    return readdirSync('/proc/self/fdinfo').map(Number).filter((fd) => fd > 2 && isPassedOn(fd))
+    return readdirSync('/proc/self/fdinfo')
+      .map(Number)
+      .filter((fd) => fd > 2 && isPassedOn(fd))
   } catch {
     return []
   }
@@ -34,8 +36,11 @@ function isPassedOn(fd: number): boolean {
 
 /** Six pipes, what bubblewrap reads, and nothing that the worker itself was started with. */
 export function toStdio(inputs: NonNullable<ContainedCommand['inputs']>): Array<'pipe' | 'ignore' | number> {
-  const own = [...Array.from({ length: FIRST_INPUT }, () => 'pipe' as const), ...inputs.map((input) => typeof input === 'number' ? input : 'pipe' as const)]
+  const own = [
+    ...Array.from({ length: FIRST_INPUT }, () => 'pipe' as const),
+    ...inputs.map((input) => (typeof input === 'number' ? input : ('pipe' as const))),
+  ]
   const covers = coverInherited()
   const rest = Math.max(own.length, ...[...covers.keys()].map((fd) => fd + 1)) - own.length
-  return [...own, ...Array.from({ length: rest }, (_, index) => covers.get(own.length + index) ?? 'ignore' as const)]
+  return [...own, ...Array.from({ length: rest }, (_, index) => covers.get(own.length + index) ?? ('ignore' as const))]
 }

@@ -11,19 +11,33 @@ const known = new Map<number, Promise<boolean>>()
 
 /** Whether the launcher can map this folder. */
 export async function canMap(perl: string, path: string): Promise<boolean> {
-  const { file, args } = toMappedLaunch({ perl, uid: 1, stage: chooseStage([path]), limits: {}, folders: [path], command: ['true'] })
-  const { failed } = await execa(file, args, { env: { [LAUNCHER_VARIABLE]: LAUNCHER }, reject: false, stdio: 'ignore', timeout: PROBE_DEADLINE_MS })
+  const { file, args } = toMappedLaunch({
+    perl,
+    uid: 1,
+    stage: chooseStage([path]),
+    limits: {},
+    folders: [path],
+    command: ['true'],
+  })
+  const { failed } = await execa(file, args, {
+    env: { [LAUNCHER_VARIABLE]: LAUNCHER },
+    reject: false,
+    stdio: 'ignore',
+    timeout: PROBE_DEADLINE_MS,
+  })
   return !failed
 }
 
 /** A file system that cannot be mapped (NFS, FUSE …) leaves the run root by another name. */
 export async function chooseUser({ user, perl }: SandboxMeans, owned: readonly string[]): Promise<SandboxUser> {
   if (user !== 'mapped' || perl === undefined) return user
-  const answers = await Promise.all(owned.map(async (path) => {
-    const { dev } = await stat(path)
-    let answer = known.get(dev)
-    if (answer === undefined) known.set(dev, (answer = canMap(perl, path)))
-    return answer
-  }))
+  const answers = await Promise.all(
+    owned.map(async (path) => {
+      const { dev } = await stat(path)
+      let answer = known.get(dev)
+      if (answer === undefined) known.set(dev, (answer = canMap(perl, path)))
+      return answer
+    }),
+  )
   return answers.every(Boolean) ? 'mapped' : 'renamed'
 }

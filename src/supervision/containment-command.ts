@@ -54,7 +54,12 @@ export interface CommandRequest {
   readonly exposedPaths: readonly string[]
   readonly heartbeatTimeoutMs: number
   /** A level above `host`. */
-  readonly sandboxed?: { readonly sandbox: Sandbox; readonly means: SandboxMeans; readonly view: View; readonly workspaceFd: number }
+  readonly sandboxed?: {
+    readonly sandbox: Sandbox
+    readonly means: SandboxMeans
+    readonly view: View
+    readonly workspaceFd: number
+  }
 }
 
 export async function findContainmentPrograms(directories: readonly string[]): Promise<ContainmentPrograms> {
@@ -66,10 +71,14 @@ export async function findContainmentPrograms(directories: readonly string[]): P
     throw new Error('No bash 5 was found on PATH, and every run is started by one; install bash.')
   }
   return {
-    bash, env,
-    ...(bwrap !== undefined && { bwrap }), ...(setpriv !== undefined && { setpriv }),
-    ...(unshare !== undefined && { unshare }), ...(tini !== undefined && { tini }),
-    ...(prlimit !== undefined && { prlimit }), ...(perl !== undefined && { perl }),
+    bash,
+    env,
+    ...(bwrap !== undefined && { bwrap }),
+    ...(setpriv !== undefined && { setpriv }),
+    ...(unshare !== undefined && { unshare }),
+    ...(tini !== undefined && { tini }),
+    ...(prlimit !== undefined && { prlimit }),
+    ...(perl !== undefined && { perl }),
   }
 }
 
@@ -82,43 +91,75 @@ function toWardenArguments(request: CommandRequest, scope: ContainedCommand['sco
   return [
     // --norc: bash takes a socket as standard input for rshd's and would read ~/.bashrc.
     // -p: neither BASH_ENV nor exported functions of the program's environment may reach the warden.
-    '--norc', '-p', '-c', `eval "$${WARDEN_VARIABLE}"`, 'cc-executor-warden',
-    String(request.heartbeatTimeoutMs / 1000), scope, request.programs.env,
-    ...unwanted.flatMap((name) => ['-u', name]), ...wanted.map((name) => `${name}=${request.env[name]}`),
-    request.file, ...request.args,
+    '--norc',
+    '-p',
+    '-c',
+    `eval "$${WARDEN_VARIABLE}"`,
+    'cc-executor-warden',
+    String(request.heartbeatTimeoutMs / 1000),
+    scope,
+    request.programs.env,
+    ...unwanted.flatMap((name) => ['-u', name]),
+    ...wanted.map((name) => `${name}=${request.env[name]}`),
+    request.file,
+    ...request.args,
   ]
 }
 
 // A root agent keeps what ordinary work with files and users needs. Without CAP_SYS_ADMIN it can neither unmount what
 // hides a path nor mount anything; without CAP_MKNOD, SYS_PTRACE, SYS_MODULE and RAWIO it cannot reach around.
 const ROOT_CAPABILITIES = [
-  'CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID',
-  'CAP_SETPCAP', 'CAP_NET_BIND_SERVICE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETUID',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
 ]
 
 function toHidingArguments(hidden: readonly string[], exposed: readonly string[]): string[] {
   // bwrap would create a missing directory on the real disk, since / is bound writable: so only what exists is hidden.
-  const hiding = hidden.filter((path) => existsSync(path)).flatMap((path) => {
-    const real = realpathSync(path)
-    return statSync(real).isDirectory() ? ['--tmpfs', real] : ['--ro-bind', '/dev/null', real]
-  })
-  const exposing = exposed.filter((path) => existsSync(path)).flatMap((path) => {
-    const real = realpathSync(path)
-    return ['--bind', real, real]
-  })
+  const hiding = hidden
+    .filter((path) => existsSync(path))
+    .flatMap((path) => {
+      const real = realpathSync(path)
+      return statSync(real).isDirectory() ? ['--tmpfs', real] : ['--ro-bind', '/dev/null', real]
+    })
+  const exposing = exposed
+    .filter((path) => existsSync(path))
+    .flatMap((path) => {
+      const real = realpathSync(path)
+      return ['--bind', real, real]
+    })
   return [...hiding, ...exposing]
 }
 
 function toBubblewrapCommand(request: CommandRequest, bwrap: string): ContainedCommand {
-  const capabilities = process.getuid?.() === 0
-    ? ['--cap-drop', 'ALL', ...ROOT_CAPABILITIES.flatMap((capability) => ['--cap-add', capability])]
-    : []
+  const capabilities =
+    process.getuid?.() === 0
+      ? ['--cap-drop', 'ALL', ...ROOT_CAPABILITIES.flatMap((capability) => ['--cap-add', capability])]
+      : []
   return {
-    file: bwrap, scope: 'namespace',
+    file: bwrap,
+    scope: 'namespace',
     args: [
-      '--dev-bind', '/', '/', '--proc', '/proc', '--unshare-pid', '--die-with-parent', ...capabilities,
-      ...toHidingArguments(request.hiddenPaths, request.exposedPaths), '--chdir', request.cwd,
-      '--', request.programs.bash, ...toWardenArguments(request, 'namespace'),
+      '--dev-bind',
+      '/',
+      '/',
+      '--proc',
+      '/proc',
+      '--unshare-pid',
+      '--die-with-parent',
+      ...capabilities,
+      ...toHidingArguments(request.hiddenPaths, request.exposedPaths),
+      '--chdir',
+      request.cwd,
+      '--',
+      request.programs.bash,
+      ...toWardenArguments(request, 'namespace'),
     ],
   }
 }
@@ -127,11 +168,23 @@ function toUnshareCommand(request: CommandRequest, setpriv: string, unshare: str
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user']
   const { bash, tini } = request.programs
   return {
-    file: setpriv, scope: 'namespace',
+    file: setpriv,
+    scope: 'namespace',
     args: [
-      '--pdeathsig', 'KILL', '--', unshare, ...user, '--pid', '--fork', '--kill-child', '--mount-proc', '--',
+      '--pdeathsig',
+      'KILL',
+      '--',
+      unshare,
+      ...user,
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      '--',
       // Without tini the warden's bash is PID 1; it reaps as well.
-      ...(tini === undefined ? [] : [tini, '--']), bash, ...toWardenArguments(request, 'namespace'),
+      ...(tini === undefined ? [] : [tini, '--']),
+      bash,
+      ...toWardenArguments(request, 'namespace'),
     ],
   }
 }

@@ -22,12 +22,14 @@ export interface ChooseContainmentOptions {
 
 const SELF_TEST_DEADLINE_MS = 3000
 
-const REMEDY = 'install bubblewrap (apt-get install bubblewrap) and allow user namespaces (on Ubuntu '
-  + '`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker a seccomp profile that permits them)'
+const REMEDY =
+  'install bubblewrap (apt-get install bubblewrap) and allow user namespaces (on Ubuntu ' +
+  '`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker a seccomp profile that permits them)'
 
 const DETAILS: Record<Exclude<ContainmentLevel, 'weak'>, string> = {
   bubblewrap: 'Each run lives in a PID namespace made by bubblewrap; the kernel ends all of it, whoever dies first.',
-  unshare: 'Each run lives in a PID namespace made by unshare; the kernel ends all of it, but paths cannot be hidden from it.',
+  unshare:
+    'Each run lives in a PID namespace made by unshare; the kernel ends all of it, but paths cannot be hidden from it.',
 }
 
 /** Reads command lines, which no level of ours touches: so the test does not believe what it tests. */
@@ -48,17 +50,29 @@ async function waitUntilAllUp(evil: SupervisedProcess, tag: string, signal: Abor
   for await (const line of lines) {
     if (line === `up ${tag}` && ++up === EVIL_COUNT) return
   }
-  throw new Error(signal.aborted ? `the self-test took longer than ${SELF_TEST_DEADLINE_MS} ms` : 'the self-test ended early')
+  throw new Error(
+    signal.aborted ? `the self-test took longer than ${SELF_TEST_DEADLINE_MS} ms` : 'the self-test ended early',
+  )
 }
 
 /** Returns why a level cannot be used, or undefined when nothing of the evil child was left. */
-async function testContainment(containment: Containment, path: string, signal: AbortSignal): Promise<string | undefined> {
+async function testContainment(
+  containment: Containment,
+  path: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const tag = `cc-executor-self-test-${randomUUID()}`
   const deadline = joinSignals([signal], SELF_TEST_DEADLINE_MS)
   try {
     const evil = await startSupervised({
-      containment, file: 'bash', args: ['--norc', '-c', EVIL_CHILD, tag, tag], cwd: '/', env: { PATH: path }, marker: tag,
-      readyTimeoutMs: SELF_TEST_DEADLINE_MS, heartbeatTimeoutMs: 2 * SELF_TEST_DEADLINE_MS,
+      containment,
+      file: 'bash',
+      args: ['--norc', '-c', EVIL_CHILD, tag, tag],
+      cwd: '/',
+      env: { PATH: path },
+      marker: tag,
+      readyTimeoutMs: SELF_TEST_DEADLINE_MS,
+      heartbeatTimeoutMs: 2 * SELF_TEST_DEADLINE_MS,
     })
     evil.stderr.resume()
     try {
@@ -75,7 +89,8 @@ async function testContainment(containment: Containment, path: string, signal: A
   return survivors === 0 ? undefined : `${survivors} processes survived the self-test`
 }
 
-const REACHES_WORKSPACE = 'A run sees its workspace, its HOME, a temporary folder and the system\'s programs, read-only, and nothing else of the files'
+const REACHES_WORKSPACE =
+  "A run sees its workspace, its HOME, a temporary folder and the system's programs, read-only, and nothing else of the files"
 const REACHES_ALL = 'a run reaches every file that its user reaches'
 const USERS = {
   workers: 'as the user of the worker, without any privilege',
@@ -85,7 +100,11 @@ const USERS = {
 
 /** What is promised is tried: what one run reaches of the files. */
 async function withSandbox(containment: Containment, path: string, signal: AbortSignal): Promise<Containment> {
-  if (containment.level !== 'bubblewrap') return { ...containment, detail: `${containment.detail} ${REACHES_ALL[0]?.toUpperCase()}${REACHES_ALL.slice(1)}; ${REMEDY}.` }
+  if (containment.level !== 'bubblewrap')
+    return {
+      ...containment,
+      detail: `${containment.detail} ${REACHES_ALL[0]?.toUpperCase()}${REACHES_ALL.slice(1)}; ${REMEDY}.`,
+    }
   const { means, why } = await findSandbox(containment, path, signal)
   if (means === undefined) return { ...containment, detail: `${containment.detail} But ${REACHES_ALL} (${why}).` }
   return { ...containment, sandbox: means, detail: `${containment.detail} ${REACHES_WORKSPACE}, ${USERS[means.user]}.` }
@@ -97,7 +116,7 @@ async function withSandbox(containment: Containment, path: string, signal: Abort
  */
 export async function chooseContainment(options: ChooseContainmentOptions): Promise<Containment> {
   const signal = options.signal ?? new AbortController().signal
-  const directories = [...splitPath(process.env['PATH']), ...options.extraPath ?? []]
+  const directories = [...splitPath(process.env['PATH']), ...(options.extraPath ?? [])]
   const path = directories.join(':')
   const programs = await findContainmentPrograms(directories)
   const reasons: string[] = []
@@ -111,12 +130,15 @@ export async function chooseContainment(options: ChooseContainmentOptions): Prom
   signal.throwIfAborted()
   const why = reasons.join('; ')
   if (options.policy === 'required') {
-    throw new Error(`Runs cannot be contained on this machine: ${REMEDY}, or accept less with CC_EXECUTOR_CONTAINMENT=auto. (${why})`)
+    throw new Error(
+      `Runs cannot be contained on this machine: ${REMEDY}, or accept less with CC_EXECUTOR_CONTAINMENT=auto. (${why})`,
+    )
   }
   const weak: Containment = { level: 'weak', strong: false, detail: '', programs }
   const leak = hasProc() ? await testContainment(weak, path, signal) : 'there is no /proc here'
-  const promise = leak === undefined
-    ? 'processes are found through their parents and their environment'
-    : `a process that wants to can escape (${leak})${programs.tini === undefined ? '; tini would help' : ''}`
+  const promise =
+    leak === undefined
+      ? 'processes are found through their parents and their environment'
+      : `a process that wants to can escape (${leak})${programs.tini === undefined ? '; tini would help' : ''}`
   return { ...weak, detail: `Runs are only weakly contained, ${promise}; ${REMEDY}. (${why})` }
 }

@@ -13,12 +13,15 @@ async function isProgram(path: string): Promise<boolean> {
 
 /** The absolute path of a program, as execvp would find it; undefined when there is none. */
 export async function findProgram(
-  file: string, directories: readonly string[], cwd: string,
+  file: string,
+  directories: readonly string[],
+  cwd: string,
 ): Promise<string | undefined> {
   if (file === '') return undefined
-  const candidates = isAbsolute(file) || file.includes('/')
-    ? [resolve(cwd, file)]
-    : directories.map((directory) => resolve(cwd, join(directory, file)))
+  const candidates =
+    isAbsolute(file) || file.includes('/')
+      ? [resolve(cwd, file)]
+      : directories.map((directory) => resolve(cwd, join(directory, file)))
   for (const candidate of candidates) if (await isProgram(candidate)) return candidate
   return undefined
 }

@@ -39,9 +39,15 @@ async function openPlace(): Promise<Place> {
   await chmod(join(folder, 'proxy'), 0o755)
   await writeFile(join(folder, 'secret'), 'secret')
   // Nothing but this tells that it was reached.
-  const [proxy, host, port] = [0, 1, 2].map(() => createServer((socket) => socket.on('error', () => undefined).end('proxy\n')))
+  const [proxy, host, port] = [0, 1, 2].map(() =>
+    createServer((socket) => socket.on('error', () => undefined).end('proxy\n')),
+  )
   if (!proxy || !host || !port) throw new Error('Three servers were asked for.')
-  await Promise.all([listen(proxy, join(folder, 'proxy', PROXY_SOCKET)), listen(host, join(folder, 'socket')), listen(port, 0)])
+  await Promise.all([
+    listen(proxy, join(folder, 'proxy', PROXY_SOCKET)),
+    listen(host, join(folder, 'socket')),
+    listen(port, 0),
+  ])
   await chmod(join(folder, 'proxy', PROXY_SOCKET), 0o666)
   const address = port.address()
   return {
@@ -55,17 +61,45 @@ async function openPlace(): Promise<Place> {
 }
 
 /** Returns what is wrong with a level, or undefined where everything that it promises was tried and held. */
-async function tryLevel(containment: Containment, level: Sandbox['level'], path: string, { folder, port }: Place): Promise<string | undefined> {
+async function tryLevel(
+  containment: Containment,
+  level: Sandbox['level'],
+  path: string,
+  { folder, port }: Place,
+): Promise<string | undefined> {
   const home = join(folder, 'home')
   const sandbox: Sandbox = {
-    level, home, writable: [home], readable: [], sockets: [], hidden: [], protected: [], limits: { processes: 256 },
+    level,
+    home,
+    writable: [home],
+    readable: [],
+    sockets: [],
+    hidden: [],
+    protected: [],
+    limits: { processes: 256 },
     ...(level === 'locked' && { proxyFolder: join(folder, 'proxy') }),
   }
-  const args = ['--norc', '-c', SANDBOX_ATTEMPTS, 'self-test', join(folder, 'secret'), join(folder, 'socket'), String(port), home]
+  const args = [
+    '--norc',
+    '-c',
+    SANDBOX_ATTEMPTS,
+    'self-test',
+    join(folder, 'secret'),
+    join(folder, 'socket'),
+    String(port),
+    home,
+  ]
   try {
     const run = await startSupervised({
-      containment, file: 'bash', args, cwd: join(folder, 'workspace'), env: { PATH: path, HOME: home }, sandbox,
-      marker: `cc-executor-sandbox-test-${randomUUID()}`, readyTimeoutMs: DEADLINE_MS, heartbeatTimeoutMs: 2 * DEADLINE_MS,
+      containment,
+      file: 'bash',
+      args,
+      cwd: join(folder, 'workspace'),
+      env: { PATH: path, HOME: home },
+      sandbox,
+      marker: `cc-executor-sandbox-test-${randomUUID()}`,
+      readyTimeoutMs: DEADLINE_MS,
+      heartbeatTimeoutMs: 2 * DEADLINE_MS,
     })
     const limit = setTimeout(() => void run.killAll().catch(() => undefined), DEADLINE_MS)
     try {
@@ -86,12 +120,19 @@ async function tryLevel(containment: Containment, level: Sandbox['level'], path:
 }
 
 function judge(output: string, level: Sandbox['level']): string | undefined {
-  const answers = new Map(output.trimEnd().split('\n').map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)] as const))
+  const answers = new Map(
+    output
+      .trimEnd()
+      .split('\n')
+      .map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)] as const),
+  )
   if (answers.get('uid') === undefined || answers.get('uid') === '0') return 'a run is root in it'
   if (!/^0+$/.test(answers.get('capabilities') ?? '')) return 'a run keeps capabilities in it'
   const expected = { ...EXPECTED_ANSWERS[level], ...(process.getuid?.() === 0 && EXPECTED_OF_ROOT) }
   const wrong = Object.entries(expected).filter(([name, answer]) => answers.get(name) !== answer)
-  return wrong.length === 0 ? undefined : wrong.map(([name]) => `${name.replaceAll('_', ' ')}: ${answers.get(name) ?? 'no answer'}`).join(', ')
+  return wrong.length === 0
+    ? undefined
+    : wrong.map(([name]) => `${name.replaceAll('_', ' ')}: ${answers.get(name) ?? 'no answer'}`).join(', ')
 }
 
 /** Whether bubblewrap takes open folders; not every version does. */
@@ -106,7 +147,11 @@ function listUsers({ setpriv, perl }: ContainmentPrograms): SandboxUser[] {
 }
 
 /** The levels above `host` that this machine keeps, each tried with a hostile child; `why` is what stands in the way of the first. */
-export async function findSandbox(containment: Containment, path: string, signal: AbortSignal): Promise<{ means?: SandboxMeans; why: string }> {
+export async function findSandbox(
+  containment: Containment,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ means?: SandboxMeans; why: string }> {
   const { programs } = containment
   if (containment.level !== 'bubblewrap' || programs?.bwrap === undefined) return { why: 'it needs bubblewrap' }
   const { bwrap, prlimit, setpriv, perl } = programs
@@ -120,9 +165,16 @@ export async function findSandbox(containment: Containment, path: string, signal
       for (const cgroupNamespace of [true, false]) {
         signal.throwIfAborted()
         const means: SandboxMeans = {
-          user, bwrap, prlimit, cgroupNamespace, bindsDescriptors: withDescriptors, levels: ['host', 'workspace', 'locked'],
+          user,
+          bwrap,
+          prlimit,
+          cgroupNamespace,
+          bindsDescriptors: withDescriptors,
+          levels: ['host', 'workspace', 'locked'],
           privateFiles: user === 'renamed' ? listPrivateFiles() : [],
-          ...(setpriv !== undefined && { setpriv }), ...(perl !== undefined && { perl }), ...(cgroups && { cgroups }),
+          ...(setpriv !== undefined && { setpriv }),
+          ...(perl !== undefined && { perl }),
+          ...(cgroups && { cgroups }),
         }
         const attempt = { ...containment, sandbox: means }
         const reason = await tryLevel(attempt, 'workspace', path, place)

@@ -16,7 +16,8 @@ const hasEnded = (root: SpawnedRoot): boolean => root.exitCode !== null || root.
 
 async function waitUntil(holds: () => boolean, deadline: number, what: string): Promise<void> {
   for (let pauseMs = 1; !holds(); pauseMs = Math.min(pauseMs * 2, 20)) {
-    if (performance.now() > deadline) throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${what}`)
+    if (performance.now() > deadline)
+      throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${what}`)
     await delay(pauseMs)
   }
 }
@@ -39,7 +40,9 @@ async function killTree(run: RunProcesses, root: SpawnedRoot, deadline: number):
       for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
       empty = targets.length === 0 ? empty + 1 : 0
       if (performance.now() > deadline) {
-        throw new Error(`Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${targets.map(({ pid }) => pid).join(', ')}`)
+        throw new Error(
+          `Not everything of the run could be killed in ${KILL_DEADLINE_MS} ms: ${targets.map(({ pid }) => pid).join(', ')}`,
+        )
       }
       await delay(1)
     }
@@ -78,7 +81,8 @@ export async function killStart(root: SpawnedRoot, marker: string): Promise<void
     for (const { pid } of targets) signalProcess(pid, 'SIGKILL')
     root.kill('SIGKILL')
     empty = targets.length === 0 && hasEnded(root) ? empty + 1 : 0
-    if (performance.now() > deadline) throw new Error(`A start that failed could not be removed in ${KILL_DEADLINE_MS} ms.`)
+    if (performance.now() > deadline)
+      throw new Error(`A start that failed could not be removed in ${KILL_DEADLINE_MS} ms.`)
     await delay(1)
   }
 }

@@ -6,7 +6,10 @@ import type { RunLimits } from '../platform/run-limits.js'
 export const LAUNCHER_VARIABLE = 'CC_EXECUTOR_LAUNCHER'
 
 /** Of the only system calls below whose numbers depend on the machine. */
-const CALLS: Readonly<Record<string, readonly [unshare: number, mount: number, prlimit: number]>> = { x64: [272, 165, 302], arm64: [97, 40, 261] }
+const CALLS: Readonly<Record<string, readonly [unshare: number, mount: number, prlimit: number]>> = {
+  x64: [272, 165, 302],
+  arm64: [97, 40, 261],
+}
 const CALLS_HERE = CALLS[process.arch]
 
 export const canMapOwners = CALLS_HERE !== undefined
@@ -16,7 +19,9 @@ const STAGES = ['/mnt', '/media', '/srv', '/sys'] as const
 
 /** The first of these that is there and that nothing of the run's lies in. */
 export function chooseStage(paths: readonly string[]): string {
-  const free = STAGES.find((stage) => existsSync(stage) && !paths.some((path) => path === stage || path.startsWith(`${stage}/`)))
+  const free = STAGES.find(
+    (stage) => existsSync(stage) && !paths.some((path) => path === stage || path.startsWith(`${stage}/`)),
+  )
   if (free === undefined) throw new Error(`The openings lie in all of ${STAGES.join(', ')}: leave one of them out.`)
   return free
 }
@@ -117,13 +122,25 @@ export interface MappedLaunch {
 
 /** Numbers of the resources, the same on both machines; no memory of a run is written to disk. */
 function toLimits({ processes, memory, files, fileSize }: RunLimits): string {
-  const wanted = [[6, processes], [2, memory], [7, files], [1, fileSize], [4, 0]] as const
+  const wanted = [
+    [6, processes],
+    [2, memory],
+    [7, files],
+    [1, fileSize],
+    [4, 0],
+  ] as const
   return wanted.flatMap(([resource, value]) => (value === undefined ? [] : [`${resource}=${value}`])).join(',')
 }
 
 /** The command line of the launcher; its text goes into LAUNCHER_VARIABLE. */
-export function toMappedLaunch({ perl, uid, stage, limits, folders, command }: MappedLaunch): { file: string; args: string[] } {
+export function toMappedLaunch({ perl, uid, stage, limits, folders, command }: MappedLaunch): {
+  file: string
+  args: string[]
+} {
   if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
   const text = `eval delete $ENV{${LAUNCHER_VARIABLE}}; print STDERR $@; exit 125`
-  return { file: perl, args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command] }
+  return {
+    file: perl,
+    args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command],
+  }
 }

@@ -30,7 +30,9 @@ export function createRunPause(run: RunProcesses): RunPause {
       }
       agreeing = moving.length === 0 ? agreeing + 1 : 0
       if (performance.now() > deadline) {
-        throw new Error(`The run could not be paused in ${PAUSE_DEADLINE_MS} ms: ${moving.map(({ pid }) => pid).join(', ')} keep running.`)
+        throw new Error(
+          `The run could not be paused in ${PAUSE_DEADLINE_MS} ms: ${moving.map(({ pid }) => pid).join(', ')} keep running.`,
+        )
       }
       await delay(1)
     }

@@ -43,7 +43,9 @@ export function readProcess(pid: number): ProcessEntry | undefined {
 
 function listNumbers(path: string): number[] {
   try {
-    return readdirSync(path).filter((name) => /^\d+$/.test(name)).map(Number)
+    return readdirSync(path)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
   } catch {
     return []
   }
@@ -109,7 +111,10 @@ export function readInnerPid(pid: number): number | undefined {
 
 export function readMarker(pid: number | 'self'): string | undefined {
   const prefix = `${MARKER_NAME}=`
-  return readProc(`/proc/${pid}/environ`)?.split('\0').find((entry) => entry.startsWith(prefix))?.slice(prefix.length)
+  return readProc(`/proc/${pid}/environ`)
+    ?.split('\0')
+    .find((entry) => entry.startsWith(prefix))
+    ?.slice(prefix.length)
 }
 
 /** True when the signal was handed over; false when the process is gone or not ours. */

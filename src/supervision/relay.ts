@@ -74,5 +74,11 @@ while (1) {
 
 /** What starts the relay and then becomes the command that follows. */
 export function toRelayCommand(perl: string): string[] {
-  return [perl, '-e', `eval delete $ENV{${RELAY_VARIABLE}}; print STDERR $@; exit 125`, String(RELAY_PORT), `${PROXY_FOLDER}/${PROXY_SOCKET}`]
+  return [
+    perl,
+    '-e',
+    `eval delete $ENV{${RELAY_VARIABLE}}; print STDERR $@; exit 125`,
+    String(RELAY_PORT),
+    `${PROXY_FOLDER}/${PROXY_SOCKET}`,
+  ]
 }

@@ -35,11 +35,13 @@ const read = (path: string): string => {
 function listPlaces(): CgroupPlace[] {
   const groups = read('/proc/self/cgroup')
   const [, unified] = /^0::(.*)$/m.exec(groups) ?? []
-  const pathOf = (controller: string): string | undefined => new RegExp(String.raw`^\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(groups)?.[1]
+  const pathOf = (controller: string): string | undefined =>
+    new RegExp(String.raw`^\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(groups)?.[1]
   const [pids, memory] = [pathOf('pids'), pathOf('memory')]
   const places: CgroupPlace[] = []
   if (unified !== undefined) {
-    for (const path of new Set([join('/sys/fs/cgroup', unified), '/sys/fs/cgroup'])) places.push({ version: 2, pids: path, memory: path })
+    for (const path of new Set([join('/sys/fs/cgroup', unified), '/sys/fs/cgroup']))
+      places.push({ version: 2, pids: path, memory: path })
   }
   if (pids !== undefined && memory !== undefined) {
     places.push({ version: 1, pids: join('/sys/fs/cgroup/pids', pids), memory: join('/sys/fs/cgroup/memory', memory) })
@@ -86,7 +88,8 @@ export function findCgroupPlace(): CgroupPlace | undefined {
 const REMOVE_TRIES = 20
 const REMOVE_PAUSE_MS = 50
 
-const counted = (text: string, name: string): boolean => Number(new RegExp(String.raw`^${name} (\d+)$`, 'm').exec(text)?.[1] ?? 0) > 0
+const counted = (text: string, name: string): boolean =>
+  Number(new RegExp(String.raw`^${name} (\d+)$`, 'm').exec(text)?.[1] ?? 0) > 0
 
 /** @throws where it cannot be made or does not have the limit that is asked for */
 export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: string, limits: RunLimits): RunCgroup {
@@ -113,7 +116,9 @@ export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: stri
   let last: ReachedLimit[] = []
   const look = (): ReachedLimit[] => [
     ...(counted(read(join(pidsFolder, 'pids.events')), 'max') ? ['processes' as const] : []),
-    ...(counted(read(join(memoryFolder, version === 2 ? 'memory.events' : 'memory.oom_control')), 'oom_kill') ? ['memory' as const] : []),
+    ...(counted(read(join(memoryFolder, version === 2 ? 'memory.events' : 'memory.oom_control')), 'oom_kill')
+      ? ['memory' as const]
+      : []),
   ]
   return {
     add: (pid) => {

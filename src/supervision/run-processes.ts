@@ -1,6 +1,14 @@
 import type { ContainedCommand } from './containment-command.js'
 import {
-  childrenOf, descendantsOf, findAgain, hasProc, isLiving, listProcesses, readInnerPid, readMarker, readProcess,
+  childrenOf,
+  descendantsOf,
+  findAgain,
+  hasProc,
+  isLiving,
+  listProcesses,
+  readInnerPid,
+  readMarker,
+  readProcess,
 } from './process-tree.js'
 import type { ProcessEntry, ProcessIdentity } from './process-tree.js'
 import type { WardenPids } from './warden-channel.js'
@@ -51,13 +59,21 @@ function locateUncontained(root: number, scope: RunProcesses['scope'], marker: s
   const [warden, program, reader] = [pids.warden, pids.program, pids.reader].map(identify)
   if (warden?.pid !== root && warden?.ppid !== root) throw new Error('The warden is not where it was started.')
   if (program?.ppid !== warden.pid || reader?.ppid !== warden.pid) throw new Error("The program is not the warden's.")
-  return { root: identify(root), scope, marker, init: undefined, program: program.pid, own: [identify(root), warden, reader] }
+  return {
+    root: identify(root),
+    scope,
+    marker,
+    init: undefined,
+    program: program.pid,
+    own: [identify(root), warden, reader],
+  }
 }
 
 /** Translates the pids which the warden has told into those of the host. Throws when one of them is gone already. */
 export function locateRun(root: number, scope: RunProcesses['scope'], marker: string, inner: WardenPids): RunProcesses {
   // Where there is no /proc there is nothing to compare with, and only the process group can be killed.
-  if (!hasProc()) return { root: { pid: root, startTime: '' }, scope, marker, init: undefined, program: inner.program, own: [] }
+  if (!hasProc())
+    return { root: { pid: root, startTime: '' }, scope, marker, init: undefined, program: inner.program, own: [] }
   if (scope !== 'namespace') return locateUncontained(root, scope, marker, inner)
   const hostPids = readHostPids(root)
   const locate = (innerPid: number): ProcessEntry => {
@@ -67,7 +83,11 @@ export function locateRun(root: number, scope: RunProcesses['scope'], marker: st
   }
   const init = locate(1)
   return {
-    root: identify(root), scope, marker, init, program: locate(inner.program).pid,
+    root: identify(root),
+    scope,
+    marker,
+    init,
+    program: locate(inner.program).pid,
     own: [identify(root), init, locate(inner.warden), locate(inner.reader)],
   }
 }
@@ -80,14 +100,15 @@ export function listRunProcesses(run: RunProcesses, known: readonly ProcessIdent
   if (!hasProc()) return []
   const processes = listProcesses()
   const own = new Set(run.own.map(({ pid }) => pid))
-  const isOfTheRun = (entry: ProcessEntry): boolean => isLiving(entry) && !own.has(entry.pid) && entry.pid !== process.pid
+  const isOfTheRun = (entry: ProcessEntry): boolean =>
+    isLiving(entry) && !own.has(entry.pid) && entry.pid !== process.pid
   if (run.init !== undefined) {
     return findAgain(run.init) === undefined ? [] : descendantsOf([run.init.pid], processes).filter(isOfTheRun)
   }
   const remembered = new Set(known.map(({ pid, startTime }) => `${pid}@${startTime}`))
-  const strayed = processes.filter((entry) => (
-    remembered.has(`${entry.pid}@${entry.startTime}`) || readMarker(entry.pid) === run.marker
-  ))
+  const strayed = processes.filter(
+    (entry) => remembered.has(`${entry.pid}@${entry.startTime}`) || readMarker(entry.pid) === run.marker,
+  )
   // A root that has ended may have lent its pid to a stranger, whose children are none of ours.
   const roots = findAgain(run.root) === undefined ? [] : [run.root.pid]
   const below = descendantsOf([...roots, ...strayed.map(({ pid }) => pid)], processes)

@@ -28,8 +28,17 @@ yes_no reaches_proxy bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128 && read -r -t 5 li
 type Answers = Readonly<Record<string, string>>
 
 const KEPT: Answers = {
-  no_new_privs: '1', reads_secret: 'no', sees_socket: 'no', writes_etc: 'no', writes_usr: 'no', writes_root: 'no', writes_kernel: 'no',
-  makes_namespace: 'no', writes_workspace: 'yes', writes_home: 'yes', writes_temporary: 'yes',
+  no_new_privs: '1',
+  reads_secret: 'no',
+  sees_socket: 'no',
+  writes_etc: 'no',
+  writes_usr: 'no',
+  writes_root: 'no',
+  writes_kernel: 'no',
+  makes_namespace: 'no',
+  writes_workspace: 'yes',
+  writes_home: 'yes',
+  writes_temporary: 'yes',
 }
 /** By level; the port of the host's loopback is reached where the run has the host's network. */
 export const EXPECTED_ANSWERS: Readonly<Record<'workspace' | 'locked', Answers>> = {

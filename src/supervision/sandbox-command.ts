@@ -66,8 +66,15 @@ function toOwnLimits({ processes, memory, ...others }: RunLimits, isGrouped: boo
 }
 
 function toLimitArguments({ processes, memory, files, fileSize }: RunLimits): string[] {
-  const limit = (option: string, value: number | undefined): string[] => value === undefined ? [] : [`--${option}=${value}`]
-  return [...limit('nproc', processes), ...limit('data', memory), ...limit('nofile', files), ...limit('fsize', fileSize), '--core=0']
+  const limit = (option: string, value: number | undefined): string[] =>
+    value === undefined ? [] : [`--${option}=${value}`]
+  return [
+    ...limit('nproc', processes),
+    ...limit('data', memory),
+    ...limit('nofile', files),
+    ...limit('fsize', fileSize),
+    '--core=0',
+  ]
 }
 
 function toPasswd(uid: number, home: string): string {
@@ -75,9 +82,17 @@ function toPasswd(uid: number, home: string): string {
 }
 
 /** bubblewrap with everything that a level above `host` promises; facts/sandbox.md tells of each argument why it is there. */
-export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceFd, env, command }: SandboxRequest): SandboxedCommand {
+export function toSandboxedCommand({
+  means,
+  sandbox,
+  view,
+  workspace,
+  workspaceFd,
+  env,
+  command,
+}: SandboxRequest): SandboxedCommand {
   const { user, setpriv = 'setpriv', perl = 'perl' } = means
-  const uid = user === 'workers' ? process.getuid?.() ?? 0 : uidOf(workspace)
+  const uid = user === 'workers' ? (process.getuid?.() ?? 0) : uidOf(workspace)
   const isMapped = user === 'mapped'
   const mapped = isMapped ? [workspace, ...view.owned.filter((path) => path !== workspace)] : []
   const stage = isMapped ? chooseStage(view.paths) : ''
@@ -94,31 +109,76 @@ export function toSandboxedCommand({ means, sandbox, view, workspace, workspaceF
   }[user]
   const args = [
     ...privileges,
-    '--unshare-pid', '--unshare-ipc', '--unshare-uts', ...(means.cgroupNamespace ? ['--unshare-cgroup'] : []),
-    ...(sandbox.level === 'locked' ? ['--unshare-net'] : []), '--hostname', 'run', '--die-with-parent', '--new-session',
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--unshare-uts',
+    ...(means.cgroupNamespace ? ['--unshare-cgroup'] : []),
+    ...(sandbox.level === 'locked' ? ['--unshare-net'] : []),
+    '--hostname',
+    'run',
+    '--die-with-parent',
+    '--new-session',
     ...view.toArguments(bind, user === 'renamed' ? means.privateFiles : []).flatMap((argument) => [argument]),
     ...(user === 'renamed' ? ['--ro-bind', '/proc/sys', '/proc/sys'] : []),
     ...(SECCOMP === undefined ? [] : ['--seccomp', String(DESCRIPTORS.seccomp)]),
   ]
-  const names = ['--perms', '0644', '--ro-bind-data', String(DESCRIPTORS.passwd), '/etc/passwd', '--perms', '0644', '--ro-bind-data', String(DESCRIPTORS.group), '/etc/group']
+  const names = [
+    '--perms',
+    '0644',
+    '--ro-bind-data',
+    String(DESCRIPTORS.passwd),
+    '/etc/passwd',
+    '--perms',
+    '0644',
+    '--ro-bind-data',
+    String(DESCRIPTORS.group),
+    '/etc/group',
+  ]
   // The root is closed last, and what is put over /etc must come before.
   const closing = args.lastIndexOf('--remount-ro')
   const whole = [...args.slice(0, closing), ...names, ...args.slice(closing)]
   const limits = toOwnLimits(sandbox.limits, means.cgroups !== undefined)
   const inner = [
-    ...(isMapped ? [setpriv, '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'] : [means.prlimit, ...toLimitArguments(limits)]),
-    env, '-C', workspace,
-    ...(sandbox.level === 'locked' ? toRelayCommand(perl) : []), ...command,
+    ...(isMapped
+      ? [
+          setpriv,
+          '--reuid',
+          String(uid),
+          '--regid',
+          String(uid),
+          '--clear-groups',
+          '--bounding-set=-all',
+          '--inh-caps=-all',
+        ]
+      : [means.prlimit, ...toLimitArguments(limits)]),
+    env,
+    '-C',
+    workspace,
+    ...(sandbox.level === 'locked' ? toRelayCommand(perl) : []),
+    ...command,
   ]
   const launched = isMapped
-    ? toMappedLaunch({ perl, uid, stage, limits, folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)), command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner] })
+    ? toMappedLaunch({
+        perl,
+        uid,
+        stage,
+        limits,
+        folders: mapped.map((path) => (path === workspace ? `@${DESCRIPTORS.workspace}` : path)),
+        command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner],
+      })
     : { file: means.bwrap, args: ['--args', String(DESCRIPTORS.args), '--', ...inner] }
   return {
     ...launched,
-    variables: { ...(isMapped && { [LAUNCHER_VARIABLE]: LAUNCHER }), ...(sandbox.level === 'locked' && { [RELAY_VARIABLE]: RELAY }) },
+    variables: {
+      ...(isMapped && { [LAUNCHER_VARIABLE]: LAUNCHER }),
+      ...(sandbox.level === 'locked' && { [RELAY_VARIABLE]: RELAY }),
+    },
     inputs: [
-      whole.map((argument) => `${argument}\0`).join(''), SECCOMP ?? '', toPasswd(uid, sandbox.home),
-      `root:x:0:\nagent:x:${uid}:\nnogroup:x:65534:\n`, workspaceFd,
+      whole.map((argument) => `${argument}\0`).join(''),
+      SECCOMP ?? '',
+      toPasswd(uid, sandbox.home),
+      `root:x:0:\nagent:x:${uid}:\nnogroup:x:65534:\n`,
+      workspaceFd,
     ],
   }
 }

@@ -14,7 +14,8 @@ const TEMPORARY_SHARE = 1 / 4
 const SMALL_SHARE = 1 / 16
 export const PROXY_FOLDER = '/run/cc/sock'
 
-const isInside = (path: string, folder: string): boolean => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+const isInside = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 const depth = (path: string): number => path.split(sep).length
 
 function resolved(path: string): string | undefined {
@@ -31,7 +32,14 @@ interface Mount {
 }
 
 /** What is given wins over what is hidden where both name the same place; the rest is decided by which lies deeper. */
-const RANK: Record<Mount['kind'], number> = { hidden_folder: 0, hidden_file: 0, read: 1, socket: 2, write: 3, protected: 4 }
+const RANK: Record<Mount['kind'], number> = {
+  hidden_folder: 0,
+  hidden_file: 0,
+  read: 1,
+  socket: 2,
+  write: 3,
+  protected: 4,
+}
 /** Of no use where nothing shows the place. */
 const WITHHOLDS: ReadonlySet<Mount['kind']> = new Set(['hidden_folder', 'hidden_file', 'protected'])
 
@@ -55,13 +63,19 @@ function listMounts(workspace: string, { writable, readable, sockets, hidden, pr
     }
   }
   add(hidden, (path) => (isFolder(path) ? 'hidden_folder' : 'hidden_file'))
-  add(OF_ETC.filter((path) => resolved(path)?.startsWith('/etc/') === false), () => 'read')
+  add(
+    OF_ETC.filter((path) => resolved(path)?.startsWith('/etc/') === false),
+    () => 'read',
+  )
   add(readable, () => 'read')
   add(sockets, () => 'socket')
   add(writable, () => 'write')
   // What is hidden stays so, also where it holds something that is protected.
   const secret = hidden.flatMap((path) => resolved(path) ?? [])
-  add(kept.filter((path) => !secret.some((folder) => isInside(resolved(path) ?? path, folder))), () => 'protected')
+  add(
+    kept.filter((path) => !secret.some((folder) => isInside(resolved(path) ?? path, folder))),
+    () => 'protected',
+  )
   // As it is: its caller has opened it, and looking again would be another look.
   byPath.set(workspace, { path: workspace, kind: 'write' })
   const all = [...byPath.values()].sort((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1))
@@ -70,7 +84,8 @@ function listMounts(workspace: string, { writable, readable, sockets, hidden, pr
   return all.filter(({ path, kind }) => !WITHHOLDS.has(kind) || isVisible(path, given))
 }
 
-const isVisible = (path: string, given: readonly Mount[]): boolean => SYSTEM.some((folder) => isInside(path, folder)) || given.some((mount) => isInside(path, mount.path))
+const isVisible = (path: string, given: readonly Mount[]): boolean =>
+  SYSTEM.some((folder) => isInside(path, folder)) || given.some((mount) => isInside(path, mount.path))
 
 function systemArguments(): string[] {
   return SYSTEM.flatMap((path) => {
@@ -113,7 +128,9 @@ export function viewOf(workspace: string, sandbox: Sandbox): View {
   const mounts = listMounts(workspace, sandbox)
   return {
     paths: mounts.map(({ path }) => path),
-    owned: mounts.filter(({ path, kind }) => kind === 'write' || kind === 'socket' || (kind === 'read' && !isEverybodys(path))).map(({ path }) => path),
+    owned: mounts
+      .filter(({ path, kind }) => kind === 'write' || kind === 'socket' || (kind === 'read' && !isEverybodys(path)))
+      .map(({ path }) => path),
     has(path) {
       const real = resolved(path)
       if (real === undefined) return false
@@ -124,11 +141,19 @@ export function viewOf(workspace: string, sandbox: Sandbox): View {
   }
 }
 
-function toArguments(mounts: readonly Mount[], { proxyFolder, limits: { memory = Infinity } }: Sandbox, bind: Bind, privateFiles: readonly string[]): string[] {
+function toArguments(
+  mounts: readonly Mount[],
+  { proxyFolder, limits: { memory = Infinity } }: Sandbox,
+  bind: Bind,
+  privateFiles: readonly string[],
+): string[] {
   const made = new Set<string>()
   const temporary = String(Math.min(TEMPORARY_BYTES, Math.floor(memory * TEMPORARY_SHARE)))
   const small = String(Math.min(SMALL_BYTES, Math.floor(memory * SMALL_SHARE)))
-  const makeParents = (path: string): string[] => parentsOf(path).filter((parent) => !made.has(parent) && made.add(parent)).flatMap((parent) => ['--perms', '0755', '--dir', parent])
+  const makeParents = (path: string): string[] =>
+    parentsOf(path)
+      .filter((parent) => !made.has(parent) && made.add(parent))
+      .flatMap((parent) => ['--perms', '0755', '--dir', parent])
   const closing: string[] = []
   const bound = mounts.flatMap(({ path, kind }): string[] => {
     switch (kind) {
@@ -147,14 +172,34 @@ function toArguments(mounts: readonly Mount[], { proxyFolder, limits: { memory =
   return [
     ...systemArguments(),
     ...['/run', '/home', '/root', '/var'].flatMap((path) => ['--perms', '0755', '--dir', path]),
-    '--perms', '1777', '--size', small, '--tmpfs', '/var/tmp',
-    '--proc', '/proc', '--dev', '/dev',
-    '--perms', '1777', '--size', small, '--tmpfs', '/dev/shm',
-    '--perms', '1777', '--size', temporary, '--tmpfs', '/tmp',
+    '--perms',
+    '1777',
+    '--size',
+    small,
+    '--tmpfs',
+    '/var/tmp',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--perms',
+    '1777',
+    '--size',
+    small,
+    '--tmpfs',
+    '/dev/shm',
+    '--perms',
+    '1777',
+    '--size',
+    temporary,
+    '--tmpfs',
+    '/tmp',
     ...privateFiles.flatMap((path) => ['--ro-bind', '/dev/null', path]),
     ...bound,
     ...(proxyFolder === undefined ? [] : [...makeParents(PROXY_FOLDER), '--ro-bind', proxyFolder, PROXY_FOLDER]),
-    ...closing, '--remount-ro', '/',
+    ...closing,
+    '--remount-ro',
+    '/',
   ]
 }
 

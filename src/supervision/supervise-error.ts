@@ -3,7 +3,11 @@ export type SuperviseErrorCode = 'ENOENT_FILE' | 'BAD_CWD' | 'SPAWN_FAILED'
 /** Nothing was run and nothing is left; `code` says what to repair. */
 export class SuperviseError extends Error {
   override readonly name = 'SuperviseError'
-  constructor(readonly code: SuperviseErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    readonly code: SuperviseErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
     super(message, options)
   }
 }

@@ -120,7 +120,11 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
   // The end of the run shows in `exited`; a stream that breaks with it must not end the worker.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined)
   return {
-    root: subprocess, stdin, stdout, stderr, channel: openWardenChannel(commands, reports, gate),
+    root: subprocess,
+    stdin,
+    stdout,
+    stderr,
+    channel: openWardenChannel(commands, reports, gate),
     failure,
   }
 }
@@ -132,7 +136,11 @@ function holdStream(stream: Readable): () => void {
   return () => void stream.off('readable', hold)
 }
 
-async function waitForReady(spawned: Spawned, run: (pids: Awaited<WardenChannel['ready']>) => RunProcesses, timeoutMs: number): Promise<RunProcesses> {
+async function waitForReady(
+  spawned: Spawned,
+  run: (pids: Awaited<WardenChannel['ready']>) => RunProcesses,
+  timeoutMs: number,
+): Promise<RunProcesses> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`The warden was not ready within ${timeoutMs} ms.`)), timeoutMs)
@@ -151,7 +159,9 @@ function superviseRun(spawned: Spawned, run: RunProcesses, watch: LimitWatch): S
   return {
     pid: run.program,
     pgid: run.program, // the warden's job control makes the program the leader of its group
-    stdin, stdout, stderr,
+    stdin,
+    stdout,
+    stderr,
     release: () => channel.release(),
     heartbeat: () => channel.beat(),
     terminate: () => channel.terminate(),
@@ -159,13 +169,18 @@ function superviseRun(spawned: Spawned, run: RunProcesses, watch: LimitWatch): S
     resume: () => runPause.resume(),
     exited: channel.exited,
     limitsReached: () => watch.reached(),
-    killAll: () => killing ??= killRun(run, root).finally(() => watch.close()),
+    killAll: () => (killing ??= killRun(run, root).finally(() => watch.close())),
   }
 }
 
 interface Opened {
   readonly cwd: string
-  readonly sandboxed?: { readonly sandbox: Sandbox; readonly means: SandboxMeans; readonly view: View; readonly workspaceFd: number }
+  readonly sandboxed?: {
+    readonly sandbox: Sandbox
+    readonly means: SandboxMeans
+    readonly view: View
+    readonly workspaceFd: number
+  }
   close(): Promise<void>
 }
 
@@ -174,7 +189,8 @@ async function openWorkspace({ cwd, sandbox, containment }: SuperviseOptions): P
   await checkDirectory(cwd)
   if (sandbox === undefined) return { cwd, close: async () => undefined }
   const means = containment.sandbox
-  if (means?.levels.includes(sandbox.level) !== true) throw new SuperviseError('SPAWN_FAILED', `There is no sandbox of the level ${sandbox.level} here.`)
+  if (means?.levels.includes(sandbox.level) !== true)
+    throw new SuperviseError('SPAWN_FAILED', `There is no sandbox of the level ${sandbox.level} here.`)
   const folder = await realpath(cwd)
   let handle: FileHandle
   try {
@@ -184,13 +200,21 @@ async function openWorkspace({ cwd, sandbox, containment }: SuperviseOptions): P
   }
   const view = viewOf(folder, sandbox)
   const user = await chooseUser(means, view.owned)
-  return { cwd: folder, sandboxed: { sandbox, means: { ...means, user }, view, workspaceFd: handle.fd }, close: () => handle.close() }
+  return {
+    cwd: folder,
+    sandboxed: { sandbox, means: { ...means, user }, view, workspaceFd: handle.fd },
+    close: () => handle.close(),
+  }
 }
 
 /** What the run does not see it cannot start: there the next one on PATH is meant. */
 async function findFile({ file, env, cwd }: SuperviseOptions, view: View | undefined): Promise<string> {
   const directories = splitPath(env['PATH'])
-  const found = await findProgram(file, view === undefined ? directories : directories.filter((directory) => view.has(directory)), cwd)
+  const found = await findProgram(
+    file,
+    view === undefined ? directories : directories.filter((directory) => view.has(directory)),
+    cwd,
+  )
   if (found === undefined || view?.has(found) === false) {
     throw new SuperviseError('ENOENT_FILE', `The program ${file} was not found, or cannot be executed.`)
   }
@@ -213,11 +237,18 @@ export async function startSupervised(options: SuperviseOptions): Promise<Superv
 
 async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): Promise<SupervisedProcess> {
   const file = await findFile(options, sandboxed?.view)
-  const programs = options.containment.programs ?? await findContainmentPrograms(splitPath(process.env['PATH']))
+  const programs = options.containment.programs ?? (await findContainmentPrograms(splitPath(process.env['PATH'])))
   const command = toContainedCommand({
-    programs, level: options.containment.level, file, args: options.args, cwd, env: options.env,
-    hiddenPaths: options.hiddenPaths ?? [], exposedPaths: options.exposedPaths ?? [],
-    heartbeatTimeoutMs: options.heartbeatTimeoutMs, ...(sandboxed && { sandboxed }),
+    programs,
+    level: options.containment.level,
+    file,
+    args: options.args,
+    cwd,
+    env: options.env,
+    hiddenPaths: options.hiddenPaths ?? [],
+    exposedPaths: options.exposedPaths ?? [],
+    heartbeatTimeoutMs: options.heartbeatTimeoutMs,
+    ...(sandboxed && { sandboxed }),
   })
   const spawned = spawnContained(command, options)
   const rootPid = spawned.root.pid
@@ -227,12 +258,15 @@ async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): P
   const releaseStreams = [spawned.stdout, spawned.stderr].map(holdStream)
   try {
     const run = await waitForReady(
-      spawned, (pids) => locateRun(rootPid, command.scope, options.marker, pids),
+      spawned,
+      (pids) => locateRun(rootPid, command.scope, options.marker, pids),
       options.readyTimeoutMs ?? DEFAULT_READY_TIMEOUT_MS,
     )
     return superviseRun(spawned, run, watchLimits(sandboxed, run))
   } catch (cause) {
-    const said = String(spawned.stderr.read() ?? '').trim().slice(0, 2000)
+    const said = String(spawned.stderr.read() ?? '')
+      .trim()
+      .slice(0, 2000)
     spawned.channel.close()
     await killStart(spawned.root, options.marker)
     throw toSpawnFailure(cause, said)

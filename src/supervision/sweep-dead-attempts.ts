@@ -25,7 +25,8 @@ export async function sweepDeadAttempts(isLive: (marker: string) => boolean): Pr
     }
     const mine = orphans.filter(({ pid, startTime }) => killed.has(`${pid}@${startTime}`))
     empty = mine.length === 0 ? empty + 1 : 0
-    if (performance.now() > deadline) throw new Error(`The sweep met processes which survive SIGKILL: ${mine.map(({ pid }) => pid).join(', ')}`)
+    if (performance.now() > deadline)
+      throw new Error(`The sweep met processes which survive SIGKILL: ${mine.map(({ pid }) => pid).join(', ')}`)
     await delay(1)
   }
   return killed.size

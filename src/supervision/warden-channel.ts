@@ -30,12 +30,17 @@ const isSignalName = (name: string): name is NodeJS.Signals => name in constants
 
 function toSignalName(number: number): NodeJS.Signals | null {
   // Real-time signals have no name in Node; the exit code then carries the number, as a shell would say it.
-  return Object.keys(constants.signals).filter(isSignalName).find((name) => constants.signals[name] === number) ?? null
+  return (
+    Object.keys(constants.signals)
+      .filter(isSignalName)
+      .find((name) => constants.signals[name] === number) ?? null
+  )
 }
 
 /** `jobText` is what bash's `jobs -l` said; without it 128 + n is taken for a signal, except 143, claude's own exit. */
 export function classifyStatus(status: number, jobText: string): ExitReport {
-  const exitedByItself = jobText === '' ? status <= 128 || status === 143 : /^\[1\]\S*\s+\d+\s+(?:Exit|Done)\b/.test(jobText)
+  const exitedByItself =
+    jobText === '' ? status <= 128 || status === 143 : /^\[1\]\S*\s+\d+\s+(?:Exit|Done)\b/.test(jobText)
   const signal = exitedByItself ? null : toSignalName(status - 128)
   return signal === null ? { exitCode: status, signal: null } : { exitCode: null, signal }
 }
@@ -49,7 +54,9 @@ interface Deferred<T> {
 // Promise.withResolvers came with Node 22.
 function defer<T>(): Deferred<T> {
   let settle: Pick<Deferred<T>, 'resolve' | 'reject'> = { resolve: () => undefined, reject: () => undefined }
-  const promise = new Promise<T>((resolve, reject) => { settle = { resolve, reject } })
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
   return { promise, resolve: (value) => settle.resolve(value), reject: (reason) => settle.reject(reason) }
 }
 

@@ -43,20 +43,20 @@ cc_w_walk() { # kills once what belongs to this run; fails when nothing was left
     text=
     IFS= read -r -d '' text <"$path/stat"
     [[ $text ]] || continue
-    pid=${"$"}{path#/proc/} text=${"$"}{text##*) }
-    state=${"$"}{text%% *} text=${"$"}{text#* }
-    parent[$pid]=${"$"}{text%% *}
+    pid=${'$'}{path#/proc/} text=${'$'}{text##*) }
+    state=${'$'}{text%% *} text=${'$'}{text#* }
+    parent[$pid]=${'$'}{text%% *}
     [[ $state == [ZX] ]] || living[$pid]=1
     [[ $cc_w_scope == tree ]] && cc_w_is_marked "$pid" && mine[$pid]=1
   done
   while ((changed)); do
     changed=0
-    for pid in "${"$"}{!parent[@]}"; do
-      [[ ${"$"}{mine[$pid]} || ! ${"$"}{mine[${"$"}{parent[$pid]}]} ]] || { mine[$pid]=1; changed=1; }
+    for pid in "${'$'}{!parent[@]}"; do
+      [[ ${'$'}{mine[$pid]} || ! ${'$'}{mine[${'$'}{parent[$pid]}]} ]] || { mine[$pid]=1; changed=1; }
     done
   done
-  for pid in "${"$"}{!mine[@]}"; do
-    [[ $pid == "$cc_w_root" || $pid == $$ || $pid == "$BASHPID" || ! ${"$"}{living[$pid]} ]] && continue
+  for pid in "${'$'}{!mine[@]}"; do
+    [[ $pid == "$cc_w_root" || $pid == $$ || $pid == "$BASHPID" || ! ${'$'}{living[$pid]} ]] && continue
     kill -KILL "$pid" && found=0
   done
   return $found

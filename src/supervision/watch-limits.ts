@@ -15,17 +15,25 @@ const NEAR = 2
  * Puts a run that waits at its gate into a group of its own, so that whatever it starts is in it, and tells the limits
  * that it meets. Without a group only the number of its processes can be seen, by looking.
  */
-export function watchLimits(sandboxed: { sandbox: Sandbox; means: SandboxMeans } | undefined, run: RunProcesses): LimitWatch {
+export function watchLimits(
+  sandboxed: { sandbox: Sandbox; means: SandboxMeans } | undefined,
+  run: RunProcesses,
+): LimitWatch {
   if (sandboxed === undefined) return { reached: () => [], close: () => undefined }
-  const { sandbox: { limits }, means: { cgroups } } = sandboxed
-  const group = cgroups && openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program)
+  const {
+    sandbox: { limits },
+    means: { cgroups },
+  } = sandboxed
+  const group =
+    cgroups && openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program)
   if (group) return { reached: () => group.reached(), close: () => group.remove() }
   const { processes } = limits
   let isMet = false
   return {
     reached() {
       if (processes === undefined || isMet) return isMet ? ['processes'] : []
-      isMet = listRunProcesses(run).reduce((sum, { threads = 1 }) => sum + threads, 0) >= processes - NEAR - run.own.length
+      isMet =
+        listRunProcesses(run).reduce((sum, { threads = 1 }) => sum + threads, 0) >= processes - NEAR - run.own.length
       return isMet ? ['processes'] : []
     },
     close: () => undefined,

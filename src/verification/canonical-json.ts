@@ -18,7 +18,9 @@ export function toCanonicalJson(value: unknown): string {
     case 'object':
       if (value === null) return 'null'
       if (Array.isArray(value)) return `[${value.map(toCanonicalJson).join(',')}]`
-      return `{${membersOf(value).map(([name, member]) => `${toCanonicalJson(name)}:${toCanonicalJson(member)}`).join(',')}}`
+      return `{${membersOf(value)
+        .map(([name, member]) => `${toCanonicalJson(name)}:${toCanonicalJson(member)}`)
+        .join(',')}}`
     default:
       throw new TypeError(`${typeof value} is no JSON.`)
   }
@@ -40,8 +42,11 @@ export const sha256 = (data: string | Buffer): string => createHash('sha256').up
 /** What a run said may hold what canonical JSON refuses (half a surrogate pair, a number beyond all bounds): its end must be signed nevertheless. */
 export function toSignable<Value>(value: Value): Value {
   const text = JSON.stringify(value)
-  return JSON.parse(text, (_name, member: unknown) => (typeof member === 'string' ? member.toWellFormed() : member)) as Value // safe: a copy
+  return JSON.parse(text, (_name, member: unknown) =>
+    typeof member === 'string' ? member.toWellFormed() : member,
+  ) as Value // safe: a copy
 }
 
 /** The bytes of an answer that are hashed: a text as it is, JSON mode's object in its canonical form. */
-export const toAnswerText = (answer: unknown): string => (typeof answer === 'string' ? answer : toCanonicalJson(toSignable(answer)))
+export const toAnswerText = (answer: unknown): string =>
+  typeof answer === 'string' ? answer : toCanonicalJson(toSignable(answer))

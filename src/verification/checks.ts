@@ -14,7 +14,11 @@ export interface RunEvidence {
   readonly sessionsSeen: readonly string[]
   readonly denials: number
   /** Of the servers that the request named, as they were seen last. */
-  readonly mcpServers: ReadonlyArray<{ readonly name: string; readonly status: string; readonly error?: string | undefined }>
+  readonly mcpServers: ReadonlyArray<{
+    readonly name: string
+    readonly status: string
+    readonly error?: string | undefined
+  }>
   readonly toolResults: number
   /** Tool results whose call was not in the stream. */
   readonly unrecordedResults: number
@@ -50,21 +54,43 @@ export interface RunEvidence {
 }
 
 const SHOWN = 10
-const tell = (names: readonly string[]): string => `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''}`
+const tell = (names: readonly string[]): string =>
+  `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''}`
 
-const check = (name: VerificationCheck['name'], passes: boolean, detail: string): VerificationCheck => ({ name, status: passes ? 'pass' : 'fail', detail })
+const check = (name: VerificationCheck['name'], passes: boolean, detail: string): VerificationCheck => ({
+  name,
+  status: passes ? 'pass' : 'fail',
+  detail,
+})
 const skip = (name: VerificationCheck['name'], detail: string): VerificationCheck => ({ name, status: 'skip', detail })
 
 function checkExit({ exitCode, isSuccess }: RunEvidence): VerificationCheck {
-  if (!isSuccess) return check('process_exit', false, exitCode === undefined ? 'It did not come to a successful result.' : `Exit code ${exitCode}, and no successful result.`)
+  if (!isSuccess)
+    return check(
+      'process_exit',
+      false,
+      exitCode === undefined
+        ? 'It did not come to a successful result.'
+        : `Exit code ${exitCode}, and no successful result.`,
+    )
   // The service ends a CLI that does not exit after its result, which then has no code.
-  return check('process_exit', exitCode === 0 || exitCode === undefined, `A successful result${exitCode === undefined ? '; it was ended after it' : ` and exit code ${exitCode}`}.`)
+  return check(
+    'process_exit',
+    exitCode === 0 || exitCode === undefined,
+    `A successful result${exitCode === undefined ? '; it was ended after it' : ` and exit code ${exitCode}`}.`,
+  )
 }
 
 function checkSession({ sessionId, sessionsSeen }: RunEvidence): VerificationCheck {
   if (sessionsSeen.length === 0) return skip('session', 'No message named a session.')
   const foreign = sessionsSeen.filter((seen) => seen !== sessionId)
-  return check('session', foreign.length === 0, foreign.length === 0 ? 'Every message is of the session that was asked for.' : `Messages of other sessions: ${tell(foreign)}.`)
+  return check(
+    'session',
+    foreign.length === 0,
+    foreign.length === 0
+      ? 'Every message is of the session that was asked for.'
+      : `Messages of other sessions: ${tell(foreign)}.`,
+  )
 }
 
 function toObject(answer: RunEvidence['answer']): Readonly<Record<string, unknown>> | undefined {
@@ -83,7 +109,15 @@ function checkAnswer({ answer, isWhole, executionId, echoesId, hasSchema }: RunE
   const echoed = toObject(answer)?.['execution_uuid']
   const matches = typeof answer === 'object' && isWhole
   return [
-    ...(echoesId ? [check('uuid_echo', echoed === executionId, echoed === executionId ? 'The answer names this execution.' : 'The answer does not name this execution.')] : []),
+    ...(echoesId
+      ? [
+          check(
+            'uuid_echo',
+            echoed === executionId,
+            echoed === executionId ? 'The answer names this execution.' : 'The answer does not name this execution.',
+          ),
+        ]
+      : []),
     check('schema', matches, matches ? 'The answer matches its schema.' : 'The answer does not match its schema.'),
   ]
 }
@@ -100,11 +134,16 @@ function readClaims(answer: RunEvidence['answer']): string[] | undefined {
 }
 
 /** Relative to the workspace, as manifests name files. */
-const toManifestPath = (path: string, workspace: string): string => normalize(isAbsolute(path) ? relative(workspace, path) : path)
+const toManifestPath = (path: string, workspace: string): string =>
+  normalize(isAbsolute(path) ? relative(workspace, path) : path)
 
 function checkClaims({ answer, isContinued, workspace, before, after, changes }: RunEvidence): VerificationCheck[] {
   const claims = readClaims(answer)
-  if (claims === undefined) return [skip('claimed_files_exist', 'The answer names no files in a form that can be read.'), skip('unclaimed_changes', `${changes.length} files changed; nothing was claimed.`)]
+  if (claims === undefined)
+    return [
+      skip('claimed_files_exist', 'The answer names no files in a form that can be read.'),
+      skip('unclaimed_changes', `${changes.length} files changed; nothing was claimed.`),
+    ]
   const incomplete = before.incomplete ?? after.incomplete
   const present = new Set(after.entries.map(({ path }) => path))
   const changed = new Set(changes.map(({ path }) => path))
@@ -112,35 +151,92 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
   const absent = [...claimed].filter((path) => !present.has(path))
   const untouched = isContinued ? [] : [...claimed].filter((path) => present.has(path) && !changed.has(path))
   const unclaimed = [...changed].filter((path) => !claimed.has(path))
-  const said = [absent.length > 0 ? `not there: ${tell(absent)}` : '', untouched.length > 0 ? `there, but not changed by this run: ${tell(untouched)}` : ''].filter((part) => part !== '')
+  const said = [
+    absent.length > 0 ? `not there: ${tell(absent)}` : '',
+    untouched.length > 0 ? `there, but not changed by this run: ${tell(untouched)}` : '',
+  ].filter((part) => part !== '')
   const existence =
     said.length > 0 && incomplete !== undefined
       ? skip('claimed_files_exist', `Not all of the workspace was looked at (${incomplete}); ${said.join('; ')}.`)
-      : check('claimed_files_exist', said.length === 0, said.length === 0 ? isContinued ? `All ${claimed.size} files that were claimed are there.` : `All ${claimed.size} files that were claimed are there and did change.` : `Claimed, but ${said.join('; ')}.`)
-  return [existence, { name: 'unclaimed_changes', status: 'skip', detail: unclaimed.length === 0 ? 'Nothing changed that was not claimed.' : `Changed without being claimed: ${tell(unclaimed)}.` }]
+      : check(
+          'claimed_files_exist',
+          said.length === 0,
+          said.length === 0
+            ? isContinued
+              ? `All ${claimed.size} files that were claimed are there.`
+              : `All ${claimed.size} files that were claimed are there and did change.`
+            : `Claimed, but ${said.join('; ')}.`,
+        )
+  return [
+    existence,
+    {
+      name: 'unclaimed_changes',
+      status: 'skip',
+      detail:
+        unclaimed.length === 0
+          ? 'Nothing changed that was not claimed.'
+          : `Changed without being claimed: ${tell(unclaimed)}.`,
+    },
+  ]
 }
 
-function checkToolCalls({ toolResults, unrecordedResults, unreadLines, unansweredCalls }: RunEvidence): VerificationCheck {
+function checkToolCalls({
+  toolResults,
+  unrecordedResults,
+  unreadLines,
+  unansweredCalls,
+}: RunEvidence): VerificationCheck {
   if (unansweredCalls.length > 0) {
-    if (unreadLines > 0) return skip('tool_calls_recorded', `${unansweredCalls.length} calls without a result; ${unreadLines} lines were too long to be read.`)
+    if (unreadLines > 0)
+      return skip(
+        'tool_calls_recorded',
+        `${unansweredCalls.length} calls without a result; ${unreadLines} lines were too long to be read.`,
+      )
     return check('tool_calls_recorded', false, `Tool calls without a result: ${tell(unansweredCalls)}.`)
   }
   if (toolResults === 0) return skip('tool_calls_recorded', 'No tool was called.')
-  if (unrecordedResults > 0 && unreadLines > 0) return skip('tool_calls_recorded', `${unrecordedResults} results without a call; ${unreadLines} lines were too long to be read.`)
-  return check('tool_calls_recorded', unrecordedResults === 0, unrecordedResults === 0 ? `All ${toolResults} tool results have their call.` : `${unrecordedResults} of ${toolResults} tool results have no call in the stream.`)
+  if (unrecordedResults > 0 && unreadLines > 0)
+    return skip(
+      'tool_calls_recorded',
+      `${unrecordedResults} results without a call; ${unreadLines} lines were too long to be read.`,
+    )
+  return check(
+    'tool_calls_recorded',
+    unrecordedResults === 0,
+    unrecordedResults === 0
+      ? `All ${toolResults} tool results have their call.`
+      : `${unrecordedResults} of ${toolResults} tool results have no call in the stream.`,
+  )
 }
 
 function checkBackgroundTasks({ tasksEnded, unfinishedTasks }: RunEvidence): VerificationCheck {
-  if (unfinishedTasks.length > 0) return check('background_tasks', false, `Not finished when the run ended: ${tell(unfinishedTasks)}.`)
-  return tasksEnded === 0 ? skip('background_tasks', 'There was no background task.') : check('background_tasks', true, `${tasksEnded === 1 ? 'The background task' : `All ${tasksEnded} background tasks`} had ended before the end.`)
+  if (unfinishedTasks.length > 0)
+    return check('background_tasks', false, `Not finished when the run ended: ${tell(unfinishedTasks)}.`)
+  return tasksEnded === 0
+    ? skip('background_tasks', 'There was no background task.')
+    : check(
+        'background_tasks',
+        true,
+        `${tasksEnded === 1 ? 'The background task' : `All ${tasksEnded} background tasks`} had ended before the end.`,
+      )
 }
 
-function checkFinished({ isSuccess, code, stopReason, wasForced, endedAfterAnswer, lostResults }: RunEvidence): VerificationCheck {
+function checkFinished({
+  isSuccess,
+  code,
+  stopReason,
+  wasForced,
+  endedAfterAnswer,
+  lostResults,
+}: RunEvidence): VerificationCheck {
   const reason = stopReason === undefined ? '' : ` (stop reason ${stopReason})`
   const lost = lostResults === 0 ? '' : ` ${lostResults} results before the last one were lost.`
-  if (!isSuccess || code !== undefined) return check('finished', false, `The run did not come to its end by itself${reason}.${lost}`)
-  if (wasForced) return check('finished', false, `The CLI did not exit after its last result${reason} and was ended.${lost}`)
-  if (endedAfterAnswer) return skip('finished', `It was ended after its answer${reason}; its own exit was not seen.${lost}`)
+  if (!isSuccess || code !== undefined)
+    return check('finished', false, `The run did not come to its end by itself${reason}.${lost}`)
+  if (wasForced)
+    return check('finished', false, `The CLI did not exit after its last result${reason} and was ended.${lost}`)
+  if (endedAfterAnswer)
+    return skip('finished', `It was ended after its answer${reason}; its own exit was not seen.${lost}`)
   return check('finished', true, `The last result${reason} was followed by the CLI’s own exit.${lost}`)
 }
 
@@ -148,7 +244,13 @@ function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
   if (mcpServers.length === 0) return []
   const missing = mcpServers.filter(({ status }) => status !== 'connected')
   const told = missing.map(({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`)
-  return [check('mcp_servers', missing.length === 0, missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`)]
+  return [
+    check(
+      'mcp_servers',
+      missing.length === 0,
+      missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`,
+    ),
+  ]
 }
 
 /** Holds what a run says against what the server saw of it. */
@@ -159,7 +261,11 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
     checkSession(evidence),
     ...checkAnswer(evidence),
     ...checkClaims(evidence),
-    check('permissions', denials === 0, denials === 0 ? 'No tool call was denied.' : `${denials} tool calls were denied.`),
+    check(
+      'permissions',
+      denials === 0,
+      denials === 0 ? 'No tool call was denied.' : `${denials} tool calls were denied.`,
+    ),
     checkToolCalls(evidence),
     checkBackgroundTasks(evidence),
     checkFinished(evidence),
@@ -169,14 +275,28 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
 
 /** `files` exist in the workspace after the run. */
 export function checkRequiredFiles(files: readonly string[], missing: readonly string[]): VerificationCheck {
-  return check('required_files', missing.length === 0, missing.length === 0 ? `All ${files.length} are there.` : `Missing: ${tell(missing)}.`)
+  return check(
+    'required_files',
+    missing.length === 0,
+    missing.length === 0 ? `All ${files.length} are there.` : `Missing: ${tell(missing)}.`,
+  )
 }
 
 /** Every command exits with 0; after one that does not, none is run. */
-export function checkCommands(commands: readonly (readonly string[])[], reports: readonly CheckCommandReport[]): VerificationCheck {
+export function checkCommands(
+  commands: readonly (readonly string[])[],
+  reports: readonly CheckCommandReport[],
+): VerificationCheck {
   if (reports.length === 0) return skip('commands', 'The run did not succeed; they were not run.')
-  const told = reports.map(({ ending, durationMs, outputBytes, outputSha256 }, index) => `${commands[index]?.[0] ?? ''} ${ending} after ${durationMs} ms with ${outputBytes} bytes of output (SHA-256 ${outputSha256.slice(0, 16)}…)`)
-  return check('commands', reports.length === commands.length && reports.every(({ passes }) => passes), `${told.join('; ')}.`)
+  const told = reports.map(
+    ({ ending, durationMs, outputBytes, outputSha256 }, index) =>
+      `${commands[index]?.[0] ?? ''} ${ending} after ${durationMs} ms with ${outputBytes} bytes of output (SHA-256 ${outputSha256.slice(0, 16)}…)`,
+  )
+  return check(
+    'commands',
+    reports.length === commands.length && reports.every(({ passes }) => passes),
+    `${told.join('; ')}.`,
+  )
 }
 
 /** A check that was skipped proves nothing: where all were, that is what is said. */

@@ -3,7 +3,8 @@ import type { FileChange, ManifestSummary } from '../protocol/verification.js'
 import type { Manifest, ManifestEntry } from './manifest.js'
 
 /** Of what stands in a digest: neither times nor inodes, so that a copy of the folder has the same one. */
-const describe = ({ path, kind, mode, size, sha256 = '-' }: ManifestEntry): string => `${kind} ${mode.toString(8)} ${size} ${sha256} ${JSON.stringify(path)}\n`
+const describe = ({ path, kind, mode, size, sha256 = '-' }: ManifestEntry): string =>
+  `${kind} ${mode.toString(8)} ${size} ${sha256} ${JSON.stringify(path)}\n`
 
 export function summarizeManifest({ entries, hashedBytes, incomplete }: Manifest): ManifestSummary {
   const digest = createHash('sha256')
@@ -26,7 +27,11 @@ function differs(before: ManifestEntry, after: ManifestEntry): boolean {
   return before.ino !== after.ino || before.mtimeMs !== after.mtimeMs || before.ctimeMs !== after.ctimeMs
 }
 
-const toChange = ({ path, size, sha256 }: ManifestEntry, change: FileChange['change']): FileChange => ({ path, change, ...(change !== 'deleted' && { size, ...(sha256 !== undefined && { sha256 }) }) })
+const toChange = ({ path, size, sha256 }: ManifestEntry, change: FileChange['change']): FileChange => ({
+  path,
+  change,
+  ...(change !== 'deleted' && { size, ...(sha256 !== undefined && { sha256 }) }),
+})
 
 /** What is different afterwards, by path. */
 export function compareManifests(before: Manifest, after: Manifest): FileChange[] {

@@ -13,12 +13,18 @@ const REF = /^ref: (refs\/(?!.*\.\.)[^\p{Cc}\s~^:?*[\\]+)$/u
 function readText(path: string, limitBytes: number): string | undefined {
   try {
     if (!lstatSync(path).isFile()) return undefined
-    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY)
+    const descriptor = openSync(
+      path,
+      constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW | constants.O_NOCTTY,
+    )
     try {
       const { size } = fstatSync(descriptor)
       if (!fstatSync(descriptor).isFile() || size > limitBytes) return undefined
       const buffer = Buffer.alloc(size)
-      return buffer.subarray(0, readSync(descriptor, buffer, 0, size, 0)).toString().trimEnd()
+      return buffer
+        .subarray(0, readSync(descriptor, buffer, 0, size, 0))
+        .toString()
+        .trimEnd()
     } finally {
       closeSync(descriptor)
     }
@@ -27,7 +33,8 @@ function readText(path: string, limitBytes: number): string | undefined {
   }
 }
 
-const toCommit = (text: string | undefined): string | undefined => (text !== undefined && COMMIT.test(text) ? text : undefined)
+const toCommit = (text: string | undefined): string | undefined =>
+  text !== undefined && COMMIT.test(text) ? text : undefined
 
 /**
  * Where the repository of a workspace stands, by its files alone: git itself would run programs that the repository names.
@@ -45,7 +52,11 @@ export function readGitHead(workspace: string): GitHead | undefined {
   if (detached !== undefined) return { commit: detached }
   const ref = head === undefined ? undefined : REF.exec(head)?.[1]
   if (ref === undefined) return undefined
-  const packed = (): string | undefined => readText(join(git, 'packed-refs'), PACKED_BYTES)?.split('\n').find((line) => line.endsWith(` ${ref}`))?.split(' ')[0]
+  const packed = (): string | undefined =>
+    readText(join(git, 'packed-refs'), PACKED_BYTES)
+      ?.split('\n')
+      .find((line) => line.endsWith(` ${ref}`))
+      ?.split(' ')[0]
   const commit = toCommit(readText(join(git, ref), REF_BYTES)) ?? toCommit(packed())
   return { ref, ...(commit !== undefined && { commit }) }
 }

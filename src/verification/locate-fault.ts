@@ -1,4 +1,5 @@
-const TOKEN = /[ \t\r\n]*("(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:])/uy
+const TOKEN =
+  /[ \t\r\n]*("(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[{}[\],:])/uy
 
 interface Level {
   readonly isObject: boolean
@@ -20,12 +21,12 @@ export function locateFault(text: string): string {
         break
       }
       level.expects = 'value'
-    } else if (found === '{' || found === '[') levels.push({ isObject: found === '{', name: '', expects: found === '{' ? 'name' : 'value' })
+    } else if (found === '{' || found === '[')
+      levels.push({ isObject: found === '{', name: '', expects: found === '{' ? 'name' : 'value' })
     else if (found === '}' || found === ']') {
       if (level?.isObject !== (found === '}')) break
       levels.pop()
-    }
-    else if (level?.isObject && found === ',') level.expects = 'name'
+    } else if (level?.isObject && found === ',') level.expects = 'name'
     else if (level?.expects === 'name' && found.startsWith('"')) {
       level.name = found.slice(1, -1)
       level.expects = 'colon'

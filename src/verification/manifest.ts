@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, lstatSync, openSync, opendirSync, readlinkSync, readSync, type Dirent, type Stats } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  opendirSync,
+  readlinkSync,
+  readSync,
+  type Dirent,
+  type Stats,
+} from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** What a manifest says of one entry; inode and times are only for seeing that it was touched and stand in no digest. */
@@ -40,7 +51,12 @@ export interface Manifest {
 export type OnContent = (path: string, bytes: Buffer) => void
 
 const MIB = 1024 * 1024
-export const DEFAULT_LIMITS = { maxEntries: 200_000, maxFileBytes: 16 * MIB, maxBytes: 1024 * MIB, maxMs: 10_000 } as const
+export const DEFAULT_LIMITS = {
+  maxEntries: 200_000,
+  maxFileBytes: 16 * MIB,
+  maxBytes: 1024 * MIB,
+  maxMs: 10_000,
+} as const
 
 const CHUNK_BYTES = MIB
 /** File systems keep time in steps of a few milliseconds: what was written so shortly before a look may be written again unseen. */
@@ -66,8 +82,17 @@ const isLate = (walk: Walk): boolean => {
 }
 
 /** Whoever writes to a file changes its ctime, which no program can set; Node gives it to a quarter of a microsecond. */
-const isUntouched = (before: ManifestEntry | undefined, { ino, size, mtimeMs, ctimeMs }: Stats, knownSince: number): before is ManifestEntry & { sha256: string } =>
-  before?.sha256 !== undefined && before.size === size && before.ino === ino && before.mtimeMs === mtimeMs && before.ctimeMs === ctimeMs && ctimeMs < knownSince
+const isUntouched = (
+  before: ManifestEntry | undefined,
+  { ino, size, mtimeMs, ctimeMs }: Stats,
+  knownSince: number,
+): before is ManifestEntry & { sha256: string } =>
+  before?.sha256 !== undefined &&
+  before.size === size &&
+  before.ino === ino &&
+  before.mtimeMs === mtimeMs &&
+  before.ctimeMs === ctimeMs &&
+  ctimeMs < knownSince
 
 const modeOf = ({ mode }: Stats): number => mode & 0o7777
 
@@ -76,7 +101,7 @@ function readContent(descriptor: number, size: number, path: string, walk: Walk)
   if (size > limits.maxFileBytes || walk.hashedBytes >= limits.maxBytes) return undefined
   const hash = createHash('sha256')
   // A file that grows while it is read is read up to the limit and no further.
-  for (let total = 0; total <= limits.maxFileBytes; ) {
+  for (let total = 0; total <= limits.maxFileBytes;) {
     const count = readSync(descriptor, buffer, 0, CHUNK_BYTES, null)
     hash.update(count === CHUNK_BYTES ? buffer : buffer.subarray(0, count))
     total += count
@@ -112,7 +137,16 @@ function readFile(path: string, relative: string, walk: Walk): boolean {
       // An error of the disk: it counts by its size.
     }
     const { ino, size, mtimeMs, ctimeMs } = stats
-    walk.entries.push({ path: relative, kind: 'file', mode: modeOf(stats), size, ino, mtimeMs, ctimeMs, ...(sha256 !== undefined && { sha256 }) })
+    walk.entries.push({
+      path: relative,
+      kind: 'file',
+      mode: modeOf(stats),
+      size,
+      ino,
+      mtimeMs,
+      ctimeMs,
+      ...(sha256 !== undefined && { sha256 }),
+    })
     return true
   } finally {
     closeSync(descriptor)
@@ -125,7 +159,8 @@ function look(path: string, relative: string, walk: Walk): 'folder' | undefined 
     stats = lstatSync(path)
   } catch {
     // Gone since the folder was listed, or a name that is no UTF-8 and cannot be said.
-    if (relative.includes('\ufffd')) walk.entries.push({ path: relative, kind: 'other', mode: 0, size: 0, ino: 0, mtimeMs: 0, ctimeMs: 0 })
+    if (relative.includes('\ufffd'))
+      walk.entries.push({ path: relative, kind: 'other', mode: 0, size: 0, ino: 0, mtimeMs: 0, ctimeMs: 0 })
     return undefined
   }
   if (stats.isDirectory()) return 'folder'
@@ -134,11 +169,18 @@ function look(path: string, relative: string, walk: Walk): 'folder' | undefined 
   if (stats.isFile()) {
     const before = walk.known.get(relative)
     // The same file, untouched since before the first look began: its content is known.
-    if (isUntouched(before, stats, walk.knownSince)) walk.entries.push(before.mode === modeOf(stats) ? before : { ...before, mode: modeOf(stats) })
+    if (isUntouched(before, stats, walk.knownSince))
+      walk.entries.push(before.mode === modeOf(stats) ? before : { ...before, mode: modeOf(stats) })
     else if (!readFile(path, relative, walk)) walk.entries.push({ ...common, kind: 'file', mode: modeOf(stats), size })
   } else if (stats.isSymbolicLink()) {
     // Never followed, so a loop is only a text.
-    walk.entries.push({ ...common, kind: 'link', mode: 0, size: 0, sha256: createHash('sha256').update(readTarget(path)).digest('hex') })
+    walk.entries.push({
+      ...common,
+      kind: 'link',
+      mode: 0,
+      size: 0,
+      sha256: createHash('sha256').update(readTarget(path)).digest('hex'),
+    })
   } else {
     walk.entries.push({ ...common, kind: 'other', mode: modeOf(stats), size: 0 })
   }
@@ -171,7 +213,8 @@ function list(path: string, relative: string, walk: Walk): Dirent[] {
     }
   } catch {
     // Counted as something that is there and was not read.
-    if (relative !== '') walk.entries.push({ path: `${relative}/`, kind: 'other', mode: 0, size: 0, ino: 0, mtimeMs: 0, ctimeMs: 0 })
+    if (relative !== '')
+      walk.entries.push({ path: `${relative}/`, kind: 'other', mode: 0, size: 0, ino: 0, mtimeMs: 0, ctimeMs: 0 })
     else walk.incomplete ??= 'the folder cannot be read'
   }
   return names
@@ -183,10 +226,19 @@ const byPath = (a: ManifestEntry, b: ManifestEntry): number => (a.path < b.path 
  * What lies in a folder. Bounded in entries, bytes and time; follows no link, waits for no fifo, opens no device;
  * what cannot be read counts by what can be seen of it. With an earlier manifest only what was touched is read again.
  */
-export async function takeManifest(root: string, limits: ManifestLimits, before?: Manifest, onContent?: OnContent): Promise<Manifest> {
+export async function takeManifest(
+  root: string,
+  limits: ManifestLimits,
+  before?: Manifest,
+  onContent?: OnContent,
+): Promise<Manifest> {
   const begunAt = Date.now()
   const walk: Walk = {
-    limits, onContent, entries: [], hashedBytes: 0, incomplete: undefined,
+    limits,
+    onContent,
+    entries: [],
+    hashedBytes: 0,
+    incomplete: undefined,
     known: new Map(before?.entries.map((entry) => [entry.path, entry])),
     knownSince: (before?.begunAt ?? 0) - CLOCK_STEP_MS,
     deadline: performance.now() + limits.maxMs,
@@ -200,12 +252,20 @@ export async function takeManifest(root: string, limits: ManifestLimits, before?
       const relative = folder.relative === '' ? entry.name : `${folder.relative}/${entry.name}`
       const path = `${folder.path}/${entry.name}`
       // A folder by the listing is one; a file that is not known yet is opened at once: one call less for each.
-      const isFolder = entry.isDirectory() || (!(before === undefined && entry.isFile() && readFile(path, relative, walk)) && look(path, relative, walk) === 'folder')
+      const isFolder =
+        entry.isDirectory() ||
+        (!(before === undefined && entry.isFile() && readFile(path, relative, walk)) &&
+          look(path, relative, walk) === 'folder')
       if (isFolder) folders.push({ path, relative })
       looked += 1
       if (looked % ENTRIES_PER_TURN === 0) await nextTurn()
       if (isLate(walk)) break
     }
   }
-  return { entries: walk.entries.sort(byPath), hashedBytes: walk.hashedBytes, begunAt, ...(walk.incomplete !== undefined && { incomplete: walk.incomplete }) }
+  return {
+    entries: walk.entries.sort(byPath),
+    hashedBytes: walk.hashedBytes,
+    begunAt,
+    ...(walk.incomplete !== undefined && { incomplete: walk.incomplete }),
+  }
 }

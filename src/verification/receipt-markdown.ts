@@ -8,14 +8,22 @@ const toCode = (text: string): string => {
   return `${fence}${fence.length > 1 ? ` ${line} ` : line}${fence}`.replaceAll('|', '\\|')
 }
 
-const row = (name: string, value: string | number | undefined): string => (value === undefined ? '' : `| ${name} | ${value} |\n`)
+const row = (name: string, value: string | number | undefined): string =>
+  value === undefined ? '' : `| ${name} | ${value} |\n`
 
-const toHead = ({ ref, commit }: GitHead = {}): string => (ref === undefined && commit === undefined ? 'none' : toCode([ref, commit].filter((part) => part !== undefined).join(' ')))
+const toHead = ({ ref, commit }: GitHead = {}): string =>
+  ref === undefined && commit === undefined
+    ? 'none'
+    : toCode([ref, commit].filter((part) => part !== undefined).join(' '))
 
 /** A receipt for people; the signed one is the JSON. */
 export function toMarkdown(receipt: Receipt): string {
   const { process, outcome, result, usage, events, signature, files, verification } = receipt
-  const ending = [outcome.code, outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`, outcome.signal].filter((part) => part !== undefined)
+  const ending = [
+    outcome.code,
+    outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`,
+    outcome.signal,
+  ].filter((part) => part !== undefined)
   return `# Receipt of ${receipt.executionId}
 
 **${outcome.status}**${ending.length > 0 ? ` (${ending.join(', ')})` : ''}${receipt.simulated ? ' — simulated: a scripted model answered, not Claude' : ''}
@@ -41,19 +49,33 @@ ${[
   row('files', files && `${files.created} created, ${files.modified} modified, ${files.deleted} deleted`),
   row('git HEAD', files?.head && `${toHead(files.head.before)} before, ${toHead(files.head.after)} after`),
   row('verification', verification?.status),
-  row('tokens', `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`),
-  row('cost', `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`),
+  row(
+    'tokens',
+    `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`,
+  ),
+  row(
+    'cost',
+    `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`,
+  ),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
   row('events', `${events.count}, chain head ${events.head}`),
   row('signed with', `Ed25519, key ${toCode(signature.keyId)}`),
 ].join('')}
-${verification ? `## Checks
+${
+  verification
+    ? `## Checks
 
 | check | | |
 |---|---|---|
-${verification.checks.map(({ name, status, detail }) => `| ${name} | ${status} | ${toCode(detail)} |
-`).join('')}
-` : ''}It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
+${verification.checks
+  .map(
+    ({ name, status, detail }) => `| ${name} | ${status} | ${toCode(detail)} |
+`,
+  )
+  .join('')}
+`
+    : ''
+}It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
 `
 }

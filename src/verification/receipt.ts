@@ -7,17 +7,22 @@ const LOCATOR_DIGITS = 16
 /** A receipt as an object of whatever was read: nothing of it is trusted yet. */
 export type RawReceipt = Readonly<Record<string, unknown>>
 
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Every field by its path in dots; arrays count as one field. */
 function leavesOf(value: unknown, path: string): Array<[string, unknown]> {
   if (!isObject(value) || Object.keys(value).length === 0) return [[path, value]]
-  return Object.entries(value).flatMap(([name, member]) => (member === undefined ? [] : leavesOf(member, path === '' ? name : `${path}.${name}`)))
+  return Object.entries(value).flatMap(([name, member]) =>
+    member === undefined ? [] : leavesOf(member, path === '' ? name : `${path}.${name}`),
+  )
 }
 
 /** What names a change: the beginning of each field's own hash. */
 export function locateFields({ fields: _fields, signature: _signature, ...facts }: RawReceipt): Record<string, string> {
-  return Object.fromEntries(leavesOf(facts, '').map(([path, value]) => [path, sha256(toCanonicalJson(value)).slice(0, LOCATOR_DIGITS)]))
+  return Object.fromEntries(
+    leavesOf(facts, '').map(([path, value]) => [path, sha256(toCanonicalJson(value)).slice(0, LOCATOR_DIGITS)]),
+  )
 }
 
 /** The text that is signed: all of the receipt but the signature's own value. */

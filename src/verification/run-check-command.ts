@@ -44,15 +44,47 @@ async function digestStream(stream: Readable): Promise<{ bytes: number; digest: 
 }
 
 /** Runs one command in the workspace as the run itself was run; nothing of it is left afterwards. Failures are reports, not exceptions. */
-export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, containment, marker, hidden, exposed, heartbeatTimeoutMs, sandbox, onProcess, signal }: CheckCommand): Promise<CheckCommandReport> {
+export async function runCheckCommand({
+  argv: [file = '', ...args],
+  cwd,
+  env,
+  containment,
+  marker,
+  hidden,
+  exposed,
+  heartbeatTimeoutMs,
+  sandbox,
+  onProcess,
+  signal,
+}: CheckCommand): Promise<CheckCommandReport> {
   const startedAt = performance.now()
-  const report = (ending: string, passes = false, outputBytes = 0, outputSha256 = createHash('sha256').digest('hex')): CheckCommandReport => ({
-    passes, ending, outputBytes, outputSha256, durationMs: Math.round(performance.now() - startedAt),
+  const report = (
+    ending: string,
+    passes = false,
+    outputBytes = 0,
+    outputSha256 = createHash('sha256').digest('hex'),
+  ): CheckCommandReport => ({
+    passes,
+    ending,
+    outputBytes,
+    outputSha256,
+    durationMs: Math.round(performance.now() - startedAt),
   })
   if (signal.aborted) return report('was not started: the time was over')
   let process: SupervisedProcess
   try {
-    process = await startSupervised({ containment, file, args, cwd, env, marker, hiddenPaths: hidden, exposedPaths: exposed, heartbeatTimeoutMs, ...(sandbox && { sandbox }) })
+    process = await startSupervised({
+      containment,
+      file,
+      args,
+      cwd,
+      env,
+      marker,
+      hiddenPaths: hidden,
+      exposedPaths: exposed,
+      heartbeatTimeoutMs,
+      ...(sandbox && { sandbox }),
+    })
   } catch (error) {
     // Codes of supervision; its messages show paths of the host.
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -72,7 +104,11 @@ export async function runCheckCommand({ argv: [file = '', ...args], cwd, env, co
     await process.killAll()
     const [out, err] = await output
     const sha256 = createHash('sha256').update(out.digest).update(err.digest).digest('hex')
-    const ending = signal.aborted ? 'was ended: the time was over' : exit.signal ? `was ended by ${exit.signal}` : `exited with ${exit.exitCode ?? 'no code'}`
+    const ending = signal.aborted
+      ? 'was ended: the time was over'
+      : exit.signal
+        ? `was ended by ${exit.signal}`
+        : `exited with ${exit.exitCode ?? 'no code'}`
     return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, sha256)
   } finally {
     signal.removeEventListener('abort', kill)

@@ -1,4 +1,13 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, verify, type KeyObject } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  verify,
+  type KeyObject,
+} from 'node:crypto'
 import { chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../platform/config.js'
@@ -17,9 +26,17 @@ export interface SigningKey {
 }
 
 /** RFC 7638: the name of a public key is the hash of its required members in canonical JSON. */
-export const toKeyId = (x: string): string => createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
+export const toKeyId = (x: string): string =>
+  createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
 
-export const toPublicJwk = (x: string): PublicJwk => ({ kty: 'OKP', crv: 'Ed25519', x, kid: toKeyId(x), use: 'sig', alg: 'EdDSA' })
+export const toPublicJwk = (x: string): PublicJwk => ({
+  kty: 'OKP',
+  crv: 'Ed25519',
+  x,
+  kid: toKeyId(x),
+  use: 'sig',
+  alg: 'EdDSA',
+})
 
 /** Base64url has spare bits at its end, which decoding ignores: only the one right spelling counts. */
 function decodeExactly(text: string, bytes: number): Buffer | undefined {
@@ -32,14 +49,24 @@ export function verifySignature(x: string, text: string, signature: string): boo
   const value = decodeExactly(signature, 64)
   if (!value || !decodeExactly(x, 32)) return false
   try {
-    return verify(null, Buffer.from(text), createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }), value)
+    return verify(
+      null,
+      Buffer.from(text),
+      createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }),
+      value,
+    )
   } catch {
     return false // 32 bytes that are no point of the curve
   }
 }
 
 /** A file appears whole or not at all, also where the disk is full. */
-async function writeWhole(path: string, content: string | Buffer, mode: number, place: (draft: string, path: string) => Promise<void>): Promise<void> {
+async function writeWhole(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+  place: (draft: string, path: string) => Promise<void>,
+): Promise<void> {
   const draft = `${path}.${randomUUID()}`
   try {
     await writeFile(draft, content, { mode, flag: 'wx' })
@@ -52,9 +79,11 @@ async function writeWhole(path: string, content: string | Buffer, mode: number, 
 /** Several processes may start at once: the first file stands. */
 function makePrivateFile(path: string): Promise<void> {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' })
-  return writeWhole(path, pem, 0o600, (draft) => link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  }))
+  return writeWhole(path, pem, 0o600, (draft) =>
+    link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    }),
+  )
 }
 
 /** Touched only where it is not there yet: a service whose disk is full starts all the same. */
@@ -94,7 +123,10 @@ export async function openSigningKey(dataDir: string): Promise<SigningKey> {
     // Safe: both are only looked at.
     const { message, syscall } = error as Partial<NodeJS.ErrnoException>
     // What the disk refuses is no fault of the key.
-    const remedy = syscall === undefined ? 'delete it to have a new one made' : 'see that its folder can be read and written and that the disk is not full'
+    const remedy =
+      syscall === undefined
+        ? 'delete it to have a new one made'
+        : 'see that its folder can be read and written and that the disk is not full'
     throw new ConfigError(`The key for receipts, ${path}, cannot be used (${message ?? String(error)}); ${remedy}.`)
   }
 }
@@ -103,7 +135,9 @@ export async function openSigningKey(dataDir: string): Promise<SigningKey> {
 export async function readPublicKeys(dataDir: string): Promise<PublicJwk[]> {
   const folder = join(dataDir, FOLDER)
   const names = await readdir(folder).catch(() => [])
-  const texts = await Promise.all(names.filter((name) => name.endsWith(PUBLIC_SUFFIX)).map((name) => readFile(join(folder, name), 'utf8')))
+  const texts = await Promise.all(
+    names.filter((name) => name.endsWith(PUBLIC_SUFFIX)).map((name) => readFile(join(folder, name), 'utf8')),
+  )
   return texts.flatMap((text) => parsePublicKey(text) ?? [])
 }
 

@@ -10,7 +10,7 @@ const NEWLINE = 0x0a
 function splitLines(events: string | Buffer): Buffer[] {
   const bytes = Buffer.from(events)
   const lines: Buffer[] = []
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(NEWLINE, start)
     lines.push(bytes.subarray(start, end === -1 ? bytes.length : end))
     if (end === -1) break
@@ -52,7 +52,8 @@ function nameChange(lines: readonly Buffer[], { from, to }: { from: number; to: 
   // Within the stretch, what does not even say its own seq is the one.
   for (let seq = from; seq <= to; seq += 1) {
     const event = parseEvent(lines[seq - 1])
-    if (event?.['seq'] !== seq) return { name: `events.${seq}`, detail: event === undefined ? 'is no JSON object' : 'does not bear its seq' }
+    if (event?.['seq'] !== seq)
+      return { name: `events.${seq}`, detail: event === undefined ? 'is no JSON object' : 'does not bear its seq' }
   }
   return from === to
     ? { name: `events.${from}`, detail: 'is not the event that was recorded' }
@@ -64,15 +65,26 @@ export function checkEvents(raw: RawReceipt, events: string | Buffer | undefined
   const name = 'events'
   if (events === undefined) return { name, mismatches: [], skipped: true, detail: 'No events were given.' }
   const claimed = ReceiptEvents.safeParse(raw['events'])
-  if (!claimed.success) return { name, mismatches: [{ name: 'events', detail: 'the receipt says nothing to compare them with' }], detail: '' }
+  if (!claimed.success)
+    return {
+      name,
+      mismatches: [{ name: 'events', detail: 'the receipt says nothing to compare them with' }],
+      detail: '',
+    }
   const lines = splitLines(events)
   const { head, marks } = chainOf(lines, claimed.data.markEvery)
-  if (head === claimed.data.head && lines.length === claimed.data.count) return { name, mismatches: [], detail: `All ${lines.length} events are those that were recorded.` }
+  if (head === claimed.data.head && lines.length === claimed.data.count)
+    return { name, mismatches: [], detail: `All ${lines.length} events are those that were recorded.` }
   const mismatches: Mismatch[] = []
-  if (lines.length !== claimed.data.count) mismatches.push({ name: 'events.count', detail: `is ${claimed.data.count} in the receipt; ${lines.length} were given` })
+  if (lines.length !== claimed.data.count)
+    mismatches.push({
+      name: 'events.count',
+      detail: `is ${claimed.data.count} in the receipt; ${lines.length} were given`,
+    })
   const { from, to } = locateChange(claimed.data, marks, claimed.data.count)
   if (from <= lines.length && from <= to) mismatches.push(nameChange(lines, { from, to: Math.min(to, lines.length) }))
-  if (mismatches.length === 0) mismatches.push({ name: 'events.head', detail: 'is not where the chain of the events leads' })
+  if (mismatches.length === 0)
+    mismatches.push({ name: 'events.head', detail: 'is not where the chain of the events leads' })
   return { name, mismatches, detail: '' }
 }
 
@@ -86,10 +98,12 @@ export function checkResult(raw: RawReceipt, events: string | Buffer | undefined
   const claimed = isObject(raw['result']) ? raw['result'] : undefined
   const { result } = outcome
   if (result === undefined) {
-    if (claimed === undefined) return { name, mismatches: [], skipped: true, detail: 'There is no answer, and the receipt claims none.' }
+    if (claimed === undefined)
+      return { name, mismatches: [], skipped: true, detail: 'There is no answer, and the receipt claims none.' }
     return { name, mismatches: [{ name: 'result', detail: 'is in the receipt but not in the events' }], detail: '' }
   }
   const answer = toAnswerText(result)
-  if (claimed?.['sha256'] === sha256(answer) && claimed['bytes'] === Buffer.byteLength(answer)) return { name, mismatches: [], detail: 'The answer is the one that was recorded.' }
+  if (claimed?.['sha256'] === sha256(answer) && claimed['bytes'] === Buffer.byteLength(answer))
+    return { name, mismatches: [], detail: 'The answer is the one that was recorded.' }
   return { name, mismatches: [{ name: 'result', detail: 'is not the answer in the events' }], detail: '' }
 }

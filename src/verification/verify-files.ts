@@ -7,7 +7,13 @@ import type { Finding, Mismatch } from './verify-receipt.js'
 /** How the manifests of a receipt were taken, so that one of now can be compared; undefined where it has none. */
 export function limitsOf(raw: RawReceipt): ManifestLimits | undefined {
   const files = WorkspaceEvidence.safeParse(raw['files'])
-  return files.success ? { ...DEFAULT_LIMITS, ignored: files.data.ignored, maxFileBytes: Math.min(files.data.hashLimitBytes, DEFAULT_LIMITS.maxFileBytes) } : undefined
+  return files.success
+    ? {
+        ...DEFAULT_LIMITS,
+        ignored: files.data.ignored,
+        maxFileBytes: Math.min(files.data.hashLimitBytes, DEFAULT_LIMITS.maxFileBytes),
+      }
+    : undefined
 }
 
 /** The workspace is as it was when the run had ended; what the run changed is named where it differs. */
@@ -15,17 +21,33 @@ export function checkFiles(raw: RawReceipt, workspace: Manifest | undefined): Fi
   const name = 'files'
   if (workspace === undefined) return { name, mismatches: [], skipped: true, detail: 'No workspace was given.' }
   const claimed = WorkspaceEvidence.safeParse(raw['files'])
-  if (!claimed.success) return { name, mismatches: [{ name, detail: 'the receipt says nothing of files to compare the workspace with' }], detail: '' }
+  if (!claimed.success)
+    return {
+      name,
+      mismatches: [{ name, detail: 'the receipt says nothing of files to compare the workspace with' }],
+      detail: '',
+    }
   const { after, changes } = claimed.data
   const found = summarizeManifest(workspace)
-  if (found.digest === after.digest) return { name, mismatches: [], detail: `All ${found.entries} entries of the workspace are as they were after the run.` }
+  if (found.digest === after.digest)
+    return {
+      name,
+      mismatches: [],
+      detail: `All ${found.entries} entries of the workspace are as they were after the run.`,
+    }
   const present = new Map(workspace.entries.map((entry) => [entry.path, entry]))
   const mismatches = changes.flatMap(({ path, change, size, sha256 }): Mismatch[] => {
     const entry = present.get(path)
-    if (change === 'deleted') return entry ? [{ name: `files.${path}`, detail: 'was deleted by the run and is there again' }] : []
+    if (change === 'deleted')
+      return entry ? [{ name: `files.${path}`, detail: 'was deleted by the run and is there again' }] : []
     if (!entry) return [{ name: `files.${path}`, detail: 'was written by the run and is not there' }]
-    return entry.sha256 === sha256 && entry.size === size ? [] : [{ name: `files.${path}`, detail: 'is not as the run has left it' }]
+    return entry.sha256 === sha256 && entry.size === size
+      ? []
+      : [{ name: `files.${path}`, detail: 'is not as the run has left it' }]
   })
-  const rest = { name: 'files.after.digest', detail: `the workspace is not as it was after the run: ${found.entries} entries instead of ${after.entries}, or others` }
+  const rest = {
+    name: 'files.after.digest',
+    detail: `the workspace is not as it was after the run: ${found.entries} entries instead of ${after.entries}, or others`,
+  }
   return { name, mismatches: mismatches.length > 0 ? mismatches : [rest], detail: '' }
 }

@@ -56,17 +56,36 @@ const nowMicros = (): number => Number(process.hrtime.bigint() / 1_000n)
 /** The CLI by itself, with the very command line and environment that the service gives it. */
 async function runDirectly(folder: string, simulatorUrl: string): Promise<Sample> {
   const config = readConfig(process.env)
-  const binary = await findClaude({ path: process.env['PATH'] ?? '', cacheBin: join(config.cacheBin, 'claude'), ...(config.claudeBin !== undefined && { explicit: config.claudeBin }) })
+  const binary = await findClaude({
+    path: process.env['PATH'] ?? '',
+    cacheBin: join(config.cacheBin, 'claude'),
+    ...(config.claudeBin !== undefined && { explicit: config.claudeBin }),
+  })
   if (binary === undefined) throw new Error('The Claude CLI was not found; run npm run setup.')
   const run = join(folder, `direct-${nowMicros()}`)
   for (const name of ['workspace', 'home', 'tmp']) await mkdir(join(run, name), { recursive: true })
   const command = claudeCommand(toRunRequest({ prompt: 'Say hello' }), {
-    binary, sessionId: crypto.randomUUID(), workspace: join(run, 'workspace'), home: join(run, 'home'), tmpDir: join(run, 'tmp'),
-    credentials: findCredentials({}, { simulated: true }), env: process.env, childEnv: [], defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false,
-    asRoot: process.getuid?.() === 0, simulatorUrl, knowsPromptSnapshot: false,
+    binary,
+    sessionId: crypto.randomUUID(),
+    workspace: join(run, 'workspace'),
+    home: join(run, 'home'),
+    tmpDir: join(run, 'tmp'),
+    credentials: findCredentials({}, { simulated: true }),
+    env: process.env,
+    childEnv: [],
+    defaultPermissionMode: 'acceptEdits',
+    extraAllowedTools: [],
+    trustWorkspaces: false,
+    asRoot: process.getuid?.() === 0,
+    simulatorUrl,
+    knowsPromptSnapshot: false,
   })
   const startedAt = performance.now()
-  const child = spawn(command.file, command.args, { cwd: join(run, 'workspace'), env: command.env, stdio: ['pipe', 'pipe', 'ignore'] })
+  const child = spawn(command.file, command.args, {
+    cwd: join(run, 'workspace'),
+    env: command.env,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
   child.stdin.write(command.firstLine)
   let heard = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -84,7 +103,11 @@ interface Session {
 }
 
 const request = (session: Session, prompt: string): Promise<Response> =>
-  fetch(`${session.url}/execute`, { method: 'POST', headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json', prefer: 'wait=60' }, body: JSON.stringify({ prompt }) })
+  fetch(`${session.url}/execute`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json', prefer: 'wait=60' },
+    body: JSON.stringify({ prompt }),
+  })
 
 async function runThroughService(session: Session): Promise<Sample> {
   const startedAt = performance.now()
@@ -96,8 +119,14 @@ async function runThroughService(session: Session): Promise<Sample> {
 }
 
 /** Follows a run of the printer over the WebSocket; onLine gets the printer's own numbers. */
-async function relay(session: Session, prompt: string, onLine: (at: number) => void): Promise<{ lines: number; seconds: number }> {
-  const socket = new WebSocket(`${session.url.replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${session.token}` } })
+async function relay(
+  session: Session,
+  prompt: string,
+  onLine: (at: number) => void,
+): Promise<{ lines: number; seconds: number }> {
+  const socket = new WebSocket(`${session.url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${session.token}` },
+  })
   await once(socket, 'open')
   let lines = 0
   let first = 0
@@ -123,11 +152,31 @@ async function relay(session: Session, prompt: string, onLine: (at: number) => v
   return { lines, seconds }
 }
 
-async function withService<Result>(folder: string, overrides: NodeJS.ProcessEnv, simulate: boolean, use: (session: Session) => Promise<Result>): Promise<Result> {
+async function withService<Result>(
+  folder: string,
+  overrides: NodeJS.ProcessEnv,
+  simulate: boolean,
+  use: (session: Session) => Promise<Result>,
+): Promise<Result> {
   const dataDir = await mkdtemp(join(folder, 'data-'))
-  const started = await openStart({ environment: { ...process.env, REDIS_URL: undefined, CC_EXECUTOR_DATA_DIR: dataDir, CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DRAIN_SECONDS: '0', LOG_LEVEL: 'error', ...overrides }, simulate })
+  const started = await openStart({
+    environment: {
+      ...process.env,
+      REDIS_URL: undefined,
+      CC_EXECUTOR_DATA_DIR: dataDir,
+      CC_EXECUTOR_PORT: '0',
+      CC_EXECUTOR_DRAIN_SECONDS: '0',
+      LOG_LEVEL: 'error',
+      ...overrides,
+    },
+    simulate,
+  })
   try {
-    return await use({ url: started.api.url, token: (await readFile(started.config.tokenFile, 'utf8')).trim(), started })
+    return await use({
+      url: started.api.url,
+      token: (await readFile(started.config.tokenFile, 'utf8')).trim(),
+      started,
+    })
   } finally {
     await started.close()
   }
@@ -153,9 +202,19 @@ async function inspectWorkspace(folder: string): Promise<{ files: number; before
   const workspace = join(folder, 'large')
   for (let group = 0; group < 500; group += 1) {
     await mkdir(join(workspace, `group-${group}`), { recursive: true })
-    await Promise.all(Array.from({ length: FILES / 500 }, (_, index) => writeFile(join(workspace, `group-${group}`, `${index}.txt`), `${group}/${index}\n`.repeat(50))))
+    await Promise.all(
+      Array.from({ length: FILES / 500 }, (_, index) =>
+        writeFile(join(workspace, `group-${group}`, `${index}.txt`), `${group}/${index}\n`.repeat(50)),
+      ),
+    )
   }
-  const limits = { ignored: [], maxEntries: 200_000, maxFileBytes: 16 * 1024 * 1024, maxBytes: 1024 ** 3, maxMs: 60_000 }
+  const limits = {
+    ignored: [],
+    maxEntries: 200_000,
+    maxFileBytes: 16 * 1024 * 1024,
+    maxBytes: 1024 ** 3,
+    maxMs: 60_000,
+  }
   const startedAt = performance.now()
   const before = await takeManifest(workspace, limits)
   const beforeMs = performance.now() - startedAt
@@ -185,7 +244,13 @@ async function benchRun(folder: string): Promise<Record<string, number>> {
   await simulator.close()
   const directMs = median(direct.map(({ wallMs }) => wallMs))
   const serviceMs = median(service.map(({ wallMs }) => wallMs))
-  return { pairs: PAIRS, directWallMs: directMs, serviceWallMs: serviceMs, wallRatio: serviceMs / directMs, serviceCpuMsPerRun: serviceCpuMs }
+  return {
+    pairs: PAIRS,
+    directWallMs: directMs,
+    serviceWallMs: serviceMs,
+    wallRatio: serviceMs / directMs,
+    serviceCpuMsPerRun: serviceCpuMs,
+  }
 }
 
 /** Lines from a child to a WebSocket client: as many as go through, and how long one takes at a pace. */
@@ -195,14 +260,29 @@ async function benchRelay(folder: string): Promise<Record<'relay' | 'latency', R
   await chmod(printer, 0o755)
   const floor = await printIntoPipe(printer)
   const latencies: number[] = []
-  const fast = await withService(folder, { CC_EXECUTOR_CLAUDE_BIN: printer, ANTHROPIC_API_KEY: 'bench' }, false, async (session) => {
-    const answer = await relay(session, 'FAST', () => undefined)
-    await relay(session, 'PACED', (at) => latencies.push((nowMicros() - at) / 1_000))
-    return answer
-  })
+  const fast = await withService(
+    folder,
+    { CC_EXECUTOR_CLAUDE_BIN: printer, ANTHROPIC_API_KEY: 'bench' },
+    false,
+    async (session) => {
+      const answer = await relay(session, 'FAST', () => undefined)
+      await relay(session, 'PACED', (at) => latencies.push((nowMicros() - at) / 1_000))
+      return answer
+    },
+  )
   return {
-    relay: { lines: fast.lines, bytesPerLine: 180, linesPerSecond: fast.lines / fast.seconds, pipeLinesPerSecond: floor, ratio: fast.lines / fast.seconds / floor },
-    latency: { linesPerSecond: PACED_PER_SECOND, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) },
+    relay: {
+      lines: fast.lines,
+      bytesPerLine: 180,
+      linesPerSecond: fast.lines / fast.seconds,
+      pipeLinesPerSecond: floor,
+      ratio: fast.lines / fast.seconds / floor,
+    },
+    latency: {
+      linesPerSecond: PACED_PER_SECOND,
+      p50Ms: percentile(latencies, 0.5),
+      p99Ms: percentile(latencies, 0.99),
+    },
   }
 }
 
@@ -213,7 +293,9 @@ const PARTS: Record<string, (folder: string) => Promise<Results>> = {
   relay: benchRelay,
   evidence: async (folder) => ({ evidence: { ...(await inspectWorkspace(folder)) } }),
 }
-type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>> & { starts?: StartCosts }
+type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>> & {
+  starts?: StartCosts
+}
 
 /** The value of an option, or undefined. @throws Error where it has none */
 function readOption(name: string): string | undefined {
@@ -227,24 +309,38 @@ function readOption(name: string): string | undefined {
 async function bench(): Promise<void> {
   const isJson = process.argv.includes('--json')
   const only = readOption('--only') ?? (process.argv.includes('flood') ? 'flood' : undefined)
-  if (only !== undefined && only !== 'flood' && !(only in PARTS)) throw new Error(`--only: expected one of ${[...Object.keys(PARTS), 'flood'].join(', ')}; it is ${only}`)
+  if (only !== undefined && only !== 'flood' && !(only in PARTS))
+    throw new Error(`--only: expected one of ${[...Object.keys(PARTS), 'flood'].join(', ')}; it is ${only}`)
   const against = readOption('--against')
   if (against !== undefined) {
     const rounds = readOption('--rounds')
-    if (rounds !== undefined && !(Number.isInteger(Number(rounds)) && Number(rounds) > 0)) throw new Error(`--rounds: expected a whole number above 0; it is ${rounds}`)
-    const { comparison, file } = await benchAgainst(against, { only, rounds: rounds === undefined ? undefined : Number(rounds) })
-    process.stdout.write(isJson ? `${JSON.stringify(comparison, null, 2)}\n` : `${printComparison(comparison)}as JSON, with every round: ${file}\n`)
+    if (rounds !== undefined && !(Number.isInteger(Number(rounds)) && Number(rounds) > 0))
+      throw new Error(`--rounds: expected a whole number above 0; it is ${rounds}`)
+    const { comparison, file } = await benchAgainst(against, {
+      only,
+      rounds: rounds === undefined ? undefined : Number(rounds),
+    })
+    process.stdout.write(
+      isJson
+        ? `${JSON.stringify(comparison, null, 2)}\n`
+        : `${printComparison(comparison)}as JSON, with every round: ${file}\n`,
+    )
     return
   }
   if (only === 'flood') {
     const results = await benchFlood()
-    process.stdout.write(isJson ? `${JSON.stringify(process.argv.includes('--only') ? { flood: results } : results, null, 2)}\n` : printFlood(results))
+    process.stdout.write(
+      isJson
+        ? `${JSON.stringify(process.argv.includes('--only') ? { flood: results } : results, null, 2)}\n`
+        : printFlood(results),
+    )
     return
   }
   const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
     let results: Results = {}
-    for (const [name, measure] of Object.entries(PARTS)) if (only === undefined || only === name) results = { ...results, ...(await measure(folder)) }
+    for (const [name, measure] of Object.entries(PARTS))
+      if (only === undefined || only === name) results = { ...results, ...(await measure(folder)) }
     if (isJson) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
     else {
       printTable(results)
@@ -256,7 +352,8 @@ async function bench(): Promise<void> {
 }
 
 function printTable({ run, relay: relayed, latency, evidence }: Results): void {
-  const row = (name: string, value: number | undefined, unit: string): string => `${name.padEnd(58)}${(value ?? Number.NaN).toFixed(2).padStart(12)} ${unit}\n`
+  const row = (name: string, value: number | undefined, unit: string): string =>
+    `${name.padEnd(58)}${(value ?? Number.NaN).toFixed(2).padStart(12)} ${unit}\n`
   process.stdout.write(
     [
       run && [
@@ -270,12 +367,17 @@ function printTable({ run, relay: relayed, latency, evidence }: Results): void {
         row('the same child into a pipe', relayed['pipeLinesPerSecond'], '/s'),
         row('ratio', relayed['ratio'], ''),
       ],
-      latency && [row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'), row('p99', latency['p99Ms'], 'ms')],
+      latency && [
+        row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'),
+        row('p99', latency['p99Ms'], 'ms'),
+      ],
       evidence && [
         row(`evidence: the first look at a workspace of ${evidence['files']} files`, evidence['beforeMs'], 'ms'),
         row('the second look, and the comparison', evidence['afterMs'], 'ms'),
       ],
-    ].flatMap((rows) => rows ?? []).join(''),
+    ]
+      .flatMap((rows) => rows ?? [])
+      .join(''),
   )
 }
 

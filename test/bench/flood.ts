@@ -54,13 +54,35 @@ async function openSubscriber({ folder }: Cluster, { url }: Server, executionId:
 async function floodOnce(printedMiB: number): Promise<FloodResult> {
   const closers: Array<() => Promise<void>> = []
   try {
-    const cluster = await openCluster({ teardown: (close) => void closers.push(close) }, {
-      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_WRITE_DEADLINE_SECONDS: String(WRITE_DEADLINE_SECONDS), CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: String(4096 * MIB), LOG_LEVEL: 'info' },
-    })
+    const cluster = await openCluster(
+      { teardown: (close) => void closers.push(close) },
+      {
+        env: {
+          CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
+          CC_EXECUTOR_WRITE_DEADLINE_SECONDS: String(WRITE_DEADLINE_SECONDS),
+          CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: String(4096 * MIB),
+          LOG_LEVEL: 'info',
+        },
+      },
+    )
     const [api, worker] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     const go = join(cluster.folder, 'go')
     const line = `${JSON.stringify({ type: 'assistant', message: { id: 'flood', content: [{ type: 'text', text: 'x'.repeat(LINE_BYTES) }] } })}\n`
-    const steps = [{ file: go }, { repeat: line, times: Math.ceil((printedMiB * MIB) / line.length) }, { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {}, permission_denials: [] } }]
+    const steps = [
+      { file: go },
+      { repeat: line, times: Math.ceil((printedMiB * MIB) / line.length) },
+      {
+        line: {
+          type: 'result',
+          subtype: 'success',
+          is_error: false,
+          result: 'done',
+          num_turns: 1,
+          usage: {},
+          permission_denials: [],
+        },
+      },
+    ]
     const id = await cluster.submit(api, JSON.stringify(steps), { timeoutSeconds: 600 })
     const sockets: WebSocket[] = []
     for (let count = 0; count < SUBSCRIBERS; count += 1) sockets.push(await openSubscriber(cluster, api, id))
@@ -75,9 +97,15 @@ async function floodOnce(printedMiB: number): Promise<FloodResult> {
     if (status !== 'succeeded') throw new Error(`the flood ended as ${status}`)
     const closed = (): number => api.stderr().split('took nothing for too long').length - 1
     await until(() => closed() >= SUBSCRIBERS, 'every subscriber that does not read is given up', DEADLINE_MS)
-    const [peak, after] = await Promise.all((['VmHWM', 'VmRSS'] as const).map((field) => Promise.all(members.map(({ pid }) => readMemory(pid, field)))))
+    const [peak, after] = await Promise.all(
+      (['VmHWM', 'VmRSS'] as const).map((field) => Promise.all(members.map(({ pid }) => readMemory(pid, field)))),
+    )
     for (const socket of sockets) socket.terminate()
-    const of = (index: number): Memory => ({ before: before[index] ?? 0, peak: peak?.[index] ?? 0, after: after?.[index] ?? 0 })
+    const of = (index: number): Memory => ({
+      before: before[index] ?? 0,
+      peak: peak?.[index] ?? 0,
+      after: after?.[index] ?? 0,
+    })
     return { printedMiB, seconds, api: of(0), worker: of(1), closed: closed() }
   } finally {
     for (const close of closers.toReversed()) await close()
@@ -94,7 +122,10 @@ export function printFlood(results: readonly FloodResult[]): string {
   const show = ({ before, peak, after }: Memory): string => `${before} → ${peak} → ${after}`.padEnd(22)
   return [
     `${'printed'.padEnd(12)}${'API (MiB)'.padEnd(22)}${'worker (MiB)'.padEnd(22)}seconds`,
-    ...results.map(({ printedMiB, api, worker, seconds }) => `${`${printedMiB} MiB`.padEnd(12)}${show(api)}${show(worker)}${seconds.toFixed(1)}`),
+    ...results.map(
+      ({ printedMiB, api, worker, seconds }) =>
+        `${`${printedMiB} MiB`.padEnd(12)}${show(api)}${show(worker)}${seconds.toFixed(1)}`,
+    ),
     `before → peak → after, with ${SUBSCRIBERS} subscribers that do not read\n`,
   ].join('\n')
 }

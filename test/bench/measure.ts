@@ -28,6 +28,7 @@ export async function cpuOf(root: number): Promise<number> {
     return entry !== undefined && (entry.parent === root || isBelow(entry.parent))
   }
   let ticks = 0
-  for (const [pid, { ticks: own, name }] of parents) if (isBelow(pid) && /^(node|redis-server|valkey-server|MainThread)/.test(name)) ticks += own
+  for (const [pid, { ticks: own, name }] of parents)
+    if (isBelow(pid) && /^(node|redis-server|valkey-server|MainThread)/.test(name)) ticks += own
   return ticks * TICK_MS
 }

@@ -13,16 +13,31 @@ import { FIXTURES } from '../support/paths.js'
 
 type Message = Record<string, unknown>
 const recorded = (name: string): Message[] =>
-  readFileSync(join(FIXTURES, 'transcripts', `${name}.jsonl`), 'utf8').trim().split('\n').map((line): Message => JSON.parse(line))
+  readFileSync(join(FIXTURES, 'transcripts', `${name}.jsonl`), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line): Message => JSON.parse(line))
 
-const say = (translator: Translator, message: Message): NewEvent[] => translator.translate({ kind: 'line', bytes: Buffer.from(JSON.stringify(message)) })
+const say = (translator: Translator, message: Message): NewEvent[] =>
+  translator.translate({ kind: 'line', bytes: Buffer.from(JSON.stringify(message)) })
 const open = (): Translator => createTranslator({ partialText: true, rawPartials: false })
 
 const system = (subtype: string, more: Message = {}): Message => ({ type: 'system', subtype, ...more })
-const started = (id: string, more: Message = {}): Message => system('task_started', { task_id: id, tool_use_id: `call-${id}`, task_type: 'local_bash', description: 'x', ...more })
+const started = (id: string, more: Message = {}): Message =>
+  system('task_started', { task_id: id, tool_use_id: `call-${id}`, task_type: 'local_bash', description: 'x', ...more })
 const ended = (id: string, status = 'completed'): Message => system('task_notification', { task_id: id, status })
-const answered = (id: string, content: string): Message => ({ type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: `call-${id}`, content }] } })
-const result = (more: Message = {}): Message => ({ type: 'result', subtype: 'success', is_error: false, result: 'hi', num_turns: 1, ...more })
+const answered = (id: string, content: string): Message => ({
+  type: 'user',
+  message: { content: [{ type: 'tool_result', tool_use_id: `call-${id}`, content }] },
+})
+const result = (more: Message = {}): Message => ({
+  type: 'result',
+  subtype: 'success',
+  is_error: false,
+  result: 'hi',
+  num_turns: 1,
+  ...more,
+})
 
 function liveAfter(...messages: Message[]): string[] {
   const translator = open()
@@ -31,7 +46,11 @@ function liveAfter(...messages: Message[]): string[] {
 }
 
 void t.test('in the recorded runs the first result is interim, and every task ends before the last', async (t) => {
-  for (const [name, kind] of [['09-background-two-results', 'local_bash'], ['23-background-bash-two-results', 'local_bash'], ['24-background-agent-two-results', 'local_agent']] as const) {
+  for (const [name, kind] of [
+    ['09-background-two-results', 'local_bash'],
+    ['23-background-bash-two-results', 'local_bash'],
+    ['24-background-agent-two-results', 'local_agent'],
+  ] as const) {
     const translator = open()
     const live: number[] = []
     const ends: Array<EventData<'background.finished'>> = []
@@ -39,7 +58,8 @@ void t.test('in the recorded runs the first result is interim, and every task en
     for (const message of recorded(name)) {
       for (const event of say(translator, message)) if (event.type === 'background.finished') ends.push(event.data)
       if (message['type'] === 'result') live.push(translator.observation.liveTasks.length)
-      if (live.length === 1 && translator.observation.liveTasks.length > 0) turns.push(translator.observation.turnActive)
+      if (live.length === 1 && translator.observation.liveTasks.length > 0)
+        turns.push(translator.observation.turnActive)
     }
     t.same(live, [1, 0], name)
     t.match(ends, [{ id: String, kind, status: 'completed' }], name)
@@ -55,69 +75,163 @@ void t.test('on the older CLI a task is in the background when its call is answe
   t.same(liveAfter(started('b1'), ended('b1'), answered('b1', 'x')), [])
   t.same(liveAfter(started('b1'), answered('b1', 'of another')), [], 'an answer that does not name it')
   t.same(liveAfter(started('b1'), left), ['b1'])
-  t.same(liveAfter(started('b1'), left, system('task_updated', { task_id: 'b1', patch: { status: 'completed' } })), [], 'without a notification')
+  t.same(
+    liveAfter(started('b1'), left, system('task_updated', { task_id: 'b1', patch: { status: 'completed' } })),
+    [],
+    'without a notification',
+  )
   t.same(liveAfter(started('b1'), left, started('b2'), ended('b1')), [])
-  t.same(liveAfter(started('b1'), system('task_updated', { task_id: 'b1', patch: { is_backgrounded: true } })), ['b1'], 'moved there at its timeout')
+  t.same(
+    liveAfter(started('b1'), system('task_updated', { task_id: 'b1', patch: { is_backgrounded: true } })),
+    ['b1'],
+    'moved there at its timeout',
+  )
   t.same(liveAfter(started('b1', { is_backgrounded: true })), ['b1'])
-  t.same(liveAfter(started('b1', { is_backgrounded: true }), ended('b1'), started('b1', { is_backgrounded: true })), ['b1'], 'continued')
+  t.same(
+    liveAfter(started('b1', { is_backgrounded: true }), ended('b1'), started('b1', { is_backgrounded: true })),
+    ['b1'],
+    'continued',
+  )
   t.same(liveAfter(started('b1', { is_backgrounded: true }), ended('b1', 'running')), ['b1'], 'no end')
 })
 
 void t.test('on the newer CLI the whole set counts, without what no run waits for', async (t) => {
   const level = (...tasks: Message[]): Message => system('background_tasks_changed', { tasks })
-  const task = (id: string, run: string, more: Message = {}): Message => ({ task_id: id, run_id: run, task_type: 'local_bash', description: 'x', ...more })
+  const task = (id: string, run: string, more: Message = {}): Message => ({
+    task_id: id,
+    run_id: run,
+    task_type: 'local_bash',
+    description: 'x',
+    ...more,
+  })
   t.same(liveAfter(level(task('a', '1'), task('b', '1', { ambient: true }), task('c', '1', { off_host: true }))), ['a'])
-  t.same(liveAfter(level(task('a', '1')), started('b', { run_id: '1', is_backgrounded: true })), ['a'], 'the set is the authority')
+  t.same(
+    liveAfter(level(task('a', '1')), started('b', { run_id: '1', is_backgrounded: true })),
+    ['a'],
+    'the set is the authority',
+  )
   t.same(liveAfter(level(task('a', '1')), level()), [], 'gone without a word')
-  const late = [level(task('a', '1'), task('b', '1')), system('task_notification', { task_id: 'a', run_id: '1', status: 'completed' }), level(task('a', '1'), task('b', '1'))]
+  const late = [
+    level(task('a', '1'), task('b', '1')),
+    system('task_notification', { task_id: 'a', run_id: '1', status: 'completed' }),
+    level(task('a', '1'), task('b', '1')),
+  ]
   t.same(liveAfter(...late), ['b'], 'a late set does not wake a task that has ended')
   t.same(liveAfter(...late, level(task('a', '2'))), ['a'], 'a subagent that is continued is another run')
   const translator = open()
-  const events = [level(task('a', '1')), level(), ended('a')].flatMap((message) => say(translator, message)).filter(({ type }) => type === 'background.finished')
+  const events = [level(task('a', '1')), level(), ended('a')]
+    .flatMap((message) => say(translator, message))
+    .filter(({ type }) => type === 'background.finished')
   t.match(events, [{ data: { id: 'a', kind: 'local_bash', status: 'stopped' } }], 'its end is told once')
 })
 
 const exitOf = (messages: readonly Message[], rest: Partial<ClaudeExit> = {}): Outcome => {
   const translator = open()
   for (const message of messages) say(translator, message)
-  return Outcome.parse(classifyExit({ observation: translator.observation, exit: { exitCode: 0, signal: null }, stderrTail: '', run: toRunRequest({ prompt: 'x' }), ...rest }))
+  return Outcome.parse(
+    classifyExit({
+      observation: translator.observation,
+      exit: { exitCode: 0, signal: null },
+      stderrTail: '',
+      run: toRunRequest({ prompt: 'x' }),
+      ...rest,
+    }),
+  )
 }
 const text = { type: 'assistant', message: { id: 'a', content: [{ type: 'text', text: 'so far' }] } }
-const error = (name: string, more: Message): Message[] => [text, { type: 'assistant', error: name, message: { id: 'e', content: [{ type: 'text', text: 'API Error: x' }] } }, result({ is_error: true, result: 'API Error: x', ...more })]
+const error = (name: string, more: Message): Message[] => [
+  text,
+  { type: 'assistant', error: name, message: { id: 'e', content: [{ type: 'text', text: 'API Error: x' }] } },
+  result({ is_error: true, result: 'API Error: x', ...more }),
+]
 
 void t.test('stop reasons that are no end are no success, and keep the text', async (t) => {
   const kept = { status: 'failed', isPartial: true, result: 'so far', message: String } as const
-  t.match(exitOf([text, result({ result: '', stop_reason: 'tool_use' })]), { ...kept, result: undefined, isPartial: undefined, code: 'ANSWER_INCOMPLETE', stopReason: 'tool_use' })
-  t.match(exitOf([text, result({ result: 'so far', stop_reason: 'max_tokens' })]), { ...kept, code: 'ANSWER_INCOMPLETE', stopReason: 'max_tokens' })
-  t.match(exitOf([text, result({ result: 'so far', stop_reason: 'pause_turn' })]), { ...kept, code: 'ANSWER_INCOMPLETE' })
+  t.match(exitOf([text, result({ result: '', stop_reason: 'tool_use' })]), {
+    ...kept,
+    result: undefined,
+    isPartial: undefined,
+    code: 'ANSWER_INCOMPLETE',
+    stopReason: 'tool_use',
+  })
+  t.match(exitOf([text, result({ result: 'so far', stop_reason: 'max_tokens' })]), {
+    ...kept,
+    code: 'ANSWER_INCOMPLETE',
+    stopReason: 'max_tokens',
+  })
+  t.match(exitOf([text, result({ result: 'so far', stop_reason: 'pause_turn' })]), {
+    ...kept,
+    code: 'ANSWER_INCOMPLETE',
+  })
   t.match(exitOf([text, result({ result: 'so far', stop_reason: 'refusal' })]), { ...kept, code: 'REFUSED' })
-  t.match(exitOf([text, result({ result: 'so far', stop_reason: 'tool_deferred', terminal_reason: 'tool_deferred' })]), { ...kept, code: 'TOOL_DEFERRED', stopReason: 'tool_deferred' })
+  t.match(
+    exitOf([text, result({ result: 'so far', stop_reason: 'tool_deferred', terminal_reason: 'tool_deferred' })]),
+    { ...kept, code: 'TOOL_DEFERRED', stopReason: 'tool_deferred' },
+  )
   // As both CLIs give them: an error of their own in place of the answer.
-  t.match(exitOf(error('max_output_tokens', { stop_reason: 'stop_sequence' })), { ...kept, code: 'ANSWER_INCOMPLETE', stopReason: 'max_tokens' })
-  t.match(exitOf(error('invalid_request', { stop_reason: 'refusal' })), { ...kept, code: 'REFUSED', stopReason: 'refusal' })
+  t.match(exitOf(error('max_output_tokens', { stop_reason: 'stop_sequence' })), {
+    ...kept,
+    code: 'ANSWER_INCOMPLETE',
+    stopReason: 'max_tokens',
+  })
+  t.match(exitOf(error('invalid_request', { stop_reason: 'refusal' })), {
+    ...kept,
+    code: 'REFUSED',
+    stopReason: 'refusal',
+  })
 
   t.match(exitOf([text, result({ stop_reason: 'end_turn' })]), { status: 'succeeded', stopReason: 'end_turn' })
   t.match(exitOf([result({ result: 'x', stop_reason: 'tool_use' })]), { status: 'succeeded' }, 'with an answer')
-  t.match(exitOf([result({ result: '', stop_reason: 'tool_use', structured_output: { a: 1 } })]), { status: 'succeeded' }, 'JSON mode ends so')
-  t.match(exitOf([result({ subtype: 'error_max_turns', is_error: true, stop_reason: 'tool_use' })]), { code: 'MAX_TURNS' })
+  t.match(
+    exitOf([result({ result: '', stop_reason: 'tool_use', structured_output: { a: 1 } })]),
+    { status: 'succeeded' },
+    'JSON mode ends so',
+  )
+  t.match(exitOf([result({ subtype: 'error_max_turns', is_error: true, stop_reason: 'tool_use' })]), {
+    code: 'MAX_TURNS',
+  })
 })
 
 void t.test('a death after a result that nobody here caused is no success', async (t) => {
-  t.match(exitOf([text, result()], { exit: { exitCode: null, signal: 'SIGKILL' } }), { status: 'failed', code: 'CLAUDE_SIGNALLED', signal: 'SIGKILL', result: 'hi', isPartial: true })
+  t.match(exitOf([text, result()], { exit: { exitCode: null, signal: 'SIGKILL' } }), {
+    status: 'failed',
+    code: 'CLAUDE_SIGNALLED',
+    signal: 'SIGKILL',
+    result: 'hi',
+    isPartial: true,
+  })
   t.match(exitOf([result()], { exit: { exitCode: 143 } }), { code: 'CLAUDE_SIGNALLED', message: /SIGTERM/ })
   t.match(exitOf([result()], { exit: { exitCode: 3 } }), { code: 'CLAUDE_EXITED', exitCode: 3, message: /code 3/ })
-  t.match(exitOf([result()], { unfinishedTasks: [{ id: 'b1', kind: 'local_bash', description: '' }] }), { code: 'BACKGROUND_UNFINISHED', unfinished: [{ kind: 'task', id: 'b1', description: 'local_bash' }] })
+  t.match(exitOf([result()], { unfinishedTasks: [{ id: 'b1', kind: 'local_bash', description: '' }] }), {
+    code: 'BACKGROUND_UNFINISHED',
+    unfinished: [{ kind: 'task', id: 'b1', description: 'local_bash' }],
+  })
 })
 
 void t.test('calls that never came back are named, and a result that was lost is told', async (t) => {
-  const call = (id: string, message: string, parent?: string): Message => ({ type: 'assistant', ...(parent !== undefined && { parent_tool_use_id: parent }), message: { id: message, content: [{ type: 'tool_use', id, name: 'Bash', input: { command: id } }] } })
-  const back = (id: string): Message => ({ type: 'user', message: { content: [{ type: 'tool_result', tool_use_id: id, content: 'x' }] } })
-  const names = (...messages: Message[]): unknown => exitOf([...messages, result()]).unfinished?.map(({ id, description }) => `${id}: ${description}`)
+  const call = (id: string, message: string, parent?: string): Message => ({
+    type: 'assistant',
+    ...(parent !== undefined && { parent_tool_use_id: parent }),
+    message: { id: message, content: [{ type: 'tool_use', id, name: 'Bash', input: { command: id } }] },
+  })
+  const back = (id: string): Message => ({
+    type: 'user',
+    message: { content: [{ type: 'tool_result', tool_use_id: id, content: 'x' }] },
+  })
+  const names = (...messages: Message[]): unknown =>
+    exitOf([...messages, result()]).unfinished?.map(({ id, description }) => `${id}: ${description}`)
   t.same(names(call('c1', 'm1'), back('c1')), undefined)
   t.same(names(call('c1', 'm1'), call('c2', 'm1'), back('c2')), ['c1: Bash {"command":"c1"}'])
   t.same(names(call('c1', 'm1'), call('c2', 'm2'), back('c2')), undefined, 'of a message whose stream was cut')
-  t.same(names(call('s1', 'm1', 'agent'), call('s2', 'm2', 'agent')), ['s2: Bash {"command":"s2"}'], 'of a subagent that went on')
-  t.match(exitOf([result({ result_index: 0 }), result({ result_index: 2 })]), { status: 'succeeded', message: /^1 results .*lost/ })
+  t.same(
+    names(call('s1', 'm1', 'agent'), call('s2', 'm2', 'agent')),
+    ['s2: Bash {"command":"s2"}'],
+    'of a subagent that went on',
+  )
+  t.match(exitOf([result({ result_index: 0 }), result({ result_index: 2 })]), {
+    status: 'succeeded',
+    message: /^1 results .*lost/,
+  })
   t.equal(exitOf([result({ result_index: 0 }), result({ result_index: 1 })]).message, undefined)
 })
 
@@ -127,8 +241,14 @@ void t.test('where tasks end with the answer, one that is to be repaired comes f
   const asked = ['again\n']
   let ends = 0
   const phases = new ResultPhases({
-    observation: translator.observation, stdin, followUp: () => asked.pop(), background: { begin: () => undefined, end: () => undefined },
-    startClock: () => ({ close: () => undefined }), onPhase: undefined, endTasks: () => (ends += 1), force: () => undefined,
+    observation: translator.observation,
+    stdin,
+    followUp: () => asked.pop(),
+    background: { begin: () => undefined, end: () => undefined },
+    startClock: () => ({ close: () => undefined }),
+    onPhase: undefined,
+    endTasks: () => (ends += 1),
+    force: () => undefined,
   })
   for (const message of [started('b1', { is_backgrounded: true }), result()]) {
     say(translator, message)
@@ -149,9 +269,13 @@ void t.test('the phases after a result', async (t) => {
   const clocks: Array<() => void> = []
   const waits: string[] = []
   const phases = new ResultPhases({
-    observation: translator.observation, stdin,
+    observation: translator.observation,
+    stdin,
     followUp: () => asked.pop(),
-    background: { begin: (tasks) => ({ tasks: [...tasks], until: '', message: '' }), end: () => void waits.push('over') },
+    background: {
+      begin: (tasks) => ({ tasks: [...tasks], until: '', message: '' }),
+      end: () => void waits.push('over'),
+    },
     startClock: (_milliseconds, onFire) => {
       clocks.push(onFire)
       return { close: () => undefined }
@@ -167,7 +291,11 @@ void t.test('the phases after a result', async (t) => {
   }
   hear(started('b1', { is_backgrounded: true }))
   t.match(hear(result()), [{ type: 'background.waiting', data: { tasks: [{ id: 'b1' }] } }])
-  t.match(hear(started('b2', { is_backgrounded: true })), [{ data: { tasks: [{ id: 'b1' }, { id: 'b2' }] } }], 'the set has changed')
+  t.match(
+    hear(started('b2', { is_backgrounded: true })),
+    [{ data: { tasks: [{ id: 'b1' }, { id: 'b2' }] } }],
+    'the set has changed',
+  )
   hear(ended('b1'))
   hear(ended('b2'))
   t.equal(phases.phase, 'settling')
@@ -182,7 +310,19 @@ void t.test('the phases after a result', async (t) => {
   t.ok(stdin.writableEnded)
   hear(system('init'))
   phases.enterEnding()
-  t.same(passed, ['waiting', 'waiting', 'waiting', 'settling', 'working', 'settling', 'working', 'settling', 'finishing', 'working', 'ending'])
+  t.same(passed, [
+    'waiting',
+    'waiting',
+    'waiting',
+    'settling',
+    'working',
+    'settling',
+    'working',
+    'settling',
+    'finishing',
+    'working',
+    'ending',
+  ])
   t.same(waits, ['over'])
   phases.enterEnding()
   t.equal(passed.length, 11, 'nothing follows an end')

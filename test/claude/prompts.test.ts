@@ -7,7 +7,10 @@ import { openSimulator } from '../../src/simulator/simulator.js'
 import { makeCliPlace, runCli, skip } from '../support/real-cli.js'
 
 const schema = { type: 'object', properties: { a: { type: 'string' } } }
-const KINDS: Record<string, (word: string) => { request: Partial<ExecuteRequest>; settings?: Partial<ClaudeSettings> }> = {
+const KINDS: Record<
+  string,
+  (word: string) => { request: Partial<ExecuteRequest>; settings?: Partial<ClaudeSettings> }
+> = {
   appendSystemPrompt: (word) => ({ request: { appendSystemPrompt: word } }),
   systemPrompt: (word) => ({ request: { systemPrompt: word } }),
   "JSON mode's instruction": (word) => ({ request: {}, settings: { answer: { schema, instruction: word } } }),

@@ -25,18 +25,35 @@ void t.test('every flag is taken, and the prompt reaches the model as text', { s
     server.close()
     await simulator.close()
   })
-  const { outcome, observation } = await runCli(t, simulator, {
-    prompt: '/compact @/etc/hostname --help $(id)', model: 'claude-sonnet-4-5', fallbackModel: 'claude-haiku-4-5', effort: 'low', systemPrompt: '-be brief', appendSystemPrompt: '--also this', maxTurns: 3,
-    maxBudgetUsd: 2.5, allowedTools: ['Bash(git commit:*)', 'Read'], disallowedTools: ['WebSearch'], permissionMode: 'acceptEdits', agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
-    mcpServers: { web: { type: 'http', url: `http://127.0.0.1:${port}/x`, headers: { 'x-one': 'a $HOME {x}', 'x-two': 'plain' } } },
-  }, { env: { ANTHROPIC_API_KEY: 'sk-operator' } })
+  const { outcome, observation } = await runCli(
+    t,
+    simulator,
+    {
+      prompt: '/compact @/etc/hostname --help $(id)',
+      model: 'claude-sonnet-4-5',
+      fallbackModel: 'claude-haiku-4-5',
+      effort: 'low',
+      systemPrompt: '-be brief',
+      appendSystemPrompt: '--also this',
+      maxTurns: 3,
+      maxBudgetUsd: 2.5,
+      allowedTools: ['Bash(git commit:*)', 'Read'],
+      disallowedTools: ['WebSearch'],
+      permissionMode: 'acceptEdits',
+      agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
+      mcpServers: {
+        web: { type: 'http', url: `http://127.0.0.1:${port}/x`, headers: { 'x-one': 'a $HOME {x}', 'x-two': 'plain' } },
+      },
+    },
+    { env: { ANTHROPIC_API_KEY: 'sk-operator' } },
+  )
   t.match(outcome, { status: 'succeeded', exitCode: 0, result: /simulated/ })
   t.match(observation, { model: 'claude-sonnet-4-5', permissionMode: 'acceptEdits', turns: 1 })
   t.match(outcome.result, '/compact @/etc/hostname --help $(id)')
   const withHeader = heard.filter((headers) => headers['x-one'] !== undefined)
   t.ok(withHeader.length > 0, 'the MCP server was asked')
   const expected = { 'x-one': 'a $HOME {x}', 'x-two': 'plain' }
-  for (const headers of withHeader) t.match(headers, expected, "they arrive as they were written")
+  for (const headers of withHeader) t.match(headers, expected, 'they arrive as they were written')
 })
 
 void t.test('the setting that a denial names lets the call through', { skip }, async (t) => {
@@ -55,9 +72,16 @@ void t.test('the setting that a denial names lets the call through', { skip }, a
   const first = await runCli(t, simulator, { prompt })
   t.equal(first.observation.denials.length, calls.length, 'all are refused at first')
   const settings = first.observation.denials.map(({ allowWith }) => allowWith)
-  const allowedTools = settings.flatMap((setting) => [...setting.matchAll(/"([A-Z]\w+\([^"]*\))"/g)].map(([, rule = '']) => rule))
+  const allowedTools = settings.flatMap((setting) =>
+    [...setting.matchAll(/"([A-Z]\w+\([^"]*\))"/g)].map(([, rule = '']) => rule),
+  )
   t.ok(settings.includes('permissionMode: "acceptEdits"'))
-  const second = await runCli(t, simulator, { prompt, allowedTools, permissionMode: 'acceptEdits' }, { place: first.place })
+  const second = await runCli(
+    t,
+    simulator,
+    { prompt, allowedTools, permissionMode: 'acceptEdits' },
+    { place: first.place },
+  )
   t.same(second.observation.denials, [], settings.join('\n'))
   t.equal(await readFile(join(outside, 'new.txt'), 'utf8'), 'x')
 })
@@ -65,12 +89,36 @@ void t.test('the setting that a denial names lets the call through', { skip }, a
 void t.test('failures are told as what they are', { skip }, async (t) => {
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
-  const failing = async (step: object, request: Partial<ExecuteRequest> = {}) => (await runCli(t, simulator, { prompt: script([step, { text: 'x' }]), ...request }, { env: { CLAUDE_CODE_MAX_RETRIES: '0' } })).outcome
-  t.match(await failing({ status: 401, times: 'always' }), { status: 'failed', code: 'CLAUDE_NOT_AUTHENTICATED', apiStatus: 401, exitCode: 1 })
+  const failing = async (step: object, request: Partial<ExecuteRequest> = {}) =>
+    (
+      await runCli(
+        t,
+        simulator,
+        { prompt: script([step, { text: 'x' }]), ...request },
+        { env: { CLAUDE_CODE_MAX_RETRIES: '0' } },
+      )
+    ).outcome
+  t.match(await failing({ status: 401, times: 'always' }), {
+    status: 'failed',
+    code: 'CLAUDE_NOT_AUTHENTICATED',
+    apiStatus: 401,
+    exitCode: 1,
+  })
   t.match(await failing({ status: 429, times: 'always' }), { code: 'CLAUDE_RATE_LIMITED' })
   t.match(await failing({ status: 529, times: 'always' }), { code: 'CLAUDE_OVERLOADED' })
-  t.match(await failing({ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { maxTurns: 1 }), { code: 'MAX_TURNS' })
-  t.match(await failing({ text: 'x' }, { command: `claude -p 'say hello' --output-format stream-json --include-partial-messages --allowedTools Bash`, prompt: undefined }), { status: 'succeeded' })
+  t.match(await failing({ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { maxTurns: 1 }), {
+    code: 'MAX_TURNS',
+  })
+  t.match(
+    await failing(
+      { text: 'x' },
+      {
+        command: `claude -p 'say hello' --output-format stream-json --include-partial-messages --allowedTools Bash`,
+        prompt: undefined,
+      },
+    ),
+    { status: 'succeeded' },
+  )
 })
 
 void t.test('the version is asked for without touching the home', { skip }, async (t) => {

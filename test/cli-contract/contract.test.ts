@@ -11,7 +11,13 @@ import { isKnown, type Fact } from './fact.js'
 import { FACTS } from './facts.js'
 import { openScene } from './scene.js'
 
-const { CC_EXECUTOR_CLAUDE_BIN: given, CC_EXECUTOR_CACHE_DIR: cacheDir, CC_EXECUTOR_TEST_ALL: all, CC_EXECUTOR_CONTRACT_VERSIONS: named, CC_EXECUTOR_CONTRACT_TABLE: table } = process.env
+const {
+  CC_EXECUTOR_CLAUDE_BIN: given,
+  CC_EXECUTOR_CACHE_DIR: cacheDir,
+  CC_EXECUTOR_TEST_ALL: all,
+  CC_EXECUTOR_CONTRACT_VERSIONS: named,
+  CC_EXECUTOR_CONTRACT_TABLE: table,
+} = process.env
 const cache = cacheDir ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'cc-executor')
 const binaryOf = (version: string): string => join(cache, 'packages', `claude-${version}`, 'claude')
 
@@ -39,17 +45,22 @@ for (const binary of await listBinaries()) {
     const scene = await openScene(binary, version)
     t.teardown(() => scene.close())
     const look = async (fact: Fact): Promise<void> => {
-      const found = await fact.look(scene).catch((error: unknown) => `failed: ${error instanceof Error ? error.message : String(error)}`)
+      const found = await fact
+        .look(scene)
+        .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : String(error)}`)
       looked.push({ version, name: fact.name, for: fact.for, found, isKnown: isKnown(fact, found) })
     }
     // tap's own jobs would run tests; these are looks, and the table wants all of them.
     const waiting = [...facts]
-    await Promise.all(Array.from({ length: 3 }, async () => {
-      for (let fact = waiting.shift(); fact; fact = waiting.shift()) await look(fact)
-    }))
+    await Promise.all(
+      Array.from({ length: 3 }, async () => {
+        for (let fact = waiting.shift(); fact; fact = waiting.shift()) await look(fact)
+      }),
+    )
     const placeOf = ({ name }: { name: string }): number => facts.findIndex((fact) => fact.name === name)
     looked.sort((one, other) => placeOf(one) - placeOf(other))
-    for (const { name, found, for: reliant, isKnown: known } of looked.filter((one) => one.version === version)) t.ok(known, `${name}: ${found} (${reliant})`)
+    for (const { name, found, for: reliant, isKnown: known } of looked.filter((one) => one.version === version))
+      t.ok(known, `${name}: ${found} (${reliant})`)
   })
 }
 if (table !== undefined) await writeFile(table, JSON.stringify(looked))

@@ -13,8 +13,12 @@ export interface Fact {
   look(scene: Scene): Promise<string>
 }
 
-export const isKnown = ({ known }: Fact, found: string): boolean => (known instanceof RegExp ? known.test(found) : known.includes(found))
+export const isKnown = ({ known }: Fact, found: string): boolean =>
+  known instanceof RegExp ? known.test(found) : known.includes(found)
 
 /** For a fact that holds or does not: what was seen otherwise stands in the table. */
-export const holds = (is: boolean, otherwise: unknown): string => (is ? 'yes' : `no: ${(typeof otherwise === 'string' ? otherwise : JSON.stringify(otherwise) ?? 'nothing').slice(0, 300)}`)
+export const holds = (is: boolean, otherwise: unknown): string =>
+  is
+    ? 'yes'
+    : `no: ${(typeof otherwise === 'string' ? otherwise : (JSON.stringify(otherwise) ?? 'nothing')).slice(0, 300)}`
 export const YES = ['yes'] as const

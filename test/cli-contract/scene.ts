@@ -76,10 +76,14 @@ export interface Scene {
 }
 
 export const isResult = ({ type }: Line): boolean => type === 'result'
-export const isSystem = (line: Line, subtype: string): boolean => line['type'] === 'system' && line['subtype'] === subtype
+export const isSystem = (line: Line, subtype: string): boolean =>
+  line['type'] === 'system' && line['subtype'] === subtype
 export const script = (steps: readonly object[]): string => `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``
 /** A tool that works for so many seconds, in words that no version refuses as a mere wait. */
-export const busy = (seconds: number, more: object = {}): object => ({ tool: 'Bash', input: { command: `env sleep ${seconds}; echo over`, description: 'works', ...more } })
+export const busy = (seconds: number, more: object = {}): object => ({
+  tool: 'Bash',
+  input: { command: `env sleep ${seconds}; echo over`, description: 'works', ...more },
+})
 
 export async function openScene(binary: string, version: string): Promise<Scene> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'cce-contract-')))
@@ -102,17 +106,46 @@ export async function openScene(binary: string, version: string): Promise<Scene>
     return folders
   }
 
-  async function start({ steps, prompt, request = {}, settings = {}, folders: given, env = {}, args = [], silent = false }: Start): Promise<Running> {
+  async function start({
+    steps,
+    prompt,
+    request = {},
+    settings = {},
+    folders: given,
+    env = {},
+    args = [],
+    silent = false,
+  }: Start): Promise<Running> {
     const folders = given ?? (await newFolders())
     const simulator = await openSimulator()
     simulators.add(simulator)
     const sessionId = settings.sessionId ?? randomUUID()
-    const asked = toRunRequest(ExecuteRequest.parse({ prompt: prompt ?? script(steps ?? [{ text: 'Hello.' }]), ...request }))
+    const asked = toRunRequest(
+      ExecuteRequest.parse({ prompt: prompt ?? script(steps ?? [{ text: 'Hello.' }]), ...request }),
+    )
     const command = claudeCommand(asked, {
-      binary, sessionId, workspace: folders.cwd, home: folders.home, tmpDir: folders.tmpDir, credentials: findCredentials({}, { simulated: true }), env: { PATH: process.env['PATH'], ...env }, childEnv: Object.keys(env),
-      defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: process.getuid?.() === 0, knowsPromptSnapshot: false, ...settings,
+      binary,
+      sessionId,
+      workspace: folders.cwd,
+      home: folders.home,
+      tmpDir: folders.tmpDir,
+      credentials: findCredentials({}, { simulated: true }),
+      env: { PATH: process.env['PATH'], ...env },
+      childEnv: Object.keys(env),
+      defaultPermissionMode: 'acceptEdits',
+      extraAllowedTools: [],
+      trustWorkspaces: false,
+      simulatorUrl: simulator.url,
+      asRoot: process.getuid?.() === 0,
+      knowsPromptSnapshot: false,
+      ...settings,
     })
-    const child = spawn(command.file, [...command.args, ...args], { cwd: folders.cwd, env: command.env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    const child = spawn(command.file, [...command.args, ...args], {
+      cwd: folders.cwd,
+      env: command.env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
     const closed = once(child, 'close')
     await once(child, 'spawn')
     const pid = child.pid ?? 0
@@ -129,7 +162,8 @@ export async function openScene(binary: string, version: string): Promise<Scene>
       lines.push(JSON.parse(text) as Line)
       for (const watcher of watchers) watcher()
     })
-    const send = (value: unknown): void => void child.stdin.write(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`)
+    const send = (value: unknown): void =>
+      void child.stdin.write(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`)
     const ended = closed.then(async (): Promise<Ended> => {
       clearTimeout(deadline)
       endGroup(pid)
@@ -138,30 +172,50 @@ export async function openScene(binary: string, version: string): Promise<Scene>
       simulators.delete(simulator)
       await simulator.close()
       for (const watcher of watchers) watcher()
-      return { lines, texts, results: lines.filter(isResult), exitCode: child.exitCode, signal: child.signalCode, stderr, folders, sessionId, requests }
+      return {
+        lines,
+        texts,
+        results: lines.filter(isResult),
+        exitCode: child.exitCode,
+        signal: child.signalCode,
+        stderr,
+        folders,
+        sessionId,
+        requests,
+      }
     })
     if (!silent) child.stdin.write(command.firstLine)
     return {
-      pid, folders, sessionId, lines, texts, send, ended,
+      pid,
+      folders,
+      sessionId,
+      lines,
+      texts,
+      send,
+      ended,
       closeInput: () => void child.stdin.end(),
       kill: (signal) => void child.kill(signal),
-      until: (fits) => new Promise((resolve, reject) => {
-        const look = (): void => {
-          const found = lines.find(fits)
-          if (!found && child.exitCode === null && child.signalCode === null) return
-          watchers.delete(look)
-          if (found) resolve(found)
-          else reject(new Error(`it ended without that line: ${texts.at(-1)?.slice(0, 300)} ${stderr.slice(0, 300)}`))
-        }
-        watchers.add(look)
-        void ended.then(look)
-        look()
-      }),
+      until: (fits) =>
+        new Promise((resolve, reject) => {
+          const look = (): void => {
+            const found = lines.find(fits)
+            if (!found && child.exitCode === null && child.signalCode === null) return
+            watchers.delete(look)
+            if (found) resolve(found)
+            else reject(new Error(`it ended without that line: ${texts.at(-1)?.slice(0, 300)} ${stderr.slice(0, 300)}`))
+          }
+          watchers.add(look)
+          void ended.then(look)
+          look()
+        }),
     }
   }
 
   return {
-    binary, version, newFolders, start,
+    binary,
+    version,
+    newFolders,
+    start,
     async run(options) {
       const running = await start(options)
       if (options.silent) running.closeInput()

@@ -13,75 +13,127 @@ const FIRST = [{ usage: { inputTokens: 100_000, outputTokens: 1 } }, { text: 'I 
 const SECOND = [{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }]
 
 /** A session, and the same one gone on with as `again` says. */
-async function twice({ run }: Scene, again: { fork?: true; appendSystemPrompt?: string; args?: readonly string[] } = {}): Promise<[Ended, Ended]> {
+async function twice(
+  { run }: Scene,
+  again: { fork?: true; appendSystemPrompt?: string; args?: readonly string[] } = {},
+): Promise<[Ended, Ended]> {
   const first = await run({ steps: FIRST, request: { appendSystemPrompt: 'the first words' } })
   const sessionId = again.fork ? randomUUID() : first.sessionId
-  const second = await run({ folders: first.folders, steps: SECOND, request: { appendSystemPrompt: again.appendSystemPrompt ?? 'the first words' }, settings: { sessionId, resume: first.sessionId }, args: again.args ?? [] })
+  const second = await run({
+    folders: first.folders,
+    steps: SECOND,
+    request: { appendSystemPrompt: again.appendSystemPrompt ?? 'the first words' },
+    settings: { sessionId, resume: first.sessionId },
+    args: again.args ?? [],
+  })
   return [first, second]
 }
 
 async function untilWritten({ folders, sessionId }: Running): Promise<void> {
-  await until(async () => ((await readTranscript(join(folders.home, '.claude'), sessionId))?.answers.size ?? 0) > 0, 'the transcript has the call')
+  await until(
+    async () => ((await readTranscript(join(folders.home, '.claude'), sessionId))?.answers.size ?? 0) > 0,
+    'the transcript has the call',
+  )
 }
 
 const costOf = (ended: Ended): number => Number(ended.results.at(-1)?.['total_cost_usd'])
-const wordsReach = (ended: Ended): boolean => ended.requests.at(-1)?.system?.some((text) => text.includes('the second words')) ?? false
+const wordsReach = (ended: Ended): boolean =>
+  ended.requests.at(-1)?.system?.some((text) => text.includes('the second words')) ?? false
 
 export const sessionFacts: readonly Fact[] = [
   {
-    name: '--resume keeps the id and what was said', for: 'sessions, retries, onWorkerLost: continue', short: true, known: YES,
+    name: '--resume keeps the id and what was said',
+    for: 'sessions, retries, onWorkerLost: continue',
+    short: true,
+    known: YES,
     async look(scene) {
       const [first, second] = await twice(scene)
-      return holds(second.results[0]?.['session_id'] === first.sessionId && (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false), second.results[0] ?? second.stderr)
+      return holds(
+        second.results[0]?.['session_id'] === first.sessionId &&
+          (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false),
+        second.results[0] ?? second.stderr,
+      )
     },
   },
   {
-    name: '--fork-session with --session-id: its own id, what was said, the first one untouched', for: 'session.fork', short: true, known: YES,
+    name: '--fork-session with --session-id: its own id, what was said, the first one untouched',
+    for: 'session.fork',
+    short: true,
+    known: YES,
     async look(scene) {
       const [first, second] = await twice(scene, { fork: true })
       const before = await readTranscript(join(first.folders.home, '.claude'), first.sessionId)
-      return holds(second.results[0]?.['session_id'] === second.sessionId && second.sessionId !== first.sessionId && (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false) && before?.answers.size === 1, second.results[0] ?? second.stderr)
+      return holds(
+        second.results[0]?.['session_id'] === second.sessionId &&
+          second.sessionId !== first.sessionId &&
+          (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false) &&
+          before?.answers.size === 1,
+        second.results[0] ?? second.stderr,
+      )
     },
   },
   {
-    name: 'total_cost_usd after --resume', for: 'usage, budgets', short: true, known: ['own', 'conversation'],
+    name: 'total_cost_usd after --resume',
+    for: 'usage, budgets',
+    short: true,
+    known: ['own', 'conversation'],
     async look(scene) {
       const [first, second] = await twice(scene)
       return costOf(second) < costOf(first) / 2 ? 'own' : 'conversation'
     },
   },
   {
-    name: 'total_cost_usd after --fork-session', for: 'usage, budgets', known: ['own', 'conversation'],
+    name: 'total_cost_usd after --fork-session',
+    for: 'usage, budgets',
+    known: ['own', 'conversation'],
     async look(scene) {
       const [first, second] = await twice(scene, { fork: true })
       return costOf(second) < costOf(first) / 2 ? 'own' : 'conversation'
     },
   },
   {
-    name: 'another appended prompt after --resume', for: 'what is asked for reaches the model', known: ['reaches the model', 'ignored'],
+    name: 'another appended prompt after --resume',
+    for: 'what is asked for reaches the model',
+    known: ['reaches the model', 'ignored'],
     look: async (scene) => {
       const [, second] = await twice(scene, { appendSystemPrompt: 'the second words' })
       return wordsReach(second) ? 'reaches the model' : 'ignored'
     },
   },
   {
-    name: 'the same with --system-prompt-snapshot=off', for: 'knowsPromptSnapshot', short: true, known: ['reaches the model', 'unknown option'],
+    name: 'the same with --system-prompt-snapshot=off',
+    for: 'knowsPromptSnapshot',
+    short: true,
+    known: ['reaches the model', 'unknown option'],
     look: async (scene) => {
-      const [, second] = await twice(scene, { appendSystemPrompt: 'the second words', args: ['--system-prompt-snapshot=off'] })
-      if (second.exitCode !== 0) return /unknown option/.test(second.stderr) ? 'unknown option' : `exit ${second.exitCode}: ${second.stderr.slice(0, 200)}`
+      const [, second] = await twice(scene, {
+        appendSystemPrompt: 'the second words',
+        args: ['--system-prompt-snapshot=off'],
+      })
+      if (second.exitCode !== 0)
+        return /unknown option/.test(second.stderr)
+          ? 'unknown option'
+          : `exit ${second.exitCode}: ${second.stderr.slice(0, 200)}`
       return wordsReach(second) ? 'reaches the model' : 'ignored'
     },
   },
   {
-    name: '--session-id of a session that is there: refused, exit 1', for: 'no session is overwritten', known: YES,
+    name: '--session-id of a session that is there: refused, exit 1',
+    for: 'no session is overwritten',
+    known: YES,
     async look({ run }) {
       const first = await run({ steps: FIRST })
       const second = await run({ folders: first.folders, steps: SECOND, settings: { sessionId: first.sessionId } })
-      return holds(second.exitCode === 1 && second.results.length === 0, { exitCode: second.exitCode, result: second.results[0] })
+      return holds(second.exitCode === 1 && second.results.length === 0, {
+        exitCode: second.exitCode,
+        result: second.results[0],
+      })
     },
   },
   {
-    name: '--resume of a session that is not there: exit 1 or a result that is an error', for: 'SESSION_NOT_FOUND', known: YES,
+    name: '--resume of a session that is not there: exit 1 or a result that is an error',
+    for: 'SESSION_NOT_FOUND',
+    known: YES,
     async look({ run }) {
       const sessionId = randomUUID()
       const { exitCode, results } = await run({ steps: SECOND, settings: { sessionId, resume: sessionId } })
@@ -89,17 +141,30 @@ export const sessionFacts: readonly Fact[] = [
     },
   },
   {
-    name: 'the transcript is where it is looked for, with answers and tool results', for: 'transcript.ts: retries, GET /sessions', short: true, known: YES,
+    name: 'the transcript is where it is looked for, with answers and tool results',
+    for: 'transcript.ts: retries, GET /sessions',
+    short: true,
+    known: YES,
     async look({ run }) {
-      const { folders, sessionId } = await run({ steps: [{ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { text: 'done' }] })
+      const { folders, sessionId } = await run({
+        steps: [{ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { text: 'done' }],
+      })
       const transcript = await readTranscript(join(folders.home, '.claude'), sessionId)
-      return holds(transcript?.hasMessage === true && transcript.toolResults.size === 1 && transcript.answers.size === 2, { answers: transcript?.answers.size, results: transcript?.toolResults.size })
+      return holds(
+        transcript?.hasMessage === true && transcript.toolResults.size === 1 && transcript.answers.size === 2,
+        { answers: transcript?.answers.size, results: transcript?.toolResults.size },
+      )
     },
   },
   {
-    name: 'a session is resumed after SIGKILL in mid-tool; the open call is dropped or told as interrupted', for: 'onWorkerLost: continue', known: YES,
+    name: 'a session is resumed after SIGKILL in mid-tool; the open call is dropped or told as interrupted',
+    for: 'onWorkerLost: continue',
+    known: YES,
     async look({ start, run }) {
-      const running = await start({ steps: [{ text: 'I begin.' }, busy(100), { text: 'x' }], request: { allowedTools: ['Bash'] } })
+      const running = await start({
+        steps: [{ text: 'I begin.' }, busy(100), { text: 'x' }],
+        request: { allowedTools: ['Bash'] },
+      })
       await running.until(({ type, message }) => type === 'assistant' && JSON.stringify(message).includes('tool_use'))
       // The transcript is written a moment after the line on standard output (2.1.332; killed at once it knows of no conversation).
       await untilWritten(running)
@@ -110,10 +175,17 @@ export const sessionFacts: readonly Fact[] = [
     },
   },
   {
-    name: 'the self-check finds what is known of this version, and no problem', for: 'src/main/self-check', short: true, known: YES,
+    name: 'the self-check finds what is known of this version, and no problem',
+    for: 'src/main/self-check',
+    short: true,
+    known: YES,
     async look({ binary, version, newFolders }) {
       const { home } = await newFolders()
-      const { behaviour, problems } = await measureBehaviour(binary, { environment: process.env, folder: home, signal: new AbortController().signal })
+      const { behaviour, problems } = await measureBehaviour(binary, {
+        environment: process.env,
+        folder: home,
+        signal: new AbortController().signal,
+      })
       const expected = isMeasured(version) ? behaviourOf(version) : behaviour
       return holds(problems.length === 0 && isDeepStrictEqual(behaviour, expected), { behaviour, problems })
     },

@@ -22,43 +22,73 @@ export function observe({ texts }: Pick<Ended, 'texts'>): ReturnType<typeof crea
 
 export const talkFacts: readonly Fact[] = [
   {
-    name: '--version says X.Y.Z (Claude Code)', for: 'find-claude.ts finds out the version', short: true, known: YES,
+    name: '--version says X.Y.Z (Claude Code)',
+    for: 'find-claude.ts finds out the version',
+    short: true,
+    known: YES,
     async look({ binary, version }) {
       const probe = await probeClaude(binary, process.env)
       return holds('version' in probe && probe.version === version, probe)
     },
   },
   {
-    name: 'system/init comes before any message, result last', for: 'observation.ts; the start gate lets the next one start at the first output', short: true, known: YES,
+    name: 'system/init comes before any message, result last',
+    for: 'observation.ts; the start gate lets the next one start at the first output',
+    short: true,
+    known: YES,
     async look({ run }) {
       const { lines } = await run({ steps: [{ text: 'Hello.' }] })
       const kinds = lines.map(({ type, subtype }) => (type === 'system' ? `system/${String(subtype)}` : String(type)))
       const first = kinds.findIndex((kind) => ['assistant', 'stream_event', 'user'].includes(kind))
-      return holds(kinds.includes('system/init') && kinds.indexOf('system/init') < first && kinds.at(-1) === 'result', kinds)
+      return holds(
+        kinds.includes('system/init') && kinds.indexOf('system/init') < first && kinds.at(-1) === 'result',
+        kinds,
+      )
     },
   },
   {
-    name: 'init names session, cwd, model and permission mode', for: 'observation.ts; checks session and permissions', short: true, known: YES,
+    name: 'init names session, cwd, model and permission mode',
+    for: 'observation.ts; checks session and permissions',
+    short: true,
+    known: YES,
     async look({ run }) {
       const { lines, sessionId, folders } = await run({ request: { model: 'claude-sonnet-4-5' } })
       const init = lines.find((line) => isSystem(line, 'init'))
-      return holds(init?.['session_id'] === sessionId && init['cwd'] === folders.cwd && init['model'] === 'claude-sonnet-4-5' && init['permissionMode'] === 'acceptEdits', init)
+      return holds(
+        init?.['session_id'] === sessionId &&
+          init['cwd'] === folders.cwd &&
+          init['model'] === 'claude-sonnet-4-5' &&
+          init['permissionMode'] === 'acceptEdits',
+        init,
+      )
     },
   },
   {
-    name: 'model of a run that names none', for: 'doctor, banner and /health/ready name it', short: true, known: /^claude-[\w.[\]-]+$/,
+    name: 'model of a run that names none',
+    for: 'doctor, banner and /health/ready name it',
+    short: true,
+    known: /^claude-[\w.[\]-]+$/,
     look: async ({ run }) => String((await run({})).lines.find((line) => isSystem(line, 'init'))?.['model']),
   },
   {
-    name: 'place of "type" in the line of a result', for: 'what recognises a result in a line over the limit', short: true, known: ['first', 'in the middle'],
+    name: 'place of "type" in the line of a result',
+    for: 'what recognises a result in a line over the limit',
+    short: true,
+    known: ['first', 'in the middle'],
     look: async ({ run }) => ((await run({})).texts.at(-1)?.startsWith('{"type":"result"') ? 'first' : 'in the middle'),
   },
   {
-    name: 'standard input held open: it stays after its result, and exits 0 at its end', for: 'run-claude.ts sends a follow-up there, and loses nothing of a long answer', short: true, known: YES,
+    name: 'standard input held open: it stays after its result, and exits 0 at its end',
+    for: 'run-claude.ts sends a follow-up there, and loses nothing of a long answer',
+    short: true,
+    known: YES,
     async look({ start }) {
       const running = await start({ steps: [{ text: 'one' }] })
       await running.until(isResult)
-      running.send({ type: 'user', message: { role: 'user', content: [{ type: 'text', text: script([{ text: 'two' }]) }] } })
+      running.send({
+        type: 'user',
+        message: { role: 'user', content: [{ type: 'text', text: script([{ text: 'two' }]) }] },
+      })
       await running.until((line) => textOf(line) === 'two')
       running.closeInput()
       const { exitCode, results } = await running.ended
@@ -66,57 +96,96 @@ export const talkFacts: readonly Fact[] = [
     },
   },
   {
-    name: 'end of input without a message: exit 0 and no output', for: 'classify-exit.ts takes exit 0 for no success', known: YES,
+    name: 'end of input without a message: exit 0 and no output',
+    for: 'classify-exit.ts takes exit 0 for no success',
+    known: YES,
     async look({ run }) {
       const { exitCode, results } = await run({ silent: true })
       return holds(exitCode === 0 && results.length === 0, { exitCode, results })
     },
   },
   {
-    name: 'a prompt with our closing block is text: no slash command, no attached file', for: 'literalPrompt', short: true, known: YES,
+    name: 'a prompt with our closing block is text: no slash command, no attached file',
+    for: 'literalPrompt',
+    short: true,
+    known: YES,
     async look({ run, newFolders }) {
       const folders = await newFolders()
       const { requests, results } = await run({ folders, prompt: '/compact @/etc/hostname --help $(id)' })
       const hostname = (await readFile('/etc/hostname', 'utf8')).trim()
       const said = requests.at(-1)?.said?.filter((text) => text.startsWith('user: ')) ?? []
-      return holds(said.some((text) => text.includes('/compact @/etc/hostname --help $(id)')) && !said.some((text) => text.includes(`\n${hostname}`) || text.includes('Called the Read tool')) && results.length === 1, said)
+      return holds(
+        said.some((text) => text.includes('/compact @/etc/hostname --help $(id)')) &&
+          !said.some((text) => text.includes(`\n${hostname}`) || text.includes('Called the Read tool')) &&
+          results.length === 1,
+        said,
+      )
     },
   },
   {
-    name: 'without it a slash command is not sent', for: 'literalPrompt: false is worth something', known: ['not sent', 'sent as text'],
+    name: 'without it a slash command is not sent',
+    for: 'literalPrompt: false is worth something',
+    known: ['not sent', 'sent as text'],
     async look({ run }) {
       const { requests } = await run({ prompt: '/no-such-command here', request: { literalPrompt: false } })
       return requests.some(({ method }) => method === 'POST') ? 'sent as text' : 'not sent'
     },
   },
   {
-    name: 'partial messages: the deltas are the answer', for: 'text-stream.ts', short: true, known: YES,
+    name: 'partial messages: the deltas are the answer',
+    for: 'text-stream.ts',
+    short: true,
+    known: YES,
     async look({ run }) {
       const { lines, results } = await run({ steps: [{ text: 'Grüße aus dem Strom.', chunks: 5 }] })
-      const deltas = lines.flatMap(({ type, event }) => (type === 'stream_event' ? [event as { delta?: { text?: string } }] : [])).map(({ delta }) => delta?.text ?? '').join('')
+      const deltas = lines
+        .flatMap(({ type, event }) => (type === 'stream_event' ? [event as { delta?: { text?: string } }] : []))
+        .map(({ delta }) => delta?.text ?? '')
+        .join('')
       return holds(deltas === 'Grüße aus dem Strom.' && textOf(results[0]) === deltas, deltas)
     },
   },
   {
-    name: 'every flag is taken as --flag=value', for: 'claude-command.ts', short: true, known: YES,
+    name: 'every flag is taken as --flag=value',
+    for: 'claude-command.ts',
+    short: true,
+    known: YES,
     async look({ run }) {
-      const { results, stderr } = await run({ request: {
-        model: 'claude-sonnet-4-5', fallbackModel: 'claude-haiku-4-5', effort: 'low', systemPrompt: '-be brief', appendSystemPrompt: '--also this', maxTurns: 3, maxBudgetUsd: 2.5,
-        allowedTools: ['Bash(git commit:*)', 'Read'], disallowedTools: ['WebSearch'], agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
-      } })
+      const { results, stderr } = await run({
+        request: {
+          model: 'claude-sonnet-4-5',
+          fallbackModel: 'claude-haiku-4-5',
+          effort: 'low',
+          systemPrompt: '-be brief',
+          appendSystemPrompt: '--also this',
+          maxTurns: 3,
+          maxBudgetUsd: 2.5,
+          allowedTools: ['Bash(git commit:*)', 'Read'],
+          disallowedTools: ['WebSearch'],
+          agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
+        },
+      })
       return holds(results[0]?.['is_error'] === false, stderr)
     },
   },
   {
-    name: 'the system prompts reach the model', for: 'systemPrompt, appendSystemPrompt', short: true, known: YES,
+    name: 'the system prompts reach the model',
+    for: 'systemPrompt, appendSystemPrompt',
+    short: true,
+    known: YES,
     async look({ run }) {
-      const { requests } = await run({ request: { systemPrompt: 'words of the first', appendSystemPrompt: 'words of the second' } })
+      const { requests } = await run({
+        request: { systemPrompt: 'words of the first', appendSystemPrompt: 'words of the second' },
+      })
       const system = requests.at(-1)?.system?.join('\n') ?? ''
       return holds(system.includes('words of the first') && system.includes('words of the second'), system.slice(-300))
     },
   },
   {
-    name: 'interrupt while it answers: a result error_during_execution', for: 'cancel and timeout keep the session', short: true, known: YES,
+    name: 'interrupt while it answers: a result error_during_execution',
+    for: 'cancel and timeout keep the session',
+    short: true,
+    known: YES,
     async look({ start }) {
       const running = await start({ steps: [{ text: 'Half an answer' }, { hangMs: 100_000 }] })
       await running.until(({ type }) => type === 'stream_event')
@@ -128,7 +197,9 @@ export const talkFacts: readonly Fact[] = [
     },
   },
   {
-    name: 'interrupt while a tool works: the tool is ended, and a result comes', for: 'cancel and timeout', known: YES,
+    name: 'interrupt while a tool works: the tool is ended, and a result comes',
+    for: 'cancel and timeout',
+    known: YES,
     async look({ start }) {
       const running = await start({ steps: [busy(100), { text: 'x' }], request: { allowedTools: ['Bash'] } })
       await running.until(({ type, message }) => type === 'assistant' && JSON.stringify(message).includes('tool_use'))
@@ -142,40 +213,68 @@ export const talkFacts: readonly Fact[] = [
     },
   },
   {
-    name: 'initialize is answered before any request to the model', for: 'probe-claude-start.ts, the doctor', short: true, known: YES,
+    name: 'initialize is answered before any request to the model',
+    for: 'probe-claude-start.ts, the doctor',
+    short: true,
+    known: YES,
     async look({ start }) {
       const running = await start({ silent: true })
       running.send({ type: 'control_request', request_id: 'probe', request: { subtype: 'initialize' } })
       const answer = await running.until(({ type }) => type === 'control_response')
       running.closeInput()
       const { requests, exitCode } = await running.ended
-      return holds(JSON.stringify(answer).includes('"success"') && !requests.some(({ method }) => method === 'POST') && exitCode === 0, answer)
+      return holds(
+        JSON.stringify(answer).includes('"success"') &&
+          !requests.some(({ method }) => method === 'POST') &&
+          exitCode === 0,
+        answer,
+      )
     },
   },
   {
-    name: 'SIGTERM: exit 143, no result', for: 'classify-exit.ts; ending a run', known: YES,
+    name: 'SIGTERM: exit 143, no result',
+    for: 'classify-exit.ts; ending a run',
+    known: YES,
     async look({ start }) {
       const running = await start({ steps: [{ text: 'Half' }, { hangMs: 100_000 }] })
       await running.until(({ type }) => type === 'stream_event')
       running.kill('SIGTERM')
       const { exitCode, signal, results } = await running.ended
-      return holds((exitCode === 143 || signal === 'SIGTERM') && results.length === 0, { exitCode, signal, results: results.length })
+      return holds((exitCode === 143 || signal === 'SIGTERM') && results.length === 0, {
+        exitCode,
+        signal,
+        results: results.length,
+      })
     },
   },
   {
-    name: 'an answer of 5 MB to a reader that holds input open is complete', for: 'run-claude.ts: nothing is lost at the end', known: YES,
+    name: 'an answer of 5 MB to a reader that holds input open is complete',
+    for: 'run-claude.ts: nothing is lost at the end',
+    known: YES,
     async look({ run }) {
-      const { results } = await run({ steps: [{ repeatText: 'abcdefgh', bytes: 5_000_000 }], request: { partialText: false } })
+      const { results } = await run({
+        steps: [{ repeatText: 'abcdefgh', bytes: 5_000_000 }],
+        request: { partialText: false },
+      })
       return holds(String(textOf(results[0])).length === 5_000_000, String(textOf(results[0])).length)
     },
   },
   {
-    name: 'hooks given by --settings run and are told', for: 'the operator’s hooks on Claude’s events', known: YES,
+    name: 'hooks given by --settings run and are told',
+    for: 'the operator’s hooks on Claude’s events',
+    known: YES,
     async look({ run, newFolders }) {
       const folders = await newFolders()
       const command = `touch ${join(folders.home, 'hooked')}`
-      const { lines } = await run({ folders, steps: [{ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { text: 'done' }], settings: { hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [{ type: 'command', command }] }] } } })
-      const ran = await access(join(folders.home, 'hooked')).then(() => true, () => false)
+      const { lines } = await run({
+        folders,
+        steps: [{ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { text: 'done' }],
+        settings: { hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [{ type: 'command', command }] }] } },
+      })
+      const ran = await access(join(folders.home, 'hooked')).then(
+        () => true,
+        () => false,
+      )
       return holds(ran && lines.some((line) => isSystem(line, 'hook_response')), { ran })
     },
   },

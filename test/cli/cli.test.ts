@@ -31,7 +31,10 @@ interface Running {
 }
 
 function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, input?: string | Buffer): Running {
-  const child = spawn(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   t.teardown(() => void child.kill('SIGKILL'))
   const texts = { stdout: '', stderr: '' }
   child.stdin.on('error', () => undefined)
@@ -61,7 +64,11 @@ function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, inpu
 }
 
 function openCli(t: Test, service: TestService) {
-  const env = { CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token, CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere') }
+  const env = {
+    CC_EXECUTOR_URL: service.url(),
+    CC_EXECUTOR_TOKEN: service.token,
+    CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere'),
+  }
   return {
     start: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input),
     run: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input).ended,
@@ -73,7 +80,12 @@ const idIn = (text: string): string => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[
 void t.test('run shows text on stdout and the rest on stderr, and finds service and token by itself', async (t) => {
   const service = await openTestService(t)
   const env = { CC_EXECUTOR_PORT: String(service.apis[0]?.address.port), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
-  const prompt = scripted({ text: 'I look. ', chunks: 3 }, { tool: 'Bash', input: { command: 'ls' } }, { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } }, { text: 'Done.', chunks: 2 })
+  const prompt = scripted(
+    { text: 'I look. ', chunks: 3 },
+    { tool: 'Bash', input: { command: 'ls' } },
+    { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } },
+    { text: 'Done.', chunks: 2 },
+  )
   const { code, stdout, stderr } = await startCli(t, ['run', prompt], env).ended
   t.equal(stdout, 'I look. \nDone.\n')
   t.match(stderr, /^execution [0-9a-f-]{36} \(simulated\)$/m)
@@ -88,7 +100,12 @@ void t.test('run shows text on stdout and the rest on stderr, and finds service 
 void t.test('an answer that is an object is alone on stdout', async (t) => {
   const service = await openTestService(t)
   const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
-  const { code, stdout, stderr } = await openCli(t, service).run(['run', '--output-schema', schema, scripted({ text: 'I think.' }, { structured: { a: 'x' } })])
+  const { code, stdout, stderr } = await openCli(t, service).run([
+    'run',
+    '--output-schema',
+    schema,
+    scripted({ text: 'I think.' }, { structured: { a: 'x' } }),
+  ])
   t.same(JSON.parse(stdout), { a: 'x' })
   t.match(stderr, /^I think\.\n> StructuredOutput /m)
   t.equal(code, 0, stderr)
@@ -97,23 +114,72 @@ void t.test('an answer that is an object is alone on stdout', async (t) => {
 void t.test('one execution, seen in every way', async (t) => {
   const service = await openTestService(t, { env: { CC_EXECUTOR_NETWORK_HOSTS: 'a.example,*.b.example' } })
   const { run } = openCli(t, service)
-  const flags = ['--metadata', 'team=docs', '--metadata', 'note=a=b', '--allowed-tools', 'Read,Bash(git log:*, -p)', '--allowed-tools', 'WebFetch', '--max-turns', '3', '--max-budget-usd', '1.5', '--timeout', '90', '--priority', 'high', '--permission-mode', 'plan', '--on-permission-denied', 'fail', '--sandbox', 'workspace', '--network-host', 'a.example', '--network-host', '*.b.example', '--workspace', 'shop', '--append-system-prompt', 'Be short.']
+  const flags = [
+    '--metadata',
+    'team=docs',
+    '--metadata',
+    'note=a=b',
+    '--allowed-tools',
+    'Read,Bash(git log:*, -p)',
+    '--allowed-tools',
+    'WebFetch',
+    '--max-turns',
+    '3',
+    '--max-budget-usd',
+    '1.5',
+    '--timeout',
+    '90',
+    '--priority',
+    'high',
+    '--permission-mode',
+    'plan',
+    '--on-permission-denied',
+    'fail',
+    '--sandbox',
+    'workspace',
+    '--network-host',
+    'a.example',
+    '--network-host',
+    '*.b.example',
+    '--workspace',
+    'shop',
+    '--append-system-prompt',
+    'Be short.',
+  ]
   const prompt = scripted({ text: 'Hello world', chunks: 3 })
 
   const json = await run(['run', '--json', ...flags, prompt])
   t.equal(json.code, 0, json.stderr)
   const execution = JSON.parse(json.stdout) as Execution
-  t.match(execution, { status: 'succeeded', outcome: { result: 'Hello world' }, metadata: { team: 'docs', note: 'a=b' } })
+  t.match(execution, {
+    status: 'succeeded',
+    outcome: { result: 'Hello world' },
+    metadata: { team: 'docs', note: 'a=b' },
+  })
   t.same(execution.request, {
-    prompt, metadata: { team: 'docs', note: 'a=b' }, allowedTools: ['Read', 'Bash(git log:*, -p)', 'WebFetch'], maxTurns: 3, maxBudgetUsd: 1.5, timeoutSeconds: 90, priority: 'high', sandbox: 'workspace', network: { hosts: ['a.example', '*.b.example'] },
-    permissionMode: 'plan', onPermissionDenied: 'fail', workspace: 'shop', appendSystemPrompt: 'Be short.',
+    prompt,
+    metadata: { team: 'docs', note: 'a=b' },
+    allowedTools: ['Read', 'Bash(git log:*, -p)', 'WebFetch'],
+    maxTurns: 3,
+    maxBudgetUsd: 1.5,
+    timeoutSeconds: 90,
+    priority: 'high',
+    sandbox: 'workspace',
+    network: { hosts: ['a.example', '*.b.example'] },
+    permissionMode: 'plan',
+    onPermissionDenied: 'fail',
+    workspace: 'shop',
+    appendSystemPrompt: 'Be short.',
   })
   const { id } = execution
 
   const events = await run(['run', '--events', scripted({ text: 'a b c', chunks: 3 })])
   t.equal(events.code, 0)
   t.equal(events.stderr, '')
-  const lines = events.stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Event)
+  const lines = events.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Event)
   t.equal(lines.at(-1)?.type, 'execution.finished')
   const other = (await service.call('GET', '/executions')).body.executions[0].id
   t.same(lines, await service.events(other), '--events is the log')
@@ -121,39 +187,87 @@ void t.test('one execution, seen in every way', async (t) => {
   t.same(await run(['tail', id]), { code: 0, stdout: 'Hello world\n', stderr: '' }, 'tail shows what run shows')
   const last = await run(['tail', id, '--events', '--after', String(execution.lastSeq - 1)])
   t.match(JSON.parse(last.stdout), { seq: execution.lastSeq, type: 'execution.finished' })
-  t.same(await run(['tail', id, '--after', String(execution.lastSeq)]), { code: 0, stdout: '', stderr: '' }, 'behind the end')
+  t.same(
+    await run(['tail', id, '--after', String(execution.lastSeq)]),
+    { code: 0, stdout: '', stderr: '' },
+    'behind the end',
+  )
   t.same(JSON.parse((await run(['show', id, '--json'])).stdout), execution)
-  t.match((await run(['show', id])).stdout, /^id +\S+\nstatus +succeeded\n[^]*^metadata +team=docs, note=a=b$[^]*^usage +\d+ tokens in.*\(simulated\)$[^]*\n\nHello world\n$/m)
+  t.match(
+    (await run(['show', id])).stdout,
+    /^id +\S+\nstatus +succeeded\n[^]*^metadata +team=docs, note=a=b$[^]*^usage +\d+ tokens in.*\(simulated\)$[^]*\n\nHello world\n$/m,
+  )
 
   const list = await run(['list'])
-  t.match(list.stdout, new RegExp(`^${other}  succeeded  20\\S+Z  Do as the script says\\.[^\\n]*\\n${id}  [^\\n]*\\n$`))
-  t.same((JSON.parse((await run(['list', '--json', '--limit', '1'])).stdout) as { executions: Execution[]; nextCursor: string }).executions.map((entry) => entry.id), [other])
-  t.match((await run(['list', '--metadata', 'team=docs', '--status', 'succeeded,failed'])).stdout, new RegExp(`^${id} [^\\n]*\\n$`))
+  t.match(
+    list.stdout,
+    new RegExp(`^${other}  succeeded  20\\S+Z  Do as the script says\\.[^\\n]*\\n${id}  [^\\n]*\\n$`),
+  )
+  t.same(
+    (
+      JSON.parse((await run(['list', '--json', '--limit', '1'])).stdout) as {
+        executions: Execution[]
+        nextCursor: string
+      }
+    ).executions.map((entry) => entry.id),
+    [other],
+  )
+  t.match(
+    (await run(['list', '--metadata', 'team=docs', '--status', 'succeeded,failed'])).stdout,
+    new RegExp(`^${id} [^\\n]*\\n$`),
+  )
   t.equal((await run(['list', '--status', 'failed'])).stdout, '')
 
   const strict = await service.finished((await service.submit({ prompt, verify: { files: ['none.txt'] } })).id)
   t.match(strict, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED' } })
   const rows = (await run(['report', '2'])).stdout.split('\n')
   t.match(rows[0], /^execution +finished +status +checks +pass +fail +skip +task$/)
-  t.match(rows[1], new RegExp(`^${strict.id}  20\\S+Z +failed \\(VERIFICATION_FAILED\\) +failed +\\d+ +1 +\\d+ +Do as the script says`))
+  t.match(
+    rows[1],
+    new RegExp(
+      `^${strict.id}  20\\S+Z +failed \\(VERIFICATION_FAILED\\) +failed +\\d+ +1 +\\d+ +Do as the script says`,
+    ),
+  )
   t.match(rows[2], /^ {2}required_files failed: .*none\.txt/)
   t.match(rows[3], new RegExp(`^${other}  20\\S+Z +succeeded +passed +\\d+ +0 +`))
   t.equal(rows.length, 5)
   const report = JSON.parse((await run(['report', '--json'])).stdout) as { executions: unknown[] }
-  t.match(report, { executions: [{ executionId: strict.id, code: 'VERIFICATION_FAILED', verification: { checks: strict.outcome?.verification?.checks } }, { executionId: other }, { executionId: id }] })
+  t.match(report, {
+    executions: [
+      {
+        executionId: strict.id,
+        code: 'VERIFICATION_FAILED',
+        verification: { checks: strict.outcome?.verification?.checks },
+      },
+      { executionId: other },
+      { executionId: id },
+    ],
+  })
   for (const wrong of [['0'], ['x'], ['1', '2']]) t.match(await run(['report', ...wrong]), { code: 2, stdout: '' })
 
   const spent = JSON.parse((await run(['usage', '--json'])).stdout) as UsageReport
-  const sum = [execution, strict, (await service.call('GET', `/executions/${other}`)).body as Execution].reduce((total, { usage }) => total + usage.outputTokens, 0)
-  t.match(spent, { groupBy: ['day'], rows: [{ executions: 3, succeeded: 2, outputTokens: sum }], total: { executions: 3, outputTokens: sum }, simulated: true })
+  const sum = [execution, strict, (await service.call('GET', `/executions/${other}`)).body as Execution].reduce(
+    (total, { usage }) => total + usage.outputTokens,
+    0,
+  )
+  t.match(spent, {
+    groupBy: ['day'],
+    rows: [{ executions: 3, succeeded: 2, outputTokens: sum }],
+    total: { executions: 3, outputTokens: sum },
+    simulated: true,
+  })
   const table = await run(['usage', '--by', 'model,token'])
   t.match(table, { code: 0, stderr: `cc-executor: ${spent.note}\n` })
   const [header, row, total] = table.stdout.split('\n')
   t.match(header, /^model +token +executions +succeeded +in +out +cache read +cache made +usd$/)
   t.match(row, new RegExp(`^\\S+ +\\w+ +3 +2 +\\d+ +${sum} .*\\d\\.\\d{4}$`))
   t.match(total, new RegExp(`^total +3 +2 +\\d+ +${sum} `))
-  t.match((await run(['usage', '--from', '2020-01-01', '--to', '2020-01-02'])), { code: 0, stdout: /\ntotal +0 +0 / })
-  t.match(await run(['usage', '--by', 'hour']), { code: 2, stdout: '', stderr: /--by: expected day, model, token, not "hour"/ })
+  t.match(await run(['usage', '--from', '2020-01-01', '--to', '2020-01-02']), { code: 0, stdout: /\ntotal +0 +0 / })
+  t.match(await run(['usage', '--by', 'hour']), {
+    code: 2,
+    stdout: '',
+    stderr: /--by: expected day, model, token, not "hour"/,
+  })
 })
 
 void t.test('the prompt may come on standard input', async (t) => {
@@ -170,7 +284,10 @@ void t.test('the prompt may come on standard input', async (t) => {
 void t.test('the exit code tells the outcome', async (t) => {
   const service = await openTestService(t)
   const { run, start } = openCli(t, service)
-  t.match(await run(['run', scripted({ status: 400, message: 'no', times: 'always' })]), { code: 1, stderr: /^failed \(\w+\): /m })
+  t.match(await run(['run', scripted({ status: 400, message: 'no', times: 'always' })]), {
+    code: 1,
+    stderr: /^failed \(\w+\): /m,
+  })
   t.match(await run(['run', '--timeout', '1', HANGING]), { code: 124, stderr: /^timed_out \(TIMED_OUT\): /m })
 
   const running = start(['run', HANGING])
@@ -181,7 +298,11 @@ void t.test('the exit code tells the outcome', async (t) => {
   t.match(await run(['resume', id]), { code: 0, stdout: `${id} resuming\n` })
   await running.said(/resumed by/)
   t.match(await run(['cancel', id, '--reason', 'no more']), { code: 0, stdout: `${id} cancelling\n` })
-  t.match(await running.ended, { code: 130, stdout: 'Well\n', stderr: /cancel requested by \w+: no more\ncancelled \(CANCELLED\)/ })
+  t.match(await running.ended, {
+    code: 130,
+    stdout: 'Well\n',
+    stderr: /cancel requested by \w+: no more\ncancelled \(CANCELLED\)/,
+  })
   t.match(await run(['cancel', id]), { code: 0, stdout: `${id} cancelled\n` })
   t.match(await run(['pause', id]), { code: 1, stderr: /finished/ })
   t.match(await run(['tail', id]), { code: 130, stdout: 'Well\n' })
@@ -203,17 +324,25 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['run', '--max-turns', 'many', 'hello'], /^cc-executor: --max-turns: /),
     wrong(['run', '--metadata', 'team', 'hello'], /^cc-executor: --metadata: expected label=value/),
     wrong(['run', '--events', '--json', 'hello'], /--events goes neither/),
-    wrong(['run', '--timeout', 'soon', 'hello'], /^cc-executor: --timeout: must be a number of seconds, .* or "auto"$/m),
+    wrong(
+      ['run', '--timeout', 'soon', 'hello'],
+      /^cc-executor: --timeout: must be a number of seconds, .* or "auto"$/m,
+    ),
     wrong(['tail'], /expected the id/),
     wrong(['cancel', ''], /the id is empty/),
     wrong(['usage', '--from', 'tomorrow'], /^cc-executor: --from: expected a day/),
     wrong(['token', 'x'], /Unexpected argument 'x'/),
     wrong(['list', '--limit', '0'], /--limit/),
   ])
-  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }).ended, { code: 2, stderr: /CC_EXECUTOR_PORT is 0/ })
+  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }).ended, {
+    code: 2,
+    stderr: /CC_EXECUTOR_PORT is 0/,
+  })
   t.match(await startCli(t, ['run', '--help'], {}).ended, { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
   const names = ['start', 'api', 'worker', 'mcp', 'config', 'doctor']
-  for (const [index, ended] of (await Promise.all(names.map((name) => startCli(t, [name, '--help'], { REDIS_URL: 'redis://127.0.0.1:1' }).ended))).entries()) {
+  for (const [index, ended] of (
+    await Promise.all(names.map((name) => startCli(t, [name, '--help'], { REDIS_URL: 'redis://127.0.0.1:1' }).ended))
+  ).entries()) {
     t.match(ended, { code: 0, stdout: new RegExp(`^Usage: cc-executor ${names[index]}\\b`), stderr: '' })
   }
   t.match(await startCli(t, ['help'], {}).ended, { code: 0, stdout: /^ {2}run \[flags\] "prompt" +runs a prompt/m })
@@ -228,14 +357,24 @@ void t.test('an unreachable service is one sentence and 69; a refused token name
   const env = { CC_EXECUTOR_URL: url }
   const calls = [['run', 'hello'], ['tail', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'], ['list']]
   for (const { code, stdout, stderr } of await Promise.all(calls.map((args) => startCli(t, args, env).ended))) {
-    t.match(stderr, /^cc-executor: CC Executor cannot be reached at [^\n]*: nothing listens there \(ECONNREFUSED\)[^\n]*\n$/)
+    t.match(
+      stderr,
+      /^cc-executor: CC Executor cannot be reached at [^\n]*: nothing listens there \(ECONNREFUSED\)[^\n]*\n$/,
+    )
     t.match(stderr, url)
     t.same({ code, stdout }, { code: 69, stdout: '' })
   }
   const service = await openTestService(t, { workers: 0 })
   const foreign = { CC_EXECUTOR_TOKEN: 'some-other-services-token' }
-  t.match(await startCli(t, ['list', '--url', service.url()], foreign).ended, { code: 1, stdout: '', stderr: /^cc-executor: .*CC_EXECUTOR_TOKEN[^\n]*\n$/ })
-  t.match(await openCli(t, service).run(['show', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21']), { code: 1, stderr: /^cc-executor: There is no execution [^\n]*\n$/ })
+  t.match(await startCli(t, ['list', '--url', service.url()], foreign).ended, {
+    code: 1,
+    stdout: '',
+    stderr: /^cc-executor: .*CC_EXECUTOR_TOKEN[^\n]*\n$/,
+  })
+  t.match(await openCli(t, service).run(['show', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21']), {
+    code: 1,
+    stderr: /^cc-executor: There is no execution [^\n]*\n$/,
+  })
   t.match(await openCli(t, service).run(['list', '--status', 'odd']), { code: 2, stderr: /status/ })
 })
 
@@ -250,7 +389,8 @@ void t.test('the token of this machine goes to this machine only', async (t) => 
   t.teardown(() => void server.close())
   const { port } = server.address() as AddressInfo
   const env = { CC_EXECUTOR_DATA_DIR: service.config.dataDir }
-  for (const host of ['127.0.0.1', '127.0.0.2']) t.equal((await startCli(t, ['list', '--url', `http://${host}:${port}`], env).ended).code, 0)
+  for (const host of ['127.0.0.1', '127.0.0.2'])
+    t.equal((await startCli(t, ['list', '--url', `http://${host}:${port}`], env).ended).code, 0)
   await startCli(t, ['list', '--url', `http://127.0.0.2:${port}`], { ...env, CC_EXECUTOR_TOKEN: 'meant-for-it' }).ended
   t.same(heard, [`Bearer ${service.token}`, undefined, 'Bearer meant-for-it'])
 })
@@ -283,13 +423,23 @@ void t.test('Ctrl-C while the service is away is remembered; a second one leaves
   service.apis[0] = await service.openApi({ CC_EXECUTOR_PORT: String(api.address.port) })
   const stayed = await staying.ended
   t.match(stayed, { code: 130, stderr: /cancelled \(CANCELLED\)/ })
-  t.match((await service.call('GET', `/executions/${idIn(left.stderr)}`)).body, { status: 'running' }, 'whoever leaves at once leaves it running')
+  t.match(
+    (await service.call('GET', `/executions/${idIn(left.stderr)}`)).body,
+    { status: 'running' },
+    'whoever leaves at once leaves it running',
+  )
 })
 
 void t.test('--detach prints the id and leaves it running', async (t) => {
   const service = await openTestService(t)
   const { run } = openCli(t, service)
-  const { code, stdout, stderr } = await run(['run', '--detach', '--idempotency-key', 'one', scripted({ text: 'later' })])
+  const { code, stdout, stderr } = await run([
+    'run',
+    '--detach',
+    '--idempotency-key',
+    'one',
+    scripted({ text: 'later' }),
+  ])
   t.same({ code, stderr }, { code: 0, stderr: '' })
   t.match(stdout, /^[0-9a-f-]{36}\n$/)
   t.equal((await run(['run', '--detach', '--idempotency-key', 'one', scripted({ text: 'later' })])).stdout, stdout)

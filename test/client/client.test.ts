@@ -57,7 +57,10 @@ async function openProxy(t: Test) {
   const server = createServer((incoming) => {
     opened += 1
     const outgoing = connect(target, '127.0.0.1')
-    for (const [socket, other] of [[incoming, outgoing], [outgoing, incoming]] as const) {
+    for (const [socket, other] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
       sockets.add(socket)
       socket.on('error', () => undefined)
       socket.on('close', () => {
@@ -86,12 +89,22 @@ void t.test('submits, reads, steers and forgets over REST', async (t) => {
   t.match(await client.queue(), { depth: 0, capacity: 4 })
   t.match(await client.auth(), { authenticated: true })
 
-  const ended = await client.execute({ prompt: scripted({ text: 'Bye.' }), metadata: { team: 'docs' } }, { wait: 60, idempotencyKey: 'one' })
+  const ended = await client.execute(
+    { prompt: scripted({ text: 'Bye.' }), metadata: { team: 'docs' } },
+    { wait: 60, idempotencyKey: 'one' },
+  )
   t.match(ended, { status: 'succeeded', outcome: { result: 'Bye.' } })
-  t.equal((await client.execute(ended.request, { idempotencyKey: 'one' })).id, ended.id, 'the same key gives the same execution')
+  t.equal(
+    (await client.execute(ended.request, { idempotencyKey: 'one' })).id,
+    ended.id,
+    'the same key gives the same execution',
+  )
   t.same(await client.get(ended.id), ended)
   t.equal(await client.result(ended.id), 'Bye.')
-  t.same((await client.list({ status: ['succeeded', 'failed'], metadata: { team: 'docs' } })).executions.map(({ id }) => id), [ended.id])
+  t.same(
+    (await client.list({ status: ['succeeded', 'failed'], metadata: { team: 'docs' } })).executions.map(({ id }) => id),
+    [ended.id],
+  )
   t.same((await client.list({ metadata: { team: 'other' } })).executions, [])
 
   const running = await client.execute({ prompt: scripted({ hangMs: 60_000 }) })
@@ -106,9 +119,18 @@ void t.test('submits, reads, steers and forgets over REST', async (t) => {
   t.match(asked, { data: { reason: 'enough' } })
 
   await client.delete(ended.id)
-  t.match(await failure(client.get(ended.id)), { code: 'EXECUTION_NOT_FOUND', status: 404, retryable: false, requestId: /./ })
+  t.match(await failure(client.get(ended.id)), {
+    code: 'EXECUTION_NOT_FOUND',
+    status: 404,
+    retryable: false,
+    requestId: /./,
+  })
   // Strict requests name what they do not know.
-  t.match(await failure(client.execute({ prompt: 'x', modle: 'y' } as never)), { code: 'INVALID_REQUEST', status: 400, errors: [{ path: 'modle' }] })
+  t.match(await failure(client.execute({ prompt: 'x', modle: 'y' } as never)), {
+    code: 'INVALID_REQUEST',
+    status: 400,
+    errors: [{ path: 'modle' }],
+  })
 })
 
 void t.test('follows to the terminal event: all of it, from a cursor, by type, several on one WebSocket', async (t) => {
@@ -119,20 +141,35 @@ void t.test('follows to the terminal event: all of it, from a cursor, by type, s
   const submitter = open(t, { url: service.url(), token: service.token })
   const client = open(t, { url: proxy.url, token: service.token })
   const { id } = await submitter.execute({ prompt: scripted({ text: 'a b c d', chunks: 4 }) })
-  const [all, rest, texts] = await Promise.all([collect(client.follow(id)), collect(client.follow(id, { after: 2 })), collect(client.follow(id, { types: ['text.delta'] }))])
+  const [all, rest, texts] = await Promise.all([
+    collect(client.follow(id)),
+    collect(client.follow(id, { after: 2 })),
+    collect(client.follow(id, { types: ['text.delta'] })),
+  ])
   const log = await service.events(id)
   t.same(all, log)
   t.same(rest, log.slice(2))
-  t.same(texts, log.filter(({ type }) => type === 'text.delta'), 'a filter ends with the log, although its last event is left out')
+  t.same(
+    texts,
+    log.filter(({ type }) => type === 'text.delta'),
+    'a filter ends with the log, although its last event is left out',
+  )
   t.equal(proxy.opened(), 1, 'one connection')
   t.same(await collect(client.follow(id, { after: log.length })), [], 'nothing is left behind the end')
 
   for await (const event of client.follow(id)) if (event.seq === 2) break
   t.same(await collect(client.follow(id)), log, 'one that was left early leaves nothing behind')
 
-  t.match(await failure(collect(client.follow('019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'))), { code: 'EXECUTION_NOT_FOUND', status: 404 })
+  t.match(await failure(collect(client.follow('019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'))), {
+    code: 'EXECUTION_NOT_FOUND',
+    status: 404,
+  })
   const stranger = open(t, { url: service.url(), token: 'nobody-knows-this-token' })
-  t.match(await failure(collect(stranger.follow(id))), { code: 'UNAUTHENTICATED', status: 401 }, 'a refused upgrade says why')
+  t.match(
+    await failure(collect(stranger.follow(id))),
+    { code: 'UNAUTHENTICATED', status: 401 },
+    'a refused upgrade says why',
+  )
   t.match(await failure(stranger.get(id)), { code: 'UNAUTHENTICATED', status: 401 })
 })
 
@@ -192,10 +229,18 @@ void t.test('ends by a signal, by close and by patience', async (t) => {
   const { id } = await client.execute({ prompt: scripted({ hangMs: 60_000 }) })
 
   const abort = new AbortController()
-  for await (const event of client.follow(id, { signal: abort.signal })) if (event.type === 'execution.started') abort.abort()
+  for await (const event of client.follow(id, { signal: abort.signal }))
+    if (event.type === 'execution.started') abort.abort()
   t.pass('a signal ends it quietly')
   t.same(await collect(client.follow(id, { signal: abort.signal })), [], 'also before it begins')
-  t.ok((await amidCollections(collect(client.follow(id, { signal: AbortSignal.timeout(1_000), types: ['execution.queued'] })))).length < 2, 'also one that nobody else holds')
+  t.ok(
+    (
+      await amidCollections(
+        collect(client.follow(id, { signal: AbortSignal.timeout(1_000), types: ['execution.queued'] })),
+      )
+    ).length < 2,
+    'also one that nobody else holds',
+  )
 
   const lost = failure(collect(client.follow(id, { after: 1 })))
   const before = client.follow(id, { after: 1 })
@@ -227,17 +272,35 @@ void t.test('says in one sentence what it did not reach', async (t) => {
   const client = open(t, { url: `http://127.0.0.1:${port}` })
   const sentence = `CC Executor cannot be reached at http://127.0.0.1:${port}: nothing listens there (ECONNREFUSED). Start it, or check the address.`
   t.match(await failure(client.health()), { code: 'UNREACHABLE', status: 0, retryable: true, message: sentence })
-  t.match(await failure(collect(client.follow('019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'))), { code: 'UNREACHABLE', message: sentence }, 'at once, as it never answered')
+  t.match(
+    await failure(collect(client.follow('019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'))),
+    { code: 'UNREACHABLE', message: sentence },
+    'at once, as it never answered',
+  )
 
-  const server = createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno')).listen(0, '127.0.0.1')
+  const server = createServer((socket) =>
+    socket
+      .on('error', () => undefined)
+      .end('HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno'),
+  ).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => void server.close())
   const strange = open(t, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
   t.match(await failure(strange.health()), { code: 'BAD_ANSWER', status: 404, retryable: false })
   t.match(await failure(collect(strange.follow('x'))), { code: 'BAD_ANSWER', status: 404 })
 
-  for (const url of ['localhost:8001', 'ws://localhost', 'http://', 'http://me:secret@localhost', 'http://localhost/?a=b']) t.throws(() => openClient({ url }), { code: 'INVALID_REQUEST', message: /^(?!.*secret)/ })
-  t.throws(() => openClient({ url: 'http://localhost', token: 'line\nfeed' }), { code: 'UNAUTHENTICATED', message: /^(?!.*feed)/ })
+  for (const url of [
+    'localhost:8001',
+    'ws://localhost',
+    'http://',
+    'http://me:secret@localhost',
+    'http://localhost/?a=b',
+  ])
+    t.throws(() => openClient({ url }), { code: 'INVALID_REQUEST', message: /^(?!.*secret)/ })
+  t.throws(() => openClient({ url: 'http://localhost', token: 'line\nfeed' }), {
+    code: 'UNAUTHENTICATED',
+    message: /^(?!.*feed)/,
+  })
 })
 
 /** A service that sends as fast as the socket takes it, and remembers what was asked of it. */
@@ -253,7 +316,11 @@ async function openFlood(t: Test, total: number) {
   })
   server.on('connection', (socket: WebSocket) => {
     socket.on('message', (data: Buffer) => {
-      const { id, method, params } = JSON.parse(data.toString()) as { id: number; method: string; params: { after: number; executionId: string; subscriptionId: string } }
+      const { id, method, params } = JSON.parse(data.toString()) as {
+        id: number
+        method: string
+        params: { after: number; executionId: string; subscriptionId: string }
+      }
       if (method === 'execution.unsubscribe') return void unsubscribed.push(params.subscriptionId)
       const subscriptionId = `sub-${(count += 1)}`
       const isQuiet = params.executionId === 'quiet'
@@ -262,11 +329,24 @@ async function openFlood(t: Test, total: number) {
       const send = (seq: number): void => {
         if (unsubscribed.includes(subscriptionId) || socket.readyState !== 1) return
         const isLast = seq === (isQuiet ? 3 : total)
-        const event = { seq, type: isLast ? 'execution.finished' : 'output', at: '', attempt: 1, data: { stream: 'stdout', data: 'x'.repeat(16 * 1024) } }
+        const event = {
+          seq,
+          type: isLast ? 'execution.finished' : 'output',
+          at: '',
+          attempt: 1,
+          data: { stream: 'stdout', data: 'x'.repeat(16 * 1024) },
+        }
         if (!isQuiet) sent.seq = Math.max(sent.seq, seq)
-        socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'execution.event', params: { subscriptionId, executionId: params.executionId, event } }), () => {
-          if (!isLast) setImmediate(send, seq + 1)
-        })
+        socket.send(
+          JSON.stringify({
+            jsonrpc: '2.0',
+            method: 'execution.event',
+            params: { subscriptionId, executionId: params.executionId, event },
+          }),
+          () => {
+            if (!isLast) setImmediate(send, seq + 1)
+          },
+        )
       }
       send(params.after + 1)
     })
@@ -279,7 +359,13 @@ void t.test('a reader that does not pull has the socket paused, then is set asid
   // 64 MiB: more than the kernel's buffers of a loopback connection hold.
   const total = 4096
   const flood = await openFlood(t, total)
-  const socket = createSharedSocket({ url: flood.url, token: undefined, onReached: () => undefined, inboxLimitBytes: 256 * 1024, holdLimitMs: 2_000 })
+  const socket = createSharedSocket({
+    url: flood.url,
+    token: undefined,
+    onReached: () => undefined,
+    inboxLimitBytes: 256 * 1024,
+    holdLimitMs: 2_000,
+  })
   t.teardown(() => socket.close(new ClientError({ code: 'CLIENT_CLOSED', status: 0, detail: '', retryable: false })))
 
   const slow = socket.subscribe({ executionId: 'flood', after: 0 })
@@ -326,13 +412,18 @@ void t.test('following: a slow consumer gets every event once', async (t) => {
 void t.test('a large log through the real service, read slowly', async (t) => {
   const service: TestService = await openTestService(t)
   const client = open(t, { url: service.url(), token: service.token })
-  const { id } = await client.execute({ prompt: scripted({ repeatText: 'abcdefgh', bytes: 3 * 1024 * 1024, chunkBytes: 2048 }) })
+  const { id } = await client.execute({
+    prompt: scripted({ repeatText: 'abcdefgh', bytes: 3 * 1024 * 1024, chunkBytes: 2048 }),
+  })
   const events: Event[] = []
   for await (const event of client.follow(id)) {
     events.push(event)
     if (event.seq % 200 === 0) await sleep(20)
   }
-  t.same(events.map(({ seq }) => seq), events.map((_event, index) => index + 1))
+  t.same(
+    events.map(({ seq }) => seq),
+    events.map((_event, index) => index + 1),
+  )
   const log = await service.events(id)
   t.equal(events.length, log.length)
   t.equal(JSON.stringify(events), JSON.stringify(log))

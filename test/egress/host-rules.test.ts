@@ -22,12 +22,30 @@ void t.test('what a name leads to must be public, unless the operator has listed
   const named = ['localhost', '*.localhost']
   t.equal(await hostRules(named, named).resolve('localhost', 80), undefined)
   t.equal(await hostRules(named, named).resolve('LOCALHOST.', 80), undefined)
-  t.equal(await hostRules(named, [...named, '127.0.0.1:80', '[::1]:80']).resolve('localhost', 80) !== undefined, true)
-  for (const address of ['127.0.0.1', '127.8.8.8', '10.1.2.3', '172.31.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '[fe80::1]', '[fd00::1]']) {
+  t.equal((await hostRules(named, [...named, '127.0.0.1:80', '[::1]:80']).resolve('localhost', 80)) !== undefined, true)
+  for (const address of [
+    '127.0.0.1',
+    '127.8.8.8',
+    '10.1.2.3',
+    '172.31.0.1',
+    '192.168.1.1',
+    '169.254.169.254',
+    '100.64.0.1',
+    '0.0.0.0',
+    '224.0.0.1',
+    '[::1]',
+    '[::ffff:127.0.0.1]',
+    '[fe80::1]',
+    '[fd00::1]',
+  ]) {
     // Listed by the run, and by the operator only for another port.
     t.equal(await hostRules([address], [`${address}:1`]).resolve(address, 80), undefined, address)
   }
-  t.equal(await hostRules(['*.example'], ['*.example']).resolve('example', 80), undefined, 'a star stands for at least one part')
+  t.equal(
+    await hostRules(['*.example'], ['*.example']).resolve('example', 80),
+    undefined,
+    'a star stands for at least one part',
+  )
 })
 
 void t.test('a refusal is told at once, then once a second with how many, and what is left at the end', async (t) => {
@@ -35,13 +53,19 @@ void t.test('a refusal is told at once, then once a second with how many, and wh
   const denied = createDeniedHosts((entry) => told.push(entry))
   for (let asked = 0; asked < 5; asked += 1) denied.note('a.example:443')
   denied.note('b.example:443')
-  t.same(told, [{ host: 'a.example:443', count: 1 }, { host: 'b.example:443', count: 1 }])
+  t.same(told, [
+    { host: 'a.example:443', count: 1 },
+    { host: 'b.example:443', count: 1 },
+  ])
   for (let tries = 0; tries < 200 && told.length < 3; tries += 1) await sleep(25)
   t.same(told[2], { host: 'a.example:443', count: 4 })
   denied.note('b.example:443')
   denied.note('b.example:443')
   denied.close()
-  t.equal(told.filter(({ host }) => host === 'b.example:443').reduce((sum, { count }) => sum + count, 0), 3)
+  t.equal(
+    told.filter(({ host }) => host === 'b.example:443').reduce((sum, { count }) => sum + count, 0),
+    3,
+  )
   denied.note('c.example:443')
   t.same(denied.names, ['a.example:443', 'b.example:443'])
 })

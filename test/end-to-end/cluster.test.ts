@@ -9,27 +9,46 @@ import { describe, listMentioning, livingOf, treeOf, until, type CliProcess } fr
 t.jobs = 2
 
 /** A text in so many pieces: many events, over so many milliseconds. */
-const written = (pieces: number, delayMs: number): string => scripted({ text: Array.from({ length: pieces }, (_, index) => `word-${index} `).join(''), chunks: pieces, delayMs })
+const written = (pieces: number, delayMs: number): string =>
+  scripted({ text: Array.from({ length: pieces }, (_, index) => `word-${index} `).join(''), chunks: pieces, delayMs })
 
-const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all; the fault battery kills and stops workers as well'
+const skip =
+  process.env['CC_EXECUTOR_TEST_ALL'] === '1'
+    ? false
+    : 'only in npm run test:all; the fault battery kills and stops workers as well'
 
 void t.test('any API serves any execution, whatever is cut or restarted meanwhile', async (t) => {
   const cluster = await openCluster(t)
   // All at once: the first one to come makes the token, the other finds it.
-  let [first, second] = await Promise.all([cluster.openApi(), cluster.openApi(), cluster.openWorker(), cluster.openWorker()])
+  let [first, second] = await Promise.all([
+    cluster.openApi(),
+    cluster.openApi(),
+    cluster.openWorker(),
+    cluster.openWorker(),
+  ])
 
   await t.test('submitted on one, watched on the other, cancelled through either', async (t) => {
-    const ids = await Promise.all([first, second].map((server) => cluster.submit(server, scripted({ tool: 'Bash', input: { command: lasting() } }), { allowedTools: ['Bash'] })))
-    await Promise.all(ids.map(async (id, index) => {
-      const [submitter, watcher] = index === 0 ? [first, second] : [second, first]
-      const seen: Event[] = []
-      for await (const event of cluster.follow(watcher, id, 0, index === 0 ? 'sse' : 'websocket')) {
-        seen.push(event)
-        if (event.type === 'tool.started') t.equal((await cluster.call(index === 0 ? submitter : watcher, 'POST', `/executions/${id}/cancel`)).status, 202)
-      }
-      isWhole(t, seen)
-      t.match(await cluster.get(submitter, id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
-    }))
+    const ids = await Promise.all(
+      [first, second].map((server) =>
+        cluster.submit(server, scripted({ tool: 'Bash', input: { command: lasting() } }), { allowedTools: ['Bash'] }),
+      ),
+    )
+    await Promise.all(
+      ids.map(async (id, index) => {
+        const [submitter, watcher] = index === 0 ? [first, second] : [second, first]
+        const seen: Event[] = []
+        for await (const event of cluster.follow(watcher, id, 0, index === 0 ? 'sse' : 'websocket')) {
+          seen.push(event)
+          if (event.type === 'tool.started')
+            t.equal(
+              (await cluster.call(index === 0 ? submitter : watcher, 'POST', `/executions/${id}/cancel`)).status,
+              202,
+            )
+        }
+        isWhole(t, seen)
+        t.match(await cluster.get(submitter, id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
+      }),
+    )
   })
 
   await t.test('a client that is cut off at every seq sees every event once', async (t) => {
@@ -37,7 +56,12 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
     const seen: Event[] = []
     const transports: Transport[] = ['websocket', 'sse', 'rest']
     for (let turn = 0; seen.at(-1)?.type !== 'execution.finished' && turn < 500; turn += 1) {
-      for await (const event of cluster.follow(turn % 2 === 0 ? first : second, id, seen.at(-1)?.seq ?? 0, transports[turn % 3] ?? 'rest')) {
+      for await (const event of cluster.follow(
+        turn % 2 === 0 ? first : second,
+        id,
+        seen.at(-1)?.seq ?? 0,
+        transports[turn % 3] ?? 'rest',
+      )) {
         seen.push(event)
         break
       }
@@ -47,76 +71,120 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
     t.match(textOf(seen), /^word-0 word-1 .*word-11 $/)
   })
 
-  await t.test('an API that is stopped, and one that is killed, in mid-run: the client goes on elsewhere', async (t) => {
-    const id = await cluster.submit(first, written(60, 100))
-    const seen: Event[] = []
-    async function take(server: Server, transport: Transport, onSixth?: () => void): Promise<void> {
-      let count = 0
-      try {
-        for await (const event of cluster.follow(server, id, seen.at(-1)?.seq ?? 0, transport)) {
-          seen.push(event)
-          if ((count += 1) === 6) onSixth?.()
+  await t.test(
+    'an API that is stopped, and one that is killed, in mid-run: the client goes on elsewhere',
+    async (t) => {
+      const id = await cluster.submit(first, written(60, 100))
+      const seen: Event[] = []
+      async function take(server: Server, transport: Transport, onSixth?: () => void): Promise<void> {
+        let count = 0
+        try {
+          for await (const event of cluster.follow(server, id, seen.at(-1)?.seq ?? 0, transport)) {
+            seen.push(event)
+            if ((count += 1) === 6) onSixth?.()
+          }
+        } catch (error) {
+          // A stream that breaks off is what happens here.
+          if (!onSixth) throw error
         }
-      } catch (error) {
-        // A stream that breaks off is what happens here.
-        if (!onSixth) throw error
+      }
+      await take(first, 'websocket', () => first.kill('SIGTERM'))
+      t.match(await first.ended, { code: 0 }, 'a stopped API ends well though clients are connected')
+      t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
+      ;[first] = await Promise.all([cluster.openApi(), take(second, 'sse', () => second.kill('SIGKILL'))])
+      t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
+      await take(first, 'rest')
+      isWhole(t, seen)
+      t.match(await cluster.finished(first, id), { status: 'succeeded', attempt: 1 })
+      second = await cluster.openApi()
+    },
+  )
+})
+
+void t.test(
+  'a worker that is killed in mid-run: failed once, nothing of it alive, the queue goes on',
+  { skip },
+  async (t) => {
+    const cluster = await openCluster(t, { env: { CC_EXECUTOR_LOCK_SECONDS: '4', CC_EXECUTOR_CONCURRENCY: '1' } })
+    const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
+    const tag = `300.${process.pid}${Math.floor(Math.random() * 1e6)}`
+    const command = `setsid nohup sleep ${tag}1 >/dev/null 2>&1 & ( (sleep ${tag}2 >/dev/null 2>&1 &) & ) ; env -i setsid sleep ${tag}3 </dev/null >/dev/null 2>&1 & sleep ${tag}4`
+    const id = await cluster.submit(api, scripted({ tool: 'Bash', input: { command } }), { allowedTools: ['Bash'] })
+    await until(
+      () => [1, 2, 3, 4].every((which) => listMentioning(`sleep ${tag}${which}`, 'cmdline').length > 0),
+      'all four are there',
+    )
+    const queued = await cluster.submit(api, 'Say hello')
+    const everything = treeOf(victim.pid)
+    t.equal(everything.length > 6, true, 'the tree was seen')
+    await Promise.all([cluster.openWorker(), cluster.openApi()])
+    victim.kill('SIGKILL')
+    const lost = await cluster.finished(api, id)
+    t.match(lost, {
+      status: 'failed',
+      attempt: 1,
+      outcome: { code: 'WORKER_LOST', message: /died or lost its connection/ },
+    })
+    t.same(describe([...livingOf(everything), ...listMentioning(tag, 'cmdline')]), [], 'no descendant is alive')
+    t.match(await cluster.finished(api, queued), { status: 'succeeded' })
+    // Two APIs and a worker look for abandoned executions.
+    isWhole(t, await cluster.readLog(api, id))
+  },
+)
+
+void t.test(
+  'a worker that is stopped lets short runs finish and concludes long ones honestly, exit code 0',
+  { skip },
+  async (t) => {
+    const cluster = await openCluster(t)
+    const [api, patient, hasty] = await Promise.all([
+      cluster.openApi(),
+      cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '40' }),
+      cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '0' }),
+    ])
+    // One run on each: which worker takes which is not known before.
+    const ids = await Promise.all([1, 2, 3, 4].map(() => cluster.submit(api, written(50, 100))))
+    await until(
+      async () =>
+        (await Promise.all(ids.map((id) => cluster.get(api, id)))).every(({ status }) => status === 'running'),
+      'all run',
+    )
+    const logs = await Promise.all(ids.map((id) => cluster.readLog(api, id)))
+    const isOf = (worker: CliProcess) =>
+      ids.filter((_, index) =>
+        logs[index]?.some(
+          (event) =>
+            event.type === 'execution.started' &&
+            (event as Event<'execution.started'>).data.workerId.includes(`-${worker.pid}-`),
+        ),
+      )
+    const trees = [patient, hasty].flatMap(({ pid }) => treeOf(pid))
+    patient.kill('SIGTERM')
+    hasty.kill('SIGTERM')
+    await until(
+      async () =>
+        (await cluster.call(api, 'GET', '/queue')).body.workers.every(
+          ({ draining }: { draining: boolean }) => draining,
+        ),
+      'both say that they take nothing more',
+    )
+    const queued = await cluster.submit(api, 'Say hello')
+    for (const worker of [patient, hasty]) {
+      t.match(await worker.ended, { code: 0, signal: null })
+      t.equal(isOf(worker).length, 2)
+      for (const id of isOf(worker)) {
+        t.match(
+          await cluster.get(api, id),
+          worker === patient
+            ? { status: 'succeeded' }
+            : { status: 'failed', outcome: { code: 'WORKER_LOST', message: /^The worker was stopped before .+\.$/ } },
+        )
+        isWhole(t, await cluster.readLog(api, id))
       }
     }
-    await take(first, 'websocket', () => first.kill('SIGTERM'))
-    t.match(await first.ended, { code: 0 }, 'a stopped API ends well though clients are connected')
-    t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
-    ;[first] = await Promise.all([cluster.openApi(), take(second, 'sse', () => second.kill('SIGKILL'))])
-    t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
-    await take(first, 'rest')
-    isWhole(t, seen)
-    t.match(await cluster.finished(first, id), { status: 'succeeded', attempt: 1 })
-    second = await cluster.openApi()
-  })
-})
-
-void t.test('a worker that is killed in mid-run: failed once, nothing of it alive, the queue goes on', { skip }, async (t) => {
-  const cluster = await openCluster(t, { env: { CC_EXECUTOR_LOCK_SECONDS: '4', CC_EXECUTOR_CONCURRENCY: '1' } })
-  const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
-  const tag = `300.${process.pid}${Math.floor(Math.random() * 1e6)}`
-  const command = `setsid nohup sleep ${tag}1 >/dev/null 2>&1 & ( (sleep ${tag}2 >/dev/null 2>&1 &) & ) ; env -i setsid sleep ${tag}3 </dev/null >/dev/null 2>&1 & sleep ${tag}4`
-  const id = await cluster.submit(api, scripted({ tool: 'Bash', input: { command } }), { allowedTools: ['Bash'] })
-  await until(() => [1, 2, 3, 4].every((which) => listMentioning(`sleep ${tag}${which}`, 'cmdline').length > 0), 'all four are there')
-  const queued = await cluster.submit(api, 'Say hello')
-  const everything = treeOf(victim.pid)
-  t.equal(everything.length > 6, true, 'the tree was seen')
-  await Promise.all([cluster.openWorker(), cluster.openApi()])
-  victim.kill('SIGKILL')
-  const lost = await cluster.finished(api, id)
-  t.match(lost, { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /died or lost its connection/ } })
-  t.same(describe([...livingOf(everything), ...listMentioning(tag, 'cmdline')]), [], 'no descendant is alive')
-  t.match(await cluster.finished(api, queued), { status: 'succeeded' })
-  // Two APIs and a worker look for abandoned executions.
-  isWhole(t, await cluster.readLog(api, id))
-})
-
-void t.test('a worker that is stopped lets short runs finish and concludes long ones honestly, exit code 0', { skip }, async (t) => {
-  const cluster = await openCluster(t)
-  const [api, patient, hasty] = await Promise.all([cluster.openApi(), cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '40' }), cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '0' })])
-  // One run on each: which worker takes which is not known before.
-  const ids = await Promise.all([1, 2, 3, 4].map(() => cluster.submit(api, written(50, 100))))
-  await until(async () => (await Promise.all(ids.map((id) => cluster.get(api, id)))).every(({ status }) => status === 'running'), 'all run')
-  const logs = await Promise.all(ids.map((id) => cluster.readLog(api, id)))
-  const isOf = (worker: CliProcess) => ids.filter((_, index) => logs[index]?.some((event) => event.type === 'execution.started' && (event as Event<'execution.started'>).data.workerId.includes(`-${worker.pid}-`)))
-  const trees = [patient, hasty].flatMap(({ pid }) => treeOf(pid))
-  patient.kill('SIGTERM')
-  hasty.kill('SIGTERM')
-  await until(async () => (await cluster.call(api, 'GET', '/queue')).body.workers.every(({ draining }: { draining: boolean }) => draining), 'both say that they take nothing more')
-  const queued = await cluster.submit(api, 'Say hello')
-  for (const worker of [patient, hasty]) {
-    t.match(await worker.ended, { code: 0, signal: null })
-    t.equal(isOf(worker).length, 2)
-    for (const id of isOf(worker)) {
-      t.match(await cluster.get(api, id), worker === patient ? { status: 'succeeded' } : { status: 'failed', outcome: { code: 'WORKER_LOST', message: /^The worker was stopped before .+\.$/ } })
-      isWhole(t, await cluster.readLog(api, id))
-    }
-  }
-  t.same(describe(livingOf(trees)), [], 'nothing of them is left')
-  t.match(await cluster.get(api, queued), { status: 'queued' }, 'they took nothing new')
-  await cluster.openWorker()
-  t.match(await cluster.finished(api, queued), { status: 'succeeded' })
-})
+    t.same(describe(livingOf(trees)), [], 'nothing of them is left')
+    t.match(await cluster.get(api, queued), { status: 'queued' }, 'they took nothing new')
+    await cluster.openWorker()
+    t.match(await cluster.finished(api, queued), { status: 'succeeded' })
+  },
+)

@@ -47,7 +47,10 @@ async function runDeafClient(url: string): Promise<Heard> {
   return new Promise((resolve, reject) => {
     socket.on('close', (code: number) => reject(new Error(`closed with ${code} after ${JSON.stringify(output)}`)))
     socket.on('message', (data: Buffer) => {
-      const { method, params } = JSON.parse(data.toString()) as { method?: string; params: { data: string; exit_code: number } }
+      const { method, params } = JSON.parse(data.toString()) as {
+        method?: string
+        params: { data: string; exit_code: number }
+      }
       if (method === 'process.output') output += params.data
       if (method !== 'process.completed') return
       resolve({ output, exit_code: params.exit_code })
@@ -58,24 +61,36 @@ async function runDeafClient(url: string): Promise<Heard> {
 
 async function findPython(): Promise<string | undefined> {
   for (const python of ['python3', '/usr/bin/python3']) {
-    if (await promisify(execFile)(python, ['-c', 'import websockets']).then(() => true, () => false)) return python
+    if (
+      await promisify(execFile)(python, ['-c', 'import websockets']).then(
+        () => true,
+        () => false,
+      )
+    )
+      return python
   }
   return undefined
 }
 
-void t.test('clients of the original see a long run to its end, whether they answer pings or not', { skip, timeout: 300_000 }, async (t) => {
-  const folder = await makeFolder(t)
-  const cli = startCli(t, ['start', '--simulate', '--open'], testEnvironment(folder))
-  await cli.said(/Ctrl-C stops it/)
-  const [, address = ''] = await cli.said(/address +http(\S+)/)
-  const url = `ws${address}/ws/mcp`
-  const expected = { output: 'Still here.\n', exit_code: 0 }
-  const python = await findPython()
-  const [deaf, fromPython] = await Promise.all([
-    runDeafClient(url),
-    python === undefined ? undefined : promisify(execFile)(python, ['-c', PYTHON_CLIENT, url, JSON.stringify(MESSAGE)], { cwd: join(folder) }),
-  ])
-  t.same(deaf, expected)
-  if (fromPython) t.same(JSON.parse(fromPython.stdout), expected, 'the websockets library of Python')
-  else t.comment('no Python with the websockets library was found; Debian has python3-websockets')
-})
+void t.test(
+  'clients of the original see a long run to its end, whether they answer pings or not',
+  { skip, timeout: 300_000 },
+  async (t) => {
+    const folder = await makeFolder(t)
+    const cli = startCli(t, ['start', '--simulate', '--open'], testEnvironment(folder))
+    await cli.said(/Ctrl-C stops it/)
+    const [, address = ''] = await cli.said(/address +http(\S+)/)
+    const url = `ws${address}/ws/mcp`
+    const expected = { output: 'Still here.\n', exit_code: 0 }
+    const python = await findPython()
+    const [deaf, fromPython] = await Promise.all([
+      runDeafClient(url),
+      python === undefined
+        ? undefined
+        : promisify(execFile)(python, ['-c', PYTHON_CLIENT, url, JSON.stringify(MESSAGE)], { cwd: join(folder) }),
+    ])
+    t.same(deaf, expected)
+    if (fromPython) t.same(JSON.parse(fromPython.stdout), expected, 'the websockets library of Python')
+    else t.comment('no Python with the websockets library was found; Debian has python3-websockets')
+  },
+)

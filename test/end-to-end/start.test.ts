@@ -11,7 +11,18 @@ import { sleep } from '../../src/platform/deadline.js'
 import { VERSION } from '../../src/platform/version.js'
 import { lasting, scripted, testEnvironment } from '../support/environment.js'
 import { openTestRedis } from '../support/redis.js'
-import { commandLineOf, describe, listMentioning, livingOf, makeFolder, startCli, treeOf, tryKill, until, type CliProcess } from '../support/processes.js'
+import {
+  commandLineOf,
+  describe,
+  listMentioning,
+  livingOf,
+  makeFolder,
+  startCli,
+  treeOf,
+  tryKill,
+  until,
+  type CliProcess,
+} from '../support/processes.js'
 
 t.jobs = 3
 
@@ -25,7 +36,11 @@ interface Running extends CliProcess {
   call(method: string, path: string, body?: unknown): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }>
 }
 
-async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: NodeJS.ProcessEnv; cwd?: string } = {}): Promise<Running> {
+async function start(
+  t: Test,
+  args: string[] = [],
+  { env = {}, cwd }: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<Running> {
   // As a home may be called.
   const folder = join(await makeFolder(t), "Zoe's files")
   await mkdir(folder)
@@ -34,10 +49,19 @@ async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: No
   const [, url = ''] = await cli.said(/address +(http\S+)/)
   const token = await readFile(join(folder, 'data', 'token'), 'utf8').catch(() => '')
   return {
-    ...cli, url, folder,
+    ...cli,
+    url,
+    folder,
     async call(method, path, body) {
-      const headers = { ...(token !== '' && { authorization: `Bearer ${token.trim()}` }), ...(body !== undefined && { 'content-type': 'application/json' }) }
-      const response = await fetch(url + path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
+      const headers = {
+        ...(token !== '' && { authorization: `Bearer ${token.trim()}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      }
+      const response = await fetch(url + path, {
+        method,
+        headers,
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
       return { status: response.status, body: await response.json() }
     },
   }
@@ -45,16 +69,27 @@ async function start(t: Test, args: string[] = [], { env = {}, cwd }: { env?: No
 
 /** Submits a run whose tool takes long, and waits until its process is there. */
 async function startLongRun({ call, folder }: Running): Promise<void> {
-  const { status } = await call('POST', '/execute', { prompt: LONG_RUN, permissionMode: 'acceptEdits', allowedTools: ['Bash'] })
+  const { status } = await call('POST', '/execute', {
+    prompt: LONG_RUN,
+    permissionMode: 'acceptEdits',
+    allowedTools: ['Bash'],
+  })
   if (status !== 202) throw new Error(`not accepted: ${status}`)
-  await until(() => treeOf(process.pid).some(({ pid }) => commandLineOf(pid) === lasting(250) && listMentioning(folder).some((entry) => entry.pid === pid)), 'the tool runs')
+  await until(
+    () =>
+      treeOf(process.pid).some(
+        ({ pid }) => commandLineOf(pid) === lasting(250) && listMentioning(folder).some((entry) => entry.pid === pid),
+      ),
+    'the tool runs',
+  )
 }
 
 /** Ends `start` somehow and looks at everything that it had started, and at whatever else refers to its folder. */
 async function nothingIsLeft(t: Test, { pid, folder }: Running, end: () => void): Promise<void> {
   const everything = treeOf(pid)
   const commands = everything.map((entry) => commandLineOf(entry.pid)).join('\n')
-  for (const part of [/cli\.js start/, /cli\.js api/, /cli\.js worker/, /(redis|valkey)-server/]) t.match(commands, part, 'it was there before')
+  for (const part of [/cli\.js start/, /cli\.js api/, /cli\.js worker/, /(redis|valkey)-server/])
+    t.match(commands, part, 'it was there before')
   end()
   const left = () => [...livingOf(everything), ...listMentioning(folder)]
   await until(() => left().length === 0, 'all are gone', GONE_MS).catch(() => undefined)
@@ -93,17 +128,28 @@ void t.test('start tells all that a person needs, and its curl line works', asyn
   t.match(banner, /simulated: /)
   t.notMatch(banner, (await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim(), 'the token goes to no log')
   const [, line = ''] = await service.said(/try it +(curl .+)\n/)
-  const { stdout } = await promisify(execFile)('bash', ['-c', line], { env: { PATH: process.env['PATH'] ?? '' }, timeout: 60_000 })
+  const { stdout } = await promisify(execFile)('bash', ['-c', line], {
+    env: { PATH: process.env['PATH'] ?? '' },
+    timeout: 60_000,
+  })
   t.match(stdout, /"type":"execution.finished".*"status":"succeeded"/)
 
   await t.test('a second start on the same data folder is refused', async (t) => {
-    await refused(t, ['start', '--simulate'], testEnvironment(service.folder), /Another cc-executor is running on this data folder/)
+    await refused(
+      t,
+      ['start', '--simulate'],
+      testEnvironment(service.folder),
+      /Another cc-executor is running on this data folder/,
+    )
     t.equal((await service.call('GET', '/health/ready')).status, 200, 'the first one goes on')
   })
   await t.test('token prints what clients send', async (t) => {
     const { stdout, code } = await runToEnd(t, ['token'], testEnvironment(service.folder))
     t.equal(code, 0)
-    t.equal((await fetch(`${service.url}/queue`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status, 200)
+    t.equal(
+      (await fetch(`${service.url}/queue`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status,
+      200,
+    )
   })
   await t.test('Ctrl-C in mid-run ends everything, exit code 0', async (t) => {
     await startLongRun(service)
@@ -119,73 +165,114 @@ void t.test('start tells all that a person needs, and its curl line works', asyn
 
 void t.test('--open needs no token, --root admits a folder, .env is read; SIGKILL leaves nothing', async (t) => {
   const [root, cwd] = [await makeFolder(t), await makeFolder(t)]
-  await writeFile(join(cwd, '.env'), 'CC_EXECUTOR_CREDENTIAL=of-dot-env\nCC_EXECUTOR_DRAIN_SECONDS=20\nCC_EXECUTOR_CONCURRENCY=7\n')
+  await writeFile(
+    join(cwd, '.env'),
+    'CC_EXECUTOR_CREDENTIAL=of-dot-env\nCC_EXECUTOR_DRAIN_SECONDS=20\nCC_EXECUTOR_CONCURRENCY=7\n',
+  )
   // What is set already stays: three and not seven.
-  const service = await start(t, ['--open', '--root', root], { cwd, env: { CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_DRAIN_SECONDS: undefined } })
+  const service = await start(t, ['--open', '--root', root], {
+    cwd,
+    env: { CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_DRAIN_SECONDS: undefined },
+  })
   t.match(service.stdout(), `workspaces  ${service.folder}/data/workspaces, ${root}`)
   t.match((await service.call('GET', '/queue')).body, { workers: [{ credential: 'of-dot-env', concurrency: 3 }] })
   const { stdout } = await runToEnd(t, ['config'], testEnvironment(service.folder), cwd)
   t.match(stdout, /CC_EXECUTOR_CREDENTIAL=\(unset\)\n/, 'no other command reads .env')
 
-  const prompt = scripted({ tool: 'Write', input: { file_path: '${cwd}/written.txt', content: 'by the run' } }, { text: 'done' })
+  const prompt = scripted(
+    { tool: 'Write', input: { file_path: '${cwd}/written.txt', content: 'by the run' } },
+    { text: 'done' },
+  )
   const workspace = join(root, 'project')
-  const response = await fetch(`${service.url}/execute`, { method: 'POST', headers: { 'content-type': 'application/json', prefer: 'wait=60' }, body: JSON.stringify({ prompt, workspace }) })
+  const response = await fetch(`${service.url}/execute`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', prefer: 'wait=60' },
+    body: JSON.stringify({ prompt, workspace }),
+  })
   t.match(await response.json(), { status: 'succeeded' })
   t.equal(await readFile(join(workspace, 'written.txt'), 'utf8'), 'by the run')
-  t.equal((await service.call('POST', '/execute', { prompt: 'x', workspace: '/etc' })).status, 403, 'other folders are refused')
+  t.equal(
+    (await service.call('POST', '/execute', { prompt: 'x', workspace: '/etc' })).status,
+    403,
+    'other folders are refused',
+  )
 
   await startLongRun(service)
   await nothingIsLeft(t, service, () => service.kill('SIGKILL'))
 })
 
-void t.test('a worker or an API that dies is started again, at the same address; SIGTERM in mid-run ends everything', async (t) => {
-  const service = await start(t)
-  const childOf = (name: string) => treeOf(service.pid).find(({ pid }) => commandLineOf(pid).endsWith(`cli.js ${name}`))?.pid
-  for (const name of ['worker', 'api']) {
-    const before = childOf(name)
-    tryKill(before ?? 0)
-    await service.said(new RegExp(`the ${name} ended \\(SIGKILL\\); starting it again`))
-    await until(() => ![undefined, before].includes(childOf(name)), `there is another ${name}`)
-  }
-  await until(async () => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200, 'it serves again')
-  const response = await fetch(`${service.url}/execute`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', prefer: 'wait=60', authorization: `Bearer ${(await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim()}` },
-    body: JSON.stringify({ prompt: 'Say hello' }),
-  })
-  t.match(await response.json(), { status: 'succeeded' })
-  await startLongRun(service)
-  await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
-  t.match(await service.ended, { code: 0, signal: null })
-})
+void t.test(
+  'a worker or an API that dies is started again, at the same address; SIGTERM in mid-run ends everything',
+  async (t) => {
+    const service = await start(t)
+    const childOf = (name: string) =>
+      treeOf(service.pid).find(({ pid }) => commandLineOf(pid).endsWith(`cli.js ${name}`))?.pid
+    for (const name of ['worker', 'api']) {
+      const before = childOf(name)
+      tryKill(before ?? 0)
+      await service.said(new RegExp(`the ${name} ended \\(SIGKILL\\); starting it again`))
+      await until(() => ![undefined, before].includes(childOf(name)), `there is another ${name}`)
+    }
+    await until(
+      async () => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200,
+      'it serves again',
+    )
+    const response = await fetch(`${service.url}/execute`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        prefer: 'wait=60',
+        authorization: `Bearer ${(await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim()}`,
+      },
+      body: JSON.stringify({ prompt: 'Say hello' }),
+    })
+    t.match(await response.json(), { status: 'succeeded' })
+    await startLongRun(service)
+    await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+    t.match(await service.ended, { code: 0, signal: null })
+  },
+)
 
-void t.test('the private Redis that is killed is started again on its folder, also when its keeper was: what runs goes on, what was asked is known', { timeout: 150_000 }, async (t) => {
-  const service = await start(t)
-  const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
-  const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
-  const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4; echo awake' } }, { text: 'survived' })
-  const { body } = await service.call('POST', '/execute', { prompt, allowedTools: ['Bash'] })
-  const isServing = async (): Promise<boolean> => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
-  await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'running', 'it runs')
-  // Its last second may not be on disk; what is older is.
-  await sleep(1_500)
-  for (const pattern of [SERVER, /cc-executor-redis/]) {
-    const before = redisOf(SERVER)
-    tryKill(redisOf(pattern) ?? 0)
-    await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis')
-    await until(isServing, 'it serves again')
-  }
-  await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'succeeded', 'the run came to its end')
-  t.match((await service.call('GET', `/executions/${body.id}`)).body, { outcome: { result: 'survived' }, attempt: 1 })
-  t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
-  await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
-})
+void t.test(
+  'the private Redis that is killed is started again on its folder, also when its keeper was: what runs goes on, what was asked is known',
+  { timeout: 150_000 },
+  async (t) => {
+    const service = await start(t)
+    const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
+    const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
+    const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4; echo awake' } }, { text: 'survived' })
+    const { body } = await service.call('POST', '/execute', { prompt, allowedTools: ['Bash'] })
+    const isServing = async (): Promise<boolean> =>
+      (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
+    await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'running', 'it runs')
+    // Its last second may not be on disk; what is older is.
+    await sleep(1_500)
+    for (const pattern of [SERVER, /cc-executor-redis/]) {
+      const before = redisOf(SERVER)
+      tryKill(redisOf(pattern) ?? 0)
+      await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis')
+      await until(isServing, 'it serves again')
+    }
+    await until(
+      async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'succeeded',
+      'the run came to its end',
+    )
+    t.match((await service.call('GET', `/executions/${body.id}`)).body, { outcome: { result: 'survived' }, attempt: 1 })
+    t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
+    await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+  },
+)
 
 void t.test('a process that is closed while it is being started again is gone with it', async (t) => {
   const folder = await makeFolder(t)
   const { url } = await openTestRedis(t)
   const nothing = (): void => undefined
-  const opened = await openServiceProcess({ name: 'api', environment: { ...testEnvironment(folder), REDIS_URL: url }, onRestart: nothing, onIdle: nothing })
+  const opened = await openServiceProcess({
+    name: 'api',
+    environment: { ...testEnvironment(folder), REDIS_URL: url },
+    onRestart: nothing,
+    onIdle: nothing,
+  })
   const first = opened.pid
   const living = () => listMentioning(folder).filter(({ pid }) => pid !== first)
   tryKill(first)
@@ -222,38 +309,107 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
   await mkdir(join(folder, 'empty'))
   const old = join(folder, 'old-claude')
   await writeFile(old, '#!/bin/sh\necho "2.1.100 (Claude Code)"\n', { mode: 0o755 })
-  const hidden = { PATH: join(folder, 'empty'), HOME: join(folder, 'empty'), CC_EXECUTOR_CACHE_DIR: join(folder, 'empty') }
+  const hidden = {
+    PATH: join(folder, 'empty'),
+    HOME: join(folder, 'empty'),
+    CC_EXECUTOR_CACHE_DIR: join(folder, 'empty'),
+  }
   const nowhere = { REDIS_URL: 'redis://somebody:secret-of-redis@127.0.0.1:1' }
   const cases: Array<[string, string[], NodeJS.ProcessEnv, RegExp]> = [
-    ['the port is in use', ['start', '--simulate'], { CC_EXECUTOR_PORT: port }, new RegExp(`Port ${port} on 127.0.0.1 is in use: .*CC_EXECUTOR_PORT`)],
-    ['the data folder lies below a file', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: join(folder, 'a-file', 'data') }, /CC_EXECUTOR_DATA_DIR: .*a-file\/data cannot be used \(ENOTDIR\)/],
-    ['the data folder cannot be made', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/cc-executor' }, /CC_EXECUTOR_DATA_DIR: \/proc\/cc-executor cannot be used/],
-    ['the data folder cannot be written', ['start', '--simulate'], { CC_EXECUTOR_DATA_DIR: '/proc/self' }, /CC_EXECUTOR_DATA_DIR: \/proc\/self cannot be used/],
-    ['a root is not there', ['start', '--simulate', '--root', join(folder, 'none')], {}, /--root: \S+\/none is no folder; make it first/],
-    ['a variable is wrong', ['start', '--simulate'], { CC_EXECUTOR_CONCURRENCY: 'many' }, /CC_EXECUTOR_CONCURRENCY: expected a whole number .*"many"/],
-    ['there is no Redis', ['start', '--simulate'], hidden, /No redis-server was found: install .*, run npm run setup, or set REDIS_URL/],
-    ['open on every address', ['start', '--simulate', '--open'], { CC_EXECUTOR_HOST: '0.0.0.0' }, /CC_EXECUTOR_AUTH: open is allowed on a loopback address only/],
-    ['REDIS_URL refuses (api)', ['api'], nowhere, /REDIS_URL: no Redis answers at redis:\/\/…@127\.0\.0\.1:1 \(ECONNREFUSED\): start one there/],
+    [
+      'the port is in use',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_PORT: port },
+      new RegExp(`Port ${port} on 127.0.0.1 is in use: .*CC_EXECUTOR_PORT`),
+    ],
+    [
+      'the data folder lies below a file',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_DATA_DIR: join(folder, 'a-file', 'data') },
+      /CC_EXECUTOR_DATA_DIR: .*a-file\/data cannot be used \(ENOTDIR\)/,
+    ],
+    [
+      'the data folder cannot be made',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_DATA_DIR: '/proc/cc-executor' },
+      /CC_EXECUTOR_DATA_DIR: \/proc\/cc-executor cannot be used/,
+    ],
+    [
+      'the data folder cannot be written',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_DATA_DIR: '/proc/self' },
+      /CC_EXECUTOR_DATA_DIR: \/proc\/self cannot be used/,
+    ],
+    [
+      'a root is not there',
+      ['start', '--simulate', '--root', join(folder, 'none')],
+      {},
+      /--root: \S+\/none is no folder; make it first/,
+    ],
+    [
+      'a variable is wrong',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_CONCURRENCY: 'many' },
+      /CC_EXECUTOR_CONCURRENCY: expected a whole number .*"many"/,
+    ],
+    [
+      'there is no Redis',
+      ['start', '--simulate'],
+      hidden,
+      /No redis-server was found: install .*, run npm run setup, or set REDIS_URL/,
+    ],
+    [
+      'open on every address',
+      ['start', '--simulate', '--open'],
+      { CC_EXECUTOR_HOST: '0.0.0.0' },
+      /CC_EXECUTOR_AUTH: open is allowed on a loopback address only/,
+    ],
+    [
+      'REDIS_URL refuses (api)',
+      ['api'],
+      nowhere,
+      /REDIS_URL: no Redis answers at redis:\/\/…@127\.0\.0\.1:1 \(ECONNREFUSED\): start one there/,
+    ],
     ['REDIS_URL refuses (worker)', ['worker'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
     ['REDIS_URL refuses (start)', ['start'], nowhere, /REDIS_URL: no Redis answers .*ECONNREFUSED/],
-    ['REDIS_URL is a socket that is not there', ['api'], { REDIS_URL: `unix://${folder}/none.sock` }, /REDIS_URL: no Redis answers at unix:\/\/.*ENOENT/],
-    ['the CLI is too old (start)', ['start', '--simulate'], { CC_EXECUTOR_CLAUDE_BIN: old }, /CLAUDE_TOO_OLD: the Claude CLI 2\.1\.100 \(.*old-claude\) is older than 2\.1\.197, .*npm run setup -- --claude=latest/],
+    [
+      'REDIS_URL is a socket that is not there',
+      ['api'],
+      { REDIS_URL: `unix://${folder}/none.sock` },
+      /REDIS_URL: no Redis answers at unix:\/\/.*ENOENT/,
+    ],
+    [
+      'the CLI is too old (start)',
+      ['start', '--simulate'],
+      { CC_EXECUTOR_CLAUDE_BIN: old },
+      /CLAUDE_TOO_OLD: the Claude CLI 2\.1\.100 \(.*old-claude\) is older than 2\.1\.197, .*npm run setup -- --claude=latest/,
+    ],
     ['no REDIS_URL (api)', ['api'], {}, /REDIS_URL: is required/],
     ['no token yet', ['token'], { CC_EXECUTOR_DATA_DIR: join(folder, 'none') }, /There is no token yet/],
   ]
-  for (const [name, args, variables, sentence] of cases) void t.test(name, (t) => refused(t, args, { ...env, ...variables }, sentence))
+  for (const [name, args, variables, sentence] of cases)
+    void t.test(name, (t) => refused(t, args, { ...env, ...variables }, sentence))
   void t.test('a call that does not exist says where help is, exit code 2', async (t) => {
     for (const args of [['serve'], ['start', '--fast'], ['start', '--root'], ['api', 'now']]) {
       const { code, stderr } = await runToEnd(t, args, env)
       t.equal(code, 2, args.join(' '))
-      t.match(stderr, args.length === 1 ? /^cc-executor: .+\n\ncc-executor help lists the commands\.\n$/ : /^cc-executor: .+\n\ncc-executor (start|api) --help says how it is called\.\n$/)
+      t.match(
+        stderr,
+        args.length === 1
+          ? /^cc-executor: .+\n\ncc-executor help lists the commands\.\n$/
+          : /^cc-executor: .+\n\ncc-executor (start|api) --help says how it is called\.\n$/,
+      )
     }
   })
 })
 
 void t.test('config, help and --version answer', async (t) => {
   const folder = await makeFolder(t)
-  const env = { ...testEnvironment(folder), CC_EXECUTOR_TOKENS: 'ci=a-secret-of-sixteen-or-more', REDIS_URL: 'redis://me:another-secret@127.0.0.1:1' }
+  const env = {
+    ...testEnvironment(folder),
+    CC_EXECUTOR_TOKENS: 'ci=a-secret-of-sixteen-or-more',
+    REDIS_URL: 'redis://me:another-secret@127.0.0.1:1',
+  }
   const config = await runToEnd(t, ['config'], env)
   t.equal(config.code, 0)
   t.match(config.stdout, /CC_EXECUTOR_TOKENS=\(set\)\n/)
@@ -261,6 +417,7 @@ void t.test('config, help and --version answer', async (t) => {
   t.match(config.stdout, /CC_EXECUTOR_LOCK_SECONDS=30\n +.+ \(default\)/)
   t.notMatch(config.stdout, /secret/)
 
-  for (const help of ['help', '--help']) t.match(await runToEnd(t, [help], env), { code: 0, stdout: /^cc-executor .*\n\nUsage: /, stderr: '' })
+  for (const help of ['help', '--help'])
+    t.match(await runToEnd(t, [help], env), { code: 0, stdout: /^cc-executor .*\n\nUsage: /, stderr: '' })
   t.match(await runToEnd(t, ['--version'], env), { code: 0, stdout: `${VERSION}\n` })
 })

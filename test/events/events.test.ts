@@ -25,9 +25,13 @@ t.teardown(() => {
 })
 
 const delta = (text: string): NewEvent => ({ type: 'text.delta', data: { message: 0, text } })
-const FINISHED: NewEvent = { type: 'execution.finished', data: { outcome: { status: 'succeeded', result: '' }, usage: NO_USAGE } }
+const FINISHED: NewEvent = {
+  type: 'execution.finished',
+  data: { outcome: { status: 'succeeded', result: '' }, usage: NO_USAGE },
+}
 const keysOf = (id: string) => ({ events: `{${PREFIX}}:events:${id}`, log: `{${PREFIX}}:log:${id}` })
-const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const numbers = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const seqsOf = (events: readonly StoredEvent[]): number[] => events.map(({ seq }) => seq)
 /** Lets everything that is ready run, Redis' answers included, without waiting for a time. */
 const pong = async (): Promise<void> => void (await redis.ping())
@@ -39,9 +43,19 @@ async function openLog(fence = '1'): Promise<string> {
   return id
 }
 
-function write(id: string, { fence = '1', lastSeq = 0, through = log }: { fence?: string; lastSeq?: number; through?: EventLog } = {}) {
+function write(
+  id: string,
+  { fence = '1', lastSeq = 0, through = log }: { fence?: string; lastSeq?: number; through?: EventLog } = {},
+) {
   let stale = 0
-  const writer = new LogWriter({ log: through, executionId: id, fence, attempt: 1, lastSeq, onStale: () => (stale += 1) })
+  const writer = new LogWriter({
+    log: through,
+    executionId: id,
+    fence,
+    attempt: 1,
+    lastSeq,
+    onStale: () => (stale += 1),
+  })
   return { writer, staleCalls: () => stale }
 }
 
@@ -93,32 +107,44 @@ async function noSubscriber(t: Test, id: string): Promise<void> {
   t.same(await redis.pubsub('CHANNELS', `*${id}*`), [], 'nobody is subscribed any more')
 }
 
-void t.test('a thousand events in many small writes are stored in order, in far fewer appends, and come out byte by byte', async (t) => {
-  const id = await openLog()
-  const { writer } = write(id)
-  for (let index = 1; index <= 1_000; index += 1) {
-    writer.write(delta(`${index} – é 🙂 \u2028 "`))
-    if (index % 7 === 0) await Promise.resolve()
-    if (index % 250 === 0) await pong()
-  }
-  await writer.flushed()
-  const events = await readAll(id)
-  t.same(seqsOf(events), numbers(1, 1_000))
-  const texts = events.map(({ bytes }) => (JSON.parse(bytes.toString()) as Event<'text.delta'>).data.text)
-  t.same(texts, numbers(1, 1_000).map((index) => `${index} – é 🙂 \u2028 "`))
-  t.ok((await redis.xlen(keysOf(id).events)) < 200, 'they travelled in batches')
-  t.equal(writer.pendingBytes, 0)
-})
+void t.test(
+  'a thousand events in many small writes are stored in order, in far fewer appends, and come out byte by byte',
+  async (t) => {
+    const id = await openLog()
+    const { writer } = write(id)
+    for (let index = 1; index <= 1_000; index += 1) {
+      writer.write(delta(`${index} – é 🙂 \u2028 "`))
+      if (index % 7 === 0) await Promise.resolve()
+      if (index % 250 === 0) await pong()
+    }
+    await writer.flushed()
+    const events = await readAll(id)
+    t.same(seqsOf(events), numbers(1, 1_000))
+    const texts = events.map(({ bytes }) => (JSON.parse(bytes.toString()) as Event<'text.delta'>).data.text)
+    t.same(
+      texts,
+      numbers(1, 1_000).map((index) => `${index} – é 🙂 \u2028 "`),
+    )
+    t.ok((await redis.xlen(keysOf(id).events)) < 200, 'they travelled in batches')
+    t.equal(writer.pendingBytes, 0)
+  },
+)
 
-void t.test('a batch that is sent again after a lost answer is stored once, and another text in its place is refused', async (t) => {
-  const id = await openLog()
-  const lines = [1, 2].map((seq) => serializeEvent(seq, delta('x'), new Date(), 1)).join('\n')
-  t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
-  t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
-  t.same(await log.append(id, '1', { first: 1, last: 2, lines: lines.replace('x', 'y') }), { kind: 'gap', lastSeq: 2 })
-  t.same(await log.append(id, '1', { first: 4, last: 4, lines }), { kind: 'gap', lastSeq: 2 })
-  t.same(seqsOf(await readAll(id)), [1, 2])
-})
+void t.test(
+  'a batch that is sent again after a lost answer is stored once, and another text in its place is refused',
+  async (t) => {
+    const id = await openLog()
+    const lines = [1, 2].map((seq) => serializeEvent(seq, delta('x'), new Date(), 1)).join('\n')
+    t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
+    t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
+    t.same(await log.append(id, '1', { first: 1, last: 2, lines: lines.replace('x', 'y') }), {
+      kind: 'gap',
+      lastSeq: 2,
+    })
+    t.same(await log.append(id, '1', { first: 4, last: 4, lines }), { kind: 'gap', lastSeq: 2 })
+    t.same(seqsOf(await readAll(id)), [1, 2])
+  },
+)
 
 void t.test('an answer that is lost makes the writer ask again, without doubling and without a hole', async (t) => {
   const id = await openLog()
@@ -141,55 +167,65 @@ void t.test('an answer that is lost makes the writer ask again, without doubling
   t.equal(staleCalls(), 0)
 })
 
-void t.test('a Redis that came back without its last moments gets them again; who followed sees nothing twice', async (t) => {
-  const id = await openLog()
-  const keys = keysOf(id)
-  const { writer, staleCalls } = write(id)
-  const reader = follow(id)
-  for (let index = 1; index <= 10; index += 1) {
-    writer.write(delta(`${index}`))
-    await writer.flushed()
-  }
-  await reader.until(10)
-  // As an append-only file without its last second: the log ends at 4 and knows nothing of what came after.
-  const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
-  await redis.del(keys.events)
-  for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
-  await redis.hset(keys.log, 'lastSeq', '4')
-  await redis.hdel(keys.log, 'lastBatch')
+void t.test(
+  'a Redis that came back without its last moments gets them again; who followed sees nothing twice',
+  async (t) => {
+    const id = await openLog()
+    const keys = keysOf(id)
+    const { writer, staleCalls } = write(id)
+    const reader = follow(id)
+    for (let index = 1; index <= 10; index += 1) {
+      writer.write(delta(`${index}`))
+      await writer.flushed()
+    }
+    await reader.until(10)
+    // As an append-only file without its last second: the log ends at 4 and knows nothing of what came after.
+    const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
+    await redis.del(keys.events)
+    for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
+    await redis.hset(keys.log, 'lastSeq', '4')
+    await redis.hdel(keys.log, 'lastBatch')
 
-  writer.write(delta('11'))
-  writer.write(FINISHED)
-  await writer.flushed()
-  await reader.ended
-  t.equal(staleCalls(), 0)
-  t.same(seqsOf(await readAll(id)), numbers(1, 12), 'the log is whole again')
-  t.same(reader.seqs, numbers(1, 12), 'and was followed without a repetition')
-})
-
-void t.test('a log that came back shorter and was concluded there ends those who had seen more', { timeout: 30_000 }, async (t) => {
-  const id = await openLog()
-  const keys = keysOf(id)
-  const { writer } = write(id)
-  const readers = [follow(id), follow(id)]
-  for (let index = 1; index <= 10; index += 1) {
-    writer.write(delta(`${index}`))
+    writer.write(delta('11'))
+    writer.write(FINISHED)
     await writer.flushed()
-  }
-  await Promise.all(readers.map((reader) => reader.until(10)))
-  // Redis has lost its last moments, and the writer died with it: somebody else concludes.
-  const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
-  await redis.del(keys.events)
-  for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
-  await redis.hset(keys.log, 'lastSeq', '4', 'fence', '2')
-  const heir = write(id, { fence: '2', lastSeq: 4 })
-  heir.writer.write(FINISHED)
-  await heir.writer.flushed()
-  await Promise.all(readers.map((reader) => reader.ended))
-  t.same(readers.map(({ seqs }) => seqs), [numbers(1, 10), numbers(1, 10)])
-  t.same(await collect(id, 0), numbers(1, 5), 'whoever comes now sees what is true')
-  await noSubscriber(t, id)
-})
+    await reader.ended
+    t.equal(staleCalls(), 0)
+    t.same(seqsOf(await readAll(id)), numbers(1, 12), 'the log is whole again')
+    t.same(reader.seqs, numbers(1, 12), 'and was followed without a repetition')
+  },
+)
+
+void t.test(
+  'a log that came back shorter and was concluded there ends those who had seen more',
+  { timeout: 30_000 },
+  async (t) => {
+    const id = await openLog()
+    const keys = keysOf(id)
+    const { writer } = write(id)
+    const readers = [follow(id), follow(id)]
+    for (let index = 1; index <= 10; index += 1) {
+      writer.write(delta(`${index}`))
+      await writer.flushed()
+    }
+    await Promise.all(readers.map((reader) => reader.until(10)))
+    // Redis has lost its last moments, and the writer died with it: somebody else concludes.
+    const kept = (await redis.xrange(keys.events, '-', '+')).slice(0, 4)
+    await redis.del(keys.events)
+    for (const [entry, fields] of kept) await redis.xadd(keys.events, entry, ...fields)
+    await redis.hset(keys.log, 'lastSeq', '4', 'fence', '2')
+    const heir = write(id, { fence: '2', lastSeq: 4 })
+    heir.writer.write(FINISHED)
+    await heir.writer.flushed()
+    await Promise.all(readers.map((reader) => reader.ended))
+    t.same(
+      readers.map(({ seqs }) => seqs),
+      [numbers(1, 10), numbers(1, 10)],
+    )
+    t.same(await collect(id, 0), numbers(1, 5), 'whoever comes now sees what is true')
+    await noSubscriber(t, id)
+  },
+)
 
 void t.test('a log that lacks more than the writer still has makes it give up instead of leaving a hole', async (t) => {
   const id = await openLog()
@@ -201,26 +237,29 @@ void t.test('a log that lacks more than the writer still has makes it give up in
   t.same(await readAll(id), [])
 })
 
-void t.test('a writer whose fence was taken cannot write another line, is told so once, and its waiters are let go', async (t) => {
-  const id = await openLog()
-  const { writer, staleCalls } = write(id)
-  writer.write(delta('mine'))
-  await writer.flushed()
-  await redis.hset(keysOf(id).log, 'fence', '2')
-  for (let index = 0; index < 3; index += 1) writer.write(delta('x'.repeat(40_000)))
-  await writer.flushed()
-  await writer.drained()
-  writer.write(delta('afterwards'))
-  await writer.flushed()
-  t.ok(writer.isStale)
-  t.equal(staleCalls(), 1)
-  t.equal(writer.pendingBytes, 0)
-  t.same(seqsOf(await readAll(id)), [1])
-  const heir = write(id, { fence: '2', lastSeq: 1 })
-  heir.writer.write(delta('the heir goes on'))
-  await heir.writer.flushed()
-  t.same(seqsOf(await readAll(id)), [1, 2])
-})
+void t.test(
+  'a writer whose fence was taken cannot write another line, is told so once, and its waiters are let go',
+  async (t) => {
+    const id = await openLog()
+    const { writer, staleCalls } = write(id)
+    writer.write(delta('mine'))
+    await writer.flushed()
+    await redis.hset(keysOf(id).log, 'fence', '2')
+    for (let index = 0; index < 3; index += 1) writer.write(delta('x'.repeat(40_000)))
+    await writer.flushed()
+    await writer.drained()
+    writer.write(delta('afterwards'))
+    await writer.flushed()
+    t.ok(writer.isStale)
+    t.equal(staleCalls(), 1)
+    t.equal(writer.pendingBytes, 0)
+    t.same(seqsOf(await readAll(id)), [1])
+    const heir = write(id, { fence: '2', lastSeq: 1 })
+    heir.writer.write(delta('the heir goes on'))
+    await heir.writer.flushed()
+    t.same(seqsOf(await readAll(id)), [1, 2])
+  },
+)
 
 void t.test('a writer says that it is full, and has room again when Redis has taken what it had', async (t) => {
   const id = await openLog()
@@ -253,24 +292,27 @@ void t.test('following from every cursor gives the same sequence, before, during
   await noSubscriber(t, id)
 })
 
-void t.test('a follower that falls behind what is kept in memory reads the log by itself and misses nothing', async (t) => {
-  const id = await openLog()
-  const { writer } = write(id)
-  writer.write(delta('first'))
-  await writer.flushed()
-  const seqs: number[] = []
-  for await (const events of feed.follow(id, 0, new AbortController().signal)) {
-    seqs.push(...seqsOf(events))
-    if (seqs.length > 1) continue
-    for (let index = 0; index < 80; index += 1) {
-      writer.write(delta('x'.repeat(40_000)))
+void t.test(
+  'a follower that falls behind what is kept in memory reads the log by itself and misses nothing',
+  async (t) => {
+    const id = await openLog()
+    const { writer } = write(id)
+    writer.write(delta('first'))
+    await writer.flushed()
+    const seqs: number[] = []
+    for await (const events of feed.follow(id, 0, new AbortController().signal)) {
+      seqs.push(...seqsOf(events))
+      if (seqs.length > 1) continue
+      for (let index = 0; index < 80; index += 1) {
+        writer.write(delta('x'.repeat(40_000)))
+        await writer.flushed()
+      }
+      writer.write(FINISHED)
       await writer.flushed()
     }
-    writer.write(FINISHED)
-    await writer.flushed()
-  }
-  t.same(seqs, numbers(1, 82))
-})
+    t.same(seqs, numbers(1, 82))
+  },
+)
 
 void t.test('a page of the log holds at least one event, however large, and then no more than asked for', async (t) => {
   const id = await openLog()
@@ -303,27 +345,35 @@ void t.test('a page that found nothing does not say finished for an end that cam
       return log.readLast(executionId)
     },
   }
-  t.same(await readPageAfter(overtaken, id, { limit: 10 }, 1), { events: [], nextAfter: 1, hasMore: false, finished: false })
+  t.same(await readPageAfter(overtaken, id, { limit: 10 }, 1), {
+    events: [],
+    nextAfter: 1,
+    hasMore: false,
+    finished: false,
+  })
   const last = await readPageAfter(log, id, { limit: 10 }, 1)
   t.match([seqsOf(last.events), last.finished], [[2], true])
   t.match(await readPageAfter(log, id, { limit: 10 }, 2), { events: [], nextAfter: 2, finished: true })
 })
 
-void t.test('a published message that was lost is made good by the next one, and at the end by the log itself', async (t) => {
-  const id = await openLog()
-  const { writer } = write(id)
-  writer.write(delta('1'))
-  await writer.flushed()
-  const reader = follow(id)
-  await reader.until(1)
-  await storeSilently(id, 2, delta('2'))
-  const third = serializeEvent(3, delta('3'), new Date(), 1)
-  await log.append(id, '1', { first: 3, last: 3, lines: third })
-  await reader.until(3)
-  await storeSilently(id, 4, FINISHED)
-  await reader.ended
-  t.same(reader.seqs, [1, 2, 3, 4])
-})
+void t.test(
+  'a published message that was lost is made good by the next one, and at the end by the log itself',
+  async (t) => {
+    const id = await openLog()
+    const { writer } = write(id)
+    writer.write(delta('1'))
+    await writer.flushed()
+    const reader = follow(id)
+    await reader.until(1)
+    await storeSilently(id, 2, delta('2'))
+    const third = serializeEvent(3, delta('3'), new Date(), 1)
+    await log.append(id, '1', { first: 3, last: 3, lines: third })
+    await reader.until(3)
+    await storeSilently(id, 4, FINISHED)
+    await reader.ended
+    t.same(reader.seqs, [1, 2, 3, 4])
+  },
+)
 
 void t.test('an event that is kept holds no more memory than its own', async (t) => {
   const [quiet, loud] = [await openLog(), await openLog()]
@@ -334,11 +384,18 @@ void t.test('an event that is kept holds no more memory than its own', async (t)
   while ((await subscribers(quiet)) + (await subscribers(loud)) < 2) await pong()
   // Both reach the subscriber in one piece.
   const lines = serializeEvent(1, delta('quiet'), new Date(), 1)
-  await redis.multi().publish(log.channelOf(loud), serializeEvent(1, delta('x'.repeat(50_000)), new Date(), 1)).publish(log.channelOf(quiet), lines).exec()
+  await redis
+    .multi()
+    .publish(log.channelOf(loud), serializeEvent(1, delta('x'.repeat(50_000)), new Date(), 1))
+    .publish(log.channelOf(quiet), lines)
+    .exec()
   const { value } = await first
   await noise
   t.equal(value?.[0]?.bytes.toString(), lines)
-  t.ok((value?.[0]?.bytes.buffer.byteLength ?? Infinity) < 16_384, 'and not the piece of the connection in which it came')
+  t.ok(
+    (value?.[0]?.bytes.buffer.byteLength ?? Infinity) < 16_384,
+    'and not the piece of the connection in which it came',
+  )
   stop.abort()
   await Promise.all([source.return(), other.return()])
 })
@@ -356,40 +413,46 @@ void t.test('a subscription that broke is taken up again, and what was published
   t.same(reader.seqs, [1, 2, 3])
 })
 
-void t.test('a log that is deleted ends those who follow it with EXECUTION_NOT_FOUND, as one that never was', async (t) => {
-  const id = await openLog()
-  const { writer } = write(id)
-  writer.write(delta('1'))
-  await writer.flushed()
-  const reader = follow(id)
-  await reader.until(1)
-  await redis.del(keysOf(id).events, keysOf(id).log)
-  await t.rejects(reader.ended, { code: 'EXECUTION_NOT_FOUND' })
-  await noSubscriber(t, id)
-  const unknown = uuidv7()
-  await t.rejects(collect(unknown), { code: 'EXECUTION_NOT_FOUND' })
-  await noSubscriber(t, unknown)
-})
+void t.test(
+  'a log that is deleted ends those who follow it with EXECUTION_NOT_FOUND, as one that never was',
+  async (t) => {
+    const id = await openLog()
+    const { writer } = write(id)
+    writer.write(delta('1'))
+    await writer.flushed()
+    const reader = follow(id)
+    await reader.until(1)
+    await redis.del(keysOf(id).events, keysOf(id).log)
+    await t.rejects(reader.ended, { code: 'EXECUTION_NOT_FOUND' })
+    await noSubscriber(t, id)
+    const unknown = uuidv7()
+    await t.rejects(collect(unknown), { code: 'EXECUTION_NOT_FOUND' })
+    await noSubscriber(t, unknown)
+  },
+)
 
-void t.test('an abort ends a follower and leaves the other one alone; with the last one the subscription goes', async (t) => {
-  const id = await openLog()
-  const { writer } = write(id)
-  writer.write(delta('1'))
-  await writer.flushed()
-  const [first, second] = [follow(id), follow(id)]
-  await Promise.all([first.until(1), second.until(1)])
-  t.equal(await subscribers(id), 1, 'one channel, however many follow')
-  first.stop()
-  await first.ended
-  writer.write(delta('2'))
-  await second.until(2)
-  t.same([first.seqs, second.seqs], [[1], [1, 2]])
-  second.stop()
-  await second.ended
-  await noSubscriber(t, id)
-  t.same(await collect(id, 0, AbortSignal.abort()), [], 'aborted before it began')
-  await noSubscriber(t, id)
-})
+void t.test(
+  'an abort ends a follower and leaves the other one alone; with the last one the subscription goes',
+  async (t) => {
+    const id = await openLog()
+    const { writer } = write(id)
+    writer.write(delta('1'))
+    await writer.flushed()
+    const [first, second] = [follow(id), follow(id)]
+    await Promise.all([first.until(1), second.until(1)])
+    t.equal(await subscribers(id), 1, 'one channel, however many follow')
+    first.stop()
+    await first.ended
+    writer.write(delta('2'))
+    await second.until(2)
+    t.same([first.seqs, second.seqs], [[1], [1, 2]])
+    second.stop()
+    await second.ended
+    await noSubscriber(t, id)
+    t.same(await collect(id, 0, AbortSignal.abort()), [], 'aborted before it began')
+    await noSubscriber(t, id)
+  },
+)
 
 void t.test('a consumer that leaves in the middle leaves no subscription either', async (t) => {
   const id = await openLog()
@@ -409,7 +472,11 @@ void t.test('a follower that cannot begin says so and leaves no subscription; th
   writer.write(FINISHED)
   await writer.flushed()
   let failures = 1
-  const broken: EventLog = { ...log, readLast: (executionId) => (failures-- > 0 ? Promise.reject(new Error('Redis is away')) : log.readLast(executionId)) }
+  const broken: EventLog = {
+    ...log,
+    readLast: (executionId) =>
+      failures-- > 0 ? Promise.reject(new Error('Redis is away')) : log.readLast(executionId),
+  }
   const own = openEventFeed({ log: broken, subscriber, logger })
   const begin = () => own.follow(id, 0, new AbortController().signal).next()
   await t.rejects(begin(), /Redis is away/)

@@ -19,9 +19,14 @@ void t.test('a few events hold no more memory than they need, however they came'
   short.endShort(splitBatch(Buffer.from(read(1, 2).toString().replaceAll('text.delta', 'execution.finished'))))
   for (const [name, tail] of Object.entries({ published, seeded, short })) {
     const events = tail.after(0) ?? []
-    t.same(events.map(({ seq }) => seq), [1, 2].slice(-events.length), name)
+    t.same(
+      events.map(({ seq }) => seq),
+      [1, 2].slice(-events.length),
+      name,
+    )
     const needed = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    for (const { bytes, seq } of events) t.ok(bytes.buffer.byteLength <= 2 * needed, `${name} ${seq}: ${bytes.buffer.byteLength} bytes for ${needed}`)
+    for (const { bytes, seq } of events)
+      t.ok(bytes.buffer.byteLength <= 2 * needed, `${name} ${seq}: ${bytes.buffer.byteLength} bytes for ${needed}`)
   }
   t.end()
 })
@@ -31,6 +36,9 @@ void t.test('a page that fills its memory is not copied', (t) => {
   const tail = new LiveTail(0)
   tail.add(splitBatch(page))
   t.equal(tail.after(0)?.[0]?.bytes.buffer, page.buffer)
-  t.same((tail.after(998) ?? []).map(({ bytes }) => bytes.toString()), [line(999), line(1_000)])
+  t.same(
+    (tail.after(998) ?? []).map(({ bytes }) => bytes.toString()),
+    [line(999), line(1_000)],
+  )
   t.end()
 })

@@ -17,7 +17,9 @@ const ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
 function findClis(): Record<string, NodeJS.ProcessEnv> {
   const packages = join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'packages')
   const versions = ALL && existsSync(packages) ? readdirSync(packages).filter((name) => name.startsWith('claude-')) : []
-  const found = versions.map((name) => [name, join(packages, name, 'claude')] as const).filter(([, binary]) => existsSync(binary))
+  const found = versions
+    .map((name) => [name, join(packages, name, 'claude')] as const)
+    .filter(([, binary]) => existsSync(binary))
   if (found.length === 0) return { claude: {} }
   return Object.fromEntries(found.map(([name, binary]) => [name, { CC_EXECUTOR_CLAUDE_BIN: binary }]))
 }
@@ -25,10 +27,19 @@ function findClis(): Record<string, NodeJS.ProcessEnv> {
 type Steps = readonly unknown[]
 /** A bare `sleep` in a Bash tool is refused by newer CLIs. */
 const waiting = (seconds: number, then = 'true'): string => `perl -e 'select(undef,undef,undef,${seconds})' && ${then}`
-const bash = (command: string, more: object = {}): unknown => ({ tool: 'Bash', input: { command, description: `waits: ${command.slice(-20)}`, ...more } })
+const bash = (command: string, more: object = {}): unknown => ({
+  tool: 'Bash',
+  input: { command, description: `waits: ${command.slice(-20)}`, ...more },
+})
 const behind = (seconds: number, then?: string): unknown => bash(waiting(seconds, then), { run_in_background: true })
 const agent = (...steps: Steps): unknown => ({
-  tool: 'Agent', input: { description: 'an agent of its own', subagent_type: 'general-purpose', prompt: scripted(...steps), run_in_background: true },
+  tool: 'Agent',
+  input: {
+    description: 'an agent of its own',
+    subagent_type: 'general-purpose',
+    prompt: scripted(...steps),
+    run_in_background: true,
+  },
 })
 const TURN = { turn: true }
 const FOR_EVER = 3_600
@@ -44,47 +55,130 @@ async function play(service: TestService, { id }: Execution): Promise<Played> {
   const execution = await service.finished(id)
   const events = await service.events(id)
   // Safe: filtered by the type.
-  return { execution, events, of: <Type extends EventType>(type: Type) => events.filter((event) => event.type === type) as Array<Event<Type>> }
+  return {
+    execution,
+    events,
+    of: <Type extends EventType>(type: Type) => events.filter((event) => event.type === type) as Array<Event<Type>>,
+  }
 }
 
-const checkOf = ({ outcome }: Execution, name: string): string | undefined => outcome?.verification?.checks.find((check) => check.name === name)?.status
-const resultsOf = ({ of }: Played): number => of('claude.message').filter(({ data }) => data.message['type'] === 'result').length
+const checkOf = ({ outcome }: Execution, name: string): string | undefined =>
+  outcome?.verification?.checks.find((check) => check.name === name)?.status
+const resultsOf = ({ of }: Played): number =>
+  of('claude.message').filter(({ data }) => data.message['type'] === 'result').length
 
 /** Every tool call that began has ended, and the log is whole. */
 function isComplete(t: Test, { events, of }: Played): void {
   isWhole(t, events)
-  t.same(of('tool.finished').map(({ data }) => data.toolUseId).sort(), of('tool.started').map(({ data }) => data.toolUseId).sort(), 'every call has its end')
+  t.same(
+    of('tool.finished')
+      .map(({ data }) => data.toolUseId)
+      .sort(),
+    of('tool.started')
+      .map(({ data }) => data.toolUseId)
+      .sort(),
+    'every call has its end',
+  )
 }
 
 const clis = Object.entries(findClis())
 for (const [name, env] of clis) {
   void t.test(name, { jobs: 1 }, async (t) => {
     const service = await openTestService(t, { env: { ...env, CC_EXECUTOR_CONCURRENCY: '24' } })
-    const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> => service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
+    const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> =>
+      service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
 
     // All of them wait for seconds by their nature: they go on at the same time.
-    const late = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'So far.' }], { timeoutSeconds: 25 })
-    const paused = await submit([bash(`until [ -e go.txt ]; do ${waiting(0.1)}; done; echo on > on.txt`, { run_in_background: true }), { text: 'It runs.' }, TURN, { text: 'It went on.' }], { verify: { files: ['on.txt'] } })
-    const command = await submit([behind(12, 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }], { verify: { files: ['done.txt'], background: true } })
-    const subagent = await submit([agent(bash(waiting(12, 'echo done > done.txt')), { text: 'The agent is done.' }), { text: 'It works.' }, TURN, { text: 'It has worked.' }], { verify: { files: ['done.txt'] } })
+    const late = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'So far.' }], {
+      timeoutSeconds: 25,
+    })
+    const paused = await submit(
+      [
+        bash(`until [ -e go.txt ]; do ${waiting(0.1)}; done; echo on > on.txt`, { run_in_background: true }),
+        { text: 'It runs.' },
+        TURN,
+        { text: 'It went on.' },
+      ],
+      { verify: { files: ['on.txt'] } },
+    )
+    const command = await submit(
+      [behind(12, 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }],
+      { verify: { files: ['done.txt'], background: true } },
+    )
+    const subagent = await submit(
+      [
+        agent(bash(waiting(12, 'echo done > done.txt')), { text: 'The agent is done.' }),
+        { text: 'It works.' },
+        TURN,
+        { text: 'It has worked.' },
+      ],
+      { verify: { files: ['done.txt'] } },
+    )
     const nested = await submit(
-      [agent(behind(5, 'echo inner > inner.txt'), { text: 'Begun.' }, TURN, { text: 'Ended.' }), { text: 'It works.' }, TURN, { text: 'The agent has reported.' }, TURN, { text: 'All of it is done.' }],
+      [
+        agent(behind(5, 'echo inner > inner.txt'), { text: 'Begun.' }, TURN, { text: 'Ended.' }),
+        { text: 'It works.' },
+        TURN,
+        { text: 'The agent has reported.' },
+        TURN,
+        { text: 'All of it is done.' },
+      ],
       { verify: { files: ['inner.txt'] } },
     )
-    const chained = await submit([behind(4), { text: 'First.' }, TURN, behind(4, 'echo 2 > second.txt'), { text: 'Second.' }, TURN, { text: 'Both.' }], { verify: { files: ['second.txt'] } })
+    const chained = await submit(
+      [
+        behind(4),
+        { text: 'First.' },
+        TURN,
+        behind(4, 'echo 2 > second.txt'),
+        { text: 'Second.' },
+        TURN,
+        { text: 'Both.' },
+      ],
+      { verify: { files: ['second.txt'] } },
+    )
     const endless = await submit([behind(FOR_EVER), { text: 'A server runs.' }], { backgroundTimeoutSeconds: 3 })
     const unwanted = await submit([behind(FOR_EVER), { text: 'A server ran.' }], { backgroundTimeoutSeconds: 0 })
-    const asked = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'An agent worked.' }], { backgroundTimeoutSeconds: 0, verify: { background: true } })
+    const asked = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'An agent worked.' }], {
+      backgroundTimeoutSeconds: 0,
+      verify: { background: true },
+    })
     const cancelled = await submit([behind(FOR_EVER), { text: 'So far.' }])
-    const list = await service.submit({ tasks: [scripted(behind(5, 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }), scripted(bash('cat one.txt'), { text: 'Two.' })], allowedTools: ['Bash'] })
+    const list = await service.submit({
+      tasks: [
+        scripted(behind(5, 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
+        scripted(bash('cat one.txt'), { text: 'Two.' }),
+      ],
+      allowedTools: ['Bash'],
+    })
     const foreground = await submit([bash(waiting(5)), { text: 'It was in the foreground.' }])
-    const answered = await submit([behind(4), { structured: { n: 'no number' } }, TURN, { structured: { n: 2 } }, TURN, { structured: { n: 3 } }], { outputSchema: { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } })
-    const refused = await submit([{ text: 'I will not.' }, { stop: 'refusal' }, { text: 'I will not.' }, { stop: 'refusal' }])
-    const cut = await submit(Array.from({ length: 5 }, () => [{ text: 'half an answer' }, { stop: 'max_tokens' }]).flat())
+    const answered = await submit(
+      [behind(4), { structured: { n: 'no number' } }, TURN, { structured: { n: 2 } }, TURN, { structured: { n: 3 } }],
+      { outputSchema: { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } },
+    )
+    const refused = await submit([
+      { text: 'I will not.' },
+      { stop: 'refusal' },
+      { text: 'I will not.' },
+      { stop: 'refusal' },
+    ])
+    const cut = await submit(
+      Array.from({ length: 5 }, () => [{ text: 'half an answer' }, { stop: 'max_tokens' }]).flat(),
+    )
     const longer = ALL
       ? await Promise.all([
-          submit([behind(60, 'echo done > done.txt'), { text: 'x' }, TURN, { text: 'After a minute.' }], { verify: { files: ['done.txt'] } }),
-          submit([agent(bash(waiting(30, 'echo done > done.txt')), { text: 'x' }), { text: 'x' }, TURN, { text: 'After half a minute.' }], { verify: { files: ['done.txt'] }, idleTimeoutSeconds: 25 }),
+          submit([behind(60, 'echo done > done.txt'), { text: 'x' }, TURN, { text: 'After a minute.' }], {
+            verify: { files: ['done.txt'] },
+          }),
+          submit(
+            [
+              agent(bash(waiting(30, 'echo done > done.txt')), { text: 'x' }),
+              { text: 'x' },
+              TURN,
+              { text: 'After half a minute.' },
+            ],
+            { verify: { files: ['done.txt'] }, idleTimeoutSeconds: 25 },
+          ),
         ])
       : []
 
@@ -96,22 +190,50 @@ for (const [name, env] of clis) {
       await writeFile(join(service.config.workspaceRoot, paused.id, 'go.txt'), '')
       t.equal((await service.call('POST', `/executions/${paused.id}/resume`)).status, 202)
       const played = await play(service, paused)
-      t.match(played.execution, { status: 'succeeded', outcome: { result: 'It went on.' } }, JSON.stringify(played.execution.outcome))
-      const order = played.events.map(({ type }) => type).filter((type) => /^(?:background|execution)\.(?:waiting|paused|resumed|finished)/.test(type))
-      t.same(order, ['background.waiting', 'execution.paused', 'execution.resumed', 'background.finished', 'execution.finished'])
+      t.match(
+        played.execution,
+        { status: 'succeeded', outcome: { result: 'It went on.' } },
+        JSON.stringify(played.execution.outcome),
+      )
+      const order = played.events
+        .map(({ type }) => type)
+        .filter((type) => /^(?:background|execution)\.(?:waiting|paused|resumed|finished)/.test(type))
+      t.same(order, [
+        'background.waiting',
+        'execution.paused',
+        'execution.resumed',
+        'background.finished',
+        'execution.finished',
+      ])
     })
 
     await t.test('a command and a subagent of twelve seconds are awaited, and the last result counts', async (t) => {
-      for (const [submitted, answer, kind] of [[command, 'It is done.', 'local_bash'], [subagent, 'It has worked.', 'local_agent']] as const) {
+      for (const [submitted, answer, kind] of [
+        [command, 'It is done.', 'local_bash'],
+        [subagent, 'It has worked.', 'local_agent'],
+      ] as const) {
         const played = await play(service, submitted)
-        t.match(played.execution, { status: 'succeeded', outcome: { result: answer, exitCode: 0, stopReason: 'end_turn', verification: { status: 'passed' } } }, JSON.stringify(played.execution.outcome))
+        t.match(
+          played.execution,
+          {
+            status: 'succeeded',
+            outcome: { result: answer, exitCode: 0, stopReason: 'end_turn', verification: { status: 'passed' } },
+          },
+          JSON.stringify(played.execution.outcome),
+        )
         t.notOk(played.execution.outcome?.unfinished)
         t.equal(resultsOf(played), 2)
         const [wait, ...more] = played.of('background.waiting')
         t.same(more, [])
-        t.match(wait?.data, { tasks: [{ id: String, kind, description: String }], message: /cancel.*backgroundTimeoutSeconds/ })
+        t.match(wait?.data, {
+          tasks: [{ id: String, kind, description: String }],
+          message: /cancel.*backgroundTimeoutSeconds/,
+        })
         t.ok(Date.parse(wait?.data.until ?? '') > Date.parse(wait?.at ?? '') + 300_000, 'until the end of its timeout')
-        t.match(played.of('background.finished').map(({ data }) => data), [{ id: wait?.data.tasks[0]?.id, kind, status: 'completed' }])
+        t.match(
+          played.of('background.finished').map(({ data }) => data),
+          [{ id: wait?.data.tasks[0]?.id, kind, status: 'completed' }],
+        )
         t.equal(checkOf(played.execution, 'background_tasks'), 'pass')
         t.equal(checkOf(played.execution, 'finished'), 'pass')
         isComplete(t, played)
@@ -121,9 +243,19 @@ for (const [name, env] of clis) {
     await t.test('what a subagent leaves behind, and what begins when another ends, is awaited too', async (t) => {
       const [inner, chain] = await Promise.all([play(service, nested), play(service, chained)])
       // An older CLI tells nobody of the end of what a subagent left that is gone: the answer before stands.
-      t.match(inner.execution, { status: 'succeeded', outcome: { result: /^(?:The agent has reported|All of it is done)\.$/ } }, JSON.stringify(inner.execution.outcome))
-      t.ok(inner.of('background.finished').some(({ data }) => data.kind === 'local_bash' && data.status === 'completed'))
-      t.match(chain.execution, { status: 'succeeded', outcome: { result: 'Both.' } }, JSON.stringify(chain.execution.outcome))
+      t.match(
+        inner.execution,
+        { status: 'succeeded', outcome: { result: /^(?:The agent has reported|All of it is done)\.$/ } },
+        JSON.stringify(inner.execution.outcome),
+      )
+      t.ok(
+        inner.of('background.finished').some(({ data }) => data.kind === 'local_bash' && data.status === 'completed'),
+      )
+      t.match(
+        chain.execution,
+        { status: 'succeeded', outcome: { result: 'Both.' } },
+        JSON.stringify(chain.execution.outcome),
+      )
       t.equal(chain.of('background.waiting').length, 2)
       t.equal(resultsOf(chain), 3)
       for (const played of [inner, chain]) isComplete(t, played)
@@ -131,10 +263,21 @@ for (const [name, env] of clis) {
 
     await t.test('one that never ends is ended at its limit, by name, and the last answer is kept', async (t) => {
       const { execution, of } = await play(service, endless)
-      t.match(execution, {
-        status: 'failed',
-        outcome: { code: 'BACKGROUND_UNFINISHED', result: 'A server runs.', isPartial: true, stopReason: 'end_turn', unfinished: [{ kind: 'task', description: /^waits/ }], message: /backgroundTimeoutSeconds/ },
-      }, JSON.stringify(execution.outcome))
+      t.match(
+        execution,
+        {
+          status: 'failed',
+          outcome: {
+            code: 'BACKGROUND_UNFINISHED',
+            result: 'A server runs.',
+            isPartial: true,
+            stopReason: 'end_turn',
+            unfinished: [{ kind: 'task', description: /^waits/ }],
+            message: /backgroundTimeoutSeconds/,
+          },
+        },
+        JSON.stringify(execution.outcome),
+      )
       const [wait] = of('background.waiting')
       t.ok(Date.parse(wait?.data.until ?? '') < Date.parse(wait?.at ?? '') + 10_000)
       t.equal(checkOf(execution, 'background_tasks'), 'fail')
@@ -142,28 +285,70 @@ for (const [name, env] of clis) {
       t.match(receipt.body.outcome, { code: 'BACKGROUND_UNFINISHED', stopReason: 'end_turn', unfinished: 1 })
     })
 
-    await t.test('with 0 it ends with the answer, which is told, and fails the run only where that was asked for', async (t) => {
-      const [told, judged] = await Promise.all([play(service, unwanted), play(service, asked)])
-      t.match(told.execution, { status: 'succeeded', outcome: { result: 'A server ran.', unfinished: [{ kind: 'task' }], message: /1 background task/, verification: { status: 'failed' } } }, JSON.stringify(told.execution.outcome))
-      t.equal(checkOf(told.execution, 'background_tasks'), 'fail')
-      t.notOk(told.execution.outcome?.isPartial)
-      t.match(judged.execution, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED', result: 'An agent worked.', unfinished: [{ kind: 'task', description: 'an agent of its own' }], message: /^background_tasks/ } }, JSON.stringify(judged.execution.outcome))
-      for (const { of } of [told, judged]) t.same(of('background.waiting'), [])
-    })
+    await t.test(
+      'with 0 it ends with the answer, which is told, and fails the run only where that was asked for',
+      async (t) => {
+        const [told, judged] = await Promise.all([play(service, unwanted), play(service, asked)])
+        t.match(
+          told.execution,
+          {
+            status: 'succeeded',
+            outcome: {
+              result: 'A server ran.',
+              unfinished: [{ kind: 'task' }],
+              message: /1 background task/,
+              verification: { status: 'failed' },
+            },
+          },
+          JSON.stringify(told.execution.outcome),
+        )
+        t.equal(checkOf(told.execution, 'background_tasks'), 'fail')
+        t.notOk(told.execution.outcome?.isPartial)
+        t.match(
+          judged.execution,
+          {
+            status: 'failed',
+            outcome: {
+              code: 'VERIFICATION_FAILED',
+              result: 'An agent worked.',
+              unfinished: [{ kind: 'task', description: 'an agent of its own' }],
+              message: /^background_tasks/,
+            },
+          },
+          JSON.stringify(judged.execution.outcome),
+        )
+        for (const { of } of [told, judged]) t.same(of('background.waiting'), [])
+      },
+    )
 
-    await t.test('a cancel or the timeout in the middle of the wait ends it as what it is, with the last answer', async (t) => {
-      await service.until(cancelled.id, 'background.waiting')
-      t.equal((await service.call('POST', `/executions/${cancelled.id}/cancel`)).status, 202)
-      const unfinished = [{ kind: 'task' }]
-      const ended = await play(service, cancelled)
-      t.match(ended.execution, { status: 'cancelled', outcome: { code: 'CANCELLED', result: 'So far.', isPartial: true, unfinished } }, JSON.stringify(ended.execution.outcome))
-      const timed = await play(service, late)
-      t.match(timed.execution, { status: 'timed_out', outcome: { code: 'TIMED_OUT', result: 'So far.', isPartial: true, unfinished } }, JSON.stringify(timed.execution.outcome))
-    })
+    await t.test(
+      'a cancel or the timeout in the middle of the wait ends it as what it is, with the last answer',
+      async (t) => {
+        await service.until(cancelled.id, 'background.waiting')
+        t.equal((await service.call('POST', `/executions/${cancelled.id}/cancel`)).status, 202)
+        const unfinished = [{ kind: 'task' }]
+        const ended = await play(service, cancelled)
+        t.match(
+          ended.execution,
+          { status: 'cancelled', outcome: { code: 'CANCELLED', result: 'So far.', isPartial: true, unfinished } },
+          JSON.stringify(ended.execution.outcome),
+        )
+        const timed = await play(service, late)
+        t.match(
+          timed.execution,
+          { status: 'timed_out', outcome: { code: 'TIMED_OUT', result: 'So far.', isPartial: true, unfinished } },
+          JSON.stringify(timed.execution.outcome),
+        )
+      },
+    )
 
     await t.test('the next task of a list begins when the one before has nothing left behind', async (t) => {
       const { execution } = await play(service, list)
-      t.match(execution, { status: 'succeeded', tasks: [{ status: 'succeeded' }, { status: 'succeeded' }] }, JSON.stringify(execution.outcome))
+      t.match(
+        execution,
+        { status: 'succeeded', tasks: [{ status: 'succeeded' }, { status: 'succeeded' }] },
+        JSON.stringify(execution.outcome),
+      )
       const [one = '', two = ''] = execution.tasks?.map(({ id }) => id) ?? []
       const [end] = (await service.events(one)).filter(({ type }) => type === 'background.finished')
       const [begin] = (await service.events(two)).filter(({ type }) => type === 'execution.started')
@@ -179,19 +364,39 @@ for (const [name, env] of clis) {
 
     await t.test('in JSON mode the answer of the last turn is judged, and may still be repaired', async (t) => {
       const played = await play(service, answered)
-      t.match(played.execution, { status: 'succeeded', outcome: { result: { n: Number } } }, JSON.stringify(played.execution.outcome))
+      t.match(
+        played.execution,
+        { status: 'succeeded', outcome: { result: { n: Number } } },
+        JSON.stringify(played.execution.outcome),
+      )
       t.equal(played.of('background.waiting').length, 1)
     })
 
     await t.test('a refusal and an answer that was cut off are no success', async (t) => {
-      t.match((await play(service, refused)).execution.outcome, { status: 'failed', code: 'REFUSED', stopReason: 'refusal', result: 'I will not.', isPartial: true })
-      t.match((await play(service, cut)).execution.outcome, { status: 'failed', code: 'ANSWER_INCOMPLETE', stopReason: 'max_tokens', result: 'half an answer', isPartial: true })
+      t.match((await play(service, refused)).execution.outcome, {
+        status: 'failed',
+        code: 'REFUSED',
+        stopReason: 'refusal',
+        result: 'I will not.',
+        isPartial: true,
+      })
+      t.match((await play(service, cut)).execution.outcome, {
+        status: 'failed',
+        code: 'ANSWER_INCOMPLETE',
+        stopReason: 'max_tokens',
+        result: 'half an answer',
+        isPartial: true,
+      })
     })
 
     await t.test('half a minute and a whole one', { skip: !ALL && 'only in the run of all tests' }, async (t) => {
       for (const submitted of longer) {
         const played = await play(service, submitted)
-        t.match(played.execution, { status: 'succeeded', outcome: { result: /^After/ } }, JSON.stringify(played.execution.outcome))
+        t.match(
+          played.execution,
+          { status: 'succeeded', outcome: { result: /^After/ } },
+          JSON.stringify(played.execution.outcome),
+        )
         isComplete(t, played)
       }
     })
@@ -206,7 +411,11 @@ for (const [name, env] of clis) {
     }
     const victim = await openWorker()
     const steps = [behind(FOR_EVER, 'true'), { text: 'It runs.' }, TURN, { text: 'I looked.' }]
-    const [lost, continued] = await Promise.all(['fail', 'continue'].map((onWorkerLost) => service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost })))
+    const [lost, continued] = await Promise.all(
+      ['fail', 'continue'].map((onWorkerLost) =>
+        service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost }),
+      ),
+    )
     for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
     victim.kill('SIGKILL')
     await victim.ended
@@ -216,9 +425,16 @@ for (const [name, env] of clis) {
     t.match(ended.execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.execution.outcome))
     isWhole(t, ended.events)
     const prompts = service.simulator.requests.map(({ said }) => JSON.stringify(said ?? []))
-    t.ok(prompts.some((said) => said.includes('These background tasks had not finished')), 'the next attempt is told what was lost')
+    t.ok(
+      prompts.some((said) => said.includes('These background tasks had not finished')),
+      'the next attempt is told what was lost',
+    )
 
-    const handedOver = await service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost: 'continue' })
+    const handedOver = await service.submit({
+      prompt: scripted(...steps),
+      allowedTools: ['Bash'],
+      onWorkerLost: 'continue',
+    })
     await service.until(handedOver.id, 'background.waiting')
     heir.kill('SIGTERM')
     await heir.ended

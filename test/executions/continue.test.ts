@@ -9,7 +9,10 @@ import { describe, listMentioning, startCli, until, type CliProcess } from '../s
 import { lasting, scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
-const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '10' } })
+const service = await openTestService(t, {
+  workers: 0,
+  env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '10' },
+})
 
 async function openWorker(t: Test): Promise<CliProcess> {
   const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
@@ -18,9 +21,11 @@ async function openWorker(t: Test): Promise<CliProcess> {
 }
 
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
-const submit = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> => service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost: 'continue', ...more })
+const submit = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> =>
+  service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost: 'continue', ...more })
 const look = async ({ id }: Execution): Promise<Execution> => (await service.call('GET', `/executions/${id}`)).body
-const cancel = async ({ id }: Execution): Promise<Execution> => (await service.call('POST', `/executions/${id}/cancel`)).body
+const cancel = async ({ id }: Execution): Promise<Execution> =>
+  (await service.call('POST', `/executions/${id}/cancel`)).body
 
 async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): Promise<Array<Event<Type>>> {
   // Safe: filtered by the type.
@@ -28,14 +33,22 @@ async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): 
 }
 
 async function transcriptOf(execution: Execution): Promise<string> {
-  const projects = join(service.directory, 'data/sessions', execution.resumedFrom ?? execution.id, 'home/.claude/projects')
+  const projects = join(
+    service.directory,
+    'data/sessions',
+    execution.resumedFrom ?? execution.id,
+    'home/.claude/projects',
+  )
   const [folder = ''] = await readdir(projects).catch((): string[] => [])
   return join(projects, folder, `${(await look(execution)).sessionId}.jsonl`)
 }
 
 /** The CLI writes its transcript a moment after it has spoken. */
 async function untilWritten(execution: Execution, pattern: RegExp): Promise<void> {
-  await until(async () => pattern.test(await readFile(await transcriptOf(execution), 'utf8').catch(() => '')), `the transcript of ${execution.id} holds ${String(pattern)}`)
+  await until(
+    async () => pattern.test(await readFile(await transcriptOf(execution), 'utf8').catch(() => '')),
+    `the transcript of ${execution.id} holds ${String(pattern)}`,
+  )
 }
 
 /** A finished call which leaves a mark, and one that never ends. */
@@ -44,16 +57,26 @@ const tag = `${process.pid}${Math.floor(Math.random() * 1e6)}`
 
 void t.test('what a killed worker was at is continued where that was asked for and can be', async (t) => {
   const victim = await openWorker(t)
-  const resumed = await submit([{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(lasting(`300.${tag}`))], { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 })
+  const resumed = await submit(
+    [{ text: 'I begin.' }, bash('echo made >> marks'), { text: 'And on.' }, bash(lasting(`300.${tag}`))],
+    { workspace: 'kept', maxBudgetUsd: 5, maxTurns: 20 },
+  )
   const forgotten = await submit(WORK)
   const lost = await submit(WORK)
-  const bases = await Promise.all(['stork', 'crane'].map((bird) => service.submit({ prompt: `The bird is a ${bird}.` })))
+  const bases = await Promise.all(
+    ['stork', 'crane'].map((bird) => service.submit({ prompt: `The bird is a ${bird}.` })),
+  )
   for (const { id } of bases) t.match(await service.finished(id), { status: 'succeeded' })
-  const [followed, left] = await Promise.all(bases.map(({ id }, index) => submit(WORK, { session: { resume: id }, ...(index === 1 && { onWorkerLost: 'fail' }) }))) as [Execution, Execution]
+  const [followed, left] = (await Promise.all(
+    bases.map(({ id }, index) =>
+      submit(WORK, { session: { resume: id }, ...(index === 1 && { onWorkerLost: 'fail' }) }),
+    ),
+  )) as [Execution, Execution]
   const unasked = await submit([{ delayMs: 60_000 }, { text: 'x' }], { onWorkerLost: 'fail', maxAttempts: 3 })
   const refused = await submit([{ delayMs: 60_000 }, { text: 'x' }], { maxAttempts: 1 })
   const wanted = await submit([{ delayMs: 60_000 }, { text: 'x' }])
-  for (const execution of [resumed, forgotten, lost, followed, left]) await untilWritten(execution, /"tool_result"[^]*And on/)
+  for (const execution of [resumed, forgotten, lost, followed, left])
+    await untilWritten(execution, /"tool_result"[^]*And on/)
   await until(() => listMentioning(lasting(`300.${tag}`), 'cmdline').length > 0, 'the tool runs')
   for (const execution of [unasked, refused, wanted]) await service.until(execution.id, 'claude.message')
   const doomed = await submit([{ delayMs: 60_000 }, { text: 'x' }])
@@ -66,20 +89,41 @@ void t.test('what a killed worker was at is continued where that was asked for a
   await victim.ended
   // As if the CLI had died before it wrote down what had come back, and as on a host without the folder.
   const transcript = await transcriptOf(forgotten)
-  await writeFile(transcript, (await readFile(transcript, 'utf8')).split('\n').filter((line) => !line.includes('"tool_result"')).join('\n'))
+  await writeFile(
+    transcript,
+    (await readFile(transcript, 'utf8'))
+      .split('\n')
+      .filter((line) => !line.includes('"tool_result"'))
+      .join('\n'),
+  )
   await rm(await transcriptOf(lost))
 
-  await t.test('no worker is left: an API decides, nothing of the runs is alive, and a cancel in between ends one at once', async (t) => {
-    for (const execution of [unasked, refused]) {
-      t.match(await service.finished(execution.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /died or lost/ } })
-    }
-    t.match((await service.until(wanted.id, 'execution.retrying')).data, { reason: 'WORKER_LOST', nextAttempt: 2, message: String })
-    t.match(await look(wanted), { status: 'queued', attempt: 1 })
-    t.match(await cancel(wanted), { status: 'cancelled', attempt: 1, outcome: { code: 'CANCELLED', message: /next attempt/ } })
-    isWhole(t, await service.events(wanted.id))
-    await service.until(resumed.id, 'execution.retrying')
-    t.same(describe(listMentioning(lasting(`300.${tag}`), 'cmdline')), [])
-  })
+  await t.test(
+    'no worker is left: an API decides, nothing of the runs is alive, and a cancel in between ends one at once',
+    async (t) => {
+      for (const execution of [unasked, refused]) {
+        t.match(await service.finished(execution.id), {
+          status: 'failed',
+          attempt: 1,
+          outcome: { code: 'WORKER_LOST', message: /died or lost/ },
+        })
+      }
+      t.match((await service.until(wanted.id, 'execution.retrying')).data, {
+        reason: 'WORKER_LOST',
+        nextAttempt: 2,
+        message: String,
+      })
+      t.match(await look(wanted), { status: 'queued', attempt: 1 })
+      t.match(await cancel(wanted), {
+        status: 'cancelled',
+        attempt: 1,
+        outcome: { code: 'CANCELLED', message: /next attempt/ },
+      })
+      isWhole(t, await service.events(wanted.id))
+      await service.until(resumed.id, 'execution.retrying')
+      t.same(describe(listMentioning(lasting(`300.${tag}`), 'cmdline')), [])
+    },
+  )
 
   const heir = await openWorker(t)
   await t.test('the same session goes on, nothing that had finished is done again, and the log is one', async (t) => {
@@ -93,26 +137,56 @@ void t.test('what a killed worker was at is continued where that was asked for a
     t.match(second, { attempt: 2, data: { attempt: 2, resumed: true, workerId: new RegExp(`-${heir.pid}-`) } })
     t.ok(second?.data.argv.includes(`--resume=${first?.data.sessionId}`), 'it is resumed')
     const border = events.findIndex(({ type }) => type === 'execution.retrying')
-    t.ok(events.every(({ attempt, type }, index) => type === 'execution.queued' || attempt === (index <= border ? 1 : 2)), 'each event bears its attempt')
+    t.ok(
+      events.every(({ attempt, type }, index) => type === 'execution.queued' || attempt === (index <= border ? 1 : 2)),
+      'each event bears its attempt',
+    )
     t.equal(await readFile(join(service.config.workspaceRoot, 'kept/marks'), 'utf8'), 'made\n')
     t.equal((await eventsOf(resumed, 'tool.finished')).length, 1)
     const texts = (await eventsOf(resumed, 'text.delta')).map(({ attempt, data }) => [attempt, data.message])
-    t.ok(texts.filter(([attempt]) => attempt === 2).every(([, message]) => Number(message) >= 2), 'messages go on counting')
-    const told = service.simulator.requests.find(({ prompt = '' }) => prompt.includes(tag) && prompt.includes('died in the middle of the task'))
+    t.ok(
+      texts.filter(([attempt]) => attempt === 2).every(([, message]) => Number(message) >= 2),
+      'messages go on counting',
+    )
+    const told = service.simulator.requests.find(
+      ({ prompt = '' }) => prompt.includes(tag) && prompt.includes('died in the middle of the task'),
+    )
     t.match(told?.prompt ?? '', /do not repeat it/, 'the model is told what happened, and which call was open')
   })
 
-  await t.test('so does a follow-up, in the session that it went on with; one that is lost leaves a session to go on with', async (t) => {
-    t.match(await service.finished(followed.id), { status: 'succeeded', attempt: 2, sessionId: followed.sessionId, resumedFrom: bases[0]?.id })
-    t.match((await eventsOf(followed, 'execution.started')).map(({ data }) => data.resumed), [undefined, true])
-    t.match(await service.finished(left.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST' } })
-    for (const { workspace } of [followed, left]) t.equal(await readFile(join(service.config.workspaceRoot, workspace, 'marks'), 'utf8'), 'made\n', 'nothing is done twice')
-    for (const [index, { id }] of [followed, left].entries()) {
-      const prompt = `And follow-up ${index}?`
-      t.match(await service.finished((await service.submit({ prompt, session: { resume: id } })).id), { status: 'succeeded', sessionId: bases[index]?.sessionId ?? (await look(bases[index] as Execution)).sessionId })
-      t.match(service.simulator.requests.findLast((request) => request.prompt?.includes(prompt))?.said?.join('\n') ?? '', new RegExp(`The bird is a ${index === 0 ? 'stork' : 'crane'}[^]*And on[^]*${prompt.replace('?', '')}`))
-    }
-  })
+  await t.test(
+    'so does a follow-up, in the session that it went on with; one that is lost leaves a session to go on with',
+    async (t) => {
+      t.match(await service.finished(followed.id), {
+        status: 'succeeded',
+        attempt: 2,
+        sessionId: followed.sessionId,
+        resumedFrom: bases[0]?.id,
+      })
+      t.match(
+        (await eventsOf(followed, 'execution.started')).map(({ data }) => data.resumed),
+        [undefined, true],
+      )
+      t.match(await service.finished(left.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST' } })
+      for (const { workspace } of [followed, left])
+        t.equal(
+          await readFile(join(service.config.workspaceRoot, workspace, 'marks'), 'utf8'),
+          'made\n',
+          'nothing is done twice',
+        )
+      for (const [index, { id }] of [followed, left].entries()) {
+        const prompt = `And follow-up ${index}?`
+        t.match(await service.finished((await service.submit({ prompt, session: { resume: id } })).id), {
+          status: 'succeeded',
+          sessionId: bases[index]?.sessionId ?? (await look(bases[index] as Execution)).sessionId,
+        })
+        t.match(
+          service.simulator.requests.findLast((request) => request.prompt?.includes(prompt))?.said?.join('\n') ?? '',
+          new RegExp(`The bird is a ${index === 0 ? 'stork' : 'crane'}[^]*And on[^]*${prompt.replace('?', '')}`),
+        )
+      }
+    },
+  )
 
   await t.test('its workspace was its own until its end', async (t) => {
     const [one, two] = await Promise.all([service.finished(resumed.id), service.finished(next.id)])
@@ -121,9 +195,17 @@ void t.test('what a killed worker was at is continued where that was asked for a
   })
 
   await t.test('what the transcript does not know of ends it, since it would be done again', async (t) => {
-    t.match(await service.finished(forgotten.id), { status: 'failed', attempt: 1, outcome: { code: 'WORKER_LOST', message: /tool call that had finished is missing/ } })
-    t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST', message: /transcript is not on the worker/ } })
-    for (const { id } of [forgotten, lost]) t.equal(await readFile(join(service.config.workspaceRoot, id, 'marks'), 'utf8'), 'made\n')
+    t.match(await service.finished(forgotten.id), {
+      status: 'failed',
+      attempt: 1,
+      outcome: { code: 'WORKER_LOST', message: /tool call that had finished is missing/ },
+    })
+    t.match(await service.finished(lost.id), {
+      status: 'failed',
+      outcome: { code: 'WORKER_LOST', message: /transcript is not on the worker/ },
+    })
+    for (const { id } of [forgotten, lost])
+      t.equal(await readFile(join(service.config.workspaceRoot, id, 'marks'), 'utf8'), 'made\n')
   })
 
   await t.test('one that had said nothing begins afresh; and when its attempts are used up it is lost', async (t) => {

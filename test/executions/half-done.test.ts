@@ -28,7 +28,16 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
   async function create(more: Partial<NewRecord> = {}): Promise<NewRecord> {
     const id = randomUUID()
     const record: NewRecord = {
-      id, owner: 'tester', request: { prompt: 'x' }, requestDigest: 'digest', priority: 'normal', createdAt: Date.now() - 60_000, workspace: id, metadata: {}, simulated: true, ...more,
+      id,
+      owner: 'tester',
+      request: { prompt: 'x' },
+      requestDigest: 'digest',
+      priority: 'normal',
+      createdAt: Date.now() - 60_000,
+      workspace: id,
+      metadata: {},
+      simulated: true,
+      ...more,
     }
     await store.create(record, 100)
     return record
@@ -39,18 +48,38 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     return answer.fence
   }
   const start = (id: string, fence: string) =>
-    store.start(id, fence, { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: true }, { type: 'execution.started', data: { attempt: 1, workerId: 'worker', pid: 1, pgid: 1, claudeVersion: '', sessionId: 's', workspace: '', argv: [] } })
+    store.start(
+      id,
+      fence,
+      { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: true },
+      {
+        type: 'execution.started',
+        data: {
+          attempt: 1,
+          workerId: 'worker',
+          pid: 1,
+          pgid: 1,
+          claudeVersion: '',
+          sessionId: 's',
+          workspace: '',
+          argv: [],
+        },
+      },
+    )
   async function sweep(): Promise<void> {
     await keys.del('{cc}:lock:sweep')
     await sweepExecutions(domain)
   }
   /** As if its worker had not been heard of for a lease. */
   const lose = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
-  const typesOf = async (id: string): Promise<string[]> => (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
+  const typesOf = async (id: string): Promise<string[]> =>
+    (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
   /** Everything that the store knows, to see that a second round changes nothing. */
   async function dump(): Promise<string> {
     const names = (await keys.keys('*')).filter((name) => !/lock:|executions:(?:events|marker)/.test(name)).sort()
-    return JSON.stringify(await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])))
+    return JSON.stringify(
+      await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])),
+    )
   }
   return { ...domain, keys, create, claim, start, lose, sweep, typesOf, dump }
 }
@@ -96,12 +125,22 @@ void t.test('each half-done state is repaired by the first sweep, and the second
   t.match(await store.get(alive.id), { state: 'running' }, 'who holds a lease is left alone')
   t.match(await store.get(overdue.id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
   t.match(await store.get(parked.id), { state: 'queued', claim: 2, waitingFor: undefined })
-  for (const { id } of [jobless, lostStart, parked]) t.equal(await queue.isOnItsWay({ executionId: id, claim: 2 }), true)
+  for (const { id } of [jobless, lostStart, parked])
+    t.equal(await queue.isOnItsWay({ executionId: id, claim: 2 }), true)
   t.same(await typesOf(lostRun.id), ['1 execution.queued', '2 execution.started', '3 execution.finished'])
   t.same(await typesOf(overdue.id), ['1 execution.queued', '2 execution.finished'])
-  t.same(await log.append(lostRun.id, fence, { first: 4, last: 4, lines: '{}' }), { kind: 'stale' }, 'its worker is fenced off')
-  for (const { id } of [lostRun, overdue]) for (const key of await keys.keys(`*${id}`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end`)
-  t.equal(await keys.zscore('{cc}:index:tester', '00000000-0000-7000-8000-000000000000'), null, 'an index entry without a record goes')
+  t.same(
+    await log.append(lostRun.id, fence, { first: 4, last: 4, lines: '{}' }),
+    { kind: 'stale' },
+    'its worker is fenced off',
+  )
+  for (const { id } of [lostRun, overdue])
+    for (const key of await keys.keys(`*${id}`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end`)
+  t.equal(
+    await keys.zscore('{cc}:index:tester', '00000000-0000-7000-8000-000000000000'),
+    null,
+    'an index entry without a record goes',
+  )
 
   const once = await dump()
   await sweep()
@@ -118,16 +157,19 @@ void t.test('an execution that is lost before its start again and again ends', a
   t.match(await store.get(id), { state: 'failed', attempt: 0, outcome: { code: 'WORKER_LOST' } })
 })
 
-void t.test('one that is queued again after a lost start still ends at its queue timeout, also where no worker is left', async (t) => {
-  const { store, create, claim, sweep } = await openStore(t)
-  const { id } = await create({ queueDeadline: Date.now() + 300 })
-  await claim(id, OVER)
-  await sweep()
-  t.match(await store.get(id), { state: 'queued', claim: 2 })
-  await sleep(400)
-  await sweep()
-  t.match(await store.get(id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
-})
+void t.test(
+  'one that is queued again after a lost start still ends at its queue timeout, also where no worker is left',
+  async (t) => {
+    const { store, create, claim, sweep } = await openStore(t)
+    const { id } = await create({ queueDeadline: Date.now() + 300 })
+    await claim(id, OVER)
+    await sweep()
+    t.match(await store.get(id), { state: 'queued', claim: 2 })
+    await sleep(400)
+    await sweep()
+    t.match(await store.get(id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
+  },
+)
 
 void t.test('a start that comes when the lease is over is none', async (t) => {
   const { store, create, claim, start, sweep } = await openStore(t)
@@ -137,15 +179,18 @@ void t.test('a start that comes when the lease is over is none', async (t) => {
   t.match(await store.get(id), { state: 'queued', claim: 2, attempt: 0 })
 })
 
-void t.test('a cancel that its worker did not live to see, before the start, ends the execution and is not queued again', async (t) => {
-  const { store, create, claim, sweep, typesOf } = await openStore(t)
-  const { id } = await create()
-  await claim(id, OVER)
-  t.same(await store.wish(id, { kind: 'cancel' }, 'somebody', 'enough'), { kind: 'wished' })
-  await sweep()
-  t.match(await store.get(id), { state: 'cancelled', attempt: 0, outcome: { code: 'CANCELLED' } })
-  t.same(await typesOf(id), ['1 execution.queued', '2 execution.cancel_requested', '3 execution.finished'])
-})
+void t.test(
+  'a cancel that its worker did not live to see, before the start, ends the execution and is not queued again',
+  async (t) => {
+    const { store, create, claim, sweep, typesOf } = await openStore(t)
+    const { id } = await create()
+    await claim(id, OVER)
+    t.same(await store.wish(id, { kind: 'cancel' }, 'somebody', 'enough'), { kind: 'wished' })
+    await sweep()
+    t.match(await store.get(id), { state: 'cancelled', attempt: 0, outcome: { code: 'CANCELLED' } })
+    t.same(await typesOf(id), ['1 execution.queued', '2 execution.cancel_requested', '3 execution.finished'])
+  },
+)
 
 void t.test('a record that nobody can read keeps the sweep from no other', async (t) => {
   const { store, keys, create, claim, start, lose, sweep } = await openStore(t)
@@ -162,43 +207,88 @@ void t.test('a record that nobody can read keeps the sweep from no other', async
 })
 
 void t.test('an answer with half of a character ends its execution', async (t) => {
-  const { create, claim, start, keys: _keys, sweep: _sweep, dump: _dump, typesOf: _typesOf, ...domain } = await openStore(t)
+  const {
+    create,
+    claim,
+    start,
+    keys: _keys,
+    sweep: _sweep,
+    dump: _dump,
+    typesOf: _typesOf,
+    ...domain
+  } = await openStore(t)
   const { id } = await create()
   const fence = await claim(id, 60_000)
   await start(id, fence)
-  t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: 'half of a smile: \ud83d' }, attempt: 1, model: 'm\ud83d' }))
+  t.ok(
+    await concludeExecution(
+      domain,
+      id,
+      { kind: 'holder', fence },
+      { outcome: { status: 'succeeded', result: 'half of a smile: \ud83d' }, attempt: 1, model: 'm\ud83d' },
+    ),
+  )
   t.match(await domain.store.get(id), { state: 'succeeded', outcome: { result: 'half of a smile: \ufffd' } })
 })
 
-void t.test('an Idempotency-Key is kept until a day after the end, and goes with no execution but its own', async (t) => {
-  const { store, keys, create, claim, start, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_SECONDS: '60' })
-  const name = '{cc}:idempotency:tester:k'
-  const first = await create({ idempotencyKey: 'k' })
-  t.equal(await keys.pttl(name), -1, 'as long as it has not ended')
-  const fence = await claim(first.id, 60_000)
-  await start(first.id, fence)
-  await concludeExecution({ store, ...domain }, first.id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: '' }, attempt: 1 })
-  t.ok((await keys.pttl(name)) > 86_000_000)
-  // Its time is over.
-  await keys.del(name)
-  const second = await create({ idempotencyKey: 'k' })
-  await store.delete(first.id, 'tester')
-  t.match(await keys.get(name), second.id)
-  const submit = () => submitExecution({ store, ...domain }, { prompt: 'x' }, { name: 'tester', scopes: new Set() }, 'forgotten')
-  const { execution } = await submit()
-  await concludeExecution({ store, ...domain }, execution.id, { kind: 'queued' }, { outcome: { status: 'cancelled' }, attempt: 0 })
-  t.match(await submit(), { replayed: true, execution: { id: execution.id } })
-  await store.retain({ bytes: 0, executions: 1 }, 10)
-  await t.rejects(submit(), { code: 'EXECUTION_NOT_FOUND', details: { detail: /not run again/ } }, 'of what is forgotten nothing is run again')
-})
+void t.test(
+  'an Idempotency-Key is kept until a day after the end, and goes with no execution but its own',
+  async (t) => {
+    const { store, keys, create, claim, start, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_SECONDS: '60' })
+    const name = '{cc}:idempotency:tester:k'
+    const first = await create({ idempotencyKey: 'k' })
+    t.equal(await keys.pttl(name), -1, 'as long as it has not ended')
+    const fence = await claim(first.id, 60_000)
+    await start(first.id, fence)
+    await concludeExecution(
+      { store, ...domain },
+      first.id,
+      { kind: 'holder', fence },
+      { outcome: { status: 'succeeded', result: '' }, attempt: 1 },
+    )
+    t.ok((await keys.pttl(name)) > 86_000_000)
+    // Its time is over.
+    await keys.del(name)
+    const second = await create({ idempotencyKey: 'k' })
+    await store.delete(first.id, 'tester')
+    t.match(await keys.get(name), second.id)
+    const submit = () =>
+      submitExecution({ store, ...domain }, { prompt: 'x' }, { name: 'tester', scopes: new Set() }, 'forgotten')
+    const { execution } = await submit()
+    await concludeExecution(
+      { store, ...domain },
+      execution.id,
+      { kind: 'queued' },
+      { outcome: { status: 'cancelled' }, attempt: 0 },
+    )
+    t.match(await submit(), { replayed: true, execution: { id: execution.id } })
+    await store.retain({ bytes: 0, executions: 1 }, 10)
+    await t.rejects(
+      submit(),
+      { code: 'EXECUTION_NOT_FOUND', details: { detail: /not run again/ } },
+      'of what is forgotten nothing is run again',
+    )
+  },
+)
 
 void t.test('no more finished executions are kept than their number allows; a task list counts as one', async (t) => {
-  const { keys, create, sweep, dump: _dump, typesOf: _typesOf, claim: _claim, start: _start, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_COUNT: '2' })
+  const {
+    keys,
+    create,
+    sweep,
+    dump: _dump,
+    typesOf: _typesOf,
+    claim: _claim,
+    start: _start,
+    ...domain
+  } = await openStore(t, { CC_EXECUTOR_RETENTION_COUNT: '2' })
   const caller = { name: 'tester', scopes: new Set<Scope>(['execute']) }
   const waiting = await create()
   const finished: string[] = []
   for (const request of [{ prompt: 'x' }, { tasks: ['a', 'b'] }, { prompt: 'y' }, { prompt: 'z' }]) {
-    const { execution: { id } } = await submitExecution(domain, request, caller)
+    const {
+      execution: { id },
+    } = await submitExecution(domain, request, caller)
     await cancelExecution(domain, id, caller)
     finished.push(id)
     await sleep(2)
@@ -209,56 +299,91 @@ void t.test('no more finished executions are kept than their number allows; a ta
   t.ok(await domain.store.exists(waiting.id), 'what is not finished is not counted')
 })
 
-void t.test('what is finished takes no more than its limit: the oldest goes first, never one that runs, and the sum is exact', async (t) => {
-  const { keys, create, claim, start, sweep, dump, typesOf: _typesOf, ...domain } = await openStore(t, { CC_EXECUTOR_RETENTION_BYTES: String(MIB) })
-  const { store } = domain
-  const prompt = 'x'.repeat(300 * 1024)
-  const make = (): Promise<NewRecord> => create({ request: { prompt }, idempotencyKey: randomUUID() })
-  async function finish({ id }: NewRecord): Promise<void> {
-    const fence = await claim(id, 60_000)
-    await start(id, fence)
-    t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded', result: 'y'.repeat(1_000) }, attempt: 1 }))
-  }
-  const listKept = (): Promise<string[]> => keys.zrange('{cc}:finished', '0', '-1')
-  /** What the sum should be, from what is there. */
-  async function measure(): Promise<number> {
-    let sum = 0
-    for (const id of await listKept()) {
-      sum += Number(await keys.hget(`{cc}:log:${id}`, 'bytes'))
-      for (const field of ['request', 'result', 'resultJson', 'receipt']) sum += await keys.hstrlen(`{cc}:execution:${id}`, field)
+void t.test(
+  'what is finished takes no more than its limit: the oldest goes first, never one that runs, and the sum is exact',
+  async (t) => {
+    const {
+      keys,
+      create,
+      claim,
+      start,
+      sweep,
+      dump,
+      typesOf: _typesOf,
+      ...domain
+    } = await openStore(t, { CC_EXECUTOR_RETENTION_BYTES: String(MIB) })
+    const { store } = domain
+    const prompt = 'x'.repeat(300 * 1024)
+    const make = (): Promise<NewRecord> => create({ request: { prompt }, idempotencyKey: randomUUID() })
+    async function finish({ id }: NewRecord): Promise<void> {
+      const fence = await claim(id, 60_000)
+      await start(id, fence)
+      t.ok(
+        await concludeExecution(
+          domain,
+          id,
+          { kind: 'holder', fence },
+          { outcome: { status: 'succeeded', result: 'y'.repeat(1_000) }, attempt: 1 },
+        ),
+      )
     }
-    return sum
-  }
-  const isExact = async (what: string): Promise<void> => void t.equal(Number(await keys.get('{cc}:finished-total')), await measure(), what)
+    const listKept = (): Promise<string[]> => keys.zrange('{cc}:finished', '0', '-1')
+    /** What the sum should be, from what is there. */
+    async function measure(): Promise<number> {
+      let sum = 0
+      for (const id of await listKept()) {
+        sum += Number(await keys.hget(`{cc}:log:${id}`, 'bytes'))
+        for (const field of ['request', 'result', 'resultJson', 'receipt'])
+          sum += await keys.hstrlen(`{cc}:execution:${id}`, field)
+      }
+      return sum
+    }
+    const isExact = async (what: string): Promise<void> =>
+      void t.equal(Number(await keys.get('{cc}:finished-total')), await measure(), what)
 
-  const running = await create({ request: { prompt } })
-  await start(running.id, await claim(running.id, 60_000))
-  const waiting = await create({ request: { prompt: 'z'.repeat(2 * MIB) } })
-  const [oldest, older, deleted, expired, newer] = [await make(), await make(), await make(), await make(), await make()]
-  for (const record of [oldest, older, deleted, expired, newer]) {
-    await finish(record)
-    await sleep(2)
-  }
-  t.equal((await listKept()).length, 5)
-  await isExact('counted with each end')
-  await store.delete(deleted.id, 'tester')
-  await isExact('and uncounted with a deletion')
-  for (const kind of ['execution', 'log', 'events']) await keys.del(`{cc}:${kind}:${expired.id}`)
-  await sweep()
-  await isExact('what has expired counts no more')
-  t.same(await listKept(), [oldest.id, older.id, newer.id], 'and makes room before any other must go')
-  const newest = await make()
-  await finish(newest)
-  await sweep()
-  await isExact('after the limit was reached')
-  t.same(await listKept(), [older.id, newer.id, newest.id], 'the oldest went, and no more than needed')
-  t.ok((await measure()) <= MIB)
-  t.same((await keys.keys(`*${oldest.id}*`)), [], 'nothing is left of it, of its job neither')
-  t.match([(await store.get(running.id))?.state, (await store.get(waiting.id))?.state], ['running', 'queued'], 'what is not finished is not counted and not touched')
-  t.equal((await keys.keys('{cc}:idempotency:*')).length, 5, 'a key that was used still is: only the deletion forgot one')
-  const once = await dump()
-  await sweep()
-  t.equal(await dump(), once, 'a second round changes nothing')
-  for (const { id } of [older, newer, newest]) await store.delete(id, 'tester')
-  t.same((await keys.keys('{cc}:finished*')), [], 'and no count is left when nothing is')
-})
+    const running = await create({ request: { prompt } })
+    await start(running.id, await claim(running.id, 60_000))
+    const waiting = await create({ request: { prompt: 'z'.repeat(2 * MIB) } })
+    const [oldest, older, deleted, expired, newer] = [
+      await make(),
+      await make(),
+      await make(),
+      await make(),
+      await make(),
+    ]
+    for (const record of [oldest, older, deleted, expired, newer]) {
+      await finish(record)
+      await sleep(2)
+    }
+    t.equal((await listKept()).length, 5)
+    await isExact('counted with each end')
+    await store.delete(deleted.id, 'tester')
+    await isExact('and uncounted with a deletion')
+    for (const kind of ['execution', 'log', 'events']) await keys.del(`{cc}:${kind}:${expired.id}`)
+    await sweep()
+    await isExact('what has expired counts no more')
+    t.same(await listKept(), [oldest.id, older.id, newer.id], 'and makes room before any other must go')
+    const newest = await make()
+    await finish(newest)
+    await sweep()
+    await isExact('after the limit was reached')
+    t.same(await listKept(), [older.id, newer.id, newest.id], 'the oldest went, and no more than needed')
+    t.ok((await measure()) <= MIB)
+    t.same(await keys.keys(`*${oldest.id}*`), [], 'nothing is left of it, of its job neither')
+    t.match(
+      [(await store.get(running.id))?.state, (await store.get(waiting.id))?.state],
+      ['running', 'queued'],
+      'what is not finished is not counted and not touched',
+    )
+    t.equal(
+      (await keys.keys('{cc}:idempotency:*')).length,
+      5,
+      'a key that was used still is: only the deletion forgot one',
+    )
+    const once = await dump()
+    await sweep()
+    t.equal(await dump(), once, 'a second round changes nothing')
+    for (const { id } of [older, newer, newest]) await store.delete(id, 'tester')
+    t.same(await keys.keys('{cc}:finished*'), [], 'and no count is left when nothing is')
+  },
+)

@@ -6,14 +6,23 @@ import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
-const SCHEMA = { type: 'object', properties: { name: { type: 'string' }, n: { type: 'integer', minimum: 1 } }, required: ['name', 'n'], additionalProperties: false }
+const SCHEMA = {
+  type: 'object',
+  properties: { name: { type: 'string' }, n: { type: 'integer', minimum: 1 } },
+  required: ['name', 'n'],
+  additionalProperties: false,
+}
 const RIGHT = { name: 'ada', n: 4 }
 
 t.jobs = 4
 const service = await openTestService(t)
 const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
-const run = async (steps: unknown[], more: Record<string, unknown>): Promise<Execution> => service.finished((await service.submit({ prompt: scripted(...steps), ...more })).id)
-const turnsOf = async ({ id }: Execution): Promise<number> => (await service.events(id)).filter(({ type, data }) => type === 'claude.message' && (data as { message: { type: string } }).message.type === 'result').length
+const run = async (steps: unknown[], more: Record<string, unknown>): Promise<Execution> =>
+  service.finished((await service.submit({ prompt: scripted(...steps), ...more })).id)
+const turnsOf = async ({ id }: Execution): Promise<number> =>
+  (await service.events(id)).filter(
+    ({ type, data }) => type === 'claude.message' && (data as { message: { type: string } }).message.type === 'result',
+  ).length
 
 void t.test('an answer that matches is the result, as an object', async (t) => {
   const execution = await run([{ text: 'Thinking.' }, { structured: RIGHT }], { outputSchema: SCHEMA })
@@ -24,36 +33,74 @@ void t.test('an answer that matches is the result, as an object', async (t) => {
   const finished = (await service.events(execution.id)).at(-1)
   t.match(finished, { type: 'execution.finished', data: { outcome: { result: RIGHT } } })
   const receipt = JSON.parse((await service.call('GET', `/executions/${execution.id}/receipt`)).text) as unknown
-  const events = (await service.call('GET', `/executions/${execution.id}/events`, { headers: { accept: 'application/x-ndjson' } })).text
-  t.match((await service.call('POST', '/receipts/verify', { body: { receipt, events } })).body, { valid: true }, 'the receipt holds the object')
-  t.match((await service.events(execution.id)).find(({ type }) => type === 'execution.started'), { data: { argv: /--json-schema=<\d+ bytes>/ } })
+  const events = (
+    await service.call('GET', `/executions/${execution.id}/events`, { headers: { accept: 'application/x-ndjson' } })
+  ).text
+  t.match(
+    (await service.call('POST', '/receipts/verify', { body: { receipt, events } })).body,
+    { valid: true },
+    'the receipt holds the object',
+  )
+  t.match(
+    (await service.events(execution.id)).find(({ type }) => type === 'execution.started'),
+    { data: { argv: /--json-schema=<\d+ bytes>/ } },
+  )
 })
 
 void t.test('a schema may name its dialect, which the CLI is not told', async (t) => {
-  for (const $schema of ['http://json-schema.org/draft-07/schema#', 'https://json-schema.org/draft/2019-09/schema', 'https://json-schema.org/draft/2020-12/schema']) {
-    t.match(await run([{ structured: RIGHT }], { outputSchema: { $schema, ...SCHEMA } }), { status: 'succeeded', outcome: { result: RIGHT } }, $schema)
+  for (const $schema of [
+    'http://json-schema.org/draft-07/schema#',
+    'https://json-schema.org/draft/2019-09/schema',
+    'https://json-schema.org/draft/2020-12/schema',
+  ]) {
+    t.match(
+      await run([{ structured: RIGHT }], { outputSchema: { $schema, ...SCHEMA } }),
+      { status: 'succeeded', outcome: { result: RIGHT } },
+      $schema,
+    )
   }
-  const pair = { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object', properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'integer' }] } } }
+  const pair = {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    type: 'object',
+    properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'integer' }] } },
+  }
   t.same(findAnswerFaults(pair, { pair: ['a', 1] }), [])
   t.match(findAnswerFaults(pair, { pair: ['a', 'b'] }), [/pair\/1 must be integer/], 'each by its own rules')
 })
 
 void t.test('what the CLI itself refused and the model then corrected is no fault', async (t) => {
-  t.match(await run([{ structured: { name: 5 } }, { structured: RIGHT }], { outputSchema: SCHEMA }), { status: 'succeeded', outcome: { result: RIGHT } })
+  t.match(await run([{ structured: { name: 5 } }, { structured: RIGHT }], { outputSchema: SCHEMA }), {
+    status: 'succeeded',
+    outcome: { result: RIGHT },
+  })
 })
 
 void t.test('a model that only talks is asked again in the same session, and its repaired answer counts', async (t) => {
   // The CLI reminds it once by itself, and then calls it a success.
-  const execution = await run([{ text: 'Ada, four.' }, { turn: true }, { text: 'I said: Ada, four.' }, { turn: true }, { structured: RIGHT }], { outputSchema: SCHEMA })
+  const execution = await run(
+    [{ text: 'Ada, four.' }, { turn: true }, { text: 'I said: Ada, four.' }, { turn: true }, { structured: RIGHT }],
+    { outputSchema: SCHEMA },
+  )
   t.match(execution, { status: 'succeeded', outcome: { result: RIGHT } })
   t.equal(await turnsOf(execution), 2, 'two results in one session')
   t.equal(execution.attempt, 1)
 })
 
 void t.test('a model that goes on talking fails, and what it said is kept', async (t) => {
-  const talk = [{ text: 'Ada.' }, { turn: true }, { text: 'Ada, I say.' }, { turn: true }, { text: 'Ada!' }, { turn: true }, { text: 'Still Ada.' }]
+  const talk = [
+    { text: 'Ada.' },
+    { turn: true },
+    { text: 'Ada, I say.' },
+    { turn: true },
+    { text: 'Ada!' },
+    { turn: true },
+    { text: 'Still Ada.' },
+  ]
   const execution = await run(talk, { outputSchema: SCHEMA })
-  t.match(execution, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', message: /is no JSON/, result: 'Still Ada.', isPartial: true } })
+  t.match(execution, {
+    status: 'failed',
+    outcome: { code: 'OUTPUT_INVALID', message: /is no JSON/, result: 'Still Ada.', isPartial: true },
+  })
   t.equal(await turnsOf(execution), 2)
   const unrepaired = await run(talk, { outputSchema: SCHEMA, maxRepairs: 0 })
   t.match(unrepaired, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', result: 'Ada, I say.' } })
@@ -63,28 +110,67 @@ void t.test('a model that goes on talking fails, and what it said is kept', asyn
 })
 
 void t.test('an answer that is JSON in text is taken where it matches', async (t) => {
-  t.match(await run([{ text: JSON.stringify(RIGHT) }, { turn: true }, { text: JSON.stringify(RIGHT) }], { outputSchema: SCHEMA }), { status: 'succeeded', outcome: { result: RIGHT } })
+  t.match(
+    await run([{ text: JSON.stringify(RIGHT) }, { turn: true }, { text: JSON.stringify(RIGHT) }], {
+      outputSchema: SCHEMA,
+    }),
+    { status: 'succeeded', outcome: { result: RIGHT } },
+  )
 })
 
 void t.test('what the CLI cannot enforce the server does: formats, and what 2020-12 added', async (t) => {
-  const schema = { type: 'object', $defs: { day: { type: 'string', format: 'date' } }, properties: { days: { type: 'array', prefixItems: [{ $ref: '#/$defs/day' }], items: false } }, required: ['days'] }
+  const schema = {
+    type: 'object',
+    $defs: { day: { type: 'string', format: 'date' } },
+    properties: { days: { type: 'array', prefixItems: [{ $ref: '#/$defs/day' }], items: false } },
+    required: ['days'],
+  }
   // With such a schema the CLI by itself offers no StructuredOutput at all, and says nothing.
-  const execution = await run([{ structured: { days: ['tomorrow'] } }, { structured: { days: ['2026-11-22'] } }], { outputSchema: schema })
+  const execution = await run([{ structured: { days: ['tomorrow'] } }, { structured: { days: ['2026-11-22'] } }], {
+    outputSchema: schema,
+  })
   t.match(execution, { status: 'succeeded', outcome: { result: { days: ['2026-11-22'] } } })
 })
 
 void t.test('JSON mode has a schema of its own, whose uuid is the execution’s and never patched in', async (t) => {
   const answer = { result: 'done', files_created: [], files_modified: [], summary: 'Nothing was to do.' }
   const wrong = { ...answer, execution_uuid: '00000000-0000-7000-8000-000000000000' }
-  const execution = await run(Array.from({ length: 5 }, () => ({ structured: wrong })), { json: true })
-  t.match(execution, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', result: JSON.stringify(wrong), isPartial: true } })
+  const execution = await run(
+    Array.from({ length: 5 }, () => ({ structured: wrong })),
+    { json: true },
+  )
+  t.match(execution, {
+    status: 'failed',
+    outcome: { code: 'OUTPUT_INVALID', result: JSON.stringify(wrong), isPartial: true },
+  })
 
   // The scripted CLI echoes it, as a CLI would that checks nothing.
-  const claims = (uuid: unknown) => ({ line: { type: 'result', subtype: 'success', is_error: false, result: '', structured_output: { ...answer, execution_uuid: uuid }, num_turns: 1, usage: {}, total_cost_usd: 0 } })
-  const lied = await quick.submit({ prompt: JSON.stringify([claims(wrong.execution_uuid), { eof: true }]), json: true, maxRepairs: 0 })
-  t.match(await quick.finished(lied.id), { status: 'failed', outcome: { code: 'OUTPUT_INVALID', message: /\/execution_uuid must be equal to constant/ } })
+  const claims = (uuid: unknown) => ({
+    line: {
+      type: 'result',
+      subtype: 'success',
+      is_error: false,
+      result: '',
+      structured_output: { ...answer, execution_uuid: uuid },
+      num_turns: 1,
+      usage: {},
+      total_cost_usd: 0,
+    },
+  })
+  const lied = await quick.submit({
+    prompt: JSON.stringify([claims(wrong.execution_uuid), { eof: true }]),
+    json: true,
+    maxRepairs: 0,
+  })
+  t.match(await quick.finished(lied.id), {
+    status: 'failed',
+    outcome: { code: 'OUTPUT_INVALID', message: /\/execution_uuid must be equal to constant/ },
+  })
   const honest = await quick.submit({ prompt: JSON.stringify([{ echoUuid: answer }, { eof: true }]), json: true })
-  t.match(await quick.finished(honest.id), { status: 'succeeded', outcome: { result: { ...answer, execution_uuid: honest.id } } })
+  t.match(await quick.finished(honest.id), {
+    status: 'succeeded',
+    outcome: { result: { ...answer, execution_uuid: honest.id } },
+  })
 })
 
 void t.test('a command may carry the schema', async (t) => {
@@ -98,12 +184,33 @@ void t.test('a schema that nothing could be held against is refused at submissio
     const answer = await service.call('POST', '/execute', { body: { prompt: 'x', ...more } })
     t.match(answer, { status, body: { errors: [{ path, message }] } })
   }
-  await refused({ outputSchema: { ...SCHEMA, $schema: 'https://example.com/mine' } }, 'outputSchema', /"\$schema".*2020-12.*draft-07/)
+  await refused(
+    { outputSchema: { ...SCHEMA, $schema: 'https://example.com/mine' } },
+    'outputSchema',
+    /"\$schema".*2020-12.*draft-07/,
+  )
   await refused({ outputSchema: { type: 'array' } }, 'outputSchema', /"type": "object"/)
-  await refused({ outputSchema: { type: 'object', properties: { a: { type: 'nonsense' } } } }, 'outputSchema', /no valid JSON Schema/)
-  await refused({ outputSchema: { type: 'object', properties: { a: { $ref: 'https://example.com/schema.json' } } } }, 'outputSchema', /can't resolve reference/)
-  await refused({ outputSchema: { type: 'object', properties: { a: { type: 'string', pattern: '(' } } } }, 'outputSchema', /no valid JSON Schema/)
-  await refused({ outputSchema: { type: 'object', description: 'x'.repeat(130_000) } }, 'outputSchema', /not be longer/, 413)
+  await refused(
+    { outputSchema: { type: 'object', properties: { a: { type: 'nonsense' } } } },
+    'outputSchema',
+    /no valid JSON Schema/,
+  )
+  await refused(
+    { outputSchema: { type: 'object', properties: { a: { $ref: 'https://example.com/schema.json' } } } },
+    'outputSchema',
+    /can't resolve reference/,
+  )
+  await refused(
+    { outputSchema: { type: 'object', properties: { a: { type: 'string', pattern: '(' } } } },
+    'outputSchema',
+    /no valid JSON Schema/,
+  )
+  await refused(
+    { outputSchema: { type: 'object', description: 'x'.repeat(130_000) } },
+    'outputSchema',
+    /not be longer/,
+    413,
+  )
   await refused({ outputSchema: 'text' }, 'outputSchema', /./)
   await refused({ outputSchema: SCHEMA, json: false }, 'json', /outputSchema/)
   await refused({ json: true, maxRepairs: 9 }, 'maxRepairs', /./)

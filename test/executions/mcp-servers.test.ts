@@ -40,7 +40,10 @@ type Name = keyof typeof SERVERS
 const pick = (...names: Name[]): object => Object.fromEntries(names.map((name) => [name, SERVERS[name]]))
 const echo = (name: Name, input: object): object => ({ tool: `mcp__${name}__echo`, input })
 
-async function run(steps: object[], request: Record<string, unknown>): Promise<{ execution: Execution; events: Event[]; status: Array<Event<'mcp.status'>> }> {
+async function run(
+  steps: object[],
+  request: Record<string, unknown>,
+): Promise<{ execution: Execution; events: Event[]; status: Array<Event<'mcp.status'>> }> {
   const { id } = await service.submit({ prompt: scripted(...steps), ...request })
   const execution = await service.finished(id)
   const events = await service.events(id)
@@ -48,28 +51,45 @@ async function run(steps: object[], request: Record<string, unknown>): Promise<{
   return { execution, events, status: events.filter(({ type }) => type === 'mcp.status') as Array<Event<'mcp.status'>> }
 }
 
-const checkOf = ({ outcome }: Execution): unknown => outcome?.verification?.checks.find(({ name }) => name === 'mcp_servers')
+const checkOf = ({ outcome }: Execution): unknown =>
+  outcome?.verification?.checks.find(({ name }) => name === 'mcp_servers')
 
 t.jobs = 2
 
 void t.test('each server is told once, connected or not, and what is there can be called', async (t) => {
   const names: Name[] = ['fine', 'slow', 'missing', 'exits', 'mute']
-  const { execution, events, status } = await run([echo('fine', { text: 'one' }), { turn: true }, echo('slow', { text: 'two' }), { text: '${lastToolResult}' }], { mcpServers: pick(...names), allowedTools: ['mcp__fine', 'mcp__slow'] })
+  const { execution, events, status } = await run(
+    [echo('fine', { text: 'one' }), { turn: true }, echo('slow', { text: 'two' }), { text: '${lastToolResult}' }],
+    { mcpServers: pick(...names), allowedTools: ['mcp__fine', 'mcp__slow'] },
+  )
   t.match(execution, { status: 'succeeded', outcome: { result: 'heard two', verification: { status: 'failed' } } })
   t.equal(status.length, 1, JSON.stringify(status.map(({ data }) => data)))
   t.match(status[0]?.data.servers, [
-    { name: 'fine', status: 'connected', tools: ['echo'] }, { name: 'slow', status: 'connected', tools: ['echo'] },
-    { name: 'missing', status: 'failed', error: String }, { name: 'exits', status: 'failed', error: String }, { name: 'mute', status: 'failed', error: /timed out|within/ },
+    { name: 'fine', status: 'connected', tools: ['echo'] },
+    { name: 'slow', status: 'connected', tools: ['echo'] },
+    { name: 'missing', status: 'failed', error: String },
+    { name: 'exits', status: 'failed', error: String },
+    { name: 'mute', status: 'failed', error: /timed out|within/ },
   ])
   t.notMatch(JSON.stringify(status), /secret|nowhere|\bsh\b|config/, 'nothing of how they are started')
-  t.match(checkOf(execution), { status: 'fail', detail: /^Not connected: missing: failed.*exits: failed.*mute: failed/ })
+  t.match(checkOf(execution), {
+    status: 'fail',
+    detail: /^Not connected: missing: failed.*exits: failed.*mute: failed/,
+  })
   const before = events.findIndex(({ type }) => type === 'mcp.status')
-  t.notOk(events.slice(0, before).some(({ type }) => type === 'claude.message'), 'before the prompt')
+  t.notOk(
+    events.slice(0, before).some(({ type }) => type === 'claude.message'),
+    'before the prompt',
+  )
 })
 
 void t.test('what is required is there, or the prompt is not sent', async (t) => {
   const asked = () => service.simulator.requests.length
-  const fine = await run([echo('fine', { text: 'one' }), { text: '${lastToolResult}' }], { mcpServers: pick('fine'), mcpRequired: true, allowedTools: ['mcp__fine'] })
+  const fine = await run([echo('fine', { text: 'one' }), { text: '${lastToolResult}' }], {
+    mcpServers: pick('fine'),
+    mcpRequired: true,
+    allowedTools: ['mcp__fine'],
+  })
   t.match(fine.execution, { status: 'succeeded', outcome: { result: 'heard one', verification: { status: 'passed' } } })
   t.match(checkOf(fine.execution), { status: 'pass', detail: 'All 1 were connected.' })
   const some = await run([{ text: 'done' }], { mcpServers: pick('fine', 'missing'), mcpRequired: ['fine'] })
@@ -77,16 +97,33 @@ void t.test('what is required is there, or the prompt is not sent', async (t) =>
 
   const posts = () => service.simulator.requests.filter(({ prompt }) => prompt?.includes('never sent') === true).length
   t.ok(asked() > 0)
-  for (const [mcpRequired, names] of [[true, ['fine', 'missing']], [['exits'], ['fine', 'exits']]] as const) {
+  for (const [mcpRequired, names] of [
+    [true, ['fine', 'missing']],
+    [['exits'], ['fine', 'exits']],
+  ] as const) {
     const { execution, status } = await run([{ text: 'never sent' }], { mcpServers: pick(...names), mcpRequired })
-    t.match(execution, { status: 'failed', outcome: { code: 'MCP_UNAVAILABLE', message: new RegExp(`${names[1]} \\(`) }, usage: { costUsd: 0, outputTokens: 0 } })
+    t.match(execution, {
+      status: 'failed',
+      outcome: { code: 'MCP_UNAVAILABLE', message: new RegExp(`${names[1]} \\(`) },
+      usage: { costUsd: 0, outputTokens: 0 },
+    })
     t.notMatch(execution.outcome?.message, /secret|nowhere/)
     t.equal(status.length, 1)
   }
   t.equal(posts(), 0)
-  const tasks = await service.call('POST', '/execute', { body: { tasks: [{ prompt: scripted({ text: 'x' }), mcpServers: pick('missing'), mcpRequired: true }] }, headers: { prefer: 'wait=60' } })
+  const tasks = await service.call('POST', '/execute', {
+    body: { tasks: [{ prompt: scripted({ text: 'x' }), mcpServers: pick('missing'), mcpRequired: true }] },
+    headers: { prefer: 'wait=60' },
+  })
   t.match(tasks.body, { status: 'failed', outcome: { message: /MCP_UNAVAILABLE|not all connected/ } })
-  t.match((await service.call('POST', '/execute', { body: { prompt: 'x', mcpServers: pick('fine'), mcpRequired: ['other'] } })).body, { status: 400, errors: [{ path: 'mcpRequired', message: /other/ }] })
+  t.match(
+    (
+      await service.call('POST', '/execute', {
+        body: { prompt: 'x', mcpServers: pick('fine'), mcpRequired: ['other'] },
+      })
+    ).body,
+    { status: 400, errors: [{ path: 'mcpRequired', message: /other/ }] },
+  )
 })
 
 void t.test('a run without servers tells nothing of them, one that is cancelled while they connect ends', async (t) => {
@@ -100,8 +137,23 @@ void t.test('a run without servers tells nothing of them, one that is cancelled 
 })
 
 void t.test('a server that is lost is told', async (t) => {
-  const steps = [echo('fine', { text: 'one' }), { turn: true }, echo('fine', { end: true }), { turn: true }, echo('fine', { text: 'two' }), { turn: true }, { tool: 'Bash', input: { command: 'echo x', description: 'x' } }, { turn: true }, { tool: 'Bash', input: { command: 'echo y', description: 'x' } }, { text: 'done' }]
-  const { execution, status } = await run(steps, { mcpServers: { fine: node('0', 'started-once') }, mcpRequired: true, allowedTools: ['mcp__fine'] })
+  const steps = [
+    echo('fine', { text: 'one' }),
+    { turn: true },
+    echo('fine', { end: true }),
+    { turn: true },
+    echo('fine', { text: 'two' }),
+    { turn: true },
+    { tool: 'Bash', input: { command: 'echo x', description: 'x' } },
+    { turn: true },
+    { tool: 'Bash', input: { command: 'echo y', description: 'x' } },
+    { text: 'done' },
+  ]
+  const { execution, status } = await run(steps, {
+    mcpServers: { fine: node('0', 'started-once') },
+    mcpRequired: true,
+    allowedTools: ['mcp__fine'],
+  })
   t.match(execution, { status: 'succeeded', outcome: { result: 'done' } })
   t.match(status[0]?.data.servers, [{ name: 'fine', status: 'connected' }])
   t.match(status.at(-1)?.data.servers, [{ name: 'fine', status: 'failed' }])

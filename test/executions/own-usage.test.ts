@@ -10,8 +10,10 @@ import { openTestService, type TestService } from '../support/service.js'
 
 const usage = (inputTokens: number, outputTokens: number) => ({ usage: { inputTokens, outputTokens } })
 const bash = (command: string) => ({ tool: 'Bash', input: { command, description: 'works' } })
-const isNear = (t: Test, found: number, expected: number, what: string) => t.ok(Math.abs(found - expected) < 1e-6, `${what}: ${found} of ${expected}`)
-const run = async (service: TestService, body: Record<string, unknown>): Promise<Execution> => service.finished((await service.submit(body)).id)
+const isNear = (t: Test, found: number, expected: number, what: string) =>
+  t.ok(Math.abs(found - expected) < 1e-6, `${what}: ${found} of ${expected}`)
+const run = async (service: TestService, body: Record<string, unknown>): Promise<Execution> =>
+  service.finished((await service.submit(body)).id)
 
 for (const { name, env } of listClaudeVersions()) {
   void t.test(`with ${name}`, async (t) => {
@@ -24,52 +26,138 @@ for (const { name, env } of listClaudeVersions()) {
       const third = await run(service, { prompt, session: { resume: first.id } })
       const fork = await run(service, { prompt, session: { resume: first.id, fork: true } })
       // Each of them three times what one costs: the CLI holds against it what its own process spends.
-      const limited = await run(service, { prompt, session: { resume: first.id }, maxBudgetUsd: first.usage.costUsd * 3 })
+      const limited = await run(service, {
+        prompt,
+        session: { resume: first.id },
+        maxBudgetUsd: first.usage.costUsd * 3,
+      })
       t.ok(first.usage.costUsd > 0.3)
       for (const execution of [first, second, third, fork, limited]) {
-        t.match(execution, { status: 'succeeded', usage: { inputTokens: 80_000, outputTokens: 800, cacheReadTokens: 0, cacheCreationTokens: 0, turns: 1 } })
+        t.match(execution, {
+          status: 'succeeded',
+          usage: { inputTokens: 80_000, outputTokens: 800, cacheReadTokens: 0, cacheCreationTokens: 0, turns: 1 },
+        })
         isNear(t, execution.usage.costUsd, first.usage.costUsd, 'dollars')
         t.equal(execution.usage.isCostIncomplete, undefined)
-        t.same((await service.call('GET', `/executions/${execution.id}/receipt`)).body.usage, execution.usage, 'the receipt says the same')
+        t.same(
+          (await service.call('GET', `/executions/${execution.id}/receipt`)).body.usage,
+          execution.usage,
+          'the receipt says the same',
+        )
       }
       const repaired = await run(service, {
-        prompt: scripted(usage(1_000, 10), { text: 'Talk.' }, { turn: true }, usage(1_000, 10), { text: 'More talk.' }, { turn: true }, usage(1_000, 10), { structured: { n: 1 } }),
-        session: { resume: fork.id }, outputSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
+        prompt: scripted(
+          usage(1_000, 10),
+          { text: 'Talk.' },
+          { turn: true },
+          usage(1_000, 10),
+          { text: 'More talk.' },
+          { turn: true },
+          usage(1_000, 10),
+          { structured: { n: 1 } },
+        ),
+        session: { resume: fork.id },
+        outputSchema: {
+          $schema: 'https://json-schema.org/draft/2020-12/schema',
+          type: 'object',
+          properties: { n: { type: 'integer' } },
+          required: ['n'],
+        },
       })
       t.match(repaired, { status: 'succeeded', outcome: { result: { n: 1 } } })
-      t.ok(repaired.usage.inputTokens >= 3_000 && repaired.usage.inputTokens < 80_000, `several results in one process: ${repaired.usage.inputTokens} tokens`)
+      t.ok(
+        repaired.usage.inputTokens >= 3_000 && repaired.usage.inputTokens < 80_000,
+        `several results in one process: ${repaired.usage.inputTokens} tokens`,
+      )
       t.ok(repaired.usage.costUsd < first.usage.costUsd, `$${repaired.usage.costUsd}`)
-      isNear(t, (await service.call('GET', '/usage')).body.total.costUsd, first.usage.costUsd * 5 + repaired.usage.costUsd, 'GET /usage')
+      isNear(
+        t,
+        (await service.call('GET', '/usage')).body.total.costUsd,
+        first.usage.costUsd * 5 + repaired.usage.costUsd,
+        'GET /usage',
+      )
     })
 
     await t.test('a subagent counts while it works, and a limit ends it soon', async (t) => {
-      const steps = Array.from({ length: 9 }, (_, index) => [{ delayMs: 300 }, usage(2_000, 10), bash(`echo ${index}`)]).flat()
-      const prompt = scripted(usage(20, 1), { tool: 'Agent', input: { description: 'works', subagent_type: 'general-purpose', prompt: scripted(...steps, usage(2_000, 10), { text: 'Agent done.' }) } }, usage(20, 1), { text: 'Done.' })
+      const steps = Array.from({ length: 9 }, (_, index) => [
+        { delayMs: 300 },
+        usage(2_000, 10),
+        bash(`echo ${index}`),
+      ]).flat()
+      const prompt = scripted(
+        usage(20, 1),
+        {
+          tool: 'Agent',
+          input: {
+            description: 'works',
+            subagent_type: 'general-purpose',
+            prompt: scripted(...steps, usage(2_000, 10), { text: 'Agent done.' }),
+          },
+        },
+        usage(20, 1),
+        { text: 'Done.' },
+      )
       const ended = await run(service, { prompt, allowedTools: ['Bash'], maxBudgetTokens: 6_000 })
       t.match(ended, { status: 'failed', outcome: { code: 'BUDGET_EXCEEDED', message: /6000 tokens/ } })
       t.ok(ended.usage.inputTokens > 5_900 && ended.usage.inputTokens < 12_000, `${ended.usage.inputTokens} tokens`)
-      const told = (await service.events(ended.id)).filter((event): event is Event<'progress'> => event.type === 'progress').map(({ data }) => data.inputTokens)
-      t.ok(told.some((tokens) => tokens >= 2_000 && tokens <= 12_000), `progress: ${told.join(', ')}`)
+      const told = (await service.events(ended.id))
+        .filter((event): event is Event<'progress'> => event.type === 'progress')
+        .map(({ data }) => data.inputTokens)
+      t.ok(
+        told.some((tokens) => tokens >= 2_000 && tokens <= 12_000),
+        `progress: ${told.join(', ')}`,
+      )
     })
 
     await t.test('a limit that the answer crosses leaves the answer as it is', async (t) => {
       const prompt = scripted(usage(7_000, 10), { text: 'The whole answer.' })
       const crossed = await run(service, { prompt, maxBudgetTokens: 6_000 })
-      t.match(crossed, { status: 'succeeded', usage: { inputTokens: 7_000 }, outcome: { result: 'The whole answer.', message: /whole.*more than 6000 tokens/, isPartial: undefined } })
+      t.match(crossed, {
+        status: 'succeeded',
+        usage: { inputTokens: 7_000 },
+        outcome: { result: 'The whole answer.', message: /whole.*more than 6000 tokens/, isPartial: undefined },
+      })
       const dear = await run(service, { prompt, maxBudgetUsd: 0.01 })
-      t.match(dear, { status: 'failed', outcome: { code: 'BUDGET_EXCEEDED', result: 'The whole answer.', message: /maxBudgetUsd.*whole/, isPartial: undefined } }, 'with maxBudgetUsd the CLI itself calls it an error')
+      t.match(
+        dear,
+        {
+          status: 'failed',
+          outcome: {
+            code: 'BUDGET_EXCEEDED',
+            result: 'The whole answer.',
+            message: /maxBudgetUsd.*whole/,
+            isPartial: undefined,
+          },
+        },
+        'with maxBudgetUsd the CLI itself calls it an error',
+      )
     })
 
     await t.test('an answer over the line limit is partial, and its usage is known', async (t) => {
       const small = await openTestService(t, { env: { CC_EXECUTOR_LINE_LIMIT_BYTES: '65536', ...env } })
-      const long = await run(small, { prompt: scripted(usage(5_000, 900), { repeatText: 'abc ","is_error":true,"type":"x" ', bytes: 300_000, chunkBytes: 20_000 }) })
-      t.match(long, { status: 'succeeded', usage: { inputTokens: 5_000, outputTokens: 900, isCostIncomplete: undefined }, outcome: { isPartial: true, message: /longer than a line.*first \d+ characters/ } })
+      const long = await run(small, {
+        prompt: scripted(usage(5_000, 900), {
+          repeatText: 'abc ","is_error":true,"type":"x" ',
+          bytes: 300_000,
+          chunkBytes: 20_000,
+        }),
+      })
+      t.match(long, {
+        status: 'succeeded',
+        usage: { inputTokens: 5_000, outputTokens: 900, isCostIncomplete: undefined },
+        outcome: { isPartial: true, message: /longer than a line.*first \d+ characters/ },
+      })
       t.ok(long.usage.costUsd > 0)
       t.match(long.outcome?.result, /^abc ","is_error":true/)
     })
 
     await t.test('a run that is cut off has the tokens that were told', async (t) => {
-      const { id } = await service.submit({ prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in 1 2 3 4 5 6 7 8 9; do sleep 2; done'), { text: 'x' }), allowedTools: ['Bash'] })
+      const { id } = await service.submit({
+        prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in 1 2 3 4 5 6 7 8 9; do sleep 2; done'), {
+          text: 'x',
+        }),
+        allowedTools: ['Bash'],
+      })
       await service.until(id, 'tool.started')
       await service.call('POST', `/executions/${id}/cancel`)
       t.match(await service.finished(id), { status: 'cancelled', usage: { inputTokens: 3_000 } })
@@ -82,22 +170,41 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
   const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
   await worker.said(/worker \S+: \d+ at once/)
-  const work = { prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in $(seq 20); do sleep 2; done'), usage(400, 5), { text: 'End.' }), allowedTools: ['Bash'] }
+  const work = {
+    prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in $(seq 20); do sleep 2; done'), usage(400, 5), {
+      text: 'End.',
+    }),
+    allowedTools: ['Bash'],
+  }
   const lost = await service.submit(work)
   const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
   for (const { id } of [lost, kept]) await service.until(id, 'tool.started')
   worker.kill('SIGKILL')
   await worker.ended
-  t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' }, usage: { inputTokens: 3_000, isCostIncomplete: true } })
+  t.match(await service.finished(lost.id), {
+    status: 'failed',
+    outcome: { code: 'WORKER_LOST' },
+    usage: { inputTokens: 3_000, isCostIncomplete: true },
+  })
   const report = (await service.call('GET', '/usage')).body
   t.equal(report.total.inputTokens, 3_000, 'they are charged')
   const receipt = (await service.call('GET', `/executions/${lost.id}/receipt`)).body
   t.match(receipt.usage, { inputTokens: 3_000, isCostIncomplete: true })
   t.match((await service.call('POST', '/receipts/verify', { body: { receipt } })).body, { valid: true })
-  await until(async () => (await service.call('GET', `/executions/${kept.id}`)).body.status === 'queued', 'it waits for its next attempt')
-  t.match((await service.call('GET', `/executions/${kept.id}`)).body.usage, { inputTokens: 3_000, isCostIncomplete: true })
+  await until(
+    async () => (await service.call('GET', `/executions/${kept.id}`)).body.status === 'queued',
+    'it waits for its next attempt',
+  )
+  t.match((await service.call('GET', `/executions/${kept.id}`)).body.usage, {
+    inputTokens: 3_000,
+    isCostIncomplete: true,
+  })
   await service.call('POST', `/executions/${kept.id}/cancel`)
-  t.match(await service.finished(kept.id), { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } }, 'also between two attempts')
+  t.match(
+    await service.finished(kept.id),
+    { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } },
+    'also between two attempts',
+  )
 })
 
 void t.test('what the CLI says of its account and its disk reaches whoever needs it', async (t) => {
@@ -107,21 +214,99 @@ void t.test('what the CLI says of its account and its disk reaches whoever needs
   const told = await run(service, {
     prompt: JSON.stringify([
       line({ type: 'system', subtype: 'init', session_id: 's' }),
-      line({ type: 'rate_limit_event', rate_limit_info: { status: 'allowed_warning', rateLimitType: 'five_hour', utilization: 0.92, resetsAt, unifiedWindows: { seven_day: { utilization: 0.4, resetsAt } } } }),
-      line({ type: 'system', subtype: 'model_refusal_fallback', original_model: 'claude-one', fallback_model: 'claude-two', direction: 'retry', scope: 'session' }),
-      line({ type: 'result', subtype: 'success', is_error: false, result: 'ok', num_turns: 1, credential_expires_at: '2030-01-02T03:04:05Z', usage: {} }),
+      line({
+        type: 'rate_limit_event',
+        rate_limit_info: {
+          status: 'allowed_warning',
+          rateLimitType: 'five_hour',
+          utilization: 0.92,
+          resetsAt,
+          unifiedWindows: { seven_day: { utilization: 0.4, resetsAt } },
+        },
+      }),
+      line({
+        type: 'system',
+        subtype: 'model_refusal_fallback',
+        original_model: 'claude-one',
+        fallback_model: 'claude-two',
+        direction: 'retry',
+        scope: 'session',
+      }),
+      line({
+        type: 'result',
+        subtype: 'success',
+        is_error: false,
+        result: 'ok',
+        num_turns: 1,
+        credential_expires_at: '2030-01-02T03:04:05Z',
+        usage: {},
+      }),
       line({ type: 'system', subtype: 'session_writes_lost', error_code: 'ENOSPC', lost: ['transcript'] }),
     ]),
   })
-  t.match(told, { status: 'succeeded', outcome: { result: 'ok', message: /claude-one refused, and claude-two answered.*ENOSPC.*disk/ } })
+  t.match(told, {
+    status: 'succeeded',
+    outcome: { result: 'ok', message: /claude-one refused, and claude-two answered.*ENOSPC.*disk/ },
+  })
   const claudeOf = async () => (await service.call('GET', '/health/ready')).body.parts.claude
   await until(async () => (await claudeOf()).account !== undefined, 'a worker tells of its account')
-  t.match(await claudeOf(), { account: { credentialExpiresAt: '2030-01-02T03:04:05.000Z', limits: [{ name: 'seven_day', status: 'allowed', utilization: 0.4 }, { name: 'five_hour', status: 'allowed_warning', utilization: 0.92, resetsAt: new Date(resetsAt * 1_000).toISOString() }] } })
+  t.match(await claudeOf(), {
+    account: {
+      credentialExpiresAt: '2030-01-02T03:04:05.000Z',
+      limits: [
+        { name: 'seven_day', status: 'allowed', utilization: 0.4 },
+        {
+          name: 'five_hour',
+          status: 'allowed_warning',
+          utilization: 0.92,
+          resetsAt: new Date(resetsAt * 1_000).toISOString(),
+        },
+      ],
+    },
+  })
 
-  const refused = await run(service, { prompt: JSON.stringify([line({ type: 'result', subtype: 'error_during_execution', is_error: true, errors: ['bubblewrap is missing'], startup_failure_reason: 'sandbox_required_unavailable' }), { exit: 1 }]) })
-  t.match(refused, { status: 'failed', usage: { costUsd: 0, isCostIncomplete: undefined }, outcome: { code: 'CLAUDE_EXITED', message: /refused to start \(sandbox_required_unavailable\): bubblewrap is missing.*operator/ } })
-  const signedOut = await run(service, { prompt: JSON.stringify([line({ type: 'result', subtype: 'error_during_execution', is_error: true, errors: ['no'], startup_failure_reason: 'org_pin_mismatch' }), { exit: 1 }]) })
+  const refused = await run(service, {
+    prompt: JSON.stringify([
+      line({
+        type: 'result',
+        subtype: 'error_during_execution',
+        is_error: true,
+        errors: ['bubblewrap is missing'],
+        startup_failure_reason: 'sandbox_required_unavailable',
+      }),
+      { exit: 1 },
+    ]),
+  })
+  t.match(refused, {
+    status: 'failed',
+    usage: { costUsd: 0, isCostIncomplete: undefined },
+    outcome: {
+      code: 'CLAUDE_EXITED',
+      message: /refused to start \(sandbox_required_unavailable\): bubblewrap is missing.*operator/,
+    },
+  })
+  const signedOut = await run(service, {
+    prompt: JSON.stringify([
+      line({
+        type: 'result',
+        subtype: 'error_during_execution',
+        is_error: true,
+        errors: ['no'],
+        startup_failure_reason: 'org_pin_mismatch',
+      }),
+      { exit: 1 },
+    ]),
+  })
   t.match(signedOut, { outcome: { code: 'CLAUDE_NOT_AUTHENTICATED' } })
-  const cut = await run(service, { prompt: JSON.stringify([line({ type: 'system', subtype: 'init', session_id: 's' }), line({ type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'x' }], usage: { input_tokens: 70 } } }), { exit: 1 }]) })
+  const cut = await run(service, {
+    prompt: JSON.stringify([
+      line({ type: 'system', subtype: 'init', session_id: 's' }),
+      line({
+        type: 'assistant',
+        message: { id: 'm', content: [{ type: 'text', text: 'x' }], usage: { input_tokens: 70 } },
+      }),
+      { exit: 1 },
+    ]),
+  })
   t.match(cut, { status: 'failed', usage: { inputTokens: 70, costUsd: 0, isCostIncomplete: true } })
 })

@@ -18,17 +18,29 @@ const FOR_EVER = { hangMs: 3_600_000 }
 const SECRET = 'a-token-that-no-run-may-see'
 
 const service = await openTestService(t, {
-  env: { CC_EXECUTOR_AUTH: 'open', CC_EXECUTOR_TOKENS: `ops=${SECRET}`, REDIS_URL: `redis://:${SECRET}@127.0.0.1:1`, CC_EXECUTOR_CONCURRENCY: '8' },
+  env: {
+    CC_EXECUTOR_AUTH: 'open',
+    CC_EXECUTOR_TOKENS: `ops=${SECRET}`,
+    REDIS_URL: `redis://:${SECRET}@127.0.0.1:1`,
+    CC_EXECUTOR_CONCURRENCY: '8',
+  },
 })
 const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '1' } })
 
 type Request = Record<string, unknown>
-const submit = (steps: unknown[], more: Request = {}): Promise<Execution> => service.submit({ prompt: scripted(...steps), ...more })
-const run = async (steps: unknown[], more: Request = {}): Promise<Execution> => service.finished((await submit(steps, more)).id)
+const submit = (steps: unknown[], more: Request = {}): Promise<Execution> =>
+  service.submit({ prompt: scripted(...steps), ...more })
+const run = async (steps: unknown[], more: Request = {}): Promise<Execution> =>
+  service.finished((await submit(steps, more)).id)
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
-const wish = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution, at: TestService = service) => at.call('POST', `/executions/${id}/${name}`)
+const wish = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution, at: TestService = service) =>
+  at.call('POST', `/executions/${id}/${name}`)
 
-async function eventsOf<Type extends EventType>({ id }: Execution, type: Type, at: TestService = service): Promise<Array<Event<Type>>> {
+async function eventsOf<Type extends EventType>(
+  { id }: Execution,
+  type: Type,
+  at: TestService = service,
+): Promise<Array<Event<Type>>> {
   // Safe: filtered by the type.
   return (await at.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
 }
@@ -47,7 +59,10 @@ function textsOf(events: readonly Event[]): string[] {
 /** What tools answered, as the CLI passed it on. */
 async function toolResults(execution: Execution): Promise<string> {
   const messages = (await eventsOf(execution, 'claude.message')).map(({ data }) => data.message)
-  return messages.filter(({ type }) => type === 'user').map((message) => JSON.stringify(message)).join('\n')
+  return messages
+    .filter(({ type }) => type === 'user')
+    .map((message) => JSON.stringify(message))
+    .join('\n')
 }
 
 async function makeWorkspace(name: string, files: Record<string, string>): Promise<string> {
@@ -66,14 +81,16 @@ const readCommandLine = (pid: string): string => {
 }
 /** Processes of the whole machine whose command line holds the text, with their state. */
 function processesWith(text: string): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid) && readCommandLine(name).includes(text)).flatMap((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      return [stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '']
-    } catch {
-      return []
-    }
-  })
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid) && readCommandLine(name).includes(text))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        return [stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '']
+      } catch {
+        return []
+      }
+    })
 }
 async function untilProcesses(text: string, isWanted: (states: string[]) => boolean): Promise<string[]> {
   for (let tries = 0; tries < 2_000; tries += 1) {
@@ -93,9 +110,14 @@ env -i setsid sleep ${number} >/dev/null 2>&1 &
 echo started
 `
 const NUMBERS = { normal: '86401.17', cancelled: '86402.17', timedOut: '86403.17', paused: '86404.17' }
-for (const [name, number] of Object.entries(NUMBERS)) await makeWorkspace(name, { 'daemons.sh': daemons(number), 'stay.sh': `exec sleep ${number}\n` })
+for (const [name, number] of Object.entries(NUMBERS))
+  await makeWorkspace(name, { 'daemons.sh': daemons(number), 'stay.sh': `exec sleep ${number}\n` })
 const withDaemons = (name: keyof typeof NUMBERS, then: unknown[], more: Request = {}): Promise<Execution> =>
-  submit([{ text: `partial ${name}` }, bash('bash daemons.sh'), ...then], { workspace: name, allowedTools: ['Bash'], ...more })
+  submit([{ text: `partial ${name}` }, bash('bash daemons.sh'), ...then], {
+    workspace: name,
+    allowedTools: ['Bash'],
+    ...more,
+  })
 
 // These take seconds by their nature: they go on while the others are tested.
 const timedOut = await withDaemons('timedOut', [bash('bash stay.sh')], { timeoutSeconds: 12 })
@@ -103,32 +125,57 @@ const silent = await submit([{ text: 'said before the silence' }, FOR_EVER], { i
 const afterDaemons = await withDaemons('normal', [{ text: 'done' }])
 
 void t.test('a run edits its workspace by default, and its text is the sum of its deltas', async (t) => {
-  const execution = await run([{ text: 'I write ', chunks: 3 }, { tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'hé 🙂' } }, { text: 'Written: é 🙂, and that is all.', chunks: 9 }])
-  t.match(execution, { status: 'succeeded', attempt: 1, simulated: true, outcome: { result: 'Written: é 🙂, and that is all.', exitCode: 0 }, usage: { turns: 2 } })
+  const execution = await run([
+    { text: 'I write ', chunks: 3 },
+    { tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'hé 🙂' } },
+    { text: 'Written: é 🙂, and that is all.', chunks: 9 },
+  ])
+  t.match(execution, {
+    status: 'succeeded',
+    attempt: 1,
+    simulated: true,
+    outcome: { result: 'Written: é 🙂, and that is all.', exitCode: 0 },
+    usage: { turns: 2 },
+  })
   t.equal(await readFile(join(service.config.workspaceRoot, execution.id, 'note.txt'), 'utf8'), 'hé 🙂')
   const events = await service.events(execution.id)
-  t.same(events.map(({ seq }) => seq), events.map((_event, index) => index + 1))
+  t.same(
+    events.map(({ seq }) => seq),
+    events.map((_event, index) => index + 1),
+  )
   t.same(textsOf(events), ['I write ', execution.outcome?.result])
-  t.match(events.filter(({ type }) => type.startsWith('tool.')), [{ type: 'tool.started', data: { name: 'Write' } }, { type: 'tool.finished', data: { name: 'Write', isError: false } }])
+  t.match(
+    events.filter(({ type }) => type.startsWith('tool.')),
+    [
+      { type: 'tool.started', data: { name: 'Write' } },
+      { type: 'tool.finished', data: { name: 'Write', isError: false } },
+    ],
+  )
   t.equal(events.filter(({ type }) => type === 'execution.finished').length, 1)
   t.equal(execution.lastSeq, events.length)
   t.equal((await service.call('GET', `/executions/${execution.id}/result`)).text, execution.outcome?.result)
 })
 
-void t.test('a denied tool is told with the setting that allows it, which does allow it; or it fails the run where that was asked for', async (t) => {
-  const steps = [bash('node -p 6*7'), { text: 'finished' }]
-  const [reported, failed] = await Promise.all([run(steps), run(steps, { onPermissionDenied: 'fail' })])
-  t.match(reported, { status: 'succeeded', outcome: { permissionDenials: [{ tool: 'Bash', input: /node -p/, allowWith: /^allowedTools: / }] } })
-  t.match(failed, { status: 'failed', outcome: { code: 'PERMISSION_DENIED', result: 'finished' } })
-  const [denial] = await eventsOf(reported, 'tool.denied')
-  t.same(denial?.data, reported.outcome?.permissionDenials?.[0])
-  const allowedTools: unknown = JSON.parse(denial?.data.allowWith.replace('allowedTools: ', '') ?? '')
-  const allowed = await run(steps, { allowedTools, onPermissionDenied: 'fail' })
-  t.match(allowed, { status: 'succeeded' })
-  t.same(allowed.outcome?.permissionDenials, undefined)
-  t.match(await eventsOf(allowed, 'tool.finished'), [{ data: { name: 'Bash', isError: false } }])
-  t.match(await toolResults(allowed), /"content":"42/)
-})
+void t.test(
+  'a denied tool is told with the setting that allows it, which does allow it; or it fails the run where that was asked for',
+  async (t) => {
+    const steps = [bash('node -p 6*7'), { text: 'finished' }]
+    const [reported, failed] = await Promise.all([run(steps), run(steps, { onPermissionDenied: 'fail' })])
+    t.match(reported, {
+      status: 'succeeded',
+      outcome: { permissionDenials: [{ tool: 'Bash', input: /node -p/, allowWith: /^allowedTools: / }] },
+    })
+    t.match(failed, { status: 'failed', outcome: { code: 'PERMISSION_DENIED', result: 'finished' } })
+    const [denial] = await eventsOf(reported, 'tool.denied')
+    t.same(denial?.data, reported.outcome?.permissionDenials?.[0])
+    const allowedTools: unknown = JSON.parse(denial?.data.allowWith.replace('allowedTools: ', '') ?? '')
+    const allowed = await run(steps, { allowedTools, onPermissionDenied: 'fail' })
+    t.match(allowed, { status: 'succeeded' })
+    t.same(allowed.outcome?.permissionDenials, undefined)
+    t.match(await eventsOf(allowed, 'tool.finished'), [{ data: { name: 'Bash', isError: false } }])
+    t.match(await toolResults(allowed), /"content":"42/)
+  },
+)
 
 void t.test('errors of the API: what passes is retried, what stays fails with its own code and status', async (t) => {
   const [retried, broken, refused] = await Promise.all([
@@ -150,13 +197,18 @@ void t.test('a stream that is cut starts its message anew, and the sum is right'
 })
 
 void t.test('the limit of turns has its own code', async (t) => {
-  t.match(await run([bash('echo 1'), bash('echo 2'), { turn: true }, bash('echo 3'), { text: 'x' }], { maxTurns: 1 }), { status: 'failed', outcome: { code: 'MAX_TURNS', message: /maxTurns/ } })
+  t.match(await run([bash('echo 1'), bash('echo 2'), { turn: true }, bash('echo 3'), { text: 'x' }], { maxTurns: 1 }), {
+    status: 'failed',
+    outcome: { code: 'MAX_TURNS', message: /maxTurns/ },
+  })
 })
 
 void t.test('an answer of 5 MiB arrives whole, also at a reader that pauses', async (t) => {
   const bytes = 5 * 1024 * 1024
   const execution = await submit([{ repeatText: 'abcdefghi ', bytes, chunkBytes: 20_000 }])
-  const response = await fetch(`${service.url()}/executions/${execution.id}/events?types=text.delta,text.reset`, { headers: { accept: 'text/event-stream' } })
+  const response = await fetch(`${service.url()}/executions/${execution.id}/events?types=text.delta,text.reset`, {
+    headers: { accept: 'text/event-stream' },
+  })
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
   let text = (await reader?.read())?.value ?? ''
   // From here on nothing is read until it is over.
@@ -168,24 +220,38 @@ void t.test('an answer of 5 MiB arrives whole, also at a reader that pauses', as
   t.ok((await service.call('GET', `/executions/${execution.id}/result`)).text === outcome?.result)
 })
 
-void t.test('a run sees neither the service’s secrets in its environment nor its token file nor its other folders', async (t) => {
-  const tokenFile = join(service.config.dataDir, 'token')
-  await writeFile(tokenFile, SECRET)
-  const folder = await makeWorkspace('curious', { 'peek.sh': `cat ${tokenFile}; ls ${service.config.dataDir} ${service.config.dataDir}/sessions; cat /proc/*/environ | tr '\\0' '\\n' | grep -a -e ${SECRET.slice(0, 9)} -e REDIS_URL; echo looked\n` })
-  const execution = await run([bash('env'), bash('bash peek.sh'), { text: 'seen' }], { workspace: 'curious', allowedTools: ['Bash'] })
-  t.match(execution, { status: 'succeeded' })
-  const seen = await toolResults(execution)
-  t.match(seen, /looked/)
-  t.match(seen, /ANTHROPIC_BASE_URL=/)
-  t.notMatch(seen, SECRET)
-  t.notMatch(seen, 'REDIS_URL')
-  t.same([...new Set(seen.match(/CC_EXECUTOR_\w+/g))].filter((name) => name !== 'CC_EXECUTOR_ATTEMPT'), [])
-  t.notMatch(seen, afterDaemons.id, 'no other execution’s folder')
-  t.match(seen, new RegExp(`PWD=${folder}`))
-})
+void t.test(
+  'a run sees neither the service’s secrets in its environment nor its token file nor its other folders',
+  async (t) => {
+    const tokenFile = join(service.config.dataDir, 'token')
+    await writeFile(tokenFile, SECRET)
+    const folder = await makeWorkspace('curious', {
+      'peek.sh': `cat ${tokenFile}; ls ${service.config.dataDir} ${service.config.dataDir}/sessions; cat /proc/*/environ | tr '\\0' '\\n' | grep -a -e ${SECRET.slice(0, 9)} -e REDIS_URL; echo looked\n`,
+    })
+    const execution = await run([bash('env'), bash('bash peek.sh'), { text: 'seen' }], {
+      workspace: 'curious',
+      allowedTools: ['Bash'],
+    })
+    t.match(execution, { status: 'succeeded' })
+    const seen = await toolResults(execution)
+    t.match(seen, /looked/)
+    t.match(seen, /ANTHROPIC_BASE_URL=/)
+    t.notMatch(seen, SECRET)
+    t.notMatch(seen, 'REDIS_URL')
+    t.same(
+      [...new Set(seen.match(/CC_EXECUTOR_\w+/g))].filter((name) => name !== 'CC_EXECUTOR_ATTEMPT'),
+      [],
+    )
+    t.notMatch(seen, afterDaemons.id, 'no other execution’s folder')
+    t.match(seen, new RegExp(`PWD=${folder}`))
+  },
+)
 
 void t.test('BullMQ’s own books are kept: progress, return value, failure', async (t) => {
-  const queue = new Queue('executions', { prefix: keyRoot('cc'), connection: { path: service.redis.url.replace('unix://', '') } })
+  const queue = new Queue('executions', {
+    prefix: keyRoot('cc'),
+    connection: { path: service.redis.url.replace('unix://', '') },
+  })
   t.teardown(() => queue.close())
   const settled = async ({ id }: Execution) => {
     for (let tries = 0; tries < 2_000; tries += 1) {
@@ -202,48 +268,73 @@ void t.test('BullMQ’s own books are kept: progress, return value, failure', as
   t.match(await eventsOf(good, 'progress'), [{ data: { turns: Number } }])
 })
 
-void t.test('a cancel ends a running one, whoever it has left behind; the second and the late one change nothing', async (t) => {
-  const execution = await withDaemons('cancelled', [bash('bash stay.sh')])
-  t.ok((await untilProcesses(`sleep ${NUMBERS.cancelled}`, (states) => states.length >= 4)).length >= 4, 'the daemons and the tool are there')
-  t.ok(processesWith(`disguised-${NUMBERS.cancelled}`).length > 0)
-  const answers = await Promise.all([wish('cancel', execution), wish('cancel', execution)])
-  t.same(answers.map(({ status }) => status), [202, 202])
-  const ended = await service.finished(execution.id)
-  t.same(processesWith(NUMBERS.cancelled), [], 'nothing is left at the moment of its end')
-  t.match(ended, { status: 'cancelled', outcome: { code: 'CANCELLED', result: /partial cancelled/, isPartial: true } })
-  const late = await wish('cancel', execution)
-  t.equal(late.status, 200)
-  t.same(late.body, ended)
-  const types = (await service.events(execution.id)).map(({ type }) => type)
-  t.same(types.filter((type) => type === 'execution.cancel_requested' || type === 'execution.finished'), ['execution.cancel_requested', 'execution.finished'])
-})
+void t.test(
+  'a cancel ends a running one, whoever it has left behind; the second and the late one change nothing',
+  async (t) => {
+    const execution = await withDaemons('cancelled', [bash('bash stay.sh')])
+    t.ok(
+      (await untilProcesses(`sleep ${NUMBERS.cancelled}`, (states) => states.length >= 4)).length >= 4,
+      'the daemons and the tool are there',
+    )
+    t.ok(processesWith(`disguised-${NUMBERS.cancelled}`).length > 0)
+    const answers = await Promise.all([wish('cancel', execution), wish('cancel', execution)])
+    t.same(
+      answers.map(({ status }) => status),
+      [202, 202],
+    )
+    const ended = await service.finished(execution.id)
+    t.same(processesWith(NUMBERS.cancelled), [], 'nothing is left at the moment of its end')
+    t.match(ended, {
+      status: 'cancelled',
+      outcome: { code: 'CANCELLED', result: /partial cancelled/, isPartial: true },
+    })
+    const late = await wish('cancel', execution)
+    t.equal(late.status, 200)
+    t.same(late.body, ended)
+    const types = (await service.events(execution.id)).map(({ type }) => type)
+    t.same(
+      types.filter((type) => type === 'execution.cancel_requested' || type === 'execution.finished'),
+      ['execution.cancel_requested', 'execution.finished'],
+    )
+  },
+)
 
-void t.test('a pause stops every process of a run, a resume lets it go on, and a paused one can be cancelled', async (t) => {
-  const stopped = (states: string[]): boolean => states.length >= 4 && states.every((state) => state === 'T')
-  const execution = await withDaemons('paused', [bash('bash stay.sh')])
-  await untilProcesses(`sleep ${NUMBERS.paused}`, (states) => states.length >= 4)
-  t.equal((await wish('pause', execution)).status, 202)
-  await service.until(execution.id, 'execution.paused')
-  t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'paused' })
-  t.match((await service.call('GET', '/queue')).body, { paused: 1 })
-  t.ok(stopped(processesWith(`sleep ${NUMBERS.paused}`)))
-  t.equal((await wish('pause', execution)).status, 202, 'twice is once')
-  t.equal((await wish('resume', execution)).status, 202)
-  await service.until(execution.id, 'execution.resumed')
-  t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'running' })
-  t.ok((await untilProcesses(`sleep ${NUMBERS.paused}`, (states) => states.every((state) => state === 'S'))).every((state) => state === 'S'))
-  await wish('pause', execution)
-  const { seq } = await service.until(execution.id, 'execution.resumed')
-  for (;;) {
-    const { body } = await service.call('GET', `/executions/${execution.id}/events?after=${seq}&types=execution.paused&waitSeconds=30`)
-    if (body.events.length > 0) break
-  }
-  await wish('cancel', execution)
-  t.match(await service.finished(execution.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
-  t.same(processesWith(NUMBERS.paused), [])
-  t.equal((await eventsOf(execution, 'execution.paused')).length, 2)
-  t.equal((await wish('resume', execution)).body.code, 'ALREADY_FINISHED')
-})
+void t.test(
+  'a pause stops every process of a run, a resume lets it go on, and a paused one can be cancelled',
+  async (t) => {
+    const stopped = (states: string[]): boolean => states.length >= 4 && states.every((state) => state === 'T')
+    const execution = await withDaemons('paused', [bash('bash stay.sh')])
+    await untilProcesses(`sleep ${NUMBERS.paused}`, (states) => states.length >= 4)
+    t.equal((await wish('pause', execution)).status, 202)
+    await service.until(execution.id, 'execution.paused')
+    t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'paused' })
+    t.match((await service.call('GET', '/queue')).body, { paused: 1 })
+    t.ok(stopped(processesWith(`sleep ${NUMBERS.paused}`)))
+    t.equal((await wish('pause', execution)).status, 202, 'twice is once')
+    t.equal((await wish('resume', execution)).status, 202)
+    await service.until(execution.id, 'execution.resumed')
+    t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'running' })
+    t.ok(
+      (await untilProcesses(`sleep ${NUMBERS.paused}`, (states) => states.every((state) => state === 'S'))).every(
+        (state) => state === 'S',
+      ),
+    )
+    await wish('pause', execution)
+    const { seq } = await service.until(execution.id, 'execution.resumed')
+    for (;;) {
+      const { body } = await service.call(
+        'GET',
+        `/executions/${execution.id}/events?after=${seq}&types=execution.paused&waitSeconds=30`,
+      )
+      if (body.events.length > 0) break
+    }
+    await wish('cancel', execution)
+    t.match(await service.finished(execution.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
+    t.same(processesWith(NUMBERS.paused), [])
+    t.equal((await eventsOf(execution, 'execution.paused')).length, 2)
+    t.equal((await wish('resume', execution)).body.code, 'ALREADY_FINISHED')
+  },
+)
 
 void t.test('a run that ends by itself leaves nothing behind either', async (t) => {
   t.match(await service.finished(afterDaemons.id), { status: 'succeeded', outcome: { result: 'done' } })
@@ -252,12 +343,23 @@ void t.test('a run that ends by itself leaves nothing behind either', async (t) 
 })
 
 void t.test('the idle timeout ends a silent run with its own code and keeps what was said', async (t) => {
-  t.match(await service.finished(silent.id), { status: 'timed_out', outcome: { code: 'IDLE_TIMEOUT', result: 'said before the silence', isPartial: true, message: /idleTimeoutSeconds/ } })
+  t.match(await service.finished(silent.id), {
+    status: 'timed_out',
+    outcome: {
+      code: 'IDLE_TIMEOUT',
+      result: 'said before the silence',
+      isPartial: true,
+      message: /idleTimeoutSeconds/,
+    },
+  })
 })
 
 void t.test('the total timeout is timed_out, keeps what was said, and ends the whole tree', async (t) => {
   const execution = await service.finished(timedOut.id)
-  t.match(execution, { status: 'timed_out', outcome: { code: 'TIMED_OUT', result: 'partial timedOut', isPartial: true, message: /timeoutSeconds/ } })
+  t.match(execution, {
+    status: 'timed_out',
+    outcome: { code: 'TIMED_OUT', result: 'partial timedOut', isPartial: true, message: /timeoutSeconds/ },
+  })
   t.match(await toolResults(execution), /started/)
   t.same(processesWith(NUMBERS.timedOut), [])
 })
@@ -273,66 +375,96 @@ async function held(more: Request = {}): Promise<Execution & { release(): Promis
 }
 const look = async ({ id }: Execution): Promise<Execution> => (await quick.call('GET', `/executions/${id}`)).body
 
-void t.test('the queue runs by priority, then by time, one at a time where only one may, and says the place', async (t) => {
-  const first = await held()
-  await quick.until(first.id, 'claude.message')
-  const waiting = [] as Execution[]
-  for (const priority of ['low', 'normal', 'high', 'normal', 'high']) waiting.push(await quick.submit({ prompt: `p ${priority}`, priority }))
-  const positions = (await Promise.all(waiting.map(look))).map(({ position }) => position)
-  t.same(positions, [5, 3, 1, 4, 2])
-  t.match((await quick.call('GET', '/queue')).body, { depth: 5, byPriority: { low: 1, normal: 2, high: 2 }, running: 1, capacity: 1 })
-  const cancelled = await quick.submit({ prompt: 'never starts' })
-  t.match((await wish('cancel', cancelled, quick)).body, { status: 'cancelled', outcome: { code: 'CANCELLED' }, attempt: 0 })
-  const overdue = await quick.submit({ prompt: 'too late', queueTimeoutSeconds: 0.2 })
-  t.match(await quick.finished(overdue.id), { status: 'failed', outcome: { code: 'QUEUE_TIMEOUT', message: /queueTimeoutSeconds/ }, attempt: 0 })
-  await first.release()
-  const ended = await Promise.all([first, ...waiting].map(({ id }) => quick.finished(id)))
-  t.ok(ended.every(({ status }) => status === 'succeeded'))
-  const inOrder = ended.sort((a, b) => String(a.startedAt).localeCompare(String(b.startedAt)))
-  t.same(inOrder.map(({ request }) => request.priority), [undefined, 'high', 'high', 'normal', 'normal', 'low'])
-  for (const [index, { startedAt = '' }] of inOrder.entries()) t.ok(index === 0 || startedAt >= String(inOrder[index - 1]?.finishedAt), 'never two at once')
-  t.same((await quick.events(cancelled.id)).map(({ type }) => type), ['execution.queued', 'execution.cancel_requested', 'execution.finished'])
-  t.notOk((await quick.events(overdue.id)).some(({ type }) => type === 'execution.started'))
-})
+void t.test(
+  'the queue runs by priority, then by time, one at a time where only one may, and says the place',
+  async (t) => {
+    const first = await held()
+    await quick.until(first.id, 'claude.message')
+    const waiting = [] as Execution[]
+    for (const priority of ['low', 'normal', 'high', 'normal', 'high'])
+      waiting.push(await quick.submit({ prompt: `p ${priority}`, priority }))
+    const positions = (await Promise.all(waiting.map(look))).map(({ position }) => position)
+    t.same(positions, [5, 3, 1, 4, 2])
+    t.match((await quick.call('GET', '/queue')).body, {
+      depth: 5,
+      byPriority: { low: 1, normal: 2, high: 2 },
+      running: 1,
+      capacity: 1,
+    })
+    const cancelled = await quick.submit({ prompt: 'never starts' })
+    t.match((await wish('cancel', cancelled, quick)).body, {
+      status: 'cancelled',
+      outcome: { code: 'CANCELLED' },
+      attempt: 0,
+    })
+    const overdue = await quick.submit({ prompt: 'too late', queueTimeoutSeconds: 0.2 })
+    t.match(await quick.finished(overdue.id), {
+      status: 'failed',
+      outcome: { code: 'QUEUE_TIMEOUT', message: /queueTimeoutSeconds/ },
+      attempt: 0,
+    })
+    await first.release()
+    const ended = await Promise.all([first, ...waiting].map(({ id }) => quick.finished(id)))
+    t.ok(ended.every(({ status }) => status === 'succeeded'))
+    const inOrder = ended.sort((a, b) => String(a.startedAt).localeCompare(String(b.startedAt)))
+    t.same(
+      inOrder.map(({ request }) => request.priority),
+      [undefined, 'high', 'high', 'normal', 'normal', 'low'],
+    )
+    for (const [index, { startedAt = '' }] of inOrder.entries())
+      t.ok(index === 0 || startedAt >= String(inOrder[index - 1]?.finishedAt), 'never two at once')
+    t.same(
+      (await quick.events(cancelled.id)).map(({ type }) => type),
+      ['execution.queued', 'execution.cancel_requested', 'execution.finished'],
+    )
+    t.notOk((await quick.events(overdue.id)).some(({ type }) => type === 'execution.started'))
+  },
+)
 
-void t.test('a worker without the CLI, or without credentials, fails what it takes with its own code and the remedy', async (t) => {
-  await Promise.all(quick.workers.splice(0).map((worker) => worker.close()))
-  const cases = [
-    [{ CC_EXECUTOR_CLAUDE_BIN: '/nowhere/claude' }, 'CLAUDE_NOT_FOUND', /CC_EXECUTOR_CLAUDE_BIN/],
-    [{ CC_EXECUTOR_SIMULATOR_URL: '', HOME: quick.directory }, 'CLAUDE_NOT_AUTHENTICATED', /ANTHROPIC_API_KEY/],
-  ] as const
-  for (const [env, code, remedy] of cases) {
-    const worker = await quick.openWorker(env)
-    const { id } = await quick.submit({ prompt: 'x' })
-    t.match(await quick.finished(id), { status: 'failed', attempt: 0, outcome: { code, message: remedy } }, code)
-    const ready = await quick.call('GET', '/health/ready')
-    t.match([ready.status, ready.body.parts.claude], [503, { status: 'failed', message: String }])
-    await worker.close()
-  }
-  t.match((await quick.call('GET', '/health/ready')).body.parts.workers, { count: 0 })
-})
+void t.test(
+  'a worker without the CLI, or without credentials, fails what it takes with its own code and the remedy',
+  async (t) => {
+    await Promise.all(quick.workers.splice(0).map((worker) => worker.close()))
+    const cases = [
+      [{ CC_EXECUTOR_CLAUDE_BIN: '/nowhere/claude' }, 'CLAUDE_NOT_FOUND', /CC_EXECUTOR_CLAUDE_BIN/],
+      [{ CC_EXECUTOR_SIMULATOR_URL: '', HOME: quick.directory }, 'CLAUDE_NOT_AUTHENTICATED', /ANTHROPIC_API_KEY/],
+    ] as const
+    for (const [env, code, remedy] of cases) {
+      const worker = await quick.openWorker(env)
+      const { id } = await quick.submit({ prompt: 'x' })
+      t.match(await quick.finished(id), { status: 'failed', attempt: 0, outcome: { code, message: remedy } }, code)
+      const ready = await quick.call('GET', '/health/ready')
+      t.match([ready.status, ready.body.parts.claude], [503, { status: 'failed', message: String }])
+      await worker.close()
+    }
+    t.match((await quick.call('GET', '/health/ready')).body.parts.workers, { count: 0 })
+  },
+)
 
-void t.test('one execution at a time has a named workspace; the next says what it waits for, and both end in order', async (t) => {
-  await quick.openWorker({ CC_EXECUTOR_CONCURRENCY: '3' })
-  const first = await held({ workspace: 'shared' })
-  await quick.until(first.id, 'claude.message')
-  const second = await quick.submit({ prompt: 'second', workspace: './shared/' })
-  const third = await quick.submit({ prompt: 'third', workspace: 'shared' })
-  const elsewhere = await quick.submit({ prompt: 'free', workspace: 'other' })
-  t.match(await quick.finished(elsewhere.id), { status: 'succeeded' }, 'others pass by')
-  for (const execution of [second, third]) {
-    let seen = await look(execution)
-    for (let tries = 0; tries < 2_000 && seen.waitingFor === undefined; tries += 1) seen = await look(execution)
-    t.match(seen, { status: 'queued', waitingFor: 'workspace' })
-  }
-  t.match((await quick.call('GET', '/queue')).body, { depth: 2, waitingForWorkspace: 2, running: 1 })
-  t.match((await wish('cancel', third, quick)).body, { status: 'cancelled' })
-  await first.release()
-  const [one, two] = await Promise.all([quick.finished(first.id), quick.finished(second.id)])
-  t.match([one, two], [{ status: 'succeeded' }, { status: 'succeeded', workspace: 'shared' }])
-  t.ok(String(two.startedAt) >= String(one.finishedAt))
-  t.notOk('waitingFor' in two)
-})
+void t.test(
+  'one execution at a time has a named workspace; the next says what it waits for, and both end in order',
+  async (t) => {
+    await quick.openWorker({ CC_EXECUTOR_CONCURRENCY: '3' })
+    const first = await held({ workspace: 'shared' })
+    await quick.until(first.id, 'claude.message')
+    const second = await quick.submit({ prompt: 'second', workspace: './shared/' })
+    const third = await quick.submit({ prompt: 'third', workspace: 'shared' })
+    const elsewhere = await quick.submit({ prompt: 'free', workspace: 'other' })
+    t.match(await quick.finished(elsewhere.id), { status: 'succeeded' }, 'others pass by')
+    for (const execution of [second, third]) {
+      let seen = await look(execution)
+      for (let tries = 0; tries < 2_000 && seen.waitingFor === undefined; tries += 1) seen = await look(execution)
+      t.match(seen, { status: 'queued', waitingFor: 'workspace' })
+    }
+    t.match((await quick.call('GET', '/queue')).body, { depth: 2, waitingForWorkspace: 2, running: 1 })
+    t.match((await wish('cancel', third, quick)).body, { status: 'cancelled' })
+    await first.release()
+    const [one, two] = await Promise.all([quick.finished(first.id), quick.finished(second.id)])
+    t.match([one, two], [{ status: 'succeeded' }, { status: 'succeeded', workspace: 'shared' }])
+    t.ok(String(two.startedAt) >= String(one.finishedAt))
+    t.notOk('waitingFor' in two)
+  },
+)
 
 void t.test('a workspace that leads out by a symbolic link, or is no folder, is WORKSPACE_ERROR', async (t) => {
   const root = quick.config.workspaceRoot
@@ -347,15 +479,25 @@ void t.test('a workspace that leads out by a symbolic link, or is no folder, is 
   }
 })
 
-void t.test('a workspace has one name: through a symbolic link inside the root it is refused, and its name told', async (t) => {
-  const root = quick.config.workspaceRoot
-  await mkdir(join(root, 'folder', 'below'), { recursive: true })
-  await symlink('folder', join(root, 'alias'))
-  for (const [workspace, name] of [['alias', 'folder'], ['alias/below', 'folder/below']] as const) {
-    const { id } = await quick.submit({ prompt: 'x', workspace })
-    t.match((await quick.finished(id)).outcome, { code: 'WORKSPACE_ERROR', message: `name the folder itself: "${name}".` }, workspace)
-  }
-})
+void t.test(
+  'a workspace has one name: through a symbolic link inside the root it is refused, and its name told',
+  async (t) => {
+    const root = quick.config.workspaceRoot
+    await mkdir(join(root, 'folder', 'below'), { recursive: true })
+    await symlink('folder', join(root, 'alias'))
+    for (const [workspace, name] of [
+      ['alias', 'folder'],
+      ['alias/below', 'folder/below'],
+    ] as const) {
+      const { id } = await quick.submit({ prompt: 'x', workspace })
+      t.match(
+        (await quick.finished(id)).outcome,
+        { code: 'WORKSPACE_ERROR', message: `name the folder itself: "${name}".` },
+        workspace,
+      )
+    }
+  },
+)
 
 void t.test('the clocks of a paused run stand still', async (t) => {
   const execution = await held({ timeoutSeconds: 3, idleTimeoutSeconds: 3 })
@@ -373,7 +515,10 @@ void t.test('the clocks of a paused run stand still', async (t) => {
 void t.test('a pause that comes when Claude has ended stops nothing, and nothing says so', async (t) => {
   const admin = new Redis(quick.redis.url.slice('unix://'.length))
   t.teardown(() => admin.disconnect())
-  const { id } = await quick.submit({ prompt: JSON.stringify([INIT, RESULT]), verify: { commands: [['bash', '-c', 'touch begun; until test -e go; do sleep 0.02; done']] } })
+  const { id } = await quick.submit({
+    prompt: JSON.stringify([INIT, RESULT]),
+    verify: { commands: [['bash', '-c', 'touch begun; until test -e go; do sleep 0.02; done']] },
+  })
   const folder = join(quick.config.workspaceRoot, id)
   await until(() => existsSync(join(folder, 'begun')), 'its verification runs')
   const lease = (): Promise<string | null> => admin.zscore(`${keyRoot('cc')}:leases`, id)
@@ -382,7 +527,10 @@ void t.test('a pause that comes when Claude has ended stops nothing, and nothing
   await until(async () => (await lease()) !== before, 'the worker has seen the wish')
   await writeFile(join(folder, 'go'), '')
   const { outcome } = await quick.finished(id)
-  t.match(outcome?.verification?.checks.find(({ name }) => name === 'commands'), { status: 'pass' })
+  t.match(
+    outcome?.verification?.checks.find(({ name }) => name === 'commands'),
+    { status: 'pass' },
+  )
   t.notOk((await quick.events(id)).some(({ type }) => type === 'execution.paused'))
 })
 

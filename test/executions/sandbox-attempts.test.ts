@@ -12,7 +12,16 @@ import { SandboxLevel } from '../../src/protocol/sandbox.js'
 import { chooseContainment } from '../../src/supervision/containment.js'
 import { findProgram } from '../../src/supervision/find-program.js'
 import { execa } from 'execa'
-import { ALL_ATTEMPTS, ATTEMPTS, LIMIT_ATTEMPTS, RUN_LIMITS, toScript, toTable, type Attempt, type Expected } from '../support/attempts.js'
+import {
+  ALL_ATTEMPTS,
+  ATTEMPTS,
+  LIMIT_ATTEMPTS,
+  RUN_LIMITS,
+  toScript,
+  toTable,
+  type Attempt,
+  type Expected,
+} from '../support/attempts.js'
 import { scripted, testEnvironment } from '../support/environment.js'
 import { ROOT } from '../support/paths.js'
 import { makeFolder, startCli } from '../support/processes.js'
@@ -24,7 +33,10 @@ const CREDENTIAL = 'sk-of-the-operator'
 const PAGE = join(ROOT, 'deployment/SANDBOX.md')
 const [BEGIN, END] = ['<!-- attempts: generated from test/support/attempts.ts -->', '<!-- end of attempts -->']
 
-const { sandbox: means } = await chooseContainment({ policy: 'auto', extraPath: (testEnvironment('')['PATH'] ?? '').split(':') })
+const { sandbox: means } = await chooseContainment({
+  policy: 'auto',
+  extraPath: (testEnvironment('')['PATH'] ?? '').split(':'),
+})
 const skip = means === undefined && 'this machine has no sandbox'
 
 async function listen(test: { teardown(fn: () => void): void }, server: Server, where: string | 0): Promise<number> {
@@ -47,18 +59,33 @@ async function prepareHost(test: Parameters<typeof makeFolder>[0] & { teardown(f
     await writeFile(path, text, { mode })
   }
   const data = at('data')
-  for (const path of ['token', 'receipt-keys/signing-key.pem', 'keep/thing', 'workspaces/other/secret', 'sessions/other/home/transcript.jsonl']) await put(join(data, path), 'secret')
+  for (const path of [
+    'token',
+    'receipt-keys/signing-key.pem',
+    'keep/thing',
+    'workspaces/other/secret',
+    'sessions/other/home/transcript.jsonl',
+  ])
+    await put(join(data, path), 'secret')
   // The worker reads keys at its start: one that is none would end it.
   await rm(join(data, 'receipt-keys'), { recursive: true })
-  for (const path of ['.ssh/id', '.npmrc', '.profile', '.config/gh/hosts.yml']) await put(at('operator', path), 'secret')
+  for (const path of ['.ssh/id', '.npmrc', '.profile', '.config/gh/hosts.yml'])
+    await put(at('operator', path), 'secret')
   await put(at('hooks', 'hooks.json'), '{}')
   await put(at('cache/bin/redis-server'), 'program', 0o755)
-  const find = async (name: string): Promise<string> => (await findProgram(name, (testEnvironment('')['PATH'] ?? '').split(':'), '/')) ?? ''
+  const find = async (name: string): Promise<string> =>
+    (await findProgram(name, (testEnvironment('')['PATH'] ?? '').split(':'), '/')) ?? ''
   for (const name of ['bwrap', 'tini']) {
     await copyFile(await find(name), at('cache/bin', name))
     await chmod(at('cache/bin', name), 0o755)
   }
-  const claude = await realpath((await findClaude({ explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'], path: testEnvironment('')['PATH'] ?? '', cacheBin: '' })) ?? '')
+  const claude = await realpath(
+    (await findClaude({
+      explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'],
+      path: testEnvironment('')['PATH'] ?? '',
+      cacheBin: '',
+    })) ?? '',
+  )
   await mkdir(at('cache/packages'), { recursive: true })
   await link(claude, at('cache/packages/claude')).catch(() => copyFile(claude, at('cache/packages/claude')))
   await chmod(at('cache/packages/claude'), 0o755)
@@ -67,7 +94,11 @@ async function prepareHost(test: Parameters<typeof makeFolder>[0] & { teardown(f
   await writeFile(inShm, 'seen')
   test.teardown(() => rm(inShm, { force: true }))
   const abstract = `cce-attempt-${process.pid}-${uid}`
-  const [port, closed, inner] = [await listen(test, web(), 0), await listen(test, web(), 0), await listen(test, web(), 0)]
+  const [port, closed, inner] = [
+    await listen(test, web(), 0),
+    await listen(test, web(), 0),
+    await listen(test, web(), 0),
+  ]
   await listen(test, sink(), `\0${abstract}`)
   await mkdir(join(data, 'redis'))
   for (const path of [join(data, 'redis/redis.sock'), at('daemon.sock')]) await listen(test, sink(), path)
@@ -78,53 +109,131 @@ async function prepareHost(test: Parameters<typeof makeFolder>[0] & { teardown(f
   return { folder, at, data, port, closed, inner, abstract, inShm }
 }
 
-const isExpected = (expected: Expected, done: boolean, asRoot: boolean): boolean => expected === 'any' || done === (expected === 'yes' || (expected === 'root' && asRoot))
+const isExpected = (expected: Expected, done: boolean, asRoot: boolean): boolean =>
+  expected === 'any' || done === (expected === 'yes' || (expected === 'root' && asRoot))
 
 async function attack(test: Test, uid: number): Promise<void> {
   const host = await prepareHost(test, uid)
-  const service = await openTestService(test, { workers: 0, env: { CC_EXECUTOR_SANDBOX: 'host', CC_EXECUTOR_NETWORK_HOSTS: `127.0.0.1:${host.port},localhost:${host.inner}`, CC_EXECUTOR_SANDBOX_WRITE: '', CC_EXECUTOR_SANDBOX_READ: '' } })
+  const service = await openTestService(test, {
+    workers: 0,
+    env: {
+      CC_EXECUTOR_SANDBOX: 'host',
+      CC_EXECUTOR_NETWORK_HOSTS: `127.0.0.1:${host.port},localhost:${host.inner}`,
+      CC_EXECUTOR_SANDBOX_WRITE: '',
+      CC_EXECUTOR_SANDBOX_READ: '',
+    },
+  })
   // The socket of Redis is the only thing of the test's that the worker needs.
   await execa('chmod', ['-R', 'a+rwX', join(service.directory, 'redis')])
   await chmod(service.directory, 0o755)
-  const command = uid === process.getuid?.() ? [process.execPath] : ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', process.execPath]
-  const worker = startCli(test, ['worker'], {
-    ...service.environment, PATH: '/usr/local/bin:/usr/bin:/bin', HOME: host.at('operator'), REDIS_URL: service.redis.url, CC_EXECUTOR_DATA_DIR: host.data, CC_EXECUTOR_CACHE_DIR: host.at('cache'), CC_EXECUTOR_HOOKS: host.at('hooks/hooks.json'),
-    CC_EXECUTOR_CLAUDE_BIN: host.at('cache/packages/claude'), CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_RUN_LIMITS: RUN_LIMITS, CC_EXECUTOR_SIMULATOR_URL: '', ANTHROPIC_BASE_URL: service.simulator.url, ANTHROPIC_API_KEY: CREDENTIAL,
-  }, '/', command)
+  const command =
+    uid === process.getuid?.()
+      ? [process.execPath]
+      : ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', process.execPath]
+  const worker = startCli(
+    test,
+    ['worker'],
+    {
+      ...service.environment,
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      HOME: host.at('operator'),
+      REDIS_URL: service.redis.url,
+      CC_EXECUTOR_DATA_DIR: host.data,
+      CC_EXECUTOR_CACHE_DIR: host.at('cache'),
+      CC_EXECUTOR_HOOKS: host.at('hooks/hooks.json'),
+      CC_EXECUTOR_CLAUDE_BIN: host.at('cache/packages/claude'),
+      CC_EXECUTOR_ALLOWED_TOOLS: 'Bash',
+      CC_EXECUTOR_RUN_LIMITS: RUN_LIMITS,
+      CC_EXECUTOR_SIMULATOR_URL: '',
+      ANTHROPIC_BASE_URL: service.simulator.url,
+      ANTHROPIC_API_KEY: CREDENTIAL,
+    },
+    '/',
+    command,
+  )
   await worker.said(/worker \S+: \d+ at once/)
   const variables = {
-    DATA: host.data, HOOKS: host.at('hooks/hooks.json'), HOOKS_FOLDER: host.at('hooks'), OTHER: join(host.data, 'workspaces/other'), SESSION: join(host.data, 'sessions/other/home'), DIST: join(ROOT, 'dist'),
-    TOOLS: host.at('cache/bin'), CLAUDE: host.at('cache/packages/claude'), OPERATOR: host.at('operator'), DAEMON: host.at('daemon.sock'), IN_TMP: host.at('in-tmp'), IN_SHM: host.inShm,
-    CREDENTIAL_SUM: createHash('sha256').update(CREDENTIAL).digest('hex').slice(0, 16), HOST_NAME: hostname(), WORKER: String(worker.pid), WORKER_NAME: 'cli.js worker', PORT: String(host.port), CLOSED: String(host.closed), INNER: String(host.inner),
-    API: new URL(service.url()).port, ABSTRACT: host.abstract,
+    DATA: host.data,
+    HOOKS: host.at('hooks/hooks.json'),
+    HOOKS_FOLDER: host.at('hooks'),
+    OTHER: join(host.data, 'workspaces/other'),
+    SESSION: join(host.data, 'sessions/other/home'),
+    DIST: join(ROOT, 'dist'),
+    TOOLS: host.at('cache/bin'),
+    CLAUDE: host.at('cache/packages/claude'),
+    OPERATOR: host.at('operator'),
+    DAEMON: host.at('daemon.sock'),
+    IN_TMP: host.at('in-tmp'),
+    IN_SHM: host.inShm,
+    CREDENTIAL_SUM: createHash('sha256').update(CREDENTIAL).digest('hex').slice(0, 16),
+    HOST_NAME: hostname(),
+    WORKER: String(worker.pid),
+    WORKER_NAME: 'cli.js worker',
+    PORT: String(host.port),
+    CLOSED: String(host.closed),
+    INNER: String(host.inner),
+    API: new URL(service.url()).port,
+    ABSTRACT: host.abstract,
   }
   for (const level of SandboxLevel.options) {
     const attempts = level === 'host' ? Object.values(ATTEMPTS).flat() : ALL_ATTEMPTS
     const { id } = await service.submit({
-      prompt: scripted({ tool: 'Bash', input: { command: 'bash attempts.sh > results', timeout: 600_000 } }, { text: 'done' }), workspace: `attempts-${level}`, sandbox: level,
-      files: [{ path: 'attempts.sh', content: toScript(attempts, variables) }], ...(level === 'locked' && { network: { hosts: [`127.0.0.1:${host.port}`, `localhost:${host.inner}`] } }),
+      prompt: scripted(
+        { tool: 'Bash', input: { command: 'bash attempts.sh > results', timeout: 600_000 } },
+        { text: 'done' },
+      ),
+      workspace: `attempts-${level}`,
+      sandbox: level,
+      files: [{ path: 'attempts.sh', content: toScript(attempts, variables) }],
+      ...(level === 'locked' && { network: { hosts: [`127.0.0.1:${host.port}`, `localhost:${host.inner}`] } }),
     })
     const execution = await service.finished(id)
-    test.match(execution, { status: 'succeeded', outcome: { sandbox: { level } } }, `${level}: ${JSON.stringify(execution.outcome)}`)
-    const results = new Map((await readFile(join(host.data, `workspaces/attempts-${level}/results`), 'utf8')).trim().split('\n').map((line) => [line.split(' ')[0], line.split(' ')[1] === 'yes']))
+    test.match(
+      execution,
+      { status: 'succeeded', outcome: { sandbox: { level } } },
+      `${level}: ${JSON.stringify(execution.outcome)}`,
+    )
+    const results = new Map(
+      (await readFile(join(host.data, `workspaces/attempts-${level}/results`), 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => [line.split(' ')[0], line.split(' ')[1] === 'yes']),
+    )
     const wrong = attempts.filter((attempt, index) => {
       const done = results.get(`@${index}`)
       const expected = level !== 'host' && LIMIT_ATTEMPTS.includes(attempt) ? 'no' : attempt[level]
       return done === undefined || !isExpected(expected, done, uid === 0)
     })
     test.equal(results.size, attempts.length, `${level}: every attempt was made`)
-    test.same(wrong.map(({ name }: Attempt) => name), [], `${level}, uid ${uid}: what must fail fails, and what the level admits is done`)
+    test.same(
+      wrong.map(({ name }: Attempt) => name),
+      [],
+      `${level}, uid ${uid}: what must fail fails, and what the level admits is done`,
+    )
   }
 }
 
-void t.test('every attempt, as the user of the tests', { skip, timeout: 400_000 }, (test) => attack(test, process.getuid?.() ?? 0))
-void t.test('every attempt, as an ordinary user', { skip: skip || (!process.env['CC_EXECUTOR_TEST_ALL'] && 'only in npm run test:all') || (!isRoot && 'only root can become another user'), timeout: 400_000 }, (test) => attack(test, NOBODY))
+void t.test('every attempt, as the user of the tests', { skip, timeout: 400_000 }, (test) =>
+  attack(test, process.getuid?.() ?? 0),
+)
+void t.test(
+  'every attempt, as an ordinary user',
+  {
+    skip:
+      skip ||
+      (!process.env['CC_EXECUTOR_TEST_ALL'] && 'only in npm run test:all') ||
+      (!isRoot && 'only root can become another user'),
+    timeout: 400_000,
+  },
+  (test) => attack(test, NOBODY),
+)
 
 void t.test('the manual shows the table', async (test) => {
   const page = await readFile(PAGE, 'utf8')
   const [before = '', rest = ''] = page.split(BEGIN)
   const [shown = '', after = ''] = rest.split(END)
-  if (process.env['CC_EXECUTOR_WRITE_TABLE']) await writeFile(PAGE, `${before}${BEGIN}\n\n${toTable()}\n\n${END}${after}`)
+  if (process.env['CC_EXECUTOR_WRITE_TABLE'])
+    await writeFile(PAGE, `${before}${BEGIN}\n\n${toTable()}\n\n${END}${after}`)
   else test.equal(shown.trim(), toTable(), 'CC_EXECUTOR_WRITE_TABLE=1 writes it')
   test.ok(Object.values(ATTEMPTS).flat().length >= 60)
 })

@@ -8,7 +8,8 @@ import type { SandboxMeans } from '../../src/supervision/sandbox.js'
 
 // Safe: the levels are all that is looked at.
 const able = (levels: SandboxMeans['levels']) => ({ sandbox: { levels } as SandboxMeans })
-const settings = (least?: string) => readConfig({ HOME: '/nowhere', ...(least !== undefined && { CC_EXECUTOR_SANDBOX: least }) })
+const settings = (least?: string) =>
+  readConfig({ HOME: '/nowhere', ...(least !== undefined && { CC_EXECUTOR_SANDBOX: least }) })
 
 void t.test('a worker has what its machine, its operator and its credential admit', async (t) => {
   const all = able(['host', 'workspace', 'locked'])
@@ -34,15 +35,35 @@ void t.test('required wants both qualities', async (t) => {
   const containment = { level: 'bubblewrap', strong: true, detail: 'why' } as const
   t.doesNotThrow(() => requireContainment({ containment: 'auto' }, containment, ['host']))
   t.doesNotThrow(() => requireContainment({ containment: 'required' }, containment, ['workspace', 'locked']))
-  t.throws(() => requireContainment({ containment: 'required' }, containment, ['host', 'workspace']), /reach no files but their own.*\(why\)/)
+  t.throws(
+    () => requireContainment({ containment: 'required' }, containment, ['host', 'workspace']),
+    /reach no files but their own.*\(why\)/,
+  )
   t.throws(() => requireContainment({ containment: 'required' }, containment, []), /CC_EXECUTOR_CONTAINMENT/)
   t.notOk(keepsFiles([]))
 })
 
 void t.test('limits are written with units, none is none, and what the CLI cannot live with is refused', async (t) => {
-  t.same(parseRunLimits('processes=512,memory=4GiB, files=4096,file_size=10GiB'), { processes: 512, memory: 4 * 1024 ** 3, files: 4096, fileSize: 10 * 1024 ** 3 })
+  t.same(parseRunLimits('processes=512,memory=4GiB, files=4096,file_size=10GiB'), {
+    processes: 512,
+    memory: 4 * 1024 ** 3,
+    files: 4096,
+    fileSize: 10 * 1024 ** 3,
+  })
   t.same(parseRunLimits('processes=none,memory=2048MiB'), { memory: 2 * 1024 ** 3 })
   t.same(parseRunLimits(''), {})
-  for (const text of ['processes=8', 'memory=100MiB', 'files=2GiB', 'disk=1GiB', 'memory', 'memory=-1', 'constructor=5']) t.throws(() => parseRunLimits(text), text)
-  t.throws(() => readConfig({ HOME: '/nowhere', CC_EXECUTOR_RUN_LIMITS: 'memory=1KiB' }), /CC_EXECUTOR_RUN_LIMITS: memory: 1KiB is less than the CLI itself needs/)
+  for (const text of [
+    'processes=8',
+    'memory=100MiB',
+    'files=2GiB',
+    'disk=1GiB',
+    'memory',
+    'memory=-1',
+    'constructor=5',
+  ])
+    t.throws(() => parseRunLimits(text), text)
+  t.throws(
+    () => readConfig({ HOME: '/nowhere', CC_EXECUTOR_RUN_LIMITS: 'memory=1KiB' }),
+    /CC_EXECUTOR_RUN_LIMITS: memory: 1KiB is less than the CLI itself needs/,
+  )
 })

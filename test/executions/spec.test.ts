@@ -15,8 +15,29 @@ import { openTestRedis } from '../support/redis.js'
 
 type State = ExecutionState | 'missing'
 const COMMANDS = [
-  'create', 'claim', 'claim again', 'start', 'renew', 'append', 'keep files', 'pause', 'resume', 'conclude', 'conclude, fence lost', 'conclude abandoned',
-  'conclude abandoned, lease over', 'conclude queued', 'wish cancel', 'wish pause', 'requeue', 'requeue, lease over', 'retry', 'retry, fence lost', 'retry, lease over', 'reclaim', 'delete',
+  'create',
+  'claim',
+  'claim again',
+  'start',
+  'renew',
+  'append',
+  'keep files',
+  'pause',
+  'resume',
+  'conclude',
+  'conclude, fence lost',
+  'conclude abandoned',
+  'conclude abandoned, lease over',
+  'conclude queued',
+  'wish cancel',
+  'wish pause',
+  'requeue',
+  'requeue, lease over',
+  'retry',
+  'retry, fence lost',
+  'retry, lease over',
+  'reclaim',
+  'delete',
 ] as const
 type Command = (typeof COMMANDS)[number]
 /** An answer, and the state after it where that is another one. */
@@ -24,38 +45,133 @@ type Expected = string | readonly [answer: string, next: State]
 
 /** What no state that is over does any more. */
 const OVER = {
-  create: 'created', claim: 'refused', 'claim again': 'refused', start: 'stale', renew: 'stale', append: 'stale', 'keep files': 'stale', pause: 'stale', resume: 'stale',
-  conclude: 'stale', 'conclude, fence lost': 'stale', 'conclude abandoned': 'refused', 'conclude abandoned, lease over': 'refused', 'conclude queued': 'refused',
-  'wish cancel': 'refused', 'wish pause': 'refused', requeue: 'refused', 'requeue, lease over': 'refused', retry: 'refused', 'retry, fence lost': 'refused', 'retry, lease over': 'refused',
-  reclaim: 'moved', delete: ['deleted', 'missing'],
+  create: 'created',
+  claim: 'refused',
+  'claim again': 'refused',
+  start: 'stale',
+  renew: 'stale',
+  append: 'stale',
+  'keep files': 'stale',
+  pause: 'stale',
+  resume: 'stale',
+  conclude: 'stale',
+  'conclude, fence lost': 'stale',
+  'conclude abandoned': 'refused',
+  'conclude abandoned, lease over': 'refused',
+  'conclude queued': 'refused',
+  'wish cancel': 'refused',
+  'wish pause': 'refused',
+  requeue: 'refused',
+  'requeue, lease over': 'refused',
+  retry: 'refused',
+  'retry, fence lost': 'refused',
+  'retry, lease over': 'refused',
+  reclaim: 'moved',
+  delete: ['deleted', 'missing'],
 } as const satisfies Record<Command, Expected>
 
 /** No entry may be left out: a new state or a new command has to say what it does to all others. */
 const TABLE: Record<State, Record<Command, Expected>> = {
   missing: { ...OVER, create: ['created', 'queued'], delete: 'refused' },
   queued: {
-    create: 'created', claim: ['claimed', 'starting'], 'claim again': ['claimed', 'starting'], start: 'stale', renew: 'stale', append: 'stale', 'keep files': 'stale',
-    pause: 'stale', resume: 'stale', conclude: 'stale', 'conclude, fence lost': 'stale', 'conclude abandoned': 'refused', 'conclude abandoned, lease over': 'refused',
-    'conclude queued': ['concluded', 'cancelled'], 'wish cancel': 'refused', 'wish pause': 'refused', requeue: 'refused', 'requeue, lease over': 'refused',
-    retry: 'refused', 'retry, fence lost': 'refused', 'retry, lease over': 'refused', reclaim: 'reclaimed', delete: 'refused',
+    create: 'created',
+    claim: ['claimed', 'starting'],
+    'claim again': ['claimed', 'starting'],
+    start: 'stale',
+    renew: 'stale',
+    append: 'stale',
+    'keep files': 'stale',
+    pause: 'stale',
+    resume: 'stale',
+    conclude: 'stale',
+    'conclude, fence lost': 'stale',
+    'conclude abandoned': 'refused',
+    'conclude abandoned, lease over': 'refused',
+    'conclude queued': ['concluded', 'cancelled'],
+    'wish cancel': 'refused',
+    'wish pause': 'refused',
+    requeue: 'refused',
+    'requeue, lease over': 'refused',
+    retry: 'refused',
+    'retry, fence lost': 'refused',
+    'retry, lease over': 'refused',
+    reclaim: 'reclaimed',
+    delete: 'refused',
   },
   starting: {
-    create: 'created', claim: 'refused', 'claim again': 'claimed', start: ['started', 'running'], renew: 'ok', append: 'ok', 'keep files': 'ok', pause: 'stale', resume: 'stale',
-    conclude: ['concluded', 'cancelled'], 'conclude, fence lost': 'stale', 'conclude abandoned': 'alive', 'conclude abandoned, lease over': ['concluded', 'cancelled'],
-    'conclude queued': 'refused', 'wish cancel': 'wished', 'wish pause': 'refused', requeue: ['requeued', 'queued'], 'requeue, lease over': ['requeued', 'queued'],
-    retry: 'refused', 'retry, fence lost': 'refused', 'retry, lease over': 'refused', reclaim: 'moved', delete: 'refused',
+    create: 'created',
+    claim: 'refused',
+    'claim again': 'claimed',
+    start: ['started', 'running'],
+    renew: 'ok',
+    append: 'ok',
+    'keep files': 'ok',
+    pause: 'stale',
+    resume: 'stale',
+    conclude: ['concluded', 'cancelled'],
+    'conclude, fence lost': 'stale',
+    'conclude abandoned': 'alive',
+    'conclude abandoned, lease over': ['concluded', 'cancelled'],
+    'conclude queued': 'refused',
+    'wish cancel': 'wished',
+    'wish pause': 'refused',
+    requeue: ['requeued', 'queued'],
+    'requeue, lease over': ['requeued', 'queued'],
+    retry: 'refused',
+    'retry, fence lost': 'refused',
+    'retry, lease over': 'refused',
+    reclaim: 'moved',
+    delete: 'refused',
   },
   running: {
-    create: 'created', claim: 'refused', 'claim again': 'refused', start: 'started', renew: 'ok', append: 'ok', 'keep files': 'ok', pause: ['ok', 'paused'], resume: 'ok',
-    conclude: ['concluded', 'cancelled'], 'conclude, fence lost': 'stale', 'conclude abandoned': 'alive', 'conclude abandoned, lease over': ['concluded', 'cancelled'],
-    'conclude queued': 'refused', 'wish cancel': 'wished', 'wish pause': 'wished', requeue: 'refused', 'requeue, lease over': 'refused',
-    retry: ['retrying', 'queued'], 'retry, fence lost': 'stale', 'retry, lease over': ['retrying', 'queued'], reclaim: 'moved', delete: 'refused',
+    create: 'created',
+    claim: 'refused',
+    'claim again': 'refused',
+    start: 'started',
+    renew: 'ok',
+    append: 'ok',
+    'keep files': 'ok',
+    pause: ['ok', 'paused'],
+    resume: 'ok',
+    conclude: ['concluded', 'cancelled'],
+    'conclude, fence lost': 'stale',
+    'conclude abandoned': 'alive',
+    'conclude abandoned, lease over': ['concluded', 'cancelled'],
+    'conclude queued': 'refused',
+    'wish cancel': 'wished',
+    'wish pause': 'wished',
+    requeue: 'refused',
+    'requeue, lease over': 'refused',
+    retry: ['retrying', 'queued'],
+    'retry, fence lost': 'stale',
+    'retry, lease over': ['retrying', 'queued'],
+    reclaim: 'moved',
+    delete: 'refused',
   },
   paused: {
-    create: 'created', claim: 'refused', 'claim again': 'refused', start: 'started', renew: 'ok', append: 'ok', 'keep files': 'ok', pause: 'ok', resume: ['ok', 'running'],
-    conclude: ['concluded', 'cancelled'], 'conclude, fence lost': 'stale', 'conclude abandoned': 'alive', 'conclude abandoned, lease over': ['concluded', 'cancelled'],
-    'conclude queued': 'refused', 'wish cancel': 'wished', 'wish pause': 'wished', requeue: 'refused', 'requeue, lease over': 'refused',
-    retry: ['retrying', 'queued'], 'retry, fence lost': 'stale', 'retry, lease over': ['retrying', 'queued'], reclaim: 'moved', delete: 'refused',
+    create: 'created',
+    claim: 'refused',
+    'claim again': 'refused',
+    start: 'started',
+    renew: 'ok',
+    append: 'ok',
+    'keep files': 'ok',
+    pause: 'ok',
+    resume: ['ok', 'running'],
+    conclude: ['concluded', 'cancelled'],
+    'conclude, fence lost': 'stale',
+    'conclude abandoned': 'alive',
+    'conclude abandoned, lease over': ['concluded', 'cancelled'],
+    'conclude queued': 'refused',
+    'wish cancel': 'wished',
+    'wish pause': 'wished',
+    requeue: 'refused',
+    'requeue, lease over': 'refused',
+    retry: ['retrying', 'queued'],
+    'retry, fence lost': 'stale',
+    'retry, lease over': ['retrying', 'queued'],
+    reclaim: 'moved',
+    delete: 'refused',
   },
   succeeded: OVER,
   failed: OVER,
@@ -68,16 +184,49 @@ const redis = await openTestRedis(t)
 const lifetime = new Lifetime()
 t.teardown(() => lifetime.close())
 const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
-const { store, files, log, redis: keys } = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
+const {
+  store,
+  files,
+  log,
+  redis: keys,
+} = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
 
 const conclusion = (status: 'succeeded' | 'failed' | 'cancelled' | 'timed_out', attempt = 1): Conclusion => ({
-  outcome: status === 'succeeded' ? { status, result: 'done' } : { status, code: 'CANCELLED', message: '' }, usage: NO_USAGE, attempt, finishedAt: new Date(),
+  outcome: status === 'succeeded' ? { status, result: 'done' } : { status, code: 'CANCELLED', message: '' },
+  usage: NO_USAGE,
+  attempt,
+  finishedAt: new Date(),
 })
 const newRecord = (id: string): NewRecord => ({
-  id, owner: 'tester', request: { prompt: 'x' }, requestDigest: 'digest', priority: 'normal', createdAt: Date.now(), workspace: id, metadata: {}, simulated: true,
+  id,
+  owner: 'tester',
+  request: { prompt: 'x' },
+  requestDigest: 'digest',
+  priority: 'normal',
+  createdAt: Date.now(),
+  workspace: id,
+  metadata: {},
+  simulated: true,
 })
 const start = (id: string, fence: string) =>
-  store.start(id, fence, { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true }, { type: 'execution.started', data: { attempt: 1, workerId: 'worker', pid: 1, pgid: 1, claudeVersion: '', sessionId: 's', workspace: '', argv: [] } })
+  store.start(
+    id,
+    fence,
+    { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
+    {
+      type: 'execution.started',
+      data: {
+        attempt: 1,
+        workerId: 'worker',
+        pid: 1,
+        pgid: 1,
+        claudeVersion: '',
+        sessionId: 's',
+        workspace: '',
+        argv: [],
+      },
+    },
+  )
 
 interface Subject {
   readonly id: string
@@ -113,12 +262,32 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
     const next = (await log.readAfter(id, 0, 1e6)).lastSeq + 1
     return (await log.append(id, fence, { first: next, last: next, lines: `{"seq":${next},"type":"x"}` })).kind
   },
-  'keep files': async ({ id, fence }) => 
-    files.openWriter(id, fence).finish({ executionId: id, workspace: '', attempt: 1, created: 0, modified: 0, deleted: 0, unchanged: 0, files: [], notListed: 0, ignored: [], keptBytes: 0, limitBytes: 0 }).then(() => 'ok', () => 'stale'),
+  'keep files': async ({ id, fence }) =>
+    files
+      .openWriter(id, fence)
+      .finish({
+        executionId: id,
+        workspace: '',
+        attempt: 1,
+        created: 0,
+        modified: 0,
+        deleted: 0,
+        unchanged: 0,
+        files: [],
+        notListed: 0,
+        ignored: [],
+        keptBytes: 0,
+        limitBytes: 0,
+      })
+      .then(
+        () => 'ok',
+        () => 'stale',
+      ),
   pause: async ({ id, fence }) => ((await store.enter(id, fence, 'paused')) ? 'ok' : 'stale'),
   resume: async ({ id, fence }) => ((await store.enter(id, fence, 'running')) ? 'ok' : 'stale'),
   conclude: async ({ id, fence }) => (await store.conclude(id, fence, conclusion('cancelled'))).kind,
-  'conclude, fence lost': async ({ id, fence }) => (await store.conclude(id, `${fence}0`, conclusion('cancelled'))).kind,
+  'conclude, fence lost': async ({ id, fence }) =>
+    (await store.conclude(id, `${fence}0`, conclusion('cancelled'))).kind,
   'conclude abandoned': async ({ id }) => (await store.concludeAbandoned(id, conclusion('cancelled'))).kind,
   'conclude abandoned, lease over': async ({ id }) => {
     await loseLease(id)
@@ -159,14 +328,28 @@ for (const state of STATES) {
   })
 }
 
-const typesOf = async (id: string): Promise<string[]> => (await log.readAfter(id, 0, 1e6)).events.map(({ type }) => type)
+const typesOf = async (id: string): Promise<string[]> =>
+  (await log.readAfter(id, 0, 1e6)).events.map(({ type }) => type)
 
 void t.test('a fence that was taken is refused by every command that asks for one', async (t) => {
-  for (const command of ['start', 'renew', 'append', 'keep files', 'pause', 'resume', 'conclude', 'requeue', 'retry'] as const) {
+  for (const command of [
+    'start',
+    'renew',
+    'append',
+    'keep files',
+    'pause',
+    'resume',
+    'conclude',
+    'requeue',
+    'retry',
+  ] as const) {
     for (const state of ['starting', 'running', 'paused'] as const) {
       const { id, fence } = await bringTo(state)
       const before = [await stateOf(id), await typesOf(id)]
-      t.ok(['stale', 'refused'].includes(await DO[command]({ id, fence: `${fence}0` })), `${command} of one that is ${state}`)
+      t.ok(
+        ['stale', 'refused'].includes(await DO[command]({ id, fence: `${fence}0` })),
+        `${command} of one that is ${state}`,
+      )
       t.same([await stateOf(id), await typesOf(id)], before, 'nothing has changed')
     }
   }
@@ -174,7 +357,11 @@ void t.test('a fence that was taken is refused by every command that asks for on
 
 void t.test('an end is one: whichever command writes it, no other one adds to it', async (t) => {
   const ends = COMMANDS.filter((command) => command.startsWith('conclude'))
-  for (const [state, first] of [['queued', 'conclude queued'], ['running', 'conclude'], ['paused', 'conclude abandoned, lease over']] as const) {
+  for (const [state, first] of [
+    ['queued', 'conclude queued'],
+    ['running', 'conclude'],
+    ['paused', 'conclude abandoned, lease over'],
+  ] as const) {
     const subject = await bringTo(state)
     t.equal(await DO[first](subject), 'concluded')
     const [record, types] = [await store.get(subject.id), await typesOf(subject.id)]
@@ -195,19 +382,25 @@ void t.test('a start that is sent again after a pause is one start', async (t) =
 void t.test('a transition is made exactly where the table of TypeScript has it', async (t) => {
   const made = new Set<string>()
   for (const state of STATES) {
-    for (const expected of Object.values(TABLE[state])) if (typeof expected !== 'string') made.add(`${state} → ${expected[1]}`)
+    for (const expected of Object.values(TABLE[state]))
+      if (typeof expected !== 'string') made.add(`${state} → ${expected[1]}`)
   }
   const ends = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
   // The table concludes with `cancelled`; here every end is tried from every state that it may follow, and from those that it may not.
   for (const state of ['queued', 'starting', 'running', 'paused'] as const) {
     for (const end of ends) {
       const { id, fence } = await bringTo(state)
-      const answer = state === 'queued' ? await store.concludeQueued(id, conclusion(end, 0)) : await store.conclude(id, fence, conclusion(end))
+      const answer =
+        state === 'queued'
+          ? await store.concludeQueued(id, conclusion(end, 0))
+          : await store.conclude(id, fence, conclusion(end))
       if (answer.kind === 'concluded') made.add(`${state} → ${end}`)
       t.equal(answer.kind === 'concluded', TRANSITIONS[state][end] === true, `${state} → ${end}`)
     }
   }
-  const allowed = Object.entries(TRANSITIONS).flatMap(([from, next]) => Object.keys(next).map((to) => `${from} → ${to}`))
+  const allowed = Object.entries(TRANSITIONS).flatMap(([from, next]) =>
+    Object.keys(next).map((to) => `${from} → ${to}`),
+  )
   const inside = [...made].filter((step) => !step.includes('missing')).sort()
   // Only a task list goes from queued to running, by the first start of a task.
   t.same([...inside, 'queued → running'].sort(), allowed.sort())
@@ -221,7 +414,14 @@ function renderTable(): string {
     const expected = TABLE[state][command]
     return typeof expected === 'string' ? expected : `${expected[0]} → **${expected[1]}**`
   }
-  const columns = [['missing', 'missing'], ['queued', 'queued'], ['starting', 'starting'], ['running', 'running'], ['paused', 'paused'], ['over', 'succeeded']] as const
+  const columns = [
+    ['missing', 'missing'],
+    ['queued', 'queued'],
+    ['starting', 'starting'],
+    ['running', 'running'],
+    ['paused', 'paused'],
+    ['over', 'succeeded'],
+  ] as const
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [
     row(['command', ...columns.map(([title]) => title)]),
@@ -238,15 +438,28 @@ void t.test('SPEC.md shows the table that was tried', async (t) => {
 void t.test('each invariant of SPEC.md names a test, and the test is there', async (t) => {
   const invariants = [...SPEC.matchAll(/^(\d+)\. \*\*.*\n((?:   Enforced by.*\n?)+)/gm)]
   const numbers = [...SPEC.matchAll(/^(\d+)\. /gm)].map(([, number]) => Number(number))
-  t.same(numbers, numbers.map((_number, index) => index + 1), 'numbered from 1')
-  t.same(invariants.map(([, number]) => Number(number)), numbers, 'each says by what it is enforced')
+  t.same(
+    numbers,
+    numbers.map((_number, index) => index + 1),
+    'numbered from 1',
+  )
+  t.same(
+    invariants.map(([, number]) => Number(number)),
+    numbers,
+    'each says by what it is enforced',
+  )
   const missing = invariants.flatMap(([, number, enforcement = '']) => {
     const named = [...enforcement.matchAll(/`(test\/[^`]+)` “([^”]+)”/g)]
-    const wrong = named.filter(([, file = '', name = '']) => !isTest(file, name)).map(([, file, name]) => `${number}: ${file} “${name}”`)
+    const wrong = named
+      .filter(([, file = '', name = '']) => !isTest(file, name))
+      .map(([, file, name]) => `${number}: ${file} “${name}”`)
     return named.length === 0 ? [`${number}: no test`] : wrong
   })
   t.same(missing, [])
-  t.notOk(isTest('test/executions/spec.test.ts', 'a test that nobody has written'), 'a name that is not there would be noticed')
+  t.notOk(
+    isTest('test/executions/spec.test.ts', 'a test that nobody has written'),
+    'a name that is not there would be noticed',
+  )
 })
 
 function isTest(file: string, name: string): boolean {
@@ -255,5 +468,7 @@ function isTest(file: string, name: string): boolean {
   const text = readFileSync(path, 'utf8')
   const quoted = [`'${name}'`, `'${name.replaceAll("'", "\\'")}'`, `"${name}"`, `\`${name}\``]
   // The battery keeps its scenes in a table, by their names.
-  return quoted.some((text_) => text.includes(`test(${text_}`) || text.includes(`${text_}: `) || text.includes(`SCENES[${text_}]`))
+  return quoted.some(
+    (text_) => text.includes(`test(${text_}`) || text.includes(`${text_}: `) || text.includes(`SCENES[${text_}]`),
+  )
 }

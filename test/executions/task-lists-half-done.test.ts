@@ -23,7 +23,8 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent', ...env })
   const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
   const { store, redis: keys } = domain
-  const submit = async (tasks: string[]): Promise<Execution> => (await submitExecution(domain, { tasks }, CALLER)).execution
+  const submit = async (tasks: string[]): Promise<Execution> =>
+    (await submitExecution(domain, { tasks }, CALLER)).execution
   const currentOf = async (list: Execution): Promise<string> => (await store.listTaskIds(list.id)).at(-1) ?? ''
   /** Claims and starts the task whose turn it is. */
   async function start(list: Execution): Promise<{ id: string; fence: string }> {
@@ -33,8 +34,22 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
     const index = record?.taskIndex ?? -1
     await store.start(
-      id, claim.fence, { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
-      { type: 'execution.started', data: { attempt: 1, workerId: 'worker', pid: 1, pgid: 1, claudeVersion: '', sessionId: 's', workspace: '', argv: [] } },
+      id,
+      claim.fence,
+      { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
+      {
+        type: 'execution.started',
+        data: {
+          attempt: 1,
+          workerId: 'worker',
+          pid: 1,
+          pgid: 1,
+          claudeVersion: '',
+          sessionId: 's',
+          workspace: '',
+          argv: [],
+        },
+      },
       { type: 'task.started', data: { index, executionId: id, status: 'running' } },
     )
     return { id, fence: claim.fence }
@@ -49,41 +64,63 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     for (const id of await keys.zrange('{cc}:unsettled', '0', '-1')) await keys.zadd('{cc}:unsettled', 'XX', 1, id)
     await sweepExecutions(domain)
   }
-  const told = async ({ id }: Execution): Promise<string[]> => (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
+  const told = async ({ id }: Execution): Promise<string[]> =>
+    (await domain.log.readAfter(id, 0, 1e6)).events.map(({ seq, type }) => `${seq} ${type}`)
   async function dump(): Promise<string> {
     const names = (await keys.keys('*')).filter((name) => !/lock:|executions:(?:events|marker)/.test(name)).sort()
-    return JSON.stringify(await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])))
+    return JSON.stringify(
+      await Promise.all(names.map(async (name) => [name, (await keys.dumpBuffer(name))?.toString('base64')])),
+    )
   }
   return { domain, store, keys, submit, currentOf, start, endAndDie, sweep, told, dump }
 }
 
-void t.test('a crash between the end of a task and the next one is repaired by the first sweep, and the second changes nothing', async (t) => {
-  const { domain, store, keys, submit, currentOf, start, endAndDie, sweep, told, dump } = await openStore(t)
-  const middle = await submit(['one', 'two'])
-  await endAndDie(await start(middle))
-  const last = await submit(['only'])
-  await endAndDie(await start(last))
-  const failing = await submit(['one', 'two'])
-  await endAndDie(await start(failing), { status: 'failed', code: 'MAX_TURNS' })
-  const wished = await submit(['one', 'two'])
-  await store.wishListCancelled(wished.id, 'tester', 'why')
-  const lost = await submit(['one', 'two'])
-  await keys.zadd('{cc}:leases', 'XX', 1, (await start(lost)).id)
+void t.test(
+  'a crash between the end of a task and the next one is repaired by the first sweep, and the second changes nothing',
+  async (t) => {
+    const { domain, store, keys, submit, currentOf, start, endAndDie, sweep, told, dump } = await openStore(t)
+    const middle = await submit(['one', 'two'])
+    await endAndDie(await start(middle))
+    const last = await submit(['only'])
+    await endAndDie(await start(last))
+    const failing = await submit(['one', 'two'])
+    await endAndDie(await start(failing), { status: 'failed', code: 'MAX_TURNS' })
+    const wished = await submit(['one', 'two'])
+    await store.wishListCancelled(wished.id, 'tester', 'why')
+    const lost = await submit(['one', 'two'])
+    await keys.zadd('{cc}:leases', 'XX', 1, (await start(lost)).id)
 
-  await sweep()
-  t.match(await store.get(middle.id), { state: 'running', tasks: [{ state: 'succeeded' }, { state: 'queued' }] })
-  t.equal(await domain.queue.isOnItsWay({ executionId: await currentOf(middle), claim: 1 }), true, 'and the next one has its job')
-  t.same(await told(middle), ['1 execution.queued', '2 task.started', '3 task.finished'])
-  t.match(await store.get(last.id), { state: 'succeeded', outcome: { result: 'done' } })
-  t.match(await store.get(failing.id), { state: 'failed', outcome: { code: 'TASK_FAILED', message: /\(MAX_TURNS\)/ } })
-  t.match(await store.get(wished.id), { state: 'cancelled', tasks: [{ state: 'cancelled' }], outcome: { message: /^Cancelled by tester: why\./ } })
-  t.match(await store.get(lost.id), { state: 'failed', tasks: [{ state: 'failed' }], outcome: { code: 'TASK_FAILED', message: /WORKER_LOST/ } })
-  for (const { id } of [last, failing, wished, lost]) t.equal((await told({ id } as Execution)).filter((line) => line.endsWith('execution.finished')).length, 1)
-  t.same(await keys.zrange('{cc}:unsettled', '0', '-1'), [])
-  const once = await dump()
-  await sweep()
-  t.equal(await dump(), once)
-})
+    await sweep()
+    t.match(await store.get(middle.id), { state: 'running', tasks: [{ state: 'succeeded' }, { state: 'queued' }] })
+    t.equal(
+      await domain.queue.isOnItsWay({ executionId: await currentOf(middle), claim: 1 }),
+      true,
+      'and the next one has its job',
+    )
+    t.same(await told(middle), ['1 execution.queued', '2 task.started', '3 task.finished'])
+    t.match(await store.get(last.id), { state: 'succeeded', outcome: { result: 'done' } })
+    t.match(await store.get(failing.id), {
+      state: 'failed',
+      outcome: { code: 'TASK_FAILED', message: /\(MAX_TURNS\)/ },
+    })
+    t.match(await store.get(wished.id), {
+      state: 'cancelled',
+      tasks: [{ state: 'cancelled' }],
+      outcome: { message: /^Cancelled by tester: why\./ },
+    })
+    t.match(await store.get(lost.id), {
+      state: 'failed',
+      tasks: [{ state: 'failed' }],
+      outcome: { code: 'TASK_FAILED', message: /WORKER_LOST/ },
+    })
+    for (const { id } of [last, failing, wished, lost])
+      t.equal((await told({ id } as Execution)).filter((line) => line.endsWith('execution.finished')).length, 1)
+    t.same(await keys.zrange('{cc}:unsettled', '0', '-1'), [])
+    const once = await dump()
+    await sweep()
+    t.equal(await dump(), once)
+  },
+)
 
 void t.test('twenty processes that go on with one list do it once', async (t) => {
   const { domain, store, keys, submit, start, endAndDie, sweep, told } = await openStore(t)
@@ -101,7 +138,8 @@ void t.test('twenty processes that go on with one list do it once', async (t) =>
   t.same((await told(list)).slice(3), ['4 task.started', '5 task.finished', '6 execution.finished'])
   t.equal((await keys.zrange('{cc}:waiting', '0', '-1')).length, 0)
   for (const key of await keys.keys(`*${list.id}*`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end`)
-  for (const id of await store.listTaskIds(list.id)) for (const key of await keys.keys(`*:${id}`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end, with its list`)
+  for (const id of await store.listTaskIds(list.id))
+    for (const key of await keys.keys(`*:${id}`)) t.ok((await keys.pttl(key)) > 0, `${key} has an end, with its list`)
 })
 
 void t.test('a list takes one place in the queue, and its next task is never refused', async (t) => {
@@ -112,5 +150,8 @@ void t.test('a list takes one place in the queue, and its next task is never ref
   await submit(['another'])
   t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: DONE, attempt: 1 }))
   t.match(await store.get(list.id), { tasks: [{ state: 'succeeded' }, { state: 'queued' }] })
-  t.match(await cancelExecution(domain, list.id, CALLER), { status: 'cancelled', tasks: [{ status: 'succeeded' }, { status: 'cancelled' }] })
+  t.match(await cancelExecution(domain, list.id, CALLER), {
+    status: 'cancelled',
+    tasks: [{ status: 'succeeded' }, { status: 'cancelled' }],
+  })
 })

@@ -29,7 +29,18 @@ interface Said {
 async function startClient(t: Test, { cluster, apis: [api] }: Scene, port: number | undefined, executionId: string) {
   const { host = '' } = api ? new URL(api.url) : {}
   const token = (await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()
-  const child = spawn(process.execPath, [join(FIXTURES, 'slow-client.mjs'), `ws://${port === undefined ? host : `127.0.0.1:${port}`}/ws`, host, token, executionId, String(SOCKETS)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [
+      join(FIXTURES, 'slow-client.mjs'),
+      `ws://${port === undefined ? host : `127.0.0.1:${port}`}/ws`,
+      host,
+      token,
+      executionId,
+      String(SOCKETS),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const exited = once(child, 'exit')
@@ -38,23 +49,34 @@ async function startClient(t: Test, { cluster, apis: [api] }: Scene, port: numbe
     tryKill(pid)
     await exited
   })
-  const said = (): Said[] => text.split('\n').slice(0, -1).map((line) => JSON.parse(line) as Said)
+  const said = (): Said[] =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Said)
   await until(() => said().filter(({ first }) => first).length === SOCKETS, 'each socket has its first event')
   return { said, send: (signal: NodeJS.Signals) => tryKill(pid, signal) }
 }
 
-const memoryOf = (pid: number, field: 'VmRSS' | 'VmHWM'): number => Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
-const socketsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).filter((fd) => {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:')
-  } catch {
-    return false
-  }
-}).length
+const memoryOf = (pid: number, field: 'VmRSS' | 'VmHWM'): number =>
+  Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+const socketsOf = (pid: number): number =>
+  readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:')
+    } catch {
+      return false
+    }
+  }).length
 
 /** Clients that are frozen, killed in that state, and lost behind a black hole, while a flood goes by: each delays only itself. */
 export async function loseClients(t: Test, seed: string): Promise<void> {
-  const scene = await openScene(t, { name: 'loseClients', seed, env: { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '1.5', CC_EXECUTOR_LOCK_SECONDS: '20', LOG_LEVEL: 'info' }, transports: ['websocket', 'sse'] })
+  const scene = await openScene(t, {
+    name: 'loseClients',
+    seed,
+    env: { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '1.5', CC_EXECUTOR_LOCK_SECONDS: '20', LOG_LEVEL: 'info' },
+    transports: ['websocket', 'sse'],
+  })
   const { cluster, random } = scene
   const [api] = await Promise.all([scene.openApi(), scene.openWorker()])
   const go = join(cluster.folder, 'go')
@@ -63,7 +85,11 @@ export async function loseClients(t: Test, seed: string): Promise<void> {
   await until(() => execution.has('claude.message'), 'it runs')
   const before = { bytes: memoryOf(api.pid, 'VmRSS'), sockets: socketsOf(api.pid) }
   const link = await openLink(t, Number(new URL(api.url).port))
-  const [frozen, killed, lost] = await Promise.all([startClient(t, scene, undefined, execution.id), startClient(t, scene, undefined, execution.id), startClient(t, scene, link.port, execution.id)])
+  const [frozen, killed, lost] = await Promise.all([
+    startClient(t, scene, undefined, execution.id),
+    startClient(t, scene, undefined, execution.id),
+    startClient(t, scene, link.port, execution.id),
+  ])
   frozen.send('SIGSTOP')
   killed.send('SIGSTOP')
   link.hold()
@@ -78,20 +104,32 @@ export async function loseClients(t: Test, seed: string): Promise<void> {
   link.mend()
   const { lastSeq } = await cluster.get(api, execution.id)
   for (const client of random.shuffle([frozen, lost])) {
-    await until(() => client.said().filter(({ whole }) => whole !== undefined).length === SOCKETS, 'each comes back and reads to the end')
+    await until(
+      () => client.said().filter(({ whole }) => whole !== undefined).length === SOCKETS,
+      'each comes back and reads to the end',
+    )
     const said = client.said()
-    t.ok(said.filter(({ last }) => last !== undefined).every(({ whole, last }) => whole === true && last === lastSeq), 'by its cursor: each event once')
+    t.ok(
+      said.filter(({ last }) => last !== undefined).every(({ whole, last }) => whole === true && last === lastSeq),
+      'by its cursor: each event once',
+    )
     t.ok(said.filter(({ closed }) => closed !== undefined).length >= SOCKETS, 'after each was closed')
   }
   // How soon it looks is the machine's matter: after two seconds the API waits no longer for it to take the reason.
-  t.ok(frozen.said().every(({ closed = 1013 }) => closed === 1013 || closed === 1006), 'told why, or cut off')
+  t.ok(
+    frozen.said().every(({ closed = 1013 }) => closed === 1013 || closed === 1006),
+    'told why, or cut off',
+  )
   t.comment(`1013: ${frozen.said().filter(({ closed }) => closed === 1013).length} of ${SOCKETS}`)
   const grown = memoryOf(api.pid, 'VmHWM') - before.bytes
-  t.comment(`API: ${Math.round(before.bytes / MIB)} MiB before, at most ${Math.round(grown / MIB)} MiB more, for ${3 * SOCKETS} readers of ${Math.round((LINES * LINE_BYTES) / MIB)} MiB that did not read`)
+  t.comment(
+    `API: ${Math.round(before.bytes / MIB)} MiB before, at most ${Math.round(grown / MIB)} MiB more, for ${3 * SOCKETS} readers of ${Math.round((LINES * LINE_BYTES) / MIB)} MiB that did not read`,
+  )
   t.ok(grown < MARGIN_BYTES, 'memory is bounded')
   await checkInvariants(t, scene)
 }
 
 const countClosings = (api: Api): number => api.stderr().split('took nothing for too long').length - 1
 /** The API tells of each reader that it gives up. */
-const closings = (api: Api, count: number): Promise<void> => until(() => countClosings(api) >= count, `${count} readers are given up`)
+const closings = (api: Api, count: number): Promise<void> =>
+  until(() => countClosings(api) >= count, `${count} readers are given up`)

@@ -20,23 +20,37 @@ const only = process.env['CC_EXECUTOR_FAULT_ONLY']
 const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'a worker is killed at every phase of a run, and an API beside it': killWorkerAtEveryPhase,
   'a worker that is frozen beyond its lease is fenced off; cancels race with a dying one': freezeWorkerBeyondItsLease,
-  'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing': surviveShortOutages,
+  'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing':
+    surviveShortOutages,
   'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
   'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
-  'Redis goes as a worker is told to stop: it ends in its time, leaves nothing, and says what it could not tell': stopWorkerAsRedisGoes,
+  'Redis goes as a worker is told to stop: it ends in its time, leaves nothing, and says what it could not tell':
+    stopWorkerAsRedisGoes,
   'every clock is wrong by an hour, and jumps by two: nothing comes early, late or in another order': shiftEveryClock,
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
 
 // What takes long by its nature: the real lease, Redis away for longer than that, a flood; and what needs root, to mount a small disk.
 if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
-  SCENES['the disk is full, the data folder read-only: what cannot run says so, and all is well when there is room again'] = fillDisks
-  SCENES['the clock of Redis is set by an hour, forward and back: what runs goes on, and what is dead is not waited for that long'] = jumpRedisClock
-  SCENES['every limit is reached: each refusal says what and when to come again, and what was accepted is not touched'] = reachEveryLimit
-  SCENES['clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'] = loseClients
+  SCENES[
+    'the disk is full, the data folder read-only: what cannot run says so, and all is well when there is room again'
+  ] = fillDisks
+  SCENES[
+    'the clock of Redis is set by an hour, forward and back: what runs goes on, and what is dead is not waited for that long'
+  ] = jumpRedisClock
+  SCENES[
+    'every limit is reached: each refusal says what and when to come again, and what was accepted is not touched'
+  ] = reachEveryLimit
+  SCENES[
+    'clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'
+  ] = loseClients
   SCENES['Redis is frozen for 40 s, and is away for longer than a lease in every way'] = async (t, seed) => {
-    await Promise.all([endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }), endWithLongOutages(t, `${seed}/all`, { chosen: ['frozen', 'black hole', 'killed', 'full'] })])
+    await Promise.all([
+      endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }),
+      endWithLongOutages(t, `${seed}/all`, { chosen: ['frozen', 'black hole', 'killed', 'full'] }),
+    ])
   }
 }
 
-for (const [name, play] of Object.entries(SCENES)) if (only === undefined || name.includes(only)) void t.test(name, (t) => play(t, seed))
+for (const [name, play] of Object.entries(SCENES))
+  if (only === undefined || name.includes(only)) void t.test(name, (t) => play(t, seed))

@@ -25,7 +25,9 @@ export interface FaultyRedis {
 /** What makes a clock that can be set; undefined where there is no C compiler. */
 export async function buildClock(t: Teardown): Promise<string | undefined> {
   const library = join(await makeFolder(t), 'shift-clock.so')
-  const { status } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, join(FIXTURES, 'shift-clock.c')], { stdio: 'inherit' })
+  const { status } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, join(FIXTURES, 'shift-clock.c')], {
+    stdio: 'inherit',
+  })
   return status === 0 ? library : undefined
 }
 
@@ -46,10 +48,27 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
   let exited: Promise<unknown>
 
   async function start(): Promise<void> {
-    const started = spawn(binary ?? '', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'yes', '--maxmemory-policy', 'noeviction'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
-    })
+    const started = spawn(
+      binary ?? '',
+      [
+        '--port',
+        '0',
+        '--unixsocket',
+        socket,
+        '--dir',
+        folder,
+        '--save',
+        '',
+        '--appendonly',
+        'yes',
+        '--maxmemory-policy',
+        'noeviction',
+      ],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
+      },
+    )
     server = started
     exited = once(started, 'exit')
     let said = ''

@@ -7,13 +7,26 @@ import { describe, listMentioning, until } from '../support/processes.js'
 import type { Scene, Watched } from './scene.js'
 
 /** What a deployment keeps that belongs to no execution. */
-const HOUSE_KEYS = /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|history:.+|usage:.+|budget:.+|lock:\w+|executions:(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
-const INDEXES = ['waiting', 'parked', 'deadlines', 'leases', 'index', 'owners', 'finished', 'finished-bytes', 'finished-total']
+const HOUSE_KEYS =
+  /^\{cc\}:(?:deployment|fence|receipt-keys|workers|worker:.+|history:.+|usage:.+|budget:.+|lock:\w+|executions:(?:meta|id|events|stalled-check|marker|pc|pausedCounter))$/
+const INDEXES = [
+  'waiting',
+  'parked',
+  'deadlines',
+  'leases',
+  'index',
+  'owners',
+  'finished',
+  'finished-bytes',
+  'finished-total',
+]
 
 /** What must hold after every fault, once all is well again: the promises of the protocol, read from outside. */
 export async function checkInvariants(t: Test, scene: Scene): Promise<void> {
   await Promise.all(scene.executions.map((execution) => scene.ended(execution)))
-  const lefts = listMentioning(scene.cluster.folder).filter(({ pid, state }) => state !== 'Z' && ![...scene.apis, ...scene.workers].some((member) => member.pid === pid))
+  const lefts = listMentioning(scene.cluster.folder).filter(
+    ({ pid, state }) => state !== 'Z' && ![...scene.apis, ...scene.workers].some((member) => member.pid === pid),
+  )
   t.same(describe([...lefts, ...listMentioning(scene.tag, 'cmdline')]), [], 'no process of any run is alive')
   for (const execution of scene.executions) await t.test(execution.name, (t) => checkExecution(t, scene, execution))
   await checkKeys(t, scene)
@@ -24,7 +37,8 @@ async function checkExecution(t: Test, { cluster, apis }: Scene, { id, seen, mar
   if (!first) throw new Error('no API is left to ask')
   const log = await cluster.readLog(first, id)
   isWhole(t, log)
-  for (const events of seen) t.same(findDifference(events, log), undefined, 'a subscriber has seen the log, each event once')
+  for (const events of seen)
+    t.same(findDifference(events, log), undefined, 'a subscriber has seen the log, each event once')
   const records = await Promise.all(apis.map((api) => cluster.get(api, id)))
   for (const record of records) {
     t.ok(isTerminal(record.status), record.status)
@@ -43,13 +57,16 @@ async function checkExecution(t: Test, { cluster, apis }: Scene, { id, seen, mar
 
 /** Where two logs part: a comparison of all of them would fill the screen. */
 function findDifference(some: readonly Event[], others: readonly Event[]): unknown {
-  const index = Array.from({ length: Math.max(some.length, others.length) }).findIndex((_, at) => JSON.stringify(some[at]) !== JSON.stringify(others[at]))
+  const index = Array.from({ length: Math.max(some.length, others.length) }).findIndex(
+    (_, at) => JSON.stringify(some[at]) !== JSON.stringify(others[at]),
+  )
   return index === -1 ? undefined : { index, seen: some[index] ?? null, logged: others[index] ?? null }
 }
 
 /** Nothing waits, nothing is leased, what is finished expires; and nothing is left of what was deleted. */
 async function checkKeys(t: Test, { redis: { admin }, cluster, apis, executions, random }: Scene): Promise<void> {
-  for (const index of ['waiting', 'parked', 'deadlines', 'leases']) t.equal(await admin.exists(`{cc}:${index}`), 0, `nothing is left in ${index}`)
+  for (const index of ['waiting', 'parked', 'deadlines', 'leases'])
+    t.equal(await admin.exists(`{cc}:${index}`), 0, `nothing is left in ${index}`)
   for (const { id, name } of executions) {
     const kept = (await admin.keys(`{cc}:*${id}*`)).filter((key) => !key.startsWith('{cc}:executions:'))
     const eternal = []
@@ -61,10 +78,14 @@ async function checkKeys(t: Test, { redis: { admin }, cluster, apis, executions,
   for (const { id } of executions) t.equal((await cluster.call(api, 'DELETE', `/executions/${id}`)).status, 204)
   let left: string[] = []
   // BullMQ's own books of a worker that died, or whose locks Redis has lost, are closed by the round after the lock's end.
-  await until(async () => {
-    left = (await admin.keys('*')).filter((key) => !HOUSE_KEYS.test(key))
-    return left.length === 0
-  }, 'no key is left', 45_000).catch(() => undefined)
+  await until(
+    async () => {
+      left = (await admin.keys('*')).filter((key) => !HOUSE_KEYS.test(key))
+      return left.length === 0
+    },
+    'no key is left',
+    45_000,
+  ).catch(() => undefined)
   t.same(left, [], 'no key is left after deletion')
   for (const index of INDEXES) t.equal(await admin.exists(`{cc}:${index}`), 0, index)
 }

@@ -13,9 +13,14 @@ const MIB = 1024 * 1024
 const [QUEUE, SUBSCRIPTIONS, STORED_BYTES, RAW_BYTES] = [2, 3, 16 * MIB, 40 * MIB]
 const CONNECTIONS = 6
 const TEXT_BYTES = 20_000
-const textLine = (id: string): string => `${JSON.stringify({ type: 'assistant', message: { id, content: [{ type: 'text', text: 'x'.repeat(TEXT_BYTES) }] } })}\n`
+const textLine = (id: string): string =>
+  `${JSON.stringify({ type: 'assistant', message: { id, content: [{ type: 'text', text: 'x'.repeat(TEXT_BYTES) }] } })}\n`
 
-async function connect(t: Test, { cluster }: Scene, api: Api): Promise<{ socket: WebSocket; call(method: string, params: unknown): Promise<ReturnType<typeof JSON.parse>> }> {
+async function connect(
+  t: Test,
+  { cluster }: Scene,
+  api: Api,
+): Promise<{ socket: WebSocket; call(method: string, params: unknown): Promise<ReturnType<typeof JSON.parse>> }> {
   const token = (await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()
   const socket = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${token}` } })
   t.teardown(() => Promise.resolve(socket.terminate()))
@@ -28,11 +33,12 @@ async function connect(t: Test, { cluster }: Scene, api: Api): Promise<{ socket:
   await once(socket, 'open')
   return {
     socket,
-    call: (method, params) => new Promise((resolve) => {
-      count += 1
-      answers.set(count, resolve)
-      socket.send(JSON.stringify({ jsonrpc: '2.0', id: count, method, params }))
-    }),
+    call: (method, params) =>
+      new Promise((resolve) => {
+        count += 1
+        answers.set(count, resolve)
+        socket.send(JSON.stringify({ jsonrpc: '2.0', id: count, method, params }))
+      }),
   }
 }
 
@@ -57,20 +63,35 @@ async function readTooSlowly(t: Test, scene: Scene, api: Api, { id }: Watched): 
   for await (const { seq } of scene.cluster.follow(api, id, last, 'websocket')) seqs.push(seq)
   const { lastSeq } = await scene.cluster.get(api, id)
   t.ok(last > 0 && last < lastSeq, `${last} of ${lastSeq} before it was closed`)
-  t.same(seqs, Array.from({ length: lastSeq }, (_, index) => index + 1), 'resumed by its cursor: each event once')
+  t.same(
+    seqs,
+    Array.from({ length: lastSeq }, (_, index) => index + 1),
+    'resumed by its cursor: each event once',
+  )
 }
 
 /** Every limit is reached, on real processes: each refusal says what and when to come again, and what was accepted is not touched by it. */
 export async function reachEveryLimit(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, {
-    name: 'reachEveryLimit', seed, transports: ['sse', 'rest'],
+    name: 'reachEveryLimit',
+    seed,
+    transports: ['sse', 'rest'],
     env: {
-      CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_MAX_QUEUE: String(QUEUE), CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTIONS), CC_EXECUTOR_MAX_CONNECTIONS: String(CONNECTIONS),
-      CC_EXECUTOR_OUTPUT_LIMIT_BYTES: String(STORED_BYTES), CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: String(RAW_BYTES), CC_EXECUTOR_LOCK_SECONDS: '20',
+      CC_EXECUTOR_CONCURRENCY: '3',
+      CC_EXECUTOR_MAX_QUEUE: String(QUEUE),
+      CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTIONS),
+      CC_EXECUTOR_MAX_CONNECTIONS: String(CONNECTIONS),
+      CC_EXECUTOR_OUTPUT_LIMIT_BYTES: String(STORED_BYTES),
+      CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: String(RAW_BYTES),
+      CC_EXECUTOR_LOCK_SECONDS: '20',
     },
   })
   const { cluster, random } = scene
-  const [api, slow] = await Promise.all([scene.openApi(), scene.openApi({ CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '1', LOG_LEVEL: 'info' }), scene.openWorker()])
+  const [api, slow] = await Promise.all([
+    scene.openApi(),
+    scene.openApi({ CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '1', LOG_LEVEL: 'info' }),
+    scene.openWorker(),
+  ])
   const go = join(cluster.folder, 'go')
   const wait = { ticks: 10_000, everyMs: 100, until: go }
   const running: Watched[] = []
@@ -83,13 +104,27 @@ export async function reachEveryLimit(t: Test, seed: string): Promise<void> {
 
   const waiting = await Promise.all([1, 2].map((which) => scene.submit(`waiting ${which}`, [INIT, RESULT])))
   for (const server of [api, slow]) {
-    const refused = await cluster.call(server, 'POST', '/execute', { prompt: 'one too many' }, { 'idempotency-key': 'too many' })
-    t.match([refused.status, refused.body.code, refused.body.retryable, refused.headers.get('retry-after')], [429, 'QUEUE_FULL', true, /^[1-9]\d*$/], 'the queue is full')
+    const refused = await cluster.call(
+      server,
+      'POST',
+      '/execute',
+      { prompt: 'one too many' },
+      { 'idempotency-key': 'too many' },
+    )
+    t.match(
+      [refused.status, refused.body.code, refused.body.retryable, refused.headers.get('retry-after')],
+      [429, 'QUEUE_FULL', true, /^[1-9]\d*$/],
+      'the queue is full',
+    )
   }
   const [first] = running
   if (!first) throw new Error('three run')
   const own = await connect(t, scene, api)
-  t.match(await own.call('execute', { prompt: 'one too many' }), { error: { code: 42902, data: { code: 'QUEUE_FULL' } } }, 'over the WebSocket as well')
+  t.match(
+    await own.call('execute', { prompt: 'one too many' }),
+    { error: { code: 42902, data: { code: 'QUEUE_FULL' } } },
+    'over the WebSocket as well',
+  )
   const { body: listed } = await cluster.call(api, 'GET', '/executions')
   t.equal(listed.executions.length, 5, 'nothing is left of what was refused')
 
@@ -97,23 +132,41 @@ export async function reachEveryLimit(t: Test, seed: string): Promise<void> {
   const subscribed = []
   for (let count = 0; count < SUBSCRIPTIONS; count += 1) subscribed.push(await subscribe())
   t.match(await subscribe(), { error: { code: 42903, data: { code: 'SUBSCRIPTION_LIMIT' } } })
-  t.match(await own.call('execution.unsubscribe', { subscriptionId: random.pick(subscribed).result.subscriptionId }), { result: {} })
+  t.match(await own.call('execution.unsubscribe', { subscriptionId: random.pick(subscribed).result.subscriptionId }), {
+    result: {},
+  })
   t.match(await subscribe(), { result: { status: 'running' } }, 'there is room again')
 
   const more = []
   while (more.length < CONNECTIONS - 1) more.push(await connect(t, scene, api))
-  const tooMany = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${(await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()}` } })
+  const tooMany = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${(await readFile(join(cluster.folder, 'data', 'token'), 'utf8')).trim()}` },
+  })
   tooMany.on('error', () => undefined)
   const [, response] = await once(tooMany, 'unexpected-response')
   t.match([response.statusCode, response.headers['retry-after']], [429, /^[1-9]\d*$/], 'one connection too many')
   response.destroy()
   more[0]?.socket.close()
   await once(more[0]?.socket ?? tooMany, 'close')
-  await until(() => connect(t, scene, api).then(() => true, () => false), 'there is room for another')
+  await until(
+    () =>
+      connect(t, scene, api).then(
+        () => true,
+        () => false,
+      ),
+    'there is room for another',
+  )
 
   await writeFile(go, '')
-  for (const execution of [...running, ...waiting]) t.match(await scene.ended(execution), { status: 'succeeded' }, `${execution.name} was not touched`)
-  const again = await cluster.call(api, 'POST', '/execute', { prompt: JSON.stringify([INIT, RESULT]) }, { 'idempotency-key': 'too many' })
+  for (const execution of [...running, ...waiting])
+    t.match(await scene.ended(execution), { status: 'succeeded' }, `${execution.name} was not touched`)
+  const again = await cluster.call(
+    api,
+    'POST',
+    '/execute',
+    { prompt: JSON.stringify([INIT, RESULT]) },
+    { 'idempotency-key': 'too many' },
+  )
   t.equal(again.status, 202, 'and what was refused is accepted when it comes again, with the same key')
   await cluster.finished(api, again.body.id)
   t.equal((await cluster.call(api, 'DELETE', `/executions/${again.body.id}`)).status, 204)

@@ -17,7 +17,17 @@ export const DEADLINE_MS = 60_000
 
 export type Step = Record<string, unknown>
 export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
-export const RESULT: Step = { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {}, permission_denials: [] } }
+export const RESULT: Step = {
+  line: {
+    type: 'result',
+    subtype: 'success',
+    is_error: false,
+    result: 'done',
+    num_turns: 1,
+    usage: {},
+    permission_denials: [],
+  },
+}
 
 /** A process of the service with a way to Redis of its own. */
 export interface Worker extends CliProcess {
@@ -74,7 +84,10 @@ export interface SceneOptions {
 }
 
 /** Real processes of the service on a Redis of their own, each behind a link that can break. */
-export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, transports = TRANSPORTS, clock }: SceneOptions): Promise<Scene> {
+export async function openScene(
+  t: Test,
+  { name, seed, env = {}, watchers = 2, transports = TRANSPORTS, clock }: SceneOptions,
+): Promise<Scene> {
   const random = openRandom(`${seed}/${name}`)
   const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
@@ -92,7 +105,12 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, t
   t.teardown(() => Promise.resolve(stopped.abort()))
   const tag = `8${process.pid}${random.between(1_000, 10_000)}`
 
-  async function openBehindLink<Member extends CliProcess>(members: Array<Member & { link: Link }>, open: (env: NodeJS.ProcessEnv, command?: readonly string[]) => Promise<Member>, more: NodeJS.ProcessEnv = {}, command?: readonly string[]): Promise<Member & { link: Link }> {
+  async function openBehindLink<Member extends CliProcess>(
+    members: Array<Member & { link: Link }>,
+    open: (env: NodeJS.ProcessEnv, command?: readonly string[]) => Promise<Member>,
+    more: NodeJS.ProcessEnv = {},
+    command?: readonly string[],
+  ): Promise<Member & { link: Link }> {
     const link = await openLink(t, redis.socket)
     const member = { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}`, ...more }, command)), link }
     members.push(member)
@@ -118,13 +136,26 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, t
     const seen = Array.from({ length: watchers }, (): Event[] => [])
     // Promises of their own, which never reject: what they have seen is compared at the end.
     for (const [index, events] of seen.entries()) void subscribe(id, events, random.branch(`${executionName}/${index}`))
-    const execution: Watched = { id, name: executionName, seen, mark, has: (type) => seen.some((events) => events.some((event) => event.type === type)) }
+    const execution: Watched = {
+      id,
+      name: executionName,
+      seen,
+      mark,
+      has: (type) => seen.some((events) => events.some((event) => event.type === type)),
+    }
     executions.push(execution)
     return execution
   }
 
   return {
-    cluster, redis, random, apis, workers, executions, tag, watch,
+    cluster,
+    redis,
+    random,
+    apis,
+    workers,
+    executions,
+    tag,
+    watch,
     openApi: (more, command) => openBehindLink(apis, cluster.openApi, more, command),
     openWorker: (more, command) => openBehindLink(workers, cluster.openWorker, more, command),
     async end(member, signal) {
@@ -137,11 +168,16 @@ export async function openScene(t: Test, { name, seed, env = {}, watchers = 2, t
       return watch(await cluster.submit(api, JSON.stringify([{ mark }, INIT, ...steps]), more), executionName, mark)
     },
     workerOf({ seen }) {
-      const started = seen[0]?.find(({ type }) => type === 'execution.started') as Event<'execution.started'> | undefined
+      const started = seen[0]?.find(({ type }) => type === 'execution.started') as
+        Event<'execution.started'> | undefined
       return workers.find(({ pid }) => started?.data.workerId.includes(`-${pid}-`))
     },
     async ended({ seen, name: executionName }) {
-      await until(() => seen.every((events) => events.at(-1)?.type === 'execution.finished'), `every subscriber of ${executionName} sees its end`, DEADLINE_MS)
+      await until(
+        () => seen.every((events) => events.at(-1)?.type === 'execution.finished'),
+        `every subscriber of ${executionName} sees its end`,
+        DEADLINE_MS,
+      )
       const last = seen[0]?.at(-1)
       if (!last) throw new Error('nobody watches it')
       // Safe: its type was just looked at.

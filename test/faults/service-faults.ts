@@ -12,20 +12,36 @@ import { openScene, RESULT } from './scene.js'
 export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'endEverythingAtOnce', seed })
   const { redis, random, cluster } = scene
-  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }), scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' })])
+  await Promise.all([
+    scene.openApi(),
+    scene.openApi(),
+    scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
+    scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
+  ])
   const go = join(cluster.folder, 'go')
-  const running = await Promise.all([1, 2, 3, 4].map((which) => scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: random.between(20, 80), until: go }, RESULT])))
+  const running = await Promise.all(
+    [1, 2, 3, 4].map((which) =>
+      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: random.between(20, 80), until: go }, RESULT]),
+    ),
+  )
   await until(() => running.every((execution) => execution.has('claude.message')), 'all run')
-  const waiting = await Promise.all([1, 2, 3].map((which) => scene.submit(`waiting ${which}`, [{ ticks: 3, everyMs: 10 }, RESULT])))
+  const waiting = await Promise.all(
+    [1, 2, 3].map((which) => scene.submit(`waiting ${which}`, [{ ticks: 3, everyMs: 10 }, RESULT])),
+  )
   await sleep(random.between(0, 300))
   const isRedisToo = random.between(0, 2) === 1
   t.comment(isRedisToo ? 'with Redis' : 'without Redis')
   const all = [...scene.apis, ...scene.workers]
-  const [endings] = await Promise.all([Promise.all(all.map((member) => scene.end(member, 'SIGTERM'))), isRedisToo && redis.end('SIGTERM')])
-  for (const [index, { code, signal }] of endings.entries()) t.equal(signal ?? code, 0, 'each ends well', { said: all[index]?.stderr() })
+  const [endings] = await Promise.all([
+    Promise.all(all.map((member) => scene.end(member, 'SIGTERM'))),
+    isRedisToo && redis.end('SIGTERM'),
+  ])
+  for (const [index, { code, signal }] of endings.entries())
+    t.equal(signal ?? code, 0, 'each ends well', { said: all[index]?.stderr() })
   if (isRedisToo) await redis.start()
   await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker()])
-  for (const execution of running) t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
+  for (const execution of running)
+    t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
   for (const execution of waiting) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
   await checkInvariants(t, scene)
 }
@@ -34,22 +50,33 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
 export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'stopWorkerAsRedisGoes', seed, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
   const { redis, random, cluster, tag } = scene
-  const [, hasty] = await Promise.all([scene.openApi(), scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '1', LOG_LEVEL: 'warn' })])
+  const [, hasty] = await Promise.all([
+    scene.openApi(),
+    scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '1', LOG_LEVEL: 'warn' }),
+  ])
   const [untold, inTool] = await Promise.all([
     scene.submit('untold', [{ ticks: 10_000, everyMs: random.between(20, 80) }, RESULT]),
     scene.submit('in a tool call', [{ tool: `sleep ${tag}1` }, RESULT], { allowedTools: ['Bash'] }),
   ])
   await until(() => untold.has('claude.message') && inTool.has('tool.started'), 'both run')
   const askedAt = performance.now()
-  const [{ code, signal }] = await Promise.all([scene.end(hasty, 'SIGTERM'), sleep(random.between(0, 50)).then(() => redis.end(random.pick(['SIGTERM', 'SIGKILL'])))])
+  const [{ code, signal }] = await Promise.all([
+    scene.end(hasty, 'SIGTERM'),
+    sleep(random.between(0, 50)).then(() => redis.end(random.pick(['SIGTERM', 'SIGKILL']))),
+  ])
   const tookMs = performance.now() - askedAt
   t.equal(signal ?? code, 0, 'it ends well')
-  t.ok(tookMs < 8_000, `within its drain time of 1 s, what the CLI takes to end, and 2 s for Redis: ${Math.round(tookMs)} ms`)
+  t.ok(
+    tookMs < 8_000,
+    `within its drain time of 1 s, what the CLI takes to end, and 2 s for Redis: ${Math.round(tookMs)} ms`,
+  )
   await hasty.drained
-  for (const { id, name } of [untold, inTool]) t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be told`), `it names ${name}`)
+  for (const { id, name } of [untold, inTool])
+    t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be told`), `it names ${name}`)
   t.same(listMentioning(tag, 'cmdline'), [], 'nothing of them is left')
   await redis.start()
-  for (const execution of [untold, inTool]) t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
+  for (const execution of [untold, inTool])
+    t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
 
   const patient = await scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '20' })
   const go = join(cluster.folder, 'go')
@@ -74,11 +101,20 @@ export async function submitFiftyTimes(t: Test, seed: string): Promise<void> {
   const [mark, go] = [join(cluster.folder, 'marks', 'once'), join(cluster.folder, 'go')]
   await writeFile(mark, '')
   const prompt = JSON.stringify([{ mark }, { ticks: 10_000, everyMs: 10, until: go }, RESULT])
-  const answers = await Promise.all(Array.from({ length: 50 }, () => cluster.call(random.pick(scene.apis), 'POST', '/execute', { prompt }, { 'idempotency-key': 'once' })))
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () =>
+      cluster.call(random.pick(scene.apis), 'POST', '/execute', { prompt }, { 'idempotency-key': 'once' }),
+    ),
+  )
   const ids = new Set(answers.map(({ body }) => body.id))
   t.equal(ids.size, 1, 'one execution')
   t.equal(answers.filter(({ status }) => status === 202).length, 1, 'one of them made it')
-  t.ok(answers.every(({ status, headers }) => status === 202 || (status === 200 && headers.get('idempotent-replayed') === 'true')), 'the others are told so')
+  t.ok(
+    answers.every(
+      ({ status, headers }) => status === 202 || (status === 200 && headers.get('idempotent-replayed') === 'true'),
+    ),
+    'the others are told so',
+  )
   t.equal((await cluster.call(first, 'GET', '/executions')).body.executions.length, 1)
   const [id = ''] = ids
   const execution = scene.watch(id, 'once', mark)
@@ -94,6 +130,10 @@ export async function submitFiftyTimes(t: Test, seed: string): Promise<void> {
   }
   await writeFile(go, '')
   t.match(await scene.ended(execution), { status: 'succeeded' })
-  t.same(seen.map(({ seq }) => seq), Array.from({ length: 100 }, (_, index) => index + 1), 'each event once')
+  t.same(
+    seen.map(({ seq }) => seq),
+    Array.from({ length: 100 }, (_, index) => index + 1),
+    'each event once',
+  )
   await checkInvariants(t, scene)
 }

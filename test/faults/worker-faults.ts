@@ -7,22 +7,34 @@ import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { INIT, openScene, RESULT, type Scene, type Watched, type Worker } from './scene.js'
 
-const exists = (path: string): Promise<boolean> => readFile(path).then(() => true, () => false)
+const exists = (path: string): Promise<boolean> =>
+  readFile(path).then(
+    () => true,
+    () => false,
+  )
 /** Long enough for every fault of a scene. */
 const STREAM = { ticks: 600, everyMs: 50 }
 const LOST = { status: 'failed', code: 'WORKER_LOST' }
 
 /** Whatever leaves a tool's process group, session or environment. */
-const daemons = (tag: string): string => `setsid sleep ${tag}1 & ( (sleep ${tag}2 &) & ) ; env -i setsid sleep ${tag}3 & sleep ${tag}4`
+const daemons = (tag: string): string =>
+  `setsid sleep ${tag}1 & ( (sleep ${tag}2 &) & ) ; env -i setsid sleep ${tag}3 & sleep ${tag}4`
 
 /** A bwrap that waits while the flag exists: the worker has claimed, and the CLI is not yet there. */
-async function holdStarts(scene: Scene): Promise<{ env: NodeJS.ProcessEnv; hold(): Promise<void>; reached(): Promise<void>; release(): Promise<void> } | undefined> {
+async function holdStarts(
+  scene: Scene,
+): Promise<
+  { env: NodeJS.ProcessEnv; hold(): Promise<void>; reached(): Promise<void>; release(): Promise<void> } | undefined
+> {
   const { folder, environment } = scene.cluster
   const bwrap = await findExecutable(['bwrap'], splitPath(environment['PATH']))
   if (bwrap === undefined) return undefined
   const [bin, flag] = [join(folder, 'bin'), join(folder, 'hold')]
   await mkdir(bin)
-  await writeFile(join(bin, 'bwrap'), `#!/bin/sh\nwhile [ -e ${flag} ]; do touch ${flag}.reached; sleep 0.1; done\nexec ${bwrap} "$@"\n`)
+  await writeFile(
+    join(bin, 'bwrap'),
+    `#!/bin/sh\nwhile [ -e ${flag} ]; do touch ${flag}.reached; sleep 0.1; done\nexec ${bwrap} "$@"\n`,
+  )
   await chmod(join(bin, 'bwrap'), 0o755)
   return {
     env: { PATH: `${bin}:${environment['PATH'] ?? ''}` },
@@ -46,12 +58,23 @@ export async function killWorkerAtEveryPhase(t: Test, seed: string): Promise<voi
     scene.submit('between result and exit', [{ file: go }, RESULT, { hang: true }]),
     scene.submit('concluding', [{ file: go }, RESULT]),
   ])
-  await until(() => [streaming, inTool, afterResult, concluding].every((execution) => execution.has('claude.message')) && inTool.has('tool.started'), 'all run')
+  await until(
+    () =>
+      [streaming, inTool, afterResult, concluding].every((execution) => execution.has('claude.message')) &&
+      inTool.has('tool.started'),
+    'all run',
+  )
   await starts?.hold()
-  const starting = starts ? await Promise.all([1, 2].map((which) => scene.submit(`starting ${which}`, [{ ticks: 5, everyMs: 10 }, RESULT]))) : []
+  const starting = starts
+    ? await Promise.all([1, 2].map((which) => scene.submit(`starting ${which}`, [{ ticks: 5, everyMs: 10 }, RESULT])))
+    : []
   await starts?.reached()
   // More than it has places for: some wait in the queue, whatever happens.
-  const queued = await Promise.all([1, 2, 3, 4].map((which) => scene.submit(`queued ${which}`, [{ ticks: random.between(1, 20), everyMs: 20 }, RESULT])))
+  const queued = await Promise.all(
+    [1, 2, 3, 4].map((which) =>
+      scene.submit(`queued ${which}`, [{ ticks: random.between(1, 20), everyMs: 20 }, RESULT]),
+    ),
+  )
 
   // Redis takes the end of the one, and the worker never hears of it.
   const concluded = victim.link.holdAnswersAfter('execution.finished')
@@ -66,7 +89,8 @@ export async function killWorkerAtEveryPhase(t: Test, seed: string): Promise<voi
 
   t.match(await scene.ended(concluding), { status: 'succeeded' }, 'what was stored stands')
   for (const execution of [streaming, inTool, afterResult]) t.match(await scene.ended(execution), LOST, execution.name)
-  for (const execution of [...starting, ...queued]) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
+  for (const execution of [...starting, ...queued])
+    t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
   await checkInvariants(t, scene)
 }
 
@@ -75,7 +99,13 @@ export async function freezeWorkerBeyondItsLease(t: Test, seed: string): Promise
   const scene = await openScene(t, { name: 'freezeWorkerBeyondItsLease', seed })
   await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
   const { random, cluster, tag } = scene
-  const executions = await Promise.all([1, 2, 3, 4, 5, 6].map((which) => scene.submit(`run ${which}`, which % 3 === 0 ? [{ tool: `sleep ${tag}${which}` }, RESULT] : [STREAM, RESULT], { allowedTools: ['Bash'] })))
+  const executions = await Promise.all(
+    [1, 2, 3, 4, 5, 6].map((which) =>
+      scene.submit(`run ${which}`, which % 3 === 0 ? [{ tool: `sleep ${tag}${which}` }, RESULT] : [STREAM, RESULT], {
+        allowedTools: ['Bash'],
+      }),
+    ),
+  )
   await until(() => executions.every((execution) => execution.has('claude.message')), 'all run')
   const of = (worker: Worker): Watched[] => executions.filter((execution) => scene.workerOf(execution) === worker)
   const [frozen, doomed] = random.shuffle(scene.workers)
@@ -86,10 +116,19 @@ export async function freezeWorkerBeyondItsLease(t: Test, seed: string): Promise
   frozen.kill('SIGSTOP')
 
   // Cancels from everywhere at once, while the worker that should obey dies.
-  const answers = raced.flatMap(({ id }) => Array.from({ length: 20 }, () => sleep(random.between(0, 40)).then(() => cluster.call(random.pick(scene.apis), 'POST', `/executions/${id}/cancel`))))
+  const answers = raced.flatMap(({ id }) =>
+    Array.from({ length: 20 }, () =>
+      sleep(random.between(0, 40)).then(() =>
+        cluster.call(random.pick(scene.apis), 'POST', `/executions/${id}/cancel`),
+      ),
+    ),
+  )
   const death = sleep(random.between(0, 60)).then(() => scene.end(doomed, 'SIGKILL'))
   const codes = new Set((await Promise.all(answers)).map(({ status }) => status))
-  t.ok([...codes].every((code) => code === 200 || code === 202), `every cancel is heard: ${[...codes].join()}`)
+  t.ok(
+    [...codes].every((code) => code === 200 || code === 202),
+    `every cancel is heard: ${[...codes].join()}`,
+  )
   await death
   for (const execution of raced) {
     const outcome = await scene.ended(execution)

@@ -22,23 +22,34 @@ async function wrap(name: string, script: string): Promise<NodeJS.ProcessEnv> {
 }
 const body = async (path: string) => (await service.call('GET', path)).body
 
-void t.test('a CLI that fails to tell its version is asked again; meanwhile nothing is taken, and what was seen is said', async (t) => {
-  const go = join(service.directory, 'go')
-  const worker = await service.openWorker(await wrap('flaky', `[ "$1" != --version ] || [ -e ${go} ] || { echo "cannot open shared object" >&2; exit 127; }`))
-  const reason = /cannot be used \(.*flaky\): --version failed with exit code 127: cannot open shared object/
-  const { id } = await service.submit({ prompt: 'Say hello' })
-  const queue = await body('/queue')
-  t.match(queue, { capacity: 0, depth: 1, workers: [{ pausedBecause: reason }] })
-  const ready = await service.call('GET', '/health/ready')
-  t.match([ready.status, ready.body.parts.claude, ready.body.parts.workers], [503, { status: 'failed', message: reason }, { status: 'degraded', message: reason }])
-  t.match(await body(`/executions/${id}`), { status: 'queued' })
+void t.test(
+  'a CLI that fails to tell its version is asked again; meanwhile nothing is taken, and what was seen is said',
+  async (t) => {
+    const go = join(service.directory, 'go')
+    const worker = await service.openWorker(
+      await wrap(
+        'flaky',
+        `[ "$1" != --version ] || [ -e ${go} ] || { echo "cannot open shared object" >&2; exit 127; }`,
+      ),
+    )
+    const reason = /cannot be used \(.*flaky\): --version failed with exit code 127: cannot open shared object/
+    const { id } = await service.submit({ prompt: 'Say hello' })
+    const queue = await body('/queue')
+    t.match(queue, { capacity: 0, depth: 1, workers: [{ pausedBecause: reason }] })
+    const ready = await service.call('GET', '/health/ready')
+    t.match(
+      [ready.status, ready.body.parts.claude, ready.body.parts.workers],
+      [503, { status: 'failed', message: reason }, { status: 'degraded', message: reason }],
+    )
+    t.match(await body(`/executions/${id}`), { status: 'queued' })
 
-  await writeFile(go, '')
-  t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
-  await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
-  t.match(await body('/queue'), { capacity: 4, workers: [{ pausedBecause: undefined }] })
-  await worker.close()
-})
+    await writeFile(go, '')
+    t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
+    await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
+    t.match(await body('/queue'), { capacity: 4, workers: [{ pausedBecause: undefined }] })
+    await worker.close()
+  },
+)
 
 void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is found once it is', async (t) => {
   const path = join(service.directory, 'later')
@@ -53,38 +64,63 @@ void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is
 })
 
 void t.test('a worker with a CLI below the range does not open', async (t) => {
-  await t.rejects(service.openWorker(await wrap('old', 'echo "2.1.196 (Claude Code)"; exit')), { name: 'ConfigError', message: /^CLAUDE_TOO_OLD: .*2\.1\.196 .*is older than 2\.1\.197.*--claude=latest/ })
+  await t.rejects(service.openWorker(await wrap('old', 'echo "2.1.196 (Claude Code)"; exit')), {
+    name: 'ConfigError',
+    message: /^CLAUDE_TOO_OLD: .*2\.1\.196 .*is older than 2\.1\.197.*--claude=latest/,
+  })
   t.equal((await body('/queue')).workers.length, 0)
 })
 
-void t.test('a CLI newer than the tests is well; how it behaves is found out beside the work, without a credential, and kept', async (t) => {
-  const seen = join(service.directory, 'seen')
-  const env = await wrap('newer', `[ "$1" = --version ] && { echo "2.1.9999 (Claude Code)"; exit; }\nenv | grep -c of-the-user >> ${seen}`)
-  const worker = await service.openWorker({ ...env, ANTHROPIC_API_KEY: 'of-the-user' })
-  const execution = await service.submit({ prompt: 'Say hello' })
-  const { status } = await service.finished(execution.id)
-  // The oldest one in this disguise is given a flag of the newest, which it does not know.
-  t.equal(status, real.claude.behaviour.knowsPromptSnapshot ? 'succeeded' : 'failed', 'work is taken meanwhile, as the newest that is known')
-  const message = /^Claude CLI 2\.1\.9999 \(newer than the tested 2\.1\.197 to 2\.1\.332, which is fine\), default model claude-/
-  await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'the self-check is done')
-  const ready = await service.call('GET', '/health/ready')
-  t.match([ready.status, ready.body.parts.claude], [200, { status: 'ok', version: '2.1.9999', defaultModel: real.claude.behaviour.defaultModel }])
-  await worker.close()
-  const [kept] = JSON.parse(await readFile(join(service.directory, 'data/claude-behaviour.json'), 'utf8')) as { key: string; behaviour: object }[]
-  t.match(kept, { key: /^2\.1\.9999:/, behaviour: real.claude.behaviour, problems: [] })
-  const starts = (await readFile(seen, 'utf8')).trim().split('\n')
-  t.ok(starts.length >= 3 && starts.every((count) => count === '0'), `no start has seen the user's key: ${starts.join(' ')}`)
+void t.test(
+  'a CLI newer than the tests is well; how it behaves is found out beside the work, without a credential, and kept',
+  async (t) => {
+    const seen = join(service.directory, 'seen')
+    const env = await wrap(
+      'newer',
+      `[ "$1" = --version ] && { echo "2.1.9999 (Claude Code)"; exit; }\nenv | grep -c of-the-user >> ${seen}`,
+    )
+    const worker = await service.openWorker({ ...env, ANTHROPIC_API_KEY: 'of-the-user' })
+    const execution = await service.submit({ prompt: 'Say hello' })
+    const { status } = await service.finished(execution.id)
+    // The oldest one in this disguise is given a flag of the newest, which it does not know.
+    t.equal(
+      status,
+      real.claude.behaviour.knowsPromptSnapshot ? 'succeeded' : 'failed',
+      'work is taken meanwhile, as the newest that is known',
+    )
+    const message =
+      /^Claude CLI 2\.1\.9999 \(newer than the tested 2\.1\.197 to 2\.1\.332, which is fine\), default model claude-/
+    await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'the self-check is done')
+    const ready = await service.call('GET', '/health/ready')
+    t.match(
+      [ready.status, ready.body.parts.claude],
+      [200, { status: 'ok', version: '2.1.9999', defaultModel: real.claude.behaviour.defaultModel }],
+    )
+    await worker.close()
+    const [kept] = JSON.parse(await readFile(join(service.directory, 'data/claude-behaviour.json'), 'utf8')) as {
+      key: string
+      behaviour: object
+    }[]
+    t.match(kept, { key: /^2\.1\.9999:/, behaviour: real.claude.behaviour, problems: [] })
+    const starts = (await readFile(seen, 'utf8')).trim().split('\n')
+    t.ok(
+      starts.length >= 3 && starts.every((count) => count === '0'),
+      `no start has seen the user's key: ${starts.join(' ')}`,
+    )
 
-  const again = await service.openWorker(env)
-  await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'known at once')
-  t.equal((await readFile(seen, 'utf8')).trim().split('\n').length, starts.length, 'and not tried again')
-  await again.close()
-})
+    const again = await service.openWorker(env)
+    await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'known at once')
+    t.equal((await readFile(seen, 'utf8')).trim().split('\n').length, starts.length, 'and not tried again')
+    await again.close()
+  },
+)
 
 void t.test('a CLI that is replaced under a running worker is looked at anew', async (t) => {
-  const version = (number: string): Promise<NodeJS.ProcessEnv> => wrap('updated', `[ "$1" = --version ] && { echo "${number} (Claude Code)"; exit; }`)
+  const version = (number: string): Promise<NodeJS.ProcessEnv> =>
+    wrap('updated', `[ "$1" = --version ] && { echo "${number} (Claude Code)"; exit; }`)
   const worker = await service.openWorker(await version('2.1.203'))
-  const isVersion = async (number: string): Promise<boolean> => (await body('/health/ready')).parts.claude.version === number
+  const isVersion = async (number: string): Promise<boolean> =>
+    (await body('/health/ready')).parts.claude.version === number
   await until(() => isVersion('2.1.203'), 'the first one')
   await version('2.1.277')
   await until(() => isVersion('2.1.277'), 'the second one')
@@ -97,8 +133,18 @@ void t.test('a CLI that is replaced under a running worker is looked at anew', a
 void t.test('a model that wants a newer CLI ends the execution with CLAUDE_TOO_OLD and the version', async (t) => {
   const worker = await service.openWorker()
   const refused = await service.submit({ prompt: scripted({ status: 400, minimumVersion: '9.0.0' }, { text: 'x' }) })
-  t.match(await service.finished(refused.id), { status: 'failed', outcome: { code: 'CLAUDE_TOO_OLD', requiredVersion: '9.0.0', apiStatus: 400, message: /too old for this model, which wants version 9\.0\.0 or newer.*npm run setup -- --claude=latest/ } })
-  const taken = await service.submit({ prompt: scripted({ status: 400, minimumVersion: real.claude.version }, { text: 'taken' }) })
+  t.match(await service.finished(refused.id), {
+    status: 'failed',
+    outcome: {
+      code: 'CLAUDE_TOO_OLD',
+      requiredVersion: '9.0.0',
+      apiStatus: 400,
+      message: /too old for this model, which wants version 9\.0\.0 or newer.*npm run setup -- --claude=latest/,
+    },
+  })
+  const taken = await service.submit({
+    prompt: scripted({ status: 400, minimumVersion: real.claude.version }, { text: 'taken' }),
+  })
   t.match(await service.finished(taken.id), { status: 'succeeded', outcome: { result: 'taken' } })
   await worker.close()
 })

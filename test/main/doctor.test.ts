@@ -10,8 +10,25 @@ import t from 'tap'
 import { checkClaude, checkCredentials } from '../../src/main/doctor/check-claude.js'
 import { checkContainment, findContainmentRemedy } from '../../src/main/doctor/check-containment.js'
 import { checkHooks } from '../../src/main/doctor/check-hooks.js'
-import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from '../../src/main/doctor/check-folders.js'
-import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNames, checkNode, checkOpenFiles, checkProcesses, checkUser } from '../../src/main/doctor/check-machine.js'
+import {
+  checkAllowedRoot,
+  checkDisk,
+  checkOwnFolder,
+  checkTemporaryFolder,
+  checkToken,
+} from '../../src/main/doctor/check-folders.js'
+import {
+  checkClock,
+  checkDependencies,
+  checkEnvFile,
+  checkLocalhost,
+  checkMemory,
+  checkNames,
+  checkNode,
+  checkOpenFiles,
+  checkProcesses,
+  checkUser,
+} from '../../src/main/doctor/check-machine.js'
 import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-redis.js'
 import { checkPort } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
@@ -30,8 +47,10 @@ const run = promisify(execFile)
 const HERE = fileURLToPath(import.meta.url)
 const isRoot = process.getuid?.() === 0
 
-const of = (findings: readonly Finding[], part: string): Finding[] => findings.filter((finding) => finding.part === part)
-const configOf = (folder: string, env: NodeJS.ProcessEnv = {}): Config => readConfig({ ...testEnvironment(folder), ...env })
+const of = (findings: readonly Finding[], part: string): Finding[] =>
+  findings.filter((finding) => finding.part === part)
+const configOf = (folder: string, env: NodeJS.ProcessEnv = {}): Config =>
+  readConfig({ ...testEnvironment(folder), ...env })
 
 async function makeProgram(folder: string, name: string, script: string): Promise<string> {
   const path = join(folder, name)
@@ -41,60 +60,113 @@ async function makeProgram(folder: string, name: string, script: string): Promis
 }
 
 void t.test('the machine: Node, packages, user, memory, limits, clock, localhost', async (t) => {
-  t.match([checkNode(), checkNode('20.18.3'), checkNode('18.20.0'), checkNode('22.1.0')].map(({ status }) => status), ['ok', 'failed', 'failed', 'ok'])
+  t.match(
+    [checkNode(), checkNode('20.18.3'), checkNode('18.20.0'), checkNode('22.1.0')].map(({ status }) => status),
+    ['ok', 'failed', 'failed', 'ok'],
+  )
   t.equal(checkUser(0).status, 'warning')
   t.match(checkUser(1000), { status: 'ok', message: /1000/ })
   t.match(checkMemory(1), { status: 'ok' })
-  t.match(checkMemory(100_000), { status: 'warning', message: /100000 executions at once, which want/, remedy: /CC_EXECUTOR_CONCURRENCY/ })
+  t.match(checkMemory(100_000), {
+    status: 'warning',
+    message: /100000 executions at once, which want/,
+    remedy: /CC_EXECUTOR_CONCURRENCY/,
+  })
   t.match(await checkProcesses(10_000_000), { status: 'warning', remedy: /pids_limit/ })
   t.match(await checkClock(HERE), { status: 'ok' })
   t.match(await checkClock(HERE, 0), { status: 'failed', message: /1970-01-01/, remedy: /timedatectl/ })
   t.match(await checkLocalhost(), { status: 'ok', message: /127\.0\.0\.1/ })
-  t.match(await checkLocalhost('localhost.invalid'), { status: 'warning', message: /not known/, remedy: /\/etc\/hosts/ })
+  t.match(await checkLocalhost('localhost.invalid'), {
+    status: 'warning',
+    message: /not known/,
+    remedy: /\/etc\/hosts/,
+  })
   t.match(await checkLocalhost('::1'), { status: 'warning', message: /is ::1 and not 127\.0\.0\.1/ })
   const folder = await makeFolder(t)
-  t.match(checkNames(configOf(folder, { CC_EXECUTOR_CONCURENCY: '3', CC_EXECUTOR_MINE: 'x', CC_EXECUTOR_CHILD_ENV: 'CC_EXECUTOR_MINE' })), { status: 'warning', message: /^CC_EXECUTOR_CONCURENCY is no setting/ })
+  t.match(
+    checkNames(
+      configOf(folder, {
+        CC_EXECUTOR_CONCURENCY: '3',
+        CC_EXECUTOR_MINE: 'x',
+        CC_EXECUTOR_CHILD_ENV: 'CC_EXECUTOR_MINE',
+      }),
+    ),
+    { status: 'warning', message: /^CC_EXECUTOR_CONCURENCY is no setting/ },
+  )
   t.equal(checkNames(configOf(folder, { CC_EXECUTOR_CACHE_DIR: folder })), undefined)
   t.equal(await checkEnvFile(folder), undefined)
   await writeFile(join(folder, '.env'), 'CC_EXECUTOR_PORT=1\n')
   t.match(await checkEnvFile(folder), { status: 'warning', message: /\.env here is read by cc-executor start only/ })
 })
 
-void t.test('packages that are missing or of another version are counted; those of tests and other platforms are not', async (t) => {
-  const lock = (packages: Record<string, object>): string => JSON.stringify({ packages: { '': {}, ...packages } })
-  const wanted = { 'node_modules/a': { version: '1.0.0' }, 'node_modules/b': { version: '1.0.0', dev: true }, 'node_modules/c': { version: '1.0.0', optional: true } }
-  const folder = t.testdir({ 'package-lock.json': lock(wanted), node_modules: {} })
-  t.match(await checkDependencies(folder), { status: 'failed', message: /^1 of 2 .* such as a$/, remedy: /npm run setup/ })
-  await writeFile(join(folder, 'node_modules/.package-lock.json'), lock({ 'node_modules/a': { version: '1.0.0' } }))
-  t.match(await checkDependencies(folder), { status: 'ok' })
-  await writeFile(join(folder, 'node_modules/.package-lock.json'), lock({ 'node_modules/a': { version: '1.0.1' }, 'node_modules/c': { version: '0.9.0' } }))
-  t.match(await checkDependencies(folder), { status: 'failed', message: /^2 of 2/ })
-  t.equal(await checkDependencies(t.testdir({})), undefined, 'no lock file: nothing is claimed')
-})
+void t.test(
+  'packages that are missing or of another version are counted; those of tests and other platforms are not',
+  async (t) => {
+    const lock = (packages: Record<string, object>): string => JSON.stringify({ packages: { '': {}, ...packages } })
+    const wanted = {
+      'node_modules/a': { version: '1.0.0' },
+      'node_modules/b': { version: '1.0.0', dev: true },
+      'node_modules/c': { version: '1.0.0', optional: true },
+    }
+    const folder = t.testdir({ 'package-lock.json': lock(wanted), node_modules: {} })
+    t.match(await checkDependencies(folder), {
+      status: 'failed',
+      message: /^1 of 2 .* such as a$/,
+      remedy: /npm run setup/,
+    })
+    await writeFile(join(folder, 'node_modules/.package-lock.json'), lock({ 'node_modules/a': { version: '1.0.0' } }))
+    t.match(await checkDependencies(folder), { status: 'ok' })
+    await writeFile(
+      join(folder, 'node_modules/.package-lock.json'),
+      lock({ 'node_modules/a': { version: '1.0.1' }, 'node_modules/c': { version: '0.9.0' } }),
+    )
+    t.match(await checkDependencies(folder), { status: 'failed', message: /^2 of 2/ })
+    t.equal(await checkDependencies(t.testdir({})), undefined, 'no lock file: nothing is claimed')
+  },
+)
 
 void t.test('open files: too few for the service, too few for its connections', async (t) => {
   // Measured where the limit is, in a process that was started with it.
   const check = async (limit: number): Promise<unknown> => {
     const script = `import { checkOpenFiles } from ${JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-machine.js'))}; console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))`
-    const { stdout } = await run('bash', ['-c', `ulimit -n ${limit}; exec "$0" --input-type=module -e "$1"`, process.execPath, script])
+    const { stdout } = await run('bash', [
+      '-c',
+      `ulimit -n ${limit}; exec "$0" --input-type=module -e "$1"`,
+      process.execPath,
+      script,
+    ])
     return JSON.parse(stdout)
   }
   t.match(await check(128), { status: 'failed', message: /^the limit of open files is 128/, remedy: /ulimit -n/ })
   t.match(await check(400), { status: 'warning', message: /enough for some 80 connections, and 500/ })
   t.match(await check(1_000), { status: 'ok', message: 'limit 1000' })
-  t.match(checkOpenFiles({ maxConnections: 1, concurrency: 1 }, { openFiles: undefined, processes: undefined }), { status: 'ok' })
+  t.match(checkOpenFiles({ maxConnections: 1, concurrency: 1 }, { openFiles: undefined, processes: undefined }), {
+    status: 'ok',
+  })
 })
 
 void t.test('folders: data, disk, temporary, allowed roots', async (t) => {
   const folder = await makeFolder(t)
   t.match(await checkOwnFolder(join(folder, 'a/b'), 'CC_EXECUTOR_DATA_DIR'), { status: 'ok' })
   await writeFile(join(folder, 'file'), '')
-  t.match(await checkOwnFolder(join(folder, 'file'), 'CC_EXECUTOR_DATA_DIR'), { status: 'failed', message: /EEXIST/, remedy: /CC_EXECUTOR_DATA_DIR/ })
+  t.match(await checkOwnFolder(join(folder, 'file'), 'CC_EXECUTOR_DATA_DIR'), {
+    status: 'failed',
+    message: /EEXIST/,
+    remedy: /CC_EXECUTOR_DATA_DIR/,
+  })
   t.match(await checkOwnFolder('/proc/cc-executor', 'CC_EXECUTOR_DATA_DIR'), { status: 'failed' })
   t.match(await checkTemporaryFolder(), { status: 'ok' })
-  t.match(await checkTemporaryFolder(join(folder, 'nowhere')), { status: 'failed', message: /ENOENT/, remedy: /TMPDIR/ })
+  t.match(await checkTemporaryFolder(join(folder, 'nowhere')), {
+    status: 'failed',
+    message: /ENOENT/,
+    remedy: /TMPDIR/,
+  })
   t.match(await checkAllowedRoot(folder), { status: 'ok' })
-  t.match(await checkAllowedRoot(join(folder, 'nowhere')), { status: 'failed', message: /does not exist/, remedy: /--root/ })
+  t.match(await checkAllowedRoot(join(folder, 'nowhere')), {
+    status: 'failed',
+    message: /does not exist/,
+    remedy: /--root/,
+  })
   t.match(await checkAllowedRoot(join(folder, 'file')), { status: 'failed', message: /is no folder/ })
   t.match(await checkDisk(folder), { message: /MiB are free/ })
   t.equal(await checkDisk(join(folder, 'nowhere')), undefined)
@@ -102,18 +174,44 @@ void t.test('folders: data, disk, temporary, allowed roots', async (t) => {
 
 void t.test('a disk that is nearly full, and a root that is read-only', async (t) => {
   const mount = (options: string, script: string): Promise<string> =>
-    run('unshare', ['--mount', '--map-root-user', 'sh', '-c', `mount -t tmpfs -o ${options} none /mnt && exec "$0" --input-type=module -e "$1"`, process.execPath, script]).then(({ stdout }) => stdout)
-  const possible = await mount('size=1m', '').then(() => true, () => false)
+    run('unshare', [
+      '--mount',
+      '--map-root-user',
+      'sh',
+      '-c',
+      `mount -t tmpfs -o ${options} none /mnt && exec "$0" --input-type=module -e "$1"`,
+      process.execPath,
+      script,
+    ]).then(({ stdout }) => stdout)
+  const possible = await mount('size=1m', '').then(
+    () => true,
+    () => false,
+  )
   if (!possible) {
     t.pass('no mount namespace can be made here: not tried')
     return
   }
   const module = JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-folders.js'))
-  const check = async (options: string, call: string): Promise<unknown> => JSON.parse(await mount(options, `import { checkDisk, checkAllowedRoot } from ${module}; console.log(JSON.stringify(await ${call}))`))
-  t.match(await check('size=1m', 'checkDisk("/mnt")'), { status: 'failed', message: '1 MiB are free on the disk of /mnt' })
-  t.match(await check('size=1g', 'checkDisk("/mnt")'), { status: 'warning', message: '1024 MiB are free on the disk of /mnt' })
+  const check = async (options: string, call: string): Promise<unknown> =>
+    JSON.parse(
+      await mount(
+        options,
+        `import { checkDisk, checkAllowedRoot } from ${module}; console.log(JSON.stringify(await ${call}))`,
+      ),
+    )
+  t.match(await check('size=1m', 'checkDisk("/mnt")'), {
+    status: 'failed',
+    message: '1 MiB are free on the disk of /mnt',
+  })
+  t.match(await check('size=1g', 'checkDisk("/mnt")'), {
+    status: 'warning',
+    message: '1024 MiB are free on the disk of /mnt',
+  })
   t.match(await check('size=1g,nr_inodes=1', 'checkDisk("/mnt")'), { status: 'failed', message: /no inode left/ })
-  t.match(await check('ro', 'checkAllowedRoot("/mnt")'), { status: 'failed', message: /cannot be written by this user \(EROFS\)/ })
+  t.match(await check('ro', 'checkAllowedRoot("/mnt")'), {
+    status: 'failed',
+    message: /cannot be written by this user \(EROFS\)/,
+  })
 })
 
 void t.test('the token: made later, readable by others, of no use', async (t) => {
@@ -127,9 +225,18 @@ void t.test('the token: made later, readable by others, of no use', async (t) =>
   t.match(await checkToken(config), { status: 'warning', message: /mode 644/, remedy: `chmod 600 ${file}` })
   await writeFile(file, 'short\n')
   t.match(await checkToken(config), { status: 'failed', message: /shorter than/ })
-  t.match(await checkToken(configOf(folder, { CC_EXECUTOR_TOKENS: 'a=short', CC_EXECUTOR_TOKEN_FILE: join(folder, 'none') })), { status: 'failed' })
-  t.match(await checkToken(configOf(folder, { CC_EXECUTOR_TOKEN_FILE: join(file, 'below') })), { status: 'failed', message: /ENOTDIR/ })
-  t.match(await checkToken(configOf(folder, { CC_EXECUTOR_AUTH: 'open' })), { status: 'warning', message: /every user/ })
+  t.match(
+    await checkToken(configOf(folder, { CC_EXECUTOR_TOKENS: 'a=short', CC_EXECUTOR_TOKEN_FILE: join(folder, 'none') })),
+    { status: 'failed' },
+  )
+  t.match(await checkToken(configOf(folder, { CC_EXECUTOR_TOKEN_FILE: join(file, 'below') })), {
+    status: 'failed',
+    message: /ENOTDIR/,
+  })
+  t.match(await checkToken(configOf(folder, { CC_EXECUTOR_AUTH: 'open' })), {
+    status: 'warning',
+    message: /every user/,
+  })
 })
 
 void t.test('Claude: not there, no Claude, another version, one that does not start', async (t) => {
@@ -138,15 +245,34 @@ void t.test('Claude: not there, no Claude, another version, one that does not st
   const check = (binary: string) => checkClaude(configOf(folder, { CC_EXECUTOR_CLAUDE_BIN: binary }))
   const version = 'if [ "$1" = --version ]; then echo "$V (Claude Code)"; exit; fi'
   t.match(await check(join(folder, 'nowhere')), [{ part: 'claude', status: 'failed', remedy: /npm run setup/ }])
-  t.match(await check(await makeProgram(folder, 'other', 'echo 1.0')), [{ status: 'failed', message: /cannot be used: it is no Claude CLI: --version says: 1\.0/ }])
-  t.match(await check(await makeProgram(folder, 'old', `V=1.0.3; ${version}; exit 1`)), [{ part: 'claude', status: 'failed', message: /^CLAUDE_TOO_OLD: 1\.0\.3 .* is older than 2\.1\.197/, remedy: /--claude=latest/ }])
-  t.match(await check(await makeProgram(folder, 'broken', `V=2.1.250; ${version}; echo "error: unknown option" >&2; exit 1`)), [
-    { part: 'claude', status: 'ok' },
-    { part: 'claude start', status: 'failed', message: 'it does not start (exit code 1: error: unknown option)' },
+  t.match(await check(await makeProgram(folder, 'other', 'echo 1.0')), [
+    { status: 'failed', message: /cannot be used: it is no Claude CLI: --version says: 1\.0/ },
   ])
-  t.match(await check(await makeProgram(folder, 'silent', `V=2.1.197; ${version}; exit 0`)), [{ status: 'ok' }, { part: 'claude start', status: 'failed', message: /exit code 0/ }])
+  t.match(await check(await makeProgram(folder, 'old', `V=1.0.3; ${version}; exit 1`)), [
+    {
+      part: 'claude',
+      status: 'failed',
+      message: /^CLAUDE_TOO_OLD: 1\.0\.3 .* is older than 2\.1\.197/,
+      remedy: /--claude=latest/,
+    },
+  ])
+  t.match(
+    await check(await makeProgram(folder, 'broken', `V=2.1.250; ${version}; echo "error: unknown option" >&2; exit 1`)),
+    [
+      { part: 'claude', status: 'ok' },
+      { part: 'claude start', status: 'failed', message: 'it does not start (exit code 1: error: unknown option)' },
+    ],
+  )
+  t.match(await check(await makeProgram(folder, 'silent', `V=2.1.197; ${version}; exit 0`)), [
+    { status: 'ok' },
+    { part: 'claude start', status: 'failed', message: /exit code 0/ },
+  ])
   const real = await checkClaude(configOf(folder))
-  t.match(real.map(({ status }) => status), ['ok', 'ok', 'ok'], 'the real one')
+  t.match(
+    real.map(({ status }) => status),
+    ['ok', 'ok', 'ok'],
+    'the real one',
+  )
   t.match(real[0]?.message, /^Claude CLI 2\.1\.\d+, default model claude-/)
   t.same((await run('ls', [join(folder, 'data')])).stdout, '', 'and leaves nothing')
 })
@@ -157,13 +283,26 @@ void t.test('a Claude that is newer than the tests: well, tried out once, and no
   const real = await inspectClaude(configOf(folder))
   if (real.kind !== 'usable') throw new Error(real.message)
   const { binary, behaviour } = real.claude
-  const newer = await makeProgram(folder, 'newer', `[ "$1" = --version ] && echo "2.1.9999 (Claude Code)" && exit; echo . >> ${folder}/starts; exec ${binary} "$@"`)
+  const newer = await makeProgram(
+    folder,
+    'newer',
+    `[ "$1" = --version ] && echo "2.1.9999 (Claude Code)" && exit; echo . >> ${folder}/starts; exec ${binary} "$@"`,
+  )
   const starts = async (): Promise<number> => (await readFile(join(folder, 'starts'), 'utf8')).length
   const config = configOf(folder, { CC_EXECUTOR_CLAUDE_BIN: newer, ANTHROPIC_API_KEY: 'of-the-user' })
   const found = await checkClaude(config)
-  t.match(found.map(({ part, status }) => `${part} ${status}`), ['claude ok', 'claude start ok', 'claude behaviour ok'])
-  t.match(found[0]?.message, `Claude CLI 2.1.9999 (newer than the tested 2.1.197 to 2.1.332, which is fine), default model ${behaviour.defaultModel}`)
-  t.match(found[2]?.message, `a resumed session reports the cost of ${behaviour.costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`)
+  t.match(
+    found.map(({ part, status }) => `${part} ${status}`),
+    ['claude ok', 'claude start ok', 'claude behaviour ok'],
+  )
+  t.match(
+    found[0]?.message,
+    `Claude CLI 2.1.9999 (newer than the tested 2.1.197 to 2.1.332, which is fine), default model ${behaviour.defaultModel}`,
+  )
+  t.match(
+    found[2]?.message,
+    `a resumed session reports the cost of ${behaviour.costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`,
+  )
   const before = await starts()
   t.same(await checkClaude(config), found)
   t.equal((await starts()) - before, 2, 'one start and no second self-check (each start writes two characters)')
@@ -177,13 +316,30 @@ void t.test('credentials: none, one, several of which one counts and is billed',
   t.match(check({}), [{ status: 'failed', remedy: /claude setup-token.*--simulate/ }])
   t.match(check({ CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }), [{ status: 'ok', message: /scripted model/ }])
   t.match(check({ ANTHROPIC_API_KEY: 'secret' }), [{ status: 'ok', message: 'ANTHROPIC_API_KEY, billed per use' }])
-  t.match(check({ CLAUDE_CODE_OAUTH_TOKEN: 'secret' }), [{ status: 'ok', message: 'CLAUDE_CODE_OAUTH_TOKEN, not billed per use' }])
+  t.match(check({ CLAUDE_CODE_OAUTH_TOKEN: 'secret' }), [
+    { status: 'ok', message: 'CLAUDE_CODE_OAUTH_TOKEN, not billed per use' },
+  ])
   await mkdir(join(folder, '.claude'))
-  await writeFile(join(folder, '.claude/.credentials.json'), JSON.stringify({ claudeAiOauth: { accessToken: 'secret', refreshToken: 'secret' } }))
+  await writeFile(
+    join(folder, '.claude/.credentials.json'),
+    JSON.stringify({ claudeAiOauth: { accessToken: 'secret', refreshToken: 'secret' } }),
+  )
   const all = check({ ANTHROPIC_API_KEY: 'secret', CLAUDE_CODE_OAUTH_TOKEN: 'secret' })
-  t.match(all, [{ status: 'warning', message: `ANTHROPIC_API_KEY counts and is billed per use; CLAUDE_CODE_OAUTH_TOKEN and ${folder}/.claude/.credentials.json do not`, remedy: /^unset ANTHROPIC_API_KEY/ }])
-  t.match(check({ ANTHROPIC_API_KEY: 'secret', ANTHROPIC_AUTH_TOKEN: 'secret' })[1], { status: 'warning', message: /the CLI sends both/ })
-  t.match(check({ CLAUDE_CODE_USE_BEDROCK: '1', ANTHROPIC_API_KEY: 'secret' })[0], { status: 'warning', message: /^CLAUDE_CODE_USE_BEDROCK counts/ })
+  t.match(all, [
+    {
+      status: 'warning',
+      message: `ANTHROPIC_API_KEY counts and is billed per use; CLAUDE_CODE_OAUTH_TOKEN and ${folder}/.claude/.credentials.json do not`,
+      remedy: /^unset ANTHROPIC_API_KEY/,
+    },
+  ])
+  t.match(check({ ANTHROPIC_API_KEY: 'secret', ANTHROPIC_AUTH_TOKEN: 'secret' })[1], {
+    status: 'warning',
+    message: /the CLI sends both/,
+  })
+  t.match(check({ CLAUDE_CODE_USE_BEDROCK: '1', ANTHROPIC_API_KEY: 'secret' })[0], {
+    status: 'warning',
+    message: /^CLAUDE_CODE_USE_BEDROCK counts/,
+  })
   t.notMatch(JSON.stringify([all, check({ CLAUDE_CODE_USE_BEDROCK: '1' })]), /secret/)
 })
 
@@ -191,31 +347,55 @@ void t.test('containment: what stands in its way is named with its remedy', asyn
   const folder = await makeFolder(t)
   const sysctls = (values: Record<string, Record<string, string>>): string => t.testdir(values)
   const config = configOf(folder)
-  t.match(await findContainmentRemedy(config, sysctls({ kernel: { apparmor_restrict_unprivileged_userns: '1\n' } })), /AppArmor.*apparmor_restrict_unprivileged_userns=0/)
-  t.match(await findContainmentRemedy(config, sysctls({ kernel: { unprivileged_userns_clone: '0\n' } })), /unprivileged_userns_clone=1/)
-  t.match(await findContainmentRemedy(config, sysctls({ user: { max_user_namespaces: '0\n' } })), /max_user_namespaces=10000/)
+  t.match(
+    await findContainmentRemedy(config, sysctls({ kernel: { apparmor_restrict_unprivileged_userns: '1\n' } })),
+    /AppArmor.*apparmor_restrict_unprivileged_userns=0/,
+  )
+  t.match(
+    await findContainmentRemedy(config, sysctls({ kernel: { unprivileged_userns_clone: '0\n' } })),
+    /unprivileged_userns_clone=1/,
+  )
+  t.match(
+    await findContainmentRemedy(config, sysctls({ user: { max_user_namespaces: '0\n' } })),
+    /max_user_namespaces=10000/,
+  )
   t.match(await findContainmentRemedy(config, sysctls({})), /security_opt/)
 
   // A machine without bubblewrap and unshare; without tini as well the self-test's own escapee would outlive it.
   const path = join(folder, 'path')
   await mkdir(path)
-  for (const name of ['tini', 'bash', 'env', 'sh', 'cat', 'sleep', 'setsid', 'mkfifo', 'rm', 'kill', 'nohup']) await run('bash', ['-c', `command -v ${name}`]).then(({ stdout }) => (stdout.startsWith('/') ? symlink(stdout.trim(), join(path, name)) : undefined), () => undefined)
+  for (const name of ['tini', 'bash', 'env', 'sh', 'cat', 'sleep', 'setsid', 'mkfifo', 'rm', 'kill', 'nohup'])
+    await run('bash', ['-c', `command -v ${name}`]).then(
+      ({ stdout }) => (stdout.startsWith('/') ? symlink(stdout.trim(), join(path, name)) : undefined),
+      () => undefined,
+    )
   const { PATH } = process.env
   t.teardown(() => void (process.env['PATH'] = PATH))
   process.env['PATH'] = path
   const bare = { PATH: path, CC_EXECUTOR_CACHE_DIR: join(folder, 'cache') }
-  t.match(await checkContainment(configOf(folder, bare)), { status: 'warning', message: /^weak: /, remedy: /apt-get install bubblewrap/ })
-  t.match(await checkContainment(configOf(folder, { ...bare, CC_EXECUTOR_CONTAINMENT: 'required' })), { status: 'failed', remedy: /bubblewrap/ })
+  t.match(await checkContainment(configOf(folder, bare)), {
+    status: 'warning',
+    message: /^weak: /,
+    remedy: /apt-get install bubblewrap/,
+  })
+  t.match(await checkContainment(configOf(folder, { ...bare, CC_EXECUTOR_CONTAINMENT: 'required' })), {
+    status: 'failed',
+    remedy: /bubblewrap/,
+  })
   process.env['PATH'] = PATH
 })
 
-const statusesOf = (findings: readonly Finding[], part: string): string[] => of(findings, part).map(({ status }) => status)
+const statusesOf = (findings: readonly Finding[], part: string): string[] =>
+  of(findings, part).map(({ status }) => status)
 
 void t.test('Redis at REDIS_URL: version, replica, eviction, persistence, a full one, clocks', async (t) => {
   const folder = await makeFolder(t)
   const { url, server } = await openTestRedis(t, { durable: true })
   const check = () => checkRedis(configOf(folder, { REDIS_URL: url }))
-  t.same((await check()).map(({ part, status }) => `${part} ${status}`), ['redis ok', 'redis eviction ok', 'redis persistence ok', 'redis clock ok'])
+  t.same(
+    (await check()).map(({ part, status }) => `${part} ${status}`),
+    ['redis ok', 'redis eviction ok', 'redis persistence ok', 'redis clock ok'],
+  )
   const redis: Redis = openRedis({ url, logger: createLogger('silent', 'test'), role: 'keeper' })
   t.teardown(() => closeRedis(redis))
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
@@ -225,10 +405,19 @@ void t.test('Redis at REDIS_URL: version, replica, eviction, persistence, a full
   t.match(of(await check(), 'redis eviction'), [{ status: 'ok' }, { status: 'warning', message: /% of maxmemory/ }])
   await redis.config('SET', 'maxmemory', '0')
   await redis.config('SET', 'appendonly', 'no')
-  t.match(of(await check(), 'redis persistence'), [{ status: 'warning', message: /no append-only file/, remedy: /appendonly yes/ }])
+  t.match(of(await check(), 'redis persistence'), [
+    { status: 'warning', message: /no append-only file/, remedy: /appendonly yes/ },
+  ])
   const info = await redis.info()
-  t.match(judgeRedis(info.replace(/^redis_version:.*$/m, 'redis_version:5.0.14'))[0], { status: 'failed', message: /5\.0\.14 is too old/, remedy: /6\.2/ })
-  t.match(of(judgeRedis(info.replace(/^aof_last_write_status:ok/m, 'aof_last_write_status:err')), 'redis persistence'), [{ status: 'failed', message: /aof_last_write_status/ }])
+  t.match(judgeRedis(info.replace(/^redis_version:.*$/m, 'redis_version:5.0.14'))[0], {
+    status: 'failed',
+    message: /5\.0\.14 is too old/,
+    remedy: /6\.2/,
+  })
+  t.match(
+    of(judgeRedis(info.replace(/^aof_last_write_status:ok/m, 'aof_last_write_status:err')), 'redis persistence'),
+    [{ status: 'failed', message: /aof_last_write_status/ }],
+  )
   t.same(statusesOf(judgeRedis(info.replace(/^loading:0/m, 'loading:1')), 'redis'), ['ok', 'failed'])
   t.same(statusesOf(judgeRedis(info.replace(/^maxmemory_policy:.*$/m, '')), 'redis eviction'), ['warning'])
   t.match(judgeSkew(Date.now() - 60_000), [{ status: 'warning', message: /60 s apart/ }])
@@ -246,13 +435,18 @@ void t.test('Redis at REDIS_URL: version, replica, eviction, persistence, a full
 void t.test('the private Redis: no program, a path too long for a socket', async (t) => {
   const folder = await makeFolder(t)
   t.match(await checkRedis(configOf(folder)), [{ status: 'ok', message: /runs a private one/ }])
-  t.match(await checkRedis(configOf(folder, { PATH: folder, CC_EXECUTOR_CACHE_DIR: folder })), [{ status: 'failed', remedy: /npm run setup/ }])
-  t.match(await checkRedis(configOf(folder, { CC_EXECUTOR_DATA_DIR: join(folder, 'x'.repeat(100)) })), [{ status: 'failed', message: /too long/ }])
+  t.match(await checkRedis(configOf(folder, { PATH: folder, CC_EXECUTOR_CACHE_DIR: folder })), [
+    { status: 'failed', remedy: /npm run setup/ },
+  ])
+  t.match(await checkRedis(configOf(folder, { CC_EXECUTOR_DATA_DIR: join(folder, 'x'.repeat(100)) })), [
+    { status: 'failed', message: /too long/ },
+  ])
 })
 
 void t.test('the port: free, somebody else’s, ours, ours and not well, no address', async (t) => {
   const folder = await makeFolder(t)
-  const check = (port: number, env: NodeJS.ProcessEnv = {}) => checkPort(configOf(folder, { CC_EXECUTOR_PORT: String(port), ...env }))
+  const check = (port: number, env: NodeJS.ProcessEnv = {}) =>
+    checkPort(configOf(folder, { CC_EXECUTOR_PORT: String(port), ...env }))
   const other = createServer((_request, response) => response.end('{"service":"another"}')).listen(0, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
   // Safe: it listens on a port.
@@ -261,7 +455,10 @@ void t.test('the port: free, somebody else’s, ours, ours and not well, no addr
   other.closeAllConnections()
   await new Promise((resolve) => other.close(resolve))
   t.match(await check(port), { status: 'ok', message: /is free/ })
-  t.match(await check(port, { CC_EXECUTOR_HOST: '192.0.2.1' }), { status: 'failed', message: /no address of this machine/ })
+  t.match(await check(port, { CC_EXECUTOR_HOST: '192.0.2.1' }), {
+    status: 'failed',
+    message: /no address of this machine/,
+  })
   if (!isRoot) t.match(await check(1), { status: 'failed', message: /may not be opened/ })
   const service = await openTestService(t, { workers: 0 })
   const ours = Number(new URL(service.url()).port)
@@ -278,36 +475,94 @@ void t.test('hooks: none, some, one without its program, a wrong file', async (t
     return checkHooks(configOf(folder, { CC_EXECUTOR_HOOKS: file }))
   }
   t.match(await checkHooks(configOf(folder)), { status: 'ok', message: /^none; .*hooks\.json would be read$/ })
-  t.match(await check({ 'pre-execute': 'true', claude: { Stop: [{ hooks: [{ type: 'command', command: 'true' }] }] } }), { status: 'ok', message: /^pre-execute, claude:Stop \(/ })
-  t.match(await check({ 'on-failure': [{ name: 'alarm', command: ['./none.sh'] }] }), { status: 'warning', message: /no program is there for alarm/ })
-  t.match(await check({ 'pre-exec': 'true' }), { status: 'failed', message: /hooks\.json: pre-exec: unknown field/, remedy: /no worker starts/ })
+  t.match(
+    await check({ 'pre-execute': 'true', claude: { Stop: [{ hooks: [{ type: 'command', command: 'true' }] }] } }),
+    { status: 'ok', message: /^pre-execute, claude:Stop \(/ },
+  )
+  t.match(await check({ 'on-failure': [{ name: 'alarm', command: ['./none.sh'] }] }), {
+    status: 'warning',
+    message: /no program is there for alarm/,
+  })
+  t.match(await check({ 'pre-exec': 'true' }), {
+    status: 'failed',
+    message: /hooks\.json: pre-exec: unknown field/,
+    remedy: /no worker starts/,
+  })
 })
 
-void t.test('the whole of it: a wrong setting is a finding, a failure ends with 1, a warning does not, and --json says the same', async (t) => {
-  t.match(await diagnose({ CC_EXECUTOR_PORT: 'many' }), [{ part: 'settings', status: 'failed', message: /^CC_EXECUTOR_PORT: expected a whole number/ }])
-  t.equal(toLine({ part: 'a', status: 'warning', message: 'two\n lines', remedy: 'this' }), 'warn  a: two lines → this')
-  const folder = await makeFolder(t)
-  const env = { ...testEnvironment(folder), CC_EXECUTOR_CONCURRENCY: '256', CC_EXECUTOR_ALLOWED_ROOTS: folder }
-  const doctor = async (args: string[], more: NodeJS.ProcessEnv = {}) => {
-    const cli = startCli(t, ['doctor', ...args], { ...env, ...more })
-    const { code } = await cli.ended
-    await cli.drained
-    return { code, text: cli.stdout() }
-  }
-  const well = await doctor(['--json', '--simulate'])
-  t.equal(well.code, 0, well.text)
-  const { ok, findings } = JSON.parse(well.text) as { ok: boolean; findings: Finding[] }
-  t.equal(ok, true)
-  t.same(findings.map(({ part }) => part), [
-    'node', 'packages', 'user', 'memory', 'open files', 'processes', 'clock', 'localhost', 'temporary folder', 'redis', 'claude', 'claude start', 'claude behaviour', 'credentials',
-    'containment', 'port', 'data folder', 'disk', 'workspaces', 'allowed root', 'token', 'hooks',
-  ])
-  t.ok(findings.every(({ status, remedy }) => (status === 'ok') === (remedy === undefined)), 'what is not well has a remedy')
-  t.ok(findings.some(({ status }) => status === 'warning'), 'the memory is not enough for 256 at once')
-  const ill = await doctor([], { CC_EXECUTOR_ALLOWED_ROOTS: join(folder, 'nowhere'), HOME: folder, ANTHROPIC_API_KEY: 'a-secret', REDIS_URL: 'redis://me:another-secret@127.0.0.1:1' })
-  t.equal(ill.code, 1)
-  t.match(ill.text, /^FAIL {2}redis: REDIS_URL does not answer \(ECONNREFUSED\) → start Redis there/m)
-  t.match(ill.text, /^FAIL {2}allowed root: .*nowhere does not exist → make it/m)
-  t.ok(ill.text.trim().split('\n').every((line) => /^(?:ok {4}|warn {2}|FAIL {2}|Not looked at: )/.test(line)), 'one line each')
-  t.notMatch(ill.text, /secret/)
-})
+void t.test(
+  'the whole of it: a wrong setting is a finding, a failure ends with 1, a warning does not, and --json says the same',
+  async (t) => {
+    t.match(await diagnose({ CC_EXECUTOR_PORT: 'many' }), [
+      { part: 'settings', status: 'failed', message: /^CC_EXECUTOR_PORT: expected a whole number/ },
+    ])
+    t.equal(
+      toLine({ part: 'a', status: 'warning', message: 'two\n lines', remedy: 'this' }),
+      'warn  a: two lines → this',
+    )
+    const folder = await makeFolder(t)
+    const env = { ...testEnvironment(folder), CC_EXECUTOR_CONCURRENCY: '256', CC_EXECUTOR_ALLOWED_ROOTS: folder }
+    const doctor = async (args: string[], more: NodeJS.ProcessEnv = {}) => {
+      const cli = startCli(t, ['doctor', ...args], { ...env, ...more })
+      const { code } = await cli.ended
+      await cli.drained
+      return { code, text: cli.stdout() }
+    }
+    const well = await doctor(['--json', '--simulate'])
+    t.equal(well.code, 0, well.text)
+    const { ok, findings } = JSON.parse(well.text) as { ok: boolean; findings: Finding[] }
+    t.equal(ok, true)
+    t.same(
+      findings.map(({ part }) => part),
+      [
+        'node',
+        'packages',
+        'user',
+        'memory',
+        'open files',
+        'processes',
+        'clock',
+        'localhost',
+        'temporary folder',
+        'redis',
+        'claude',
+        'claude start',
+        'claude behaviour',
+        'credentials',
+        'containment',
+        'port',
+        'data folder',
+        'disk',
+        'workspaces',
+        'allowed root',
+        'token',
+        'hooks',
+      ],
+    )
+    t.ok(
+      findings.every(({ status, remedy }) => (status === 'ok') === (remedy === undefined)),
+      'what is not well has a remedy',
+    )
+    t.ok(
+      findings.some(({ status }) => status === 'warning'),
+      'the memory is not enough for 256 at once',
+    )
+    const ill = await doctor([], {
+      CC_EXECUTOR_ALLOWED_ROOTS: join(folder, 'nowhere'),
+      HOME: folder,
+      ANTHROPIC_API_KEY: 'a-secret',
+      REDIS_URL: 'redis://me:another-secret@127.0.0.1:1',
+    })
+    t.equal(ill.code, 1)
+    t.match(ill.text, /^FAIL {2}redis: REDIS_URL does not answer \(ECONNREFUSED\) → start Redis there/m)
+    t.match(ill.text, /^FAIL {2}allowed root: .*nowhere does not exist → make it/m)
+    t.ok(
+      ill.text
+        .trim()
+        .split('\n')
+        .every((line) => /^(?:ok {4}|warn {2}|FAIL {2}|Not looked at: )/.test(line)),
+      'one line each',
+    )
+    t.notMatch(ill.text, /secret/)
+  },
+)

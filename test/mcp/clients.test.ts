@@ -15,34 +15,62 @@ import { openMcpFolder } from './harness.js'
 const HANGING = scripted({ text: 'Well' }, { hangMs: 120_000 })
 const CLIENT_MS = 150_000
 
-void t.test('the habits of clients: texts for values, null for absent, a parameter of their own, a cancel after the answer', async (t) => {
-  const mcp = await openMcpFolder(t)
-  const { client, call, failures } = await mcp.connect()
-  const habits = { waitSeconds: '0', partialText: 'false', maxTurns: '5', timeoutSeconds: '90', metadata: '{"by": "texts"}', allowedTools: '["Read"]', model: null, session: null, wait_for_previous: true }
-  const { structured, isError, text } = await call('execute', { prompt: HANGING, ...habits })
-  t.notOk(isError, text)
-  t.match(structured, { isFinished: false, metadata: { by: 'texts' } })
-  // Of all requests so far: opencode sends one for each call that was answered.
-  for (let requestId = 0; requestId < 10; requestId += 1) await client.notification({ method: 'notifications/cancelled', params: { requestId, reason: 'it was answered' } })
-  const executionId: string = structured.id
-  t.match((await call('wait_for_execution', { executionId, waitSeconds: '0.2', wait_for_previous: false })).structured, { isFinished: false, status: /running|queued/ })
-  t.match((await call('get_execution', { executionId, resultOffset: null })).structured, { isFinished: false })
-  t.match((await call('get_executor_status', { wait_for_previous: true })).structured, { simulated: true })
+void t.test(
+  'the habits of clients: texts for values, null for absent, a parameter of their own, a cancel after the answer',
+  async (t) => {
+    const mcp = await openMcpFolder(t)
+    const { client, call, failures } = await mcp.connect()
+    const habits = {
+      waitSeconds: '0',
+      partialText: 'false',
+      maxTurns: '5',
+      timeoutSeconds: '90',
+      metadata: '{"by": "texts"}',
+      allowedTools: '["Read"]',
+      model: null,
+      session: null,
+      wait_for_previous: true,
+    }
+    const { structured, isError, text } = await call('execute', { prompt: HANGING, ...habits })
+    t.notOk(isError, text)
+    t.match(structured, { isFinished: false, metadata: { by: 'texts' } })
+    // Of all requests so far: opencode sends one for each call that was answered.
+    for (let requestId = 0; requestId < 10; requestId += 1)
+      await client.notification({ method: 'notifications/cancelled', params: { requestId, reason: 'it was answered' } })
+    const executionId: string = structured.id
+    t.match(
+      (await call('wait_for_execution', { executionId, waitSeconds: '0.2', wait_for_previous: false })).structured,
+      { isFinished: false, status: /running|queued/ },
+    )
+    t.match((await call('get_execution', { executionId, resultOffset: null })).structured, { isFinished: false })
+    t.match((await call('get_executor_status', { wait_for_previous: true })).structured, { simulated: true })
 
-  const refused = await call('execute', { prompt: 'x', maxTurns: 'many', partialText: 'yes' })
-  t.match(refused, { isError: true, structured: { code: 'INVALID_REQUEST' } })
-  t.same(refused.structured.errors.map(({ path }: { path: string }) => path).sort(), ['maxTurns', 'partialText'], 'what is not clear is refused by its name')
-  t.match(await call('execute', { prompt: 'x', wait_for_next: true }), { isError: true, structured: { code: 'INVALID_REQUEST', detail: /wait_for_next/ } })
+    const refused = await call('execute', { prompt: 'x', maxTurns: 'many', partialText: 'yes' })
+    t.match(refused, { isError: true, structured: { code: 'INVALID_REQUEST' } })
+    t.same(
+      refused.structured.errors.map(({ path }: { path: string }) => path).sort(),
+      ['maxTurns', 'partialText'],
+      'what is not clear is refused by its name',
+    )
+    t.match(await call('execute', { prompt: 'x', wait_for_next: true }), {
+      isError: true,
+      structured: { code: 'INVALID_REQUEST', detail: /wait_for_next/ },
+    })
 
-  const service = await mcp.serving()
-  const token = (await readFile(join(mcp.dataDir, 'token'), 'utf8')).trim()
-  for (const body of [{ maxTurns: '5' }, { model: null }, { wait_for_previous: true }]) {
-    const { status } = await fetch(`${service?.url}/execute`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ prompt: 'x', ...body }) })
-    t.equal(status, 400, `REST stays strict: ${JSON.stringify(body)}`)
-  }
-  t.match((await call('cancel_execution', { executionId, waitSeconds: '10' })).structured, { status: 'cancelled' })
-  t.same(failures, [])
-})
+    const service = await mcp.serving()
+    const token = (await readFile(join(mcp.dataDir, 'token'), 'utf8')).trim()
+    for (const body of [{ maxTurns: '5' }, { model: null }, { wait_for_previous: true }]) {
+      const { status } = await fetch(`${service?.url}/execute`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ prompt: 'x', ...body }),
+      })
+      t.equal(status, 400, `REST stays strict: ${JSON.stringify(body)}`)
+    }
+    t.match((await call('cancel_execution', { executionId, waitSeconds: '10' })).structured, { status: 'cancelled' })
+    t.same(failures, [])
+  },
+)
 
 interface Used {
   readonly code: number | null
@@ -52,7 +80,13 @@ interface Used {
 }
 
 /** Runs a client once, with our server as its only one. */
-async function useClient(t: Test, client: PinnedClient, modules: string, modelUrl: string, prompt: string): Promise<Used> {
+async function useClient(
+  t: Test,
+  client: PinnedClient,
+  modules: string,
+  modelUrl: string,
+  prompt: string,
+): Promise<Used> {
   const mcp = await openMcpFolder(t)
   const home = join(mcp.folder, 'home')
   const work = join(home, 'work')
@@ -60,20 +94,49 @@ async function useClient(t: Test, client: PinnedClient, modules: string, modelUr
   const command = join(mcp.folder, 'server')
   const handed = join(mcp.folder, 'handed-on')
   // The probes end here: they are to be seen, not obeyed.
-  await writeFile(command, `#!/bin/sh\nenv > ${handed}\nunset ${Object.keys(PROBES).join(' ')}\nexec ${process.execPath} ${CLI} mcp --simulate\n`)
+  await writeFile(
+    command,
+    `#!/bin/sh\nenv > ${handed}\nunset ${Object.keys(PROBES).join(' ')}\nexec ${process.execPath} ${CLI} mcp --simulate\n`,
+  )
   await chmod(command, 0o755)
   const env = Object.fromEntries(Object.entries(mcp.env).filter(([name]) => name.startsWith('CC_EXECUTOR_')))
   const started = await client.prepare({ home, modules, modelUrl, server: { command, env } }, prompt)
   // Nothing of a client reaches beyond this machine.
-  const outside = { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: '127.0.0.1,localhost', no_proxy: '127.0.0.1,localhost' }
-  const child = spawn(started.file, started.args, { cwd: work, env: { PATH: mcp.env['PATH'], HOME: home, LANG: 'C.UTF-8', TERM: 'xterm-256color', ...outside, ...PROBES, XDG_DATA_HOME: join(home, PROBES.XDG_DATA_HOME), ...started.env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const outside = {
+    HTTP_PROXY: 'http://127.0.0.1:9',
+    HTTPS_PROXY: 'http://127.0.0.1:9',
+    NO_PROXY: '127.0.0.1,localhost',
+    no_proxy: '127.0.0.1,localhost',
+  }
+  const child = spawn(started.file, started.args, {
+    cwd: work,
+    env: {
+      PATH: mcp.env['PATH'],
+      HOME: home,
+      LANG: 'C.UTF-8',
+      TERM: 'xterm-256color',
+      ...outside,
+      ...PROBES,
+      XDG_DATA_HOME: join(home, PROBES.XDG_DATA_HOME),
+      ...started.env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   const timer = setTimeout(() => process.kill(-Number(child.pid), 'SIGKILL'), CLIENT_MS)
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
   const [code] = (await once(child, 'close')) as [number | null]
   clearTimeout(timer)
   const names = (await readFile(handed, 'utf8').catch(() => '')).split('\n').map((line) => line.split('=')[0] ?? '')
-  return { code, output, handedOn: Object.keys(PROBES).filter((name) => names.includes(name)).sort() }
+  return {
+    code,
+    output,
+    handedOn: Object.keys(PROBES)
+      .filter((name) => names.includes(name))
+      .sort(),
+  }
 }
 
 const idOf = (answer = ''): string => /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}/.exec(answer)?.[0] ?? 'none'
@@ -87,7 +150,8 @@ const conversation = (habits: Record<string, unknown>): Turn[] => [
   { text: 'All is done.' },
 ]
 
-const skip = process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: hundreds of megabytes from npm'
+const skip =
+  process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all: hundreds of megabytes from npm'
 void t.test('each client, as npm has it', { skip }, async (t) => {
   async function withClient(t: Test, client: PinnedClient, use: (modules: string) => Promise<void>): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'cce-client-'))
@@ -111,10 +175,17 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
     return model
   }
   const offered = (model: StandInModel, tool: string) => model.offered().find(({ name }) => name.endsWith(tool))
-  const waitOf = (model: StandInModel): unknown => (offered(model, 'wait_for_execution')?.parameters as { properties?: Record<string, unknown> } | undefined)?.properties?.['waitSeconds']
+  const waitOf = (model: StandInModel): unknown =>
+    (offered(model, 'wait_for_execution')?.parameters as { properties?: Record<string, unknown> } | undefined)
+      ?.properties?.['waitSeconds']
 
   await t.test('Codex CLI: the limit of a wait reaches its model in the words of the tool', async (t) => {
-    const model = await talk(t, CLIENTS.codex, { maxTurns: '5', model: null, partialText: 'false', allowedTools: '["Read"]' })
+    const model = await talk(t, CLIENTS.codex, {
+      maxTurns: '5',
+      model: null,
+      partialText: 'false',
+      allowedTools: '["Read"]',
+    })
     t.match(offered(model, 'execute'), { namespace: 'mcp__cc_executor', description: /at most 45/ })
     t.notMatch(waitOf(model), { maximum: 45 })
   })
@@ -124,7 +195,12 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
     t.match(offered(model, 'execute')?.parameters, { properties: { wait_for_previous: { type: 'boolean' } } })
   })
   await t.test('opencode: texts and null as the model wrote them', async (t) => {
-    const model = await talk(t, CLIENTS.opencode, { maxTurns: '5', model: null, partialText: 'false', allowedTools: '["Read"]' })
+    const model = await talk(t, CLIENTS.opencode, {
+      maxTurns: '5',
+      model: null,
+      partialText: 'false',
+      allowedTools: '["Read"]',
+    })
     t.equal(offered(model, 'cancel_execution')?.name, 'cc-executor_cancel_execution')
     t.match(waitOf(model), { maximum: 45 })
   })
@@ -132,7 +208,12 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
     const simulator = await openSimulator()
     t.teardown(() => simulator.close())
     const tool = 'mcp__cc-executor__execute'
-    const prompt = scripted({ tool: 'ToolSearch', input: { query: `select:${tool}`, max_results: 1 } }, { turn: true }, { tool, input: { prompt: 'Say hello', waitSeconds: '40', model: null } }, { text: 'I was told: ${lastToolResult}' })
+    const prompt = scripted(
+      { tool: 'ToolSearch', input: { query: `select:${tool}`, max_results: 1 } },
+      { turn: true },
+      { tool, input: { prompt: 'Say hello', waitSeconds: '40', model: null } },
+      { text: 'I was told: ${lastToolResult}' },
+    )
     await withClient(t, CLIENTS.claude, async (modules) => {
       const { code, output, handedOn } = await useClient(t, CLIENTS.claude, modules, simulator.url, prompt)
       t.equal(code, 0, output.slice(-2_000))
@@ -144,7 +225,22 @@ void t.test('each client, as npm has it', { skip }, async (t) => {
     await withClient(t, CLIENTS.inspector, async (modules) => {
       const listed = await useClient(t, CLIENTS.inspector, modules, '', JSON.stringify(['--method', 'tools/list']))
       t.match(listed, { code: 0, output: /"name": "cancel_execution"/, handedOn: [] })
-      const called = await useClient(t, CLIENTS.inspector, modules, '', JSON.stringify(['--method', 'tools/call', '--tool-name', 'execute', '--tool-arg', 'prompt=Say hello', 'waitSeconds=40', 'partialText=false']))
+      const called = await useClient(
+        t,
+        CLIENTS.inspector,
+        modules,
+        '',
+        JSON.stringify([
+          '--method',
+          'tools/call',
+          '--tool-name',
+          'execute',
+          '--tool-arg',
+          'prompt=Say hello',
+          'waitSeconds=40',
+          'partialText=false',
+        ]),
+      )
       t.equal(called.code, 0, called.output.slice(-2_000))
       t.match(called.output, /"status": "succeeded"/)
     })

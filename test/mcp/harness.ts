@@ -49,7 +49,9 @@ export async function openMcpFolder(t: Test, variables: Record<string, string> =
   const folder = await makeFolder(t)
   const dataDir = join(folder, 'data')
   const given = { ...testEnvironment(folder), CC_EXECUTOR_IDLE_SECONDS: IDLE_SECONDS, ...variables }
-  const env = Object.fromEntries(Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+  const env = Object.fromEntries(
+    Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
   const sessions: McpSession[] = []
   t.teardown(async () => {
     await Promise.all(sessions.map((session) => session.close()))
@@ -83,7 +85,10 @@ async function openSession(command: string, args: string[], env: Record<string, 
   const client = new Client({ name: 'test', version: '0' })
   const failures: Error[] = []
   // The SDK's client takes a response at once and a notification a moment later: of a progress that came just before the response it knows no more.
-  Object.assign(client, { onerror: (error: Error) => void (/progress notification for an unknown token/.test(error.message) || failures.push(error)) })
+  Object.assign(client, {
+    onerror: (error: Error) =>
+      void (/progress notification for an unknown token/.test(error.message) || failures.push(error)),
+  })
   await client.connect(transport)
   const { tools } = await client.listTools()
   const ajv = new Ajv2020({ strict: false })
@@ -99,7 +104,8 @@ async function openSession(command: string, args: string[], env: Record<string, 
     async call(name, input = {}, options) {
       const { content, structuredContent, isError = false } = await client.callTool({ name, arguments: input }, options)
       const validate = schemas.get(name)
-      if (!validate?.(structuredContent)) throw new Error(`${name} does not answer what it says: ${ajv.errorsText(validate?.errors)}`)
+      if (!validate?.(structuredContent))
+        throw new Error(`${name} does not answer what it says: ${ajv.errorsText(validate?.errors)}`)
       const text = content.map((block) => (block.type === 'text' ? block.text : '')).join('')
       return { isError, text, structured: structuredContent }
     },

@@ -18,11 +18,18 @@ const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/
 /** As a claude that is a client names a tool of ours. */
 const named = (tool: string): string => `mcp__cc-executor__${tool}`
 
-async function runProgram(t: Test, file: string, args: readonly string[], env: Record<string, string>, cwd: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+async function runProgram(
+  t: Test,
+  file: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(file, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => void child.kill('SIGKILL'))
   const said = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => (said[name] += chunk))
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (chunk: string) => (said[name] += chunk))
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, ...said }
 }
@@ -34,17 +41,25 @@ function saysProtocolOnly(t: Test, { failures, stderr }: McpSession): void {
 
 void t.test('the tools on a service that is started for them', async (t) => {
   const mcp = await openMcpFolder(t, { CC_EXECUTOR_LOCK_SECONDS: '4' })
-  const session = await mcp.connect({ env: { CLAUDECODE: '1', CLAUDE_CODE_SESSION_ID: 'of-the-client', CLAUDE_PROJECT_DIR: '/of-the-client' } })
+  const session = await mcp.connect({
+    env: { CLAUDECODE: '1', CLAUDE_CODE_SESSION_ID: 'of-the-client', CLAUDE_PROJECT_DIR: '/of-the-client' },
+  })
   const { client, call } = session
   t.equal((await mcp.services()).length, 0, 'listing tools starts nothing')
 
   await t.test('are told with strict schemas, as the Messages API and other clients take them', async (t) => {
     const { tools } = await client.listTools()
-    t.same(tools.map(({ name }) => name), Object.keys(TOOLS))
+    t.same(
+      tools.map(({ name }) => name),
+      Object.keys(TOOLS),
+    )
     for (const { name, description, inputSchema, outputSchema, annotations } of tools) {
       t.ok(description, name)
       t.match(inputSchema, { type: 'object', additionalProperties: false }, name)
-      t.notOk(['oneOf', 'anyOf', 'allOf'].some((word) => word in inputSchema), `${name}: nothing at the root that the Messages API refuses`)
+      t.notOk(
+        ['oneOf', 'anyOf', 'allOf'].some((word) => word in inputSchema),
+        `${name}: nothing at the root that the Messages API refuses`,
+      )
       t.equal(outputSchema?.type, 'object')
       t.notMatch(JSON.stringify([inputSchema, outputSchema]), /\$ref/)
       t.equal(annotations?.readOnlyHint, !['execute', 'cancel_execution'].includes(name), name)
@@ -54,34 +69,92 @@ void t.test('the tools on a service that is started for them', async (t) => {
 
   await t.test('execute answers the result, with progress for who asks for it', async (t) => {
     const progress: Array<{ progress: number; total?: number | undefined; message?: string | undefined }> = []
-    const prompt = scripted({ tool: 'Bash', input: { command: 'ls' } }, { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } }, { text: 'Done.' })
-    const { isError, text, structured } = await call('execute', { prompt, metadata: { team: 'docs' }, waitSeconds: 45 }, { onprogress: (told) => progress.push(told) })
+    const prompt = scripted(
+      { tool: 'Bash', input: { command: 'ls' } },
+      { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } },
+      { text: 'Done.' },
+    )
+    const { isError, text, structured } = await call(
+      'execute',
+      { prompt, metadata: { team: 'docs' }, waitSeconds: 45 },
+      { onprogress: (told) => progress.push(told) },
+    )
     t.notOk(isError)
-    t.match(structured, { id: ID, status: 'succeeded', isFinished: true, simulated: true, outcome: { result: 'Done.' }, metadata: { team: 'docs' } })
+    t.match(structured, {
+      id: ID,
+      status: 'succeeded',
+      isFinished: true,
+      simulated: true,
+      outcome: { result: 'Done.' },
+      metadata: { team: 'docs' },
+    })
     t.equal(structured.request, undefined)
-    t.match(text, /^Succeeded\. [\d.]+ s, \d turns\. A scripted model answered, not Claude\.\nDenied: WebFetch; to allow it: .+\nExecution .+\n\nDone\.\n$/)
+    t.match(
+      text,
+      /^Succeeded\. [\d.]+ s, \d turns\. A scripted model answered, not Claude\.\nDenied: WebFetch; to allow it: .+\nExecution .+\n\nDone\.\n$/,
+    )
     t.ok(progress.length > 0)
-    t.ok(progress.every(({ progress: value }, index) => value > (progress[index - 1]?.progress ?? -1)), 'it only grows')
+    t.ok(
+      progress.every(({ progress: value }, index) => value > (progress[index - 1]?.progress ?? -1)),
+      'it only grows',
+    )
 
     const verified = await call('verify_execution', { executionId: structured.id })
     t.match(verified.structured, {
-      status: 'succeeded', isFinished: true, simulated: true, usage: { turns: structured.usage.turns },
+      status: 'succeeded',
+      isFinished: true,
+      simulated: true,
+      usage: { turns: structured.usage.turns },
       outcome: { permissionDenials: [{ tool: 'WebFetch' }] },
-      log: { isWhole: true, hasGap: false, isEnded: true, isSameOutcome: true, truncatedBytes: 0, lastSeq: structured.lastSeq, eventsRead: structured.lastSeq },
+      log: {
+        isWhole: true,
+        hasGap: false,
+        isEnded: true,
+        isSameOutcome: true,
+        truncatedBytes: 0,
+        lastSeq: structured.lastSeq,
+        eventsRead: structured.lastSeq,
+      },
     })
-    t.match(verified.structured.outcome.verification, { status: 'failed', checks: [{ name: 'process_exit', status: 'pass' }] })
+    t.match(verified.structured.outcome.verification, {
+      status: 'failed',
+      checks: [{ name: 'process_exit', status: 'pass' }],
+    })
     t.match(verified.text, /^Outcome: succeeded.*\nChecks: failed \(process_exit pass; .*permissions fail: .+\)\.\n/)
     t.match(verified.text, /Denied tool calls: WebFetch\.\n.*\nLog: whole\. .*\nNot checked: .*no test was run/)
   })
 
   await t.test('verify_execution lists the newest executions with their checks', async (t) => {
-    const newest = (await call('execute', { prompt: scripted({ text: 'Fine.' }), verify: { files: ['missing.txt'] }, waitSeconds: 45 })).structured
+    const newest = (
+      await call('execute', {
+        prompt: scripted({ text: 'Fine.' }),
+        verify: { files: ['missing.txt'] },
+        waitSeconds: 45,
+      })
+    ).structured
     const { isError, structured, text } = await call('verify_execution', { lastN: 2 })
     t.notOk(isError)
-    t.match(structured.executions, [{ executionId: newest.id, status: 'failed', code: 'VERIFICATION_FAILED', kind: 'run', simulated: true, prompt: /script/, verification: { status: 'failed' } }, { status: 'succeeded' }])
+    t.match(structured.executions, [
+      {
+        executionId: newest.id,
+        status: 'failed',
+        code: 'VERIFICATION_FAILED',
+        kind: 'run',
+        simulated: true,
+        prompt: /script/,
+        verification: { status: 'failed' },
+      },
+      { status: 'succeeded' },
+    ])
     t.equal(structured.executions.length, 2)
-    t.match(text.split('\n')[0], new RegExp(`^${newest.id} 20\\S+Z failed \\(VERIFICATION_FAILED\\)\\. Checks: failed \\(.*required_files fail: .*missing\\.txt`))
-    for (const wrong of [{}, { executionId: newest.id, lastN: 1 }, { lastN: 0 }, { lastN: 51 }]) t.match(await call('verify_execution', wrong), { isError: true, structured: { code: 'INVALID_REQUEST' } })
+    t.match(
+      text.split('\n')[0],
+      new RegExp(
+        `^${newest.id} 20\\S+Z failed \\(VERIFICATION_FAILED\\)\\. Checks: failed \\(.*required_files fail: .*missing\\.txt`,
+      ),
+    )
+    for (const wrong of [{}, { executionId: newest.id, lastN: 1 }, { lastN: 0 }, { lastN: 51 }])
+      t.match(await call('verify_execution', wrong), { isError: true, structured: { code: 'INVALID_REQUEST' } })
   })
 
   await t.test('a run that fails is an answer; a wrong call is an error that names the field', async (t) => {
@@ -90,7 +163,11 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.match(failed.structured, { status: 'failed', isFinished: true, outcome: { status: 'failed', code: String } })
     t.match(failed.text, /^Failed \(\w+\): /)
     for (const [name, input, error] of [
-      ['execute', { prompt: 'x', nonsense: 1 }, { code: 'INVALID_REQUEST', retryable: false, errors: [{ path: 'nonsense', message: 'unknown field' }] }],
+      [
+        'execute',
+        { prompt: 'x', nonsense: 1 },
+        { code: 'INVALID_REQUEST', retryable: false, errors: [{ path: 'nonsense', message: 'unknown field' }] },
+      ],
       ['execute', {}, { code: 'INVALID_REQUEST', errors: [{ path: 'prompt' }] }],
       ['execute', { prompt: 'x', waitSeconds: 46 }, { code: 'INVALID_REQUEST', errors: [{ path: 'waitSeconds' }] }],
       ['execute', { command: 'rm -rf /' }, { code: 'COMMAND_NOT_ALLOWED', requestId: String }],
@@ -109,22 +186,41 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const handed = await call('execute', { prompt: HANGING, waitSeconds: 1, idempotencyKey: 'once' })
     t.notOk(handed.isError)
     const { id } = handed.structured
-    t.match(handed.structured, { isFinished: false, status: /^(?:queued|running)$/, next: `Call wait_for_execution with executionId ${id} to wait for its end.` })
+    t.match(handed.structured, {
+      isFinished: false,
+      status: /^(?:queued|running)$/,
+      next: `Call wait_for_execution with executionId ${id} to wait for its end.`,
+    })
     t.ok(handed.text.startsWith('Still '), handed.text)
-    t.equal((await call('execute', { prompt: HANGING, waitSeconds: 0, idempotencyKey: 'once' })).structured.id, id, 'the same key, the same execution')
+    t.equal(
+      (await call('execute', { prompt: HANGING, waitSeconds: 0, idempotencyKey: 'once' })).structured.id,
+      id,
+      'the same key, the same execution',
+    )
     const waited = await call('wait_for_execution', { executionId: id, waitSeconds: 0.2 })
     t.match(waited.structured, { id, isFinished: false })
-    t.match((await call('verify_execution', { executionId: id })).structured, { isFinished: false, log: { isWhole: false, hasGap: false, isEnded: false } })
+    t.match((await call('verify_execution', { executionId: id })).structured, {
+      isFinished: false,
+      log: { isWhole: false, hasGap: false, isEnded: false },
+    })
 
     const leaving = new AbortController()
     const left = call('wait_for_execution', { executionId: id, waitSeconds: 45 }, { signal: leaving.signal })
     setImmediate(() => leaving.abort(new Error('the caller has gone')))
     await t.rejects(left, /the caller has gone/)
-    t.match((await call('get_execution', { executionId: id })).structured, { isFinished: false }, 'the end of a request ends no execution')
+    t.match(
+      (await call('get_execution', { executionId: id })).structured,
+      { isFinished: false },
+      'the end of a request ends no execution',
+    )
 
     const cancelled = await call('cancel_execution', { executionId: id, reason: 'enough' })
     t.match(cancelled.structured, { id, status: 'cancelled', isFinished: true, outcome: { code: 'CANCELLED' } })
-    t.match((await call('cancel_execution', { executionId: id })).structured, { status: 'cancelled' }, 'twice is no error')
+    t.match(
+      (await call('cancel_execution', { executionId: id })).structured,
+      { status: 'cancelled' },
+      'twice is no error',
+    )
   })
 
   await t.test('a long result comes in parts', async (t) => {
@@ -132,17 +228,31 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const { id, resultLength, next } = first.structured
     t.match(next, /get_execution with executionId .* and resultOffset 24000 /)
     let whole: string = first.structured.outcome.result
-    while (whole.length < resultLength) whole += (await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result
+    while (whole.length < resultLength)
+      whole += (await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result
     t.ok(whole.length > 40_000 && 'äbc '.repeat(20_000).startsWith(whole))
-    t.equal((await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result, '')
+    t.equal(
+      (await call('get_execution', { executionId: id, resultOffset: whole.length })).structured.outcome.result,
+      '',
+    )
     t.ok(first.text.length < 25_000)
   })
 
   await t.test('the status tells what works; run and list find the same service', async (t) => {
     const { structured, text } = await call('get_executor_status')
-    t.match(structured, { url: (await mcp.serving())?.url, simulated: true, isReady: true, queue: { capacity: 4 }, parts: { claude: { status: 'ok' } } })
+    t.match(structured, {
+      url: (await mcp.serving())?.url,
+      simulated: true,
+      isReady: true,
+      queue: { capacity: 4 },
+      parts: { claude: { status: 'ok' } },
+    })
     t.match(text, /: ready\. A scripted model answers/)
-    t.notMatch(await readFile(`/proc/${(await mcp.serving())?.pid}/environ`, 'latin1'), /CLAUDECODE|of-the-client/, 'the service is no part of a client’s session')
+    t.notMatch(
+      await readFile(`/proc/${(await mcp.serving())?.pid}/environ`, 'latin1'),
+      /CLAUDECODE|of-the-client/,
+      'the service is no part of a client’s session',
+    )
     const { CC_EXECUTOR_PORT: _free, ...elsewhere } = mcp.env
     const run = startCli(t, ['run', 'Say hello'], elsewhere)
     t.match(await run.ended, { code: 0 })
@@ -155,48 +265,79 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.equal((await mcp.services()).length, 1)
     const start = startCli(t, ['start', '--simulate'], mcp.env)
     await start.drained
-    t.match(start.stderr(), /^cc-executor: Another cc-executor is running on this data folder \(process \d+ at http:\S+, started for MCP\)/)
+    t.match(
+      start.stderr(),
+      /^cc-executor: Another cc-executor is running on this data folder \(process \d+ at http:\S+, started for MCP\)/,
+    )
     t.match(await start.ended, { code: 1 })
   })
 
-  await t.test('an end of its input, SIGTERM and a reader who has gone end it with 0, and leave what runs', async (t) => {
-    const { structured } = await call('execute', { prompt: HANGING, waitSeconds: 0 })
-    const hello = { jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '0' } } }
-    const ask = (id: number): string => `${JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'wait_for_execution', arguments: { executionId: structured.id, waitSeconds: 45 } } })}\n`
+  await t.test(
+    'an end of its input, SIGTERM and a reader who has gone end it with 0, and leave what runs',
+    async (t) => {
+      const { structured } = await call('execute', { prompt: HANGING, waitSeconds: 0 })
+      const hello = {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '0' } },
+      }
+      const ask = (id: number): string =>
+        `${JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'wait_for_execution', arguments: { executionId: structured.id, waitSeconds: 45 } } })}\n`
 
-    const ends: ReadonlyArray<readonly [string, (child: ReturnType<typeof spawn>) => void]> = [
-      ['its input ends', (child) => child.stdin?.end()],
-      ['SIGTERM', (child) => child.kill('SIGTERM')],
-      ['its reader goes', (child) => {
-        child.stdout?.destroy()
-        // An answer that nobody reads.
-        child.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'tools/list' })}\n`)
-      }],
-    ]
-    await Promise.all(ends.map(async ([how, end]) => {
-      const child = spawn(process.execPath, [CLI, 'mcp', '--simulate'], { env: mcp.env, stdio: ['pipe', 'pipe', 'pipe'] })
-      t.teardown(() => void child.kill('SIGKILL'))
-      const exited = once(child, 'exit')
-      let said = ''
-      child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-      child.stdin.write(`${JSON.stringify(hello)}\n`)
-      await once(child.stdout, 'data')
-      child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n${ask(2)}`)
-      end(child)
-      t.same(await exited, [0, null], how)
-      t.notMatch(said, /Error:|at .*\.js/, how)
-    }))
-    t.match((await call('get_execution', { executionId: structured.id })).structured, { isFinished: false })
-    t.match((await call('cancel_execution', { executionId: structured.id })).structured, { status: 'cancelled' })
-  })
+      const ends: ReadonlyArray<readonly [string, (child: ReturnType<typeof spawn>) => void]> = [
+        ['its input ends', (child) => child.stdin?.end()],
+        ['SIGTERM', (child) => child.kill('SIGTERM')],
+        [
+          'its reader goes',
+          (child) => {
+            child.stdout?.destroy()
+            // An answer that nobody reads.
+            child.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'tools/list' })}\n`)
+          },
+        ],
+      ]
+      await Promise.all(
+        ends.map(async ([how, end]) => {
+          const child = spawn(process.execPath, [CLI, 'mcp', '--simulate'], {
+            env: mcp.env,
+            stdio: ['pipe', 'pipe', 'pipe'],
+          })
+          t.teardown(() => void child.kill('SIGKILL'))
+          const exited = once(child, 'exit')
+          let said = ''
+          child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+          child.stdin.write(`${JSON.stringify(hello)}\n`)
+          await once(child.stdout, 'data')
+          child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n${ask(2)}`)
+          end(child)
+          t.same(await exited, [0, null], how)
+          t.notMatch(said, /Error:|at .*\.js/, how)
+        }),
+      )
+      t.match((await call('get_execution', { executionId: structured.id })).structured, { isFinished: false })
+      t.match((await call('cancel_execution', { executionId: structured.id })).structured, { status: 'cancelled' })
+    },
+  )
 
   await t.test('the printed configuration serves the real claude, whose tool call runs claude again', async (t) => {
-    const printed = startCli(t, ['mcp', '--print-config', '--simulate'], { ...mcp.env, CC_EXECUTOR_TOKEN: 'a-secret-of-sixteen-or-more' })
+    const printed = startCli(t, ['mcp', '--print-config', '--simulate'], {
+      ...mcp.env,
+      CC_EXECUTOR_TOKEN: 'a-secret-of-sixteen-or-more',
+    })
     await printed.drained
     t.match(printed.stderr(), /CC_EXECUTOR_TOKEN is a secret and not printed/)
     t.notMatch(printed.stdout(), /a-secret/)
     const [, block = ''] = /^(\{[\s\S]+?\n\})$/m.exec(printed.stdout()) ?? []
-    t.match(JSON.parse(block), { mcpServers: { 'cc-executor': { command: process.execPath, args: [CLI, 'mcp', '--simulate'], env: { CC_EXECUTOR_DATA_DIR: mcp.dataDir } } } })
+    t.match(JSON.parse(block), {
+      mcpServers: {
+        'cc-executor': {
+          command: process.execPath,
+          args: [CLI, 'mcp', '--simulate'],
+          env: { CC_EXECUTOR_DATA_DIR: mcp.dataDir },
+        },
+      },
+    })
 
     const simulator = await openSimulator()
     t.teardown(() => simulator.close())
@@ -207,10 +348,41 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const claude = mcp.env['CC_EXECUTOR_CLAUDE_BIN']
     if (claude !== undefined) await symlink(claude, join(home, 'bin', 'claude'))
     const path = [join(home, 'bin'), mcp.env['PATH']].filter(Boolean).join(delimiter)
-    const outer = { PATH: path, HOME: home, ANTHROPIC_BASE_URL: simulator.url, ANTHROPIC_API_KEY: 'simulated', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDE_CODE_TMPDIR: home }
-    const inner = scripted({ tool: 'Write', input: { file_path: '${cwd}/made.txt', content: 'by the inner run' } }, { text: 'The inner run is done.' }).replace('${cwd}', '\\u0024{cwd}') // filled in by the inner run's model alone
-    const prompt = scripted({ tool: 'WaitForMcpServers', input: {} }, { turn: true }, { tool: named('execute'), input: { prompt: inner, metadata: { by: 'claude' }, waitSeconds: 45 } }, { text: 'I was told: ${lastToolResult}' })
-    const { code, stdout, stderr } = await runProgram(t, 'claude', ['-p', prompt, '--mcp-config', join(home, 'mcp.json'), '--strict-mcp-config', '--allowedTools', named('execute'), '--output-format', 'json'], outer, home)
+    const outer = {
+      PATH: path,
+      HOME: home,
+      ANTHROPIC_BASE_URL: simulator.url,
+      ANTHROPIC_API_KEY: 'simulated',
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      CLAUDE_CODE_TMPDIR: home,
+    }
+    const inner = scripted(
+      { tool: 'Write', input: { file_path: '${cwd}/made.txt', content: 'by the inner run' } },
+      { text: 'The inner run is done.' },
+    ).replace('${cwd}', '\\u0024{cwd}') // filled in by the inner run's model alone
+    const prompt = scripted(
+      { tool: 'WaitForMcpServers', input: {} },
+      { turn: true },
+      { tool: named('execute'), input: { prompt: inner, metadata: { by: 'claude' }, waitSeconds: 45 } },
+      { text: 'I was told: ${lastToolResult}' },
+    )
+    const { code, stdout, stderr } = await runProgram(
+      t,
+      'claude',
+      [
+        '-p',
+        prompt,
+        '--mcp-config',
+        join(home, 'mcp.json'),
+        '--strict-mcp-config',
+        '--allowedTools',
+        named('execute'),
+        '--output-format',
+        'json',
+      ],
+      outer,
+      home,
+    )
     t.equal(code, 0, stderr + stdout)
     const answer = JSON.parse(stdout) as { result: string; is_error: boolean; permission_denials: unknown[] }
     t.match(answer, { is_error: false, permission_denials: [] })
@@ -220,15 +392,37 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.equal(await readFile(join(mcp.dataDir, 'workspaces', told.workspace, 'made.txt'), 'utf8'), 'by the inner run')
     t.equal((await mcp.services()).length, 1, 'it joined the service that was there')
 
-    const added = await runProgram(t, 'bash', ['-c', /^claude mcp add .+$/m.exec(printed.stdout())?.[0] ?? 'false'], outer, home)
+    const added = await runProgram(
+      t,
+      'bash',
+      ['-c', /^claude mcp add .+$/m.exec(printed.stdout())?.[0] ?? 'false'],
+      outer,
+      home,
+    )
     t.equal(added.code, 0, added.stderr)
-    t.match(JSON.parse(await readFile(join(home, '.claude.json'), 'utf8')), { mcpServers: { 'cc-executor': { command: process.execPath, args: [CLI, 'mcp', '--simulate'], env: { CC_EXECUTOR_DATA_DIR: mcp.dataDir } } } }, 'the other printed command says the same')
+    t.match(
+      JSON.parse(await readFile(join(home, '.claude.json'), 'utf8')),
+      {
+        mcpServers: {
+          'cc-executor': {
+            command: process.execPath,
+            args: [CLI, 'mcp', '--simulate'],
+            env: { CC_EXECUTOR_DATA_DIR: mcp.dataDir },
+          },
+        },
+      },
+      'the other printed command says the same',
+    )
   })
 
   await t.test('a service that is killed while a call waits is replaced, and the call goes on', async (t) => {
     const { structured } = await call('execute', { prompt: HANGING, waitSeconds: 0 })
     const messages: string[] = []
-    const waiting = call('wait_for_execution', { executionId: structured.id, waitSeconds: 10 }, { onprogress: ({ message }) => messages.push(message ?? '') })
+    const waiting = call(
+      'wait_for_execution',
+      { executionId: structured.id, waitSeconds: 10 },
+      { onprogress: ({ message }) => messages.push(message ?? '') },
+    )
     const before = await mcp.serving()
     await until(() => messages.some((message) => /runs|turns/.test(message)), 'it waits')
     tryKill(before?.pid ?? 0)
@@ -238,51 +432,90 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.ok(messages.includes('the service has gone away; looking for it'), messages.join('; '))
     const after = await mcp.serving()
     t.not(after?.instanceId, before?.instanceId)
-    t.match((await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured, { status: 'failed', outcome: { code: 'WORKER_LOST' } }, 'what was accepted is kept, and its end is told')
+    t.match(
+      (await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured,
+      { status: 'failed', outcome: { code: 'WORKER_LOST' } },
+      'what was accepted is kept, and its end is told',
+    )
   })
 })
 
-void t.test('two servers that start at once join one service, which ends by itself after the last has gone', async (t) => {
-  const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '1' })
-  // A record that a dead service left: its process number is somebody else's now.
-  await mkdir(join(mcp.dataDir, 'services'), { recursive: true, mode: 0o700 })
-  const dead = { instanceId: 'dead', pid: process.pid, processStart: '1', startedAt: '2026-01-01T00:00:00.000Z', state: 'serving', url: 'http://127.0.0.1:9' }
-  await writeFile(join(mcp.dataDir, 'services', 'dead.json'), JSON.stringify(dead))
+void t.test(
+  'two servers that start at once join one service, which ends by itself after the last has gone',
+  async (t) => {
+    const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '1' })
+    // A record that a dead service left: its process number is somebody else's now.
+    await mkdir(join(mcp.dataDir, 'services'), { recursive: true, mode: 0o700 })
+    const dead = {
+      instanceId: 'dead',
+      pid: process.pid,
+      processStart: '1',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      state: 'serving',
+      url: 'http://127.0.0.1:9',
+    }
+    await writeFile(join(mcp.dataDir, 'services', 'dead.json'), JSON.stringify(dead))
 
-  const sessions = await Promise.all([mcp.connect(), mcp.connect()])
-  const urls = await Promise.all(sessions.map(async ({ call }) => (await call('get_executor_status')).structured.url))
-  t.equal(urls[0], urls[1])
-  t.equal((await mcp.services()).length, 1)
-  for (const session of sessions) saysProtocolOnly(t, session)
-  const { structured } = await sessions[0].call('execute', { prompt: scripted({ text: 'a', delayMs: 2_000 }, { text: 'b', delayMs: 500 }), waitSeconds: 0 })
-  const service = await mcp.serving()
-  const [first, second] = sessions
-  await first.close()
-  t.match((await second.call('wait_for_execution', { executionId: structured.id })).structured, { status: 'succeeded' }, 'one that leaves stops nothing')
-  await second.close()
-  await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 15_000)
-  await until(() => livingOf(treeOf(service?.pid ?? 0)).length === 0, 'its process has ended')
-  t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
-})
+    const sessions = await Promise.all([mcp.connect(), mcp.connect()])
+    const urls = await Promise.all(sessions.map(async ({ call }) => (await call('get_executor_status')).structured.url))
+    t.equal(urls[0], urls[1])
+    t.equal((await mcp.services()).length, 1)
+    for (const session of sessions) saysProtocolOnly(t, session)
+    const { structured } = await sessions[0].call('execute', {
+      prompt: scripted({ text: 'a', delayMs: 2_000 }, { text: 'b', delayMs: 500 }),
+      waitSeconds: 0,
+    })
+    const service = await mcp.serving()
+    const [first, second] = sessions
+    await first.close()
+    t.match(
+      (await second.call('wait_for_execution', { executionId: structured.id })).structured,
+      { status: 'succeeded' },
+      'one that leaves stops nothing',
+    )
+    await second.close()
+    await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 15_000)
+    await until(() => livingOf(treeOf(service?.pid ?? 0)).length === 0, 'its process has ended')
+    t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
+  },
+)
 
-void t.test('what cannot be had is told: no service at the address, a wrong setting, one that does not start, one that is not simulated', async (t) => {
-  const nowhere = await openMcpFolder(t, { CC_EXECUTOR_URL: 'http://127.0.0.1:1', CC_EXECUTOR_TOKEN: 'a-token-of-sixteen' })
-  const away = await nowhere.connect()
-  const missing = await away.call('execute', { prompt: 'x' })
-  t.ok(missing.isError)
-  t.match(missing.structured, { code: 'UNREACHABLE', retryable: true, detail: /cannot be reached at http:\/\/127\.0\.0\.1:1/ })
+void t.test(
+  'what cannot be had is told: no service at the address, a wrong setting, one that does not start, one that is not simulated',
+  async (t) => {
+    const nowhere = await openMcpFolder(t, {
+      CC_EXECUTOR_URL: 'http://127.0.0.1:1',
+      CC_EXECUTOR_TOKEN: 'a-token-of-sixteen',
+    })
+    const away = await nowhere.connect()
+    const missing = await away.call('execute', { prompt: 'x' })
+    t.ok(missing.isError)
+    t.match(missing.structured, {
+      code: 'UNREACHABLE',
+      retryable: true,
+      detail: /cannot be reached at http:\/\/127\.0\.0\.1:1/,
+    })
 
-  const broken = await openMcpFolder(t, { CC_EXECUTOR_CONCURRENCY: 'many' })
-  const failing = startCli(t, ['mcp', '--print-config'], broken.env)
-  t.match(await failing.ended, { code: 1 }, 'a wrong setting is told at once')
-  const hidden = await openMcpFolder(t, { PATH: '/nowhere', CC_EXECUTOR_CACHE_DIR: '/nowhere' })
-  const unstarted = await (await hidden.connect()).call('get_executor_status')
-  t.match(unstarted, { isError: true, structured: { code: 'UNREACHABLE', detail: /The service does not start: No redis-server was found: .*service\.log/ } })
+    const broken = await openMcpFolder(t, { CC_EXECUTOR_CONCURRENCY: 'many' })
+    const failing = startCli(t, ['mcp', '--print-config'], broken.env)
+    t.match(await failing.ended, { code: 1 }, 'a wrong setting is told at once')
+    const hidden = await openMcpFolder(t, { PATH: '/nowhere', CC_EXECUTOR_CACHE_DIR: '/nowhere' })
+    const unstarted = await (await hidden.connect()).call('get_executor_status')
+    t.match(unstarted, {
+      isError: true,
+      structured: {
+        code: 'UNREACHABLE',
+        detail: /The service does not start: No redis-server was found: .*service\.log/,
+      },
+    })
 
-  const real = await openMcpFolder(t, { ANTHROPIC_API_KEY: 'sk-ant-api03-none' })
-  startCli(t, ['start'], real.env)
-  await until(async () => (await real.serving()) !== undefined, 'a service without --simulate')
-  const wrong = await (await real.connect()).call('execute', { prompt: 'x' })
-  t.match(wrong, { isError: true, structured: { code: 'WRONG_SERVICE', retryable: false, detail: /runs Claude itself.*CC_EXECUTOR_DATA_DIR/ } })
-})
-
+    const real = await openMcpFolder(t, { ANTHROPIC_API_KEY: 'sk-ant-api03-none' })
+    startCli(t, ['start'], real.env)
+    await until(async () => (await real.serving()) !== undefined, 'a service without --simulate')
+    const wrong = await (await real.connect()).call('execute', { prompt: 'x' })
+    t.match(wrong, {
+      isError: true,
+      structured: { code: 'WRONG_SERVICE', retryable: false, detail: /runs Claude itself.*CC_EXECUTOR_DATA_DIR/ },
+    })
+  },
+)

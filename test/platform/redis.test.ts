@@ -18,7 +18,10 @@ void t.test('an answer that has come while the process was busy counts', async (
   await new Promise(setImmediate)
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_200)
   t.equal(await answer, 'here')
-  t.same(await answers, [[null, 'here'], [null, 4]])
+  t.same(await answers, [
+    [null, 'here'],
+    [null, 4],
+  ])
 })
 
 void t.test('a REDIS_URL that cannot be one is refused without its password', async (t) => {

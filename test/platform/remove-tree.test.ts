@@ -16,7 +16,14 @@ void t.test('a tree deeper than any path is removed, and what a link leads to is
   await writeFile(join(folder, 'outside', 'kept'), '')
   await mkdir(tree)
   await symlink(join(folder, 'outside'), join(tree, 'link'))
-  execFileSync('bash', ['-c', 'name=$(printf "d%.0s" {1..200}); for _ in {1..40}; do mkdir "$name" && cd "$name" || exit 1; done; touch file'], { cwd: tree })
+  execFileSync(
+    'bash',
+    [
+      '-c',
+      'name=$(printf "d%.0s" {1..200}); for _ in {1..40}; do mkdir "$name" && cd "$name" || exit 1; done; touch file',
+    ],
+    { cwd: tree },
+  )
   await t.rejects(rm(tree, { recursive: true }), { code: 'ENAMETOOLONG' }, 'which Node cannot do')
   await removeTree(tree)
   t.equal(existsSync(tree), false)

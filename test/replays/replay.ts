@@ -50,12 +50,20 @@ export type Replay = z.infer<typeof Manifest> & { readonly name: string }
 
 export function readReplays(): Replay[] {
   const folders = readdirSync(REPLAYS, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-  return folders.map(({ name }) => ({ name, ...Manifest.parse(JSON.parse(readFileSync(join(REPLAYS, name, 'replay.json'), 'utf8'))) })).sort((one, other) => (one.name < other.name ? -1 : 1))
+  return folders
+    .map(({ name }) => ({
+      name,
+      ...Manifest.parse(JSON.parse(readFileSync(join(REPLAYS, name, 'replay.json'), 'utf8'))),
+    }))
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
 }
 
-
 /** What the scripted CLI does: it prints the lines with their pauses left out, waits for the end of its input and ends as it did. */
-export function toSteps({ name }: Replay, { input, holdUntil, exit }: ReplayRun, goOn: string): Array<Record<string, unknown>> {
+export function toSteps(
+  { name }: Replay,
+  { input, holdUntil, exit }: ReplayRun,
+  goOn: string,
+): Array<Record<string, unknown>> {
   const end = typeof exit === 'string' ? [{ signal: exit }] : [{ eof: true }, { exit }]
   if (typeof input !== 'string') return [...input, ...end]
   const lines = readFileSync(resolve(REPLAYS, name, input), 'utf8').split(/(?<=\n)/)
@@ -78,7 +86,10 @@ export function toPattern(value: unknown): unknown {
 }
 
 /** Dollars are sums of floating point numbers. */
-export const withoutNoise = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value, (_key, item: unknown) => (typeof item === 'number' ? Number(item.toPrecision(12)) : item)))
+export const withoutNoise = <Value>(value: Value): Value =>
+  JSON.parse(
+    JSON.stringify(value, (_key, item: unknown) => (typeof item === 'number' ? Number(item.toPrecision(12)) : item)),
+  )
 
 /** As tap's `match`, without an assertion: each field of the pattern is there. */
 export function isMatch(value: unknown, pattern: unknown): boolean {
@@ -86,14 +97,19 @@ export function isMatch(value: unknown, pattern: unknown): boolean {
   if (typeof pattern === 'string') return typeof value === 'string' && value.includes(pattern)
   if (typeof pattern !== 'object' || pattern === null) return value === pattern
   // Safe: an index into whatever it is.
-  return typeof value === 'object' && value !== null && Object.entries(pattern).every(([key, item]) => isMatch((value as Record<string, unknown>)[key], item))
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.entries(pattern).every(([key, item]) => isMatch((value as Record<string, unknown>)[key], item))
+  )
 }
 
 /** Promises that hold for every execution: seqs without a gap, and no success with a tool call that has no end. */
 export function findBrokenPromises(events: readonly Event[], status: string): string[] {
   const gaps = events.flatMap(({ seq }, index) => (seq === index + 1 ? [] : [`seq ${seq} at place ${index + 1}`]))
   // Safe: both types have it.
-  const idsOf = (type: string): string[] => events.filter((event) => event.type === type).map(({ data }) => (data as { toolUseId: string }).toolUseId)
+  const idsOf = (type: string): string[] =>
+    events.filter((event) => event.type === type).map(({ data }) => (data as { toolUseId: string }).toolUseId)
   const finished = new Set(idsOf('tool.finished'))
   const open = status === 'succeeded' ? idsOf('tool.started').filter((id) => !finished.has(id)) : []
   return [...gaps, ...open.map((id) => `${id} began, and a success does not say how it ended`)]
@@ -104,6 +120,8 @@ export function listForgottenFiles(replay: Replay): string[] {
   const folder = join(REPLAYS, replay.name)
   const named = replay.runs.flatMap(({ input }) => (typeof input === 'string' ? [resolve(folder, input)] : []))
   const missing = named.filter((file) => !existsSync(file))
-  const present = readdirSync(folder).filter((file) => file !== 'replay.json').map((file) => join(folder, file))
+  const present = readdirSync(folder)
+    .filter((file) => file !== 'replay.json')
+    .map((file) => join(folder, file))
   return [...missing, ...present.filter((file) => !named.includes(file) || dirname(file) !== folder)]
 }

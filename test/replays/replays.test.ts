@@ -7,7 +7,17 @@ import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { makeFolder } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
-import { findBrokenPromises, isMatch, listForgottenFiles, readReplays, toPattern, toSteps, withoutNoise, type Replay, type ReplayRun } from './replay.js'
+import {
+  findBrokenPromises,
+  isMatch,
+  listForgottenFiles,
+  readReplays,
+  toPattern,
+  toSteps,
+  withoutNoise,
+  type Replay,
+  type ReplayRun,
+} from './replay.js'
 
 const replays = readReplays()
 const bin = await makeFolder(t)
@@ -15,9 +25,18 @@ const bin = await makeFolder(t)
 /** A service whose CLI is a scripted one that says it is of this version. */
 async function openScripted(version: string): Promise<TestService> {
   const cli = join(bin, `claude-${version}`)
-  await writeFile(cli, `#!/bin/sh\nif [ "$1" = --version ]; then echo "${version} (Claude Code)"; exit; fi\nexec ${process.execPath} ${SCRIPTED_CLI} "$@"\n`)
+  await writeFile(
+    cli,
+    `#!/bin/sh\nif [ "$1" = --version ]; then echo "${version} (Claude Code)"; exit; fi\nexec ${process.execPath} ${SCRIPTED_CLI} "$@"\n`,
+  )
   await chmod(cli, 0o755)
-  return openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: cli, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LINE_LIMIT_BYTES: String(1024 * 1024) } })
+  return openTestService(t, {
+    env: {
+      CC_EXECUTOR_CLAUDE_BIN: cli,
+      CC_EXECUTOR_CONCURRENCY: '8',
+      CC_EXECUTOR_LINE_LIMIT_BYTES: String(1024 * 1024),
+    },
+  })
 }
 
 const versions = [...new Set(replays.filter(({ kind }) => kind === 'transcript').map(({ cli }) => cli))]
@@ -38,7 +57,10 @@ async function play(t: Test, replay: Replay): Promise<void> {
     const id = await submit(service, replay, run, { workspace, goOn: join(folder, 'go-on'), ids })
     ids.push(id)
     if (run.holdUntil !== undefined) {
-      t.ok(await service.until(id, run.holdUntil).catch((error: Error) => t.fail(error.message)), `${run.holdUntil} came while the CLI was held`)
+      t.ok(
+        await service.until(id, run.holdUntil).catch((error: Error) => t.fail(error.message)),
+        `${run.holdUntil} came while the CLI was held`,
+      )
       await writeFile(join(folder, 'go-on'), '')
     }
     await check(t, service, id, run)
@@ -48,10 +70,22 @@ async function play(t: Test, replay: Replay): Promise<void> {
 // Safe: a script of the simulator is a list of steps.
 const scriptOf = ({ input }: ReplayRun): string => scripted(...(input as unknown[]))
 
-async function submit(service: TestService, replay: Replay, run: ReplayRun, { workspace, goOn, ids }: { workspace: string; goOn: string; ids: readonly string[] }): Promise<string> {
+async function submit(
+  service: TestService,
+  replay: Replay,
+  run: ReplayRun,
+  { workspace, goOn, ids }: { workspace: string; goOn: string; ids: readonly string[] },
+): Promise<string> {
   const prompt = replay.kind === 'run' ? scriptOf(run) : JSON.stringify(toSteps(replay, run, goOn))
-  const request = JSON.parse(JSON.stringify(run.request).replaceAll(/"#(\d+)"/g, (_all, index: string) => JSON.stringify(ids[Number(index)])))
-  const { id } = await service.submit({ timeoutSeconds: 60, ...(request.session === undefined && { workspace }), ...request, prompt })
+  const request = JSON.parse(
+    JSON.stringify(run.request).replaceAll(/"#(\d+)"/g, (_all, index: string) => JSON.stringify(ids[Number(index)])),
+  )
+  const { id } = await service.submit({
+    timeoutSeconds: 60,
+    ...(request.session === undefined && { workspace }),
+    ...request,
+    prompt,
+  })
   return id
 }
 
@@ -67,19 +101,31 @@ async function check(t: Test, service: TestService, id: string, run: ReplayRun):
     t.ok(found >= 0, `${JSON.stringify(wanted)} in its place among ${describe(events.slice(after))}`)
     after = found >= 0 ? found + 1 : after
   }
-  for (const [type, count] of Object.entries(expect.counts)) t.equal(events.filter((event) => event.type === type).length, count, `${count} × ${type}`)
+  for (const [type, count] of Object.entries(expect.counts))
+    t.equal(events.filter((event) => event.type === type).length, count, `${count} × ${type}`)
   for (const [name, content] of Object.entries(expect.files)) {
-    t.match(await readFile(join(service.config.workspaceRoot, execution.workspace, name), 'utf8').catch(() => undefined), toPattern(content), name)
+    t.match(
+      await readFile(join(service.config.workspaceRoot, execution.workspace, name), 'utf8').catch(() => undefined),
+      toPattern(content),
+      name,
+    )
   }
   for (const [text, isThere] of Object.entries(expect.system)) {
-    const request = service.simulator.requests.findLast(({ prompt, side }) => side !== true && prompt?.includes(scriptOf(run).trim()) === true)
+    const request = service.simulator.requests.findLast(
+      ({ prompt, side }) => side !== true && prompt?.includes(scriptOf(run).trim()) === true,
+    )
     t.ok(request, 'its request came')
     t.equal(request?.system?.join('\n').includes(text), isThere === true, `the system prompt and “${text}”`)
   }
   t.same(findBrokenPromises(events, execution.status), [])
 }
 
-const describe = (events: readonly Event[]): string => JSON.stringify(events.filter(({ type }) => !['claude.message', 'text.delta'].includes(type)).map(({ type, data }) => ({ type, data }))).slice(0, 2_000)
+const describe = (events: readonly Event[]): string =>
+  JSON.stringify(
+    events
+      .filter(({ type }) => !['claude.message', 'text.delta'].includes(type))
+      .map(({ type, data }) => ({ type, data })),
+  ).slice(0, 2_000)
 
 t.ok(replays.length >= 20, 'the replays were found')
 for (const replay of replays) void t.test(replay.name, (t) => play(t, replay))

@@ -21,26 +21,61 @@ const apart = (name: string): NodeJS.ProcessEnv => ({ CC_EXECUTOR_DATA_DIR: join
 await service.openWorker({ ...apart('worker-1'), CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI })
 const workspaces = join(service.directory, 'worker-1', 'workspaces')
 
-const RESULT = { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {}, permission_denials: [] } }
+const RESULT = {
+  line: {
+    type: 'result',
+    subtype: 'success',
+    is_error: false,
+    result: 'done',
+    num_turns: 1,
+    usage: {},
+    permission_denials: [],
+  },
+}
 /** A run that does in its workspace what a shell says. */
 const run = async (command: string, more: Record<string, unknown> = {}): Promise<Execution> =>
   service.finished((await service.submit({ prompt: JSON.stringify([{ tool: command }, RESULT]), ...more })).id)
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
-const get = (execution: { id: string }, tail: string, headers: Record<string, string> = {}): ReturnType<TestService['call']> => service.call('GET', `/executions/${execution.id}/files${tail}`, { headers })
+const get = (
+  execution: { id: string },
+  tail: string,
+  headers: Record<string, string> = {},
+): ReturnType<TestService['call']> => service.call('GET', `/executions/${execution.id}/files${tail}`, { headers })
 async function bytesOf({ id }: { id: string }, tail: string): Promise<Buffer> {
-  const response = await fetch(`${service.url()}/executions/${id}/files${tail}`, { headers: { authorization: `Bearer ${service.token}` } })
+  const response = await fetch(`${service.url()}/executions/${id}/files${tail}`, {
+    headers: { authorization: `Bearer ${service.token}` },
+  })
   return Buffer.from(await response.arrayBuffer())
 }
-const find = (listing: WorkspaceFiles, path: string): WorkspaceFile | undefined => listing.files.find((file) => file.path === path)
+const find = (listing: WorkspaceFiles, path: string): WorkspaceFile | undefined =>
+  listing.files.find((file) => file.path === path)
 
 await mkdir(join(workspaces, 'project', 'src'), { recursive: true })
-const before = { 'src/changed.txt': 'one\ntwo\nthree\n', 'gone.txt': 'it was here\n', 'same.txt': 'as it was\n', 'picture.bin': Buffer.from([1, 0, 2]), 'umlaut.txt': Buffer.from('gr\xfc\xdfe\n', 'latin1') }
+const before = {
+  'src/changed.txt': 'one\ntwo\nthree\n',
+  'gone.txt': 'it was here\n',
+  'same.txt': 'as it was\n',
+  'picture.bin': Buffer.from([1, 0, 2]),
+  'umlaut.txt': Buffer.from('gr\xfc\xdfe\n', 'latin1'),
+}
 for (const [path, content] of Object.entries(before)) await writeFile(join(workspaces, 'project', path), content)
 const project = await run(
   [
-    "printf 'one\\n2\\nthree\\nfour' > src/changed.txt", 'rm gone.txt', "printf '\\3\\0\\4' > picture.bin", "printf 'gr\\374\\337e!\\n' > umlaut.txt",
-    "printf '<script>alert(1)</script>' > page.html", "mkdir -p 'deep/a b'", "printf '#!/bin/sh\\n' > 'deep/a b/run é.sh'", "chmod 755 'deep/a b/run é.sh'", ': > empty', 'mkfifo pipe', 'ln -s /etc/passwd outside', 'ln -s /etc folder',
-    'head -c 2000000 /dev/zero > large', 'head -c 700000 /dev/urandom > first', 'head -c 800000 /dev/urandom > second',
+    "printf 'one\\n2\\nthree\\nfour' > src/changed.txt",
+    'rm gone.txt',
+    "printf '\\3\\0\\4' > picture.bin",
+    "printf 'gr\\374\\337e!\\n' > umlaut.txt",
+    "printf '<script>alert(1)</script>' > page.html",
+    "mkdir -p 'deep/a b'",
+    "printf '#!/bin/sh\\n' > 'deep/a b/run é.sh'",
+    "chmod 755 'deep/a b/run é.sh'",
+    ': > empty',
+    'mkfifo pipe',
+    'ln -s /etc/passwd outside',
+    'ln -s /etc folder',
+    'head -c 2000000 /dev/zero > large',
+    'head -c 700000 /dev/urandom > first',
+    'head -c 800000 /dev/urandom > second',
   ].join('; '),
   { workspace: 'project' },
 )
@@ -48,22 +83,50 @@ const listing: WorkspaceFiles = (await get(project, '')).body
 
 void t.test('the listing says what is there, what the run changed, and what cannot be had', async (t) => {
   t.equal(project.status, 'succeeded', JSON.stringify(project.outcome))
-  t.match(listing, { executionId: project.id, workspace: 'project', attempt: 1, created: 9, modified: 3, deleted: 1, unchanged: 1, notListed: 0, limitBytes: LIMIT })
-  t.match(find(listing, 'src/changed.txt'), { change: 'modified', kind: 'file', size: 16, mode: '0644', sha256: sha256('one\n2\nthree\nfour'), content: 'kept' })
+  t.match(listing, {
+    executionId: project.id,
+    workspace: 'project',
+    attempt: 1,
+    created: 9,
+    modified: 3,
+    deleted: 1,
+    unchanged: 1,
+    notListed: 0,
+    limitBytes: LIMIT,
+  })
+  t.match(find(listing, 'src/changed.txt'), {
+    change: 'modified',
+    kind: 'file',
+    size: 16,
+    mode: '0644',
+    sha256: sha256('one\n2\nthree\nfour'),
+    content: 'kept',
+  })
   t.match(find(listing, 'deep/a b/run é.sh'), { change: 'created', mode: '0755', content: 'kept' })
-  t.match(find(listing, 'gone.txt'), { change: 'deleted', size: 12, sha256: sha256('it was here\n'), content: 'deleted' })
+  t.match(find(listing, 'gone.txt'), {
+    change: 'deleted',
+    size: 12,
+    sha256: sha256('it was here\n'),
+    content: 'deleted',
+  })
   t.match(find(listing, 'same.txt'), { change: 'unchanged', sha256: sha256('as it was\n'), content: 'unchanged' })
   t.match(find(listing, 'large'), { change: 'created', size: 2_000_000, content: 'too_large' })
   t.match(find(listing, 'first'), { content: 'kept' })
   t.match(find(listing, 'second'), { content: 'over_limit' })
-  for (const path of ['pipe', 'outside', 'folder']) t.match(find(listing, path), { change: 'created', content: 'not_a_file' }, path)
+  for (const path of ['pipe', 'outside', 'folder'])
+    t.match(find(listing, path), { change: 'created', content: 'not_a_file' }, path)
   t.equal(listing.files.at(-1)?.path, 'same.txt', 'what did not change comes last')
 })
 
 void t.test('one file comes with its hash, its length and a type that does no harm', async (t) => {
   const file = await get(project, '/src/changed.txt')
   t.equal(file.text, 'one\n2\nthree\nfour')
-  t.match(Object.fromEntries(file.headers), { etag: `"${sha256(file.text)}"`, 'content-length': '16', 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' })
+  t.match(Object.fromEntries(file.headers), {
+    etag: `"${sha256(file.text)}"`,
+    'content-length': '16',
+    'content-type': 'text/plain; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+  })
   const page = await get(project, '/page.html')
   t.equal(page.text, '<script>alert(1)</script>')
   t.match(page.headers.get('content-disposition'), /^attachment; filename="page.html"/)
@@ -74,23 +137,51 @@ void t.test('one file comes with its hash, its length and a type that does no ha
   t.equal(sha256(await bytesOf(project, '/first')), find(listing, 'first')?.sha256, 'one of several pieces')
   const head = await service.call('HEAD', `/executions/${project.id}/files/first`)
   t.match([head.status, head.headers.get('content-length'), head.text], [200, '700000', ''])
-  t.match(await get(project, '/first', { 'if-none-match': `"${find(listing, 'first')?.sha256}"` }), { status: 304, text: '' })
+  t.match(await get(project, '/first', { 'if-none-match': `"${find(listing, 'first')?.sha256}"` }), {
+    status: 304,
+    text: '',
+  })
 })
 
 void t.test('a part of a file can be had, across its pieces', async (t) => {
   const whole = await bytesOf(project, '/first')
-  for (const [range, start, end] of [['bytes=0-9', 0, 10], ['bytes=262000-262999', 262_000, 263_000], ['bytes=-5', 699_995, 700_000], ['bytes=699990-900000', 699_990, 700_000]] as const) {
-    const response = await fetch(`${service.url()}/executions/${project.id}/files/first`, { headers: { authorization: `Bearer ${service.token}`, range } })
+  for (const [range, start, end] of [
+    ['bytes=0-9', 0, 10],
+    ['bytes=262000-262999', 262_000, 263_000],
+    ['bytes=-5', 699_995, 700_000],
+    ['bytes=699990-900000', 699_990, 700_000],
+  ] as const) {
+    const response = await fetch(`${service.url()}/executions/${project.id}/files/first`, {
+      headers: { authorization: `Bearer ${service.token}`, range },
+    })
     t.match([response.status, response.headers.get('content-range')], [206, `bytes ${start}-${end - 1}/700000`])
     t.ok(Buffer.from(await response.arrayBuffer()).equals(whole.subarray(start, end)), range)
   }
-  const ignored: Array<Record<string, string>> = [{ range: 'bytes=900000-' }, { range: 'bytes=5-1' }, { range: 'lines=1-2' }, { range: 'bytes=0-1', 'if-range': '"another"' }]
-  for (const headers of ignored) t.match(await get(project, '/src/changed.txt', headers), { status: 200, text: 'one\n2\nthree\nfour' }, 'RFC 9110 lets a server answer with all of it')
+  const ignored: Array<Record<string, string>> = [
+    { range: 'bytes=900000-' },
+    { range: 'bytes=5-1' },
+    { range: 'lines=1-2' },
+    { range: 'bytes=0-1', 'if-range': '"another"' },
+  ]
+  for (const headers of ignored)
+    t.match(
+      await get(project, '/src/changed.txt', headers),
+      { status: 200, text: 'one\n2\nthree\nfour' },
+      'RFC 9110 lets a server answer with all of it',
+    )
 })
 
 void t.test('what cannot be had is an error that says why, never an empty answer', async (t) => {
-  const reasons = { 'gone.txt': /deleted/, 'same.txt': /did not change/, large: /larger than 1048576 bytes.*CC_EXECUTOR_FILES_LIMIT_BYTES/, second: /used up/, pipe: /no regular file/, outside: /no regular file/ }
-  for (const [path, detail] of Object.entries(reasons)) t.match(await get(project, `/${path}`), { status: 410, body: { code: 'FILE_NOT_KEPT', detail } }, path)
+  const reasons = {
+    'gone.txt': /deleted/,
+    'same.txt': /did not change/,
+    large: /larger than 1048576 bytes.*CC_EXECUTOR_FILES_LIMIT_BYTES/,
+    second: /used up/,
+    pipe: /no regular file/,
+    outside: /no regular file/,
+  }
+  for (const [path, detail] of Object.entries(reasons))
+    t.match(await get(project, `/${path}`), { status: 410, body: { code: 'FILE_NOT_KEPT', detail } }, path)
   t.match(await get(project, '/nowhere'), { status: 404, body: { code: 'FILE_NOT_FOUND', detail: /"nowhere"/ } })
   t.match(await get(project, '/same.txt?diff'), { status: 410, body: { detail: /no difference/ } })
   t.match(await get(project, '?dif'), { status: 400, body: { errors: [{ path: 'dif' }] } })
@@ -104,11 +195,30 @@ const raw = (path: string): Promise<{ status: number; text: string }> =>
       let text = ''
       response.on('data', (chunk: Buffer) => (text += chunk.toString()))
       response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
-    }).on('error', reject).end()
+    })
+      .on('error', reject)
+      .end()
   })
 
 void t.test('no path leads out of what was listed', async (t) => {
-  const paths = ['../same.txt', '%2e%2e/same.txt', '..%2f..%2ftoken', 'src/../same.txt', 'src/%2e%2e/first', '/etc/passwd', '%2fetc%2fpasswd', 'first%00', 'src\\changed.txt', 'src%5cchanged.txt', 'folder/passwd', 'outside/', './first', 'src//changed.txt', '__proto__', 'x'.repeat(5_000)]
+  const paths = [
+    '../same.txt',
+    '%2e%2e/same.txt',
+    '..%2f..%2ftoken',
+    'src/../same.txt',
+    'src/%2e%2e/first',
+    '/etc/passwd',
+    '%2fetc%2fpasswd',
+    'first%00',
+    'src\\changed.txt',
+    'src%5cchanged.txt',
+    'folder/passwd',
+    'outside/',
+    './first',
+    'src//changed.txt',
+    '__proto__',
+    'x'.repeat(5_000),
+  ]
   for (const path of paths) {
     const { status, text } = await raw(`/executions/${project.id}/files/${path}`)
     t.ok([400, 404, 410].includes(status), `${path.slice(0, 40)} ${status}`)
@@ -125,54 +235,94 @@ void t.test('an archive holds what was created and modified, and is the same eve
   const folder = join(service.directory, 'unpacked')
   await mkdir(folder)
   execFileSync('tar', ['-xf', '-'], { cwd: folder, input: gunzipSync(archive) })
-  for (const { path, content, sha256: expected } of listing.files) if (content === 'kept') t.equal(sha256(await readFile(join(folder, path))), expected, path)
-  const names = execFileSync('tar', ['-tf', '-'], { input: gunzipSync(archive) }).toString().trim().split('\n')
+  for (const { path, content, sha256: expected } of listing.files)
+    if (content === 'kept') t.equal(sha256(await readFile(join(folder, path))), expected, path)
+  const names = execFileSync('tar', ['-tf', '-'], { input: gunzipSync(archive) })
+    .toString()
+    .trim()
+    .split('\n')
   t.equal(names.length, listing.files.filter(({ content }) => content === 'kept').length)
 })
 
 void t.test('names that a tar header does not hold come through', async (t) => {
   const path = `${'folder-with-a-long-name/'.repeat(8)}${'ä'.repeat(60)}.txt`
   const execution = await run(`mkdir -p ${path.slice(0, path.lastIndexOf('/'))}; echo long > ${path}`)
-  const names = execFileSync('tar', ['-tf', '-', '--quoting-style=literal'], { input: gunzipSync(await bytesOf(execution, '.tar.gz')) }).toString().trim()
+  const names = execFileSync('tar', ['-tf', '-', '--quoting-style=literal'], {
+    input: gunzipSync(await bytesOf(execution, '.tar.gz')),
+  })
+    .toString()
+    .trim()
   t.equal(names, path)
 })
 
 void t.test('a patch of a file and of all of them, which git applies to the byte', async (t) => {
   const patch = await bytesOf(project, '/src/changed.txt?diff')
-  t.equal(patch.toString(), [
-    'diff --git a/src/changed.txt b/src/changed.txt', '--- a/src/changed.txt', '+++ b/src/changed.txt', '@@ -1,3 +1,4 @@', ' one', '-two', '+2', ' three', '+four', '\\ No newline at end of file', '',
-  ].join('\n'))
-  t.match((await get(project, '/page.html?diff')).text, /new file mode 100644\n--- \/dev\/null\n\+\+\+ b\/page.html\n@@ -0,0 \+1,1 @@\n\+<script>/)
+  t.equal(
+    patch.toString(),
+    [
+      'diff --git a/src/changed.txt b/src/changed.txt',
+      '--- a/src/changed.txt',
+      '+++ b/src/changed.txt',
+      '@@ -1,3 +1,4 @@',
+      ' one',
+      '-two',
+      '+2',
+      ' three',
+      '+four',
+      '\\ No newline at end of file',
+      '',
+    ].join('\n'),
+  )
+  t.match(
+    (await get(project, '/page.html?diff')).text,
+    /new file mode 100644\n--- \/dev\/null\n\+\+\+ b\/page.html\n@@ -0,0 \+1,1 @@\n\+<script>/,
+  )
   t.match((await get(project, '/gone.txt?diff')).text, /deleted file mode 100644\n--- a\/gone.txt\n\+\+\+ \/dev\/null/)
   t.match((await get(project, '/picture.bin?diff')).text, /^Binary files a\/picture.bin and b\/picture.bin differ$/m)
   t.match((await get(project, '/large?diff')).text, /^# large: no lines are shown, its content was not kept\n/)
 
-  const plain = { 'a.txt': 'x\ny\n', 'b with space.txt': 'no newline', 'latin.txt': Buffer.from('\xe4\n\xf6\n', 'latin1'), 'c.sh': 'echo\n', 'dos.txt': 'a\r\nb\r\n' }
+  const plain = {
+    'a.txt': 'x\ny\n',
+    'b with space.txt': 'no newline',
+    'latin.txt': Buffer.from('\xe4\n\xf6\n', 'latin1'),
+    'c.sh': 'echo\n',
+    'dos.txt': 'a\r\nb\r\n',
+  }
   const folder = join(workspaces, 'patched')
   const copy = join(service.directory, 'copy')
   for (const place of [folder, copy]) {
     await mkdir(place)
     for (const [name, content] of Object.entries(plain)) await writeFile(join(place, name), content)
   }
-  const execution = await run("printf 'x\\nz\\n' > a.txt; printf 'now\\n' > 'b with space.txt'; printf '\\344\\n\\374\\n' > latin.txt; chmod +x c.sh; printf 'a\\r\\nc\\r\\n' > dos.txt; printf 'new' > 'quo\"te.txt'; : > empty; mkdir -p d; seq 1000 > d/many", { workspace: 'patched' })
+  const execution = await run(
+    "printf 'x\\nz\\n' > a.txt; printf 'now\\n' > 'b with space.txt'; printf '\\344\\n\\374\\n' > latin.txt; chmod +x c.sh; printf 'a\\r\\nc\\r\\n' > dos.txt; printf 'new' > 'quo\"te.txt'; : > empty; mkdir -p d; seq 1000 > d/many",
+    { workspace: 'patched' },
+  )
   const all = await bytesOf(execution, '?diff')
   execFileSync('git', ['apply', '--whitespace=nowarn', '-'], { cwd: copy, input: all })
-  for (const name of [...Object.keys(plain), 'quo"te.txt', 'empty', 'd/many']) t.ok((await readFile(join(copy, name))).equals(await readFile(join(folder, name))), name)
+  for (const name of [...Object.keys(plain), 'quo"te.txt', 'empty', 'd/many'])
+    t.ok((await readFile(join(copy, name))).equals(await readFile(join(folder, name))), name)
   t.equal(execFileSync('stat', ['-c', '%a', 'c.sh'], { cwd: copy }).toString().trim(), '755')
 })
 
 void t.test('while it runs, and for others, there is nothing', async (t) => {
   const execution = await service.submit({ prompt: JSON.stringify([{ hang: true }]) })
   await service.until(execution.id, 'execution.started')
-  for (const tail of ['', '/a', '.tar.gz', '?diff']) t.match(await get(execution, tail), { status: 409, body: { code: 'NOT_FINISHED' } }, tail)
+  for (const tail of ['', '/a', '.tar.gz', '?diff'])
+    t.match(await get(execution, tail), { status: 409, body: { code: 'NOT_FINISHED' } }, tail)
   await service.call('POST', `/executions/${execution.id}/cancel`)
   await service.finished(execution.id)
   t.match(await get(execution, ''), { status: 200, body: { created: 0, files: [] } })
   t.equal((await fetch(`${service.url()}/executions/${project.id}/files`)).status, 401)
-  t.match(await get({ id: '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21' }, ''), { status: 404, body: { code: 'EXECUTION_NOT_FOUND' } })
+  t.match(await get({ id: '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21' }, ''), {
+    status: 404,
+    body: { code: 'EXECUTION_NOT_FOUND' },
+  })
   await service.openApi({ CC_EXECUTOR_TOKENS: 'other=another-token-of-somebody-else:read' })
   for (const tail of ['', '/first', '.tar.gz']) {
-    const answer = await fetch(`${service.url(1)}/executions/${project.id}/files${tail}`, { headers: { authorization: 'Bearer another-token-of-somebody-else' } })
+    const answer = await fetch(`${service.url(1)}/executions/${project.id}/files${tail}`, {
+      headers: { authorization: 'Bearer another-token-of-somebody-else' },
+    })
     t.equal(answer.status, 404, tail)
   }
 })
@@ -203,33 +353,69 @@ void t.test('they live and go with their execution, and nothing of them is left'
   t.equal(Number(await redis.get('{cc}:finished-total')), total - counted)
 })
 
-void t.test('the real CLI writes a file on a worker that shares no folder with the API; another worker is of no use to it', async (t) => {
-  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
-  await Promise.all([service.openWorker(apart('worker-2')), service.openApi(apart('api-2'))])
-  const execution = await service.finished((await service.submit({ prompt: scripted({ tool: 'Write', input: { file_path: 'report.md', content: '# Report\n' } }, { text: 'written' }) })).id)
-  t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
-  // The host that ran it is gone.
-  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
-  t.match((await get(execution, '')).body, { created: 1, files: [{ path: 'report.md', change: 'created', content: 'kept' }] })
-  t.equal((await get(execution, '/report.md')).text, '# Report\n')
-  t.match((await get(execution, '?diff')).text, /\+# Report/)
-})
+void t.test(
+  'the real CLI writes a file on a worker that shares no folder with the API; another worker is of no use to it',
+  async (t) => {
+    await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+    await Promise.all([service.openWorker(apart('worker-2')), service.openApi(apart('api-2'))])
+    const execution = await service.finished(
+      (
+        await service.submit({
+          prompt: scripted(
+            { tool: 'Write', input: { file_path: 'report.md', content: '# Report\n' } },
+            { text: 'written' },
+          ),
+        })
+      ).id,
+    )
+    t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
+    // The host that ran it is gone.
+    await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+    t.match((await get(execution, '')).body, {
+      created: 1,
+      files: [{ path: 'report.md', change: 'created', content: 'kept' }],
+    })
+    t.equal((await get(execution, '/report.md')).text, '# Report\n')
+    t.match((await get(execution, '?diff')).text, /\+# Report/)
+  },
+)
 
 void t.test('the command line lists, prints, saves and compares', async (t) => {
   const cli = (...args: string[]): Promise<{ code: number; stdout: Buffer; stderr: string }> =>
     new Promise((resolve) => {
-      const env = { PATH: process.env['PATH'], CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token, CC_EXECUTOR_DATA_DIR: join(service.directory, 'nowhere') }
-      execFile(process.execPath, [CLI, 'files', ...args], { env, encoding: 'buffer', maxBuffer: 4 * LIMIT }, (error, stdout, stderr) => resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr: stderr.toString() }))
+      const env = {
+        PATH: process.env['PATH'],
+        CC_EXECUTOR_URL: service.url(),
+        CC_EXECUTOR_TOKEN: service.token,
+        CC_EXECUTOR_DATA_DIR: join(service.directory, 'nowhere'),
+      }
+      execFile(
+        process.execPath,
+        [CLI, 'files', ...args],
+        { env, encoding: 'buffer', maxBuffer: 4 * LIMIT },
+        (error, stdout, stderr) =>
+          resolve({
+            code: typeof error?.code === 'number' ? error.code : error ? -1 : 0,
+            stdout,
+            stderr: stderr.toString(),
+          }),
+      )
     })
   const listed = await cli(project.id)
   t.equal(listed.code, 0, listed.stderr)
   t.match(listed.stdout.toString(), /^modified +16 {2}src\/changed\.txt$/m)
-  t.match(listed.stdout.toString(), /^created +2000000 {2}large {2}\(not kept: larger than what is kept of one execution\)$/m)
+  t.match(
+    listed.stdout.toString(),
+    /^created +2000000 {2}large {2}\(not kept: larger than what is kept of one execution\)$/m,
+  )
   t.match(listed.stderr, /9 created, 3 modified, 1 deleted, 1 unchanged/)
   t.same(JSON.parse((await cli(project.id, '--json')).stdout.toString()), listing)
   t.equal(sha256((await cli(project.id, 'first')).stdout), find(listing, 'first')?.sha256, 'to the byte')
   t.equal((await cli(project.id, '--diff')).stdout.toString(), (await get(project, '?diff')).text)
-  t.equal((await cli(project.id, 'src/changed.txt', '--diff')).stdout.toString(), (await get(project, '/src/changed.txt?diff')).text)
+  t.equal(
+    (await cli(project.id, 'src/changed.txt', '--diff')).stdout.toString(),
+    (await get(project, '/src/changed.txt?diff')).text,
+  )
 
   const out = join(service.directory, 'out')
   const saved = await cli(project.id, '--out', out)
@@ -238,5 +424,8 @@ void t.test('the command line lists, prints, saves and compares', async (t) => {
   t.equal((await stat(join(out, 'deep/a b/run é.sh'))).mode & 0o777, 0o755)
   t.match(await cli(project.id, 'large', '--out', out), { code: 1, stderr: /larger/ })
   t.match(await cli(project.id, 'nothing'), { code: 1, stderr: /nothing/ })
-  t.match(await cli(project.id, '--diff', '--json'), { code: 2, stderr: /exclude each other[^]*Usage: cc-executor files/ })
+  t.match(await cli(project.id, '--diff', '--json'), {
+    code: 2,
+    stderr: /exclude each other[^]*Usage: cc-executor files/,
+  })
 })

@@ -24,15 +24,29 @@ import { openTestRedis } from '../support/redis.js'
 export const CALLER: Caller = { name: 'tester', scopes: new Set(['execute', 'read']) }
 
 /** Whatever the server sends; tests look into it with t.match. */
-export type Message = Partial<RpcResponse> & { method?: string; params?: Record<string, unknown>; result?: Record<string, unknown>; error?: { code: number; message: string; data?: { code?: string } } }
-type Open = (socket: WebSocket, transport: Socket, services: ExecutionServices) => { close(code: number, reason: string): void }
+export type Message = Partial<RpcResponse> & {
+  method?: string
+  params?: Record<string, unknown>
+  result?: Record<string, unknown>
+  error?: { code: number; message: string; data?: { code?: string } }
+}
+type Open = (
+  socket: WebSocket,
+  transport: Socket,
+  services: ExecutionServices,
+) => { close(code: number, reason: string): void }
 
 export async function openHarness(t: Test, open: Open, environment: Record<string, string> = {}) {
   const redis = await openTestRedis(t)
   const dataDir = await mkdtemp(join(tmpdir(), 'cce-rpc-'))
   const lifetime = new Lifetime()
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...environment })
-  const services = openApiServices({ config, redisUrl: redis.url, logger: createLogger(config.logLevel, 'test'), lifetime })
+  const services = openApiServices({
+    config,
+    redisUrl: redis.url,
+    logger: createLogger(config.logLevel, 'test'),
+    lifetime,
+  })
   // As a worker's: it waits for Redis where an API gives up after 0.9 s.
   const worker = openDomain({ config, redisUrl: redis.url, logger: services.logger, lifetime }, 'keeper')
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 8 * 1024 * 1024 })
@@ -117,7 +131,16 @@ async function connect(t: Test, url: string) {
   }
 }
 
-export const STARTED = { attempt: 1, workerId: 'worker', pid: 4711, pgid: 4711, claudeVersion: '2.1.197', sessionId: 'session', workspace: 'w', argv: ['claude'] }
+export const STARTED = {
+  attempt: 1,
+  workerId: 'worker',
+  pid: 4711,
+  pgid: 4711,
+  claudeVersion: '2.1.197',
+  sessionId: 'session',
+  workspace: 'w',
+  argv: ['claude'],
+}
 
 /** Does what a worker does with an execution, as far as its log and record go. */
 async function start({ store, log }: DomainServices, executionId: string) {
@@ -125,9 +148,21 @@ async function start({ store, log }: DomainServices, executionId: string) {
   const claimed = await store.claim(executionId, record?.claim ?? 0, 'worker', 60_000, 'api_key')
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind)
   const { fence } = claimed
-  const started = await store.start(executionId, fence, { startedAt: new Date(), attempt: 1, sessionId: 'session', simulated: true }, { type: 'execution.started', data: STARTED })
+  const started = await store.start(
+    executionId,
+    fence,
+    { startedAt: new Date(), attempt: 1, sessionId: 'session', simulated: true },
+    { type: 'execution.started', data: STARTED },
+  )
   if (started.kind !== 'started') throw new Error(started.kind)
-  const writer = new LogWriter({ log, executionId, fence, attempt: 1, lastSeq: started.lastSeq, onStale: () => undefined })
+  const writer = new LogWriter({
+    log,
+    executionId,
+    fence,
+    attempt: 1,
+    lastSeq: started.lastSeq,
+    onStale: () => undefined,
+  })
   return {
     async write(...events: NewEvent[]): Promise<void> {
       for (const event of events) writer.write(event)
@@ -135,7 +170,12 @@ async function start({ store, log }: DomainServices, executionId: string) {
     },
     async finish(outcome: Partial<Outcome> = {}, durationMs = 1_500): Promise<void> {
       await writer.flushed()
-      await store.conclude(executionId, fence, { outcome: { status: 'succeeded', result: 'done', ...outcome }, usage: { ...NO_USAGE, durationMs }, finishedAt: new Date(), attempt: 1 })
+      await store.conclude(executionId, fence, {
+        outcome: { status: 'succeeded', result: 'done', ...outcome },
+        usage: { ...NO_USAGE, durationMs },
+        finishedAt: new Date(),
+        attempt: 1,
+      })
     },
     wishes: () => store.renew(executionId, fence, 60_000),
     enter: (state: 'running' | 'paused') => store.enter(executionId, fence, state),
@@ -144,13 +184,26 @@ async function start({ store, log }: DomainServices, executionId: string) {
 
 export const delta = (text: string): NewEvent => ({ type: 'text.delta', data: { message: 0, text } })
 export const message = (rawMessage: string): NewEvent => ({ type: 'claude.message', rawMessage })
-export const statusOf = async ({ services }: Harness, executionId: string): Promise<string> => (await getExecution(services, executionId, CALLER)).status
+export const statusOf = async ({ services }: Harness, executionId: string): Promise<string> =>
+  (await getExecution(services, executionId, CALLER)).status
 
-export const request = (id: unknown, method: string, params?: unknown) => ({ jsonrpc: '2.0', id, method, ...(params !== undefined && { params }) })
+export const request = (id: unknown, method: string, params?: unknown) => ({
+  jsonrpc: '2.0',
+  id,
+  method,
+  ...(params !== undefined && { params }),
+})
 export const seqOf = ({ params }: Message): number => (params?.['event'] as { seq: number } | undefined)?.seq ?? 0
 export const isClosed = ({ method }: Message): boolean => method === 'subscription.closed'
 
-export const HEALTH = { status: 'ok', service: 'cc-executor', version: '0', uptimeSeconds: 1, simulated: true, instanceId: '0' } as const
+export const HEALTH = {
+  status: 'ok',
+  service: 'cc-executor',
+  version: '0',
+  uptimeSeconds: 1,
+  simulated: true,
+  instanceId: '0',
+} as const
 
 /** `/ws`; its queue always fails. */
 export function openRpc(t: Test, environment: Record<string, string> = {}, caller: Caller = CALLER): Promise<Harness> {
@@ -158,7 +211,11 @@ export function openRpc(t: Test, environment: Record<string, string> = {}, calle
     t,
     (socket, transport, services) =>
       openRpcConnection({
-        socket, transport, services, caller, requestId: 'c',
+        socket,
+        transport,
+        services,
+        caller,
+        requestId: 'c',
         queue: () => Promise.reject(new Error('a secret of ours')),
         health: () => HEALTH,
         discover: () => buildOpenRpcDocument('1.2.3'),

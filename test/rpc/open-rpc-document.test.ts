@@ -5,7 +5,7 @@ import t from 'tap'
 import { OPERATIONS } from '../../src/protocol/operations.js'
 import { buildOpenRpcDocument } from '../../src/rpc/open-rpc-document.js'
 
-void t.test('the OpenRPC document is valid, whole, and always the same', async t => {
+void t.test('the OpenRPC document is valid, whole, and always the same', async (t) => {
   const document = buildOpenRpcDocument('1.2.3')
   const { $schema: _of, ...schema } = metaSchema as unknown as Record<string, unknown>
   const ajv = new Ajv({ strict: false })
@@ -19,6 +19,8 @@ void t.test('the OpenRPC document is valid, whole, and always the same', async t
     t.ok((kind === 'errors' ? errors : schemas)[name], `${kind} ${name}`)
   }
   t.notMatch(text, /#\/definitions|13579/)
-  t.same((document['methods'] as Array<{ name: string }>).map(({ name }) => name), Object.keys(OPERATIONS))
+  t.same(
+    (document['methods'] as Array<{ name: string }>).map(({ name }) => name),
+    Object.keys(OPERATIONS),
+  )
 })
-

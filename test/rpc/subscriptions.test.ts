@@ -19,12 +19,13 @@ async function readSeqs(client: Client): Promise<{ seqs: number[]; reason: unkno
   }
 }
 
-void t.test('whoever is cut off at any seq and resumes by after sees every event once', async t => {
+void t.test('whoever is cut off at any seq and resumes by after sees every event once', async (t) => {
   const harness = await openRpc(t)
   const executionId = await harness.submit()
   const run = await harness.start(executionId)
   const total = 40
-  for (let index = 0; index < total - 3; index += 5) await run.write(...Array.from({ length: Math.min(5, total - 3 - index) }, (_, n) => delta(`${index + n}`)))
+  for (let index = 0; index < total - 3; index += 5)
+    await run.write(...Array.from({ length: Math.min(5, total - 3 - index) }, (_, n) => delta(`${index + n}`)))
   await run.finish()
   for (let at = 0; at <= total; at += 1) {
     const seqs: number[] = []
@@ -36,13 +37,17 @@ void t.test('whoever is cut off at any seq and resumes by after sees every event
     const second = await harness.connect()
     second.send(request(1, 'execution.subscribe', { executionId, after: at }))
     const rest = await readSeqs(second)
-    t.same([...seqs, ...rest.seqs], Array.from({ length: total }, (_, index) => index + 1), `cut after ${at}`)
+    t.same(
+      [...seqs, ...rest.seqs],
+      Array.from({ length: total }, (_, index) => index + 1),
+      `cut after ${at}`,
+    )
     t.equal(rest.reason, 'finished')
     second.socket.terminate()
   }
 })
 
-void t.test('a subscription in mid-run joins past and future', async t => {
+void t.test('a subscription in mid-run joins past and future', async (t) => {
   const harness = await openRpc(t)
   const executionId = await harness.submit()
   const run = await harness.start(executionId)
@@ -52,10 +57,13 @@ void t.test('a subscription in mid-run joins past and future', async t => {
   await client.take(2)
   for (let index = 0; index < 50; index += 1) await run.write(delta(String(index)))
   await run.finish()
-  t.same((await readSeqs(client)).seqs, Array.from({ length: 51 }, (_, index) => index + 5))
+  t.same(
+    (await readSeqs(client)).seqs,
+    Array.from({ length: 51 }, (_, index) => index + 5),
+  )
 })
 
-void t.test('a cursor beyond the end, types, and a deletion', async t => {
+void t.test('a cursor beyond the end, types, and a deletion', async (t) => {
   const harness = await openRpc(t)
   const client = await harness.connect()
   const executionId = await harness.submit()
@@ -63,13 +71,22 @@ void t.test('a cursor beyond the end, types, and a deletion', async t => {
   await run.write(delta('a'), { type: 'output', data: { stream: 'stderr', data: 'b' } })
   await client.call('execution.subscribe', { executionId, types: ['output'] })
   await run.finish()
-  t.same(await readSeqs(client), { seqs: [4], reason: 'finished' }, 'the terminal event ends it, also where it is not wanted')
+  t.same(
+    await readSeqs(client),
+    { seqs: [4], reason: 'finished' },
+    'the terminal event ends it, also where it is not wanted',
+  )
   await client.call('execution.subscribe', { executionId, after: 99 })
   t.same(await readSeqs(client), { seqs: [], reason: 'finished' })
   const doomed = await harness.submit()
   await client.call('execution.subscribe', { executionId: doomed, after: 1 })
   const { services } = harness
-  await services.store.concludeQueued(doomed, { outcome: { status: 'cancelled' }, usage: NO_USAGE, finishedAt: new Date(), attempt: 0 })
+  await services.store.concludeQueued(doomed, {
+    outcome: { status: 'cancelled' },
+    usage: NO_USAGE,
+    finishedAt: new Date(),
+    attempt: 0,
+  })
   await client.until(isClosed)
   const gone = await harness.submit()
   await client.call('execution.subscribe', { executionId: gone, after: 1 })
@@ -80,7 +97,7 @@ void t.test('a cursor beyond the end, types, and a deletion', async t => {
   t.equal((await client.until(isClosed)).params?.['reason'], 'deleted')
 })
 
-void t.test('after an unsubscribe comes its answer, then the word that it is closed, and no event', async t => {
+void t.test('after an unsubscribe comes its answer, then the word that it is closed, and no event', async (t) => {
   const harness = await openRpc(t)
   const client = await harness.connect()
   const executionId = await harness.submit()
@@ -88,28 +105,39 @@ void t.test('after an unsubscribe comes its answer, then the word that it is clo
   const { result } = await client.call('execution.subscribe', { executionId, after: 2 })
   const subscriptionId = result?.['subscriptionId']
   client.send(request(5, 'execution.unsubscribe', { subscriptionId }))
-  t.match(await client.take(2), [{ id: 5, result: {} }, { method: 'subscription.closed', params: { subscriptionId, reason: 'unsubscribed' } }])
+  t.match(await client.take(2), [
+    { id: 5, result: {} },
+    { method: 'subscription.closed', params: { subscriptionId, reason: 'unsubscribed' } },
+  ])
   await run.write(delta('not seen'))
   await run.finish()
   t.match(await client.call('execution.unsubscribe', { subscriptionId }), { error: { code: 40402 } })
   t.same(client.inbox, [])
 })
 
-void t.test('the limit of subscriptions is found before anything is submitted, and an end makes room', async t => {
+void t.test('the limit of subscriptions is found before anything is submitted, and an end makes room', async (t) => {
   const harness = await openRpc(t, { CC_EXECUTOR_MAX_SUBSCRIPTIONS: '1' })
   const client = await harness.connect()
-  t.match(await client.call('execution.subscribe', { executionId: UNKNOWN }), { error: { code: 40401 } }, 'a refused one takes no place')
+  t.match(
+    await client.call('execution.subscribe', { executionId: UNKNOWN }),
+    { error: { code: 40401 } },
+    'a refused one takes no place',
+  )
   const { result } = await client.call('execute', { prompt: 'x' })
-  t.match(await client.call('execute', { prompt: 'y' }), { error: { code: 42903, data: { code: 'SUBSCRIPTION_LIMIT' } } })
+  t.match(await client.call('execute', { prompt: 'y' }), {
+    error: { code: 42903, data: { code: 'SUBSCRIPTION_LIMIT' } },
+  })
   t.match(await client.call('execution.list'), { result: { executions: { length: 1 } } })
-  client.send([1, 2, 3].map(id => request(id, 'execution.unsubscribe', { subscriptionId: result?.['subscriptionId'] })))
+  client.send(
+    [1, 2, 3].map((id) => request(id, 'execution.unsubscribe', { subscriptionId: result?.['subscriptionId'] })),
+  )
   await client.until(isClosed)
-  client.send([1, 2].map(id => request(id, 'execute', { prompt: 'z' })))
+  client.send([1, 2].map((id) => request(id, 'execute', { prompt: 'z' })))
   const both = (await client.next()) as unknown as Message[]
   t.equal(both.filter(({ error }) => error?.code === 42903).length, 1, 'of two at once only one gets the place')
 })
 
-void t.test('a thousand subscriptions on one connection all get all', async t => {
+void t.test('a thousand subscriptions on one connection all get all', async (t) => {
   const harness = await openRpc(t)
   const client = await harness.connect()
   const executionId = await harness.submit()
@@ -125,16 +153,20 @@ void t.test('a thousand subscriptions on one connection all get all', async t =>
   await run.write(...Array.from({ length: 20 }, (_, index) => delta(`${index}`)))
   await run.finish()
   const seen = new Map<unknown, number[]>()
-  for (let left = 1_000; left > 0; ) {
+  for (let left = 1_000; left > 0;) {
     const message = await client.next()
     if (isClosed(message)) left -= 1
-    else seen.set(message.params?.['subscriptionId'], [...(seen.get(message.params?.['subscriptionId']) ?? []), seqOf(message)])
+    else
+      seen.set(message.params?.['subscriptionId'], [
+        ...(seen.get(message.params?.['subscriptionId']) ?? []),
+        seqOf(message),
+      ])
   }
   const whole = Array.from({ length: 22 }, (_, index) => index + 2).join()
-  t.equal([...seen.values()].filter(seqs => seqs.join() === whole).length, 1_000)
+  t.equal([...seen.values()].filter((seqs) => seqs.join() === whole).length, 1_000)
 })
 
-void t.test('a reader that stops delays only itself, is closed with 1013, and resumes by after', async t => {
+void t.test('a reader that stops delays only itself, is closed with 1013, and resumes by after', async (t) => {
   const harness = await openRpc(t, { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '0.4' })
   const executionId = await harness.submit()
   const run = await harness.start(executionId)
@@ -144,11 +176,13 @@ void t.test('a reader that stops delays only itself, is closed with 1013, and re
   slow.socket.pause()
   // It looks up as soon as it is given up: a close frame is there for a moment only.
   let held = 0
-  const givenUp = new Promise<void>(resolve => waitForClosing(serverSide, () => {
-    held = serverSide?.bufferedAmount ?? 0
-    slow.socket.resume()
-    resolve()
-  }))
+  const givenUp = new Promise<void>((resolve) =>
+    waitForClosing(serverSide, () => {
+      held = serverSide?.bufferedAmount ?? 0
+      slow.socket.resume()
+      resolve()
+    }),
+  )
   const text = 'x'.repeat(100_000)
   for (let index = 0; index < 200; index += 1) await run.write(delta(text))
   await run.finish()
@@ -159,7 +193,10 @@ void t.test('a reader that stops delays only itself, is closed with 1013, and re
   const seen = slow.inbox.filter(({ method }) => method === 'execution.event').map(seqOf)
   const again = await harness.connect()
   again.send(request(1, 'execution.subscribe', { executionId, after: seen.at(-1) }))
-  t.same([...seen, ...(await readSeqs(again)).seqs], Array.from({ length: 203 }, (_, index) => index + 1))
+  t.same(
+    [...seen, ...(await readSeqs(again)).seqs],
+    Array.from({ length: 203 }, (_, index) => index + 1),
+  )
 })
 
 /** ws has no event for the beginning of a close. */
@@ -182,7 +219,7 @@ async function openWriter(t: Test) {
   return { client, ...server }
 }
 
-void t.test('a frame that cannot be built fails its own writer and no other', { timeout: 30_000 }, async t => {
+void t.test('a frame that cannot be built fails its own writer and no other', { timeout: 30_000 }, async (t) => {
   const { client, writer } = await openWriter(t)
   function* broken(): Generator<string> {
     for (let count = 0; count < 200; count += 1) yield JSON.stringify({ method: 'x'.repeat(100_000) })
@@ -197,19 +234,22 @@ void t.test('a frame that cannot be built fails its own writer and no other', { 
   await client.until(({ method }) => method === 'next')
 })
 
-void t.test('pongs that fill a socket hold up nothing beyond their own time', { timeout: 30_000 }, async t => {
+void t.test('pongs that fill a socket hold up nothing beyond their own time', { timeout: 30_000 }, async (t) => {
   const { client, writer, socket } = await openWriter(t)
   client.socket.pause()
   // Almost full, and no frame so far that waits to be told of its end.
-  for (const [size, enough] of [[32_000, 1], [1_000, 259_000]] as const) {
+  for (const [size, enough] of [
+    [32_000, 1],
+    [1_000, 259_000],
+  ] as const) {
     while (socket.bufferedAmount < enough) {
       await writer.write([JSON.stringify({ method: 'x'.repeat(size) })])
-      await new Promise(resolve => setImmediate(resolve))
+      await new Promise((resolve) => setImmediate(resolve))
     }
   }
   while (socket.bufferedAmount < 262_144) {
     client.socket.ping('p'.repeat(125))
-    await new Promise(resolve => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
   }
   const written = writer.write(['{"method":"last"}'])
   client.socket.resume()
@@ -217,7 +257,7 @@ void t.test('pongs that fill a socket hold up nothing beyond their own time', { 
   await client.until(({ method }) => method === 'last')
 })
 
-void t.test('a reader that never comes back is cut off', async t => {
+void t.test('a reader that never comes back is cut off', async (t) => {
   const harness = await openRpc(t, { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '0.2' })
   const executionId = await harness.submit()
   const run = await harness.start(executionId)
@@ -231,7 +271,7 @@ void t.test('a reader that never comes back is cut off', async t => {
   t.equal(harness.server.clients.size, 0)
 })
 
-void t.test('a large event is shortened within the limit and says by how much', async t => {
+void t.test('a large event is shortened within the limit and says by how much', async (t) => {
   const harness = await openRpc(t)
   const client = await harness.connect()
   const executionId = await harness.submit()
@@ -239,9 +279,25 @@ void t.test('a large event is shortened within the limit and says by how much', 
   await run.write(delta('\u{1F600}'.repeat(50_000)))
   await client.call('execution.subscribe', { executionId, after: 2, maxEventBytes: 1_000 })
   const { params } = await client.next()
-  t.match(params, { event: { seq: 3, type: 'text.delta', attempt: 1, data: { message: 0, text: /^(\u{1F600})+…$/u }, truncatedBytes: Number } })
+  t.match(params, {
+    event: {
+      seq: 3,
+      type: 'text.delta',
+      attempt: 1,
+      data: { message: 0, text: /^(\u{1F600})+…$/u },
+      truncatedBytes: Number,
+    },
+  })
   t.ok(Buffer.byteLength(JSON.stringify(params?.['event'])) <= 1_000)
-  const wide = Buffer.from(JSON.stringify({ seq: 1, type: 'x', at: 'now', attempt: 1, data: { list: Array.from({ length: 9_999 }, (_, index) => ({ index })) } }))
+  const wide = Buffer.from(
+    JSON.stringify({
+      seq: 1,
+      type: 'x',
+      at: 'now',
+      attempt: 1,
+      data: { list: Array.from({ length: 9_999 }, (_, index) => ({ index })) },
+    }),
+  )
   for (const limit of [256, 512, 4_096]) {
     const short = shortenEvent(wide, limit)
     t.ok(short.length <= limit)
@@ -250,7 +306,7 @@ void t.test('a large event is shortened within the limit and says by how much', 
   }
 })
 
-void t.test('a connection that is closed leaves nobody following', async t => {
+void t.test('a connection that is closed leaves nobody following', async (t) => {
   const harness = await openRpc(t)
   const executionId = await harness.submit()
   const client = await harness.connect()
@@ -260,6 +316,6 @@ void t.test('a connection that is closed leaves nobody following', async t => {
   t.equal(await client.closed, 1001)
   const { redis } = harness.services
   const count = async () => (await redis.pubsub('NUMSUB', harness.services.log.channelOf(executionId)))[1]
-  while ((await count()) !== 0) await new Promise(resolve => setImmediate(resolve))
+  while ((await count()) !== 0) await new Promise((resolve) => setImmediate(resolve))
   t.pass('the channel has no subscriber')
 })

@@ -9,10 +9,15 @@ import { ROOT } from '../support/paths.js'
 
 const SCRIPTS: Record<string, string> = { ...EVENT_SCRIPTS, ...RECORD_SCRIPTS }
 const USE = /^--- @(include|constant)(?: (\w+))? "([^"]+)"$/gm
-const HEADER = /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*\n)*-- Answers: \S.*\n(?:-- .*\n)*-- Sent again: (?:yes|no)\b/
+const HEADER =
+  /^-- \S.*\n(?:-- .*\n)*-- Arguments(?: \(JSON\))?: \S.*\n(?:-- .*\n)*-- Answers: \S.*\n(?:-- .*\n)*-- Sent again: (?:yes|no)\b/
 
-const all = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => `src/${path}`).sort()
-const files = all.filter((path) => path.endsWith('.lua')).map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
+const all = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  .map((path) => `src/${path}`)
+  .sort()
+const files = all
+  .filter((path) => path.endsWith('.lua'))
+  .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
 /** Plain arguments beyond the four: hot, or bytes. */
 const MANY_ARGUMENTS = ['src/events/lua/append.lua', 'src/executions/store/lua/keep-files.lua']
 const isCommand = (path: string): boolean => /\/lua\/[^/]+$/.test(path)
@@ -40,7 +45,9 @@ function judge(file: { path: string; text: string }): string[] {
   const given = new Set(uses.flatMap(({ names }) => names))
   return [
     ...findings,
-    ...[...free].filter((name) => !given.has(name)).map((name) => `${name} is not declared, and no file that is included gives it`),
+    ...[...free]
+      .filter((name) => !given.has(name))
+      .map((name) => `${name} is not declared, and no file that is included gives it`),
     ...uses.filter(({ names }) => !names.some((name) => free.has(name))).map(({ to }) => `${to} is not used`),
     ...(isCommand(path) ? unread.map((name) => `${name} is not read`) : []),
     ...(isCommand(path) && !HEADER.test(text) ? ['no header: purpose, Arguments, Answers, Sent again'] : []),
@@ -54,22 +61,38 @@ void t.test('each file is Lua, declares what it reads, and includes just that', 
   t.ok(files.length > 70, `${files.length} files were found`)
   t.same(files.flatMap(judge), [])
   const included = new Set(files.flatMap(usesOf).map(({ to }) => to))
-  t.same(files.filter(({ path }) => !isCommand(path) && !included.has(path)).map(({ path }) => path), [], 'every part is part of something')
+  t.same(
+    files.filter(({ path }) => !isCommand(path) && !included.has(path)).map(({ path }) => path),
+    [],
+    'every part is part of something',
+  )
 })
 
 void t.test('each script, as it is sent, reads nothing undeclared and carries nothing unused', async (t) => {
   t.equal(Object.keys(SCRIPTS).length, files.filter(({ path }) => isCommand(path)).length)
   const wrong = Object.entries(SCRIPTS).flatMap(([name, text]) => {
     const { findings, free, unread } = lintLua(text)
-    return [...findings, ...[...free].map((global) => `${global} is not declared`), ...unread.map((local) => `${local} is not read`)].map((finding) => `${name}: ${finding}`)
+    return [
+      ...findings,
+      ...[...free].map((global) => `${global} is not declared`),
+      ...unread.map((local) => `${local} is not read`),
+    ].map((finding) => `${name}: ${finding}`)
   })
   t.same(wrong, [])
 })
 
 void t.test('every script is sent by somebody, and takes more than four arguments as JSON', async (t) => {
-  const sources = all.filter((path) => path.endsWith('.ts') && !path.endsWith('.generated.ts')).map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n')
-  t.same(Object.keys(SCRIPTS).filter((name) => !new RegExp(`\\.${name}(?:Buffer)?\\(`).test(sources)), [])
-  const many = files.filter(({ text }) => /ARGV\[[5-9]|ARGV\[\d\d|unpack\(ARGV|#ARGV/.test(text)).map(({ path }) => path)
+  const sources = all
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.generated.ts'))
+    .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+    .join('\n')
+  t.same(
+    Object.keys(SCRIPTS).filter((name) => !new RegExp(`\\.${name}(?:Buffer)?\\(`).test(sources)),
+    [],
+  )
+  const many = files
+    .filter(({ text }) => /ARGV\[[5-9]|ARGV\[\d\d|unpack\(ARGV|#ARGV/.test(text))
+    .map(({ path }) => path)
   t.same(many, MANY_ARGUMENTS)
 })
 
@@ -78,12 +101,18 @@ void t.test('the lint would notice', async (t) => {
   const header = '-- Tried.\n--- @include "./last-seq.lua"\n'
   t.same(say(`${header}local function tried(id) return lastSeq(id) end`), [])
   t.throws(() => say(`${header}local function tried(id) return lastSeq(id) endd`), SyntaxError)
-  t.match(say(`${header}local function tried(id) return lastSequence(id) end`), [/lastSequence is not declared/, /last-seq.lua is not used/])
+  t.match(say(`${header}local function tried(id) return lastSequence(id) end`), [
+    /lastSequence is not declared/,
+    /last-seq.lua is not used/,
+  ])
   t.match(say(`${header}local function tried(id) local x = 1 return lastSeq(id) end`), [/line 3: x is not read/])
   t.match(say(`${header}local function tried(id, unused) return lastSeq(id) end`), [/line 3: unused is not read/])
   t.match(say(`${header}local function tried(id) total = lastSeq(id) end`), [/total is not declared/])
   t.match(say(`${header}function tried(id) return lastSeq(id) end`), [/a function that is not local/])
   t.match(say(`${header}local function tried(id) return lastSeq(id) .. [[\n-- text]] end`), [/a long string/])
-  t.match(judge({ path: 'src/events/lua/tried.lua', text: '-- Tried.\nlocal function tried() return tried() end\nreturn 1' }), [/tried is not read/, /no header/])
+  t.match(
+    judge({ path: 'src/events/lua/tried.lua', text: '-- Tried.\nlocal function tried() return tried() end\nreturn 1' }),
+    [/tried is not read/, /no header/],
+  )
   t.match(lintLua('local a = 1 local a = 2 return a').findings, [/a is declared twice/])
 })

@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -8,7 +18,9 @@ import { ROOT } from '../support/paths.js'
 
 t.jobs = 4
 
-const LOCK = { packages: { '': { version: '0.1.0' }, 'node_modules/left': { version: '1.0.0', integrity: 'sha512-a' } } }
+const LOCK = {
+  packages: { '': { version: '0.1.0' }, 'node_modules/left': { version: '1.0.0', integrity: 'sha512-a' } },
+}
 const FOUND_ON_PATH = ['redis-server', 'claude', 'bwrap', 'tini']
 const RUNS = '#!/bin/sh\nexit 0\n'
 
@@ -60,7 +72,14 @@ function checkout(t: Test) {
       'package.json': '{"type":"module"}',
       'package-lock.json': JSON.stringify(LOCK),
       'tsconfig.json': JSON.stringify({
-        compilerOptions: { target: 'ES2022', module: 'NodeNext', rootDir: '.', outDir: 'dist', types: [], skipLibCheck: true },
+        compilerOptions: {
+          target: 'ES2022',
+          module: 'NodeNext',
+          rootDir: '.',
+          outDir: 'dist',
+          types: [],
+          skipLibCheck: true,
+        },
       }),
       'tsconfig.build.json': JSON.stringify({
         extends: './tsconfig.json',
@@ -75,7 +94,21 @@ function checkout(t: Test) {
   cpSync(join(ROOT, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
   mkdirSync(join(directory, 'node_modules/typescript/bin'), { recursive: true })
   writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), COMPILER)
-  for (const name of ['sh', 'bash', 'mkdir', 'cat', 'cp', 'chmod', 'tee', 'tail', 'grep', 'timeout', 'mktemp', 'rm', 'dirname']) {
+  for (const name of [
+    'sh',
+    'bash',
+    'mkdir',
+    'cat',
+    'cp',
+    'chmod',
+    'tee',
+    'tail',
+    'grep',
+    'timeout',
+    'mktemp',
+    'rm',
+    'dirname',
+  ]) {
     const real = ['/usr/bin', '/bin'].map((folder) => join(folder, name)).find((file) => existsSync(file))
     if (real !== undefined) symlinkSync(real, join(path, name))
   }
@@ -93,7 +126,8 @@ function checkout(t: Test) {
         settle({ code, stdout, stderr })
       })
     })
-  const setUp = (args: string[], env?: NodeJS.ProcessEnv) => run(process.execPath, ['src/setup/set-up.mjs', ...args], env)
+  const setUp = (args: string[], env?: NodeJS.ProcessEnv) =>
+    run(process.execPath, ['src/setup/set-up.mjs', ...args], env)
   return { directory, path, cache: join(root, 'home/.cache/cc-executor'), put, run, setUp }
 }
 
@@ -121,7 +155,10 @@ void t.test('a deleted source takes its output along, and a deleted output comes
 void t.test('a build that fails shows the errors of tsc, ends with 1, and fails again the next time', async (t) => {
   const { directory, setUp } = checkout(t)
   const complaint = "src/one.ts(1,14): error TS2322: Type 'string' is not assignable to type 'number'."
-  writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), `console.log(${JSON.stringify(complaint)}); process.exit(2)`)
+  writeFileSync(
+    join(directory, 'node_modules/typescript/bin/tsc'),
+    `console.log(${JSON.stringify(complaint)}); process.exit(2)`,
+  )
   for (let time = 0; time < 2; time += 1) {
     const { code, stderr } = await setUp(['--only=build'])
     t.equal(code, 1)
@@ -131,7 +168,10 @@ void t.test('a build that fails shows the errors of tsc, ends with 1, and fails 
 
 void t.test('node_modules that differ from the lock file are installed with npm ci, quietly', async (t) => {
   const { directory, put, setUp } = checkout(t)
-  put('npm', '#!/bin/sh\necho "npm warn Unknown user config nodedir" >&2\necho "$@" > npm-arguments\ncp package-lock.json node_modules/.package-lock.json\n')
+  put(
+    'npm',
+    '#!/bin/sh\necho "npm warn Unknown user config nodedir" >&2\necho "$@" > npm-arguments\ncp package-lock.json node_modules/.package-lock.json\n',
+  )
   for (const stale of ['{}', JSON.stringify({ packages: { 'node_modules/left': { version: '0.9.0' } } }), undefined]) {
     const installed = join(directory, 'node_modules/.package-lock.json')
     if (stale === undefined) rmSync(installed)
@@ -144,20 +184,29 @@ void t.test('node_modules that differ from the lock file are installed with npm 
   t.equal((await setUp(['--only=deps'])).stderr, '')
 })
 
-void t.test('node_modules of another platform are installed anew, but an optional package that is absent is no reason', async (t) => {
-  const { directory, put, setUp } = checkout(t)
-  put('npm', '#!/bin/sh\nexit 7\n')
-  const optional = { ...LOCK.packages, 'node_modules/elsewhere': { version: '1.0.0', optional: true, os: ['!linux', '!darwin'] } }
-  writeFileSync(join(directory, 'package-lock.json'), JSON.stringify({ packages: optional }))
-  t.equal((await setUp(['--only=deps'])).stderr, '')
-  writeFileSync(join(directory, 'node_modules/.package-lock.json'), JSON.stringify({ packages: optional }))
-  t.equal((await setUp(['--only=deps'])).code, 1)
-})
+void t.test(
+  'node_modules of another platform are installed anew, but an optional package that is absent is no reason',
+  async (t) => {
+    const { directory, put, setUp } = checkout(t)
+    put('npm', '#!/bin/sh\nexit 7\n')
+    const optional = {
+      ...LOCK.packages,
+      'node_modules/elsewhere': { version: '1.0.0', optional: true, os: ['!linux', '!darwin'] },
+    }
+    writeFileSync(join(directory, 'package-lock.json'), JSON.stringify({ packages: optional }))
+    t.equal((await setUp(['--only=deps'])).stderr, '')
+    writeFileSync(join(directory, 'node_modules/.package-lock.json'), JSON.stringify({ packages: optional }))
+    t.equal((await setUp(['--only=deps'])).code, 1)
+  },
+)
 
 void t.test('a failure of npm is shown without its noise and without hosts; no network is one sentence', async (t) => {
   const { directory, put, setUp } = checkout(t)
   rmSync(join(directory, 'node_modules/.package-lock.json'))
-  put('npm', '#!/bin/sh\necho "npm warn noise" >&2\necho "npm error 404 Not Found - GET https://registry.example/left" >&2\nexit 1\n')
+  put(
+    'npm',
+    '#!/bin/sh\necho "npm warn noise" >&2\necho "npm error 404 Not Found - GET https://registry.example/left" >&2\nexit 1\n',
+  )
   const failed = await setUp(['--only=deps'])
   t.equal(failed.code, 1)
   t.match(failed.stderr, 'npm error 404 Not Found - GET <registry>\n')
@@ -178,22 +227,30 @@ void t.test('without a Redis, apt and Homebrew there is one sentence which names
   t.strictSame(await setUp(['--only=redis'], { REDIS_URL: 'redis://127.0.0.1:1' }), { code: 0, stdout: '', stderr: '' })
 })
 
-void t.test('a valkey-server on PATH or a redis-server in the cache is enough; a dangling link in the cache is not', async (t) => {
-  const { cache, path, put, setUp } = checkout(t)
-  put('valkey-server', RUNS)
-  t.equal((await setUp(['--only=redis'])).stderr, '')
-  mkdirSync(join(cache, 'bin'), { recursive: true })
-  symlinkSync(join(path, 'valkey-server'), join(cache, 'bin/redis-server'))
-  t.equal((await setUp(['--only=redis'])).stderr, '')
-  rmSync(join(path, 'valkey-server'))
-  t.equal((await setUp(['--only=redis'])).code, 1)
-})
+void t.test(
+  'a valkey-server on PATH or a redis-server in the cache is enough; a dangling link in the cache is not',
+  async (t) => {
+    const { cache, path, put, setUp } = checkout(t)
+    put('valkey-server', RUNS)
+    t.equal((await setUp(['--only=redis'])).stderr, '')
+    mkdirSync(join(cache, 'bin'), { recursive: true })
+    symlinkSync(join(path, 'valkey-server'), join(cache, 'bin/redis-server'))
+    t.equal((await setUp(['--only=redis'])).stderr, '')
+    rmSync(join(path, 'valkey-server'))
+    t.equal((await setUp(['--only=redis'])).code, 1)
+  },
+)
 
 void t.test('the pinned Claude is fetched into the cache when there is none, and only then', async (t) => {
   const { cache, directory, put, setUp } = checkout(t)
-  const version = /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
+  const version =
+    /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
   put('npm', npmOfClaude('2.1.999'))
-  t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_BIN: '/anywhere' }), { code: 0, stdout: '', stderr: '' })
+  t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_BIN: '/anywhere' }), {
+    code: 0,
+    stdout: '',
+    stderr: '',
+  })
   const { code, stderr } = await setUp(['--only=claude'])
   t.equal(code, 0, stderr)
   t.match(stderr, /^set-up: fetching the Claude CLI \S+ \(about 400 MB\) …\n/)
@@ -201,57 +258,93 @@ void t.test('the pinned Claude is fetched into the cache when there is none, and
   t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' })
 })
 
-void t.test('--claude takes another version or the latest, which stays chosen until the pinned one is asked for', async (t) => {
-  const { cache, directory, put, setUp } = checkout(t)
-  const pinned = /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
-  put('npm', npmOfClaude('2.1.999'))
-  const linked = () => /claude-(.+)\/claude/.exec(readlinkSync(join(cache, 'bin/claude')))?.[1]
-  const latest = await setUp(['--only=claude', '--claude=latest'])
-  t.equal(latest.code, 0, latest.stderr)
-  t.match(latest.stderr, /fetching the Claude CLI 2\.1\.999 .*\nset-up: done in \d+ s\nset-up: \S+claude-2\.1\.999\/claude is used from the next start on\.\n$/)
-  t.equal(linked(), '2.1.999')
-  t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' }, 'and npm is not asked again')
-  t.equal(linked(), '2.1.999')
+void t.test(
+  '--claude takes another version or the latest, which stays chosen until the pinned one is asked for',
+  async (t) => {
+    const { cache, directory, put, setUp } = checkout(t)
+    const pinned =
+      /CLAUDE_VERSION = '(.+)'/.exec(readFileSync(join(directory, 'src/setup/cache.mjs'), 'utf8'))?.[1] ?? ''
+    put('npm', npmOfClaude('2.1.999'))
+    const linked = () => /claude-(.+)\/claude/.exec(readlinkSync(join(cache, 'bin/claude')))?.[1]
+    const latest = await setUp(['--only=claude', '--claude=latest'])
+    t.equal(latest.code, 0, latest.stderr)
+    t.match(
+      latest.stderr,
+      /fetching the Claude CLI 2\.1\.999 .*\nset-up: done in \d+ s\nset-up: \S+claude-2\.1\.999\/claude is used from the next start on\.\n$/,
+    )
+    t.equal(linked(), '2.1.999')
+    t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' }, 'and npm is not asked again')
+    t.equal(linked(), '2.1.999')
 
-  put('npm', npmOfClaude('2.1.1000'))
-  t.equal((await setUp(['--only=claude', '--claude=latest'])).code, 0)
-  t.equal(linked(), '2.1.1000', 'asked for, it is asked of npm each time')
-  t.equal((await setUp(['--only=claude', '--claude=2.1.250'])).code, 0)
-  t.equal(linked(), '2.1.250')
-  t.equal((await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' })).stderr, '', 'the variable chooses too, and what was fetched is there')
-  t.equal(linked(), '2.1.999')
-  t.equal((await setUp(['--only=claude'])).stderr, '')
-  t.equal(linked(), '2.1.250', 'without it the choice counts')
-  t.equal((await setUp(['--only=claude', `--claude=${pinned}`])).code, 0)
-  t.equal((await setUp(['--only=claude'])).stderr, '')
-  t.equal(linked(), pinned)
+    put('npm', npmOfClaude('2.1.1000'))
+    t.equal((await setUp(['--only=claude', '--claude=latest'])).code, 0)
+    t.equal(linked(), '2.1.1000', 'asked for, it is asked of npm each time')
+    t.equal((await setUp(['--only=claude', '--claude=2.1.250'])).code, 0)
+    t.equal(linked(), '2.1.250')
+    t.equal(
+      (await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' })).stderr,
+      '',
+      'the variable chooses too, and what was fetched is there',
+    )
+    t.equal(linked(), '2.1.999')
+    t.equal((await setUp(['--only=claude'])).stderr, '')
+    t.equal(linked(), '2.1.250', 'without it the choice counts')
+    t.equal((await setUp(['--only=claude', `--claude=${pinned}`])).code, 0)
+    t.equal((await setUp(['--only=claude'])).stderr, '')
+    t.equal(linked(), pinned)
 
-  put('claude', RUNS)
-  t.match((await setUp(['--only=claude', '--claude=2.1.250'])).stderr, /claude-2\.1\.250\/claude is there, but \S+\/claude comes before it: set CC_EXECUTOR_CLAUDE_BIN=/)
-  t.strictSame(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' }), { code: 0, stdout: '', stderr: '' }, 'one on PATH is used')
-})
+    put('claude', RUNS)
+    t.match(
+      (await setUp(['--only=claude', '--claude=2.1.250'])).stderr,
+      /claude-2\.1\.250\/claude is there, but \S+\/claude comes before it: set CC_EXECUTOR_CLAUDE_BIN=/,
+    )
+    t.strictSame(
+      await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '2.1.999' }),
+      { code: 0, stdout: '', stderr: '' },
+      'one on PATH is used',
+    )
+  },
+)
 
 void t.test('a version of Claude that is none, too old or not to be had is refused', async (t) => {
   const { cache, put, setUp } = checkout(t)
   put('npm', '#!/bin/sh\necho "npm error 404 Not Found" >&2\nexit 1\n')
-  t.match(await setUp(['--only=claude', '--claude=newest']), { code: 1, stderr: /"newest" is no version of the Claude CLI: write latest, or a number such as 2\./ })
-  t.match(await setUp(['--only=claude', '--claude=2.1.100']), { code: 1, stderr: /2\.1\.100 is older than 2\.1\.197, the oldest that is supported/ })
-  t.match(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '1.0' }), { code: 1, stderr: /"1\.0" is no version/ })
-  t.match(await setUp(['--only=claude', '--claude=2.1.998']), { code: 1, stderr: /could not be fetched: npm install failed:\nnpm error 404/ })
-  t.match(await setUp(['--only=claude', '--claude=latest']), { code: 1, stderr: /could not be fetched: npm view failed/ })
+  t.match(await setUp(['--only=claude', '--claude=newest']), {
+    code: 1,
+    stderr: /"newest" is no version of the Claude CLI: write latest, or a number such as 2\./,
+  })
+  t.match(await setUp(['--only=claude', '--claude=2.1.100']), {
+    code: 1,
+    stderr: /2\.1\.100 is older than 2\.1\.197, the oldest that is supported/,
+  })
+  t.match(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '1.0' }), {
+    code: 1,
+    stderr: /"1\.0" is no version/,
+  })
+  t.match(await setUp(['--only=claude', '--claude=2.1.998']), {
+    code: 1,
+    stderr: /could not be fetched: npm install failed:\nnpm error 404/,
+  })
+  t.match(await setUp(['--only=claude', '--claude=latest']), {
+    code: 1,
+    stderr: /could not be fetched: npm view failed/,
+  })
   t.notOk(existsSync(join(cache, 'packages/claude.chosen')), 'what failed is not chosen')
 })
 
-void t.test('a Claude that cannot be fetched is a warning with its remedy, and an end only with --require-claude', async (t) => {
-  const { cache, put, setUp } = checkout(t)
-  put('npm', '#!/bin/sh\necho "npm error ENOTFOUND" >&2\nexit 1\n')
-  const warned = await setUp(['--only=claude'])
-  t.equal(warned.code, 0)
-  t.match(warned.stderr, /warning: the Claude CLI could not be fetched .*CLAUDE_NOT_FOUND.*CC_EXECUTOR_CLAUDE_BIN/)
-  t.equal((await setUp(['--only=claude', '--require-claude'])).code, 1)
-  t.notOk(existsSync(join(cache, 'bin/claude')))
-  t.notOk(existsSync(join(cache, 'packages/claude.lock')), 'the lock is released after a failure too')
-})
+void t.test(
+  'a Claude that cannot be fetched is a warning with its remedy, and an end only with --require-claude',
+  async (t) => {
+    const { cache, put, setUp } = checkout(t)
+    put('npm', '#!/bin/sh\necho "npm error ENOTFOUND" >&2\nexit 1\n')
+    const warned = await setUp(['--only=claude'])
+    t.equal(warned.code, 0)
+    t.match(warned.stderr, /warning: the Claude CLI could not be fetched .*CLAUDE_NOT_FOUND.*CC_EXECUTOR_CLAUDE_BIN/)
+    t.equal((await setUp(['--only=claude', '--require-claude'])).code, 1)
+    t.notOk(existsSync(join(cache, 'bin/claude')))
+    t.notOk(existsSync(join(cache, 'packages/claude.lock')), 'the lock is released after a failure too')
+  },
+)
 
 void t.test('a lock whose owner is dead is taken over', async (t) => {
   const { directory, run, setUp } = checkout(t)
@@ -270,23 +363,25 @@ void t.test('an unknown step or argument is refused with the usage', async (t) =
   t.match(await setUp(['--fast']), { code: 1, stderr: /unknown argument --fast; usage: / })
 })
 
-void t.test('the cache is where the environment says, and in the checkout when there is no home to write to', async (t) => {
-  // Plain JavaScript without declarations: its JSDoc says the same.
-  const cache: { cacheDirectory: (env: Record<string, string>) => string } = await import(
-    pathToFileURL(join(ROOT, 'src/setup/cache.mjs')).href
-  )
-  const home = t.testdir()
-  t.equal(cache.cacheDirectory({ HOME: home }), join(home, '.cache/cc-executor'))
-  t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg' }), '/xdg/cc-executor')
-  t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg', CC_EXECUTOR_CACHE_DIR: '/own' }), '/own')
-  t.equal(cache.cacheDirectory({}), join(ROOT, '.cache'))
-  t.equal(cache.cacheDirectory({ HOME: '/nonexistent' }), join(ROOT, '.cache'))
-})
+void t.test(
+  'the cache is where the environment says, and in the checkout when there is no home to write to',
+  async (t) => {
+    // Plain JavaScript without declarations: its JSDoc says the same.
+    const cache: { cacheDirectory: (env: Record<string, string>) => string } = await import(
+      pathToFileURL(join(ROOT, 'src/setup/cache.mjs')).href
+    )
+    const home = t.testdir()
+    t.equal(cache.cacheDirectory({ HOME: home }), join(home, '.cache/cc-executor'))
+    t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg' }), '/xdg/cc-executor')
+    t.equal(cache.cacheDirectory({ HOME: home, XDG_CACHE_HOME: '/xdg', CC_EXECUTOR_CACHE_DIR: '/own' }), '/own')
+    t.equal(cache.cacheDirectory({}), join(ROOT, '.cache'))
+    t.equal(cache.cacheDirectory({ HOME: '/nonexistent' }), join(ROOT, '.cache'))
+  },
+)
 
 void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
-  const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } = await import(
-    pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href
-  )
+  const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } =
+    await import(pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href)
   const reader = module.createTapReader()
   const lines = [
     'TAP version 14',
@@ -334,48 +429,72 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
     ],
   })
   reader.read('# ERROR: incomplete lines coverage (80%)\n# { total: 9, pass: 4, fail: 2, todo: 1, skip: 2 }\n')
-  t.match(reader.report, { passed: 4, failed: 2, skipped: 3, complete: true, remarks: ['ERROR: incomplete lines coverage (80%)'] })
+  t.match(reader.report, {
+    passed: 4,
+    failed: 2,
+    skipped: 3,
+    complete: true,
+    remarks: ['ERROR: incomplete lines coverage (80%)'],
+  })
 })
 
-const totals = (text: string) => `echo "$@" > tap-arguments; echo "$CC_EXECUTOR_TEST_ALL" > test-all; echo '# { ${text} }'`
+const totals = (text: string) =>
+  `echo "$@" > tap-arguments; echo "$CC_EXECUTOR_TEST_ALL" > test-all; echo '# { ${text} }'`
 
-void t.test('the checks end with one line that counts static checks and assertions, and with tap’s own failure', async (t) => {
-  const { directory, run, setUp } = checkout(t)
-  const bin = join(directory, 'node_modules/.bin')
-  mkdirSync(bin)
-  const put = (name: string, script: string) => {
-    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
-    chmodSync(join(bin, name), 0o755)
-  }
-  const checks = async (...args: string[]) => {
-    const { code, stdout } = await run(process.execPath, ['src/setup/run-checks.mjs', ...args])
-    return { code, last: stdout.trimEnd().split('\n').at(-1), stdout }
-  }
-  mkdirSync(join(directory, 'test/deep'), { recursive: true })
-  for (const file of ['test/deep/b.test.ts', 'test/a.test.ts', 'test/no-test.ts']) writeFileSync(join(directory, file), '')
-  put('oxlint', 'exit 0')
-  put('prettier', 'exit 0')
-  put('tsc', 'mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
-  put('tap', totals('total: 5, pass: 4, skip: 1'))
-  t.match(await checks('--all'), { code: 0, last: '8 passed, 0 failed, 1 skipped' })
-  t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
-  t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
-  t.match(readFileSync(join(directory, 'tap-arguments'), 'utf8'), /^-R tap --jobs=\d dist\/test\/a\.test\.js dist\/test\/deep\/b\.test\.js\n$/)
+void t.test(
+  'the checks end with one line that counts static checks and assertions, and with tap’s own failure',
+  async (t) => {
+    const { directory, run, setUp } = checkout(t)
+    const bin = join(directory, 'node_modules/.bin')
+    mkdirSync(bin)
+    const put = (name: string, script: string) => {
+      writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
+      chmodSync(join(bin, name), 0o755)
+    }
+    const checks = async (...args: string[]) => {
+      const { code, stdout } = await run(process.execPath, ['src/setup/run-checks.mjs', ...args])
+      return { code, last: stdout.trimEnd().split('\n').at(-1), stdout }
+    }
+    mkdirSync(join(directory, 'test/deep'), { recursive: true })
+    for (const file of ['test/deep/b.test.ts', 'test/a.test.ts', 'test/no-test.ts'])
+      writeFileSync(join(directory, file), '')
+    put('oxlint', 'exit 0')
+    put('prettier', 'exit 0')
+    put('tsc', 'mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
+    put('tap', totals('total: 5, pass: 4, skip: 1'))
+    t.match(await checks('--all'), { code: 0, last: '8 passed, 0 failed, 1 skipped' })
+    t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
+    t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
+    t.match(
+      readFileSync(join(directory, 'tap-arguments'), 'utf8'),
+      /^-R tap --jobs=\d dist\/test\/a\.test\.js dist\/test\/deep\/b\.test\.js\n$/,
+    )
 
-  await checks('test/x.test.ts')
-  t.match(readFileSync(join(directory, 'tap-arguments'), 'utf8'), /^-R tap --jobs=\d --disable-coverage dist\/test\/x\.test\.js\n$/)
-  t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
+    await checks('test/x.test.ts')
+    t.match(
+      readFileSync(join(directory, 'tap-arguments'), 'utf8'),
+      /^-R tap --jobs=\d --disable-coverage dist\/test\/x\.test\.js\n$/,
+    )
+    t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
-  put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
-  t.match(await checks(), { code: 1, last: '8 passed, 1 failed', stdout: /coverage below its threshold/ })
+    put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
+    t.match(await checks(), { code: 1, last: '8 passed, 1 failed', stdout: /coverage below its threshold/ })
 
-  put('tap', `echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`)
-  t.match(await checks(), { code: 1, last: '4 passed, 1 failed', stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/ })
+    put(
+      'tap',
+      `echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`,
+    )
+    t.match(await checks(), {
+      code: 1,
+      last: '4 passed, 1 failed',
+      stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/,
+    })
 
-  put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
-  put('oxlint', 'echo "a.ts: no"; exit 1')
-  t.match(await checks(), { code: 1, last: '4 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
-})
+    put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
+    put('oxlint', 'echo "a.ts: no"; exit 1')
+    t.match(await checks(), { code: 1, last: '4 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
+  },
+)
 
 void t.test('the CI run ends with the last line of npm test, or with a failure when there is none', async (t) => {
   const { directory, put, run } = checkout(t)

@@ -13,21 +13,27 @@ import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 const claude = await findClaude()
 t.jobs = 2
 
-void t.test('one session answers seven prompts, and a later process resumes it', async t => {
+void t.test('one session answers seven prompts, and a later process resumes it', async (t) => {
   const place = await makePlace(t)
   const first = await startClaude(t, place)
   const plain = await first.ask('Say "hello" to ${cwd}\nand more')
-  t.equal(plain.result, 'Hello! This answer is simulated, no model has read your prompt. It begins: "Say "hello" to ${cwd}"')
+  t.equal(
+    plain.result,
+    'Hello! This answer is simulated, no model has read your prompt. It begins: "Say "hello" to ${cwd}"',
+  )
   t.match(plain, { is_error: false, subtype: 'success', stop_reason: 'end_turn' })
 
-  const tools = await first.ask(simulate([
-    { thinking: 'Two at once.' }, { text: 'I write them.' },
-    { tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'hi ${HOME}' } },
-    { tool: 'Write', input: { file_path: '${cwd}/other.txt', content: 'ho' } },
-    { usage: { outputTokens: 4321 } },
-    { tool: 'Bash', input: { command: 'cat note.txt other.txt', description: 'reads' } },
-    { text: 'The shell said: ${lastToolResult}' },
-  ]))
+  const tools = await first.ask(
+    simulate([
+      { thinking: 'Two at once.' },
+      { text: 'I write them.' },
+      { tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'hi ${HOME}' } },
+      { tool: 'Write', input: { file_path: '${cwd}/other.txt', content: 'ho' } },
+      { usage: { outputTokens: 4321 } },
+      { tool: 'Bash', input: { command: 'cat note.txt other.txt', description: 'reads' } },
+      { text: 'The shell said: ${lastToolResult}' },
+    ]),
+  )
   t.match(tools, { is_error: false, result: 'The shell said: hi ${HOME}ho' })
   t.equal(await readFile(join(place.cwd, 'note.txt'), 'utf8'), 'hi ${HOME}')
   t.ok(Number(tools.usage?.output_tokens) > 4321, 'the scripted usage is in the sum')
@@ -35,24 +41,30 @@ void t.test('one session answers seven prompts, and a later process resumes it',
   const cut = await first.ask(simulate([{ text: 'one two', chunks: 3 }, { cut: true }]))
   t.match(cut, { is_error: false, result: 'one two' })
   const finished = await first.ask(simulate([{ text: 'said' }, { delayMs: 0 }, { cut: true }]))
-  t.match(finished, { result: /mid-response|^said$/ }, 'after a finished block the older CLI ends, the newer one asks again')
+  t.match(
+    finished,
+    { result: /mid-response|^said$/ },
+    'after a finished block the older CLI ends, the newer one asks again',
+  )
   const limit = await first.ask(simulate([{ text: 'first half' }, { stop: 'max_tokens' }, { text: 'second half' }]))
   t.match(limit, { is_error: false, result: 'second half' })
   const limited = await first.ask(simulate([{ text: 'An answer after ' }, { status: 429, times: 2 }]))
   t.match(limited, { is_error: false, result: 'An answer after ' })
   const large = await first.ask(simulate([{ repeatText: 'äbcdefg\n', bytes: 2 * 1024 * 1024 }]))
-  t.equal(Buffer.byteLength(large.result ?? ''), 2 * 1024 * 1024 - (2 * 1024 * 1024) % 9 + 8)
+  t.equal(Buffer.byteLength(large.result ?? ''), 2 * 1024 * 1024 - ((2 * 1024 * 1024) % 9) + 8)
   t.equal(await first.end(), 0)
-  const posts = first.simulator.requests.filter(request => request.method === 'POST')
-  t.same([...new Set(posts.map(request => request.path))], ['/v1/messages?beta=true'])
-  t.same([...new Set(first.simulator.requests.flatMap(request => request.credentials))], ['x-api-key'])
+  const posts = first.simulator.requests.filter((request) => request.method === 'POST')
+  t.same([...new Set(posts.map((request) => request.path))], ['/v1/messages?beta=true'])
+  t.same([...new Set(first.simulator.requests.flatMap((request) => request.credentials))], ['x-api-key'])
   // The older CLI looks first whether anybody is there.
-  const others = first.simulator.requests.filter(request => request.method !== 'POST')
-  t.ok(others.every(request => request.method === 'HEAD' && request === first.simulator.requests[0]))
+  const others = first.simulator.requests.filter((request) => request.method !== 'POST')
+  t.ok(others.every((request) => request.method === 'HEAD' && request === first.simulator.requests[0]))
 
   // Another simulator: where a conversation stands is read from the request.
   const second = await startClaude(t, place, ['--resume', large.session_id])
-  t.match(await second.ask(simulate([{ text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: 'Now visible.' })
+  t.match(await second.ask(simulate([{ text: '' }, { turn: true }, { text: 'Now visible.' }])), {
+    result: 'Now visible.',
+  })
   t.match(await second.ask('and without a script?'), { is_error: false, result: /It begins: "and without a script\?"/ })
   await second.end()
 
@@ -61,40 +73,73 @@ void t.test('one session answers seven prompts, and a later process resumes it',
   const fork = await startClaude(t, elsewhere, ['--resume', large.session_id, '--fork-session'])
   const forked = await fork.ask(simulate([{ text: 'in ${cwd}' }]))
   // The older CLI finds the sessions of the folder that it is started in only.
-  t.match(forked, forked.subtype === 'success' ? { result: `in ${elsewhere.cwd}` } : { errors: [/No conversation found/] })
+  t.match(
+    forked,
+    forked.subtype === 'success' ? { result: `in ${elsewhere.cwd}` } : { errors: [/No conversation found/] },
+  )
   await fork.end()
 })
 
-void t.test('errors end a turn with their status', async t => {
+void t.test('errors end a turn with their status', async (t) => {
   const run = await startClaude(t, await makePlace(t))
   t.match(await run.ask(simulate([{ status: 500, times: 'always' }])), { is_error: true, api_error_status: 500 })
-  t.match(await run.ask(simulate([{ status: 403, message: 'Not you.' }])), { is_error: true, api_error_status: 403, result: /Not you\./ })
+  t.match(await run.ask(simulate([{ status: 403, message: 'Not you.' }])), {
+    is_error: true,
+    api_error_status: 403,
+    result: /Not you\./,
+  })
   t.match(await run.ask(simulate([{ nothing: 1 }])), {
-    is_error: true, api_error_status: 400, result: /The script in the prompt is not valid: step 1 is of no known kind/,
+    is_error: true,
+    api_error_status: 400,
+    result: /The script in the prompt is not valid: step 1 is of no known kind/,
   })
   const cutOff = [{ text: 'too long' }, { stop: 'max_tokens' }]
-  t.match(await run.ask(simulate([...cutOff, ...cutOff, ...cutOff, ...cutOff])), { is_error: true, result: /output token maximum/ })
+  t.match(await run.ask(simulate([...cutOff, ...cutOff, ...cutOff, ...cutOff])), {
+    is_error: true,
+    result: /output token maximum/,
+  })
   t.match(await run.ask(simulate([{ stop: 'refusal' }])), { is_error: true, stop_reason: 'refusal' })
-  t.match(await run.ask(simulate([{ text: 'some' }, { stop: 'refusal' }, { text: 'more' }])), { is_error: true, stop_reason: 'refusal' })
+  t.match(await run.ask(simulate([{ text: 'some' }, { stop: 'refusal' }, { text: 'more' }])), {
+    is_error: true,
+    stop_reason: 'refusal',
+  })
   t.equal(await run.end(), 1)
 })
 
-void t.test('an unauthorised run ends with 401', async t => {
+void t.test('an unauthorised run ends with 401', async (t) => {
   const run = await startClaude(t, await makePlace(t), [], { CLAUDE_CODE_MAX_RETRIES: '0' })
   t.match(await run.ask(simulate([{ status: 401, times: 'always' }])), { is_error: true, api_error_status: 401 })
   await run.end()
 })
 
-void t.test('the CLI goes on by itself, and the script with it', async t => {
-  const settings = { hooks: { Stop: [{ hooks: [{ type: 'command', command: 'test -e once && exit 0; touch once; echo "go on" >&2; exit 2' }] }] } }
+void t.test('the CLI goes on by itself, and the script with it', async (t) => {
+  const settings = {
+    hooks: {
+      Stop: [{ hooks: [{ type: 'command', command: 'test -e once && exit 0; touch once; echo "go on" >&2; exit 2' }] }],
+    },
+  }
   const run = await startClaude(t, await makePlace(t), [`--settings=${JSON.stringify(settings)}`])
-  t.match(await run.ask(simulate([{ text: 'one' }, { turn: true }, { text: 'two' }])), { result: 'two' }, 'a hook had it go on')
-  t.match(await run.ask(simulate([{ text: '' }, { turn: true }, { text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: /^(?:Now visible\.)?$/ })
+  t.match(
+    await run.ask(simulate([{ text: 'one' }, { turn: true }, { text: 'two' }])),
+    { result: 'two' },
+    'a hook had it go on',
+  )
+  t.match(
+    await run.ask(simulate([{ text: '' }, { turn: true }, { text: '' }, { turn: true }, { text: 'Now visible.' }])),
+    { result: /^(?:Now visible\.)?$/ },
+  )
   t.match(await run.ask(simulate([{ text: '' }, { turn: true }, { text: 'Now visible.' }])), { result: 'Now visible.' })
-  t.match(await run.ask(simulate([{ thinking: 'hm' }, { stop: 'max_tokens' }, { text: 'after the thought' }])), { result: 'after the thought' })
+  t.match(await run.ask(simulate([{ thinking: 'hm' }, { stop: 'max_tokens' }, { text: 'after the thought' }])), {
+    result: 'after the thought',
+  })
   const background = simulate([
-    { tool: 'Bash', input: { command: 'until test -e go; do sleep 0.1; done', description: 'waits', run_in_background: true } },
-    { text: 'waiting' }, { turn: true }, { text: 'told' },
+    {
+      tool: 'Bash',
+      input: { command: 'until test -e go; do sleep 0.1; done', description: 'waits', run_in_background: true },
+    },
+    { text: 'waiting' },
+    { turn: true },
+    { text: 'told' },
   ])
   t.match(await run.ask(background), { result: 'waiting' })
   await writeFile(join(run.place.cwd, 'go'), '')
@@ -102,14 +147,24 @@ void t.test('the CLI goes on by itself, and the script with it', async t => {
   t.equal(await run.end(), 0)
 })
 
-void t.test('a killed run is resumed where it stood', async t => {
+void t.test('a killed run is resumed where it stood', async (t) => {
   const place = await makePlace(t)
   const sessionId = randomUUID()
   const killed = await startClaude(t, place, [`--session-id=${sessionId}`])
-  const asked = killed.ask(simulate([{ text: 'begin' }, { tool: 'Bash', input: { command: 'touch begun; until test -e never; do sleep 0.1; done', description: 'x' } }, { text: 'went on in ${cwd}' }]))
+  const asked = killed.ask(
+    simulate([
+      { text: 'begin' },
+      { tool: 'Bash', input: { command: 'touch begun; until test -e never; do sleep 0.1; done', description: 'x' } },
+      { text: 'went on in ${cwd}' },
+    ]),
+  )
   const ended = t.rejects(asked)
   // The transcript is written late: what it must hold is the call.
-  for (;;) if (await readTranscript(place, sessionId).then(text => text.includes('"tool_use"') && text.includes('touch begun'))) break
+  for (;;)
+    if (
+      await readTranscript(place, sessionId).then((text) => text.includes('"tool_use"') && text.includes('touch begun'))
+    )
+      break
   await killed.kill()
   await ended
   const resumed = await startClaude(t, place, ['--resume', sessionId])
@@ -117,10 +172,12 @@ void t.test('a killed run is resumed where it stood', async t => {
   await resumed.end()
 })
 
-void t.test('a script gives structured output', async t => {
+void t.test('a script gives structured output', async (t) => {
   const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
   const run = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
-  const asked = await run.ask(simulate([{ structured: { name: 5 } }, { text: 'Again.' }, { structured: { name: 'ada' } }]))
+  const asked = await run.ask(
+    simulate([{ structured: { name: 5 } }, { text: 'Again.' }, { structured: { name: 'ada' } }]),
+  )
   t.match(asked, { is_error: false, structured_output: { name: 'ada' } })
   await run.end()
   const other = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
@@ -129,7 +186,11 @@ void t.test('a script gives structured output', async t => {
   await other.end()
 })
 
-interface Place { readonly cwd: string; readonly home: string; readonly tasks: string }
+interface Place {
+  readonly cwd: string
+  readonly home: string
+  readonly tasks: string
+}
 interface Result {
   readonly type: string
   readonly subtype: string
@@ -151,24 +212,47 @@ interface Run {
 async function makePlace(t: Test): Promise<Place> {
   const root = await realpath(t.testdir({}))
   const place = { cwd: join(root, 'work'), home: join(root, 'home'), tasks: join(root, 'tasks') }
-  await Promise.all(Object.values(place).map(folder => mkdir(folder)))
+  await Promise.all(Object.values(place).map((folder) => mkdir(folder)))
   return place
 }
 
-async function startClaude(t: Test, place: Place, flags: readonly string[] = [], env: Record<string, string> = {}): Promise<Run> {
+async function startClaude(
+  t: Test,
+  place: Place,
+  flags: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<Run> {
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
-  const child = spawn(claude, [
-    '-p', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose',
-    '--permission-mode', 'acceptEdits', '--allowedTools=Bash', ...flags,
-  ], {
-    cwd: place.cwd,
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: {
-      HOME: place.home, PATH: process.env['PATH'], CLAUDE_CODE_TMPDIR: place.tasks, ANTHROPIC_BASE_URL: simulator.url,
-      ANTHROPIC_API_KEY: 'simulated', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDE_CODE_MAX_RETRIES: '2', ...env,
+  const child = spawn(
+    claude,
+    [
+      '-p',
+      '--input-format',
+      'stream-json',
+      '--output-format',
+      'stream-json',
+      '--verbose',
+      '--permission-mode',
+      'acceptEdits',
+      '--allowedTools=Bash',
+      ...flags,
+    ],
+    {
+      cwd: place.cwd,
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: {
+        HOME: place.home,
+        PATH: process.env['PATH'],
+        CLAUDE_CODE_TMPDIR: place.tasks,
+        ANTHROPIC_BASE_URL: simulator.url,
+        ANTHROPIC_API_KEY: 'simulated',
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+        CLAUDE_CODE_MAX_RETRIES: '2',
+        ...env,
+      },
     },
-  })
+  )
   const exit = once(child, 'exit')
   t.teardown(async () => {
     child.kill('SIGKILL')
@@ -188,7 +272,10 @@ async function startClaude(t: Test, place: Place, flags: readonly string[] = [],
     place,
     nextResult,
     async ask(prompt) {
-      const content = [{ type: 'text', text: prompt }, { type: 'text', text: '(end of the task)' }]
+      const content = [
+        { type: 'text', text: prompt },
+        { type: 'text', text: '(end of the task)' },
+      ]
       child.stdin.write(`${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`)
       return nextResult()
     },
@@ -207,7 +294,7 @@ async function startClaude(t: Test, place: Place, flags: readonly string[] = [],
 async function readTranscript(place: Place, sessionId: string): Promise<string> {
   const projects = join(place.home, '.claude', 'projects')
   const files = await readdir(projects, { recursive: true }).catch(() => [])
-  const file = files.find(name => name.endsWith(`${sessionId}.jsonl`))
+  const file = files.find((name) => name.endsWith(`${sessionId}.jsonl`))
   return file === undefined ? '' : readFile(join(projects, file), 'utf8')
 }
 
@@ -216,14 +303,19 @@ function simulate(steps: readonly object[]): string {
 }
 
 async function findClaude(): Promise<string> {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map(folder => join(folder, 'claude'))
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'claude'))
   const places = [
-    process.env['CC_EXECUTOR_CLAUDE_BIN'], ...onPath,
-    join(homedir(), '.cache/cc-executor/bin/claude'), '/tmp/claude-cli/package/claude',
+    process.env['CC_EXECUTOR_CLAUDE_BIN'],
+    ...onPath,
+    join(homedir(), '.cache/cc-executor/bin/claude'),
+    '/tmp/claude-cli/package/claude',
   ]
   for (const place of places) {
     if (place === undefined || place === '') continue
-    const found = await access(place, constants.X_OK).then(() => true, () => false)
+    const found = await access(place, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
     if (found) return place
   }
   throw new Error('no claude CLI found: set CC_EXECUTOR_CLAUDE_BIN')

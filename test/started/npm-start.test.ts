@@ -11,7 +11,9 @@ import { walk } from './walk.js'
 const LONG_ID = 'a'.repeat(101)
 /** Of a path: the status with a token and without. */
 const PATHS: readonly (readonly [string, string, number, number])[] = [
-  ...['', '/result', '/events', '/files', '/files/x', '/files.tar.gz', '/receipt'].map((suffix) => ['GET', `/executions/${LONG_ID}${suffix}`, 404, 401] as const),
+  ...['', '/result', '/events', '/files', '/files/x', '/files.tar.gz', '/receipt'].map(
+    (suffix) => ['GET', `/executions/${LONG_ID}${suffix}`, 404, 401] as const,
+  ),
   ...['/cancel', '/pause', '/resume'].map((suffix) => ['POST', `/executions/${LONG_ID}${suffix}`, 404, 401] as const),
   ['DELETE', `/executions/${LONG_ID}`, 404, 401],
   ['GET', `/executions/${'a'.repeat(8_000)}`, 404, 401],
@@ -39,17 +41,28 @@ async function survivesUpgrades(t: Test, { url }: Started): Promise<void> {
   const { hostname, port } = new URL(url)
   const offers = {
     h2c: 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n',
-    websocket: 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n',
+    websocket:
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n',
   }
   for (const [name, offer] of Object.entries(offers)) {
-    for (const [who, token] of [['nobody', ''], ['somebody', `Authorization: Bearer ${TOKENS.all}\r\n`]] as const) {
+    for (const [who, token] of [
+      ['nobody', ''],
+      ['somebody', `Authorization: Bearer ${TOKENS.all}\r\n`],
+    ] as const) {
       for (const length of ['Content-Length: 100\r\n', 'Transfer-Encoding: chunked\r\n']) {
         const socket = connect(Number(port), hostname)
         socket.on('error', () => undefined)
-        socket.write(`POST /execute HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${token}${offer}Content-Type: application/json\r\n${length}\r\n${length.startsWith('T') ? 'ff\r\n' : ''}{"prompt":`)
+        socket.write(
+          `POST /execute HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${token}${offer}Content-Type: application/json\r\n${length}\r\n${length.startsWith('T') ? 'ff\r\n' : ''}{"prompt":`,
+        )
         // With a token the answer waits for the body, which never comes whole.
         const answered = once(socket, 'data')
-        if (who === 'nobody' || name === 'websocket') t.match(String(await answered), who === 'nobody' ? /^HTTP\/1\.1 401 / : /^HTTP\/1\.1 4\d\d /, `${name}, ${who}`)
+        if (who === 'nobody' || name === 'websocket')
+          t.match(
+            String(await answered),
+            who === 'nobody' ? /^HTTP\/1\.1 401 / : /^HTTP\/1\.1 4\d\d /,
+            `${name}, ${who}`,
+          )
         else answered.catch(() => undefined)
         socket.end()
         await once(socket.resume(), 'close')
@@ -61,7 +74,9 @@ async function survivesUpgrades(t: Test, { url }: Started): Promise<void> {
 
 /** The page lists every operation of the document that it has loaded from this service. */
 async function rendersDocs(t: Test, { url }: Started): Promise<void> {
-  const { paths } = (await ask(url, { method: 'GET', path: '/openapi.json', as: null })).body as { paths: Record<string, object> }
+  const { paths } = (await ask(url, { method: 'GET', path: '/openapi.json', as: null })).body as {
+    paths: Record<string, object>
+  }
   const browser = await openBrowser()
   t.teardown(() => browser.close())
   for (const address of ['/docs', '/docs/', '/']) {

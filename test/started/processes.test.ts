@@ -29,7 +29,11 @@ async function callAll(t: Test, { client, call }: McpSession): Promise<void> {
   for (const [name, toInput] of Object.entries(TOOL_CALLS)) {
     const answer = await call(name, toInput(structured.executionId ?? structured.id))
     t.equal(answer.isError, false, `${name}: ${answer.text.slice(0, 200)}`)
-    t.match(await call(name, { nobodyKnowsThis: true }), { isError: true, structured: { code: 'INVALID_REQUEST' } }, `${name} refuses an unknown field`)
+    t.match(
+      await call(name, { nobodyKnowsThis: true }),
+      { isError: true, structured: { code: 'INVALID_REQUEST' } },
+      `${name} refuses an unknown field`,
+    )
   }
 }
 

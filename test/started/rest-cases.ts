@@ -25,19 +25,39 @@ export interface RestOperation {
   readonly cases: Readonly<Record<string, RestCase>>
 }
 
-const withId = (path: (id: string) => string, id: (scene: Scene) => string | Promise<string>, more: Omit<Parts, 'path'> = {}): Make =>
+const withId =
+  (
+    path: (id: string) => string,
+    id: (scene: Scene) => string | Promise<string>,
+    more: Omit<Parts, 'path'> = {},
+  ): Make =>
   async (scene) => ({ path: path(await id(scene)), ...more })
-const of = (suffix: string) => (id: string): string => `/executions/${id}${suffix}`
+const of =
+  (suffix: string) =>
+  (id: string): string =>
+    `/executions/${id}${suffix}`
 const kept = ({ kept: id }: Scene): string => id
 const running = ({ running: id }: Scene): string => id
 
 function submission(path: string): RestOperation {
-  const body = (more: (scene: Scene) => Record<string, unknown>, headers: Record<string, string> = {}): Make => (scene) => ({ path, body: { prompt: 'Say hello', workspace: scene.workspace, ...more(scene) }, headers })
-  const replayed = (prompt: string): Make => async (scene) => {
-    await scene.submit({ prompt: 'the first', workspace: scene.workspace }, { 'idempotency-key': `${scene.key}${path}` }).catch(() => undefined)
-    return { path, body: { prompt, workspace: scene.workspace }, headers: { 'idempotency-key': `${scene.key}${path}` } }
-  }
-  const fresh = (more: Record<string, unknown>): Make => () => ({ path, body: { prompt: 'x', ...more } })
+  const body =
+    (more: (scene: Scene) => Record<string, unknown>, headers: Record<string, string> = {}): Make =>
+    (scene) => ({ path, body: { prompt: 'Say hello', workspace: scene.workspace, ...more(scene) }, headers })
+  const replayed =
+    (prompt: string): Make =>
+    async (scene) => {
+      await scene
+        .submit({ prompt: 'the first', workspace: scene.workspace }, { 'idempotency-key': `${scene.key}${path}` })
+        .catch(() => undefined)
+      return {
+        path,
+        body: { prompt, workspace: scene.workspace },
+        headers: { 'idempotency-key': `${scene.key}${path}` },
+      }
+    }
+  const fresh =
+    (more: Record<string, unknown>): Make =>
+    () => ({ path, body: { prompt: 'x', ...more } })
   return {
     base: body(() => ({})),
     scope: 'execute',
@@ -49,21 +69,31 @@ function submission(path: string): RestOperation {
       SESSION_NOT_FOUND: { make: fresh({ session: { resume: NOBODY } }) },
       SESSION_BUSY: { make: (scene) => ({ path, body: { prompt: 'x', session: { resume: scene.running } } }) },
       BUDGET_EXCEEDED: { make: () => ({ path, as: 'poor', body: { prompt: 'x', maxBudgetTokens: 1_000 } }) },
-      QUEUE_FULL: { phase: 'full', async make(scene) {
-        await scene.fillQueue()
-        return { path, body: { prompt: ENDLESS } }
-      } },
+      QUEUE_FULL: {
+        phase: 'full',
+        async make(scene) {
+          await scene.fillQueue()
+          return { path, body: { prompt: ENDLESS } }
+        },
+      },
       // The key was used, and what it led to is no longer kept.
-      EXECUTION_NOT_FOUND: { phase: 'forgotten', async make(scene) {
-        await scene.untilForgotten()
-        return { path, body: { prompt: 'forgotten soon' }, headers: { 'idempotency-key': scene.forgottenKey } }
-      } },
+      EXECUTION_NOT_FOUND: {
+        phase: 'forgotten',
+        async make(scene) {
+          await scene.untilForgotten()
+          return { path, body: { prompt: 'forgotten soon' }, headers: { 'idempotency-key': scene.forgottenKey } }
+        },
+      },
     },
   }
 }
 
 function steering(name: string, cases: RestOperation['cases']): RestOperation {
-  return { base: withId(of(`/${name}`), kept, { body: {} }), scope: 'execute', cases: { INVALID_REQUEST: { make: withId(of(`/${name}`), kept, { body: { reason: 'x'.repeat(501) } }) }, ...cases } }
+  return {
+    base: withId(of(`/${name}`), kept, { body: {} }),
+    scope: 'execute',
+    cases: { INVALID_REQUEST: { make: withId(of(`/${name}`), kept, { body: { reason: 'x'.repeat(501) } }) }, ...cases },
+  }
 }
 
 const paused = (name: string): RestOperation =>
@@ -77,52 +107,94 @@ function ofOne(suffix: string, cases: RestOperation['cases'], more: Partial<Rest
   return { base: withId(of(suffix), kept), scope: 'read', cases, ...more }
 }
 
-const plain = (path: string, more: Partial<RestOperation> = {}): RestOperation => ({ base: () => ({ path }), scope: 'read', cases: { '200 application/json': { make: () => ({ path }) } }, ...more })
-const etagOf = async (scene: Scene): Promise<string> => `"${(await scene.listing()).files.find(({ path }: { path: string }) => path === 'data.bin').sha256}"`
+const plain = (path: string, more: Partial<RestOperation> = {}): RestOperation => ({
+  base: () => ({ path }),
+  scope: 'read',
+  cases: { '200 application/json': { make: () => ({ path }) } },
+  ...more,
+})
+const etagOf = async (scene: Scene): Promise<string> =>
+  `"${(await scene.listing()).files.find(({ path }: { path: string }) => path === 'data.bin').sha256}"`
 
 export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   'post /execute': submission('/execute'),
   'post /executions': submission('/executions'),
   'get /executions': plain('/executions', {
     wrongQuery: 'limit=0',
-    cases: { '200 application/json': { make: () => ({ path: '/executions?limit=2' }) }, EXECUTION_NOT_FOUND: { make: () => ({ path: `/executions?parentId=${NOBODY}` }) } },
+    cases: {
+      '200 application/json': { make: () => ({ path: '/executions?limit=2' }) },
+      EXECUTION_NOT_FOUND: { make: () => ({ path: `/executions?parentId=${NOBODY}` }) },
+    },
   }),
   'get /executions/{id}': ofOne('', { '200 application/json': { make: withId(of(''), kept) } }),
-  'delete /executions/{id}': ofOne('', {
-    204: { make: withId(of(''), async (scene) => {
-      const id = await scene.waits()
-      await scene.cancel(id)
-      return id
-    }) },
-  }, { scope: 'execute' }),
-  'get /executions/{id}/result': ofOne('/result', {
-    '200 text/plain': { make: withId(of('/result'), kept) },
-    '200 application/json': { make: withId(of('/result'), ({ structured }) => structured) },
-    '422 application/problem+json': { make: withId(of('/result'), ({ neverStarted }) => neverStarted) },
-  }, { wrongQuery: 'waitSeconds=x' }),
-  'get /executions/{id}/events': ofOne('/events', {
-    '200 application/json': { make: withId(of('/events'), kept) },
-    204: { make: withId(of('/events?after=100000'), kept, { headers: { accept: 'text/event-stream' } }) },
-  }, { wrongQuery: 'after=-1' }),
+  'delete /executions/{id}': ofOne(
+    '',
+    {
+      204: {
+        make: withId(of(''), async (scene) => {
+          const id = await scene.waits()
+          await scene.cancel(id)
+          return id
+        }),
+      },
+    },
+    { scope: 'execute' },
+  ),
+  'get /executions/{id}/result': ofOne(
+    '/result',
+    {
+      '200 text/plain': { make: withId(of('/result'), kept) },
+      '200 application/json': { make: withId(of('/result'), ({ structured }) => structured) },
+      '422 application/problem+json': { make: withId(of('/result'), ({ neverStarted }) => neverStarted) },
+    },
+    { wrongQuery: 'waitSeconds=x' },
+  ),
+  'get /executions/{id}/events': ofOne(
+    '/events',
+    {
+      '200 application/json': { make: withId(of('/events'), kept) },
+      204: { make: withId(of('/events?after=100000'), kept, { headers: { accept: 'text/event-stream' } }) },
+    },
+    { wrongQuery: 'after=-1' },
+  ),
   'post /executions/{id}/cancel': steering('cancel', {
     '200 application/json': { make: withId(of('/cancel'), kept) },
-    '202 application/json': { make: withId(of('/cancel'), (scene) => scene.runsAlone(), { body: { reason: 'walked' } }) },
+    '202 application/json': {
+      make: withId(of('/cancel'), (scene) => scene.runsAlone(), { body: { reason: 'walked' } }),
+    },
   }),
   'post /executions/{id}/pause': paused('pause'),
   'post /executions/{id}/resume': paused('resume'),
-  'get /executions/{id}/files': ofOne('/files', {
-    '200 application/json': { make: withId(of('/files'), kept) },
-    '200 text/x-diff': { make: withId(of('/files?diff'), kept) },
-  }, { wrongQuery: 'diff=perhaps' }),
-  'get /executions/{id}/files/{path}': ofOne('/files/data.bin', {
-    '200 application/octet-stream': { make: withId(of('/files/data.bin'), kept) },
-    '200 text/x-diff': { make: withId(of('/files/data.bin?diff'), kept) },
-    '206 application/octet-stream': { make: withId(of('/files/data.bin'), kept, { headers: { range: 'bytes=0-3' } }) },
-    304: { make: async (scene) => ({ path: `/executions/${scene.kept}/files/data.bin`, headers: { 'if-none-match': await etagOf(scene) } }) },
-    FILE_NOT_FOUND: { make: withId(of('/files/nothing.bin'), kept) },
-    FILE_NOT_KEPT: { make: withId(of('/files/large.bin'), kept) },
-  }, { wrongQuery: 'diff=perhaps' }),
-  'get /executions/{id}/files.tar.gz': ofOne('/files.tar.gz', { '200 application/gzip': { make: withId(of('/files.tar.gz'), kept) } }),
+  'get /executions/{id}/files': ofOne(
+    '/files',
+    {
+      '200 application/json': { make: withId(of('/files'), kept) },
+      '200 text/x-diff': { make: withId(of('/files?diff'), kept) },
+    },
+    { wrongQuery: 'diff=perhaps' },
+  ),
+  'get /executions/{id}/files/{path}': ofOne(
+    '/files/data.bin',
+    {
+      '200 application/octet-stream': { make: withId(of('/files/data.bin'), kept) },
+      '200 text/x-diff': { make: withId(of('/files/data.bin?diff'), kept) },
+      '206 application/octet-stream': {
+        make: withId(of('/files/data.bin'), kept, { headers: { range: 'bytes=0-3' } }),
+      },
+      304: {
+        make: async (scene) => ({
+          path: `/executions/${scene.kept}/files/data.bin`,
+          headers: { 'if-none-match': await etagOf(scene) },
+        }),
+      },
+      FILE_NOT_FOUND: { make: withId(of('/files/nothing.bin'), kept) },
+      FILE_NOT_KEPT: { make: withId(of('/files/large.bin'), kept) },
+    },
+    { wrongQuery: 'diff=perhaps' },
+  ),
+  'get /executions/{id}/files.tar.gz': ofOne('/files.tar.gz', {
+    '200 application/gzip': { make: withId(of('/files.tar.gz'), kept) },
+  }),
   'get /executions/{id}/receipt': ofOne('/receipt', {
     '200 application/json': { make: withId(of('/receipt'), kept) },
     '200 text/markdown': { make: withId(of('/receipt'), kept, { headers: { accept: 'text/markdown' } }) },
@@ -138,7 +210,10 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   'get /health': plain('/health'),
   'get /health/live': plain('/health/live'),
   'get /health/ready': plain('/health/ready', {
-    cases: { '200 application/json': { make: () => ({ path: '/health/ready' }) }, '503 application/json': { phase: 'down', make: () => ({ path: '/health/ready' }) } },
+    cases: {
+      '200 application/json': { make: () => ({ path: '/health/ready' }) },
+      '503 application/json': { phase: 'down', make: () => ({ path: '/health/ready' }) },
+    },
   }),
   'get /queue': plain('/queue'),
   'get /auth/status': plain('/auth/status'),
@@ -147,19 +222,39 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
 /** What makes a request wrong in the same way everywhere. */
 export const COMMON_CASES: { readonly [Code in ErrorCode]?: (operation: RestOperation) => RestCase } = {
   UNAUTHENTICATED: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), as: null }) }),
-  FORBIDDEN: ({ base, scope }) => ({ make: async (scene) => ({ ...(await base(scene)), as: scope === 'execute' ? 'reader' : 'runner' }) }),
+  FORBIDDEN: ({ base, scope }) => ({
+    make: async (scene) => ({ ...(await base(scene)), as: scope === 'execute' ? 'reader' : 'runner' }),
+  }),
   STORE_UNAVAILABLE: ({ base }) => ({ phase: 'down', make: base }),
   PARSE_ERROR: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), raw: '{"a":' }) }),
-  PAYLOAD_TOO_LARGE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), raw: Buffer.alloc(8 * 1024 * 1024 + 1, ' ') }) }),
-  UNSUPPORTED_MEDIA_TYPE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), headers: { 'content-type': 'text/plain' } }) }),
-  NOT_ACCEPTABLE: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), headers: { accept: 'image/png' } }) }),
-  INVALID_REQUEST: ({ base, wrongQuery }) => ({ make: async (scene) => {
-    const parts = await base(scene)
-    if (wrongQuery === undefined) return { ...parts, body: { nobodyKnowsThis: true } }
-    return { ...parts, path: `${parts.path}${parts.path.includes('?') ? '&' : '?'}${wrongQuery}` }
-  } }),
+  PAYLOAD_TOO_LARGE: ({ base }) => ({
+    make: async (scene) => ({ ...(await base(scene)), raw: Buffer.alloc(8 * 1024 * 1024 + 1, ' ') }),
+  }),
+  UNSUPPORTED_MEDIA_TYPE: ({ base }) => ({
+    make: async (scene) => ({ ...(await base(scene)), headers: { 'content-type': 'text/plain' } }),
+  }),
+  NOT_ACCEPTABLE: ({ base }) => ({
+    make: async (scene) => ({ ...(await base(scene)), headers: { accept: 'image/png' } }),
+  }),
+  INVALID_REQUEST: ({ base, wrongQuery }) => ({
+    make: async (scene) => {
+      const parts = await base(scene)
+      if (wrongQuery === undefined) return { ...parts, body: { nobodyKnowsThis: true } }
+      return { ...parts, path: `${parts.path}${parts.path.includes('?') ? '&' : '?'}${wrongQuery}` }
+    },
+  }),
   // Somebody else's is as good as none.
   EXECUTION_NOT_FOUND: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), as: 'other' }) }),
-  NOT_FINISHED: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), path: (await base(scene)).path.replace(scene.kept, scene.running) }) }),
-  FILE_NOT_KEPT: ({ base }) => ({ make: async (scene) => ({ ...(await base(scene)), path: (await base(scene)).path.replace(scene.kept, scene.neverStarted) }) }),
+  NOT_FINISHED: ({ base }) => ({
+    make: async (scene) => ({
+      ...(await base(scene)),
+      path: (await base(scene)).path.replace(scene.kept, scene.running),
+    }),
+  }),
+  FILE_NOT_KEPT: ({ base }) => ({
+    make: async (scene) => ({
+      ...(await base(scene)),
+      path: (await base(scene)).path.replace(scene.kept, scene.neverStarted),
+    }),
+  }),
 }

@@ -29,17 +29,32 @@ export interface RpcMethod {
   readonly cases: Readonly<Record<string, RpcCase>>
 }
 
-const target = (method: RpcMethod['scope'], result: (scene: Scene) => Promise<string> | string, cases: RpcMethod['cases'] = {}): RpcMethod => ({
+const target = (
+  method: RpcMethod['scope'],
+  result: (scene: Scene) => Promise<string> | string,
+  cases: RpcMethod['cases'] = {},
+): RpcMethod => ({
   base: ({ kept }) => ({ executionId: kept }),
   scope: method,
   cases: { result: { make: async (scene) => ({ params: { executionId: await result(scene) } }) }, ...cases },
 })
 const none = (): RpcMethod => ({ base: () => ({}), scope: 'read', cases: { result: { make: () => ({ params: {} }) } } })
-const filled = (scene: Scene): RpcCall[] => Array.from({ length: SUBSCRIPTION_LIMIT }, () => ({ method: 'execution.subscribe', params: { executionId: scene.running } }))
-const ofExecution = (id: (scene: Scene) => string): RpcCase => ({ make: (scene) => ({ params: { executionId: id(scene) } }) })
-const steered: RpcMethod['cases'] = { ALREADY_FINISHED: ofExecution(({ kept }) => kept), NOT_RUNNING: ofExecution(({ queued }) => queued) }
+const filled = (scene: Scene): RpcCall[] =>
+  Array.from({ length: SUBSCRIPTION_LIMIT }, () => ({
+    method: 'execution.subscribe',
+    params: { executionId: scene.running },
+  }))
+const ofExecution = (id: (scene: Scene) => string): RpcCase => ({
+  make: (scene) => ({ params: { executionId: id(scene) } }),
+})
+const steered: RpcMethod['cases'] = {
+  ALREADY_FINISHED: ofExecution(({ kept }) => kept),
+  NOT_RUNNING: ofExecution(({ queued }) => queued),
+}
 
-const asked = (more: (scene: Scene) => Record<string, unknown>): RpcCase => ({ make: (scene) => ({ params: { prompt: 'Say hello', workspace: scene.workspace, subscribe: false, ...more(scene) } }) })
+const asked = (more: (scene: Scene) => Record<string, unknown>): RpcCase => ({
+  make: (scene) => ({ params: { prompt: 'Say hello', workspace: scene.workspace, subscribe: false, ...more(scene) } }),
+})
 
 export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
   execute: {
@@ -51,32 +66,50 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
       SESSION_NOT_FOUND: { make: () => ({ params: { prompt: 'x', session: { resume: NOBODY } } }) },
       SESSION_BUSY: { make: ({ running }) => ({ params: { prompt: 'x', session: { resume: running } } }) },
       PAYLOAD_TOO_LARGE: asked(() => ({ prompt: 'x'.repeat(4 * 1024 * 1024 + 1) })),
-      IDEMPOTENCY_CONFLICT: { make: ({ workspace, key }) => ({
-        before: [{ method: 'execute', params: { prompt: 'the first', workspace, idempotencyKey: `${key}/ws`, subscribe: false } }],
-        params: { prompt: 'another', workspace, idempotencyKey: `${key}/ws`, subscribe: false },
-      }) },
+      IDEMPOTENCY_CONFLICT: {
+        make: ({ workspace, key }) => ({
+          before: [
+            {
+              method: 'execute',
+              params: { prompt: 'the first', workspace, idempotencyKey: `${key}/ws`, subscribe: false },
+            },
+          ],
+          params: { prompt: 'another', workspace, idempotencyKey: `${key}/ws`, subscribe: false },
+        }),
+      },
       BUDGET_EXCEEDED: { make: () => ({ as: 'poor', params: { prompt: 'x', maxBudgetTokens: 1_000 } }) },
       SUBSCRIPTION_LIMIT: { make: (scene) => ({ before: filled(scene), params: { prompt: 'x' } }) },
-      QUEUE_FULL: { phase: 'full', make: async (scene) => {
-        await scene.fillQueue()
-        return { params: { prompt: 'x', workspace: scene.workspace, subscribe: false } }
-      } },
-      EXECUTION_NOT_FOUND: { phase: 'forgotten', make: async (scene) => {
-        await scene.untilForgotten()
-        return { params: { prompt: 'forgotten soon', idempotencyKey: scene.forgottenKey, subscribe: false } }
-      } },
+      QUEUE_FULL: {
+        phase: 'full',
+        make: async (scene) => {
+          await scene.fillQueue()
+          return { params: { prompt: 'x', workspace: scene.workspace, subscribe: false } }
+        },
+      },
+      EXECUTION_NOT_FOUND: {
+        phase: 'forgotten',
+        make: async (scene) => {
+          await scene.untilForgotten()
+          return { params: { prompt: 'forgotten soon', idempotencyKey: scene.forgottenKey, subscribe: false } }
+        },
+      },
     },
   },
   'execution.get': target('read', ({ kept }) => kept),
   'execution.list': {
     base: () => ({ limit: 2 }),
     scope: 'read',
-    cases: { result: { make: () => ({ params: { limit: 2 } }) }, EXECUTION_NOT_FOUND: { make: () => ({ params: { parentId: NOBODY } }) } },
+    cases: {
+      result: { make: () => ({ params: { limit: 2 } }) },
+      EXECUTION_NOT_FOUND: { make: () => ({ params: { parentId: NOBODY } }) },
+    },
   },
   'execution.cancel': target('execute', (scene) => scene.waits()),
   'execution.pause': target('execute', ({ running }) => running, steered),
   'execution.resume': target('execute', ({ running }) => running, steered),
-  'execution.subscribe': target('read', ({ kept }) => kept, { SUBSCRIPTION_LIMIT: { make: (scene) => ({ before: filled(scene), params: { executionId: scene.running } }) } }),
+  'execution.subscribe': target('read', ({ kept }) => kept, {
+    SUBSCRIPTION_LIMIT: { make: (scene) => ({ before: filled(scene), params: { executionId: scene.running } }) },
+  }),
   'execution.unsubscribe': {
     base: () => ({ subscriptionId: 'sub-1' }),
     scope: 'read',
@@ -92,7 +125,9 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
 
 export const COMMON_RPC_CASES: { readonly [Code in ErrorCode]?: (method: RpcMethod) => RpcCase } = {
   INVALID_REQUEST: ({ base }) => ({ make: (scene) => ({ params: { ...base(scene), nobodyKnowsThis: true } }) }),
-  FORBIDDEN: ({ base, scope }) => ({ make: (scene) => ({ as: scope === 'execute' ? 'reader' : 'runner', params: base(scene) }) }),
+  FORBIDDEN: ({ base, scope }) => ({
+    make: (scene) => ({ as: scope === 'execute' ? 'reader' : 'runner', params: base(scene) }),
+  }),
   EXECUTION_NOT_FOUND: () => ({ make: () => ({ params: { executionId: NOBODY } }) }),
   STORE_UNAVAILABLE: ({ base }) => ({ phase: 'down', make: (scene) => ({ params: base(scene) }) }),
 }

@@ -25,16 +25,29 @@ export interface Answered {
   readonly body: ReturnType<typeof JSON.parse>
 }
 
-export async function ask(url: string, { method, path, as = 'all', body, raw, headers = {} }: Asked): Promise<Answered> {
+export async function ask(
+  url: string,
+  { method, path, as = 'all', body, raw, headers = {} }: Asked,
+): Promise<Answered> {
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body))
   const response = await fetch(url + path, {
     method,
-    headers: { ...(as !== null && { authorization: `Bearer ${TOKENS[as]}` }), ...(sent !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...(as !== null && { authorization: `Bearer ${TOKENS[as]}` }),
+      ...(sent !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(sent !== undefined && { body: sent }),
   })
   const text = await response.text()
   const media = response.headers.get('content-type')?.split(';')[0] ?? ''
-  return { status: response.status, media, headers: response.headers, text, body: /[/+]json$/.test(media) ? JSON.parse(text) : undefined }
+  return {
+    status: response.status,
+    media,
+    headers: response.headers,
+    text,
+    body: /[/+]json$/.test(media) ? JSON.parse(text) : undefined,
+  }
 }
 
 export type Scene = Awaited<ReturnType<typeof setScene>>
@@ -43,20 +56,35 @@ export type Scene = Awaited<ReturnType<typeof setScene>>
 export const NOBODY = '01900000-0000-7000-8000-000000000000'
 /** Silence in the middle of an answer: a run that goes on until it is cancelled. */
 export const ENDLESS = scripted({ text: 'begun' }, { hangMs: 600_000 })
-const KEPT = scripted({ tool: 'Write', input: { file_path: '${cwd}/data.bin', content: '0123456789' } }, { tool: 'Write', input: { file_path: '${cwd}/large.bin', content: 'x'.repeat(FILES_LIMIT_BYTES + 1) } }, { text: 'Written.' })
-const STRUCTURED = { prompt: scripted({ structured: { n: 1 } }), outputSchema: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] } }
+const KEPT = scripted(
+  { tool: 'Write', input: { file_path: '${cwd}/data.bin', content: '0123456789' } },
+  { tool: 'Write', input: { file_path: '${cwd}/large.bin', content: 'x'.repeat(FILES_LIMIT_BYTES + 1) } },
+  { text: 'Written.' },
+)
+const STRUCTURED = {
+  prompt: scripted({ structured: { n: 1 } }),
+  outputSchema: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
+}
 
 export async function setScene(url: string) {
-  const submit = async (body: Record<string, unknown>, headers: Record<string, string> = {}, as: TokenName = 'all'): Promise<string> => {
+  const submit = async (
+    body: Record<string, unknown>,
+    headers: Record<string, string> = {},
+    as: TokenName = 'all',
+  ): Promise<string> => {
     const answer = await ask(url, { method: 'POST', path: '/execute', as, body, headers })
     if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${answer.text}`)
     return answer.body.id
   }
-  const get = async (id: string): Promise<Execution> => (await ask(url, { method: 'GET', path: `/executions/${id}` })).body
+  const get = async (id: string): Promise<Execution> =>
+    (await ask(url, { method: 'GET', path: `/executions/${id}` })).body
   /** A long poll for an event, or for the end. */
   const until = async (id: string, type: string): Promise<void> => {
     for (;;) {
-      const { body } = await ask(url, { method: 'GET', path: `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30` })
+      const { body } = await ask(url, {
+        method: 'GET',
+        path: `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30`,
+      })
       if (body.events.length > 0) return
     }
   }
@@ -71,7 +99,11 @@ export async function setScene(url: string) {
   const workspace = 'occupied'
   const running = await submit({ prompt: ENDLESS, workspace })
   const queued = await submit({ prompt: 'waits', workspace })
-  const [kept, structured] = await Promise.all([submit({ prompt: KEPT }).then(finished), submit(STRUCTURED).then(finished), until(running, 'text.delta')])
+  const [kept, structured] = await Promise.all([
+    submit({ prompt: KEPT }).then(finished),
+    submit(STRUCTURED).then(finished),
+    until(running, 'text.delta'),
+  ])
   // It takes all that its token may spend on a day.
   await submit({ prompt: ENDLESS, workspace }, {}, 'poor')
   const neverStarted = await submit({ prompt: 'never starts', workspace })
@@ -84,11 +116,16 @@ export async function setScene(url: string) {
   }
   const waits = (): Promise<string> => submit({ prompt: 'waits', workspace })
   const filling: string[] = []
-  const cancel = async (id: string): Promise<void> => void (await ask(url, { method: 'POST', path: `/executions/${id}/cancel` }))
+  const cancel = async (id: string): Promise<void> =>
+    void (await ask(url, { method: 'POST', path: `/executions/${id}/cancel` }))
   /** Until so many have ended after it that it is no longer kept. */
   async function pushOut(): Promise<void> {
     await Promise.all(filling.splice(0).map(cancel))
-    for (let count = 0; (await ask(url, { method: 'GET', path: `/executions/${forgotten}` })).status !== 404; count += 1) {
+    for (
+      let count = 0;
+      (await ask(url, { method: 'GET', path: `/executions/${forgotten}` })).status !== 404;
+      count += 1
+    ) {
       if (count < RETENTION_COUNT) await cancel(await submit({ prompt: 'pushes it out', workspace }))
       else await delay(100)
     }
@@ -97,14 +134,31 @@ export async function setScene(url: string) {
   return {
     cancel,
     listing: async () => (await ask(url, { method: 'GET', path: `/executions/${kept}/files` })).body,
-    url, running, queued, kept, structured, neverStarted, workspace, forgottenKey, submit, get, until, runsAlone, waits, finished,
+    url,
+    running,
+    queued,
+    kept,
+    structured,
+    neverStarted,
+    workspace,
+    forgottenKey,
+    submit,
+    get,
+    until,
+    runsAlone,
+    waits,
+    finished,
     receipt: (await ask(url, { method: 'GET', path: `/executions/${kept}/receipt` })).body as Record<string, unknown>,
     sessionId: (await get(running)).sessionId,
     key: randomUUID(),
     /** Until the queue takes no more. */
     async fillQueue(): Promise<void> {
       for (;;) {
-        const { status, body } = await ask(url, { method: 'POST', path: '/execute', body: { prompt: 'fills', workspace } })
+        const { status, body } = await ask(url, {
+          method: 'POST',
+          path: '/execute',
+          body: { prompt: 'fills', workspace },
+        })
         if (status === 429) return
         filling.push(body.id)
       }

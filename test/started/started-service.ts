@@ -9,7 +9,13 @@ import { CLI } from '../support/paths.js'
 
 const secret = (name: string): string => `${name}-0123456789abcdef`
 /** One of each kind: everything, only one scope, and a budget that nothing fits into. */
-export const TOKENS = { all: secret('all'), other: secret('other'), reader: secret('reader'), runner: secret('runner'), poor: secret('poor') } as const
+export const TOKENS = {
+  all: secret('all'),
+  other: secret('other'),
+  reader: secret('reader'),
+  runner: secret('runner'),
+  poor: secret('poor'),
+} as const
 export type TokenName = keyof typeof TOKENS
 
 /** Small limits, so that a walk reaches them. */
@@ -58,12 +64,19 @@ export async function startWhole(t: Test, command: readonly string[], cwd: strin
 export async function startParts(t: Test, cli: readonly string[] = [process.execPath, CLI]): Promise<Started> {
   const folder = await makeFolder(t)
   const environment = startedEnvironment(folder)
-  const redis = await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(environment['PATH']), durable: false })
+  const redis = await openRedisServer({
+    directory: join(folder, 'redis'),
+    searchPath: splitPath(environment['PATH']),
+    durable: false,
+  })
   t.teardown(() => redis.close())
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
   Object.assign(environment, { REDIS_URL: redis.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url })
-  const [api, worker] = [spawnWatched(t, [...cli, 'api'], environment, '/'), spawnWatched(t, [...cli, 'worker'], environment, '/')]
+  const [api, worker] = [
+    spawnWatched(t, [...cli, 'api'], environment, '/'),
+    spawnWatched(t, [...cli, 'worker'], environment, '/'),
+  ]
   const [[, url = '']] = await Promise.all([api.said(/API on (http\S+),/), worker.said(/worker \S+: \d+ at once/)])
   return { url, freezeRedis: findRedis(redis.pid) }
 }

@@ -46,7 +46,10 @@ function openValidator(ajv: Ajv, document: object): Validate {
   ajv.addSchema(document, 'document')
   return (pointer, value, what) => {
     const validator = ajv.getSchema(`document#${pointer}`) ?? ajv.compile({ $ref: `document#${pointer}` })
-    if (validator(value) !== true) throw new Error(`${what} does not conform: ${ajv.errorsText(validator.errors)}: ${JSON.stringify(value).slice(0, 1_000)}`)
+    if (validator(value) !== true)
+      throw new Error(
+        `${what} does not conform: ${ajv.errorsText(validator.errors)}: ${JSON.stringify(value).slice(0, 1_000)}`,
+      )
   }
 }
 
@@ -60,35 +63,63 @@ function answersOf(status: string, { description, content = {} }: Responses['res
 
 /** Of what is documented and what is prepared, whatever has no counterpart. */
 function unmatched(documented: readonly string[], prepared: readonly string[]): string[] {
-  return [...documented.filter((key) => !prepared.includes(key)).map((key) => `no case for ${key}`), ...prepared.filter((key) => !documented.includes(key)).map((key) => `not documented: ${key}`)]
+  return [
+    ...documented.filter((key) => !prepared.includes(key)).map((key) => `no case for ${key}`),
+    ...prepared.filter((key) => !documented.includes(key)).map((key) => `not documented: ${key}`),
+  ]
 }
 
 function planRest(url: string, document: OpenApi): { steps: Step[]; gaps: string[] } {
   const validate = openValidator(new Ajv2020({ strict: false, allErrors: true }), document)
   const steps: Step[] = []
   const gaps: string[] = []
-  const operations = Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, { responses }]) => ({ name: `${method} ${path}`, method, path, responses })))
-  gaps.push(...unmatched(operations.map(({ name }) => name), Object.keys(REST_OPERATIONS)))
+  const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, { responses }]) => ({ name: `${method} ${path}`, method, path, responses })),
+  )
+  gaps.push(
+    ...unmatched(
+      operations.map(({ name }) => name),
+      Object.keys(REST_OPERATIONS),
+    ),
+  )
   for (const { name, method, path, responses } of operations) {
     const operation = REST_OPERATIONS[name]
     if (!operation) continue
-    const documented = Object.entries(responses).flatMap(([status, response]) => answersOf(status, response).map((key) => ({ status: Number(status), key })))
-    gaps.push(...unmatched(documented.map(({ key }) => key), [...Object.keys(operation.cases), ...documented.filter(({ key }) => Object.hasOwn(COMMON_CASES, key)).map(({ key }) => key)]).map((gap) => `${name}: ${gap}`))
+    const documented = Object.entries(responses).flatMap(([status, response]) =>
+      answersOf(status, response).map((key) => ({ status: Number(status), key })),
+    )
+    gaps.push(
+      ...unmatched(
+        documented.map(({ key }) => key),
+        [
+          ...Object.keys(operation.cases),
+          ...documented.filter(({ key }) => Object.hasOwn(COMMON_CASES, key)).map(({ key }) => key),
+        ],
+      ).map((gap) => `${name}: ${gap}`),
+    )
     for (const { status, key } of documented) {
       const one: RestCase | undefined = operation.cases[key] ?? COMMON_CASES[key as ErrorCode]?.(operation)
       if (!one) continue
       const what = `${name} → ${key}`
-      steps.push({ phase: one.phase ?? 'first', what, async run(scene) {
-        const answer = await ask(url, { method: method.toUpperCase(), ...(await one.make(scene)) })
-        const [, media] = key.split(' ')
-        const said = `${what}: ${answer.status} ${answer.media} ${answer.text.slice(0, 300)}`
-        if (answer.status !== status) throw new Error(said)
-        if (Object.hasOwn(ERROR_TABLE, key)) {
-          if (answer.body?.code !== key || answer.body.status !== status) throw new Error(said)
-        } else if (media !== undefined && answer.media !== media) throw new Error(said)
-        if (answer.media === '' || responses[status]?.content === undefined) return
-        validate(`/paths/${toPointer(path)}/${method}/responses/${status}/content/${toPointer(answer.media)}/schema`, answer.body ?? answer.text, what)
-      } })
+      steps.push({
+        phase: one.phase ?? 'first',
+        what,
+        async run(scene) {
+          const answer = await ask(url, { method: method.toUpperCase(), ...(await one.make(scene)) })
+          const [, media] = key.split(' ')
+          const said = `${what}: ${answer.status} ${answer.media} ${answer.text.slice(0, 300)}`
+          if (answer.status !== status) throw new Error(said)
+          if (Object.hasOwn(ERROR_TABLE, key)) {
+            if (answer.body?.code !== key || answer.body.status !== status) throw new Error(said)
+          } else if (media !== undefined && answer.media !== media) throw new Error(said)
+          if (answer.media === '' || responses[status]?.content === undefined) return
+          validate(
+            `/paths/${toPointer(path)}/${method}/responses/${status}/content/${toPointer(answer.media)}/schema`,
+            answer.body ?? answer.text,
+            what,
+          )
+        },
+      })
     }
   }
   return { steps, gaps }
@@ -103,8 +134,15 @@ interface Message {
 }
 
 /** Sends texts on a connection of its own, each when the one before is answered; every message that came. */
-async function talk(url: string, as: TokenName, texts: readonly string[], isOver: (messages: readonly Message[]) => boolean): Promise<Message[]> {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { headers: { authorization: `Bearer ${TOKENS[as]}` } })
+async function talk(
+  url: string,
+  as: TokenName,
+  texts: readonly string[],
+  isOver: (messages: readonly Message[]) => boolean,
+): Promise<Message[]> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${TOKENS[as]}` },
+  })
   const messages: Message[] = []
   const abort = AbortSignal.timeout(ANSWER_DEADLINE_MS)
   // Safe: what the server sends is JSON-RPC, which the walk then checks.
@@ -126,11 +164,18 @@ async function talk(url: string, as: TokenName, texts: readonly string[], isOver
 
 function planRpc(url: string, document: OpenRpc): { steps: Step[]; gaps: string[] } {
   const validate = openValidator(new Ajv({ strict: false, allErrors: true }), document)
-  const { methods, components: { errors } } = document
+  const {
+    methods,
+    components: { errors },
+  } = document
   const steps: Step[] = []
-  const gaps = unmatched(methods.map(({ name }) => name), Object.keys(RPC_METHODS))
+  const gaps = unmatched(
+    methods.map(({ name }) => name),
+    Object.keys(RPC_METHODS),
+  )
   const checkError = ({ error }: Message, code: string, what: string): void => {
-    if (error?.data.code !== code || error.code !== errors[code]?.code) throw new Error(`${what}: ${JSON.stringify(error)}`)
+    if (error?.data.code !== code || error.code !== errors[code]?.code)
+      throw new Error(`${what}: ${JSON.stringify(error)}`)
     validate('/x-error-data', error.data, what)
   }
   const checkNotifications = (messages: readonly Message[], what: string): void => {
@@ -144,47 +189,75 @@ function planRpc(url: string, document: OpenRpc): { steps: Step[]; gaps: string[
     const known = RPC_METHODS[name]
     if (!known) continue
     const documented = ['result', ...references.map(({ $ref }) => $ref.split('/').at(-1) ?? '')]
-    gaps.push(...unmatched(documented, [...Object.keys(known.cases), ...documented.filter((key) => Object.hasOwn(COMMON_RPC_CASES, key))]).map((gap) => `${name}: ${gap}`))
+    gaps.push(
+      ...unmatched(documented, [
+        ...Object.keys(known.cases),
+        ...documented.filter((key) => Object.hasOwn(COMMON_RPC_CASES, key)),
+      ]).map((gap) => `${name}: ${gap}`),
+    )
     for (const key of documented) {
       const one: RpcCase | undefined = known.cases[key] ?? COMMON_RPC_CASES[key as ErrorCode]?.(known)
       if (!one) continue
       const what = `${name} → ${key}`
-      steps.push({ phase: one.phase ?? 'first', what, async run(scene) {
-        const { as = 'all', before = [], params } = await one.make(scene)
-        const calls = [...before, { method: name, params }].map((call, id) => JSON.stringify({ jsonrpc: '2.0', id, ...call }))
-        // A subscription is followed to its end.
-        const isFollowed = name === 'execution.subscribe' && key === 'result'
-        const messages = await talk(url, as, calls, (all) => !isFollowed || all.some(({ method }) => method === 'subscription.closed'))
-        checkNotifications(messages, what)
-        const answer = messages.find(({ id }) => id === calls.length - 1) ?? {}
-        if (key !== 'result') return checkError(answer, key, what)
-        validate(`/methods/${index}/x-params`, params, `${what}: its params`)
-        if (answer.error !== undefined) throw new Error(`${what}: ${JSON.stringify(answer.error)}`)
-        validate(`/methods/${index}/result/schema`, answer.result, what)
-      } })
+      steps.push({
+        phase: one.phase ?? 'first',
+        what,
+        async run(scene) {
+          const { as = 'all', before = [], params } = await one.make(scene)
+          const calls = [...before, { method: name, params }].map((call, id) =>
+            JSON.stringify({ jsonrpc: '2.0', id, ...call }),
+          )
+          // A subscription is followed to its end.
+          const isFollowed = name === 'execution.subscribe' && key === 'result'
+          const messages = await talk(
+            url,
+            as,
+            calls,
+            (all) => !isFollowed || all.some(({ method }) => method === 'subscription.closed'),
+          )
+          checkNotifications(messages, what)
+          const answer = messages.find(({ id }) => id === calls.length - 1) ?? {}
+          if (key !== 'result') return checkError(answer, key, what)
+          validate(`/methods/${index}/x-params`, params, `${what}: its params`)
+          if (answer.error !== undefined) throw new Error(`${what}: ${JSON.stringify(answer.error)}`)
+          validate(`/methods/${index}/result/schema`, answer.result, what)
+        },
+      })
     }
   }
-  const walked = new Set(methods.flatMap(({ errors: references }) => references.map(({ $ref }) => $ref.split('/').at(-1) ?? '')))
+  const walked = new Set(
+    methods.flatMap(({ errors: references }) => references.map(({ $ref }) => $ref.split('/').at(-1) ?? '')),
+  )
   gaps.push(...unmatched(Object.keys(errors), [...walked, ...Object.keys(BROKEN_FRAMES), ...NOT_PRODUCED]))
   for (const [code, text] of Object.entries(BROKEN_FRAMES)) {
-    steps.push({ phase: 'first', what: `a frame → ${code}`, async run() {
-      const [answer = {}] = await talk(url, 'all', [text], () => true)
-      checkError(answer, code, code)
-    } })
+    steps.push({
+      phase: 'first',
+      what: `a frame → ${code}`,
+      async run() {
+        const [answer = {}] = await talk(url, 'all', [text], () => true)
+        checkError(answer, code, code)
+      },
+    })
   }
   return { steps, gaps }
 }
 
 async function runAll(t: Test, steps: readonly Step[], scene: Scene): Promise<void> {
   const left = [...steps]
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let step = left.shift(); step; step = left.shift()) {
-      await step.run(scene).then(() => t.pass(step.what), (error: unknown) => t.fail(`${step.what}: ${String(error)}`))
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let step = left.shift(); step; step = left.shift()) {
+        await step.run(scene).then(
+          () => t.pass(step.what),
+          (error: unknown) => t.fail(`${step.what}: ${String(error)}`),
+        )
+      }
+    }),
+  )
 }
 
-const readCommitted = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(ROOT, 'openapi', name), 'utf8'))
+const readCommitted = async (name: string): Promise<unknown> =>
+  JSON.parse(await readFile(join(ROOT, 'openapi', name), 'utf8'))
 
 /** `rpc.discover` as a client asks for it. */
 async function discover(url: string): Promise<OpenRpc> {
@@ -200,10 +273,19 @@ export async function walk(t: Test, { url, freezeRedis }: Started): Promise<void
   t.same(openapi, await readCommitted('openapi.json'), '/openapi.json is the committed one')
   t.same(openrpc, await readCommitted('rpc.schema.json'), 'rpc.discover is the committed one')
   const plans = [planRest(url, openapi), planRpc(url, openrpc)]
-  t.same(plans.flatMap(({ gaps }) => gaps), [], 'every documented answer has its case, and every case its answer')
+  t.same(
+    plans.flatMap(({ gaps }) => gaps),
+    [],
+    'every documented answer has its case, and every case its answer',
+  )
   const steps = plans.flatMap((plan) => plan.steps)
   const scene = await setScene(url)
-  const phase = (name: Phase): Promise<void> => runAll(t, steps.filter((step) => step.phase === name), scene)
+  const phase = (name: Phase): Promise<void> =>
+    runAll(
+      t,
+      steps.filter((step) => step.phase === name),
+      scene,
+    )
 
   await phase('first')
   await phase('full')

@@ -25,7 +25,9 @@ function pathWithout(...broken: string[]): string {
   const place = join(directory, randomUUID())
   mkdirSync(place)
   for (const name of broken) {
-    writeFileSync(join(place, name), '#!/bin/sh\necho "No permissions to create new namespace" >&2\nexit 1\n', { mode: 0o755 })
+    writeFileSync(join(place, name), '#!/bin/sh\necho "No permissions to create new namespace" >&2\nexit 1\n', {
+      mode: 0o755,
+    })
   }
   return `${place}:${ordinaryPath}`
 }
@@ -40,7 +42,11 @@ void t.test('the strongest level that works is chosen, within two seconds', asyn
   t.match(await chooseContainment({ policy: 'required' }), { level: 'unshare', strong: true })
 
   process.env['PATH'] = pathWithout('bwrap', 'unshare')
-  t.match(await chooseContainment({ policy: 'auto' }), { level: 'weak', strong: false, detail: /install bubblewrap.*No permissions/ })
+  t.match(await chooseContainment({ policy: 'auto' }), {
+    level: 'weak',
+    strong: false,
+    detail: /install bubblewrap.*No permissions/,
+  })
   await t.rejects(chooseContainment({ policy: 'required' }), /install bubblewrap.*CC_EXECUTOR_CONTAINMENT=auto/)
   process.env['PATH'] = ordinaryPath
 })
@@ -49,7 +55,9 @@ void t.test('a level that only pretends to contain is refused', async (t) => {
   // It runs the warden, but without a namespace: everything would work until the first orphan.
   const place = join(directory, 'pretender')
   mkdirSync(place)
-  writeFileSync(join(place, 'bwrap'), '#!/bin/bash\nwhile [[ $1 != -- ]]; do shift; done; shift; "$@"\n', { mode: 0o755 })
+  writeFileSync(join(place, 'bwrap'), '#!/bin/bash\nwhile [[ $1 != -- ]]; do shift; done; shift; "$@"\n', {
+    mode: 0o755,
+  })
   process.env['PATH'] = `${place}:${ordinaryPath}`
   // Its warden also ends: once it did so with kill -1, and took every process of the machine with it.
   t.match(await chooseContainment({ policy: 'required' }), { level: 'unshare' })
@@ -70,7 +78,9 @@ void t.test('programs are also found in the directories of the project, and an a
 void t.test('the sweep kills a marked orphan, and leaves the living and the unmarked', async (t) => {
   const mark = async (marker: string | undefined): Promise<number> => {
     const child = spawn('sleep', ['600'], {
-      env: { PATH: ordinaryPath, ...(marker !== undefined && { [MARKER_NAME]: marker }) }, detached: true, stdio: 'ignore',
+      env: { PATH: ordinaryPath, ...(marker !== undefined && { [MARKER_NAME]: marker }) },
+      detached: true,
+      stdio: 'ignore',
     })
     t.teardown(() => child.kill('SIGKILL'))
     await once(child, 'spawn')
@@ -78,7 +88,9 @@ void t.test('the sweep kills a marked orphan, and leaves the living and the unma
     return child.pid
   }
   const [dead, live] = [randomUUID(), randomUUID()]
-  const [orphan, running, stranger] = [await mark(dead), await mark(live), await mark(undefined)].map((pid) => readProcess(pid))
+  const [orphan, running, stranger] = [await mark(dead), await mark(live), await mark(undefined)].map((pid) =>
+    readProcess(pid),
+  )
   if (!orphan || !running || !stranger) throw new Error('a sleeper is missing')
   const mine = new Set<string>([dead, live])
   t.equal(await sweepDeadAttempts((marker) => !mine.has(marker) || marker === live), 1)
@@ -89,8 +101,20 @@ void t.test('the sweep kills a marked orphan, and leaves the living and the unma
 })
 
 void t.test('the walk finds descendants of several roots once, also in a circle that a race has drawn', async (t) => {
-  const table = [[2, 1], [3, 2], [4, 3], [9, 8], [8, 9]].map(([pid = 0, ppid = 0]) => ({ pid, ppid, pgid: pid, state: 'S', startTime: '1' }))
-  t.same(descendantsOf([2, 3], table).map(({ pid }) => pid), [4])
-  t.same(descendantsOf([8], table).map(({ pid }) => pid), [9])
+  const table = [
+    [2, 1],
+    [3, 2],
+    [4, 3],
+    [9, 8],
+    [8, 9],
+  ].map(([pid = 0, ppid = 0]) => ({ pid, ppid, pgid: pid, state: 'S', startTime: '1' }))
+  t.same(
+    descendantsOf([2, 3], table).map(({ pid }) => pid),
+    [4],
+  )
+  t.same(
+    descendantsOf([8], table).map(({ pid }) => pid),
+    [9],
+  )
   t.ok(listProcesses().some(({ pid }) => pid === process.pid))
 })

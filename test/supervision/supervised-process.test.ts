@@ -32,12 +32,23 @@ const containments: Record<string, Containment> = {
   weak: { level: 'weak', strong: false, detail: '', programs },
   'weak without tini': { level: 'weak', strong: false, detail: '', programs: withoutTini },
 }
-const { sandbox: means } = await chooseContainment({ policy: 'auto', extraPath: (process.env['PATH'] ?? '').split(':') })
+const { sandbox: means } = await chooseContainment({
+  policy: 'auto',
+  extraPath: (process.env['PATH'] ?? '').split(':'),
+})
 // Each way of being another user, as far as this machine and this user have it.
-const users = means === undefined ? [] : process.getuid?.() === 0 ? ['mapped', 'renamed'] as const : ['workers'] as const
+const users =
+  means === undefined ? [] : process.getuid?.() === 0 ? (['mapped', 'renamed'] as const) : (['workers'] as const)
 for (const user of users) {
   for (const level of ['workspace', 'locked'] as const) {
-    if (means?.levels.includes(level)) containments[`${level}, ${user}`] = { level: 'bubblewrap', strong: true, detail: '', programs, sandbox: { ...means, user, levels: ['host', level] } }
+    if (means?.levels.includes(level))
+      containments[`${level}, ${user}`] = {
+        level: 'bubblewrap',
+        strong: true,
+        detail: '',
+        programs,
+        sandbox: { ...means, user, levels: ['host', level] },
+      }
   }
 }
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cc-supervision-')))
@@ -55,14 +66,36 @@ async function eventually(holds: () => boolean, what: string): Promise<void> {
 function sandboxOf({ sandbox }: Pick<Containment, 'sandbox'>): Sandbox | undefined {
   const level = sandbox?.levels.at(-1)
   if (level === undefined || level === 'host') return undefined
-  return { level, home: directory, writable: [directory], readable: [], sockets: [], hidden: [], protected: [], limits: { processes: 400 }, ...(level === 'locked' && { proxyFolder: directory }) }
+  return {
+    level,
+    home: directory,
+    writable: [directory],
+    readable: [],
+    sockets: [],
+    hidden: [],
+    protected: [],
+    limits: { processes: 400 },
+    ...(level === 'locked' && { proxyFolder: directory }),
+  }
 }
 
-async function start(test: Test, containment: Containment, script: string, more: Partial<SuperviseOptions> = {}): Promise<SupervisedProcess> {
+async function start(
+  test: Test,
+  containment: Containment,
+  script: string,
+  more: Partial<SuperviseOptions> = {},
+): Promise<SupervisedProcess> {
   const sandbox = sandboxOf(containment)
   const run = await startSupervised({
-    ...(sandbox && { sandbox }), containment, file: 'bash', args: ['--norc', '-c', script], cwd: directory, env: { PATH },
-    marker: `test-${randomUUID()}`, heartbeatTimeoutMs: 30_000, ...more,
+    ...(sandbox && { sandbox }),
+    containment,
+    file: 'bash',
+    args: ['--norc', '-c', script],
+    cwd: directory,
+    env: { PATH },
+    marker: `test-${randomUUID()}`,
+    heartbeatTimeoutMs: 30_000,
+    ...more,
   })
   test.teardown(async () => {
     await run.killAll()
@@ -88,7 +121,9 @@ for (const [name, containment] of Object.entries(containments)) {
     void t.test('input, output, errors and the exact environment go through', async (t) => {
       // A bash that finds a socket as its standard input takes itself for rshd's and reads .bashrc.
       writeFileSync(join(directory, '.bashrc'), 'echo from .bashrc >&2')
-      const run = await start(t, containment, 'cat; echo oops >&2; exit 7', { env: { PATH, HOME: directory, TMOUT: '1' } })
+      const run = await start(t, containment, 'cat; echo oops >&2; exit 7', {
+        env: { PATH, HOME: directory, TMOUT: '1' },
+      })
       const output = text(run.stdout)
       const errors = text(run.stderr)
       run.release()
@@ -97,16 +132,29 @@ for (const [name, containment] of Object.entries(containments)) {
       t.equal(await output, 'grüße\n')
       t.equal(await errors, 'oops\n')
 
-      const seen = await start(t, containment, '', { file: 'env', args: [], env: { PATH, HOME: '/x', LC_ALL: 'C', SHLVL: '5' }, marker: 'marker-of-env' })
+      const seen = await start(t, containment, '', {
+        file: 'env',
+        args: [],
+        env: { PATH, HOME: '/x', LC_ALL: 'C', SHLVL: '5' },
+        marker: 'marker-of-env',
+      })
       const environment = text(seen.stdout)
       seen.release()
-      t.same((await environment).trimEnd().split('\n').sort(), ['CC_EXECUTOR_ATTEMPT=marker-of-env', 'HOME=/x', 'LC_ALL=C', `PATH=${PATH}`, 'SHLVL=5'])
+      t.same((await environment).trimEnd().split('\n').sort(), [
+        'CC_EXECUTOR_ATTEMPT=marker-of-env',
+        'HOME=/x',
+        'LC_ALL=C',
+        `PATH=${PATH}`,
+        'SHLVL=5',
+      ])
     })
 
     void t.test('an end by signal is told apart from the exit code that looks like it', async (t) => {
       for (const [script, report] of [
-        ['kill -TERM $$', { exitCode: null, signal: 'SIGTERM' }], ['exit 143', { exitCode: 143, signal: null }],
-        ['kill -KILL $$', { exitCode: null, signal: 'SIGKILL' }], ['exit 0', { exitCode: 0, signal: null }],
+        ['kill -TERM $$', { exitCode: null, signal: 'SIGTERM' }],
+        ['exit 143', { exitCode: 143, signal: null }],
+        ['kill -KILL $$', { exitCode: null, signal: 'SIGKILL' }],
+        ['exit 0', { exitCode: 0, signal: null }],
       ] as const) {
         const run = await start(t, containment, script)
         run.release()
@@ -124,7 +172,10 @@ for (const [name, containment] of Object.entries(containments)) {
       run.release()
       await here
       t.ok(existsSync(trace))
-      await eventually(() => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1') === 'sleep\x00600\x00', 'the pid is the program')
+      await eventually(
+        () => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1') === 'sleep\x00600\x00',
+        'the pid is the program',
+      )
 
       const never = await start(t, containment, `touch ${trace}-never`)
       await never.killAll()
@@ -146,28 +197,39 @@ for (const [name, containment] of Object.entries(containments)) {
     void t.test('output that was written before anybody reads is kept', async (t) => {
       const run = await start(t, containment, 'echo early; exec sleep 600')
       run.release()
-      await eventually(() => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1').startsWith('sleep'), 'the program has written')
+      await eventually(
+        () => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1').startsWith('sleep'),
+        'the program has written',
+      )
       await nextLine(run, 'early')
     })
 
     const mayEscape = name === 'weak without tini'
-    void t.test('the evil child is gone after killAll', { skip: mayEscape && 'env -i and setsid escape without a reaper' }, async (t) => {
-      const tag = `evil-${randomUUID()}`
-      const run = await start(t, containment, '', { args: ['--norc', '-c', EVIL_CHILD, tag, tag] })
-      run.stderr.resume()
-      const up = nextLine(run, `up ${tag}`, EVIL_COUNT)
-      run.release()
-      await up
-      run.terminate()
-      await eventually(() => countTagged(tag) >= EVIL_COUNT, 'everybody carries the tag')
-      await Promise.all([run.killAll(), run.killAll()])
-      t.equal(countTagged(tag), 0)
-      t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
-    })
+    void t.test(
+      'the evil child is gone after killAll',
+      { skip: mayEscape && 'env -i and setsid escape without a reaper' },
+      async (t) => {
+        const tag = `evil-${randomUUID()}`
+        const run = await start(t, containment, '', { args: ['--norc', '-c', EVIL_CHILD, tag, tag] })
+        run.stderr.resume()
+        const up = nextLine(run, `up ${tag}`, EVIL_COUNT)
+        run.release()
+        await up
+        run.terminate()
+        await eventually(() => countTagged(tag) >= EVIL_COUNT, 'everybody carries the tag')
+        await Promise.all([run.killAll(), run.killAll()])
+        t.equal(countTagged(tag), 0)
+        t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
+      },
+    )
 
     void t.test('what the program leaves behind is gone after its own end', { skip: mayEscape }, async (t) => {
       const tag = `left-${randomUUID()}`
-      const run = await start(t, containment, `(env -i setsid bash --norc -c 'echo up; exec -a "$0" sleep 600' ${tag} &); read -r; exit 3`)
+      const run = await start(
+        t,
+        containment,
+        `(env -i setsid bash --norc -c 'echo up; exec -a "$0" sleep 600' ${tag} &); read -r; exit 3`,
+      )
       const up = nextLine(run, 'up')
       run.release()
       await up
@@ -179,7 +241,9 @@ for (const [name, containment] of Object.entries(containments)) {
 
     void t.test('without a heartbeat everything ends', async (t) => {
       const tag = `silent-${randomUUID()}`
-      const run = await start(t, containment, `setsid bash --norc -c 'exec -a "$0" sleep 600' ${tag} & echo up; wait`, { heartbeatTimeoutMs: 300 })
+      const run = await start(t, containment, `setsid bash --norc -c 'exec -a "$0" sleep 600' ${tag} & echo up; wait`, {
+        heartbeatTimeoutMs: 300,
+      })
       const up = nextLine(run, 'up')
       run.release()
       await up
@@ -193,7 +257,11 @@ for (const [name, containment] of Object.entries(containments)) {
     })
 
     void t.test('pause stops the descendants too, and resume continues only what it has stopped', async (t) => {
-      const run = await start(t, containment, 'sleep 600 & kill -STOP $!; setsid bash --norc -c "echo up; while :; do :; done" & cat & wait')
+      const run = await start(
+        t,
+        containment,
+        'sleep 600 & kill -STOP $!; setsid bash --norc -c "echo up; while :; do :; done" & cat & wait',
+      )
       const up = nextLine(run, 'up')
       run.release()
       await up
@@ -201,7 +269,10 @@ for (const [name, containment] of Object.entries(containments)) {
       await eventually(() => below().includes('T'), 'the sleeper has been stopped by the program itself')
       await Promise.all([run.pause(), run.pause()])
       t.equal(below().length, 3)
-      t.ok(below().every((state) => state === 'T'), 'all are stopped')
+      t.ok(
+        below().every((state) => state === 'T'),
+        'all are stopped',
+      )
       t.equal(readProcess(run.pid)?.state, 'T')
       await run.resume()
       t.equal(below().filter((state) => state === 'T').length, 1)
@@ -220,12 +291,19 @@ for (const [name, containment] of Object.entries(containments)) {
       await refused({ cwd: '/etc/passwd' }, 'BAD_CWD')
       const marker = `broken-${randomUUID()}`
       const broken = { ...programs, bash: '/bin/false', bwrap: '/bin/false', unshare: '/bin/false', tini: '/bin/false' }
-      const withBwrap = (file: string): Pick<Containment, 'sandbox'> => (containment.sandbox ? { sandbox: { ...containment.sandbox, bwrap: file } } : {})
-      await refused({ marker, containment: { ...containment, ...withBwrap('/bin/false'), programs: broken } }, 'SPAWN_FAILED')
+      const withBwrap = (file: string): Pick<Containment, 'sandbox'> =>
+        containment.sandbox ? { sandbox: { ...containment.sandbox, bwrap: file } } : {}
+      await refused(
+        { marker, containment: { ...containment, ...withBwrap('/bin/false'), programs: broken } },
+        'SPAWN_FAILED',
+      )
       const stuck = join(directory, 'stuck')
       writeFileSync(stuck, '#!/bin/bash\ntrap "" TERM\nsleep 600 & wait\n', { mode: 0o755 })
       const hanging = { ...programs, bash: stuck, bwrap: stuck, unshare: stuck, tini: stuck }
-      await refused({ marker, readyTimeoutMs: 200, containment: { ...containment, ...withBwrap(stuck), programs: hanging } }, 'SPAWN_FAILED')
+      await refused(
+        { marker, readyTimeoutMs: 200, containment: { ...containment, ...withBwrap(stuck), programs: hanging } },
+        'SPAWN_FAILED',
+      )
       t.equal(listProcesses().filter(({ pid }) => readMarkerOf(pid) === marker).length, 0)
     })
   })
@@ -233,14 +311,22 @@ for (const [name, containment] of Object.entries(containments)) {
 
 void t.test('SIGKILL of the worker ends the evil child wherever that is promised', async (t) => {
   const promising = Object.entries(containments).filter(([name]) => name !== 'weak without tini')
-  const runs = promising.map(([name, containment]) => ({ name, containment, sandbox: sandboxOf(containment), cwd: sandboxOf(containment) ? directory : '/', tag: `orphan-${randomUUID()}` }))
+  const runs = promising.map(([name, containment]) => ({
+    name,
+    containment,
+    sandbox: sandboxOf(containment),
+    cwd: sandboxOf(containment) ? directory : '/',
+    tag: `orphan-${randomUUID()}`,
+  }))
   const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.js', import.meta.url))
   const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => worker.kill('SIGKILL'))
   await new Promise<void>((resolve, reject) => {
-    createInterface({ input: worker.stdout }).on('line', (line) => {
-      if (line === 'all up') resolve()
-    }).on('close', () => reject(new Error('The worker ended early.')))
+    createInterface({ input: worker.stdout })
+      .on('line', (line) => {
+        if (line === 'all up') resolve()
+      })
+      .on('close', () => reject(new Error('The worker ended early.')))
   })
   for (const { name, tag } of runs) t.ok(countTagged(tag) >= EVIL_COUNT, `${name} runs`)
   worker.kill('SIGKILL')
@@ -261,9 +347,16 @@ void t.test('bubblewrap hides directories and files, and shows the exposed ones 
   mkdirSync(exposed, { recursive: true })
   writeFileSync(join(hidden, 'key'), 'secret')
   writeFileSync(join(directory, 'token'), 'secret')
-  const run = await start(t, containments['bubblewrap']!, `ls -A ${hidden}; cat ${hidden}/key ${directory}/token; umount -l ${hidden}; ls -A ${hidden}; echo mine > made`, {
-    cwd: exposed, hiddenPaths: [hidden, join(directory, 'token'), join(directory, 'missing')], exposedPaths: [exposed],
-  })
+  const run = await start(
+    t,
+    containments['bubblewrap']!,
+    `ls -A ${hidden}; cat ${hidden}/key ${directory}/token; umount -l ${hidden}; ls -A ${hidden}; echo mine > made`,
+    {
+      cwd: exposed,
+      hiddenPaths: [hidden, join(directory, 'token'), join(directory, 'missing')],
+      exposedPaths: [exposed],
+    },
+  )
   const output = text(run.stdout)
   run.stderr.resume()
   run.release()
@@ -277,7 +370,10 @@ void t.test('a status is classified by what jobs said', async (t) => {
   t.same(classifyStatus(143, '[1]-  7437 Exit 143                cc_w_gate'), { exitCode: 143, signal: null })
   t.same(classifyStatus(143, '[1]-  7437 Done(143)               cc_w_gate'), { exitCode: 143, signal: null })
   t.same(classifyStatus(143, '[1]-  7437 Terminated              cc_w_gate'), { exitCode: null, signal: 'SIGTERM' })
-  t.same(classifyStatus(134, '[1]+  6556 Aborted                 (core dumped) cc_w_gate'), { exitCode: null, signal: 'SIGABRT' })
+  t.same(classifyStatus(134, '[1]+  6556 Aborted                 (core dumped) cc_w_gate'), {
+    exitCode: null,
+    signal: 'SIGABRT',
+  })
   t.same(classifyStatus(143, ''), { exitCode: 143, signal: null })
   t.same(classifyStatus(137, ''), { exitCode: null, signal: 'SIGKILL' })
   t.same(classifyStatus(3, ''), { exitCode: 3, signal: null })

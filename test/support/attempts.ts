@@ -12,12 +12,20 @@ export interface Attempt {
   readonly locked: Expected
 }
 
-const row = (name: string, script: string, host: Expected, workspace: Expected = 'no', locked: Expected = workspace): Attempt => ({ name, script, host, workspace, locked })
+const row = (
+  name: string,
+  script: string,
+  host: Expected,
+  workspace: Expected = 'no',
+  locked: Expected = workspace,
+): Attempt => ({ name, script, host, workspace, locked })
 const canMake = (folder: string): string => `f="${folder}/cce-attempt-$$" && : >"$f" && rm "$f"`
 /** perl, as bash knows neither unix sockets nor system calls. */
-const connects = (path: string): string => `perl -e 'socket(my $s,1,1,0)||exit 1; exit(connect($s,pack("S a*",1,$ARGV[0]))?0:1)' "${path}"`
+const connects = (path: string): string =>
+  `perl -e 'socket(my $s,1,1,0)||exit 1; exit(connect($s,pack("S a*",1,$ARGV[0]))?0:1)' "${path}"`
 const opensSocket = (family: number): string => `perl -e 'exit(socket(my $s,${family},1,0)?0:1)'`
-const calls = (number: number, ...args: number[]): string => `perl -e 'exit(syscall(${[number, ...args].join(',')})>=0?0:1)'`
+const calls = (number: number, ...args: number[]): string =>
+  `perl -e 'exit(syscall(${[number, ...args].join(',')})>=0?0:1)'`
 const reaches = (port: string): string => `exec 9<>"/dev/tcp/127.0.0.1/${port}" && exec 9>&-`
 
 export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
@@ -54,7 +62,13 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
     row('connect to a daemon’s socket', connects('$DAEMON'), 'yes'),
     row('see the host’s /tmp', 'test -e "$IN_TMP"', 'yes'),
     row('see the host’s /dev/shm', 'test -e "$IN_SHM"', 'yes'),
-    row('the credential of Claude in the environment', 'test "$(printf %s "$ANTHROPIC_API_KEY" | sha256sum | cut -c1-16)" = "$CREDENTIAL_SUM"', 'yes', 'yes', 'no'),
+    row(
+      'the credential of Claude in the environment',
+      'test "$(printf %s "$ANTHROPIC_API_KEY" | sha256sum | cut -c1-16)" = "$CREDENTIAL_SUM"',
+      'yes',
+      'yes',
+      'no',
+    ),
   ],
   'The system': [
     row('be root', 'test "$(id -u)" = 0', 'root'),
@@ -80,19 +94,35 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
     row('make a mount namespace within one', 'unshare --user --map-root-user --mount true', 'any'),
     row('change the host’s name', 'hostname cce-attempt && hostname "$HOST_NAME"', 'no'),
     row('the name of the host', 'test "$(hostname)" = "$HOST_NAME"', 'yes'),
-    row('an open descriptor of somebody else’s', 'for f in /proc/self/fd/*; do test -d "$f" && test "$(readlink "$f")" != "/proc/self/fd" && [[ $(readlink -f "$f") != /proc/*/fd ]] && exit 0; done; exit 1', 'no'),
+    row(
+      'an open descriptor of somebody else’s',
+      'for f in /proc/self/fd/*; do test -d "$f" && test "$(readlink "$f")" != "/proc/self/fd" && [[ $(readlink -f "$f") != /proc/*/fd ]] && exit 0; done; exit 1',
+      'no',
+    ),
     row('a socket to the hypervisor (vsock)', opensSocket(40), 'any'),
-    row('a socket for raw packets', 'perl -e \'exit(socket(my $s,17,3,0)?0:1)\'', 'any'),
-    row('the kernel’s cryptography (AF_ALG)', 'perl -e \'exit(socket(my $s,38,5,0)?0:1)\'', 'any'),
+    row('a socket for raw packets', "perl -e 'exit(socket(my $s,17,3,0)?0:1)'", 'any'),
+    row('the kernel’s cryptography (AF_ALG)', "perl -e 'exit(socket(my $s,38,5,0)?0:1)'", 'any'),
     row('keyrings', calls(250, 0, -3, 1), 'any'),
     row('io_uring', 'perl -e \'my $p="\\0"x120; exit(syscall(425,1,$p)>=0?0:1)\'', 'any'),
   ],
   'Other processes': [
-    row('see the worker', 'test -e "/proc/$WORKER/cmdline" && tr "\\0" " " <"/proc/$WORKER/cmdline" | grep -q "$WORKER_NAME"', 'no'),
+    row(
+      'see the worker',
+      'test -e "/proc/$WORKER/cmdline" && tr "\\0" " " <"/proc/$WORKER/cmdline" | grep -q "$WORKER_NAME"',
+      'no',
+    ),
     row('read its environment', 'tr "\\0" "\\n" <"/proc/$WORKER/environ" | grep -q CC_EXECUTOR_', 'no'),
-    row('signal it', 'test -e "/proc/$WORKER" && tr "\\0" " " <"/proc/$WORKER/cmdline" | grep -q "$WORKER_NAME" && kill -0 "$WORKER"', 'no'),
+    row(
+      'signal it',
+      'test -e "/proc/$WORKER" && tr "\\0" " " <"/proc/$WORKER/cmdline" | grep -q "$WORKER_NAME" && kill -0 "$WORKER"',
+      'no',
+    ),
     row('see any process but its own', 'test "$(ls /proc | grep -c "^[0-9]")" -gt 30', 'no'),
-    row('the service’s settings by /proc/1', 'tr "\\0" "\\n" </proc/1/environ | grep -q "^REDIS_URL\\|^CC_EXECUTOR_TOKENS"', 'no'),
+    row(
+      'the service’s settings by /proc/1',
+      'tr "\\0" "\\n" </proc/1/environ | grep -q "^REDIS_URL\\|^CC_EXECUTOR_TOKENS"',
+      'no',
+    ),
     row('the host’s files by /proc/1/root', 'grep -q . "/proc/1/root$OPERATOR/.ssh/id"', 'any'),
     row('a higher priority', 'test "$(nice -n -5 nice)" -lt "$(nice)"', 'any'),
     row('be spared when memory is short', '(echo -900 >/proc/self/oom_score_adj)', 'any'),
@@ -100,24 +130,72 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
   'The network': [
     row('a port of the host’s loopback', reaches('$PORT'), 'yes', 'yes', 'no'),
     row('the API of the service (it asks for a token)', reaches('$API'), 'yes', 'yes', 'no'),
-    row('an abstract socket of the host', `perl -e 'socket(my $s,1,1,0)||exit 1; exit(connect($s,pack("S a108",1,"\\0".$ARGV[0]))?0:1)' "$ABSTRACT"`, 'yes', 'yes', 'no'),
+    row(
+      'an abstract socket of the host',
+      `perl -e 'socket(my $s,1,1,0)||exit 1; exit(connect($s,pack("S a108",1,"\\0".$ARGV[0]))?0:1)' "$ABSTRACT"`,
+      'yes',
+      'yes',
+      'no',
+    ),
     row('a name by DNS', 'getent ahosts example.com', 'any', 'any', 'no'),
-    row('a host that is opened, by the proxy', 'test "$(curl -s --noproxy "" -m 10 "http://127.0.0.1:$PORT/")" = web', 'yes', 'yes', 'yes'),
-    row('the same without the proxy', 'test "$(curl -s --noproxy "*" -m 5 "http://127.0.0.1:$PORT/")" = web', 'yes', 'yes', 'no'),
-    row('a host that is not opened', 'test "$(curl -s --noproxy "" -m 10 "http://127.0.0.1:$CLOSED/")" = web', 'yes', 'yes', 'no'),
-    row('a name that leads to the loopback', 'test "$(curl -s --noproxy "" -m 10 "http://localhost:$INNER/")" = web', 'yes', 'yes', 'no'),
-    row('other paths of Claude’s API with the operator’s credential', 'c=$(curl -s -m 10 -o /dev/null -w "%{http_code}" "$ANTHROPIC_BASE_URL/v1/files") && test "$c" != 403', 'yes', 'yes', 'no'),
+    row(
+      'a host that is opened, by the proxy',
+      'test "$(curl -s --noproxy "" -m 10 "http://127.0.0.1:$PORT/")" = web',
+      'yes',
+      'yes',
+      'yes',
+    ),
+    row(
+      'the same without the proxy',
+      'test "$(curl -s --noproxy "*" -m 5 "http://127.0.0.1:$PORT/")" = web',
+      'yes',
+      'yes',
+      'no',
+    ),
+    row(
+      'a host that is not opened',
+      'test "$(curl -s --noproxy "" -m 10 "http://127.0.0.1:$CLOSED/")" = web',
+      'yes',
+      'yes',
+      'no',
+    ),
+    row(
+      'a name that leads to the loopback',
+      'test "$(curl -s --noproxy "" -m 10 "http://localhost:$INNER/")" = web',
+      'yes',
+      'yes',
+      'no',
+    ),
+    row(
+      'other paths of Claude’s API with the operator’s credential',
+      'c=$(curl -s -m 10 -o /dev/null -w "%{http_code}" "$ANTHROPIC_BASE_URL/v1/files") && test "$c" != 403',
+      'yes',
+      'yes',
+      'no',
+    ),
   ],
 }
 
 /** Of limits, where a run has some: at the level host it has none, and nobody tries. */
 export const LIMIT_ATTEMPTS: readonly Attempt[] = [
   // Not by bash, which tries again for half a minute: so long the CLI itself could start no thread, and a newer one aborts then.
-  row('more processes than the limit', `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`, 'any'),
+  row(
+    'more processes than the limit',
+    `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`,
+    'any',
+  ),
   row('more open files', 'ulimit -n 100000', 'any'),
-  row('a larger file', 'head -c 40000000 /dev/zero >large; s=$(stat -c %s large); rm -f large; test "$s" -ge 40000000', 'any'),
+  row(
+    'a larger file',
+    'head -c 40000000 /dev/zero >large; s=$(stat -c %s large); rm -f large; test "$s" -ge 40000000',
+    'any',
+  ),
   row('more memory', `perl -e '$x = "x" x 1500000000; exit 0'`, 'any'),
-  row('more of /tmp than it has', 'for i in $(seq 60); do head -c 20000000 /dev/zero >/tmp/large$i || break; done; n=$(ls /tmp/large* | wc -l); rm -f /tmp/large*; test "$n" -ge 60', 'any'),
+  row(
+    'more of /tmp than it has',
+    'for i in $(seq 60); do head -c 20000000 /dev/zero >/tmp/large$i || break; done; n=$(ls /tmp/large* | wc -l); rm -f /tmp/large*; test "$n" -ge 60',
+    'any',
+  ),
 ]
 export const RUN_LIMITS = 'processes=200,memory=1GiB,files=4096,file_size=32MiB'
 
@@ -128,11 +206,23 @@ const WORDS: Record<Expected, string> = { no: 'no', yes: '**yes**', root: 'as ro
 /** As the manual shows it. */
 export function toTable(): string {
   const section = (title: string, attempts: readonly Attempt[]): string[] => [
-    `| ${title} | \`host\` | \`workspace\` | \`locked\` |`, '|---|---|---|---|',
-    ...attempts.map(({ name, host, workspace, locked }) => `| ${name} | ${[host, workspace, locked].map((expected) => WORDS[expected]).join(' | ')} |`), '',
+    `| ${title} | \`host\` | \`workspace\` | \`locked\` |`,
+    '|---|---|---|---|',
+    ...attempts.map(
+      ({ name, host, workspace, locked }) =>
+        `| ${name} | ${[host, workspace, locked].map((expected) => WORDS[expected]).join(' | ')} |`,
+    ),
+    '',
   ]
-  const limits = [`| More than the limits | \`host\` | \`workspace\` | \`locked\` |`, '|---|---|---|---|', ...LIMIT_ATTEMPTS.map(({ name }) => `| ${name} | no limits | no | no |`), '']
-  return [...Object.entries(ATTEMPTS).flatMap(([title, attempts]) => section(title, attempts)), ...limits].join('\n').trimEnd()
+  const limits = [
+    `| More than the limits | \`host\` | \`workspace\` | \`locked\` |`,
+    '|---|---|---|---|',
+    ...LIMIT_ATTEMPTS.map(({ name }) => `| ${name} | no limits | no | no |`),
+    '',
+  ]
+  return [...Object.entries(ATTEMPTS).flatMap(([title, attempts]) => section(title, attempts)), ...limits]
+    .join('\n')
+    .trimEnd()
 }
 
 /** One program that makes all attempts and says of each what came of it. */
@@ -140,6 +230,9 @@ export function toScript(attempts: readonly Attempt[], variables: Readonly<Recor
   const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
   return [
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`),
-    ...attempts.map(({ script }, index) => `( ${script} ) >/dev/null 2>&1 </dev/null && echo "@${index} yes" || echo "@${index} no"`), '',
+    ...attempts.map(
+      ({ script }, index) => `( ${script} ) >/dev/null 2>&1 </dev/null && echo "@${index} yes" || echo "@${index} no"`,
+    ),
+    '',
   ].join('\n')
 }

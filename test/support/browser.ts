@@ -13,13 +13,28 @@ const isExecutable = (path: string): boolean => {
     return false
   }
 }
-const executablePath = (process.env['PATH'] ?? '').split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name))).find(isExecutable)
+const executablePath = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+  .find(isExecutable)
 
 /** Why there is no browser here; false where there is one. */
-export const noBrowser: string | false = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : executablePath === undefined ? `no Chromium was found (${NAMES.join(', ')} on PATH): /docs was seen by no browser` : false
+export const noBrowser: string | false =
+  process.env['CC_EXECUTOR_TEST_ALL'] === undefined
+    ? 'only in npm run test:all'
+    : executablePath === undefined
+      ? `no Chromium was found (${NAMES.join(', ')} on PATH): /docs was seen by no browser`
+      : false
 
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({
     ...(executablePath !== undefined && { executablePath }),
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   })

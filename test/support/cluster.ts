@@ -23,14 +23,26 @@ export interface Answer {
 }
 export type Cluster = Awaited<ReturnType<typeof openCluster>>
 
-export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {}) {
+export async function openCluster(
+  t: Teardown,
+  { redisUrl, env = {} }: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {},
+) {
   const folder = await makeFolder(t)
   const base = testEnvironment(folder)
-  const redis = redisUrl === undefined ? await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(base['PATH']), durable: false }) : undefined
+  const redis =
+    redisUrl === undefined
+      ? await openRedisServer({ directory: join(folder, 'redis'), searchPath: splitPath(base['PATH']), durable: false })
+      : undefined
   if (redis) t.teardown(() => redis.close())
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
-  const environment: NodeJS.ProcessEnv = { ...base, REDIS_URL: redisUrl ?? redis?.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url, CC_EXECUTOR_CONCURRENCY: '2', ...env }
+  const environment: NodeJS.ProcessEnv = {
+    ...base,
+    REDIS_URL: redisUrl ?? redis?.url,
+    CC_EXECUTOR_SIMULATOR_URL: simulator.url,
+    CC_EXECUTOR_CONCURRENCY: '2',
+    ...env,
+  }
 
   async function openApi(more: NodeJS.ProcessEnv = {}, command?: readonly string[]): Promise<Server> {
     const cli = startCli(t, ['api'], { ...environment, ...more }, '/', command)
@@ -42,8 +54,16 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
     await cli.said(/worker \S+: \d+ at once/)
     return cli
   }
-  const headers = async () => ({ authorization: `Bearer ${(await readFile(join(folder, 'data', 'token'), 'utf8')).trim()}` })
-  async function call(server: Server, method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<Answer> {
+  const headers = async () => ({
+    authorization: `Bearer ${(await readFile(join(folder, 'data', 'token'), 'utf8')).trim()}`,
+  })
+  async function call(
+    server: Server,
+    method: string,
+    path: string,
+    body?: unknown,
+    more: Record<string, string> = {},
+  ): Promise<Answer> {
     const response = await fetch(server.url + path, {
       method,
       headers: { ...(await headers()), ...(body !== undefined && { 'content-type': 'application/json' }), ...more },
@@ -57,7 +77,8 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
     if (status !== 202) throw new Error(`not accepted: ${status} ${JSON.stringify(body)}`)
     return body.id
   }
-  const get = async (server: Server, id: string): Promise<Execution> => (await call(server, 'GET', `/executions/${id}`)).body
+  const get = async (server: Server, id: string): Promise<Execution> =>
+    (await call(server, 'GET', `/executions/${id}`)).body
   async function finished(server: Server, id: string): Promise<Execution> {
     await until(async () => isTerminal((await get(server, id)).status), `${id} ends`)
     return get(server, id)
@@ -73,10 +94,19 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
   }
 
   /** Events after a cursor by one of the transports, until the connection ends, by whoever. */
-  async function* follow(server: Server, id: string, after: number, transport: Transport): AsyncGenerator<Event, void, undefined> {
+  async function* follow(
+    server: Server,
+    id: string,
+    after: number,
+    transport: Transport,
+  ): AsyncGenerator<Event, void, undefined> {
     if (transport === 'rest') {
       for (;;) {
-        const { status, body } = await call(server, 'GET', `/executions/${id}/events?after=${after}&waitSeconds=20&limit=5`)
+        const { status, body } = await call(
+          server,
+          'GET',
+          `/executions/${id}/events?after=${after}&waitSeconds=20&limit=5`,
+        )
         if (status !== 200) throw new Error(`no events: ${status} ${body.code}`)
         for (const event of body.events) yield event
         after = body.nextAfter
@@ -86,7 +116,10 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
     if (transport === 'sse') {
       const abort = new AbortController()
       try {
-        const response = await fetch(`${server.url}/executions/${id}/events`, { headers: { ...(await headers()), accept: 'text/event-stream', 'last-event-id': String(after) }, signal: abort.signal })
+        const response = await fetch(`${server.url}/executions/${id}/events`, {
+          headers: { ...(await headers()), accept: 'text/event-stream', 'last-event-id': String(after) },
+          signal: abort.signal,
+        })
         yield* readSse(response)
       } finally {
         abort.abort()
@@ -110,7 +143,9 @@ export async function openCluster(t: Teardown, { redisUrl, env = {} }: { redisUr
     })
     try {
       await once(socket, 'open')
-      socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params: { executionId: id, after } }))
+      socket.send(
+        JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params: { executionId: id, after } }),
+      )
       for (;;) {
         const event = inbox.shift()
         if (event) yield event
@@ -141,8 +176,17 @@ export async function* readSse(response: Response): AsyncGenerator<Event, void, 
 
 /** No gap, no duplicate, one terminal event, at the end. */
 export function isWhole(t: Test, events: readonly Event[]): void {
-  t.same(events.map(({ seq }) => seq), events.map((_, index) => index + 1), 'from 1, without a gap or a duplicate')
-  t.same(events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])), [events.length - 1], 'one terminal event, the last')
+  t.same(
+    events.map(({ seq }) => seq),
+    events.map((_, index) => index + 1),
+    'from 1, without a gap or a duplicate',
+  )
+  t.same(
+    events.flatMap(({ type }, index) => (type === 'execution.finished' ? [index] : [])),
+    [events.length - 1],
+    'one terminal event, the last',
+  )
 }
 
-export const textOf = (events: readonly Event[]): string => events.map((event) => (event.type === 'text.delta' ? (event as Event<'text.delta'>).data.text : '')).join('')
+export const textOf = (events: readonly Event[]): string =>
+  events.map((event) => (event.type === 'text.delta' ? (event as Event<'text.delta'>).data.text : '')).join('')

@@ -11,14 +11,21 @@ const UNDESCRIBED = /^\/(?:docs|openapi\.json|ws)?(?:\/|$|\?)/
  * A `call` that also holds every answer against /openapi.json: its status is declared, its body fits the schema,
  * an error is a Problem and says its own status. Throws where an answer breaks the promise.
  */
-export async function openConformingCall(call: Call): Promise<{ call: Call; document: Record<string, unknown>; checked: Set<string> }> {
-  const document = (await call('GET', '/openapi.json')).body as { paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>> }
+export async function openConformingCall(
+  call: Call,
+): Promise<{ call: Call; document: Record<string, unknown>; checked: Set<string> }> {
+  const document = (await call('GET', '/openapi.json')).body as {
+    paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
+  }
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   // Safe: the package's default export is a function; its types say otherwise under NodeNext.
   ;(formats as unknown as (ajv: Ajv2020) => void)(ajv)
   ajv.addSchema(document, 'openapi')
   const checked = new Set<string>()
-  const templates = Object.keys(document.paths).map((template) => ({ template, pattern: new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`) }))
+  const templates = Object.keys(document.paths).map((template) => ({
+    template,
+    pattern: new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+  }))
   templates.sort((a, b) => a.template.split('{').length - b.template.split('{').length)
 
   const escape = (text: string): string => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'))
@@ -26,7 +33,10 @@ export async function openConformingCall(call: Call): Promise<{ call: Call; docu
   function validate(pointer: string, value: unknown, what: string): void {
     let validator = validators.get(pointer)
     if (!validator) validators.set(pointer, (validator = ajv.compile({ $ref: `openapi#${pointer}` })))
-    if (!validator(value)) throw new Error(`${what} does not conform: ${ajv.errorsText(validator.errors)}: ${JSON.stringify(value).slice(0, 2_000)}`)
+    if (!validator(value))
+      throw new Error(
+        `${what} does not conform: ${ajv.errorsText(validator.errors)}: ${JSON.stringify(value).slice(0, 2_000)}`,
+      )
   }
 
   function check(method: string, path: string, answer: Answer): void {

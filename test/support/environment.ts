@@ -24,4 +24,5 @@ export function testEnvironment(directory: string): NodeJS.ProcessEnv {
 export const lasting = (number: string | number = 300): string => `tail -f -s ${number} /dev/null`
 
 /** A prompt that brings its own script for the simulated model. */
-export const scripted = (...steps: unknown[]): string => `Do as the script says.\n\n\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\`\n`
+export const scripted = (...steps: unknown[]): string =>
+  `Do as the script says.\n\n\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\`\n`

@@ -46,7 +46,8 @@ export function lintLua(text: string): LuaLint {
     work([...scopes, own])
     for (const { name, line, isRead } of own.values()) if (!isRead) findings.push(`line ${line}: ${name} is not read`)
   }
-  const visitAll = (nodes: readonly luaparse.Node[], scopes: readonly Scope[]): void => nodes.forEach((node) => visit(node, scopes))
+  const visitAll = (nodes: readonly luaparse.Node[], scopes: readonly Scope[]): void =>
+    nodes.forEach((node) => visit(node, scopes))
   const visitFunction = (node: luaparse.FunctionDeclaration, scopes: readonly Scope[]): void =>
     within(scopes, (inner) => {
       for (const parameter of node.parameters) if (parameter.type === 'Identifier') declare(inner, parameter)
@@ -122,7 +123,13 @@ export function lintLua(text: string): LuaLint {
   const top: Scope = new Map()
   visitAll(chunk.body, [top])
   const locals = [...top.values()]
-  return { findings, free, declared: locals.map(({ name }) => name), unread: locals.filter(({ isRead }) => !isRead).map(({ name }) => name) }
+  return {
+    findings,
+    free,
+    declared: locals.map(({ name }) => name),
+    unread: locals.filter(({ isRead }) => !isRead).map(({ name }) => name),
+  }
 }
 
-const isNode = (value: unknown): value is luaparse.Node => typeof value === 'object' && value !== null && 'type' in value
+const isNode = (value: unknown): value is luaparse.Node =>
+  typeof value === 'object' && value !== null && 'type' in value

@@ -42,13 +42,25 @@ export async function makeFolder(t: Teardown): Promise<string> {
 }
 
 /** Starts the CLI in a process group of its own, by `command` where it is not plain node. What the test has not ended is killed at its end, with all its descendants. */
-export function startCli(t: Teardown, args: readonly string[], env: NodeJS.ProcessEnv, cwd = '/', command: readonly string[] = [process.execPath]): CliProcess {
+export function startCli(
+  t: Teardown,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd = '/',
+  command: readonly string[] = [process.execPath],
+): CliProcess {
   if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
   return spawnWatched(t, [...command, CLI, ...args], env, cwd, args.join(' '))
 }
 
 /** The same with any program. */
-export function spawnWatched(t: Teardown, [file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv, cwd: string, what = [file, ...args].join(' ')): CliProcess {
+export function spawnWatched(
+  t: Teardown,
+  [file = '', ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd: string,
+  what = [file, ...args].join(' '),
+): CliProcess {
   const startedAt = performance.now()
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
@@ -63,7 +75,11 @@ export function spawnWatched(t: Teardown, [file = '', ...args]: readonly string[
     })
   }
   // exit, not close: the pipes may be held by a process that outlives this one, which is what the tests look for.
-  const ended = once(child, 'exit').then(([code, signal]): Ended => ({ code, signal, afterMs: performance.now() - startedAt }))
+  const ended = once(child, 'exit').then(([code, signal]): Ended => ({
+    code,
+    signal,
+    afterMs: performance.now() - startedAt,
+  }))
   const drained = once(child, 'close')
   t.teardown(async () => {
     await endWithDescendants(child)
@@ -129,17 +145,26 @@ export const commandLineOf = (pid: number): string => read(pid, 'cmdline')
 
 /** Living processes, other than this one, whose command line or environment holds the text. */
 export function listMentioning(text: string, where: 'cmdline' | 'anywhere' = 'anywhere'): ProcessEntry[] {
-  return listProcesses().filter(({ pid, startTime }) => (
-    pid !== process.pid && isAlive({ pid, startTime }) && (commandLineOf(pid).includes(text) || (where === 'anywhere' && read(pid, 'environ').includes(text)))
-  ))
+  return listProcesses().filter(
+    ({ pid, startTime }) =>
+      pid !== process.pid &&
+      isAlive({ pid, startTime }) &&
+      (commandLineOf(pid).includes(text) || (where === 'anywhere' && read(pid, 'environ').includes(text))),
+  )
 }
 
-export const describe = (entries: readonly ProcessEntry[]): string[] => [...new Set(entries.map(({ pid, state }) => `${pid} ${state} ${commandLineOf(pid).slice(0, 120)}`))]
+export const describe = (entries: readonly ProcessEntry[]): string[] => [
+  ...new Set(entries.map(({ pid, state }) => `${pid} ${state} ${commandLineOf(pid).slice(0, 120)}`)),
+]
 
 export const livingOf = (entries: readonly ProcessEntry[]): ProcessEntry[] => entries.filter(isAlive)
 
 /** Looks again and again, up to a deadline that only a failure reaches. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, deadlineMs = DEADLINE_MS): Promise<void> {
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`)

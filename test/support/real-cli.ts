@@ -19,12 +19,21 @@ import { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import type { Simulator } from '../../src/simulator/simulator.js'
 
 const cacheBin = join(process.env['CC_EXECUTOR_CACHE_DIR'] ?? join(homedir(), '.cache/cc-executor'), 'bin/claude')
-export const binary = await findClaude({ explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'], path: process.env['PATH'] ?? '', cacheBin })
+export const binary = await findClaude({
+  explicit: process.env['CC_EXECUTOR_CLAUDE_BIN'],
+  path: process.env['PATH'] ?? '',
+  cacheBin,
+})
 const probed = binary === undefined ? undefined : await probeClaude(binary, process.env)
 export const behaviour = behaviourOf(probed && 'version' in probed ? probed.version : undefined)
 export const skip = binary === undefined ? 'there is no claude CLI here (CC_EXECUTOR_CLAUDE_BIN)' : false
 
-export interface CliPlace { readonly root: string; readonly cwd: string; readonly home: string; readonly tmpDir: string }
+export interface CliPlace {
+  readonly root: string
+  readonly cwd: string
+  readonly home: string
+  readonly tmpDir: string
+}
 
 export async function makeCliPlace(t: Test): Promise<CliPlace> {
   const root = await realpath(t.testdir({}))
@@ -39,15 +48,38 @@ export interface CliOptions {
   readonly settings?: Partial<ClaudeSettings>
 }
 
-export async function runCli(t: Test, simulator: Simulator, request: ExecuteRequest, { env = {}, place, settings = {} }: CliOptions = {}) {
+export async function runCli(
+  t: Test,
+  simulator: Simulator,
+  request: ExecuteRequest,
+  { env = {}, place, settings = {} }: CliOptions = {},
+) {
   const { root, cwd, home, tmpDir } = place ?? (await makeCliPlace(t))
   const asked = toRunRequest(ExecuteRequest.parse(request))
   const command = claudeCommand(asked, {
-    binary: binary ?? '', sessionId: randomUUID(), workspace: cwd, home, tmpDir, credentials: findCredentials({}, { simulated: true }),
-    env: { ...process.env, ...env }, childEnv: [], defaultPermissionMode: 'default', extraAllowedTools: [], trustWorkspaces: false,
-    simulatorUrl: simulator.url, asRoot: process.getuid?.() === 0, knowsPromptSnapshot: behaviour.knowsPromptSnapshot, ...settings,
+    binary: binary ?? '',
+    sessionId: randomUUID(),
+    workspace: cwd,
+    home,
+    tmpDir,
+    credentials: findCredentials({}, { simulated: true }),
+    env: { ...process.env, ...env },
+    childEnv: [],
+    defaultPermissionMode: 'default',
+    extraAllowedTools: [],
+    trustWorkspaces: false,
+    simulatorUrl: simulator.url,
+    asRoot: process.getuid?.() === 0,
+    knowsPromptSnapshot: behaviour.knowsPromptSnapshot,
+    ...settings,
   })
-  const child = execFile(command.file, command.args, { cwd, env: command.env, encoding: 'buffer', timeout: 60_000, killSignal: 'SIGKILL' })
+  const child = execFile(command.file, command.args, {
+    cwd,
+    env: command.env,
+    encoding: 'buffer',
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  })
   child.stdin?.end(command.firstLine)
   const splitter = createLineSplitter({ maxLineBytes: 1 << 24 })
   const translator = createTranslator(asked)
@@ -58,8 +90,21 @@ export async function runCli(t: Test, simulator: Simulator, request: ExecuteRequ
     for (const line of splitter.push(chunk)) events.push(...translator.translate(line))
   })
   await once(child, 'close')
-  const outcome = classifyExit({ observation: translator.observation, exit: { exitCode: child.exitCode, signal: child.signalCode }, stderrTail, run: asked })
-  return { outcome, observation: translator.observation, events, root, cwd, stderrTail, place: { root, cwd, home, tmpDir } }
+  const outcome = classifyExit({
+    observation: translator.observation,
+    exit: { exitCode: child.exitCode, signal: child.signalCode },
+    stderrTail,
+    run: asked,
+  })
+  return {
+    outcome,
+    observation: translator.observation,
+    events,
+    root,
+    cwd,
+    stderrTail,
+    place: { root, cwd, home, tmpDir },
+  }
 }
 
 export const script = (steps: readonly object[]): string => `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``

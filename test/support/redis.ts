@@ -10,9 +10,16 @@ export interface TestRedis {
 }
 
 /** A private Redis on a unix socket, gone with the test that asked for it. */
-export async function openTestRedis(t: { teardown(fn: () => Promise<void>): void }, options: { durable?: boolean } = {}): Promise<TestRedis> {
+export async function openTestRedis(
+  t: { teardown(fn: () => Promise<void>): void },
+  options: { durable?: boolean } = {},
+): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'cce-redis-'))
-  const server = await openRedisServer({ directory, searchPath: splitPath(process.env['PATH']), durable: options.durable ?? false })
+  const server = await openRedisServer({
+    directory,
+    searchPath: splitPath(process.env['PATH']),
+    durable: options.durable ?? false,
+  })
   t.teardown(async () => {
     await server.close()
     await rm(directory, { recursive: true, force: true })

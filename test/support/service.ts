@@ -31,7 +31,17 @@ export interface TestService {
   url(index?: number): string
   openApi(overrides?: NodeJS.ProcessEnv): Promise<Api>
   openWorker(overrides?: NodeJS.ProcessEnv): Promise<WorkerProcess>
-  call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string>; api?: number; raw?: string | Buffer; signal?: AbortSignal }): Promise<Answer>
+  call(
+    method: string,
+    path: string,
+    options?: {
+      body?: unknown
+      headers?: Record<string, string>
+      api?: number
+      raw?: string | Buffer
+      signal?: AbortSignal
+    },
+  ): Promise<Answer>
   submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<Execution>
   /** Resolves with the execution once it has ended. */
   finished(id: string, api?: number): Promise<Execution>
@@ -53,11 +63,22 @@ export interface TestServiceOptions {
 type Teardown = { teardown(fn: () => Promise<void>): void }
 
 /** APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test. */
-export async function openTestService(t: Teardown, { apis = 1, workers = 1, env = {}, durable = false, prepare }: TestServiceOptions = {}): Promise<TestService> {
+export async function openTestService(
+  t: Teardown,
+  { apis = 1, workers = 1, env = {}, durable = false, prepare }: TestServiceOptions = {},
+): Promise<TestService> {
   const directory = await mkdtemp(join(tmpdir(), 'cce-'))
-  const redis = await openRedisServer({ directory: join(directory, 'redis'), searchPath: splitPath(testEnvironment(directory)['PATH']), durable })
+  const redis = await openRedisServer({
+    directory: join(directory, 'redis'),
+    searchPath: splitPath(testEnvironment(directory)['PATH']),
+    durable,
+  })
   const simulator = await openSimulator()
-  const environment: NodeJS.ProcessEnv = { ...testEnvironment(directory), CC_EXECUTOR_SIMULATOR_URL: simulator.url, ...env }
+  const environment: NodeJS.ProcessEnv = {
+    ...testEnvironment(directory),
+    CC_EXECUTOR_SIMULATOR_URL: simulator.url,
+    ...env,
+  }
   const service = { apis: [] as Api[], workers: [] as WorkerProcess[] }
   t.teardown(async () => {
     await Promise.all(service.workers.map((worker) => worker.close()))
@@ -82,7 +103,8 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
   const config = readConfig(environment)
   for (let count = 0; count < apis; count += 1) await open.openApi()
   await Promise.all(Array.from({ length: workers }, () => open.openWorker()))
-  const token = config.auth === 'open' ? '' : config.tokens === undefined ? (await readFile(config.tokenFile, 'utf8')).trim() : ''
+  const token =
+    config.auth === 'open' ? '' : config.tokens === undefined ? (await readFile(config.tokenFile, 'utf8')).trim() : ''
 
   const url = (index = 0): string => {
     const api = service.apis[index]
@@ -92,18 +114,24 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
   const call: TestService['call'] = async (method, path, { body, headers = {}, api = 0, raw, signal } = {}) => {
     const response = await fetch(url(api) + path, {
       method,
-      headers: { ...(token !== '' && { authorization: `Bearer ${token}` }), ...((body !== undefined || raw !== undefined) && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(token !== '' && { authorization: `Bearer ${token}` }),
+        ...((body !== undefined || raw !== undefined) && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       ...(raw !== undefined && { body: raw }),
       ...(signal && { signal }),
     })
     const text = await response.text()
-    const isJson = /json/.test(response.headers.get('content-type') ?? '') && !/ndjson/.test(response.headers.get('content-type') ?? '')
+    const isJson =
+      /json/.test(response.headers.get('content-type') ?? '') &&
+      !/ndjson/.test(response.headers.get('content-type') ?? '')
     return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined }
   }
   const events: TestService['events'] = async (id, after = 0) => {
     const all: Event[] = []
-    for (let cursor = after; ; ) {
+    for (let cursor = after; ;) {
       const { body } = await call('GET', `/executions/${id}/events?after=${cursor}&limit=1000`)
       all.push(...body.events)
       cursor = body.nextAfter
@@ -111,10 +139,21 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
     }
   }
   return {
-    directory, redis, simulator, token, config, environment, url, call, events, ...service, ...open,
+    directory,
+    redis,
+    simulator,
+    token,
+    config,
+    environment,
+    url,
+    call,
+    events,
+    ...service,
+    ...open,
     async submit(body, headers = {}) {
       const answer = await call('POST', '/execute', { body, headers })
-      if (answer.status !== 202 && answer.status !== 200) throw new Error(`not accepted: ${answer.status} ${answer.text}`)
+      if (answer.status !== 202 && answer.status !== 200)
+        throw new Error(`not accepted: ${answer.status} ${answer.text}`)
       return answer.body
     },
     async finished(id, api = 0) {
@@ -127,8 +166,11 @@ export async function openTestService(t: Teardown, { apis = 1, workers = 1, env 
       }
     },
     async until(id, type) {
-      for (let after = 0; ; ) {
-        const { body } = await call('GET', `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30&after=${after}`)
+      for (let after = 0; ;) {
+        const { body } = await call(
+          'GET',
+          `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30&after=${after}`,
+        )
         const found = body.events.find((event: Event) => event.type === type)
         if (found) return found
         if (body.finished) throw new Error(`${id} ended without ${type}`)

@@ -14,8 +14,16 @@ import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
 const MIB = 1024 * 1024
-const LIMITS: ManifestLimits = { ignored: ['.git', 'node_modules'], maxEntries: 10_000, maxFileBytes: 4 * MIB, maxBytes: 64 * MIB, maxMs: 10_000 }
-const service = await openTestService(t, { env: { CC_EXECUTOR_TOKENS: 'ops=an-operators-token,ci=a-callers-own-token:execute+read' } })
+const LIMITS: ManifestLimits = {
+  ignored: ['.git', 'node_modules'],
+  maxEntries: 10_000,
+  maxFileBytes: 4 * MIB,
+  maxBytes: 64 * MIB,
+  maxMs: 10_000,
+}
+const service = await openTestService(t, {
+  env: { CC_EXECUTOR_TOKENS: 'ops=an-operators-token,ci=a-callers-own-token:execute+read' },
+})
 const headers = { authorization: 'Bearer an-operators-token' }
 
 async function openFolder(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
@@ -27,44 +35,60 @@ async function openFolder(t: { teardown(fn: () => Promise<void>): void }): Promi
 
 const entryOf = ({ entries }: Manifest, path: string) => entries.find((entry) => entry.path === path)
 
-void t.test('a manifest hangs on nothing that may lie in a folder, and says what it did not read', { timeout: 20_000 }, async (t) => {
-  const folder = await openFolder(t)
-  await mkdir(join(folder, 'deep/er/.git'), { recursive: true })
-  await writeFile(join(folder, 'a.txt'), 'hello')
-  await writeFile(join(folder, 'deep/er/b.txt'), '')
-  await writeFile(join(folder, 'deep/er/.git/HEAD'), 'ref')
-  await writeFile(join(folder, 'huge.bin'), '')
-  await truncate(join(folder, 'huge.bin'), 1024 ** 4)
-  execFileSync('mkfifo', [join(folder, 'pipe')])
-  await symlink('loop', join(folder, 'loop'))
-  await symlink('..', join(folder, 'deep/up'))
-  await symlink('/dev/zero', join(folder, 'zero'))
-  const isRoot = process.getuid?.() === 0
-  if (isRoot) execFileSync('mknod', [join(folder, 'device'), 'c', '1', '5'])
-  await writeFile(join(folder, 'secret'), 'x')
-  await chmod(join(folder, 'secret'), 0)
-  await mkdir(join(folder, 'closed'))
-  await chmod(join(folder, 'closed'), 0)
-  execFileSync('bash', ['-c', `cd ${folder}; for i in $(seq 60); do mkdir ${'d'.repeat(100)}; cd ${'d'.repeat(100)}; done; touch "$(printf 'bad\\xff')" 2>/dev/null; true`])
-  const manifest = await takeManifest(folder, LIMITS)
-  t.match(entryOf(manifest, 'a.txt'), { kind: 'file', size: 5, sha256: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' })
-  t.match(entryOf(manifest, 'huge.bin'), { kind: 'file', size: 1024 ** 4, sha256: undefined })
-  t.match(entryOf(manifest, 'pipe'), { kind: 'other' })
-  if (isRoot) t.match(entryOf(manifest, 'device'), { kind: 'other' })
-  for (const link of ['loop', 'deep/up', 'zero']) t.equal(entryOf(manifest, link)?.kind, 'link', link)
-  t.equal(entryOf(manifest, 'deep/er/.git/HEAD'), undefined, 'ignored')
-  t.ok(entryOf(manifest, 'secret'), 'whether it can be read or not')
-  t.equal(summarizeManifest(manifest).unhashed, isRoot ? 1 : 2)
-  await chmod(join(folder, 'closed'), 0o700)
+void t.test(
+  'a manifest hangs on nothing that may lie in a folder, and says what it did not read',
+  { timeout: 20_000 },
+  async (t) => {
+    const folder = await openFolder(t)
+    await mkdir(join(folder, 'deep/er/.git'), { recursive: true })
+    await writeFile(join(folder, 'a.txt'), 'hello')
+    await writeFile(join(folder, 'deep/er/b.txt'), '')
+    await writeFile(join(folder, 'deep/er/.git/HEAD'), 'ref')
+    await writeFile(join(folder, 'huge.bin'), '')
+    await truncate(join(folder, 'huge.bin'), 1024 ** 4)
+    execFileSync('mkfifo', [join(folder, 'pipe')])
+    await symlink('loop', join(folder, 'loop'))
+    await symlink('..', join(folder, 'deep/up'))
+    await symlink('/dev/zero', join(folder, 'zero'))
+    const isRoot = process.getuid?.() === 0
+    if (isRoot) execFileSync('mknod', [join(folder, 'device'), 'c', '1', '5'])
+    await writeFile(join(folder, 'secret'), 'x')
+    await chmod(join(folder, 'secret'), 0)
+    await mkdir(join(folder, 'closed'))
+    await chmod(join(folder, 'closed'), 0)
+    execFileSync('bash', [
+      '-c',
+      `cd ${folder}; for i in $(seq 60); do mkdir ${'d'.repeat(100)}; cd ${'d'.repeat(100)}; done; touch "$(printf 'bad\\xff')" 2>/dev/null; true`,
+    ])
+    const manifest = await takeManifest(folder, LIMITS)
+    t.match(entryOf(manifest, 'a.txt'), {
+      kind: 'file',
+      size: 5,
+      sha256: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824',
+    })
+    t.match(entryOf(manifest, 'huge.bin'), { kind: 'file', size: 1024 ** 4, sha256: undefined })
+    t.match(entryOf(manifest, 'pipe'), { kind: 'other' })
+    if (isRoot) t.match(entryOf(manifest, 'device'), { kind: 'other' })
+    for (const link of ['loop', 'deep/up', 'zero']) t.equal(entryOf(manifest, link)?.kind, 'link', link)
+    t.equal(entryOf(manifest, 'deep/er/.git/HEAD'), undefined, 'ignored')
+    t.ok(entryOf(manifest, 'secret'), 'whether it can be read or not')
+    t.equal(summarizeManifest(manifest).unhashed, isRoot ? 1 : 2)
+    await chmod(join(folder, 'closed'), 0o700)
 
-  t.match(await takeManifest(folder, { ...LIMITS, maxEntries: 3 }), { incomplete: /more than 3 entries/ })
-  t.match(await takeManifest(folder, { ...LIMITS, maxMs: 0 }), { incomplete: /longer than 0 ms/ })
-  t.match(await takeManifest(join(folder, 'nowhere'), LIMITS), { entries: [], incomplete: /cannot be read/ })
-})
+    t.match(await takeManifest(folder, { ...LIMITS, maxEntries: 3 }), { incomplete: /more than 3 entries/ })
+    t.match(await takeManifest(folder, { ...LIMITS, maxMs: 0 }), { incomplete: /longer than 0 ms/ })
+    t.match(await takeManifest(join(folder, 'nowhere'), LIMITS), { entries: [], incomplete: /cannot be read/ })
+  },
+)
 
 void t.test('HEAD is read from plain files, as git itself would say it, and from nothing else', async (t) => {
   const folder = await openFolder(t)
-  const git = (...args: string[]): string => execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], { env: { PATH: process.env['PATH'], HOME: folder } }).toString().trim()
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+      env: { PATH: process.env['PATH'], HOME: folder },
+    })
+      .toString()
+      .trim()
   t.equal(readGitHead(folder), undefined, 'no repository')
   git('init', '-q', '-b', 'feat/ü')
   t.same(readGitHead(folder), { ref: 'refs/heads/feat/ü' }, 'no commit yet')
@@ -78,7 +102,13 @@ void t.test('HEAD is read from plain files, as git itself would say it, and from
 
   const head = join(folder, '.git/HEAD')
   await writeFile(join(folder, 'outside'), 'a'.repeat(40))
-  for (const text of ['ref: refs/../../outside', 'ref: ../outside', 'ref: refs/heads/a\u0007b', 'x'.repeat(5_000), '']) {
+  for (const text of [
+    'ref: refs/../../outside',
+    'ref: ../outside',
+    'ref: refs/heads/a\u0007b',
+    'x'.repeat(5_000),
+    '',
+  ]) {
     await writeFile(head, text)
     t.equal(readGitHead(folder), undefined, JSON.stringify(text.slice(0, 30)))
   }
@@ -99,7 +129,8 @@ void t.test('HEAD is read from plain files, as git itself would say it, and from
 void t.test('what changed is found by content; what was not touched is not read again', async (t) => {
   const folder = await openFolder(t)
   const file = (name: string): string => join(folder, name)
-  for (const name of ['same', 'touched', 'changed', 'sly', 'deleted', 'mode']) await writeFile(file(name), `${name} content`)
+  for (const name of ['same', 'touched', 'changed', 'sly', 'deleted', 'mode'])
+    await writeFile(file(name), `${name} content`)
   const long = new Date('2020-01-01')
   await utimes(file('sly'), long, long)
   // Older than the steps in which file systems keep time.
@@ -113,42 +144,88 @@ void t.test('what changed is found by content; what was not touched is not read 
   await chmod(file('mode'), 0o755)
   await writeFile(file('created'), 'new')
   const after = await takeManifest(folder, LIMITS, before)
-  t.same(compareManifests(before, after).map(({ path, change }) => `${change} ${path}`), ['modified changed', 'created created', 'deleted deleted', 'modified mode', 'modified sly'])
-  t.equal(after.hashedBytes, 'touched content'.length + 'changed contenT'.length + 'sly CONTENT'.length + 'mode content'.length + 'new'.length)
+  t.same(
+    compareManifests(before, after).map(({ path, change }) => `${change} ${path}`),
+    ['modified changed', 'created created', 'deleted deleted', 'modified mode', 'modified sly'],
+  )
+  t.equal(
+    after.hashedBytes,
+    'touched content'.length + 'changed contenT'.length + 'sly CONTENT'.length + 'mode content'.length + 'new'.length,
+  )
   const whole = await takeManifest(folder, LIMITS)
   t.equal(summarizeManifest(whole).digest, summarizeManifest(after).digest, 'the same as if all had been read')
   const copy = join(await openFolder(t), 'copy')
   execFileSync('cp', ['-rp', folder, copy])
-  t.equal(summarizeManifest(await takeManifest(copy, LIMITS)).digest, summarizeManifest(after).digest, 'and so has a copy')
+  t.equal(
+    summarizeManifest(await takeManifest(copy, LIMITS)).digest,
+    summarizeManifest(after).digest,
+    'and so has a copy',
+  )
   await rename(file('same'), file('moved'))
   t.not(summarizeManifest(await takeManifest(folder, LIMITS)).digest, summarizeManifest(after).digest)
 })
 
 async function run(steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> {
-  const answer = await service.call('POST', '/execute', { headers: { ...headers, prefer: 'wait=60' }, body: { prompt: scripted(...steps), ...more } })
+  const answer = await service.call('POST', '/execute', {
+    headers: { ...headers, prefer: 'wait=60' },
+    body: { prompt: scripted(...steps), ...more },
+  })
   if (answer.status !== 200) throw new Error(answer.text)
   return answer.body
 }
 
-const write = (name: string, content = 'x'): unknown => ({ tool: 'Write', input: { file_path: `\${cwd}/${name}`, content } })
-const claim = (created: string[], modified: string[] = []): unknown => ({ text: JSON.stringify({ result: 'done', files_created: created, files_modified: modified, summary: 's' }) })
-const statuses = ({ verification }: Outcome = { status: 'failed' }): Record<string, string> => Object.fromEntries(verification?.checks.map(({ name, status }) => [name, status]) ?? [])
-const detail = ({ outcome }: Execution, name: string): string => outcome?.verification?.checks.find((check) => check.name === name)?.detail ?? ''
+const write = (name: string, content = 'x'): unknown => ({
+  tool: 'Write',
+  input: { file_path: `\${cwd}/${name}`, content },
+})
+const claim = (created: string[], modified: string[] = []): unknown => ({
+  text: JSON.stringify({ result: 'done', files_created: created, files_modified: modified, summary: 's' }),
+})
+const statuses = ({ verification }: Outcome = { status: 'failed' }): Record<string, string> =>
+  Object.fromEntries(verification?.checks.map(({ name, status }) => [name, status]) ?? [])
+const detail = ({ outcome }: Execution, name: string): string =>
+  outcome?.verification?.checks.find((check) => check.name === name)?.detail ?? ''
 
 void t.test('an honest run passes, and its receipt says what it changed', async (t) => {
-  const execution = await run([write('made.txt', 'hello'), claim(['made.txt'])], { verify: { files: ['made.txt'], commands: [['grep', '-q', 'hello', 'made.txt'], ['test', '-f', 'made.txt']] } })
+  const execution = await run([write('made.txt', 'hello'), claim(['made.txt'])], {
+    verify: {
+      files: ['made.txt'],
+      commands: [
+        ['grep', '-q', 'hello', 'made.txt'],
+        ['test', '-f', 'made.txt'],
+      ],
+    },
+  })
   t.equal(execution.status, 'succeeded', JSON.stringify(execution.outcome))
   t.equal(execution.outcome?.verification?.status, 'passed')
   t.same(statuses(execution.outcome), {
-    process_exit: 'pass', session: 'pass', claimed_files_exist: 'pass', unclaimed_changes: 'skip', permissions: 'pass', tool_calls_recorded: 'pass', background_tasks: 'skip', finished: 'pass', required_files: 'pass', commands: 'pass',
+    process_exit: 'pass',
+    session: 'pass',
+    claimed_files_exist: 'pass',
+    unclaimed_changes: 'skip',
+    permissions: 'pass',
+    tool_calls_recorded: 'pass',
+    background_tasks: 'skip',
+    finished: 'pass',
+    required_files: 'pass',
+    commands: 'pass',
   })
   const receipt = await service.call('GET', `/executions/${execution.id}/receipt`, { headers })
-  t.match(receipt.body, { files: { created: 1, modified: 0, deleted: 0, changes: [{ path: 'made.txt', change: 'created', size: 5 }] }, verification: execution.outcome?.verification })
+  t.match(receipt.body, {
+    files: { created: 1, modified: 0, deleted: 0, changes: [{ path: 'made.txt', change: 'created', size: 5 }] },
+    verification: execution.outcome?.verification,
+  })
   t.ok((await service.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
   const workspace = join(service.config.workspaceRoot, execution.id)
   const limits = limitsOf(receipt.body)
   t.ok(limits)
-  const verify = async () => verifyReceipt({ receipt: receipt.text, keys: [], keysAreComplete: false, workspace: await takeManifest(workspace, limits ?? LIMITS) }).mismatches
+  const verify = async () =>
+    verifyReceipt({
+      receipt: receipt.text,
+      keys: [],
+      keysAreComplete: false,
+      workspace: await takeManifest(workspace, limits ?? LIMITS),
+    }).mismatches
   t.same(await verify(), [], 'the workspace is as it was')
   await writeFile(join(workspace, 'later.txt'), '')
   t.match(await verify(), [{ name: 'files.after.digest' }], 'something else is there')
@@ -156,20 +233,44 @@ void t.test('an honest run passes, and its receipt says what it changed', async 
   t.match(await verify(), [{ name: 'files.made.txt', detail: /not as the run has left it/ }])
   await rm(join(workspace, 'made.txt'))
   t.match(await verify(), [{ name: 'files.made.txt', detail: /is not there/ }])
-  t.match((await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text, /## Checks[^]*\| claimed_files_exist \| pass \|/)
+  t.match(
+    (
+      await service.call('GET', `/executions/${execution.id}/receipt`, {
+        headers: { ...headers, accept: 'text/markdown' },
+      })
+    ).text,
+    /## Checks[^]*\| claimed_files_exist \| pass \|/,
+  )
 })
 
 void t.test('where the workspace is a git repository the receipt tells HEAD before and after', async (t) => {
-  const commands = ['git init -q -b main .', 'git -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m one']
-  const { id } = await run([{ tool: 'Bash', input: { command: commands.join(' && ') } }, { text: 'Committed.' }], { allowedTools: ['Bash'] })
+  const commands = [
+    'git init -q -b main .',
+    'git -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m one',
+  ]
+  const { id } = await run([{ tool: 'Bash', input: { command: commands.join(' && ') } }, { text: 'Committed.' }], {
+    allowedTools: ['Bash'],
+  })
   const { files } = (await service.call('GET', `/executions/${id}/receipt`, { headers })).body
-  t.match(files.head, { before: undefined, after: { ref: 'refs/heads/main', commit: /^[0-9a-f]{40}$/ } }, JSON.stringify(files.head))
-  t.match((await service.call('GET', `/executions/${id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text, /^\| git HEAD \| none before, `refs\/heads\/main [0-9a-f]{40}` after \|$/m)
+  t.match(
+    files.head,
+    { before: undefined, after: { ref: 'refs/heads/main', commit: /^[0-9a-f]{40}$/ } },
+    JSON.stringify(files.head),
+  )
+  t.match(
+    (await service.call('GET', `/executions/${id}/receipt`, { headers: { ...headers, accept: 'text/markdown' } })).text,
+    /^\| git HEAD \| none before, `refs\/heads\/main [0-9a-f]{40}` after \|$/m,
+  )
 })
 
 void t.test('a claim that is not true, a missing file, a failing command: each fails by name', async (t) => {
   const liar = await run([write('made.txt'), claim(['made.txt', 'invented.txt'])], { verify: {} })
-  t.match(liar.outcome, { status: 'failed', code: 'VERIFICATION_FAILED', message: /claimed_files_exist: .*not there: invented\.txt/, verification: { status: 'failed' } })
+  t.match(liar.outcome, {
+    status: 'failed',
+    code: 'VERIFICATION_FAILED',
+    message: /claimed_files_exist: .*not there: invented\.txt/,
+    verification: { status: 'failed' },
+  })
   t.equal(statuses(liar.outcome)['permissions'], 'pass')
 
   const reported = await run([write('secret.txt'), claim([], ['old.txt'])])
@@ -178,67 +279,167 @@ void t.test('a claim that is not true, a missing file, a failing command: each f
   t.match(detail(reported, 'unclaimed_changes'), /secret\.txt/)
 
   const missing = await run([{ text: 'ok' }], { verify: { files: ['report.md'] } })
-  t.match(missing.outcome, { code: 'VERIFICATION_FAILED', message: /required_files: Missing: report\.md/, result: 'ok' })
+  t.match(missing.outcome, {
+    code: 'VERIFICATION_FAILED',
+    message: /required_files: Missing: report\.md/,
+    result: 'ok',
+  })
 
-  const failing = await run([write('made.txt')], { verify: { commands: [['test', '-f', 'made.txt'], ['sh', '-c', 'echo no; exit 3'], ['touch', 'never']] } })
-  t.match(failing.outcome, { code: 'VERIFICATION_FAILED', message: /commands: test exited with 0.*sh exited with 3 after \d+ ms with 3 bytes/ })
-  t.match((await run([{ text: 'ok' }], { verify: { commands: [['no-such-program']] } })).outcome, { code: 'VERIFICATION_FAILED', message: /no-such-program was not found/ })
+  const failing = await run([write('made.txt')], {
+    verify: {
+      commands: [
+        ['test', '-f', 'made.txt'],
+        ['sh', '-c', 'echo no; exit 3'],
+        ['touch', 'never'],
+      ],
+    },
+  })
+  t.match(failing.outcome, {
+    code: 'VERIFICATION_FAILED',
+    message: /commands: test exited with 0.*sh exited with 3 after \d+ ms with 3 bytes/,
+  })
+  t.match((await run([{ text: 'ok' }], { verify: { commands: [['no-such-program']] } })).outcome, {
+    code: 'VERIFICATION_FAILED',
+    message: /no-such-program was not found/,
+  })
 })
 
-void t.test('in JSON mode a wrong uuid and a wrong answer fail by name; an honest answer is held against the workspace', async (t) => {
-  const wrong = { result: 'done', files_created: [], files_modified: [], summary: 's', execution_uuid: '00000000-0000-7000-8000-000000000000' }
-  const echo = await run(Array.from({ length: 5 }, () => ({ structured: wrong })), { json: true, maxRepairs: 0, verify: {} })
-  t.match(echo.outcome, { status: 'failed', code: 'OUTPUT_INVALID', verification: { status: 'failed' } })
-  t.match(statuses(echo.outcome), { uuid_echo: 'fail', schema: 'fail' })
-  const outputSchema = { type: 'object', properties: { files_created: { type: 'array', items: { type: 'string' } } }, required: ['files_created'] }
-  const honest = await run([write('made.txt'), { structured: { files_created: ['made.txt'] } }], { outputSchema, verify: {} })
-  t.match([honest.status, statuses(honest.outcome)], ['succeeded', { schema: 'pass', claimed_files_exist: 'pass' }])
-  t.equal(statuses(honest.outcome)['uuid_echo'], undefined, 'a schema of the caller’s asks for no uuid')
-  const liar = await run([{ structured: { files_created: ['made.txt'] } }], { outputSchema, verify: {} })
-  t.match(liar.outcome, { code: 'VERIFICATION_FAILED', result: { files_created: ['made.txt'] } })
-  const receipt = await service.call('GET', `/executions/${liar.id}/receipt`, { headers })
-  t.ok((await service.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
-})
+void t.test(
+  'in JSON mode a wrong uuid and a wrong answer fail by name; an honest answer is held against the workspace',
+  async (t) => {
+    const wrong = {
+      result: 'done',
+      files_created: [],
+      files_modified: [],
+      summary: 's',
+      execution_uuid: '00000000-0000-7000-8000-000000000000',
+    }
+    const echo = await run(
+      Array.from({ length: 5 }, () => ({ structured: wrong })),
+      { json: true, maxRepairs: 0, verify: {} },
+    )
+    t.match(echo.outcome, { status: 'failed', code: 'OUTPUT_INVALID', verification: { status: 'failed' } })
+    t.match(statuses(echo.outcome), { uuid_echo: 'fail', schema: 'fail' })
+    const outputSchema = {
+      type: 'object',
+      properties: { files_created: { type: 'array', items: { type: 'string' } } },
+      required: ['files_created'],
+    }
+    const honest = await run([write('made.txt'), { structured: { files_created: ['made.txt'] } }], {
+      outputSchema,
+      verify: {},
+    })
+    t.match([honest.status, statuses(honest.outcome)], ['succeeded', { schema: 'pass', claimed_files_exist: 'pass' }])
+    t.equal(statuses(honest.outcome)['uuid_echo'], undefined, 'a schema of the caller’s asks for no uuid')
+    const liar = await run([{ structured: { files_created: ['made.txt'] } }], { outputSchema, verify: {} })
+    t.match(liar.outcome, { code: 'VERIFICATION_FAILED', result: { files_created: ['made.txt'] } })
+    const receipt = await service.call('GET', `/executions/${liar.id}/receipt`, { headers })
+    t.ok((await service.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
+  },
+)
 
 void t.test('an answer that cannot be said in canonical JSON is signed nevertheless', async (t) => {
   const odd = await run([{ text: JSON.stringify({ files_created: ['half \ud800 a pair'] }) }], { verify: {} })
   t.match(odd.outcome, { code: 'VERIFICATION_FAILED' })
   const { text } = await service.call('GET', `/executions/${odd.id}/receipt`, { headers })
-  const events = (await service.call('GET', `/executions/${odd.id}/events`, { headers: { ...headers, accept: 'application/x-ndjson' } })).text
-  t.same((await service.call('POST', '/receipts/verify', { headers, body: { receipt: text, events } })).body.mismatches, [])
+  const events = (
+    await service.call('GET', `/executions/${odd.id}/events`, {
+      headers: { ...headers, accept: 'application/x-ndjson' },
+    })
+  ).text
+  t.same(
+    (await service.call('POST', '/receipts/verify', { headers, body: { receipt: text, events } })).body.mismatches,
+    [],
+  )
 })
 
 void t.test('a denied tool call and a run that was cut off fail by name', async (t) => {
   const denied = await run([{ tool: 'Bash', input: { command: 'touch /etc/x' } }, { text: 'done' }], { verify: {} })
   t.match(denied.outcome, { code: 'VERIFICATION_FAILED', message: /^permissions: 1 tool calls were denied/ })
-  const cut = await run([{ text: 'I begin' }, { hangMs: 3_600_000 }], { timeoutSeconds: 2, verify: { commands: [['true']] } })
-  t.match(cut.outcome, { status: 'timed_out', code: 'TIMED_OUT', verification: { status: 'failed' } }, 'its own cause stays')
+  const cut = await run([{ text: 'I begin' }, { hangMs: 3_600_000 }], {
+    timeoutSeconds: 2,
+    verify: { commands: [['true']] },
+  })
+  t.match(
+    cut.outcome,
+    { status: 'timed_out', code: 'TIMED_OUT', verification: { status: 'failed' } },
+    'its own cause stays',
+  )
   t.match(statuses(cut.outcome), { process_exit: 'fail', commands: 'skip' })
 })
 
-void t.test('commands run as the run did: contained, without credentials, within the time, and cancelled with it', async (t) => {
-  const leftover = `sleep 31337.${process.pid}`
-  const contained = await run([{ text: 'ok' }], { verify: { commands: [['sh', '-c', `(setsid ${leftover} &) ; ! env | grep -q ANTHROPIC && ! ls ${service.config.dataDir}/receipt-keys 2>/dev/null`]] } })
-  t.equal(contained.status, 'succeeded', JSON.stringify(contained.outcome))
-  t.throws(() => execFileSync('pgrep', ['-f', leftover]), 'nothing of it is left')
-  // Long enough for a start on a busy machine.
-  const slow = process.env['CC_EXECUTOR_TEST_ALL'] === '1' && (await run([{ text: 'ok' }], { timeoutSeconds: 10, verify: { commands: [['sleep', '60']] } }))
-  if (slow) t.match(slow.outcome, { code: 'VERIFICATION_FAILED', message: /sleep was ended: the time was over/ })
-  const { id } = (await service.call('POST', '/execute', { headers, body: { prompt: scripted(write('go')), verify: { commands: [['sleep', '60']] } } })).body
-  for (;;) {
-    const { body } = await service.call('GET', `/executions/${id}/events?limit=1000`, { headers })
-    if (JSON.stringify(body.events).includes('"type":"result"')) break
-    await service.call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=5`, { headers })
-  }
-  await service.call('POST', `/executions/${id}/cancel`, { headers })
-  await service.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
-  t.match((await service.call('GET', `/executions/${id}`, { headers })).body.outcome, { status: 'cancelled', code: 'CANCELLED' })
-})
+void t.test(
+  'commands run as the run did: contained, without credentials, within the time, and cancelled with it',
+  async (t) => {
+    const leftover = `sleep 31337.${process.pid}`
+    const contained = await run([{ text: 'ok' }], {
+      verify: {
+        commands: [
+          [
+            'sh',
+            '-c',
+            `(setsid ${leftover} &) ; ! env | grep -q ANTHROPIC && ! ls ${service.config.dataDir}/receipt-keys 2>/dev/null`,
+          ],
+        ],
+      },
+    })
+    t.equal(contained.status, 'succeeded', JSON.stringify(contained.outcome))
+    t.throws(() => execFileSync('pgrep', ['-f', leftover]), 'nothing of it is left')
+    // Long enough for a start on a busy machine.
+    const slow =
+      process.env['CC_EXECUTOR_TEST_ALL'] === '1' &&
+      (await run([{ text: 'ok' }], { timeoutSeconds: 10, verify: { commands: [['sleep', '60']] } }))
+    if (slow) t.match(slow.outcome, { code: 'VERIFICATION_FAILED', message: /sleep was ended: the time was over/ })
+    const { id } = (
+      await service.call('POST', '/execute', {
+        headers,
+        body: { prompt: scripted(write('go')), verify: { commands: [['sleep', '60']] } },
+      })
+    ).body
+    for (;;) {
+      const { body } = await service.call('GET', `/executions/${id}/events?limit=1000`, { headers })
+      if (JSON.stringify(body.events).includes('"type":"result"')) break
+      await service.call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=5`, { headers })
+    }
+    await service.call('POST', `/executions/${id}/cancel`, { headers })
+    await service.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
+    t.match((await service.call('GET', `/executions/${id}`, { headers })).body.outcome, {
+      status: 'cancelled',
+      code: 'CANCELLED',
+    })
+  },
+)
 
 void t.test('commands need the admin scope; files must lie inside', async (t) => {
-  const refuse = async (verify: unknown, token: string) => (await service.call('POST', '/execute', { headers: { authorization: `Bearer ${token}` }, body: { prompt: 'x', verify } })).body
-  t.match(await refuse({ commands: [['true']] }, 'a-callers-own-token'), { status: 403, code: 'FORBIDDEN', errors: [{ path: 'verify.commands' }] })
-  for (const path of ['/etc/passwd', '../x', 'a/../../x']) t.match(await refuse({ files: [path] }, 'an-operators-token'), { status: 400, errors: [{ path: 'verify.files[0]' }] }, path)
-  t.match(await refuse({ uuid: true }, 'an-operators-token'), { status: 400, errors: [{ path: 'verify.uuid', message: 'unknown field' }] })
-  t.match((await service.call('POST', '/execute', { headers: { authorization: 'Bearer a-callers-own-token' }, body: { prompt: 'x', verify: { files: ['a'] } } })).status, 202)
+  const refuse = async (verify: unknown, token: string) =>
+    (
+      await service.call('POST', '/execute', {
+        headers: { authorization: `Bearer ${token}` },
+        body: { prompt: 'x', verify },
+      })
+    ).body
+  t.match(await refuse({ commands: [['true']] }, 'a-callers-own-token'), {
+    status: 403,
+    code: 'FORBIDDEN',
+    errors: [{ path: 'verify.commands' }],
+  })
+  for (const path of ['/etc/passwd', '../x', 'a/../../x'])
+    t.match(
+      await refuse({ files: [path] }, 'an-operators-token'),
+      { status: 400, errors: [{ path: 'verify.files[0]' }] },
+      path,
+    )
+  t.match(await refuse({ uuid: true }, 'an-operators-token'), {
+    status: 400,
+    errors: [{ path: 'verify.uuid', message: 'unknown field' }],
+  })
+  t.match(
+    (
+      await service.call('POST', '/execute', {
+        headers: { authorization: 'Bearer a-callers-own-token' },
+        body: { prompt: 'x', verify: { files: ['a'] } },
+      })
+    ).status,
+    202,
+  )
 })

@@ -19,15 +19,25 @@ const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED
 
 /** The command line, in another folder of its own: nothing of the service but what it is given. */
 async function cli(args: string[], dataDir: string): Promise<{ code: number; out: string; err: string }> {
-  const env = { PATH: process.env['PATH'], CC_EXECUTOR_DATA_DIR: dataDir, CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token }
+  const env = {
+    PATH: process.env['PATH'],
+    CC_EXECUTOR_DATA_DIR: dataDir,
+    CC_EXECUTOR_URL: service.url(),
+    CC_EXECUTOR_TOKEN: service.token,
+  }
   return run(process.execPath, [CLI, ...args], { env }).then(
     ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr }),
-    (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, out: error.stdout, err: error.stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({
+      code: error.code,
+      out: error.stdout,
+      err: error.stderr,
+    }),
   )
 }
 
 const receiptOf = async ({ id }: Execution, at = service) => at.call('GET', `/executions/${id}/receipt`)
-const exportOf = async ({ id }: Execution, at = service): Promise<string> => (await at.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).text
+const exportOf = async ({ id }: Execution, at = service): Promise<string> =>
+  (await at.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).text
 
 /** What Redis holds, which is what the chain was made of. */
 async function storedEvents(id: string, at = service): Promise<Buffer[]> {
@@ -42,35 +52,71 @@ async function storedEvents(id: string, at = service): Promise<Buffer[]> {
 }
 
 void t.test('an execution that succeeded has a receipt that holds, over REST and offline', async (t) => {
-  const execution = await service.finished((await service.submit({ prompt: scripted({ text: 'Grüße ✓ "quoted" \\ /slash' }), model: 'opus' })).id)
+  const execution = await service.finished(
+    (await service.submit({ prompt: scripted({ text: 'Grüße ✓ "quoted" \\ /slash' }), model: 'opus' })).id,
+  )
   const { status, text, body: receipt, headers } = await receiptOf(execution)
   t.equal(status, 200)
   t.match(headers.get('content-type'), /^application\/json/)
   t.match(receipt, {
-    executionId: execution.id, attempt: 1, simulated: true, startedAt: execution.startedAt, finishedAt: execution.finishedAt, createdAt: execution.createdAt, usage: execution.usage,
-    outcome: { status: 'succeeded', exitCode: 0, permissionDenials: 0 }, process: { sessionId: execution.sessionId, workerId: execution.workerId, model: 'opus' }, events: { count: execution.lastSeq },
+    executionId: execution.id,
+    attempt: 1,
+    simulated: true,
+    startedAt: execution.startedAt,
+    finishedAt: execution.finishedAt,
+    createdAt: execution.createdAt,
+    usage: execution.usage,
+    outcome: { status: 'succeeded', exitCode: 0, permissionDenials: 0 },
+    process: { sessionId: execution.sessionId, workerId: execution.workerId, model: 'opus' },
+    events: { count: execution.lastSeq },
   })
   const events = await exportOf(execution)
-  t.same(Buffer.from(events), Buffer.concat((await storedEvents(execution.id)).flatMap((batch) => [batch, Buffer.from('\n')])), 'what is delivered is what is stored, to the byte')
+  t.same(
+    Buffer.from(events),
+    Buffer.concat((await storedEvents(execution.id)).flatMap((batch) => [batch, Buffer.from('\n')])),
+    'what is delivered is what is stored, to the byte',
+  )
   t.equal(events.trimEnd().split('\n').length, execution.lastSeq)
   const chain = new EventChain()
   for (const line of events.trimEnd().split('\n')) chain.add(line)
   t.same(chain.summary(), receipt.events)
 
   const keys = await service.call('GET', '/receipts/keys')
-  t.match(keys.body.keys, [{ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: receipt.signature.keyId, x: receipt.signature.publicKey }])
+  t.match(keys.body.keys, [
+    {
+      kty: 'OKP',
+      crv: 'Ed25519',
+      alg: 'EdDSA',
+      use: 'sig',
+      kid: receipt.signature.keyId,
+      x: receipt.signature.publicKey,
+    },
+  ])
   const verified = await service.call('POST', '/receipts/verify', { body: { receipt: text, events } })
   t.same(verified.body, { valid: true, executionId: execution.id, checks: verified.body.checks, mismatches: [] })
-  t.same(verified.body.checks.map(({ status }: { status: string }) => status), ['pass', 'pass', 'pass', 'pass', 'pass', 'skip'])
-  const forged = await service.call('POST', '/receipts/verify', { body: { receipt: { ...receipt, attempt: 2 }, events: events.replace('Grüße', 'Grüsse') } })
+  t.same(
+    verified.body.checks.map(({ status }: { status: string }) => status),
+    ['pass', 'pass', 'pass', 'pass', 'pass', 'skip'],
+  )
+  const forged = await service.call('POST', '/receipts/verify', {
+    body: { receipt: { ...receipt, attempt: 2 }, events: events.replace('Grüße', 'Grüsse') },
+  })
   t.equal(forged.body.valid, false)
-  t.match(forged.body.mismatches.map(({ name }: { name: string }) => name), ['attempt', /^events\.\d+$/])
+  t.match(
+    forged.body.mismatches.map(({ name }: { name: string }) => name),
+    ['attempt', /^events\.\d+$/],
+  )
   t.match((await service.call('POST', '/receipts/verify', { body: { receipts: text } })).body.code, 'INVALID_REQUEST')
 
-  const markdown = await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { accept: 'text/markdown' } })
+  const markdown = await service.call('GET', `/executions/${execution.id}/receipt`, {
+    headers: { accept: 'text/markdown' },
+  })
   t.match(markdown.headers.get('content-type'), /^text\/markdown/)
   t.match(markdown.text, new RegExp(`^# Receipt of ${execution.id}[^]*succeeded`))
-  t.equal((await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { accept: 'image/png' } })).status, 406)
+  t.equal(
+    (await service.call('GET', `/executions/${execution.id}/receipt`, { headers: { accept: 'image/png' } })).status,
+    406,
+  )
 
   const elsewhere = join(service.directory, 'elsewhere')
   const file = (name: string): string => join(service.directory, name)
@@ -80,16 +126,35 @@ void t.test('an execution that succeeded has a receipt that holds, over REST and
   await writeFile(file('receipt.json'), printed.out)
   await writeFile(file('events.jsonl'), events)
   await writeFile(file('keys.json'), keys.text)
-  const offline = await cli(['verify', file('receipt.json'), '--events', file('events.jsonl'), '--keys', file('keys.json')], elsewhere)
+  const offline = await cli(
+    ['verify', file('receipt.json'), '--events', file('events.jsonl'), '--keys', file('keys.json')],
+    elsewhere,
+  )
   t.match(offline, { code: 0, out: /ok {4}signature[^]*ok {4}key[^]*ok {4}events[^]*holds in all that was checked/ })
-  t.match(await cli(['verify', file('receipt.json')], elsewhere), { code: 0, out: /- {5}key +The key is known from the receipt alone/ })
-  t.match(await cli(['verify', file('receipt.json')], service.config.dataDir), { code: 0, out: /ok {4}key/ }, 'on the machine of the service its key is known')
+  t.match(await cli(['verify', file('receipt.json')], elsewhere), {
+    code: 0,
+    out: /- {5}key +The key is known from the receipt alone/,
+  })
+  t.match(
+    await cli(['verify', file('receipt.json')], service.config.dataDir),
+    { code: 0, out: /ok {4}key/ },
+    'on the machine of the service its key is known',
+  )
   const workspace = join(service.config.workspaceRoot, execution.id)
-  t.match(await cli(['verify', file('receipt.json'), '--workspace', workspace], elsewhere), { code: 0, out: /ok {4}files/ })
+  t.match(await cli(['verify', file('receipt.json'), '--workspace', workspace], elsewhere), {
+    code: 0,
+    out: /ok {4}files/,
+  })
   await writeFile(join(workspace, 'later'), '')
-  t.match(await cli(['verify', file('receipt.json'), '--workspace', workspace], elsewhere), { code: 1, out: /mismatch: files\.after\.digest/ })
+  t.match(await cli(['verify', file('receipt.json'), '--workspace', workspace], elsewhere), {
+    code: 1,
+    out: /mismatch: files\.after\.digest/,
+  })
   await writeFile(file('keys.json'), '{"keys":[]}')
-  t.match(await cli(['verify', file('receipt.json'), '--keys', file('keys.json')], elsewhere), { code: 1, out: /mismatch: signature\.publicKey/ })
+  t.match(await cli(['verify', file('receipt.json'), '--keys', file('keys.json')], elsewhere), {
+    code: 1,
+    out: /mismatch: signature\.publicKey/,
+  })
   await writeFile(file('bad.json'), text.replace('"succeeded"', '"cancelled"'))
   const bad = await cli(['verify', file('bad.json'), '--events', file('events.jsonl'), '--json'], elsewhere)
   t.equal(bad.code, 1)
@@ -112,13 +177,18 @@ void t.test('executions that did not succeed have receipts that hold, too', asyn
   await quick.call('POST', `/executions/${queued.id}/cancel`, { body: { reason: 'no longer' } })
   await quick.call('POST', `/executions/${blocker.id}/cancel`)
   const cases = [
-    [service, cancelled, 'cancelled', 'CANCELLED'], [service, timedOut, 'timed_out', 'TIMED_OUT'], [service, failed, 'failed', 'CLAUDE_EXITED'], [quick, queued, 'cancelled', 'CANCELLED'],
+    [service, cancelled, 'cancelled', 'CANCELLED'],
+    [service, timedOut, 'timed_out', 'TIMED_OUT'],
+    [service, failed, 'failed', 'CLAUDE_EXITED'],
+    [quick, queued, 'cancelled', 'CANCELLED'],
   ] as const
   for (const [at, { id }, status, code] of cases) {
     const execution = await at.finished(id)
     const { body: receipt, text } = await receiptOf(execution, at)
     t.match(receipt.outcome, { status, code }, status)
-    const { body } = await at.call('POST', '/receipts/verify', { body: { receipt: text, events: await exportOf(execution, at) } })
+    const { body } = await at.call('POST', '/receipts/verify', {
+      body: { receipt: text, events: await exportOf(execution, at) },
+    })
     t.same(body.mismatches, [], `${status}: it holds`)
     t.equal(receipt.events.count, execution.lastSeq)
   }
@@ -132,13 +202,19 @@ void t.test('an execution whose worker was lost is concluded with a receipt by w
   // As if its worker had died: nobody holds the fence any more, and the lease is over.
   const { Redis } = await import('ioredis')
   const redis = new Redis({ path: service.redis.url.slice('unix://'.length) })
-  await redis.multi().hset(`${keyRoot('cc')}:log:${doomed.id}`, 'fence', 'nobody').zadd(`${keyRoot('cc')}:leases`, 1, doomed.id).exec()
+  await redis
+    .multi()
+    .hset(`${keyRoot('cc')}:log:${doomed.id}`, 'fence', 'nobody')
+    .zadd(`${keyRoot('cc')}:leases`, 1, doomed.id)
+    .exec()
   redis.disconnect()
   const execution = await service.finished(doomed.id)
   t.equal(execution.outcome?.code, 'WORKER_LOST')
   const { body: receipt, text } = await receiptOf(execution)
   t.match(receipt, { outcome: { status: 'failed', code: 'WORKER_LOST' }, process: { sessionId: execution.sessionId } })
-  const { body } = await service.call('POST', '/receipts/verify', { body: { receipt: text, events: await exportOf(execution) } })
+  const { body } = await service.call('POST', '/receipts/verify', {
+    body: { receipt: text, events: await exportOf(execution) },
+  })
   t.same(body.mismatches, [])
 })
 
@@ -147,7 +223,10 @@ void t.test('the key is out of a run’s sight', async (t) => {
   // A key's id may begin with any letter, so the order of the names is nothing to hold on to.
   t.same((await readdir(folder)).map((name) => name.split('.').slice(1).join('.')).sort(), ['pem', 'public.json'])
   const command = `cat ${folder}/signing-key.pem; ls -a ${service.config.dataDir}`
-  const { id } = await service.submit({ prompt: scripted({ tool: 'Bash', input: { command } }, { text: 'done' }), allowedTools: ['Bash'] })
+  const { id } = await service.submit({
+    prompt: scripted({ tool: 'Bash', input: { command } }, { text: 'done' }),
+    allowedTools: ['Bash'],
+  })
   await service.finished(id)
   const events = await exportOf({ id } as Execution)
   t.match(events, /No such file or directory/)
@@ -158,8 +237,18 @@ void t.test('the key is out of a run’s sight', async (t) => {
 void t.test('a receipt is forgotten with its execution, and is nobody else’s', async (t) => {
   const { id } = await service.finished((await service.submit({ prompt: 'hello' })).id)
   t.equal((await service.call('GET', `/executions/${id}/receipt`)).status, 200)
-  t.match((await service.call('GET', `/executions/${id}/receipt`, { headers: { authorization: 'Bearer nobody-nobody-nobody' } })).status, 401)
+  t.match(
+    (
+      await service.call('GET', `/executions/${id}/receipt`, {
+        headers: { authorization: 'Bearer nobody-nobody-nobody' },
+      })
+    ).status,
+    401,
+  )
   t.equal((await service.call('DELETE', `/executions/${id}`)).status, 204)
   t.match((await service.call('GET', `/executions/${id}/receipt`)).body, { status: 404, code: 'EXECUTION_NOT_FOUND' })
-  t.equal((await service.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).status, 404)
+  t.equal(
+    (await service.call('GET', `/executions/${id}/events`, { headers: { accept: 'application/x-ndjson' } })).status,
+    404,
+  )
 })

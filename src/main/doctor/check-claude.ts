@@ -12,13 +12,32 @@ import { describeError, fail, ok, warn, type Finding, type Verdict } from './fin
 export async function checkClaude(config: Config): Promise<Finding[]> {
   const seen = await inspectClaude(config)
   if (seen.kind === 'missing') return [{ part: 'claude', ...fail(seen.problem, INSTALL) }]
-  if (seen.kind === 'unanswering') return [{ part: 'claude', ...fail(`${seen.binary} cannot be used: ${seen.problem}`, `run it by hand, or reinstall it: ${INSTALL}`) }]
-  if (seen.kind === 'too_old') return [{ part: 'claude', ...fail(`CLAUDE_TOO_OLD: ${seen.version} (${seen.binary}) is older than ${TESTED_VERSIONS.from}, the oldest that is supported`, GET_NEWER) }]
+  if (seen.kind === 'unanswering')
+    return [
+      {
+        part: 'claude',
+        ...fail(`${seen.binary} cannot be used: ${seen.problem}`, `run it by hand, or reinstall it: ${INSTALL}`),
+      },
+    ]
+  if (seen.kind === 'too_old')
+    return [
+      {
+        part: 'claude',
+        ...fail(
+          `CLAUDE_TOO_OLD: ${seen.version} (${seen.binary}) is older than ${TESTED_VERSIONS.from}, the oldest that is supported`,
+          GET_NEWER,
+        ),
+      },
+    ]
   const { binary, version, behaviour } = seen.claude
   const trouble = await probeClaudeStart(binary, config.environment, config.dataDir)
-  const start = trouble === undefined ? ok('it starts with a home and a temporary folder of its own') : fail(`it does not start (${trouble})`, `run ${binary} -p hello by hand; reinstall it: ${INSTALL}`)
+  const start =
+    trouble === undefined
+      ? ok('it starts with a home and a temporary folder of its own')
+      : fail(`it does not start (${trouble})`, `run ${binary} -p hello by hand; reinstall it: ${INSTALL}`)
   const check = trouble === undefined ? await selfCheck(config, seen.claude) : undefined
-  const model = config.environment['ANTHROPIC_MODEL'] || (check && 'behaviour' in check ? check.behaviour : behaviour).defaultModel
+  const model =
+    config.environment['ANTHROPIC_MODEL'] || (check && 'behaviour' in check ? check.behaviour : behaviour).defaultModel
   return [
     { part: 'claude', ...ok(`${describeVersion(version, model)} (${binary})`) },
     { part: 'claude start', ...start },
@@ -34,7 +53,11 @@ async function selfCheck(config: Config, claude: InstalledClaude): Promise<SelfC
     const known = await store.read()
     if (known) return known
     if (isMeasured(version)) return { behaviour, problems: [] }
-    const check = await measureBehaviour(binary, { environment: config.environment, folder: config.dataDir, signal: new AbortController().signal })
+    const check = await measureBehaviour(binary, {
+      environment: config.environment,
+      folder: config.dataDir,
+      signal: new AbortController().signal,
+    })
     await store.write(check)
     return check
   } catch (error) {
@@ -43,21 +66,35 @@ async function selfCheck(config: Config, claude: InstalledClaude): Promise<SelfC
 }
 
 function toVerdict(check: SelfCheck | { readonly failure: string }): Verdict {
-  if ('failure' in check) return warn(`the self-check failed: ${check.failure}; it is taken to be like the newest that is tested (${TESTED_VERSIONS.to})`, 'run cc-executor run "Say hello" and look at what comes')
-  const { behaviour: { costAfterResume, knowsPromptSnapshot, tellsBackgroundTasks }, problems } = check
+  if ('failure' in check)
+    return warn(
+      `the self-check failed: ${check.failure}; it is taken to be like the newest that is tested (${TESTED_VERSIONS.to})`,
+      'run cc-executor run "Say hello" and look at what comes',
+    )
+  const {
+    behaviour: { costAfterResume, knowsPromptSnapshot, tellsBackgroundTasks },
+    problems,
+  } = check
   const found = [
     `a resumed session reports the cost of ${costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`,
     `the system prompt of a resumed session is ${knowsPromptSnapshot ? 'kept unless it is told otherwise' : 'taken anew'}`,
     `background tasks are told ${tellsBackgroundTasks ? 'as a set' : 'one by one'}`,
   ].join('; ')
-  return problems.length === 0 ? ok(found) : warn(`${found}; but ${problems.join('; ')}`, `a newer release of this service may know it (this one was tested up to ${TESTED_VERSIONS.to})`)
+  return problems.length === 0
+    ? ok(found)
+    : warn(
+        `${found}; but ${problems.join('; ')}`,
+        `a newer release of this service may know it (this one was tested up to ${TESTED_VERSIONS.to})`,
+      )
 }
 
 /** Everything that would serve, best first: what counts, then what would count without it. */
 function rankCredentials(environment: NodeJS.ProcessEnv, rest: NodeJS.ProcessEnv = environment): Credentials[] {
   const found = findCredentials(rest, { simulated: false })
   if (found.method === 'none') return []
-  return found.method === 'login' ? [found] : [found, ...rankCredentials(environment, { ...rest, [found.source]: undefined })]
+  return found.method === 'login'
+    ? [found]
+    : [found, ...rankCredentials(environment, { ...rest, [found.source]: undefined })]
 }
 
 export function checkCredentials({ environment, simulatorUrl }: Config): Finding[] {
@@ -69,8 +106,18 @@ export function checkCredentials({ environment, simulatorUrl }: Config): Finding
     return [{ part, ...fail(message, `${remedy} Without an account: npm start -- --simulate`) }]
   }
   const billed = first.billed ? 'billed per use' : 'not billed per use'
-  const counts: Verdict = others.length === 0
-    ? ok(`${first.source}, ${billed}`)
-    : warn(`${first.source} counts and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ${others.length === 1 ? 'does' : 'do'} not`, `unset ${first.source} if that is not meant`)
-  return [{ part, ...counts }, ...first.warnings.map((warning): Finding => ({ part, ...warn(warning, 'see How Claude is authenticated in README.md') }))]
+  const counts: Verdict =
+    others.length === 0
+      ? ok(`${first.source}, ${billed}`)
+      : warn(
+          `${first.source} counts and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ${others.length === 1 ? 'does' : 'do'} not`,
+          `unset ${first.source} if that is not meant`,
+        )
+  return [
+    { part, ...counts },
+    ...first.warnings.map((warning): Finding => ({
+      part,
+      ...warn(warning, 'see How Claude is authenticated in README.md'),
+    })),
+  ]
 }

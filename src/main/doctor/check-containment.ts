@@ -12,11 +12,16 @@ const KEEP = '(a line in /etc/sysctl.d/ keeps it)'
 
 /** What stands in the way of a namespace, most likely first. */
 export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys'): Promise<string> {
-  const read = async (name: string): Promise<string | undefined> => (await readFile(join(sysctls, ...name.split('.')), 'utf8').catch(() => undefined))?.trim()
-  if ((await findExecutable(['bwrap'], [...splitPath(config.environment['PATH']), config.cacheBin])) === undefined) return 'apt-get install bubblewrap, or npm run setup'
-  if ((await read('kernel.apparmor_restrict_unprivileged_userns')) === '1') return `AppArmor forbids user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
-  if ((await read('kernel.unprivileged_userns_clone')) === '0') return `the kernel forbids user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 ${KEEP}`
-  if ((await read('user.max_user_namespaces')) === '0') return `the kernel admits no user namespace: sysctl -w user.max_user_namespaces=10000 ${KEEP}`
+  const read = async (name: string): Promise<string | undefined> =>
+    (await readFile(join(sysctls, ...name.split('.')), 'utf8').catch(() => undefined))?.trim()
+  if ((await findExecutable(['bwrap'], [...splitPath(config.environment['PATH']), config.cacheBin])) === undefined)
+    return 'apt-get install bubblewrap, or npm run setup'
+  if ((await read('kernel.apparmor_restrict_unprivileged_userns')) === '1')
+    return `AppArmor forbids user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
+  if ((await read('kernel.unprivileged_userns_clone')) === '0')
+    return `the kernel forbids user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 ${KEEP}`
+  if ((await read('user.max_user_namespaces')) === '0')
+    return `the kernel admits no user namespace: sysctl -w user.max_user_namespaces=10000 ${KEEP}`
   return 'in a container: the three lines of security_opt in deployment/compose.yaml'
 }
 
@@ -29,9 +34,20 @@ export async function checkContainment(config: Config): Promise<Verdict> {
     requireContainment(config, containment, sandboxes)
     const { level, strong, detail } = containment
     if (strong && keepsFiles(sandboxes)) return ok(`${level}: ${tellSandboxes(sandboxes)} ${detail}`)
-    if (level === 'bubblewrap') return warn(`${level}: ${tellSandboxes(sandboxes)} ${detail}`, config.sandbox.least === 'host' ? 'CC_EXECUTOR_SANDBOX=workspace, or unset it' : 'cc-executor needs prlimit (util-linux), and for the level locked perl')
+    if (level === 'bubblewrap')
+      return warn(
+        `${level}: ${tellSandboxes(sandboxes)} ${detail}`,
+        config.sandbox.least === 'host'
+          ? 'CC_EXECUTOR_SANDBOX=workspace, or unset it'
+          : 'cc-executor needs prlimit (util-linux), and for the level locked perl',
+      )
     const remedy = await findContainmentRemedy(config)
-    return warn(strong ? `${level}: ${detail}` : `${level}: an agent's processes are found by looking for them, and one that wants to can escape`, remedy)
+    return warn(
+      strong
+        ? `${level}: ${detail}`
+        : `${level}: an agent's processes are found by looking for them, and one that wants to can escape`,
+      remedy,
+    )
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), await findContainmentRemedy(config))
   }

@@ -18,7 +18,10 @@ export async function checkOwnFolder(path: string, variable: string): Promise<Ve
     await rm(await mkdtemp(join(path, 'probe-')), { recursive: true })
     return ok(path)
   } catch (error) {
-    return fail(`${path} cannot be written (${describeError(error)})`, `make it writable for this user, or set ${variable} to another folder`)
+    return fail(
+      `${path} cannot be written (${describeError(error)})`,
+      `make it writable for this user, or set ${variable} to another folder`,
+    )
   }
 }
 
@@ -30,7 +33,9 @@ export async function checkDisk(path: string): Promise<Verdict | undefined> {
   const remedy = 'make room there, or set CC_EXECUTOR_DATA_DIR to a folder on another disk'
   if (space.files > 0 && space.ffree === 0) return fail(`the disk of ${path} has no inode left`, remedy)
   if (free < MINIMUM_FREE_BYTES / MIB) return fail(`${free} MiB are free on the disk of ${path}`, remedy)
-  return free < COMFORTABLE_FREE_BYTES / MIB ? warn(`${free} MiB are free on the disk of ${path}`, remedy) : ok(`${free} MiB are free`)
+  return free < COMFORTABLE_FREE_BYTES / MIB
+    ? warn(`${free} MiB are free on the disk of ${path}`, remedy)
+    : ok(`${free} MiB are free`)
 }
 
 /** Everything that was started needs it, the CLI's own start included. */
@@ -46,27 +51,45 @@ export async function checkTemporaryFolder(path = tmpdir()): Promise<Verdict> {
 /** The operator's own folder: never made here. */
 export async function checkAllowedRoot(path: string): Promise<Verdict> {
   try {
-    if (!(await stat(path)).isDirectory()) return fail(`${path} is no folder`, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
+    if (!(await stat(path)).isDirectory())
+      return fail(`${path} is no folder`, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
     return ok(path)
   } catch (error) {
     const code = describeError(error)
-    return code === 'ENOENT' ? fail(`${path} does not exist`, 'make it, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)') : fail(`${path} cannot be written by this user (${code})`, 'make it writable, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
+    return code === 'ENOENT'
+      ? fail(`${path} does not exist`, 'make it, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
+      : fail(
+          `${path} cannot be written by this user (${code})`,
+          'make it writable, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)',
+        )
   }
 }
 
 /** Looks at the tokens without making any. */
 export async function checkToken(config: Config): Promise<Verdict> {
-  if (config.auth === 'open') return warn('none is asked for (CC_EXECUTOR_AUTH=open): every user and every program of this machine may call', 'unset CC_EXECUTOR_AUTH, unless clients of the original need it')
+  if (config.auth === 'open')
+    return warn(
+      'none is asked for (CC_EXECUTOR_AUTH=open): every user and every program of this machine may call',
+      'unset CC_EXECUTOR_AUTH, unless clients of the original need it',
+    )
   const { tokenFile } = config
   const file = await stat(tokenFile).catch((error: unknown) => describeError(error))
   if (file === 'ENOENT' && config.tokens === undefined) return ok(`made at the first start, in ${tokenFile}`)
-  if (typeof file === 'string' && file !== 'ENOENT') return fail(`${tokenFile} cannot be looked at (${file})`, 'make it readable for this user, or set CC_EXECUTOR_TOKEN_FILE')
+  if (typeof file === 'string' && file !== 'ENOENT')
+    return fail(
+      `${tokenFile} cannot be looked at (${file})`,
+      'make it readable for this user, or set CC_EXECUTOR_TOKEN_FILE',
+    )
   try {
     await openTokens(config)
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), 'correct it as the message says')
   }
-  if (typeof file !== 'string' && (file.mode & 0o077) !== 0) return warn(`${tokenFile} can be read by other users (mode ${(file.mode & 0o777).toString(8)})`, `chmod 600 ${tokenFile}`)
+  if (typeof file !== 'string' && (file.mode & 0o077) !== 0)
+    return warn(
+      `${tokenFile} can be read by other users (mode ${(file.mode & 0o777).toString(8)})`,
+      `chmod 600 ${tokenFile}`,
+    )
   return ok(typeof file === 'string' ? 'in CC_EXECUTOR_TOKENS' : `in ${tokenFile}`)
 }

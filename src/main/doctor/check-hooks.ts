@@ -8,7 +8,9 @@ import { fail, ok, warn, type Verdict } from './finding.js'
 /** Names of the hooks whose programs are not there. */
 async function findMissing({ stages, folder }: Hooks, environment: NodeJS.ProcessEnv): Promise<string[]> {
   const hooks = HOOK_STAGES.flatMap((stage) => stages[stage])
-  const found = await Promise.all(hooks.map((hook) => findProgram(hook.argv[0], splitPath(hookEnvironment(hook, environment)['PATH']), folder)))
+  const found = await Promise.all(
+    hooks.map((hook) => findProgram(hook.argv[0], splitPath(hookEnvironment(hook, environment)['PATH']), folder)),
+  )
   return hooks.filter((_hook, index) => found[index] === undefined).map(({ name }) => name)
 }
 
@@ -18,8 +20,14 @@ export async function checkHooks(config: Config): Promise<Verdict> {
     const hooks = await readHooks(config)
     const configured = listConfigured(hooks)
     const missing = await findMissing(hooks, config.environment)
-    if (missing.length > 0) return warn(`${hooks.path}: no program is there for ${missing.join(', ')}`, 'correct its command; a path is relative to the folder of the file')
-    return ok(configured.length === 0 ? `none; ${hooks.path} would be read` : `${configured.join(', ')} (${hooks.path})`)
+    if (missing.length > 0)
+      return warn(
+        `${hooks.path}: no program is there for ${missing.join(', ')}`,
+        'correct its command; a path is relative to the folder of the file',
+      )
+    return ok(
+      configured.length === 0 ? `none; ${hooks.path} would be read` : `${configured.join(', ')} (${hooks.path})`,
+    )
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), 'correct it: no worker starts with it')
   }

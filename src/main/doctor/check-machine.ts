@@ -20,11 +20,16 @@ const LOOKUP_DEADLINE_MS = 3_000
 
 export function checkNode(version: string = process.versions.node): Verdict {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major > 20 || (major === 20 && minor >= 19) ? ok(version) : fail(`Node.js ${version} is too old`, 'install Node.js 20.19 or later')
+  return major > 20 || (major === 20 && minor >= 19)
+    ? ok(version)
+    : fail(`Node.js ${version} is too old`, 'install Node.js 20.19 or later')
 }
 
 interface Lock {
-  readonly packages?: Record<string, { version?: string; dev?: boolean; devOptional?: boolean; optional?: boolean; peer?: boolean; extraneous?: boolean }>
+  readonly packages?: Record<
+    string,
+    { version?: string; dev?: boolean; devOptional?: boolean; optional?: boolean; peer?: boolean; extraneous?: boolean }
+  >
 }
 
 /** What npm left in node_modules against the lock file; a package for tests or another platform may be absent. undefined: there is no lock file here. */
@@ -43,28 +48,54 @@ export async function checkDependencies(checkout: string): Promise<Verdict | und
   })
   const [first] = wrong
   if (first === undefined) return ok(`${needed.length} packages as in package-lock.json`)
-  return fail(`${wrong.length} of ${needed.length} packages are missing or not of the version in package-lock.json, such as ${first[0].replace('node_modules/', '')}`, `npm run setup (in ${checkout})`)
+  return fail(
+    `${wrong.length} of ${needed.length} packages are missing or not of the version in package-lock.json, such as ${first[0].replace('node_modules/', '')}`,
+    `npm run setup (in ${checkout})`,
+  )
 }
 
 /** Settings that `npm start` would read and this diagnosis does not know. */
 export async function checkEnvFile(folder: string): Promise<Verdict | undefined> {
-  const isThere = await stat(join(folder, '.env')).then((entry) => entry.isFile(), () => false)
-  return isThere ? warn('the .env here is read by cc-executor start only, and was not read now', 'set -a; . ./.env; set +a; cc-executor doctor') : undefined
+  const isThere = await stat(join(folder, '.env')).then(
+    (entry) => entry.isFile(),
+    () => false,
+  )
+  return isThere
+    ? warn(
+        'the .env here is read by cc-executor start only, and was not read now',
+        'set -a; . ./.env; set +a; cc-executor doctor',
+      )
+    : undefined
 }
 
 /** Read by set-up or by the tests, and by nothing that a Config tells. */
-const FURTHER_NAMES = new Set(['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION', 'CC_EXECUTOR_TEST_ALL', 'CC_EXECUTOR_CONTRACT_VERSIONS', 'CC_EXECUTOR_CONTRACT_TABLE', 'CC_EXECUTOR_FAULT_SEED'])
+const FURTHER_NAMES = new Set([
+  'CC_EXECUTOR_CACHE_DIR',
+  'CC_EXECUTOR_CLAUDE_VERSION',
+  'CC_EXECUTOR_TEST_ALL',
+  'CC_EXECUTOR_CONTRACT_VERSIONS',
+  'CC_EXECUTOR_CONTRACT_TABLE',
+  'CC_EXECUTOR_FAULT_SEED',
+])
 
 /** A name that is misspelt sets nothing, and nothing else tells. */
 export function checkNames({ environment, childEnv }: Pick<Config, 'environment' | 'childEnv'>): Verdict | undefined {
-  const isKnown = (name: string): boolean => Object.hasOwn(VARIABLES, name) || FURTHER_NAMES.has(name) || childEnv.includes(name)
+  const isKnown = (name: string): boolean =>
+    Object.hasOwn(VARIABLES, name) || FURTHER_NAMES.has(name) || childEnv.includes(name)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('CC_EXECUTOR_') && !isKnown(name))
-  return unknown.length === 0 ? undefined : warn(`${unknown.join(', ')} is no setting and has no effect`, 'correct the name; cc-executor config lists all of them')
+  return unknown.length === 0
+    ? undefined
+    : warn(
+        `${unknown.join(', ')} is no setting and has no effect`,
+        'correct the name; cc-executor config lists all of them',
+      )
 }
 
 export function checkUser(userId: number | undefined = process.getuid?.()): Verdict {
   if (userId === undefined) return ok('this system has no user ids')
-  return userId === 0 ? warn('the service would run as root, and so would the agents', 'start it as an ordinary user') : ok(`user id ${userId}, not root`)
+  return userId === 0
+    ? warn('the service would run as root, and so would the agents', 'start it as an ordinary user')
+    : ok(`user id ${userId}, not root`)
 }
 
 export function checkMemory(concurrency: number): Verdict {
@@ -73,7 +104,12 @@ export function checkMemory(concurrency: number): Verdict {
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
   const wanted = SERVICE_BYTES + concurrency * RUN_BYTES
   const message = `${Math.round(bytes / MIB)} MiB for ${concurrency} executions at once`
-  return bytes >= wanted ? ok(message) : warn(`${message}, which want at least ${Math.round(wanted / MIB)} MiB`, 'set CC_EXECUTOR_CONCURRENCY to fewer, or add memory')
+  return bytes >= wanted
+    ? ok(message)
+    : warn(
+        `${message}, which want at least ${Math.round(wanted / MIB)} MiB`,
+        'set CC_EXECUTOR_CONCURRENCY to fewer, or add memory',
+      )
 }
 
 interface Limits {
@@ -90,15 +126,28 @@ export function readLimits(): Limits {
   Object.assign(process.report, { excludeNetwork: true })
   // Safe: every member is looked at as unknown.
   const report = process.report.getReport() as { userLimits?: Record<string, { soft?: unknown } | undefined> }
-  return { openFiles: toNumber(report.userLimits?.['open_files']?.soft), processes: toNumber(report.userLimits?.['max_user_processes']?.soft) }
+  return {
+    openFiles: toNumber(report.userLimits?.['open_files']?.soft),
+    processes: toNumber(report.userLimits?.['max_user_processes']?.soft),
+  }
 }
 
-export function checkOpenFiles(settings: { maxConnections: number; concurrency: number }, { openFiles } = readLimits()): Verdict {
+export function checkOpenFiles(
+  settings: { maxConnections: number; concurrency: number },
+  { openFiles } = readLimits(),
+): Verdict {
   const own = OWN_FILES + settings.concurrency * FILES_PER_RUN
   if (openFiles === undefined) return ok('no limit')
-  if (openFiles < own) return fail(`the limit of open files is ${openFiles}, and the service alone wants ${own}`, 'ulimit -n 65536 before the start (LimitNOFILE= under systemd)')
+  if (openFiles < own)
+    return fail(
+      `the limit of open files is ${openFiles}, and the service alone wants ${own}`,
+      'ulimit -n 65536 before the start (LimitNOFILE= under systemd)',
+    )
   if (openFiles >= own + settings.maxConnections) return ok(`limit ${openFiles}`)
-  return warn(`the limit of open files is ${openFiles}: enough for some ${openFiles - own} connections, and ${settings.maxConnections} are admitted`, 'ulimit -n 65536 before the start (LimitNOFILE= under systemd), or a lower CC_EXECUTOR_MAX_CONNECTIONS')
+  return warn(
+    `the limit of open files is ${openFiles}: enough for some ${openFiles - own} connections, and ${settings.maxConnections} are admitted`,
+    'ulimit -n 65536 before the start (LimitNOFILE= under systemd), or a lower CC_EXECUTOR_MAX_CONNECTIONS',
+  )
 }
 
 /** Of the control group that this process is in: under version 2 its own folder, under version 1 that of `pids`. */
@@ -107,7 +156,10 @@ async function readTaskLimit(): Promise<number | undefined> {
   const [, unified] = /^0::(.*)$/m.exec(groups) ?? []
   const [, pids] = /^\d+:pids:(.*)$/m.exec(groups) ?? []
   // In a container the path may be the host's, and the files of its own group lie at the top.
-  const places = [...(pids === undefined ? [] : [`/sys/fs/cgroup/pids${pids}`, '/sys/fs/cgroup/pids']), ...(unified === undefined ? [] : [`/sys/fs/cgroup${unified}`, '/sys/fs/cgroup'])]
+  const places = [
+    ...(pids === undefined ? [] : [`/sys/fs/cgroup/pids${pids}`, '/sys/fs/cgroup/pids']),
+    ...(unified === undefined ? [] : [`/sys/fs/cgroup${unified}`, '/sys/fs/cgroup']),
+  ]
   const texts = await Promise.all(places.map((place) => readFile(join(place, 'pids.max'), 'utf8').catch(() => '')))
   const numbers = texts.map((text) => Number.parseInt(text, 10)).filter((number) => Number.isFinite(number))
   return numbers.length === 0 ? undefined : Math.min(...numbers)
@@ -120,14 +172,22 @@ export async function checkProcesses(concurrency: number, { processes } = readLi
   const limit = Math.min(...limits)
   return limit >= wanted
     ? ok(`limit ${limit}`)
-    : warn(`at most ${limit} processes and threads, and ${concurrency} executions at once want some ${wanted}`, 'ulimit -u, TasksMax= under systemd, pids_limit in Compose; or a lower CC_EXECUTOR_CONCURRENCY')
+    : warn(
+        `at most ${limit} processes and threads, and ${concurrency} executions at once want some ${wanted}`,
+        'ulimit -u, TasksMax= under systemd, pids_limit in Compose; or a lower CC_EXECUTOR_CONCURRENCY',
+      )
 }
 
 /** A clock that stands before the service was installed makes every certificate invalid. */
 export async function checkClock(reference: string, now = Date.now()): Promise<Verdict> {
   const { mtimeMs } = await stat(reference)
   const shown = new Date(now).toISOString()
-  return now >= mtimeMs - 60_000 ? ok(shown) : fail(`the clock says ${shown}, which is before this service was installed`, 'set the clock (timedatectl set-ntp true)')
+  return now >= mtimeMs - 60_000
+    ? ok(shown)
+    : fail(
+        `the clock says ${shown}, which is before this service was installed`,
+        'set the clock (timedatectl set-ntp true)',
+      )
 }
 
 /** Whoever writes `localhost` must reach a service that listens on 127.0.0.1. */
@@ -136,7 +196,9 @@ export async function checkLocalhost(name = 'localhost'): Promise<Verdict> {
   try {
     const found = await within(LOOKUP_DEADLINE_MS, 'the name', lookup(name, { all: true }))
     const addresses = found.map(({ address }) => address)
-    return addresses.includes('127.0.0.1') ? ok(`${name} is ${addresses.join(', ')}`) : warn(`${name} is ${addresses.join(', ')} and not 127.0.0.1`, remedy)
+    return addresses.includes('127.0.0.1')
+      ? ok(`${name} is ${addresses.join(', ')}`)
+      : warn(`${name} is ${addresses.join(', ')} and not 127.0.0.1`, remedy)
   } catch {
     return warn(`the name ${name} is not known on this machine`, remedy)
   }

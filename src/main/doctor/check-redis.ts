@@ -16,9 +16,21 @@ const part = 'redis'
 
 async function checkPrivate({ environment, cacheBin, dataDir }: Config): Promise<Finding[]> {
   const binary = await findExecutable(['redis-server', 'valkey-server'], [...splitPath(environment['PATH']), cacheBin])
-  if (binary === undefined) return [{ part, ...fail('no redis-server was found', 'npm run setup, or install redis-server or valkey-server, or set REDIS_URL') }]
+  if (binary === undefined)
+    return [
+      {
+        part,
+        ...fail(
+          'no redis-server was found',
+          'npm run setup, or install redis-server or valkey-server, or set REDIS_URL',
+        ),
+      },
+    ]
   const socket = join(dataDir, 'redis', 'redis.sock')
-  if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) return [{ part, ...fail(`the path of its socket is too long (${socket})`, 'set CC_EXECUTOR_DATA_DIR to a shorter one') }]
+  if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT)
+    return [
+      { part, ...fail(`the path of its socket is too long (${socket})`, 'set CC_EXECUTOR_DATA_DIR to a shorter one') },
+    ]
   return [{ part, ...ok(`npm start runs a private one (${binary})`) }]
 }
 
@@ -29,29 +41,69 @@ export function judgeRedis(info: string): Finding[] {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const findings: Finding[] = []
   const isOld = major < MINIMUM_VERSION[0] || (major === MINIMUM_VERSION[0] && minor < MINIMUM_VERSION[1])
-  findings.push({ part, ...(isOld ? fail(`version ${version} is too old for BullMQ`, `use ${MINIMUM_VERSION.join('.')} or later`) : ok(`version ${version} answers at REDIS_URL`)) })
-  if (read('role') === 'slave') findings.push({ part, ...fail('it is a read-only replica', 'let REDIS_URL name the primary') })
+  findings.push({
+    part,
+    ...(isOld
+      ? fail(`version ${version} is too old for BullMQ`, `use ${MINIMUM_VERSION.join('.')} or later`)
+      : ok(`version ${version} answers at REDIS_URL`)),
+  })
+  if (read('role') === 'slave')
+    findings.push({ part, ...fail('it is a read-only replica', 'let REDIS_URL name the primary') })
   if (read('loading') === '1') findings.push({ part, ...fail('it is still loading its data', 'wait until it has') })
 
   const policy = read('maxmemory_policy')
   const eviction = 'redis eviction'
-  if (policy === undefined) findings.push({ part: eviction, ...warn('it does not tell its maxmemory-policy', 'see that it is noeviction') })
+  if (policy === undefined)
+    findings.push({ part: eviction, ...warn('it does not tell its maxmemory-policy', 'see that it is noeviction') })
   else if (policy === 'noeviction') findings.push({ part: eviction, ...ok('noeviction, as BullMQ demands') })
-  else findings.push({ part: eviction, ...fail(`maxmemory-policy is ${policy}: it may throw away queued executions and events`, 'CONFIG SET maxmemory-policy noeviction, and the same line in redis.conf') })
+  else
+    findings.push({
+      part: eviction,
+      ...fail(
+        `maxmemory-policy is ${policy}: it may throw away queued executions and events`,
+        'CONFIG SET maxmemory-policy noeviction, and the same line in redis.conf',
+      ),
+    })
   const [used, most] = [Number(read('used_memory') ?? 0), Number(read('maxmemory') ?? 0)]
-  if (most > 0 && used > most * CROWDED) findings.push({ part: eviction, ...warn(`${Math.round((100 * used) / most)} % of maxmemory are used; when it is full nothing more is accepted`, 'raise maxmemory, or lower CC_EXECUTOR_RETENTION_BYTES') })
+  if (most > 0 && used > most * CROWDED)
+    findings.push({
+      part: eviction,
+      ...warn(
+        `${Math.round((100 * used) / most)} % of maxmemory are used; when it is full nothing more is accepted`,
+        'raise maxmemory, or lower CC_EXECUTOR_RETENTION_BYTES',
+      ),
+    })
 
   const persistence = 'redis persistence'
-  const failed = ['rdb_last_bgsave_status', 'aof_last_write_status', 'aof_last_bgrewrite_status'].filter((name) => (read(name) ?? 'ok') !== 'ok')
-  if (failed.length > 0) findings.push({ part: persistence, ...fail(`its last write to disk failed (${failed.join(', ')})`, 'look at its log and at its disk') })
+  const failed = ['rdb_last_bgsave_status', 'aof_last_write_status', 'aof_last_bgrewrite_status'].filter(
+    (name) => (read(name) ?? 'ok') !== 'ok',
+  )
+  if (failed.length > 0)
+    findings.push({
+      part: persistence,
+      ...fail(`its last write to disk failed (${failed.join(', ')})`, 'look at its log and at its disk'),
+    })
   else if (read('aof_enabled') === '1') findings.push({ part: persistence, ...ok('append-only file') })
-  else findings.push({ part: persistence, ...warn('no append-only file: when it restarts, what was accepted since its last snapshot is lost', 'CONFIG SET appendonly yes, and the same line in redis.conf') })
+  else
+    findings.push({
+      part: persistence,
+      ...warn(
+        'no append-only file: when it restarts, what was accepted since its last snapshot is lost',
+        'CONFIG SET appendonly yes, and the same line in redis.conf',
+      ),
+    })
   return findings
 }
 
 export function judgeSkew(redisMs: number, now = Date.now()): Finding[] {
   const skew = Math.abs(now - redisMs)
-  const finding = skew <= MAXIMUM_SKEW_MS ? ok('the same as here') : warn(`its clock and this one are ${Math.round(skew / 1_000)} s apart`, 'set both by NTP (timedatectl set-ntp true)')
+  const finding =
+    skew <= MAXIMUM_SKEW_MS
+      ? ok('the same as here')
+      : warn(
+          `its clock and this one are ${Math.round(skew / 1_000)} s apart`,
+          'set both by NTP (timedatectl set-ntp true)',
+        )
   return [{ part: 'redis clock', ...finding }]
 }
 
@@ -62,13 +114,21 @@ export async function checkRedis(config: Config): Promise<Finding[]> {
   let lastError: (Error & { code?: string }) | undefined
   redis.on('error', (error: Error) => (lastError = error))
   try {
-    const [info, [seconds = 0, micros = 0]] = await within(DEADLINE_MS, 'Redis', Promise.all([redis.info(), redis.time()]))
+    const [info, [seconds = 0, micros = 0]] = await within(
+      DEADLINE_MS,
+      'Redis',
+      Promise.all([redis.info(), redis.time()]),
+    )
     return [...judgeRedis(info), ...judgeSkew(seconds * 1_000 + micros / 1_000)]
   } catch (error) {
     // The driver's own text may name the address, with a password in it: only its code and Redis' own word are told.
-    const known = error instanceof DeadlineError || lastError !== undefined ? lastError : (error as Error & { code?: string })
+    const known =
+      error instanceof DeadlineError || lastError !== undefined ? lastError : (error as Error & { code?: string })
     const why = known?.code ?? /^(?:NOAUTH|WRONGPASS|NOPERM|LOADING|MISCONF)/.exec(known?.message ?? '')?.[0]
-    const remedy = why === 'NOAUTH' || why === 'WRONGPASS' || why === 'NOPERM' ? 'correct user and password in REDIS_URL' : 'start Redis there, or correct the variable'
+    const remedy =
+      why === 'NOAUTH' || why === 'WRONGPASS' || why === 'NOPERM'
+        ? 'correct user and password in REDIS_URL'
+        : 'start Redis there, or correct the variable'
     return [{ part, ...fail(`REDIS_URL does not answer${why === undefined ? '' : ` (${why})`}`, remedy) }]
   } finally {
     closeRedis(redis)

@@ -41,9 +41,15 @@ export async function checkPort(config: Config): Promise<Verdict> {
   if (why !== 'EADDRINUSE') return fail(`${host} is no address of this machine (${why})`, 'correct CC_EXECUTOR_HOST')
   const base = `http://${EVERYWHERE[host] ?? (host.includes(':') ? `[${host}]` : host)}:${port}`
   const health = await ask(`${base}/health`)
-  if (health?.['service'] !== 'cc-executor') return fail(`something else listens on ${place}`, 'stop it, or set CC_EXECUTOR_PORT (0 takes any free one)')
-  if (health['version'] !== VERSION) return warn(`cc-executor ${String(health['version'])} runs on ${place}, and this is ${VERSION}`, 'stop it and start this one')
+  if (health?.['service'] !== 'cc-executor')
+    return fail(`something else listens on ${place}`, 'stop it, or set CC_EXECUTOR_PORT (0 takes any free one)')
+  if (health['version'] !== VERSION)
+    return warn(
+      `cc-executor ${String(health['version'])} runs on ${place}, and this is ${VERSION}`,
+      'stop it and start this one',
+    )
   const troubles = listTroubles(await ask(`${base}/health/ready`))
-  if (troubles.length > 0) return warn(`cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`, `curl ${base}/health/ready`)
+  if (troubles.length > 0)
+    return warn(`cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`, `curl ${base}/health/ready`)
   return ok(`cc-executor ${VERSION} runs on ${place} already${health['simulated'] === true ? ', simulated' : ''}`)
 }

@@ -5,7 +5,18 @@ import { checkClaude, checkCredentials } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
 import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
 import { checkHooks } from './check-hooks.js'
-import { checkClock, checkDependencies, checkEnvFile, checkLocalhost, checkMemory, checkNames, checkNode, checkOpenFiles, checkProcesses, checkUser } from './check-machine.js'
+import {
+  checkClock,
+  checkDependencies,
+  checkEnvFile,
+  checkLocalhost,
+  checkMemory,
+  checkNames,
+  checkNode,
+  checkOpenFiles,
+  checkProcesses,
+  checkUser,
+} from './check-machine.js'
 import { checkRedis } from './check-redis.js'
 import { checkPort } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
@@ -13,7 +24,9 @@ import type { Finding, Verdict } from './finding.js'
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
 
 const settle = async (checks: readonly Check[]): Promise<Finding[]> =>
-  (await Promise.all(checks.map(async ([part, check]) => ({ part, verdict: await check })))).flatMap(({ part, verdict }) => (verdict === undefined ? [] : [{ part, ...verdict }]))
+  (await Promise.all(checks.map(async ([part, check]) => ({ part, verdict: await check })))).flatMap(
+    ({ part, verdict }) => (verdict === undefined ? [] : [{ part, ...verdict }]),
+  )
 
 const checkMachine = (config: Config): Promise<Finding[]> =>
   settle([
@@ -36,7 +49,10 @@ async function checkFolders(config: Config): Promise<Finding[]> {
   return settle([
     ['data folder', folder],
     ['disk', checkDisk(config.dataDir)],
-    ['workspaces', folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined],
+    [
+      'workspaces',
+      folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined,
+    ],
     ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root)]),
     ['token', checkToken(config)],
     ['hooks', checkHooks(config)],
@@ -50,7 +66,14 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
     config = readConfig(environment)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return [{ part: 'settings', status: 'failed', message: error.message, remedy: 'correct the variable; the rest was not looked at' }]
+    return [
+      {
+        part: 'settings',
+        status: 'failed',
+        message: error.message,
+        remedy: 'correct the variable; the rest was not looked at',
+      },
+    ]
   }
   const folders = await checkFolders(config)
   // The CLI is tried in the data folder, as runs are.
@@ -59,7 +82,10 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
     checkMachine(config),
     checkRedis(config),
     hasFolder ? checkClaude(config) : [],
-    settle([['containment', checkContainment(config)], ['port', checkPort(config)]]),
+    settle([
+      ['containment', checkContainment(config)],
+      ['port', checkPort(config)],
+    ]),
   ])
   return [...machine, ...redis, ...claude, ...checkCredentials(config), ...rest, ...folders]
 }
@@ -67,6 +93,8 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
 const WORDS = { ok: 'ok   ', warning: 'warn ', failed: 'FAIL ' } as const
 
 /** One line each: whether it is well, the part, what was found, what to do. */
-export const toLine = ({ part, status, message, remedy }: Finding): string => `${WORDS[status]} ${part}: ${message}${remedy === undefined ? '' : ` → ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ')
+export const toLine = ({ part, status, message, remedy }: Finding): string =>
+  `${WORDS[status]} ${part}: ${message}${remedy === undefined ? '' : ` → ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ')
 
-export const NOT_LOOKED_AT = 'Not looked at: whether Claude’s API can be reached from here and takes these credentials. The first execution tells.'
+export const NOT_LOOKED_AT =
+  'Not looked at: whether Claude’s API can be reached from here and takes these credentials. The first execution tells.'

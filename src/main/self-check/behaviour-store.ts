@@ -42,7 +42,9 @@ export function openBehaviourStore(dataDir: string, key: string): BehaviourStore
       const others = (await readEntries(file)).filter((entry) => entry.key !== key)
       const candidate = `${file}.${process.pid}`
       await mkdir(dataDir, { recursive: true, mode: 0o700 })
-      await writeFile(candidate, JSON.stringify([...others, { key, behaviour, problems }].slice(-KEPT)), { mode: 0o600 })
+      await writeFile(candidate, JSON.stringify([...others, { key, behaviour, problems }].slice(-KEPT)), {
+        mode: 0o600,
+      })
       await rename(candidate, file)
     },
   }

@@ -35,7 +35,10 @@ interface Scene {
 }
 
 /** `folder` gets a throw-away one. @throws where the CLI cannot even greet */
-export async function measureBehaviour(binary: string, { environment, folder, signal }: { environment: NodeJS.ProcessEnv; folder: string; signal: AbortSignal }): Promise<SelfCheck> {
+export async function measureBehaviour(
+  binary: string,
+  { environment, folder, signal }: { environment: NodeJS.ProcessEnv; folder: string; signal: AbortSignal },
+): Promise<SelfCheck> {
   const place = await realpath(await mkdtemp(join(folder, 'self-check-')))
   const [home, tmpDir, cwd] = [join(place, 'home'), join(place, 'tmp'), join(place, 'work')]
   const joined = joinSignals([signal], DEADLINE_MS)
@@ -44,17 +47,34 @@ export async function measureBehaviour(binary: string, { environment, folder, si
     try {
       for (const path of [home, tmpDir, cwd]) await mkdir(path, { mode: 0o700 })
       const sessionId = randomUUID()
-      const toCommand: Scene['toCommand'] = (steps, appendSystemPrompt, resume) => claudeCommand(
-        toRunRequest(ExecuteRequest.parse({ prompt: `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``, appendSystemPrompt, allowedTools: ['Bash'] })),
-        {
-          binary, sessionId, workspace: cwd, home, tmpDir,
-          ...(resume !== undefined && { resume }),
-          credentials: findCredentials({}, { simulated: true }),
-          // Of the operator's only what a program needs in order to start.
-          env: { PATH: environment['PATH'], LANG: environment['LANG'] }, childEnv: [],
-          defaultPermissionMode: 'acceptEdits', extraAllowedTools: [], trustWorkspaces: false, simulatorUrl: simulator.url, asRoot: false, knowsPromptSnapshot: false,
-        },
-      )
+      const toCommand: Scene['toCommand'] = (steps, appendSystemPrompt, resume) =>
+        claudeCommand(
+          toRunRequest(
+            ExecuteRequest.parse({
+              prompt: `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``,
+              appendSystemPrompt,
+              allowedTools: ['Bash'],
+            }),
+          ),
+          {
+            binary,
+            sessionId,
+            workspace: cwd,
+            home,
+            tmpDir,
+            ...(resume !== undefined && { resume }),
+            credentials: findCredentials({}, { simulated: true }),
+            // Of the operator's only what a program needs in order to start.
+            env: { PATH: environment['PATH'], LANG: environment['LANG'] },
+            childEnv: [],
+            defaultPermissionMode: 'acceptEdits',
+            extraAllowedTools: [],
+            trustWorkspaces: false,
+            simulatorUrl: simulator.url,
+            asRoot: false,
+            knowsPromptSnapshot: false,
+          },
+        )
       return await check({ simulator, signal: joined.signal, cwd, toCommand }, sessionId)
     } finally {
       await simulator.close()
@@ -67,17 +87,46 @@ export async function measureBehaviour(binary: string, { environment, folder, si
 
 async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
   const { signal, cwd, toCommand } = scene
-  const background = { tool: 'Bash', input: { command: 'sleep 1 && echo over', description: 'waits', run_in_background: true } }
-  const greeting = toCommand([{ usage: { inputTokens: MANY_TOKENS, outputTokens: 1 } }, background, { text: 'Hello.' }, { turn: true }, { text: 'Over.' }], FIRST_WORDS)
-  const first = await tryClaude(greeting, { cwd, signal, isOver: (messages) => resultsOf(messages).length > 0 && liveTasks(messages) === 0 })
+  const background = {
+    tool: 'Bash',
+    input: { command: 'sleep 1 && echo over', description: 'waits', run_in_background: true },
+  }
+  const greeting = toCommand(
+    [
+      { usage: { inputTokens: MANY_TOKENS, outputTokens: 1 } },
+      background,
+      { text: 'Hello.' },
+      { turn: true },
+      { text: 'Over.' },
+    ],
+    FIRST_WORDS,
+  )
+  const first = await tryClaude(greeting, {
+    cwd,
+    signal,
+    isOver: (messages) => resultsOf(messages).length > 0 && liveTasks(messages) === 0,
+  })
   const [hello] = resultsOf(first.messages)
   if (hello?.['is_error'] !== false) throw new Error(`it did not answer a greeting (${describe(first)})`)
 
-  const resume = toCommand([{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }], OTHER_WORDS, sessionId)
+  const resume = toCommand(
+    [{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }],
+    OTHER_WORDS,
+    sessionId,
+  )
   const isOver = (messages: readonly Message[]): boolean => resultsOf(messages).length > 0
-  let second = await tryClaude(resume, { cwd, signal, isOver, extra: resume.args.includes(SNAPSHOT_OFF) ? [] : [SNAPSHOT_OFF] })
+  let second = await tryClaude(resume, {
+    cwd,
+    signal,
+    isOver,
+    extra: resume.args.includes(SNAPSHOT_OFF) ? [] : [SNAPSHOT_OFF],
+  })
   const knowsPromptSnapshot = !(second.exitCode !== 0 && /unknown option/.test(second.complaint))
-  if (!knowsPromptSnapshot) second = await tryClaude({ ...resume, args: resume.args.filter((arg) => arg !== SNAPSHOT_OFF) }, { cwd, signal, isOver })
+  if (!knowsPromptSnapshot)
+    second = await tryClaude(
+      { ...resume, args: resume.args.filter((arg) => arg !== SNAPSHOT_OFF) },
+      { cwd, signal, isOver },
+    )
   const [resumed] = resultsOf(second.messages)
 
   const model = first.messages.find(({ subtype }) => subtype === 'init')?.['model']
@@ -86,7 +135,9 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
     ...(ended(first.messages, 'task_started') > 0 ? [] : ['it tells nothing of a background task']),
     ...(resultsOf(first.messages).length > 1 ? [] : ['it gives no second answer after a background task']),
     ...(resumed?.['is_error'] === false ? [] : [`it does not resume a session (${describe(second)})`]),
-    ...(scene.simulator.requests.at(-1)?.system?.some((text) => text.includes(OTHER_WORDS)) ? [] : ['a prompt that is appended to a resumed session does not reach the model']),
+    ...(scene.simulator.requests.at(-1)?.system?.some((text) => text.includes(OTHER_WORDS))
+      ? []
+      : ['a prompt that is appended to a resumed session does not reach the model']),
   ]
   return {
     behaviour: {
@@ -99,7 +150,8 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
   }
 }
 
-const ended = (messages: readonly Message[], ...subtypes: string[]): number => messages.filter(({ subtype }) => subtypes.includes(String(subtype))).length
+const ended = (messages: readonly Message[], ...subtypes: string[]): number =>
+  messages.filter(({ subtype }) => subtypes.includes(String(subtype))).length
 
 /** Held open until each has told its end and the answer to that has come: a result for each, and the first one. */
 function liveTasks(messages: readonly Message[]): number {
@@ -109,5 +161,7 @@ function liveTasks(messages: readonly Message[]): number {
 
 function describe({ messages, exitCode, complaint }: Trial): string {
   const said = resultsOf(messages).at(-1)?.['result']
-  return [`exit code ${exitCode}`, complaint.split('\n')[0], typeof said === 'string' ? said.slice(0, 200) : ''].filter((part) => part !== '').join('; ')
+  return [`exit code ${exitCode}`, complaint.split('\n')[0], typeof said === 'string' ? said.slice(0, 200) : '']
+    .filter((part) => part !== '')
+    .join('; ')
 }

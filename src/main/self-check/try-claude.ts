@@ -18,8 +18,21 @@ export interface Trial {
  * Runs a command of ours to its end: standard input stays open until `isOver`, as in a run. Nothing of it is left after the
  * signal, or after its end.
  */
-export async function tryClaude(command: ClaudeCommand, { cwd, signal, isOver, extra = [] }: { cwd: string; signal: AbortSignal; isOver: (messages: readonly Message[]) => boolean; extra?: readonly string[] }): Promise<Trial> {
-  const child = spawn(command.file, [...command.args, ...extra], { cwd, env: command.env, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+export async function tryClaude(
+  command: ClaudeCommand,
+  {
+    cwd,
+    signal,
+    isOver,
+    extra = [],
+  }: { cwd: string; signal: AbortSignal; isOver: (messages: readonly Message[]) => boolean; extra?: readonly string[] },
+): Promise<Trial> {
+  const child = spawn(command.file, [...command.args, ...extra], {
+    cwd,
+    env: command.env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
   const closed = once(child, 'close')
   closed.catch(() => undefined)
   const endGroup = (): void => {
@@ -33,7 +46,10 @@ export async function tryClaude(command: ClaudeCommand, { cwd, signal, isOver, e
   signal.addEventListener('abort', endGroup, { once: true })
   const messages: Message[] = []
   let complaint = ''
-  child.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, STDERR_LIMIT_CHARACTERS)))
+  child.stderr.on(
+    'data',
+    (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, STDERR_LIMIT_CHARACTERS)),
+  )
   // One that ends before it has read makes this fail; its end tells the rest.
   child.stdin.on('error', () => undefined)
   child.stdin.write(command.firstLine)

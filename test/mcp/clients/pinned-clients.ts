@@ -21,11 +21,18 @@ export interface PinnedClient {
   /** Of PROBES, the variables of the client's own environment that reach our server. */
   readonly handsOn: readonly string[]
   /** Its settings, and how a prompt is given to it. */
-  prepare(place: Place, prompt: string): Promise<{ readonly file: string; readonly args: readonly string[]; readonly env: Record<string, string> }>
+  prepare(
+    place: Place,
+    prompt: string,
+  ): Promise<{ readonly file: string; readonly args: readonly string[]; readonly env: Record<string, string> }>
 }
 
 /** What a user may have in the environment of the client, and would like to reach the server. The folder is one below the client's own. */
-export const PROBES = { CC_EXECUTOR_URL: 'http://127.0.0.1:9', CC_EXECUTOR_TOKEN: 'a-probe-of-sixteen-or-more', XDG_DATA_HOME: 'data' } as const
+export const PROBES = {
+  CC_EXECUTOR_URL: 'http://127.0.0.1:9',
+  CC_EXECUTOR_TOKEN: 'a-probe-of-sixteen-or-more',
+  XDG_DATA_HOME: 'data',
+} as const
 const EVERY_PROBE = Object.keys(PROBES)
 
 async function put(file: string, content: unknown): Promise<void> {
@@ -36,7 +43,11 @@ async function put(file: string, content: unknown): Promise<void> {
 export async function installFromNpm(folder: string, packages: readonly string[]): Promise<string> {
   await put(join(folder, 'package.json'), {})
   // What is installed is what the packages hold: no script fetches anything else.
-  await promisify(execFile)('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, ...packages], { cwd: folder, timeout: 240_000 })
+  await promisify(execFile)(
+    'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, ...packages],
+    { cwd: folder, timeout: 240_000 },
+  )
   return join(folder, 'node_modules')
 }
 
@@ -50,8 +61,23 @@ const claude: PinnedClient = {
     await put(join(home, 'mcp.json'), { mcpServers: { 'cc-executor': server } })
     return {
       file: join(modules, `@anthropic-ai/claude-code-${PLATFORM}/claude`),
-      args: ['-p', prompt, '--mcp-config', join(home, 'mcp.json'), '--strict-mcp-config', '--allowedTools', 'mcp__cc-executor', '--output-format', 'json'],
-      env: { ANTHROPIC_BASE_URL: modelUrl, ANTHROPIC_API_KEY: 'stand-in', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1', CLAUDE_CODE_TMPDIR: home },
+      args: [
+        '-p',
+        prompt,
+        '--mcp-config',
+        join(home, 'mcp.json'),
+        '--strict-mcp-config',
+        '--allowedTools',
+        'mcp__cc-executor',
+        '--output-format',
+        'json',
+      ],
+      env: {
+        ANTHROPIC_BASE_URL: modelUrl,
+        ANTHROPIC_API_KEY: 'stand-in',
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+        CLAUDE_CODE_TMPDIR: home,
+      },
     }
   },
 }
@@ -61,8 +87,12 @@ const codex: PinnedClient = {
   packages: ['@openai/codex@0.171.0'],
   handsOn: [],
   async prepare({ home, modules, modelUrl, server }, prompt) {
-    const env = Object.entries(server.env).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')
-    await put(join(home, '.codex/config.toml'), `
+    const env = Object.entries(server.env)
+      .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+      .join(', ')
+    await put(
+      join(home, '.codex/config.toml'),
+      `
 model = "stand-in"
 model_provider = "stand-in"
 check_for_update_on_startup = false
@@ -75,8 +105,13 @@ wire_api = "responses"
 [mcp_servers.cc-executor]
 command = ${JSON.stringify(server.command)}
 env = { ${env} }
-`)
-    return { file: join(modules, '.bin/codex'), args: ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', prompt], env: {} }
+`,
+    )
+    return {
+      file: join(modules, '.bin/codex'),
+      args: ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', prompt],
+      env: {},
+    }
   },
 }
 
@@ -86,10 +121,17 @@ const gemini: PinnedClient = {
   handsOn: ['CC_EXECUTOR_URL', 'XDG_DATA_HOME'],
   async prepare({ home, modules, modelUrl, server }, prompt) {
     await put(join(home, '.gemini/settings.json'), {
-      mcpServers: { 'cc-executor': { ...server, trust: true } }, security: { auth: { selectedType: 'gemini-api-key' } },
-      general: { enableAutoUpdate: false }, privacy: { usageStatisticsEnabled: false }, telemetry: { enabled: false },
+      mcpServers: { 'cc-executor': { ...server, trust: true } },
+      security: { auth: { selectedType: 'gemini-api-key' } },
+      general: { enableAutoUpdate: false },
+      privacy: { usageStatisticsEnabled: false },
+      telemetry: { enabled: false },
     })
-    return { file: join(modules, '.bin/gemini'), args: ['--skip-trust', '--yolo', '-m', 'gemini-2.5-flash', '-p', prompt], env: { GEMINI_API_KEY: 'stand-in', GOOGLE_GEMINI_BASE_URL: modelUrl } }
+    return {
+      file: join(modules, '.bin/gemini'),
+      args: ['--skip-trust', '--yolo', '-m', 'gemini-2.5-flash', '-p', prompt],
+      env: { GEMINI_API_KEY: 'stand-in', GOOGLE_GEMINI_BASE_URL: modelUrl },
+    }
   },
 }
 
@@ -99,12 +141,23 @@ const opencode: PinnedClient = {
   handsOn: EVERY_PROBE,
   async prepare({ home, modules, modelUrl, server }, prompt) {
     await put(join(home, '.config/opencode/opencode.json'), {
-      autoupdate: false, share: 'disabled', model: 'stand-in/stand-in', small_model: 'stand-in/stand-in',
-      provider: { 'stand-in': { npm: '@ai-sdk/openai-compatible', name: 'Stand-in', options: { baseURL: `${modelUrl}/v1`, apiKey: 'stand-in' }, models: { 'stand-in': { name: 'Stand-in' } } } },
+      autoupdate: false,
+      share: 'disabled',
+      model: 'stand-in/stand-in',
+      small_model: 'stand-in/stand-in',
+      provider: {
+        'stand-in': {
+          npm: '@ai-sdk/openai-compatible',
+          name: 'Stand-in',
+          options: { baseURL: `${modelUrl}/v1`, apiKey: 'stand-in' },
+          models: { 'stand-in': { name: 'Stand-in' } },
+        },
+      },
       mcp: { 'cc-executor': { type: 'local', command: [server.command], environment: server.env, enabled: true } },
     })
     return {
-      file: join(modules, `opencode-${PLATFORM}/bin/opencode`), args: ['run', prompt],
+      file: join(modules, `opencode-${PLATFORM}/bin/opencode`),
+      args: ['run', prompt],
       env: { OPENCODE_DISABLE_AUTOUPDATE: '1', OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_LSP_DOWNLOAD: '1' },
     }
   },
@@ -119,7 +172,11 @@ const inspector: PinnedClient = {
     const variables = Object.entries(server.env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
     const launcher = join(modules, '@modelcontextprotocol/inspector/clients/launcher/build/index.js')
     // Safe: written by the test as a list of texts.
-    return Promise.resolve({ file: join(modules, `node-${PLATFORM}/bin/node`), args: [launcher, '--cli', server.command, ...variables, ...(JSON.parse(prompt) as string[])], env: {} })
+    return Promise.resolve({
+      file: join(modules, `node-${PLATFORM}/bin/node`),
+      args: [launcher, '--cli', server.command, ...variables, ...(JSON.parse(prompt) as string[])],
+      env: {},
+    })
   },
 }
 

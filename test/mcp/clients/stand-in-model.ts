@@ -52,14 +52,42 @@ const USAGE = { input_tokens: 10, output_tokens: 10, total_tokens: 20 }
 
 const responses: Dialect = {
   read(body) {
-    const tools = list(body['tools']).flatMap((tool) => (tool['type'] === 'namespace' ? list(tool['tools']).map((inner) => toTool(inner, String(tool['name']))) : tool['type'] === 'function' ? [toTool(tool)] : []))
-    return { tools, answers: list(body['input']).filter(({ type }) => type === 'function_call_output').map(({ output }) => textOf(output)) }
+    const tools = list(body['tools']).flatMap((tool) =>
+      tool['type'] === 'namespace'
+        ? list(tool['tools']).map((inner) => toTool(inner, String(tool['name'])))
+        : tool['type'] === 'function'
+          ? [toTool(tool)]
+          : [],
+    )
+    return {
+      tools,
+      answers: list(body['input'])
+        .filter(({ type }) => type === 'function_call_output')
+        .map(({ output }) => textOf(output)),
+    }
   },
   write(turn, tool, index) {
-    const item = 'text' in turn
-      ? { type: 'message', role: 'assistant', id: `msg_${index}`, content: [{ type: 'output_text', text: turn.text, annotations: [] }] }
-      : { type: 'function_call', id: `fc_${index}`, call_id: `call_${index}`, name: tool?.name, ...(tool?.namespace !== undefined && { namespace: tool.namespace }), arguments: JSON.stringify(turn.input) }
-    return [{ type: 'response.created', response: { id: `resp_${index}` } }, { type: 'response.output_item.done', output_index: 0, item }, { type: 'response.completed', response: { id: `resp_${index}`, usage: USAGE } }]
+    const item =
+      'text' in turn
+        ? {
+            type: 'message',
+            role: 'assistant',
+            id: `msg_${index}`,
+            content: [{ type: 'output_text', text: turn.text, annotations: [] }],
+          }
+        : {
+            type: 'function_call',
+            id: `fc_${index}`,
+            call_id: `call_${index}`,
+            name: tool?.name,
+            ...(tool?.namespace !== undefined && { namespace: tool.namespace }),
+            arguments: JSON.stringify(turn.input),
+          }
+    return [
+      { type: 'response.created', response: { id: `resp_${index}` } },
+      { type: 'response.output_item.done', output_index: 0, item },
+      { type: 'response.completed', response: { id: `resp_${index}`, usage: USAGE } },
+    ]
   },
   end: '',
 }
@@ -68,14 +96,29 @@ const gemini: Dialect = {
   read(body) {
     const parts = list(body['contents']).flatMap(({ parts: some }) => list(some))
     return {
-      tools: list(body['tools']).flatMap(({ functionDeclarations }) => list(functionDeclarations)).map((tool) => toTool(tool)),
-      answers: parts.flatMap(({ functionResponse }) => (functionResponse === undefined ? [] : [textOf(functionResponse)])),
+      tools: list(body['tools'])
+        .flatMap(({ functionDeclarations }) => list(functionDeclarations))
+        .map((tool) => toTool(tool)),
+      answers: parts.flatMap(({ functionResponse }) =>
+        functionResponse === undefined ? [] : [textOf(functionResponse)],
+      ),
     }
   },
-  write: (turn, tool) => [{
-    candidates: [{ index: 0, finishReason: 'STOP', content: { role: 'model', parts: ['text' in turn ? { text: turn.text } : { functionCall: { name: tool?.name, args: turn.input } }] } }],
-    usageMetadata: { promptTokenCount: 10, candidatesTokenCount: 10, totalTokenCount: 20 },
-  }],
+  write: (turn, tool) => [
+    {
+      candidates: [
+        {
+          index: 0,
+          finishReason: 'STOP',
+          content: {
+            role: 'model',
+            parts: ['text' in turn ? { text: turn.text } : { functionCall: { name: tool?.name, args: turn.input } }],
+          },
+        },
+      ],
+      usageMetadata: { promptTokenCount: 10, candidatesTokenCount: 10, totalTokenCount: 20 },
+    },
+  ],
   end: '',
 }
 
@@ -83,19 +126,50 @@ const chat: Dialect = {
   read(body) {
     return {
       tools: list(body['tools']).map((tool) => toTool(tool['function'] as Json)),
-      answers: list(body['messages']).filter(({ role }) => role === 'tool').map(({ content }) => textOf(content)),
+      answers: list(body['messages'])
+        .filter(({ role }) => role === 'tool')
+        .map(({ content }) => textOf(content)),
     }
   },
   write(turn, tool, index) {
-    const chunk = (delta: Json, finish: string | null): Json => ({ id: `chat_${index}`, object: 'chat.completion.chunk', created: 0, model: 'stand-in', choices: [{ index: 0, delta, finish_reason: finish }] })
+    const chunk = (delta: Json, finish: string | null): Json => ({
+      id: `chat_${index}`,
+      object: 'chat.completion.chunk',
+      created: 0,
+      model: 'stand-in',
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    })
     return 'text' in turn
       ? [chunk({ role: 'assistant', content: turn.text }, null), chunk({}, 'stop')]
-      : [chunk({ role: 'assistant', tool_calls: [{ index: 0, id: `call_${index}`, type: 'function', function: { name: tool?.name, arguments: JSON.stringify(turn.input) } }] }, null), chunk({}, 'tool_calls')]
+      : [
+          chunk(
+            {
+              role: 'assistant',
+              tool_calls: [
+                {
+                  index: 0,
+                  id: `call_${index}`,
+                  type: 'function',
+                  function: { name: tool?.name, arguments: JSON.stringify(turn.input) },
+                },
+              ],
+            },
+            null,
+          ),
+          chunk({}, 'tool_calls'),
+        ]
   },
   end: 'data: [DONE]\n\n',
 }
 
-const dialectOf = (path: string): Dialect | undefined => (path.endsWith('/responses') ? responses : path.endsWith('/chat/completions') ? chat : /:(?:stream)?[gG]enerateContent/.test(path) ? gemini : undefined)
+const dialectOf = (path: string): Dialect | undefined =>
+  path.endsWith('/responses')
+    ? responses
+    : path.endsWith('/chat/completions')
+      ? chat
+      : /:(?:stream)?[gG]enerateContent/.test(path)
+        ? gemini
+        : undefined
 
 /** Each turn is given once as many tools have answered as calls stand before it: the request alone decides, so that a request which is sent again gets the same. */
 export async function openStandInModel(turns: readonly Turn[]): Promise<StandInModel> {
@@ -107,7 +181,8 @@ export async function openStandInModel(turns: readonly Turn[]): Promise<StandInM
     for await (const chunk of request.setEncoding('utf8')) text += String(chunk)
     const path = new URL(request.url ?? '/', 'http://stand.in').pathname
     const dialect = dialectOf(path)
-    if (dialect === undefined || request.method !== 'POST') return void response.writeHead(404, { 'content-type': 'application/json' }).end('{}')
+    if (dialect === undefined || request.method !== 'POST')
+      return void response.writeHead(404, { 'content-type': 'application/json' }).end('{}')
     const reading = dialect.read(JSON.parse(text) as Json)
     // Without tools it is a question beside the conversation, as for a title.
     if (reading.tools.length > 0) offered = reading.tools
@@ -115,10 +190,18 @@ export async function openStandInModel(turns: readonly Turn[]): Promise<StandInM
     const next = turns[reading.answers.length] ?? { text: 'The script has come to its end.' }
     const turn = reading.tools.length === 0 ? { text: '{}' } : typeof next === 'function' ? next(reading.answers) : next
     const tool = 'tool' in turn ? offered.find(({ name }) => name.endsWith(turn.tool)) : undefined
-    const events = dialect.write('tool' in turn && tool === undefined ? { text: `There is no tool ${turn.tool}.` } : turn, tool, reading.answers.length)
-    if (path.endsWith(':generateContent')) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(events[0]))
+    const events = dialect.write(
+      'tool' in turn && tool === undefined ? { text: `There is no tool ${turn.tool}.` } : turn,
+      tool,
+      reading.answers.length,
+    )
+    if (path.endsWith(':generateContent'))
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(events[0]))
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    for (const event of events) response.write(`${typeof event['type'] === 'string' ? `event: ${event['type']}\n` : ''}data: ${JSON.stringify(event)}\n\n`)
+    for (const event of events)
+      response.write(
+        `${typeof event['type'] === 'string' ? `event: ${event['type']}\n` : ''}data: ${JSON.stringify(event)}\n\n`,
+      )
     response.end(dialect.end)
   }
 
