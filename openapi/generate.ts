@@ -4,7 +4,9 @@ import { buildDocuments } from '../src/main/build-documents.js'
 /** Where the generated files stand: beside package.json, wherever this was compiled to. */
 const TARGET = `${process.cwd()}/openapi`
 
-/** `node dist/openapi/generate.js` writes the documents; `--check` compares them instead and exits 1 where they differ. */
+/**
+ * `node dist/openapi/generate.js` writes the documents; `--check` compares them instead and exits 1 where they differ.
+ */
 async function generate(check: boolean): Promise<void> {
   for (const [name, document] of Object.entries(await buildDocuments())) {
     const path = `${TARGET}/${name}`

@@ -93,7 +93,9 @@ const toPattern = (url: string): RegExp =>
       .join('/')}$`,
   )
 
-/** Every error leaves as RFC 9457 problem details; a known path with the wrong method is 405 and names the right ones. */
+/**
+ * Every error leaves as RFC 9457 problem details; a known path with the wrong method is 405 and names the right ones.
+ */
 export const errorsPlugin = plugin(
   async function errors(app: FastifyInstance) {
     const routes: Array<{ pattern: RegExp; methods: string[] }> = []

@@ -38,7 +38,9 @@ function requirePlain(headers: IncomingHttpHeaders): void {
     })
 }
 
-/** JSON is the only body there is; it is checked by zod without any coercion, and answers are trusted to their types. */
+/**
+ * JSON is the only body there is; it is checked by zod without any coercion, and answers are trusted to their types.
+ */
 export const jsonPlugin = plugin(
   async function json(app: FastifyInstance) {
     app.removeAllContentTypeParsers()
@@ -59,7 +61,8 @@ export const jsonPlugin = plugin(
     })
     app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
       try {
-        // Fastify says null where there is no body at all; to a schema that is `undefined`, which an optional body may be.
+        // Fastify says null where there is no body at all; to a schema that is `undefined`, which an optional body may
+        // be.
         return { value: parseInput(schema, httpPart === 'body' ? (data ?? undefined) : data) }
       } catch (error) {
         // Safe: parseInput throws nothing but ExecutorError.

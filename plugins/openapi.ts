@@ -28,7 +28,9 @@ const DESCRIPTION = `Runs Claude Code for you while you look away: submit an exe
 
 Live streams: \`GET /executions/{id}/events\` with \`Accept: text/event-stream\`, or JSON-RPC 2.0 over the WebSocket \`/ws\` (\`rpc.discover\` describes it).`
 
-/** OpenAPI 3.1 of everything the routes declare, at /openapi.json, and Swagger UI at /docs, which needs no other host. */
+/**
+ * OpenAPI 3.1 of everything the routes declare, at /openapi.json, and Swagger UI at /docs, which needs no other host.
+ */
 export const openapiPlugin = plugin(
   async function openapi(app: FastifyInstance) {
     await app.register(swagger, {
@@ -68,7 +70,8 @@ export const openapiPlugin = plugin(
         deepLinking: true,
       },
     })
-    // Made while it starts, once for good: what the document cannot be made of ends the start, and not the first request.
+    // Made while it starts, once for good: what the document cannot be made of ends the start, and not the first
+    // request.
     app.addHook('onReady', async () => {
       requireSchemaIds()
       app.swagger()

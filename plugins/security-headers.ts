@@ -2,7 +2,9 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 
-/** Headers for the one page there is, Swagger UI, which needs nothing from elsewhere; the rest is harmless for an API. */
+/**
+ * Headers for the one page there is, Swagger UI, which needs nothing from elsewhere; the rest is harmless for an API.
+ */
 export const securityHeadersPlugin = plugin(
   async function securityHeaders(app: FastifyInstance) {
     await app.register(helmet, {

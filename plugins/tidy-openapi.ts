@@ -77,7 +77,8 @@ function demandsNothing(body: Json | undefined): boolean {
 }
 
 /**
- * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers to
+ * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers
+ * to
  * goes, and an input schema whose plain name is free, or says the same, takes that name.
  */
 export function tidyOpenApi<Document extends object>(document: Document): Document {

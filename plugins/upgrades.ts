@@ -11,7 +11,8 @@ function isWebSocket({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * For the server's options: Node's parser asks it whether a request becomes another protocol, and reads on as HTTP where
+ * For the server's options: Node's parser asks it whether a request becomes another protocol, and reads on as HTTP
+ * where
  * it does not. Known to Node from 24.9 on, and ignored before; the types are those of the oldest version.
  */
 export const WEBSOCKETS_ONLY = { shouldUpgradeCallback: isWebSocket } as ServerOptions
@@ -28,7 +29,8 @@ function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage)
 
 /**
  * Offers of another protocol than WebSocket are ignored and their requests answered, as RFC 9110 7.8 lets a server do:
- * Java's HttpClient offers h2c with every request over http. Where Node's parser cannot ignore just one (`WEBSOCKETS_ONLY`
+ * Java's HttpClient offers h2c with every request over http. Where Node's parser cannot ignore just one
+ * (`WEBSOCKETS_ONLY`
  * is unknown to it) the request is put back without its offer, and read again from its beginning.
  */
 export function takeOnlyWebSockets(server: Server): void {

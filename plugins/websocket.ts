@@ -24,7 +24,8 @@ export const websocketPlugin = plugin(
   async function webSocket(app: FastifyInstance) {
     let isClosing = false
     await app.register(websocket, {
-      // What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault here.
+      // What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault
+      // here.
       errorHandler(error, socket, request) {
         request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error'](
           { err: error },
@@ -52,7 +53,8 @@ export const websocketPlugin = plugin(
       },
     })
     takeOnlyWebSockets(app.server)
-    // While it closes Fastify answers an upgrade before any hook and leaves the socket open; the server would wait for it.
+    // While it closes Fastify answers an upgrade before any hook and leaves the socket open; the server would wait for
+    // it.
     app.server.on('upgrade', (_request, socket) => {
       if (isClosing) socket.end(() => socket.destroy())
     })

@@ -18,7 +18,10 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   BUDGET_EXCEEDED: '`budget` says how far.',
 }
 
-/** The errors that an operation answers, by status: each description lists the codes, and a test produces every one of them. */
+/**
+ * The errors that an operation answers, by status: each description lists the codes, and a test produces every one of
+ * them.
+ */
 export function problems<Code extends ErrorCode>(
   ...codes: readonly Code[]
 ): { readonly [Status in StatusOf<Code>]: ProblemAnswer } {

@@ -28,7 +28,9 @@ const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({
   description: 'RFC 9457 problem details of an execution that did not succeed.',
 })
 
-/** RFC 7240, `wait=N`: the name in any case, the value quoted or not. A preference that makes no sense counts as none. */
+/**
+ * RFC 7240, `wait=N`: the name in any case, the value quoted or not. A preference that makes no sense counts as none.
+ */
 function readWait(request: FastifyRequest): number {
   const seconds = /(?:^|[,;])\s*wait\s*=\s*("?)(\d+)\1\s*(?=[,;]|$)/i.exec(
     [request.headers['prefer'] ?? ''].flat().join(','),
@@ -265,7 +267,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     },
   )
 
-  /** With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at. */
+  /**
+   * With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at.
+   */
   async function willFollow(
     request: FastifyRequest,
     { id, lastSeq }: ExecutionRecord,
@@ -319,7 +323,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         const before = await getExecution(services, request.params.id, request.caller)
         const execution = await act(services, request.params.id, request.caller, request.body?.reason)
         // A finished one is answered by cancel alone; pause and resume have thrown by now.
-        // Safe to bypass the declared answers: of routes made in a loop the types know only what all of them declare alike.
+        // Safe to bypass the declared answers: of routes made in a loop the types know only what all of them declare
+        // alike.
         return reply.code((isTerminal(before.status) ? 200 : 202) as never).send(execution as never)
       },
     )

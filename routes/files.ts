@@ -34,7 +34,10 @@ const DiffQuery = z.strictObject({
 })
 const REFUSALS = [...OF_ONE, 'NOT_FINISHED', 'FILE_NOT_KEPT'] as const
 
-/** What an agent wrote is nobody's page: no script of it runs, nothing is sniffed, and what a browser would show with effect is saved. */
+/**
+ * What an agent wrote is nobody's page: no script of it runs, nothing is sniffed, and what a browser would show with
+ * effect is saved.
+ */
 function protect(reply: FastifyReply, name: string, isSafe: boolean): void {
   const plain = name.replace(/[^\w.-]/g, '_')
   const encoded = encodeURIComponent(name.toWellFormed()).replace(

@@ -9,7 +9,9 @@ import { Params } from './queries.js'
 const tags = ['receipts']
 const MARKDOWN = 'text/markdown'
 
-/** The signed records of finished executions, the keys that signed them, and a check of what somebody holds to be one. */
+/**
+ * The signed records of finished executions, the keys that signed them, and a check of what somebody holds to be one.
+ */
 export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app

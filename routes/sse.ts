@@ -64,7 +64,10 @@ export async function sendEventStream(
   }
 }
 
-/** A reader that takes nothing for so long is cut off; it comes back with its Last-Event-ID. One long event goes out in parts, and each of them counts. */
+/**
+ * A reader that takes nothing for so long is cut off; it comes back with its Last-Event-ID. One long event goes out in
+ * parts, and each of them counts.
+ */
 function roomOrGone(raw: FastifyReply['raw'], gone: AbortSignal, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     let queued = readQueuedBytes(raw.socket ?? undefined)

@@ -1,4 +1,5 @@
-// The rules of the house, read from the sources: who may import whom, how large a file may become, where the environment is read.
+// The rules of the house, read from the sources: who may import whom, how large a file may become, where the
+// environment is read.
 import { existsSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
@@ -109,7 +110,10 @@ async function listSources(folder: string): Promise<string[]> {
 const roomOf = (path: string): string =>
   path.startsWith('src/') ? path.split('/').slice(0, 2).join('/') : (path.split('/')[0] ?? path)
 
-/** Every import and re-export of a file: static, dynamic, and in types; of Lua what it includes, and the constants that it is given. */
+/**
+ * Every import and re-export of a file: static, dynamic, and in types; of Lua what it includes, and the constants that
+ * it is given.
+ */
 function readImports(from: string): Import[] {
   if (from.endsWith('.lua')) return readIncludes(from)
   const found: Import[] = []
@@ -279,7 +283,10 @@ void t.test('every room has a README of at most forty lines', async (t) => {
   t.same(wrong.flat(), [])
 })
 
-/** A command of the Bash tool that is nothing but a `sleep`, as TypeScript or as JSON: newer CLIs refuse it, and the test would wait for nothing. */
+/**
+ * A command of the Bash tool that is nothing but a `sleep`, as TypeScript or as JSON: newer CLIs refuse it, and the
+ * test would wait for nothing.
+ */
 const BARE_SLEEP = /(?:\bbash\(|\bcommand"?: ?)(['"`])sleep [^'"`;&|]*\1/
 
 /** This file, and the contract with the CLI, which asks whether it is refused. */

@@ -1,4 +1,5 @@
-// Two commands on a fresh machine: a clone, an empty home, no Redis given. Takes minutes and the network, so only in npm run test:all.
+// Two commands on a fresh machine: a clone, an empty home, no Redis given. Takes minutes and the network, so only in
+// npm run test:all.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, copyFile, mkdir } from 'node:fs/promises'

@@ -11,7 +11,9 @@ import { testEnvironment } from './support/environment.js'
 const readme = await readFile('README.md', 'utf8')
 const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
 
-/** Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this. */
+/**
+ * Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this.
+ */
 const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate --root ~/projects']
 
 /** Linted here as in deployment.test.ts: no Docker engine runs where the tests run. */

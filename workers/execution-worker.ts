@@ -9,10 +9,16 @@ import { createProcessor } from './execution-processor.js'
 import { createPause } from './pause-worker.js'
 
 const FORGET_MS = 1_000
-/** BullMQ's blocking connection may never end when it was reconnecting as we closed it; what its books miss, its own check for stalled jobs sees. */
+/**
+ * BullMQ's blocking connection may never end when it was reconnecting as we closed it; what its books miss, its own
+ * check for stalled jobs sees.
+ */
 const BOOKS_MS = 2_000
 const LOOK_MS = 100
-/** Interrupt, SIGTERM and SIGKILL with their deadlines: so long after the drain time no process of a run is left, whatever it waits for. */
+/**
+ * Interrupt, SIGTERM and SIGKILL with their deadlines: so long after the drain time no process of a run is left,
+ * whatever it waits for.
+ */
 const ENDING_MS = 7_000
 /** Longer than BullMQ's blocking reads, which are answered after 10 s at the latest. */
 const SILENCE_MS = 15_000
@@ -24,7 +30,8 @@ export interface ExecutionWorker {
   /** Held, it takes no new job until it is let go again; what runs goes on. */
   readonly setHeld: (isHeld: boolean) => void
   /**
-   * Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded, or are over and
+   * Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded, or are
+   * over and
    * Redis takes no word of it. Idempotent.
    */
   close(drainMs: number, patience: Patience): Promise<void>
@@ -66,7 +73,9 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   // The fence in the record is what counts; BullMQ's own lock only keeps its books.
   worker.on('lockRenewalFailed', (jobIds: string[]) => logger.warn({ jobIds }, 'BullMQ could not renew its lock'))
 
-  /** A deletion cannot take away a job that is still in our hands; so whoever lets go of one looks whether it is wanted. */
+  /**
+   * A deletion cannot take away a job that is still in our hands; so whoever lets go of one looks whether it is wanted.
+   */
   const forgetting = new Set<Promise<void>>()
   async function forgetIfDeleted(job: ExecutionJob): Promise<void> {
     if (!(await store.exists(job.executionId))) await queue.remove(job)

@@ -12,8 +12,10 @@ export interface Pause {
 }
 
 /**
- * Keeps a worker from taking jobs while it could do nothing with them: until the limit of its credential is over (the claim is what
- * refuses, so a worker learns of it with the first job that it takes, and each wait ends with a claim that looks again), and as long
+ * Keeps a worker from taking jobs while it could do nothing with them: until the limit of its credential is over (the
+ * claim is what
+ * refuses, so a worker learns of it with the first job that it takes, and each wait ends with a claim that looks
+ * again), and as long
  * as it is held. It resumes when neither stands in the way.
  */
 export function createPause(worker: Pick<Worker, 'pause' | 'resume'>, onError: (error: unknown) => void): Pause {

@@ -25,9 +25,12 @@ interface Known extends BackgroundTask {
  *
  * Two sources (measured, 2.1.197 and 2.1.332):
  * - Newer CLIs tell the whole set with each change, `background_tasks_changed`; from the first one on it is the
- *   authority. Ambient tasks (watchers of the CLI's own) and those outside this process are left out: no run waits for them.
- * - Older ones tell of each task's beginning and end, and announce a command in the foreground in the same words once it
- *   has run for three seconds. A task is in the background if the CLI says so (`is_backgrounded`), or if its tool call is
+ *   authority. Ambient tasks (watchers of the CLI's own) and those outside this process are left out: no run waits for
+ * them.
+ * - Older ones tell of each task's beginning and end, and announce a command in the foreground in the same words once
+ * it
+ *   has run for three seconds. A task is in the background if the CLI says so (`is_backgrounded`), or if its tool call
+ * is
  *   answered, with the task's id, while the task lives: a command in the foreground has ended by then.
  *
  * An end is told by `task_updated`, `task_notification` or the set without it, whichever comes first: when the model

@@ -1,11 +1,16 @@
 /**
- * What differs between the versions of the CLI that are in use, and cannot be seen in the stream of the run that it matters to.
+ * What differs between the versions of the CLI that are in use, and cannot be seen in the stream of the run that it
+ * matters to.
  * Whatever the stream tells is decided there, whatever the version is.
  */
 export interface ClaudeBehaviour {
-  /** It knows `--system-prompt-snapshot`; by default it then sends the system prompt of a session's first request again. */
+  /**
+   * It knows `--system-prompt-snapshot`; by default it then sends the system prompt of a session's first request again.
+   */
   readonly knowsPromptSnapshot: boolean
-  /** Of what a `result` tells the cost after `--resume` and `--fork-session`: of this run, or of the whole conversation. */
+  /**
+   * Of what a `result` tells the cost after `--resume` and `--fork-session`: of this run, or of the whole conversation.
+   */
   readonly costAfterResume: 'own' | 'conversation'
   /** The model of a run that names none, with an API key; an account or a setting may have another. */
   readonly defaultModel?: string
@@ -20,7 +25,10 @@ export interface InstalledClaude {
   readonly behaviour: ClaudeBehaviour
 }
 
-/** The versions at which something changed, found by trying those between (2026-11-29); later ones follow until the next. Oldest first. */
+/**
+ * The versions at which something changed, found by trying those between (2026-11-29); later ones follow until the
+ * next. Oldest first.
+ */
 const MEASURED: ReadonlyArray<{ readonly from: string; readonly behaviour: ClaudeBehaviour }> = [
   {
     from: '2.1.197',
@@ -72,7 +80,9 @@ const MEASURED: ReadonlyArray<{ readonly from: string; readonly behaviour: Claud
 /** Whether this very version was measured: then nothing is left to find out about it. */
 export const isMeasured = (version: string): boolean => MEASURED.some(({ from }) => from === version)
 
-/** By its version alone: of what is measured, the newest that is not newer than it; without a version the newest of all. */
+/**
+ * By its version alone: of what is measured, the newest that is not newer than it; without a version the newest of all.
+ */
 export function behaviourOf(version: string | undefined): ClaudeBehaviour {
   const known =
     MEASURED.filter(({ from }) => version === undefined || compareVersions(from, version) <= 0).at(-1) ?? MEASURED[0]

@@ -41,11 +41,17 @@ const PASSED = new Set([
 ])
 const PASSED_PREFIXES = ['LC_', 'ANTHROPIC_']
 
-/** What the run is given by the service, or would tie it to the session that the service may have been started from: not even by CC_EXECUTOR_CHILD_ENV. */
+/**
+ * What the run is given by the service, or would tie it to the session that the service may have been started from: not
+ * even by CC_EXECUTOR_CHILD_ENV.
+ */
 const NEVER =
   /^(?:CLAUDECODE|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:TMPDIR|ENTRYPOINT|SSE_PORT|EXECPATH|SIMPLE|SAFE_MODE|MESSAGING_\w+|CHILD_\w+|LAUNCHED_BY_\w+|REMOTE\w*|SESSION_(?:ID|ATTENDED))|CLAUDE_(?:PID|EFFORT|PROJECT_DIR|PLUGIN_ROOT|ENV_FILE))$/
 
-/** What proves an identity to Claude, each only with the method that needs it, so that a run holds one credential at most. */
+/**
+ * What proves an identity to Claude, each only with the method that needs it, so that a run holds one credential at
+ * most.
+ */
 const CREDENTIALS_BY_METHOD: Partial<Record<Credentials['method'], readonly string[]>> = {
   // The CLI sends the key and the token together, and gateways exist that want both.
   api_key: ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN'],
@@ -66,7 +72,10 @@ const CLOUD_PREFIXES: Partial<Record<Credentials['method'], readonly string[]>> 
   foundry: ['AZURE_'],
 }
 
-/** Of Claude's own variables, those which a simulated run may keep: the choice of models. All others could lead to an account. */
+/**
+ * Of Claude's own variables, those which a simulated run may keep: the choice of models. All others could lead to an
+ * account.
+ */
 const KEPT_IN_SIMULATION =
   /^(?:ANTHROPIC_(?:DEFAULT_\w+_)?MODEL|CLAUDE_CODE_(?:MAX_\w+|DISABLE_\w+|AUTO_COMPACT_\w+|FILE_READ_\w+))$/
 const CLAUDES_OWN = /^(?:ANTHROPIC|CLAUDE|AWS|GOOGLE|GCLOUD|CLOUDSDK|AZURE)_/

@@ -22,7 +22,8 @@ const SIGNALS: Readonly<Record<number, string>> = {
 }
 
 /**
- * The CLI was gone by a signal or an error after a `result` of success, and not by our doing. A process of the run can write
+ * The CLI was gone by a signal or an error after a `result` of success, and not by our doing. A process of the run can
+ * write
  * such a line and end the CLI; whoever wrote it, the run did not come to its end.
  */
 export function classifyDeath({ exit: { exitCode, signal: killedBy }, stderrTail }: Death): Failure | undefined {

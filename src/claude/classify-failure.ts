@@ -16,7 +16,9 @@ const TRANSIENT: Failure = { kind: 'transient' }
 const NO_CONNECTION =
   /^API Error: (?:Unable to connect|Connection (?:closed|error|reset)|Request timed out|.*\b(?:ECONN\w+|ETIMEDOUT|EPIPE|ENETUNREACH|EAI_AGAIN|ENOTFOUND|socket hang up|fetch failed)\b)/i
 
-/** From the outcome's code, which has told apart what happened, and the CLI's last words where the code says too little. */
+/**
+ * From the outcome's code, which has told apart what happened, and the CLI's last words where the code says too little.
+ */
 export function classifyFailure({ code, apiStatus }: Outcome, { lastResult, rateLimit }: Observation): Failure {
   switch (code) {
     case 'CLAUDE_RATE_LIMITED':

@@ -37,7 +37,10 @@ export interface ClaudeCommand {
   readonly file: string
   readonly args: readonly string[]
   readonly env: Record<string, string>
-  /** The command line for the log: no system prompts, no definitions, no path of the host, and no prompt, which is never in it. */
+  /**
+   * The command line for the log: no system prompts, no definitions, no path of the host, and no prompt, which is never
+   * in it.
+   */
   readonly argv: readonly string[]
   /** The user's message for standard input, which then stays open until the final `result`. */
   readonly firstLine: string
@@ -65,7 +68,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     { text: '--verbose' },
     ...(run.partialText || run.rawPartials ? [{ text: '--include-partial-messages' }] : []),
     ...toSessionFlags(settings),
-    // By default a resumed or forked session is sent the system prompt of its first request again, whatever this run asks for.
+    // By default a resumed or forked session is sent the system prompt of its first request again, whatever this run
+    // asks for.
     ...(settings.knowsPromptSnapshot ? [{ text: '--system-prompt-snapshot=off' }] : []),
     { text: `--permission-mode=${permissionMode}` },
     // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.

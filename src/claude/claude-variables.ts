@@ -1,6 +1,8 @@
 /**
- * Which of Claude Code's own variables are configuration: documented, set by people, and meant for every process of theirs.
- * All others belong to one session. Claude Code hands those to what it starts (measured, 2.1.332: a messaging socket with
+ * Which of Claude Code's own variables are configuration: documented, set by people, and meant for every process of
+ * theirs.
+ * All others belong to one session. Claude Code hands those to what it starts (measured, 2.1.332: a messaging socket
+ * with
  * its token, a folder for notes, ids of sessions, process numbers), and each version has more of them: so what is not
  * named here does not pass.
  */
@@ -67,7 +69,10 @@ export function isClaudeConfiguration(name: string): boolean {
   return CONFIGURATION.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix))
 }
 
-/** What a service keeps of the environment that a Claude Code session may have started it in: it outlives that session, and serves others. */
+/**
+ * What a service keeps of the environment that a Claude Code session may have started it in: it outlives that session,
+ * and serves others.
+ */
 export function withoutSurroundingSession(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(

@@ -9,7 +9,8 @@ export type Decoded =
 /** Never throws: the CLI, its hooks and whatever it starts may write anything. */
 export function decodeClaudeLine(bytes: Buffer): Decoded {
   const raw = bytes.toString('utf8')
-  // A byte order or replacement trick must not let damaged bytes pass as a message whose bytes are promised to be the CLI's.
+  // A byte order or replacement trick must not let damaged bytes pass as a message whose bytes are promised to be the
+  // CLI's.
   if (!isUtf8(bytes)) return { kind: 'text', text: raw }
   let parsed: unknown
   try {

@@ -1,4 +1,7 @@
-/** Reading JSON whose shape is another program's and may change: what is not as expected is undefined, never an exception. */
+/**
+ * Reading JSON whose shape is another program's and may change: what is not as expected is undefined, never an
+ * exception.
+ */
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -4,7 +4,10 @@ import { createMemberScan, type MemberScan } from './scan-members.js'
 export type Line =
   /** Without its line feed; a carriage return stays. The bytes may be a view on the chunk: decode them soon. */
   | { readonly kind: 'line'; readonly bytes: Buffer }
-  /** Longer than the limit: hashed and dropped while it streamed by. `members`: of a JSON object, what is short enough to be kept, wherever it stands. */
+  /**
+   * Longer than the limit: hashed and dropped while it streamed by. `members`: of a JSON object, what is short enough
+   * to be kept, wherever it stands.
+   */
   | {
       readonly kind: 'oversized'
       readonly length: number

@@ -9,7 +9,9 @@ export type McpServerState = EventData<'mcp.status'>['servers'][number]
 const POLL_MS = 200
 /** A CLI that answers nothing for this long gets its first line all the same. */
 const SILENCE_MS = 30_000
-/** The CLI's own limit (MCP_TIMEOUT) is the same as ours and began earlier: its verdict is waited for a moment longer. */
+/**
+ * The CLI's own limit (MCP_TIMEOUT) is the same as ours and began earlier: its verdict is waited for a moment longer.
+ */
 const GRACE_MS = 1_500
 const TOOLS_SHOWN = 200
 const ERROR_SHOWN = 500
@@ -26,7 +28,8 @@ export interface McpStatusOptions {
 
 /**
  * Follows the MCP servers that a request names. The CLI connects to them as soon as it is started and answers
- * `mcp_status` before its first line (measured, 2.1.197 and 2.1.332), so the prompt waits for them and not the other way round.
+ * `mcp_status` before its first line (measured, 2.1.197 and 2.1.332), so the prompt waits for them and not the other
+ * way round.
  *
  * connecting → (all known, or the time is up) settled: from then on only changes are told.
  */
@@ -48,7 +51,10 @@ export class McpStatus {
     return this.#states
   }
 
-  /** Resolves once every server is connected or has failed, at the latest after the limit; what it gives is the event of it. */
+  /**
+   * Resolves once every server is connected or has failed, at the latest after the limit; what it gives is the event of
+   * it.
+   */
   async connected(signal: AbortSignal): Promise<NewEvent[]> {
     let deadline = performance.now() + SILENCE_MS
     for (let isFirst = true; ; isFirst = false) {
@@ -104,7 +110,8 @@ export class McpStatus {
   }
 
   /**
-   * A line of the CLI. Of a server that has ended `mcp_status` goes on to say that it is connected (measured, both versions);
+   * A line of the CLI. Of a server that has ended `mcp_status` goes on to say that it is connected (measured, both
+   * versions);
    * what a call of its tools gives is the only sign. One that can be started again is, before the call.
    */
   hear(raw: string): NewEvent[] {

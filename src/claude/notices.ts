@@ -3,7 +3,9 @@ import { shorten, toRecord, toText } from './json-shape.js'
 /** What the CLI says beside its answer and a user has to know; each becomes a sentence of the outcome's message. */
 export interface Notices {
   readonly sentences: string[]
-  /** Until when the login of this run holds (ISO 8601), as the last `result` told it; only of a stored claude.ai login. */
+  /**
+   * Until when the login of this run holds (ISO 8601), as the last `result` told it; only of a stored claude.ai login.
+   */
   credentialExpiresAt?: string
   /** How far each of the account's limits is used up, from 0 to 1, by name; only of a subscription. */
   readonly limits: Map<string, LimitState>

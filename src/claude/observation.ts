@@ -52,7 +52,9 @@ export interface Observation {
   workspace?: string
   /** Tool calls without a result: during one, silence is no sign of a hang. */
   openToolCalls: number
-  /** Calls that have not come back: those that are open, and those of the conversation that its last `result` left open. */
+  /**
+   * Calls that have not come back: those that are open, and those of the conversation that its last `result` left open.
+   */
   unansweredCalls: readonly {
     readonly id: string
     readonly description: string
@@ -135,7 +137,10 @@ function updateTokens(observation: Observation): void {
   }
 }
 
-/** Whether the CLI has worked on something of which it has given no sum: the tokens are what the stream told, the dollars what was last reported. */
+/**
+ * Whether the CLI has worked on something of which it has given no sum: the tokens are what the stream told, the
+ * dollars what was last reported.
+ */
 export function hasUnsummedUsage({ account, turnActive }: Observation): boolean {
   return account.isIncomplete || turnActive || Object.values(account.open).some((tokens) => tokens > 0)
 }

@@ -46,7 +46,8 @@ const OF_COMMANDS = [
 ]
 
 /**
- * Most refusals by their words; the rest of them is known at the `result`, which lists all. What comes from an MCP server
+ * Most refusals by their words; the rest of them is known at the `result`, which lists all. What comes from an MCP
+ * server
  * is not ours to read: of its tools only those refusals count that name the very tool.
  */
 export function isDenial({ name }: Pick<ToolCall, 'name'>, text: string): boolean {

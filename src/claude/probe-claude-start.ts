@@ -12,8 +12,10 @@ const NOBODY: Credentials = { method: 'none', source: 'none', billed: false, mes
 const GREETING = `${JSON.stringify({ type: 'control_request', request_id: 'probe', request: { subtype: 'initialize' } })}\n`
 
 /**
- * Starts the CLI as a run does, below `folder`: a home and a temporary folder of its own, no credentials, stream-json both ways.
- * It answers the greeting when it is ready for a prompt, and before it asks Claude anything (facts: claude-cli, section 4).
+ * Starts the CLI as a run does, below `folder`: a home and a temporary folder of its own, no credentials, stream-json
+ * both ways.
+ * It answers the greeting when it is ready for a prompt, and before it asks Claude anything (facts: claude-cli, section
+ * 4).
  * Returns what went wrong, or undefined.
  */
 export async function probeClaudeStart(

@@ -3,12 +3,16 @@ import type { BackgroundTask, EventData, NewEvent } from '../protocol/events.js'
 import type { Observation } from './observation.js'
 
 /**
- * Time for the CLI to begin a turn about a task that has ended, or to continue a subagent for it: a tenth of a second is
- * usual (measured, both versions). Not every end is followed by a turn: none where the model heard of it in the middle of
+ * Time for the CLI to begin a turn about a task that has ended, or to continue a subagent for it: a tenth of a second
+ * is
+ * usual (measured, both versions). Not every end is followed by a turn: none where the model heard of it in the middle
+ * of
  * the turn before, where the task was stopped, or where a subagent that is gone had started it.
  */
 const SETTLE_MS = 2_000
-/** How long the CLI may take from its last result to its exit, paused or not: a pause that comes then comes too late. */
+/**
+ * How long the CLI may take from its last result to its exit, paused or not: a pause that comes then comes too late.
+ */
 const EXIT_MS = 9_000
 
 /**

@@ -10,7 +10,10 @@ const INTERRUPT_MS = 3_000
 const TERMINATE_MS = 3_000
 /** Once the last process is gone nothing holds the pipes; under weak containment something that escaped might. */
 const END_OF_FILE_MS = 2_000
-/** An uncaught error of the CLI dumps kilobytes of source: so much is kept as events, and so much of its end for the outcome. */
+/**
+ * An uncaught error of the CLI dumps kilobytes of source: so much is kept as events, and so much of its end for the
+ * outcome.
+ */
 const STDERR_LIMIT_BYTES = 256 * 1024
 const STDERR_TAIL_CHARACTERS = 2_000
 
@@ -29,7 +32,10 @@ export interface ClaudeRun {
   /** Starts a clock that stands still while the run is paused. */
   readonly startClock?: (milliseconds: number, onFire: () => void) => Clock
   readonly onPhase?: (phase: Phase) => void
-  /** Takes what was said, in order. While it is pending nothing more is read: the CLI holds back what it has to say, as its stdin is open. */
+  /**
+   * Takes what was said, in order. While it is pending nothing more is read: the CLI holds back what it has to say, as
+   * its stdin is open.
+   */
   readonly emit: (events: readonly NewEvent[], rawBytes: number) => Promise<void>
   /** Ends the run; `reason` is `StopUrgency`: `gently` keeps the session resumable, `at_once` kills. */
   readonly stop: AbortSignal
@@ -40,7 +46,10 @@ export type StopUrgency = 'gently' | 'at_once'
 export interface ClaudeRunReport {
   readonly exit: ExitReport
   readonly stderrTail: string
-  /** It had given its result and was ended: it did not exit by itself, or its background tasks were to end with the result. */
+  /**
+   * It had given its result and was ended: it did not exit by itself, or its background tasks were to end with the
+   * result.
+   */
   readonly endedAfterResult: 'hung' | 'with_tasks' | undefined
   /** Background tasks that lived when the run was ended, or when the CLI was gone. */
   readonly unfinishedTasks: readonly BackgroundTask[]
@@ -64,10 +73,12 @@ const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial
 
 /**
  * Lets a prepared CLI go and listens until every one of its processes is gone.
- * stdin stays open until the final result has been read: only so the CLI loses nothing of a long answer, and only so its
+ * stdin stays open until the final result has been read: only so the CLI loses nothing of a long answer, and only so
+ * its
  * background tasks are not cut off.
  *
- * States: running (its phases: result-phases.ts) → exited → swept; a stop leads from any of them through interrupt, TERM and KILL.
+ * States: running (its phases: result-phases.ts) → exited → swept; a stop leads from any of them through interrupt,
+ * TERM and KILL.
  */
 export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   const { process, firstLine, beforeFirstLine, translator, lineLimitBytes, emit, stop } = run

@@ -53,7 +53,10 @@ const ARGUMENT_LIMIT_BYTES = 120 * 1024
 /** All rules together: far below the limit for a whole command line, whatever the environment's size. */
 const RULES_LIMIT_BYTES = 256 * 1024
 
-/** Of one run: of a task list each task is one. Throws COMMAND_NOT_ALLOWED for a command that is refused, INVALID_REQUEST and PAYLOAD_TOO_LARGE as parsing does. */
+/**
+ * Of one run: of a task list each task is one. Throws COMMAND_NOT_ALLOWED for a command that is refused,
+ * INVALID_REQUEST and PAYLOAD_TOO_LARGE as parsing does.
+ */
 export function toRunRequest(request: ExecuteRequest): RunRequest {
   const flags = request.command === undefined ? undefined : readCommand(request.command, request)
   const asked = flags === undefined ? request : { ...request, ...flags.request }

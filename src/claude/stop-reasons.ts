@@ -10,7 +10,8 @@ const REASON_SHOWN = 100
  */
 export function observeStop(observation: Observation, message: Record<string, unknown>): void {
   const reason = toText(message['stop_reason'])
-  // The CLI writes an error of its own over the model's stop reason, and names it by the error (measured, both versions).
+  // The CLI writes an error of its own over the model's stop reason, and names it by the error (measured, both
+  // versions).
   if (observation.apiError === 'max_output_tokens') observation.stopReason = 'max_tokens'
   else if (reason !== undefined) observation.stopReason = shorten(reason, REASON_SHOWN)
   else delete observation.stopReason

@@ -1,8 +1,10 @@
 import { compareVersions } from './behaviour.js'
 
 /**
- * Both ends are tested (test/cli-contract), and what lies between is taken to be like them. Below, nothing is supported;
- * newer ones run too, and are only called newer. `to` is what set-up fetches (src/setup/cache.mjs), a test compares the two.
+ * Both ends are tested (test/cli-contract), and what lies between is taken to be like them. Below, nothing is
+ * supported;
+ * newer ones run too, and are only called newer. `to` is what set-up fetches (src/setup/cache.mjs), a test compares the
+ * two.
  */
 export const TESTED_VERSIONS = { from: '2.1.197', to: '2.1.332' } as const
 
@@ -28,7 +30,10 @@ export function describeVersion(version: string, defaultModel: string | undefine
   return `Claude CLI ${version}${newer}${defaultModel === undefined ? '' : `, default model ${defaultModel}`}`
 }
 
-/** As the API words its refusal, in the CLI's own report: `Claude Code 2.1.259 does not support this model; version 2.1.280 or newer is required.` */
+/**
+ * As the API words its refusal, in the CLI's own report: `Claude Code 2.1.259 does not support this model; version
+ * 2.1.280 or newer is required.`
+ */
 const REFUSAL = /does not support this model; version (\d+(?:\.\d+)+) or newer is required/
 const REFUSAL_CODE = 'claude_code_version_too_old'
 

@@ -27,7 +27,10 @@ export interface ToolCalls {
   refuse(message: Record<string, unknown>): NewEvent[]
   /** The main conversation went on: its calls have all been answered, or belonged to a message whose stream was cut. */
   forgetUnanswered(): void
-  /** At a `result`: its list of denials is complete, and no call of the conversation is open any more; subagents in the background go on. */
+  /**
+   * At a `result`: its list of denials is complete, and no call of the conversation is open any more; subagents in the
+   * background go on.
+   */
   conclude(message: Readonly<Record<string, unknown>>): NewEvent[]
 }
 

@@ -12,7 +12,10 @@ export interface Transcript {
   readonly answers: ReadonlySet<string>
   /** Whether anything was said in it, by whomever: the CLI finds no conversation otherwise. */
   readonly hasMessage: boolean
-  /** What the session has used so far, as a newer CLI saves it; it goes on from there when it resumes or forks the session. */
+  /**
+   * What the session has used so far, as a newer CLI saves it; it goes on from there when it resumes or forks the
+   * session.
+   */
   readonly sums?: ModelSums
 }
 
@@ -41,7 +44,10 @@ function parse(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The folder is the run's own: a fifo that it has left there would be waited for until its end of time, a device read for ever. */
+/**
+ * The folder is the run's own: a fifo that it has left there would be waited for until its end of time, a device read
+ * for ever.
+ */
 async function openFile(path: string): Promise<FileHandle | undefined> {
   const file = await open(
     path,

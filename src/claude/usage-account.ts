@@ -126,7 +126,9 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
     if (current !== undefined) note(current.id, toTold(usage))
   }
 
-  /** The result of a subagent's call: it alone tells of a last message without tool calls, which is not in the stream. */
+  /**
+   * The result of a subagent's call: it alone tells of a last message without tool calls, which is not in the stream.
+   */
   function noteSubagentResult(line: Readonly<Record<string, unknown>>): void {
     const told = toRecord(line['tool_use_result'])
     if (toText(told?.['agentId']) === undefined) return
@@ -172,7 +174,8 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
       const ofTurn = toTold(message['usage'])
       const own = toOwn(message, ofTurn)
       const summed = larger(ofTurn, own ?? NO_SUMS)
-      // An interrupted turn may be left out of the sums (2.1.197 gives zeros), and one without any sum is known by its stream alone.
+      // An interrupted turn may be left out of the sums (2.1.197 gives zeros), and one without any sum is known by its
+      // stream alone.
       const isCut = message['subtype'] === 'error_during_execution' || (own === undefined && countTokens(ofTurn) === 0)
       if (isCut && TOKENS.some((field) => open[field] > summed[field])) isIncomplete = true
       settled = add(settled, isCut ? larger(summed, open) : summed)

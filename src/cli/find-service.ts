@@ -44,7 +44,9 @@ async function findAddress({ url, port, dataDir }: Config, given: string | undef
   return { url: `http://127.0.0.1:${port}`, isHere: true }
 }
 
-/** A client of the service that the user means; whoever opens it closes it. @throws UsageError, ConfigError, ClientError */
+/**
+ * A client of the service that the user means; whoever opens it closes it. @throws UsageError, ConfigError, ClientError
+ */
 export async function connect(given: string | undefined): Promise<Client> {
   const config = readConfig()
   const { url, isHere } = await findAddress(config, given)

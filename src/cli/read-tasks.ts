@@ -3,7 +3,10 @@ import type { ExecuteRequest } from '../protocol/execute-request.js'
 import { UsageError } from './command.js'
 import { readInput } from './run-flags.js'
 
-/** The tasks in a file, or on standard input for `-`: a JSON array of them, else each line that is not empty is a prompt. @throws UsageError */
+/**
+ * The tasks in a file, or on standard input for `-`: a JSON array of them, else each line that is not empty is a
+ * prompt. @throws UsageError
+ */
 export async function readTasks(file: string): Promise<Pick<ExecuteRequest, 'tasks'>> {
   const text =
     file === '-'

@@ -31,7 +31,8 @@ const mayPass = (error: ClientError, hasReached: boolean): boolean =>
   error.retryable && (error.code !== 'UNREACHABLE' || hasReached)
 
 /**
- * The events after a cursor to the end, each once: following → interrupted (backoff, at most `patienceMs` without progress) → following.
+ * The events after a cursor to the end, each once: following → interrupted (backoff, at most `patienceMs` without
+ * progress) → following.
  * The cursor is the last event given out, so whatever the service sends twice is dropped here.
  */
 export async function* followExecution(

@@ -12,7 +12,9 @@ import {
 } from './client-error.js'
 
 const HANDSHAKE_DEADLINE_MS = 10_000
-/** The service pings every 25 s; whoever is silent for longer than two of them is gone, although TCP has not noticed. */
+/**
+ * The service pings every 25 s; whoever is silent for longer than two of them is gone, although TCP has not noticed.
+ */
 const SILENCE_LIMIT_MS = 60_000
 const CLOSE_GRACE_MS = 1_000
 /** The longest line that the service can be configured to keep, and its envelope. */

@@ -6,7 +6,10 @@ import { openRpcSocket, type RpcSocket } from './rpc-socket.js'
 
 /** So much of one execution is held for a reader that does not pull. */
 const INBOX_LIMIT_BYTES = 1024 * 1024
-/** A reader that pulls nothing for longer would hold up its neighbours, and the service would close the connection after 60 s. */
+/**
+ * A reader that pulls nothing for longer would hold up its neighbours, and the service would close the connection after
+ * 60 s.
+ */
 const HOLD_LIMIT_MS = 5_000
 
 export interface EventSubscription {
@@ -33,10 +36,13 @@ interface SharedSocketOptions {
 }
 
 /**
- * One WebSocket for all subscriptions: opened with the first, closed with the last, opened anew by the next one after a loss.
+ * One WebSocket for all subscriptions: opened with the first, closed with the last, opened anew by the next one after a
+ * loss.
  *
- * A subscription: flowing ⇄ held (its inbox is full, so the socket is not read) → set aside (held for HOLD_LIMIT_MS: it is
- * cancelled, the socket flows on for the others, and the log keeps the rest) → subscribed anew, once its reader has come so far.
+ * A subscription: flowing ⇄ held (its inbox is full, so the socket is not read) → set aside (held for HOLD_LIMIT_MS: it
+ * is
+ * cancelled, the socket flows on for the others, and the log keeps the rest) → subscribed anew, once its reader has
+ * come so far.
  */
 export function createSharedSocket({
   url,

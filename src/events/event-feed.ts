@@ -15,9 +15,11 @@ const RETRY_MS = 250
 /** Past and future of an execution's log as one ordered sequence. */
 export interface EventFeed {
   /**
-   * The events after the cursor, in order, each once, up to the terminal one; then it ends. It also ends when the signal aborts.
+   * The events after the cursor, in order, each once, up to the terminal one; then it ends. It also ends when the
+   * signal aborts.
    * A consumer that does not pull costs nothing: history waits in Redis.
-   * @throws ExecutorError EXECUTION_NOT_FOUND where there is no such log, or no longer; an error of the driver only where the log cannot be reached at the beginning
+   * @throws ExecutorError EXECUTION_NOT_FOUND where there is no such log, or no longer; an error of the driver only
+   * where the log cannot be reached at the beginning
    */
   follow(
     executionId: string,
@@ -80,7 +82,8 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
         tail.isGone = true
         tail.wake()
       }
-      // Redis came back without its last moments. A writer that lives sends them again; what has ended without them stays so.
+      // Redis came back without its last moments. A writer that lives sends them again; what has ended without them
+      // stays so.
       if (page.lastSeq < known && !tail.isFinished) tail.endShort((await log.readLast(executionId)).events)
       if (page.events.length === 0 || !tail.add(page.events)) return
     }

@@ -46,7 +46,10 @@ export class LiveTail {
     return true
   }
 
-  /** Takes the last events of a log that is found shorter than what was seen of it: where it has ended there, nothing will follow. */
+  /**
+   * Takes the last events of a log that is found shorter than what was seen of it: where it has ended there, nothing
+   * will follow.
+   */
   endShort(events: readonly StoredEvent[]): void {
     const last = events.at(-1)
     if (!last || last.seq > this.lastSeq || !isTerminalEvent(last)) return

@@ -131,7 +131,9 @@ export class LogWriter {
     while (this.#tailBytes > TAIL_BYTES && this.#tail.length > 1) this.#tailBytes -= this.#tail.shift()?.size ?? 0
   }
 
-  /** The log ends before what was confirmed (Redis lost its last moments) or inside what is pending: send from there. */
+  /**
+   * The log ends before what was confirmed (Redis lost its last moments) or inside what is pending: send from there.
+   */
   #goBackTo(lastSeq: number): void {
     while (this.#tail.length > 0 && (this.#tail.at(-1)?.last ?? 0) > lastSeq) {
       const batch = this.#tail.pop()

@@ -50,8 +50,10 @@ export function splitBatch(batch: Buffer): StoredEvent[] {
 }
 
 /**
- * The same events for keeping. A view pins the whole memory that it was cut from: the driver reads up to 64 KiB of everybody's
- * at once, and Node copies what is small into a shared pool, which is 64 KiB from Node 26 on. Where that is more than twice what
+ * The same events for keeping. A view pins the whole memory that it was cut from: the driver reads up to 64 KiB of
+ * everybody's
+ * at once, and Node copies what is small into a shared pool, which is 64 KiB from Node 26 on. Where that is more than
+ * twice what
  * the events need, they get memory of their own, all together.
  */
 export function toKept(events: readonly StoredEvent[]): readonly StoredEvent[] {

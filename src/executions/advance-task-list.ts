@@ -7,7 +7,10 @@ import { hasFollowing, toListOutcome } from './plan-tasks.js'
 import type { DomainServices } from './services.js'
 import { writeEnd } from './write-end.js'
 
-/** What a worker does when a list is over and before its end is written; meanwhile the list is its own, under this fence. */
+/**
+ * What a worker does when a list is over and before its end is written; meanwhile the list is its own, under this
+ * fence.
+ */
 export interface ListClosing {
   readonly leaseMs: number
   readonly run: (list: ExecutionRecord, outcome: Outcome, fence: string) => Promise<void>
@@ -15,7 +18,8 @@ export interface ListClosing {
 
 /**
  * Goes on with a list whose task has ended: tells the list, queues the next task, or writes the end of the list.
- * Called by whoever concluded the task, and by the sweep where that process died in between; any number of calls do it once.
+ * Called by whoever concluded the task, and by the sweep where that process died in between; any number of calls do it
+ * once.
  */
 export async function advanceTaskList(services: DomainServices, listId: string, closing?: ListClosing): Promise<void> {
   const { store } = services

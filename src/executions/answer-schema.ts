@@ -9,7 +9,10 @@ import { toInvalidRequest } from '../protocol/errors.js'
 
 /** The CLI takes the schema as one argument, or as a part of one, of which Linux allows 128 KiB. */
 const SCHEMA_LIMIT_BYTES = 100 * 1024
-/** A caller's pattern may backtrack for ever; it must not hold up the process that tries it. Wall clock: a busy machine needs more than a quiet one. */
+/**
+ * A caller's pattern may backtrack for ever; it must not hold up the process that tries it. Wall clock: a busy machine
+ * needs more than a quiet one.
+ */
 const TRIAL_LIMIT_MS = 3_000
 const SHOWN_ERRORS = 20
 
@@ -18,7 +21,10 @@ const addFormats = addFormatsModule as unknown as (ajv: Ajv) => void
 
 export type AnswerSchema = AnySchemaObject
 
-/** JSON mode's own schema: what the original's had, with the execution's id as the one value that `execution_uuid` may have. */
+/**
+ * JSON mode's own schema: what the original's had, with the execution's id as the one value that `execution_uuid` may
+ * have.
+ */
 function defaultSchema(executionId: string): AnswerSchema {
   const paths = (what: string) => ({
     type: 'array',
@@ -45,7 +51,8 @@ export function answerSchemaOf(run: RunRequest, executionId: string): AnswerSche
 }
 
 /**
- * What the CLI is given of it, never with `$schema`: 2.1.332 refuses to start with another dialect than its own. The CLI holds answers against the schema with Ajv as it comes: draft-07, strict, no formats;
+ * What the CLI is given of it, never with `$schema`: 2.1.332 refuses to start with another dialect than its own. The
+ * CLI holds answers against the schema with Ajv as it comes: draft-07, strict, no formats;
  * where that refuses a schema it drops its StructuredOutput tool without a word (2.1.197, measured 2026-11-22). Such a
  * schema is told to the model in words instead, and enforced by the server alone.
  */
@@ -61,7 +68,9 @@ export function toCliSchema({ $schema: _dialect, ...schema }: AnswerSchema): {
   }
 }
 
-/** Refuses, at submission, a schema that no answer could be held against. @throws INVALID_REQUEST naming `outputSchema` */
+/**
+ * Refuses, at submission, a schema that no answer could be held against. @throws INVALID_REQUEST naming `outputSchema`
+ */
 export function requireUsableSchema({ outputSchema, appendSystemPrompt = '' }: RunRequest): void {
   if (outputSchema === undefined) return
   const refuse = (message: string, code?: 'PAYLOAD_TOO_LARGE') =>

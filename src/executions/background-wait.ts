@@ -14,7 +14,8 @@ export interface BackgroundWaitOptions {
 const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
 
 /**
- * How long background tasks may outlive an interim result. Each task has `backgroundTimeoutSeconds` from the first result
+ * How long background tasks may outlive an interim result. Each task has `backgroundTimeoutSeconds` from the first
+ * result
  * that it outlived; without that the run's own timeout is the only limit, and ends it as `timed_out`.
  */
 export class BackgroundWait implements BackgroundWaits {

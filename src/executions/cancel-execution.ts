@@ -11,7 +11,10 @@ import type { Caller, DomainServices } from './services.js'
 /** How often a wish is tried again when the execution changed its state in between: queued → starting → running. */
 const TRIES = 5
 
-/** Ends an execution. A queued one is concluded here; for a running one the wish is recorded and its worker told. Idempotent. */
+/**
+ * Ends an execution. A queued one is concluded here; for a running one the wish is recorded and its worker told.
+ * Idempotent.
+ */
 export async function cancelExecution(
   services: DomainServices,
   id: string,

@@ -5,7 +5,8 @@ import { nudge } from './nudge.js'
 import type { DomainServices } from './services.js'
 
 /**
- * Ends a list: from the stored wish on no further task is queued, the one that runs is cancelled by its worker, one that
+ * Ends a list: from the stored wish on no further task is queued, the one that runs is cancelled by its worker, one
+ * that
  * waits is concluded here. False where the task's state changed meanwhile: then once more. Safe to repeat.
  */
 export async function cancelTaskList(
@@ -32,7 +33,10 @@ export async function cancelTaskList(
   return record !== undefined && cancelQueued(services, record, wish)
 }
 
-/** A list of which a task has ended, or a cancel is wished, and nobody went on with it: the process that should have died. */
+/**
+ * A list of which a task has ended, or a cancel is wished, and nobody went on with it: the process that should have
+ * died.
+ */
 export async function settleTaskList(services: DomainServices, listId: string): Promise<void> {
   const list = await services.store.getTaskList(listId)
   const wish = list?.cancelled

@@ -269,7 +269,8 @@ export class ClaimedRun {
       })
     }
     await journal.close()
-    await clearTemporary(folders).catch(() => undefined) // before others may begin: the next attempt has the same folder
+    // before others may begin: the next attempt has the same folder
+    await clearTemporary(folders).catch(() => undefined)
     const total = addUsage(this.#earlierUsage, usage)
     const options = {
       fence: this.#fence,

@@ -206,7 +206,10 @@ async function runCommands(
   return reports
 }
 
-/** Where `verify` was given, a failed check is a failed run; else it is only told. Whoever ended the run meanwhile has ended it. */
+/**
+ * Where `verify` was given, a failed check is a failed run; else it is only told. Whoever ended the run meanwhile has
+ * ended it.
+ */
 function judge({ outcome, prepared, attempt: { cause } }: VerifyOptions, verification: Verification): Outcome {
   const verified = { ...outcome, verification }
   if (outcome.status !== 'succeeded') return verified

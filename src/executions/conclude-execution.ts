@@ -8,7 +8,8 @@ export type { Standing } from './write-end.js'
 
 /**
  * Writes the end of an execution and sets going what waited for it: whoever gets its workspace, and the list of a task.
- * A second conclusion is a no-op and answers false. `closing`: what is to be done first, if it was the last task of a list.
+ * A second conclusion is a no-op and answers false. `closing`: what is to be done first, if it was the last task of a
+ * list.
  */
 export async function concludeExecution(
   services: DomainServices,

@@ -5,7 +5,10 @@ import { fromStore } from '../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { Caller, DomainServices } from './services.js'
 
-/** Forgets a finished execution: record, events, its Idempotency-Key, the tasks of a list; the workers remove its folders, once nobody goes on with its conversation. @throws ExecutorError NOT_FINISHED */
+/**
+ * Forgets a finished execution: record, events, its Idempotency-Key, the tasks of a list; the workers remove its
+ * folders, once nobody goes on with its conversation. @throws ExecutorError NOT_FINISHED
+ */
 export async function deleteExecution(services: DomainServices, id: string, caller: Caller): Promise<void> {
   const { store } = services
   const record = await requireExecution(services, id, caller)

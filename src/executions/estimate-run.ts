@@ -28,7 +28,10 @@ export async function estimateFor(
   }
 }
 
-/** What `timeoutSeconds: "auto"` would mean for such a run. @throws ExecutorError INVALID_REQUEST, FORBIDDEN, STORE_UNAVAILABLE */
+/**
+ * What `timeoutSeconds: "auto"` would mean for such a run. @throws ExecutorError INVALID_REQUEST, FORBIDDEN,
+ * STORE_UNAVAILABLE
+ */
 export async function getEstimate(
   services: DomainServices,
   query: EstimateQuery,

@@ -35,7 +35,10 @@ export class ExecutionReads {
     return record?.kind === 'task_list' ? { ...record, tasks: await this.#loadTasks(id) } : record
   }
 
-  /** As `get`, where what is read of the record is no older than what is read of the tasks: its usage has at least all that they tell of. */
+  /**
+   * As `get`, where what is read of the record is no older than what is read of the tasks: its usage has at least all
+   * that they tell of.
+   */
   async getTaskList(id: string): Promise<ExecutionRecord | undefined> {
     const tasks = await this.#loadTasks(id)
     const [record] = await this.#load([id], ALL_FIELDS)
@@ -69,7 +72,10 @@ export class ExecutionReads {
     return (await this.#load(ids, LIST_FIELDS)).filter((record) => record !== undefined)
   }
 
-  /** Milliseconds since the epoch by Redis' clock: the only one by which processes compare times, since theirs may differ or jump. */
+  /**
+   * Milliseconds since the epoch by Redis' clock: the only one by which processes compare times, since theirs may
+   * differ or jump.
+   */
   async now(): Promise<number> {
     const [seconds, microseconds] = await this.redis.time()
     return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
@@ -94,7 +100,9 @@ export class ExecutionReads {
     return this.redis.hvals(`${this.root}:receipt-keys`)
   }
 
-  /** Ids of an owner, newest first, strictly older than `before` and not older than `notBefore` (both as UUIDv7 bounds). */
+  /**
+   * Ids of an owner, newest first, strictly older than `before` and not older than `notBefore` (both as UUIDv7 bounds).
+   */
   async listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]> {
     const newest = bounds.before === undefined ? '+' : `(${bounds.before}`
     const oldest = bounds.notBefore === undefined ? '-' : `[${bounds.notBefore}`

@@ -67,7 +67,10 @@ export class ExecutionStore extends TaskListStore {
     this.#commands = defineScripts<Commands>(redis, SCRIPTS)
   }
 
-  /** Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One atomic step. */
+  /**
+   * Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One
+   * atomic step.
+   */
   async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
     const { score, ...content } = toNewRecord(record)
     const { id, owner, idempotencyKey, requestDigest, session } = record
@@ -118,7 +121,10 @@ export class ExecutionStore extends TaskListStore {
     }
   }
 
-  /** starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears of its first start. */
+  /**
+   * starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears
+   * of its first start.
+   */
   async start(
     id: string,
     fence: string,
@@ -273,7 +279,10 @@ export class ExecutionStore extends TaskListStore {
     this.#clockAhead ??= (await this.now()) - performance.now()
   }
 
-  /** Claimed executions whose lease is over, by a clock that goes evenly: where it has jumped by more than half a lease, all leases begin anew. */
+  /**
+   * Claimed executions whose lease is over, by a clock that goes evenly: where it has jumped by more than half a lease,
+   * all leases begin anew.
+   */
   async listAbandoned(count: number, leaseMs: number): Promise<{ ids: string[]; jumpedMs: number }> {
     const before = this.#clockAhead
     const toleranceMs = Math.ceil(leaseMs / 2)
@@ -312,7 +321,10 @@ export class ExecutionStore extends TaskListStore {
     return kind === 'deleted' ? { kind, claim: Number(second) } : { kind: 'refused', state: String(second) }
   }
 
-  /** Forgets the oldest finished executions, at most so many now, as long as all take more bytes, or are more, than that; which those were. */
+  /**
+   * Forgets the oldest finished executions, at most so many now, as long as all take more bytes, or are more, than
+   * that; which those were.
+   */
   async retain(
     { bytes, executions }: { bytes: number; executions: number },
     count: number,

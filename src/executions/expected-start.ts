@@ -52,7 +52,9 @@ export function createOutlook({
   }
 }
 
-/** Adds `estimatedStartAt` to those that wait for a place and for nothing else; what cannot be looked up is not known. */
+/**
+ * Adds `estimatedStartAt` to those that wait for a place and for nothing else; what cannot be looked up is not known.
+ */
 export async function withExpectedStart<One extends Execution>(
   { outlook }: DomainServices,
   executions: readonly One[],

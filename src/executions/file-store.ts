@@ -10,7 +10,10 @@ import { SCRIPTS } from './store/scripts.generated.js'
 const pack = promisify(deflate)
 const unpack = promisify(inflate)
 
-/** Contents lie in pieces of so many bytes, each compressed by itself: a reader takes one at a time, and may begin anywhere. */
+/**
+ * Contents lie in pieces of so many bytes, each compressed by itself: a reader takes one at a time, and may begin
+ * anywhere.
+ */
 const PIECE_BYTES = 256 * 1024
 /** So much goes to Redis in one step. */
 const BATCH_BYTES = 512 * 1024

@@ -12,7 +12,10 @@ import type { Caller, DomainServices, ExecutionServices } from './services.js'
 const DEFAULT_LIMIT = 50
 /** Ids read from the index at once while filtering. */
 const SCAN_CHUNK = 200
-/** A page looks at so many executions at most; its cursor leads on from there, so a rare label costs pages and not seconds. */
+/**
+ * A page looks at so many executions at most; its cursor leads on from there, so a rare label costs pages and not
+ * seconds.
+ */
 const SCAN_LIMIT = 5_000
 
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
@@ -70,7 +73,10 @@ async function listTasks(
   }
 }
 
-/** The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while `nextCursor` leads on. */
+/**
+ * The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while
+ * `nextCursor` leads on.
+ */
 export async function listExecutions(
   services: DomainServices,
   filters: ExecutionFilters,

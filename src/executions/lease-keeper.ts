@@ -5,9 +5,15 @@ import type { Wishes } from './store-answers.js'
 
 /** Ticks per lease: a renewal may fail several times before the lease is over. */
 const TICKS_PER_LEASE = 6
-/** Of the lease: so long after the last confirmed renewal the warden gets no more heartbeats. It ends the run 0.4 of a lease after the last one. */
+/**
+ * Of the lease: so long after the last confirmed renewal the warden gets no more heartbeats. It ends the run 0.4 of a
+ * lease after the last one.
+ */
 const LAST_BEAT = 1 / 2
-/** Of the lease: then we end the run ourselves, and say why. The last heartbeat may be a tick before LAST_BEAT, so the warden would at 0.73. */
+/**
+ * Of the lease: then we end the run ourselves, and say why. The last heartbeat may be a tick before LAST_BEAT, so the
+ * warden would at 0.73.
+ */
 const LOST_AT = 0.7
 
 export interface LeaseKeeperOptions {
@@ -24,7 +30,8 @@ export interface LeaseKeeperOptions {
 
 /**
  * Renews the lease of a claimed execution and passes on what is wished.
- * Half a lease after the last confirmed renewal the warden gets no more heartbeats, and 0.4 of a lease later it ends the run:
+ * Half a lease after the last confirmed renewal the warden gets no more heartbeats, and 0.4 of a lease later it ends
+ * the run:
  * a worker that is frozen or cut off from Redis never leaves an agent running beside its successor.
  */
 export class LeaseKeeper {

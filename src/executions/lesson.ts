@@ -4,8 +4,10 @@ import type { AttemptReport } from './run-attempt.js'
 import type { Lesson } from './store-answers.js'
 
 /**
- * What an attempt says of how long such a run takes: a success what it took, a timeout that it takes longer. How soon something
- * fails, is cancelled or falls silent says nothing of it, and neither does an attempt that goes on where another one was cut off.
+ * What an attempt says of how long such a run takes: a success what it took, a timeout that it takes longer. How soon
+ * something
+ * fails, is cancelled or falls silent says nothing of it, and neither does an attempt that goes on where another one
+ * was cut off.
  */
 export function lessonOf(
   { record, run, beginning }: Pick<PreparedRun, 'record' | 'run' | 'beginning'>,

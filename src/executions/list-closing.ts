@@ -5,8 +5,10 @@ import { runClaimedHook, type Claim } from './claimed-hook.js'
 import { LeaseKeeper } from './lease-keeper.js'
 
 /**
- * The operator's hooks after a task list, on the worker that concluded its last task: post-task-list where a task of it was started, then
- * on-failure where it failed. The list is the worker's own meanwhile, with a fence and a lease like an execution; if the worker dies, the
+ * The operator's hooks after a task list, on the worker that concluded its last task: post-task-list where a task of it
+ * was started, then
+ * on-failure where it failed. The list is the worker's own meanwhile, with a fence and a lease like an execution; if
+ * the worker dies, the
  * sweep writes the end without them. undefined where there are none, or no time for them.
  */
 export function closeWithHooks(

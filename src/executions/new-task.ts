@@ -12,7 +12,10 @@ type List = Pick<
   'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget'
 >
 
-/** A task when its turn comes: an execution of its own, in the workspace of its list. It stands behind whoever waits already. */
+/**
+ * A task when its turn comes: an execution of its own, in the workspace of its list. It stands behind whoever waits
+ * already.
+ */
 export async function newTask(
   services: DomainServices,
   list: List,

@@ -3,7 +3,10 @@ import type { Logger } from '../platform/logger.js'
 
 const RETRY_MS = 500
 
-/** Stores how an attempt ended; while Redis is away it tries again until the lease is over, when others may. @throws what storing threw, then */
+/**
+ * Stores how an attempt ended; while Redis is away it tries again until the lease is over, when others may. @throws
+ * what storing threw, then
+ */
 export async function persistEnd<Answer>(
   logger: Logger,
   executionId: string,

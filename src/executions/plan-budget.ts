@@ -50,7 +50,10 @@ export function planBudget(
 const smaller = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 
-/** The run with what it may spend in all its attempts; what they have spent so far is subtracted where the next one is planned. */
+/**
+ * The run with what it may spend in all its attempts; what they have spent so far is subtracted where the next one is
+ * planned.
+ */
 export function withBudget(run: RunRequest, { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>): RunRequest {
   const maxBudgetUsd = smaller(run.maxBudgetUsd, budget?.usd)
   const tokens = smaller(run.maxBudgetTokens, budget?.tokens)
@@ -62,7 +65,10 @@ export function withBudget(run: RunRequest, { budget, usage }: Pick<ExecutionRec
   }
 }
 
-/** Those that count: a conversation is read again from the cache with every turn, which costs a tenth and would drown the rest. */
+/**
+ * Those that count: a conversation is read again from the cache with every turn, which costs a tenth and would drown
+ * the rest.
+ */
 export const countTokens = ({
   inputTokens,
   outputTokens,

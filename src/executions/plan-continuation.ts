@@ -73,7 +73,10 @@ function toFailure(reason: RetryReason, why: string): Outcome {
   }
 }
 
-/** What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process spends, also in a resumed session. */
+/**
+ * What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process
+ * spends, also in a resumed session.
+ */
 function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolean): RunRequest | undefined {
   const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - usage.costUsd
   if (budget !== undefined && budget <= 0) return undefined
@@ -103,7 +106,10 @@ async function beginFresh(
   }
 }
 
-/** Decides how the next attempt of an execution begins: the first one as it was asked for, a later one by what was done until then. */
+/**
+ * Decides how the next attempt of an execution begins: the first one as it was asked for, a later one by what was done
+ * until then.
+ */
 export async function planBeginning(
   record: ExecutionRecord,
   run: RunRequest,

@@ -28,7 +28,8 @@ export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRe
     ...(timeout_per_task !== undefined && { timeoutSeconds: timeout_per_task }),
     // They are there for all: written again they would undo what the tasks before have made of them.
     ...(files && index === 0 && { files }),
-    // JSON mode is one thing, of which `outputSchema` is the stronger word: who takes either for itself takes neither from the list.
+    // JSON mode is one thing, of which `outputSchema` is the stronger word: who takes either for itself takes neither
+    // from the list.
     ...(own.json === undefined &&
       own.outputSchema === undefined && { ...(json !== undefined && { json }), ...(outputSchema && { outputSchema }) }),
     ...own,

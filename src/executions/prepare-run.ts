@@ -19,7 +19,10 @@ import { writeInlineFiles } from './write-inline-files.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
 const START_LIMIT_MS = 5_000
-/** Of a lease: the last heartbeat is sent at half of it at the latest, so the kill is over before others may take the execution. */
+/**
+ * Of a lease: the last heartbeat is sent at half of it at the latest, so the kill is over before others may take the
+ * execution.
+ */
 const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
 
 /** A CLI that stands ready and has not been let go. */

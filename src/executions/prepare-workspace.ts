@@ -24,7 +24,10 @@ type Roots = Pick<Config, 'workspaceRoot' | 'allowedRoots' | 'dataDir'>
 
 const sessionsOf = ({ dataDir }: Roots): string => join(dataDir, 'sessions')
 
-/** The nearest part of the path that exists, with every symbolic link resolved: a link may not lead out even where the rest is still to be made. */
+/**
+ * The nearest part of the path that exists, with every symbolic link resolved: a link may not lead out even where the
+ * rest is still to be made.
+ */
 async function resolveNearest(path: string): Promise<string> {
   for (let nearest = path; ; nearest = dirname(nearest)) {
     const resolved = await realpath(nearest).catch(() => undefined)
@@ -81,7 +84,8 @@ export async function prepareWorkspace(
   const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
   try {
     const workspace = await openWorkspace(name, roots)
-    // Whoever owns a fresh workspace has a folder here, by which the sweep finds both: also a task list, which never runs itself.
+    // Whoever owns a fresh workspace has a folder here, by which the sweep finds both: also a task list, which never
+    // runs itself.
     if (isExecutionId(name)) await makeFolder(join(sessionsOf(roots), name), 0o700)
     for (const folder of Object.values(folders)) {
       await makeFolder(folder, 0o700)
@@ -110,7 +114,10 @@ export async function removeFolders(executionId: string, roots: Roots): Promise<
   await removeTree(join(sessionsOf(roots), executionId))
 }
 
-/** Executions that have folders on this host. What bears another name is nobody's to remove: below the workspace root it would be a named workspace. */
+/**
+ * Executions that have folders on this host. What bears another name is nobody's to remove: below the workspace root it
+ * would be a named workspace.
+ */
 export async function listFolderOwners(roots: Roots): Promise<string[]> {
   return (await readdir(sessionsOf(roots)).catch(() => [])).filter(isExecutionId)
 }

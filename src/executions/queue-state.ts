@@ -140,7 +140,9 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
   }
 }
 
-/** Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found. */
+/**
+ * Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found.
+ */
 export async function getReadiness(
   services: DomainServices,
   checkRedis: () => Promise<string | undefined>,

@@ -80,7 +80,10 @@ async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolea
   return last !== undefined && last.seq <= cursor && isTerminalEvent(last)
 }
 
-/** All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was made of. */
+/**
+ * All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was
+ * made of.
+ */
 export async function* exportEvents(
   { log }: ExecutionServices,
   id: string,

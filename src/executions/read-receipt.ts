@@ -9,7 +9,10 @@ import { requireExecution } from './find-execution.js'
 import { toStatus } from './execution-state.js'
 import type { Caller, DomainServices } from './services.js'
 
-/** The receipt of a finished execution: its canonical JSON to the byte, or Markdown for people. @throws ExecutorError NOT_FINISHED */
+/**
+ * The receipt of a finished execution: its canonical JSON to the byte, or Markdown for people. @throws ExecutorError
+ * NOT_FINISHED
+ */
 export async function readReceipt(
   services: DomainServices,
   id: string,

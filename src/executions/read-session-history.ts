@@ -9,7 +9,10 @@ export interface SessionHistory {
   /** Whether Claude said anything in the session: before that nothing can have been done. */
   hasAnswer: boolean
   toolsStarted: number
-  /** Per finished tool call the id under which the session's own transcript must know it: a subagent's calls stand there as the call that started it. */
+  /**
+   * Per finished tool call the id under which the session's own transcript must know it: a subagent's calls stand there
+   * as the call that started it.
+   */
   readonly finishedCalls: Map<string, string>
   /** Begun, and no end is known. */
   readonly openCalls: Map<string, OpenToolCall>
@@ -31,7 +34,10 @@ const createHistory = (): SessionHistory => ({
   unfinished: new Set(),
 })
 
-/** The fields of the CLI's own messages that count here; their format is outside our protocol, so every step is looked at. */
+/**
+ * The fields of the CLI's own messages that count here; their format is outside our protocol, so every step is looked
+ * at.
+ */
 interface Message {
   readonly type?: unknown
   readonly parent_tool_use_id?: unknown

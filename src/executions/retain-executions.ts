@@ -5,7 +5,8 @@ import type { DomainServices } from './services.js'
 const BATCH = 50
 
 /**
- * Forgets the oldest finished executions as long as all of them together take more than `retentionBytes`, or are more than `retentionCount`.
+ * Forgets the oldest finished executions as long as all of them together take more than `retentionBytes`, or are more
+ * than `retentionCount`.
  * Safe to run twice, and beside others: each is counted and uncounted in the script that makes or removes it.
  */
 export async function retainExecutions(services: DomainServices): Promise<void> {

@@ -23,7 +23,8 @@ export type RetryReport =
   | { readonly kind: 'not_ours' }
 
 /**
- * Sends an execution back to the queue for its next attempt, which the log is told of in the same step. A cancel that was
+ * Sends an execution back to the queue for its next attempt, which the log is told of in the same step. A cancel that
+ * was
  * wished meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
  */
 export async function retryExecution(

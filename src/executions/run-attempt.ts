@@ -55,7 +55,8 @@ export interface AttemptOptions {
 }
 
 /**
- * One spawn of the CLI from GO to the last process gone: its clocks, the wishes that reach it, and the first cause of its end.
+ * One spawn of the CLI from GO to the last process gone: its clocks, the wishes that reach it, and the first cause of
+ * its end.
  *
  * running ⇄ paused, by wish; any stop sets the cause once and ends both.
  */
@@ -91,7 +92,8 @@ export class RunAttempt {
   }
 
   /**
-   * The first cause wins: whatever follows from it does not change what happened. So a cancel, a timeout or the worker's stop that comes
+   * The first cause wins: whatever follows from it does not change what happened. So a cancel, a timeout or the
+   * worker's stop that comes
    * when the answer is there already only ends what the CLI has left.
    */
   end(cause: StopCause, urgency: StopUrgency = 'gently'): void {
@@ -102,7 +104,8 @@ export class RunAttempt {
   }
 
   /**
-   * Nothing more is asked of the CLI, and it works on nothing, nor does a background task; where the caller wants commands
+   * Nothing more is asked of the CLI, and it works on nothing, nor does a background task; where the caller wants
+   * commands
    * to be run on the answer, that is not the end.
    */
   #hasAnswered(): boolean {

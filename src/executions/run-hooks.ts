@@ -31,10 +31,12 @@ interface Ended {
 }
 
 /**
- * The operator's hooks around one claimed execution, one after the other; each is an event, and none can make it fail but before its start.
+ * The operator's hooks around one claimed execution, one after the other; each is an event, and none can make it fail
+ * but before its start.
  *
  * before the first start in a task list: pre-task-list, told in the list's log → as pre-execute, for the whole list
- * before each start: pre-execute, in the state `starting` → go | refused (veto, or a required one failed) | stopped (cancel, worker's stop, lost claim)
+ * before each start: pre-execute, in the state `starting` → go | refused (veto, or a required one failed) | stopped
+ * (cancel, worker's stop, lost claim)
  * before the end: post-execute where the CLI was let go, then on-failure where it failed or timed out
  */
 export class RunHooks {
@@ -77,7 +79,8 @@ export class RunHooks {
   }
 
   /**
-   * Until a task of a list has started, whichever it is: one that ended before that must not take the hooks with it. What a claim before
+   * Until a task of a list has started, whichever it is: one that ended before that must not take the hooks with it.
+   * What a claim before
    * this one has told of is not run again; one that was stopped has decided nothing.
    */
   async #beforeList({ id, parentId, attempt }: ExecutionRecord, workspace: string): Promise<Verdict> {

@@ -12,7 +12,10 @@ export interface RunContext {
 export type RunReport =
   /** It ended, and this worker wrote its end. */
   | { readonly kind: 'finished'; readonly outcome: Outcome }
-  /** Nothing to do here: already taken, cancelled, waiting for its workspace or its next attempt, or taken over by others. */
+  /**
+   * Nothing to do here: already taken, cancelled, waiting for its workspace or its next attempt, or taken over by
+   * others.
+   */
   | { readonly kind: 'passed_over'; readonly why: string }
   /** Not for this worker for so long: its credential's limit is reached. */
   | { readonly kind: 'blocked'; readonly waitMs: number }

@@ -10,7 +10,8 @@ export interface RunServers {
   /** As they were seen last. */
   readonly states: readonly McpServerState[]
   /**
-   * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is not
+   * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is
+   * not
    * sent at all.
    */
   connect(attempt: { readonly stopped: AbortSignal; end(cause: StopCause, urgency: StopUrgency): void }): Promise<void>

@@ -27,6 +27,9 @@ export interface RunServices extends DomainServices {
   readonly hooks: Hooks
   readonly hookLedger: HookLedger
   readonly startGate: StartGate
-  /** The runs of this worker, by execution id, so that a nudge finds its lease. `isRunning`: the CLI was let go, and something of it is alive. */
+  /**
+   * The runs of this worker, by execution id, so that a nudge finds its lease. `isRunning`: the CLI was let go, and
+   * something of it is alive.
+   */
   readonly live: Map<string, { poke(): void; readonly marker: string; isRunning(): boolean }>
 }

@@ -35,7 +35,10 @@ export const chooseLevel = (
   levels: readonly SandboxLevel[],
 ): SandboxLevel | undefined => levels.find((level) => wanted === undefined || higherLevel(level, wanted) === level)
 
-/** What no worker has is refused at once; where no worker is present, nothing is known. @throws ExecutorError SANDBOX_UNAVAILABLE */
+/**
+ * What no worker has is refused at once; where no worker is present, nothing is known. @throws ExecutorError
+ * SANDBOX_UNAVAILABLE
+ */
 export async function requireSandbox({ workers, config }: DomainServices, { sandbox }: ExecuteRequest): Promise<void> {
   const { least } = config.sandbox
   if (sandbox === undefined && least === undefined) return

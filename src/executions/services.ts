@@ -35,7 +35,9 @@ export interface DomainServices {
   readonly ledger: UsageLedger
   /** When queued executions may be expected to start, as it was within the last second. */
   readonly outlook: () => Promise<QueueOutlook>
-  /** What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out */
+  /**
+   * What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out
+   */
   readonly signingKey: () => Promise<SigningKey>
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>

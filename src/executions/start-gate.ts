@@ -1,4 +1,7 @@
-/** Lets so many pass at once: a start of the CLI costs half a second of CPU, so more at once than there are cores only makes all slower. */
+/**
+ * Lets so many pass at once: a start of the CLI costs half a second of CPU, so more at once than there are cores only
+ * makes all slower.
+ */
 export class StartGate {
   readonly #capacity: number
   #inside = 0

@@ -50,7 +50,10 @@ export interface SessionWish {
 
 export interface SessionRefusal {
   readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere'
-  /** busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere: its workspace. */
+  /**
+   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere:
+   * its workspace.
+   */
   readonly detail: string
 }
 

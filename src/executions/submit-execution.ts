@@ -61,7 +61,10 @@ function requireRunnable(request: ExecuteRequest, services: DomainServices, call
   return run
 }
 
-/** Tasks that differ in their prompts alone are looked at once. A field at fault is named where it stands: in the task, or in the list. */
+/**
+ * Tasks that differ in their prompts alone are looked at once. A field at fault is named where it stands: in the task,
+ * or in the list.
+ */
 function requireRunnableTasks(request: ExecuteRequest, services: DomainServices, caller: Caller): void {
   const seen = new Set<string>()
   for (const index of request.tasks?.keys() ?? []) {
@@ -95,8 +98,10 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
 }
 
 /**
- * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY, IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
+ * by the sweep.
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY,
+ * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(
   services: DomainServices,

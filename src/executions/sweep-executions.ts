@@ -98,7 +98,10 @@ async function settleAbandoned(services: DomainServices, id: string): Promise<vo
   else await settleLost(services, record)
 }
 
-/** Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked for. */
+/**
+ * Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked
+ * for.
+ */
 async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
   const { store } = services
   const { id, state, attempt, spared, startedAt } = record
@@ -139,7 +142,10 @@ export async function concludeOverdue(services: DomainServices, id: string): Pro
   return (await concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt, usage })) ? outcome : undefined
 }
 
-/** Executions whose next attempt was not to begin before a time. Jobs lead to them only from then on, so none can be lost or come early. */
+/**
+ * Executions whose next attempt was not to begin before a time. Jobs lead to them only from then on, so none can be
+ * lost or come early.
+ */
 async function wakeDue(services: DomainServices): Promise<void> {
   for (let count = 0; count < BATCH; count += 1) {
     const woken = await services.store.wakeDue()

@@ -103,7 +103,10 @@ export class TaskListStore extends ExecutionReads {
     return { kind, ...(id && { task: { id: String(id), state: String(state) } }) }
   }
 
-  /** Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's unmistakable. False where the fence is lost. */
+  /**
+   * Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's
+   * unmistakable. False where the fence is lost.
+   */
   async tellList(
     listId: string,
     holder: { id: string; fence: string },

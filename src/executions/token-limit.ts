@@ -2,7 +2,8 @@ import type { StopCause } from '../claude/classify-exit.js'
 import type { Observation, Reply } from '../claude/observation.js'
 
 /**
- * `maxBudgetTokens` of one attempt. It is crossed as soon as the stream says so; what follows depends on what is there to save:
+ * `maxBudgetTokens` of one attempt. It is crossed as soon as the stream says so; what follows depends on what is there
+ * to save:
  *
  * | crossed | then |
  * | with the answer, or by the reply that becomes it | the answer stands, and the outcome says that it was crossed |
@@ -19,7 +20,9 @@ export class TokenLimit {
     this.#observation = observation
   }
 
-  /** Looks at what was used so far; the cause of an end, or undefined. `isAnswered`: nothing more is asked of the CLI. */
+  /**
+   * Looks at what was used so far; the cause of an end, or undefined. `isAnswered`: nothing more is asked of the CLI.
+   */
   check(tokens: number, isAnswered: boolean): StopCause | undefined {
     if (tokens <= this.#limit) return undefined
     const { reply, results } = this.#observation

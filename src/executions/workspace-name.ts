@@ -9,7 +9,10 @@ const EXECUTION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{
 export const isInside = (path: string, root: string): boolean =>
   path === root || path.startsWith(root.endsWith(sep) ? root : root + sep)
 
-/** A workspace as the record names it. A fresh one bears the execution's id; `lock` is what may be held by one execution at a time. */
+/**
+ * A workspace as the record names it. A fresh one bears the execution's id; `lock` is what may be held by one execution
+ * at a time.
+ */
 export interface WorkspaceName {
   readonly name: string
   readonly lock?: string

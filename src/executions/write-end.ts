@@ -3,7 +3,10 @@ import type { ConcludeAnswer, Conclusion, Ending, Seal } from './store-answers.j
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from './services.js'
 
-/** By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or for a task list that is over, which its holder may conclude, if it has one. */
+/**
+ * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
+ * for a task list that is over, which its holder may conclude, if it has one.
+ */
 export type Standing =
   | { readonly kind: 'holder'; readonly fence: string }
   | { readonly kind: 'queued' }

@@ -2,7 +2,10 @@ import { ConfinedPathError, writeConfined } from '../platform/confined-folder.js
 import { toBytes, type InlineFile } from '../protocol/inline-files.js'
 import { WorkspaceError } from './prepare-workspace.js'
 
-/** Writes the files of a request; a regular file of that name is replaced, and no link is followed. @throws WorkspaceError */
+/**
+ * Writes the files of a request; a regular file of that name is replaced, and no link is followed. @throws
+ * WorkspaceError
+ */
 export async function writeInlineFiles(workspace: string, files: readonly InlineFile[]): Promise<void> {
   for (const [index, file] of files.entries()) {
     try {

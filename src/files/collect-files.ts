@@ -57,7 +57,9 @@ const toFile = (
 
 const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1)
 
-/** One run's harvest: what it changed, read once and handed to the sink, the smallest first, until the limit is reached. */
+/**
+ * One run's harvest: what it changed, read once and handed to the sink, the smallest first, until the limit is reached.
+ */
 class Harvest {
   readonly #options: CollectOptions
   readonly #stored = new Set<string>()

@@ -62,7 +62,8 @@ function findObstacle(states: ReadonlyArray<FileState | undefined>): string | un
 }
 
 /**
- * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where there is no `after`.
+ * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where
+ * there is no `after`.
  * Binary files, and what nobody has, are told as different, which no tool applies without a word.
  */
 export function toPatch(path: string, before: FileState | undefined, after: FileState | undefined): Buffer {

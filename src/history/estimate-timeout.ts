@@ -16,7 +16,8 @@ const LENGTHENED_SECONDS = 3_600
 const MAY_SHORTEN: ReadonlySet<KnownLevel> = new Set(['prompt', 'opening'])
 
 /**
- * The time within which a share of runs has ended, by Kaplan and Meier's estimator: a run that was cut off counts as one that
+ * The time within which a share of runs has ended, by Kaplan and Meier's estimator: a run that was cut off counts as
+ * one that
  * takes longer than that, and not as one that took so long. undefined: beyond what was seen.
  */
 export function quantile(samples: readonly Sample[], share: number): number | undefined {

@@ -11,14 +11,18 @@ export interface QueueOutlook {
 
 const median = (sorted: readonly number[]): number | undefined => sorted[Math.floor((sorted.length - 1) / 2)]
 
-/** When a run that has gone on so long ends: half of those that were not over by then took no longer. undefined: none took so long. */
+/**
+ * When a run that has gone on so long ends: half of those that were not over by then took no longer. undefined: none
+ * took so long.
+ */
 function endOf(since: number, sorted: readonly number[], now: number): number | undefined {
   const total = median(sorted.filter((duration) => duration > now - since))
   return total === undefined ? undefined : since + total
 }
 
 /**
- * Places become free when their runs end, and each execution that starts then takes one for the median of what runs took:
+ * Places become free when their runs end, and each execution that starts then takes one for the median of what runs
+ * took:
  * so the starts are `free + k × median` over all places, and the p-th of the queue has the p-th earliest of them.
  */
 export function outlookOf(places: readonly Place[], durations: readonly number[], now: number): QueueOutlook {

@@ -1,4 +1,7 @@
-/** Keeps the beginning and the end of what is written, however much it is; memory stays below three times `partBytes` and a chunk. */
+/**
+ * Keeps the beginning and the end of what is written, however much it is; memory stays below three times `partBytes`
+ * and a chunk.
+ */
 export class BoundedOutput {
   readonly #partBytes: number
   #head: Buffer = Buffer.alloc(0)

@@ -47,9 +47,11 @@ const toReason = (text: string): string =>
     .toWellFormed()
 
 /**
- * Runs one hook to its end or to its deadline; nothing of it is left afterwards, and whatever it does is a report, not an exception.
+ * Runs one hook to its end or to its deadline; nothing of it is left afterwards, and whatever it does is a report, not
+ * an exception.
  *
- * It shares nothing with the worker but its pipes: its tree is in a namespace of its own where there are namespaces, so it neither sees
+ * It shares nothing with the worker but its pipes: its tree is in a namespace of its own where there are namespaces, so
+ * it neither sees
  * nor can signal the service, and ends with the worker.
  */
 export async function runHook({

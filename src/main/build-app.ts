@@ -83,7 +83,8 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   const discover = (): Record<string, unknown> => (openRpcDocument ??= buildOpenRpcDocument(VERSION))
 
   await app.register(errorsPlugin)
-  // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is refused.
+  // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is
+  // refused.
   await app.register(websocketPlugin)
   await app.register(originPlugin, {
     host: config.host,

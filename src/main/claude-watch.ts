@@ -1,5 +1,6 @@
 /**
- * The CLI of a worker: looked for at its start, again with growing waits until it can be used, and again when its file is another one.
+ * The CLI of a worker: looked for at its start, again with growing waits until it can be used, and again when its file
+ * is another one.
  *
  *   looking → usable: runs are started with it, until another file is in its place → looking
  *   looking → missing: executions end with CLAUDE_NOT_FOUND → looking
@@ -85,7 +86,9 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
   }
 }
 
-/** What is better known than by the version alone: from an earlier self-check, or from one now. Work is taken meanwhile. */
+/**
+ * What is better known than by the version alone: from an earlier self-check, or from one now. Work is taken meanwhile.
+ */
 async function findBehaviour(
   { binary, version }: InstalledClaude,
   { config, logger, signal }: { config: Config; logger: Logger; signal: AbortSignal },

@@ -37,7 +37,8 @@ function requireFolder(root: string): void {
     throw new ConfigError(`--root: ${root} is no folder; make it first, or name another one.`)
 }
 
-// What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to answer.
+// What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to
+// answer.
 
 async function runStart(args: string[]): Promise<void> {
   const { values } = parseArgs({

@@ -39,7 +39,10 @@ async function readSentence(path: string, from: number): Promise<string> {
   }
 }
 
-/** Starts `cc-executor start --on-demand` as a service of its own: it outlives us, records itself in the data folder, and ends when nobody needs it. */
+/**
+ * Starts `cc-executor start --on-demand` as a service of its own: it outlives us, records itself in the data folder,
+ * and ends when nobody needs it.
+ */
 export async function launchService(config: Config, { simulate }: { simulate: boolean }): Promise<LaunchedService> {
   await openDataFolder(config)
   const path = join(config.dataDir, 'service.log')

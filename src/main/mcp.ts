@@ -14,7 +14,9 @@ const say = (text: string): void => void process.stderr.write(`cc-executor: ${te
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
 
-/** `cc-executor mcp`: MCP on standard input and output until the client has gone. Nothing but the protocol is on stdout. */
+/**
+ * `cc-executor mcp`: MCP on standard input and output until the client has gone. Nothing but the protocol is on stdout.
+ */
 export async function serveMcp(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,

@@ -68,7 +68,10 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   return { ...domain, feed }
 }
 
-/** One random id per deployment, kept in its Redis: processes of another deployment on the same host are told apart by it. */
+/**
+ * One random id per deployment, kept in its Redis: processes of another deployment on the same host are told apart by
+ * it.
+ */
 export async function readDeploymentId(redis: Redis, prefix: string): Promise<string> {
   const key = `${keyRoot(prefix)}:deployment`
   await redis.set(key, randomUUID(), 'NX')

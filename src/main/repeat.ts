@@ -6,7 +6,9 @@ export interface Repetition {
   close(): Promise<void>
 }
 
-/** Does something again and again, one round after the other; a failed round is told at debug and the next one comes. */
+/**
+ * Does something again and again, one round after the other; a failed round is told at debug and the next one comes.
+ */
 export function repeat(name: string, intervalMs: number, logger: Logger, round: () => Promise<unknown>): Repetition {
   const stop = new AbortController()
   const rounds = (async () => {

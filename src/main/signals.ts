@@ -4,7 +4,8 @@ const TOGETHER_MS = 1_000
 
 /**
  * The first SIGINT or SIGTERM resolves the promise; a second one ends the process at once.
- * A child of `start` leaves SIGINT to its parent, which gets the same Ctrl-C from the terminal, and ends when the parent is gone.
+ * A child of `start` leaves SIGINT to its parent, which gets the same Ctrl-C from the terminal, and ends when the
+ * parent is gone.
  */
 export function untilStopped({ child }: { child: boolean }): Promise<string> {
   return new Promise((resolve) => {

@@ -16,7 +16,10 @@ export interface StartOptions {
   readonly environment: NodeJS.ProcessEnv
   /** A scripted model answers instead of Claude. */
   readonly simulate: boolean
-  /** For a client that needs a service now: any free port where its own is taken, and `idle` when nobody has been there for a while. */
+  /**
+   * For a client that needs a service now: any free port where its own is taken, and `idle` when nobody has been there
+   * for a while.
+   */
   readonly onDemand?: boolean
   readonly onIdle?: () => void
   readonly onRestart?: (name: string, how: string) => void
@@ -152,7 +155,8 @@ export function openStart({
     // Both have come to an end before the first failure is told: what is still being opened could not be closed.
     await Promise.allSettled(opening)
     const [worker, api] = await Promise.all(opening)
-    // Clients know the address: an API that is started again takes the same port, also where any free one was asked for.
+    // Clients know the address: an API that is started again takes the same port, also where any free one was asked
+    // for.
     childEnvironment['CC_EXECUTOR_PORT'] = new URL(api.info.url).port
     await claim.update({ state: 'serving', url: toLocalUrl(api.info.url) })
     lifetime.own('record of serving', claim, (opened) => opened.update({ state: 'ending' }))

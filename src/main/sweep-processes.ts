@@ -4,7 +4,8 @@ import { sweepDeadAttempts } from '../supervision/sweep-dead-attempts.js'
 
 /**
  * Ends processes of attempts that died with their worker. Strong containment leaves none; this is for the weak level
- * and for a stub that died in the middle of its own set-up. Attempts of other deployments on this host are not ours to judge.
+ * and for a stub that died in the middle of its own set-up. Attempts of other deployments on this host are not ours to
+ * judge.
  */
 export async function sweepProcesses({ store, deploymentId, live, workerId }: RunServices): Promise<number> {
   const markers = new Set(listProcesses().flatMap(({ pid }) => readMarker(pid) ?? []))

@@ -1,10 +1,14 @@
 /**
- * A tool's arguments as clients really send them, made into what the schema means. Only for this room: REST stays strict.
+ * A tool's arguments as clients really send them, made into what the schema means. Only for this room: REST stays
+ * strict.
  * What the schema does not decide is left as it came, so that the parsing names it.
  */
 type Json = Record<string, unknown>
 
-/** Parameters that clients add to every tool and take no notice of: Gemini CLI (0.61) lets its model say whether a call waits for the one before. */
+/**
+ * Parameters that clients add to every tool and take no notice of: Gemini CLI (0.61) lets its model say whether a call
+ * waits for the one before.
+ */
 const OF_CLIENTS = new Set(['wait_for_previous'])
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
@@ -74,7 +78,10 @@ function readFields(given: Json, { properties, required, additionalProperties }:
   )
 }
 
-/** `schema` is the JSON schema of the tool's input. No optional field of ours takes null: it means that the field is absent. */
+/**
+ * `schema` is the JSON schema of the tool's input. No optional field of ours takes null: it means that the field is
+ * absent.
+ */
 export function readArguments(given: unknown, schema: Json): unknown {
   if (given === undefined || given === null) return {}
   if (!isObject(given)) return given

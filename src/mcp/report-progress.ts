@@ -25,7 +25,10 @@ export function describeEvent(event: Event): string | undefined {
   return undefined
 }
 
-/** Progress notifications of a call, for a client that has asked for them: seconds waited of the seconds that it may take. */
+/**
+ * Progress notifications of a call, for a client that has asked for them: seconds waited of the seconds that it may
+ * take.
+ */
 export function openProgress({ mcpReq }: ServerContext, totalSeconds: number): ProgressReport {
   const progressToken = mcpReq._meta?.progressToken
   if (progressToken === undefined) return { tell: () => undefined, close: () => undefined }

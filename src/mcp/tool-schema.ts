@@ -2,7 +2,10 @@ import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { ToolError } from '../protocol/tools.js'
 
-/** What a schema says of itself, without its name and without what holds between fields: the Messages API takes no `oneOf` at the root of a tool's schema, and clients of MCP follow no `$ref`. */
+/**
+ * What a schema says of itself, without its name and without what holds between fields: the Messages API takes no
+ * `oneOf` at the root of a tool's schema, and clients of MCP follow no `$ref`.
+ */
 const DESCRIPTIONS = {
   get(schema: z.core.$ZodType) {
     const { id: _id, oneOf: _oneOf, ...rest } = z.globalRegistry.get(schema) ?? {}
@@ -21,7 +24,10 @@ export function toJsonSchema(schema: z.ZodType): Record<string, unknown> {
   })
 }
 
-/** A schema that is shown and lets everything pass: inputs are parsed by us, so that an error has its code and names its fields; answers are the service's own. */
+/**
+ * A schema that is shown and lets everything pass: inputs are parsed by us, so that an error has its code and names its
+ * fields; answers are the service's own.
+ */
 function toShown<Value>(json: Record<string, unknown>): StandardSchemaWithJSON<Value, Value> {
   return {
     '~standard': {

@@ -3,7 +3,10 @@ import { constants, existsSync } from 'node:fs'
 import { lchown, link, lstat, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
-/** Where it is there, a folder is entered from the one before it and by no path: what is exchanged meanwhile leads nowhere else. */
+/**
+ * Where it is there, a folder is entered from the one before it and by no path: what is exchanged meanwhile leads
+ * nowhere else.
+ */
 const DESCRIPTORS = '/proc/self/fd'
 const hasDescriptors = existsSync(DESCRIPTORS)
 
@@ -33,7 +36,10 @@ async function makeLikeParent(parent: string, path: string): Promise<void> {
   if (uid !== 0) await lchown(path, uid, gid)
 }
 
-/** Gives `act` an address of the folder in which the path's last name stands. No symbolic link is followed below the root. */
+/**
+ * Gives `act` an address of the folder in which the path's last name stands. No symbolic link is followed below the
+ * root.
+ */
 async function inParent<Result>(
   root: string,
   path: string,

@@ -21,8 +21,10 @@ export interface JoinedSignal {
 /**
  * Aborts with the first of these signals, or after so many milliseconds; whoever joins also releases.
  *
- * In place of AbortSignal.any, which on Node 20 holds its sources so weakly that an AbortSignal.timeout among them is collected and
- * never fires, and which leaves an entry at a source that lives as long as the process for every signal that was ever made of it.
+ * In place of AbortSignal.any, which on Node 20 holds its sources so weakly that an AbortSignal.timeout among them is
+ * collected and
+ * never fires, and which leaves an entry at a source that lives as long as the process for every signal that was ever
+ * made of it.
  */
 export function joinSignals(sources: readonly AbortSignal[], milliseconds?: number): JoinedSignal {
   const joined = new AbortController()

@@ -21,7 +21,8 @@ export async function makeFolderFor(owner: { uid: number; gid: number }, path: s
 }
 
 /**
- * `mkdir -p`. Node 20's own `recursive` never returns where a parent takes no folders and says ENOENT, as /proc does: the thread is busy for ever.
+ * `mkdir -p`. Node 20's own `recursive` never returns where a parent takes no folders and says ENOENT, as /proc does:
+ * the thread is busy for ever.
  */
 export async function makeFolder(path: string, mode: number): Promise<void> {
   try {

@@ -4,7 +4,10 @@ const ASK_MS = 250
 
 /** How long a process that stops waits for somebody who has to take what it still wants to say. */
 export interface Patience {
-  /** Resolves with the work, or as soon as nobody has taken anything for too long and `may` says that it may be left. True: the work was done. */
+  /**
+   * Resolves with the work, or as soon as nobody has taken anything for too long and `may` says that it may be left.
+   * True: the work was done.
+   */
   for(work: Promise<unknown>, may?: () => boolean): Promise<boolean>
   close(): void
 }

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs'
 
 const PS_DEADLINE_MS = 5_000
 
-/** When a process began, in the words of its system; undefined: there is none. With its pid it is unmistakable: pids are used again. */
+/**
+ * When a process began, in the words of its system; undefined: there is none. With its pid it is unmistakable: pids are
+ * used again.
+ */
 export function readProcessStart(pid: number): string | undefined {
   try {
     if (process.platform === 'linux') {

@@ -3,7 +3,10 @@ import type { Redis } from 'ioredis'
 /** ioredis gives each command a second method, whose name ends in Buffer and whose answer is bytes. */
 type NameOf<Method> = Method extends `${infer Name}Buffer` ? Name : Method
 
-/** Arguments of a script as one JSON object; what is undefined is not there. Half of a character, which no decoder takes, becomes U+FFFD. */
+/**
+ * Arguments of a script as one JSON object; what is undefined is not there. Half of a character, which no decoder
+ * takes, becomes U+FFFD.
+ */
 export const toScriptArguments = (values: object): string =>
   JSON.stringify(values, (_name, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
 

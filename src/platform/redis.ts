@@ -14,11 +14,15 @@ export type { Redis }
 const COMMAND_DEADLINE_MS = 900
 const RECONNECT_CEILING_MS = 1_000
 /**
- * A connection on which an answer is missing for so long is given up for a new one: it may lead nowhere without anybody having closed it
+ * A connection on which an answer is missing for so long is given up for a new one: it may lead nowhere without anybody
+ * having closed it
  * (a firewall that was restarted), and the kernel would find out after a quarter of an hour.
  */
 const SILENCE_MS = 2_000
-/** With the process's own start this stays below five seconds; a Redis that is started at the same time may come up meanwhile. */
+/**
+ * With the process's own start this stays below five seconds; a Redis that is started at the same time may come up
+ * meanwhile.
+ */
 const FIRST_ANSWER_MS = 3_000
 
 export interface RedisSettings {
@@ -71,8 +75,10 @@ export function openRedis({ url, logger, role }: RedisSettings): Redis {
 }
 
 /**
- * Each command fails after COMMAND_DEADLINE_MS. Unlike ioredis' own `commandTimeout`, which a busy process sees expire before it
- * looks at the socket, what has been answered by then counts: timers come before reading in Node's loop, so one more turn is granted.
+ * Each command fails after COMMAND_DEADLINE_MS. Unlike ioredis' own `commandTimeout`, which a busy process sees expire
+ * before it
+ * looks at the socket, what has been answered by then counts: timers come before reading in Node's loop, so one more
+ * turn is granted.
  */
 function limitPatience(redis: Redis): void {
   const send = redis.sendCommand.bind(redis)
@@ -97,7 +103,10 @@ function askAgainAndAgain(redis: Redis): void {
   redis.once('end', () => clearInterval(timer))
 }
 
-/** Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with the remedy */
+/**
+ * Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with
+ * the remedy
+ */
 export async function requireRedis(url: string): Promise<void> {
   let lastError: (Error & { code?: string }) | undefined
   const redis = new Redis({ ...redisOptions(url), retryStrategy: () => 100, maxRetriesPerRequest: null })

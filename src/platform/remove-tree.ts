@@ -7,8 +7,10 @@ const run = promisify(execFile)
 const DEADLINE_MS = 60_000
 
 /**
- * Removes a folder that a program was free to fill. Node's own `rm` cannot go deeper than PATH_MAX, and stops at folders that
- * their owner has made read-only, as Go's module cache is; the system's programs go down by descriptors, and give us back what is ours first.
+ * Removes a folder that a program was free to fill. Node's own `rm` cannot go deeper than PATH_MAX, and stops at
+ * folders that
+ * their owner has made read-only, as Go's module cache is; the system's programs go down by descriptors, and give us
+ * back what is ours first.
  * @throws what rm said, where it cannot be removed either
  */
 export async function removeTree(path: string): Promise<void> {

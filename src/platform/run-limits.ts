@@ -17,7 +17,10 @@ const LEAST: Required<RunLimits> = { processes: 32, memory: 1024 ** 3, files: 64
 
 const isName = (name: string): name is keyof typeof NAMES => Object.hasOwn(NAMES, name)
 
-/** `processes=512,memory=4GiB,files=4096,file_size=10GiB`; a name with `none` is without limit. @throws Error saying what is wrong */
+/**
+ * `processes=512,memory=4GiB,files=4096,file_size=10GiB`; a name with `none` is without limit. @throws Error saying
+ * what is wrong
+ */
 export function parseRunLimits(text: string): RunLimits {
   const limits: { -readonly [Name in keyof RunLimits]: RunLimits[Name] } = {}
   for (const part of text

@@ -49,7 +49,10 @@ async function writeRecord(path: string, record: ServiceRecord): Promise<void> {
   await rename(draft, path)
 }
 
-/** The services of a data folder that live, the youngest first. What a dead one left behind is removed: its name is never used again. */
+/**
+ * The services of a data folder that live, the youngest first. What a dead one left behind is removed: its name is
+ * never used again.
+ */
 export async function listServices(dataDir: string): Promise<ServiceRecord[]> {
   const folder = folderOf(dataDir)
   const names = await readdir(folder).catch((): string[] => [])
@@ -84,10 +87,12 @@ interface ClaimOptions {
 }
 
 /**
- * Records this process as the service of its data folder; with `exclusive`, as the only one. Gives whoever is in the way instead.
+ * Records this process as the service of its data folder; with `exclusive`, as the only one. Gives whoever is in the
+ * way instead.
  *
  * The lock needs no file that is taken over from the dead: everybody writes a record of his own first and looks at all
- * the others then. Of two that come at once each sees the other, or the later one sees the earlier; so never do both go on.
+ * the others then. Of two that come at once each sees the other, or the later one sees the earlier; so never do both go
+ * on.
  */
 export async function claimService({
   dataDir,

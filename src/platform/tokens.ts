@@ -49,7 +49,10 @@ function parseBudget(parts: readonly string[], origin: string): Pick<TokenEntry,
   return { dailyBudget: Object.fromEntries(amounts) }
 }
 
-/** `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N]`; a bare token is named `default` and may do everything; `sha256:<hex>` may stand for a token. */
+/**
+ * `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N]`; a bare token is named `default` and may do everything;
+ * `sha256:<hex>` may stand for a token.
+ */
 function parseEntry(entry: string, origin: string): TokenEntry {
   const equals = entry.indexOf('=')
   const name = equals === -1 ? 'default' : entry.slice(0, equals)

@@ -98,13 +98,14 @@ export const ERROR_TABLE = {
 export type ErrorCode = keyof typeof ERROR_TABLE
 export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]]
 
-/** One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a whole. */
-export const FieldError = z
-  .object({ path: z.string(), message: z.string() })
-  .meta({
-    id: 'FieldError',
-    description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.',
-  })
+/**
+ * One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a
+ * whole.
+ */
+export const FieldError = z.object({ path: z.string(), message: z.string() }).meta({
+  id: 'FieldError',
+  description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.',
+})
 export type FieldError = z.infer<typeof FieldError>
 
 /** REST's error body, RFC 9457. */

@@ -77,12 +77,10 @@ export const EVENT_DATA = {
       .array(
         z.object({
           name: z.string(),
-          status: z
-            .string()
-            .meta({
-              description:
-                'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.',
-            }),
+          status: z.string().meta({
+            description:
+              'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.',
+          }),
           tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
           error: z.string().optional(),
         }),
@@ -138,11 +136,9 @@ export const EVENT_DATA = {
   'log.truncated': z.object({
     droppedBytes: z.number(),
     limit: z.number(),
-    reason: z
-      .enum(['line', 'stored'])
-      .meta({
-        description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.',
-      }),
+    reason: z.enum(['line', 'stored']).meta({
+      description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.',
+    }),
     sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
   }),
   'sandbox.denied': z.object({
@@ -171,7 +167,10 @@ export interface Event<Type extends EventType = EventType> {
   readonly data: EventData<Type>
 }
 
-/** What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the CLI that passes with its bytes as they came. */
+/**
+ * What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the
+ * CLI that passes with its bytes as they came.
+ */
 export type NewEvent =
   | { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType]
   | { readonly type: 'claude.message'; readonly rawMessage: string }

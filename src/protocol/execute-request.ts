@@ -103,13 +103,10 @@ export const Verify = z
       .max(FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
-    background: z
-      .boolean()
-      .optional()
-      .meta({
-        description:
-          'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.',
-      }),
+    background: z.boolean().optional().meta({
+      description:
+        'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.',
+    }),
     commands: z
       .array(
         z
@@ -182,15 +179,10 @@ const fields = {
     .meta({ description: "Replaces the CLI's system prompt." }),
   appendSystemPrompt: text(100 * KIB).optional(),
   maxTurns: z.int().min(1).max(10_000).optional(),
-  maxBudgetUsd: z
-    .number()
-    .positive()
-    .max(1_000_000)
-    .optional()
-    .meta({
-      description:
-        'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All attempts together; the operator may have set a smaller limit.',
-    }),
+  maxBudgetUsd: z.number().positive().max(1_000_000).optional().meta({
+    description:
+      'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All attempts together; the operator may have set a smaller limit.',
+  }),
   maxBudgetTokens: z
     .int()
     .positive()
@@ -262,13 +254,10 @@ const fields = {
     .boolean()
     .optional()
     .meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
-  json: z
-    .boolean()
-    .optional()
-    .meta({
-      description:
-        'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.',
-    }),
+  json: z.boolean().optional().meta({
+    description:
+      'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.',
+  }),
   outputSchema: z
     .record(z.string(), z.unknown())
     .refine((value) => isShallow(value), TOO_DEEP)
@@ -278,31 +267,18 @@ const fields = {
         'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to other documents.',
       examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
     }),
-  maxRepairs: z
-    .int()
-    .min(0)
-    .max(5)
-    .optional()
-    .meta({
-      description:
-        'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.',
-    }),
-  onWorkerLost: z
-    .enum(['fail', 'continue'])
-    .optional()
-    .meta({
-      description:
-        'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.',
-    }),
-  maxAttempts: z
-    .int()
-    .min(1)
-    .max(MAX_ATTEMPTS)
-    .optional()
-    .meta({
-      description:
-        'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.',
-    }),
+  maxRepairs: z.int().min(0).max(5).optional().meta({
+    description:
+      'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.',
+  }),
+  onWorkerLost: z.enum(['fail', 'continue']).optional().meta({
+    description:
+      'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.',
+  }),
+  maxAttempts: z.int().min(1).max(MAX_ATTEMPTS).optional().meta({
+    description:
+      'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.',
+  }),
   onPermissionDenied: z
     .enum(['report', 'fail'])
     .optional()
@@ -344,21 +320,13 @@ const taskListFields = {
         'Instead of `prompt`: a task list. Strictly one after the other, each in a fresh Claude context, all in one workspace.',
       examples: [['Write hello.py', { prompt: 'Test hello.py', timeoutSeconds: 60 }]],
     }),
-  onTaskFailure: z
-    .enum(['stop', 'continue'])
-    .optional()
-    .meta({
-      description:
-        'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.',
-    }),
-  timeout_per_task: z
-    .int()
-    .positive()
-    .max(TIMEOUT_LIMIT_SECONDS)
-    .optional()
-    .meta({
-      description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself.",
-    }),
+  onTaskFailure: z.enum(['stop', 'continue']).optional().meta({
+    description:
+      'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.',
+  }),
+  timeout_per_task: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({
+    description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself.",
+  }),
 }
 const requestFields = { ...fields, ...taskListFields } as const
 
@@ -409,7 +377,10 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
 /** For generated schemas: what {@link requireExactlyOneTask} checks, said in JSON Schema. */
 const exactlyOneTask = { oneOf: [{ required: ['prompt'] }, { required: ['command'] }, { required: ['tasks'] }] }
 
-/** What a caller asks for: the body of `POST /execute`. Exactly one of `prompt`, `command` and `tasks`; an unknown field is an error. */
+/**
+ * What a caller asks for: the body of `POST /execute`. Exactly one of `prompt`, `command` and `tasks`; an unknown field
+ * is an error.
+ */
 export const ExecuteRequest = z
   .strictObject(requestFields)
   .superRefine(requireExactlyOneTask)

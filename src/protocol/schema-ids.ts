@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
 /**
- * Every schema that has an id has a name in the documents. zod takes `id: undefined` as an id as well, and the documents
+ * Every schema that has an id has a name in the documents. zod takes `id: undefined` as an id as well, and the
+ * documents
  * then fail at their first request, in every process that has loaded that schema.
  * @throws Error naming the schema by its own description or fields
  */

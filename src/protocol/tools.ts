@@ -6,7 +6,10 @@ import { Execution, Outcome, Usage } from './execution.js'
 import { ExecutionReference } from './ids.js'
 import { QueueState, Readiness } from './service-state.js'
 
-/** Clients of MCP give up after 60 s as a rule; a call of ours, a service that must be started first included, ends before that. */
+/**
+ * Clients of MCP give up after 60 s as a rule; a call of ours, a service that must be started first included, ends
+ * before that.
+ */
 export const WAIT_LIMIT_SECONDS = 45
 export const DEFAULT_WAIT_SECONDS = 30
 export const DEFAULT_CANCEL_WAIT_SECONDS = 10
@@ -63,12 +66,10 @@ export const VerificationReport = z.looseObject({
   usage: Usage.loose(),
   log: z
     .looseObject({
-      isWhole: z
-        .boolean()
-        .meta({
-          description:
-            'Events 1 to lastSeq are there without a gap, the last one is execution.finished, and it says the same as the execution.',
-        }),
+      isWhole: z.boolean().meta({
+        description:
+          'Events 1 to lastSeq are there without a gap, the last one is execution.finished, and it says the same as the execution.',
+      }),
       lastSeq: z.number().int(),
       eventsRead: z.number().int(),
       hasGap: z.boolean(),

@@ -1,7 +1,10 @@
 import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
 
-/** A nudge to all workers: look at this execution's record again. The record holds the wish; the nudge only saves waiting. */
+/**
+ * A nudge to all workers: look at this execution's record again. The record holds the wish; the nudge only saves
+ * waiting.
+ */
 export interface ControlMessage {
   readonly kind: 'wish' | 'deleted'
   readonly executionId: string
@@ -13,7 +16,9 @@ export async function sendControl(redis: Redis, prefix: string, message: Control
   await redis.publish(channelOf(prefix), JSON.stringify(message))
 }
 
-/** Listens for as long as the connection lives; a message that gets lost is made good by the next renewal of the lease. */
+/**
+ * Listens for as long as the connection lives; a message that gets lost is made good by the next renewal of the lease.
+ */
 export function receiveControl(subscriber: Redis, prefix: string, onMessage: (message: ControlMessage) => void): void {
   const channel = channelOf(prefix)
   subscriber.on('message', (from: string, text: string) => {

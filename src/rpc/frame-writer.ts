@@ -6,7 +6,8 @@ import { readQueuedBytes } from './queued-bytes.js'
 export type Frame = string | Buffer
 
 /**
- * So much is handed to the socket at most, and one frame more; the kernel's own buffer comes on top. Past it frames wait with whoever
+ * So much is handed to the socket at most, and one frame more; the kernel's own buffer comes on top. Past it frames
+ * wait with whoever
  * produces them. More gained nothing (2026-11-22: 128 KiB to 1 MiB within noise) and is kept for every slow peer.
  */
 const HIGH_WATER_BYTES = 256 * 1024
@@ -21,8 +22,10 @@ const TEXT = { binary: false }
 
 export interface FrameWriter {
   /**
-   * Takes its turn among the writers of this socket, then sends; resolves when all frames are handed over, and at once when the
-   * socket is no longer open. Frames may be built lazily: they are asked for when there is room. Rejects with what their building throws.
+   * Takes its turn among the writers of this socket, then sends; resolves when all frames are handed over, and at once
+   * when the
+   * socket is no longer open. Frames may be built lazily: they are asked for when there is room. Rejects with what
+   * their building throws.
    */
   write(frames: Iterable<Frame>): Promise<void>
   /** An answer: goes before every frame that waits for its turn. */
@@ -89,7 +92,10 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
     deadline = undefined
   }
 
-  /** undefined: there is none, or it cannot be built; that is its writer's to know, and nobody listens where a flush has called us. */
+  /**
+   * undefined: there is none, or it cannot be built; that is its writer's to know, and nobody listens where a flush has
+   * called us.
+   */
   function nextFrame({ frames, fail }: Turn): Frame | undefined {
     try {
       const { value, done } = frames.next()

@@ -13,7 +13,10 @@ interface HeartbeatOptions {
   readonly limitMs?: number
 }
 
-/** Protocol pings, which every WebSocket library answers by itself; a peer that neither answers nor says anything is gone and its socket is cut off. */
+/**
+ * Protocol pings, which every WebSocket library answers by itself; a peer that neither answers nor says anything is
+ * gone and its socket is cut off.
+ */
 export function startHeartbeat({
   socket,
   isBehind,

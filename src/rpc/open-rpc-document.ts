@@ -65,7 +65,10 @@ function describeError(code: ErrorCode): JsonObject {
   return { code: rpc, message: title, data: { code, retryable } }
 }
 
-/** The schema with its definitions moved into the document's components. Everything as input: clients may see more fields than are listed. */
+/**
+ * The schema with its definitions moved into the document's components. Everything as input: clients may see more
+ * fields than are listed.
+ */
 function hoistDefinitions(schema: z.ZodType, components: JsonObject): JsonObject {
   // zod's own type of a JSON Schema is wider than JSON; what it makes is JSON.
   const {

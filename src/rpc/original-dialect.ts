@@ -39,7 +39,10 @@ const ControlParams = z.strictObject({
 })
 const STATUSES = { PAUSE: 'paused', RESUME: 'resumed', CANCEL: 'canceled' } as const
 
-/** Speaks `/ws/mcp`, the dialect of the Python original: its methods, names and numbers, over the same operations and event log. */
+/**
+ * Speaks `/ws/mcp`, the dialect of the Python original: its methods, names and numbers, over the same operations and
+ * event log.
+ */
 export function openOriginalConnection({ socket, transport, services, caller, version }: OriginalConnectionOptions): {
   close(code: number, reason: string): void
 } {

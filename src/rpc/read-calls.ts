@@ -29,7 +29,10 @@ const invalid = (id: RpcId, detail: string): Call => ({
   error: new ExecutorError('INVALID_ENVELOPE', { detail }),
 })
 
-/** One text frame as JSON-RPC 2.0 reads it: a call or a batch of them; what is wrong with it is a call as well, to be answered with its error. */
+/**
+ * One text frame as JSON-RPC 2.0 reads it: a call or a batch of them; what is wrong with it is a call as well, to be
+ * answered with its error.
+ */
 export function readCalls(text: string): Message {
   let message: unknown
   try {

@@ -61,7 +61,8 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
   }
 
   function call(method: OperationName, params: Readonly<Record<string, unknown>>): Promise<Answer> {
-    // The handler of a name takes what that name's schema gives; TypeScript does not follow a table by a generic key that far.
+    // The handler of a name takes what that name's schema gives; TypeScript does not follow a table by a generic key
+    // that far.
     const handle = handlers[method] as (params: unknown) => Promise<Answer>
     return handle(parseInput(OPERATIONS[method].params, params))
   }

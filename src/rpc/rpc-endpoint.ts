@@ -92,7 +92,10 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     work()
   })
 
-  /** Messages that lie in the receiver still come after a pause, so the jobs wait here; what follows waits in the kernel. */
+  /**
+   * Messages that lie in the receiver still come after a pause, so the jobs wait here; what follows waits in the
+   * kernel.
+   */
   function work(): void {
     while (inFlight < IN_FLIGHT_LIMIT) {
       const job = jobs.shift()

@@ -3,7 +3,8 @@ const SHORTEST_CHARACTERS = 64
 const FIRST_CUT_CHARACTERS = 64 * 1024
 
 /**
- * A large event within a limit, as far as possible: long strings of its data are cut, then long lists and objects, at last all of its data.
+ * A large event within a limit, as far as possible: long strings of its data are cut, then long lists and objects, at
+ * last all of its data.
  * `truncatedBytes` says how many bytes are left out; REST has the event whole.
  */
 export function shortenEvent(bytes: Buffer, maxBytes: number): Buffer {

@@ -23,7 +23,9 @@ export interface Place {
 export interface Subscriptions {
   /** @throws ExecutorError SUBSCRIPTION_LIMIT */
   reserve(): Place
-  /** Stops the events at once; the returned function says so to the peer. @throws ExecutorError SUBSCRIPTION_NOT_FOUND */
+  /**
+   * Stops the events at once; the returned function says so to the peer. @throws ExecutorError SUBSCRIPTION_NOT_FOUND
+   */
   unsubscribe(subscriptionId: string): () => void
   close(): void
 }
@@ -36,7 +38,10 @@ interface SubscriptionsOptions {
   readonly onError: (error: unknown, executionId: string) => void
 }
 
-/** The pumps of a connection: each carries one log to the socket and pulls only when the writer has taken what it brought. */
+/**
+ * The pumps of a connection: each carries one log to the socket and pulls only when the writer has taken what it
+ * brought.
+ */
 export function createSubscriptions({ feed, writer, limit, onError }: SubscriptionsOptions): Subscriptions {
   const active = new Map<string, AbortController>()
   let reserved = 0
@@ -53,7 +58,10 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
     const parts = eventNotificationParts(subscriptionId, executionId)
     const envelope = { before: toOwnBytes(parts.before), after: toOwnBytes(parts.after) }
 
-    /** Lazily: while a batch waits for its turn it costs nothing but the log's own bytes, and an end is obeyed in its middle. */
+    /**
+     * Lazily: while a batch waits for its turn it costs nothing but the log's own bytes, and an end is obeyed in its
+     * middle.
+     */
     function* toFrames(events: readonly StoredEvent[]): Generator<Frame, void, undefined> {
       for (const { type, bytes } of events) {
         if (signal.aborted) return

@@ -22,7 +22,10 @@ export async function buildSources({ directory = checkoutDirectory } = {}) {
   })
 }
 
-/** A compilation of more than the sources builds them too. @param {() => Promise<boolean>} compileMore whether it went well */
+/**
+ * A compilation of more than the sources builds them too. @param {() => Promise<boolean>} compileMore whether it went
+ * well
+ */
 export async function buildWith(compileMore, { directory = checkoutDirectory } = {}) {
   await withLock(join(directory, LOCK), () => build(directory, compileMore))
 }

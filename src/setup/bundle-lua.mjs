@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, posix } from 'node:path'
 
 /**
- * Lua scripts in files: `lua/<command>.lua` is a script, `lua/include/<name>.lua` a part of scripts. A file names what it uses of others:
+ * Lua scripts in files: `lua/<command>.lua` is a script, `lua/include/<name>.lua` a part of scripts. A file names what
+ * it uses of others:
  *   --- @include "./include/get.lua"                    the text of another file, once in a script, before what uses it
  *   --- @constant MICRO "../units.ts"                   an exported constant of TypeScript, as a local of the same name
  * Whole lines of comment are left out of what is sent to Redis.
@@ -11,7 +12,8 @@ const DIRECTIVE = /^--- @(include|constant)(?: (\w+))? "([^"]+)"$/
 const WIDTH = 120
 
 /**
- * @typedef {{ kind: 'include' | 'constant', name: string, path: string }} Use one line of a file: another file, or a constant of it
+ * @typedef {{ kind: 'include' | 'constant', name: string, path: string }} Use one line of a file: another file, or a
+ * constant of it
  * @typedef {(path: string, name: string) => unknown} ReadConstant the value of an exported constant
  */
 
@@ -60,7 +62,10 @@ export function partsOf(root, command, readConstant) {
   return parts
 }
 
-/** `src/executions/store/lua/include/get.lua` is `include/get` in its own room and `executions/store/include/get` elsewhere. @param {string} room @param {string} path */
+/**
+ * `src/executions/store/lua/include/get.lua` is `include/get` in its own room and `executions/store/include/get`
+ * elsewhere. @param {string} room @param {string} path
+ */
 function nameOf(room, path) {
   const name = path.replace(/\.lua$/, '').replace('lua/', '')
   return name.startsWith(`${room}/`) ? name.slice(room.length + 1) : name.replace(/^src\//, '')
@@ -78,7 +83,9 @@ function toLua(value) {
   throw new Error(`no constant for Lua: ${String(value)}`)
 }
 
-/** Every folder of commands below src, and its commands in order. @param {string} root @returns {Map<string, string[]>} */
+/**
+ * Every folder of commands below src, and its commands in order. @param {string} root @returns {Map<string, string[]>}
+ */
 export function findCommands(root) {
   const found = new Map()
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).sort()) {
@@ -93,7 +100,10 @@ export function findCommands(root) {
 export const commandName = (path) =>
   `cc-${basename(path, '.lua')}`.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase())
 
-/** The module of a room: each part once, and the scripts put together from them. @param {string} root @param {readonly string[]} commands @param {ReadConstant} readConstant */
+/**
+ * The module of a room: each part once, and the scripts put together from them. @param {string} root @param {readonly
+ * string[]} commands @param {ReadConstant} readConstant
+ */
 export function toModule(root, commands, readConstant) {
   const scripts = commands.map((path) => ({ name: commandName(path), parts: partsOf(root, path, readConstant) }))
   const parts = new Map(scripts.flatMap((script) => [...script.parts]))

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 
 /** What set-up fetches: the newest Claude CLI on which the tests pass. */
 export const CLAUDE_VERSION = '2.1.332'
-/** The oldest that is supported, and tested by `npm run test:all` (src/claude/supported-versions.ts says the same to the service). */
+/**
+ * The oldest that is supported, and tested by `npm run test:all` (src/claude/supported-versions.ts says the same to the
+ * service).
+ */
 export const OLDEST_CLAUDE_VERSION = '2.1.197'
 
 /** The root of this checkout. */

@@ -6,7 +6,8 @@ import { findCommands, readUses, toModule } from './bundle-lua.mjs'
 import { checkoutDirectory } from './cache.mjs'
 
 /**
- * Writes `scripts.generated.ts` beside each folder of Lua commands; `--check` compares instead, and exits 1 where they differ.
+ * Writes `scripts.generated.ts` beside each folder of Lua commands; `--check` compares instead, and exits 1 where they
+ * differ.
  * Constants of TypeScript are read from the build.
  * @param {boolean} check
  */
@@ -22,7 +23,9 @@ async function generateLua(check) {
   }
 }
 
-/** @param {string} root @param {readonly string[]} commands @returns {Promise<import('./bundle-lua.mjs').ReadConstant>} */
+/**
+ * @param {string} root @param {readonly string[]} commands @returns {Promise<import('./bundle-lua.mjs').ReadConstant>}
+ */
 export async function readConstants(root, commands) {
   /** @type {Map<string, Record<string, unknown>>} */
   const modules = new Map()

@@ -42,7 +42,8 @@ export function isInstalled(directory) {
 
 /**
  * @param {string} file
- * @returns {Record<string, { version: string, integrity?: string, optional?: boolean, os?: string[], cpu?: string[] }> | undefined}
+ * @returns {Record<string, { version: string, integrity?: string, optional?: boolean, os?: string[], cpu?: string[] }>
+ * | undefined}
  */
 function readPackages(file) {
   try {

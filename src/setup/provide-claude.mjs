@@ -19,11 +19,13 @@ import { say, SetUpError } from './messages.mjs'
 const LATEST_LASTS_MS = 24 * 3_600_000
 
 /**
- * A Claude CLI that is given or on PATH is used; otherwise one is put into the cache: the pinned one, or which `--claude`
+ * A Claude CLI that is given or on PATH is used; otherwise one is put into the cache: the pinned one, or which
+ * `--claude`
  * chose last, or `CC_EXECUTOR_CLAUDE_VERSION`. It is no dependency of package.json, so that whoever has a CLI does not
  * download another; and without it the service still starts.
  *
- * @param {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} [options] `claude`: `latest` or a version,
+ * @param {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} [options] `claude`: `latest` or a
+ * version,
  *   kept as the choice; `claudeRange`: both ends of what is supported have to be in the cache as well, for their tests
  */
 export async function provideClaude({ requireClaude = false, claude, claudeRange = false } = {}) {

@@ -12,7 +12,9 @@ const PROGRAMS = [
 ]
 const TRY_AGAIN_MS = 24 * 3600_000
 
-/** What keeps a run in bounds, where it can be had (Linux); the service says at its start what it has and goes without. */
+/**
+ * What keeps a run in bounds, where it can be had (Linux); the service says at its start what it has and goes without.
+ */
 export async function provideContainment() {
   if (process.platform !== 'linux') return
   const missing = PROGRAMS.filter(({ program }) => !findOnPath(program) && !cachedProgram(program))

@@ -9,7 +9,8 @@ const SIZE = 'about 200 MB'
 const DEADLINE_MS = 10 * 60_000
 
 /**
- * A Node.js of this version, kept in the checkout for its tests. The npm package `node` only runs a script that installs
+ * A Node.js of this version, kept in the checkout for its tests. The npm package `node` only runs a script that
+ * installs
  * one package of the platform, which holds the bare program: that one is installed here, without any script.
  *
  * @param {string} version such as 22.23.5

@@ -33,7 +33,8 @@ const NOISE = new Set([
 /**
  * Reads tap's TAP line by line as it comes.
  *
- * @param {(file: { ok: boolean, name: string, milliseconds: number, assertions: number }) => void} [onFile] a test file is finished
+ * @param {(file: { ok: boolean, name: string, milliseconds: number, assertions: number }) => void} [onFile] a test file
+ * is finished
  */
 export function createTapReader(onFile) {
   /** @type {TapReport} */
@@ -41,7 +42,10 @@ export function createTapReader(onFile) {
   /** By depth: the name of the test that is open there, and whether it had assertions and failures. */
   const open = []
   let assertionsBefore = 0
-  /** The YAML block that is being read, and whom it belongs to. @type {{ indent: string, failure?: Failure, noisy: boolean } | undefined} */
+  /**
+   * The YAML block that is being read, and whom it belongs to. @type {{ indent: string, failure?: Failure, noisy:
+   * boolean } | undefined}
+   */
   let block
   /** @type {string | undefined} */
   let blockIndent
@@ -94,7 +98,8 @@ export function createTapReader(onFile) {
     const skipped = /^(skip|todo)\b/i.test(directive ?? '')
     const failed = not !== undefined && !skipped
     lastFailure = undefined
-    // A test's closing line repeats what its assertions said, unless it is the first to complain (an exit code, a plan).
+    // A test's closing line repeats what its assertions said, unless it is the first to complain (an exit code, a
+    // plan).
     if (!ofTest || (failed && inner.failures === 0)) {
       for (const test of open.slice(0, depth)) if (test !== undefined) test.assertions += 1
       if (skipped) report.skipped += 1

@@ -13,7 +13,8 @@ const FILE = 'test/cli-contract/contract.test.ts'
 /** @typedef {{ version: string, name: string, for: string, found: string, isKnown: boolean }} Look */
 
 /**
- * Everything that our code relies on, looked at in any versions of the CLI: `npm run test:cli -- 2.1.340 latest`, without a
+ * Everything that our code relies on, looked at in any versions of the CLI: `npm run test:cli -- 2.1.340 latest`,
+ * without a
  * version on both ends of the range. They are fetched into the cache; which of them the service uses stays as it is.
  *
  * @param {string[]} words

@@ -7,7 +7,8 @@ const FILE = 'test/faults/faults.test.ts'
 const MINUTE_MS = 60_000
 
 /**
- * The fault battery by itself. `--seed S` plays a seed again; `--long N` goes on for N minutes, round after round, each with a seed
+ * The fault battery by itself. `--seed S` plays a seed again; `--long N` goes on for N minutes, round after round, each
+ * with a seed
  * of its own and with the faults that take long.
  * @param {string[]} args
  */

@@ -60,7 +60,8 @@ export function runProgram(command, args, { deadlineMs, cwd, env, onStdout }) {
     })
     child.on('exit', (code) => {
       result.code = code
-      // What the program left behind in its group ends with it; a pipe that something outside the group still holds is let go.
+      // What the program left behind in its group ends with it; a pipe that something outside the group still holds is
+      // let go.
       signalGroup(pid, 'SIGKILL')
       timers.push(
         setTimeout(() => {

@@ -17,7 +17,10 @@ const SHOWN_LINES = 60
 /** More than cores, since tests also wait. Bounded: each has a Redis and processes of its own. */
 const JOBS = Math.min(availableParallelism() + 2, 6)
 
-/** What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this order. */
+/**
+ * What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this
+ * order.
+ */
 const LONGEST = [
   'test/faults/faults.test.ts',
   'test/executions/background.test.ts',
@@ -46,7 +49,10 @@ export function lastLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
 
-/** The check of types is the build as well, and emits the tests beside what they test: tap would compile all of it anew for every test file. */
+/**
+ * The check of types is the build as well, and emits the tests beside what they test: tap would compile all of it anew
+ * for every test file.
+ */
 export async function compileTests() {
   if (!listTests().every((file) => existsSync(join(checkoutDirectory, outputOf(file))))) forgetBuild()
   let tally = { passed: 0, failed: 0, skipped: 0 }
@@ -182,7 +188,10 @@ function eraseLine() {
   if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
 }
 
-/** In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie. @returns {string[]} */
+/**
+ * In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie.
+ * @returns {string[]}
+ */
 function listTests() {
   const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
   const tests = files
@@ -208,7 +217,9 @@ function remarksOnOrder(times) {
   ]
 }
 
-/** Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument */
+/**
+ * Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument
+ */
 const outputOf = (argument) => argument.replace(/^(?:\.\/)?(test\/.*)\.ts$/, 'dist/$1.js')
 const sourceOf = (/** @type {string} */ name) => name.replace(/^dist\/(test\/.*)\.js$/, '$1.ts')
 const mark = (/** @type {boolean} */ ok) => (ok ? 'ok' : 'not ok')

@@ -24,7 +24,8 @@ const REMINDER_END = '</system-reminder>'
 // The executor's last block of a prompt (of a CLI's prompt only the last block is searched for commands and files).
 const CLOSING_BLOCK = '(end of the task)'
 const INTERRUPTION = '[Request interrupted by user'
-// What the CLI says to the model by itself in a turn of the user's: it goes on with the script. The older CLI says it in
+// What the CLI says to the model by itself in a turn of the user's: it goes on with the script. The older CLI says it
+// in
 // a text block, the newer one mostly inside of a reminder.
 const OWN_PROMPTS = [
   '[structured-output-enforce]',
@@ -136,7 +137,8 @@ function isClosingBlock(block: RequestBlock | undefined): boolean {
 
 /**
  * Requests beside the conversation: titles, quota probes, web pages to sum up, searches. They may quote the prompt with
- * its script, and must not consume a step of it. A run with `--tools ""` has no tools either, so that alone says nothing.
+ * its script, and must not consume a step of it. A run with `--tools ""` has no tools either, so that alone says
+ * nothing.
  */
 export function isSideRequest(request: MessagesRequest): boolean {
   if (request.callableTools > 0) return false
@@ -145,7 +147,8 @@ export function isSideRequest(request: MessagesRequest): boolean {
   return first?.kind === 'text' && (first.text.startsWith('<session>') || first.text.startsWith('Web page content:'))
 }
 
-// In order: the usual system prompt (or, with --exclude-dynamic-system-prompt-sections, a reminder), --bare, older CLIs.
+// In order: the usual system prompt (or, with --exclude-dynamic-system-prompt-sections, a reminder), --bare, older
+// CLIs.
 const WORKING_DIRECTORY = [
   /^[ \t]*-?[ \t]*Primary working directory: (\/.*)$/m,
   /^CWD: (\/.*)$/m,

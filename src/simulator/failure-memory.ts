@@ -15,7 +15,9 @@ const MAX_PLACES = 1_000
 export class FailureMemory {
   readonly #metByPlace = new Map<string, number[]>()
 
-  /** The index in `reply` of the failure that this request meets, which counts as met now; undefined when all are past. */
+  /**
+   * The index in `reply` of the failure that this request meets, which counts as met now; undefined when all are past.
+   */
   meet(
     reply: Reply,
     conversation: Conversation,

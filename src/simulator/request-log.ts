@@ -12,7 +12,10 @@ export interface SimulatedRequest {
   readonly model?: string
   /** The newest prompt, its first 2,000 characters. */
   readonly prompt?: string
-  /** Every text of the conversation as it was sent, `role: text` each, cut to its first 2,000 characters; the last 200 of them. */
+  /**
+   * Every text of the conversation as it was sent, `role: text` each, cut to its first 2,000 characters; the last 200
+   * of them.
+   */
   readonly said?: readonly string[]
   /** The texts of the system prompt, the last 4,000 characters of each: there stands what a caller appends. */
   readonly system?: readonly string[]

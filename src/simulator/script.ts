@@ -150,7 +150,9 @@ const isUsage: Check = {
     isRecord(value) && Object.entries(value).every(([key, count]) => USAGE_KEYS.includes(key) && isCount.test(count)),
 }
 
-/** Every kind of step is told by the first of these keys that it has; `delayMs` is last, since text steps have it too. */
+/**
+ * Every kind of step is told by the first of these keys that it has; `delayMs` is last, since text steps have it too.
+ */
 const STEPS: Readonly<
   Record<string, { readonly required: Record<string, Check>; readonly optional?: Record<string, Check> }>
 > = {

@@ -8,7 +8,8 @@ const CLOSE_ON_EXEC = 0o2000000
 let covers: ReadonlyMap<number, number> | undefined
 
 /**
- * Descriptors that this process was started with and would pass on, each with what a child gets in its place: /dev/null.
+ * Descriptors that this process was started with and would pass on, each with what a child gets in its place:
+ * /dev/null.
  * Node marks all of its own. A folder among them would lead a run out of its sandbox, whatever it sees by paths.
  */
 function coverInherited(): ReadonlyMap<number, number> {

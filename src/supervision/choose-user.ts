@@ -6,7 +6,10 @@ import { chooseStage, LAUNCHER, LAUNCHER_VARIABLE, toMappedLaunch } from './mapp
 import type { SandboxMeans, SandboxUser } from './sandbox.js'
 
 const PROBE_DEADLINE_MS = 5_000
-/** By the number of a file system: whether it lets its owners be shown as others. It does not change while it is mounted. */
+/**
+ * By the number of a file system: whether it lets its owners be shown as others. It does not change while it is
+ * mounted.
+ */
 const known = new Map<number, Promise<boolean>>()
 
 /** Whether the launcher can map this folder. */

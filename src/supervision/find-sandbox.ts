@@ -146,7 +146,10 @@ function listUsers({ setpriv, perl }: ContainmentPrograms): SandboxUser[] {
   return setpriv !== undefined && perl !== undefined && canMapOwners ? ['mapped', 'renamed'] : ['renamed']
 }
 
-/** The levels above `host` that this machine keeps, each tried with a hostile child; `why` is what stands in the way of the first. */
+/**
+ * The levels above `host` that this machine keeps, each tried with a hostile child; `why` is what stands in the way of
+ * the first.
+ */
 export async function findSandbox(
   containment: Containment,
   path: string,

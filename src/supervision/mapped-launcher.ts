@@ -14,7 +14,9 @@ const CALLS_HERE = CALLS[process.arch]
 
 export const canMapOwners = CALLS_HERE !== undefined
 
-/** Places that a run has no use for: in the start's own mount namespace one of them is covered by where folders stand. */
+/**
+ * Places that a run has no use for: in the start's own mount namespace one of them is covered by where folders stand.
+ */
 const STAGES = ['/mnt', '/media', '/srv', '/sys'] as const
 
 /** The first of these that is there and that nothing of the run's lies in. */
@@ -33,7 +35,8 @@ export const stagedFolder = (stage: string, index: number): string => `${stage}/
  * Between a worker that is root and bubblewrap: each folder that the run may write is mounted once more, in a mount
  * namespace of this start alone, with its owner shown as the run's user. So the run, which is a user of its own, works
  * in it as its owner, and what it makes belongs to that owner on disk; nothing on disk is changed for it, and nothing
- * is to be undone. Node has none of these system calls, util-linux has them from 2.39 on; perl is part of Debian's base.
+ * is to be undone. Node has none of these system calls, util-linux has them from 2.39 on; perl is part of Debian's
+ * base.
  *
  * It sets the run's limits as well, which root itself does not feel: that saves a program.
  *

@@ -31,7 +31,9 @@ const read = (path: string): string => {
   }
 }
 
-/** Folders for this process's own groups. In a container the path may be the host's, and its own group lies at the top. */
+/**
+ * Folders for this process's own groups. In a container the path may be the host's, and its own group lies at the top.
+ */
 function listPlaces(): CgroupPlace[] {
   const groups = read('/proc/self/cgroup')
   const [, unified] = /^0::(.*)$/m.exec(groups) ?? []
@@ -52,7 +54,9 @@ function listPlaces(): CgroupPlace[] {
 
 const PREFIX = 'cc-executor-'
 
-/** Groups whose runs ended with their worker, or a moment too late for it. One that holds a process cannot be removed. */
+/**
+ * Groups whose runs ended with their worker, or a moment too late for it. One that holds a process cannot be removed.
+ */
 function removeEmpty({ pids, memory }: CgroupPlace): void {
   for (const folder of new Set([pids, memory])) {
     try {

@@ -81,7 +81,10 @@ function toPasswd(uid: number, home: string): string {
   return `root:x:0:0:root:/root:/bin/sh\nagent:x:${uid}:${uid}:Claude agent:${home}:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`
 }
 
-/** bubblewrap with everything that a level above `host` promises; facts/sandbox.md tells of each argument why it is there. */
+/**
+ * bubblewrap with everything that a level above `host` promises; facts/sandbox.md tells of each argument why it is
+ * there.
+ */
 export function toSandboxedCommand({
   means,
   sandbox,

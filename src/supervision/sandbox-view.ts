@@ -101,7 +101,10 @@ function parentsOf(path: string): string[] {
   return parents
 }
 
-/** How the folder that stands for this path is named to bubblewrap: by `--bind-fd` and a descriptor, or by `--bind` and a path. */
+/**
+ * How the folder that stands for this path is named to bubblewrap: by `--bind-fd` and a descriptor, or by `--bind` and
+ * a path.
+ */
 export type Bind = (path: string, kind: 'read' | 'write') => readonly [option: string, source: string]
 
 /** What of the file system a run sees; everything that is not named does not exist in it. */

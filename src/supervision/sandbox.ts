@@ -1,14 +1,19 @@
 import type { RunLimits } from '../platform/run-limits.js'
 import type { CgroupPlace } from './run-cgroup.js'
 
-/** From least to most: `host` hides the service's own folders, `workspace` shows nothing else, `locked` has no network. */
+/**
+ * From least to most: `host` hides the service's own folders, `workspace` shows nothing else, `locked` has no network.
+ */
 export const SANDBOX_LEVELS = ['host', 'workspace', 'locked'] as const
 export type SandboxLevel = (typeof SANDBOX_LEVELS)[number]
 
 export const isAtLeast = (level: SandboxLevel, least: SandboxLevel): boolean =>
   SANDBOX_LEVELS.indexOf(level) >= SANDBOX_LEVELS.indexOf(least)
 
-/** What a run above `host` may reach beside the system's own read-only folders. Paths are absolute; what is not there is skipped. */
+/**
+ * What a run above `host` may reach beside the system's own read-only folders. Paths are absolute; what is not there is
+ * skipped.
+ */
 export interface Sandbox {
   readonly level: Exclude<SandboxLevel, 'host'>
   /** HOME of the run, as its entry in /etc/passwd names it. */

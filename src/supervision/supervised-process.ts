@@ -129,7 +129,9 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
   }
 }
 
-/** Node starts a stream at the child's end that nobody reads yet, and what came would be lost; a reader holds it back. */
+/**
+ * Node starts a stream at the child's end that nobody reads yet, and what came would be lost; a reader holds it back.
+ */
 function holdStream(stream: Readable): () => void {
   const hold = (): number => stream.readableLength
   stream.on('readable', hold)

@@ -5,7 +5,7 @@ export const WARDEN_VARIABLE = 'CC_EXECUTOR_WARDEN'
  * The warden stands between the worker and the program, inside the containment.
  *
  *   fd 0-2  belong to the program        fd 3  worker → warden: BEAT, TERM
- *   fd 5    worker → gate: GO            fd 4  warden → worker: READY <program> <warden> <reader>, what `jobs` says, EXIT <status>
+ *   fd 5 worker → gate: GO fd 4 warden → worker: READY <program> <warden> <reader>, what `jobs` says, EXIT <status>
  *
  * States: gated (the program's pid exists, waiting at fd 5) → running (exec) → reported (EXIT) → ended.
  * End of file on fd 5 before GO: the program never ran. End of file or silence on fd 3: everything is killed.

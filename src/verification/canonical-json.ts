@@ -39,7 +39,10 @@ export function compactJson(text: string): string {
 
 export const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
 
-/** What a run said may hold what canonical JSON refuses (half a surrogate pair, a number beyond all bounds): its end must be signed nevertheless. */
+/**
+ * What a run said may hold what canonical JSON refuses (half a surrogate pair, a number beyond all bounds): its end
+ * must be signed nevertheless.
+ */
 export function toSignable<Value>(value: Value): Value {
   const text = JSON.stringify(value)
   return JSON.parse(text, (_name, member: unknown) =>

@@ -19,7 +19,9 @@ export function summarizeManifest({ entries, hashedBytes, incomplete }: Manifest
   }
 }
 
-/** Where one of them was not read, size, mode and times decide: a file of that size that was touched counts as changed. */
+/**
+ * Where one of them was not read, size, mode and times decide: a file of that size that was touched counts as changed.
+ */
 function differs(before: ManifestEntry, after: ManifestEntry): boolean {
   if (before === after) return false
   if (before.kind !== after.kind || before.mode !== after.mode || before.size !== after.size) return true

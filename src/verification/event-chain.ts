@@ -8,7 +8,9 @@ export type ChainSummary = z.infer<typeof ReceiptEvents>
 const MARK_LIMIT = 128
 const MARK_DIGITS = 8
 
-/** The hash chain over the events of one log: `h[0]` is 32 zero bytes, `h[n] = SHA-256(h[n-1] ‖ the bytes of event n)`. */
+/**
+ * The hash chain over the events of one log: `h[0]` is 32 zero bytes, `h[n] = SHA-256(h[n-1] ‖ the bytes of event n)`.
+ */
 export class EventChain {
   #head: Buffer = Buffer.alloc(32)
   #count = 0

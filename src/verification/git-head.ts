@@ -37,7 +37,8 @@ const toCommit = (text: string | undefined): string | undefined =>
   text !== undefined && COMMIT.test(text) ? text : undefined
 
 /**
- * Where the repository of a workspace stands, by its files alone: git itself would run programs that the repository names.
+ * Where the repository of a workspace stands, by its files alone: git itself would run programs that the repository
+ * names.
  * undefined where the workspace is none (`.git` that is a file or a link leads elsewhere, and counts as none).
  */
 export function readGitHead(workspace: string): GitHead | undefined {

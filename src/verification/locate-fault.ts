@@ -7,7 +7,10 @@ interface Level {
   expects: 'name' | 'colon' | 'value'
 }
 
-/** The path, in dots, of the member in or after which a text stops being JSON; '' where none has begun. Only for telling people: JSON.parse decides. */
+/**
+ * The path, in dots, of the member in or after which a text stops being JSON; '' where none has begun. Only for telling
+ * people: JSON.parse decides.
+ */
 export function locateFault(text: string): string {
   const levels: Level[] = []
   const token = new RegExp(TOKEN)

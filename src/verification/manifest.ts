@@ -13,7 +13,9 @@ import {
 } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** What a manifest says of one entry; inode and times are only for seeing that it was touched and stand in no digest. */
+/**
+ * What a manifest says of one entry; inode and times are only for seeing that it was touched and stand in no digest.
+ */
 export interface ManifestEntry {
   readonly path: string
   readonly kind: 'file' | 'link' | 'other'
@@ -59,7 +61,10 @@ export const DEFAULT_LIMITS = {
 } as const
 
 const CHUNK_BYTES = MIB
-/** File systems keep time in steps of a few milliseconds: what was written so shortly before a look may be written again unseen. */
+/**
+ * File systems keep time in steps of a few milliseconds: what was written so shortly before a look may be written again
+ * unseen.
+ */
 const CLOCK_STEP_MS = 20
 /** In between, whatever else the process does has its turn: a slice takes a few milliseconds. */
 const ENTRIES_PER_TURN = 100
@@ -81,7 +86,9 @@ const isLate = (walk: Walk): boolean => {
   return walk.incomplete !== undefined
 }
 
-/** Whoever writes to a file changes its ctime, which no program can set; Node gives it to a quarter of a microsecond. */
+/**
+ * Whoever writes to a file changes its ctime, which no program can set; Node gives it to a quarter of a microsecond.
+ */
 const isUntouched = (
   before: ManifestEntry | undefined,
   { ino, size, mtimeMs, ctimeMs }: Stats,

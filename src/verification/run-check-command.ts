@@ -43,7 +43,10 @@ async function digestStream(stream: Readable): Promise<{ bytes: number; digest: 
   return { bytes, digest: hash.digest() }
 }
 
-/** Runs one command in the workspace as the run itself was run; nothing of it is left afterwards. Failures are reports, not exceptions. */
+/**
+ * Runs one command in the workspace as the run itself was run; nothing of it is left afterwards. Failures are reports,
+ * not exceptions.
+ */
 export async function runCheckCommand({
   argv: [file = '', ...args],
   cwd,

@@ -23,7 +23,9 @@ export interface Finding {
 }
 
 export interface ReceiptEvidence {
-  /** The receipt's text or bytes; an object where there is no text any more, and then it cannot be checked to the byte. */
+  /**
+   * The receipt's text or bytes; an object where there is no text any more, and then it cannot be checked to the byte.
+   */
   readonly receipt: string | Buffer | RawReceipt
   /** The events, one a line, with the bytes as they were delivered. */
   readonly events?: string | Buffer
@@ -108,7 +110,8 @@ function checkSignature(raw: RawReceipt): Finding {
       detail: '',
     }
   }
-  // Either the field was changed or what is said of it: with the hashes that the fields really have the signature tells.
+  // Either the field was changed or what is said of it: with the hashes that the fields really have the signature
+  // tells.
   const hashesWereChanged = verifySignature(publicKey, toSignedText({ ...raw, fields: locateFields(raw) }), value)
   const mismatches = changed.map((path) =>
     hashesWereChanged

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { median } from './measure.js'
 
 /**
- * `npm run bench -- --against COMMIT`: builds that commit in a temporary folder and measures it and this checkout in turn, each by its own
- * bench, within one run: absolute figures of a shared machine mean little. Figures that both have are compared; the median of the rounds counts.
+ * `npm run bench -- --against COMMIT`: builds that commit in a temporary folder and measures it and this checkout in
+ * turn, each by its own
+ * bench, within one run: absolute figures of a shared machine mean little. Figures that both have are compared; the
+ * median of the rounds counts.
  */
 const ROUNDS = 3
 const BENCH_DEADLINE_MS = 900_000

@@ -21,7 +21,8 @@ import { benchStarts, printStarts, type StartCosts } from './starts.js'
 /**
  * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
  * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json.
- * `--only NAME`: one part (run, starts, relay, evidence, flood); `--against COMMIT`: another commit and this one in turn, `--rounds N` (3).
+ * `--only NAME`: one part (run, starts, relay, evidence, flood); `--against COMMIT`: another commit and this one in
+ * turn, `--rounds N` (3).
  */
 const PAIRS = 7
 const LINES = 100_000

@@ -7,7 +7,8 @@ import { until } from '../support/processes.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
 /**
- * `npm run bench -- flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole one, before subscribers
+ * `npm run bench -- flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole one,
+ * before subscribers
  * that do not read. Bounded means: the second figure is as the first.
  */
 const MIB = 1024 * 1024

@@ -1,4 +1,5 @@
-// Each refusal of the real CLI is told once, at once where the CLI says so, and the setting that is named lets the very call through.
+// Each refusal of the real CLI is told once, at once where the CLI says so, and the setting that is named lets the very
+// call through.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

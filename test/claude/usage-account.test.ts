@@ -306,7 +306,8 @@ void t.test('what a session had used is read from its transcript', async (t) => 
 })
 
 void t.test('every type of message that 2.1.332 knows passes as it came', (t) => {
-  // The union SDKMessage of @anthropic-ai/claude-agent-sdk 0.3.332, and what was seen besides; keep_alive and control frames are answers to us.
+  // The union SDKMessage of @anthropic-ai/claude-agent-sdk 0.3.332, and what was seen besides; keep_alive and control
+  // frames are answers to us.
   const subtypes = [
     'init',
     'compact_boundary',

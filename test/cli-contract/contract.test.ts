@@ -1,4 +1,5 @@
-// Every fact about the CLI that our code relies on, against the real CLI. In npm test the short form on the pinned version, in test:all all of
+// Every fact about the CLI that our code relies on, against the real CLI. In npm test the short form on the pinned
+// version, in test:all all of
 // them on both ends of the range; `npm run test:cli -- VERSION…` looks at any versions and prints the table.
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'

@@ -1,4 +1,5 @@
-// One CLI against a simulator: what a fact is looked at with. Commands are the service's own (claudeCommand), so that a fact is about what is really started.
+// One CLI against a simulator: what a fact is looked at with. Commands are the service's own (claudeCommand), so that a
+// fact is about what is really started.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'

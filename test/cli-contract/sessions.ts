@@ -166,7 +166,8 @@ export const sessionFacts: readonly Fact[] = [
         request: { allowedTools: ['Bash'] },
       })
       await running.until(({ type, message }) => type === 'assistant' && JSON.stringify(message).includes('tool_use'))
-      // The transcript is written a moment after the line on standard output (2.1.332; killed at once it knows of no conversation).
+      // The transcript is written a moment after the line on standard output (2.1.332; killed at once it knows of no
+      // conversation).
       await untilWritten(running)
       running.kill('SIGKILL')
       const { folders, sessionId } = await running.ended

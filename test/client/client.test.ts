@@ -1,4 +1,5 @@
-// The client as programs use it: against a real service, through a network that fails, and against a peer that floods it.
+// The client as programs use it: against a real service, through a network that fails, and against a peer that floods
+// it.
 import { once } from 'node:events'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'

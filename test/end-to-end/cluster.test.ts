@@ -1,4 +1,5 @@
-// Two APIs and two workers, each a process of its own, on one Redis, with the real CLI: what dies does not take an execution with it.
+// Two APIs and two workers, each a process of its own, on one Redis, with the real CLI: what dies does not take an
+// execution with it.
 // What else can break is in test/faults.
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'

@@ -1,4 +1,5 @@
-// A client written for the original, as it stands, with a run that outlasts every heartbeat. Takes minutes of real time, so only in npm run test:all.
+// A client written for the original, as it stands, with a run that outlasts every heartbeat. Takes minutes of real
+// time, so only in npm run test:all.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -8,7 +9,10 @@ import { WebSocket } from 'ws'
 import { scripted, testEnvironment } from '../support/environment.js'
 import { makeFolder, startCli } from '../support/processes.js'
 
-/** Together longer than two pings and the silence after which a peer of /ws counts as gone; each shorter than the CLI's own patience. */
+/**
+ * Together longer than two pings and the silence after which a peer of /ws counts as gone; each shorter than the CLI's
+ * own patience.
+ */
 const PIECES = { chunks: 4, delayMs: 25_000 }
 const skip = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : false
 const command = `claude -p '${scripted({ text: 'Still here.', ...PIECES })}'`

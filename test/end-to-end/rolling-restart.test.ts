@@ -1,4 +1,5 @@
-// Workers and APIs are stopped one after the other while work goes on, as a deployment does it: nothing is lost, nothing is done twice.
+// Workers and APIs are stopped one after the other while work goes on, as a deployment does it: nothing is lost,
+// nothing is done twice.
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'

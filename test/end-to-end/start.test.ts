@@ -1,4 +1,5 @@
-// `cc-executor start` and its neighbours as a user meets them: real processes, a private Redis, the real CLI and the scripted model.
+// `cc-executor start` and its neighbours as a user meets them: real processes, a private Redis, the real CLI and the
+// scripted model.
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -26,7 +27,9 @@ import {
 
 t.jobs = 3
 
-/** From the request to stop, or the SIGKILL, to the last process: a few seconds, and as many again for a busy machine. */
+/**
+ * From the request to stop, or the SIGKILL, to the last process: a few seconds, and as many again for a busy machine.
+ */
 const GONE_MS = 20_000
 const LONG_RUN = scripted({ tool: 'Bash', input: { command: lasting(250) } }, { text: 'done' })
 

@@ -1,4 +1,5 @@
-// The log's writer, the log and the feed on a real Redis. Keys are touched by hand only to play what a Redis does that lost something.
+// The log's writer, the log and the feed on a real Redis. Keys are touched by hand only to play what a Redis does that
+// lost something.
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { createEventLog, type EventLog } from '../../src/events/event-log.js'

@@ -1,4 +1,5 @@
-// What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never called done.
+// What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never
+// called done.
 import { existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { writeFile } from 'node:fs/promises'

@@ -1,4 +1,5 @@
-// The operator's hooks, with all that a program can do wrong; the CLI is scripted, but where Claude's own hooks are looked at.
+// The operator's hooks, with all that a program can do wrong; the CLI is scripted, but where Claude's own hooks are
+// looked at.
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { once } from 'node:events'

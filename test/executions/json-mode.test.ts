@@ -1,4 +1,5 @@
-// JSON mode: the answer is held against its schema by the server, whatever the model claims and the CLI calls a success.
+// JSON mode: the answer is held against its schema by the server, whatever the model claims and the CLI calls a
+// success.
 import t from 'tap'
 import { findAnswerFaults } from '../../src/executions/answer-schema.js'
 import type { Execution } from '../../src/protocol/execution.js'

@@ -1,4 +1,5 @@
-// MCP servers of a request, with the real CLI: what is there is told, what is required is there before the prompt is sent.
+// MCP servers of a request, with the real CLI: what is there is told, what is required is there before the prompt is
+// sent.
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -8,7 +9,9 @@ import { openTestService } from '../support/service.js'
 const LIMIT_SECONDS = 6
 const service = await openTestService(t, { env: { CC_EXECUTOR_MCP_TIMEOUT_SECONDS: String(LIMIT_SECONDS) } })
 
-/** Answers `initialize` after so long; its one tool tells what it was given, and ends the server where it is asked to. */
+/**
+ * Answers `initialize` after so long; its one tool tells what it was given, and ends the server where it is asked to.
+ */
 const SERVER = `
   const [delayMs = '0', once] = process.argv.slice(1)
   const { existsSync, writeFileSync } = require('node:fs')

@@ -1,4 +1,5 @@
-// Money and tokens of an execution are its own: in a resumed session, with subagents, over a limit, and when nobody gives a sum.
+// Money and tokens of an execution are its own: in a resumed session, with subagents, over a limit, and when nobody
+// gives a sum.
 import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'

@@ -1,4 +1,5 @@
-// What fails in passing is tried again, what lasts is not, and a limit that is reached holds up those only whom it concerns.
+// What fails in passing is tried again, what lasts is not, and a limit that is reached holds up those only whom it
+// concerns.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -201,7 +202,8 @@ void t.test('failures of the API with the real CLI', async (t) => {
   })
   await service.until(fresh.id, 'execution.retrying')
   const [resumed, unasked, refused, waiting, impatient] = await Promise.all([
-    // As often as one attempt asks. An older CLI then goes on behind its own report of the error, a newer one asks once more.
+    // As often as one attempt asks. An older CLI then goes on behind its own report of the error, a newer one asks once
+    // more.
     submit(service, [bash('echo made >> marks'), { status: 500, times: 3 }, { text: 'x' }], { maxAttempts: 2 }),
     submit(service, [{ status: 529, times: 'always' }]),
     submit(service, [{ status: 401, times: 'always' }], { maxAttempts: 3 }),

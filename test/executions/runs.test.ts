@@ -1,4 +1,5 @@
-// Executions from submission to end: what Claude does with the real CLI and the simulator, what the queue does with a scripted one.
+// Executions from submission to end: what Claude does with the real CLI and the simulator, what the queue does with a
+// scripted one.
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { once } from 'node:events'

@@ -1,4 +1,5 @@
-// A hostile agent: the real CLI runs a program that makes every attempt of the table, at each level; with CC_EXECUTOR_TEST_ALL as root and as an ordinary user.
+// A hostile agent: the real CLI runs a program that makes every attempt of the table, at each level; with
+// CC_EXECUTOR_TEST_ALL as root and as an ordinary user.
 import { createHash } from 'node:crypto'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'

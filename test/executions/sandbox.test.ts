@@ -1,4 +1,5 @@
-// What a run reaches, at each level, with the real CLI: the level that was asked for, raised, refused or waited for; the run without a network.
+// What a run reaches, at each level, with the real CLI: the level that was asked for, raised, refused or waited for;
+// the run without a network.
 import { createServer, type AddressInfo } from 'node:net'
 import { createServer as createHttpServer } from 'node:http'
 import { once } from 'node:events'

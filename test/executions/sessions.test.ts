@@ -1,4 +1,5 @@
-// An execution goes on with the conversation of an earlier one: with all that was said in it, in its workspace, on any worker, one at a time.
+// An execution goes on with the conversation of an earlier one: with all that was said in it, in its workspace, on any
+// worker, one at a time.
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -290,7 +291,8 @@ void t.test(
     const follower = await goOn(String(task?.id), 'Which fish?')
     t.match(follower, { status: 'succeeded', workspace: list.id, resumedFrom: task?.id })
     const fork = await goOn(follower.id, 'Or another fish?', {}, true)
-    // Another worker's sweep may come first; what is removed by the deletion itself is removed when this one is answered.
+    // Another worker's sweep may come first; what is removed by the deletion itself is removed when this one is
+    // answered.
     t.match(await forget(list), { status: 204 })
     const control = await run({ prompt: 'Removed, too.' })
     await forget(control)

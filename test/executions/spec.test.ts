@@ -1,4 +1,5 @@
-// The state table of SPEC.md, against the real scripts on a real Redis: every command in every state, with its answer and the state after it.
+// The state table of SPEC.md, against the real scripts on a real Redis: every command in every state, with its answer
+// and the state after it.
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -386,7 +387,8 @@ void t.test('a transition is made exactly where the table of TypeScript has it',
       if (typeof expected !== 'string') made.add(`${state} → ${expected[1]}`)
   }
   const ends = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
-  // The table concludes with `cancelled`; here every end is tried from every state that it may follow, and from those that it may not.
+  // The table concludes with `cancelled`; here every end is tried from every state that it may follow, and from those
+  // that it may not.
   for (const state of ['queued', 'starting', 'running', 'paused'] as const) {
     for (const end of ends) {
       const { id, fence } = await bringTo(state)

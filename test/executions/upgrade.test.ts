@@ -1,4 +1,5 @@
-// Records of an older version, taken out of its Redis as it ran: what they are is read, and what they were to become is done.
+// Records of an older version, taken out of its Redis as it ran: what they are is read, and what they were to become is
+// done.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'

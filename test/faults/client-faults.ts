@@ -69,7 +69,10 @@ const socketsOf = (pid: number): number =>
     }
   }).length
 
-/** Clients that are frozen, killed in that state, and lost behind a black hole, while a flood goes by: each delays only itself. */
+/**
+ * Clients that are frozen, killed in that state, and lost behind a black hole, while a flood goes by: each delays only
+ * itself.
+ */
 export async function loseClients(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, {
     name: 'loseClients',

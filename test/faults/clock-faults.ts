@@ -37,7 +37,10 @@ const OVERLOADED: readonly Step[] = [
   },
 ]
 
-/** Every process has a clock of its own, an hour fast or slow, and each jumps by two in mid-run: nothing comes early, late or in another order. */
+/**
+ * Every process has a clock of its own, an hour fast or slow, and each jumps by two in mid-run: nothing comes early,
+ * late or in another order.
+ */
 export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'shiftEveryClock', seed, env: { CC_EXECUTOR_CONCURRENCY: '2' } })
   const { cluster, random, apis, workers } = scene
@@ -96,7 +99,10 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   await checkInvariants(t, scene)
 }
 
-/** Redis' own clock is set forward and back by an hour while everything runs, and back as a worker dies: nothing that lives is given up, and what is dead is not waited for that long. */
+/**
+ * Redis' own clock is set forward and back by an hour while everything runs, and back as a worker dies: nothing that
+ * lives is given up, and what is dead is not waited for that long.
+ */
 export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
   const clock = await buildClock(t)
   if (clock === undefined) {

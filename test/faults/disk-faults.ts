@@ -25,7 +25,10 @@ async function mountSmall(t: Test, folder: string, options: string): Promise<boo
 const FILL =
   'i=0; while : > file-$i; do i=$((i+1)); [ $i -gt 500 ] && break; done 2>/dev/null; head -c 8M /dev/zero > file-0'
 
-/** The disk of the workspaces is full; then the data folder takes nothing more in mid-life: what cannot run says so, and the rest goes on. */
+/**
+ * The disk of the workspaces is full; then the data folder takes nothing more in mid-life: what cannot run says so, and
+ * the rest goes on.
+ */
 export async function fillDisks(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'fillDisks', seed })
   const { cluster, random } = scene

@@ -30,7 +30,8 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'fifty submissions with one key make one execution; a reader comes back a hundred times': submitFiftyTimes,
 }
 
-// What takes long by its nature: the real lease, Redis away for longer than that, a flood; and what needs root, to mount a small disk.
+// What takes long by its nature: the real lease, Redis away for longer than that, a flood; and what needs root, to
+// mount a small disk.
 if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
   SCENES[
     'the disk is full, the data folder read-only: what cannot run says so, and all is well when there is room again'

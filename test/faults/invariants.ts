@@ -77,7 +77,8 @@ async function checkKeys(t: Test, { redis: { admin }, cluster, apis, executions,
   if (!api) throw new Error('no API is left to ask')
   for (const { id } of executions) t.equal((await cluster.call(api, 'DELETE', `/executions/${id}`)).status, 204)
   let left: string[] = []
-  // BullMQ's own books of a worker that died, or whose locks Redis has lost, are closed by the round after the lock's end.
+  // BullMQ's own books of a worker that died, or whose locks Redis has lost, are closed by the round after the lock's
+  // end.
   await until(
     async () => {
       left = (await admin.keys('*')).filter((key) => !HOUSE_KEYS.test(key))

@@ -70,7 +70,10 @@ async function readTooSlowly(t: Test, scene: Scene, api: Api, { id }: Watched): 
   )
 }
 
-/** Every limit is reached, on real processes: each refusal says what and when to come again, and what was accepted is not touched by it. */
+/**
+ * Every limit is reached, on real processes: each refusal says what and when to come again, and what was accepted is
+ * not touched by it.
+ */
 export async function reachEveryLimit(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, {
     name: 'reachEveryLimit',

@@ -63,7 +63,10 @@ export interface Scene {
   openWorker(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Worker>
   /** Ends a process and waits until it is gone. */
   end(member: Api | Worker, signal: 'SIGKILL' | 'SIGTERM'): CliProcess['ended']
-  /** Submits to any API, or to that one, and lets subscribers watch it, who come back after every break, at any API, by their cursor. */
+  /**
+   * Submits to any API, or to that one, and lets subscribers watch it, who come back after every break, at any API, by
+   * their cursor.
+   */
   submit(name: string, steps: readonly Step[], more?: Record<string, unknown>, api?: Api): Promise<Watched>
   /** An execution that was accepted elsewhere in the test. */
   watch(id: string, name: string, mark: string): Watched

@@ -46,7 +46,10 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   await checkInvariants(t, scene)
 }
 
-/** Redis goes in the moment in which a worker is told to stop: it ends in its time, leaves nothing and says what it could not tell. Where Redis is back within the drain time, it tells. */
+/**
+ * Redis goes in the moment in which a worker is told to stop: it ends in its time, leaves nothing and says what it
+ * could not tell. Where Redis is back within the drain time, it tells.
+ */
 export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'stopWorkerAsRedisGoes', seed, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
   const { redis, random, cluster, tag } = scene

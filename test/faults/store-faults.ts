@@ -150,7 +150,9 @@ export async function surviveShortOutages(t: Test, seed: string): Promise<void> 
   await checkInvariants(t, scene)
 }
 
-/** Redis, or the way of one worker to it, fails for longer than a lease: what runs is ended and said to be lost, once. */
+/**
+ * Redis, or the way of one worker to it, fails for longer than a lease: what runs is ended and said to be lost, once.
+ */
 export async function endWithLongOutages(
   t: Test,
   seed: string,

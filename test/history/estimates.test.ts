@@ -1,4 +1,5 @@
-// What earlier runs took, and what is made of it: timeouts with their basis, and when a queued execution may be expected to start.
+// What earlier runs took, and what is made of it: timeouts with their basis, and when a queued execution may be
+// expected to start.
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI behind a wrapper.
+// What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI
+// behind a wrapper.
 import { readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// Clients of MCP as they are: their habits by the SDK's client in every run, the programs themselves from npm in test:all.
+// Clients of MCP as they are: their habits by the SDK's client in every run, the programs themselves from npm in
+// test:all.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,5 @@
-// `cc-executor mcp` as its clients meet it: real processes over stdio, a data folder of its own, the real CLI and the scripted model.
+// `cc-executor mcp` as its clients meet it: real processes over stdio, a data folder of its own, the real CLI and the
+// scripted model.
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -44,7 +45,9 @@ export interface McpFolder {
   serving(): Promise<(ServiceRecord & { url: string }) | undefined>
 }
 
-/** A data folder without a service; what was started on it is gone with the test, which fails where something is left. */
+/**
+ * A data folder without a service; what was started on it is gone with the test, which fails where something is left.
+ */
 export async function openMcpFolder(t: Test, variables: Record<string, string> = {}): Promise<McpFolder> {
   const folder = await makeFolder(t)
   const dataDir = join(folder, 'data')
@@ -84,7 +87,8 @@ async function openSession(command: string, args: string[], env: Record<string, 
   ;(transport.stderr as PassThrough).setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
   const client = new Client({ name: 'test', version: '0' })
   const failures: Error[] = []
-  // The SDK's client takes a response at once and a notification a moment later: of a progress that came just before the response it knows no more.
+  // The SDK's client takes a response at once and a notification a moment later: of a progress that came just before
+  // the response it knows no more.
   Object.assign(client, {
     onerror: (error: Error) =>
       void (/progress notification for an unknown token/.test(error.message) || failures.push(error)),

@@ -1,4 +1,5 @@
-// Arguments as clients of MCP really send them: what they mean is taken, what is not clear stays for the parsing to refuse.
+// Arguments as clients of MCP really send them: what they mean is taken, what is not clear stays for the parsing to
+// refuse.
 import t from 'tap'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { readArguments } from '../../src/mcp/read-arguments.js'

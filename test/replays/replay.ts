@@ -1,4 +1,5 @@
-// What a replay is made of, and how it is played: its manifest, what the scripted CLI prints for it, what must come of it.
+// What a replay is made of, and how it is played: its manifest, what the scripted CLI prints for it, what must come of
+// it.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
@@ -10,7 +11,10 @@ export const REPLAYS = join(ROOT, 'test/replays')
 const Step = z.record(z.string(), z.unknown())
 
 const Expected = z.strictObject({
-  /** A part of the execution as REST shows it. A text is looked for in the text, `/…/` is a pattern, null what is not there. */
+  /**
+   * A part of the execution as REST shows it. A text is looked for in the text, `/…/` is a pattern, null what is not
+   * there.
+   */
   execution: z.record(z.string(), z.unknown()),
   /** Parts of events that come in this order; others may come between them. */
   events: z.array(z.strictObject({ type: z.string(), data: z.record(z.string(), z.unknown()).optional() })).default([]),
@@ -23,11 +27,20 @@ const Expected = z.strictObject({
 })
 
 const Run = z.strictObject({
-  /** Fields of the request beside its prompt; `session.resume` and `session.fork` take the number of an earlier run of the replay as `#0`. */
+  /**
+   * Fields of the request beside its prompt; `session.resume` and `session.fork` take the number of an earlier run of
+   * the replay as `#0`.
+   */
   request: z.record(z.string(), z.unknown()).default({}),
-  /** Kind transcript: what the CLI prints, as a file of lines or as steps of test/fixtures/scripted-cli.mjs. Kind run: the simulator's script. */
+  /**
+   * Kind transcript: what the CLI prints, as a file of lines or as steps of test/fixtures/scripted-cli.mjs. Kind run:
+   * the simulator's script.
+   */
   input: z.union([z.string(), z.array(Step)]),
-  /** Kind transcript: after its first `result` the CLI waits until this event was seen, and ends there if its standard input has been closed by then. */
+  /**
+   * Kind transcript: after its first `result` the CLI waits until this event was seen, and ends there if its standard
+   * input has been closed by then.
+   */
   holdUntil: z.string().optional(),
   /** Kind transcript: how the CLI ends after its last line. */
   exit: z.union([z.int(), z.string()]).default(0),
@@ -58,7 +71,10 @@ export function readReplays(): Replay[] {
     .sort((one, other) => (one.name < other.name ? -1 : 1))
 }
 
-/** What the scripted CLI does: it prints the lines with their pauses left out, waits for the end of its input and ends as it did. */
+/**
+ * What the scripted CLI does: it prints the lines with their pauses left out, waits for the end of its input and ends
+ * as it did.
+ */
 export function toSteps(
   { name }: Replay,
   { input, holdUntil, exit }: ReplayRun,

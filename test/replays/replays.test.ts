@@ -1,4 +1,5 @@
-// What broke once in the field, played again: recorded transcripts through a scripted CLI, and requests with the real one; README.md tells how to add one.
+// What broke once in the field, played again: recorded transcripts through a scripted CLI, and requests with the real
+// one; README.md tells how to add one.
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

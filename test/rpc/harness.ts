@@ -1,4 +1,5 @@
-// A WebSocket server over real services and a real Redis. Runs are played by writing what a worker writes; no worker is needed.
+// A WebSocket server over real services and a real Redis. Runs are played by writing what a worker writes; no worker is
+// needed.
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo, Socket } from 'node:net'

@@ -1,4 +1,5 @@
-// What npm pack makes, installed in an empty folder and started from there. It takes the registry, so only in npm run test:all.
+// What npm pack makes, installed in an empty folder and started from there. It takes the registry, so only in npm run
+// test:all.
 import { execFile } from 'node:child_process'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,9 @@
 // What a hostile agent tries, as its Bash tool would: the table that is run, and that the manual shows.
 
-/** What comes of an attempt: `root` where it depends on whether the worker is root, `any` where it depends on the machine. */
+/**
+ * What comes of an attempt: `root` where it depends on whether the worker is root, `any` where it depends on the
+ * machine.
+ */
 export type Expected = 'no' | 'yes' | 'root' | 'any'
 
 export interface Attempt {
@@ -178,7 +181,8 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
 
 /** Of limits, where a run has some: at the level host it has none, and nobody tries. */
 export const LIMIT_ATTEMPTS: readonly Attempt[] = [
-  // Not by bash, which tries again for half a minute: so long the CLI itself could start no thread, and a newer one aborts then.
+  // Not by bash, which tries again for half a minute: so long the CLI itself could start no thread, and a newer one
+  // aborts then.
   row(
     'more processes than the limit',
     `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`,

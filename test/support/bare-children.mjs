@@ -6,6 +6,7 @@ import onSpawn from 'process-on-spawn'
 onSpawn.removeAllListeners()
 delete process.env.NODE_OPTIONS
 
-// It has kept tap from loading the TypeScript compiler into this process, half a second for each file (package.json). What
+// It has kept tap from loading the TypeScript compiler into this process, half a second for each file (package.json).
+// What
 // a newer Node's tap would make of it later, an option for every child, is not wanted.
 delete process.env.TAP_TYPE_STRIP_ONLY

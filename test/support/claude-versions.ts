@@ -6,7 +6,10 @@ const packages = join(
   'packages',
 )
 
-/** Which CLIs a test runs on: the pinned one, and with `npm run test:all`, which has fetched them, both ends of the range. */
+/**
+ * Which CLIs a test runs on: the pinned one, and with `npm run test:all`, which has fetched them, both ends of the
+ * range.
+ */
 export function listClaudeVersions(): ReadonlyArray<{ readonly name: string; readonly env: NodeJS.ProcessEnv }> {
   if (process.env['CC_EXECUTOR_TEST_ALL'] !== '1') return [{ name: 'the pinned version', env: {} }]
   return Object.values(TESTED_VERSIONS).map((version) => ({

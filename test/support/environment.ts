@@ -20,7 +20,10 @@ export function testEnvironment(directory: string): NodeJS.ProcessEnv {
   }
 }
 
-/** A command of the Bash tool that lasts until it is ended: the CLI refuses a bare `sleep` (2.1.332). The number, of any digits, tells whose it is. */
+/**
+ * A command of the Bash tool that lasts until it is ended: the CLI refuses a bare `sleep` (2.1.332). The number, of any
+ * digits, tells whose it is.
+ */
 export const lasting = (number: string | number = 300): string => `tail -f -s ${number} /dev/null`
 
 /** A prompt that brings its own script for the simulated model. */

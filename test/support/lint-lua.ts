@@ -22,7 +22,10 @@ export interface LuaLint {
   readonly unread: readonly string[]
 }
 
-/** Reads a chunk of Lua 5.1: what it declares and does not read, what it reads and does not declare. @throws SyntaxError of the parser */
+/**
+ * Reads a chunk of Lua 5.1: what it declares and does not read, what it reads and does not declare. @throws SyntaxError
+ * of the parser
+ */
 export function lintLua(text: string): LuaLint {
   const chunk = luaparse.parse(text, { luaVersion: '5.1', locations: true, comments: false })
   const findings: string[] = []

@@ -34,14 +34,20 @@ export interface CliProcess {
   killGroup(signal: NodeJS.Signals): void
 }
 
-/** A folder in tmp with a name that nothing else on the machine has; gone with the test, and whatever still refers to it is told. */
+/**
+ * A folder in tmp with a name that nothing else on the machine has; gone with the test, and whatever still refers to it
+ * is told.
+ */
 export async function makeFolder(t: Teardown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cce-e2e-'))
   t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
-/** Starts the CLI in a process group of its own, by `command` where it is not plain node. What the test has not ended is killed at its end, with all its descendants. */
+/**
+ * Starts the CLI in a process group of its own, by `command` where it is not plain node. What the test has not ended is
+ * killed at its end, with all its descendants.
+ */
 export function startCli(
   t: Teardown,
   args: readonly string[],

@@ -62,7 +62,9 @@ export interface TestServiceOptions {
 
 type Teardown = { teardown(fn: () => Promise<void>): void }
 
-/** APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test. */
+/**
+ * APIs and workers in this process, on a private Redis, with the real CLI and the simulator; all gone with the test.
+ */
 export async function openTestService(
   t: Teardown,
   { apis = 1, workers = 1, env = {}, durable = false, prepare }: TestServiceOptions = {},

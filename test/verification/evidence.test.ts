@@ -1,4 +1,5 @@
-// What the server itself sees of a run: manifests on any kind of folder, and claims held against them with the real CLI.
+// What the server itself sees of a run: manifests on any kind of folder, and claims held against them with the real
+// CLI.
 import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile, chmod } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

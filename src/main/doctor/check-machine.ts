@@ -32,7 +32,10 @@ interface Lock {
   >
 }
 
-/** What npm left in node_modules against the lock file; a package for tests or another platform may be absent. undefined: there is no lock file here. */
+/**
+ * What npm left in node_modules against the lock file; a package for tests or another platform may be absent.
+ * undefined: there is no lock file here.
+ */
 export async function checkDependencies(checkout: string): Promise<Verdict | undefined> {
   const read = async (name: string): Promise<Lock | undefined> => {
     const text = await readFile(join(checkout, name), 'utf8').catch(() => undefined)

@@ -59,7 +59,10 @@ async function checkFolders(config: Config): Promise<Finding[]> {
   ])
 }
 
-/** Everything that can be wrong with this machine, each with its remedy. Nothing is told that was not looked at; nobody but Redis and this machine is asked. */
+/**
+ * Everything that can be wrong with this machine, each with its remedy. Nothing is told that was not looked at; nobody
+ * but Redis and this machine is asked.
+ */
 export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[]> {
   let config: Config
   try {

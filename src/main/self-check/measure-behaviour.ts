@@ -1,6 +1,8 @@
 /**
- * How a CLI of whatever version behaves, found out by trying: a greeting with a background task, then the same session resumed with
- * another appended prompt. Against a simulator of its own, in a home that is thrown away: no account, no credentials, no network.
+ * How a CLI of whatever version behaves, found out by trying: a greeting with a background task, then the same session
+ * resumed with
+ * another appended prompt. Against a simulator of its own, in a home that is thrown away: no account, no credentials,
+ * no network.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'

@@ -15,7 +15,8 @@ export interface Trial {
 }
 
 /**
- * Runs a command of ours to its end: standard input stays open until `isOver`, as in a run. Nothing of it is left after the
+ * Runs a command of ours to its end: standard input stays open until `isOver`, as in a run. Nothing of it is left after
+ * the
  * signal, or after its end.
  */
 export async function tryClaude(

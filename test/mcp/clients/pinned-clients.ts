@@ -1,4 +1,5 @@
-// The MCP clients that people have, pinned, each from npm in a folder of its own: how it is set up for our server, and what it hands on.
+// The MCP clients that people have, pinned, each from npm in a folder of its own: how it is set up for our server, and
+// what it hands on.
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,7 +28,10 @@ export interface PinnedClient {
   ): Promise<{ readonly file: string; readonly args: readonly string[]; readonly env: Record<string, string> }>
 }
 
-/** What a user may have in the environment of the client, and would like to reach the server. The folder is one below the client's own. */
+/**
+ * What a user may have in the environment of the client, and would like to reach the server. The folder is one below
+ * the client's own.
+ */
 export const PROBES = {
   CC_EXECUTOR_URL: 'http://127.0.0.1:9',
   CC_EXECUTOR_TOKEN: 'a-probe-of-sixteen-or-more',

@@ -1,8 +1,12 @@
-// The model behind a client that is no Claude: enough of the Responses API (Codex), the Gemini API and the chat completions (opencode) for a client to offer its tools and call one.
+// The model behind a client that is no Claude: enough of the Responses API (Codex), the Gemini API and the chat
+// completions (opencode) for a client to offer its tools and call one.
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
-/** One turn of the model: a call of the tool whose name ends so, or its last words; it may depend on what the tools have answered. */
+/**
+ * One turn of the model: a call of the tool whose name ends so, or its last words; it may depend on what the tools have
+ * answered.
+ */
 export type Turn = PlainTurn | ((answers: readonly string[]) => PlainTurn)
 type PlainTurn = { readonly tool: string; readonly input: Record<string, unknown> } | { readonly text: string }
 
@@ -171,7 +175,10 @@ const dialectOf = (path: string): Dialect | undefined =>
         ? gemini
         : undefined
 
-/** Each turn is given once as many tools have answered as calls stand before it: the request alone decides, so that a request which is sent again gets the same. */
+/**
+ * Each turn is given once as many tools have answered as calls stand before it: the request alone decides, so that a
+ * request which is sent again gets the same.
+ */
 export async function openStandInModel(turns: readonly Turn[]): Promise<StandInModel> {
   let offered: readonly OfferedTool[] = []
   let answers: readonly string[] = []
