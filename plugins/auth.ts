@@ -37,7 +37,10 @@ function identify(request: FastifyRequest, tokens: TokenBook): Caller {
   const token = readToken(request)
   if (token === undefined) {
     throw new ExecutorError('UNAUTHENTICATED', {
-      detail: `Send the token as Authorization: Bearer <token>${request.ws ? `, or as a second subprotocol, cc-executor and ${BEARER_PROTOCOL}<token>` : ''}; cc-executor token prints it.`,
+      detail:
+        'Send the token as Authorization: Bearer ' +
+        `<token>${request.ws ? `, or as a second subprotocol, cc-executor and ${BEARER_PROTOCOL}<token>` : ''}; ` +
+        'cc-executor token prints it.',
     })
   }
   const entry = tokens.find(token)

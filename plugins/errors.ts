@@ -57,7 +57,10 @@ export function answerMalformed(error: { code?: string }, socket: Duplex): void 
   if (error.code === 'ECONNRESET' || !socket.writable || inFlight?.headersSent === true) return void socket.destroy()
   const problem = toProblem(toParserError(error.code), uuidv7())
   const body = JSON.stringify(problem)
-  const head = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`
+  const head =
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ` +
+    `application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: ` +
+    `close\r\n\r\n`
   socket.end(head + body, () => socket.destroy())
 }
 

@@ -24,9 +24,13 @@ const zodToJsonConfig = {
 }
 const transformObject = createJsonSchemaTransformObject({ zodToJsonConfig })
 
-const DESCRIPTION = `Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a reconnect.
-
-Live streams: \`GET /executions/{id}/events\` with \`Accept: text/event-stream\`, or JSON-RPC 2.0 over the WebSocket \`/ws\` (\`rpc.discover\` describes it).`
+const DESCRIPTION = [
+  'Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a ' +
+    'reconnect.',
+  '',
+  'Live streams: `GET /executions/{id}/events` with `Accept: text/event-stream`, or JSON-RPC 2.0 over the WebSocket ' +
+    '`/ws` (`rpc.discover` describes it).',
+].join('\n')
 
 /**
  * OpenAPI 3.1 of everything the routes declare, at /openapi.json, and Swagger UI at /docs, which needs no other host.

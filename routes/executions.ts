@@ -63,7 +63,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           tags,
           summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
           description:
-            'Answers 202 as soon as the execution is stored; it then runs whatever happens to this connection. `Prefer: wait=N` (at most 60) answers 200 when it ends within N seconds. `Accept: text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated request gives the same execution.',
+            'Answers 202 as soon as the execution is stored; it then runs whatever happens to this ' +
+            'connection. `Prefer: wait=N` (at most 60) answers 200 when it ends within N seconds. `Accept: ' +
+            'text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated ' +
+            'request gives the same execution.',
           headers: z.object({
             'idempotency-key': z
               .string()
@@ -123,7 +126,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'List executions, newest first',
         description:
-          'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) exports.',
+          'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are ' +
+          'shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) ' +
+          'exports.',
         querystring: ListQuery,
         response: { 200: json('A page.', ExecutionPage), ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE') },
       },
@@ -219,7 +224,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'Events after a cursor: a page, a long poll, or a live stream',
         description:
-          'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt vouches for. Otherwise a page; with `waitSeconds` a long poll.',
+          'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
+          'stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: ' +
+          'application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt ' +
+          'vouches for. Otherwise a page; with `waitSeconds` a long poll.',
         params: Params,
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
@@ -259,7 +267,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       // The events go out with their bytes as they are stored; only the page around them is new.
       const { nextAfter, hasMore, finished } = page
       // Safe: the text is an EventPage.
-      const body = `{"events":[${page.events.map((event) => event.bytes.toString()).join(',')}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
+      const events = page.events.map((event) => event.bytes.toString()).join(',')
+      const body = `{"events":[${events}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
       return reply
         .type('application/json; charset=utf-8')
         .serializer(String)

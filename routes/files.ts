@@ -106,7 +106,8 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'One file that the run created or modified',
         description:
-          'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to it, as a patch. Pages and scripts come as attachments.',
+          'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to ' +
+          'it, as a patch. Pages and scripts come as attachments.',
         params: FileParams,
         querystring: DiffQuery,
         response: {
@@ -152,7 +153,8 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'All files that the run created or modified',
         description:
-          'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that changed are not in it, and the listing why.',
+          'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that ' +
+          'changed are not in it, and the listing why.',
         params: Params,
         response: {
           200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } },

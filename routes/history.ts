@@ -21,7 +21,9 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'How long such a run takes',
         description:
-          'The timeout that `timeoutSeconds: "auto"` would stand for, and what it is based on: the history of this token’s own runs, from the closest level that has enough of it. `samples: 0` means that nothing is known.',
+          'The timeout that `timeoutSeconds: "auto"` would stand for, and what it is based on: the history ' +
+          'of this token’s own runs, from the closest level that has enough of it. `samples: 0` means that ' +
+          'nothing is known.',
         querystring: EstimateQuery,
         response: { 200: json('The estimate.', TimeoutEstimate), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
@@ -36,7 +38,9 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'What was spent, by day, model and token',
         description:
-          'Sums over the executions that were accepted on these UTC days and have ended, however they ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). Dollars are the CLI’s estimate, which means nothing under a subscription.',
+          'Sums over the executions that were accepted on these UTC days and have ended, however they ' +
+          'ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). ' +
+          'Dollars are the CLI’s estimate, which means nothing under a subscription.',
         querystring: UsageQuery,
         response: { 200: json('The sums.', UsageReport), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },

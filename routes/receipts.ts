@@ -23,7 +23,8 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'The signed record of a finished execution',
         description:
-          'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. However the execution ended, it has one. `cc-executor verify` checks it offline.',
+          'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. ' +
+          'However the execution ended, it has one. `cc-executor verify` checks it offline.',
         params: Params,
         response: {
           200: {
@@ -67,7 +68,8 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         summary: 'Check a receipt',
         description:
-          'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
+          'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does ' +
+          'not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
         body: VerifyRequest,
         response: { 200: json('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
       },

@@ -79,7 +79,19 @@ const ONLY_THESE_PACKAGES = ['src/protocol', 'src/simulator', 'src/setup']
 /** Files over 250 lines, each with the reason why it is still one subject. */
 const MAXIMUM_LINES = 250
 const LONG_FILES: Record<string, string> = {
+  'routes/executions.ts': 'one table of routes, each a few lines of its own; layout alone has made it long',
+  'src/claude/command-flags.ts': 'one table of flags and how their words are read',
+  'src/executions/claimed-run.ts': 'one claim from its start to its end, to be cut by subject',
+  'src/executions/execution-record.ts': 'the record as it is stored and read, field by field',
+  'src/executions/execution-store.ts': 'a method for each script; to become a composition',
+  'src/executions/run-attempt.ts': 'one spawn with its causes of an end, to be cut by subject',
   'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
+  'src/platform/config.ts': 'the one table of settings',
+  'src/protocol/errors.ts': 'the one table of error codes',
+  'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
+  'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
+  'src/verification/checks.ts': 'one function a check',
+  'src/verification/manifest.ts': 'one walk of a folder with its bounds',
 }
 const ENVIRONMENT_READERS = /^src\/(?:platform\/config\.ts|main\/|setup\/)/
 const ENVIRONMENT_EXCEPTIONS: Record<string, string> = {
@@ -251,6 +263,49 @@ void t.test('files are of one subject and lead to no barrel', async (t) => {
     )
   ).flat()
   t.same(long.sort(), Object.keys(LONG_FILES).sort(), 'over 250 lines are those that say why')
+})
+
+/** Code is laid out by prettier, which breaks no text: a text of more than 120 columns is a literal by itself. */
+const CODE_COLUMNS = 120
+const TEXT_COLUMNS = 140
+
+/** Where each literal that no formatter breaks stands: texts, parts of templates, regular expressions. */
+function literalsOf(
+  source: ts.SourceFile,
+): ReadonlyArray<{ readonly from: number; readonly to: number; readonly isFixed: boolean }> {
+  const found: Array<{ from: number; to: number; isFixed: boolean }> = []
+  const visit = (node: ts.Node): void => {
+    const isText = ts.isStringLiteralLike(node) || ts.isTemplateExpression(node)
+    if (isText || ts.isRegularExpressionLiteral(node)) {
+      // A regular expression, and data that a program reads as it stands, have no place to be broken at.
+      const text = node.getText(source)
+      found.push({ from: node.getStart(source), to: node.end, isFixed: !isText || /["{\\]/.test(text) })
+    } else ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+async function findLongLines(file: string): Promise<string[]> {
+  const text = await readFile(join(ROOT, file), 'utf8')
+  const lines = text.split('\n')
+  if (lines.every((line) => line.length <= CODE_COLUMNS)) return []
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+  const literals = literalsOf(source)
+  const starts = source.getLineStarts()
+  return lines.flatMap((line, index) => {
+    if (line.length <= CODE_COLUMNS) return []
+    const start = starts[index] ?? 0
+    const crossing = literals.find(({ from, to }) => from < start + CODE_COLUMNS && to >= start + CODE_COLUMNS)
+    const isWell = crossing !== undefined && (line.length <= TEXT_COLUMNS || crossing.isFixed)
+    return isWell ? [] : [`${file}:${index + 1} (${line.length})`]
+  })
+}
+
+void t.test('code has at most 120 columns, a text at most 140', async (t) => {
+  const tests = (await listSources('test')).filter((file) => !file.includes('/fixtures/'))
+  const written = [...sources, ...tests].filter((file) => !file.endsWith('.generated.ts'))
+  t.same((await Promise.all(written.map(findLongLines))).flat(), [])
 })
 
 void t.test('the environment is read in one place', async (t) => {

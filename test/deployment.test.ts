@@ -352,10 +352,9 @@ void t.test('every command of the manual names files, services, volumes and path
   const isExport = (command: string): boolean =>
     command.startsWith('export ') && [...command.matchAll(/(\w+)=/g)].every(([, name = '']) => used.includes(name))
   const isBackup = (command: string): boolean => {
-    const [, volume = '', image] =
-      /^docker run --rm -v ([\w-]+):\/data:ro -v "\$PWD":\/backup (\S+) tar czf \/backup\/[\w-]+\.tgz -C \/data \.$/.exec(
-        command,
-      ) ?? []
+    const backup =
+      /^docker run --rm -v ([\w-]+):\/data:ro -v "\$PWD":\/backup (\S+) tar czf \/backup\/[\w-]+\.tgz -C \/data \.$/
+    const [, volume = '', image] = backup.exec(command) ?? []
     return volumes.includes(volume) && image === redis.image
   }
   const isKnown = (command: string): boolean =>

@@ -47,13 +47,17 @@ export function classifySilentExit({ exit, stderrTail, observation }: Death): Fa
     const hint = signal === 'SIGKILL' ? ' The host may have run out of memory.' : ''
     return {
       code: 'CLAUDE_SIGNALLED',
-      message: `Claude was ended from outside by ${signal} before it gave a result.${hint} Its effects so far are kept; try again.${errors}`,
+      message:
+        `Claude was ended from outside by ${signal} before it gave a result.${hint} Its effects so far ` +
+        `are kept; try again.${errors}`,
     }
   }
   if (isAboutLogin(stderrTail)) {
     return {
       code: 'CLAUDE_NOT_AUTHENTICATED',
-      message: `Claude has no valid credentials. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in.${errors}`,
+      message:
+        'Claude has no valid credentials. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN ' +
+        `(\`claude setup-token\`), or logs in.${errors}`,
     }
   }
   if (exit.exitCode === 0) {
@@ -69,7 +73,9 @@ export function classifySilentExit({ exit, stderrTail, observation }: Death): Fa
   const code = typeof exit.exitCode === 'number' ? ` with code ${exit.exitCode}` : ''
   return {
     code: 'CLAUDE_EXITED',
-    message: `Claude exited${code} before it gave a result.${errors || ' It wrote nothing on standard error; `cc-executor doctor` checks the installation.'}`,
+    message:
+      `Claude exited${code} before it gave a ` +
+      `result.${errors || ' It wrote nothing on standard error; `cc-executor doctor` checks the installation.'}`,
   }
 }
 

@@ -180,7 +180,9 @@ function describeDenials({ denials }: Observation): Failure {
   const settings = [...new Set(denials.map(({ tool, allowWith }) => `${tool}: ${allowWith}`))]
   return {
     code: 'PERMISSION_DENIED',
-    message: `Claude was refused ${denials.length === 1 ? 'a tool call' : `${denials.length} tool calls`}, and the request says that this is a failure. To allow: ${shorten(settings.join('; '), 1_000)}.`,
+    message:
+      `Claude was refused ${denials.length === 1 ? 'a tool call' : `${denials.length} tool calls`}, ` +
+      `and the request says that this is a failure. To allow: ${shorten(settings.join('; '), 1_000)}.`,
   }
 }
 

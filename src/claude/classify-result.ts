@@ -13,7 +13,9 @@ export interface Failure {
 export function describeFaults(faults: readonly string[]): Failure {
   return {
     code: 'OUTPUT_INVALID',
-    message: `Claude's answer does not match the schema that was asked for: ${shorten(faults.join('; '), 1_000)}. The answer is kept as it was given.`,
+    message:
+      `Claude's answer does not match the schema that was asked for: ` +
+      `${shorten(faults.join('; '), 1_000)}. The answer is kept as it was given.`,
   }
 }
 
@@ -44,7 +46,10 @@ export function classifyResult(result: ClaudeResult, apiStatus: number | undefin
       if (result.startupFailure !== undefined) return describeStartupFailure(result.startupFailure, said)
       return {
         code: 'CLAUDE_EXITED',
-        message: `Claude ended before it had finished${result.terminalReason === undefined ? '' : ` (${result.terminalReason})`}${said === '' ? '' : `: ${said}`}. Try again; what it did before is kept.`,
+        message:
+          'Claude ended before it had ' +
+          `finished${result.terminalReason === undefined ? '' : ` (${result.terminalReason})`}${said === '' ? '' : `: ${said}`}. ` +
+          'Try again; what it did before is kept.',
       }
     default:
       return classifyApiError(said, apiStatus, result, observation)
@@ -82,13 +87,17 @@ function classifyApiError(
     return {
       code: 'CLAUDE_TOO_OLD',
       ...refusal,
-      message: `The worker's Claude CLI is too old for this model, which wants ${needed}${quoted} To get one: ${GET_NEWER}; then restart the worker. Or ask for another model.`,
+      message:
+        `The worker's Claude CLI is too old for this model, which wants ${needed}${quoted} To get one: ` +
+        `${GET_NEWER}; then restart the worker. Or ask for another model.`,
     }
   }
   if (apiError === 'authentication_failed' || apiStatus === 401 || isAboutLogin(said)) {
     return {
       code: 'CLAUDE_NOT_AUTHENTICATED',
-      message: `Claude did not accept the worker's credentials${quoted}. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in again.`,
+      message:
+        `Claude did not accept the worker's credentials${quoted}. The operator sets ANTHROPIC_API_KEY or ` +
+        `CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in again.`,
     }
   }
   if (apiError === 'rate_limit' || apiStatus === 429 || rateLimit !== undefined) {

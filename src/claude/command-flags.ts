@@ -214,7 +214,8 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   const [prompt] = prompts
   if (prompt === undefined || prompt === '')
     throw refuse(
-      "there is no prompt; write claude -p 'what to do', with the prompt before flags that take several words (--allowedTools, --mcp-config)",
+      "there is no prompt; write claude -p 'what to do', with the prompt before flags that take " +
+        'several words (--allowedTools, --mcp-config)',
     )
   if (!asksToPrint && SUBCOMMANDS.has(prompt))
     throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)

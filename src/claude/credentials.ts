@@ -18,7 +18,8 @@ export interface CredentialOptions {
 }
 
 const REMEDY =
-  'Set ANTHROPIC_API_KEY (billed per token), or run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN (uses your subscription), or log in with `claude` on this machine.'
+  'Set ANTHROPIC_API_KEY (billed per token), or run `claude setup-token` and set ' +
+  'CLAUDE_CODE_OAUTH_TOKEN (uses your subscription), or log in with `claude` on this machine.'
 
 const CLOUDS = [
   { variable: 'CLAUDE_CODE_USE_BEDROCK', method: 'bedrock', name: 'Amazon Bedrock' },
@@ -57,7 +58,9 @@ export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptio
       method: 'api_key',
       source: 'ANTHROPIC_API_KEY',
       billed: true,
-      message: `ANTHROPIC_API_KEY is used and billed per token${outranked.length === 0 ? '.' : `; it outranks ${outranked.join(' and ')}. Unset it to use the subscription.`}`,
+      message:
+        'ANTHROPIC_API_KEY is used and billed per ' +
+        `token${outranked.length === 0 ? '.' : `; it outranks ${outranked.join(' and ')}. Unset it to use the subscription.`}`,
       warnings: env['ANTHROPIC_AUTH_TOKEN']
         ? [
             'ANTHROPIC_API_KEY and ANTHROPIC_AUTH_TOKEN are both set, and the CLI sends both; unset the one that is not meant.',
@@ -79,7 +82,9 @@ export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptio
       method: 'oauth_token',
       source: 'CLAUDE_CODE_OAUTH_TOKEN',
       billed: false,
-      message: `CLAUDE_CODE_OAUTH_TOKEN is used: the subscription that it belongs to${hasLogin ? ` (it outranks the login in ${login.source})` : ''}.`,
+      message:
+        'CLAUDE_CODE_OAUTH_TOKEN is used: the subscription that it belongs ' +
+        `to${hasLogin ? ` (it outranks the login in ${login.source})` : ''}.`,
       warnings: [],
     }
   }
@@ -103,7 +108,8 @@ function warnOfCloudHome(method: 'bedrock' | 'vertex' | 'foundry', env: NodeJS.P
     ].some((name) => env[name])
   ) {
     return [
-      'Runs have a home of their own and do not see ~/.aws: set AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE, or the AWS keys themselves.',
+      'Runs have a home of their own and do not see ~/.aws: set AWS_SHARED_CREDENTIALS_FILE and ' +
+        'AWS_CONFIG_FILE, or the AWS keys themselves.',
     ]
   }
   if (method === 'vertex' && !env['GOOGLE_APPLICATION_CREDENTIALS']) {

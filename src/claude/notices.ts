@@ -35,14 +35,16 @@ export function noteSystemMessage(notices: Notices, message: Readonly<Record<str
     case 'session_writes_lost':
       say(
         notices,
-        `Claude could not write everything it had to save (${name(message['error_code'])}: the disk or its quota is full): a later execution with this session may miss a part of the conversation.`,
+        `Claude could not write everything it had to save (${name(message['error_code'])}: the disk or ` +
+          'its quota is full): a later execution with this session may miss a part of the conversation.',
       )
       return
     case 'model_refusal_fallback':
       // Of a subagent ("local") only that answer came from another model.
       say(
         notices,
-        `${name(message['original_model'])} refused, and ${name(message['fallback_model'])} answered in its place${message['scope'] === 'local' ? ' in a subagent' : ''}.`,
+        `${name(message['original_model'])} refused, and ${name(message['fallback_model'])} answered in ` +
+          `its place${message['scope'] === 'local' ? ' in a subagent' : ''}.`,
       )
       return
     default:

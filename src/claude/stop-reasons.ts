@@ -35,7 +35,8 @@ export function findNoEnd({ stopReason, lastResult }: Observation, hasAnswer: bo
     return {
       code: 'TOOL_DEFERRED',
       message:
-        'A hook deferred a tool call, which nobody will decide on here: the run ended before the call. Take `defer` out of the hook, or let it answer allow or deny.',
+        'A hook deferred a tool call, which nobody will decide on here: the run ended before the call. ' +
+        'Take `defer` out of the hook, or let it answer allow or deny.',
     }
   }
   switch (stopReason) {
@@ -46,7 +47,8 @@ export function findNoEnd({ stopReason, lastResult }: Observation, hasAnswer: bo
       }
     case 'max_tokens':
       return incomplete(
-        'The answer was cut off at the longest reply that the model may give. Ask for less at once, or let the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.',
+        'The answer was cut off at the longest reply that the model may give. Ask for less at once, or ' +
+          'let the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.',
       )
     case 'pause_turn':
       return incomplete('Claude stopped in the middle of its turn (pause_turn). Resume the session to let it finish.')

@@ -20,7 +20,8 @@ export const isTestedVersion = (version: string): boolean => !isTooOld(version) 
 
 /** What a worker says that refuses to start with it, and the doctor. */
 export const describeTooOld = (version: string, binary: string): string =>
-  `CLAUDE_TOO_OLD: the Claude CLI ${version} (${binary}) is older than ${TESTED_VERSIONS.from}, the oldest that is supported; get a newer one: ${GET_NEWER}.`
+  `CLAUDE_TOO_OLD: the Claude CLI ${version} (${binary}) is older than ${TESTED_VERSIONS.from}, ` +
+  `the oldest that is supported; get a newer one: ${GET_NEWER}.`
 
 /** In one line, as the banner, the doctor and the health show it. */
 export function describeVersion(version: string, defaultModel: string | undefined): string {

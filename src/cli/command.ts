@@ -43,7 +43,10 @@ function toAdvice({ code }: ClientError): string {
   if (code === 'UNREACHABLE' || code === 'BAD_ANSWER')
     return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
   if (code === 'UNAUTHENTICATED')
-    return ' CC_EXECUTOR_TOKEN is sent, else, to this machine, the token of the data folder (CC_EXECUTOR_DATA_DIR); cc-executor token prints it.'
+    return (
+      ' CC_EXECUTOR_TOKEN is sent, else, to this machine, the token of the data folder ' +
+      '(CC_EXECUTOR_DATA_DIR); cc-executor token prints it.'
+    )
   return ''
 }
 

@@ -54,9 +54,9 @@ async function save(client: Client, id: string, path: string | undefined, out: s
   const kept = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
   await write(client, id, kept, out)
   const missing = wanted.length - kept.length
-  say(
-    `${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}${missing === 0 ? '' : `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`}`,
-  )
+  const written = `${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}`
+  const remark = `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`
+  say(missing === 0 ? written : written + remark)
 }
 
 export const files: Command = {

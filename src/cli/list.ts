@@ -88,12 +88,15 @@ function describe(execution: Execution): Array<readonly [string, string | undefi
     taskIndex,
   } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
+  const standing = [
+    status,
+    ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
+    ...(position === undefined ? [] : [`place ${position}`]),
+    ...(position === undefined || estimatedStartAt === undefined ? [] : [`expected to start at ${estimatedStartAt}`]),
+  ]
   return [
     ['id', id],
-    [
-      'status',
-      `${status}${waitingFor === undefined ? '' : `, waiting for its ${waitingFor}`}${position === undefined ? '' : `, place ${position}${estimatedStartAt === undefined ? '' : `, expected to start at ${estimatedStartAt}`}`}`,
-    ],
+    ['status', standing.join(', ')],
     [
       'outcome',
       outcome?.code === undefined

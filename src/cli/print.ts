@@ -26,7 +26,11 @@ export function toUsageLine(
   simulated: boolean,
 ): string {
   const cached = cacheReadTokens > 0 ? ` (and ${cacheReadTokens} cached)` : ''
-  return `${inputTokens} tokens in${cached}, ${outputTokens} out, ${turns} turn${turns === 1 ? '' : 's'}, ${(durationMs / 1_000).toFixed(1)} s, $${costUsd.toFixed(4)} by the CLI's estimate${isCostIncomplete ? ', not complete' : ''}${simulated ? ' (simulated)' : ''}`
+  return (
+    `${inputTokens} tokens in${cached}, ${outputTokens} out, ${turns} turn${turns === 1 ? '' : 's'}, ` +
+    `${(durationMs / 1_000).toFixed(1)} s, $${costUsd.toFixed(4)} by the CLI's ` +
+    `estimate${isCostIncomplete ? ', not complete' : ''}${simulated ? ' (simulated)' : ''}`
+  )
 }
 
 /** Lines of cells, each column as wide as its widest. */

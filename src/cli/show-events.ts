@@ -73,9 +73,9 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
     endLine()
     if (outcome.status === 'succeeded') return
     // Whole: it names the remedy.
-    stderr.write(
-      `${outcome.status}${outcome.code === undefined ? '' : ` (${outcome.code})`}${outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`}\n`,
-    )
+    const code = outcome.code === undefined ? '' : ` (${outcome.code})`
+    const message = outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`
+    stderr.write(`${outcome.status}${code}${message}\n`)
   }
 
   return {
@@ -104,7 +104,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
       else if (is(event, 'hook.finished') && event.data.exitCode !== 0)
         note(
-          `! hook ${event.data.name} (${event.data.stage}) ${event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`}`,
+          `! hook ${event.data.name} (${event.data.stage}) ` +
+            (event.data.exitCode === null ? event.data.ending.replace('_', ' ') : `exited with ${event.data.exitCode}`),
         )
       else if (is(event, 'background.waiting')) note(event.data.message)
       else if (is(event, 'background.finished'))
@@ -117,7 +118,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)
       else if (is(event, 'execution.retrying'))
         note(
-          `${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`,
+          `${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} ` +
+            `follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`,
         )
       else if (
         is(event, 'execution.paused') ||
@@ -125,7 +127,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         is(event, 'execution.cancel_requested')
       ) {
         note(
-          `${event.type.replace('execution.', '').replace('_', ' ')} by ${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`,
+          `${event.type.replace('execution.', '').replace('_', ' ')} by ` +
+            `${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`,
         )
       } else if (is(event, 'task.started'))
         note(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`)

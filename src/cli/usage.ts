@@ -51,9 +51,9 @@ ${SERVICE_USAGE}`,
         return EXIT_CODES.succeeded
       }
       const lines = report.rows.map((row) => [...report.groupBy.map((group) => row[group] ?? ''), ...toCells(row)])
-      process.stdout.write(
-        `${toTable([[...report.groupBy, ...HEADER], ...lines, [...report.groupBy.map((_group, index) => (index === 0 ? 'total' : '')), ...toCells(report.total)]])}\n`,
-      )
+      const total = report.groupBy.map((_group, index) => (index === 0 ? 'total' : ''))
+      const table = toTable([[...report.groupBy, ...HEADER], ...lines, [...total, ...toCells(report.total)]])
+      process.stdout.write(`${table}\n`)
       say(report.note)
       return EXIT_CODES.succeeded
     })

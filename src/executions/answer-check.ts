@@ -69,5 +69,9 @@ function parse(text: string): unknown {
 
 /** The simulator knows it by its first word. */
 function toRepairPrompt(faults: readonly string[]): string {
-  return `[cc-executor] Your answer was not accepted, because it does not match the schema that was asked for:\n${faults.map((fault) => `- ${fault}`).join('\n')}\nGive the whole answer again with the StructuredOutput tool, corrected. Do not repeat the work itself.`
+  return (
+    '[cc-executor] Your answer was not accepted, because it does not match the schema that was asked ' +
+    `for:\n${faults.map((fault) => `- ${fault}`).join('\n')}\nGive the whole answer again with the ` +
+    'StructuredOutput tool, corrected. Do not repeat the work itself.'
+  )
 }

@@ -64,7 +64,9 @@ export function toCliSchema({ $schema: _dialect, ...schema }: AnswerSchema): {
   if (tried.kind === 'done') return { schema }
   return {
     schema: { type: 'object' },
-    instruction: `The input of the StructuredOutput tool must match this JSON Schema (${dialectOf({ $schema: _dialect })?.name}), formats included:\n${JSON.stringify(schema)}`,
+    instruction:
+      'The input of the StructuredOutput tool must match this JSON Schema ' +
+      `(${dialectOf({ $schema: _dialect })?.name}), formats included:\n${JSON.stringify(schema)}`,
   }
 }
 
@@ -86,7 +88,8 @@ export function requireUsableSchema({ outputSchema, appendSystemPrompt = '' }: R
     throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
   if (!isKnownDialect(outputSchema))
     throw refuse(
-      `has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write the schema in 2020-12 (${DIALECTS[0]?.uri})`,
+      'has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write ' +
+        `the schema in 2020-12 (${DIALECTS[0]?.uri})`,
     )
   const compiled = withinLimit(() => compile(outputSchema))
   if (compiled.kind === 'late') throw refuse('takes too long to be compiled')

@@ -41,15 +41,15 @@ export class BackgroundWait implements BackgroundWaits {
     // The run's own timeout ends it as what it is.
     this.#clock = waitsForMs < runsForMs ? clocks.start(waitsForMs, () => this.#endTasks()) : undefined
     const until = new Date(Date.now() + Math.min(waitsForMs, runsForMs)).toISOString()
+    const shown = tasks.slice(0, TASKS_SHOWN)
+    const names = shown.map(({ description, kind }) => description || kind).join('; ')
     return {
-      tasks: tasks.slice(0, TASKS_SHOWN),
+      tasks: shown,
       until,
-      message: `Claude has answered, and ${countTasks(tasks.length)} of its own (${tasks
-        .slice(0, TASKS_SHOWN)
-        .map(({ description, kind }) => description || kind)
-        .join(
-          '; ',
-        )}) ${tasks.length === 1 ? 'is' : 'are'} awaited until ${until}. To end the wait, cancel the execution; to limit it next time, set backgroundTimeoutSeconds (0: what goes on in the background ends with the answer).`,
+      message:
+        `Claude has answered, and ${countTasks(tasks.length)} of its own (${names}) ` +
+        `${tasks.length === 1 ? 'is' : 'are'} awaited until ${until}. To end the wait, cancel the execution; ` +
+        'to limit it next time, set backgroundTimeoutSeconds (0: what goes on in the background ends with the answer).',
     }
   }
 
@@ -62,7 +62,11 @@ export class BackgroundWait implements BackgroundWaits {
     this.#options.onLimit({
       code: 'BACKGROUND_UNFINISHED',
       status: 'failed',
-      message: `${countTasks(this.#awaitedSinceMs.size)} had not finished ${this.#options.run.backgroundTimeoutSeconds} s after Claude had answered (backgroundTimeoutSeconds) and ${this.#awaitedSinceMs.size === 1 ? 'was' : 'were'} ended; the last answer is kept. Raise it, or set it to 0 if they may end with the answer.`,
+      message:
+        `${countTasks(this.#awaitedSinceMs.size)} had not finished ` +
+        `${this.#options.run.backgroundTimeoutSeconds} s after Claude had answered ` +
+        `(backgroundTimeoutSeconds) and ${this.#awaitedSinceMs.size === 1 ? 'was' : 'were'} ended; the ` +
+        'last answer is kept. Raise it, or set it to 0 if they may end with the answer.',
     })
   }
 }

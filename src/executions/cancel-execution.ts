@@ -64,7 +64,9 @@ export async function pauseExecution(
   if (record.kind === 'task_list' && !isTerminal(record.state)) {
     const task = record.tasks?.findLast(({ state }) => !isTerminal(state))
     throw new ExecutorError('NOT_RUNNING', {
-      detail: `A task list has no process of its own to pause or resume; ${task ? `do so with the task that is under way, ${task.id}` : 'its next task is about to be queued'}.`,
+      detail:
+        'A task list has no process of its own to pause or resume; ' +
+        `${task ? `do so with the task that is under way, ${task.id}` : 'its next task is about to be queued'}.`,
     })
   }
   const answer = await fromStore(services.store.wish(id, { kind: 'pause', wanted }, caller.name, reason))

@@ -12,7 +12,8 @@ export function toSessionWish({ resume, fork = false }: SessionRequest, workspac
 export const otherModel = (simulated: boolean): string =>
   simulated
     ? 'this conversation was held with Claude itself, and here a scripted model answers (--simulate), which knows nothing of it.'
-    : 'this conversation was held with a scripted model (--simulate), and here Claude itself answers; submit the whole task without session.'
+    : 'this conversation was held with a scripted model (--simulate), and here Claude itself answers; ' +
+      'submit the whole task without session.'
 
 /** Why a session could not be joined. */
 export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: SessionWish): ExecutorError {
@@ -34,7 +35,11 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
       return new ExecutorError('SESSION_NOT_FOUND', { detail: `session.resume: ${otherModel(detail === '1')}` })
     case 'busy':
       return new ExecutorError('SESSION_BUSY', {
-        detail: `session.resume: ${fork ? 'this session can be forked' : 'this session can go on'} when the execution ${detail} ${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for it, or cancel it.`,
+        detail:
+          `session.resume: ${fork ? 'this session can be forked' : 'this session can go on'} when the ` +
+          `execution ${detail} ` +
+          `${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for ` +
+          'it, or cancel it.',
       })
     case 'elsewhere':
       return toInvalidRequest([

@@ -56,7 +56,9 @@ export function chooseBeginning(
   if (lacking > 0)
     return {
       kind: 'impossible',
-      why: `${lacking === 1 ? 'a tool call that had finished is' : `${lacking} tool calls that had finished are`} missing in the session's transcript and would have been made again`,
+      why:
+        `${lacking === 1 ? 'a tool call that had finished is' : `${lacking} tool calls that had finished are`} ` +
+        `missing in the session's transcript and would have been made again`,
     }
   return { kind: 'resume' }
 }
@@ -69,7 +71,9 @@ function toFailure(reason: RetryReason, why: string): Outcome {
   return {
     status: 'failed',
     code,
-    message: `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace and events before running it again.`,
+    message:
+      `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace ` +
+      'and events before running it again.',
   }
 }
 

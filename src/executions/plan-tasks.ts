@@ -60,7 +60,9 @@ export function toListOutcome(
     return {
       status: 'cancelled',
       code: 'CANCELLED',
-      message: `Cancelled by ${cancelled.by}${cancelled.reason === undefined ? '' : `: ${cancelled.reason}`}. Of ${taskCount} tasks ${succeeded} had succeeded and ${unstarted} were not begun.`,
+      message:
+        `Cancelled by ${cancelled.by}${cancelled.reason === undefined ? '' : `: ${cancelled.reason}`}. ` +
+        `Of ${taskCount} tasks ${succeeded} had succeeded and ${unstarted} were not begun.`,
     }
   }
   if (isOverBudget) {
@@ -78,7 +80,9 @@ export function toListOutcome(
     return {
       status: 'failed',
       code,
-      message: `tasks[${first?.index ?? 0}] of ${taskCount} ended as ${first?.state ?? 'failed'}${why}; its own execution says more.${rest}`,
+      message:
+        `tasks[${first?.index ?? 0}] of ${taskCount} ended as ${first?.state ?? 'failed'}${why}; its own ` +
+        `execution says more.${rest}`,
     }
   }
   const names = failed

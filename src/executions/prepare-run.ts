@@ -68,7 +68,8 @@ export async function prepareRun(
     return {
       outcome: failed(
         'CLAUDE_NOT_FOUND',
-        'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g @anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.',
+        'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g ' +
+          '@anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.',
       ),
     }
   if (credentials.method === 'none')

@@ -69,7 +69,8 @@ async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Root
     const { root, real } = roots.find((one) => isInside(resolved, one.real)) ?? { root: '/', real: '/' }
     const target = relative(real, resolved)
     throw new WorkspaceError(
-      `The workspace is reached through a symbolic link, which would let two executions work in it at once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`,
+      'The workspace is reached through a symbolic link, which would let two executions work in it at ' +
+        `once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`,
     )
   }
   return resolved
@@ -97,7 +98,8 @@ export async function prepareWorkspace(
     // Safe: whatever node:fs rejects with is an errno exception.
     const { code } = error as NodeJS.ErrnoException
     throw new WorkspaceError(
-      `The workspace could not be prepared (${code ?? 'unknown error'}): check that the folder can be written and that the disk is not full.`,
+      `The workspace could not be prepared (${code ?? 'unknown error'}): check that the folder can be ` +
+        'written and that the disk is not full.',
       { cause: error },
     )
   }

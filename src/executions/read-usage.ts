@@ -19,7 +19,9 @@ export interface UsageFilters {
 
 const EVERYBODY = '*'
 const NOTE =
-  'Dollars are the CLI’s own estimate from list prices, no invoice; under a subscription nothing is billed by them, and they mean nothing. Days are UTC, and an execution counts on the day on which it was accepted, once it has ended.'
+  'Dollars are the CLI’s own estimate from list prices, no invoice; under a subscription nothing ' +
+  'is billed by them, and they mean nothing. Days are UTC, and an execution counts on the day on ' +
+  'which it was accepted, once it has ended.'
 
 function toRange({ from, to }: UsageFilters, today: number): { first: number; last: number } {
   const last = to === undefined ? Math.max(today, from === undefined ? today : toDayNumber(from)) : toDayNumber(to)

@@ -92,7 +92,10 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
   return getExecution(services, id, caller).catch((error: unknown) => {
     if (!(error instanceof ExecutorError) || error.code !== 'EXECUTION_NOT_FOUND') throw error
     throw new ExecutorError('EXECUTION_NOT_FOUND', {
-      detail: `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept any more (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new key to run it once more.`,
+      detail:
+        `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept ` +
+        'any more (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new key to ' +
+        'run it once more.',
     })
   })
 }

@@ -23,7 +23,8 @@ const WORKER_LOST: Outcome = {
   status: 'failed',
   code: 'WORKER_LOST',
   message:
-    'The worker that ran this execution died or lost its connection. What the run did until then is not known; look at its workspace and events before running it again.',
+    'The worker that ran this execution died or lost its connection. What the run did until then is ' +
+    'not known; look at its workspace and events before running it again.',
 }
 
 const QUEUE_TIMEOUT: Outcome = {

@@ -38,7 +38,8 @@ export function nameWorkspace(
     if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {
       throw new ExecutorError('FORBIDDEN', {
         detail:
-          'workspace: an absolute path is accepted only inside the folders that the operator admits (CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
+          'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
+          '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
         errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
       })
     }

@@ -44,7 +44,10 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
     ),
     row(
       'permissions',
-      `${worker.permissionMode}${config.allowedTools.length > 0 ? `, and ${config.allowedTools.join(', ')}` : ''}${admitted.length > 0 ? ` (admitted: ${admitted.join(', ')})` : ''}`,
+      [
+        worker.permissionMode,
+        ...(config.allowedTools.length > 0 ? [`and ${config.allowedTools.join(', ')}`] : []),
+      ].join(', ') + (admitted.length > 0 ? ` (admitted: ${admitted.join(', ')})` : ''),
     ),
     row('containment', `${containment.level}: ${containment.detail}`),
     row('sandbox', tellSandboxes(containment.sandboxes ?? [])),

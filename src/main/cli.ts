@@ -91,7 +91,8 @@ async function runStart(args: string[]): Promise<void> {
 function requireRedisUrl({ redisUrl }: Config): string {
   if (redisUrl === undefined)
     throw new ConfigError(
-      'REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to redis://host:6379, or use cc-executor start, which brings its own.',
+      'REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to ' +
+        'redis://host:6379, or use cc-executor start, which brings its own.',
     )
   return redisUrl
 }
@@ -151,7 +152,9 @@ async function runWorker(args: string[]): Promise<void> {
     const { state, close } = await openWorker(config, redisUrl)
     return {
       info: state,
-      sentence: `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ${state.claude.message}. ${state.authentication.message}`,
+      sentence:
+        `worker ${state.id}: ${state.concurrency} at once, containment ${state.containment.level}. ` +
+        `${state.claude.message}. ${state.authentication.message}`,
       close,
     }
   })

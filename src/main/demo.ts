@@ -52,7 +52,8 @@ async function demo(): Promise<void> {
     )
     say(`Answer: ${typeof outcome.result === 'string' ? outcome.result : ''}`)
     say(
-      `Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`,
+      `Usage:  ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ` +
+        `${usage.durationMs} ms, $${usage.costUsd.toFixed(4)} by the CLI's estimate (simulated)`,
     )
     say(
       `\nIts signed receipt:\n\n${(await client.receipt(execution.id, { markdown: true })).trimEnd().replace(/^/gm, '  ')}`,

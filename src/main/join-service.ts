@@ -107,7 +107,8 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     }
     throw toFailure(
       'UNREACHABLE',
-      `The service does not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log is ${config.dataDir}/service.log; cc-executor doctor looks for what is wrong.`,
+      `The service does not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log ` +
+        `is ${config.dataDir}/service.log; cc-executor doctor looks for what is wrong.`,
       true,
     )
   }

@@ -21,6 +21,8 @@ export function requireContainment(
 ): void {
   if (policy !== 'required' || keepsFiles(levels)) return
   throw new ConfigError(
-    `CC_EXECUTOR_CONTAINMENT: required wants runs that reach no files but their own, which is not so here; cc-executor doctor says what is missing, CC_EXECUTOR_CONTAINMENT=auto accepts less. (${containment.detail})`,
+    'CC_EXECUTOR_CONTAINMENT: required wants runs that reach no files but their own, which is not so ' +
+      'here; cc-executor doctor says what is missing, CC_EXECUTOR_CONTAINMENT=auto accepts less. ' +
+      `(${containment.detail})`,
   )
 }

@@ -85,7 +85,9 @@ async function choosePort(config: Config, onDemand: boolean): Promise<number> {
 function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
   const how = idleSeconds === undefined ? '' : ', started for MCP'
   return new ConfigError(
-    `Another cc-executor is running on this data folder (process ${pid}${url === undefined ? '' : ` at ${url}`}${how}); stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`,
+    'Another cc-executor is running on this data folder (process ' +
+      `${pid}${url === undefined ? '' : ` at ${url}`}${how}); stop it, or set CC_EXECUTOR_DATA_DIR to ` +
+      'another folder.',
   )
 }
 

@@ -7,8 +7,11 @@ import { createToolHandlers, type ToolHandlers } from './tool-handlers.js'
 import { toErrorResult, toResult, toToolError } from './tool-result.js'
 import { toInputSchema, toJsonSchema, toOutputSchema } from './tool-schema.js'
 
-const INSTRUCTIONS = `Runs Claude Code in the background, one execution for each prompt, in a folder of its own.
-Call execute. When it answers before the end (isFinished is false), the execution goes on: call wait_for_execution with its id until it has ended. A result that says succeeded is what the run itself reports; verify_execution tells what is known besides, and what is not.`
+const INSTRUCTIONS =
+  'Runs Claude Code in the background, one execution for each prompt, in a folder of its own.\n' +
+  'Call execute. When it answers before the end (isFinished is false), the execution goes on: call ' +
+  'wait_for_execution with its id until it has ended. A result that says succeeded is what the run itself reports; ' +
+  'verify_execution tells what is known besides, and what is not.'
 
 export interface McpServerOptions {
   readonly access: ServiceAccess

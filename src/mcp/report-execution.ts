@@ -32,7 +32,12 @@ function toHeadline({ status, outcome, usage, simulated, waitingFor, position }:
         ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
         ...(position === undefined ? [] : [`place ${position}`]),
       ]
-  return `${HEADLINES[status]}${code}${reason}${reason.endsWith('.') ? '' : '.'}${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}${simulated ? ` A scripted model ${isTerminal(status) ? 'answered' : 'answers'}, not Claude.` : ''}`
+  const sentence = `${HEADLINES[status]}${code}${reason}`
+  return [
+    sentence.endsWith('.') ? sentence : `${sentence}.`,
+    ...(facts.length > 0 ? [`${facts.join(', ')}.`] : []),
+    ...(simulated ? [`A scripted model ${isTerminal(status) ? 'answered' : 'answers'}, not Claude.`] : []),
+  ].join(' ')
 }
 
 interface ReportOptions {
@@ -53,7 +58,9 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   const next = !isFinished
     ? `Call wait_for_execution with executionId ${execution.id} to wait for its end.`
     : end < whole.length
-      ? `The result has ${whole.length} characters; these are ${resultOffset} to ${end}. Call get_execution with executionId ${execution.id} and resultOffset ${end} for the next ones; cc-executor show ${execution.id} prints it whole.`
+      ? `The result has ${whole.length} characters; these are ${resultOffset} to ${end}. Call ` +
+        `get_execution with executionId ${execution.id} and resultOffset ${end} for the next ones; ` +
+        `cc-executor show ${execution.id} prints it whole.`
       : undefined
   const report: ExecutionReport = {
     ...rest,

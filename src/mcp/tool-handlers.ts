@@ -120,7 +120,8 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
           queue,
         }
         const lines = [
-          `CC Executor ${version} at ${client.url}: ${status === 'ok' ? 'ready' : 'not ready'}.${simulated ? ' A scripted model answers, not Claude.' : ''}`,
+          `CC Executor ${version} at ${client.url}: ` +
+            `${status === 'ok' ? 'ready' : 'not ready'}.${simulated ? ' A scripted model answers, not Claude.' : ''}`,
           `${queue.running} running, ${queue.depth} waiting, room for ${queue.capacity} at once.`,
           ...Object.entries(parts).map(
             ([name, part]) => `${name}: ${part.status === 'ok' ? '' : `${part.status}: `}${part.message}`,

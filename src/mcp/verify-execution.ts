@@ -10,13 +10,22 @@ import type { ToolAnswer } from './tool-result.js'
 
 const NOT_CHECKED = [
   'Whether the answer is right: no test was run and no file was looked at beyond the checks named here.',
-  'Whether the log is what was first written: that is what its signed receipt shows (cc-executor receipt, cc-executor verify), which this call does not look at.',
+  'Whether the log is what was first written: that is what its signed receipt shows (cc-executor ' +
+    'receipt, cc-executor verify), which this call does not look at.',
 ]
 
 const toChecks = ({ status, checks }: Verification = { status: 'none', checks: [] }): string =>
   checks.length === 0
     ? `${status}.`
-    : `${status} (${checks.map((check) => `${check.name} ${check.status}${check.status === 'fail' ? `: ${check.detail}` : ''}`).join('; ')}).`
+    : `${status} ` +
+      `(${checks.map((check) => `${check.name} ${check.status}${check.status === 'fail' ? `: ${check.detail}` : ''}`).join('; ')}).`
+
+const toEnding = (outcome: Execution['outcome']): string =>
+  [
+    outcome?.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`,
+    outcome?.exitCode === undefined ? '' : `, exit code ${outcome.exitCode}`,
+    outcome?.signal === undefined ? '' : `, signal ${outcome.signal}`,
+  ].join('')
 
 /** The newest executions, each with what was checked of it. @throws ClientError */
 export async function verifyLast(client: Client, count: number, signal: AbortSignal): Promise<ToolAnswer> {
@@ -24,7 +33,9 @@ export async function verifyLast(client: Client, count: number, signal: AbortSig
   const checked = executions.map(toCheckedExecution)
   const lines = checked.map(
     ({ executionId, status, code, finishedAt, verification, simulated }) =>
-      `${executionId} ${finishedAt ?? '(not ended)'} ${status}${code === undefined ? '' : ` (${code})`}. Checks: ${toChecks(verification)}${simulated ? ' A scripted model answered.' : ''}`,
+      `${executionId} ${finishedAt ?? '(not ended)'} ` +
+      `${status}${code === undefined ? '' : ` (${code})`}. Checks: ` +
+      `${toChecks(verification)}${simulated ? ' A scripted model answered.' : ''}`,
   )
   return {
     structured: { executions: checked },
@@ -74,7 +85,8 @@ async function readLog(
           ? `${counted}, without a gap, but the last one is not execution.finished.`
           : isSameOutcome !== true
             ? `${counted}, without a gap, but the last one tells another outcome than the execution.`
-            : `${counted}, 1 to ${lastSeq} without a gap; the last one is execution.finished and tells the same outcome and usage as the execution.`
+            : `${counted}, 1 to ${lastSeq} without a gap; the last one is execution.finished and tells the ` +
+              'same outcome and usage as the execution.'
   return {
     isWhole,
     lastSeq,
@@ -107,9 +119,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
   }
   const denials = outcome?.permissionDenials ?? []
   const lines = [
-    isFinished
-      ? `Outcome: ${status}${outcome?.code === undefined ? '' : ` (${outcome.code}: ${outcome.message ?? ''})`}${outcome?.exitCode === undefined ? '' : `, exit code ${outcome.exitCode}`}${outcome?.signal === undefined ? '' : `, signal ${outcome.signal}`}.`
-      : `It has not ended: ${status}.`,
+    isFinished ? `Outcome: ${status}${toEnding(outcome)}.` : `It has not ended: ${status}.`,
     ...(isFinished ? [`Checks: ${toChecks(outcome?.verification)}`] : []),
     ...(isFinished
       ? [
@@ -118,8 +128,11 @@ export async function verifyExecution(client: Client, executionId: string, signa
             : `Denied tool calls: ${denials.map(({ tool }) => tool).join(', ')}.`,
         ]
       : []),
-    `Usage: ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ${(usage.durationMs / 1_000).toFixed(1)} s, $${usage.costUsd.toFixed(4)} by the CLI's estimate${simulated ? ' (simulated: a scripted model answered)' : ''}.`,
-    `Log: ${log.isWhole ? 'whole. ' : ''}${log.message}${log.truncatedBytes > 0 ? ` It says itself that ${log.truncatedBytes} bytes of output were dropped.` : ''}`,
+    `Usage: ${usage.inputTokens} tokens in, ${usage.outputTokens} out, ${usage.turns} turns, ` +
+      `${(usage.durationMs / 1_000).toFixed(1)} s, $${usage.costUsd.toFixed(4)} by the CLI's ` +
+      `estimate${simulated ? ' (simulated: a scripted model answered)' : ''}.`,
+    `Log: ${log.isWhole ? 'whole. ' : ''}${log.message}` +
+      (log.truncatedBytes > 0 ? ` It says itself that ${log.truncatedBytes} bytes of output were dropped.` : ''),
     ...NOT_CHECKED.map((sentence) => `Not checked: ${sentence}`),
   ]
   return { structured: report, text: lines.join('\n') }

@@ -264,7 +264,8 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
       // The more so as it is no URL: nobody knows where in it the password ends.
       const shown = name.endsWith('_URL') ? text.replace(/^.*@/s, '…@') : text
       throw new ConfigError(
-        `${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} (${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(shown)}.`,
+        `${name}: ${parsed.error.issues[0]?.message ?? 'not valid'} ` +
+          `(${VARIABLES[name as VariableName][2]}); it is ${JSON.stringify(shown)}.`,
       )
     }
     values[name] = parsed.data
@@ -283,7 +284,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     !values.CC_EXECUTOR_OPEN_IN_CONTAINER
   ) {
     throw new ConfigError(
-      'CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 or use a token (in a container: deployment/compose.open.yaml).',
+      'CC_EXECUTOR_AUTH: open is allowed on a loopback address only; set CC_EXECUTOR_HOST to 127.0.0.1 ' +
+        'or use a token (in a container: deployment/compose.open.yaml).',
     )
   }
   return {

@@ -95,7 +95,8 @@ export async function openRedisServer({
   }
   await makeFolder(directory, 0o700).catch((error: NodeJS.ErrnoException) => {
     throw new Error(
-      `The private Redis has no folder: ${directory} cannot be made (${error.code ?? error.message}); make it writable or choose another CC_EXECUTOR_DATA_DIR.`,
+      `The private Redis has no folder: ${directory} cannot be made (${error.code ?? error.message}); ` +
+        'make it writable or choose another CC_EXECUTOR_DATA_DIR.',
     )
   })
   const socket = join(directory, 'redis.sock')

@@ -119,7 +119,8 @@ export async function requireRedis(url: string): Promise<void> {
     const known = error instanceof DeadlineError ? lastError : (error as Error & { code?: string })
     const why = known === undefined ? `it is silent for ${FIRST_ANSWER_MS / 1_000} s` : (known.code ?? known.message)
     throw new ConfigError(
-      `REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the variable; cc-executor start without it brings its own.`,
+      `REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the ` +
+        'variable; cc-executor start without it brings its own.',
     )
   } finally {
     redis.disconnect()

@@ -4,7 +4,10 @@ import { Effort } from './execute-request.js'
 export const EstimateLevel = z.enum(['prompt', 'opening', 'model', 'all', 'none']).meta({
   id: 'EstimateLevel',
   description:
-    'Whose history it is taken from, the closest first: `prompt` (the same prompt but for numbers and ids, with the same model, effort, workspace and number of tasks), `opening` (the same first words, model, effort and number of tasks), `model` (the same model and effort), `all` (everything that this token has run), `none` (nothing is known).',
+    'Whose history it is taken from, the closest first: `prompt` (the same prompt but for numbers ' +
+    'and ids, with the same model, effort, workspace and number of tasks), `opening` (the same first ' +
+    'words, model, effort and number of tasks), `model` (the same model and effort), `all` ' +
+    '(everything that this token has run), `none` (nothing is known).',
 })
 export type EstimateLevel = z.infer<typeof EstimateLevel>
 
@@ -16,25 +19,19 @@ export const TimeoutEstimate = z
       .number()
       .int()
       .meta({ description: 'Successful runs behind it; 0: nothing is known, and the timeout is the default.' }),
-    timedOut: z
-      .number()
-      .int()
-      .meta({
-        description:
-          'Runs behind it that did not end in the time they had. They say how long it takes at least, and never count as successes.',
-      }),
+    timedOut: z.number().int().meta({
+      description:
+        'Runs behind it that did not end in the time they had. They say how long it takes at least, and never count as successes.',
+    }),
     level: EstimateLevel,
     p50Seconds: z
       .number()
       .nullable()
       .meta({ description: 'Half of the runs took no longer; null where that is not known.' }),
-    p90Seconds: z
-      .number()
-      .nullable()
-      .meta({
-        description:
-          'Nine of ten took no longer; null where that is not known, also because more than a tenth were cut off.',
-      }),
+    p90Seconds: z.number().nullable().meta({
+      description:
+        'Nine of ten took no longer; null where that is not known, also because more than a tenth were cut off.',
+    }),
   })
   .meta({ id: 'TimeoutEstimate', description: 'Estimated from the history of this token’s own runs.' })
 export type TimeoutEstimate = z.infer<typeof TimeoutEstimate>

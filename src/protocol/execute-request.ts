@@ -119,7 +119,8 @@ export const Verify = z
       .optional()
       .meta({
         description:
-          'Argument vectors, run in the workspace after the run, under the same supervision; each must exit with 0. Needs the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS.',
+          'Argument vectors, run in the workspace after the run, under the same supervision; each must ' +
+          'exit with 0. Needs the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS.',
       }),
   })
   .meta({
@@ -162,7 +163,8 @@ const fields = {
     .optional()
     .meta({
       description:
-        'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, without expansion, pipes or substitution.',
+        'Instead of `prompt`: a `claude …` command line, split into words as a POSIX shell does, ' +
+        'without expansion, pipes or substitution.',
       examples: ['claude -p "Say hello"'],
     }),
   timeout: z
@@ -179,10 +181,16 @@ const fields = {
     .meta({ description: "Replaces the CLI's system prompt." }),
   appendSystemPrompt: text(100 * KIB).optional(),
   maxTurns: z.int().min(1).max(10_000).optional(),
-  maxBudgetUsd: z.number().positive().max(1_000_000).optional().meta({
-    description:
-      'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All attempts together; the operator may have set a smaller limit.',
-  }),
+  maxBudgetUsd: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .optional()
+    .meta({
+      description:
+        'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All ' +
+        'attempts together; the operator may have set a smaller limit.',
+    }),
   maxBudgetTokens: z
     .int()
     .positive()
@@ -195,7 +203,8 @@ const fields = {
   disallowedTools: toolRules.optional(),
   permissionMode: PermissionMode.optional().meta({
     description:
-      'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and `bypassPermissions` only where the operator has switched them on.',
+      'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and ' +
+      '`bypassPermissions` only where the operator has switched them on.',
   }),
   agents: z.record(text(200), AgentDefinition).optional(),
   mcpServers: z
@@ -206,13 +215,16 @@ const fields = {
     .optional()
     .meta({
       description:
-        'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.',
+        'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, ' +
+        'within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs ' +
+        'nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.',
     }),
   workspace: text(4 * KIB)
     .optional()
     .meta({
       description:
-        'A folder relative to the workspace root, made if missing; default: a fresh one of this execution’s own. Absolute only inside the allowed roots.',
+        'A folder relative to the workspace root, made if missing; default: a fresh one of this ' +
+        'execution’s own. Absolute only inside the allowed roots.',
       examples: ['my-project'],
     }),
   sandbox: SandboxLevel.optional().meta({
@@ -230,7 +242,9 @@ const fields = {
     .optional()
     .meta({
       description:
-        'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and what it is based on.',
+        'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated ' +
+        'from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and ' +
+        'what it is based on.',
     }),
   idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
   backgroundTimeoutSeconds: z
@@ -240,7 +254,8 @@ const fields = {
     .optional()
     .meta({
       description:
-        'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; 0 ends them with the answer. Default: the rest of `timeoutSeconds`.',
+        'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; ' +
+        '0 ends them with the answer. Default: the rest of `timeoutSeconds`.',
     }),
   queueTimeoutSeconds: seconds
     .optional()
@@ -254,31 +269,49 @@ const fields = {
     .boolean()
     .optional()
     .meta({ description: 'The prompt is text: no slash commands, no @file attachments; default true.' }),
-  json: z.boolean().optional().meta({
-    description:
-      'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` and `execution_uuid`, validated by the server; default false.',
-  }),
+  json: z
+    .boolean()
+    .optional()
+    .meta({
+      description:
+        'JSON mode: the answer is an object with `result`, `files_created`, `files_modified`, `summary` ' +
+        'and `execution_uuid`, validated by the server; default false.',
+    }),
   outputSchema: z
     .record(z.string(), z.unknown())
     .refine((value) => isShallow(value), TOO_DEEP)
     .optional()
     .meta({
       description:
-        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to other documents.',
+        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that ' +
+        'its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to ' +
+        'other documents.',
       examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
     }),
   maxRepairs: z.int().min(0).max(5).optional().meta({
     description:
       'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.',
   }),
-  onWorkerLost: z.enum(['fail', 'continue']).optional().meta({
-    description:
-      'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` lets another worker go on with the same Claude session. A worker that is stopped hands such a run over.',
-  }),
-  maxAttempts: z.int().min(1).max(MAX_ATTEMPTS).optional().meta({
-    description:
-      'How many attempts there may be: beyond the first, passing failures of the Claude API are tried again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for a rate limit count for nothing.',
-  }),
+  onWorkerLost: z
+    .enum(['fail', 'continue'])
+    .optional()
+    .meta({
+      description:
+        'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` ' +
+        'lets another worker go on with the same Claude session. A worker that is stopped hands such a ' +
+        'run over.',
+    }),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .max(MAX_ATTEMPTS)
+    .optional()
+    .meta({
+      description:
+        'How many attempts there may be: beyond the first, passing failures of the Claude API are tried ' +
+        'again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` ' +
+        '2. A hand-over and a wait for a rate limit count for nothing.',
+    }),
   onPermissionDenied: z
     .enum(['report', 'fail'])
     .optional()

@@ -10,12 +10,10 @@ export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 
-export const ExecutionStatus = z
-  .enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES])
-  .meta({
-    id: 'ExecutionStatus',
-    description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached once and never left.',
-  })
+export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES]).meta({
+  id: 'ExecutionStatus',
+  description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached once and never left.',
+})
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
 
 export function isTerminal(status: string): status is TerminalStatus {
@@ -59,13 +57,10 @@ export const OutcomeCode = z
 export type OutcomeCode = z.infer<typeof OutcomeCode>
 
 /** Why an execution went back to the queue. */
-export const RetryReason = z
-  .enum([...OutcomeCode.options, 'WORKER_STOPPING'])
-  .meta({
-    id: 'RetryReason',
-    description:
-      'The code that would have been its outcome; WORKER_STOPPING: its worker was stopped and handed it over.',
-  })
+export const RetryReason = z.enum([...OutcomeCode.options, 'WORKER_STOPPING']).meta({
+  id: 'RetryReason',
+  description: 'The code that would have been its outcome; WORKER_STOPPING: its worker was stopped and handed it over.',
+})
 export type RetryReason = z.infer<typeof RetryReason>
 
 export const PermissionDenial = z
@@ -103,29 +98,24 @@ export const Outcome = z
       .int()
       .optional()
       .meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
-    requiredVersion: z
-      .string()
-      .optional()
-      .meta({
-        description:
-          'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.',
-      }),
+    requiredVersion: z.string().optional().meta({
+      description:
+        'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.',
+    }),
     result: z
       .union([z.string(), z.record(z.string(), z.unknown())])
       .optional()
       .meta({
         description:
-          'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not match its schema is kept as the text that it was).',
+          'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not ' +
+          'match its schema is kept as the text that it was).',
       }),
     isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
     stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
-    unfinished: z
-      .array(Unfinished)
-      .optional()
-      .meta({
-        description:
-          'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
-      }),
+    unfinished: z.array(Unfinished).optional().meta({
+      description:
+        'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
+    }),
     permissionDenials: z.array(PermissionDenial).optional(),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
     verification: Verification.optional().meta({
@@ -142,11 +132,9 @@ export const Usage = z
     outputTokens: z.number(),
     cacheReadTokens: z.number(),
     cacheCreationTokens: z.number(),
-    costUsd: z
-      .number()
-      .meta({
-        description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing.",
-      }),
+    costUsd: z.number().meta({
+      description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing.",
+    }),
     turns: z.number(),
     durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
     isCostIncomplete: z
@@ -154,7 +142,8 @@ export const Usage = z
       .optional()
       .meta({
         description:
-          "true: an attempt ended without the CLI's own sum (its worker died, it was cancelled, timed out or killed); its tokens are what the stream told, its dollars what was last reported.",
+          "true: an attempt ended without the CLI's own sum (its worker died, it was cancelled, timed out " +
+          'or killed); its tokens are what the stream told, its dollars what was last reported.',
       }),
   })
   .meta({ id: 'Usage' })
@@ -184,13 +173,11 @@ export function addUsage(one: Usage, other: Usage): Usage {
   }
 }
 
-export const ExecutionKind = z
-  .enum(['run', 'task_list', 'task'])
-  .meta({
-    id: 'ExecutionKind',
-    description:
-      '`task_list`: made of tasks, which are executions of their own; no process runs for it. `task`: one of them.',
-  })
+export const ExecutionKind = z.enum(['run', 'task_list', 'task']).meta({
+  id: 'ExecutionKind',
+  description:
+    '`task_list`: made of tasks, which are executions of their own; no process runs for it. `task`: one of them.',
+})
 export type ExecutionKind = z.infer<typeof ExecutionKind>
 
 export const TaskState = z
@@ -211,12 +198,15 @@ export const Execution = z
       .optional()
       .meta({
         description:
-          'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; `retry`: its next attempt is not to begin before `notBefore`; `sandbox`: no free worker has a sandbox of its level.',
+          'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; ' +
+          '`retry`: its next attempt is not to begin before `notBefore`; `sandbox`: no free worker has a ' +
+          'sandbox of its level.',
       }),
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({
       description:
-        'When a queued execution may be expected to start, by what earlier runs took; absent where that is not known (no worker, no history, waiting for something else than a place).',
+        'When a queued execution may be expected to start, by what earlier runs took; absent where that ' +
+        'is not known (no worker, no history, waiting for something else than a place).',
     }),
     timeoutEstimate: TimeoutEstimate.optional().meta({
       description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.',
@@ -229,34 +219,26 @@ export const Execution = z
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp.optional(),
-    attempt: z
-      .number()
-      .int()
-      .meta({
-        description:
-          'How often the CLI was started for it; 0 before the first start. The events of an attempt carry its number.',
-      }),
+    attempt: z.number().int().meta({
+      description:
+        'How often the CLI was started for it; 0 before the first start. The events of an attempt carry its number.',
+    }),
     workerId: z.string().optional(),
     sessionId: z.string().optional().meta({ description: "Claude's own session." }),
     resumedFrom: ExecutionId.optional().meta({
       description: 'The execution whose conversation this one goes on with.',
     }),
-    workspace: z
-      .string()
-      .meta({
-        description:
-          'Relative to the workspace root, or absolute if it was asked for so. Of a resumed session: that of the first execution.',
-      }),
+    workspace: z.string().meta({
+      description:
+        'Relative to the workspace root, or absolute if it was asked for so. Of a resumed session: that of the first execution.',
+    }),
     lastSeq: Cursor,
     usage: Usage,
     outcome: Outcome.optional(),
-    tasks: z
-      .array(TaskState)
-      .optional()
-      .meta({
-        description:
-          'Of a task list: its tasks in order, as far as they exist; a task is made when its turn comes. Left out in lists.',
-      }),
+    tasks: z.array(TaskState).optional().meta({
+      description:
+        'Of a task list: its tasks in order, as far as they exist; a task is made when its turn comes. Left out in lists.',
+    }),
     taskCount: z.int().optional().meta({ description: 'Of a task list: how many tasks it has.' }),
     parentId: ExecutionId.optional().meta({ description: 'Of a task: its list.' }),
     taskIndex: z.int().optional().meta({ description: 'Of a task: its place in the list, from 0.' }),

@@ -7,7 +7,10 @@ export const FileContent = z
   .meta({
     id: 'FileContent',
     description:
-      '`kept`: it can be had. `unchanged`: the run did not touch it, so it was not kept. `deleted`: it is gone. `too_large`: larger by itself than what is kept of one execution. `over_limit`: the others had used that up. `unreadable`: it could not be read, or changed while it was read. `not_a_file`: a symbolic link, a fifo, a device.',
+      '`kept`: it can be had. `unchanged`: the run did not touch it, so it was not kept. `deleted`: it ' +
+      'is gone. `too_large`: larger by itself than what is kept of one execution. `over_limit`: the ' +
+      'others had used that up. `unreadable`: it could not be read, or changed while it was read. ' +
+      '`not_a_file`: a symbolic link, a fifo, a device.',
   })
 export type FileContent = z.infer<typeof FileContent>
 

@@ -11,7 +11,8 @@ export const HookEnding = z
   .meta({
     id: 'HookEnding',
     description:
-      '`exited`: by itself; `timed_out`, `output_limit`: ended at its limit; `stopped`: ended with its execution (a cancel, the worker’s stop); `not_found`, `not_started`: it never ran.',
+      '`exited`: by itself; `timed_out`, `output_limit`: ended at its limit; `stopped`: ended with its ' +
+      'execution (a cancel, the worker’s stop); `not_found`, `not_started`: it never ran.',
   })
 export type HookEnding = z.infer<typeof HookEnding>
 

@@ -80,6 +80,7 @@ export const InlineFiles = z
   })
   .meta({
     description:
-      'Small files that are written into the workspace before the run, 100 and 1 MiB together. They do not count as its changes. A regular file of that name is replaced.',
+      'Small files that are written into the workspace before the run, 100 and 1 MiB together. They do ' +
+      'not count as its changes. A regular file of that name is replaced.',
     examples: [[{ path: 'data/input.csv', content: 'a,b\n1,2\n' }]],
   })

@@ -71,13 +71,9 @@ export const Receipt = z
       signal: z.string().optional(),
       isPartial: z.boolean().optional(),
       stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
-      unfinished: z
-        .number()
-        .int()
-        .optional()
-        .meta({
-          description: 'How many background tasks and tool calls had not finished; absent where there were none.',
-        }),
+      unfinished: z.number().int().optional().meta({
+        description: 'How many background tasks and tool calls had not finished; absent where there were none.',
+      }),
       permissionDenials: z.number().int().meta({ description: 'How many tool calls were denied.' }),
     }),
     result: z
@@ -97,12 +93,11 @@ export const Receipt = z
       .optional(),
     events: ReceiptEvents,
     simulated: z.boolean(),
-    fields: z
-      .record(z.string(), z.string())
-      .meta({
-        description:
-          'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be named; the signature is what proves.',
-      }),
+    fields: z.record(z.string(), z.string()).meta({
+      description:
+        'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be ' +
+        'named; the signature is what proves.',
+    }),
     signature: ReceiptSignature,
   })
   .meta({

@@ -38,8 +38,9 @@ export const toRpcNotification = (method: string, params: Record<string, unknown
 
 /** The envelope of one event, cut around the event's own bytes, which are never parsed again. */
 export function eventNotificationParts(subscriptionId: string, executionId: string): { before: string; after: string } {
+  const ids = `"subscriptionId":${JSON.stringify(subscriptionId)},"executionId":${JSON.stringify(executionId)}`
   return {
-    before: `{"jsonrpc":"2.0","method":"execution.event","params":{"subscriptionId":${JSON.stringify(subscriptionId)},"executionId":${JSON.stringify(executionId)},"event":`,
+    before: `{"jsonrpc":"2.0","method":"execution.event","params":{${ids},"event":`,
     after: '}}',
   }
 }

@@ -4,7 +4,10 @@ import { z } from 'zod'
 export const SandboxLevel = z.enum(['host', 'workspace', 'locked']).meta({
   id: 'SandboxLevel',
   description:
-    '`host`: the service’s own folders are hidden. `workspace`: of the files there is only the workspace, HOME, a temporary folder, and the system’s programs, read-only. `locked`: besides, no network but the worker’s proxy, which admits Claude’s API and `network.hosts`, and adds the credential.',
+    '`host`: the service’s own folders are hidden. `workspace`: of the files there is only the ' +
+    'workspace, HOME, a temporary folder, and the system’s programs, read-only. `locked`: besides, ' +
+    'no network but the worker’s proxy, which admits Claude’s API and `network.hosts`, and adds the ' +
+    'credential.',
 })
 export type SandboxLevel = z.infer<typeof SandboxLevel>
 
@@ -34,7 +37,8 @@ export const NetworkRequest = z
       .max(200)
       .meta({
         description:
-          'What the run may reach beside Claude’s API; only within what the operator admits (CC_EXECUTOR_NETWORK_HOSTS). Without a port: 80 and 443.',
+          'What the run may reach beside Claude’s API; only within what the operator admits ' +
+          '(CC_EXECUTOR_NETWORK_HOSTS). Without a port: 80 and 443.',
         examples: [['registry.npmjs.org', '*.example.com']],
       }),
   })

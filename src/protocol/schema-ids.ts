@@ -10,7 +10,8 @@ export function requireSchemaIds(registry: Pick<typeof z.globalRegistry, '_idmap
   for (const [id, schema] of registry._idmap as ReadonlyMap<unknown, z.core.$ZodType>) {
     if (typeof id === 'string' && id !== '') continue
     throw new Error(
-      `A schema is registered with the id ${JSON.stringify(id) ?? 'undefined'}: give it a name, or no id at all (${describeSchema(schema, registry)}).`,
+      `A schema is registered with the id ${JSON.stringify(id) ?? 'undefined'}: give it a name, or no ` +
+        `id at all (${describeSchema(schema, registry)}).`,
     )
   }
 }

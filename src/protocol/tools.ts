@@ -21,7 +21,9 @@ const waitSeconds = (fallback: number) =>
     .max(WAIT_LIMIT_SECONDS)
     .optional()
     .meta({
-      description: `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not finished by then goes on, and its id is answered.`,
+      description:
+        `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not ` +
+        'finished by then goes on, and its id is answered.',
     })
 /** How many executions verify_execution lists at most: their checks must fit into one answer. */
 export const LAST_LIMIT = 50
@@ -155,14 +157,21 @@ const READS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false }
 export const TOOLS = {
   execute: {
     title: 'Run Claude Code',
-    description: `Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers the finished execution with its result, or, when it takes longer, its id for wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With session.resume it goes on with the conversation of an earlier execution, in its folder.`,
+    description:
+      'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the ' +
+      `background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers ` +
+      'the finished execution with its result, or, when it takes longer, its id for ' +
+      'wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With ' +
+      'session.resume it goes on with the conversation of an earlier execution, in its folder.',
     input: ExecuteToolInput,
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   },
   wait_for_execution: {
     title: 'Wait for an execution',
-    description: `Waits up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}) for the end of an execution and answers it with its result, or, when it still runs, its state; then call it again.`,
+    description:
+      `Waits up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}) for the end of an execution and answers ` +
+      'it with its result, or, when it still runs, its state; then call it again.',
     input: z.strictObject({ ...Target, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
     output: ExecutionReport,
     annotations: READS,
@@ -193,7 +202,10 @@ export const TOOLS = {
   verify_execution: {
     title: 'Check an execution',
     description:
-      'Answers what is known of an execution beyond what the model says: how the process ended, what the service checked of it (outcome.verification: files, claims, commands), which tool calls were denied, usage, and whether its event log is whole. It names what has not been checked. With lastN it lists the newest executions with their checks.',
+      'Answers what is known of an execution beyond what the model says: how the process ended, what ' +
+      'the service checked of it (outcome.verification: files, claims, commands), which tool calls ' +
+      'were denied, usage, and whether its event log is whole. It names what has not been checked. ' +
+      'With lastN it lists the newest executions with their checks.',
     input: VerifyToolInput,
     output: VerificationAnswer,
     annotations: READS,
@@ -201,7 +213,8 @@ export const TOOLS = {
   get_executor_status: {
     title: 'Status of the executor',
     description:
-      'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is authenticated, the containment of runs. Starts the service when none is running.',
+      'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is ' +
+      'authenticated, the containment of runs. Starts the service when none is running.',
     input: z.strictObject({}),
     output: ExecutorStatus,
     annotations: READS,

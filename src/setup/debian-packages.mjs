@@ -217,7 +217,8 @@ async function install({ program, choice, firstArguments, root }) {
     const first = firstArguments.map((argument) => `${argument} `).join('')
     writeFileSync(
       candidate,
-      `#!/bin/sh\n# Its libraries lie in the cache; made by src/setup.\nLD_LIBRARY_PATH=${quoted(folders.join(':'))} exec ${quoted(target)} ${first}"$@"\n`,
+      `#!/bin/sh\n# Its libraries lie in the cache; made by ` +
+        `src/setup.\nLD_LIBRARY_PATH=${quoted(folders.join(':'))} exec ${quoted(target)} ${first}"$@"\n`,
     )
     chmodSync(candidate, 0o755)
   }

@@ -33,7 +33,8 @@ export async function provideContainment() {
     if (!(error instanceof SetUpError)) throw error
     rememberAttempt()
     say(
-      `runs will be less contained without ${names}, which could not be fetched (${error.message}); install them with your package manager.`,
+      `runs will be less contained without ${names}, which could not be fetched (${error.message}); ` +
+        'install them with your package manager.',
     )
   }
 }

@@ -14,7 +14,9 @@ const STEPS = {
   containment: provideContainment,
 }
 
-const USAGE = `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).join(',')}] [--require-claude] [--claude=latest|VERSION] [--claude-range]`
+const USAGE =
+  `usage: node src/setup/set-up.mjs [--only=${Object.keys(STEPS).join(',')}] [--require-claude] ` +
+  '[--claude=latest|VERSION] [--claude-range]'
 
 /**
  * Runs the steps; says nothing at all when there is nothing to do. Sets the exit code 1 when one of them failed.

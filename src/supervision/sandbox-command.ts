@@ -78,7 +78,10 @@ function toLimitArguments({ processes, memory, files, fileSize }: RunLimits): st
 }
 
 function toPasswd(uid: number, home: string): string {
-  return `root:x:0:0:root:/root:/bin/sh\nagent:x:${uid}:${uid}:Claude agent:${home}:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`
+  return (
+    `root:x:0:0:root:/root:/bin/sh\nagent:x:${uid}:${uid}:Claude ` +
+    `agent:${home}:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n`
+  )
 }
 
 /**

@@ -290,7 +290,8 @@ export function checkCommands(
   if (reports.length === 0) return skip('commands', 'The run did not succeed; they were not run.')
   const told = reports.map(
     ({ ending, durationMs, outputBytes, outputSha256 }, index) =>
-      `${commands[index]?.[0] ?? ''} ${ending} after ${durationMs} ms with ${outputBytes} bytes of output (SHA-256 ${outputSha256.slice(0, 16)}…)`,
+      `${commands[index]?.[0] ?? ''} ${ending} after ${durationMs} ms with ${outputBytes} bytes of ` +
+      `output (SHA-256 ${outputSha256.slice(0, 16)}…)`,
   )
   return check(
     'commands',

@@ -16,6 +16,10 @@ const toHead = ({ ref, commit }: GitHead = {}): string =>
     ? 'none'
     : toCode([ref, commit].filter((part) => part !== undefined).join(' '))
 
+const LIMITS_OF_A_RECEIPT =
+  'It shows what this service recorded, not that the answer is right. `cc-executor verify` checks the JSON form of this ' +
+  'receipt, which is the one that is signed.'
+
 /** A receipt for people; the signed one is the JSON. */
 export function toMarkdown(receipt: Receipt): string {
   const { process, outcome, result, usage, events, signature, files, verification } = receipt
@@ -24,9 +28,10 @@ export function toMarkdown(receipt: Receipt): string {
     outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`,
     outcome.signal,
   ].filter((part) => part !== undefined)
+  const simulated = receipt.simulated ? ' — simulated: a scripted model answered, not Claude' : ''
   return `# Receipt of ${receipt.executionId}
 
-**${outcome.status}**${ending.length > 0 ? ` (${ending.join(', ')})` : ''}${receipt.simulated ? ' — simulated: a scripted model answered, not Claude' : ''}
+**${outcome.status}**${ending.length > 0 ? ` (${ending.join(', ')})` : ''}${simulated}
 
 | | |
 |---|---|
@@ -51,11 +56,13 @@ ${[
   row('verification', verification?.status),
   row(
     'tokens',
-    `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ${usage.cacheCreationTokens} written to it`,
+    `${usage.inputTokens} in, ${usage.outputTokens} out, ${usage.cacheReadTokens} read from cache, ` +
+      `${usage.cacheCreationTokens} written to it`,
   ),
   row(
     'cost',
-    `$${usage.costUsd.toFixed(4)} by the CLI’s own estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`,
+    `$${usage.costUsd.toFixed(4)} by the CLI’s own ` +
+      `estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`,
   ),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
@@ -76,6 +83,6 @@ ${verification.checks
   .join('')}
 `
     : ''
-}It shows what this service recorded, not that the answer is right. \`cc-executor verify\` checks the JSON form of this receipt, which is the one that is signed.
+}${LIMITS_OF_A_RECEIPT}
 `
 }

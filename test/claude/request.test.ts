@@ -127,9 +127,13 @@ void t.test('a command and the structured fields give the same run', async (t) =
     t.same(fromCommand(command), plain, command)
   }
   const everything = fromCommand(
-    'claude -p "do" --model opus --fallback-model=haiku --effort high --system-prompt "- be brief" --append-system-prompt=-x --max-turns 3 --max-budget-usd 0.5' +
-      ' --allowedTools "Bash(git commit:*),Read" Edit --disallowed-tools=WebFetch --allowed-tools Bash --permission-mode plan --agents \'{"r":{"description":"d","prompt":"p"}}\'' +
-      ' --mcp-config \'{"mcpServers":{"a":{"type":"http","url":"http://x.test/"}}}\' \'{"mcpServers":{"b":{"command":"b"}}}\' --json-schema \'{"type":"object"}\' --output-format stream-json --include-partial-messages',
+    'claude -p "do" --model opus --fallback-model=haiku --effort high --system-prompt "- be brief" ' +
+      '--append-system-prompt=-x --max-turns 3 --max-budget-usd 0.5' +
+      ' --allowedTools "Bash(git commit:*),Read" Edit --disallowed-tools=WebFetch --allowed-tools Bash ' +
+      '--permission-mode plan --agents \'{"r":{"description":"d","prompt":"p"}}\'' +
+      ' --mcp-config \'{"mcpServers":{"a":{"type":"http","url":"http://x.test/"}}}\' ' +
+      '\'{"mcpServers":{"b":{"command":"b"}}}\' --json-schema \'{"type":"object"}\' --output-format ' +
+      'stream-json --include-partial-messages',
     { timeout: 7, workspace: 'w', metadata: { a: 'b' }, literalPrompt: false },
   )
   t.same(everything, {
@@ -630,7 +634,8 @@ void t.test('how a version behaves: as the newest that was measured and is not n
 
 void t.test('a refusal for the age of the CLI is told by the words of the API', async (t) => {
   const said =
-    "API Error: 400 Claude Code 2.1.259 does not support this model; version 2.1.280 or newer is required. Run 'claude update', or update the Claude desktop app, then try again."
+    'API Error: 400 Claude Code 2.1.259 does not support this model; version 2.1.280 or newer is ' +
+    "required. Run 'claude update', or update the Claude desktop app, then try again."
   t.same(readVersionRefusal(said), { requiredVersion: '2.1.280' })
   t.same(readVersionRefusal('API Error: 400 {"error":{"details":{"error_code":"claude_code_version_too_old"}}}'), {})
   t.equal(readVersionRefusal('API Error: 400 version 2 is required'), undefined)

@@ -234,7 +234,8 @@ export const surroundingFacts: readonly Fact[] = [
           input: {
             description: 'looks',
             prompt:
-              '```simulate\n[{"tool":"Bash","input":{"command":"env sleep 2; echo over","description":"x"}},{"text":"The agent is done."}]\n```',
+              '```simulate\n[{"tool":"Bash","input":{"command":"env sleep 2; echo ' +
+              'over","description":"x"}},{"text":"The agent is done."}]\n```',
             subagent_type: 'general-purpose',
             run_in_background: true,
           },

@@ -271,7 +271,9 @@ void t.test('an execution that is deleted while its last events wait ends the fo
 void t.test('says in one sentence what it did not reach', async (t) => {
   const port = await freePort()
   const client = open(t, { url: `http://127.0.0.1:${port}` })
-  const sentence = `CC Executor cannot be reached at http://127.0.0.1:${port}: nothing listens there (ECONNREFUSED). Start it, or check the address.`
+  const sentence =
+    `CC Executor cannot be reached at http://127.0.0.1:${port}: nothing listens there ` +
+    '(ECONNREFUSED). Start it, or check the address.'
   t.match(await failure(client.health()), { code: 'UNREACHABLE', status: 0, retryable: true, message: sentence })
   t.match(
     await failure(collect(client.follow('019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'))),

@@ -109,7 +109,9 @@ void t.test(
     const cluster = await openCluster(t, { env: { CC_EXECUTOR_LOCK_SECONDS: '4', CC_EXECUTOR_CONCURRENCY: '1' } })
     const [api, victim] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     const tag = `300.${process.pid}${Math.floor(Math.random() * 1e6)}`
-    const command = `setsid nohup sleep ${tag}1 >/dev/null 2>&1 & ( (sleep ${tag}2 >/dev/null 2>&1 &) & ) ; env -i setsid sleep ${tag}3 </dev/null >/dev/null 2>&1 & sleep ${tag}4`
+    const command =
+      `setsid nohup sleep ${tag}1 >/dev/null 2>&1 & ( (sleep ${tag}2 >/dev/null 2>&1 &) & ) ; env -i ` +
+      `setsid sleep ${tag}3 </dev/null >/dev/null 2>&1 & sleep ${tag}4`
     const id = await cluster.submit(api, scripted({ tool: 'Bash', input: { command } }), { allowedTools: ['Bash'] })
     await until(
       () => [1, 2, 3, 4].every((which) => listMentioning(`sleep ${tag}${which}`, 'cmdline').length > 0),

@@ -227,7 +227,9 @@ void t.test(
     const tokenFile = join(service.config.dataDir, 'token')
     await writeFile(tokenFile, SECRET)
     const folder = await makeWorkspace('curious', {
-      'peek.sh': `cat ${tokenFile}; ls ${service.config.dataDir} ${service.config.dataDir}/sessions; cat /proc/*/environ | tr '\\0' '\\n' | grep -a -e ${SECRET.slice(0, 9)} -e REDIS_URL; echo looked\n`,
+      'peek.sh':
+        `cat ${tokenFile}; ls ${service.config.dataDir} ${service.config.dataDir}/sessions; cat ` +
+        `/proc/*/environ | tr '\\0' '\\n' | grep -a -e ${SECRET.slice(0, 9)} -e REDIS_URL; echo looked\n`,
     })
     const execution = await run([bash('env'), bash('bash peek.sh'), { text: 'seen' }], {
       workspace: 'curious',

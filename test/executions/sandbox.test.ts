@@ -124,8 +124,10 @@ void t.test(
     const url = `http://127.0.0.1:${portOf(web)}`
     const commands = [
       'env | sort; cat ~/.claude/.credentials.json',
-      `NO_PROXY= no_proxy= curl -sS --noproxy "" ${url}/asked; curl -sS --noproxy "*" -m 5 ${url}/direct; exec 3<>/dev/tcp/127.0.0.1/${portOf(silent)} && cat <&3`,
-      'for i in 1 2 3; do curl -sS https://forbidden.example/; done; curl -sS http://localhost.:1/ --noproxy ""; getent hosts example.com || echo no name',
+      `NO_PROXY= no_proxy= curl -sS --noproxy "" ${url}/asked; curl -sS --noproxy "*" -m 5 ` +
+        `${url}/direct; exec 3<>/dev/tcp/127.0.0.1/${portOf(silent)} && cat <&3`,
+      'for i in 1 2 3; do curl -sS https://forbidden.example/; done; curl -sS http://localhost.:1/ ' +
+        '--noproxy ""; getent hosts example.com || echo no name',
       'curl -sS -X POST http://127.0.0.1:3128/v1/organizations; curl -sS http://127.0.0.1:3128/v1/messages',
     ]
     const { execution, events, said } = await run(commands, {
@@ -204,7 +206,8 @@ void t.test('limits hold for the run as a whole, and the one that is met is told
   // A group counts what was refused; without one it is seen only while it lasts.
   const kept = findCgroupPlace() ? 'cgroup' : 'prlimit'
   const commands = [
-    `perl -e 'my @p; for (1..300) { my $p = fork; last unless defined $p; if (!$p) { sleep 9; exit } push @p, $p } sleep ${kept === 'cgroup' ? 0 : 3}; kill 9, @p'`,
+    `perl -e 'my @p; for (1..300) { my $p = fork; last unless defined $p; if (!$p) { sleep 9; exit } ` +
+      `push @p, $p } sleep ${kept === 'cgroup' ? 0 : 3}; kill 9, @p'`,
     `for i in 1 2 3; do perl -e '$x = "x" x 500000000; sleep 3' & done; wait`,
     'head -c 5000000 /dev/zero > large; stat -c size=%s large; ulimit -n; ulimit -n 5000 || echo kept',
   ]

@@ -325,7 +325,8 @@ void t.test('one that is paused after its result has succeeded all the same', as
 })
 
 void t.test(
-  'an answer that was complete stands, whatever ends what the CLI has left; a cancel in a further turn, or where commands are to judge, does not come too late',
+  'an answer that was complete stands, whatever ends what the CLI has left; a cancel in a further ' +
+    'turn, or where commands are to judge, does not come too late',
   async (t) => {
     const turn: Step = {
       line: { type: 'assistant', message: { id: 'm2', content: [{ type: 'text', text: 'a task has ended' }] } },

@@ -126,7 +126,8 @@ export async function loseClients(t: Test, seed: string): Promise<void> {
   t.comment(`1013: ${frozen.said().filter(({ closed }) => closed === 1013).length} of ${SOCKETS}`)
   const grown = memoryOf(api.pid, 'VmHWM') - before.bytes
   t.comment(
-    `API: ${Math.round(before.bytes / MIB)} MiB before, at most ${Math.round(grown / MIB)} MiB more, for ${3 * SOCKETS} readers of ${Math.round((LINES * LINE_BYTES) / MIB)} MiB that did not read`,
+    `API: ${Math.round(before.bytes / MIB)} MiB before, at most ${Math.round(grown / MIB)} MiB more, ` +
+      `for ${3 * SOCKETS} readers of ${Math.round((LINES * LINE_BYTES) / MIB)} MiB that did not read`,
   )
   t.ok(grown < MARGIN_BYTES, 'memory is bounded')
   await checkInvariants(t, scene)

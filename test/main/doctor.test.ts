@@ -128,7 +128,10 @@ void t.test(
 void t.test('open files: too few for the service, too few for its connections', async (t) => {
   // Measured where the limit is, in a process that was started with it.
   const check = async (limit: number): Promise<unknown> => {
-    const script = `import { checkOpenFiles } from ${JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-machine.js'))}; console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))`
+    const script =
+      'import { checkOpenFiles } from ' +
+      `${JSON.stringify(join(ROOT, 'dist/src/main/doctor/check-machine.js'))}; ` +
+      'console.log(JSON.stringify(checkOpenFiles({ maxConnections: 500, concurrency: 4 })))'
     const { stdout } = await run('bash', [
       '-c',
       `ulimit -n ${limit}; exec "$0" --input-type=module -e "$1"`,

@@ -12,7 +12,9 @@ void t.test(
       const meta = { id, description: 'nameless' } as { id: string }
       const schema = z.object({ first: z.string(), second: z.string() }).meta(meta)
       await t.rejects(buildDocuments(), {
-        message: `A schema is registered with the id ${id === undefined ? 'undefined' : '""'}: give it a name, or no id at all ({ first, second }, "nameless").`,
+        message:
+          `A schema is registered with the id ${id === undefined ? 'undefined' : '""'}: give it a name, or ` +
+          'no id at all ({ first, second }, "nameless").',
       })
       z.globalRegistry.remove(schema)
       await t.resolves(buildDocuments(), 'and nothing else is wrong')

@@ -295,7 +295,9 @@ void t.test('a patch of a file and of all of them, which git applies to the byte
     for (const [name, content] of Object.entries(plain)) await writeFile(join(place, name), content)
   }
   const execution = await run(
-    "printf 'x\\nz\\n' > a.txt; printf 'now\\n' > 'b with space.txt'; printf '\\344\\n\\374\\n' > latin.txt; chmod +x c.sh; printf 'a\\r\\nc\\r\\n' > dos.txt; printf 'new' > 'quo\"te.txt'; : > empty; mkdir -p d; seq 1000 > d/many",
+    "printf 'x\\nz\\n' > a.txt; printf 'now\\n' > 'b with space.txt'; printf '\\344\\n\\374\\n' > " +
+      "latin.txt; chmod +x c.sh; printf 'a\\r\\nc\\r\\n' > dos.txt; printf 'new' > 'quo\"te.txt'; : > " +
+      'empty; mkdir -p d; seq 1000 > d/many',
     { workspace: 'patched' },
   )
   const all = await bytesOf(execution, '?diff')

@@ -252,7 +252,8 @@ void t.test('a body that is too large is refused to clients that write all of it
   let answers = ''
   socket.setEncoding('utf8').on('data', (text: string) => (answers += text))
   const head = (length: number) =>
-    `POST /execute HTTP/1.1\r\nhost: ${new URL(service.url()).host}\r\nauthorization: Bearer ${TOKENS.alice}\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+    `POST /execute HTTP/1.1\r\nhost: ${new URL(service.url()).host}\r\nauthorization: Bearer ` +
+    `${TOKENS.alice}\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
   socket.write(head(size))
   for (let sent = 0; sent < size; sent += 1024 * 1024) {
     // Not what it says all at once: whoever is refused early is still writing.
@@ -764,7 +765,9 @@ void t.test(
     })
     const socket = connect(api.address.port, '127.0.0.1')
     socket.write(
-      `GET /executions/${id}/events HTTP/1.1\r\nconnection: close\r\nhost: 127.0.0.1:${api.address.port}\r\nauthorization: Bearer ${TOKENS.alice}\r\naccept: text/event-stream\r\n\r\n`,
+      `GET /executions/${id}/events HTTP/1.1\r\nconnection: close\r\nhost: ` +
+        `127.0.0.1:${api.address.port}\r\nauthorization: Bearer ${TOKENS.alice}\r\naccept: ` +
+        `text/event-stream\r\n\r\n`,
     )
     let length = 0
     let tail = ''
@@ -1054,7 +1057,9 @@ void t.test('what is not HTTP is answered with a problem, and never in the middl
     })
   }
   const { id, release } = await held()
-  const head = `GET /executions/${id}/events HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAccept: text/event-stream\r\nAuthorization: Bearer ${TOKENS.alice}\r\n\r\n`
+  const head =
+    `GET /executions/${id}/events HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAccept: ` +
+    `text/event-stream\r\nAuthorization: Bearer ${TOKENS.alice}\r\n\r\n`
   const socket = connect(Number(port), hostname)
   socket.on('error', () => undefined)
   socket.write(head)
@@ -1075,7 +1080,8 @@ void t.test(
     for (const head of ['Host: evil.example', `Host: ${hostname}:${port}`]) {
       const socket = connect(Number(port), hostname)
       socket.write(
-        `GET /ws HTTP/1.1\r\n${head}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+        `GET /ws HTTP/1.1\r\n${head}\r\nConnection: Upgrade\r\nUpgrade: ` +
+          `websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
       )
       let answer = ''
       // It is the server that ends the connection: we only read.
@@ -1089,7 +1095,10 @@ void t.test(
 void t.test('an upgrade that comes while the API closes is refused, and does not hold up its end either', async (t) => {
   const api = await service.openApi()
   const { hostname, port } = new URL(api.url)
-  const head = `GET /ws HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${TOKENS.alice}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`
+  const head =
+    `GET /ws HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ` +
+    `${TOKENS.alice}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: ` +
+    `13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`
   // It takes no leave, and so the API waits for it.
   const deaf = connect(Number(port), hostname)
   deaf.write(head)

@@ -170,7 +170,8 @@ void t.test('node_modules that differ from the lock file are installed with npm 
   const { directory, put, setUp } = checkout(t)
   put(
     'npm',
-    '#!/bin/sh\necho "npm warn Unknown user config nodedir" >&2\necho "$@" > npm-arguments\ncp package-lock.json node_modules/.package-lock.json\n',
+    '#!/bin/sh\necho "npm warn Unknown user config nodedir" >&2\necho "$@" > npm-arguments\ncp ' +
+      'package-lock.json node_modules/.package-lock.json\n',
   )
   for (const stale of ['{}', JSON.stringify({ packages: { 'node_modules/left': { version: '0.9.0' } } }), undefined]) {
     const installed = join(directory, 'node_modules/.package-lock.json')
@@ -482,7 +483,8 @@ void t.test(
 
     put(
       'tap',
-      `echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`,
+      'echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - ' +
+        `dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`,
     )
     t.match(await checks(), {
       code: 1,

@@ -39,7 +39,8 @@ const NOTIFICATION =
 void t.test('the working directory stands in a message of role system', async (t) => {
   const environment: Message = [
     'system',
-    '# Environment\nYou have been invoked in the following environment: \n - Primary working directory: /a b\n - Is a git repository: false',
+    '# Environment\nYou have been invoked in the following environment: \n - Primary working ' +
+      'directory: /a b\n - Is a git repository: false',
   ]
   t.match(read([['user', remind('Attribution for git commits'), PROMPT, END], environment]), {
     workingDirectory: '/a b',

@@ -53,7 +53,8 @@ async function survivesUpgrades(t: Test, { url }: Started): Promise<void> {
         const socket = connect(Number(port), hostname)
         socket.on('error', () => undefined)
         socket.write(
-          `POST /execute HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${token}${offer}Content-Type: application/json\r\n${length}\r\n${length.startsWith('T') ? 'ff\r\n' : ''}{"prompt":`,
+          `POST /execute HTTP/1.1\r\nHost: ${hostname}:${port}\r\n${token}${offer}Content-Type: ` +
+            `application/json\r\n${length}\r\n${length.startsWith('T') ? 'ff\r\n' : ''}{"prompt":`,
         )
         // With a token the answer waits for the body, which never comes whole.
         const answered = once(socket, 'data')

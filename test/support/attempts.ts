@@ -99,7 +99,8 @@ export const ATTEMPTS: Readonly<Record<string, readonly Attempt[]>> = {
     row('the name of the host', 'test "$(hostname)" = "$HOST_NAME"', 'yes'),
     row(
       'an open descriptor of somebody else’s',
-      'for f in /proc/self/fd/*; do test -d "$f" && test "$(readlink "$f")" != "/proc/self/fd" && [[ $(readlink -f "$f") != /proc/*/fd ]] && exit 0; done; exit 1',
+      'for f in /proc/self/fd/*; do test -d "$f" && test "$(readlink "$f")" != "/proc/self/fd" && [[ ' +
+        '$(readlink -f "$f") != /proc/*/fd ]] && exit 0; done; exit 1',
       'no',
     ),
     row('a socket to the hypervisor (vsock)', opensSocket(40), 'any'),
@@ -185,7 +186,8 @@ export const LIMIT_ATTEMPTS: readonly Attempt[] = [
   // aborts then.
   row(
     'more processes than the limit',
-    `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`,
+    `perl -e 'my @p; for (1..400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } ` +
+      `push @p, $p } kill 9, @p; exit(@p == 400 ? 0 : 1)'`,
     'any',
   ),
   row('more open files', 'ulimit -n 100000', 'any'),
@@ -197,7 +199,8 @@ export const LIMIT_ATTEMPTS: readonly Attempt[] = [
   row('more memory', `perl -e '$x = "x" x 1500000000; exit 0'`, 'any'),
   row(
     'more of /tmp than it has',
-    'for i in $(seq 60); do head -c 20000000 /dev/zero >/tmp/large$i || break; done; n=$(ls /tmp/large* | wc -l); rm -f /tmp/large*; test "$n" -ge 60',
+    'for i in $(seq 60); do head -c 20000000 /dev/zero >/tmp/large$i || break; done; n=$(ls ' +
+      '/tmp/large* | wc -l); rm -f /tmp/large*; test "$n" -ge 60',
     'any',
   ),
 ]

@@ -59,7 +59,8 @@ void t.test(
     await chmod(join(folder, 'closed'), 0)
     execFileSync('bash', [
       '-c',
-      `cd ${folder}; for i in $(seq 60); do mkdir ${'d'.repeat(100)}; cd ${'d'.repeat(100)}; done; touch "$(printf 'bad\\xff')" 2>/dev/null; true`,
+      `cd ${folder}; for i in $(seq 60); do mkdir ${'d'.repeat(100)}; cd ${'d'.repeat(100)}; done; ` +
+        `touch "$(printf 'bad\\xff')" 2>/dev/null; true`,
     ])
     const manifest = await takeManifest(folder, LIMITS)
     t.match(entryOf(manifest, 'a.txt'), {

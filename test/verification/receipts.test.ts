@@ -24,7 +24,8 @@ t.teardown(() => rm(directory, { recursive: true, force: true }))
 const lines = [
   '{"seq":1,"type":"execution.queued","at":"2026-11-22T10:00:00.000Z","attempt":0,"data":{"position":1,"requestDigest":"aa"}}',
   '{"seq":2,"type":"execution.started","at":"2026-11-22T10:00:01.000Z","attempt":1,"data":{"argv":["claude","-p"]}}',
-  '{"seq":3,"type":"claude.message","at":"2026-11-22T10:00:02.000Z","attempt":1,"data":{"message":{"type":"system","n":1.0,"text":"\\u00fc ü"}}}',
+  '{"seq":3,"type":"claude.message","at":"2026-11-22T10:00:02.000Z","attempt":1,"data":{"message":{"type":"system","n":1.0,"text":"\\u00fc ' +
+    'ü"}}}',
   '{"seq":4,"type":"execution.finished","at":"2026-11-22T10:00:03.000Z","attempt":1,"data":{"outcome":{"status":"succeeded","exitCode":0,"result":"Grüße"}}}',
 ]
 const events = `${lines.join('\n')}\n`
@@ -388,7 +389,9 @@ void t.test('anybody with Ed25519 and RFC 8785 can check it', async (t) => {
   await writeFile(files.signature, Buffer.from(value, 'base64url'))
   await writeFile(
     files.key,
-    `-----BEGIN PUBLIC KEY-----\n${Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), Buffer.from(key.jwk.x, 'base64url')]).toString('base64')}\n-----END PUBLIC KEY-----\n`,
+    '-----BEGIN PUBLIC ' +
+      `KEY-----\n${Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), Buffer.from(key.jwk.x, 'base64url')]).toString('base64')}\n-----END ` +
+      `PUBLIC KEY-----\n`,
   )
   t.match(
     execFileSync('openssl', [

@@ -1,6 +1,7 @@
 -- One batch of events, from the writer that holds the fence. Runs for every batch of a run: plain arguments.
 -- Arguments: id, fence, first, last, digest, lines
--- Answers: ok | stale | dup | gap:<lastSeq>: a batch is taken only from the holder of the fence and only where the log ends
+-- Answers: ok | stale | dup | gap:<lastSeq>: a batch is taken only from the holder of the fence and only where the log
+--   ends
 -- Sent again: yes; a batch that is already stored is dup
 
 --- @include "../../platform/lua/include/key.lua"

@@ -1,6 +1,7 @@
 -- The entries of a log after a cursor. Runs for every reader: plain arguments.
 -- Arguments: id, after, maxBytes
--- Answers: {lastSeq, entries…}: at least one entry if there is any, then as many as fit in maxBytes; {-1} where there is no log
+-- Answers: {lastSeq, entries…}: at least one entry if there is any, then as many as fit in maxBytes; {-1} where there
+--   is no log
 -- Sent again: yes; writes nothing
 
 --- @include "../../platform/lua/include/key.lua"

@@ -80,7 +80,9 @@ end`,
         local left = want.cap - spent - reserved
         if want.isRest then amount = math.min(amount or left, left) end
         if amount <= 0 or amount > left then
-          return nil, {'over', unit, whole(want.cap), whole(spent), whole(reserved), whole(want.run or want.cap), whole((day + 1) * DAY_MS)}
+          local turnsAt = (day + 1) * DAY_MS
+          local known = {whole(want.cap), whole(spent), whole(reserved), whole(want.run or want.cap), whole(turnsAt)}
+          return nil, {'over', unit, unpack(known)}
         end
       end
       taken[unit] = amount
@@ -159,7 +161,9 @@ end`,
   return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
 end`,
   'include/leave-queue': `local function leaveQueue(id)
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do redis.call('ZREM', root .. ':' .. list, id) end
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
+    redis.call('ZREM', root .. ':' .. list, id)
+  end
   local workspace = get(id, 'workspaceLock')
   if workspace then redis.call('ZREM', key('parked', workspace), id) end
 end`,
@@ -228,7 +232,9 @@ local function learn(owner, kind, fingerprints, milliseconds, lesson)
   redis.call('ZREMRANGEBYSCORE', known, '-inf', now - HISTORY_KEPT_MS)
   local surplus = redis.call('ZCARD', known) - FINGERPRINTS_KEPT
   if surplus <= 0 then return end
-  for _, fingerprint in ipairs(redis.call('ZRANGE', known, 0, surplus - 1)) do redis.call('DEL', prefix .. fingerprint) end
+  for _, fingerprint in ipairs(redis.call('ZRANGE', known, 0, surplus - 1)) do
+    redis.call('DEL', prefix .. fingerprint)
+  end
   redis.call('ZREMRANGEBYRANK', known, 0, surplus - 1)
 end`,
   'constant/MICRO': `local MICRO = 1000000`,
@@ -238,27 +244,37 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
   day = day or whole(math.floor(nowMs() / DAY_MS))
   local book = bookOf(kind, day, owner)
   local micro = math.floor(usage.costUsd * MICRO + 0.5)
-  for unit, spent in pairs({usd = micro, tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens}) do
+  local tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens
+  for unit, spent in pairs({usd = micro, tokens = tokens}) do
     if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
     touch(book, unit .. ':spent', spent)
   end
   local sums = root .. ':usage:' .. kind .. ':' .. day
   local function field(measure) return cjson.encode({owner, model, measure}) end
-  if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then model = OTHER_MODELS end
+  if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then
+    model = OTHER_MODELS
+  end
   local measures = {executions = 1, succeeded = hasSucceeded and 1 or 0, costMicroUsd = micro}
-  for _, measure in ipairs({'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}) do measures[measure] = usage[measure] end
+  local told = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+  for _, measure in ipairs(told) do
+    measures[measure] = usage[measure]
+  end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end
 end`,
   'include/account': `local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
-  settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
+  local usage = cjson.decode(get(id, 'usage'))
+  local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
+  settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
   'include/expire': `local function expire(id, milliseconds)
-  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do redis.call('PEXPIRE', kept, milliseconds) end
+  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do
+    redis.call('PEXPIRE', kept, milliseconds)
+  end
 end`,
   'include/wake-next': `local function wakeNext(workspace)
   local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
@@ -285,7 +301,9 @@ end`,
 end`,
   'include/size-of': `local function sizeOf(id)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
+  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do
+    bytes = bytes + redis.call('HSTRLEN', record(id), field)
+  end
   bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
   return bytes
 end`,
@@ -385,7 +403,9 @@ return conclude(args.id, args)`,
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
   local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do queued = queued + redis.call('ZCARD', root .. ':' .. list) end
+  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
+    queued = queued + redis.call('ZCARD', root .. ':' .. list)
+  end
   if queued >= args.maxQueue then return {'full'} end
   local taken, over, kind = weighNew(owner, payerFields)
   if over then return over end
@@ -474,7 +494,9 @@ end`,
   local bytes = redis.call('HGET', root .. ':finished-bytes', id)
   redis.call('ZREM', root .. ':finished', id)
   redis.call('HDEL', root .. ':finished-bytes', id)
-  if bytes and redis.call('DECRBY', root .. ':finished-total', bytes) <= 0 then redis.call('DEL', root .. ':finished-total') end
+  if bytes and redis.call('DECRBY', root .. ':finished-total', bytes) <= 0 then
+    redis.call('DEL', root .. ':finished-total')
+  end
 end`,
   'include/forget': `local function forget(id, owner)
   release(id)
@@ -504,7 +526,9 @@ return 'ok'`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
-  if redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1]) == 1 then redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1]) end
+  if redis.call('HSET', key('files', id), ARGV[index], ARGV[index + 1]) == 1 then
+    redis.call('HINCRBY', key('files', id), 'bytes', #ARGV[index + 1])
+  end
 end
 redis.call('PEXPIRE', key('files', id), ARGV[3])
 return 'ok'`,
@@ -545,7 +569,8 @@ if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
   'retain': `local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local function isOverLimit()
-  return tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
+  local bytes = tonumber(redis.call('GET', root .. ':finished-total') or '0')
+  return bytes > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
 end
 for _, id in ipairs(redis.call('ZRANGE', root .. ':finished', 0, count - 1)) do
   if redis.call('EXISTS', record(id)) == 0 then release(id) end

@@ -110,7 +110,8 @@ export function checkCredentials({ environment, simulatorUrl }: Config): Finding
     others.length === 0
       ? ok(`${first.source}, ${billed}`)
       : warn(
-          `${first.source} counts and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ${others.length === 1 ? 'does' : 'do'} not`,
+          `${first.source} counts and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ` +
+            `${others.length === 1 ? 'does' : 'do'} not`,
           `unset ${first.source} if that is not meant`,
         )
   return [

@@ -52,7 +52,8 @@ export async function checkDependencies(checkout: string): Promise<Verdict | und
   const [first] = wrong
   if (first === undefined) return ok(`${needed.length} packages as in package-lock.json`)
   return fail(
-    `${wrong.length} of ${needed.length} packages are missing or not of the version in package-lock.json, such as ${first[0].replace('node_modules/', '')}`,
+    `${wrong.length} of ${needed.length} packages are missing or not of the version in ` +
+      `package-lock.json, such as ${first[0].replace('node_modules/', '')}`,
     `npm run setup (in ${checkout})`,
   )
 }

@@ -1,4 +1,5 @@
--- Writes a batch and publishes it. An entry's id is its last seq, so the entries after a cursor c are exactly those with an id above c-0.
+-- Writes a batch and publishes it. An entry's id is its last seq, so the entries after a cursor c are exactly those
+--   with an id above c-0.
 
 --- @include "../../../platform/lua/include/key.lua"
 

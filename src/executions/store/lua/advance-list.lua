@@ -1,8 +1,11 @@
--- A task has ended: its list is told, and the next one is made and queued, in one step, by the process that concluded the task
+-- A task has ended: its list is told, and the next one is made and queued, in one step, by the process that concluded
+--   the task
 -- or by the sweep after a crash.
--- Arguments (JSON): list, index, listed (text), event, usage (JSON text, of the list), holdMs? (a list that is over is held),
+-- Arguments (JSON): list, index, listed (text), event, usage (JSON text, of the list), holdMs? (a list that is over is
+--   held),
 --   following?: the next task {id, score, fields, before, after}
--- Answers: next claim priority | over [fence]: no other follows, the end of the list is to be written | waiting: the task goes on |
+-- Answers: next claim priority | over [fence]: no other follows, the end of the list is to be written | waiting: the
+--   task goes on |
 --   moved: somebody else was first | settled
 -- Sent again: yes; the list is told once
 

@@ -1,5 +1,6 @@
 -- An acceptance: the record, its place in the queue and the first event of its log.
--- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score, new: {fields, before, after} (the record, and the event
+-- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score, new: {fields, before, after} (the
+--   record, and the event
 --   before and after its position), session?: {reference (session or execution to resume), fork, workspace?}
 -- Answers: created position | replayed id | conflict id | full | refused why detail (join-session.lua) |
 --   over unit limit spent reserved wanted next day (weigh.lua)

@@ -1,5 +1,7 @@
--- Claimed executions whose lease is over. Where the clock of Redis is not where the caller expects it (it was set, or everything was
--- suspended), and nobody has looked since, no lease says anything: each gets its whole length anew, and a living holder renews its own
+-- Claimed executions whose lease is over. Where the clock of Redis is not where the caller expects it (it was set, or
+--   everything was
+-- suspended), and nobody has looked since, no lease says anything: each gets its whole length anew, and a living holder
+--   renews its own
 -- long before it is over.
 -- Arguments: count, expected now (ms) or '', tolerance (ms)
 -- Answers: now (ms) ids…

@@ -1,4 +1,5 @@
--- The holder of the fence extends its lease and hears what was wished. Runs several times in each lease: plain arguments.
+-- The holder of the fence extends its lease and hears what was wished. Runs several times in each lease: plain
+--   arguments.
 -- Arguments: id, fence, lease ms, usage JSON or ''
 -- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason | stale
 -- Sent again: yes

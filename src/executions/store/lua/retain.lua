@@ -1,7 +1,9 @@
--- Brings finished executions, and what they take, below the limits: the oldest are forgotten first, those that have expired before
+-- Brings finished executions, and what they take, below the limits: the oldest are forgotten first, those that have
+--   expired before
 -- any other.
 -- Arguments: max bytes, max executions, how many at most now (a task list counts with all its tasks)
--- Answers: {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another call
+-- Answers: {ids and claims, in turns} of what was forgotten before its time; the count of a full batch asks for another
+--   call
 -- Sent again: yes; what an answer that was lost had forgotten stays forgotten
 
 --- @include "../../../platform/lua/include/root.lua"
@@ -13,7 +15,8 @@
 
 local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local function isOverLimit()
-  return tonumber(redis.call('GET', root .. ':finished-total') or '0') > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
+  local bytes = tonumber(redis.call('GET', root .. ':finished-total') or '0')
+  return bytes > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
 end
 for _, id in ipairs(redis.call('ZRANGE', root .. ':finished', 0, count - 1)) do
   if redis.call('EXISTS', record(id)) == 0 then release(id) end

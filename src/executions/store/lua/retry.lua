@@ -1,4 +1,5 @@
--- running | paused → queued: an attempt is over and another one follows. The event that tells of it is written in the same step,
+-- running | paused → queued: an attempt is over and another one follows. The event that tells of it is written in the
+--   same step,
 -- and nobody holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
 -- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state

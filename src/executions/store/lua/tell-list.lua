@@ -1,5 +1,6 @@
 -- A hook of the operator has run for a list: written to its log by the holder of the fence of its task, or of its own.
--- Arguments (JSON): list, holder, fence, number (of this holder), event, hooksRun? (hooks before the list that have decided),
+-- Arguments (JSON): list, holder, fence, number (of this holder), event, hooksRun? (hooks before the list that have
+--   decided),
 --   refusal? (JSON text)
 -- Answers: told | stale
 -- Sent again: yes; the same number of the same fence is told once

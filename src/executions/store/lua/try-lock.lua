@@ -1,4 +1,5 @@
--- One holder at a time. By the time of the value and not by the expiry of its key, which would last for an hour where the clock is
+-- One holder at a time. By the time of the value and not by the expiry of its key, which would last for an hour where
+--   the clock is
 -- set back by one.
 -- Arguments: name, ms
 -- Answers: 1 | 0

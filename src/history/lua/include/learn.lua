@@ -6,7 +6,8 @@
 --- @include "./history-kept-ms.lua"
 --- @include "./remember.lua"
 
--- Durations kept of a fingerprint, and of all runs together, however they ended (how long a place is taken): the newest ones.
+-- Durations kept of a fingerprint, and of all runs together, however they ended (how long a place is taken): the newest
+--   ones.
 local SAMPLES_KEPT = 100
 local PLACES_KEPT = 200
 -- Fingerprints kept for one owner; beyond, those go that were taught longest ago.
@@ -26,6 +27,8 @@ local function learn(owner, kind, fingerprints, milliseconds, lesson)
   redis.call('ZREMRANGEBYSCORE', known, '-inf', now - HISTORY_KEPT_MS)
   local surplus = redis.call('ZCARD', known) - FINGERPRINTS_KEPT
   if surplus <= 0 then return end
-  for _, fingerprint in ipairs(redis.call('ZRANGE', known, 0, surplus - 1)) do redis.call('DEL', prefix .. fingerprint) end
+  for _, fingerprint in ipairs(redis.call('ZRANGE', known, 0, surplus - 1)) do
+    redis.call('DEL', prefix .. fingerprint)
+  end
   redis.call('ZREMRANGEBYRANK', known, 0, surplus - 1)
 end

@@ -16,14 +16,20 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
   day = day or whole(math.floor(nowMs() / DAY_MS))
   local book = bookOf(kind, day, owner)
   local micro = math.floor(usage.costUsd * MICRO + 0.5)
-  for unit, spent in pairs({usd = micro, tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens}) do
+  local tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens
+  for unit, spent in pairs({usd = micro, tokens = tokens}) do
     if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
     touch(book, unit .. ':spent', spent)
   end
   local sums = root .. ':usage:' .. kind .. ':' .. day
   local function field(measure) return cjson.encode({owner, model, measure}) end
-  if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then model = OTHER_MODELS end
+  if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then
+    model = OTHER_MODELS
+  end
   local measures = {executions = 1, succeeded = hasSucceeded and 1 or 0, costMicroUsd = micro}
-  for _, measure in ipairs({'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}) do measures[measure] = usage[measure] end
+  local told = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+  for _, measure in ipairs(told) do
+    measures[measure] = usage[measure]
+  end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end
 end

@@ -20,7 +20,9 @@ local function weigh(owner, kind, wanted)
         local left = want.cap - spent - reserved
         if want.isRest then amount = math.min(amount or left, left) end
         if amount <= 0 or amount > left then
-          return nil, {'over', unit, whole(want.cap), whole(spent), whole(reserved), whole(want.run or want.cap), whole((day + 1) * DAY_MS)}
+          local turnsAt = (day + 1) * DAY_MS
+          local known = {whole(want.cap), whole(spent), whole(reserved), whole(want.run or want.cap), whole(turnsAt)}
+          return nil, {'over', unit, unpack(known)}
         end
       end
       taken[unit] = amount

@@ -11,7 +11,9 @@ local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
-  settle(get(id, 'owner'), kind, get(id, 'ledgerDay') or nil, get(id, 'model') or '', cjson.decode(get(id, 'usage')), reserved, status == 'succeeded')
+  local usage = cjson.decode(get(id, 'usage'))
+  local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
+  settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end

@@ -1,5 +1,7 @@
--- Whether a submission is accepted, and its reservations: of its budget, its Idempotency-Key and its place in the indexes.
--- payer: the execution that reserves the budget, with the fields of its record. → an answer of create.lua; nil where the record may be made
+-- Whether a submission is accepted, and its reservations: of its budget, its Idempotency-Key and its place in the
+--   indexes.
+-- payer: the execution that reserves the budget, with the fields of its record. → an answer of create.lua; nil where
+--   the record may be made
 
 --- @include "../../../../history/lua/include/reserve.lua"
 --- @include "../../../../platform/lua/include/key.lua"
@@ -17,7 +19,9 @@ local function admit(args, payer, payerFields, join)
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
   local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do queued = queued + redis.call('ZCARD', root .. ':' .. list) end
+  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
+    queued = queued + redis.call('ZCARD', root .. ':' .. list)
+  end
   if queued >= args.maxQueue then return {'full'} end
   local taken, over, kind = weighNew(owner, payerFields)
   if over then return over end

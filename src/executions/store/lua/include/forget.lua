@@ -1,4 +1,5 @@
--- Removes a finished execution and its tasks. Its Idempotency-Key stays: what was asked for once is not run again because its record had to go.
+-- Removes a finished execution and its tasks. Its Idempotency-Key stays: what was asked for once is not run again
+--   because its record had to go.
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"

@@ -1,4 +1,5 @@
--- Whose folders one uses that joined a conversation: HOME is that of the first execution; its workspace, where that is a fresh one,
+-- Whose folders one uses that joined a conversation: HOME is that of the first execution; its workspace, where that is
+--   a fresh one,
 -- may be its task list's.
 
 --- @include "./get.lua"

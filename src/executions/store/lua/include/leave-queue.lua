@@ -5,7 +5,9 @@
 --- @include "./get.lua"
 
 local function leaveQueue(id)
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do redis.call('ZREM', root .. ':' .. list, id) end
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
+    redis.call('ZREM', root .. ':' .. list, id)
+  end
   local workspace = get(id, 'workspaceLock')
   if workspace then redis.call('ZREM', key('parked', workspace), id) end
 end

@@ -1,4 +1,5 @@
--- No other task follows. A worker that has something to do before the end (holdMs) holds the list meanwhile, under a fence and a lease.
+-- No other task follows. A worker that has something to do before the end (holdMs) holds the list meanwhile, under a
+--   fence and a lease.
 
 --- @include "../../../../events/lua/include/take-fence.lua"
 --- @include "../../../../platform/lua/include/key.lua"

@@ -1,4 +1,5 @@
--- A new record takes its place in the queue, and its log begins. The event comes in two pieces: between them stands the position.
+-- A new record takes its place in the queue, and its log begins. The event comes in two pieces: between them stands the
+--   position.
 
 --- @include "../../../../events/lua/include/write-next.lua"
 --- @include "../../../../platform/lua/include/root.lua"

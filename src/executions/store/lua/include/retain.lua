@@ -1,4 +1,5 @@
--- What a finished execution takes, its tasks included, is counted with its end, and uncounted once, with whatever removes it (release.lua).
+-- What a finished execution takes, its tasks included, is counted with its end, and uncounted once, with whatever
+--   removes it (release.lua).
 
 --- @include "../../../../platform/lua/include/now-ms.lua"
 --- @include "../../../../platform/lua/include/root.lua"

@@ -5,7 +5,9 @@
 
 local function sizeOf(id)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do bytes = bytes + redis.call('HSTRLEN', record(id), field) end
+  for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do
+    bytes = bytes + redis.call('HSTRLEN', record(id), field)
+  end
   bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
   return bytes
 end

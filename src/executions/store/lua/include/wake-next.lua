@@ -1,4 +1,5 @@
--- Gives the workspace to the execution that has waited longest: its record may be queued again. → {id, claim, priority} or {}
+-- Gives the workspace to the execution that has waited longest: its record may be queued again. → {id, claim, priority}
+--   or {}
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
