@@ -2,12 +2,17 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { cancelExecution, pauseExecution } from '../src/executions/cancel-execution.js'
-import { deleteExecution } from '../src/executions/delete-execution.js'
-import { toExecution, type ExecutionRecord } from '../src/executions/execution-record.js'
-import { awaitExecution, getExecution, listExecutions, requireExecution } from '../src/executions/find-execution.js'
-import { exportEvents, readEventPage } from '../src/executions/read-events.js'
-import { submitExecution } from '../src/executions/submit-execution.js'
+import { cancelExecution, pauseExecution } from '../src/executions/control/cancel-execution.js'
+import { deleteExecution } from '../src/executions/control/delete-execution.js'
+import { toExecution, type ExecutionRecord } from '../src/executions/records/execution-record.js'
+import {
+  awaitExecution,
+  getExecution,
+  listExecutions,
+  requireExecution,
+} from '../src/executions/read/find-execution.js'
+import { exportEvents, readEventPage } from '../src/executions/read/read-events.js'
+import { submitExecution } from '../src/executions/submit/submit-execution.js'
 import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'

@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
-import { listExecutions } from '../src/executions/find-execution.js'
+import { listExecutions } from '../src/executions/read/find-execution.js'
 import type { Caller, ExecutionServices } from '../src/executions/services.js'
 import type { Execution } from '../src/protocol/execution.js'
 import { LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'

@@ -12,7 +12,7 @@ import {
   readFiles,
   splitChanged,
   type KeptFile,
-} from '../src/executions/read-files.js'
+} from '../src/executions/read/read-files.js'
 import { WorkspaceFiles } from '../src/protocol/files.js'
 import { OF_ONE, problems } from './answers.js'
 import { toMediaType } from './media-types.js'

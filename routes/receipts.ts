@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read-receipt.js'
+import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read/read-receipt.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from '../src/protocol/receipt.js'
 import { GUARDED, json, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
 import { Params } from './queries.js'

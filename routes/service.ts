@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/queue-state.js'
+import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/read/queue-state.js'
 import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
 import { GUARDED, json, problems } from './answers.js'
 

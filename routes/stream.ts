@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
-import { openOriginalConnection } from '../src/rpc/original-dialect.js'
+import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
 
 export interface StreamRoutesOptions {

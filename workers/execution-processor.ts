@@ -1,6 +1,6 @@
 import { DelayedError, UnrecoverableError, WaitingError, type Job } from 'bullmq'
-import { runExecution } from '../src/executions/run-execution.js'
-import type { RunServices } from '../src/executions/run-services.js'
+import { runExecution } from '../src/executions/run/run-execution.js'
+import type { RunServices } from '../src/executions/claim/run-services.js'
 import type { ExecutionJob } from '../src/queue/execution-queue.js'
 
 /** So long after a worker that cannot take it a job is offered again, to whoever asks first. */

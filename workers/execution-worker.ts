@@ -1,5 +1,5 @@
 import { Worker, type Job } from 'bullmq'
-import type { RunServices } from '../src/executions/run-services.js'
+import type { RunServices } from '../src/executions/claim/run-services.js'
 import { sleep } from '../src/platform/deadline.js'
 import type { Patience } from '../src/platform/patience.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'

@@ -8,9 +8,9 @@ import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
-import type { ExecutionStore } from './execution-store.js'
-import type { FileStore } from './file-store.js'
-import type { WorkerRegistry } from './worker-registry.js'
+import type { ExecutionStore } from './store/execution-store.js'
+import type { FileStore } from './store/file-store.js'
+import type { WorkerRegistry } from './store/worker-registry.js'
 
 export type Scope = 'execute' | 'read' | 'admin'
 

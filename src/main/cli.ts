@@ -7,9 +7,9 @@ import { CLI_COMMANDS } from '../cli/commands.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { describeConfig } from '../platform/describe-config.js'
 import { VERSION } from '../platform/version.js'
-import type { ChildMessage } from './service-process.js'
-import { PARENT_GONE, untilStopped } from './signals.js'
-import { PROCESS_USAGE, USAGE } from './usage.js'
+import type { ChildMessage } from './lifecycle/service-process.js'
+import { PARENT_GONE, untilStopped } from './lifecycle/signals.js'
+import { PROCESS_USAGE, USAGE } from './terminal/usage.js'
 
 /** Beyond the drain: so long a process may take to end in order, for instance while Redis is away. */
 const CLOSE_MARGIN_MS = 10_000
@@ -64,7 +64,7 @@ async function runStart(args: string[]): Promise<void> {
     }),
   }
   const stopped = untilStopped({ child: false })
-  const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./banner.js')])
+  const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./terminal/banner.js')])
   let isIdle: (why: string) => void = () => undefined
   const idle = new Promise<string>((resolve) => {
     isIdle = resolve

@@ -4,8 +4,8 @@ import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/s
 import { createMcpServer } from '../mcp/create-mcp-server.js'
 import { readConfig } from '../platform/config.js'
 import { VERSION } from '../platform/version.js'
-import { openJoinedService } from './join-service.js'
-import { describeMcpConfig } from './print-mcp-config.js'
+import { openJoinedService } from './lifecycle/join-service.js'
+import { describeMcpConfig } from './terminal/print-mcp-config.js'
 
 /** A prompt of 4 MiB, each byte of it escaped at worst. */
 const MESSAGE_LIMIT_BYTES = 32 * 1024 * 1024

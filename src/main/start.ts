@@ -7,10 +7,10 @@ import { requireRedis } from '../platform/redis.js'
 import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
 import type { WorkerState } from '../protocol/service-state.js'
-import { inspectClaude } from './inspect-claude.js'
-import { openDataFolder } from './open-data-folder.js'
-import { openServiceProcess } from './service-process.js'
-import { openWatchedRedis } from './watched-redis.js'
+import { inspectClaude } from './lifecycle/inspect-claude.js'
+import { openDataFolder } from './lifecycle/open-data-folder.js'
+import { openServiceProcess } from './lifecycle/service-process.js'
+import { openWatchedRedis } from './lifecycle/watched-redis.js'
 
 export interface StartOptions {
   readonly environment: NodeJS.ProcessEnv

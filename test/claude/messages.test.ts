@@ -7,17 +7,17 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { classifyExit, type ClaudeExit } from '../../src/claude/classify-exit.js'
-import { decodeClaudeLine } from '../../src/claude/decode-claude-line.js'
-import { createLineSplitter, type Line } from '../../src/claude/line-splitter.js'
-import { toRunRequest } from '../../src/claude/run-request.js'
-import { readTranscript } from '../../src/claude/transcript.js'
+import { classifyExit, type ClaudeExit } from '../../src/claude/stream/classify-exit.js'
+import { decodeClaudeLine } from '../../src/claude/stream/decode-claude-line.js'
+import { createLineSplitter, type Line } from '../../src/claude/stream/line-splitter.js'
+import { toRunRequest } from '../../src/claude/command/run-request.js'
+import { readTranscript } from '../../src/claude/stream/transcript.js'
 import {
   coalesceDeltas,
   createTranslator,
   translateStderr,
   type TranslatorOptions,
-} from '../../src/claude/translate-message.js'
+} from '../../src/claude/stream/translate-message.js'
 import { EVENT_DATA, type NewEvent } from '../../src/protocol/events.js'
 import { Outcome } from '../../src/protocol/execution.js'
 import { FIXTURES } from '../support/paths.js'

@@ -1,7 +1,7 @@
 // What is asked for reaches the model, in a new session, a resumed one and a copy; with the real CLI.
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import type { ClaudeSettings } from '../../src/claude/claude-command.js'
+import type { ClaudeSettings } from '../../src/claude/command/claude-command.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { makeCliPlace, runCli, skip } from '../support/real-cli.js'

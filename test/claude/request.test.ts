@@ -2,8 +2,8 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { claudeCommand, type ClaudeSettings } from '../../src/claude/claude-command.js'
-import { findCredentials } from '../../src/claude/credentials.js'
+import { claudeCommand, type ClaudeSettings } from '../../src/claude/command/claude-command.js'
+import { findCredentials } from '../../src/claude/install/credentials.js'
 import { behaviourOf, isMeasured } from '../../src/claude/behaviour.js'
 import {
   describeTooOld,
@@ -13,9 +13,9 @@ import {
   readVersionRefusal,
   TESTED_VERSIONS,
 } from '../../src/claude/supported-versions.js'
-import { explainMissing, findClaude, probeClaude } from '../../src/claude/find-claude.js'
-import { toRunRequest, type RunRequest } from '../../src/claude/run-request.js'
-import { splitCommandLine } from '../../src/claude/split-command-line.js'
+import { explainMissing, findClaude, probeClaude } from '../../src/claude/install/find-claude.js'
+import { toRunRequest, type RunRequest } from '../../src/claude/command/run-request.js'
+import { splitCommandLine } from '../../src/claude/command/split-command-line.js'
 import { ExecutorError } from '../../src/protocol/errors.js'
 import { ExecuteRequest } from '../../src/protocol/execute-request.js'
 

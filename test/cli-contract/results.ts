@@ -1,6 +1,6 @@
 // How a run ends, and what it says of it.
-import { classifyExit } from '../../src/claude/classify-exit.js'
-import { toRunRequest } from '../../src/claude/run-request.js'
+import { classifyExit } from '../../src/claude/stream/classify-exit.js'
+import { toRunRequest } from '../../src/claude/command/run-request.js'
 import { holds, YES, type Fact } from './fact.js'
 import type { Ended } from './scene.js'
 import { observe } from './talk.js'

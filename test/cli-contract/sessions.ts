@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { readTranscript } from '../../src/claude/transcript.js'
+import { readTranscript } from '../../src/claude/stream/transcript.js'
 import { behaviourOf, isMeasured } from '../../src/claude/behaviour.js'
 import { measureBehaviour } from '../../src/main/self-check/measure-behaviour.js'
 import { holds, YES, type Fact } from './fact.js'

@@ -1,7 +1,7 @@
 // JSON mode: the answer is held against its schema by the server, whatever the model claims and the CLI calls a
 // success.
 import t from 'tap'
-import { findAnswerFaults } from '../../src/executions/answer-schema.js'
+import { findAnswerFaults } from '../../src/executions/json-mode/answer-schema.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'

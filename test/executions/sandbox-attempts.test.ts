@@ -8,7 +8,7 @@ import { chmod, copyFile, link, mkdir, readFile, realpath, rm, writeFile } from 
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { findClaude } from '../../src/claude/find-claude.js'
+import { findClaude } from '../../src/claude/install/find-claude.js'
 import { SandboxLevel } from '../../src/protocol/sandbox.js'
 import { chooseContainment } from '../../src/supervision/containment.js'
 import { findProgram } from '../../src/supervision/find-program.js'

@@ -1,7 +1,7 @@
 // Which levels a worker has, what is refused, and how limits are written.
 import t from 'tap'
-import { chooseLevel, highestOf, sandboxLevelsOf } from '../../src/executions/sandbox-levels.js'
-import { keepsFiles, requireContainment } from '../../src/main/require-containment.js'
+import { chooseLevel, highestOf, sandboxLevelsOf } from '../../src/executions/claim/sandbox-levels.js'
+import { keepsFiles, requireContainment } from '../../src/main/lifecycle/require-containment.js'
 import { parseRunLimits } from '../../src/platform/run-limits.js'
 import { readConfig } from '../../src/platform/config.js'
 import type { SandboxMeans } from '../../src/supervision/sandbox.js'

@@ -1,12 +1,12 @@
 // What a crash leaves between two tasks, made by hand: the sweep goes on with it, once however often it runs.
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { cancelExecution } from '../../src/executions/cancel-execution.js'
-import { concludeExecution } from '../../src/executions/conclude-execution.js'
-import { submitExecution } from '../../src/executions/submit-execution.js'
-import { sweepExecutions } from '../../src/executions/sweep-executions.js'
-import { writeEnd } from '../../src/executions/write-end.js'
-import { openDomain } from '../../src/main/open-services.js'
+import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
+import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
+import { submitExecution } from '../../src/executions/submit/submit-execution.js'
+import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
+import { writeEnd } from '../../src/executions/conclude/write-end.js'
+import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -128,7 +128,7 @@ void t.test('twenty processes that go on with one list do it once', async (t) =>
   await endAndDie(await start(list))
   await Promise.all(Array.from({ length: 20 }, () => Promise.all([sweep(), cancelNothing()])))
   async function cancelNothing(): Promise<void> {
-    const { advanceTaskList } = await import('../../src/executions/advance-task-list.js')
+    const { advanceTaskList } = await import('../../src/executions/conclude/advance-task-list.js')
     await advanceTaskList(domain, list.id)
   }
   t.equal((await store.listTaskIds(list.id)).length, 2)

@@ -1,7 +1,7 @@
 // maxBudgetTokens: what is there to save decides what follows when it is crossed.
 import t from 'tap'
-import { createObservation, observeResult } from '../../src/claude/observation.js'
-import { TokenLimit } from '../../src/executions/token-limit.js'
+import { createObservation, observeResult } from '../../src/claude/stream/observation.js'
+import { TokenLimit } from '../../src/executions/run/token-limit.js'
 
 const ENDED = { code: 'BUDGET_EXCEEDED', status: 'failed', message: /100 tokens/ }
 

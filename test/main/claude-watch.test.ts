@@ -3,7 +3,7 @@
 import { readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { inspectClaude } from '../../src/main/inspect-claude.js'
+import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
 import { readConfig } from '../../src/platform/config.js'
 import { scripted } from '../support/environment.js'
 import { until } from '../support/processes.js'

@@ -33,7 +33,7 @@ import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-r
 import { checkPort } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
 import type { Finding } from '../../src/main/doctor/finding.js'
-import { inspectClaude } from '../../src/main/inspect-claude.js'
+import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
 import { closeRedis, openRedis, type Redis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { ClaudeCommand } from '../../claude/claude-command.js'
+import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 
 const STDERR_LIMIT_CHARACTERS = 300
 

@@ -1,6 +1,6 @@
 -- A transition, where the table allows it. → whether it did, and the state before
 
---- @constant TRANSITIONS "../../../execution-state.ts"
+--- @constant TRANSITIONS "../../../records/execution-state.ts"
 --- @include "./get.lua"
 --- @include "./set.lua"
 

@@ -1,5 +1,5 @@
 -- A state that nothing may follow.
 
---- @constant TRANSITIONS "../../../execution-state.ts"
+--- @constant TRANSITIONS "../../../records/execution-state.ts"
 
 local function isEnded(state) return next(TRANSITIONS[state]) == nil end

@@ -1,0 +1,49 @@
+import type { RetryReason } from '../../protocol/execution.js'
+import { shorten } from '../json-shape.js'
+
+/** A tool call that was begun and of which no end is known. */
+export interface OpenToolCall {
+  readonly name: string
+  /** JSON, shortened. */
+  readonly input: string
+}
+
+const CALLS_SHOWN = 5
+const INPUT_SHOWN = 300
+
+function tellCause(reason: RetryReason): string {
+  switch (reason) {
+    case 'WORKER_LOST':
+      return 'The machine or process that ran this session died in the middle of the task.'
+    case 'WORKER_STOPPING':
+      return 'The process that ran this session was stopped for maintenance in the middle of the task.'
+    case 'CLAUDE_RATE_LIMITED':
+      return 'This session was interrupted by a rate limit in the middle of the task, which is over now.'
+    default:
+      return 'This session was interrupted by a failure of the API in the middle of the task.'
+  }
+}
+
+/** What Claude is told instead of the prompt, which its session holds already, when another attempt goes on with it. */
+export function continuationPrompt(
+  reason: RetryReason,
+  openCalls: readonly OpenToolCall[],
+  lostTasks: readonly string[] = [],
+): string {
+  const calls = openCalls.slice(-CALLS_SHOWN).map(({ name, input }) => `- ${name} ${shorten(input, INPUT_SHOWN)}`)
+  const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
+  return [
+    tellCause(reason),
+    'The session goes on here, in the same workspace. What was done before is done: do not repeat it.',
+    ...(calls.length === 0
+      ? []
+      : ['These tool calls had begun, and how far they came is not known; look before you run one again:', ...calls]),
+    ...(tasks.length === 0
+      ? []
+      : [
+          'These background tasks had not finished and were ended; look how far they came before you start one again:',
+          ...tasks,
+        ]),
+    'Where you are not sure look at the workspace first. Then go on with the task until it is finished.',
+  ].join('\n')
+}

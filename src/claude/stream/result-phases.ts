@@ -1,0 +1,169 @@
+import type { Writable } from 'node:stream'
+import type { BackgroundTask, EventData, NewEvent } from '../../protocol/events.js'
+import type { Observation } from './observation.js'
+
+/**
+ * Time for the CLI to begin a turn about a task that has ended, or to continue a subagent for it: a tenth of a second
+ * is
+ * usual (measured, both versions). Not every end is followed by a turn: none where the model heard of it in the middle
+ * of
+ * the turn before, where the task was stopped, or where a subagent that is gone had started it.
+ */
+const SETTLE_MS = 2_000
+/**
+ * How long the CLI may take from its last result to its exit, paused or not: a pause that comes then comes too late.
+ */
+const EXIT_MS = 9_000
+
+/**
+ * What follows a `result`.
+ *
+ *     working   → waiting    a result came while background tasks live: it is interim, standard input stays open
+ *     working   → settling   a result of a run that had background tasks: the CLI may begin another turn about one
+ *     working   → finishing  a result, and nothing is left: standard input is closed, which makes the CLI exit
+ *     waiting   → settling   the last task has ended
+ *     settling, finishing → waiting   a subagent is continued
+ *     settling  → finishing  no turn has begun within SETTLE_MS
+ *     settling  → working    a follow-up is sent
+ *     waiting, settling, finishing → working   a further turn has begun
+ *     any       → ending     the run is ended from our side, or at EXIT_MS; nothing is asked of the CLI any more
+ */
+export type Phase = 'working' | 'waiting' | 'settling' | 'finishing' | 'ending'
+
+const NEXT: Readonly<Record<Phase, readonly Phase[]>> = {
+  working: ['waiting', 'settling', 'finishing', 'ending'],
+  waiting: ['working', 'settling', 'ending'],
+  settling: ['working', 'waiting', 'finishing', 'ending'],
+  finishing: ['working', 'waiting', 'ending'],
+  ending: [],
+}
+
+export interface Clock {
+  close(): void
+}
+
+export const startTimer = (milliseconds: number, onFire: () => void): Clock => {
+  const timer = setTimeout(onFire, milliseconds)
+  return { close: () => clearTimeout(timer) }
+}
+
+/** What the caller decides about background tasks that outlive an interim `result`. */
+export interface BackgroundWaits {
+  /** Undefined: they end with this result. */
+  readonly begin: (tasks: readonly BackgroundTask[]) => EventData<'background.waiting'> | undefined
+  readonly end: () => void
+}
+
+export interface ResultPhasesOptions {
+  readonly observation: Observation
+  readonly stdin: Writable
+  /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
+  readonly followUp: (() => string | undefined) | undefined
+  readonly background: BackgroundWaits
+  /** Stands still while the run is paused. */
+  readonly startClock: (milliseconds: number, onFire: () => void) => Clock
+  readonly onPhase: ((phase: Phase) => void) | undefined
+  /** Background tasks end with the result. */
+  readonly endTasks: () => void
+  /** It does not exit. */
+  readonly force: () => void
+}
+
+/** Changes with every beginning and every end. */
+const nameTasks = ({ liveTasks, tasksEnded }: Observation): string =>
+  [tasksEnded, ...liveTasks.map(({ id }) => id)].join(' ')
+
+/** Told of every line of the CLI; keeps the phase, and with it when standard input is closed. */
+export class ResultPhases {
+  readonly #options: ResultPhasesOptions
+  #phase: Phase = 'working'
+  #results = 0
+  #tasks = ''
+  #clock: Clock | undefined
+
+  constructor(options: ResultPhasesOptions) {
+    this.#options = options
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  /** The observation stands as it is after the line. */
+  noteLine(): NewEvent[] {
+    const { observation, stdin } = this.#options
+    const isResult = observation.results > this.#results
+    this.#results = observation.results
+    if (this.#phase === 'ending') {
+      // What was interrupted has ended: without further input the CLI exits.
+      if (isResult) stdin.end()
+      return []
+    }
+    if (isResult) return this.#follow(observation.tasksEnded > 0 ? 'settling' : 'finishing')
+    if (this.#phase === 'working') return []
+    if (observation.turnActive) {
+      this.#enter('working')
+      return []
+    }
+    return this.#tasks === nameTasks(observation) ? [] : this.#follow('settling')
+  }
+
+  /** From now on nothing is asked of the CLI. */
+  enterEnding(): void {
+    if (this.#phase !== 'ending') this.#enter('ending')
+  }
+
+  close(): void {
+    this.#clock?.close()
+  }
+
+  #follow(next: 'settling' | 'finishing'): NewEvent[] {
+    const { observation, background, endTasks } = this.#options
+    if (observation.liveTasks.length > 0) {
+      const waiting = background.begin(observation.liveTasks)
+      if (waiting === undefined) {
+        // An answer that is to be repaired is not the one that they end with.
+        if (!this.#ask()) endTasks()
+        return []
+      }
+      this.#enter('waiting')
+      return [{ type: 'background.waiting', data: waiting }]
+    }
+    if (next === 'finishing') this.#finish()
+    else {
+      this.#enter('settling')
+      this.#clock = this.#options.startClock(SETTLE_MS, () => this.#finish())
+    }
+    return []
+  }
+
+  #finish(): void {
+    const { stdin, force } = this.#options
+    if (this.#ask()) return
+    this.#enter('finishing')
+    stdin.end()
+    this.#clock = startTimer(EXIT_MS, force)
+  }
+
+  #ask(): boolean {
+    const { stdin, followUp } = this.#options
+    const line = stdin.writable ? followUp?.() : undefined
+    if (line === undefined) return false
+    if (this.#phase !== 'working') this.#enter('working')
+    stdin.write(line)
+    return true
+  }
+
+  /** Entering a phase again starts it anew. */
+  #enter(next: Phase): void {
+    const { observation, background, onPhase } = this.#options
+    if (next !== this.#phase && !NEXT[this.#phase].includes(next))
+      throw new Error(`a run goes from ${this.#phase} to ${next}`)
+    this.#clock?.close()
+    this.#clock = undefined
+    if (this.#phase === 'waiting' && next !== 'waiting') background.end()
+    this.#phase = next
+    this.#tasks = nameTasks(observation)
+    onPhase?.(next)
+  }
+}

@@ -1,0 +1,27 @@
+import type { Notices } from '../../claude/stream/notices.js'
+import type { ClaudeAccountState } from '../../protocol/service-state.js'
+
+/** What this worker's runs have told of the account that they use; the newest word on each limit counts. */
+export class AccountState {
+  #credentialExpiresAt: string | undefined
+  readonly #limits = new Map<string, NonNullable<ClaudeAccountState['limits']>[number]>()
+
+  note({ credentialExpiresAt, limits }: Notices): void {
+    if (credentialExpiresAt !== undefined) this.#credentialExpiresAt = credentialExpiresAt
+    for (const [name, state] of limits) this.#limits.set(name, { name, ...state })
+  }
+
+  /** Empty while nothing was told. A window that has been reset since says nothing any more. */
+  describe(now = new Date()): { readonly account?: ClaudeAccountState } {
+    const limits = [...this.#limits.values()].filter(
+      ({ resetsAt }) => resetsAt === undefined || resetsAt > now.toISOString(),
+    )
+    if (this.#credentialExpiresAt === undefined && limits.length === 0) return {}
+    return {
+      account: {
+        ...(this.#credentialExpiresAt !== undefined && { credentialExpiresAt: this.#credentialExpiresAt }),
+        ...(limits.length > 0 && { limits }),
+      },
+    }
+  }
+}

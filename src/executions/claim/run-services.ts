@@ -1,0 +1,35 @@
+import type { InstalledClaude } from '../../claude/behaviour.js'
+import type { Credentials } from '../../claude/install/credentials.js'
+import type { Containment } from '../../claude/stream/spawn-claude.js'
+import type { HookLedger } from '../../hooks/hook-ledger.js'
+import type { Hooks } from '../../hooks/hooks-file.js'
+import type { AccountState } from './account-state.js'
+import type { SandboxLevel } from '../../protocol/sandbox.js'
+import type { DomainServices } from '../services.js'
+import type { StartGate } from './start-gate.js'
+
+/** What a worker needs to run an execution. */
+export interface RunServices extends DomainServices {
+  readonly workerId: string
+  /** Distinguishes this deployment's processes on a host from those of another one. */
+  readonly deploymentId: string
+  readonly containment: Containment
+  /** undefined: there is no CLI. How it behaves may be known better later. */
+  readonly claude: InstalledClaude | undefined
+  readonly credentials: Credentials
+  /** At which it runs executions, least first. */
+  readonly sandboxes: readonly SandboxLevel[]
+  /** The name under which their limits are kept. */
+  readonly credential: string
+  /** What the runs were told of their account. */
+  readonly account: AccountState
+  /** The operator's, as they were when the worker started. */
+  readonly hooks: Hooks
+  readonly hookLedger: HookLedger
+  readonly startGate: StartGate
+  /**
+   * The runs of this worker, by execution id, so that a nudge finds its lease. `isRunning`: the CLI was let go, and
+   * something of it is alive.
+   */
+  readonly live: Map<string, { poke(): void; readonly marker: string; isRunning(): boolean }>
+}

@@ -1,0 +1,125 @@
+import type { EventData } from '../../protocol/events.js'
+import { TerminalStatus } from '../../protocol/execution.js'
+import type { ReceiptFacts, ReceiptTask } from '../../protocol/receipt.js'
+import { sha256, toAnswerText } from '../../verification/canonical-json.js'
+import { EventChain } from '../../verification/event-chain.js'
+import { signReceipt } from '../../verification/receipt.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { concludingEvents } from '../store/concluding-events.js'
+import type { ListedTask } from '../records/listed-task.js'
+import type { DomainServices } from '../services.js'
+import type { Conclusion, Seal } from '../store/store-answers.js'
+
+/** Read from the log at once: the chain over it is a matter of milliseconds. */
+const READ_BYTES = 1024 * 1024
+
+type Started = EventData<'execution.started'>
+
+interface LogReading {
+  readonly chain: EventChain
+  readonly lastSeq: number
+  /** Of the last attempt. */
+  readonly started?: Started
+}
+
+/** Links every stored event: what the receipt vouches for is what can be read, whoever wrote it. */
+async function readLog({ log }: DomainServices, id: string): Promise<LogReading> {
+  const chain = new EventChain()
+  let started: Started | undefined
+  for (let lastSeq = 0; ;) {
+    const page = await log.readAfter(id, lastSeq, READ_BYTES)
+    for (const event of page.events) {
+      chain.add(event.bytes)
+      lastSeq = event.seq
+      // Safe: the service's own event, by its type.
+      if (event.type === 'execution.started') started = (JSON.parse(event.bytes.toString()) as { data: Started }).data
+    }
+    if (page.events.length === 0) return { chain, lastSeq, ...(started && { started }) }
+  }
+}
+
+/** Only what has ended is in a list that ends. */
+const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): ReceiptTask => ({
+  index,
+  executionId: id,
+  status: TerminalStatus.parse(state),
+  ...(receiptSha256 !== undefined && { receipt: { sha256: receiptSha256 } }),
+})
+
+const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+function toFacts(
+  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
+  { chain, started }: LogReading,
+  { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
+): ReceiptFacts {
+  const {
+    status,
+    code,
+    exitCode,
+    signal,
+    isPartial,
+    result,
+    permissionDenials = [],
+    stopReason,
+    unfinished = [],
+    verification,
+  } = outcome
+  const answer = result === undefined ? undefined : toAnswerText(result)
+  return {
+    executionId: id,
+    requestDigest,
+    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
+    workspace,
+    attempt,
+    createdAt: toTime(createdAt),
+    ...(startedAt !== undefined && { startedAt: toTime(startedAt) }),
+    finishedAt: finishedAt.toISOString(),
+    ...(started && {
+      process: {
+        workerId: started.workerId,
+        claudeVersion: started.claudeVersion,
+        sessionId: started.sessionId,
+        ...(started.model !== undefined && { model: started.model }),
+        argv: started.argv,
+        ...(started.containment && { containment: started.containment }),
+      },
+    }),
+    outcome: {
+      status,
+      ...(code !== undefined && { code }),
+      ...(exitCode !== undefined && { exitCode }),
+      ...(signal !== undefined && { signal }),
+      ...(isPartial !== undefined && { isPartial }),
+      ...(stopReason !== undefined && { stopReason }),
+      ...(unfinished.length > 0 && { unfinished: unfinished.length }),
+      permissionDenials: permissionDenials.length,
+    },
+    ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
+    usage,
+    ...(tasks && { tasks: tasks.map(toReceiptTask) }),
+    ...(files && { files }),
+    ...(verification && { verification }),
+    events: chain.summary(),
+    simulated,
+  }
+}
+
+/** The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. */
+export async function sealExecution(
+  services: DomainServices,
+  id: string,
+  conclusion: Conclusion,
+): Promise<Seal | undefined> {
+  const key = await services.signingKey()
+  const [record] = await services.store.getMany([id])
+  if (!record) return undefined
+  const reading = await readLog(services, id)
+  const last = concludingEvents(conclusion)
+  for (const [index, event] of last.entries()) reading.chain.add(`{"seq":${reading.lastSeq + index + 1},${event}`)
+  return {
+    receipt: signReceipt(toFacts(record, reading, conclusion), key),
+    finishedSeq: reading.lastSeq + last.length,
+    key: key.jwk,
+  }
+}

@@ -1,0 +1,76 @@
+import { NO_USAGE } from '../../protocol/execution.js'
+import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/store-answers.js'
+import { sealExecution } from './seal-execution.js'
+import type { DomainServices } from '../services.js'
+
+/**
+ * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
+ * for a task list that is over, which its holder may conclude, if it has one.
+ */
+export type Standing =
+  | { readonly kind: 'holder'; readonly fence: string }
+  | { readonly kind: 'queued' }
+  | { readonly kind: 'abandoned' }
+  | { readonly kind: 'list'; readonly fence?: string }
+
+/** A log seldom moves between its reading and its end: only while nobody holds its fence. */
+const TRIES = 5
+
+/**
+ * The only writer of a terminal state: status, outcome, receipt and `execution.finished` in one atomic step, which also
+ * revokes the fence. A second one is refused.
+ */
+export async function writeEnd(
+  services: DomainServices,
+  id: string,
+  standing: Standing,
+  ending: Ending,
+): Promise<ConcludeAnswer> {
+  const conclusion: Conclusion = {
+    ...ending,
+    usage: ending.usage ?? NO_USAGE,
+    finishedAt: new Date(await services.store.now()),
+  }
+  const answer = await sealAndStore(services, id, standing, conclusion)
+  if (answer.kind !== 'concluded') return answer
+  const { status, code, exitCode } = ending.outcome
+  services.logger.info(
+    { executionId: id, attempt: ending.attempt, status, code, exitCode, durationMs: conclusion.usage.durationMs },
+    'execution finished',
+  )
+  return answer
+}
+
+async function sealAndStore(
+  services: DomainServices,
+  id: string,
+  standing: Standing,
+  conclusion: Conclusion,
+): Promise<ConcludeAnswer> {
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const seal = await sealExecution(services, id, conclusion)
+    if (!seal) return { kind: 'refused', state: 'missing' }
+    const answer = await store(services, id, standing, conclusion, seal)
+    if (answer.kind !== 'moved') return answer
+  }
+  throw new Error(`The log of ${id} does not stand still; its end could not be stored.`)
+}
+
+function store(
+  { store }: DomainServices,
+  id: string,
+  standing: Standing,
+  conclusion: Conclusion,
+  seal: Seal,
+): Promise<ConcludeAnswer> {
+  switch (standing.kind) {
+    case 'holder':
+      return store.conclude(id, standing.fence, conclusion, seal)
+    case 'queued':
+      return store.concludeQueued(id, conclusion, seal)
+    case 'abandoned':
+      return store.concludeAbandoned(id, conclusion, seal)
+    case 'list':
+      return store.concludeList(id, standing.fence, conclusion, seal)
+  }
+}

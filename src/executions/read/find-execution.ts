@@ -1,0 +1,135 @@
+import { isTerminal, type Execution } from '../../protocol/execution.js'
+import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import { isExecutionId } from '../../protocol/ids.js'
+import type { ExecutionFilters, ExecutionPage } from '../../protocol/operations.js'
+import { joinSignals } from '../../platform/deadline.js'
+import { fromStore } from '../../platform/redis.js'
+import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
+import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
+import { toStatus } from '../records/execution-state.js'
+import type { Caller, DomainServices, ExecutionServices } from '../services.js'
+
+const DEFAULT_LIMIT = 50
+/** Ids read from the index at once while filtering. */
+const SCAN_CHUNK = 200
+/**
+ * A page looks at so many executions at most; its cursor leads on from there, so a rare label costs pages and not
+ * seconds.
+ */
+const SCAN_LIMIT = 5_000
+
+/** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
+export async function requireExecution(
+  { store }: DomainServices,
+  id: string,
+  caller: Caller,
+): Promise<ExecutionRecord> {
+  const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
+  if (!record || record.owner !== caller.name)
+    throw new ExecutorError('EXECUTION_NOT_FOUND', {
+      detail: `There is no execution ${id.slice(0, 100)}, or no longer.`,
+    })
+  return record
+}
+
+export async function getExecution(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
+  return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
+}
+
+/** The smallest UUIDv7 of a time: ids compare like their times. */
+function lowestIdAt(time: string): string {
+  const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`
+}
+
+function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionFilters): boolean {
+  if (kind && record.kind !== kind) return false
+  if (status && !status.includes(toStatus(record.state))) return false
+  return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
+}
+
+/** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
+async function listTasks(
+  services: DomainServices,
+  parentId: string,
+  filters: ExecutionFilters,
+  caller: Caller,
+): Promise<ExecutionPage> {
+  const list = await requireExecution(services, parentId, caller)
+  const limit = filters.limit ?? DEFAULT_LIMIT
+  const { createdAfter, createdBefore, cursor } = filters
+  const ids = (list.tasks ?? []).map(({ id }) => id).toReversed()
+  const found = (
+    await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))
+  ).filter(
+    (record) =>
+      matches(record, filters) &&
+      (createdAfter === undefined || record.createdAt >= Date.parse(createdAfter)) &&
+      (createdBefore === undefined || record.createdAt < Date.parse(createdBefore)),
+  )
+  return {
+    executions: found.slice(0, limit).map(toExecution),
+    nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null,
+  }
+}
+
+/**
+ * The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while
+ * `nextCursor` leads on.
+ */
+export async function listExecutions(
+  services: DomainServices,
+  filters: ExecutionFilters,
+  caller: Caller,
+): Promise<ExecutionPage> {
+  const { store } = services
+  if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
+  if (filters.kind === 'task')
+    throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
+  const limit = filters.limit ?? DEFAULT_LIMIT
+  const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
+  const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
+  const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
+  const found: ExecutionRecord[] = []
+  let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
+  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
+    const ids = await fromStore(
+      store.listIds(caller.name, {
+        count: SCAN_CHUNK,
+        ...(before !== undefined && { before }),
+        ...(notBefore !== undefined && { notBefore }),
+      }),
+    )
+    for (const record of await fromStore(store.getMany(ids))) {
+      if (!matches(record, filters)) continue
+      found.push(record)
+      if (found.length > limit)
+        return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
+    }
+    before = ids.at(-1)
+    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
+  }
+  return { executions: await show(found), nextCursor: before ?? null }
+}
+
+/** Waits until the execution has ended, at most so long; the record as it then is. */
+export async function awaitExecution(
+  services: ExecutionServices,
+  id: string,
+  caller: Caller,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<ExecutionRecord> {
+  let record = await requireExecution(services, id, caller)
+  if (isTerminal(record.state) || milliseconds <= 0) return record
+  const deadline = joinSignals([signal], milliseconds)
+  try {
+    for await (const _events of services.feed.follow(id, record.lastSeq, deadline.signal)) {
+      // Only the end counts: the loop ends with it.
+    }
+  } finally {
+    deadline.release()
+  }
+  record = await requireExecution(services, id, caller)
+  return record
+}

@@ -1,0 +1,177 @@
+import { fromStore } from '../../platform/redis.js'
+import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../../protocol/service-state.js'
+import { SandboxLevel } from '../../protocol/sandbox.js'
+import { outlookOf } from '../../history/queue-outlook.js'
+import { isTaking, listPlaces } from './expected-start.js'
+import type { DomainServices } from '../services.js'
+
+async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
+  return (await fromStore(store.listBlocked())).map(({ credential, until }) => ({
+    credential,
+    until: until.toISOString(),
+  }))
+}
+
+/** The queue and who works on it. */
+export async function getQueueState({ store, workers, history, config }: DomainServices): Promise<QueueState> {
+  const [{ byPriority, parked, delayed, active }, present, blocked, durations] = await Promise.all([
+    fromStore(store.count()),
+    fromStore(workers.list()),
+    listBlocked(store),
+    fromStore(history.places(config.simulatorUrl !== undefined)),
+  ])
+  const records = await fromStore(store.getMany(active))
+  const started = records.filter(({ state }) => state === 'running' || state === 'paused')
+  const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
+  const depth = byPriority.high + byPriority.normal + byPriority.low
+  const capacity = present.reduce(
+    (sum, worker) => sum + (isTaking(worker) && !isBlocked(worker.credential) ? worker.concurrency : 0),
+    0,
+  )
+  const now = Date.now()
+  const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
+  const start = outlook.startOf(byPriority.high + byPriority.normal + 1)
+  return {
+    depth,
+    byPriority,
+    waitingForWorkspace: parked,
+    waitingForRetry: delayed,
+    running: started.length,
+    paused: started.filter(({ state }) => state === 'paused').length,
+    capacity,
+    workers: present.map(({ id, host, running, concurrency, draining, credential, pausedBecause }) => ({
+      id,
+      host,
+      running,
+      concurrency,
+      draining,
+      credential,
+      ...(pausedBecause !== undefined && { pausedBecause }),
+    })),
+    blockedCredentials: blocked,
+    maxDepth: config.maxQueue,
+    estimatedWaitSeconds: start === undefined ? null : Math.round((start - now) / 1_000),
+    estimatedStartAt: start === undefined ? null : new Date(start).toISOString(),
+    estimateSamples: outlook.samples,
+  }
+}
+
+const describeWorker = ({ claude, authentication }: WorkerState): string =>
+  claude.found ? `${claude.message}. ${authentication.message}` : claude.message
+
+/** How Claude is authenticated, as the workers see it. */
+export async function getAuthStatus({ workers }: DomainServices): Promise<AuthStatus> {
+  const present = await fromStore(workers.list())
+  const authenticated = present.some(({ authentication }) => authentication.method !== 'none')
+  const remedy = present.find(({ authentication }) => authentication.remedy !== undefined)?.authentication.remedy
+  const [first] = present
+  return {
+    authenticated,
+    workers: present.map(({ id, credential, authentication }) => ({ workerId: id, credential, authentication })),
+    message: first ? first.authentication.message : 'No worker is present, so nothing is known of its credentials.',
+    ...(!first
+      ? { remedy: 'Start a worker: npm start, or cc-executor worker.' }
+      : !authenticated && remedy !== undefined
+        ? { remedy }
+        : {}),
+  }
+}
+
+type Parts = Readiness['parts']
+
+function describeWorkers(
+  present: readonly WorkerState[],
+  blocked: readonly BlockedCredential[],
+): Pick<Parts, 'workers' | 'claude' | 'containment'> {
+  const [first] = present
+  if (!first) {
+    const absent = {
+      status: 'failed',
+      message: 'No worker is present: start one with npm start, or cc-executor worker.',
+    } as const
+    return { workers: { ...absent, count: 0 }, claude: absent, containment: absent }
+  }
+  const usable = present.find(({ claude, authentication }) => claude.found && authentication.method !== 'none') ?? first
+  const isUsable = usable.claude.found && usable.authentication.method !== 'none'
+  const weakest =
+    present.find(({ containment }) => !containment.strong) ??
+    present.find(({ containment }) => containment.files !== true) ??
+    first
+  const { strong: lifetime, files = false } = weakest.containment
+  return {
+    workers: describePresence(present, blocked),
+    claude: {
+      status: isUsable ? 'ok' : 'failed',
+      message: describeWorker(usable),
+      ...(usable.claude.version !== undefined && { version: usable.claude.version }),
+      ...(usable.claude.defaultModel !== undefined && { defaultModel: usable.claude.defaultModel }),
+      authentication: usable.authentication,
+      ...(usable.account && { account: usable.account }),
+    },
+    containment: {
+      status: lifetime && files ? 'ok' : 'degraded',
+      message: weakest.containment.detail,
+      level: weakest.containment.level,
+      lifetime,
+      files,
+      sandboxes: SandboxLevel.options.filter((level) =>
+        present.some(({ containment }) => containment.sandboxes?.includes(level)),
+      ),
+    },
+  }
+}
+
+/** A limit that is reached delays executions and refuses none, so it makes nothing `failed`. */
+function describePresence(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Parts['workers'] {
+  const count = present.length
+  const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
+  const paused = present.flatMap(({ id, pausedBecause }) =>
+    pausedBecause === undefined ? [] : [`worker ${id} takes nothing: ${pausedBecause}`],
+  )
+  if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count }
+  const limits = reached.map(
+    ({ credential, until }) => `the limit of the credential ${credential} is reached until ${until}`,
+  )
+  return {
+    status: 'degraded',
+    message: `${count} present; ${[...paused, ...limits].join('; ')}`,
+    count,
+    ...(reached.length > 0 && { blockedCredentials: reached }),
+  }
+}
+
+/**
+ * Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found.
+ */
+export async function getReadiness(
+  services: DomainServices,
+  checkRedis: () => Promise<string | undefined>,
+): Promise<Readiness> {
+  const down = { status: 'failed', message: 'Not known: the store cannot be reached.' } as const
+  try {
+    const problem = await fromStore(checkRedis())
+    const [queue, present] = await Promise.all([getQueueState(services), fromStore(services.workers.list())])
+    const isFull = queue.depth >= queue.maxDepth
+    const parts: Parts = {
+      redis: problem === undefined ? { status: 'ok', message: 'answers' } : { status: 'failed', message: problem },
+      queue: {
+        status: isFull ? 'failed' : 'ok',
+        message: isFull ? 'full' : `${queue.depth} waiting`,
+        depth: queue.depth,
+      },
+      ...describeWorkers(present, queue.blockedCredentials),
+    }
+    return { status: Object.values(parts).some(({ status }) => status === 'failed') ? 'failed' : 'ok', parts }
+  } catch {
+    return {
+      status: 'failed',
+      parts: {
+        redis: { status: 'failed', message: 'The store cannot be reached.' },
+        queue: down,
+        workers: { ...down, count: 0 },
+        claude: down,
+        containment: down,
+      },
+    }
+  }
+}

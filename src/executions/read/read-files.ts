@@ -1,0 +1,134 @@
+import { toPatch } from '../../files/patch.js'
+import { writeTar, type TarEntry } from '../../files/tar.js'
+import { fromStore } from '../../platform/redis.js'
+import { ExecutorError } from '../../protocol/errors.js'
+import { isTerminal } from '../../protocol/execution.js'
+import type { FileContent, WorkspaceFile, WorkspaceFiles } from '../../protocol/files.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { toStatus } from '../records/execution-state.js'
+import { requireExecution } from './find-execution.js'
+import type { Caller, DomainServices } from '../services.js'
+
+/** A file whose content is in the store. */
+export type KeptFile = WorkspaceFile & { readonly sha256: string }
+
+const notKept = (detail: string): ExecutorError => new ExecutorError('FILE_NOT_KEPT', { detail })
+
+function whyNothing({ startedAt, outcome }: ExecutionRecord): string {
+  if (startedAt === undefined) return 'The execution ended before its run began: there are no files.'
+  if (outcome?.code === 'WORKER_LOST')
+    return 'The worker was lost, or stopped, before it could keep the files; a named workspace still holds them on its host.'
+  return 'The files of this execution were not kept: the store did not take them, or it ended before this service kept any.'
+}
+
+/** What a finished execution left in its workspace. @throws ExecutorError NOT_FINISHED, FILE_NOT_KEPT */
+export async function readFiles(services: DomainServices, id: string, caller: Caller): Promise<WorkspaceFiles> {
+  const record = await requireExecution(services, id, caller)
+  if (!isTerminal(record.state))
+    throw new ExecutorError('NOT_FINISHED', {
+      detail: `The execution is ${toStatus(record.state)}; its files can be had when it has ended.`,
+    })
+  const listing = await fromStore(services.files.readListing(id))
+  if (!listing) throw notKept(whyNothing(record))
+  return listing
+}
+
+const REASONS: Record<Exclude<FileContent, 'kept'>, (listing: WorkspaceFiles) => string> = {
+  unchanged: () => 'the run did not change it, and only what it changed is kept',
+  deleted: () => 'the run deleted it',
+  too_large: ({ limitBytes }) =>
+    `it is larger than ${limitBytes} bytes, which is all that is kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
+  over_limit: ({ limitBytes }) =>
+    `smaller files had used up the ${limitBytes} bytes that are kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
+  unreadable: () => 'it could not be read when the run had ended, or changed meanwhile',
+  not_a_file: () => 'it is no regular file',
+}
+
+const shorten = (path: string): string => JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path)
+
+/** A path is looked up among those that were seen after the run, to the letter: it leads to no disk. */
+function requireFile(listing: WorkspaceFiles, path: string): WorkspaceFile {
+  const file = listing.files.find((one) => one.path === path)
+  if (!file)
+    throw new ExecutorError('FILE_NOT_FOUND', {
+      detail: `There is no file ${shorten(path)} among those of this execution; GET /executions/${listing.executionId}/files lists them.`,
+    })
+  return file
+}
+
+const isKept = (file: WorkspaceFile): file is KeptFile => file.content === 'kept' && file.sha256 !== undefined
+
+/** One file that can be had. @throws ExecutorError NOT_FINISHED, FILE_NOT_FOUND, FILE_NOT_KEPT */
+export async function findFile(services: DomainServices, id: string, path: string, caller: Caller): Promise<KeptFile> {
+  const listing = await readFiles(services, id, caller)
+  const file = requireFile(listing, path)
+  if (isKept(file)) return file
+  // Safe: what is kept has its hash.
+  throw notKept(
+    `The content of ${shorten(path)} cannot be had: ${REASONS[file.content as Exclude<FileContent, 'kept'>](listing)}.`,
+  )
+}
+
+/** Its bytes, from `start` up to and without `end`. */
+export const readFileContent = (
+  { files }: DomainServices,
+  id: string,
+  { sha256 }: KeptFile,
+  range: { start: number; end: number },
+): AsyncGenerator<Buffer> => files.readContent(id, { sha256, ...range })
+
+async function readWhole(services: DomainServices, id: string, file: KeptFile): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of readFileContent(services, id, file, { start: 0, end: file.size })) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+async function readPatch(services: DomainServices, id: string, file: WorkspaceFile): Promise<Buffer> {
+  const { path, change } = file
+  const state = { mode: Number.parseInt(file.mode, 8) }
+  const stored = await services.files.readPatch(id, path)
+  if (stored) return stored
+  if (change === 'created')
+    return toPatch(path, undefined, isKept(file) ? { ...state, bytes: await readWhole(services, id, file) } : state)
+  return toPatch(path, state, change === 'deleted' ? undefined : state)
+}
+
+/** What the run did to one file. @throws ExecutorError NOT_FINISHED, FILE_NOT_FOUND, FILE_NOT_KEPT */
+export async function readFilePatch(
+  services: DomainServices,
+  id: string,
+  path: string,
+  caller: Caller,
+): Promise<Buffer> {
+  const file = requireFile(await readFiles(services, id, caller), path)
+  if (file.change === 'unchanged') throw notKept(`There is no difference: the run did not change ${shorten(path)}.`)
+  return fromStore(readPatch(services, id, file))
+}
+
+/** What the run did to all files, one patch after the other. */
+export async function* readAllPatches(
+  services: DomainServices,
+  { executionId, files }: WorkspaceFiles,
+): AsyncGenerator<Buffer> {
+  for (const file of files) if (file.change !== 'unchanged') yield await readPatch(services, executionId, file)
+}
+
+/** What the run created or modified and what of it is missing from an archive. */
+export function splitChanged({ files, notListed }: WorkspaceFiles): { kept: KeptFile[]; missing: number } {
+  const changed = files.filter(({ change }) => change === 'created' || change === 'modified')
+  const kept = changed.filter(isKept)
+  const hasMore = files.every(({ change }) => change !== 'unchanged') ? notListed : 0
+  return { kept, missing: changed.length - kept.length + hasMore }
+}
+
+/** A tar archive of these files; the same files make the same bytes. */
+export function readArchive(services: DomainServices, id: string, files: readonly KeptFile[]): AsyncGenerator<Buffer> {
+  return writeTar(
+    files.map((file): TarEntry => ({
+      path: file.path,
+      size: file.size,
+      mode: Number.parseInt(file.mode, 8),
+      content: () => readFileContent(services, id, file, { start: 0, end: file.size }),
+    })),
+  )
+}

@@ -1,0 +1,106 @@
+import type { OpenToolCall } from '../../claude/command/continuation-prompt.js'
+import type { EventLog } from '../../events/event-log.js'
+import type { Event } from '../../protocol/events.js'
+
+const PAGE_BYTES = 1024 * 1024
+
+/** What the log tells of an execution's attempts so far, as the next one needs it. */
+export interface SessionHistory {
+  /** Whether Claude said anything in the session: before that nothing can have been done. */
+  hasAnswer: boolean
+  toolsStarted: number
+  /**
+   * Per finished tool call the id under which the session's own transcript must know it: a subagent's calls stand there
+   * as the call that started it.
+   */
+  readonly finishedCalls: Map<string, string>
+  /** Begun, and no end is known. */
+  readonly openCalls: Map<string, OpenToolCall>
+  /** Background tasks that were awaited, by id: what they are. They died with the attempt. */
+  readonly lostTasks: Map<string, string>
+  /** The index of the first message of text to come. */
+  nextMessage: number
+  /** Messages of which text was streamed and no whole message came: void once another attempt begins. */
+  readonly unfinished: Set<number>
+}
+
+const createHistory = (): SessionHistory => ({
+  hasAnswer: false,
+  toolsStarted: 0,
+  finishedCalls: new Map(),
+  openCalls: new Map(),
+  lostTasks: new Map(),
+  nextMessage: 0,
+  unfinished: new Set(),
+})
+
+/**
+ * The fields of the CLI's own messages that count here; their format is outside our protocol, so every step is looked
+ * at.
+ */
+interface Message {
+  readonly type?: unknown
+  readonly parent_tool_use_id?: unknown
+  readonly message?: { readonly model?: unknown; readonly content?: unknown }
+}
+
+function noteMessage(history: SessionHistory, { type, parent_tool_use_id: parent, message }: Message): void {
+  if (type === 'assistant' && typeof parent !== 'string') {
+    history.unfinished.clear()
+    if (message?.model !== '<synthetic>') history.hasAnswer = true
+  }
+  if (type !== 'user' || !Array.isArray(message?.content)) return
+  for (const block of message.content as Array<{ type?: unknown; tool_use_id?: unknown } | null>) {
+    if (block?.type !== 'tool_result' || typeof block.tool_use_id !== 'string') continue
+    history.finishedCalls.set(block.tool_use_id, typeof parent === 'string' ? parent : block.tool_use_id)
+  }
+}
+
+/** A session that was given up and replaced by a new one had done nothing: only its messages keep their numbers. */
+function forgetSession(history: SessionHistory): void {
+  history.hasAnswer = false
+  history.toolsStarted = 0
+  history.finishedCalls.clear()
+  history.openCalls.clear()
+  history.lostTasks.clear()
+}
+
+const is = <Type extends Event['type']>(event: Event, type: Type): event is Event<Type> => event.type === type
+const READ = new Set([
+  'execution.started',
+  'claude.message',
+  'tool.started',
+  'tool.finished',
+  'text.delta',
+  'text.reset',
+  'background.waiting',
+  'background.finished',
+])
+
+/** Reads an execution's log from its beginning; what is kept of it is small. */
+export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
+  const history = createHistory()
+  for (let after = 0; ;) {
+    const { events, lastSeq } = await log.readAfter(executionId, after, PAGE_BYTES)
+    for (const { type, bytes } of events) {
+      if (!READ.has(type)) continue
+      // Safe: our own worker wrote it.
+      const event = JSON.parse(bytes.toString()) as Event
+      if (is(event, 'claude.message')) noteMessage(history, event.data.message)
+      else if (is(event, 'execution.started') && event.data.resumed !== true) forgetSession(history)
+      else if (is(event, 'text.delta') || is(event, 'text.reset')) {
+        history.nextMessage = Math.max(history.nextMessage, event.data.message + 1)
+        if (is(event, 'text.delta')) history.unfinished.add(event.data.message)
+        else history.unfinished.delete(event.data.message)
+      } else if (is(event, 'tool.started')) {
+        history.toolsStarted += 1
+        history.openCalls.set(event.data.toolUseId, { name: event.data.name, input: event.data.input })
+      } else if (is(event, 'background.waiting')) {
+        for (const { id, kind, description } of event.data.tasks) history.lostTasks.set(id, `${kind} ${description}`)
+      } else if (is(event, 'background.finished')) history.lostTasks.delete(event.data.id)
+      else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
+    }
+    after = events.at(-1)?.seq ?? lastSeq
+    if (after >= lastSeq) return history
+  }
+}

@@ -1,0 +1,288 @@
+import type { TranscriptMark } from '../../claude/stream/transcript.js'
+import type { TimeoutEstimate } from '../../protocol/estimate.js'
+import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
+import {
+  NO_USAGE,
+  type Execution,
+  type ExecutionKind,
+  type Outcome,
+  type RetryReason,
+  type Usage,
+} from '../../protocol/execution.js'
+import type { RunBudget } from '../../protocol/usage.js'
+import { toStatus, type ExecutionState } from './execution-state.js'
+import type { ListedTask } from './listed-task.js'
+import { toRunBudget } from './plan-budget.js'
+import type { Caller } from '../services.js'
+
+/** An execution as it is stored. Times are milliseconds since the epoch. */
+export interface ExecutionRecord {
+  readonly id: string
+  readonly kind: ExecutionKind
+  readonly state: ExecutionState
+  readonly owner: string
+  readonly request: ExecuteRequest
+  readonly requestDigest: string
+  readonly priority: Priority
+  /** How often it was queued; see ExecutionJob. */
+  readonly claim: number
+  readonly attempt: number
+  readonly createdAt: number
+  readonly startedAt?: number
+  readonly finishedAt?: number
+  readonly workerId?: string
+  readonly sessionId?: string
+  /** The execution whose conversation it goes on with. */
+  readonly resumedFrom?: string
+  /** The session that it goes on with, or begins as a copy of (then it has another id), and how far that had come. */
+  readonly source?: { readonly sessionId: string; readonly isForked: boolean; readonly mark?: TranscriptMark }
+  /** The first execution of the conversation, whose HOME it uses; its own, if it is the first. */
+  readonly home: string
+  readonly workspace: string
+  /** Named workspaces and those of a resumed session only: what may be held by one execution at a time. */
+  readonly workspaceLock?: string
+  readonly waitingFor?: 'workspace' | 'sandbox'
+  /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
+  readonly spared: number
+  /** Why it went back to the queue the last time. */
+  readonly retryReason?: RetryReason
+  /** Until then its next attempt is not begun. */
+  readonly notBefore?: number
+  readonly timeoutEstimate?: TimeoutEstimate
+  /** What the CLI called it, or the one that was asked for. */
+  readonly model?: string
+  /** What was reserved for it. */
+  readonly budget?: RunBudget
+  readonly usage: Usage
+  /** Of the attempts before the one that runs. */
+  readonly earlierUsage?: Usage
+  readonly outcome?: Outcome
+  readonly metadata: Record<string, string>
+  readonly simulated: boolean
+  readonly lastSeq: number
+  readonly position?: number
+  /** Of a task: its list, and its place in it from 0. */
+  readonly parentId?: string
+  readonly taskIndex?: number
+  /** Of a task list. */
+  readonly taskCount?: number
+  /** Of a task list: no further task follows; only its end is to be written. */
+  readonly isOver?: boolean
+  /** Of a task list: what a hook of the operator's refused it with. */
+  readonly refusal?: Outcome
+  /** Of a task list: how many of the hooks before it have decided. */
+  readonly hooksRun?: number
+  /** The day's budget had no place for the next task. */
+  readonly isOverBudget?: boolean
+  /** Of the token that asked for a list: its later tasks are made without it. */
+  readonly dailyBudget?: Caller['dailyBudget']
+  /** Of a task list that is read by itself: its tasks, as far as they exist. */
+  readonly tasks?: readonly ListedTask[]
+  readonly cancelled?: { readonly by: string; readonly reason?: string }
+}
+
+/** A list shows so much of a prompt; the execution by itself shows all of it. */
+const SHORT_PROMPT_CHARACTERS = 200
+/** And so many tasks, each with its prompt alone. */
+const SHORT_TASKS = 3
+
+const shorten = (text: string): string =>
+  text.length <= SHORT_PROMPT_CHARACTERS ? text : `${text.slice(0, SHORT_PROMPT_CHARACTERS)}…`
+
+/** The request without the bulk of its prompt, for lists: they never load a prompt of 4 MiB. */
+export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
+  return {
+    ...request,
+    ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
+    ...(request.command !== undefined && { command: shorten(request.command) }),
+    ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
+    ...(request.tasks && {
+      tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
+    }),
+  }
+}
+
+/** The fields that a list reads; `request` and `result` can be megabytes. */
+export const LIST_FIELDS = [
+  'state',
+  'owner',
+  'shortRequest',
+  'requestDigest',
+  'priority',
+  'claim',
+  'attempt',
+  'createdAt',
+  'startedAt',
+  'finishedAt',
+  'workerId',
+  'sessionId',
+  'resumedFrom',
+  'sourceSession',
+  'sessionMark',
+  'fork',
+  'home',
+  'workspace',
+  'workspaceLock',
+  'waitingFor',
+  'spared',
+  'retryReason',
+  'notBefore',
+  'timeoutEstimate',
+  'model',
+  'reserved:usd',
+  'reserved:tokens',
+  'usage',
+  'earlierUsage',
+  'outcome',
+  'metadata',
+  'simulated',
+  'kind',
+  'parentId',
+  'taskIndex',
+  'taskCount',
+  'over',
+  'hooksRun',
+  'refusal',
+  'dailyBudget',
+  'cancelBy',
+  'cancelReason',
+] as const
+export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
+export type RecordField = (typeof ALL_FIELDS)[number]
+export type StoredFields = Partial<Record<RecordField, string | null>>
+
+const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
+
+/** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
+function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
+  // Safe: ExecutionStore wrote it from an object.
+  if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
+  return typeof result === 'string' ? { result } : {}
+}
+
+function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNullable<ExecutionRecord['source']> {
+  // Safe: ExecutionStore.start wrote it.
+  return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
+}
+
+/** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
+export function toRecord(
+  id: string,
+  fields: StoredFields,
+  lastSeq: number,
+  rank: number | null,
+): ExecutionRecord | undefined {
+  if (!fields.state) return undefined
+  const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
+  const startedAt = toNumber(fields.startedAt)
+  const finishedAt = toNumber(fields.finishedAt)
+  const budget = toRunBudget(fields['reserved:usd'], fields['reserved:tokens'])
+  return {
+    id,
+    kind: (fields.kind ?? 'run') as ExecutionKind,
+    state: fields.state as ExecutionState,
+    owner: fields.owner ?? '',
+    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
+    requestDigest: fields.requestDigest ?? '',
+    priority: (fields.priority ?? 'normal') as Priority,
+    claim: Number(fields.claim),
+    attempt: Number(fields.attempt),
+    createdAt: Number(fields.createdAt),
+    ...(startedAt !== undefined && { startedAt }),
+    ...(finishedAt !== undefined && { finishedAt }),
+    ...(fields.workerId && { workerId: fields.workerId }),
+    ...(fields.sessionId && { sessionId: fields.sessionId }),
+    ...(fields.resumedFrom && { resumedFrom: fields.resumedFrom }),
+    ...(fields.sourceSession && { source: toSource(fields.sourceSession, fields) }),
+    home: fields.home || id,
+    workspace: fields.workspace ?? '',
+    ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
+    ...(fields.waitingFor && {
+      waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const),
+    }),
+    spared: Number(fields.spared ?? 0),
+    // Safe: ExecutionStore.retry wrote it.
+    ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
+    ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
+    // Safe: ExecutionStore.create wrote it.
+    ...(fields.timeoutEstimate && { timeoutEstimate: JSON.parse(fields.timeoutEstimate) as TimeoutEstimate }),
+    ...(fields.model && { model: fields.model }),
+    ...(budget && { budget }),
+    usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
+    // Safe: ExecutionStore.retry wrote it.
+    ...(fields.earlierUsage && { earlierUsage: JSON.parse(fields.earlierUsage) as Usage }),
+    // An empty answer is one, too: only null means that there is none.
+    ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
+    metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
+    simulated: fields.simulated === '1',
+    lastSeq,
+    ...(rank !== null && { position: rank + 1 }),
+    ...(fields.parentId && { parentId: fields.parentId, taskIndex: Number(fields.taskIndex) }),
+    ...(fields.taskCount && {
+      taskCount: Number(fields.taskCount),
+      isOver: Boolean(fields.over),
+      isOverBudget: fields.over === 'budget',
+    }),
+    // Safe: RunHooks wrote it.
+    ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
+    ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
+    // Safe: toNewRecord wrote it.
+    ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
+    ...(fields.cancelBy && {
+      cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) },
+    }),
+  }
+}
+
+const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+/** As every surface shows it. */
+export function toExecution(record: ExecutionRecord): Execution {
+  const status = toStatus(record.state)
+  const {
+    id,
+    kind,
+    request,
+    attempt,
+    workspace,
+    usage,
+    outcome,
+    metadata,
+    simulated,
+    lastSeq,
+    parentId,
+    taskIndex,
+    taskCount,
+    tasks,
+  } = record
+  return {
+    id,
+    kind,
+    status,
+    request,
+    ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
+    ...(record.waitingFor && { waitingFor: record.waitingFor }),
+    ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
+    ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }),
+    ...(record.model !== undefined && { model: record.model }),
+    ...(record.budget && { budget: record.budget }),
+    createdAt: toTime(record.createdAt),
+    ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
+    ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),
+    attempt,
+    ...(record.workerId !== undefined && { workerId: record.workerId }),
+    ...(record.sessionId !== undefined && { sessionId: record.sessionId }),
+    ...(record.resumedFrom !== undefined && { resumedFrom: record.resumedFrom }),
+    workspace,
+    lastSeq,
+    usage,
+    ...(outcome && { outcome }),
+    ...(taskCount !== undefined && { taskCount }),
+    ...(tasks && {
+      tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
+    }),
+    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
+    metadata,
+    simulated,
+  }
+}

@@ -1,0 +1,115 @@
+import type { RunRequest } from '../../claude/command/run-request.js'
+import { MICRO } from '../../history/units.js'
+import type { Config } from '../../platform/config.js'
+import { ExecutorError } from '../../protocol/errors.js'
+import type { BudgetRefusal, RunBudget } from '../../protocol/usage.js'
+import type { ExecutionRecord } from './execution-record.js'
+import type { Caller } from '../services.js'
+
+/** In millionths of a dollar, or tokens: what a run may spend, and its owner on a day. */
+interface Want {
+  readonly run?: number
+  readonly cap?: number
+  /** Nobody has said how much one run may spend: it takes what is left of the day. */
+  readonly isRest?: boolean
+}
+
+/** What a submission reserves; without any limit nothing. */
+export interface WantedBudget {
+  readonly usd?: Want
+  readonly tokens?: Want
+}
+
+/** Of limits that are not there nothing follows. */
+function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefined, scale: number): Want | undefined {
+  const known = limits.filter((limit) => limit !== undefined)
+  if (known.length === 0 && cap === undefined) return undefined
+  const amounts = [...known, ...(cap === undefined ? [] : [cap])].map((amount) => Math.ceil(amount * scale))
+  return {
+    run: Math.min(...amounts),
+    ...(cap !== undefined && { cap: Math.floor(cap * scale) }),
+    ...(known.length === 0 && { isRest: true }),
+  }
+}
+
+/** A request may ask for less than the operator's limit for a run, never for more. */
+export function planBudget(
+  run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>,
+  { dailyBudget }: Pick<Caller, 'dailyBudget'>,
+  config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>,
+): WantedBudget {
+  const usd = toWant([run.maxBudgetUsd, config.maxBudgetUsd], dailyBudget?.usd ?? config.dailyBudgetUsd, MICRO)
+  const tokens = toWant(
+    [run.maxBudgetTokens, config.maxBudgetTokens],
+    dailyBudget?.tokens ?? config.dailyBudgetTokens,
+    1,
+  )
+  return { ...(usd && { usd }), ...(tokens && { tokens }) }
+}
+
+const smaller = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+/**
+ * The run with what it may spend in all its attempts; what they have spent so far is subtracted where the next one is
+ * planned.
+ */
+export function withBudget(run: RunRequest, { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>): RunRequest {
+  const maxBudgetUsd = smaller(run.maxBudgetUsd, budget?.usd)
+  const tokens = smaller(run.maxBudgetTokens, budget?.tokens)
+  const maxBudgetTokens = tokens === undefined ? undefined : Math.max(0, tokens - countTokens(usage))
+  return {
+    ...run,
+    ...(maxBudgetUsd !== undefined && { maxBudgetUsd }),
+    ...(maxBudgetTokens !== undefined && { maxBudgetTokens }),
+  }
+}
+
+/**
+ * Those that count: a conversation is read again from the cache with every turn, which costs a tenth and would drown
+ * the rest.
+ */
+export const countTokens = ({
+  inputTokens,
+  outputTokens,
+  cacheCreationTokens,
+}: {
+  inputTokens: number
+  outputTokens: number
+  cacheCreationTokens: number
+}): number => inputTokens + outputTokens + cacheCreationTokens
+
+export function toRunBudget(usd: string | null | undefined, tokens: string | null | undefined): RunBudget | undefined {
+  if (!usd && !tokens) return undefined
+  return { ...(usd && { usd: Number(usd) / MICRO }), ...(tokens && { tokens: Number(tokens) }) }
+}
+
+/** What the script answers after `over`. */
+export function toRefusal([unit, ...numbers]: ReadonlyArray<string | number>): BudgetRefusal {
+  const scale = unit === 'usd' ? MICRO : 1
+  const [limit = 0, spent = 0, reserved = 0, wanted = 0] = numbers.map((number) => Number(number) / scale)
+  return {
+    unit: unit === 'usd' ? 'usd' : 'tokens',
+    limit,
+    spent,
+    reserved,
+    wanted,
+    resetsAt: new Date(Number(numbers[4])).toISOString(),
+    basis: 'cli_estimate',
+  }
+}
+
+export function toBudgetError(refusal: BudgetRefusal, owner: string): ExecutorError {
+  const { unit, limit, spent, reserved, wanted, resetsAt } = refusal
+  const show = (amount: number): string => (unit === 'usd' ? `$${amount}` : `${amount} tokens`)
+  const field = unit === 'usd' ? 'maxBudgetUsd' : 'maxBudgetTokens'
+  return new ExecutorError('BUDGET_EXCEEDED', {
+    detail:
+      `The daily budget of ${owner} is ${show(limit)}: ${show(spent)} spent, ${show(reserved)} ` +
+      `reserved by executions that have not ended, and this one may spend ${show(wanted)}. It begins ` +
+      `anew at ${resetsAt}; a smaller ${field} may fit ` +
+      `before.${unit === 'usd' ? ' Dollars are the CLI’s estimate, which means nothing under a subscription.' : ''}`,
+    budget: refusal,
+    retryAfterSeconds: Math.max(1, Math.ceil((Date.parse(resetsAt) - Date.now()) / 1_000)),
+  })
+}

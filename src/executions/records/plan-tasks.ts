@@ -1,0 +1,97 @@
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
+import type { ExecutionRecord } from './execution-record.js'
+
+const NAMED_TASKS = 20
+
+/** A task's own fields; a prompt alone may be written as text. */
+export function ownFields(request: ExecuteRequest, index: number): Partial<ExecuteRequest> {
+  const task = request.tasks?.[index]
+  return typeof task === 'string' ? { prompt: task } : (task ?? {})
+}
+
+/** What a task is asked: the fields of the list, with its own in their place. */
+export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRequest {
+  const {
+    tasks: _tasks,
+    onTaskFailure: _onTaskFailure,
+    timeout_per_task,
+    json,
+    outputSchema,
+    metadata,
+    files,
+    ...shared
+  } = request
+  const own = ownFields(request, index)
+  return {
+    ...shared,
+    ...(timeout_per_task !== undefined && { timeoutSeconds: timeout_per_task }),
+    // They are there for all: written again they would undo what the tasks before have made of them.
+    ...(files && index === 0 && { files }),
+    // JSON mode is one thing, of which `outputSchema` is the stronger word: who takes either for itself takes neither
+    // from the list.
+    ...(own.json === undefined &&
+      own.outputSchema === undefined && { ...(json !== undefined && { json }), ...(outputSchema && { outputSchema }) }),
+    ...own,
+    ...((metadata ?? own.metadata) && { metadata: { ...metadata, ...own.metadata } }),
+  }
+}
+
+/** Whether another task follows the one that ended so. */
+export const hasFollowing = (
+  { request, taskCount = 0, refusal }: ExecutionRecord,
+  index: number,
+  status: string,
+): boolean =>
+  refusal === undefined && index + 1 < taskCount && (status === 'succeeded' || request.onTaskFailure === 'continue')
+
+/** How a list ended, of which no further task follows. `last` is the outcome of the task that ended last. */
+export function toListOutcome(
+  { tasks = [], taskCount = 0, cancelled, isOverBudget, refusal }: ExecutionRecord,
+  last: Pick<Outcome, 'code' | 'result'> | undefined,
+): Outcome {
+  if (refusal) return refusal
+  const failed = tasks.filter(({ state }) => state !== 'succeeded')
+  const unstarted = taskCount - tasks.length
+  if (unstarted === 0 && failed.length === 0)
+    return { status: 'succeeded', ...(last?.result !== undefined && { result: last.result }) }
+  if (cancelled && (unstarted > 0 || failed.some(({ state }) => state === 'cancelled'))) {
+    const succeeded = tasks.length - failed.length
+    return {
+      status: 'cancelled',
+      code: 'CANCELLED',
+      message:
+        `Cancelled by ${cancelled.by}${cancelled.reason === undefined ? '' : `: ${cancelled.reason}`}. ` +
+        `Of ${taskCount} tasks ${succeeded} had succeeded and ${unstarted} were not begun.`,
+    }
+  }
+  if (isOverBudget) {
+    return {
+      status: 'failed',
+      code: 'BUDGET_EXCEEDED',
+      message: `The daily budget has no place for tasks[${tasks.length}]: ${unstarted} of ${taskCount} tasks were not begun.`,
+    }
+  }
+  const code: OutcomeCode = 'TASK_FAILED'
+  const [first] = failed
+  if (unstarted > 0 || failed.length === 1) {
+    const why = last?.code !== undefined && failed.at(-1) === tasks.at(-1) ? ` (${last.code})` : ''
+    const rest = unstarted === 0 ? '' : ` The ${unstarted} after it were not begun.`
+    return {
+      status: 'failed',
+      code,
+      message:
+        `tasks[${first?.index ?? 0}] of ${taskCount} ended as ${first?.state ?? 'failed'}${why}; its own ` +
+        `execution says more.${rest}`,
+    }
+  }
+  const names = failed
+    .slice(0, NAMED_TASKS)
+    .map(({ index }) => `tasks[${index}]`)
+    .join(', ')
+  return {
+    status: 'failed',
+    code,
+    message: `${failed.length} of ${taskCount} tasks did not succeed: ${names}${failed.length > NAMED_TASKS ? ' …' : ''}.`,
+  }
+}

@@ -1,0 +1,370 @@
+import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
+import { createTranslator } from '../../claude/stream/translate-message.js'
+import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
+import { concludeExecution } from '../conclude/conclude-execution.js'
+import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { keepFiles } from './keep-files.js'
+import { lessonOf } from './lesson.js'
+import type { Ending, Wishes } from '../store/store-answers.js'
+import { LeaseKeeper } from '../claim/lease-keeper.js'
+import { persistEnd } from './persist-end.js'
+import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
+import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
+import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
+import { retryExecution, type RetryReport } from '../conclude/retry-execution.js'
+import { RunAttempt, type AttemptReport } from './run-attempt.js'
+import { RunHooks } from '../hooks/run-hooks.js'
+import { RunJournal } from '../claim/run-journal.js'
+import { followServers } from './run-servers.js'
+import type { RunContext, RunReport } from './run-report.js'
+import type { RunServices } from '../claim/run-services.js'
+import { LOST_START_LIMIT } from '../sweep/sweep-executions.js'
+
+/** A claimed execution: everything in here is done under one fence. */
+export class ClaimedRun {
+  readonly #services: RunServices
+  readonly #executionId: string
+  readonly #fence: string
+  readonly #storedBytes: number
+  readonly #attempt: number
+  readonly #context: RunContext
+  readonly #marker: string
+  readonly #lease: LeaseKeeper
+  readonly #hooks: RunHooks
+  #running: RunAttempt | undefined
+  /** Of the attempts before this one. */
+  #earlierUsage: Usage = NO_USAGE
+  #wishes: Wishes = {}
+  #isLost = false
+
+  constructor(
+    services: RunServices,
+    executionId: string,
+    claim: { fence: string; lastSeq: number; attempt: number; storedBytes: number },
+    context: RunContext,
+  ) {
+    this.#services = services
+    this.#executionId = executionId
+    this.#fence = claim.fence
+    this.#storedBytes = claim.storedBytes
+    this.#attempt = claim.attempt + 1
+    this.#context = context
+    this.#marker = `${services.deploymentId}/${executionId}/${claim.fence}`
+    this.#lease = new LeaseKeeper({
+      store: services.store,
+      logger: services.logger,
+      executionId,
+      fence: claim.fence,
+      leaseMs: services.config.lockSeconds * 1_000,
+      usage: () => this.#running && addUsage(this.#earlierUsage, this.#running.usage()),
+      onWishes: (wishes) => {
+        this.#wishes = wishes
+        this.#hooks.obey(wishes)
+        this.#running?.obey(wishes)
+      },
+      onLost: (why) => this.#lose(why),
+    })
+    this.#hooks = new RunHooks({
+      services,
+      fence: claim.fence,
+      attempt: this.#attempt,
+      marker: this.#marker,
+      lease: this.#lease,
+      signal: context.signal,
+      journal: this.#openJournal(claim.attempt, claim.lastSeq),
+    })
+  }
+
+  async run(): Promise<RunReport> {
+    const { live } = this.#services
+    const entry = {
+      poke: () => this.#lease.poke(),
+      marker: this.#marker,
+      isRunning: () => this.#running?.isOver === false,
+    }
+    live.set(this.#executionId, entry)
+    try {
+      return await this.#runClaimed()
+    } finally {
+      this.#lease.close()
+      // A further attempt may be in this worker's hands by now.
+      if (live.get(this.#executionId) === entry) live.delete(this.#executionId)
+    }
+  }
+
+  async #runClaimed(): Promise<RunReport> {
+    const { store, logger } = this.#services
+    const record = await store.get(this.#executionId)
+    if (!record) return { kind: 'passed_over', why: 'deleted' }
+    this.#earlierUsage = record.usage
+    const prepared = await prepareRun(this.#services, record, this.#marker, this.#hooks)
+    if ('stoppedIn' in prepared) {
+      if (this.#isLost) return { kind: 'passed_over', why: 'the claim was lost before the start' }
+      return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
+    }
+    if ('outcome' in prepared) {
+      await this.#hooks.afterFailedStart(record, prepared.outcome)
+      return this.#conclude(prepared)
+    }
+    const { process, folders, evidence, leaveGate, reach } = prepared
+    // Its warden waits for GO no longer without a word than later on, and the store may keep us waiting.
+    this.#lease.attach(() => process.heartbeat())
+    try {
+      if (this.#context.signal.aborted) return await this.#handBack(folders, process)
+      return await this.#start(prepared)
+    } finally {
+      leaveGate()
+      evidence.close()
+      await process
+        .killAll()
+        .catch((error: unknown) =>
+          logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'),
+        )
+      await clearTemporary(folders).catch(() => undefined)
+      await reach.close().catch(() => undefined)
+    }
+  }
+
+  async #start(prepared: PreparedRun): Promise<RunReport> {
+    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate, reach } = prepared
+    const { store, config, claude, workerId } = this.#services
+    const started = await store.start(
+      record.id,
+      this.#fence,
+      {
+        startedAt: new Date(await store.now()),
+        attempt: this.#attempt,
+        sessionId,
+        mark: beginning.mark,
+        simulated: config.simulatorUrl !== undefined,
+      },
+      {
+        type: 'execution.started',
+        data: {
+          attempt: this.#attempt,
+          workerId,
+          pid: process.pid,
+          pgid: process.pgid,
+          claudeVersion: claude?.version ?? '',
+          sessionId,
+          workspace: record.workspace,
+          argv: [...command.argv],
+          containment: reach.containment,
+          ...(beginning.kind === 'resume' && { resumed: true }),
+          ...(run.model !== undefined && { model: run.model }),
+        },
+      },
+      record.taskIndex === undefined
+        ? undefined
+        : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
+    )
+    if (started.kind !== 'started')
+      return started.kind === 'cancelled'
+        ? this.#concludeCancelled()
+        : { kind: 'passed_over', why: 'the claim was lost before the start' }
+    const journal = this.#openJournal(this.#attempt, started.lastSeq)
+    const servers = followServers({
+      run: beginning.run,
+      limitSeconds: config.mcpTimeoutSeconds,
+      process,
+      tell: (events) => journal.write(events),
+    })
+    const attempt = new RunAttempt({
+      services: this.#services,
+      executionId: record.id,
+      fence: this.#fence,
+      run: beginning.run,
+      command,
+      folders,
+      process,
+      journal,
+      answerSchema,
+      servers,
+      lease: this.#lease,
+      translator: createTranslator({
+        partialText: run.partialText,
+        rawPartials: run.rawPartials,
+        firstMessage: beginning.firstMessage,
+        sessionSums: beginning.sessionSums,
+        onControl: servers?.take,
+      }),
+      onProgress: this.#context.onProgress,
+      onFirstOutput: leaveGate,
+    })
+    const onAbort = (): void =>
+      attempt.end({ code: 'WORKER_LOST', status: 'failed', message: String(this.#context.signal.reason) })
+    this.#context.signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      this.#running = attempt
+      if (this.#isLost) attempt.end(LOST, 'at_once')
+      if (this.#context.signal.aborted) onAbort()
+      attempt.obey(this.#wishes)
+      await journal.write(beginning.firstEvents)
+      reach.listen((event) => void journal.write([event]).catch(() => undefined))
+      return await this.#settle(prepared, attempt, await attempt.run(), journal)
+    } finally {
+      this.#context.signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** The attempt is over: another one follows, or this was the end. */
+  async #settle(
+    prepared: PreparedRun,
+    attempt: RunAttempt,
+    report: AttemptReport,
+    journal: RunJournal,
+  ): Promise<RunReport> {
+    const { record, run, folders } = prepared
+    const { usage, failure } = report
+    prepared.reach.settle()
+    const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
+    const { store, credential } = this.#services
+    const attempts = { made: this.#attempt, spared: record.spared }
+    const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
+    const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
+    const plan: RetryPlan | undefined = isStopped
+      ? planContinuation(
+          'WORKER_STOPPING',
+          'The worker was stopped; another one goes on with the session.',
+          attempts,
+          run,
+        )
+      : now && planRetry(failure, outcome, attempts, run, now)
+    if (now && failure.kind === 'limit')
+      await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
+    if (!plan) {
+      // A worker that must go has no time to look at what the run did.
+      const isLeft = this.#isLost || this.#context.signal.aborted
+      const verified = isLeft
+        ? { outcome }
+        : await prepared.evidence.verify({
+            prepared,
+            attempt,
+            outcome,
+            containment: this.#services.containment,
+            marker: this.#marker,
+            onProcess: (process) => this.#lease.attach(() => process.heartbeat()),
+            keepFiles: (left) =>
+              keepFiles(this.#services, record, { fence: this.#fence, attempt: this.#attempt }, left),
+          })
+      if (!isLeft)
+        await this.#hooks.afterRun(
+          record,
+          {
+            outcome: verified.outcome,
+            usage: addUsage(this.#earlierUsage, usage),
+            sessionId: prepared.sessionId,
+            workspace: folders.workspace,
+          },
+          journal,
+        )
+      await journal.close()
+      // Whoever is told of the end may look at the folder at once.
+      await clearTemporary(folders).catch(() => undefined)
+      return this.#conclude({
+        ...verified,
+        usage,
+        lesson: lessonOf(prepared, report, verified.outcome),
+        ...(attempt.observation.model !== undefined && { model: attempt.observation.model }),
+      })
+    }
+    await journal.close()
+    // before others may begin: the next attempt has the same folder
+    await clearTemporary(folders).catch(() => undefined)
+    const total = addUsage(this.#earlierUsage, usage)
+    const options = {
+      fence: this.#fence,
+      plan,
+      attempts,
+      usage: total,
+      queueTimeoutSeconds: run.queueTimeoutSeconds,
+      closing: this.#hooks.afterList(),
+    }
+    const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
+    if (answer.kind === 'finished') return answer
+    return {
+      kind: 'passed_over',
+      why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over',
+    }
+  }
+
+  /** The cancel came between dequeue and spawn: the CLI was never let go. */
+  async #concludeCancelled(): Promise<RunReport> {
+    const wishes = await this.#services.store.renew(
+      this.#executionId,
+      this.#fence,
+      this.#services.config.lockSeconds * 1_000,
+    )
+    await this.#hooks.noteBeforeStart({ type: 'execution.cancel_requested', data: wishes?.cancel ?? { by: 'unknown' } })
+    return this.#conclude({
+      outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' },
+    })
+  }
+
+  async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
+    const ending = {
+      outcome,
+      attempt: this.#running ? this.#attempt : this.#attempt - 1,
+      usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage,
+      ...more,
+    }
+    const isOurs = await this.#persist(() =>
+      concludeExecution(
+        this.#services,
+        this.#executionId,
+        { kind: 'holder', fence: this.#fence },
+        ending,
+        this.#hooks.afterList(),
+      ),
+    )
+    return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+  }
+
+  #persist<Answer>(store: () => Promise<Answer>): Promise<Answer> {
+    return persistEnd(this.#services.logger, this.#executionId, () => this.#isLost, store)
+  }
+
+  /** Writes the events from then on. */
+  #openJournal(attempt: number, lastSeq: number): RunJournal {
+    const { log, config } = this.#services
+    return new RunJournal({
+      log,
+      executionId: this.#executionId,
+      fence: this.#fence,
+      attempt,
+      lastSeq,
+      storedBytes: this.#storedBytes,
+      limitBytes: config.outputLimitBytes,
+      onStale: () => this.#lose('stale'),
+    })
+  }
+
+  #lose(why: 'stale' | 'unreachable'): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    this.#services.logger.error({ executionId: this.#executionId, why }, 'the claim is lost; its run is ended')
+    this.#hooks.stop()
+    this.#running?.end(LOST, 'at_once')
+  }
+
+  /** The worker stops before the CLI was let go: the execution goes back to the queue. */
+  async #handBack(folders: RunFolders, process?: ClaudeProcess): Promise<RunReport> {
+    // Before others may begin: their attempt has the same folders.
+    await process?.killAll()
+    await clearTemporary(folders).catch(() => undefined)
+    const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
+    if (answer.kind === 'cancelled') return this.#concludeCancelled()
+    if (answer.kind === 'exhausted')
+      return this.#conclude({
+        outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.'),
+      })
+    if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
+    return { kind: 'passed_over', why: 'the worker is stopping' }
+  }
+}
+
+const LOST = {
+  code: 'WORKER_LOST',
+  status: 'failed',
+  message: 'The worker lost its connection to the store for longer than its lease; the run was ended.',
+} as const

@@ -1,0 +1,229 @@
+import { realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ClaudeProcess, Containment } from '../../claude/stream/spawn-claude.js'
+import type { Config } from '../../platform/config.js'
+import { joinSignals } from '../../platform/deadline.js'
+import type { Outcome } from '../../protocol/execution.js'
+import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../../protocol/verification.js'
+import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../../verification/checks.js'
+import { compareManifests, summarizeManifest } from '../../verification/compare-manifests.js'
+import { readGitHead } from '../../verification/git-head.js'
+import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../../verification/manifest.js'
+import { runCheckCommand, type CheckCommandReport } from '../../verification/run-check-command.js'
+import { BeforeContents } from '../../files/before-contents.js'
+import type { LeftBehind } from './keep-files.js'
+import type { PreparedRun } from './prepare-run.js'
+import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import type { RunAttempt } from './run-attempt.js'
+import { isInside } from '../workspaces/workspace-name.js'
+
+/** A receipt names so many changed files; the counts are of all. */
+const CHANGES_SHOWN = 200
+/** A command of the caller's gets what the run had, but nobody's credentials. */
+const CREDENTIALS = /^(?:ANTHROPIC|CLAUDE|AWS|GOOGLE|GCLOUD|CLOUDSDK|AZURE)_/
+
+export interface VerifyOptions {
+  readonly prepared: PreparedRun
+  readonly attempt: RunAttempt
+  readonly outcome: Outcome
+  readonly containment: Containment
+  readonly marker: string
+  readonly onProcess: (process: ClaudeProcess) => void
+  /** Called with what the run changed, before any command of the caller's may change more. */
+  readonly keepFiles: (left: LeftBehind) => Promise<void>
+}
+
+/** A run that is about to begin, as its workspace stands before it. */
+export interface Evidence {
+  verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
+  /** Lets go of what was kept of the time before. */
+  close(): void
+}
+
+type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds' | 'filesLimitBytes'>
+
+/** Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. */
+export async function beginEvidence(folders: RunFolders, config: EvidenceConfig): Promise<Evidence> {
+  const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
+  const contentsBefore = openContents(config)
+  const before = await takeManifest(folders.workspace, limits, undefined, contentsBefore?.keep)
+  const headBefore = readGitHead(folders.workspace)
+  return {
+    close: () => contentsBefore?.close(),
+    async verify(options) {
+      const after = await takeManifest(folders.workspace, limits, before)
+      const changes = compareManifests(before, after)
+      const count = (kind: string): number => changes.filter(({ change }) => change === kind).length
+      const headAfter = readGitHead(folders.workspace)
+      const files: WorkspaceEvidence = {
+        before: summarizeManifest(before),
+        after: summarizeManifest(after),
+        ...((headBefore ?? headAfter) && {
+          head: { ...(headBefore && { before: headBefore }), ...(headAfter && { after: headAfter }) },
+        }),
+        created: count('created'),
+        modified: count('modified'),
+        deleted: count('deleted'),
+        changes: changes.slice(0, CHANGES_SHOWN),
+        ignored: [...config.evidenceIgnored],
+        hashLimitBytes: DEFAULT_LIMITS.maxFileBytes,
+      }
+      await options.keepFiles({ workspace: folders.workspace, before, after, changes, contentsBefore, evidence: files })
+      const checks = [...observe(options, before, after, changes), ...(await collect(options, folders, config))]
+      return { outcome: judge(options, toVerification(checks)), files }
+    },
+  }
+}
+
+/** Where nothing is kept of a run there is no use for them; where the disk takes nothing, a run does without. */
+function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeContents | undefined {
+  if (filesLimitBytes === 0) return undefined
+  try {
+    return new BeforeContents(dataDir)
+  } catch {
+    return undefined
+  }
+}
+
+function observe(
+  { outcome, prepared, attempt }: VerifyOptions,
+  before: Manifest,
+  after: Manifest,
+  changes: readonly FileChange[],
+): VerificationCheck[] {
+  const {
+    lastResult,
+    sessionsSeen,
+    denials,
+    toolResults,
+    unrecordedResults,
+    unreadLines,
+    unansweredCalls,
+    tasksEnded,
+    lostResults,
+  } = attempt.observation
+  const unfinishedTasks = (outcome.unfinished ?? [])
+    .filter(({ kind }) => kind === 'task')
+    .map(({ description }) => description)
+  // What a background task had called ended with it.
+  const calls = unansweredCalls.filter(({ ofSubagent }) => ofSubagent === undefined || unfinishedTasks.length === 0)
+  const { record, run, beginning, answerSchema, sessionId, folders } = prepared
+  return checkRun({
+    exitCode: outcome.exitCode,
+    isSuccess: lastResult?.isError === false && outcome.signal === undefined,
+    answer: outcome.result,
+    isWhole: outcome.isPartial !== true,
+    executionId: record.id,
+    echoesId: run.json === true && run.outputSchema === undefined,
+    hasSchema: answerSchema !== undefined,
+    isContinued: beginning.kind === 'resume',
+    workspace: folders.workspace,
+    denials: denials.length,
+    unansweredCalls: calls.map(({ description }) => description),
+    tasksEnded,
+    unfinishedTasks,
+    stopReason: outcome.stopReason,
+    code: outcome.code,
+    wasForced: attempt.wasForced,
+    endedAfterAnswer: attempt.endedAfterAnswer,
+    lostResults,
+    mcpServers: attempt.servers,
+    sessionId,
+    sessionsSeen,
+    toolResults,
+    unrecordedResults,
+    unreadLines,
+    before,
+    after,
+    changes,
+  })
+}
+
+/** Links may lead inside the workspace, not out of it. */
+async function exists(path: string, workspace: string): Promise<boolean> {
+  const resolved = await realpath(join(workspace, path)).catch(() => undefined)
+  return resolved !== undefined && isInside(resolved, workspace)
+}
+
+/** What the caller asked the server to look at by itself; commands only where the run has succeeded so far. */
+async function collect(
+  options: VerifyOptions,
+  folders: RunFolders,
+  config: EvidenceConfig,
+): Promise<VerificationCheck[]> {
+  const { files, commands } = options.prepared.run.verify ?? {}
+  const checks: VerificationCheck[] = []
+  if (files) {
+    const present = await Promise.all(files.map((path) => exists(path, folders.workspace)))
+    checks.push(
+      checkRequiredFiles(
+        files,
+        files.filter((_path, index) => !present[index]),
+      ),
+    )
+  }
+  if (commands)
+    checks.push(
+      checkCommands(
+        commands,
+        options.outcome.status === 'succeeded' ? await runCommands(commands, options, folders, config) : [],
+      ),
+    )
+  return checks
+}
+
+/** One after the other, to the first that fails; all together within the time that the run had. */
+async function runCommands(
+  commands: readonly string[][],
+  { prepared: { run, command, reach }, attempt, containment, marker, onProcess }: VerifyOptions,
+  folders: RunFolders,
+  { dataDir, lockSeconds }: EvidenceConfig,
+): Promise<CheckCommandReport[]> {
+  const { signal, release } = joinSignals([attempt.stopped], run.timeoutSeconds * 1_000)
+  const clean = Object.fromEntries(Object.entries(command.env).filter(([name]) => !CREDENTIALS.test(name)))
+  const reports: CheckCommandReport[] = []
+  try {
+    for (const argv of commands) {
+      const report = await runCheckCommand({
+        argv,
+        cwd: folders.workspace,
+        env: { ...clean, TMPDIR: folders.temporary },
+        containment,
+        marker,
+        hidden: [dataDir],
+        exposed: Object.values(folders),
+        sandbox: reach.sandbox,
+        heartbeatTimeoutMs: (lockSeconds * 1_000) / 2,
+        onProcess,
+        signal,
+      })
+      reports.push(report)
+      if (!report.passes) break
+    }
+  } finally {
+    release()
+  }
+  return reports
+}
+
+/**
+ * Where `verify` was given, a failed check is a failed run; else it is only told. Whoever ended the run meanwhile has
+ * ended it.
+ */
+function judge({ outcome, prepared, attempt: { cause } }: VerifyOptions, verification: Verification): Outcome {
+  const verified = { ...outcome, verification }
+  if (outcome.status !== 'succeeded') return verified
+  if (cause) return { ...verified, status: cause.status, code: cause.code, message: cause.message }
+  const { verify } = prepared.run
+  // Where they may be ended with the answer that is only told, unless it was asked about.
+  const failed = verification.checks.filter(
+    ({ status, name }) => status === 'fail' && (name !== 'background_tasks' || verify?.background === true),
+  )
+  if (verify === undefined || failed.length === 0) return verified
+  return {
+    ...verified,
+    status: 'failed',
+    code: 'VERIFICATION_FAILED',
+    message: failed.map(({ name, detail }) => `${name}: ${detail}`).join(' '),
+  }
+}

@@ -1,0 +1,22 @@
+import type { Outcome } from '../../protocol/execution.js'
+import type { PreparedRun } from './prepare-run.js'
+import type { AttemptReport } from './run-attempt.js'
+import type { Lesson } from '../store/store-answers.js'
+
+/**
+ * What an attempt says of how long such a run takes: a success what it took, a timeout that it takes longer. How soon
+ * something
+ * fails, is cancelled or falls silent says nothing of it, and neither does an attempt that goes on where another one
+ * was cut off.
+ */
+export function lessonOf(
+  { record, run, beginning }: Pick<PreparedRun, 'record' | 'run' | 'beginning'>,
+  { activeMs }: Pick<AttemptReport, 'activeMs'>,
+  { status, code }: Outcome,
+): Lesson {
+  if (record.attempt > 0 && beginning.kind === 'resume') return { activeMs, teaches: 'nothing' }
+  if (status === 'succeeded') return { activeMs, teaches: 'success' }
+  return code === 'TIMED_OUT'
+    ? { activeMs: run.timeoutSeconds * 1_000, teaches: 'bound' }
+    : { activeMs, teaches: 'nothing' }
+}

@@ -1,0 +1,61 @@
+import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
+import type { NewEvent } from '../../protocol/events.js'
+import type { RunClocks } from './run-clocks.js'
+import type { Wishes } from '../store/store-answers.js'
+
+/** The longest pause; a paused run keeps its slot. */
+const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
+
+export interface PauseSwitchOptions {
+  readonly process: ClaudeProcess
+  readonly clocks: RunClocks
+  /** False once the run is being ended: nothing is paused or resumed then. */
+  readonly isOpen: () => boolean
+  /** Stores the state and tells it. */
+  readonly record: (state: 'paused' | 'running', event: NewEvent) => Promise<void>
+  /** The pause has lasted for 24 hours. */
+  readonly onLimit: () => void
+  readonly onError: (error: unknown) => void
+}
+
+/** running ⇄ paused: the processes of a run and its clocks stop and continue together. */
+export class PauseSwitch {
+  readonly #options: PauseSwitchOptions
+  #isPaused = false
+  #changing: Promise<void> = Promise.resolve()
+  #limit: NodeJS.Timeout | undefined
+
+  constructor(options: PauseSwitchOptions) {
+    this.#options = options
+  }
+
+  /** In order, one after the other: a resume must not overtake the pause before it. */
+  request(pause: NonNullable<Wishes['pause']>): void {
+    this.#changing = this.#changing.then(() => this.#set(pause)).catch(this.#options.onError)
+  }
+
+  /** Resolves once nothing is being changed any more. */
+  async close(): Promise<void> {
+    await this.#changing
+    clearTimeout(this.#limit)
+  }
+
+  async #set({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
+    const { process, clocks, isOpen, record, onLimit } = this.#options
+    if (wanted === this.#isPaused || !isOpen()) return
+    this.#isPaused = wanted
+    if (wanted) {
+      await process.pause()
+      clocks.pause()
+      this.#limit = setTimeout(onLimit, PAUSE_LIMIT_MS)
+    } else {
+      clearTimeout(this.#limit)
+      clocks.resume()
+      await process.resume()
+    }
+    await record(wanted ? 'paused' : 'running', {
+      type: wanted ? 'execution.paused' : 'execution.resumed',
+      data: { by, ...(reason !== undefined && { reason }) },
+    })
+  }
+}

@@ -1,0 +1,161 @@
+import { join } from 'node:path'
+import { continuationPrompt } from '../../claude/command/continuation-prompt.js'
+import type { Credentials } from '../../claude/install/credentials.js'
+import type { RunRequest } from '../../claude/command/run-request.js'
+import type { Transcript, TranscriptMark } from '../../claude/stream/transcript.js'
+import type { ModelSums } from '../../claude/stream/usage-account.js'
+import type { EventLog } from '../../events/event-log.js'
+import type { NewEvent } from '../../protocol/events.js'
+import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { findSource, readOwnTranscript } from './plan-resumption.js'
+import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
+
+/** How an attempt begins. */
+export type Beginning = PossibleBeginning | { readonly kind: 'impossible'; readonly outcome: Outcome }
+
+export interface PossibleBeginning {
+  /** fresh: with the request's own prompt; resume: with what the attempt before this one had begun. */
+  readonly kind: 'fresh' | 'resume'
+  /** The request as this attempt hands it to the CLI. */
+  readonly run: RunRequest
+  /** Its session; undefined: a new one. */
+  readonly sessionId?: string
+  /** The session that this one goes on with or, where it is another, is a copy of. */
+  readonly from?: string
+  readonly mark?: TranscriptMark
+  /** What that session had used until now. */
+  readonly sessionSums?: ModelSums
+  readonly firstMessage: number
+  /** What the attempt says before the CLI does: text that became void. */
+  readonly firstEvents: readonly NewEvent[]
+}
+
+type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossible'; readonly why: string }
+
+/**
+ * Fresh, where nothing was done; resumed, where the session's transcript is here and knows of everything that was;
+ * impossible otherwise, since what was done would be done again.
+ */
+export function chooseBeginning(
+  reason: RetryReason,
+  history: SessionHistory,
+  transcript: Transcript | undefined,
+): Choice {
+  const isUnfinished = reason === 'WORKER_LOST' || reason === 'WORKER_STOPPING'
+  if (!history.hasAnswer && (transcript?.answers.size ?? 0) === 0) return { kind: 'fresh' }
+  // The API failed before a tool was called: the prompt may be sent again.
+  if (!isUnfinished && history.toolsStarted === 0 && (transcript?.toolResults.size ?? 0) === 0) return { kind: 'fresh' }
+  if (!transcript)
+    return {
+      kind: 'impossible',
+      why: "the session's transcript is not on the worker that was to go on (workers on several hosts share the data folder by a volume)",
+    }
+  const known = transcript.toolResults
+  const lacking = [...history.finishedCalls].filter(([id, owner]) => !known.has(id) && !known.has(owner)).length
+  if (lacking > 0)
+    return {
+      kind: 'impossible',
+      why:
+        `${lacking === 1 ? 'a tool call that had finished is' : `${lacking} tool calls that had finished are`} ` +
+        `missing in the session's transcript and would have been made again`,
+    }
+  return { kind: 'resume' }
+}
+
+const ENDED: Partial<Record<RetryReason, OutcomeCode>> = { WORKER_STOPPING: 'WORKER_LOST' }
+
+function toFailure(reason: RetryReason, why: string): Outcome {
+  // Safe: every reason but WORKER_STOPPING is an outcome's code.
+  const code = ENDED[reason] ?? (reason as OutcomeCode)
+  return {
+    status: 'failed',
+    code,
+    message:
+      `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace ` +
+      'and events before running it again.',
+  }
+}
+
+/**
+ * What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process
+ * spends, also in a resumed session.
+ */
+function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolean): RunRequest | undefined {
+  const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - usage.costUsd
+  if (budget !== undefined && budget <= 0) return undefined
+  return {
+    ...run,
+    ...(budget !== undefined && { maxBudgetUsd: budget }),
+    ...(isResumed && run.maxTurns !== undefined && { maxTurns: Math.max(1, run.maxTurns - usage.turns) }),
+  }
+}
+
+/** With the prompt as it was asked for: in a new session, or in the one that it was to go on with. */
+async function beginFresh(
+  { source }: ExecutionRecord,
+  configDir: string,
+  common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents'>,
+): Promise<Beginning> {
+  if (!source) return { kind: 'fresh', ...common }
+  const found = await findSource(source.sessionId, configDir)
+  if (found.kind === 'missing') return { kind: 'impossible', outcome: found.outcome }
+  return {
+    kind: 'fresh',
+    ...common,
+    from: found.sessionId,
+    mark: found.mark,
+    ...(found.sums && { sessionSums: found.sums }),
+    ...(!source.isForked && { sessionId: found.sessionId }),
+  }
+}
+
+/**
+ * Decides how the next attempt of an execution begins: the first one as it was asked for, a later one by what was done
+ * until then.
+ */
+export async function planBeginning(
+  record: ExecutionRecord,
+  run: RunRequest,
+  { log, credentials, home }: { log: EventLog; credentials: Credentials; home: string },
+): Promise<Beginning> {
+  const reason = record.retryReason
+  const configDir = credentials.configDir ?? join(home, '.claude')
+  if (record.attempt === 0 || reason === undefined)
+    return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
+  const { sessionId = '' } = record
+  const history = await readSessionHistory(log, record.id)
+  const transcript = await readOwnTranscript(record, configDir)
+  const choice = chooseBeginning(reason, history, transcript)
+  if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why) }
+  const isResumed = choice.kind === 'resume'
+  const rest = withRest(run, record, isResumed)
+  if (!rest)
+    return {
+      kind: 'impossible',
+      outcome: {
+        status: 'failed',
+        code: 'BUDGET_EXCEEDED',
+        message: 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
+      },
+    }
+  // Of a fresh start everything that was said is void; of a resumed session what had not become a whole message.
+  const voided = isResumed ? [...history.unfinished] : Array.from({ length: history.nextMessage }, (_, index) => index)
+  const firstEvents = run.partialText
+    ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } }))
+    : []
+  const common = { firstMessage: history.nextMessage, firstEvents }
+  if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
+  return {
+    kind: 'resume',
+    sessionId,
+    from: sessionId,
+    ...(transcript?.sums && { sessionSums: transcript.sums }),
+    run: {
+      ...rest,
+      prompt: continuationPrompt(reason, [...history.openCalls.values()], [...history.lostTasks.values()]),
+      literalPrompt: true,
+    },
+    ...common,
+  }
+}

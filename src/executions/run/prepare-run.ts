@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto'
+import { claudeCommand, type ClaudeCommand } from '../../claude/command/claude-command.js'
+import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import { spawnClaude, type ClaudeProcess } from '../../claude/stream/spawn-claude.js'
+import { ExecutorError } from '../../protocol/errors.js'
+import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
+import { answerSchemaOf, toCliSchema, type AnswerSchema } from '../json-mode/answer-schema.js'
+import { beginEvidence, type Evidence } from './collect-evidence.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { otherModel } from '../submit/join-session.js'
+import { withBudget } from '../records/plan-budget.js'
+import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
+import { prepareWorkspace, WorkspaceError, type RunFolders } from '../workspaces/prepare-workspace.js'
+import type { RunHooks } from '../hooks/run-hooks.js'
+import { openRunSandbox, type RunSandbox } from './run-sandbox.js'
+import type { RunServices } from '../claim/run-services.js'
+import { chooseLevel } from '../claim/sandbox-levels.js'
+import { writeInlineFiles } from '../workspaces/write-inline-files.js'
+
+/** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
+const START_LIMIT_MS = 5_000
+/**
+ * Of a lease: the last heartbeat is sent at half of it at the latest, so the kill is over before others may take the
+ * execution.
+ */
+const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
+
+/** A CLI that stands ready and has not been let go. */
+export interface PreparedRun {
+  readonly record: ExecutionRecord
+  readonly run: RunRequest
+  readonly beginning: PossibleBeginning
+  readonly answerSchema: AnswerSchema | undefined
+  readonly sessionId: string
+  readonly command: ClaudeCommand
+  /** What it may reach. */
+  readonly reach: RunSandbox
+  readonly folders: RunFolders
+  readonly process: ClaudeProcess
+  readonly evidence: Evidence
+  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
+  readonly leaveGate: () => void
+}
+
+/** Cancelled, or its worker stops or has lost it: whoever asked for it knows. */
+export interface StoppedRun {
+  readonly stoppedIn: RunFolders
+}
+
+export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
+
+/** Everything that can go wrong before the CLI exists, each with its own code. */
+export async function prepareRun(
+  services: RunServices,
+  record: ExecutionRecord,
+  marker: string,
+  hooks: RunHooks,
+): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
+  const { config, claude, containment, startGate, log } = services
+  const level = chooseLevel(record.request.sandbox, services.sandboxes)
+  // The claim asks for one, and the worker's own settings do not change meanwhile.
+  if (level === undefined)
+    return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
+  // Where the worker lends its login the run has a configuration of its own.
+  const { configDir: _login, ...lent } = services.credentials
+  const credentials = level === 'locked' ? lent : services.credentials
+  if (!claude)
+    return {
+      outcome: failed(
+        'CLAUDE_NOT_FOUND',
+        'The Claude CLI was not found on the worker: install it (npm run setup, or npm install -g ' +
+          '@anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.',
+      ),
+    }
+  if (credentials.method === 'none')
+    return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
+  let folders: RunFolders
+  try {
+    folders = await prepareWorkspace(record, config)
+    // Once: a further attempt goes on with what the one before has made of them.
+    if (record.attempt === 0) await writeInlineFiles(folders.workspace, record.request.files ?? [])
+  } catch (error) {
+    if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
+    throw error
+  }
+  const run = withBudget(withTimeout(toRunRequest(record.request), record), record)
+  const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
+  if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
+  // It was accepted when the service had another model.
+  const simulated = config.simulatorUrl !== undefined
+  if (beginning.from !== undefined && record.simulated !== simulated)
+    return { outcome: failed('SESSION_NOT_FOUND', `The session cannot go on: ${otherModel(simulated)}`) }
+  const sessionId = beginning.sessionId ?? randomUUID()
+  const answerSchema = answerSchemaOf(run, record.id)
+  // First, so that what they do in the workspace does not count as the run's.
+  const go = await hooks.beforeStart(record, folders.workspace)
+  if (go.kind === 'stopped') return { stoppedIn: folders }
+  if (go.kind === 'refused') return { outcome: go.outcome }
+  const planned = claudeCommand(beginning.run, {
+    binary: claude.binary,
+    knowsPromptSnapshot: claude.behaviour.knowsPromptSnapshot,
+    sessionId,
+    ...(beginning.from !== undefined && { resume: beginning.from }),
+    ...folders,
+    tmpDir: folders.temporary,
+    credentials,
+    env: config.environment,
+    childEnv: config.childEnv,
+    defaultPermissionMode: config.permissionMode,
+    extraAllowedTools: config.allowedTools,
+    trustWorkspaces: config.trustWorkspaces,
+    mcpTimeoutSeconds: config.mcpTimeoutSeconds,
+    answer: answerSchema && toCliSchema(answerSchema),
+    hooks: services.hooks.claude,
+    asRoot: globalThis.process.getuid?.() === 0,
+    ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
+  })
+  const reach = await openRunSandbox(services, record.request, level, folders, planned)
+  const { command } = reach
+  // Before there is a process: its warden is heard from only later.
+  const evidence = await beginEvidence(folders, config)
+  await startGate.enter()
+  let isStarting = true
+  const leaveGate = (): void => {
+    clearTimeout(limit)
+    if (isStarting) startGate.leave()
+    isStarting = false
+  }
+  const limit = setTimeout(leaveGate, START_LIMIT_MS)
+  try {
+    const process = await spawnClaude(command, {
+      containment,
+      workspace: folders.workspace,
+      marker,
+      hidden: [config.dataDir],
+      exposed: Object.values(folders),
+      ...(reach.sandbox && { sandbox: reach.sandbox }),
+      heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
+    })
+    return { record, run, beginning, answerSchema, sessionId, command, reach, folders, process, evidence, leaveGate }
+  } catch (error) {
+    leaveGate()
+    evidence.close()
+    await reach.close()
+    return { outcome: toSpawnFailure(error) }
+  }
+}
+
+/** What `timeoutSeconds: "auto"` stands for. */
+const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
+  timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
+
+function toSpawnFailure(error: unknown): Outcome {
+  if (error instanceof ExecutorError) throw error
+  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
+    case 'ENOENT_FILE':
+      return failed(
+        'CLAUDE_NOT_FOUND',
+        'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.',
+      )
+    case 'BAD_CWD':
+      return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
+    default:
+      return failed(
+        'CLAUDE_EXITED',
+        `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`,
+      )
+  }
+}

@@ -1,0 +1,29 @@
+import type { Observation } from '../../claude/stream/translate-message.js'
+import type { EventData } from '../../protocol/events.js'
+
+const INTERVAL_MS = 1_000
+
+export type Progress = EventData<'progress'>
+
+/** The running sums of an attempt, at most once a second. */
+export class ProgressMeter {
+  #startedAt = performance.now()
+  #toldAt = 0
+
+  begin(): void {
+    this.#startedAt = performance.now()
+  }
+
+  /** Since `begin`, in milliseconds. */
+  get elapsedMs(): number {
+    return Math.round(performance.now() - this.#startedAt)
+  }
+
+  /** undefined: the last one was less than a second ago. */
+  next({ turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } }: Observation): Progress | undefined {
+    const now = performance.now()
+    if (now - this.#toldAt < INTERVAL_MS) return undefined
+    this.#toldAt = now
+    return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: this.elapsedMs }
+  }
+}

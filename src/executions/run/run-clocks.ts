@@ -1,0 +1,84 @@
+import type { StopCause } from '../../claude/stream/classify-exit.js'
+import type { Clock } from '../../claude/stream/result-phases.js'
+import type { RunRequest } from '../../claude/command/run-request.js'
+import { Deadline } from './run-clock.js'
+
+/** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
+const IDLE_FACTOR_IN_TOOL = 10
+
+const describe = (what: string, field: string, seconds: number): string =>
+  `${what} of ${seconds} s (${field}); what was produced until then is kept.`
+
+/** The clocks of one attempt; all of them stand still while it is paused. */
+export class RunClocks {
+  readonly #run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>
+  readonly #deadlines = new Set<Deadline>()
+  #isPaused = false
+  #total: Deadline | undefined
+  #idle: Deadline | undefined
+
+  constructor(run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>) {
+    this.#run = run
+  }
+
+  /** From GO on. */
+  begin(end: (cause: StopCause) => void): void {
+    const { timeoutSeconds, idleTimeoutSeconds } = this.#run
+    this.#total = this.#add(timeoutSeconds * 1_000, () =>
+      end({
+        code: 'TIMED_OUT',
+        status: 'timed_out',
+        message: describe('The run was ended at its timeout', 'timeoutSeconds', timeoutSeconds),
+      }),
+    )
+    if (idleTimeoutSeconds === undefined) return
+    this.#idle = this.#add(idleTimeoutSeconds * 1_000, () =>
+      end({
+        code: 'IDLE_TIMEOUT',
+        status: 'timed_out',
+        message: describe('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds),
+      }),
+    )
+  }
+
+  /** For how long it has been going on, pauses left out. */
+  get activeMs(): number {
+    return this.#total?.ranMs ?? 0
+  }
+
+  /** The CLI has said something; a tool or a background task at work may be silent for longer. */
+  noteOutput(isAtWork: boolean): void {
+    this.#idle?.reset((this.#run.idleTimeoutSeconds ?? 0) * 1_000 * (isAtWork ? IDLE_FACTOR_IN_TOOL : 1))
+  }
+
+  readonly start = (milliseconds: number, onFire: () => void): Clock => {
+    const deadline = this.#add(milliseconds, onFire)
+    return {
+      close: () => {
+        deadline.close()
+        this.#deadlines.delete(deadline)
+      },
+    }
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    for (const deadline of this.#deadlines) deadline.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    for (const deadline of this.#deadlines) deadline.resume()
+  }
+
+  close(): void {
+    for (const deadline of this.#deadlines) deadline.close()
+  }
+
+  #add(milliseconds: number, onFire: () => void): Deadline {
+    const deadline = new Deadline(milliseconds, onFire)
+    if (this.#isPaused) deadline.pause()
+    this.#deadlines.add(deadline)
+    return deadline
+  }
+}

@@ -1,0 +1,32 @@
+import { ClaimedRun } from './claimed-run.js'
+import type { RunContext, RunReport } from './run-report.js'
+import type { RunServices } from '../claim/run-services.js'
+import { highestOf } from '../claim/sandbox-levels.js'
+import { concludeOverdue } from '../sweep/sweep-executions.js'
+
+/** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
+export async function runExecution(
+  services: RunServices,
+  job: { executionId: string; claim: number },
+  context: RunContext,
+): Promise<RunReport> {
+  const { store, config, workerId, credential } = services
+  const { executionId } = job
+  const leaseMs = config.lockSeconds * 1_000
+  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential, highestOf(services.sandboxes))
+  switch (claim.kind) {
+    case 'refused':
+      return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }
+    case 'parked':
+      return { kind: 'passed_over', why: 'its workspace is taken; it is queued again when that is free' }
+    case 'blocked':
+    case 'unsuited':
+      return claim
+    case 'expired': {
+      const outcome = await concludeOverdue(services, executionId)
+      return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+    }
+    case 'claimed':
+      return new ClaimedRun(services, executionId, claim, context).run()
+  }
+}

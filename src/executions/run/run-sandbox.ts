@@ -1,0 +1,174 @@
+import { dirname, isAbsolute, join } from 'node:path'
+import { listClaudeFiles } from '../../claude/install/claude-files.js'
+import type { ClaudeCommand } from '../../claude/command/claude-command.js'
+import { lendCredential, type LentCredential } from '../../claude/install/lent-credential.js'
+import type { Sandbox } from '../../claude/stream/spawn-claude.js'
+import { openRunProxy, type RunProxy } from '../../egress/run-proxy.js'
+import { writeConfined } from '../../platform/confined-folder.js'
+import { makeFolder } from '../../platform/make-folder.js'
+import { checkoutDirectory } from '../../platform/own-folders.js'
+import type { NewEvent } from '../../protocol/events.js'
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
+import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import type { RunServices } from '../claim/run-services.js'
+
+/** Variables that name a file or folder which the run's programs read, where the operator's environment sets them. */
+const FILES_BY_NAME = [
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  'CURL_CA_BUNDLE',
+  'REQUESTS_CA_BUNDLE',
+  'GIT_SSL_CAINFO',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_CONFIG_FILE',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+]
+
+/** What a run may reach, from its preparation to its end. */
+export interface RunSandbox {
+  readonly level: SandboxLevel
+  /** Of a level above `host`. */
+  readonly sandbox?: Sandbox
+  readonly command: ClaudeCommand
+  /** As its start tells it. */
+  readonly containment: RunContainment
+  /** As its outcome tells it. */
+  outcome(): SandboxOutcome
+  /** Who hears from now on what happens at its borders, what has happened before included. */
+  listen(tell: (event: NewEvent) => void): void
+  /** Nothing more is told. */
+  settle(): void
+  close(): Promise<void>
+}
+
+/** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
+function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
+  const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
+  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
+}
+
+/** What the service is made of: an opening may show it, but never for writing. */
+function listProtected({ config, hooks }: Pick<RunServices, 'config' | 'hooks'>): string[] {
+  const checkout = checkoutDirectory()
+  return [
+    dirname(config.cacheBin),
+    join(checkout, 'dist'),
+    join(checkout, 'node_modules'),
+    ...(hooks.folder === '' ? [] : [hooks.folder]),
+  ]
+}
+
+/** Variables by which the CLI or its tools would prove somebody, or go another way than by the proxy. */
+const NOT_LENT =
+  /^(?:ANTHROPIC_(?:API_KEY|AUTH_TOKEN|BASE_URL|CUSTOM_HEADERS|UNIX_SOCKET)|CLAUDE_CODE_OAUTH_\w+|CLAUDE_CODE_API_KEY_\w+|CLAUDE_CONFIG_DIR|(?:HTTPS?|ALL|NO)_PROXY)$/i
+const RELAY = 'http://127.0.0.1:3128'
+const NEAR = '127.0.0.1,localhost,::1'
+
+/** Of a run that has no network: the worker's proxy in place of all ways out, and a stand-in for the credential. */
+const toLockedVariables = (lent: LentCredential): Record<string, string> => ({
+  ...lent.variables,
+  ANTHROPIC_BASE_URL: RELAY,
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  NODE_USE_ENV_PROXY: '1',
+  ...Object.fromEntries(['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'].map((name) => [name, RELAY])),
+  NO_PROXY: NEAR,
+  no_proxy: NEAR,
+})
+
+async function openProxy(
+  { config }: RunServices,
+  { network }: ExecuteRequest,
+  lent: LentCredential,
+  tell: (event: NewEvent) => void,
+): Promise<RunProxy> {
+  return openRunProxy({
+    upstream: lent.upstream,
+    credential: () => lent.headers(),
+    wanted: network?.hosts ?? [],
+    admitted: config.sandbox.hosts,
+    onDenied: (data) => tell({ type: 'sandbox.denied', data }),
+  })
+}
+
+/** The CLI's configuration folder in the run's own HOME holds a login that is none. */
+async function writeLogin(home: string, login: string): Promise<void> {
+  await makeFolder(join(home, '.claude'), 0o700)
+  // By a path of the run's, so through no link that a run before it has laid.
+  await writeConfined(home, '.claude/.credentials.json', Buffer.from(login), { mode: 0o600, replaces: true })
+}
+
+/** What a run of this level needs beside its folders. The caller closes it. */
+export async function openRunSandbox(
+  services: RunServices,
+  request: ExecuteRequest,
+  level: SandboxLevel,
+  folders: RunFolders,
+  command: ClaudeCommand,
+): Promise<RunSandbox> {
+  const { config, containment, credentials } = services
+  const qualities = {
+    sandbox: level,
+    lifetime: containment.strong,
+    files: level !== 'host',
+    limits:
+      level === 'host' ? ('none' as const) : containment.sandbox?.cgroups ? ('cgroup' as const) : ('prlimit' as const),
+  }
+  let listener: ((event: NewEvent) => void) | undefined
+  const early: NewEvent[] = []
+  const listen = (next: (event: NewEvent) => void): void => {
+    listener = next
+    for (const event of early.splice(0)) next(event)
+  }
+  if (level === 'host')
+    return {
+      level,
+      command,
+      containment: qualities,
+      outcome: () => ({ level, deniedHosts: [] }),
+      listen,
+      settle: () => undefined,
+      close: async () => undefined,
+    }
+  const lent =
+    level === 'locked' ? await lendCredential(credentials, config.environment, config.simulatorUrl) : undefined
+  if (lent?.login !== undefined) await writeLogin(folders.home, lent.login)
+  const proxy =
+    lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
+  const { readable, writable, sockets, limits } = config.sandbox
+  const env: Record<string, string> = {
+    ...Object.fromEntries(Object.entries(command.env).filter(([name]) => lent === undefined || !NOT_LENT.test(name))),
+    ...(lent && toLockedVariables(lent)),
+    TMPDIR: folders.temporary,
+    USER: 'agent',
+    LOGNAME: 'agent',
+    // git makes an address of user and host where it knows none, and this host has no name that it takes.
+    ...(command.env['EMAIL'] === undefined && { EMAIL: 'agent@localhost' }),
+  }
+  const named = FILES_BY_NAME.flatMap((name) => command.env[name] ?? []).filter(isAbsolute)
+  const login = env['CLAUDE_CONFIG_DIR']
+  const sandbox: Sandbox = {
+    level,
+    home: folders.home,
+    limits,
+    readable: [...(await listClaudeFiles(command.file, command.env['PATH'] ?? '')), ...named, ...readable],
+    writable: [folders.home, folders.temporary, ...(login === undefined ? [] : [login]), ...writable],
+    sockets,
+    hidden: listOwn(services),
+    protected: listProtected(services),
+    ...(proxy && { proxyFolder: proxy.folder }),
+  }
+  return {
+    level,
+    sandbox,
+    command: { ...command, env },
+    containment: qualities,
+    listen,
+    outcome: () => ({ level, deniedHosts: [...(proxy?.deniedHosts ?? [])] }),
+    settle: () => proxy?.settle(),
+    close: async () => proxy?.close(),
+  }
+}

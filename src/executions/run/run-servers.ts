@@ -1,0 +1,63 @@
+import type { StopCause } from '../../claude/stream/classify-exit.js'
+import { McpStatus, type McpServerState } from '../../claude/stream/mcp-status.js'
+import type { RunRequest } from '../../claude/command/run-request.js'
+import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
+import type { StopUrgency } from '../../claude/stream/run-claude.js'
+import type { NewEvent } from '../../protocol/events.js'
+
+/** The MCP servers that a run's request names. */
+export interface RunServers {
+  /** As they were seen last. */
+  readonly states: readonly McpServerState[]
+  /**
+   * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is
+   * not
+   * sent at all.
+   */
+  connect(attempt: { readonly stopped: AbortSignal; end(cause: StopCause, urgency: StopUrgency): void }): Promise<void>
+  /** What the run has said; gives what follows from it: a server that is lost shows in what a call of it gives. */
+  note(events: readonly NewEvent[]): NewEvent[]
+  /** A message of the control protocol. */
+  take(message: Record<string, unknown>): NewEvent[]
+}
+
+export interface ServersOptions {
+  readonly run: Pick<RunRequest, 'mcpServers' | 'mcpRequired'>
+  readonly limitSeconds: number
+  readonly process: Pick<ClaudeProcess, 'stdin'>
+  readonly tell: (events: readonly NewEvent[]) => Promise<void>
+}
+
+/** undefined: the request names none. */
+export function followServers({
+  run: { mcpServers = {}, mcpRequired = false },
+  limitSeconds,
+  process: { stdin },
+  tell,
+}: ServersOptions): RunServers | undefined {
+  if (Object.keys(mcpServers).length === 0) return undefined
+  const status = new McpStatus({
+    servers: mcpServers,
+    required: mcpRequired,
+    limitMs: limitSeconds * 1_000,
+    send: (line) => stdin.writable && (stdin.write(line), true),
+  })
+  return {
+    get states() {
+      return status.states
+    },
+    async connect(attempt) {
+      await tell(await status.connected(attempt.stopped))
+      const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)
+      if (unmet.length === 0) return
+      const message = `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. Nothing was asked of Claude.`
+      attempt.end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
+    },
+    note(events) {
+      // The CLI has just spoken, and answers at once: silence stays silence.
+      if (events.some(({ type }) => type === 'tool.finished')) status.look()
+      return events.flatMap((event) => ('rawMessage' in event ? status.hear(event.rawMessage) : []))
+    },
+    take: (message) => status.take(message),
+  }
+}

@@ -1,0 +1,41 @@
+import { serializeWithoutSeq } from '../../events/stored-event.js'
+import type { NewEvent } from '../../protocol/events.js'
+import type { Conclusion, Seal } from './store-answers.js'
+
+/** The last events of a log, in order, without their seqs. */
+export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }: Conclusion): string[] {
+  const events: NewEvent[] = [...(cause ? [cause] : []), { type: 'execution.finished', data: { outcome, usage } }]
+  return events.map((event) => serializeWithoutSeq(event, finishedAt, attempt))
+}
+
+/** The result lies in a field of its own, so that lists need not load it. */
+export function concludingFields(
+  { outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion,
+  seal: Seal | undefined,
+): Record<string, string> {
+  return {
+    outcome: JSON.stringify(outcome),
+    usage: JSON.stringify(usage),
+    finishedAt: String(finishedAt.getTime()),
+    ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }),
+    ...(seal && { receipt: seal.receipt }),
+    ...(model !== undefined && { model }),
+    ...(lesson && {
+      activeMs: String(Math.round(lesson.activeMs)),
+      lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches,
+    }),
+  }
+}
+
+/** As include/conclude.lua takes them. */
+export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): object {
+  const [event, cause] = concludingEvents(conclusion).toReversed()
+  return {
+    status: conclusion.outcome.status,
+    fields: concludingFields(conclusion, seal),
+    event,
+    cause,
+    retentionMs,
+    ...(seal && { seal: { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) } }),
+  }
+}

@@ -1,0 +1,118 @@
+import { promisify } from 'node:util'
+import { deflate, inflate } from 'node:zlib'
+import type { Redis } from 'ioredis'
+import type { FileSink } from '../../files/collect-files.js'
+import { keyRoot } from '../../platform/redis.js'
+import { defineScripts } from '../../platform/redis-scripts.js'
+import type { WorkspaceFiles } from '../../protocol/files.js'
+import { SCRIPTS } from './scripts.generated.js'
+
+const pack = promisify(deflate)
+const unpack = promisify(inflate)
+
+/**
+ * Contents lie in pieces of so many bytes, each compressed by itself: a reader takes one at a time, and may begin
+ * anywhere.
+ */
+const PIECE_BYTES = 256 * 1024
+/** So much goes to Redis in one step. */
+const BATCH_BYTES = 512 * 1024
+/** What belongs to no end yet is forgotten by itself; the conclusion keeps it as long as the record. */
+const UNCONCLUDED_MS = 60 * 60 * 1_000
+const LISTING = 'listing'
+
+interface Commands {
+  ccKeepFiles(
+    root: string,
+    id: string,
+    fence: string,
+    ttlMs: number,
+    ...fields: Array<string | Buffer>
+  ): Promise<string>
+}
+
+/** Takes what a run left, in batches; `finish` writes the listing, without which nothing else is found. */
+export interface FileWriter extends FileSink {
+  finish(listing: WorkspaceFiles): Promise<void>
+}
+
+/**
+ * What finished runs left in their workspaces, kept beside their records in a hash of its own, files:<id>:
+ * `listing`, `<sha256>:<n>` for the pieces of a content, `patch:<path>`, all of it deflated; `bytes` is their sum.
+ */
+export class FileStore {
+  readonly #redis: Redis
+  readonly #root: string
+  readonly #commands: Commands
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis
+    this.#root = keyRoot(prefix)
+    this.#commands = defineScripts<Commands>(redis, SCRIPTS)
+  }
+
+  #keyOf(id: string): string {
+    return `${this.#root}:files:${id}`
+  }
+
+  /** @throws Error from every method of the writer when the fence is lost, or Redis refuses */
+  openWriter(id: string, fence: string): FileWriter {
+    let batch: Array<string | Buffer> = []
+    let batchBytes = 0
+    const flush = async (): Promise<void> => {
+      const fields = batch
+      batch = []
+      batchBytes = 0
+      if (
+        fields.length > 0 &&
+        (await this.#commands.ccKeepFiles(this.#root, id, fence, UNCONCLUDED_MS, ...fields)) !== 'ok'
+      )
+        throw new Error('the claim was lost')
+    }
+    const put = async (field: string, bytes: Buffer): Promise<void> => {
+      const packed = await pack(bytes)
+      batch.push(field, packed)
+      batchBytes += packed.length
+      if (batchBytes >= BATCH_BYTES) await flush()
+    }
+    return {
+      async content(sha256, bytes) {
+        for (let start = 0; start < bytes.length; start += PIECE_BYTES)
+          await put(`${sha256}:${start / PIECE_BYTES}`, bytes.subarray(start, start + PIECE_BYTES))
+      },
+      patch: (path, patch) => put(`patch:${path}`, patch),
+      async finish(listing) {
+        await put(LISTING, Buffer.from(JSON.stringify(listing)))
+        await flush()
+      },
+    }
+  }
+
+  /** undefined: nothing was kept of this execution. */
+  async readListing(id: string): Promise<WorkspaceFiles | undefined> {
+    const bytes = await this.#read(id, LISTING)
+    // Safe: `finish` wrote it.
+    return bytes && (JSON.parse(bytes.toString()) as WorkspaceFiles)
+  }
+
+  readPatch(id: string, path: string): Promise<Buffer | undefined> {
+    return this.#read(id, `patch:${path}`)
+  }
+
+  /** The bytes from `start` up to and without `end`, a piece at a time. @throws Error when it is forgotten meanwhile */
+  async *readContent(
+    id: string,
+    { sha256, start, end }: { sha256: string; start: number; end: number },
+  ): AsyncGenerator<Buffer> {
+    for (let at = start - (start % PIECE_BYTES); at < end; at += PIECE_BYTES) {
+      const piece = await this.#read(id, `${sha256}:${at / PIECE_BYTES}`)
+      if (!piece) throw new Error(`a piece of ${sha256} is gone`)
+      yield piece.subarray(Math.max(start - at, 0), end - at)
+    }
+  }
+
+  async #read(id: string, field: string): Promise<Buffer | undefined> {
+    const packed = await this.#redis.hgetBuffer(this.#keyOf(id), field)
+    return packed ? unpack(packed) : undefined
+  }
+}

@@ -1,0 +1,185 @@
+import type { NewEvent } from '../../protocol/events.js'
+import type { Priority } from '../../protocol/execute-request.js'
+import type { ExecutionKind, Outcome, RetryReason, Usage } from '../../protocol/execution.js'
+import type { PublicJwk } from '../../protocol/receipt.js'
+import type { BudgetRefusal } from '../../protocol/usage.js'
+import type { WorkspaceEvidence } from '../../protocol/verification.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import type { ListedTask } from '../records/listed-task.js'
+import type { WantedBudget } from '../records/plan-budget.js'
+
+/** What a submission fixes of a record. */
+export type NewRecord = Pick<
+  ExecutionRecord,
+  | 'id'
+  | 'owner'
+  | 'request'
+  | 'requestDigest'
+  | 'priority'
+  | 'createdAt'
+  | 'timeoutEstimate'
+  | 'model'
+  | 'dailyBudget'
+  | 'metadata'
+  | 'simulated'
+  | 'parentId'
+  | 'taskIndex'
+  | 'taskCount'
+> & {
+  readonly kind?: ExecutionKind
+  /** With a session these are the session's own. */
+  readonly workspace?: string
+  readonly workspaceLock?: string
+  readonly session?: SessionWish
+  readonly queueDeadline?: number
+  readonly idempotencyKey?: string
+  /** Under what its duration is remembered. */
+  readonly fingerprints?: readonly string[]
+  /** Reserved in the same step, or refused. */
+  readonly wantedBudget?: WantedBudget
+}
+
+/** A conversation to go on with. */
+export interface SessionWish {
+  /** An execution, or a Claude session. */
+  readonly reference: string
+  readonly fork: boolean
+  /** Where the caller believes it to be. */
+  readonly workspace?: string
+}
+
+export interface SessionRefusal {
+  readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere'
+  /**
+   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere:
+   * its workspace.
+   */
+  readonly detail: string
+}
+
+export type CreateAnswer =
+  | { readonly kind: 'created' }
+  | { readonly kind: 'replayed'; readonly id: string }
+  | { readonly kind: 'conflict'; readonly id: string }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
+  | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
+
+export type ClaimAnswer =
+  | {
+      readonly kind: 'claimed'
+      readonly fence: string
+      readonly lastSeq: number
+      readonly attempt: number
+      readonly storedBytes: number
+    }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'expired' }
+  /** The limit of this worker's credential is reached, for so long. */
+  | { readonly kind: 'blocked'; readonly waitMs: number }
+  | { readonly kind: 'parked' }
+  /** It wants a sandbox that this worker does not have. */
+  | { readonly kind: 'unsuited' }
+
+export interface Wishes {
+  readonly cancel?: { readonly by: string; readonly reason?: string }
+  readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+}
+
+/** An execution whose turn has come: somebody must put a job into the queue for it. */
+export interface Woken {
+  readonly executionId: string
+  readonly claim: number
+  readonly priority: Priority
+}
+
+/** What an attempt teaches of how long runs take: `activeMs` without its pauses. */
+export interface Lesson {
+  readonly activeMs: number
+  /** `bound`: it would have taken longer; `nothing`: it says only how long a place was taken. */
+  readonly teaches: 'success' | 'bound' | 'nothing'
+}
+
+/** How an execution ended, as whoever saw it tells. */
+export interface Ending {
+  readonly outcome: Outcome
+  readonly usage?: Usage
+  readonly attempt: number
+  /** The event that says why, where that is not in the log yet. */
+  readonly cause?: NewEvent
+  readonly files?: WorkspaceEvidence
+  /** Absent where no attempt was watched to its end. */
+  readonly lesson?: Lesson
+  /** As the CLI named it. */
+  readonly model?: string
+  /** Of a task list. */
+  readonly tasks?: readonly ListedTask[]
+}
+
+/** An ending as it is stored. */
+export interface Conclusion extends Ending {
+  readonly usage: Usage
+  readonly finishedAt: Date
+}
+
+/** The signed receipt of a conclusion, which holds only for a log that ends where it was read. */
+export interface Seal {
+  readonly receipt: string
+  readonly finishedSeq: number
+  readonly key: PublicJwk
+}
+
+export type ConcludeAnswer =
+  /** `parentId`: the task list that must now go on. */
+  | { readonly kind: 'concluded'; readonly woken?: Woken; readonly parentId?: string }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'alive' }
+  /** The log has gone on since the receipt was made: it must be made anew. */
+  | { readonly kind: 'moved' }
+
+export type RequeueAnswer =
+  | { readonly kind: 'requeued'; readonly woken: Woken }
+  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
+  | { readonly kind: 'exhausted' | 'refused' }
+
+/** What leads from an attempt to the next one. */
+export interface Retry {
+  readonly reason: RetryReason
+  readonly message: string
+  /** Of all attempts so far. */
+  readonly usage: Usage
+  /** The attempt that is over. */
+  readonly attempt: number
+  /** How many attempts so far count for nothing. */
+  readonly spared: number
+  readonly at: Date
+  readonly notBefore?: Date
+  readonly queueDeadline?: Date
+}
+
+export type RetryAnswer =
+  | { readonly kind: 'retrying'; readonly woken: Woken }
+  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'alive' }
+
+/** What a script answers: its kind first. */
+export type Answer = Array<string | number>
+
+export const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
+  // Safe: the scripts give what was stored from a Priority.
+  executionId === undefined
+    ? undefined
+    : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
+
+export function toConcludeAnswer([kind, state, parentId, ...woken]: Answer): ConcludeAnswer {
+  const next = toWoken(woken)
+  if (kind === 'concluded')
+    return { kind, ...(next && { woken: next }), ...(parentId && { parentId: String(parentId) }) }
+  if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
+  return { kind: 'refused', state: String(state) }
+}

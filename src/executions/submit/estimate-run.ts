@@ -1,0 +1,47 @@
+import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import { estimateTimeout } from '../../history/estimate-timeout.js'
+import { fingerprintsOf } from '../../history/fingerprint.js'
+import { fromStore } from '../../platform/redis.js'
+import type { EstimateQuery, TimeoutEstimate } from '../../protocol/estimate.js'
+import type { Caller, DomainServices } from '../services.js'
+import { nameWorkspace } from '../workspaces/workspace-name.js'
+
+interface Place {
+  readonly owner: string
+  /** A named workspace; undefined for a fresh one. */
+  readonly workspace: string | undefined
+  /** Whether the history is to be asked at all. */
+  readonly isWanted: boolean
+}
+
+/** By what a run is remembered, and what is remembered of it. */
+export async function estimateFor(
+  { history, config }: DomainServices,
+  { prompt, model, effort }: RunRequest,
+  { owner, workspace, isWanted }: Place,
+): Promise<{ fingerprints: string[]; timeoutEstimate?: TimeoutEstimate }> {
+  const fingerprints = fingerprintsOf({ owner, prompt, model, effort, workspace, tasks: 1 })
+  if (!isWanted) return { fingerprints }
+  return {
+    fingerprints,
+    timeoutEstimate: estimateTimeout(await fromStore(history.samples(fingerprints, config.simulatorUrl !== undefined))),
+  }
+}
+
+/**
+ * What `timeoutSeconds: "auto"` would mean for such a run. @throws ExecutorError INVALID_REQUEST, FORBIDDEN,
+ * STORE_UNAVAILABLE
+ */
+export async function getEstimate(
+  services: DomainServices,
+  query: EstimateQuery,
+  caller: Caller,
+): Promise<TimeoutEstimate> {
+  const workspace = nameWorkspace(query.workspace, '', services.config).lock
+  const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), {
+    owner: caller.name,
+    workspace,
+    isWanted: true,
+  })
+  return timeoutEstimate ?? estimateTimeout([])
+}

@@ -1,0 +1,52 @@
+import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import type { SessionRequest } from '../../protocol/session.js'
+import type { SessionRefusal, SessionWish } from '../store/store-answers.js'
+import { normalizeWorkspace } from '../workspaces/workspace-name.js'
+
+/** `workspace` beside a session is not needed; where it is given it must be the session's own. */
+export function toSessionWish({ resume, fork = false }: SessionRequest, workspace: string | undefined): SessionWish {
+  return { reference: resume, fork, ...(workspace !== undefined && { workspace: normalizeWorkspace(workspace) }) }
+}
+
+/** What a scripted model has said is nothing for Claude to go on with, nor the other way round. */
+export const otherModel = (simulated: boolean): string =>
+  simulated
+    ? 'this conversation was held with Claude itself, and here a scripted model answers (--simulate), which knows nothing of it.'
+    : 'this conversation was held with a scripted model (--simulate), and here Claude itself answers; ' +
+      'submit the whole task without session.'
+
+/** Why a session could not be joined. */
+export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: SessionWish): ExecutorError {
+  const named = reference.slice(0, 100)
+  switch (why) {
+    case 'unknown':
+      return new ExecutorError('SESSION_NOT_FOUND', {
+        detail: `session.resume: there is no execution and no Claude session ${named}, or no longer.`,
+      })
+    case 'unstarted':
+      return new ExecutorError('SESSION_NOT_FOUND', {
+        detail: `session.resume: the execution ${named} ended before it was started, so it has no session.`,
+      })
+    case 'list':
+      return new ExecutorError('SESSION_NOT_FOUND', {
+        detail: `session.resume: ${named} is a task list, which has no session; each of its tasks has one: name a task.`,
+      })
+    case 'other_model':
+      return new ExecutorError('SESSION_NOT_FOUND', { detail: `session.resume: ${otherModel(detail === '1')}` })
+    case 'busy':
+      return new ExecutorError('SESSION_BUSY', {
+        detail:
+          `session.resume: ${fork ? 'this session can be forked' : 'this session can go on'} when the ` +
+          `execution ${detail} ` +
+          `${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for ` +
+          'it, or cancel it.',
+      })
+    case 'elsewhere':
+      return toInvalidRequest([
+        {
+          path: 'workspace',
+          message: `the session goes on in its own workspace, ${JSON.stringify(detail)}; leave workspace out`,
+        },
+      ])
+  }
+}

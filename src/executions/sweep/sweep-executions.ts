@@ -1,0 +1,177 @@
+import { toRunRequest } from '../../claude/command/run-request.js'
+import type { Outcome } from '../../protocol/execution.js'
+import { cancelUnheld } from '../control/cancel-queued.js'
+import { settleTaskList } from '../control/cancel-task-list.js'
+import { concludeExecution } from '../conclude/conclude-execution.js'
+import { eachInTurn } from './each-in-turn.js'
+import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { readLostUsage } from './lost-usage.js'
+import { planContinuation } from '../conclude/plan-retry.js'
+import { retainExecutions } from './retain-executions.js'
+import { retryExecution } from '../conclude/retry-execution.js'
+import type { DomainServices } from '../services.js'
+
+export const SWEEP_INTERVAL_MS = 2_000
+/** How often a claimed execution whose CLI was never let go is queued again. */
+export const LOST_START_LIMIT = 2
+const BATCH = 100
+/** A submission between its two steps is not mistaken for a lost one, nor a task list between two tasks. */
+const SETTLE_MS = 3_000
+
+const WORKER_LOST: Outcome = {
+  status: 'failed',
+  code: 'WORKER_LOST',
+  message:
+    'The worker that ran this execution died or lost its connection. What the run did until then is ' +
+    'not known; look at its workspace and events before running it again.',
+}
+
+const QUEUE_TIMEOUT: Outcome = {
+  status: 'failed',
+  code: 'QUEUE_TIMEOUT',
+  message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.',
+}
+const QUEUE_TIMEOUT_BETWEEN: Outcome = {
+  status: 'failed',
+  code: 'QUEUE_TIMEOUT',
+  message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.',
+}
+
+/**
+ * Repairs what a crash left half done; every step is safe to run twice. One process at a time does it.
+ * The head of the queue is enough to find lost jobs: one that is stuck moves to the head as the others leave.
+ */
+export async function sweepExecutions(services: DomainServices): Promise<void> {
+  const { store, logger } = services
+  await store.learnClock()
+  if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
+  // Without Redis every turn would last until its deadline, and a process that stops waits for the round.
+  const isRedisThere = (): Promise<unknown> => store.now()
+  const settle = async (
+    ids: readonly string[],
+    act: (services: DomainServices, id: string) => Promise<unknown>,
+  ): Promise<void> =>
+    eachInTurn(
+      ids,
+      (id) =>
+        act(services, id).catch((error: unknown) => {
+          logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
+          throw error
+        }),
+      isRedisThere,
+    )
+  await eachInTurn(
+    [
+      async () => settle(await listAbandoned(services), settleAbandoned),
+      async () => settle(await store.listOverdue(BATCH), concludeOverdue),
+      async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
+      () => wakeDue(services),
+      () => enqueueLost(services),
+      () => unparkFree(services),
+      () => retainExecutions(services),
+      () => store.trimIndexes(BATCH),
+    ],
+    (step) => step(),
+    isRedisThere,
+  )
+}
+
+async function listAbandoned({ store, logger, config }: DomainServices): Promise<readonly string[]> {
+  const { ids, jumpedMs } = await store.listAbandoned(BATCH, config.lockSeconds * 1_000)
+  if (jumpedMs !== 0) logger.warn({ jumpedMs }, "Redis' clock has jumped, or it stood still; every lease begins anew")
+  return ids
+}
+
+async function settleAbandoned(services: DomainServices, id: string): Promise<void> {
+  const { store, logger } = services
+  const requeued = await store.requeue(id, undefined, LOST_START_LIMIT)
+  if (requeued.kind === 'requeued') {
+    logger.warn({ executionId: id }, 'its worker was lost before the start; queued again')
+    await enqueueWoken(services, requeued.woken)
+    return
+  }
+  const record = await store.get(id)
+  if (!record) return
+  if (requeued.kind === 'cancelled') await cancelUnheld(services, record, { kind: 'abandoned' }, requeued)
+  // The worker died that ran what comes after a list.
+  else if (record.kind === 'task_list') await settleTaskList(services, id)
+  else await settleLost(services, record)
+}
+
+/**
+ * Its worker is gone, and so are its processes: the lease outlives them. Another attempt goes on where that was asked
+ * for.
+ */
+async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
+  const { store } = services
+  const { id, state, attempt, spared, startedAt } = record
+  const run = toRunRequest(record.request)
+  const attempts = { made: attempt, spared }
+  // One that was lost again and again before its start has no attempt to go on from.
+  const hasStarted = state !== 'starting'
+  const told = hasStarted ? await readLostUsage(services.log, record) : record.usage
+  const usage =
+    hasStarted && attempt === 1 && startedAt !== undefined
+      ? { ...told, durationMs: Math.max(0, (await store.now()) - startedAt) }
+      : told
+  const plan = hasStarted
+    ? planContinuation(
+        'WORKER_LOST',
+        'The worker died or lost its connection; another one goes on with the session.',
+        attempts,
+        run,
+      )
+    : undefined
+  if (plan)
+    await retryExecution(services, id, {
+      fence: undefined,
+      plan,
+      attempts,
+      usage,
+      queueTimeoutSeconds: run.queueTimeoutSeconds,
+    })
+  else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })
+}
+
+/** One that waited too long, if nobody has claimed it; its outcome, undefined when it was not concluded here. */
+export async function concludeOverdue(services: DomainServices, id: string): Promise<Outcome | undefined> {
+  const record = await services.store.get(id)
+  if (!record) return undefined
+  const { attempt, usage } = record
+  const outcome = attempt === 0 ? QUEUE_TIMEOUT : QUEUE_TIMEOUT_BETWEEN
+  return (await concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt, usage })) ? outcome : undefined
+}
+
+/**
+ * Executions whose next attempt was not to begin before a time. Jobs lead to them only from then on, so none can be
+ * lost or come early.
+ */
+async function wakeDue(services: DomainServices): Promise<void> {
+  for (let count = 0; count < BATCH; count += 1) {
+    const woken = await services.store.wakeDue()
+    if (!woken) return
+    await enqueueWoken(services, woken)
+  }
+}
+
+async function enqueueLost(services: DomainServices): Promise<void> {
+  const { store, queue, logger } = services
+  const now = await store.now()
+  for (const record of await store.getMany(await store.listWaiting(BATCH))) {
+    // The clock may have been set back since then.
+    if (record.state !== 'queued' || Math.abs(now - record.createdAt) < SETTLE_MS) continue
+    if (await queue.isOnItsWay({ executionId: record.id, claim: record.claim })) continue
+    const claim = await store.reclaim(record.id, record.claim)
+    if (claim === undefined) continue
+    logger.warn({ executionId: record.id }, 'its job was lost; queued again')
+    await queue.enqueue({ executionId: record.id, claim }, record.priority)
+  }
+}
+
+async function unparkFree(services: DomainServices): Promise<void> {
+  for (const id of await services.store.listParked(BATCH)) {
+    const woken = await services.store.unpark(id)
+    if (woken) await enqueueWoken(services, woken)
+  }
+}

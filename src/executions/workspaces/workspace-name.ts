@@ -1,0 +1,53 @@
+import { isAbsolute, normalize, sep } from 'node:path'
+import type { Config } from '../../platform/config.js'
+import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+
+/** What file systems take. */
+const NAME_LIMIT_BYTES = 255
+const EXECUTION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export const isInside = (path: string, root: string): boolean =>
+  path === root || path.startsWith(root.endsWith(sep) ? root : root + sep)
+
+/**
+ * A workspace as the record names it. A fresh one bears the execution's id; `lock` is what may be held by one execution
+ * at a time.
+ */
+export interface WorkspaceName {
+  readonly name: string
+  readonly lock?: string
+}
+
+const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'workspace', message }])
+
+/** As a record writes it: one spelling for one folder. */
+export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
+
+/** Checks a workspace's name by its text; the worker checks the folder itself, symbolic links included. */
+export function nameWorkspace(
+  wanted: string | undefined,
+  executionId: string,
+  { allowedRoots }: Pick<Config, 'allowedRoots'>,
+): WorkspaceName {
+  if (wanted === undefined) return { name: executionId }
+  if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
+  if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
+    throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
+  const name = normalizeWorkspace(wanted)
+  if (isAbsolute(name)) {
+    if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {
+      throw new ExecutorError('FORBIDDEN', {
+        detail:
+          'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
+          '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
+        errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
+      })
+    }
+    return { name, lock: name }
+  }
+  const [first = ''] = name.split(sep)
+  if (first === '..') throw refuse('must not lead out of the workspace root')
+  if (first === '.' || first === '') throw refuse('must name a folder below the workspace root')
+  if (EXECUTION_ID.test(first)) throw refuse('names the folder of an execution; choose another name')
+  return { name, lock: name }
+}

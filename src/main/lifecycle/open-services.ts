@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { createEventLog } from '../../events/event-log.js'
+import { openEventFeed } from '../../events/event-feed.js'
+import { createOutlook } from '../../executions/read/expected-start.js'
+import { ExecutionStore } from '../../executions/store/execution-store.js'
+import { FileStore } from '../../executions/store/file-store.js'
+import type { DomainServices, ExecutionServices } from '../../executions/services.js'
+import { createWorkerRegistry } from '../../executions/store/worker-registry.js'
+import { createRunHistory } from '../../history/run-history.js'
+import { createUsageLedger } from '../../history/usage-ledger.js'
+import type { Config } from '../../platform/config.js'
+import type { Lifetime } from '../../platform/lifetime.js'
+import type { Logger } from '../../platform/logger.js'
+import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
+import { sendControl } from '../../queue/control-channel.js'
+import { openExecutionQueue } from '../../queue/execution-queue.js'
+import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
+
+interface OpenOptions {
+  readonly config: Config
+  readonly redisUrl: string
+  readonly logger: Logger
+  readonly lifetime: Lifetime
+}
+
+/** What API and worker have in common, on one Redis connection of the given role. */
+export function openDomain(
+  { config, redisUrl, logger, lifetime }: OpenOptions,
+  role: 'caller' | 'keeper',
+): DomainServices & { redis: Redis } {
+  const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
+  const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) =>
+    opened.close(),
+  )
+  const store = new ExecutionStore(redis, config)
+  const workers = createWorkerRegistry(redis, config.prefix)
+  const history = createRunHistory(redis, config.prefix)
+  let signingKey: Promise<SigningKey> | undefined
+  return {
+    config,
+    logger,
+    redis,
+    queue,
+    signingKey: () => (signingKey ??= openSigningKey(config.dataDir)),
+    store,
+    history,
+    ledger: createUsageLedger(redis, config.prefix),
+    outlook: createOutlook({ store, workers, history, config }),
+    files: new FileStore(redis, config.prefix),
+    log: createEventLog(redis, config.prefix),
+    workers,
+    control: (message) => sendControl(redis, config.prefix, message),
+  }
+}
+
+/** The API's services: the domain, and the feed on a connection of its own. */
+export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
+  const { redisUrl, logger, lifetime } = options
+  const domain = openDomain(options, 'caller')
+  const subscriber = lifetime.own(
+    'Redis subscriber',
+    openRedis({ url: redisUrl, logger, role: 'subscriber' }),
+    closeRedis,
+  )
+  const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) =>
+    opened.close(),
+  )
+  return { ...domain, feed }
+}
+
+/**
+ * One random id per deployment, kept in its Redis: processes of another deployment on the same host are told apart by
+ * it.
+ */
+export async function readDeploymentId(redis: Redis, prefix: string): Promise<string> {
+  const key = `${keyRoot(prefix)}:deployment`
+  await redis.set(key, randomUUID(), 'NX')
+  return (await redis.get(key)) ?? randomUUID()
+}

@@ -1,0 +1,23 @@
+import type { RunServices } from '../../executions/claim/run-services.js'
+import { listProcesses, readMarker } from '../../supervision/process-tree.js'
+import { sweepDeadAttempts } from '../../supervision/sweep-dead-attempts.js'
+
+/**
+ * Ends processes of attempts that died with their worker. Strong containment leaves none; this is for the weak level
+ * and for a stub that died in the middle of its own set-up. Attempts of other deployments on this host are not ours to
+ * judge.
+ */
+export async function sweepProcesses({ store, deploymentId, live, workerId }: RunServices): Promise<number> {
+  const markers = new Set(listProcesses().flatMap(({ pid }) => readMarker(pid) ?? []))
+  const ours = new Set([...live.values()].map(({ marker }) => marker))
+  const dead = new Set<string>()
+  for (const marker of markers) {
+    const [deployment, executionId = ''] = marker.split('/')
+    if (deployment !== deploymentId || ours.has(marker)) continue
+    const record = await store.get(executionId)
+    const isHeldElsewhere =
+      record !== undefined && ['starting', 'running', 'paused'].includes(record.state) && record.workerId !== workerId
+    if (!isHeldElsewhere) dead.add(marker)
+  }
+  return dead.size === 0 ? 0 : sweepDeadAttempts((marker) => !dead.has(marker))
+}

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+import { z } from 'zod'
+import { cancelExecution, pauseExecution } from '../../executions/control/cancel-execution.js'
+import type { Caller, ExecutionServices } from '../../executions/services.js'
+import { ExecutorError, parseInput } from '../../protocol/errors.js'
+import { ExecuteRequest } from '../../protocol/execute-request.js'
+import { isTerminal } from '../../protocol/execution.js'
+import { ExecutionId } from '../../protocol/ids.js'
+import { toHookStatus } from './original-hook-status.js'
+import { OriginalError, ORIGINAL_ERRORS, toOriginalError } from './original-errors.js'
+import { startOriginalRun, toStatusParams, type OriginalRun } from './original-run.js'
+import { requireScope } from '../require-scope.js'
+import { openRpcEndpoint, type Answer } from '../rpc-endpoint.js'
+
+export interface OriginalConnectionOptions {
+  readonly socket: WebSocket
+  readonly transport?: Socket | undefined
+  readonly services: ExecutionServices
+  readonly caller: Caller
+  readonly version: string
+}
+
+type Params = Readonly<Record<string, unknown>>
+
+/** Some clients repeat the request's id among the params; Python ones write null for what they leave out. */
+const tolerated = { id: z.unknown().optional() }
+const ExecuteParams = z.strictObject({
+  command: z.string(),
+  timeout: ExecuteRequest.shape.timeout.nullable(),
+  kill_on_disconnect: z.boolean().nullish(),
+  ...tolerated,
+})
+const ControlParams = z.strictObject({
+  type: z.enum(['PAUSE', 'RESUME', 'CANCEL']),
+  execution_id: ExecutionId.nullish(),
+  ...tolerated,
+})
+const STATUSES = { PAUSE: 'paused', RESUME: 'resumed', CANCEL: 'canceled' } as const
+
+/**
+ * Speaks `/ws/mcp`, the dialect of the Python original: its methods, names and numbers, over the same operations and
+ * event log.
+ */
+export function openOriginalConnection({ socket, transport, services, caller, version }: OriginalConnectionOptions): {
+  close(code: number, reason: string): void
+} {
+  const sessionId = randomUUID()
+  const { logger, config } = services
+  let current: { readonly run: OriginalRun; readonly killOnDisconnect: boolean } | undefined
+
+  const methods = new Map<string, (params: Params) => Promise<Answer>>([
+    ['execute', execute],
+    ['control', control],
+    ['hook_status', async () => ({ result: await toHookStatus(services) })],
+    // The original dropped clients that did not send it; here it is never needed.
+    ['pong', async () => ({ result: {} })],
+  ])
+
+  const endpoint = openRpcEndpoint({
+    socket,
+    transport,
+    logger,
+    writeDeadlineMs: config.writeDeadlineSeconds * 1_000,
+    // The original cut off its own clients in mid-run because they answered no ping.
+    wantsPong: false,
+    connectionId: sessionId.slice(0, 8),
+    async dispatch(method, params) {
+      const handle = methods.get(method)
+      if (!handle)
+        throw new ExecutorError('METHOD_NOT_FOUND', {
+          detail: `There is no method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.`,
+        })
+      return handle(params)
+    },
+    toError: (error, requestId) => toOriginalError(error, requestId, logger),
+    onEnd: disconnect,
+  })
+  void endpoint.notify('connected', { session_id: sessionId, version, capabilities: ['execute', 'control', 'stream'] })
+
+  async function execute(params: Params): Promise<Answer> {
+    requireScope(caller, 'execute', 'execute')
+    const { command, timeout, kill_on_disconnect: killOnDisconnect } = parseInput(ExecuteParams, params)
+    if (current)
+      throw new OriginalError(
+        ORIGINAL_ERRORS.invalidParams,
+        'A process is already running on this connection; wait for its process.completed, or cancel it.',
+      )
+    if (command.trim() === '') throw new ExecutorError('COMMAND_NOT_ALLOWED', { detail: 'command: must not be empty' })
+    const request = parseInput(ExecuteRequest, { command, ...(typeof timeout === 'number' && { timeout }) })
+    // Taken before anything is awaited: a second execute that comes meanwhile is refused.
+    const run = startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
+    current = { run, killOnDisconnect: killOnDisconnect ?? false }
+    return run.begin()
+  }
+
+  function forget(run: OriginalRun): void {
+    if (current?.run === run) current = undefined
+  }
+
+  async function control(params: Params): Promise<Answer> {
+    requireScope(caller, 'execute', 'control')
+    const { type, execution_id: named } = parseInput(ControlParams, params)
+    const run = current?.run
+    // Also before the process has started: the execution's id is known as soon as it is stored.
+    const own = await run?.submitted.catch(() => undefined)
+    const executionId = named ?? own
+    if (executionId === undefined)
+      throw new OriginalError(ORIGINAL_ERRORS.noProcess, 'No process is running on this connection.')
+    const status = STATUSES[type]
+    const release = executionId === own ? run?.hold() : undefined
+    try {
+      await carryOut(type, executionId)
+    } catch (error) {
+      release?.()
+      throw error
+    }
+    // The log of the connection's own run tells it; of another execution this is all that is heard here.
+    return {
+      result: { status },
+      afterAnswer:
+        release ?? (() => void endpoint.notify(`process.${status}`, toStatusParams(status, { pid: null, pgid: null }))),
+    }
+  }
+
+  async function carryOut(type: keyof typeof STATUSES, executionId: string): Promise<void> {
+    if (type !== 'CANCEL') return void (await pauseExecution(services, executionId, caller, type === 'PAUSE'))
+    const { status } = await cancelExecution(services, executionId, caller)
+    if (isTerminal(status) && status !== 'cancelled')
+      throw new ExecutorError('ALREADY_FINISHED', { detail: `The process has already finished: ${status}.` })
+  }
+
+  /** The run goes on without its connection, unless its caller wished otherwise. */
+  function disconnect(): void {
+    if (!current) return
+    const { run, killOnDisconnect } = current
+    run.leave()
+    if (!killOnDisconnect) return
+    run.submitted
+      .then((executionId) => cancelExecution(services, executionId, caller, 'its connection was closed'))
+      .catch((error: unknown) =>
+        logger.warn({ sessionId, error: String(error) }, 'a run could not be cancelled with its connection'),
+      )
+  }
+
+  return { close: endpoint.close }
+}
