@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
-import type { Caller, Scope } from '../src/executions/services.js'
+import type { Caller } from '../src/protocol/caller.js'
+import type { Scope } from '../src/protocol/caller.js'
 import type { TokenBook } from '../src/platform/tokens.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import { BEARER_PROTOCOL } from './websocket.js'

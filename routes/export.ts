@@ -1,6 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import { listExecutions } from '../src/executions/read/find-execution.js'
-import type { Caller, ExecutionServices } from '../src/executions/services.js'
+import type { ExecutionServices } from '../src/executions/services.js'
+import type { Caller } from '../src/protocol/caller.js'
 import type { Execution } from '../src/protocol/execution.js'
 import { LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 

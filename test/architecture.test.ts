@@ -32,7 +32,7 @@ const RULES: Record<string, Rule> = {
   'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
-  'src/egress': { rooms: ['src/protocol', 'src/platform'] },
+  'src/egress': { rooms: [] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
   'src/setup': { rooms: [] },
@@ -60,15 +60,36 @@ const RULES: Record<string, Rule> = {
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/deadline.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/deadline.ts'] },
-  'src/cli': { rooms: ['src/protocol', 'src/client', 'src/mcp', 'src/verification', 'src/platform'] },
+  'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
   plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
-  workers: { rooms: ['src/protocol', 'src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
+  workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
-    rooms: ['src/protocol', 'src/executions', 'src/rpc', 'src/mcp'],
-    types: ['plugins'],
+    rooms: ['src/protocol', 'src/executions', 'src/rpc'],
     packages: ['fastify', 'ws'],
   },
-  openapi: { rooms: ['src/protocol', 'src/rpc', 'src/main'] },
+  openapi: { rooms: ['src/main'] },
+}
+/**
+ * The sub-rooms of a room, from the top down: each imports only those below it, types and the includes of Lua counted.
+ * Those on one line do not import each other; `.` is what stands in the room itself.
+ */
+const SUB_ROOMS: Record<string, readonly (readonly string[])[]> = {
+  'src/executions': [
+    ['sweep'],
+    ['run'],
+    ['hooks'],
+    ['control'],
+    ['conclude'],
+    ['submit'],
+    ['read'],
+    ['claim'],
+    ['.'],
+    ['store'],
+    ['records', 'workspaces', 'json-mode'],
+  ],
+  'src/claude': [['install'], ['stream'], ['command'], ['.']],
+  'src/rpc': [['original'], ['.']],
+  'src/main': [['.'], ['terminal', 'doctor'], ['lifecycle'], ['self-check']],
 }
 /** It puts everything together, and nobody imports it but what generates from the whole application. */
 const MAIN = 'src/main'
@@ -180,6 +201,8 @@ function readIncludes(from: string): Import[] {
 
 const sources = (await Promise.all(TOP.filter((folder) => existsSync(join(ROOT, folder))).map(listSources))).flat()
 const imports = sources.flatMap(readImports)
+/** Fastify's plugins count as Fastify. */
+const toRestricted = (name: string): string => (/^@?fastify/.test(name) ? 'fastify' : name)
 const show = ({ from, to }: Import): string => `${from} → ${to}`
 
 function isAllowed({ from, to, isType, isPackage }: Import): boolean {
@@ -189,7 +212,7 @@ function isAllowed({ from, to, isType, isPackage }: Import): boolean {
   if (!rule) return false
   if (isPackage) {
     if (to.startsWith('node:') || builtinModules.includes(to)) return true
-    const name = to.startsWith('@fastify/') || to.startsWith('fastify') ? 'fastify' : to
+    const name = toRestricted(to)
     if (ONLY_THESE_PACKAGES.includes(room)) return rule.packages?.includes(name) ?? false
     return !RESTRICTED.includes(name) || (rule.packages?.includes(name) ?? false)
   }
@@ -231,11 +254,62 @@ void t.test('the rules would notice', async (t) => {
   t.ok(breaks('src/new-room/a.ts', 'src/protocol/ids.ts'), 'a room without a line')
 })
 
+/** The sub-room of a file, or `.`; undefined where its room has none. */
+function subRoomOf(path: string): string | undefined {
+  const room = roomOf(path)
+  if (!(room in SUB_ROOMS)) return undefined
+  const rest = path.slice(room.length + 1).split('/')
+  return rest.length > 1 ? rest[0] : '.'
+}
+
+function leadsDown({ from, to, isPackage }: Import): boolean {
+  const [above, below] = [subRoomOf(from), subRoomOf(to)]
+  if (isPackage || roomOf(from) !== roomOf(to) || above === below) return true
+  const order = SUB_ROOMS[roomOf(from)] ?? []
+  const rank = (name: string | undefined): number =>
+    order.findIndex((line) => name !== undefined && line.includes(name))
+  return rank(above) !== -1 && rank(above) < rank(below)
+}
+
+void t.test('a sub-room imports only those below it', async (t) => {
+  t.same(imports.filter((entry) => !leadsDown(entry)).map(show), [])
+  const known = Object.entries(SUB_ROOMS).flatMap(([room, order]) => order.flat().map((name) => `${room}/${name}`))
+  const used = new Set(sources.flatMap((file) => subRoomOf(file) ?? []).map((name) => name))
+  t.same(
+    known.filter((name) => !used.has(name.split('/').at(-1) ?? '')),
+    [],
+    'none is named that is not there',
+  )
+  const wrong = (from: string, to: string): boolean => !leadsDown({ from, to, isType: true, isPackage: false })
+  t.ok(wrong('src/executions/store/a.ts', 'src/executions/run/b.ts'), 'it would notice, also a type')
+  t.ok(wrong('src/executions/records/a.ts', 'src/executions/workspaces/b.ts'), 'two on one line')
+  t.ok(wrong('src/executions/new/a.ts', 'src/executions/records/b.ts'), 'a sub-room without a place')
+  t.notOk(wrong('src/executions/run/a.ts', 'src/executions/services.ts'))
+})
+
+void t.test('no rule is wider than its use', async (t) => {
+  const isUsed = (room: string, matches: (entry: Import) => boolean): boolean =>
+    imports.some((entry) => roomOf(entry.from) === room && matches(entry))
+  const unused = Object.entries(RULES).flatMap(([room, { rooms, types = [], files = [], packages = [] }]) => [
+    ...[...rooms, ...types]
+      .filter((name) => !isUsed(room, ({ to, isPackage }) => !isPackage && roomOf(to) === name))
+      .map((name) => `${room} → ${name}`),
+    ...types
+      .filter((name) => isUsed(room, ({ to, isType, isPackage }) => !isPackage && !isType && roomOf(to) === name))
+      .map((name) => `${room} → ${name}: more than types`),
+    ...files.filter((name) => !isUsed(room, ({ to }) => to === name)).map((name) => `${room} → ${name}`),
+    ...packages
+      .filter((name) => !isUsed(room, ({ to, isPackage }) => isPackage && toRestricted(to) === name))
+      .map((name) => `${room} → ${name}`),
+  ])
+  t.same(unused, [])
+})
+
 void t.test('no file imports itself, by whatever way', async (t) => {
   const graph = new Map(
     sources.map((file) => [
       file,
-      imports.filter(({ from, isPackage, isType }) => from === file && !isPackage && !isType).map(({ to }) => to),
+      imports.filter(({ from, isPackage }) => from === file && !isPackage).map(({ to }) => to),
     ]),
   )
   const done = new Set<string>()

@@ -12,16 +12,6 @@ import type { ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
 import type { WorkerRegistry } from './store/worker-registry.js'
 
-export type Scope = 'execute' | 'read' | 'admin'
-
-/** Who asks: the name of a token, which owns what it makes. */
-export interface Caller {
-  readonly name: string
-  readonly scopes: ReadonlySet<Scope>
-  /** What it may spend on a UTC day, in place of the settings for all. */
-  readonly dailyBudget?: { readonly usd?: number; readonly tokens?: number }
-}
-
 /** What every process of the service needs of the domain. */
 export interface DomainServices {
   readonly config: Config

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { openClient, type Client } from '../client/open-client.js'
 import { within } from '../platform/deadline.js'
 import type { Event } from '../protocol/events.js'
-import { openStart, type Started } from './start.js'
+import { openStart } from './start.js'
+import { type Started } from './lifecycle/started.js'
 
 const RUN_DEADLINE_MS = 25_000
 const PROMPT = 'Say hello and tell what you are.'

@@ -11,6 +11,7 @@ import { inspectClaude } from './lifecycle/inspect-claude.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openServiceProcess } from './lifecycle/service-process.js'
 import { openWatchedRedis } from './lifecycle/watched-redis.js'
+import type { ApiInfo, Started } from './lifecycle/started.js'
 
 export interface StartOptions {
   readonly environment: NodeJS.ProcessEnv
@@ -23,20 +24,6 @@ export interface StartOptions {
   readonly onDemand?: boolean
   readonly onIdle?: () => void
   readonly onRestart?: (name: string, how: string) => void
-}
-
-export interface ApiInfo {
-  readonly url: string
-  readonly tokenCreated: boolean
-}
-
-export interface Started {
-  readonly config: Config
-  readonly api: ApiInfo
-  readonly worker: WorkerState
-  readonly redis: 'embedded' | 'REDIS_URL'
-  /** Everything that was started ends: API, worker (drained), simulator, Redis, in this order. */
-  close(): Promise<void>
 }
 
 /** Beyond the drain a worker needs a moment to conclude. */

@@ -1,4 +1,5 @@
-import type { Caller, Scope } from '../executions/services.js'
+import type { Caller } from '../protocol/caller.js'
+import type { Scope } from '../protocol/caller.js'
 import { ExecutorError } from '../protocol/errors.js'
 
 /** `admin` includes every scope. @throws ExecutorError FORBIDDEN */

@@ -2,7 +2,8 @@ import { ReceiptEvents } from '../protocol/receipt.js'
 import { sha256, toAnswerText } from './canonical-json.js'
 import { EventChain, type ChainSummary } from './event-chain.js'
 import { isObject, type RawReceipt } from './receipt.js'
-import type { Finding, Mismatch } from './verify-receipt.js'
+import type { Finding } from './finding.js'
+import type { Mismatch } from './finding.js'
 
 const NEWLINE = 0x0a
 

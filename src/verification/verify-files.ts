@@ -2,7 +2,8 @@ import { WorkspaceEvidence } from '../protocol/verification.js'
 import { summarizeManifest } from './compare-manifests.js'
 import { DEFAULT_LIMITS, type Manifest, type ManifestLimits } from './manifest.js'
 import type { RawReceipt } from './receipt.js'
-import type { Finding, Mismatch } from './verify-receipt.js'
+import type { Finding } from './finding.js'
+import type { Mismatch } from './finding.js'
 
 /** How the manifests of a receipt were taken, so that one of now can be compared; undefined where it has none. */
 export function limitsOf(raw: RawReceipt): ManifestLimits | undefined {

@@ -7,20 +7,7 @@ import { checkFiles } from './verify-files.js'
 import type { Manifest } from './manifest.js'
 import { isObject, locateFields, toSignedText, type RawReceipt } from './receipt.js'
 import { toKeyId, verifySignature } from './signing-key.js'
-
-export interface Mismatch {
-  readonly name: string
-  readonly detail: string
-}
-
-/** What one check found: nothing to say against it, or what does not match. */
-export interface Finding {
-  readonly name: ReceiptCheck['name']
-  readonly mismatches: readonly Mismatch[]
-  /** What was found where nothing is wrong; `skipped` where there was nothing to look at. */
-  readonly detail: string
-  readonly skipped?: boolean
-}
+import type { Finding, Mismatch } from './finding.js'
 
 export interface ReceiptEvidence {
   /**

@@ -1,6 +1,6 @@
 // /ws/mcp: what clients of the Python original send and expect.
 import t, { type Test } from 'tap'
-import type { Caller } from '../../src/executions/services.js'
+import type { Caller } from '../../src/protocol/caller.js'
 import { openOriginalConnection } from '../../src/rpc/original/original-dialect.js'
 import { toChunks } from '../../src/rpc/original/original-output.js'
 import type { Outcome } from '../../src/protocol/execution.js'

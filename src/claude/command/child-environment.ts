@@ -1,5 +1,5 @@
 import { isClaudeConfiguration } from './claude-variables.js'
-import type { Credentials } from '../install/credentials.js'
+import type { Credentials } from './claude-credentials.js'
 
 /** Variables of the service's environment that a run may see. Whatever is not matched here stays outside. */
 const PASSED = new Set([

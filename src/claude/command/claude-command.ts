@@ -1,6 +1,6 @@
 import type { PermissionMode } from '../../protocol/execute-request.js'
 import { childEnvironment } from './child-environment.js'
-import type { Credentials } from '../install/credentials.js'
+import type { Credentials } from './claude-credentials.js'
 import { toMcpConfig } from './mcp-config.js'
 import type { RunRequest } from './run-request.js'
 

@@ -1,15 +1,8 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { ClaudeAuthentication } from '../../protocol/service-state.js'
 import { toRecord } from '../json-shape.js'
-
-/** How a run proves itself to Claude. Holds names of variables and files, never a value. */
-export interface Credentials extends ClaudeAuthentication {
-  /** The operator's Claude folder, where a login lives: the run's CLAUDE_CONFIG_DIR. Only with the method `login`. */
-  readonly configDir?: string
-  readonly warnings: readonly string[]
-}
+import type { Credentials } from '../command/claude-credentials.js'
 
 export interface CredentialOptions {
   readonly simulated: boolean

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Credentials } from './credentials.js'
+import type { Credentials } from '../command/claude-credentials.js'
 import { toRecord } from '../json-shape.js'
 
 const CLAUDE_API = 'https://api.anthropic.com'

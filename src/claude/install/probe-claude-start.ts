@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { childEnvironment } from '../command/child-environment.js'
-import type { Credentials } from './credentials.js'
+import type { Credentials } from '../command/claude-credentials.js'
 
 const DEADLINE_MS = 20_000
 const STDERR_LIMIT_CHARACTERS = 300

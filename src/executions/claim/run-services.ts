@@ -1,5 +1,5 @@
 import type { InstalledClaude } from '../../claude/behaviour.js'
-import type { Credentials } from '../../claude/install/credentials.js'
+import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { Containment } from '../../claude/stream/spawn-claude.js'
 import type { HookLedger } from '../../hooks/hook-ledger.js'
 import type { Hooks } from '../../hooks/hooks-file.js'

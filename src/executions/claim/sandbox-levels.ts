@@ -1,4 +1,4 @@
-import type { Credentials } from '../../claude/install/credentials.js'
+import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { Containment } from '../../claude/stream/spawn-claude.js'
 import type { Config } from '../../platform/config.js'
 import { ExecutorError } from '../../protocol/errors.js'

@@ -6,7 +6,8 @@ import { cancelTaskList } from './cancel-task-list.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { requireExecution } from '../read/find-execution.js'
 import { nudge } from './nudge.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /** How often a wish is tried again when the execution changed its state in between: queued → starting → running. */
 const TRIES = 5

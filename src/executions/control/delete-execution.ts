@@ -3,7 +3,8 @@ import { isExecutionId } from '../../protocol/ids.js'
 import { isTerminal } from '../../protocol/execution.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireExecution } from '../read/find-execution.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /**
  * Forgets a finished execution: record, events, its Idempotency-Key, the tasks of a list; the workers remove its

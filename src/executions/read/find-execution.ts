@@ -7,7 +7,8 @@ import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
 import { toStatus } from '../records/execution-state.js'
-import type { Caller, DomainServices, ExecutionServices } from '../services.js'
+import type { DomainServices, ExecutionServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 const DEFAULT_LIMIT = 50
 /** Ids read from the index at once while filtering. */

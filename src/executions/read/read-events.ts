@@ -3,7 +3,8 @@ import { isTerminalEvent, type StoredEvent } from '../../events/stored-event.js'
 import { joinSignals } from '../../platform/deadline.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireExecution } from './find-execution.js'
-import type { Caller, ExecutionServices } from '../services.js'
+import type { ExecutionServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /** Read from the log at once while a page is filled. */
 const READ_BYTES = 1024 * 1024

@@ -7,7 +7,8 @@ import type { FileContent, WorkspaceFile, WorkspaceFiles } from '../../protocol/
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toStatus } from '../records/execution-state.js'
 import { requireExecution } from './find-execution.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /** A file whose content is in the store. */
 export type KeptFile = WorkspaceFile & { readonly sha256: string }

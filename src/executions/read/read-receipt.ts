@@ -7,7 +7,8 @@ import { parsePublicKey, readPublicKeys } from '../../verification/signing-key.j
 import { verifyReceipt } from '../../verification/verify-receipt.js'
 import { requireExecution } from './find-execution.js'
 import { toStatus } from '../records/execution-state.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /**
  * The receipt of a finished execution: its canonical JSON to the byte, or Markdown for people. @throws ExecutorError

@@ -8,7 +8,8 @@ import {
   type UsageReport,
   type UsageRow,
 } from '../../protocol/usage.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 export interface UsageFilters {
   readonly from?: string | undefined

@@ -12,8 +12,8 @@ import {
 import type { RunBudget } from '../../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
 import type { ListedTask } from './listed-task.js'
-import { toRunBudget } from './plan-budget.js'
-import type { Caller } from '../services.js'
+import { toRunBudget } from './run-budget.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {

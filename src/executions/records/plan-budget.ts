@@ -2,9 +2,9 @@ import type { RunRequest } from '../../claude/command/run-request.js'
 import { MICRO } from '../../history/units.js'
 import type { Config } from '../../platform/config.js'
 import { ExecutorError } from '../../protocol/errors.js'
-import type { BudgetRefusal, RunBudget } from '../../protocol/usage.js'
+import type { BudgetRefusal } from '../../protocol/usage.js'
 import type { ExecutionRecord } from './execution-record.js'
-import type { Caller } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 
 /** In millionths of a dollar, or tokens: what a run may spend, and its owner on a day. */
 interface Want {
@@ -78,11 +78,6 @@ export const countTokens = ({
   outputTokens: number
   cacheCreationTokens: number
 }): number => inputTokens + outputTokens + cacheCreationTokens
-
-export function toRunBudget(usd: string | null | undefined, tokens: string | null | undefined): RunBudget | undefined {
-  if (!usd && !tokens) return undefined
-  return { ...(usd && { usd: Number(usd) / MICRO }), ...(tokens && { tokens: Number(tokens) }) }
-}
 
 /** What the script answers after `over`. */
 export function toRefusal([unit, ...numbers]: ReadonlyArray<string | number>): BudgetRefusal {

@@ -9,7 +9,8 @@ import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { persistEnd } from './persist-end.js'
 import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
-import { failed, prepareRun, type PreparedRun } from './prepare-run.js'
+import { failed, prepareRun } from './prepare-run.js'
+import { type PreparedRun } from './prepared-run.js'
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
 import { retryExecution, type RetryReport } from '../conclude/retry-execution.js'
 import { RunAttempt, type AttemptReport } from './run-attempt.js'
@@ -18,7 +19,7 @@ import { RunJournal } from '../claim/run-journal.js'
 import { followServers } from './run-servers.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
-import { LOST_START_LIMIT } from '../sweep/sweep-executions.js'
+import { LOST_START_LIMIT } from '../records/lost-start-limit.js'
 
 /** A claimed execution: everything in here is done under one fence. */
 export class ClaimedRun {

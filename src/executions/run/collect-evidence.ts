@@ -1,6 +1,5 @@
 import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ClaudeProcess, Containment } from '../../claude/stream/spawn-claude.js'
 import type { Config } from '../../platform/config.js'
 import { joinSignals } from '../../platform/deadline.js'
 import type { Outcome } from '../../protocol/execution.js'
@@ -11,34 +10,14 @@ import { readGitHead } from '../../verification/git-head.js'
 import { DEFAULT_LIMITS, takeManifest, type Manifest, type ManifestLimits } from '../../verification/manifest.js'
 import { runCheckCommand, type CheckCommandReport } from '../../verification/run-check-command.js'
 import { BeforeContents } from '../../files/before-contents.js'
-import type { LeftBehind } from './keep-files.js'
-import type { PreparedRun } from './prepare-run.js'
+import type { Evidence, VerifyOptions } from './prepared-run.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
-import type { RunAttempt } from './run-attempt.js'
 import { isInside } from '../workspaces/workspace-name.js'
 
 /** A receipt names so many changed files; the counts are of all. */
 const CHANGES_SHOWN = 200
 /** A command of the caller's gets what the run had, but nobody's credentials. */
 const CREDENTIALS = /^(?:ANTHROPIC|CLAUDE|AWS|GOOGLE|GCLOUD|CLOUDSDK|AZURE)_/
-
-export interface VerifyOptions {
-  readonly prepared: PreparedRun
-  readonly attempt: RunAttempt
-  readonly outcome: Outcome
-  readonly containment: Containment
-  readonly marker: string
-  readonly onProcess: (process: ClaudeProcess) => void
-  /** Called with what the run changed, before any command of the caller's may change more. */
-  readonly keepFiles: (left: LeftBehind) => Promise<void>
-}
-
-/** A run that is about to begin, as its workspace stands before it. */
-export interface Evidence {
-  verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
-  /** Lets go of what was kept of the time before. */
-  close(): void
-}
 
 type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds' | 'filesLimitBytes'>
 

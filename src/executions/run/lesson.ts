@@ -1,5 +1,5 @@
 import type { Outcome } from '../../protocol/execution.js'
-import type { PreparedRun } from './prepare-run.js'
+import type { PreparedRun } from './prepared-run.js'
 import type { AttemptReport } from './run-attempt.js'
 import type { Lesson } from '../store/store-answers.js'
 

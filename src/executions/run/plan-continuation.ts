@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { continuationPrompt } from '../../claude/command/continuation-prompt.js'
-import type { Credentials } from '../../claude/install/credentials.js'
+import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { Transcript, TranscriptMark } from '../../claude/stream/transcript.js'
 import type { ModelSums } from '../../claude/stream/usage-account.js'

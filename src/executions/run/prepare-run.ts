@@ -1,21 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import { claudeCommand, type ClaudeCommand } from '../../claude/command/claude-command.js'
+import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
-import { spawnClaude, type ClaudeProcess } from '../../claude/stream/spawn-claude.js'
+import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
-import { answerSchemaOf, toCliSchema, type AnswerSchema } from '../json-mode/answer-schema.js'
-import { beginEvidence, type Evidence } from './collect-evidence.js'
+import { answerSchemaOf, toCliSchema } from '../json-mode/answer-schema.js'
+import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
 import { withBudget } from '../records/plan-budget.js'
-import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
+import { planBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
-import { openRunSandbox, type RunSandbox } from './run-sandbox.js'
+import { openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
+import type { PreparedRun } from './prepared-run.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
 const START_LIMIT_MS = 5_000
@@ -24,23 +25,6 @@ const START_LIMIT_MS = 5_000
  * execution.
  */
 const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
-
-/** A CLI that stands ready and has not been let go. */
-export interface PreparedRun {
-  readonly record: ExecutionRecord
-  readonly run: RunRequest
-  readonly beginning: PossibleBeginning
-  readonly answerSchema: AnswerSchema | undefined
-  readonly sessionId: string
-  readonly command: ClaudeCommand
-  /** What it may reach. */
-  readonly reach: RunSandbox
-  readonly folders: RunFolders
-  readonly process: ClaudeProcess
-  readonly evidence: Evidence
-  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
-  readonly leaveGate: () => void
-}
 
 /** Cancelled, or its worker stops or has lost it: whoever asked for it knows. */
 export interface StoppedRun {

@@ -2,7 +2,7 @@ import { ClaimedRun } from './claimed-run.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
 import { highestOf } from '../claim/sandbox-levels.js'
-import { concludeOverdue } from '../sweep/sweep-executions.js'
+import { concludeOverdue } from '../conclude/conclude-overdue.js'
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(

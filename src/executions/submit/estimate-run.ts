@@ -3,7 +3,8 @@ import { estimateTimeout } from '../../history/estimate-timeout.js'
 import { fingerprintsOf } from '../../history/fingerprint.js'
 import { fromStore } from '../../platform/redis.js'
 import type { EstimateQuery, TimeoutEstimate } from '../../protocol/estimate.js'
-import type { Caller, DomainServices } from '../services.js'
+import type { DomainServices } from '../services.js'
+import type { Caller } from '../../protocol/caller.js'
 import { nameWorkspace } from '../workspaces/workspace-name.js'
 
 interface Place {

@@ -11,10 +11,10 @@ import { planContinuation } from '../conclude/plan-retry.js'
 import { retainExecutions } from './retain-executions.js'
 import { retryExecution } from '../conclude/retry-execution.js'
 import type { DomainServices } from '../services.js'
+import { LOST_START_LIMIT } from '../records/lost-start-limit.js'
+import { concludeOverdue } from '../conclude/conclude-overdue.js'
 
 export const SWEEP_INTERVAL_MS = 2_000
-/** How often a claimed execution whose CLI was never let go is queued again. */
-export const LOST_START_LIMIT = 2
 const BATCH = 100
 /** A submission between its two steps is not mistaken for a lost one, nor a task list between two tasks. */
 const SETTLE_MS = 3_000
@@ -25,17 +25,6 @@ const WORKER_LOST: Outcome = {
   message:
     'The worker that ran this execution died or lost its connection. What the run did until then is ' +
     'not known; look at its workspace and events before running it again.',
-}
-
-const QUEUE_TIMEOUT: Outcome = {
-  status: 'failed',
-  code: 'QUEUE_TIMEOUT',
-  message: 'It waited in the queue longer than queueTimeoutSeconds and was not started.',
-}
-const QUEUE_TIMEOUT_BETWEEN: Outcome = {
-  status: 'failed',
-  code: 'QUEUE_TIMEOUT',
-  message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.',
 }
 
 /**
@@ -132,15 +121,6 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
       queueTimeoutSeconds: run.queueTimeoutSeconds,
     })
   else await concludeExecution(services, id, { kind: 'abandoned' }, { outcome: WORKER_LOST, attempt, usage })
-}
-
-/** One that waited too long, if nobody has claimed it; its outcome, undefined when it was not concluded here. */
-export async function concludeOverdue(services: DomainServices, id: string): Promise<Outcome | undefined> {
-  const record = await services.store.get(id)
-  if (!record) return undefined
-  const { attempt, usage } = record
-  const outcome = attempt === 0 ? QUEUE_TIMEOUT : QUEUE_TIMEOUT_BETWEEN
-  return (await concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt, usage })) ? outcome : undefined
 }
 
 /**

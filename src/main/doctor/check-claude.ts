@@ -1,5 +1,6 @@
 import { isMeasured, type InstalledClaude } from '../../claude/behaviour.js'
-import { findCredentials, type Credentials } from '../../claude/install/credentials.js'
+import { findCredentials } from '../../claude/install/credentials.js'
+import { type Credentials } from '../../claude/command/claude-credentials.js'
 import { probeClaudeStart } from '../../claude/install/probe-claude-start.js'
 import { describeVersion, GET_NEWER, TESTED_VERSIONS } from '../../claude/supported-versions.js'
 import type { Config } from '../../platform/config.js'

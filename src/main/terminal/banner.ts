@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tellSandboxes } from '../lifecycle/require-containment.js'
-import type { Started } from '../start.js'
+import type { Started } from '../lifecycle/started.js'
 
 /** As a shell takes it back; left alone where nothing needs quotes. */
 const quote = (path: string): string => (/^[\w./@%+:,=-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)

@@ -1,0 +1,47 @@
+import type { ClaudeCommand } from '../../claude/command/claude-command.js'
+import type { RunRequest } from '../../claude/command/run-request.js'
+import type { ClaudeProcess, Containment } from '../../claude/stream/spawn-claude.js'
+import type { Outcome } from '../../protocol/execution.js'
+import type { WorkspaceEvidence } from '../../protocol/verification.js'
+import type { AnswerSchema } from '../json-mode/answer-schema.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import type { LeftBehind } from './keep-files.js'
+import type { PossibleBeginning } from './plan-continuation.js'
+import type { RunAttempt } from './run-attempt.js'
+import type { RunSandbox } from './run-sandbox.js'
+
+/** A CLI that stands ready and has not been let go. */
+export interface PreparedRun {
+  readonly record: ExecutionRecord
+  readonly run: RunRequest
+  readonly beginning: PossibleBeginning
+  readonly answerSchema: AnswerSchema | undefined
+  readonly sessionId: string
+  readonly command: ClaudeCommand
+  /** What it may reach. */
+  readonly reach: RunSandbox
+  readonly folders: RunFolders
+  readonly process: ClaudeProcess
+  readonly evidence: Evidence
+  /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
+  readonly leaveGate: () => void
+}
+
+export interface VerifyOptions {
+  readonly prepared: PreparedRun
+  readonly attempt: RunAttempt
+  readonly outcome: Outcome
+  readonly containment: Containment
+  readonly marker: string
+  readonly onProcess: (process: ClaudeProcess) => void
+  /** Called with what the run changed, before any command of the caller's may change more. */
+  readonly keepFiles: (left: LeftBehind) => Promise<void>
+}
+
+/** A run that is about to begin, as its workspace stands before it. */
+export interface Evidence {
+  verify(options: VerifyOptions): Promise<{ outcome: Outcome; files: WorkspaceEvidence }>
+  /** Lets go of what was kept of the time before. */
+  close(): void
+}
