@@ -5,7 +5,7 @@
 #   stands in `permission_denials` of the result.
 # Happens: a command that is nothing but a longer `sleep` (10 runs, 30 does not) is answered "Blocked: standalone sleep 30…",
 #   also when every permission is given, and is no denial: the list is empty, no `system/permission_denied` comes, the run
-#   succeeds. The guard looks at how the command begins: `exec sleep 30` and `echo waiting; sleep 30` do run.
+#   succeeds.
 # Matters to: scripts and prompts that wait with `sleep` (rate limits, a server that starts), and whoever counts refusals.
 # Needs: bash, node, npm, linux-x64, 420 MB in the temporary folder. The model is a stand-in on loopback.
 set -eu
@@ -55,12 +55,10 @@ run() {
 }
 "$claude" --version
 run 'sleep 10' > short & one=$!
-run 'exec sleep 30' > replaced & two=$!
-run 'echo waiting; sleep 30' > after & three=$!
 bare=$(run 'sleep 30')
-wait "$one" "$two" "$three"
-printf '%-24s %s\n' 'sleep 30' "$bare" 'sleep 10' "$(cat short)" 'exec sleep 30' "$(cat replaced)" 'echo waiting; sleep 30' "$(cat after)"
-case "$bare|$(cat short)|$(cat replaced)|$(cat after)" in
-  'error denials=0 success/false '*'Blocked: standalone sleep'*'|ran denials=0 '*'|ran denials=0 '*'|ran denials=0 '*) echo 'as found: refused although everything is permitted, and told as no denial' ;;
+wait "$one"
+printf '%-12s %s\n' 'sleep 30' "$bare" 'sleep 10' "$(cat short)"
+case "$bare|$(cat short)" in
+  'error denials=0 success/false '*'Blocked: standalone sleep'*'|ran denials=0 '*) echo 'as found: refused although everything is permitted, and told as no denial' ;;
   *) echo CHANGED; exit 1 ;;
 esac

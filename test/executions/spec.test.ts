@@ -12,6 +12,7 @@ import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { ROOT } from '../support/paths.js'
+import { namesTest } from '../support/named-tests.js'
 import { openTestRedis } from '../support/redis.js'
 
 type State = ExecutionState | 'missing'
@@ -466,11 +467,5 @@ void t.test('each invariant of SPEC.md names a test, and the test is there', asy
 
 function isTest(file: string, name: string): boolean {
   const path = join(ROOT, file)
-  if (!existsSync(path)) return false
-  const text = readFileSync(path, 'utf8')
-  const quoted = [`'${name}'`, `'${name.replaceAll("'", "\\'")}'`, `"${name}"`, `\`${name}\``]
-  // The battery keeps its scenes in a table, by their names.
-  return quoted.some(
-    (text_) => text.includes(`test(${text_}`) || text.includes(`${text_}: `) || text.includes(`SCENES[${text_}]`),
-  )
+  return existsSync(path) && namesTest(readFileSync(path, 'utf8'), name)
 }

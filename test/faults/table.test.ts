@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { namesTest } from '../support/named-tests.js'
 import { ROOT } from '../support/paths.js'
 
 void t.test('every row of the table of faults names a test that exists', async (t) => {
@@ -18,6 +19,6 @@ void t.test('every row of the table of faults names a test that exists', async (
   )
   for (const row of rows) {
     const name = row.split('|').at(-2)?.trim() ?? ''
-    t.ok(name !== '' && sources.some((source) => source.includes(`'${name}'`)), name)
+    t.ok(name !== '' && sources.some((source) => namesTest(source, name)), name)
   }
 })
