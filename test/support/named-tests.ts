@@ -6,5 +6,5 @@ const joinTexts = (source: string): string =>
 export function namesTest(source: string, name: string): boolean {
   const text = joinTexts(source)
   const titles = [`'${name}'`, `'${name.replaceAll("'", "\\'")}'`, `"${name}"`, `\`${name}\``]
-  return titles.some((title) => [`test(${title}`, `${title}: `, `SCENES[${title}`].some((form) => text.includes(form)))
+  return titles.some((title) => [`test(${title}`, `${title}:`, `SCENES[${title}`].some((form) => text.includes(form)))
 }
