@@ -350,3 +350,32 @@ void t.test('the phases after a result', async (t) => {
   phases.enterEnding()
   t.equal(passed.length, 11, 'nothing follows an end')
 })
+
+void t.test('a result of nobody’s turn after the last one throws nothing', async (t) => {
+  const translator = open()
+  const { observation } = translator
+  const clocks: Array<() => void> = []
+  const phases = new ResultPhases({
+    observation,
+    stdin: new PassThrough(),
+    followUp: undefined,
+    background: { begin: () => undefined, end: () => undefined },
+    startClock: (_milliseconds, onFire) => {
+      clocks.push(onFire)
+      return { close: () => undefined }
+    },
+    onPhase: undefined,
+    endTasks: () => undefined,
+    force: () => undefined,
+  })
+  t.teardown(() => phases.close())
+  for (const message of [started('b1', { is_backgrounded: true }), ended('b1'), result()]) {
+    say(translator, message)
+    phases.noteLine()
+  }
+  clocks.at(-1)?.()
+  t.equal(phases.phase, 'finishing')
+  say(translator, result())
+  t.same(phases.noteLine(), [])
+  t.equal(phases.phase, 'finishing')
+})
