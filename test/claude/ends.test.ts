@@ -6,6 +6,7 @@ import t from 'tap'
 import { classifyExit, type ClaudeExit } from '../../src/claude/stream/classify-exit.js'
 import { ResultPhases, type Phase } from '../../src/claude/stream/result-phases.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
+import type { Line } from '../../src/claude/stream/line-splitter.js'
 import { createTranslator, type Translator } from '../../src/claude/stream/translate-message.js'
 import type { EventData, NewEvent } from '../../src/protocol/events.js'
 import { Outcome } from '../../src/protocol/execution.js'
@@ -230,9 +231,31 @@ void t.test('calls that never came back are named, and a result that was lost is
   )
   t.match(exitOf([result({ result_index: 0 }), result({ result_index: 2 })]), {
     status: 'succeeded',
-    message: /^1 results .*lost/,
+    message: /^1 result of a turn before the last one was lost/,
   })
   t.equal(exitOf([result({ result_index: 0 }), result({ result_index: 1 })]).message, undefined)
+})
+
+void t.test('of a result that is too long its stop reason and its number count all the same', async (t) => {
+  const tooLong = (members: Message): Line => ({ kind: 'oversized', length: 9, sha256: '', limit: 8, members })
+  const cut = (...more: Message[]): Outcome => {
+    const translator = open()
+    say(translator, text)
+    say(translator, result({ stop_reason: 'refusal', result_index: 0 }))
+    const { result: _answer, ...short } = result({ result_index: 1, ...more[0] })
+    translator.translate(tooLong(short))
+    for (const message of more.slice(1)) say(translator, message)
+    return classifyExit({
+      observation: translator.observation,
+      exit: { exitCode: 0, signal: null },
+      stderrTail: '',
+      run: toRunRequest({ prompt: 'x' }),
+    })
+  }
+  t.match(cut({ stop_reason: 'end_turn' }), { status: 'succeeded', stopReason: 'end_turn', isPartial: true })
+  t.match(cut({ stop_reason: 'max_tokens' }), { code: 'ANSWER_INCOMPLETE', result: 'so far', isPartial: true })
+  t.match(cut({ stop_reason: 'tool_use' }), { status: 'succeeded' }, 'a long answer of JSON mode is one')
+  t.notMatch(cut({}, result({ result_index: 2 })).message ?? '', /lost/, 'it came')
 })
 
 void t.test('where tasks end with the answer, one that is to be repaired comes first', async (t) => {
@@ -326,4 +349,33 @@ void t.test('the phases after a result', async (t) => {
   t.same(waits, ['over'])
   phases.enterEnding()
   t.equal(passed.length, 11, 'nothing follows an end')
+})
+
+void t.test('a result of nobody’s turn after the last one throws nothing', async (t) => {
+  const translator = open()
+  const { observation } = translator
+  const clocks: Array<() => void> = []
+  const phases = new ResultPhases({
+    observation,
+    stdin: new PassThrough(),
+    followUp: undefined,
+    background: { begin: () => undefined, end: () => undefined },
+    startClock: (_milliseconds, onFire) => {
+      clocks.push(onFire)
+      return { close: () => undefined }
+    },
+    onPhase: undefined,
+    endTasks: () => undefined,
+    force: () => undefined,
+  })
+  t.teardown(() => phases.close())
+  for (const message of [started('b1', { is_backgrounded: true }), ended('b1'), result()]) {
+    say(translator, message)
+    phases.noteLine()
+  }
+  clocks.at(-1)?.()
+  t.equal(phases.phase, 'finishing')
+  say(translator, result())
+  t.same(phases.noteLine(), [])
+  t.equal(phases.phase, 'finishing')
 })

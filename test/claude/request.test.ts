@@ -577,6 +577,15 @@ void t.test('the CLI is found where the operator says, on PATH, then in the cach
   t.same(await probeClaude(join(root, 'none'), process.env), { problem: 'it could not be started (ENOENT)' })
   t.same(await probeClaude(join(root, 'a/claude'), process.env), { problem: 'it could not be started (EACCES)' })
   t.same(await probeClaude(join(root, 'slow'), process.env, 300), { problem: '--version did not answer within 0.3 s' })
+  const { TMPDIR } = process.env
+  process.env['TMPDIR'] = join(root, 'nowhere')
+  t.same(
+    await probeClaude(join(root, 'b/claude'), process.env),
+    { problem: 'it could not be asked for its version (ENOENT)' },
+    'no room for its folder is no end of asking',
+  )
+  if (TMPDIR === undefined) delete process.env['TMPDIR']
+  else process.env['TMPDIR'] = TMPDIR
   t.notOk(
     process.getActiveResourcesInfo().includes('Timeout'),
     'what could not be started leaves no timer that keeps the process',

@@ -285,6 +285,12 @@ void t.test('a result over the line limit is read wherever its members stand, an
     5,
     'a bounded amount is kept',
   )
+  t.ok(
+    Object.keys(
+      members(`{${Array.from({ length: 99 }, (_, index) => `"${'k'.repeat(50_000)}${index}":1`).join(',')}}`) ?? {},
+    ).length < 9,
+    'names count as well',
+  )
   t.end()
 })
 

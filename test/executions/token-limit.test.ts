@@ -18,6 +18,10 @@ void t.test('a reply that is being written may end; another one, a tool call or 
   observeResult(observation, { subtype: 'success', is_error: false, result: 'x' }, '{}')
   t.equal(limit.check(130, true), undefined, 'it was the answer')
   t.match(limit.note, /whole.*100 tokens/)
+  observeResult(observation, { subtype: 'success', is_error: false, result: 'x' }, '{}')
+  observation.stopReason = 'max_tokens'
+  t.match(limit.note, /100 tokens/)
+  t.notMatch(limit.note, /whole/, 'an answer that was cut off')
   t.match(limit.check(130, false), ENDED, 'something else is asked, or works on')
   observation.reply = { id: 'm2', isOpen: true }
   t.match(limit.check(140, false), ENDED, 'and no further reply')

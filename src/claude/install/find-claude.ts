@@ -58,11 +58,23 @@ export async function explainMissing({ explicit }: Pick<ClaudePlaces, 'explicit'
 /** What `--version` gave: the version (`2.1.332`), or what was seen in its stead. */
 export type ClaudeProbe = { readonly version: string } | { readonly problem: string }
 
+/** Never throws: a disk that takes no file now is a reason to ask again, as a slow machine is. */
 export async function probeClaude(
   binary: string,
   env: NodeJS.ProcessEnv,
   deadlineMs = PROBE_DEADLINE_MS,
 ): Promise<ClaudeProbe> {
+  try {
+    return await probe(binary, env, deadlineMs)
+  } catch (error) {
+    return { problem: `it could not be asked for its version (${describe(error)})` }
+  }
+}
+
+const describe = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error)
+
+async function probe(binary: string, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<ClaudeProbe> {
   // A home of its own, so that asking for a version neither creates nor reads anything of the operator's.
   const folder = await mkdtemp(join(tmpdir(), 'cc-executor-probe-'))
   try {
@@ -89,9 +101,7 @@ export async function probeClaude(
         : { version }
     } catch (error) {
       if (deadline.aborted) return { problem: `--version did not answer within ${deadlineMs / 1_000} s` }
-      return {
-        problem: `it could not be started (${error instanceof Error && 'code' in error ? String(error.code) : String(error)})`,
-      }
+      return { problem: `it could not be started (${describe(error)})` }
     } finally {
       await output.close()
     }

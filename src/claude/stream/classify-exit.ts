@@ -66,7 +66,7 @@ function classify(input: ClaudeExit): Outcome {
     return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
-    const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined
+    const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined || result.isCut === true
     const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
     if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
     if (run.onPermissionDenied === 'fail' && observation.denials.length > 0)
@@ -170,7 +170,10 @@ function describeSuccess(
         ]
       : []),
     ...(lostResults > 0
-      ? [`${lostResults} results of turns before the last one were lost; usage may be incomplete.`]
+      ? [
+          `${lostResults === 1 ? '1 result of a turn' : `${lostResults} results of turns`} before the last one ` +
+            `${lostResults === 1 ? 'was' : 'were'} lost; usage may be incomplete.`,
+        ]
       : []),
   ]
   return said.length === 0 ? {} : { message: said.join(' ') }

@@ -70,7 +70,9 @@ export class McpStatus {
         break
       await wait(POLL_MS, undefined, { signal }).catch(() => undefined)
     }
-    const error = `It did not connect within ${this.#options.limitMs / 1_000} s.`
+    const error = signal.aborted
+      ? 'The run ended before it had connected.'
+      : `It did not connect within ${this.#options.limitMs / 1_000} s.`
     this.#states = this.#states.map((state) =>
       state.status === 'pending' ? { ...state, error: state.error ?? error } : state,
     )

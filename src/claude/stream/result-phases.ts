@@ -99,7 +99,9 @@ export class ResultPhases {
       if (isResult) stdin.end()
       return []
     }
-    if (isResult) return this.#follow(observation.tasksEnded > 0 ? 'settling' : 'finishing')
+    // One without a turn after the last (a process of the run may have written it) brings nothing back.
+    if (isResult)
+      return this.#follow(observation.tasksEnded > 0 && this.#phase !== 'finishing' ? 'settling' : 'finishing')
     if (this.#phase === 'working') return []
     if (observation.turnActive) {
       this.#enter('working')

@@ -22,8 +22,11 @@ export interface ClaudeRun {
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   readonly translator: Translator
-  /** What must have happened before the first line is written; a stop meanwhile leaves it unwritten. */
-  readonly beforeFirstLine?: (() => Promise<void>) | undefined
+  /**
+   * What must have happened before the first line is written; a stop meanwhile leaves it unwritten. `over` aborts with
+   * that, and when the CLI is gone.
+   */
+  readonly beforeFirstLine?: ((over: AbortSignal) => Promise<void>) | undefined
   readonly lineLimitBytes: number
   /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
   readonly followUp?: (() => string | undefined) | undefined
@@ -92,8 +95,10 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   let emitting = 0
   let told = 0
   let ending: Promise<void> | undefined
+  const over = new AbortController()
   const exited = process.exited.then((report) => {
     isExited = true
+    over.abort()
     return report
   })
   const exitedWithin = async (milliseconds: number): Promise<boolean> => {
@@ -129,6 +134,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   }
   // Safe: whoever aborts gives one of the two urgencies as the reason.
   const onStop = (): void => {
+    over.abort()
     startEnding(stop.reason as StopUrgency).catch(() => undefined)
   }
   const phases = new ResultPhases({
@@ -206,7 +212,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     process.release()
     if (beforeFirstLine) {
       if (stop.aborted) onStop()
-      await Promise.race([beforeFirstLine(), exited])
+      await Promise.race([beforeFirstLine(over.signal), exited])
     }
     if (process.stdin.writable && !ending) process.stdin.write(firstLine)
     if (stop.aborted) onStop()

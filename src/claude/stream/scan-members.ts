@@ -31,6 +31,7 @@ export function createMemberScan(): MemberScan {
   const found = new Map<string, unknown>()
   let state: 'start' | 'key' | 'name' | 'colon' | 'value' | 'done' | 'broken' = 'start'
   let name: string | undefined
+  let nameBytes = 0
   let keptBytes = 0
   /** Of the token that is being read; undefined once it is longer than is kept. */
   let pieces: Buffer[] | undefined = []
@@ -61,6 +62,7 @@ export function createMemberScan(): MemberScan {
   function finishName(): void {
     const parsed = parse(`"${take() ?? ''}"`)
     name = typeof parsed === 'string' && pieces !== undefined ? parsed : undefined
+    nameBytes = size
     state = 'colon'
   }
 
@@ -69,7 +71,7 @@ export function createMemberScan(): MemberScan {
     const value = json === undefined ? undefined : parse(json)
     if (name !== undefined && value !== undefined) {
       found.set(name, value)
-      keptBytes += size
+      keptBytes += size + nameBytes
     }
     state = next
   }

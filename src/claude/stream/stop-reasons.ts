@@ -8,7 +8,7 @@ const REASON_SHOWN = 100
  * How the turn that a `result` ends came to its end, and whether a `result` before it was lost: newer CLIs number them
  * within the process.
  */
-export function observeStop(observation: Observation, message: Record<string, unknown>): void {
+export function observeStop(observation: Observation, message: Readonly<Record<string, unknown>>): void {
   const reason = toText(message['stop_reason'])
   // The CLI writes an error of its own over the model's stop reason, and names it by the error (measured, both
   // versions).

@@ -175,6 +175,7 @@ export function createTranslator({
         if (line.members?.['type'] !== 'result') return [truncated]
         stream.endTurn()
         observeOversized(observation, line.members)
+        observeStop(observation, line.members)
         return [truncated, ...calls.conclude(line.members)]
       }
       const decoded = decodeClaudeLine(line.bytes)

@@ -168,7 +168,7 @@ export class RunAttempt {
       const report = await runClaude({
         process,
         firstLine: command.firstLine,
-        beforeFirstLine: servers && (() => servers.connect(this)),
+        beforeFirstLine: servers && ((over) => servers.connect(over, (cause, urgency) => this.end(cause, urgency))),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),

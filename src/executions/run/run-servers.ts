@@ -11,10 +11,9 @@ export interface RunServers {
   readonly states: readonly McpServerState[]
   /**
    * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is
-   * not
-   * sent at all.
+   * not sent at all. `over`: there is nothing left to wait for.
    */
-  connect(attempt: { readonly stopped: AbortSignal; end(cause: StopCause, urgency: StopUrgency): void }): Promise<void>
+  connect(over: AbortSignal, end: (cause: StopCause, urgency: StopUrgency) => void): Promise<void>
   /** What the run has said; gives what follows from it: a server that is lost shows in what a call of it gives. */
   note(events: readonly NewEvent[]): NewEvent[]
   /** A message of the control protocol. */
@@ -46,12 +45,14 @@ export function followServers({
     get states() {
       return status.states
     },
-    async connect(attempt) {
-      await tell(await status.connected(attempt.stopped))
+    async connect(over, end) {
+      await tell(await status.connected(over))
+      // Whoever has stopped the run, or how its CLI ended, is the cause of its end.
+      if (over.aborted) return
       const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)
       if (unmet.length === 0) return
       const message = `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. Nothing was asked of Claude.`
-      attempt.end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
+      end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
     },
     note(events) {
       // The CLI has just spoken, and answers at once: silence stays silence.

@@ -1,5 +1,6 @@
 import type { StopCause } from '../../claude/stream/classify-exit.js'
 import type { Observation, Reply } from '../../claude/stream/observation.js'
+import { findNoEnd } from '../../claude/stream/stop-reasons.js'
 
 /**
  * `maxBudgetTokens` of one attempt. It is crossed as soon as the stream says so; what follows depends on what is there
@@ -39,9 +40,10 @@ export class TokenLimit {
 
   /** What the outcome says of a run whose answer crossed it. */
   get note(): string | undefined {
-    return this.#crossedAt && this.#observation.lastResult?.isError === false
-      ? `With its answer, which is whole, the run has ${this.#describe()}.`
-      : undefined
+    const { lastResult } = this.#observation
+    if (!this.#crossedAt || lastResult?.isError !== false) return undefined
+    const isWhole = lastResult.isCut !== true && findNoEnd(this.#observation, true) === undefined
+    return `With its answer${isWhole ? ', which is whole,' : ''} the run has ${this.#describe()}.`
   }
 
   /** Whether the answer came all the same, although the run was being ended: it was ready before the CLI was told. */
