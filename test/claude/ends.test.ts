@@ -203,6 +203,12 @@ void t.test('a death after a result that nobody here caused is no success', asyn
   })
   t.match(exitOf([result()], { exit: { exitCode: 143 } }), { code: 'CLAUDE_SIGNALLED', message: /SIGTERM/ })
   t.match(exitOf([result()], { exit: { exitCode: 3 } }), { code: 'CLAUDE_EXITED', exitCode: 3, message: /code 3/ })
+  t.match(exitOf([result(), system('init')]), { code: 'CLAUDE_EXITED', message: /further turn/, isPartial: true })
+  t.match(
+    exitOf([result(), system('init')], { exit: { exitCode: null, signal: null } }),
+    { status: 'succeeded' },
+    'it was ended with its tasks',
+  )
   t.match(exitOf([result()], { unfinishedTasks: [{ id: 'b1', kind: 'local_bash', description: '' }] }), {
     code: 'BACKGROUND_UNFINISHED',
     unfinished: [{ kind: 'task', id: 'b1', description: 'local_bash' }],

@@ -4,10 +4,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createLineSplitter } from '../../src/claude/stream/line-splitter.js'
+import { createNotices, noteLimits } from '../../src/claude/stream/notices.js'
 import { hasUnsummedUsage } from '../../src/claude/stream/observation.js'
 import { readTranscript } from '../../src/claude/stream/transcript.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { createUsageAccount, type ModelSums } from '../../src/claude/stream/usage-account.js'
+import { AccountState } from '../../src/executions/claim/account-state.js'
 import { FIXTURES } from '../support/paths.js'
 
 type Message = Record<string, unknown>
@@ -290,6 +292,28 @@ void t.test('a result over the line limit is read wherever its members stand, an
       members(`{${Array.from({ length: 99 }, (_, index) => `"${'k'.repeat(50_000)}${index}":1`).join(',')}}`) ?? {},
     ).length < 9,
     'names count as well',
+  )
+  t.end()
+})
+
+void t.test('of the limits of an account a bounded number is kept, the newest word on each', (t) => {
+  const account = new AccountState()
+  const tell = (windows: object): void => {
+    const notices = createNotices()
+    noteLimits(notices, { unifiedWindows: windows })
+    account.note(notices)
+  }
+  const names = Array.from({ length: 30 }, (_, index) => `limit ${index}`)
+  const notices = createNotices()
+  for (const rateLimitType of names) noteLimits(notices, { rateLimitType, status: 'rejected' })
+  t.equal(notices.limits.size, 20)
+  noteLimits(notices, { unifiedWindows: { 'limit 3': { utilization: 0.5 } } })
+  t.match(notices.limits.get('limit 3'), { utilization: 0.5 }, 'what is known is kept up to date')
+  for (const name of names) tell({ [name]: { utilization: 0.1 } })
+  t.same(
+    account.describe().account?.limits?.map(({ name }) => name),
+    names.slice(10),
+    'of all runs together as well',
   )
   t.end()
 })

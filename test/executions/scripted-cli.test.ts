@@ -414,6 +414,29 @@ void t.test('a CLI that is gone before its first line ends what that line was to
   t.same(causes, [], 'its exit is the cause')
 })
 
+void t.test('a run whose output can be taken no more is ended, and the reason is thrown', async (t) => {
+  const process = await startSupervised({
+    containment: { level: 'weak', strong: false, detail: '' },
+    file: 'sh',
+    args: ['-c', 'echo x; exec sleep 600'],
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin' },
+    marker: 'test/not-taken',
+    heartbeatTimeoutMs: 60_000,
+  })
+  t.teardown(() => process.killAll())
+  const run = runClaude({
+    process,
+    firstLine: '{}\n',
+    translator: createTranslator({ partialText: true, rawPartials: false }),
+    lineLimitBytes: MIB,
+    emit: () => Promise.reject(new Error('it is not taken')),
+    stop: new AbortController().signal,
+  })
+  await t.rejects(run, { message: 'it is not taken' })
+  t.match(await process.exited, { signal: 'SIGKILL' })
+})
+
 void t.test('a run that cannot be let go on from a pause is ended all the same', async (t) => {
   const process = await startSupervised({
     containment: { level: 'weak', strong: false, detail: '' },

@@ -22,11 +22,14 @@ const SIGNALS: Readonly<Record<number, string>> = {
 }
 
 /**
- * The CLI was gone by a signal or an error after a `result` of success, and not by our doing. A process of the run can
- * write
- * such a line and end the CLI; whoever wrote it, the run did not come to its end.
+ * The CLI was gone by a signal or an error, or while it was at work again, after a `result` of success, and not by our
+ * doing. A process of the run can write such a line and end the CLI; whoever wrote it, the run did not come to its end.
  */
-export function classifyDeath({ exit: { exitCode, signal: killedBy }, stderrTail }: Death): Failure | undefined {
+export function classifyDeath({
+  exit: { exitCode, signal: killedBy },
+  stderrTail,
+  observation,
+}: Death): Failure | undefined {
   const signal = killedBy ?? SIGNALS[exitCode ?? 0]
   const after =
     'after it had given a result, which may not be its last one. Its effects so far are kept; look at them before you run it again.'
@@ -34,6 +37,11 @@ export function classifyDeath({ exit: { exitCode, signal: killedBy }, stderrTail
     return {
       code: 'CLAUDE_SIGNALLED',
       message: `Claude was ended from outside by ${signal} ${after}${tellStderr(stderrTail)}`,
+    }
+  if (exitCode === 0 && observation.turnActive)
+    return {
+      code: 'CLAUDE_EXITED',
+      message: `Claude exited in the middle of a further turn, ${after}${tellStderr(stderrTail)}`,
     }
   if (typeof exitCode !== 'number' || exitCode === 0) return undefined
   return { code: 'CLAUDE_EXITED', message: `Claude exited with code ${exitCode} ${after}${tellStderr(stderrTail)}` }

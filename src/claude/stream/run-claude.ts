@@ -195,8 +195,8 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   const reading = Promise.all([readStdout(), readStderr()]).finally(() => {
     isRead = true
   })
-  // Awaited below; until then a failure must not count as unhandled.
-  reading.catch(() => undefined)
+  // Awaited below, where a failure is thrown. Nobody would hear the CLI any more: it must not go on until its timeout.
+  reading.catch(() => startEnding('at_once')).catch(() => undefined)
 
   /** What lies in the pipes is read to its end, however long the store makes us wait for room. */
   async function untilRead(): Promise<void> {

@@ -1,6 +1,9 @@
 import type { Notices } from '../../claude/stream/notices.js'
 import type { ClaudeAccountState } from '../../protocol/service-state.js'
 
+/** A run can write names of its own; an account has a handful. */
+const LIMITS_KEPT = 20
+
 /** What this worker's runs have told of the account that they use; the newest word on each limit counts. */
 export class AccountState {
   #credentialExpiresAt: string | undefined
@@ -8,7 +11,12 @@ export class AccountState {
 
   note({ credentialExpiresAt, limits }: Notices): void {
     if (credentialExpiresAt !== undefined) this.#credentialExpiresAt = credentialExpiresAt
-    for (const [name, state] of limits) this.#limits.set(name, { name, ...state })
+    for (const [name, state] of limits) {
+      this.#limits.delete(name)
+      this.#limits.set(name, { name, ...state })
+      const [oldest] = this.#limits.size > LIMITS_KEPT ? this.#limits.keys() : []
+      if (oldest !== undefined) this.#limits.delete(oldest)
+    }
   }
 
   /** Empty while nothing was told. A window that has been reset since says nothing any more. */

@@ -108,6 +108,8 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
     signal,
     isOver: (messages) => resultsOf(messages).length > 0 && liveTasks(messages) === 0,
   })
+  // What was ended from our side says nothing of the CLI, and would be kept as what it does.
+  signal.throwIfAborted()
   const [hello] = resultsOf(first.messages)
   if (hello?.['is_error'] !== false) throw new Error(`it did not answer a greeting (${describe(first)})`)
 
@@ -123,12 +125,14 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
     isOver,
     extra: resume.args.includes(SNAPSHOT_OFF) ? [] : [SNAPSHOT_OFF],
   })
+  signal.throwIfAborted()
   const knowsPromptSnapshot = !(second.exitCode !== 0 && /unknown option/.test(second.complaint))
   if (!knowsPromptSnapshot)
     second = await tryClaude(
       { ...resume, args: resume.args.filter((arg) => arg !== SNAPSHOT_OFF) },
       { cwd, signal, isOver },
     )
+  signal.throwIfAborted()
   const [resumed] = resultsOf(second.messages)
 
   const model = first.messages.find(({ subtype }) => subtype === 'init')?.['model']
