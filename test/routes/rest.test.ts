@@ -205,6 +205,36 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
 
 void t.test('a body that is no JSON is refused for what it is', async (t) => {
   const post = (raw: string | Buffer, headers: Record<string, string> = {}) =>
+void t.test('of many faults the first are named and all are counted, on every surface', async (t) => {
+  const wrong = (count: number) => ({
+    prompt: 'x',
+    ...Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0])),
+  })
+  t.match((await call('POST', '/execute', { body: wrong(2) })).body, { errors: { length: 2 }, errorCount: 2 })
+  const rest = await call('POST', '/execute', { body: wrong(400_000) })
+  t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 400_000])
+  t.match(rest.body.detail, /k19: unknown field; and 399980 more$/)
+  t.ok(rest.text.length < 10_000, `${rest.text.length} characters`)
+  const long = await call('POST', '/execute', { body: { prompt: 'x', ['k'.repeat(1_000_000)]: 0 } })
+  t.ok(long.status === 400 && long.text.length < 2_000, 'nor is a name repeated that is endless')
+  for (const path of ['/ws', '/ws/mcp']) {
+    const socket = new WebSocket(`${service.url().replace('http', 'ws')}${path}`, {
+      headers: { authorization: `Bearer ${TOKENS.alice}` },
+    })
+    const answer = new Promise<string>((resolve) =>
+      socket.on('message', (data: Buffer) => data.includes('"error"') && resolve(data.toString())),
+    )
+    await once(socket, 'open')
+    const params = { ...wrong(20_000), ...(path === '/ws/mcp' && { command: 'claude -p x' }) }
+    socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execute', params }))
+    const text = await answer
+    const { data } = (JSON.parse(text) as { error: { data: { errors: object[]; errorCount: number } } }).error
+    t.equal(data.errors.length, 20, path)
+    t.ok(data.errorCount >= 20_000 && text.length < 10_000, `${path}: ${data.errorCount} of ${text.length} characters`)
+    socket.terminate()
+  }
+})
+
     call('POST', '/execute', { raw, headers })
   t.match((await post('{"prompt": "x"')).body, { status: 400, code: 'PARSE_ERROR' })
   t.match((await post(Buffer.from([...Buffer.from('{"prompt":"'), 0xff, ...Buffer.from('"}')]))).body, {
