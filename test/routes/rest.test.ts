@@ -1073,6 +1073,16 @@ void t.test('what is not HTTP is answered with a problem, and never in the middl
     ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'INVALID_REQUEST'],
     [`GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
   ]
+    [
+      `GET /health HTTP/1.1\r\n${`Host: ${hostname}:${port}\r\n`.repeat(2)}Connection: close\r\n\r\n`,
+      400,
+      'INVALID_REQUEST',
+    ],
+    [
+      `GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nhost: evil.example\r\nConnection: close\r\n\r\n`,
+      400,
+      'INVALID_REQUEST',
+    ],
   for (const [text, status, code] of cases) {
     const [head = '', body = ''] = (await speak(text)).split('\r\n\r\n')
     t.match(head, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*content-type: application/problem\\+json`))
