@@ -145,6 +145,8 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     [{ tasks: ['x', ' '] }, 400, 'INVALID_REQUEST', 'tasks[1]'],
     [{ prompt: 'x', metadata: { a: '\ud800' } }, 400, 'INVALID_REQUEST', 'metadata.a'],
     [{ prompt: 'x', workspace: 'a\nb' }, 400, 'INVALID_REQUEST', 'workspace'],
+    [{ prompt: 'x', workspace: 'a\\b' }, 400, 'INVALID_REQUEST', 'workspace'],
+    [{ prompt: 'x', workspace: '..\\a' }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x', workspace: `a/${'x'.repeat(256)}` }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x'.repeat(5 * MIB) }, 413, 'PAYLOAD_TOO_LARGE', 'prompt'],
     [{}, 400, 'INVALID_REQUEST', 'prompt'],
