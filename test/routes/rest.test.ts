@@ -205,8 +205,6 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
   )
 })
 
-void t.test('a body that is no JSON is refused for what it is', async (t) => {
-  const post = (raw: string | Buffer, headers: Record<string, string> = {}) =>
 void t.test('of many faults the first are named and all are counted, on every surface', async (t) => {
   const wrong = (count: number) => ({
     prompt: 'x',
@@ -237,6 +235,8 @@ void t.test('of many faults the first are named and all are counted, on every su
   }
 })
 
+void t.test('a body that is no JSON is refused for what it is', async (t) => {
+  const post = (raw: string | Buffer, headers: Record<string, string> = {}) =>
     call('POST', '/execute', { raw, headers })
   t.match((await post('{"prompt": "x"')).body, { status: 400, code: 'PARSE_ERROR' })
   t.match((await post(Buffer.from([...Buffer.from('{"prompt":"'), 0xff, ...Buffer.from('"}')]))).body, {
@@ -1073,8 +1073,6 @@ void t.test('what is not HTTP is answered with a problem, and never in the middl
     ['nonsense\r\n\r\n', 400, 'INVALID_REQUEST'],
     ['GET /health HTTP/1.1\r\nHost : x\r\n\r\n', 400, 'INVALID_REQUEST'],
     ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'INVALID_REQUEST'],
-    [`GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
-  ]
     [
       `GET /health HTTP/1.1\r\n${`Host: ${hostname}:${port}\r\n`.repeat(2)}Connection: close\r\n\r\n`,
       400,
@@ -1085,6 +1083,8 @@ void t.test('what is not HTTP is answered with a problem, and never in the middl
       400,
       'INVALID_REQUEST',
     ],
+    [`GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+  ]
   for (const [text, status, code] of cases) {
     const [head = '', body = ''] = (await speak(text)).split('\r\n\r\n')
     t.match(head, new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*content-type: application/problem\\+json`))
@@ -1248,6 +1248,15 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
       },
     ],
   )
+  const [worker] = (await call('GET', '/queue')).body.workers
+  const names = new RegExp(`${worker.host}|${worker.id}|(?<![\\w.])/[\\w.-]+`)
+  t.notMatch(ready.text, names)
+  t.notMatch((await call('GET', '/health/ready', { as: 'runner' })).text, names, 'nor who may not read')
+  t.match(
+    (await call('GET', '/health/ready')).body.parts.containment.message,
+    /bubblewrap|contained/,
+    'with a token all is told',
+  )
   t.match((await call('GET', '/auth/status')).body, {
     authenticated: true,
     workers: [{ credential: 'simulated', authentication: { method: 'simulated' } }],
@@ -1310,6 +1319,7 @@ void t.test('without a worker the service accepts, and says what is missing', as
       },
     ],
   )
+  t.match(ready.headers.get('retry-after'), /^\d+$/)
   t.match((await alone.call('GET', '/auth/status')).body, { authenticated: false, workers: [], remedy: /npm start/ })
   t.equal((await alone.call('GET', '/health')).status, 200)
   const { id } = await alone.submit({ prompt: 'x' })
