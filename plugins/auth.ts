@@ -8,7 +8,7 @@ import { BEARER_PROTOCOL } from './websocket.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks; on open paths nobody has been asked. */
+    /** Who asks; on open paths nobody has been asked, and who has a token may show it. */
     caller: Caller
   }
   interface FastifyContextConfig {
@@ -52,6 +52,13 @@ function identify(request: FastifyRequest, tokens: TokenBook): Caller {
   return entry
 }
 
+/** On an open path a token is not asked for, and a wrong one is none. */
+function recognise(request: FastifyRequest, tokens: TokenBook | undefined): Caller {
+  if (!tokens) return OPEN_CALLER
+  const token = readToken(request)
+  return (token === undefined ? undefined : tokens.find(token)) ?? NOBODY
+}
+
 /** A token for every request, HTTP and WebSocket upgrade alike, and the scope that its route needs. */
 export const authPlugin = plugin(
   async function auth(app: FastifyInstance, { tokens }: AuthOptions) {
@@ -59,7 +66,7 @@ export const authPlugin = plugin(
     app.decorateRequest('caller', null as unknown as Caller)
     app.addHook('onRequest', async (request) => {
       const { open, scope = 'read' } = request.routeOptions.config
-      request.caller = NOBODY
+      request.caller = open ? recognise(request, tokens) : NOBODY
       if (open) return
       request.caller = tokens ? identify(request, tokens) : OPEN_CALLER
       if (scope !== 'any' && !request.caller.scopes.has(scope)) {

@@ -29,6 +29,9 @@ export const originPlugin = plugin(
     const origins = new Set(options.allowedOrigins)
     let hosts: Set<string> | undefined
     app.addHook('onRequest', async (request) => {
+      // Node tells of the first alone, and what stands in front of us may go by the last.
+      if ((request.raw.headersDistinct.host?.length ?? 0) > 1)
+        throw toInvalidRequest([{ path: 'Host', message: 'must be given once' }])
       hosts ??= ownHosts(app, options)
       if (!hosts) return
       const host = request.headers.host?.toLowerCase()

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/read/queue-state.js'
+import { toReadinessForStrangers } from '../src/executions/read/readiness-for-strangers.js'
 import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
 import { GUARDED, json, problems } from './answers.js'
 
@@ -10,6 +11,8 @@ export interface ServiceRouteOptions {
   readonly checkRedis: () => Promise<string | undefined>
 }
 
+/** Workers tell of themselves so often. */
+const READY_RETRY_SECONDS = 5
 const tags = ['service']
 
 /** The queue, health and authentication. */
@@ -44,13 +47,16 @@ export async function serviceRoutes(
       schema: {
         tags,
         summary: 'Whether executions can run, part by part',
-        security: [],
+        description: 'With a token of the read scope the messages say why; without one they name nothing of the host.',
+        security: [{}, { bearer: [] }],
         response: { 200: Readiness, 503: Readiness },
       },
     },
-    async (_request, reply) => {
+    async ({ caller }, reply) => {
       const readiness = await getReadiness(services, checkRedis)
-      return reply.code(readiness.status === 'ok' ? 200 : 503).send(readiness)
+      const told = caller.scopes.has('read') ? readiness : toReadinessForStrangers(readiness)
+      if (readiness.status === 'ok') return told
+      return reply.code(503).header('retry-after', READY_RETRY_SECONDS).send(told)
     },
   )
   app.get(

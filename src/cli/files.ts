@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Client } from '../client/open-client.js'
+import { ConfinedPathError, writeConfined } from '../platform/confined-folder.js'
 import type { WorkspaceFile, WorkspaceFiles } from '../protocol/files.js'
 import { EXIT_CODES, requireId, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
@@ -26,20 +27,30 @@ function toSummary({ created, modified, deleted, unchanged, notListed, incomplet
   return [`${created} created, ${modified} modified, ${deleted} deleted, ${unchanged} unchanged`, ...more].join('; ')
 }
 
-/** What the service says of a path is not believed: nothing is written outside of the folder. */
-function placeIn(folder: string, path: string): string {
-  const place = resolve(folder, path)
-  const inside = relative(folder, place)
-  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || resolve(inside) === inside)
-    throw new UsageError(`${JSON.stringify(path)} leads out of --out`)
-  return place
-}
+const WHY_NO_GIT = 'not written, since what lies in .git runs programs'
 
+/** A repository's own configuration runs programs; some file systems take these names for the one as well. */
+const isOfGit = (path: string): boolean =>
+  path.split(/[/\\]/).some((part) =>
+    ['.git', 'git~1'].includes(
+      part
+        .replace(/\p{Cf}/gu, '')
+        .replace(/[. ]+$/, '')
+        .toLowerCase(),
+    ),
+  )
+
+/** What the service says of a path is not believed: nothing is written outside of the folder, nor through a link. */
 async function write(client: Client, id: string, files: readonly WorkspaceFile[], out: string): Promise<void> {
+  await mkdir(out, { recursive: true })
   for (const { path, mode } of files) {
-    const place = placeIn(resolve(out), path)
-    await mkdir(dirname(place), { recursive: true })
-    await writeFile(place, await client.file(id, path), { mode: Number.parseInt(mode, 8) & 0o777 })
+    const content = await client.file(id, path)
+    try {
+      await writeConfined(out, path, content, { mode: Number.parseInt(mode, 8) & 0o777, replaces: true })
+    } catch (error) {
+      if (!(error instanceof ConfinedPathError)) throw error
+      throw new UsageError(`${JSON.stringify(path)} is not written below --out: it ${error.message}`)
+    }
   }
 }
 
@@ -51,9 +62,13 @@ async function save(client: Client, id: string, path: string | undefined, out: s
   if (path !== undefined && wanted.length === 0)
     throw new UsageError(`the workspace holds no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
   // Asked for by name, the service itself says why it has it not.
-  const kept = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
-  await write(client, id, kept, out)
-  const missing = wanted.length - kept.length
+  const known = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
+  const kept = known.filter((file) => !isOfGit(file.path))
+  const ofGit = known.length - kept.length
+  if (path !== undefined && ofGit > 0) throw new UsageError(`${JSON.stringify(path)} ${WHY_NO_GIT}`)
+  await write(client, id, kept, resolve(out))
+  if (ofGit > 0) say(`${ofGit} file${ofGit === 1 ? '' : 's'}: ${WHY_NO_GIT}`)
+  const missing = wanted.length - known.length
   const written = `${kept.length} file${kept.length === 1 ? '' : 's'} written below ${join(out)}`
   const remark = `; ${missing} that changed ${missing === 1 ? 'is' : 'are'} not kept, cc-executor files ${id} says why`
   say(missing === 0 ? written : written + remark)

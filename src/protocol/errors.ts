@@ -108,6 +108,14 @@ export const FieldError = z.object({ path: z.string(), message: z.string() }).me
 })
 export type FieldError = z.infer<typeof FieldError>
 
+/** A request of 400,000 unknown fields is one small body; its answer must not be a large one. */
+const ERRORS_LIMIT = 20
+/** Of a path that an answer repeats: the names in it are the caller's, of any length. */
+const PATH_LIMIT_CHARACTERS = 256
+
+const FieldErrors = z.array(FieldError).meta({ description: `The first ${ERRORS_LIMIT}; \`errorCount\` counts all.` })
+const ErrorCount = z.number().int().meta({ description: 'How many fields are at fault, where `errors` names some.' })
+
 /** REST's error body, RFC 9457. */
 export const Problem = z
   .object({
@@ -118,7 +126,8 @@ export const Problem = z
     code: z.string().meta({ description: 'Stable; branch on this, never on text.' }),
     retryable: z.boolean(),
     requestId: z.string(),
-    errors: z.array(FieldError).optional(),
+    errors: FieldErrors.optional(),
+    errorCount: ErrorCount.optional(),
     budget: BudgetRefusal.optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' })
@@ -130,7 +139,8 @@ export const RpcErrorData = z
     code: z.string(),
     retryable: z.boolean(),
     requestId: z.string(),
-    errors: z.array(FieldError).optional(),
+    errors: FieldErrors.optional(),
+    errorCount: ErrorCount.optional(),
     budget: BudgetRefusal.optional(),
     retryAfterSeconds: z.number().optional().meta({ description: 'Where a retry makes sense after a while.' }),
   })
@@ -140,6 +150,8 @@ export interface ErrorDetails {
   /** What happened this time, for people. Never a stack, a host path or a secret. */
   readonly detail?: string
   readonly errors?: readonly FieldError[]
+  /** Where `errors` holds only the first of them. */
+  readonly errorCount?: number
   /** With BUDGET_EXCEEDED. */
   readonly budget?: BudgetRefusal
   /** Seconds after which a retry makes sense; becomes `Retry-After`. */
@@ -167,6 +179,7 @@ export interface WireError {
   readonly title: string
   readonly detail: string
   readonly errors?: readonly FieldError[]
+  readonly errorCount?: number
   readonly budget?: BudgetRefusal
   readonly retryAfterSeconds?: number
 }
@@ -178,20 +191,21 @@ const DEFAULT_RETRY_AFTER_SECONDS = 2
 export function toWireError(error: unknown): WireError {
   const known = error instanceof ExecutorError ? error : new ExecutorError('INTERNAL')
   const row = ERROR_TABLE[known.code]
+  const { errors } = known.details
   const mustWait = row.status === 429 || row.status === 503
   const retryAfterSeconds = known.details.retryAfterSeconds ?? (mustWait ? DEFAULT_RETRY_AFTER_SECONDS : undefined)
   return {
     code: known.code,
     ...row,
     detail: known.details.detail ?? row.title,
-    ...(known.details.errors && { errors: known.details.errors }),
+    ...(errors && { errors: errors.slice(0, ERRORS_LIMIT), errorCount: known.details.errorCount ?? errors.length }),
     ...(known.details.budget && { budget: known.details.budget }),
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   }
 }
 
 export function toProblem(error: unknown, requestId: string): Problem {
-  const { code, status, title, detail, retryable, errors, budget } = toWireError(error)
+  const { code, status, title, detail, retryable, errors, errorCount, budget } = toWireError(error)
   return {
     type: `urn:cc-executor:error:${code}`,
     title,
@@ -201,6 +215,7 @@ export function toProblem(error: unknown, requestId: string): Problem {
     retryable,
     requestId,
     ...(errors && { errors: [...errors] }),
+    ...(errorCount !== undefined && { errorCount }),
     ...(budget && { budget }),
   }
 }
@@ -208,12 +223,14 @@ export function toProblem(error: unknown, requestId: string): Problem {
 type Issue = z.ZodError['issues'][number]
 
 /** `tasks[3].prompt` */
-const toPath = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>(
-    (whole, part) =>
-      typeof part === 'number' ? `${whole}[${part}]` : `${whole}${whole === '' ? '' : '.'}${String(part)}`,
+function toPath(path: readonly PropertyKey[]): string {
+  const whole = path.reduce<string>(
+    (before, part) =>
+      typeof part === 'number' ? `${before}[${part}]` : `${before}${before === '' ? '' : '.'}${String(part)}`,
     '',
   )
+  return whole.length <= PATH_LIMIT_CHARACTERS ? whole : `${whole.slice(0, PATH_LIMIT_CHARACTERS).toWellFormed()}…`
+}
 
 /** Of a value that may be one thing or another: what is wrong with the only one of them whose kind it has. */
 function findMeant(branches: readonly Issue[][]): Issue[] | undefined {
@@ -250,8 +267,10 @@ export const saysTooLarge = (error: z.ZodError): boolean => error.issues.some(is
 
 /** The one sentence of a validation error, so that `detail` alone tells which field is wrong. */
 export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode = 'INVALID_REQUEST'): ExecutorError {
-  const sentence = errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
-  return new ExecutorError(code, { detail: sentence, errors })
+  const named = errors.slice(0, ERRORS_LIMIT)
+  const sentences = named.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+  if (errors.length > named.length) sentences.push(`and ${errors.length - named.length} more`)
+  return new ExecutorError(code, { detail: sentences.join('; '), errors: named, errorCount: errors.length })
 }
 
 /** In a client's words: what is not there is missing, and neither `undefined` nor `null` where the whole body is. */

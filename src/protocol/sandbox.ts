@@ -74,5 +74,10 @@ export const RunContainment = z.object({
 })
 export type RunContainment = z.infer<typeof RunContainment>
 
-export const LimitKind = z.enum(['processes', 'memory', 'files', 'file_size', 'disk'])
+/** Those that are told: a limit for each process, on open files or a file's size, is met out of everybody's sight. */
+export const LimitKind = z.enum(['processes', 'memory']).meta({
+  description:
+    'Limits on open files and on the size of a file hold for each process by itself: what meets one is told ' +
+    '(EMFILE, EFBIG), this service is not. Later versions may tell further kinds: pass over those that you do not know.',
+})
 export type LimitKind = z.infer<typeof LimitKind>

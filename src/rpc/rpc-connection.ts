@@ -72,7 +72,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
 }
 
 function describeError(error: unknown, requestId: string, logger: Logger): RpcError {
-  const { code, rpc, retryable, detail, errors, budget, retryAfterSeconds } = toWireError(error)
+  const { code, rpc, retryable, detail, errors, errorCount, budget, retryAfterSeconds } = toWireError(error)
   if (code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed')
   return {
     code: rpc,
@@ -81,7 +81,7 @@ function describeError(error: unknown, requestId: string, logger: Logger): RpcEr
       code,
       retryable,
       requestId,
-      ...(errors && { errors }),
+      ...(errors && { errors, errorCount }),
       ...(budget && { budget }),
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
     },

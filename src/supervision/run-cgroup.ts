@@ -10,7 +10,9 @@ export interface CgroupPlace {
   readonly memory: string
 }
 
-export type ReachedLimit = 'processes' | 'memory'
+/** All that can be seen from outside of a run. */
+export const REACHED_LIMITS = ['processes', 'memory'] as const
+export type ReachedLimit = (typeof REACHED_LIMITS)[number]
 
 export interface RunCgroup {
   add(pid: number): void

@@ -4,6 +4,8 @@ import { chooseLevel, highestOf, sandboxLevelsOf } from '../../src/executions/cl
 import { keepsFiles, requireContainment } from '../../src/main/lifecycle/require-containment.js'
 import { parseRunLimits } from '../../src/platform/run-limits.js'
 import { readConfig } from '../../src/platform/config.js'
+import { LimitKind } from '../../src/protocol/sandbox.js'
+import { REACHED_LIMITS } from '../../src/supervision/run-cgroup.js'
 import type { SandboxMeans } from '../../src/supervision/sandbox.js'
 
 // Safe: the levels are all that is looked at.
@@ -41,6 +43,10 @@ void t.test('required wants both qualities', async (t) => {
   )
   t.throws(() => requireContainment({ containment: 'required' }, containment, []), /CC_EXECUTOR_CONTAINMENT/)
   t.notOk(keepsFiles([]))
+})
+
+void t.test('of limits, only those are promised to be told that can be seen', async (t) => {
+  t.same(LimitKind.options, REACHED_LIMITS)
 })
 
 void t.test('limits are written with units, none is none, and what the CLI cannot live with is refused', async (t) => {

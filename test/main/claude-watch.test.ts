@@ -47,6 +47,12 @@ void t.test(
     await writeFile(go, '')
     t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
     await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
+    const stranger = await service.call('GET', '/health/ready', { headers: { authorization: '' } })
+    t.match(
+      [stranger.status, stranger.body.parts.claude],
+      [503, { status: 'failed', message: /^not in order; .*token/ }],
+    )
+    t.notMatch(stranger.text, new RegExp(`flaky|${service.directory}|${queue.workers[0].id}|${queue.workers[0].host}`))
     t.match(await body('/queue'), { capacity: 4, workers: [{ pausedBecause: undefined }] })
     await worker.close()
   },

@@ -1,7 +1,7 @@
 // What a run left in its workspace, for clients that share no disk with its worker.
 import { execFile, execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -382,27 +382,28 @@ void t.test(
   },
 )
 
+const cli = (...args: string[]): Promise<{ code: number; stdout: Buffer; stderr: string }> =>
+  new Promise((resolve) => {
+    const env = {
+      PATH: process.env['PATH'],
+      CC_EXECUTOR_URL: service.url(),
+      CC_EXECUTOR_TOKEN: service.token,
+      CC_EXECUTOR_DATA_DIR: join(service.directory, 'nowhere'),
+    }
+    execFile(
+      process.execPath,
+      [CLI, 'files', ...args],
+      { env, encoding: 'buffer', maxBuffer: 4 * LIMIT },
+      (error, stdout, stderr) =>
+        resolve({
+          code: typeof error?.code === 'number' ? error.code : error ? -1 : 0,
+          stdout,
+          stderr: stderr.toString(),
+        }),
+    )
+  })
+
 void t.test('the command line lists, prints, saves and compares', async (t) => {
-  const cli = (...args: string[]): Promise<{ code: number; stdout: Buffer; stderr: string }> =>
-    new Promise((resolve) => {
-      const env = {
-        PATH: process.env['PATH'],
-        CC_EXECUTOR_URL: service.url(),
-        CC_EXECUTOR_TOKEN: service.token,
-        CC_EXECUTOR_DATA_DIR: join(service.directory, 'nowhere'),
-      }
-      execFile(
-        process.execPath,
-        [CLI, 'files', ...args],
-        { env, encoding: 'buffer', maxBuffer: 4 * LIMIT },
-        (error, stdout, stderr) =>
-          resolve({
-            code: typeof error?.code === 'number' ? error.code : error ? -1 : 0,
-            stdout,
-            stderr: stderr.toString(),
-          }),
-      )
-    })
   const listed = await cli(project.id)
   t.equal(listed.code, 0, listed.stderr)
   t.match(listed.stdout.toString(), /^modified +16 {2}src\/changed\.txt$/m)
@@ -430,4 +431,31 @@ void t.test('the command line lists, prints, saves and compares', async (t) => {
     code: 2,
     stderr: /exclude each other[^]*Usage: cc-executor files/,
   })
+})
+
+void t.test('saving follows no link and writes into no repository', async (t) => {
+  const worker = await service.openWorker({ ...apart('worker-3'), CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI })
+  const execution = await run(
+    [
+      'mkdir -p linked .GIT a/.Git/hooks b/.git',
+      'for file in linked/file note plain .GIT/config a/.Git/hooks/post-checkout b/.git/config; do echo made > $file; done',
+    ].join('; '),
+  )
+  await worker.close()
+  const elsewhere = join(service.directory, 'elsewhere')
+  const out = join(service.directory, 'guarded')
+  for (const folder of [elsewhere, out]) await mkdir(folder)
+  await writeFile(join(elsewhere, 'kept'), 'as it was')
+  await symlink(elsewhere, join(out, 'linked'))
+  await symlink(join(elsewhere, 'kept'), join(out, 'note'))
+  t.match(await cli(execution.id, 'linked/file', '--out', out), { code: 2, stderr: /linked\/file.*symbolic link/ })
+  t.match(await cli(execution.id, 'note', '--out', out), { code: 2, stderr: /note.*symbolic link/ })
+  t.match(await cli(execution.id, '.GIT/config', '--out', out), { code: 2, stderr: /\.GIT\/config.*\.git/ })
+  t.not((await cli(execution.id, '--out', out)).code, 0)
+  t.same(await readdir(elsewhere), ['kept'])
+  t.equal(await readFile(join(elsewhere, 'kept'), 'utf8'), 'as it was')
+
+  const free = join(service.directory, 'free')
+  t.match(await cli(execution.id, '--out', free), { code: 0, stderr: /not written, since what lies in \.git/ })
+  t.same((await readdir(free, { recursive: true })).toSorted(), ['linked', 'linked/file', 'note', 'plain'])
 })

@@ -145,6 +145,8 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     [{ tasks: ['x', ' '] }, 400, 'INVALID_REQUEST', 'tasks[1]'],
     [{ prompt: 'x', metadata: { a: '\ud800' } }, 400, 'INVALID_REQUEST', 'metadata.a'],
     [{ prompt: 'x', workspace: 'a\nb' }, 400, 'INVALID_REQUEST', 'workspace'],
+    [{ prompt: 'x', workspace: 'a\\b' }, 400, 'INVALID_REQUEST', 'workspace'],
+    [{ prompt: 'x', workspace: '..\\a' }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x', workspace: `a/${'x'.repeat(256)}` }, 400, 'INVALID_REQUEST', 'workspace'],
     [{ prompt: 'x'.repeat(5 * MIB) }, 413, 'PAYLOAD_TOO_LARGE', 'prompt'],
     [{}, 400, 'INVALID_REQUEST', 'prompt'],
@@ -201,6 +203,36 @@ void t.test('what is not valid is refused, and the field is named', async (t) =>
     (await call('POST', '/execute', { body: { prompt: 'x', mcpServers: { a: { command: 'x' } } }, as: 'runner' })).body,
     { code: 'FORBIDDEN', detail: /admin/ },
   )
+})
+
+void t.test('of many faults the first are named and all are counted, on every surface', async (t) => {
+  const wrong = (count: number) => ({
+    prompt: 'x',
+    ...Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0])),
+  })
+  t.match((await call('POST', '/execute', { body: wrong(2) })).body, { errors: { length: 2 }, errorCount: 2 })
+  const rest = await call('POST', '/execute', { body: wrong(400_000) })
+  t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 400_000])
+  t.match(rest.body.detail, /k19: unknown field; and 399980 more$/)
+  t.ok(rest.text.length < 10_000, `${rest.text.length} characters`)
+  const long = await call('POST', '/execute', { body: { prompt: 'x', ['k'.repeat(1_000_000)]: 0 } })
+  t.ok(long.status === 400 && long.text.length < 2_000, 'nor is a name repeated that is endless')
+  for (const path of ['/ws', '/ws/mcp']) {
+    const socket = new WebSocket(`${service.url().replace('http', 'ws')}${path}`, {
+      headers: { authorization: `Bearer ${TOKENS.alice}` },
+    })
+    const answer = new Promise<string>((resolve) =>
+      socket.on('message', (data: Buffer) => data.includes('"error"') && resolve(data.toString())),
+    )
+    await once(socket, 'open')
+    const params = { ...wrong(20_000), ...(path === '/ws/mcp' && { command: 'claude -p x' }) }
+    socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execute', params }))
+    const text = await answer
+    const { data } = (JSON.parse(text) as { error: { data: { errors: object[]; errorCount: number } } }).error
+    t.equal(data.errors.length, 20, path)
+    t.ok(data.errorCount >= 20_000 && text.length < 10_000, `${path}: ${data.errorCount} of ${text.length} characters`)
+    socket.terminate()
+  }
 })
 
 void t.test('a body that is no JSON is refused for what it is', async (t) => {
@@ -1041,6 +1073,16 @@ void t.test('what is not HTTP is answered with a problem, and never in the middl
     ['nonsense\r\n\r\n', 400, 'INVALID_REQUEST'],
     ['GET /health HTTP/1.1\r\nHost : x\r\n\r\n', 400, 'INVALID_REQUEST'],
     ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'INVALID_REQUEST'],
+    [
+      `GET /health HTTP/1.1\r\n${`Host: ${hostname}:${port}\r\n`.repeat(2)}Connection: close\r\n\r\n`,
+      400,
+      'INVALID_REQUEST',
+    ],
+    [
+      `GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nhost: evil.example\r\nConnection: close\r\n\r\n`,
+      400,
+      'INVALID_REQUEST',
+    ],
     [`GET /health HTTP/1.1\r\nHost: ${hostname}:${port}\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
   ]
   for (const [text, status, code] of cases) {
@@ -1206,6 +1248,15 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
       },
     ],
   )
+  const [worker] = (await call('GET', '/queue')).body.workers
+  const names = new RegExp(`${worker.host}|${worker.id}|(?<![\\w.])/[\\w.-]+`)
+  t.notMatch(ready.text, names)
+  t.notMatch((await call('GET', '/health/ready', { as: 'runner' })).text, names, 'nor who may not read')
+  t.match(
+    (await call('GET', '/health/ready')).body.parts.containment.message,
+    /bubblewrap|contained/,
+    'with a token all is told',
+  )
   t.match((await call('GET', '/auth/status')).body, {
     authenticated: true,
     workers: [{ credential: 'simulated', authentication: { method: 'simulated' } }],
@@ -1268,6 +1319,7 @@ void t.test('without a worker the service accepts, and says what is missing', as
       },
     ],
   )
+  t.match(ready.headers.get('retry-after'), /^\d+$/)
   t.match((await alone.call('GET', '/auth/status')).body, { authenticated: false, workers: [], remedy: /npm start/ })
   t.equal((await alone.call('GET', '/health')).status, 200)
   const { id } = await alone.submit({ prompt: 'x' })

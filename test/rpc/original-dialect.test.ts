@@ -340,6 +340,9 @@ void t.test('errors carry the numbers of the dialect, and JSON-RPC is kept to th
   t.match(await reader.call('execute', { command: 'claude -p x' }), {
     error: { code: -32002, message: /execute scope/ },
   })
+  t.match(await reader.call('hook_status'), { result: { enabled: false } })
+  const runner = await connect(await open(t, { name: 'runner', scopes: new Set(['execute']) }))
+  t.match(await runner.call('hook_status'), { error: { code: -32002, message: /hook_status needs .* read scope/ } })
 })
 
 void t.test('in a batch the process is told after the answer of the batch', async (t) => {

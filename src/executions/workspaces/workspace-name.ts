@@ -30,6 +30,8 @@ export function nameWorkspace(
   { allowedRoots }: Pick<Config, 'allowedRoots'>,
 ): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
+  // What one system takes as a part of a name separates names on another.
+  if (wanted.includes('\\')) throw refuse('must not contain a backslash; names are separated by /')
   if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
   if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
     throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)

@@ -50,6 +50,9 @@ export async function checkPort(config: Config): Promise<Verdict> {
     )
   const troubles = listTroubles(await ask(`${base}/health/ready`))
   if (troubles.length > 0)
-    return warn(`cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`, `curl ${base}/health/ready`)
+    return warn(
+      `cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`,
+      `curl -H "Authorization: Bearer $(cc-executor token)" ${base}/health/ready`,
+    )
   return ok(`cc-executor ${VERSION} runs on ${place} already${health['simulated'] === true ? ', simulated' : ''}`)
 }

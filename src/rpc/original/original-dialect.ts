@@ -54,7 +54,7 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
   const methods = new Map<string, (params: Params) => Promise<Answer>>([
     ['execute', execute],
     ['control', control],
-    ['hook_status', async () => ({ result: await toHookStatus(services) })],
+    ['hook_status', hookStatus],
     // The original dropped clients that did not send it; here it is never needed.
     ['pong', async () => ({ result: {} })],
   ])
@@ -94,6 +94,11 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     const run = startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
     current = { run, killOnDisconnect: killOnDisconnect ?? false }
     return run.begin()
+  }
+
+  async function hookStatus(): Promise<Answer> {
+    requireScope(caller, 'read', 'hook_status')
+    return { result: await toHookStatus(services) }
   }
 
   function forget(run: OriginalRun): void {

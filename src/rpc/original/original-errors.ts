@@ -44,11 +44,11 @@ export class OriginalError extends Error {
 
 export function toOriginalError(error: unknown, requestId: string, logger: Logger): RpcError {
   if (error instanceof OriginalError) return { code: error.number, message: error.message }
-  const { code, retryable, detail, errors } = toWireError(error)
+  const { code, retryable, detail, errors, errorCount } = toWireError(error)
   if (!(error instanceof ExecutorError)) logger.error({ requestId, err: error }, 'a request failed')
   return {
     code: NUMBERS[code] ?? ORIGINAL_ERRORS.internal,
     message: detail,
-    data: { code, retryable, requestId, ...(errors && { errors }) },
+    data: { code, retryable, requestId, ...(errors && { errors, errorCount }) },
   }
 }
