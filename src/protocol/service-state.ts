@@ -121,19 +121,13 @@ export const QueueState = z
       .number()
       .int()
       .meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
-    estimatedWaitSeconds: z
-      .number()
-      .nullable()
-      .meta({
-        description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.',
-      }),
+    estimatedWaitSeconds: z.number().nullable().meta({
+      description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.',
+    }),
     estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
-    estimateSamples: z
-      .number()
-      .int()
-      .meta({
-        description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.',
-      }),
+    estimateSamples: z.number().int().meta({
+      description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.',
+    }),
   })
   .meta({ id: 'QueueState' })
 export type QueueState = z.infer<typeof QueueState>

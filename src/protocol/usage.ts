@@ -1,13 +1,11 @@
 import { z } from 'zod'
 import { Timestamp } from './ids.js'
 
-export const UsageBasis = z
-  .literal('cli_estimate')
-  .meta({
-    id: 'UsageBasis',
-    description:
-      'Dollars are the CLI’s own estimate, from list prices. Under a subscription nothing is billed by them, and they mean nothing.',
-  })
+export const UsageBasis = z.literal('cli_estimate').meta({
+  id: 'UsageBasis',
+  description:
+    'Dollars are the CLI’s own estimate, from list prices. Under a subscription nothing is billed by them, and they mean nothing.',
+})
 
 /** Of one unit: dollars, or tokens (input, output and cache creation; cache reads do not count). */
 export const BudgetState = z
@@ -36,13 +34,10 @@ export type BudgetRefusal = z.infer<typeof BudgetRefusal>
 /** What one execution may spend. */
 export const RunBudget = z
   .object({
-    usd: z
-      .number()
-      .optional()
-      .meta({
-        description:
-          'Handed to the CLI, which looks after each reply; so the last one may overshoot it. By its own estimate.',
-      }),
+    usd: z.number().optional().meta({
+      description:
+        'Handed to the CLI, which looks after each reply; so the last one may overshoot it. By its own estimate.',
+    }),
     tokens: z
       .number()
       .optional()

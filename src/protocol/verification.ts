@@ -88,12 +88,9 @@ export const WorkspaceEvidence = z
   .strictObject({
     before: ManifestSummary,
     after: ManifestSummary,
-    head: z
-      .strictObject({ before: GitHead.optional(), after: GitHead.optional() })
-      .optional()
-      .meta({
-        description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.',
-      }),
+    head: z.strictObject({ before: GitHead.optional(), after: GitHead.optional() }).optional().meta({
+      description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.',
+    }),
     created: z.number().int(),
     modified: z.number().int(),
     deleted: z.number().int(),
