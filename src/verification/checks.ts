@@ -230,7 +230,10 @@ function checkFinished({
   lostResults,
 }: RunEvidence): VerificationCheck {
   const reason = stopReason === undefined ? '' : ` (stop reason ${stopReason})`
-  const lost = lostResults === 0 ? '' : ` ${lostResults} results before the last one were lost.`
+  const lost =
+    lostResults === 0
+      ? ''
+      : ` ${lostResults === 1 ? '1 result before the last one was' : `${lostResults} results before the last one were`} lost.`
   if (!isSuccess || code !== undefined)
     return check('finished', false, `The run did not come to its end by itself${reason}.${lost}`)
   if (wasForced)

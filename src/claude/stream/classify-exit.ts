@@ -62,7 +62,9 @@ function classify(input: ClaudeExit): Outcome {
   const answer = result?.isError === false ? (result.text ?? observation.partialText) : observation.partialText
   const partial = answer === '' ? {} : { result: answer, isPartial: true }
 
-  if (stopCause !== undefined)
+  // Where Claude had failed before, that came first: what outlived an error was no work on an answer.
+  const isLater = stopCause?.code === 'BACKGROUND_UNFINISHED' && result?.isError === true
+  if (stopCause !== undefined && !isLater)
     return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
