@@ -23,6 +23,8 @@ export interface InstalledClaude {
   readonly binary: string
   readonly version: string
   readonly behaviour: ClaudeBehaviour
+  /** Why it starts on the host and in no sandbox: a wrapper leads to files that runs do not see. */
+  readonly unseen?: string
 }
 
 /**

@@ -24,6 +24,7 @@ import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openDomain, readDeploymentId } from './lifecycle/open-services.js'
 import { repeat } from './lifecycle/repeat.js'
 import { keepsFiles, requireContainment } from './lifecycle/require-containment.js'
+import { tryInSandbox } from './self-check/try-in-sandbox.js'
 import { sweepProcesses } from './lifecycle/sweep-processes.js'
 
 const PROCESS_SWEEP_INTERVAL_MS = 30_000
@@ -45,9 +46,11 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     await requireRedis(redisUrl)
     const logger = createLogger(config.logLevel, 'worker')
     let onClaudeChange = (): void => undefined
+    const choosing = chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
+    const tryInside = async (binary: string) => tryInSandbox(binary, { config, containment: await choosing })
     const [containment, claude] = await Promise.all([
-      chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] }),
-      openClaudeWatch({ config, logger, onChange: () => onClaudeChange() }).then((opened) =>
+      choosing,
+      openClaudeWatch({ config, logger, onChange: () => onClaudeChange(), tryInside }).then((opened) =>
         lifetime.own('Claude CLI', opened, (watch) => watch.close()),
       ),
     ])

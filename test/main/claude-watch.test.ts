@@ -1,9 +1,11 @@
 // What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI
 // behind a wrapper.
-import { readFile, realpath, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
+import { checkClaude } from '../../src/main/doctor/check-claude.js'
+import { chooseContainment } from '../../src/supervision/containment.js'
 import { readConfig } from '../../src/platform/config.js'
 import { scripted } from '../support/environment.js'
 import { until } from '../support/processes.js'
@@ -21,6 +23,9 @@ async function wrap(name: string, script: string): Promise<NodeJS.ProcessEnv> {
   // A wrapper's target is not in a run's view by itself.
   return { CC_EXECUTOR_CLAUDE_BIN: path, CC_EXECUTOR_SANDBOX_READ: dirname(binary) }
 }
+const hasSandbox = async (): Promise<boolean> =>
+  (await chooseContainment({ policy: 'auto', extraPath: [readConfig(service.environment).cacheBin] })).sandbox !==
+  undefined
 const body = async (path: string) => (await service.call('GET', path)).body
 
 void t.test(
@@ -42,17 +47,17 @@ void t.test(
       [ready.status, ready.body.parts.claude, ready.body.parts.workers],
       [503, { status: 'failed', message: reason }, { status: 'degraded', message: reason }],
     )
-    t.match(await body(`/executions/${id}`), { status: 'queued' })
-
-    await writeFile(go, '')
-    t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
-    await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
     const stranger = await service.call('GET', '/health/ready', { headers: { authorization: '' } })
     t.match(
       [stranger.status, stranger.body.parts.claude],
       [503, { status: 'failed', message: /^not in order; .*token/ }],
     )
     t.notMatch(stranger.text, new RegExp(`flaky|${service.directory}|${queue.workers[0].id}|${queue.workers[0].host}`))
+    t.match(await body(`/executions/${id}`), { status: 'queued' })
+
+    await writeFile(go, '')
+    t.match(await service.finished(id), { status: 'succeeded' }, 'it is taken once the CLI can be used')
+    await until(async () => (await body('/health/ready')).status === 'ok', 'it is ready')
     t.match(await body('/queue'), { capacity: 4, workers: [{ pausedBecause: undefined }] })
     await worker.close()
   },
@@ -69,6 +74,54 @@ void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is
   t.match(await service.finished(second.id), { status: 'succeeded' })
   await worker.close()
 })
+
+void t.test(
+  'a wrapper whose target runs do not see is told with the remedy, by the worker, the outcome and the doctor',
+  { skip: (await hasSandbox()) ? false : 'this machine has no sandbox' },
+  async (t) => {
+    const { CC_EXECUTOR_CLAUDE_BIN: path } = await wrap('hidden', '')
+    const worker = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path })
+    const ready = await service.call('GET', '/health/ready')
+    t.match(
+      [ready.status, ready.body.parts.claude],
+      [
+        503,
+        { status: 'failed', message: /hidden starts outside of the sandbox but not in it .*CC_EXECUTOR_SANDBOX_READ=/ },
+      ],
+    )
+    const { id } = await service.submit({ prompt: 'Say hello' })
+    t.match(await service.finished(id), {
+      outcome: { code: 'CLAUDE_NOT_FOUND', message: /not in the sandbox.*CC_EXECUTOR_SANDBOX_READ=/ },
+    })
+    await worker.close()
+    const config = readConfig({ ...service.environment, CC_EXECUTOR_CLAUDE_BIN: path })
+    t.match(
+      (await checkClaude(config)).find(({ part }) => part === 'claude in the sandbox'),
+      { status: 'failed', message: /hidden starts outside/, remedy: /^CC_EXECUTOR_SANDBOX_READ=/ },
+    )
+
+    const seen = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path, CC_EXECUTOR_SANDBOX_READ: dirname(binary) })
+    t.equal((await service.call('GET', '/health/ready')).status, 200)
+    const shown = await service.submit({ prompt: 'Say hello' })
+    t.match(await service.finished(shown.id), { status: 'succeeded' }, 'with the remedy it runs')
+    await seen.close()
+
+    const view = join(service.directory, 'view')
+    await mkdir(view)
+    const late = await wrap('late', `[ ! -e ${view}/go ] || { echo "2.1.332 (Claude Code)"; exit; }`)
+    const waiting = await service.openWorker({ ...late, CC_EXECUTOR_SANDBOX_READ: view })
+    t.equal((await service.call('GET', '/health/ready')).status, 503)
+    await writeFile(join(view, 'go'), '')
+    await until(async () => (await body('/health/ready')).status === 'ok', 'what came into view is seen')
+    await waiting.close()
+
+    const onHost = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path, CC_EXECUTOR_SANDBOX: 'host' })
+    t.equal((await service.call('GET', '/health/ready')).status, 200, 'nor does it matter to runs without a sandbox')
+    const free = await service.submit({ prompt: 'Say hello' })
+    t.match(await service.finished(free.id), { status: 'succeeded' })
+    await onHost.close()
+  },
+)
 
 void t.test('a worker with a CLI below the range does not open', async (t) => {
   await t.rejects(service.openWorker(await wrap('old', 'echo "2.1.196 (Claude Code)"; exit')), {

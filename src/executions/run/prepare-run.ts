@@ -56,6 +56,14 @@ export async function prepareRun(
           '@anthropic-ai/claude-code) or set CC_EXECUTOR_CLAUDE_BIN.',
       ),
     }
+  if (claude.unseen !== undefined && level !== 'host')
+    return {
+      outcome: failed(
+        'CLAUDE_NOT_FOUND',
+        'The Claude CLI starts on the worker but not in the sandbox of its runs, which do not see all of its files. The ' +
+          'operator shows them with CC_EXECUTOR_SANDBOX_READ=<their folder>; `cc-executor doctor` says what is missing.',
+      ),
+    }
   if (credentials.method === 'none')
     return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
   let folders: RunFolders

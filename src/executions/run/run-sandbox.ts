@@ -45,20 +45,23 @@ export interface RunSandbox {
 }
 
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
-function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
+export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
   const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
   const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
   return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
 }
 
 /** What the service is made of: an opening may show it, but never for writing. */
-function listProtected({ config, hooks }: Pick<RunServices, 'config' | 'hooks'>): string[] {
+export function listProtected({
+  config,
+  hooks,
+}: Pick<RunServices, 'config'> & { readonly hooks?: RunServices['hooks'] }): string[] {
   const checkout = checkoutDirectory()
   return [
     dirname(config.cacheBin),
     join(checkout, 'dist'),
     join(checkout, 'node_modules'),
-    ...(hooks.folder === '' ? [] : [hooks.folder]),
+    ...(hooks === undefined || hooks.folder === '' ? [] : [hooks.folder]),
   ]
 }
 

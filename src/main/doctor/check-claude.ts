@@ -7,6 +7,8 @@ import type { Config } from '../../platform/config.js'
 import { INSTALL, inspectClaude } from '../lifecycle/inspect-claude.js'
 import { identify, openBehaviourStore } from '../self-check/behaviour-store.js'
 import { measureBehaviour, type SelfCheck } from '../self-check/measure-behaviour.js'
+import { SHOW_FILES, tryInSandbox } from '../self-check/try-in-sandbox.js'
+import { chooseContainment } from '../../supervision/containment.js'
 import { describeError, fail, ok, warn, type Finding, type Verdict } from './finding.js'
 
 /** Is it there, is it of a version that is supported, does it start as a run starts it, and how does it behave? */
@@ -36,14 +38,22 @@ export async function checkClaude(config: Config): Promise<Finding[]> {
     trouble === undefined
       ? ok('it starts with a home and a temporary folder of its own')
       : fail(`it does not start (${trouble})`, `run ${binary} -p hello by hand; reinstall it: ${INSTALL}`)
+  const unseen = trouble === undefined ? await checkInSandbox(config, binary) : undefined
   const check = trouble === undefined ? await selfCheck(config, seen.claude) : undefined
   const model =
     config.environment['ANTHROPIC_MODEL'] || (check && 'behaviour' in check ? check.behaviour : behaviour).defaultModel
   return [
     { part: 'claude', ...ok(`${describeVersion(version, model)} (${binary})`) },
     { part: 'claude start', ...start },
+    ...(unseen === undefined ? [] : [{ part: 'claude in the sandbox', ...fail(unseen, SHOW_FILES) }]),
     ...(check ? [{ part: 'claude behaviour', ...toVerdict(check) }] : []),
   ]
+}
+
+/** Where runs are; whether there is a sandbox at all is told elsewhere. */
+async function checkInSandbox(config: Config, binary: string): Promise<string | undefined> {
+  const containment = await chooseContainment({ policy: 'auto', extraPath: [config.cacheBin] })
+  return tryInSandbox(binary, { config, containment })
 }
 
 /** As the workers do it: what is known of the very version or file, else tried now. */

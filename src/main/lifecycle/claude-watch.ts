@@ -3,6 +3,7 @@
  * is another one.
  *
  *   looking → usable: runs are started with it, until another file is in its place → looking
+ *   looking → usable, but unseen: it starts here and in no sandbox, so runs in one end with CLAUDE_NOT_FOUND → looking
  *   looking → missing: executions end with CLAUDE_NOT_FOUND → looking
  *   looking → unanswering | too_old: nothing is taken from the queue → looking
  *
@@ -16,6 +17,7 @@ import type { Logger } from '../../platform/logger.js'
 import type { WorkerState } from '../../protocol/service-state.js'
 import { inspectClaude, type ClaudeInspection } from './inspect-claude.js'
 import { identify, openBehaviourStore } from '../self-check/behaviour-store.js'
+import { SHOW_FILES } from '../self-check/try-in-sandbox.js'
 import { measureBehaviour } from '../self-check/measure-behaviour.js'
 
 const FIRST_WAIT_MS = 1_000
@@ -37,16 +39,28 @@ interface WatchOptions {
   readonly logger: Logger
   /** Something of the above has changed. */
   readonly onChange: () => void
+  /** Why a CLI that starts here starts in no run; undefined where it does. */
+  readonly tryInside: (binary: string) => Promise<string | undefined>
 }
 
 /** @throws ConfigError where it is too old */
-export async function openClaudeWatch({ config, logger, onChange }: WatchOptions): Promise<ClaudeWatch> {
+export async function openClaudeWatch({ config, logger, onChange, tryInside }: WatchOptions): Promise<ClaudeWatch> {
   const stop = new AbortController()
-  let seen = await inspectClaude(config)
+  /** Also whether runs see it: before the first of them, and each time anew, since files may come and go. */
+  async function inspect(): Promise<ClaudeInspection> {
+    const found = await inspectClaude(config)
+    if (found.kind !== 'usable') return found
+    const unseen = await tryInside(found.claude.binary)
+    if (unseen === undefined) return found
+    logger.warn(unseen)
+    return { kind: 'usable', claude: { ...found.claude, unseen } }
+  }
+
+  let seen = await inspect()
   if (seen.kind === 'too_old') throw new ConfigError(seen.message)
 
   async function lookAgain(): Promise<void> {
-    seen = await inspectClaude(config)
+    seen = await inspect()
     onChange()
   }
 
@@ -61,6 +75,7 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
   }
 
   async function watch(): Promise<void> {
+    let unseenWaitMs = LOOK_MS
     for (let claude = await untilUsable(); claude; claude = await untilUsable()) {
       const file = await identify(claude.binary)
       const behaviour = await findBehaviour(claude, { config, logger, signal: stop.signal })
@@ -68,7 +83,14 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
         seen = { kind: 'usable', claude: { ...claude, behaviour } }
         onChange()
       }
-      while (!stop.signal.aborted && (await identify(claude.binary)) === file) await sleep(LOOK_MS, stop.signal)
+      if (claude.unseen !== undefined) {
+        // What it leads to is another file, which may come into view while this one stays.
+        await sleep(unseenWaitMs, stop.signal)
+        unseenWaitMs = Math.min(LONGEST_WAIT_MS, unseenWaitMs * 2)
+      } else {
+        unseenWaitMs = LOOK_MS
+        while (!stop.signal.aborted && (await identify(claude.binary)) === file) await sleep(LOOK_MS, stop.signal)
+      }
       if (!stop.signal.aborted) await lookAgain()
     }
   }
@@ -77,7 +99,7 @@ export async function openClaudeWatch({ config, logger, onChange }: WatchOptions
   )
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
-    state: () => toState(seen, config.environment),
+    state: () => toState(seen, config),
     pausedBecause: () => (seen.kind === 'unanswering' || seen.kind === 'too_old' ? seen.message : undefined),
     async close() {
       stop.abort()
@@ -118,7 +140,7 @@ async function findBehaviour(
   }
 }
 
-function toState(seen: ClaudeInspection, environment: NodeJS.ProcessEnv): WorkerState['claude'] {
+function toState(seen: ClaudeInspection, { environment, sandbox }: Config): WorkerState['claude'] {
   if (seen.kind !== 'usable')
     return {
       found: false,
@@ -126,13 +148,14 @@ function toState(seen: ClaudeInspection, environment: NodeJS.ProcessEnv): Worker
       message: seen.message,
       ...(seen.kind === 'too_old' && { version: seen.version }),
     }
-  const { version, behaviour } = seen.claude
+  const { version, behaviour, unseen } = seen.claude
   const defaultModel = environment['ANTHROPIC_MODEL'] || behaviour.defaultModel
   return {
-    found: true,
+    // Where runs are on the host unless they ask for more, most of them see it.
+    found: unseen === undefined || sandbox.least === 'host',
     tested: isTestedVersion(version),
     version,
     ...(defaultModel !== undefined && { defaultModel }),
-    message: describeVersion(version, defaultModel),
+    message: unseen === undefined ? describeVersion(version, defaultModel) : `${unseen}. Remedy: ${SHOW_FILES}.`,
   }
 }
