@@ -1,6 +1,6 @@
 // What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never
 // called done.
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { isWhole } from '../support/cluster.js'
-import { startCli } from '../support/processes.js'
+import { startCli, until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
 
 const ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
@@ -80,6 +80,14 @@ function isComplete(t: Test, { events, of }: Played): void {
       .sort(),
     'every call has its end',
   )
+}
+
+/** Whether the session of an execution holds a tool call with its answer on disk. */
+function hasTranscript(service: TestService, id: string): boolean {
+  const home = join(service.config.dataDir, 'sessions', id)
+  if (!existsSync(home)) return false
+  const files = readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.jsonl'))
+  return files.some((name) => readFileSync(join(home, name), 'utf8').includes('"tool_result"'))
 }
 
 const clis = Object.entries(findClis())
@@ -417,6 +425,8 @@ for (const [name, env] of clis) {
       ),
     )
     for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
+    // The CLI writes its transcript a moment later than the stream (seen: seconds, 2.1.197); what lacks a call is not continued.
+    await until(() => hasTranscript(service, continued?.id ?? ''), 'the answered call is in the transcript')
     victim.kill('SIGKILL')
     await victim.ended
     const heir = await openWorker()
