@@ -425,7 +425,8 @@ for (const [name, env] of clis) {
       ),
     )
     for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
-    // The CLI writes its transcript a moment later than the stream (seen: seconds, 2.1.197); what lacks a call is not continued.
+    // The CLI writes its transcript a moment later than the stream (seen: seconds, 2.1.197);
+    // what lacks a call is not continued.
     await until(() => hasTranscript(service, continued?.id ?? ''), 'the answered call is in the transcript')
     victim.kill('SIGKILL')
     await victim.ended
