@@ -5,6 +5,9 @@ import type { Duplex } from 'node:stream'
 import { v7 as uuidv7 } from 'uuid'
 import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
 
+/** An answer is one caller's, at one moment: a shared cache would hand it to others, and outlive the service. */
+const NO_STORE = 'no-store'
+
 const isClientError = ({ statusCode = 500 }: FastifyError): boolean => statusCode >= 400 && statusCode < 500
 
 /** What Fastify itself refuses, in our words. */
@@ -60,7 +63,7 @@ export function answerMalformed(error: { code?: string }, socket: Duplex): void 
   const head =
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ` +
     `application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: ` +
-    `close\r\n\r\n`
+    `close\r\ncache-control: ${NO_STORE}\r\n\r\n`
   socket.end(head + body, () => socket.destroy())
 }
 
@@ -69,7 +72,9 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
   if (wire.retryAfterSeconds !== undefined) reply.header('retry-after', wire.retryAfterSeconds)
   if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cc-executor"')
+  // What reaches no hook of ours gets it here.
   return reply
+    .header('cache-control', NO_STORE)
     .code(wire.status)
     .type('application/problem+json')
     .serializer(JSON.stringify)
@@ -105,6 +110,10 @@ export const errorsPlugin = plugin(
     app.addHook('onRoute', ({ url, method }) => {
       // CORS answers preflights on every path; that makes none of them a known one.
       if (url !== '*') routes.push({ pattern: toPattern(url), methods: [method].flat() })
+    })
+    // A route that knows better sets its own.
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.header('cache-control', NO_STORE)
     })
     // Before a body is looked at: where there is nothing, no media type is wrong and no body too large.
     app.addHook('preParsing', async (request, reply) => {

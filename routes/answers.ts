@@ -58,8 +58,10 @@ export function whileConnected({ raw }: FastifyReply): AbortSignal {
   return gone.signal
 }
 
-/** The best of what is offered, or NOT_ACCEPTABLE. */
-export function negotiate(request: FastifyRequest, offered: string[]): string {
+/** The best of what is offered, or NOT_ACCEPTABLE. Caches are told that the answer depends on `Accept`. */
+export function negotiate(request: FastifyRequest, reply: FastifyReply, offered: string[]): string {
+  // CORS has put `Origin` there already.
+  reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
   // An empty header asks for nothing in particular.
   const accept = request.headers.accept?.trim() || '*/*'
   const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)

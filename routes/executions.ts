@@ -19,7 +19,7 @@ import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
 import { GUARDED, json, negotiate, OF_ONE, problems, whileConnected, WITH_BODY } from './answers.js'
 import { exportExecutions } from './export.js'
-import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, WAIT_LIMIT_SECONDS, WishBody } from './queries.js'
+import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, WishBody } from './queries.js'
 import { sendEventStream } from './sse.js'
 
 const DEFAULT_PAGE = 100
@@ -40,7 +40,7 @@ function readWait(request: FastifyRequest): number {
   const seconds = /(?:^|[,;])\s*wait\s*=\s*("?)(\d+)\1\s*(?=[,;]|$)/i.exec(
     [request.headers['prefer'] ?? ''].flat().join(','),
   )?.[2]
-  return Math.min(Number(seconds ?? 0), WAIT_LIMIT_SECONDS)
+  return toHold(Number(seconds ?? 0))
 }
 
 function readIdempotencyKey(request: FastifyRequest): string | undefined {
@@ -69,7 +69,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
           description:
             'Answers 202 as soon as the execution is stored; it then runs whatever happens to this ' +
-            'connection. `Prefer: wait=N` (at most 60) answers 200 when it ends within N seconds. `Accept: ' +
+            'connection. `Prefer: wait=N` answers 200 when it ends within N seconds (55 at most). `Accept: ' +
             'text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated ' +
             'request gives the same execution.',
           headers: z.object({
@@ -80,7 +80,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
             prefer: z
               .string()
               .optional()
-              .meta({ description: '`wait=N`: answer when it has ended, after N seconds at the latest.' }),
+              .meta({
+                description: '`wait=N`: answer when it has ended, after N seconds at the latest, and 55 at most.',
+              }),
           }),
           body: ExecuteRequest,
           response: {
@@ -105,7 +107,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         },
       },
       async (request, reply) => {
-        const stream = negotiate(request, ['application/json', EVENT_STREAM]) === EVENT_STREAM
+        const stream = negotiate(request, reply, ['application/json', EVENT_STREAM]) === EVENT_STREAM
         const waitMs = readWait(request) * 1_000
         const { execution, replayed } = await submitExecution(
           services,
@@ -141,7 +143,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     async (request, reply) => {
       const filters = toFilters(request.query)
       const media = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' }
-      const chosen = request.query.format ? media[request.query.format] : negotiate(request, Object.values(media))
+      const chosen = request.query.format
+        ? media[request.query.format]
+        : negotiate(request, reply, Object.values(media))
       if (chosen === media.json) return listExecutions(services, filters, request.caller)
       const format = chosen === media.csv ? 'csv' : 'ndjson'
       // Safe to bypass the declared JSON answer: an export is a stream of text.
@@ -200,7 +204,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const { outcome } = record
       if (!outcome)
         throw new ExecutorError('NOT_FINISHED', {
-          detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=60.`,
+          detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=50.`,
         })
       const { status, result = '' } = outcome
       if (status === 'succeeded')
@@ -247,7 +251,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const { id } = request.params
       const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types } = request.query
       const wanted = types && { types: new Set<string>(types) }
-      const media = negotiate(request, ['application/json', EVENT_STREAM, NDJSON])
+      const media = negotiate(request, reply, ['application/json', EVENT_STREAM, NDJSON])
       if (media === NDJSON) {
         await requireExecution(services, id, request.caller)
         // Safe to bypass the declared JSON answer: an export is a stream of text.

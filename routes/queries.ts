@@ -5,8 +5,13 @@ import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
 import { USAGE_GROUPS } from '../src/protocol/usage.js'
 import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 
-/** The longest that a request is held open while nothing happens. */
-export const WAIT_LIMIT_SECONDS = 60
+/** The longest wait that may be asked for. */
+const WAIT_LIMIT_SECONDS = 60
+/** The longest that a request is held: most proxies give up after 60 s, and the client would lose the answer. */
+const HOLD_LIMIT_SECONDS = 55
+
+/** How long a wait that was asked for is held, in seconds. */
+export const toHold = (seconds: number): number => Math.min(seconds, HOLD_LIMIT_SECONDS)
 
 const wholeNumber = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
@@ -18,9 +23,9 @@ const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
     .transform((value) => [value].flat().flatMap((part) => part.split(',')))
     .pipe(z.array(item).min(1))
 
-const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS)
-  .optional()
-  .meta({ description: 'Hold the request so long until there is something to answer; at most 60.' })
+const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS).transform(toHold).optional().meta({
+  description: 'Hold the request so long until there is something to answer; at most 60, answered after 55.',
+})
 
 const METADATA = 'metadata.'
 

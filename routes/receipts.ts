@@ -36,7 +36,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
       },
     },
     async (request, reply) => {
-      const media = negotiate(request, ['application/json', MARKDOWN])
+      const media = negotiate(request, reply, ['application/json', MARKDOWN])
       const text = await readReceipt(
         services,
         request.params.id,

@@ -38,7 +38,7 @@ export async function sendEventStream(
   for (const [name, value] of Object.entries({
     ...reply.getHeaders(),
     'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
+    'cache-control': 'no-store, no-transform',
     'x-accel-buffering': 'no',
     ...headers,
   })) {

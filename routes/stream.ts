@@ -36,9 +36,8 @@ export async function streamRoutes(
         }
       },
       async handler() {
-        throw new ExecutorError('METHOD_NOT_FOUND', {
-          detail: `${url} is a WebSocket: connect to it with ws:// or wss://.`,
-        })
+        // The plugin upgrade-required has answered by now.
+        throw new ExecutorError('UPGRADE_REQUIRED', { detail: `${url} is a WebSocket.` })
       },
       wsHandler,
     })

@@ -42,6 +42,7 @@ export async function followToEnd(
     for await (const event of client.follow(executionId, {
       after,
       onInterrupted: () => say('the connection is gone; trying to come back'),
+      onFallback: () => say('a proxy lets no WebSocket through; the events come by plain HTTP (SSE)'),
     })) {
       view.show(event)
       cursor = event.seq

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { joinSignals } from '../platform/deadline.js'
 import type { Event, EventType } from '../protocol/events.js'
+import type { SubscribeParams } from '../protocol/operations.js'
 import { toClosed, type ClientError } from './client-error.js'
-import type { SharedSocket } from './shared-socket.js'
+import { isUpgradeLost } from './event-stream.js'
+import type { EventSubscription } from './shared-socket.js'
 
 const FIRST_DELAY_MS = 100
 const LONGEST_DELAY_MS = 5_000
@@ -16,10 +18,20 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined
   /** The connection is gone; another is tried, from the cursor on. Called once per interruption. */
   readonly onInterrupted?: ((error: ClientError) => void) | undefined
+  /** A proxy lets no WebSocket through: the events come by Server-Sent Events instead. Called once. */
+  readonly onFallback?: ((error: ClientError) => void) | undefined
+}
+
+/** Where the events come from; each subscribes to one execution from a cursor on. */
+export interface EventSource {
+  subscribe(params: SubscribeParams): EventSubscription
 }
 
 interface Follower {
-  readonly socket: SharedSocket
+  /** The WebSocket, or what has taken its place. */
+  readonly source: () => EventSource
+  /** From now on, and for everybody: plain HTTP. */
+  readonly fallBack: () => void
   readonly closing: AbortSignal
   /** Whether the service has ever answered: before that nothing is waited for. */
   readonly hasReached: () => boolean
@@ -36,9 +48,9 @@ const mayPass = (error: ClientError, hasReached: boolean): boolean =>
  * The cursor is the last event given out, so whatever the service sends twice is dropped here.
  */
 export async function* followExecution(
-  { socket, closing, hasReached, patienceMs }: Follower,
+  { source, fallBack, closing, hasReached, patienceMs }: Follower,
   executionId: string,
-  { after = 0, types, signal, onInterrupted }: FollowOptions,
+  { after = 0, types, signal, onInterrupted, onFallback }: FollowOptions,
 ): AsyncGenerator<Event, void, undefined> {
   const { signal: stop, release } = joinSignals([closing, ...(signal ? [signal] : [])])
   let cursor = after
@@ -68,7 +80,7 @@ export async function* followExecution(
 
   try {
     while (!stop.aborted) {
-      const subscription = socket.subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
+      const subscription = source().subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
       stop.addEventListener('abort', subscription.close, { once: true })
       try {
         for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {
@@ -80,7 +92,13 @@ export async function* followExecution(
         }
         if (subscription.ended === 'finished') return
       } catch (error) {
-        if (!stop.aborted) await awaitRetry(error as ClientError, subscription.answeredAt)
+        if (stop.aborted) continue
+        // Safe: a subscription throws nothing else.
+        const failure = error as ClientError
+        if (isUpgradeLost(failure)) {
+          fallBack()
+          onFallback?.(failure)
+        } else await awaitRetry(failure, subscription.answeredAt)
       } finally {
         stop.removeEventListener('abort', subscription.close)
         subscription.close()

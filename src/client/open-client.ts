@@ -7,7 +7,8 @@ import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
 import { ClientError, toClosed } from './client-error.js'
-import { followExecution, type FollowOptions } from './follow-execution.js'
+import { openEventStream } from './event-stream.js'
+import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
 
@@ -116,6 +117,8 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
   const onReached = (): void => void (reached = true)
   const rest = createRest({ url, token, closing: closing.signal, onReached })
   const socket = createSharedSocket({ url, token, onReached })
+  const plain: EventSource = { subscribe: (params) => openEventStream({ url, token, onReached }, params) }
+  let source: EventSource = socket
 
   const at = (executionId: string, tail = ''): string => `/executions/${encodeURIComponent(executionId)}${tail}`
   // Safe: the service's own answers, in the shapes that the protocol publishes; fields that are new pass through.
@@ -182,7 +185,13 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
     auth: ({ signal } = {}) => ask({ path: '/auth/status', signal }),
     follow: (executionId, options = {}) =>
       followExecution(
-        { socket, closing: closing.signal, hasReached: () => reached, patienceMs: patienceSeconds * 1_000 },
+        {
+          source: () => source,
+          fallBack: () => void (source = plain),
+          closing: closing.signal,
+          hasReached: () => reached,
+          patienceMs: patienceSeconds * 1_000,
+        },
         executionId,
         options,
       ),

@@ -55,7 +55,8 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
           ...headers,
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        redirect: 'error',
+        // An answer of the service's is never a redirect; what comes from elsewhere is told below.
+        redirect: 'manual',
         signal: stop.signal,
       })
       const isWanted = response.ok || accept.includes(response.status)

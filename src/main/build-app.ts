@@ -9,6 +9,7 @@ import { openapiPlugin } from '../../plugins/openapi.js'
 import { originPlugin } from '../../plugins/origin.js'
 import { securityHeadersPlugin } from '../../plugins/security-headers.js'
 import { servicesPlugin } from '../../plugins/services.js'
+import { upgradeRequiredPlugin } from '../../plugins/upgrade-required.js'
 import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { executionRoutes } from '../../routes/executions.js'
@@ -91,6 +92,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
   })
+  await app.register(upgradeRequiredPlugin)
   await app.register(authPlugin, { tokens })
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)

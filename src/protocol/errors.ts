@@ -74,6 +74,12 @@ export const ERROR_TABLE = {
     retryable: false,
     title: 'This Idempotency-Key was used with another request.',
   },
+  UPGRADE_REQUIRED: {
+    status: 426,
+    rpc: 42601,
+    retryable: false,
+    title: 'This path is a WebSocket: the request must ask for an upgrade.',
+  },
   RATE_LIMITED: { status: 429, rpc: 42901, retryable: true, title: 'Too many requests.' },
   QUEUE_FULL: { status: 429, rpc: 42902, retryable: true, title: 'The queue is full.' },
   SUBSCRIPTION_LIMIT: {

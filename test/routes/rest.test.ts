@@ -428,11 +428,11 @@ void t.test('an Idempotency-Key makes one execution of many requests', async (t)
 void t.test('Prefer: wait answers with the end when it comes in time, and with 202 else', async (t) => {
   const inTime = await call('POST', '/execute', {
     body: { prompt: 'quick' },
-    headers: { prefer: 'respond-async, wait=60' },
+    headers: { prefer: 'respond-async, wait=50' },
   })
   t.equal(inTime.status, 200)
   t.match(inTime.body, { status: 'succeeded', outcome: { result: 'heard: quick' } })
-  t.equal(inTime.headers.get('preference-applied'), 'wait=60')
+  t.equal(inTime.headers.get('preference-applied'), 'wait=50')
   const late = await call('POST', '/execute', { body: { prompt: '[{"hang":true}]' }, headers: { prefer: 'wait=1' } })
   t.equal(late.status, 202)
   t.notOk(isTerminal(late.body.status))
@@ -952,7 +952,7 @@ void t.test('a known path with the wrong method is 405 and says the right ones; 
     t.equal(answer.headers.get('allow'), allow)
   }
   t.match((await call('GET', '/nothing/here')).body, { status: 404, code: 'METHOD_NOT_FOUND' })
-  t.match((await call('GET', '/ws')).body, { status: 404 })
+  t.match((await call('GET', '/ws')).body, { status: 426 })
   t.match((await call('GET', '/executions/%zz')).body, { status: 400 })
 })
 

@@ -1,0 +1,92 @@
+import { EventSourceParserStream } from 'eventsource-parser/stream'
+import type { ReadableWritablePair } from 'node:stream/web'
+import { joinSignals } from '../platform/deadline.js'
+import type { Event } from '../protocol/events.js'
+import type { SubscribeParams } from '../protocol/operations.js'
+import { decodeProblem, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
+import type { EventSubscription } from './shared-socket.js'
+
+/** The service sends a comment every 15 s: whoever is silent for longer than a few of them is gone. */
+const SILENCE_LIMIT_MS = 60_000
+const NO_CONTENT = 204
+
+interface EventStreamOptions {
+  readonly url: string
+  readonly token: string | undefined
+  readonly onReached: () => void
+}
+
+/**
+ * The same events as a subscription's, by Server-Sent Events: for where a proxy lets no WebSocket through. One request
+ * per execution; a reader that does not pull holds up nobody but itself.
+ */
+export function openEventStream(
+  { url, token, onReached }: EventStreamOptions,
+  { executionId, after = 0, types }: SubscribeParams,
+): EventSubscription {
+  const closing = new AbortController()
+  let ended: EventSubscription['ended']
+  let answeredAt: number | undefined
+  const events = read()
+
+  async function* read(): AsyncGenerator<Event, undefined, undefined> {
+    const silence = new AbortController()
+    const patience = setTimeout(() => silence.abort(), SILENCE_LIMIT_MS)
+    const stop = joinSignals([closing.signal, silence.signal])
+    try {
+      const query = new URLSearchParams({ after: String(after), ...(types && { types: types.join(',') }) })
+      const response = await fetch(`${url}/executions/${encodeURIComponent(executionId)}/events?${query.toString()}`, {
+        headers: { accept: 'text/event-stream', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+        redirect: 'error',
+        signal: stop.signal,
+      })
+      if (response.status === NO_CONTENT) {
+        ended = 'finished'
+        return undefined
+      }
+      if (!response.ok || !response.body)
+        throw decodeProblem(url, response.status, await response.text(), response.headers.get('retry-after'))
+      onReached()
+      answeredAt = performance.now()
+      const alive = new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          patience.refresh()
+          controller.enqueue(chunk)
+        },
+      })
+      const frames = response.body
+        .pipeThrough(alive)
+        .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+        .pipeThrough(new EventSourceParserStream())
+      for await (const { data } of frames) {
+        const event = parseJson(data)
+        if (event === undefined) throw toBadAnswer(url, 'An event without JSON')
+        // Safe: the service's own events, in the shape that the protocol publishes.
+        yield event as Event
+      }
+      // After the terminal event, or cut off: who asks again is told which.
+      throw toUnreachable(url, 'the stream ended')
+    } catch (error) {
+      if (closing.signal.aborted) return undefined
+      if (silence.signal.aborted) throw toUnreachable(url, 'it fell silent')
+      throw error instanceof TypeError || error instanceof DOMException ? toUnreachable(url, error) : error
+    } finally {
+      clearTimeout(patience)
+      stop.release()
+    }
+  }
+
+  return {
+    next: async () => (await events.next()).value,
+    get ended() {
+      return ended
+    },
+    get answeredAt() {
+      return answeredAt
+    },
+    close: () => closing.abort(),
+  }
+}
+
+/** Whether it is the way that fails, not the service: the upgrade was lost on it, and plain HTTP may get through. */
+export const isUpgradeLost = ({ code }: ClientError): boolean => code === 'UPGRADE_REQUIRED'

@@ -1,0 +1,162 @@
+// What stands between a client and the service: caches, proxies that drop the upgrade, hosts that are not admitted.
+import { once } from 'node:events'
+import { createServer, request, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { openClient } from '../../src/client/open-client.js'
+import type { Event } from '../../src/protocol/events.js'
+import { scripted } from '../support/environment.js'
+import { openTestService, type TestService } from '../support/service.js'
+
+const service = await openTestService(t)
+const UNKNOWN = '01900000-0000-7000-8000-000000000000'
+
+/** As many proxies are set up: hop-by-hop headers end here, and nothing puts `Upgrade` back. */
+async function openPlainProxy(t: Test, target: string): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    const { connection: _connection, upgrade: _upgrade, ...headers } = incoming.headers
+    const onward = request(target + (incoming.url ?? ''), {
+      method: incoming.method,
+      headers: { ...headers, host: new URL(target).host },
+      agent: false,
+    })
+    onward.on('response', (response) => {
+      outgoing.writeHead(response.statusCode ?? 0, response.headers)
+      response.pipe(outgoing)
+    })
+    onward.on('error', () => outgoing.destroy())
+    incoming.pipe(onward)
+    outgoing.on('close', () => onward.destroy())
+  }).listen(0, '127.0.0.1')
+  // A request with Upgrade is a request like any other to such a proxy.
+  server.on('upgrade', (incoming, socket) => {
+    const onward = request(target + (incoming.url ?? ''), {
+      headers: { host: new URL(target).host, authorization: incoming.headers.authorization },
+      agent: false,
+    })
+    onward.on('response', (response) => {
+      const lines = Object.entries(response.headers).map(([name, value]) => `${name}: ${String(value)}`)
+      socket.write(`HTTP/1.1 ${response.statusCode} \r\n${lines.join('\r\n')}\r\n\r\n`)
+      response.pipe(socket)
+    })
+    onward.end()
+  })
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+void t.test('no shared cache keeps an answer, and one that is negotiated says by what', async (t) => {
+  const { id } = await service.finished((await service.submit({ prompt: 'Say hello' })).id)
+  const paths: Array<[string, string | null]> = [
+    ['/health', null],
+    ['/health/ready', null],
+    ['/auth/status', null],
+    ['/queue', null],
+    ['/usage', null],
+    ['/executions', 'Accept'],
+    [`/executions/${id}`, null],
+    [`/executions/${id}/result`, null],
+    [`/executions/${id}/events`, 'Accept'],
+    [`/executions/${id}/receipt`, 'Accept'],
+    [`/executions/${id}/files`, null],
+    [`/executions/${UNKNOWN}`, null],
+    ['/nowhere', null],
+    ['/ws', null],
+    ['/%', null],
+  ]
+  for (const [path, vary] of paths) {
+    const { headers } = await service.call('GET', path)
+    t.equal(headers.get('cache-control'), 'no-store', path)
+    if (vary !== null) t.equal(headers.get('vary'), vary, `${path} depends on ${vary}`)
+  }
+  const stranger = await fetch(`${service.url()}/executions/${id}`)
+  t.match([stranger.status, stranger.headers.get('cache-control')], [401, 'no-store'])
+  const stream = await service.call('GET', `/executions/${id}/events`, { headers: { accept: 'text/event-stream' } })
+  t.match(stream.headers.get('cache-control'), /no-store/, 'a stream too')
+  t.equal(stream.headers.get('vary'), 'Accept')
+})
+
+void t.test('a wait ends before the proxies do, and says so', async (t) => {
+  const prefer = (seconds: number) =>
+    service.call('POST', '/execute', { body: { prompt: 'Say hello' }, headers: { prefer: `wait=${seconds}` } })
+  const [asked, short] = await Promise.all([prefer(60), prefer(20)])
+  t.match([asked.status, asked.headers.get('preference-applied')], [200, 'wait=55'])
+  t.match([short.status, short.headers.get('preference-applied')], [200, 'wait=20'])
+  const { id } = asked.body
+  t.equal((await service.call('GET', `/executions/${id}/result?waitSeconds=60`)).status, 200, '60 is accepted')
+  t.equal((await service.call('GET', `/executions/${id}/result?waitSeconds=61`)).status, 400)
+})
+
+void t.test('426 for a WebSocket’s path without an upgrade, before a token is asked for', async (t) => {
+  for (const path of ['/ws', '/ws/mcp']) {
+    const answer = await fetch(service.url() + path)
+    t.match(
+      [answer.status, answer.headers.get('upgrade'), (await answer.json()) as Record<string, unknown>],
+      [426, 'websocket', { code: 'UPGRADE_REQUIRED', retryable: false, detail: /proxy/ }],
+      path,
+    )
+  }
+  const headers = { host: 'elsewhere.example' }
+  const refused = request(`${service.url()}/ws`, { headers }).end()
+  const [response] = (await once(refused, 'response')) as [{ statusCode: number; resume(): void }]
+  response.resume()
+  t.equal(response.statusCode, 421, 'the Host is looked at first')
+})
+
+void t.test('where a proxy lets no WebSocket through, the client goes on by SSE and says so', async (t) => {
+  const client = openClient({ url: await openPlainProxy(t, service.url()), token: service.token })
+  t.teardown(() => client.close())
+  const prompt = scripted({ text: 'one two three four five '.repeat(4), chunks: 12, delayMs: 20 })
+  const follow = async (id: string, types?: ['execution.started', 'progress']) => {
+    const told: string[] = []
+    const events: Event[] = []
+    for await (const event of client.follow(id, { types, onFallback: ({ code }) => told.push(code) }))
+      events.push(event)
+    return { told, events }
+  }
+  const { id } = await client.execute({ prompt })
+  const { told, events } = await follow(id)
+  t.same(told, ['UPGRADE_REQUIRED'], 'told once')
+  t.same(events, await service.events(id), 'every event, once and in order')
+  t.same((await follow(id)).told, [], 'not tried again')
+  t.same(
+    (await follow(id, ['execution.started', 'progress'])).events,
+    events.filter(({ type }) => type === 'execution.started' || type === 'progress'),
+    'a filter whose last event is not the terminal one ends too',
+  )
+  await t.rejects(follow(UNKNOWN), { code: 'EXECUTION_NOT_FOUND', status: 404 })
+})
+
+void t.test('a Host that is not admitted is told in the service’s own words', async (t) => {
+  const client = openClient({ url: await openForeignFront(t, service), token: service.token })
+  t.teardown(() => client.close())
+  await t.rejects(client.execute({ prompt: 'Say hello' }), {
+    code: 'MISDIRECTED_REQUEST',
+    status: 421,
+    detail: /CC_EXECUTOR_ALLOWED_HOSTS/,
+  })
+})
+
+/** Another port than the service's own: a tunnel, as far as the Host header goes. */
+async function openForeignFront(t: Test, { url }: TestService): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    // Safe: a request that came over a connection has them.
+    const headers: IncomingHttpHeaders = incoming.headers
+    const onward = request(url() + (incoming.url ?? ''), { method: incoming.method, headers, agent: false })
+    onward.on('response', (response) => {
+      outgoing.writeHead(response.statusCode ?? 0, response.headers)
+      response.pipe(outgoing)
+    })
+    incoming.pipe(onward)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
