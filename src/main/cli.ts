@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, parseEnv } from 'node:util'
 import { asksForHelp } from '../cli/command.js'
 import { CLI_COMMANDS } from '../cli/commands.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
@@ -23,12 +23,17 @@ const say = (text: string): void => void process.stderr.write(`cc-executor: ${te
 
 /** `.env` is read by npm start only; what is set already stays. */
 function loadEnvFile(): void {
+  let text
   try {
-    process.loadEnvFile('.env')
+    text = readFileSync('.env', 'utf8')
   } catch (error) {
-    // Safe: loadEnvFile throws errno exceptions.
+    // Safe: readFileSync throws errno exceptions.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ConfigError('.env cannot be read.')
+    return
   }
+  // Some editors begin a file with a byte order mark, which process.loadEnvFile takes for a part of the first name.
+  const variables = parseEnv(text.replace(/^\u{feff}/u, ''))
+  for (const [name, value] of Object.entries(variables)) process.env[name] ??= value
 }
 
 /** A folder that is not there is a slip of the pen, which else the first run would tell. */

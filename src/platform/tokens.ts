@@ -23,27 +23,24 @@ const MINIMUM_TOKEN_LENGTH = 16
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-function parseScopes(text: string | undefined, origin: string): ReadonlySet<TokenScope> {
+function parseScopes(text: string | undefined, where: string): ReadonlySet<TokenScope> {
   if (text === undefined) return new Set(SCOPES)
   const scopes = text.split('+')
-  const unknown = scopes.find((scope) => !(SCOPES as readonly string[]).includes(scope))
-  if (unknown !== undefined)
-    throw new ConfigError(
-      `${origin}: there is no scope ${JSON.stringify(unknown)}; expected ${SCOPES.join(', ')}, joined by +.`,
-    )
+  if (!scopes.every((scope) => (SCOPES as readonly string[]).includes(scope)))
+    throw new ConfigError(`${where} has a scope that there is not; expected ${SCOPES.join(', ')}, joined by +.`)
   // `admin` is the right to do everything, so it implies the others.
   return new Set(scopes.includes('admin') ? SCOPES : (scopes as TokenScope[]))
 }
 
 const BUDGETS: Readonly<Record<string, 'usd' | 'tokens'>> = { 'daily-usd': 'usd', 'daily-tokens': 'tokens' }
 
-function parseBudget(parts: readonly string[], origin: string): Pick<TokenEntry, 'dailyBudget'> {
+function parseBudget(parts: readonly string[], where: string): Pick<TokenEntry, 'dailyBudget'> {
   if (parts.length === 0) return {}
   const amounts = parts.map((part) => {
     const [name = '', amount = ''] = part.split('=')
     const unit = BUDGETS[name]
     if (!unit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0)
-      throw new ConfigError(`${origin}: ${JSON.stringify(part)} is no daily-usd=N or daily-tokens=N.`)
+      throw new ConfigError(`${where}: what follows the scopes must be daily-usd=N or daily-tokens=N.`)
     return [unit, Number(amount)] as const
   })
   return { dailyBudget: Object.fromEntries(amounts) }
@@ -51,13 +48,15 @@ function parseBudget(parts: readonly string[], origin: string): Pick<TokenEntry,
 
 /**
  * `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N]`; a bare token is named `default` and may do everything;
- * `sha256:<hex>` may stand for a token.
+ * `sha256:<hex>` may stand for a token. Nothing of an entry is repeated in an error: any part of it may be the secret.
  */
-function parseEntry(entry: string, origin: string): TokenEntry {
+function parseEntry(entry: string, where: string): TokenEntry {
   const equals = entry.indexOf('=')
-  const name = equals === -1 ? 'default' : entry.slice(0, equals)
-  const rest = entry.slice(equals + 1)
-  if (!NAME.test(name)) throw new ConfigError(`${origin}: a token's name is 1 to 64 letters, digits, _, . or -.`)
+  // Base64 ends in =: where nothing but padding follows, it is a token without a name.
+  const isBare = equals === -1 || (/^=+(?::|$)/.test(entry.slice(equals)) && equals >= MINIMUM_TOKEN_LENGTH)
+  const name = isBare ? 'default' : entry.slice(0, equals)
+  const rest = isBare ? entry : entry.slice(equals + 1)
+  if (!NAME.test(name)) throw new ConfigError(`${where}: a token's name is 1 to 64 letters, digits, _, . or -.`)
   const hashed = /^sha256:[0-9a-f]+/.exec(rest)?.[0]
   const token = hashed ?? rest.split(':')[0] ?? ''
   const [first, ...others] = rest
@@ -65,12 +64,12 @@ function parseEntry(entry: string, origin: string): TokenEntry {
     .split(':')
     .filter((part) => part !== '')
   const hasScopes = first !== undefined && !first.includes('=')
-  const scopes = parseScopes(hasScopes ? first : undefined, origin)
-  const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], origin)
+  const scopes = parseScopes(hasScopes ? first : undefined, where)
+  const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], where)
   const digest = HASHED.exec(token)?.[1]
   if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
   if (token.length < MINIMUM_TOKEN_LENGTH)
-    throw new ConfigError(`${origin}: the token of ${name} is shorter than ${MINIMUM_TOKEN_LENGTH} characters.`)
+    throw new ConfigError(`${where}: a token has at least ${MINIMUM_TOKEN_LENGTH} characters.`)
   return { name, scopes, sha256: sha256(token), ...budget }
 }
 
@@ -79,7 +78,7 @@ function parseEntries(text: string, separator: RegExp, origin: string): TokenEnt
     .split(separator)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
-  return entries.map((entry) => parseEntry(entry, origin))
+  return entries.map((entry, index) => parseEntry(entry, `${origin}, entry ${index + 1}`))
 }
 
 export interface TokenBook {

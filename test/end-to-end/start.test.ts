@@ -170,7 +170,8 @@ void t.test('--open needs no token, --root admits a folder, .env is read; SIGKIL
   const [root, cwd] = [await makeFolder(t), await makeFolder(t)]
   await writeFile(
     join(cwd, '.env'),
-    'CC_EXECUTOR_CREDENTIAL=of-dot-env\nCC_EXECUTOR_DRAIN_SECONDS=20\nCC_EXECUTOR_CONCURRENCY=7\n',
+    // With the byte order mark that some editors begin a file with.
+    '\u{feff}CC_EXECUTOR_CREDENTIAL=of-dot-env\nCC_EXECUTOR_DRAIN_SECONDS=20\nCC_EXECUTOR_CONCURRENCY=7\n',
   )
   // What is set already stays: three and not seven.
   const service = await start(t, ['--open', '--root', root], {
@@ -262,7 +263,10 @@ void t.test(
     )
     t.match((await service.call('GET', `/executions/${body.id}`)).body, { outcome: { result: 'survived' }, attempt: 1 })
     t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
-    await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+    // A terminal that is closed: it drains as with SIGTERM.
+    await nothingIsLeft(t, service, () => service.kill('SIGHUP'))
+    t.match(await service.ended, { code: 0, signal: null })
+    t.match(service.stderr(), /stopping \(SIGHUP\)/)
   },
 )
 

@@ -17,3 +17,34 @@ void t.test('processes that start at once agree on one token, and none reads it 
     t.equal((await stat(tokenFile)).mode & 0o777, 0o600)
   }
 })
+
+void t.test('a token that ends in = is whole, with or without a name', async (t) => {
+  const tokenFile = join(t.testdir({}), 'token')
+  const open = (tokens: string) => openTokens({ tokens, tokenFile })
+  const padded = 'dG9rZW4tMDEyMzQ1Njc4OWFiY2Q='
+  const named = await open(`ci=${padded},ops=${padded.slice(1)}=:read`)
+  t.match([named.find(padded)?.name, named.find(`${padded.slice(1)}=`)?.name], ['ci', 'ops'])
+  for (const token of [padded, `${padded}=`, `${padded}:read`]) {
+    const entry = (await open(token)).find(token.replace(':read', ''))
+    t.match({ name: entry?.name, admin: entry?.scopes.has('admin') }, { name: 'default', admin: !token.includes(':') })
+  }
+})
+
+void t.test('an entry that is wrong is told by its place, and nothing of it is repeated', async (t) => {
+  const secret = 'a-secret-that-nobody-may-see'
+  const tokenFile = join(t.testdir({}), 'token')
+  const wrong = [
+    `ci=${secret}:${secret}`,
+    `ci=${secret}:read:${secret}`,
+    `ci=${secret}:daily-usd=${secret}`,
+    `${secret} with a blank=${secret}`,
+    'ci=short-secret',
+    'short-secret',
+    'short-secret=',
+  ]
+  for (const entry of wrong) {
+    const refused = openTokens({ tokens: `good=${secret},${entry}`, tokenFile })
+    await t.rejects(refused, { message: /^CC_EXECUTOR_TOKENS, entry 2/ }, entry)
+    await refused.catch(({ message }: Error) => t.notMatch(message, /secret/))
+  }
+})

@@ -3,9 +3,9 @@ export const PARENT_GONE = 'the parent is gone'
 const TOGETHER_MS = 1_000
 
 /**
- * The first SIGINT or SIGTERM resolves the promise; a second one ends the process at once.
- * A child of `start` leaves SIGINT to its parent, which gets the same Ctrl-C from the terminal, and ends when the
- * parent is gone.
+ * The first SIGINT, SIGTERM or SIGHUP (a terminal that is closed) resolves the promise; a second one ends the process
+ * at once. A child of `start` leaves SIGINT and SIGHUP to its parent, which gets the same from the terminal, and ends
+ * when the parent is gone.
  */
 export function untilStopped({ child }: { child: boolean }): Promise<string> {
   return new Promise((resolve) => {
@@ -17,9 +17,11 @@ export function untilStopped({ child }: { child: boolean }): Promise<string> {
       resolve(why)
     }
     process.on('SIGTERM', () => stop('SIGTERM'))
-    process.on('SIGINT', () => {
-      if (!child) stop('SIGINT')
-    })
+    for (const signal of ['SIGINT', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (!child) stop(signal)
+      })
+    }
     if (!child) return
     process.on('disconnect', () => stop(PARENT_GONE))
     // It may have gone while our own modules were still loading.
