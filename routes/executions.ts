@@ -77,12 +77,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
               .string()
               .optional()
               .meta({ description: 'The same key and body give the same execution.' }),
-            prefer: z
-              .string()
-              .optional()
-              .meta({
-                description: '`wait=N`: answer when it has ended, after N seconds at the latest, and 55 at most.',
-              }),
+            prefer: z.string().optional().meta({
+              description: '`wait=N`: answer when it has ended, after N seconds at the latest, and 55 at most.',
+            }),
           }),
           body: ExecuteRequest,
           response: {
