@@ -3,6 +3,7 @@ import { listExecutions } from '../src/executions/read/find-execution.js'
 import type { ExecutionServices } from '../src/executions/services.js'
 import type { Caller } from '../src/protocol/caller.js'
 import type { Execution } from '../src/protocol/execution.js'
+import { escapeLineBreaks } from '../src/protocol/json-line.js'
 import { LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 
 export type ExportFormat = 'csv' | 'ndjson'
@@ -72,7 +73,7 @@ export async function* exportExecutions(
     remaining -= page.executions.length
     yield format === 'csv'
       ? toRows(page.executions)
-      : page.executions.map((execution) => `${JSON.stringify(execution)}\n`).join('')
+      : page.executions.map((execution) => `${escapeLineBreaks(JSON.stringify(execution))}\n`).join('')
     cursor = page.nextCursor ?? undefined
   } while (cursor !== undefined && remaining > 0)
 }

@@ -1,4 +1,5 @@
 import type { NewEvent } from '../protocol/events.js'
+import { escapeLineBreaks, hasLineBreak } from '../protocol/json-line.js'
 
 /**
  * An event as it lies in the log and goes out to clients: its bytes, serialised once by the writer.
@@ -16,9 +17,30 @@ const QUOTE = 0x22
 const SEQ_START = '{"seq":'.length
 const TYPE_START = ',"type":"'.length
 
+/** A blank before a message says that line breaks in it were escaped here, and not by the CLI. */
+const toMessage = (raw: string): string => (hasLineBreak(raw) ? ` ${escapeLineBreaks(raw)}` : raw)
+
+const MESSAGE_START = Buffer.from('"data":{"message":')
+const MESSAGE_END = '}}'.length
+const BLANK = 0x20
+
+/** Of a `claude.message`: the line as the CLI wrote it. */
+export function cutMessage({ bytes }: StoredEvent): Buffer {
+  // What stands before the message in an event holds no such mark.
+  const message = bytes.subarray(bytes.indexOf(MESSAGE_START) + MESSAGE_START.length, bytes.length - MESSAGE_END)
+  if (message[0] !== BLANK) return message
+  const raw = message
+    .toString('utf8', 1)
+    .replaceAll(/(?<!\\)((?:\\\\)*)\\u(0085|2028|2029)/g, (_, before: string, code: string) =>
+      before.concat(String.fromCharCode(Number.parseInt(code, 16))),
+    )
+  return Buffer.from(raw)
+}
+
 /** Everything of an event after its seq: what scripts complete by themselves. */
 export function serializeWithoutSeq(event: NewEvent, at: Date, attempt: number): string {
-  const data = 'rawMessage' in event ? `{"message":${event.rawMessage}}` : JSON.stringify(event.data)
+  const data =
+    'rawMessage' in event ? `{"message":${toMessage(event.rawMessage)}}` : escapeLineBreaks(JSON.stringify(event.data))
   return `"type":"${event.type}","at":"${at.toISOString()}","attempt":${attempt},"data":${data}}`
 }
 

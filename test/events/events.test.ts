@@ -131,6 +131,17 @@ void t.test(
   },
 )
 
+void t.test('no character in a stored event ends a line for a reader of another stack', (t) => {
+  const text = 'a\u2028b\u2029c\u0085d \\u2028'
+  const written = (event: NewEvent) => serializeEvent(1, event, new Date(), 1)
+  const rawMessage = `{"type":"user","text":${JSON.stringify(text)}}`
+  for (const line of [written(delta(text)), written({ type: 'claude.message', rawMessage })])
+    t.notMatch(line, /[\u0085\u2028\u2029]/)
+  t.match(JSON.parse(written(delta(text))), { data: { text } })
+  t.match(JSON.parse(written({ type: 'claude.message', rawMessage })), { data: { message: { text } } }, 'equal as JSON')
+  t.end()
+})
+
 void t.test(
   'a batch that is sent again after a lost answer is stored once, and another text in its place is refused',
   async (t) => {

@@ -136,6 +136,15 @@ void t.test('the output is what claude prints for the format asked for, to the b
     outputOf(await play(t, '--output-format stream-json --verbose --include-partial-messages', [REQUESTING, RESULT])),
     lines([REQUESTING, RESULT, 'no JSON']),
   )
+  // Stored events have these characters escaped; what the CLI itself has escaped stays as it was.
+  const breaks = [
+    '{"type":"user","raw":"\u2028 \u2029 \u0085 \\\\\u2028"}',
+    String.raw`{"type":"user","escaped":"\u2028 \\u2028 \u0085"}`,
+  ]
+  t.equal(
+    outputOf(await play(t, '--output-format stream-json --verbose', [...breaks, RESULT])),
+    lines([...breaks, RESULT, 'no JSON']),
+  )
   t.equal(outputOf(await play(t, '--output-format json', LINES)), lines([RESULT]))
   t.equal(
     outputOf(await play(t, '', LINES, { result: 'a line of its own\n\n', exitCode: 0 })),

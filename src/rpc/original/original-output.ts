@@ -1,11 +1,9 @@
 import type { RunRequest } from '../../claude/command/run-request.js'
-import type { StoredEvent } from '../../events/stored-event.js'
+import { cutMessage, type StoredEvent } from '../../events/stored-event.js'
 import type { EventData, EventType } from '../../protocol/events.js'
 import type { Outcome } from '../../protocol/execution.js'
 
 const CHUNK_CHARACTERS = 65_536
-const MESSAGE_START = Buffer.from('"data":{"message":')
-const MESSAGE_END = '}}'.length
 const RESULT_MARK = Buffer.from('"result"')
 const REQUESTING_MARK = Buffer.from('"requesting"')
 
@@ -63,11 +61,6 @@ const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}
 export function parseData<Type extends EventType>({ bytes }: StoredEvent, _type: Type): EventData<Type> {
   // Written by serializeEvent from the very type that is named here.
   return (JSON.parse(bytes.toString('utf8')) as { data: EventData<Type> }).data
-}
-
-/** The CLI's own bytes: what stands before them in an event holds no such mark. */
-function cutMessage({ bytes }: StoredEvent): Buffer {
-  return bytes.subarray(bytes.indexOf(MESSAGE_START) + MESSAGE_START.length, bytes.length - MESSAGE_END)
 }
 
 /** Most messages are told apart without parsing them. */
