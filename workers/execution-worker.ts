@@ -59,7 +59,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       name: workerId,
       prefix: keyRoot(config.prefix),
       connection: {
-        ...redisOptions(redisUrl),
+        ...redisOptions({ url: redisUrl, tls: config.redisTls }),
         socketTimeout: SILENCE_MS,
         maxRetriesPerRequest: null,
         retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000),

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
-import { requireRedis } from '../platform/redis.js'
+import { requireRedis } from '../platform/require-redis.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
@@ -65,7 +65,7 @@ function watchWhere(
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
-    await requireRedis(redisUrl)
+    await requireRedis({ ...config, redisUrl })
     const logger = createLogger(config.logLevel, 'api')
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })

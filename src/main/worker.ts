@@ -15,7 +15,8 @@ import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { openPatience, type Patience } from '../platform/patience.js'
-import { closeRedis, openRedis, requireRedis } from '../platform/redis.js'
+import { closeRedis, openRedis } from '../platform/redis.js'
+import { requireRedis } from '../platform/require-redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
 import { chooseContainment } from '../supervision/containment.js'
@@ -43,7 +44,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     await openDataFolder(config)
     const hooks = await readHooks(config)
     const hookLedger = new HookLedger(hooks)
-    await requireRedis(redisUrl)
+    await requireRedis({ ...config, redisUrl })
     const logger = createLogger(config.logLevel, 'worker')
     let onClaudeChange = (): void => undefined
     const choosing = chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
@@ -111,7 +112,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
 
     const control = lifetime.own(
       'control subscriber',
-      openRedis({ url: redisUrl, logger, role: 'subscriber' }),
+      openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
       closeRedis,
     )
     receiveControl(control, config.prefix, ({ kind, executionId }) => {

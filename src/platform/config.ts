@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
+import { explainRedisUrl, type RedisTls } from './redis-url.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -36,10 +37,16 @@ export const VARIABLES = {
   CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
   CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
   REDIS_URL: [
-    z.string().regex(/^(rediss?:\/\/|unix:\/\/\/)/, 'expected redis://, rediss:// or unix:///'),
+    z.string().superRefine((url, context) => {
+      const message = explainRedisUrl(url)
+      if (message !== undefined) context.addIssue({ code: 'custom', message })
+    }),
     undefined,
     'unset: npm start runs a private Redis',
   ],
+  CC_EXECUTOR_REDIS_CA: [absolutePath, undefined, 'rediss://: a private certification authority, a file in PEM'],
+  CC_EXECUTOR_REDIS_CERT: [absolutePath, undefined, 'rediss://: the client certificate, where Redis demands one'],
+  CC_EXECUTOR_REDIS_KEY: [absolutePath, undefined, 'rediss://: the key of that certificate'],
   CC_EXECUTOR_PREFIX: [
     z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'),
     'cc',
@@ -190,6 +197,7 @@ export interface Config {
   readonly port: number
   readonly dataDir: string
   readonly redisUrl: string | undefined
+  readonly redisTls: RedisTls
   readonly prefix: string
   readonly auth: 'token' | 'open'
   readonly tokens: string | undefined
@@ -293,6 +301,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     port: values.CC_EXECUTOR_PORT,
     dataDir,
     redisUrl: values.REDIS_URL,
+    redisTls: {
+      ca: values.CC_EXECUTOR_REDIS_CA,
+      cert: values.CC_EXECUTOR_REDIS_CERT,
+      key: values.CC_EXECUTOR_REDIS_KEY,
+    },
     prefix: values.CC_EXECUTOR_PREFIX,
     auth: values.CC_EXECUTOR_AUTH,
     tokens: values.CC_EXECUTOR_TOKENS,

@@ -1,9 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { ConfigError } from './config.js'
-import { hideUserInfo } from './describe-config.js'
 import { DeadlineError, within } from './deadline.js'
 import type { Logger } from './logger.js'
+import { toRedisAddress } from './redis-address.js'
+import type { RedisTls } from './redis-url.js'
 
 export type { Redis }
 
@@ -19,14 +19,15 @@ const RECONNECT_CEILING_MS = 1_000
  * (a firewall that was restarted), and the kernel would find out after a quarter of an hour.
  */
 const SILENCE_MS = 2_000
-/**
- * With the process's own start this stays below five seconds; a Redis that is started at the same time may come up
- * meanwhile.
- */
-const FIRST_ANSWER_MS = 3_000
+const RECONNECT_AND_RESEND = 2
 
-export interface RedisSettings {
+/** Which Redis. */
+export interface RedisTarget {
   readonly url: string
+  readonly tls?: RedisTls | undefined
+}
+
+export interface RedisSettings extends RedisTarget {
   readonly logger: Logger
   /**
    * `caller`: somebody waits for the answer, so a command fails soon.
@@ -36,25 +37,23 @@ export interface RedisSettings {
   readonly role: 'caller' | 'keeper' | 'subscriber'
 }
 
-/** Options for ioredis and BullMQ alike; `unix:///path` is a socket. */
-export function redisOptions(url: string): RedisOptions {
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length), socketTimeout: SILENCE_MS }
-  const { protocol, hostname, port, username, password, pathname } = new URL(url)
+/**
+ * Options for ioredis and BullMQ alike. A primary that was made a replica keeps its connections and refuses to write:
+ * a new connection may lead to the primary of today (by a name, or a proxy that looks at the role), and the refused
+ * command is sent again on it.
+ */
+export function redisOptions({ url, tls }: RedisTarget): RedisOptions {
   return {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? 6379 : Number(port),
+    ...toRedisAddress(url, tls),
     socketTimeout: SILENCE_MS,
-    ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password !== '' && { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: {} }),
+    reconnectOnError: ({ message }) => (/^(?:READONLY|UNBLOCKED)\b/.test(message) ? RECONNECT_AND_RESEND : false),
   }
 }
 
 /** Opens a connection, which reconnects by itself for ever; whoever opens it calls `closeRedis`. */
-export function openRedis({ url, logger, role }: RedisSettings): Redis {
+export function openRedis({ url, tls, logger, role }: RedisSettings): Redis {
   const redis = new Redis({
-    ...redisOptions(url),
+    ...redisOptions({ url, tls }),
     retryStrategy: (attempt) => Math.min(50 * attempt, RECONNECT_CEILING_MS),
     connectTimeout: 5_000,
     maxRetriesPerRequest: role === 'caller' ? 1 : null,
@@ -101,30 +100,6 @@ function askAgainAndAgain(redis: Redis): void {
   // Who is closed between two connections is told of no end by ioredis.
   timer.unref()
   redis.once('end', () => clearInterval(timer))
-}
-
-/**
- * Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with
- * the remedy
- */
-export async function requireRedis(url: string): Promise<void> {
-  let lastError: (Error & { code?: string }) | undefined
-  const redis = new Redis({ ...redisOptions(url), retryStrategy: () => 100, maxRetriesPerRequest: null })
-  redis.on('error', (error: Error) => {
-    lastError = error
-  })
-  try {
-    await within(FIRST_ANSWER_MS, 'Redis', redis.ping())
-  } catch (error) {
-    const known = error instanceof DeadlineError ? lastError : (error as Error & { code?: string })
-    const why = known === undefined ? `it is silent for ${FIRST_ANSWER_MS / 1_000} s` : (known.code ?? known.message)
-    throw new ConfigError(
-      `REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the ` +
-        'variable; cc-executor start without it brings its own.',
-    )
-  } finally {
-    redis.disconnect()
-  }
 }
 
 /** Ends at once: whatever had to be confirmed was awaited before. */

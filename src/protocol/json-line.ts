@@ -1,6 +1,6 @@
 /**
- * Line breaks to the readers of other stacks (Python's `splitlines`, browsers' own), characters like others to JSON: raw
- * they would cut an event in two where it is read by the line (openai/codex#33617, nodejs/node#62785).
+ * Line breaks to the readers of other stacks (Python's `splitlines`, browsers' own), and characters like others to
+ * JSON: raw they would cut an event in two where it is read by lines (openai/codex#33617, nodejs/node#62785).
  */
 const FOREIGN_LINE_BREAK = /[\u0085\u2028\u2029]/
 const FOREIGN_LINE_BREAKS = new RegExp(FOREIGN_LINE_BREAK, 'g')

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
 import type { Logger } from '../platform/logger.js'
-import { closeRedis, keyRoot, openRedis } from '../platform/redis.js'
+import { closeRedis, keyRoot, openRedis, type RedisTarget } from '../platform/redis.js'
 import type { Priority } from '../protocol/execute-request.js'
 
 /** BullMQ's name of the one queue; its keys are `{prefix}:executions:*`. */
@@ -32,14 +32,11 @@ export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${exec
 
 export function openExecutionQueue({
   url,
+  tls,
   prefix,
   logger,
-}: {
-  url: string
-  prefix: string
-  logger: Logger
-}): ExecutionQueue {
-  const redis = openRedis({ url, logger, role: 'caller' })
+}: RedisTarget & { prefix: string; logger: Logger }): ExecutionQueue {
+  const redis = openRedis({ url, tls, logger, role: 'caller' })
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),
     connection: redis,

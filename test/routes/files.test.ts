@@ -341,7 +341,7 @@ void t.test('one that never began has none, and says so; a cancelled one keeps w
 })
 
 void t.test('they live and go with their execution, and nothing of them is left', async (t) => {
-  const redis = new Redis(redisOptions(service.redis.url))
+  const redis = new Redis(redisOptions({ url: service.redis.url }))
   t.teardown(() => redis.disconnect())
   const execution = await run(`echo ${randomBytes(8).toString('hex')} > secret`)
   const key = `{cc}:files:${execution.id}`

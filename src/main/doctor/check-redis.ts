@@ -110,7 +110,12 @@ export function judgeSkew(redisMs: number, now = Date.now()): Finding[] {
 /** The Redis that REDIS_URL names, or the private one that `npm start` would run. */
 export async function checkRedis(config: Config): Promise<Finding[]> {
   if (config.redisUrl === undefined) return checkPrivate(config)
-  const redis = openRedis({ url: config.redisUrl, logger: createLogger('silent', 'doctor'), role: 'caller' })
+  const redis = openRedis({
+    url: config.redisUrl,
+    tls: config.redisTls,
+    logger: createLogger('silent', 'doctor'),
+    role: 'caller',
+  })
   let lastError: (Error & { code?: string }) | undefined
   redis.on('error', (error: Error) => (lastError = error))
   try {

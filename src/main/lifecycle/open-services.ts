@@ -28,9 +28,15 @@ export function openDomain(
   { config, redisUrl, logger, lifetime }: OpenOptions,
   role: 'caller' | 'keeper',
 ): DomainServices & { redis: Redis } {
-  const redis = lifetime.own('Redis connection', openRedis({ url: redisUrl, logger, role }), closeRedis)
-  const queue = lifetime.own('queue', openExecutionQueue({ url: redisUrl, prefix: config.prefix, logger }), (opened) =>
-    opened.close(),
+  const redis = lifetime.own(
+    'Redis connection',
+    openRedis({ url: redisUrl, tls: config.redisTls, logger, role }),
+    closeRedis,
+  )
+  const queue = lifetime.own(
+    'queue',
+    openExecutionQueue({ url: redisUrl, tls: config.redisTls, prefix: config.prefix, logger }),
+    (opened) => opened.close(),
   )
   const store = new ExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
@@ -55,11 +61,11 @@ export function openDomain(
 
 /** The API's services: the domain, and the feed on a connection of its own. */
 export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
-  const { redisUrl, logger, lifetime } = options
+  const { config, redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
     'Redis subscriber',
-    openRedis({ url: redisUrl, logger, role: 'subscriber' }),
+    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
     closeRedis,
   )
   const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) =>

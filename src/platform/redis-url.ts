@@ -1,0 +1,40 @@
+/** Files for a TLS connection to Redis, in PEM. */
+export interface RedisTls {
+  /** Of a private certification authority. */
+  readonly ca?: string | undefined
+  /** What a server that demands a client certificate is shown. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+}
+
+const ESCAPES = '/ is written %2F, # %23, ? %3F and % %25'
+
+function canDecode(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What keeps a REDIS_URL from being one, without a part of its password; undefined: nothing. */
+export function explainRedisUrl(text: string): string | undefined {
+  if (/^unix:\/\/\//.test(text)) return undefined
+  const [, rest] = /^rediss?:\/\/(.*)$/s.exec(text) ?? []
+  if (rest === undefined) return 'expected redis://, rediss:// or unix:///'
+  const at = rest.lastIndexOf('@')
+  const mark = rest.search(/[/?#]/)
+  // Before the last @ they can only belong to user or password, and to a parser of URLs they would end the address.
+  if ((mark !== -1 && mark < at) || !canDecode(rest.slice(0, at + 1)))
+    return `the user or the password has a character that must be escaped: ${ESCAPES}`
+  if (!URL.canParse(text)) return 'expected redis://user:password@host:port/database'
+  const { hostname, pathname, searchParams, hash } = new URL(text)
+  if (hostname === '') return 'expected a host after redis://'
+  const [parameter] = searchParams.keys()
+  if (parameter !== undefined)
+    return `there is no parameter ${JSON.stringify(parameter)}; the database stands in the path (redis://host:port/3)`
+  if (hash !== '') return `it must end with the database; in a password ${ESCAPES}`
+  if (!/^\/?$|^\/\d{1,5}$/.test(pathname)) return 'the database must be a number (redis://host:port/3)'
+  return undefined
+}
