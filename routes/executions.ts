@@ -17,6 +17,7 @@ import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
+import { shortenEvent } from '../src/rpc/shorten-event.js'
 import { GUARDED, json, negotiate, OF_ONE, problems, whileConnected, WITH_BODY } from './answers.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, WishBody } from './queries.js'
@@ -246,7 +247,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     },
     async (request, reply) => {
       const { id } = request.params
-      const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types } = request.query
+      const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types, maxEventBytes = Infinity } = request.query
       const wanted = types && { types: new Set<string>(types) }
       const media = negotiate(request, reply, ['application/json', EVENT_STREAM, NDJSON])
       if (media === NDJSON) {
@@ -261,7 +262,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         const record = await requireExecution(services, id, request.caller)
         if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted)))
           return reply.code(204).send(null)
-        return sendEventStream(services, request, reply, { executionId: id, after: cursor, ...wanted })
+        return sendEventStream(services, request, reply, { executionId: id, after: cursor, maxEventBytes, ...wanted })
       }
       const page = await readEventPage(services, id, request.caller, {
         after: after ?? 0,
@@ -273,7 +274,9 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       // The events go out with their bytes as they are stored; only the page around them is new.
       const { nextAfter, hasMore, finished } = page
       // Safe: the text is an EventPage.
-      const events = page.events.map((event) => event.bytes.toString()).join(',')
+      const events = page.events
+        .map(({ bytes }) => (bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes)).toString())
+        .join(',')
       const body = `{"events":[${events}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
       return reply
         .type('application/json; charset=utf-8')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SMALLEST_EVENT_BYTES } from '../src/protocol/event-size.js'
 import { EventType } from '../src/protocol/events.js'
 import { ExecutionKind, ExecutionStatus } from '../src/protocol/execution.js'
 import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
@@ -97,6 +98,10 @@ export const EventsQuery = z.strictObject({
   limit: wholeNumber(1, EVENT_PAGE_LIMIT).optional().meta({ description: 'Events on a page; default 100.' }),
   waitSeconds,
   types: listOf(EventType).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
+  maxEventBytes: wholeNumber(SMALLEST_EVENT_BYTES, Number.MAX_SAFE_INTEGER).optional().meta({
+    description:
+      'Of pages and event streams: larger events come shortened, with `truncatedBytes`. An export has them whole.',
+  }),
 })
 
 export const UsageQuery = z.strictObject({

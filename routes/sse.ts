@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ExecutionServices } from '../src/executions/services.js'
 import { readQueuedBytes } from '../src/rpc/queued-bytes.js'
+import { shortenEvent } from '../src/rpc/shorten-event.js'
 import { whileConnected } from './answers.js'
 
 /** How long an EventSource waits before it connects anew; browsers' own defaults are three to five seconds. */
@@ -10,8 +11,9 @@ const COMMENT_INTERVAL_MS = 15_000
 
 const CARRIAGE_RETURN = 0x0d
 
-function toFrame({ seq, bytes }: { seq: number; bytes: Buffer }): Buffer {
-  const frame = Buffer.concat([Buffer.from(`id: ${seq}\ndata: `), bytes, Buffer.from('\n\n')])
+function toFrame({ seq, bytes }: { seq: number; bytes: Buffer }, maxEventBytes: number): Buffer {
+  const event = bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes)
+  const frame = Buffer.concat([Buffer.from(`id: ${seq}\ndata: `), event, Buffer.from('\n\n')])
   // The CLI's own bytes may hold it between two tokens, where to JSON it is a blank; here it would end the line.
   for (let at = frame.indexOf(CARRIAGE_RETURN); at !== -1; at = frame.indexOf(CARRIAGE_RETURN, at)) frame[at] = 0x20
   return frame
@@ -29,8 +31,15 @@ export async function sendEventStream(
     executionId,
     after,
     types,
+    maxEventBytes = Infinity,
     headers = {},
-  }: { executionId: string; after: number; types?: ReadonlySet<string>; headers?: Record<string, string> },
+  }: {
+    executionId: string
+    after: number
+    types?: ReadonlySet<string>
+    maxEventBytes?: number | undefined
+    headers?: Record<string, string>
+  },
 ): Promise<void> {
   const gone = whileConnected(reply)
   const { raw } = reply
@@ -53,7 +62,7 @@ export async function sendEventStream(
     for await (const events of services.feed.follow(executionId, after, gone)) {
       const wanted = types ? events.filter(({ type }) => types.has(type)) : events
       if (wanted.length === 0) continue
-      if (!raw.write(Buffer.concat(wanted.map(toFrame))))
+      if (!raw.write(Buffer.concat(wanted.map((event) => toFrame(event, maxEventBytes)))))
         await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
     }
   } catch (error) {

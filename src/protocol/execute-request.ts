@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MaxEventBytes } from './event-size.js'
 import { InlineFiles } from './inline-files.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
@@ -433,6 +434,7 @@ export const ExecuteParams = z
       .boolean()
       .optional()
       .meta({ description: 'Send the events on this connection, from seq 1; default true.' }),
+    maxEventBytes: MaxEventBytes.optional(),
     idempotencyKey: z
       .string()
       .min(1)
@@ -443,7 +445,7 @@ export const ExecuteParams = z
   .superRefine(requireExactlyOneTask)
   .meta({
     id: 'ExecuteParams',
-    description: 'An ExecuteRequest plus `subscribe` and `idempotencyKey`.',
+    description: 'An ExecuteRequest plus `subscribe`, `maxEventBytes` and `idempotencyKey`.',
     ...exactlyOneTask,
   })
 export type ExecuteParams = z.infer<typeof ExecuteParams>

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ErrorCode } from './errors.js'
 import { EventSchema, EventType } from './events.js'
+import { MaxEventBytes } from './event-size.js'
 import { ExecuteParams } from './execute-request.js'
 import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
 import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
@@ -45,11 +46,7 @@ export const SubscribeParams = z.strictObject({
   executionId: ExecutionReference,
   after: Cursor.optional(),
   types: z.array(EventType).min(1).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
-  maxEventBytes: z
-    .int()
-    .min(256)
-    .optional()
-    .meta({ description: 'Larger events come shortened, with `truncatedBytes`; they are whole on REST.' }),
+  maxEventBytes: MaxEventBytes.optional(),
 })
 export type SubscribeParams = z.infer<typeof SubscribeParams>
 
@@ -169,6 +166,6 @@ export const NOTIFICATIONS = {
   },
   'subscription.closed': {
     summary: 'Nothing will follow on this subscription.',
-    params: z.object({ subscriptionId: SubscriptionId, reason: SubscriptionClosedReason }),
+    params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, reason: SubscriptionClosedReason }),
   },
 } as const

@@ -51,13 +51,13 @@ export function createOperationHandlers({
   discover,
 }: OperationContext): OperationHandlers {
   return {
-    async execute({ subscribe = true, idempotencyKey, ...request }) {
+    async execute({ subscribe = true, maxEventBytes, idempotencyKey, ...request }) {
       if (!subscribe) return { result: (await submitExecution(services, request, caller, idempotencyKey)).execution }
       // The place first: a limit found after the submission would leave an execution that its caller believes refused.
       const place = subscriptions.reserve()
       try {
         const { execution } = await submitExecution(services, request, caller, idempotencyKey)
-        const { subscriptionId, start } = place.subscribe(execution.id, {})
+        const { subscriptionId, start } = place.subscribe(execution.id, { maxEventBytes })
         return { result: { ...execution, subscriptionId }, afterAnswer: start }
       } finally {
         place.release()

@@ -4,17 +4,19 @@ import { RpcId, RpcRequest } from '../protocol/rpc.js'
 /** A batch's answer is built in memory as one frame: more requests at once are refused as a whole. */
 export const BATCH_LIMIT = 1_000
 
+export type CallParams = Readonly<Record<string, unknown>> | readonly unknown[]
+
 export type Call =
   | {
       readonly kind: 'request'
       readonly id: RpcId
       readonly method: string
-      readonly params: Readonly<Record<string, unknown>> | readonly unknown[]
+      readonly params: CallParams
     }
   | {
       readonly kind: 'notification'
       readonly method: string
-      readonly params: Readonly<Record<string, unknown>> | readonly unknown[]
+      readonly params: CallParams
     }
   | { readonly kind: 'invalid'; readonly id: RpcId; readonly error: ExecutorError }
 
@@ -62,9 +64,7 @@ function readCall(value: unknown): Call {
 }
 
 /** @throws ExecutorError INVALID_REQUEST: every method here takes its params by name. */
-export function requireNamed(
-  params: Readonly<Record<string, unknown>> | readonly unknown[],
-): Readonly<Record<string, unknown>> {
+export function requireNamed(params: CallParams): Readonly<Record<string, unknown>> {
   // Array.isArray does not narrow a readonly array away.
   if (Array.isArray(params))
     throw toInvalidRequest([{ path: 'params', message: 'params are given by name, as an object' }])

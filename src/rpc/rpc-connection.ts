@@ -9,6 +9,7 @@ import { isOperation, OPERATIONS, type OperationName } from '../protocol/operati
 import type { RpcError } from '../protocol/rpc.js'
 import type { Health, QueueState } from '../protocol/service-state.js'
 import { createOperationHandlers, OPERATION_SCOPES } from './operation-handlers.js'
+import { requireNamed, type CallParams } from './read-calls.js'
 import { requireScope } from './require-scope.js'
 import { openRpcEndpoint, type Answer } from './rpc-endpoint.js'
 import { createSubscriptions, type Subscriptions } from './subscriptions.js'
@@ -52,13 +53,13 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
   })
   const handlers = createOperationHandlers({ ...options, subscriptions })
 
-  async function dispatch(method: string, params: Readonly<Record<string, unknown>>): Promise<Answer> {
+  async function dispatch(method: string, params: CallParams): Promise<Answer> {
     if (!isOperation(method))
       throw new ExecutorError('METHOD_NOT_FOUND', {
         detail: `There is no method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
       })
     requireScope(caller, OPERATION_SCOPES[method], method)
-    return call(method, params)
+    return call(method, requireNamed(params))
   }
 
   function call(method: OperationName, params: Readonly<Record<string, unknown>>): Promise<Answer> {

@@ -5,7 +5,7 @@ import { ExecutorError } from '../protocol/errors.js'
 import { type RpcError, type RpcId, toRpcError, toRpcNotification, toRpcResult } from '../protocol/rpc.js'
 import { createFrameWriter, type FrameWriter } from './frame-writer.js'
 import { startHeartbeat } from './heartbeat.js'
-import { type Call, readCalls, requireNamed } from './read-calls.js'
+import { type Call, type CallParams, readCalls } from './read-calls.js'
 
 /** So many requests of one connection are worked on at once; then its socket is no longer read. */
 const IN_FLIGHT_LIMIT = 64
@@ -28,7 +28,8 @@ export interface RpcEndpointOptions {
   /** Whether silence means that the peer is gone; see `startHeartbeat`. */
   readonly wantsPong?: boolean
   readonly connectionId: string
-  readonly dispatch: (method: string, params: Readonly<Record<string, unknown>>, requestId: string) => Promise<Answer>
+  /** Whether there is such a method is looked at before its params are. */
+  readonly dispatch: (method: string, params: CallParams, requestId: string) => Promise<Answer>
   readonly toError: (error: unknown, requestId: string) => RpcError
   /** The socket is gone or going: end whatever writes to it. Called once. */
   readonly onEnd: () => void
@@ -121,7 +122,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
   async function carryOut(call: Call, requestId: string): Promise<Answer> {
     try {
       if (call.kind === 'invalid') throw call.error
-      return await dispatch(call.method, requireNamed(call.params), requestId)
+      return await dispatch(call.method, call.params, requestId)
     } catch (error) {
       return { error: toError(error, requestId) }
     }

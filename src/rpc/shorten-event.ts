@@ -1,3 +1,5 @@
+import { escapeLineBreaks } from '../protocol/json-line.js'
+
 /** No string is cut below this: statuses, codes and names stay readable. */
 const SHORTEST_CHARACTERS = 64
 const FIRST_CUT_CHARACTERS = 64 * 1024
@@ -12,9 +14,8 @@ export function shortenEvent(bytes: Buffer, maxBytes: number): Buffer {
   const { seq, type, at, attempt, data } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>
   const build = (shortened: unknown): Buffer => {
     const kept = Buffer.byteLength(JSON.stringify({ seq, type, at, attempt, data: shortened }))
-    return Buffer.from(
-      JSON.stringify({ seq, type, at, attempt, data: shortened, truncatedBytes: Math.max(0, bytes.length - kept) }),
-    )
+    const event = { seq, type, at, attempt, data: shortened, truncatedBytes: Math.max(0, bytes.length - kept) }
+    return Buffer.from(escapeLineBreaks(JSON.stringify(event)))
   }
   for (let characters = FIRST_CUT_CHARACTERS; characters >= SHORTEST_CHARACTERS; characters /= 2) {
     if (characters > maxBytes) continue

@@ -43,7 +43,7 @@ interface SubscriptionsOptions {
  * brought.
  */
 export function createSubscriptions({ feed, writer, limit, onError }: SubscriptionsOptions): Subscriptions {
-  const active = new Map<string, AbortController>()
+  const active = new Map<string, { readonly executionId: string; readonly abort: AbortController }>()
   let reserved = 0
   let count = 0
   let isClosed = false
@@ -83,13 +83,13 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
     }
     if (signal.aborted) return
     active.delete(subscriptionId)
-    await writer.write([toClosed(subscriptionId, reason)])
+    await writer.write([toClosed(subscriptionId, executionId, reason)])
   }
 
   function subscribe(executionId: string, options: SubscriptionOptions): ReturnType<Place['subscribe']> {
     const subscriptionId = `sub-${(count += 1)}`
     const abort = new AbortController()
-    active.set(subscriptionId, abort)
+    active.set(subscriptionId, { executionId, abort })
     return {
       subscriptionId,
       start() {
@@ -117,25 +117,25 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
           release()
           const subscription = subscribe(executionId, options)
           // The socket went away while the execution was looked up.
-          if (isClosed) active.get(subscription.subscriptionId)?.abort()
+          if (isClosed) active.get(subscription.subscriptionId)?.abort.abort()
           return subscription
         },
         release,
       }
     },
     unsubscribe(subscriptionId) {
-      const abort = active.get(subscriptionId)
-      if (!abort)
+      const subscription = active.get(subscriptionId)
+      if (!subscription)
         throw new ExecutorError('SUBSCRIPTION_NOT_FOUND', {
           detail: `There is no subscription ${subscriptionId} on this connection, or no longer.`,
         })
       active.delete(subscriptionId)
-      abort.abort()
-      return () => void writer.write([toClosed(subscriptionId, 'unsubscribed')])
+      subscription.abort.abort()
+      return () => void writer.write([toClosed(subscriptionId, subscription.executionId, 'unsubscribed')])
     },
     close() {
       isClosed = true
-      for (const abort of active.values()) abort.abort()
+      for (const { abort } of active.values()) abort.abort()
       active.clear()
     },
   }
@@ -148,5 +148,5 @@ function toOwnBytes(text: string): Buffer {
   return own
 }
 
-const toClosed = (subscriptionId: string, reason: SubscriptionClosedReason): string =>
-  JSON.stringify(toRpcNotification('subscription.closed', { subscriptionId, reason }))
+const toClosed = (subscriptionId: string, executionId: string, reason: SubscriptionClosedReason): string =>
+  JSON.stringify(toRpcNotification('subscription.closed', { subscriptionId, executionId, reason }))

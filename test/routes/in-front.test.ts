@@ -131,6 +131,37 @@ void t.test('where a proxy lets no WebSocket through, the client goes on by SSE 
   await t.rejects(follow(UNKNOWN), { code: 'EXECUTION_NOT_FOUND', status: 404 })
 })
 
+void t.test('an event stream or a page in parts that a client can take', async (t) => {
+  const { id } = await service.finished(
+    (await service.submit({ prompt: scripted({ text: `${'long \u2028 '.repeat(1_000)}` }) })).id,
+  )
+  const ask = (accept: string, query: string) =>
+    service.call('GET', `/executions/${id}/events?${query}`, { headers: { accept } })
+  const lines = (await ask('text/event-stream', 'maxEventBytes=512')).text
+    .split(/[\n\u0085\u2028\u2029]/)
+    .flatMap((line) => (line.startsWith('data: ') ? [line.slice('data: '.length)] : []))
+  t.ok(lines.every((line) => Buffer.byteLength(line) <= 512))
+  t.ok(lines.some((line) => (JSON.parse(line) as { truncatedBytes?: number }).truncatedBytes))
+  t.same(
+    lines,
+    (await ask('application/json', 'maxEventBytes=512&limit=1000')).body.events.map((event: object) =>
+      JSON.stringify(event).replaceAll('\u2028', String.raw`\u2028`),
+    ),
+  )
+  const whole = (await ask('application/x-ndjson', 'maxEventBytes=512')).text
+    .split(/[\n\u0085\u2028\u2029]/)
+    .slice(0, -1)
+  t.same(
+    whole.map((line) => JSON.parse(line) as unknown),
+    await service.events(id),
+    'an export holds them whole, one a line for everybody',
+  )
+  t.match((await ask('text/event-stream', 'maxEventBytes=255')).body, {
+    status: 400,
+    errors: [{ path: 'maxEventBytes' }],
+  })
+})
+
 void t.test('a Host that is not admitted is told in the service’s own words', async (t) => {
   const client = openClient({ url: await openForeignFront(t, service), token: service.token })
   t.teardown(() => client.close())

@@ -35,6 +35,11 @@ void t.test("the specification's examples", async (t) => {
     'a method that is not there',
   )
   await says(
+    '{"jsonrpc":"2.0","id":1,"method":"no.such","params":[]}',
+    { id: 1, error: { code: -32601, data: { code: 'METHOD_NOT_FOUND' } } },
+    'one that is not there, whatever its params',
+  )
+  await says(
     '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]',
     { id: null, error: { code: -32700 } },
     'invalid JSON',
@@ -147,7 +152,7 @@ void t.test(
     )
     t.match(await client.next(), {
       method: 'subscription.closed',
-      params: { subscriptionId: answer.result?.['subscriptionId'], reason: 'finished' },
+      params: { subscriptionId: answer.result?.['subscriptionId'], executionId, reason: 'finished' },
     })
     t.match(await client.call('execution.get', { executionId }), {
       result: { status: 'succeeded', outcome: { result: 'done' } },

@@ -107,7 +107,7 @@ void t.test('after an unsubscribe comes its answer, then the word that it is clo
   client.send(request(5, 'execution.unsubscribe', { subscriptionId }))
   t.match(await client.take(2), [
     { id: 5, result: {} },
-    { method: 'subscription.closed', params: { subscriptionId, reason: 'unsubscribed' } },
+    { method: 'subscription.closed', params: { subscriptionId, executionId: String, reason: 'unsubscribed' } },
   ])
   await run.write(delta('not seen'))
   await run.finish()
@@ -289,6 +289,21 @@ void t.test('a large event is shortened within the limit and says by how much', 
     },
   })
   t.ok(Buffer.byteLength(JSON.stringify(params?.['event'])) <= 1_000)
+  const other = await harness.connect()
+  const { result } = await other.call('execute', { prompt: '\u{1F600}'.repeat(5_000), maxEventBytes: 1_000 })
+  t.match(await other.next(), {
+    params: { subscriptionId: result?.['subscriptionId'], event: { seq: 1, type: 'execution.queued' } },
+  })
+  const own = await harness.start(String(result?.['id']))
+  await own.write(delta('\u{1F600}'.repeat(50_000)))
+  for (;;) {
+    const { params: sent } = await other.next()
+    const event = sent?.['event'] as { type: string; truncatedBytes?: number }
+    t.ok(Buffer.byteLength(JSON.stringify(event)) <= 1_000, `${event.type} of an execution of its own`)
+    if (event.type !== 'text.delta') continue
+    t.type(event.truncatedBytes, 'number')
+    break
+  }
   const wide = Buffer.from(
     JSON.stringify({
       seq: 1,

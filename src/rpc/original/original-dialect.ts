@@ -12,6 +12,7 @@ import { ExecutionId } from '../../protocol/ids.js'
 import { toHookStatus } from './original-hook-status.js'
 import { OriginalError, ORIGINAL_ERRORS, toOriginalError } from './original-errors.js'
 import { startOriginalRun, toStatusParams, type OriginalRun } from './original-run.js'
+import { requireNamed } from '../read-calls.js'
 import { requireScope } from '../require-scope.js'
 import { openRpcEndpoint, type Answer } from '../rpc-endpoint.js'
 
@@ -73,7 +74,7 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
         throw new ExecutorError('METHOD_NOT_FOUND', {
           detail: `There is no method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.`,
         })
-      return handle(params)
+      return handle(requireNamed(params))
     },
     toError: (error, requestId) => toOriginalError(error, requestId, logger),
     onEnd: disconnect,
