@@ -36,11 +36,17 @@ const DESCRIPTION = [
  * OpenAPI 3.1 of everything the routes declare, at /openapi.json, and Swagger UI at /docs, which needs no other host.
  */
 export const openapiPlugin = plugin(
-  async function openapi(app: FastifyInstance) {
+  async function openapi(app: FastifyInstance, { basePath }: { basePath: string }) {
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
-        info: { title: 'CC Executor', version: VERSION, description: DESCRIPTION, license: { name: 'MIT' } },
+        info: {
+          title: 'CC Executor',
+          version: VERSION,
+          description: DESCRIPTION,
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: [{ url: basePath === '' ? '/' : basePath }],
         components: {
           securitySchemes: {
             bearer: { type: 'http', scheme: 'bearer', description: 'The token that cc-executor token prints.' },
@@ -55,6 +61,12 @@ export const openapiPlugin = plugin(
       },
       transform: createJsonSchemaTransform({ zodToJsonConfig }),
       transformObject: (document) => tidyOpenApi(transformObject(document)),
+    })
+    // By a relative way: the page's own links are relative to the slash, behind whatever prefix a proxy adds.
+    app.addHook('onRequest', async ({ raw }, reply) => {
+      const [path, query] = raw.url?.split('?') ?? []
+      if (path === DOCS) return reply.redirect(`.${DOCS}/${query === undefined ? '' : `?${query}`}`)
+      return undefined
     })
     // The page is open; what it calls is not.
     app.addHook('onRoute', (route) => {

@@ -53,12 +53,11 @@ function readIdempotencyKey(request: FastifyRequest): string | undefined {
   return key
 }
 
-const located = (id: string): string => `/executions/${id}`
-
 /** Submit, watch, steer, read: the REST half of the protocol. */
 export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
+  const located = (id: string): string => `${services.config.basePath}/executions/${id}`
 
   for (const url of ['/execute', '/executions']) {
     app.post(
@@ -67,6 +66,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         config: { scope: 'execute' },
         schema: {
           tags,
+          operationId: url === '/execute' ? 'execute' : 'createExecution',
           summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
           description:
             'Answers 202 as soon as the execution is stored; it then runs whatever happens to this ' +
@@ -129,6 +129,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'listExecutions',
         summary: 'List executions, newest first',
         description:
           'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are ' +
@@ -158,6 +159,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getExecution',
         summary: 'One execution',
         params: Params,
         response: { 200: json('The execution.', Execution), ...problems(...OF_ONE) },
@@ -171,6 +173,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getResult',
         summary: 'The bare answer',
         params: Params,
         querystring: ResultQuery,
@@ -229,6 +232,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getEvents',
         summary: 'Events after a cursor: a page, a long poll, or a live stream',
         description:
           'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
@@ -335,7 +339,15 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       `/executions/:id/${name}`,
       {
         config: { scope: 'execute' },
-        schema: { tags, summary, description, params: Params, body: WishBody, response },
+        schema: {
+          tags,
+          operationId: `${name}Execution`,
+          summary,
+          description,
+          params: Params,
+          body: WishBody,
+          response,
+        },
       },
       async (request, reply) => {
         const before = await getExecution(services, request.params.id, request.caller)
@@ -354,6 +366,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       config: { scope: 'execute' },
       schema: {
         tags,
+        operationId: 'deleteExecution',
         summary: 'Forget a finished execution',
         description: 'Its record, its events and its fresh workspace.',
         params: Params,

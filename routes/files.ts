@@ -77,6 +77,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getFiles',
         summary: 'What is in the workspace and what the run changed',
         description:
           'As it was when the run had ended. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
@@ -104,6 +105,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getFile',
         summary: 'One file that the run created or modified',
         description:
           'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to ' +
@@ -151,6 +153,7 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getFilesArchive',
         summary: 'All files that the run created or modified',
         description:
           'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that ' +

@@ -19,6 +19,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getEstimate',
         summary: 'How long such a run takes',
         description:
           'The timeout that `timeoutSeconds: "auto"` would stand for, and what it is based on: the history ' +
@@ -36,6 +37,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getUsage',
         summary: 'What was spent, by day, model and token',
         description:
           'Sums over the executions that were accepted on these UTC days and have ended, however they ' +

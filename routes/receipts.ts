@@ -21,6 +21,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getReceipt',
         summary: 'The signed record of a finished execution',
         description:
           'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. ' +
@@ -53,6 +54,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'getReceiptKeys',
         summary: 'The public keys that sign receipts',
         description: 'A JWKS; keys that were replaced stay in it.',
         response: { 200: json('The keys.', KeySet), ...problems(...GUARDED) },
@@ -66,6 +68,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
     {
       schema: {
         tags,
+        operationId: 'verifyReceipt',
         summary: 'Check a receipt',
         description:
           'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does ' +

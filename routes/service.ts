@@ -23,7 +23,9 @@ export async function serviceRoutes(
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
 
-  app.get('/', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs'))
+  app.get('/', { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
+    reply.redirect(`${app.services.config.basePath}/docs/`),
+  )
 
   for (const url of ['/health', '/health/live']) {
     app.get(
@@ -32,6 +34,7 @@ export async function serviceRoutes(
         config: { open: true },
         schema: {
           tags,
+          operationId: url === '/health' ? 'getHealth' : 'getLiveness',
           summary: url === '/health' ? 'Whether this process serves' : 'The same, for probes',
           security: [],
           response: { 200: Health },
@@ -46,6 +49,7 @@ export async function serviceRoutes(
       config: { open: true },
       schema: {
         tags,
+        operationId: 'getReadiness',
         summary: 'Whether executions can run, part by part',
         description: 'With a token of the read scope the messages say why; without one they name nothing of the host.',
         security: [{}, { bearer: [] }],
@@ -64,6 +68,7 @@ export async function serviceRoutes(
     {
       schema: {
         tags,
+        operationId: 'getQueue',
         summary: 'Depth, running, workers',
         response: { 200: json('The queue.', QueueState), ...problems(...GUARDED) },
       },
@@ -75,6 +80,7 @@ export async function serviceRoutes(
     {
       schema: {
         tags,
+        operationId: 'getAuthStatus',
         summary: 'How Claude is authenticated',
         response: { 200: json('As the workers see it.', AuthStatus), ...problems(...GUARDED) },
       },

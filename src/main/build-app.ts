@@ -47,6 +47,12 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
   }
 }
 
+/** A proxy may strip the prefix, or leave it: both are served. */
+function withoutBasePath(basePath: string): (request: { url?: string | undefined }) => string {
+  const prefix = `${basePath}/`
+  return ({ url = '/' }) => (basePath !== '' && url.startsWith(prefix) ? url.slice(basePath.length) : url)
+}
+
 /** The HTTP application: plugins in their order, then routes. It opens nothing but itself. */
 export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
   const { config, logger } = services
@@ -67,6 +73,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     http: { ...WEBSOCKETS_ONLY, requireHostHeader: false },
     forceCloseConnections: true,
     // Node's own limit on the head is below this: an id of any length is looked for, and not found.
+    rewriteUrl: withoutBasePath(config.basePath),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: PARAMETER_LIMIT_CHARACTERS },
   })
   const instanceId = config.instanceId ?? randomUUID()
@@ -97,7 +104,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)
   await app.register(servicesPlugin, { services })
-  await app.register(openapiPlugin)
+  await app.register(openapiPlugin, { basePath: config.basePath })
   await app.register(executionRoutes)
   await app.register(fileRoutes)
   await app.register(receiptRoutes)

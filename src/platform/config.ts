@@ -35,6 +35,11 @@ const MIB = 1024 * 1024
 export const VARIABLES = {
   CC_EXECUTOR_HOST: [z.string().min(1), '127.0.0.1', 'address to listen on'],
   CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
+  CC_EXECUTOR_BASE_PATH: [
+    z.string().regex(/^(?:\/[\w.~-]+)*$/, 'expected a path such as /cc, without a slash at its end'),
+    '',
+    'path prefix under which a proxy serves this; in front of every link',
+  ],
   CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
   REDIS_URL: [
     z.string().superRefine((url, context) => {
@@ -195,6 +200,8 @@ type Values = {
 export interface Config {
   readonly host: string
   readonly port: number
+  /** In front of every link; empty, or `/cc`. */
+  readonly basePath: string
   readonly dataDir: string
   readonly redisUrl: string | undefined
   readonly redisTls: RedisTls
@@ -299,6 +306,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   return {
     host: values.CC_EXECUTOR_HOST,
     port: values.CC_EXECUTOR_PORT,
+    basePath: values.CC_EXECUTOR_BASE_PATH,
     dataDir,
     redisUrl: values.REDIS_URL,
     redisTls: {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, request, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { readConfig } from '../../src/platform/config.js'
 import { openClient } from '../../src/client/open-client.js'
 import type { Event } from '../../src/protocol/events.js'
 import { scripted } from '../support/environment.js'
@@ -160,6 +161,35 @@ void t.test('an event stream or a page in parts that a client can take', async (
     status: 400,
     errors: [{ path: 'maxEventBytes' }],
   })
+})
+
+void t.test('under a path prefix, which the proxy strips or leaves', async (t) => {
+  const { url, close } = await service.openApi({ CC_EXECUTOR_BASE_PATH: '/cc' })
+  t.teardown(close)
+  const headers = { authorization: `Bearer ${service.token}`, 'content-type': 'application/json' }
+  const body = JSON.stringify({ prompt: 'Say hello' })
+  for (const prefix of ['', '/cc']) {
+    const base = url + prefix
+    const answer = await fetch(`${base}/execute`, { method: 'POST', headers, body })
+    const { id } = (await answer.json()) as { id: string }
+    t.match([answer.status, answer.headers.get('location')], [202, `/cc/executions/${id}`])
+    const { servers } = (await (await fetch(`${base}/openapi.json`)).json()) as { servers: unknown }
+    t.same(servers, [{ url: '/cc' }])
+    const docs = await fetch(`${base}/docs?x=1`, { redirect: 'manual' })
+    t.match([docs.status, docs.headers.get('location')], [302, './docs/?x=1'], 'relative, for whatever is in front')
+    const page = await (await fetch(`${base}/docs/`)).text()
+    const [, script = ''] = /src="([^"]*swagger-initializer\.js)"/.exec(page) ?? []
+    t.equal((await fetch(new URL(script, `${base}/docs/`))).status, 200)
+    t.equal((await fetch(`${base}/`, { redirect: 'manual' })).headers.get('location'), '/cc/docs/')
+    const client = openClient({ url: base, token: service.token })
+    const types: string[] = []
+    for await (const { type } of client.follow(id, { onFallback: t.fail })) types.push(type)
+    client.close()
+    t.equal(types.at(-1), 'execution.finished', 'the WebSocket too')
+  }
+  t.equal((await fetch(`${url}/ccc/health`, { headers })).status, 404)
+  for (const wrong of ['cc', '/cc/', '/c c'])
+    t.throws(() => readConfig({ CC_EXECUTOR_BASE_PATH: wrong }), { message: /^CC_EXECUTOR_BASE_PATH: expected a path/ })
 })
 
 void t.test('a Host that is not admitted is told in the service’s own words', async (t) => {
