@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { defineScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
@@ -50,11 +51,18 @@ interface LogCommands {
   ccReadLastBuffer(root: string, id: string): Promise<[number, ...Buffer[]]>
 }
 
+/**
+ * So many pages of a log are asked for at once. Each is up to a MiB in one answer, and answers come one after the other:
+ * sixty readers of a long log would keep everybody waiting for longer than a command may take.
+ */
+const READS_AT_ONCE = 8
+
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const commands = defineScripts<LogCommands>(redis, SCRIPTS)
   const root = keyRoot(prefix)
+  const read = createLimiter(READS_AT_ONCE)
   return {
     async append(executionId, fence, { first, last, lines }) {
       const answer = await commands.ccAppend(root, executionId, fence, first, last, digestOf(lines), lines)
@@ -63,13 +71,13 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       return { kind: 'ok' }
     },
     async readAfter(executionId, after, maxBytes) {
-      const [lastSeq, ...batches] = await commands.ccReadBuffer(root, executionId, after, maxBytes)
+      const [lastSeq, ...batches] = await read(() => commands.ccReadBuffer(root, executionId, after, maxBytes))
       const events = batches.flatMap(splitBatch)
       // The first batch may begin at or before the cursor.
       return { lastSeq, events: events.filter((event) => event.seq > after) }
     },
     async readLast(executionId) {
-      const [lastSeq, ...batches] = await commands.ccReadLastBuffer(root, executionId)
+      const [lastSeq, ...batches] = await read(() => commands.ccReadLastBuffer(root, executionId))
       return { lastSeq, events: batches.flatMap(splitBatch) }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,

@@ -1,6 +1,6 @@
 import type { EventLog } from '../../events/event-log.js'
 import { isTerminalEvent, type StoredEvent } from '../../events/stored-event.js'
-import { joinSignals } from '../../platform/deadline.js'
+import { joinSignals, sleep } from '../../platform/deadline.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { ExecutionServices } from '../services.js'
@@ -8,6 +8,8 @@ import type { Caller } from '../../protocol/caller.js'
 
 /** Read from the log at once while a page is filled. */
 const READ_BYTES = 1024 * 1024
+const EXPORT_PATIENCE_MS = 10_000
+const RETRY_MS = 250
 const NEWLINE = Buffer.from('\n')
 
 export interface EventPage {
@@ -81,6 +83,19 @@ async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolea
   return last !== undefined && last.seq <= cursor && isTerminalEvent(last)
 }
 
+/** Half an export is of no use, and its status has been sent: while Redis is away for a moment it is asked again. */
+async function readPatiently<Page>(read: () => Promise<Page>): Promise<Page> {
+  const begun = performance.now()
+  for (;;) {
+    try {
+      return await fromStore(read())
+    } catch (error) {
+      if (performance.now() - begun > EXPORT_PATIENCE_MS) throw error
+      await sleep(RETRY_MS)
+    }
+  }
+}
+
 /**
  * All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was
  * made of.
@@ -91,7 +106,7 @@ export async function* exportEvents(
   { after, types }: Pick<EventPageOptions, 'after' | 'types'>,
 ): AsyncGenerator<Buffer> {
   for (let cursor = after; ;) {
-    const { events } = await fromStore(log.readAfter(id, cursor, READ_BYTES))
+    const { events } = await readPatiently(() => log.readAfter(id, cursor, READ_BYTES))
     const last = events.at(-1)
     if (!last) return
     cursor = last.seq

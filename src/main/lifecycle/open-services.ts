@@ -59,7 +59,10 @@ export function openDomain(
   }
 }
 
-/** The API's services: the domain, and the feed on a connection of its own. */
+/**
+ * The API's services: the domain, and beside its connection one that listens and one on which logs are read: a long
+ * answer there keeps no submission, no cancel and no look at an execution waiting.
+ */
 export function openApiServices(options: OpenOptions): ExecutionServices & { redis: Redis } {
   const { config, redisUrl, logger, lifetime } = options
   const domain = openDomain(options, 'caller')
@@ -68,10 +71,14 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
     openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
     closeRedis,
   )
-  const feed = lifetime.own('event feed', openEventFeed({ log: domain.log, subscriber, logger }), (opened) =>
-    opened.close(),
+  const reader = lifetime.own(
+    'Redis connection for logs',
+    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'caller' }),
+    closeRedis,
   )
-  return { ...domain, feed }
+  const log = createEventLog(reader, config.prefix)
+  const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
+  return { ...domain, log, feed }
 }
 
 /**
