@@ -386,7 +386,7 @@ void t.test('what a test file costs is read as far as it is written', async (t) 
   )
   const path = join(t.testdir({}), 'costs.jsonl')
   t.same(module.readCosts(path, '/c'), new Map())
-  await writeFile(path, '{"file":"/c/dist/test/a.test.js","seconds":1.5}\n{"file":"/c/dist/')
+  writeFileSync(path, '{"file":"/c/dist/test/a.test.js","seconds":1.5}\n{"file":"/c/dist/')
   t.same(module.readCosts(path, '/c'), new Map([['dist/test/a.test.js', 1.5]]))
 })
 
