@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
+import type * as ws from 'ws'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
 import {
@@ -12,7 +13,7 @@ import {
 } from './client-error.js'
 
 /** With the first socket: most commands of the command line open none, and it would be a fifth of their start. */
-const loadWs = (): typeof import('ws') => createRequire(import.meta.url)('ws')
+const loadWs = (): typeof ws => createRequire(import.meta.url)('ws')
 
 const HANDSHAKE_DEADLINE_MS = 10_000
 /**
