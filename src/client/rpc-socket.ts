@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { WebSocket } from 'ws'
+import { createRequire } from 'node:module'
+import type * as ws from 'ws'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
 import {
@@ -10,6 +11,9 @@ import {
   toUnreachable,
   type ClientError,
 } from './client-error.js'
+
+/** With the first socket: most commands of the command line open none, and it would be a fifth of their start. */
+const loadWs = (): typeof ws => createRequire(import.meta.url)('ws')
 
 const HANDSHAKE_DEADLINE_MS = 10_000
 /**
@@ -75,6 +79,7 @@ interface Incoming {
  * What is asked for while it connects goes out when it is open.
  */
 export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions): RpcSocket {
+  const { WebSocket } = loadWs()
   const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     maxPayload: FRAME_LIMIT_BYTES,

@@ -1,3 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+
 /** How much of one failure's diagnosis is kept. */
 const DIAGNOSIS_LINES = 40
 /** What tap says about every failure and nobody needs beside its place and its difference. */
@@ -144,4 +147,22 @@ export function createTapReader(onFile) {
       lines.forEach(readLine)
     },
   }
+}
+
+/**
+ * CPU seconds by test file, as tap names it, of those that are finished (test/support/bare-children.mjs writes them).
+ *
+ * @param {string} path
+ * @param {string} directory the checkout
+ * @returns {Map<string, number>}
+ */
+export function readCosts(path, directory) {
+  /** @type {Map<string, number>} */
+  const costs = new Map()
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+  for (const line of lines) {
+    const { file, seconds } = JSON.parse(line)
+    costs.set(relative(directory, file), seconds)
+  }
+  return costs
 }

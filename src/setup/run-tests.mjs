@@ -1,10 +1,10 @@
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 import { buildWith, forgetBuild } from './build.mjs'
 import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
-import { createTapReader } from './read-tap.mjs'
+import { createTapReader, readCosts } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
 
 const TYPES_DEADLINE_MS = 180_000
@@ -23,23 +23,30 @@ const JOBS = Math.min(availableParallelism() + 2, 6)
  */
 const LONGEST = [
   'test/faults/faults.test.ts',
-  'test/executions/background.test.ts',
   'test/cli/cli.test.ts',
+  'test/main/claude-watch.test.ts',
   'test/claude/denials.test.ts',
-  'test/executions/own-usage.test.ts',
   'test/mcp/mcp.test.ts',
-  'test/executions/continue.test.ts',
-  'test/executions/runs.test.ts',
+  'test/routes/rest.test.ts',
+  'test/executions/background.test.ts',
+  'test/executions/own-usage.test.ts',
+  'test/routes/files.test.ts',
+  'test/cli-contract/contract.test.ts',
   'test/executions/sessions.test.ts',
+  'test/executions/runs.test.ts',
+  'test/started/npm-start.test.ts',
+  'test/started/processes.test.ts',
+  'test/main/doctor.test.ts',
+  'test/executions/continue.test.ts',
   'test/end-to-end/start.test.ts',
   'test/executions/scripted-cli.test.ts',
   'test/readme.test.ts',
   'test/client/client.test.ts',
+  'test/executions/sandbox-attempts.test.ts',
+  'test/executions/upgrade.test.ts',
   'test/executions/retry.test.ts',
   'test/verification/evidence.test.ts',
   'test/executions/hooks.test.ts',
-  'test/started/npm-start.test.ts',
-  'test/started/processes.test.ts',
 ]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
@@ -93,13 +100,17 @@ export async function check(name, command, args, deadlineMs) {
 export async function runTests(args, all, more = {}) {
   mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
   const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
+  const costs = join(checkoutDirectory, '.tap/costs.jsonl')
+  rmSync(costs, { force: true })
   const line = statusLine()
   /** @type {Map<string, number>} */
   const times = new Map()
   const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
     line.clear()
     times.set(sourceOf(name), milliseconds)
-    console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${seconds(milliseconds)})`)
+    const cost = readCosts(costs, checkoutDirectory).get(name)
+    const took = [seconds(milliseconds), ...(cost === undefined ? [] : [`CPU ${seconds(cost * 1000)}`])]
+    console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${took.join(', ')})`)
   })
   const { report } = reader
   line.follow(() => `tests: ${lastLine(report)}`)
@@ -115,7 +126,12 @@ export async function runTests(args, all, more = {}) {
     ],
     {
       cwd: checkoutDirectory,
-      env: { ...testEnvironment(), ...(all && { CC_EXECUTOR_TEST_ALL: '1' }), ...more },
+      env: {
+        ...testEnvironment(),
+        CC_EXECUTOR_TEST_COSTS: costs,
+        ...(all && { CC_EXECUTOR_TEST_ALL: '1' }),
+        ...more,
+      },
       deadlineMs,
       onStdout: (chunk) => {
         raw.write(chunk)
@@ -130,6 +146,8 @@ export async function runTests(args, all, more = {}) {
   const died = report.failures.some(({ path }) => path.length === 1)
   if (died && stderr.trim() !== '') console.log(`what the tests said on standard error:\n${lastLines(stderr)}\n`)
   for (const remark of [...report.remarks, ...(args.length > 0 ? [] : remarksOnOrder(times))]) console.log(remark)
+  const cost = [...readCosts(costs, checkoutDirectory).values()].reduce((sum, each) => sum + each, 0)
+  if (args.length === 0) console.log(`CPU of all tests: ${seconds(cost * 1000)}`)
   const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)

@@ -75,6 +75,10 @@ function openCli(t: Test, service: TestService) {
   }
 }
 
+let shared: Promise<TestService> | undefined
+/** Of all tests that look only at executions of their own. */
+const openShared = (): Promise<TestService> => (shared ??= openTestService(t))
+
 const idIn = (text: string): string => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[0] ?? ''
 
 void t.test('run shows text on stdout and the rest on stderr, and finds service and token by itself', async (t) => {
@@ -98,7 +102,7 @@ void t.test('run shows text on stdout and the rest on stderr, and finds service 
 })
 
 void t.test('an answer that is an object is alone on stdout', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
   const { code, stdout, stderr } = await openCli(t, service).run([
     'run',
@@ -271,7 +275,7 @@ void t.test('one execution, seen in every way', async (t) => {
 })
 
 void t.test('the prompt may come on standard input', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const { run } = openCli(t, service)
   const prompt = scripted({ text: 'Heard: ü' })
   t.match(await run(['run'], prompt), { code: 0, stdout: 'Heard: ü\n' })
@@ -282,7 +286,7 @@ void t.test('the prompt may come on standard input', async (t) => {
 })
 
 void t.test('the exit code tells the outcome', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const { run, start } = openCli(t, service)
   t.match(await run(['run', scripted({ status: 400, message: 'no', times: 'always' })]), {
     code: 1,
@@ -396,7 +400,7 @@ void t.test('the token of this machine goes to this machine only', async (t) => 
 })
 
 void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const running = openCli(t, service).start(['run', HANGING])
   await running.said(/Well/)
   running.child.kill('SIGINT')
@@ -431,7 +435,7 @@ void t.test('Ctrl-C while the service is away is remembered; a second one leaves
 })
 
 void t.test('--detach prints the id and leaves it running', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const { run } = openCli(t, service)
   const { code, stdout, stderr } = await run([
     'run',
@@ -447,7 +451,7 @@ void t.test('--detach prints the id and leaves it running', async (t) => {
 })
 
 void t.test('a reader that has enough ends tail without a word', async (t) => {
-  const service = await openTestService(t)
+  const service = await openShared()
   const { id } = await service.submit({ prompt: scripted({ repeatText: 'line\n', bytes: 400_000 }) })
   await service.finished(id)
   const shell = spawn('bash', ['-c', `set -o pipefail; "$0" "$1" tail ${id} | head -1`, process.execPath, CLI], {

@@ -380,6 +380,16 @@ void t.test(
   },
 )
 
+void t.test('what a test file costs is read as far as it is written', async (t) => {
+  const module: { readCosts: (path: string, directory: string) => Map<string, number> } = await import(
+    pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href
+  )
+  const path = join(t.testdir({}), 'costs.jsonl')
+  t.same(module.readCosts(path, '/c'), new Map())
+  writeFileSync(path, '{"file":"/c/dist/test/a.test.js","seconds":1.5}\n{"file":"/c/dist/')
+  t.same(module.readCosts(path, '/c'), new Map([['dist/test/a.test.js', 1.5]]))
+})
+
 void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
   const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } =
     await import(pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href)

@@ -1,12 +1,38 @@
 // Tests are compiled, and their children run as in production.
+import { appendFileSync, readFileSync } from 'node:fs'
 import onSpawn from 'process-on-spawn'
 
 // tap starts every child of a test with its loader, to count the child's coverage too: half a second for each scripted
 // CLI, and a process that differs from the one in production. What a test covers by itself is enough for the threshold.
 onSpawn.removeAllListeners()
+// Of package.json, plain-loading.mjs.
 delete process.env.NODE_OPTIONS
 
 // It has kept tap from loading the TypeScript compiler into this process, half a second for each file (package.json).
-// What
-// a newer Node's tap would make of it later, an option for every child, is not wanted.
+// What a newer Node's tap would make of it later, an option for every child, is not wanted.
 delete process.env.TAP_TYPE_STRIP_ONLY
+
+// Wall time tells how busy the machine was; this tells what a test costs (src/setup/run-tests.mjs reads it).
+const costs = process.env.CC_EXECUTOR_TEST_COSTS
+delete process.env.CC_EXECUTOR_TEST_COSTS
+if (costs !== undefined)
+  process.on('exit', () =>
+    appendFileSync(costs, `${JSON.stringify({ file: process.argv[1], seconds: cpuSeconds() })}\n`),
+  )
+
+/** Of this process and of every child that it has seen end, with that one's children. */
+function cpuSeconds() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6 + childSeconds()
+}
+
+function childSeconds() {
+  try {
+    // After the name, which may hold anything: the fields from the third on, in ticks of 10 ms.
+    const fields = readFileSync('/proc/self/stat', 'latin1').split(') ').at(-1).split(' ')
+    return (Number(fields[13]) + Number(fields[14])) / 100
+  } catch {
+    // Not Linux: its own alone.
+    return 0
+  }
+}
