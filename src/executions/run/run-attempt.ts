@@ -103,6 +103,7 @@ export class RunAttempt {
     if (this.#cause || this.#endedAfterAnswer) return
     if (YIELDING.has(cause.code) && urgency === 'gently' && this.#hasAnswered()) this.#endedAfterAnswer = true
     else this.#cause = cause
+    this.#options.journal.noteEnding()
     this.#stop.abort(urgency)
   }
 
