@@ -46,7 +46,7 @@ export function toSchemaRefusal(
     case 'failed':
       return refuse(`could not be compiled: ${compiled.message}`)
     case 'crowded':
-      return new ExecutorError('RATE_LIMITED', {
+      return new ExecutorError('QUEUE_FULL', {
         detail: 'Too many schemas of this token are waiting to be compiled; try again later.',
         retryAfterSeconds: 5,
       })

@@ -151,6 +151,7 @@ if isTold(task) then return {'wished', '', ''} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
 return {'wished', task, taskState or ''}`,
+  'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
   'include/enter': `local function enter(id, to)
   local from = get(id, 'state')
   if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
@@ -181,6 +182,7 @@ if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') 
 end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
+needMemory()
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
@@ -725,8 +727,9 @@ export const SCRIPTS = {
   ),
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
-    'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/leave-queue', 'claim',
+    'platform/include/need-memory', 'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get',
+    'include/set', 'include/enter', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/leave-queue', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',

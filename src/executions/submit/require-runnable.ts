@@ -110,7 +110,7 @@ async function compileAll(schemas: Schemas, services: DomainServices, caller: Ca
 
 /**
  * What is asked can be run here, and by this caller. The run; undefined for a list of tasks.
- * @throws ExecutorError INVALID_REQUEST, PAYLOAD_TOO_LARGE, FORBIDDEN, COMMAND_NOT_ALLOWED, RATE_LIMITED
+ * @throws ExecutorError INVALID_REQUEST, PAYLOAD_TOO_LARGE, FORBIDDEN, COMMAND_NOT_ALLOWED, QUEUE_FULL
  */
 export async function requireRunnable(
   request: ExecuteRequest,

@@ -39,7 +39,7 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
  * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY,
- * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, RATE_LIMITED, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(
   services: DomainServices,
