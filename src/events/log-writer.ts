@@ -81,8 +81,8 @@ export class LogWriter {
   }
 
   /**
-   * From now on also where Redis is at its maxmemory: the run ends, what it still has to say is little, and its end comes
-   * after that.
+   * From now on also where Redis is at its maxmemory: the run ends, what it still has to say is little, and its end
+   * comes after that.
    */
   storeEvenIfFull(): void {
     this.#evenIfFull = true

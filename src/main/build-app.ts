@@ -49,8 +49,8 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
     const most = read('maxmemory')
     if (most === 0 || read('used_memory') - read('mem_not_counted_for_evict') <= most) return undefined
     return (
-      `Redis is full: it is at its maxmemory (${(most / MIB).toFixed(1)} MiB). Nothing new is accepted, and what runs ` +
-      'goes on without its events being stored; it can be cancelled. Raise maxmemory, or lower ' +
+      `Redis is full: it is at its maxmemory (${(most / MIB).toFixed(1)} MiB). Nothing new is accepted, and what ` +
+      'runs goes on without its events being stored; it can be cancelled. Raise maxmemory, or lower ' +
       'CC_EXECUTOR_RETENTION_BYTES.'
     )
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Members of one object that are looked at. Nothing that is taken comes near: a schema of 100 KiB has a few thousand. */
+/** Members of one object that are looked at. A schema of 100 KiB, the most of what is taken, has fewer. */
 const MEMBERS_LIMIT = 5_000
 /** Members of all objects of a request together. */
 const WHOLE_LIMIT = 50_000

@@ -167,12 +167,12 @@ export class ResultPhases {
     if (!(asked instanceof Promise)) return this.#send(asked, otherwise)
     this.#enter('judging')
     this.#asked = asked
-    asked
-      .catch(() => undefined)
-      .then((line) => {
-        if (this.#phase === 'judging' && this.#asked === asked) this.#send(line, otherwise)
-      })
-      .catch(() => undefined)
+    void this.#awaitFollowUp(asked, otherwise)
+  }
+
+  async #awaitFollowUp(asked: Promise<string | undefined>, otherwise: () => void): Promise<void> {
+    const line = await asked.catch(() => undefined)
+    if (this.#phase === 'judging' && this.#asked === asked) this.#send(line, otherwise)
   }
 
   #send(line: string | undefined, otherwise: () => void): void {

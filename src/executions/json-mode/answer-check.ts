@@ -1,3 +1,4 @@
+import { toJson } from '../../claude/json-shape.js'
 import { toUserLine } from '../../claude/command/claude-command.js'
 import type { Judgement } from '../../claude/stream/classify-exit.js'
 import type { ClaudeResult, Observation } from '../../claude/stream/observation.js'
@@ -76,7 +77,7 @@ export class AnswerCheck {
       }
     const { schema, schemas, owner } = this.#options
     const checked = await schemas.validate(schema, answer, owner, newBudget())
-    const raw = (): string => (structuredOutput === undefined ? text : JSON.stringify(answer))
+    const raw = (): string => (structuredOutput === undefined ? text : toJson(answer))
     if (checked.kind !== 'checked')
       return { kind: 'invalid', isUnchecked: true, faults: [describeUnchecked(checked)], raw: raw() }
     // Safe: the schema's root is an object, so what matches it is one.

@@ -132,13 +132,16 @@ export class SchemaChecks {
       if (!next) return
       this.#busy += 1
       this.#busyOwners.add(next.owner)
-      void this.#carryOut(next).then((answer) => {
-        this.#busy -= 1
-        this.#busyOwners.delete(next.owner)
-        next.answer(answer)
-        this.#startNext()
-      })
+      void this.#answer(next)
     }
+  }
+
+  async #answer(next: Waiting): Promise<void> {
+    const answer = await this.#carryOut(next)
+    this.#busy -= 1
+    this.#busyOwners.delete(next.owner)
+    next.answer(answer)
+    this.#startNext()
   }
 
   /** Of the owner whose turn it is: the map is in the order of turns, and whoever had one goes to its end. */

@@ -43,7 +43,7 @@ function compile(rules: Rules, schema: AnswerSchema): ValidateFunction {
   const { $schema: _dialect, ...rest } = schema
   if (JSON.stringify(rest).includes('json-schema.org/')) return rules.open().compile(schema)
   rules.meta ??= rules.open()
-  rules.meta.validateSchema(schema, true)
+  void rules.meta.validateSchema(schema, true)
   return rules.open({ meta: false, validateSchema: false }).compile(schema)
 }
 
