@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
+import { CallTurns } from '../src/rpc/call-turns.js'
 import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
 
@@ -19,6 +20,7 @@ export async function streamRoutes(
   { queue, health, discover, version }: StreamRoutesOptions,
 ): Promise<void> {
   const { services } = app
+  const turns = new CallTurns()
 
   function open(url: string, wsHandler: (socket: WebSocket, request: FastifyRequest) => void): void {
     app.route({
@@ -49,6 +51,7 @@ export async function streamRoutes(
       transport: request.raw.socket,
       services,
       caller: request.caller,
+      turns,
       queue,
       health,
       discover,
@@ -56,6 +59,7 @@ export async function streamRoutes(
     })
   })
   open('/ws/mcp', (socket, request) => {
-    openOriginalConnection({ socket, transport: request.raw.socket, services, caller: request.caller, version })
+    const { caller, raw } = request
+    openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
   })
 }

@@ -29,7 +29,8 @@ export interface LogPage {
 
 /** The append-only log of every execution: fenced writes, reads after a cursor. */
 export interface EventLog {
-  append(executionId: string, fence: string, batch: Batch): Promise<AppendAnswer>
+  /** `evenIfFull`: also where Redis is at its maxmemory. */
+  append(executionId: string, fence: string, batch: Batch, evenIfFull?: boolean): Promise<AppendAnswer>
   /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
   readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
   /** The newest events, as many as were written at once. */
@@ -46,6 +47,7 @@ interface LogCommands {
     last: number,
     digest: string,
     lines: string,
+    evenIfFull: string,
   ): Promise<string>
   ccReadBuffer(root: string, id: string, after: number, maxBytes: number): Promise<[number, ...Buffer[]]>
   ccReadLastBuffer(root: string, id: string): Promise<[number, ...Buffer[]]>
@@ -64,8 +66,18 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
   const root = keyRoot(prefix)
   const read = createLimiter(READS_AT_ONCE)
   return {
-    async append(executionId, fence, { first, last, lines }) {
-      const answer = await commands.ccAppend(root, executionId, fence, first, last, digestOf(lines), lines)
+    async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
+      const digest = digestOf(lines)
+      const answer = await commands.ccAppend(
+        root,
+        executionId,
+        fence,
+        first,
+        last,
+        digest,
+        lines,
+        evenIfFull ? '1' : '',
+      )
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }

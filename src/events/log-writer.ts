@@ -39,6 +39,7 @@ export class LogWriter {
   #pendingBytes = 0
   #nextSeq: number
   #sending = false
+  #evenIfFull = false
   #stale = false
   #waiters: Array<() => void> = []
   storedBytes = 0
@@ -79,6 +80,14 @@ export class LogWriter {
     this.#send()
   }
 
+  /**
+   * From now on also where Redis is at its maxmemory: the run ends, what it still has to say is little, and its end
+   * comes after that.
+   */
+  storeEvenIfFull(): void {
+    this.#evenIfFull = true
+  }
+
   /** Resolves when everything written so far is confirmed, or the fence is lost. */
   async flushed(): Promise<void> {
     while (this.#pending.length > 0 && !this.#stale) await new Promise<void>((resolve) => this.#waiters.push(resolve))
@@ -113,7 +122,7 @@ export class LogWriter {
   async #sendOne(batch: OpenBatch): Promise<void> {
     const { log, executionId, fence } = this.#options
     try {
-      const answer = await log.append(executionId, fence, toBatch(batch))
+      const answer = await log.append(executionId, fence, toBatch(batch), this.#evenIfFull)
       if (answer.kind === 'ok') this.#confirm(batch)
       else if (answer.kind === 'gap') this.#goBackTo(answer.lastSeq)
       else this.#giveUp()

@@ -1,6 +1,7 @@
 // Generated from the files in lua/ by src/setup/generate-lua.mjs: change those, then run `npm run generate`.
 const PARTS = {
   'platform/include/root': `local root = KEYS[1]`,
+  'platform/include/exceed-memory': `local function exceedMemory() redis.call('DEL', root .. ':nothing') end`,
   'platform/include/key': `local function key(kind, id) return root .. ':' .. kind .. ':' .. id end`,
   'include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
   'include/last-seq': `local function lastSeq(id) return tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '0') end`,
@@ -22,6 +23,7 @@ end`,
   redis.call('HSET', key('log', id), 'lastBatch', signature)
   return 'ok'
 end
+if ARGV[7] == '1' then exceedMemory() end
 return appendBatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6])`,
   'read-last': `local id = ARGV[1]
 local last = redis.call('HGET', key('log', id), 'lastSeq')
@@ -51,8 +53,8 @@ const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) =
 /** The text of each script, by the name of its command. */
 export const SCRIPTS = {
   ccAppend: join(
-    'platform/include/root', 'platform/include/key', 'include/holds-fence', 'include/last-seq', 'include/write',
-    'append',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/holds-fence',
+    'include/last-seq', 'include/write', 'append',
   ),
   ccReadLast: join(
     'platform/include/root', 'platform/include/key', 'read-last',

@@ -8,6 +8,7 @@ import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
+import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
 import type { WorkerRegistry } from './store/worker-registry.js'
@@ -29,6 +30,8 @@ export interface DomainServices {
    * What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out
    */
   readonly signingKey: () => Promise<SigningKey>
+  /** Where callers' schemas are compiled and tried. */
+  readonly schemas: SchemaChecks
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>
 }

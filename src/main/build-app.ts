@@ -37,13 +37,23 @@ export interface AppOptions {
   readonly checkRedis: () => Promise<string | undefined>
 }
 
-/** Redis must never evict: a record or an event would be gone without a word. */
+const MIB = 1024 * 1024
+
+/** Redis must never evict: a record or an event would be gone without a word. And it must have room. */
 export function createRedisCheck(redis: Redis): () => Promise<string | undefined> {
   return async () => {
-    const policy = /maxmemory_policy:(\S+)/.exec(await redis.info('memory'))?.[1]
-    return policy === 'noeviction' || policy === undefined
-      ? undefined
-      : `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
+    const memory = await redis.info('memory')
+    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
+    if (policy !== 'noeviction' && policy !== undefined)
+      return `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
+    const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0)
+    const most = read('maxmemory')
+    if (most === 0 || read('used_memory') - read('mem_not_counted_for_evict') <= most) return undefined
+    return (
+      `Redis is full: it is at its maxmemory (${(most / MIB).toFixed(1)} MiB). Nothing new is accepted, and what ` +
+      'runs goes on without its events being stored; it can be cancelled. Raise maxmemory, or lower ' +
+      'CC_EXECUTOR_RETENTION_BYTES.'
+    )
   }
 }
 

@@ -113,6 +113,14 @@ export async function fromStore<Result>(answer: Promise<Result>): Promise<Result
     return await answer
   } catch (cause) {
     if (cause instanceof ExecutorError) throw cause
+    if (cause instanceof Error && /^OOM\b/.test(cause.message))
+      throw new ExecutorError(
+        'STORE_UNAVAILABLE',
+        {
+          detail: 'The store is full: Redis is at its maxmemory. What runs can be cancelled; nothing new is accepted.',
+        },
+        { cause },
+      )
     throw new ExecutorError(
       'STORE_UNAVAILABLE',
       { detail: 'The store did not answer; try again. A retry with the same Idempotency-Key is safe.' },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { areTooMany, findCrowded, findUnknownFields } from './crowded.js'
 import { BudgetRefusal } from './usage.js'
 
 interface ErrorRow {
@@ -115,7 +116,7 @@ export const FieldError = z.object({ path: z.string(), message: z.string() }).me
 export type FieldError = z.infer<typeof FieldError>
 
 /** A request of 400,000 unknown fields is one small body; its answer must not be a large one. */
-const ERRORS_LIMIT = 20
+export const ERRORS_LIMIT = 20
 /** Of a path that an answer repeats: the names in it are the caller's, of any length. */
 const PATH_LIMIT_CHARACTERS = 256
 
@@ -272,11 +273,15 @@ const isTooLarge = (issue: Issue): boolean =>
 export const saysTooLarge = (error: z.ZodError): boolean => error.issues.some(isTooLarge)
 
 /** The one sentence of a validation error, so that `detail` alone tells which field is wrong. */
-export function toInvalidRequest(errors: readonly FieldError[], code: ErrorCode = 'INVALID_REQUEST'): ExecutorError {
+export function toInvalidRequest(
+  errors: readonly FieldError[],
+  code: ErrorCode = 'INVALID_REQUEST',
+  errorCount = errors.length,
+): ExecutorError {
   const named = errors.slice(0, ERRORS_LIMIT)
   const sentences = named.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-  if (errors.length > named.length) sentences.push(`and ${errors.length - named.length} more`)
-  return new ExecutorError(code, { detail: sentences.join('; '), errors: named, errorCount: errors.length })
+  if (errorCount > named.length) sentences.push(`and ${errorCount - named.length} more`)
+  return new ExecutorError(code, { detail: sentences.join('; '), errors: named, errorCount })
 }
 
 /** In a client's words: what is not there is missing, and neither `undefined` nor `null` where the whole body is. */
@@ -292,10 +297,24 @@ function sayMissing({
 
 /** Parses input from outside; a field that is too large in bytes is PAYLOAD_TOO_LARGE, all else INVALID_REQUEST. */
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  refuseCrowded(schema, input)
   const parsed = schema.safeParse(input, { error: sayMissing })
   if (parsed.success) return parsed.data
   throw toInvalidRequest(
     toFieldErrors(parsed.error),
     saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'INVALID_REQUEST',
   )
+}
+
+/** Before each of its members is looked at: that many would take seconds. */
+function refuseCrowded(schema: z.ZodType, input: unknown): void {
+  const unknown = findUnknownFields(schema, input, ERRORS_LIMIT)
+  if (unknown && areTooMany(unknown))
+    throw toInvalidRequest(
+      unknown.names.map((name) => ({ path: toPath([name]), message: 'unknown field' })),
+      'INVALID_REQUEST',
+      unknown.count,
+    )
+  const crowded = findCrowded(input)
+  if (crowded) throw toInvalidRequest([{ path: toPath(crowded.path), message: crowded.message }])
 }

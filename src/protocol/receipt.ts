@@ -139,12 +139,15 @@ export const ReceiptReport = z
     valid: z.boolean().meta({ description: 'Nothing that could be checked failed.' }),
     executionId: z.string().optional(),
     checks: z.array(ReceiptCheck),
-    mismatches: z.array(
-      z.object({
-        name: z.string().meta({ description: 'A field’s path, `events.<seq>`, `files.<path>` …' }),
-        detail: z.string(),
-      }),
-    ),
+    mismatches: z
+      .array(
+        z.object({
+          name: z.string().meta({ description: 'A field’s path, `events.<seq>`, `files.<path>` …' }),
+          detail: z.string(),
+        }),
+      )
+      .meta({ description: 'The first 20; `errorCount` counts all.' }),
+    errorCount: z.number().int().optional().meta({ description: 'How much does not match, where anything does not.' }),
   })
   .meta({ id: 'ReceiptReport' })
 export type ReceiptReport = z.infer<typeof ReceiptReport>

@@ -7,7 +7,10 @@ export type RpcId = z.infer<typeof RpcId>
 export const RpcRequest = z.object({
   jsonrpc: z.literal('2.0'),
   method: z.string(),
-  params: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]).optional(),
+  // As it comes, of any size: each method looks at its own.
+  params: z
+    .custom<Record<string, unknown> | unknown[]>((value) => typeof value === 'object' && value !== null)
+    .optional(),
   id: RpcId.optional(),
 })
 export type RpcRequest = z.infer<typeof RpcRequest>

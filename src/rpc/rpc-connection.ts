@@ -8,6 +8,7 @@ import { ExecutorError, parseInput, toWireError } from '../protocol/errors.js'
 import { isOperation, OPERATIONS, type OperationName } from '../protocol/operations.js'
 import type { RpcError } from '../protocol/rpc.js'
 import type { Health, QueueState } from '../protocol/service-state.js'
+import { CallTurns } from './call-turns.js'
 import { createOperationHandlers, OPERATION_SCOPES } from './operation-handlers.js'
 import { requireNamed, type CallParams } from './read-calls.js'
 import { requireScope } from './require-scope.js'
@@ -20,6 +21,8 @@ export interface RpcConnectionOptions {
   readonly transport?: Socket | undefined
   readonly services: ExecutionServices
   readonly caller: Caller
+  /** In which calls of all connections are started; without it those of this one alone. */
+  readonly turns?: CallTurns
   readonly queue: () => Promise<QueueState>
   readonly health: () => Health
   readonly discover: () => Record<string, unknown>
@@ -29,7 +32,7 @@ export interface RpcConnectionOptions {
 
 /** Speaks `/ws` on an open socket until it closes. An execution does not depend on the connection that started it. */
 export function openRpcConnection(options: RpcConnectionOptions): { close(code: number, reason: string): void } {
-  const { services, caller, requestId: connectionId = randomUUID().slice(0, 8) } = options
+  const { services, caller, turns = new CallTurns(), requestId: connectionId = randomUUID().slice(0, 8) } = options
   const { logger, config } = services
   const endpoint = openRpcEndpoint({
     socket: options.socket,
@@ -37,6 +40,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     logger,
     writeDeadlineMs: config.writeDeadlineSeconds * 1_000,
     connectionId,
+    turns,
     dispatch,
     toError: (error, requestId) => describeError(error, requestId, logger),
     onEnd: () => subscriptions.close(),

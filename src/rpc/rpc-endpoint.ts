@@ -3,14 +3,18 @@ import type { RawData, WebSocket } from 'ws'
 import type { Logger } from '../platform/logger.js'
 import { ExecutorError } from '../protocol/errors.js'
 import { type RpcError, type RpcId, toRpcError, toRpcNotification, toRpcResult } from '../protocol/rpc.js'
+import type { CallTurns } from './call-turns.js'
 import { createFrameWriter, type FrameWriter } from './frame-writer.js'
 import { startHeartbeat } from './heartbeat.js'
 import { type Call, type CallParams, readCalls } from './read-calls.js'
 
-/** So many requests of one connection are worked on at once; then its socket is no longer read. */
-const IN_FLIGHT_LIMIT = 64
+/**
+ * So many requests of one connection are worked on at once; then its socket is no longer read. More would gain it
+ * nothing, and delay others by what each costs.
+ */
+const IN_FLIGHT_LIMIT = 8
 /** Of a batch's answer; what exceeds it is told as an error in its place, for the answer is one frame. */
-const BATCH_ANSWER_LIMIT_CHARACTERS = 64 * 1024 * 1024
+const BATCH_ANSWER_LIMIT_CHARACTERS = 16 * 1024 * 1024
 /** After so much silence the kernel asks the peer's kernel, ten times, a second apart (libuv). */
 const KEEPALIVE_MS = 30_000
 const UNSUPPORTED_DATA = 1003
@@ -28,6 +32,8 @@ export interface RpcEndpointOptions {
   /** Whether silence means that the peer is gone; see `startHeartbeat`. */
   readonly wantsPong?: boolean
   readonly connectionId: string
+  /** Shared by all connections of the process. */
+  readonly turns: CallTurns
   /** Whether there is such a method is looked at before its params are. */
   readonly dispatch: (method: string, params: CallParams, requestId: string) => Promise<Answer>
   readonly toError: (error: unknown, requestId: string) => RpcError
@@ -51,7 +57,7 @@ interface Job {
  * Calls are dispatched in the order of their arrival and answered as they finish.
  */
 export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
-  const { socket, logger, connectionId, dispatch, toError } = options
+  const { socket, logger, connectionId, turns, dispatch, toError } = options
   const jobs: Job[] = []
   let inFlight = 0
   let requests = 0
@@ -77,6 +83,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     hasEnded = true
     heartbeat.stop()
     jobs.length = 0
+    turns.withdraw(startNext)
     writer.close()
     options.onEnd()
   }
@@ -93,22 +100,28 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     work()
   })
 
+  const hasNext = (): boolean => jobs.length > 0 && inFlight < IN_FLIGHT_LIMIT
+
   /**
    * Messages that lie in the receiver still come after a pause, so the jobs wait here; what follows waits in the
    * kernel.
    */
   function work(): void {
-    while (inFlight < IN_FLIGHT_LIMIT) {
-      const job = jobs.shift()
-      if (!job) break
-      inFlight += 1
-      void run(job).finally(() => {
-        inFlight -= 1
-        work()
-      })
-    }
+    if (hasNext()) turns.ask(startNext)
     if (jobs.length > 0) socket.pause()
     else if (socket.isPaused) socket.resume()
+  }
+
+  function startNext(): boolean {
+    const job = jobs.shift()
+    if (!job) return false
+    inFlight += 1
+    void run(job).finally(() => {
+      inFlight -= 1
+      work()
+    })
+    if (jobs.length === 0 && socket.isPaused) socket.resume()
+    return hasNext()
   }
 
   /** Never rejects: every failure is an answer. */

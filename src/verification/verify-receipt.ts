@@ -1,5 +1,6 @@
 import { Receipt, type PublicJwk, type ReceiptCheck, type ReceiptReport } from '../protocol/receipt.js'
-import { toFieldErrors } from '../protocol/errors.js'
+import { findCrowded } from '../protocol/crowded.js'
+import { ERRORS_LIMIT, toFieldErrors } from '../protocol/errors.js'
 import { compactJson, toCanonicalJson } from './canonical-json.js'
 import { locateFault } from './locate-fault.js'
 import { checkEvents, checkResult } from './verify-events.js'
@@ -159,7 +160,8 @@ export function toReport(raw: RawReceipt | undefined, findings: readonly Finding
     valid: mismatches.length === 0,
     ...(typeof executionId === 'string' && { executionId }),
     checks: findings.map(toCheck),
-    mismatches: [...mismatches],
+    mismatches: mismatches.slice(0, ERRORS_LIMIT),
+    ...(mismatches.length > 0 && { errorCount: mismatches.length }),
   }
 }
 
@@ -172,6 +174,11 @@ export function verifyReceipt(evidence: ReceiptEvidence): ReceiptReport {
   if ('failure' in parsed)
     return toReport(undefined, [{ name: 'form', mismatches: [parsed.failure, ...mismatches], detail: '' }])
   const { raw } = parsed
+  const crowded = findCrowded(raw)
+  if (crowded)
+    return toReport(undefined, [
+      { name: 'form', mismatches: [{ name: 'receipt', detail: crowded.message }, ...mismatches], detail: '' },
+    ])
   try {
     const form = checkForm(receipt, raw)
     return toReport(raw, [

@@ -284,7 +284,7 @@ void t.test('where tasks end with the answer, one that is to be repaired comes f
   const phases = new ResultPhases({
     observation: translator.observation,
     stdin,
-    followUp: () => asked.pop(),
+    followUp: { find: () => asked.pop() },
     background: { begin: () => undefined, end: () => undefined },
     startClock: () => ({ close: () => undefined }),
     onPhase: undefined,
@@ -312,7 +312,7 @@ void t.test('the phases after a result', async (t) => {
   const phases = new ResultPhases({
     observation: translator.observation,
     stdin,
-    followUp: () => asked.pop(),
+    followUp: { find: () => asked.pop() },
     background: {
       begin: (tasks) => ({ tasks: [...tasks], until: '', message: '' }),
       end: () => void waits.push('over'),

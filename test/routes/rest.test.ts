@@ -215,6 +215,23 @@ void t.test('of many faults the first are named and all are counted, on every su
   t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 400_000])
   t.match(rest.body.detail, /k19: unknown field; and 399980 more$/)
   t.ok(rest.text.length < 10_000, `${rest.text.length} characters`)
+  const crowd = Object.fromEntries(Array.from({ length: 400_000 }, (_, index) => [`k${index}`, 0]))
+  for (const body of [
+    { prompt: 'x', metadata: crowd },
+    { prompt: 'x', mcpServers: crowd },
+    { tasks: [{ prompt: 'x', verify: crowd }] },
+  ])
+    t.match((await call('POST', '/execute', { body })).body, {
+      status: 400,
+      errors: [
+        { path: /^(?:metadata|mcpServers|tasks\[0\]\.verify)$/, message: 'must not have more than 5000 members' },
+      ],
+    })
+  const metadata = Object.fromEntries(Object.entries(crowd).slice(0, 600))
+  const spread = { tasks: Array.from({ length: 100 }, () => ({ prompt: 'x', metadata })) }
+  t.match((await call('POST', '/execute', { body: spread })).body, {
+    errors: [{ path: '', message: /50000 members in all/ }],
+  })
   const long = await call('POST', '/execute', { body: { prompt: 'x', ['k'.repeat(1_000_000)]: 0 } })
   t.ok(long.status === 400 && long.text.length < 2_000, 'nor is a name repeated that is endless')
   for (const path of ['/ws', '/ws/mcp']) {

@@ -107,6 +107,18 @@ void t.test('an execution that succeeded has a receipt that holds, over REST and
     ['attempt', /^events\.\d+$/],
   )
   t.match((await service.call('POST', '/receipts/verify', { body: { receipts: text } })).body.code, 'INVALID_REQUEST')
+  const unknown = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0]))
+  const stuffed = { ...(JSON.parse(text) as object), ...unknown(1_000) }
+  for (const receipt of [stuffed, JSON.stringify(stuffed)]) {
+    const { body } = await service.call('POST', '/receipts/verify', { body: { receipt } })
+    t.match([body.valid, body.mismatches.length, body.errorCount >= 1_000], [false, 20, true])
+  }
+  const crowd = JSON.stringify(unknown(400_000))
+  t.match((await service.call('POST', '/receipts/verify', { body: { receipt: crowd } })).body, {
+    valid: false,
+    mismatches: [{ name: 'receipt', detail: /more than 5000 members/ }],
+    errorCount: 1,
+  })
 
   const markdown = await service.call('GET', `/executions/${execution.id}/receipt`, {
     headers: { accept: 'text/markdown' },

@@ -17,8 +17,13 @@ export interface StopCause {
 /** Of an answer in JSON mode. */
 export type Judgement =
   | { readonly kind: 'valid'; readonly value: Record<string, unknown> }
-  /** `raw` is the answer as it was given. */
-  | { readonly kind: 'invalid'; readonly faults: readonly string[]; readonly raw: string }
+  /** `raw` is the answer as it was given; `isUnchecked`: the faults say why nobody knows whether it is right. */
+  | {
+      readonly kind: 'invalid'
+      readonly faults: readonly string[]
+      readonly isUnchecked?: boolean
+      readonly raw: string
+    }
 
 /** `exit` is without code and signal where the service ended it after its answer. */
 export interface ClaudeExit extends Death {
@@ -77,7 +82,7 @@ function classify(input: ClaudeExit): Outcome {
     if (judgement?.kind === 'invalid')
       return {
         status: 'failed',
-        ...describeFaults(judgement.faults),
+        ...describeFaults(judgement.faults, judgement.isUnchecked),
         ...common,
         ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }),
       }

@@ -10,11 +10,11 @@ export interface Failure {
   readonly message: string
 }
 
-export function describeFaults(faults: readonly string[]): Failure {
+export function describeFaults(faults: readonly string[], isUnchecked = false): Failure {
   return {
     code: 'OUTPUT_INVALID',
     message:
-      `Claude's answer does not match the schema that was asked for: ` +
+      `Claude's answer ${isUnchecked ? 'was not accepted' : 'does not match the schema that was asked for'}: ` +
       `${shorten(faults.join('; '), 1_000)}. The answer is kept as it was given.`,
   }
 }

@@ -20,20 +20,24 @@ const EXIT_MS = 9_000
  *
  *     working   → waiting    a result came while background tasks live: it is interim, standard input stays open
  *     working   → settling   a result of a run that had background tasks: the CLI may begin another turn about one
- *     working   → finishing  a result, and nothing is left: standard input is closed, which makes the CLI exit
+ *     working   → judging    a result, and nothing is left: whether a follow-up is needed is being found out
+ *     judging   → finishing  none is: standard input is closed, which makes the CLI exit
  *     waiting   → settling   the last task has ended
  *     settling, finishing → waiting   a subagent is continued
- *     settling  → finishing  no turn has begun within SETTLE_MS
- *     settling  → working    a follow-up is sent
- *     waiting, settling, finishing → working   a further turn has begun
+ *     settling  → judging    no turn has begun within SETTLE_MS
+ *     judging   → working    a follow-up is sent
+ *     waiting, settling, judging, finishing → working   a further turn has begun
  *     any       → ending     the run is ended from our side, or at EXIT_MS; nothing is asked of the CLI any more
+ *
+ * Where it is known at once whether a follow-up is needed, `judging` is passed over.
  */
-export type Phase = 'working' | 'waiting' | 'settling' | 'finishing' | 'ending'
+export type Phase = 'working' | 'waiting' | 'settling' | 'judging' | 'finishing' | 'ending'
 
 const NEXT: Readonly<Record<Phase, readonly Phase[]>> = {
-  working: ['waiting', 'settling', 'finishing', 'ending'],
-  waiting: ['working', 'settling', 'ending'],
-  settling: ['working', 'waiting', 'finishing', 'ending'],
+  working: ['waiting', 'settling', 'judging', 'finishing', 'ending'],
+  waiting: ['working', 'settling', 'judging', 'ending'],
+  settling: ['working', 'waiting', 'judging', 'finishing', 'ending'],
+  judging: ['working', 'waiting', 'settling', 'finishing', 'ending'],
   finishing: ['working', 'waiting', 'ending'],
   ending: [],
 }
@@ -54,11 +58,19 @@ export interface BackgroundWaits {
   readonly end: () => void
 }
 
+/**
+ * Asked after a final result while standard input is open: a further line for the CLI, or undefined, which closes it.
+ * What is found out later counts only where nothing has happened meanwhile.
+ */
+export interface FollowUp {
+  readonly find: () => string | undefined | Promise<string | undefined>
+  readonly onSent?: () => void
+}
+
 export interface ResultPhasesOptions {
   readonly observation: Observation
   readonly stdin: Writable
-  /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
-  readonly followUp: (() => string | undefined) | undefined
+  readonly followUp: FollowUp | undefined
   readonly background: BackgroundWaits
   /** Stands still while the run is paused. */
   readonly startClock: (milliseconds: number, onFire: () => void) => Clock
@@ -80,6 +92,8 @@ export class ResultPhases {
   #results = 0
   #tasks = ''
   #clock: Clock | undefined
+  /** What was asked last. */
+  #asked: Promise<unknown> | undefined
 
   constructor(options: ResultPhasesOptions) {
     this.#options = options
@@ -117,6 +131,7 @@ export class ResultPhases {
 
   close(): void {
     this.#clock?.close()
+    this.#asked = undefined
   }
 
   #follow(next: 'settling' | 'finishing'): NewEvent[] {
@@ -125,35 +140,47 @@ export class ResultPhases {
       const waiting = background.begin(observation.liveTasks)
       if (waiting === undefined) {
         // An answer that is to be repaired is not the one that they end with.
-        if (!this.#ask()) endTasks()
+        this.#ask(endTasks)
         return []
       }
       this.#enter('waiting')
       return [{ type: 'background.waiting', data: waiting }]
     }
-    if (next === 'finishing') this.#finish()
+    if (next === 'finishing') this.#ask(() => this.#finish())
     else {
       this.#enter('settling')
-      this.#clock = this.#options.startClock(SETTLE_MS, () => this.#finish())
+      this.#clock = this.#options.startClock(SETTLE_MS, () => this.#ask(() => this.#finish()))
     }
     return []
   }
 
   #finish(): void {
     const { stdin, force } = this.#options
-    if (this.#ask()) return
     this.#enter('finishing')
     stdin.end()
     this.#clock = startTimer(EXIT_MS, force)
   }
 
-  #ask(): boolean {
+  #ask(otherwise: () => void): void {
     const { stdin, followUp } = this.#options
-    const line = stdin.writable ? followUp?.() : undefined
-    if (line === undefined) return false
+    const asked = stdin.writable ? followUp?.find() : undefined
+    if (!(asked instanceof Promise)) return this.#send(asked, otherwise)
+    this.#enter('judging')
+    this.#asked = asked
+    void this.#awaitFollowUp(asked, otherwise)
+  }
+
+  async #awaitFollowUp(asked: Promise<string | undefined>, otherwise: () => void): Promise<void> {
+    const line = await asked.catch(() => undefined)
+    if (this.#phase === 'judging' && this.#asked === asked) this.#send(line, otherwise)
+  }
+
+  #send(line: string | undefined, otherwise: () => void): void {
+    const { stdin, followUp } = this.#options
+    if (line === undefined || !stdin.writable) return otherwise()
     if (this.#phase !== 'working') this.#enter('working')
     stdin.write(line)
-    return true
+    followUp?.onSent?.()
   }
 
   /** Entering a phase again starts it anew. */

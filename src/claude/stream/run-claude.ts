@@ -2,7 +2,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { BackgroundTask, NewEvent } from '../../protocol/events.js'
 import type { ExitReport, SupervisedProcess } from '../../supervision/supervised-process.js'
 import { createLineSplitter, type Line } from './line-splitter.js'
-import { ResultPhases, startTimer, type BackgroundWaits, type Clock, type Phase } from './result-phases.js'
+import {
+  ResultPhases,
+  startTimer,
+  type BackgroundWaits,
+  type Clock,
+  type FollowUp,
+  type Phase,
+} from './result-phases.js'
 import { coalesceDeltas, type Observation, type Translator } from './translate-message.js'
 
 /** Each step of ending a run: control interrupt, then SIGTERM, then SIGKILL. */
@@ -28,8 +35,7 @@ export interface ClaudeRun {
    */
   readonly beforeFirstLine?: ((over: AbortSignal) => Promise<void>) | undefined
   readonly lineLimitBytes: number
-  /** Asked after a final result while standard input is open: a further line for it, or undefined, which closes it. */
-  readonly followUp?: (() => string | undefined) | undefined
+  readonly followUp?: FollowUp | undefined
   /** Decides how long background tasks may outlive an interim result; without it they are awaited. */
   readonly background?: BackgroundWaits
   /** Starts a clock that stands still while the run is paused. */

@@ -1,9 +1,10 @@
 -- One batch of events, from the writer that holds the fence. Runs for every batch of a run: plain arguments.
--- Arguments: id, fence, first, last, digest, lines
+-- Arguments: id, fence, first, last, digest, lines, '1' where it is stored also if Redis is full
 -- Answers: ok | stale | dup | gap:<lastSeq>: a batch is taken only from the holder of the fence and only where the log
 --   ends
 -- Sent again: yes; a batch that is already stored is dup
 
+--- @include "../../platform/lua/include/exceed-memory.lua"
 --- @include "../../platform/lua/include/key.lua"
 --- @include "./include/holds-fence.lua"
 --- @include "./include/last-seq.lua"
@@ -22,4 +23,5 @@ local function appendBatch(id, fence, first, last, digest, lines)
   return 'ok'
 end
 
+if ARGV[7] == '1' then exceedMemory() end
 return appendBatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6])

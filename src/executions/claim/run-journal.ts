@@ -47,6 +47,11 @@ export class RunJournal {
     return this.#writer.isStale
   }
 
+  /** The run is being ended: nothing that it still says waits for room in the store. */
+  noteEnding(): void {
+    this.#writer.storeEvenIfFull()
+  }
+
   /** Resolves when there is room for more. */
   async write(events: readonly NewEvent[]): Promise<void> {
     for (const event of events) {
@@ -60,6 +65,7 @@ export class RunJournal {
 
   /** Says what was left out, and resolves when all is confirmed or the fence is lost. */
   async close(): Promise<void> {
+    this.noteEnding()
     if (this.#droppedBytes > 0) {
       const data: EventData<'log.truncated'> = {
         droppedBytes: this.#droppedBytes,

@@ -180,6 +180,7 @@ export class ClaimedRun {
       process,
       journal,
       answerSchema,
+      owner: record.owner,
       servers,
       lease: this.#lease,
       translator: createTranslator({

@@ -4,7 +4,8 @@ import { toRunRequest, type RunRequest } from '../../claude/command/run-request.
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
-import { answerSchemaOf, toCliSchema } from '../json-mode/answer-schema.js'
+import { answerSchemaOf } from '../json-mode/answer-schema.js'
+import { toCliSchema } from '../json-mode/cli-schema.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
@@ -102,7 +103,7 @@ export async function prepareRun(
     extraAllowedTools: config.allowedTools,
     trustWorkspaces: config.trustWorkspaces,
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,
-    answer: answerSchema && toCliSchema(answerSchema),
+    answer: await toCliSchema(run, record.id, record.owner, services.schemas),
     hooks: services.hooks.claude,
     asRoot: globalThis.process.getuid?.() === 0,
     ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),

@@ -8,7 +8,7 @@ import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { hasUnsummedUsage, type Observation, type Translator } from '../../claude/stream/translate-message.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
-import { AnswerCheck } from '../json-mode/answer-check.js'
+import { AnswerCheck, NOT_JUDGED } from '../json-mode/answer-check.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import { LimitWatch } from './limit-watch.js'
 import type { LeaseKeeper } from '../claim/lease-keeper.js'
@@ -48,6 +48,8 @@ export interface AttemptOptions {
   readonly lease: LeaseKeeper
   /** JSON mode: what the answer must be. */
   readonly answerSchema: AnswerSchema | undefined
+  /** Whose it is. */
+  readonly owner: string
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
   /** Told by their role in messages, never by their path. */
@@ -81,12 +83,13 @@ export class RunAttempt {
 
   constructor(options: AttemptOptions) {
     this.#options = options
-    const { run, answerSchema, translator } = options
-    this.#check = answerSchema && new AnswerCheck(answerSchema, run.maxRepairs, translator.observation)
+    const { run, answerSchema: schema, translator, services, owner } = options
+    const { observation } = translator
+    const { maxRepairs } = run
+    this.#check = schema && new AnswerCheck({ schema, schemas: services.schemas, owner, maxRepairs, observation })
     this.#clocks = new RunClocks(run)
     this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
-    this.#tokenLimit =
-      run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, translator.observation)
+    this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, observation)
     this.#pauses = this.#createPauses(options)
     this.#limits = new LimitWatch(options.process, options.services.config.sandbox.limits, (event) => this.#note(event))
   }
@@ -100,6 +103,7 @@ export class RunAttempt {
     if (this.#cause || this.#endedAfterAnswer) return
     if (YIELDING.has(cause.code) && urgency === 'gently' && this.#hasAnswered()) this.#endedAfterAnswer = true
     else this.#cause = cause
+    this.#options.journal.noteEnding()
     this.#stop.abort(urgency)
   }
 
@@ -115,8 +119,15 @@ export class RunAttempt {
   #isAnswerWhole(): boolean {
     const { lastResult, turnActive } = this.observation
     if (lastResult?.isError !== false || turnActive) return false
-    if (this.#phase === 'settling') return this.#check === undefined || this.#check.judge(lastResult).kind === 'valid'
+    if (this.#phase === 'settling' || this.#phase === 'judging')
+      return this.#check === undefined || this.#check.known(lastResult)?.kind === 'valid'
     return this.#phase === 'finishing' || this.#phase === 'ending'
+  }
+
+  /** So that what it is worth is known where that counts. */
+  async #judge(): Promise<void> {
+    const { lastResult, turnActive } = this.observation
+    if (lastResult?.isError === false && !turnActive) await this.#check?.judge(lastResult)
   }
 
   /** Whether it had to be ended because it did not exit after its answer. */
@@ -171,11 +182,12 @@ export class RunAttempt {
         beforeFirstLine: servers && ((over) => servers.connect(over, (cause, urgency) => this.end(cause, urgency))),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
-        followUp: check && (() => check.followUp()),
+        followUp: check && { find: () => check.followUp(), onSent: () => check.noteRepair() },
         background: this.#background,
         startClock: this.#clocks.start,
         onPhase: (phase) => {
           this.#phase = phase
+          if (phase === 'settling') void this.#judge()
         },
         emit: (events, rawBytes) => this.#take(events, rawBytes),
         stop: this.#stop.signal,
@@ -195,6 +207,8 @@ export class RunAttempt {
       }
       const note = this.#cause ? undefined : this.#tokenLimit?.note
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
+      const { lastResult } = translator.observation
+      if (!this.#cause && lastResult?.isError === false) await check?.judge(lastResult)
       const outcome = classifyExit({
         observation: translator.observation,
         exit,
@@ -203,7 +217,7 @@ export class RunAttempt {
         unfinishedTasks: report.unfinishedTasks,
         endedWithTasks: report.endedAfterResult === 'with_tasks',
         ...(note !== undefined && { notes: [note] }),
-        judge: check && ((result) => check.judge(result)),
+        judge: check && ((result) => check.known(result) ?? NOT_JUDGED),
         paths: { ...folders, tmpDir: folders.temporary },
         ...(this.#cause && { stopCause: this.#cause }),
       })
@@ -232,6 +246,8 @@ export class RunAttempt {
     }
     const { openToolCalls, liveTasks, notices } = translator.observation
     this.#clocks.noteOutput(openToolCalls > 0 || liveTasks.length > 0)
+    // An answer that is right may cross it.
+    if (this.#tokenLimit && (this.#phase === 'settling' || this.#phase === 'judging')) await this.#judge()
     const crossed = this.#tokenLimit?.check(countTokens(this.usage()), this.#isAnswerWhole())
     if (crossed) this.end(crossed)
     services.account.note(notices)

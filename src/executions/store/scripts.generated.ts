@@ -135,8 +135,10 @@ redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
 local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}`,
+  'platform/include/exceed-memory': `local function exceedMemory() redis.call('DEL', root .. ':nothing') end`,
   'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
-  'cancel-list': `local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
+  'cancel-list': `exceedMemory()
+local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
 local state = get(list, 'state')
 if not state or isEnded(state) then return {'refused', state or 'missing'} end
 if not get(list, 'cancelBy') then
@@ -149,6 +151,7 @@ if isTold(task) then return {'wished', '', ''} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
 return {'wished', task, taskState or ''}`,
+  'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
   'include/enter': `local function enter(id, to)
   local from = get(id, 'state')
   if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
@@ -179,6 +182,7 @@ if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') 
 end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
+needMemory()
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
@@ -369,14 +373,16 @@ local function conclude(id, args)
   end
   return {'concluded', from, list or '', unpack(woken)}
 end`,
-  'conclude-abandoned': `local args = cjson.decode(ARGV[1])
+  'conclude-abandoned': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end
 if hasLease(id) then return {'alive'} end
 takeFence(id)
 return conclude(id, args)`,
   'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
-  'conclude-list': `local args = cjson.decode(ARGV[1])
+  'conclude-list': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end
 if hasLease(list) and not holdsFence(list, args.fence) then return {'alive'} end
@@ -384,13 +390,15 @@ local answer = conclude(list, args)
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer`,
-  'conclude-queued': `local args = cjson.decode(ARGV[1])
+  'conclude-queued': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 local id = args.id
 local state = get(id, 'state')
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 takeFence(id)
 return conclude(id, args)`,
-  'conclude': `local args = cjson.decode(ARGV[1])
+  'conclude': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
   'include/admit': `local function admit(args, payer, payerFields, join)
@@ -510,7 +518,8 @@ end`,
   redis.call('ZREM', key('index', owner), id)
   if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
 end`,
-  'delete': `local id, owner = ARGV[1], ARGV[2]
+  'delete': `exceedMemory()
+local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end
 if state == 'queued' or isActive(state) then return {'refused', state} end
@@ -518,7 +527,8 @@ local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
 return {'deleted', claim}`,
-  'enter': `local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
+  'enter': `exceedMemory()
+local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
@@ -542,17 +552,20 @@ if expected and math.abs(now - expected) > tolerance and not (seen and math.abs(
   return {now}
 end
 return {now, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1]))}`,
-  'reclaim': `local id = ARGV[1]
+  'reclaim': `exceedMemory()
+local id = ARGV[1]
 if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
 return redis.call('HINCRBY', record(id), 'claim', 1)`,
-  'renew': `local id = ARGV[1]
+  'renew': `exceedMemory()
+local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
 local wishes = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
 for index = 1, 5 do wishes[index] = wishes[index] or '' end
 return {'ok', unpack(wishes)}`,
-  'requeue': `local id, fence = ARGV[1], ARGV[2]
+  'requeue': `exceedMemory()
+local id, fence = ARGV[1], ARGV[2]
 if get(id, 'state') ~= 'starting' then return {'refused'} end
 if fence == '' and hasLease(id) then return {'refused'} end
 if fence ~= '' and not holdsFence(id, fence) then return {'refused'} end
@@ -567,7 +580,8 @@ redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
 local deadline = get(id, 'queueDeadline')
 if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
-  'retain': `local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+  'retain': `exceedMemory()
+local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local function isOverLimit()
   local bytes = tonumber(redis.call('GET', root .. ':finished-total') or '0')
   return bytes > maxBytes or redis.call('ZCARD', root .. ':finished') > maxExecutions
@@ -643,7 +657,8 @@ end
 setAll(id, args.fields)
 beginSession(id, before)
 return {'started', writeNext(id, args.event)}`,
-  'tell-list': `local args = cjson.decode(ARGV[1])
+  'tell-list': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 local list, sent = args.list, args.fence .. ' ' .. args.number
 if not holdsFence(args.holder, args.fence) then return {'stale'} end
 if get(list, 'hookTold') == sent then return {'told'} end
@@ -675,7 +690,8 @@ return wakeNext(workspace)`,
   end
 end
 return {}`,
-  'wish': `local args = cjson.decode(ARGV[1])
+  'wish': `exceedMemory()
+local args = cjson.decode(ARGV[1])
 local id = args.id
 local state = get(id, 'state')
 if not isActive(state) or (args.kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
@@ -705,54 +721,59 @@ export const SCRIPTS = {
   ),
   ccCancelList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'platform/include/now-ms', 'include/record', 'include/get', 'include/is-active',
-    'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'include/set', 'include/task-at', 'cancel-list',
+    'events/include/write-next', 'platform/include/exceed-memory', 'platform/include/now-ms', 'include/record',
+    'include/get', 'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'include/set',
+    'include/task-at', 'cancel-list',
   ),
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
-    'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/leave-queue', 'claim',
+    'platform/include/need-memory', 'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get',
+    'include/set', 'include/enter', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/leave-queue', 'claim',
   ),
   ccConcludeAbandoned: join(
-    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
-    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
-    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'include/is-active',
-    'conclude-abandoned',
+    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
+    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'include/has-lease', 'include/is-active', 'conclude-abandoned',
   ),
   ccConcludeList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
-    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
-    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
+    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
-    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
-    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
-    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
+    'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
+    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'history/include/history-kept-ms',
-    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/settle', 'include/record', 'include/get',
-    'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/leave-queue', 'include/wake-next', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
+    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
+    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
+    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -770,13 +791,13 @@ export const SCRIPTS = {
     'events/include/write', 'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
   ),
   ccDelete: join(
-    'platform/include/root', 'platform/include/key', 'include/expire-folders', 'include/record', 'include/get',
-    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget',
-    'include/is-active', 'include/reservation-of', 'delete',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
+    'include/record', 'include/get', 'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids',
+    'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccEnter: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'constant/TRANSITIONS',
-    'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -786,20 +807,22 @@ export const SCRIPTS = {
     'list-abandoned',
   ),
   ccReclaim: join(
-    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'reclaim',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'reclaim',
   ),
   ccRenew: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
-    'include/record', 'include/set', 'renew',
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'platform/include/now-ms', 'include/record', 'include/set', 'renew',
   ),
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
-    'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'requeue',
+    'platform/include/exceed-memory', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set',
+    'include/enter', 'platform/include/now-ms', 'include/has-lease', 'requeue',
   ),
   ccRetain: join(
-    'platform/include/root', 'platform/include/key', 'include/expire-folders', 'include/record', 'include/get',
-    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
+    'include/record', 'include/get', 'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids',
+    'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -814,7 +837,8 @@ export const SCRIPTS = {
   ),
   ccTellList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'include/record', 'include/get', 'include/set', 'tell-list',
+    'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'include/record',
+    'include/get', 'include/set', 'tell-list',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
@@ -828,7 +852,7 @@ export const SCRIPTS = {
     'wake-due',
   ),
   ccWish: join(
-    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/is-active',
-    'include/set', 'wish',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'include/is-active', 'include/set', 'wish',
   ),
 }

@@ -1,18 +1,16 @@
-import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { fromStore } from '../../platform/redis.js'
-import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
-import { requireUsableSchema } from '../json-mode/answer-schema.js'
 import { digestRequest } from './digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
 import { toSessionError, toSessionWish } from './join-session.js'
 import { mintId } from './mint-id.js'
 import { newTask } from './new-task.js'
-import { ownFields, toTaskRequest } from '../records/plan-tasks.js'
+import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
-import { requireHosts, requireSandbox } from '../claim/sandbox-levels.js'
+import { requireSandbox } from '../claim/sandbox-levels.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/store-answers.js'
@@ -22,70 +20,6 @@ export interface Submission {
   readonly execution: Execution
   /** The Idempotency-Key was known: this is the execution of the first time. */
   readonly replayed: boolean
-}
-
-function switchedOff(mode: string, setting: string): ExecutorError {
-  return new ExecutorError('FORBIDDEN', {
-    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
-    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
-  })
-}
-
-function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
-  const { allowBypassPermissions, allowAutoPermissions } = services.config
-  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
-  if (run.permissionMode === 'auto' && !allowAutoPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
-  if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail:
-        'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
-      errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
-    })
-  }
-  const startsPrograms = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
-  if (startsPrograms && !caller.scopes.has('admin')) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail: `mcpServers.${startsPrograms[0]}: starting a program needs a token with the admin scope.`,
-      errors: [{ path: `mcpServers.${startsPrograms[0]}`, message: 'needs the admin scope' }],
-    })
-  }
-}
-
-/** What is asked can be run here, and by this caller. */
-function requireRunnable(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
-  const run = toRunRequest(request)
-  requireUsableSchema(run)
-  checkPermissions(run, services, caller)
-  requireHosts(services, request)
-  return run
-}
-
-/**
- * Tasks that differ in their prompts alone are looked at once. A field at fault is named where it stands: in the task,
- * or in the list.
- */
-function requireRunnableTasks(request: ExecuteRequest, services: DomainServices, caller: Caller): void {
-  const seen = new Set<string>()
-  for (const index of request.tasks?.keys() ?? []) {
-    const { prompt: _prompt, ...own } = ownFields(request, index)
-    const variant = JSON.stringify(own)
-    if (seen.has(variant)) continue
-    seen.add(variant)
-    try {
-      requireRunnable(toTaskRequest(request, index), services, caller)
-    } catch (error) {
-      if (!(error instanceof ExecutorError) || !error.details.errors) throw error
-      throw toInvalidRequest(
-        error.details.errors.map(({ path, message }) => ({
-          path: Object.hasOwn(own, /^\w*/.exec(path)?.[0] ?? '') ? `tasks[${index}].${path}` : path,
-          message,
-        })),
-        error.code,
-      )
-    }
-  }
 }
 
 /** What was asked for once is not run again because nothing of it is kept any more. */
@@ -114,8 +48,7 @@ export async function submitExecution(
   idempotencyKey?: string,
 ): Promise<Submission> {
   const { config, store, queue, logger } = services
-  if (request.tasks) requireRunnableTasks(request, services, caller)
-  const run = request.tasks ? undefined : requireRunnable(request, services, caller)
+  const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)

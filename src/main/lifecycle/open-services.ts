@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createEventLog } from '../../events/event-log.js'
 import { openEventFeed } from '../../events/event-feed.js'
 import { createOutlook } from '../../executions/read/expected-start.js'
+import { SchemaChecks } from '../../executions/json-mode/schema-checks.js'
 import { ExecutionStore } from '../../executions/store/execution-store.js'
 import { FileStore } from '../../executions/store/file-store.js'
 import type { DomainServices, ExecutionServices } from '../../executions/services.js'
@@ -38,6 +39,7 @@ export function openDomain(
     openExecutionQueue({ url: redisUrl, tls: config.redisTls, prefix: config.prefix, logger }),
     (opened) => opened.close(),
   )
+  const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
   const store = new ExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
@@ -52,6 +54,7 @@ export function openDomain(
     history,
     ledger: createUsageLedger(redis, config.prefix),
     outlook: createOutlook({ store, workers, history, config }),
+    schemas,
     files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix),
     workers,

@@ -13,6 +13,7 @@ import { toHookStatus } from './original-hook-status.js'
 import { OriginalError, ORIGINAL_ERRORS, toOriginalError } from './original-errors.js'
 import { startOriginalRun, toStatusParams, type OriginalRun } from './original-run.js'
 import { requireNamed } from '../read-calls.js'
+import { CallTurns } from '../call-turns.js'
 import { requireScope } from '../require-scope.js'
 import { openRpcEndpoint, type Answer } from '../rpc-endpoint.js'
 
@@ -21,6 +22,8 @@ export interface OriginalConnectionOptions {
   readonly transport?: Socket | undefined
   readonly services: ExecutionServices
   readonly caller: Caller
+  /** In which calls of all connections are started; without it those of this one alone. */
+  readonly turns?: CallTurns
   readonly version: string
 }
 
@@ -45,9 +48,14 @@ const STATUSES = { PAUSE: 'paused', RESUME: 'resumed', CANCEL: 'canceled' } as c
  * Speaks `/ws/mcp`, the dialect of the Python original: its methods, names and numbers, over the same operations and
  * event log.
  */
-export function openOriginalConnection({ socket, transport, services, caller, version }: OriginalConnectionOptions): {
-  close(code: number, reason: string): void
-} {
+export function openOriginalConnection({
+  socket,
+  transport,
+  services,
+  caller,
+  turns = new CallTurns(),
+  version,
+}: OriginalConnectionOptions): { close(code: number, reason: string): void } {
   const sessionId = randomUUID()
   const { logger, config } = services
   let current: { readonly run: OriginalRun; readonly killOnDisconnect: boolean } | undefined
@@ -68,6 +76,7 @@ export function openOriginalConnection({ socket, transport, services, caller, ve
     // The original cut off its own clients in mid-run because they answered no ping.
     wantsPong: false,
     connectionId: sessionId.slice(0, 8),
+    turns,
     async dispatch(method, params) {
       const handle = methods.get(method)
       if (!handle)

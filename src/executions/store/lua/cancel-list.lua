@@ -4,6 +4,7 @@
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/write-next.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
@@ -14,6 +15,7 @@
 --- @include "./include/set.lua"
 --- @include "./include/task-at.lua"
 
+exceedMemory()
 local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
 local state = get(list, 'state')
 if not state or isEnded(state) then return {'refused', state or 'missing'} end

@@ -6,6 +6,7 @@
 --- @include "../../../events/lua/include/last-seq.lua"
 --- @include "../../../events/lua/include/take-fence.lua"
 --- @include "../../../platform/lua/include/key.lua"
+--- @include "../../../platform/lua/include/need-memory.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/enter.lua"
@@ -27,6 +28,8 @@ if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') 
 end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
+-- Else it would be claimed and could not be started.
+needMemory()
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end

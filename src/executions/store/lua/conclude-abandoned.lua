@@ -4,11 +4,13 @@
 -- Sent again: yes; a second conclusion is refused
 
 --- @include "../../../events/lua/include/take-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/conclude.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 --- @include "./include/is-active.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
 if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'missing'} end

@@ -4,11 +4,13 @@
 -- Sent again: yes; a second conclusion is refused
 
 --- @include "../../../events/lua/include/holds-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/conclude.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list = args.id
 if not get(list, 'over') then return {'refused', get(list, 'state') or 'missing'} end

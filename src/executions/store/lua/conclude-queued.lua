@@ -4,9 +4,11 @@
 -- Sent again: yes; a second conclusion is refused
 
 --- @include "../../../events/lua/include/take-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/conclude.lua"
 --- @include "./include/get.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
 local state = get(id, 'state')

@@ -4,8 +4,10 @@
 -- Sent again: yes; a second conclusion is stale, as nobody holds the fence any more
 
 --- @include "../../../events/lua/include/holds-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/conclude.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)

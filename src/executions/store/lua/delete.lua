@@ -3,11 +3,13 @@
 -- Answers: deleted claim | refused state
 -- Sent again: yes; the second time it is refused as missing
 
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/forget.lua"
 --- @include "./include/get.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/reservation-of.lua"
 
+exceedMemory()
 local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end

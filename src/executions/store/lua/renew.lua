@@ -5,11 +5,13 @@
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/holds-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
 
+exceedMemory()
 local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)

@@ -5,12 +5,14 @@
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "../../../events/lua/include/take-fence.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 --- @include "./include/record.lua"
 
+exceedMemory()
 local id, fence = ARGV[1], ARGV[2]
 if get(id, 'state') ~= 'starting' then return {'refused'} end
 if fence == '' and hasLease(id) then return {'refused'} end

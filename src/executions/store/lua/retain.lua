@@ -6,6 +6,7 @@
 --   call
 -- Sent again: yes; what an answer that was lost had forgotten stays forgotten
 
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/forget.lua"
 --- @include "./include/get.lua"
@@ -13,6 +14,7 @@
 --- @include "./include/release.lua"
 --- @include "./include/task-ids.lua"
 
+exceedMemory()
 local maxBytes, maxExecutions, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local function isOverLimit()
   local bytes = tonumber(redis.call('GET', root .. ':finished-total') or '0')

@@ -7,9 +7,11 @@
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "../../../events/lua/include/write-next.lua"
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/get.lua"
 --- @include "./include/set.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list, sent = args.list, args.fence .. ' ' .. args.number
 if not holdsFence(args.holder, args.fence) then return {'stale'} end

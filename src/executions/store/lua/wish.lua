@@ -3,10 +3,12 @@
 -- Answers: wished state | known state | refused state
 -- Sent again: yes; a second cancel is known, a second pause is stored again
 
+--- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/get.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/set.lua"
 
+exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
 local state = get(id, 'state')

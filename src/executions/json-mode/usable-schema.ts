@@ -1,0 +1,54 @@
+import type { RunRequest } from '../../claude/command/run-request.js'
+import { ExecutorError, toInvalidRequest, type ErrorCode } from '../../protocol/errors.js'
+import { DIALECTS, dialectOf, type AnswerSchema } from './answer-schema.js'
+import type { SchemaAnswer } from './schema-checks.js'
+
+/** The CLI takes the schema as one argument, or as a part of one, of which Linux allows 128 KiB. */
+const SCHEMA_LIMIT_BYTES = 100 * 1024
+
+const refuse = (message: string, code?: ErrorCode): ExecutorError =>
+  toInvalidRequest([{ path: 'outputSchema', message }], code)
+
+/**
+ * Refuses, at submission, a schema whose shape alone says that no answer could be held against it; its rules are
+ * compiled after that. @throws INVALID_REQUEST or PAYLOAD_TOO_LARGE naming `outputSchema`
+ */
+export function requireSchemaShape({ outputSchema, appendSystemPrompt = '' }: RunRequest): void {
+  if (outputSchema === undefined) return
+  const bytes = Buffer.byteLength(JSON.stringify(outputSchema)) + Buffer.byteLength(appendSystemPrompt)
+  if (bytes > SCHEMA_LIMIT_BYTES)
+    throw refuse(
+      `must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`,
+      'PAYLOAD_TOO_LARGE',
+    )
+  // The model gives its answer as the input of a tool, which is always an object.
+  if (outputSchema['type'] !== 'object')
+    throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
+  if (dialectOf(outputSchema) === undefined)
+    throw refuse(
+      'has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write ' +
+        `the schema in 2020-12 (${DIALECTS[0].uri})`,
+    )
+}
+
+/** Why a schema is refused that was to be compiled; undefined where it can be used. */
+export function toSchemaRefusal(
+  schema: AnswerSchema,
+  compiled: SchemaAnswer | { readonly kind: 'crowded' },
+): ExecutorError | undefined {
+  switch (compiled.kind) {
+    case 'checked':
+      return undefined
+    case 'unusable':
+      return refuse(`is no valid JSON Schema (${dialectOf(schema)}): ${compiled.message}`)
+    case 'late':
+      return refuse('takes too long to be compiled, with those before it in this request')
+    case 'failed':
+      return refuse(`could not be compiled: ${compiled.message}`)
+    case 'crowded':
+      return new ExecutorError('QUEUE_FULL', {
+        detail: 'Too many schemas of this token are waiting to be compiled; try again later.',
+        retryAfterSeconds: 5,
+      })
+  }
+}

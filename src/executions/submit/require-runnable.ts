@@ -1,0 +1,128 @@
+import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import type { Caller } from '../../protocol/caller.js'
+import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import { requireHosts } from '../claim/sandbox-levels.js'
+import type { AnswerSchema } from '../json-mode/answer-schema.js'
+import { newBudget } from '../json-mode/schema-checks.js'
+import { requireSchemaShape, toSchemaRefusal } from '../json-mode/usable-schema.js'
+import { ownFields, toTaskRequest } from '../records/plan-tasks.js'
+import type { DomainServices } from '../services.js'
+
+/** Different schemas in one list of tasks, and their length together; each costs a compilation here and two later. */
+const LISTED_SCHEMAS = 100
+const LISTED_SCHEMAS_BYTES = 1024 * 1024
+/** Of a thread, for all schemas of a list. */
+const LIST_BUDGET_MS = 10_000
+
+/** A schema of the request, by its JSON, and the task in which it stands first. */
+type Schemas = Map<string, { readonly schema: AnswerSchema; readonly name: Naming }>
+/** Says where a field of a run stands in the request. */
+type Naming = (path: string) => string
+
+function switchedOff(mode: string, setting: string): ExecutorError {
+  return new ExecutorError('FORBIDDEN', {
+    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
+    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
+  })
+}
+
+function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
+  const { allowBypassPermissions, allowAutoPermissions } = services.config
+  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions)
+    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
+  if (run.permissionMode === 'auto' && !allowAutoPermissions)
+    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
+  if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
+    throw new ExecutorError('FORBIDDEN', {
+      detail:
+        'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
+      errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
+    })
+  }
+  const startsPrograms = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
+  if (startsPrograms && !caller.scopes.has('admin')) {
+    throw new ExecutorError('FORBIDDEN', {
+      detail: `mcpServers.${startsPrograms[0]}: starting a program needs a token with the admin scope.`,
+      errors: [{ path: `mcpServers.${startsPrograms[0]}`, message: 'needs the admin scope' }],
+    })
+  }
+}
+
+/** What is asked can be run here, and by this caller; without a look at the rules of a schema. */
+function checkRun(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
+  const run = toRunRequest(request)
+  requireSchemaShape(run)
+  checkPermissions(run, services, caller)
+  requireHosts(services, request)
+  return run
+}
+
+/** An error of one run, with its fields named where they stand in the request. */
+function rename(error: unknown, name: Naming): unknown {
+  if (!(error instanceof ExecutorError) || !error.details.errors) return error
+  return toInvalidRequest(
+    error.details.errors.map(({ path, message }) => ({ path: name(path), message })),
+    error.code,
+  )
+}
+
+/**
+ * Tasks that differ in their prompts alone are looked at once. A field at fault is named where it stands: in the task,
+ * or in the list.
+ */
+function checkTasks(request: ExecuteRequest, services: DomainServices, caller: Caller): Schemas {
+  const seen = new Set<string>()
+  const schemas: Schemas = new Map()
+  let bytes = 0
+  for (const index of request.tasks?.keys() ?? []) {
+    const { prompt: _prompt, ...own } = ownFields(request, index)
+    const variant = JSON.stringify(own)
+    if (seen.has(variant)) continue
+    seen.add(variant)
+    const name: Naming = (path) => (Object.hasOwn(own, /^\w*/.exec(path)?.[0] ?? '') ? `tasks[${index}].${path}` : path)
+    try {
+      const { outputSchema } = checkRun(toTaskRequest(request, index), services, caller)
+      const text = JSON.stringify(outputSchema)
+      if (outputSchema === undefined || schemas.has(text)) continue
+      schemas.set(text, { schema: outputSchema, name })
+      bytes += Buffer.byteLength(text)
+    } catch (error) {
+      throw rename(error, name)
+    }
+    if (schemas.size > LISTED_SCHEMAS || bytes > LISTED_SCHEMAS_BYTES) {
+      const message =
+        `a list of tasks may have at most ${LISTED_SCHEMAS} different schemas, of ${LISTED_SCHEMAS_BYTES} bytes ` +
+        'together as JSON'
+      throw toInvalidRequest([{ path: name('outputSchema'), message }], 'PAYLOAD_TOO_LARGE')
+    }
+  }
+  return schemas
+}
+
+/** One after the other, on a thread, within one budget. */
+async function compileAll(schemas: Schemas, services: DomainServices, caller: Caller, budget = newBudget()) {
+  for (const { schema, name } of schemas.values()) {
+    const refusal = toSchemaRefusal(schema, await services.schemas.compile(schema, caller.name, budget))
+    if (refusal) throw rename(refusal, name)
+  }
+}
+
+/**
+ * What is asked can be run here, and by this caller. The run; undefined for a list of tasks.
+ * @throws ExecutorError INVALID_REQUEST, PAYLOAD_TOO_LARGE, FORBIDDEN, COMMAND_NOT_ALLOWED, QUEUE_FULL
+ */
+export async function requireRunnable(
+  request: ExecuteRequest,
+  services: DomainServices,
+  caller: Caller,
+): Promise<RunRequest | undefined> {
+  if (request.tasks) {
+    await compileAll(checkTasks(request, services, caller), services, caller, newBudget(LIST_BUDGET_MS))
+    return undefined
+  }
+  const run = checkRun(request, services, caller)
+  if (run.outputSchema)
+    await compileAll(new Map([['', { schema: run.outputSchema, name: (path) => path }]]), services, caller)
+  return run
+}

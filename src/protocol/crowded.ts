@@ -1,0 +1,64 @@
+import { z } from 'zod'
+
+/** Members of one object that are looked at. A schema of 100 KiB, the most of what is taken, has fewer. */
+const MEMBERS_LIMIT = 5_000
+/** Members of all objects of a request together. */
+const WHOLE_LIMIT = 50_000
+
+export interface Crowded {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/**
+ * Where JSON has more members than anybody means: to look at each, and to name each, would keep the process from
+ * everybody else for seconds.
+ */
+export function findCrowded(whole: unknown): Crowded | undefined {
+  const left: { readonly value: object; readonly path: readonly PropertyKey[] }[] = []
+  const push = (value: unknown, path: readonly PropertyKey[]): void => {
+    if (typeof value === 'object' && value !== null) left.push({ value, path })
+  }
+  push(whole, [])
+  let total = 0
+  for (let next = left.pop(); next; next = left.pop()) {
+    const { value, path } = next
+    let members = 0
+    for (const [key, member] of membersOf(value)) {
+      if (Array.isArray(value) && (typeof member !== 'object' || member === null)) continue
+      if ((members += 1) > MEMBERS_LIMIT) return { path, message: `must not have more than ${MEMBERS_LIMIT} members` }
+      push(member, [...path, key])
+    }
+    total += members
+    if (total > WHOLE_LIMIT) return { path: [], message: `must not have more than ${WHOLE_LIMIT} members in all` }
+  }
+  return undefined
+}
+
+/** Without a list of them all, which may be long. Of JSON: nothing is inherited. */
+function* membersOf(value: object): Generator<[PropertyKey, unknown]> {
+  if (Array.isArray(value)) yield* value.entries()
+  // Safe: `in` gives the names of what is there.
+  else for (const key in value) yield [key, (value as Record<string, unknown>)[key]]
+}
+
+/** The unknown fields of an object that takes known ones only: the first of them, and how many there are. */
+export function findUnknownFields(
+  schema: z.ZodType,
+  input: unknown,
+  shown: number,
+): { readonly names: readonly string[]; readonly count: number } | undefined {
+  if (!(schema instanceof z.ZodObject) || !(schema.def.catchall instanceof z.ZodNever)) return undefined
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined
+  const names: string[] = []
+  let count = 0
+  for (const name in input) {
+    if (Object.hasOwn(schema.shape, name)) continue
+    count += 1
+    if (names.length < shown) names.push(name)
+  }
+  return { names, count }
+}
+
+/** Whether so many unknown fields are the whole answer, and nothing else of the object is looked at. */
+export const areTooMany = ({ count }: { readonly count: number }): boolean => count > MEMBERS_LIMIT

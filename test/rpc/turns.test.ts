@@ -1,0 +1,47 @@
+// However many calls one connection sends, those of another one do not wait for them.
+import t from 'tap'
+import { CallTurns } from '../../src/rpc/call-turns.js'
+import { openRpc, request } from './harness.js'
+
+const FLOOD = 400
+/** What a connection has in work, twice: what is answered while another one's call is read and carried out. */
+const BETWEEN = 24
+
+void t.test('connections take turns, one call each', async (t) => {
+  const turns = new CallTurns()
+  const order: string[] = []
+  const start = (name: string, count: number) => () => {
+    order.push(name)
+    count -= 1
+    return count > 0
+  }
+  turns.ask(start('a', 4))
+  const leaver = start('never', 1)
+  turns.ask(leaver)
+  turns.ask(start('b', 2))
+  turns.withdraw(leaver)
+  t.same(order, [], 'what else there is to do comes first')
+  while (order.length < 6) await new Promise((resolve) => void setImmediate(resolve))
+  t.same(order, ['a', 'b', 'a', 'b', 'a', 'a'])
+})
+
+void t.test('a flood of calls, or a batch of them, delays no other connection', async (t) => {
+  const harness = await openRpc(t)
+  for (let count = 0; count < 20; count += 1) await harness.submit()
+  const [busy, other] = [await harness.connect(), await harness.connect()]
+  for (let id = 0; id < FLOOD; id += 1) busy.send(request(id, 'execution.list'))
+  let most = 0
+  for (let round = 0; round < 5; round += 1) {
+    const before = busy.inbox.length
+    await other.call('execution.list')
+    most = Math.max(most, busy.inbox.length - before)
+  }
+  t.ok(most <= BETWEEN, `${most} answers of the flood came before the other's`)
+  t.ok(busy.inbox.length < FLOOD, 'while it went on')
+  await busy.take(FLOOD)
+
+  busy.send(Array.from({ length: FLOOD }, (_, id) => request(id, 'execution.list')))
+  for (let round = 0; round < 5; round += 1) await other.call('execution.list')
+  t.equal(busy.inbox.length, 0, 'all five are answered before the batch is done')
+  t.equal(((await busy.next()) as unknown as object[]).length, FLOOD)
+})
