@@ -13,6 +13,7 @@ import { toNewRecord } from './new-record.js'
 import {
   toConcludeAnswer,
   toWoken,
+  toWokenList,
   type Answer,
   type ClaimAnswer,
   type ConcludeAnswer,
@@ -41,7 +42,8 @@ type Commands = Record<
   | 'ccConcludeAbandoned'
   | 'ccConcludeQueued'
   | 'ccWish'
-  | 'ccRetry',
+  | 'ccRetry'
+  | 'ccTakePlaces',
   Script
 > &
   Record<'ccRenew' | 'ccRequeue' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', PlainScript> & {
@@ -97,10 +99,11 @@ export class ExecutionStore extends TaskListStore {
     credential: string,
     highestSandbox = SandboxLevel.options.length - 1,
   ): Promise<ClaimAnswer> {
-    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(
+    const [kind, ...more] = await this.#commands.ccClaim(
       this.root,
       toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }),
     )
+    const [second, lastSeq, attempt, storedBytes, ...woken] = more
     switch (kind) {
       case 'claimed':
         return {
@@ -109,16 +112,32 @@ export class ExecutionStore extends TaskListStore {
           lastSeq: Number(lastSeq),
           attempt: Number(attempt),
           storedBytes: Number(storedBytes),
+          ...toWokenList(woken),
         }
       case 'blocked':
         return { kind, waitMs: Number(second) }
-      case 'expired':
       case 'parked':
+        return { kind, ...toWokenList(more) }
+      case 'expired':
       case 'unsuited':
         return { kind }
       default:
         return { kind: 'refused', state: String(second) }
     }
+  }
+
+  /**
+   * The folder in which it will work, as its worker found it, is its own until its end; where somebody has it, it waits
+   * (starting → queued). `woken`: who may go on instead.
+   */
+  async takePlaces(
+    id: string,
+    fence: string,
+    places: readonly string[],
+  ): Promise<{ kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'; woken?: readonly Woken[] }> {
+    const [kind, ...woken] = await this.#commands.ccTakePlaces(this.root, toScriptArguments({ id, fence, places }))
+    if (kind === 'taken' || kind === 'parked') return { kind, ...toWokenList(woken) }
+    return { kind: kind === 'cancelled' || kind === 'stale' ? kind : 'refused' }
   }
 
   /**
