@@ -52,6 +52,7 @@ const service = await openTestService(t, {
     CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
     CC_EXECUTOR_CONCURRENCY: '8',
     CC_EXECUTOR_ALLOWED_ROOTS: BOTH,
+    CC_EXECUTOR_SHARED_WORKSPACES: 'common,team/board',
     CC_EXECUTOR_TOKENS: Object.entries(TOKENS)
       .map(([name, token]) => `${name}=${token}`)
       .join(','),
@@ -304,6 +305,46 @@ void t.test('a task list has its folder under every name until its end', async (
   await writeFile(file, '')
   t.match(await finished(list), { status: 'succeeded' })
   t.match(await finished(other), { status: 'succeeded' })
+})
+
+void t.test('a named workspace belongs to the token that made it first', async (t) => {
+  const ask = async (name: Name, workspace: string, more: Record<string, unknown> = {}) =>
+    service.call('POST', '/execute', { body: { prompt: 'hello', workspace, ...more }, headers: as(name) })
+  const accepted = async (name: Name, workspace: string, more: Record<string, unknown> = {}): Promise<Execution> => {
+    const { status, body } = await ask(name, workspace, more)
+    t.equal(status, 202, `${name}: ${workspace} ${JSON.stringify(body)}`)
+    return body
+  }
+  const refused = async (name: Name, workspace: string, more: Record<string, unknown> = {}): Promise<void> =>
+    void t.match(
+      await ask(name, workspace, more),
+      { status: 404, body: { code: 'WORKSPACE_NOT_FOUND', errors: [{ path: 'workspace' }] } },
+      `${name}: ${workspace}`,
+    )
+  // As one that was there before workspaces had owners.
+  await mkdir(join(service.config.workspaceRoot, 'old'), { recursive: true })
+  await accepted('bob', 'old')
+  await refused('carol', 'old')
+  const first = await accepted('alice', 'team/a')
+  await finished(first)
+  for (const workspace of ['team/a', './team//a/', 'team/a/b', 'team']) await refused('bob', workspace)
+  await refused('bob', 'team/a', { tasks: ['x', 'y'], prompt: undefined })
+  await accepted('bob', 'team/b')
+  await refused('alice', 'team')
+  for (const name of ['alice', 'bob', 'carol'] as const) {
+    await accepted(name, 'common')
+    await accepted(name, `common/${name}`)
+    await accepted(name, 'team/board')
+    await accepted(name, at('projects/everybodys'))
+  }
+  await accepted('alice', 'team/a/deeper')
+  // An absolute path to one is the same workspace.
+  const within = (name: string): string => join(service.config.workspaceRoot, name)
+  t.match(await ask('bob', within('team/a')), { status: 403 }, 'no allowed root holds it')
+  t.match(await accepted('alice', 'team/a', { session: { resume: first.id } }), { workspace: 'team/a' })
+  t.match(await ask('bob', 'team/a', { session: { resume: first.id } }), { status: 404 })
+  await service.call('DELETE', `/executions/${first.id}`, { headers: as('alice') })
+  await refused('bob', 'team/a')
 })
 
 void t.test(

@@ -63,9 +63,18 @@ export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
   /** Redis' time less our monotonic one, as it was when we last looked. */
   #clockAhead: number | undefined
+  readonly #sharedWorkspaces: readonly string[]
 
-  constructor(redis: Redis, { prefix, retentionSeconds }: { prefix: string; retentionSeconds: number }) {
+  constructor(
+    redis: Redis,
+    {
+      prefix,
+      retentionSeconds,
+      sharedWorkspaces = [],
+    }: { prefix: string; retentionSeconds: number; sharedWorkspaces?: readonly string[] },
+  ) {
     super(redis, prefix, Math.ceil(retentionSeconds * 1_000))
+    this.#sharedWorkspaces = sharedWorkspaces
     this.#commands = defineScripts<Commands>(redis, SCRIPTS)
   }
 
@@ -75,8 +84,10 @@ export class ExecutionStore extends TaskListStore {
    */
   async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
     const { score, ...content } = toNewRecord(record)
-    const { id, owner, idempotencyKey, requestDigest, session } = record
-    const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, new: content }
+    const { id, owner, idempotencyKey, requestDigest } = record
+    const sharedWorkspaces = this.#sharedWorkspaces
+    const session = record.session && { ...record.session, sharedWorkspaces }
+    const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, sharedWorkspaces, new: content }
     const [kind, second, ...more] = firstTask
       ? await this.#commands.ccCreateList(
           this.root,

@@ -450,7 +450,33 @@ return conclude(id, args)`,
   'conclude': `local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'include/own-workspace': `local function isOwnable(name, shared)
+  if not name or string.sub(name, 1, 1) == '/' or string.match(name, '^%x+%-%x+%-%x+%-%x+%-%x+$') then return false end
+  for _, folder in ipairs(shared) do
+    if name == folder or string.sub(name, 1, #folder + 1) == folder .. '/' then return false end
+  end
+  return true
+end
+local function isOwnedByOther(owner, name, shared)
+  if not isOwnable(name, shared) then return false end
+  local folders = foldersAbove(name)
+  folders[#folders + 1] = name
+  for _, folder in ipairs(folders) do
+    local first = redis.call('HGET', root .. ':workspace-owners', folder)
+    if first and first ~= owner and isOwnable(folder, shared) then return true end
+  end
+  for _, other in ipairs(redis.call('SMEMBERS', key('owners-within', name))) do
+    if other ~= owner then return true end
+  end
+  return false
+end
+local function ownWorkspace(owner, name, shared)
+  if not isOwnable(name, shared) then return end
+  if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
+  for _, folder in ipairs(foldersAbove(name)) do redis.call('SADD', key('owners-within', folder), owner) end
+end`,
   'include/admit': `local function admit(args, payer, payerFields, join)
+  local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
@@ -459,6 +485,7 @@ return conclude(args.id, args)`,
     local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
+  if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
   local queued = 0
   for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
@@ -468,6 +495,7 @@ return conclude(args.id, args)`,
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
+  ownWorkspace(owner, workspace, shared)
   reserve(payer, owner, kind, taken)
   if reservation then redis.call('SET', reservation, id .. ' ' .. digest) end
   redis.call('ZADD', root .. ':index', 0, id)
@@ -520,6 +548,8 @@ end`,
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
   if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
+  if isOwnedByOther(owner, name, wanted.sharedWorkspaces) then return {'not_owned', name} end
+  ownWorkspace(owner, name, wanted.sharedWorkspaces)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
   set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
@@ -858,17 +888,18 @@ export const SCRIPTS = {
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record',
-    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set',
-    'include/set-all', 'include/queue-new', 'create-list',
+    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/folders-above',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
+    'include/folders-above', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get', 'include/is-active',
+    'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set',
+    'include/join-session', 'events/include/last-seq', 'events/include/write', 'events/include/write-next',
+    'include/set-all', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/key', 'include/expire-folders', 'include/record', 'include/get',

@@ -49,10 +49,10 @@ export interface SessionWish {
 }
 
 export interface SessionRefusal {
-  readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere'
+  readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere' | 'not_owned'
   /**
-   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere:
-   * its workspace.
+   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere
+   * and not_owned: its workspace.
    */
   readonly detail: string
 }
