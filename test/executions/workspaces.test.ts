@@ -1,6 +1,6 @@
 // Which folders may be workspaces, who has one, whose it is, and that what was looked at is what is used.
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, renameSync, symlinkSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -235,6 +235,20 @@ const isRunning = (execution: Execution): Promise<void> =>
   until(async () => (await look(execution)).status === 'running', `${execution.workspace} runs`)
 const waits = (execution: Execution): Promise<void> =>
   until(async () => (await look(execution)).waitingFor === 'workspace', `${execution.workspace} waits`)
+
+void t.test('what was listed as a folder and is a link when it is entered is not gone through', async (t) => {
+  await mkdir(at('walked/z/sub'), { recursive: true })
+  await mkdir(at('elsewhere/sub'), { recursive: true })
+  await writeFile(at('elsewhere/sub/key'), 'secret')
+  for (let file = 0; file < 150; file += 1) await writeFile(at(`walked/z/${file}`), '')
+  const walk = takeManifest(at('walked'), { ...DEFAULT_LIMITS, ignored: [] })
+  // It has listed z, and lets others have their turn before it enters z/sub.
+  renameSync(at('walked/z'), at('walked-z'))
+  symlinkSync(at('elsewhere'), at('walked/z'))
+  const { entries } = await walk
+  t.ok(entries.length >= 150)
+  t.notOk(entries.some(({ path }) => path.endsWith('key')))
+})
 
 void t.test(
   'a workspace excludes the folders around it and in it while it is used, and nothing beside it',
