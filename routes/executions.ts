@@ -93,6 +93,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
               ...GUARDED,
               ...WITH_BODY,
               'COMMAND_NOT_ALLOWED',
+              'WORKSPACE_NOT_FOUND',
               'SESSION_NOT_FOUND',
               'EXECUTION_NOT_FOUND',
               'NOT_ACCEPTABLE',

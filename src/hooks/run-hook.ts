@@ -1,6 +1,7 @@
 import type { HookEnding, HookFinished, HookStage } from '../protocol/hooks.js'
 import type { Containment } from '../supervision/containment.js'
 import { startSupervised, type ExitReport, type SupervisedProcess } from '../supervision/supervised-process.js'
+import type { OpenFolder } from '../platform/open-folder.js'
 import { sleep } from '../platform/deadline.js'
 import { BoundedOutput } from './bounded-output.js'
 import { hideSecrets, hookEnvironment } from './hook-environment.js'
@@ -22,6 +23,8 @@ export interface HookRun {
   /** Set for it beside its own variables. */
   readonly variables: Readonly<Record<string, string>>
   readonly cwd: string
+  /** The same, opened, where it is a workspace. */
+  readonly folder?: OpenFolder | undefined
   /** The worker's environment, of which it sees the harmless part and what its entry names. */
   readonly environment: NodeJS.ProcessEnv
   readonly containment: Containment
@@ -60,6 +63,7 @@ export async function runHook({
   context,
   variables,
   cwd,
+  folder,
   environment,
   containment,
   marker,
@@ -97,6 +101,7 @@ export async function runHook({
       file,
       args,
       cwd,
+      folder,
       env: { ...hookEnvironment(hook, environment), ...variables },
       marker,
       heartbeatTimeoutMs,

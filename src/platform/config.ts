@@ -26,6 +26,8 @@ const list = z.string().transform((value) =>
     .filter((item) => item !== ''),
 )
 const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
+const isWorkspaceName = (name: string): boolean =>
+  !isAbsolute(name) && !name.split('/').some((part) => ['', '.', '..'].includes(part))
 const MIB = 1024 * 1024
 
 /**
@@ -72,6 +74,11 @@ export const VARIABLES = {
     list.pipe(z.array(absolutePath)),
     '',
     'folders in which a workspace may be named absolutely',
+  ],
+  CC_EXECUTOR_SHARED_WORKSPACES: [
+    list.pipe(z.array(z.string().refine(isWorkspaceName, 'expected names of workspaces, as requests write them'))),
+    '',
+    'named workspaces that are everybody’s, with what lies in them; others belong to the token that made them first',
   ],
   CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'executions at once on a worker'],
   CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
@@ -213,6 +220,7 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   readonly workspaceRoot: string
   readonly allowedRoots: readonly string[]
+  readonly sharedWorkspaces: readonly string[]
   readonly concurrency: number
   readonly claudeBin: string | undefined
   readonly credential: string | undefined
@@ -322,6 +330,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     allowedOrigins: values.CC_EXECUTOR_ALLOWED_ORIGINS,
     workspaceRoot: values.CC_EXECUTOR_WORKSPACE_ROOT ?? join(dataDir, 'workspaces'),
     allowedRoots: values.CC_EXECUTOR_ALLOWED_ROOTS,
+    sharedWorkspaces: values.CC_EXECUTOR_SHARED_WORKSPACES,
     concurrency: values.CC_EXECUTOR_CONCURRENCY,
     claudeBin: values.CC_EXECUTOR_CLAUDE_BIN,
     credential: values.CC_EXECUTOR_CREDENTIAL,

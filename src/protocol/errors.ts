@@ -32,6 +32,7 @@ export const ERROR_TABLE = {
   },
   SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to go on with.' },
   FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'There is no such file in the workspace.' },
+  WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'There is no such workspace of yours.' },
   METHOD_NOT_ALLOWED: {
     status: 405,
     rpc: 40501,

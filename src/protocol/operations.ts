@@ -70,6 +70,7 @@ export const OPERATIONS = {
     errors: [
       'COMMAND_NOT_ALLOWED',
       'FORBIDDEN',
+      'WORKSPACE_NOT_FOUND',
       'SESSION_NOT_FOUND',
       'SESSION_BUSY',
       'PAYLOAD_TOO_LARGE',

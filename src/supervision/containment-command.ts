@@ -1,4 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs'
+import { sep } from 'node:path'
 
 import { findProgram } from './find-program.js'
 import { toSandboxedCommand } from './sandbox-command.js'
@@ -52,6 +53,7 @@ export interface CommandRequest {
   readonly env: Readonly<Record<string, string>>
   readonly hiddenPaths: readonly string[]
   readonly exposedPaths: readonly string[]
+  readonly protectedPaths: readonly string[]
   readonly heartbeatTimeoutMs: number
   /** A level above `host`. */
   readonly sandboxed?: {
@@ -120,21 +122,36 @@ const ROOT_CAPABILITIES = [
   'CAP_NET_BIND_SERVICE',
 ]
 
-function toHidingArguments(hidden: readonly string[], exposed: readonly string[]): string[] {
-  // bwrap would create a missing directory on the real disk, since / is bound writable: so only what exists is hidden.
-  const hiding = hidden
-    .filter((path) => existsSync(path))
-    .flatMap((path) => {
-      const real = realpathSync(path)
-      return statSync(real).isDirectory() ? ['--tmpfs', real] : ['--ro-bind', '/dev/null', real]
-    })
-  const exposing = exposed
-    .filter((path) => existsSync(path))
-    .flatMap((path) => {
-      const real = realpathSync(path)
-      return ['--bind', real, real]
-    })
-  return [...hiding, ...exposing]
+/**
+ * The deepest last, so that each decides for what lies below it; of the same place hiding comes after exposing. What is
+ * bound is the disk's own, whatever has been put over it before.
+ */
+function toHidingArguments({ hiddenPaths, exposedPaths, protectedPaths }: CommandRequest): string[] {
+  // bwrap would create a missing directory on the real disk, since / is bound writable: so only what exists is named.
+  const resolve = (paths: readonly string[]): string[] =>
+    paths.filter((path) => existsSync(path)).map((path) => realpathSync(path))
+  const depth = (path: string): number => path.split(sep).filter(Boolean).length
+  const [hidden, exposed] = [resolve(hiddenPaths), resolve(exposedPaths)]
+  const isInHidden = (path: string): boolean => {
+    const cover = [...exposed, ...hidden].filter((folder) => path.startsWith(folder + sep))
+    const deepest = cover.sort((a, b) => a.length - b.length).at(-1)
+    return deepest !== undefined && hidden.includes(deepest)
+  }
+  return [
+    ...exposed.map((path) => ({ path, args: ['--bind', path, path] })),
+    // What is not in view anyway needs no place in it.
+    ...resolve(protectedPaths)
+      .filter((path) => !isInHidden(path))
+      .map((path) => ({ path, args: ['--ro-bind', path, path] })),
+    ...hidden
+      .filter((path) => !isInHidden(path))
+      .map((path) => ({
+        path,
+        args: statSync(path).isDirectory() ? ['--tmpfs', path] : ['--ro-bind', '/dev/null', path],
+      })),
+  ]
+    .sort((a, b) => depth(a.path) - depth(b.path))
+    .flatMap(({ args }) => args)
 }
 
 function toBubblewrapCommand(request: CommandRequest, bwrap: string): ContainedCommand {
@@ -154,7 +171,7 @@ function toBubblewrapCommand(request: CommandRequest, bwrap: string): ContainedC
       '--unshare-pid',
       '--die-with-parent',
       ...capabilities,
-      ...toHidingArguments(request.hiddenPaths, request.exposedPaths),
+      ...toHidingArguments(request),
       '--chdir',
       request.cwd,
       '--',

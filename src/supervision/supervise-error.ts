@@ -14,6 +14,7 @@ export class SuperviseError extends Error {
 
 /** `said` is what bwrap, unshare or bash wrote to standard error before it gave up. */
 export function toSpawnFailure(cause: unknown, said: string): SuperviseError {
+  if (cause instanceof SuperviseError) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
   const code = /can't chdir|can't find source path/i.test(said) ? 'BAD_CWD' : 'SPAWN_FAILED'
   return new SuperviseError(code, said === '' ? reason : `${reason} ${said}`, { cause })

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { access, open, realpath, stat, type FileHandle } from 'node:fs/promises'
+import { access, realpath, stat } from 'node:fs/promises'
 import { Duplex } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
 
+import { openFolder, type OpenFolder } from '../platform/open-folder.js'
 import { toContainedCommand, findContainmentPrograms } from './containment-command.js'
 import type { ContainedCommand, Containment } from './containment-command.js'
 import { findProgram, splitPath } from './find-program.js'
@@ -14,6 +15,7 @@ import type { ReachedLimit } from './run-cgroup.js'
 import type { SpawnedRoot } from './kill-run.js'
 import { createRunPause } from './pause-run.js'
 import { MARKER_NAME } from './process-tree.js'
+import { requireFolder } from './require-folder.js'
 import { chooseUser } from './choose-user.js'
 import { locateRun } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
@@ -24,6 +26,7 @@ import { openWardenChannel } from './warden-channel.js'
 import type { ExitReport, WardenChannel } from './warden-channel.js'
 import { WARDEN, WARDEN_VARIABLE } from './warden.js'
 
+export type { OpenFolder } from '../platform/open-folder.js'
 export type { ExitReport } from './warden-channel.js'
 
 export interface SuperviseOptions {
@@ -32,6 +35,8 @@ export interface SuperviseOptions {
   readonly file: string
   readonly args: readonly string[]
   readonly cwd: string
+  /** The same, opened: the program is let go only in this folder, whatever the path leads to by now. */
+  readonly folder?: OpenFolder | undefined
   /** The whole environment of the program; only the marker is added. */
   readonly env: Readonly<Record<string, string>>
   readonly marker: string
@@ -39,7 +44,9 @@ export interface SuperviseOptions {
   readonly hiddenPaths?: readonly string[]
   /** Directories below hidden ones which stay visible and writable. */
   readonly exposedPaths?: readonly string[]
-  /** A level above `host`, in place of hidden and exposed paths; the containment must have it. */
+  /** Directories and files that the run must not write; those that are not in view stay so. As hiddenPaths. */
+  readonly protectedPaths?: readonly string[]
+  /** A level above `host`, in place of these paths; the containment must have it. */
   readonly sandbox?: Sandbox
   readonly readyTimeoutMs?: number
   readonly heartbeatTimeoutMs: number
@@ -177,6 +184,7 @@ function superviseRun(spawned: Spawned, run: RunProcesses, watch: LimitWatch): S
 
 interface Opened {
   readonly cwd: string
+  readonly folder: OpenFolder | undefined
   readonly sandboxed?: {
     readonly sandbox: Sandbox
     readonly means: SandboxMeans
@@ -186,27 +194,32 @@ interface Opened {
   close(): Promise<void>
 }
 
-/** At a level above `host` the working directory is opened once, and what is opened is what the run gets. */
-async function openWorkspace({ cwd, sandbox, containment }: SuperviseOptions): Promise<Opened> {
+/** The working directory is opened once, and what is opened is what the run gets. */
+async function openWorkspace({ cwd, folder, sandbox, containment }: SuperviseOptions): Promise<Opened> {
   await checkDirectory(cwd)
-  if (sandbox === undefined) return { cwd, close: async () => undefined }
+  if (sandbox === undefined) return { cwd, folder, close: async () => undefined }
   const means = containment.sandbox
   if (means?.levels.includes(sandbox.level) !== true)
     throw new SuperviseError('SPAWN_FAILED', `There is no sandbox of the level ${sandbox.level} here.`)
-  const folder = await realpath(cwd)
-  let handle: FileHandle
-  try {
-    handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-  } catch (cause) {
-    throw new SuperviseError('BAD_CWD', `The directory ${cwd} cannot be opened.`, { cause })
-  }
-  const view = viewOf(folder, sandbox)
+  const opened = folder ?? (await openOwn(cwd))
+  const view = viewOf(opened.path, sandbox)
   const user = await chooseUser(means, view.owned)
   return {
-    cwd: folder,
-    sandboxed: { sandbox, means: { ...means, user }, view, workspaceFd: handle.fd },
-    close: () => handle.close(),
+    cwd: opened.path,
+    folder: opened,
+    sandboxed: { sandbox, means: { ...means, user }, view, workspaceFd: opened.fd },
+    close: async () => {
+      // Of a caller's it is the caller's.
+      if (opened !== folder) await opened.close()
+    },
   }
+}
+
+async function openOwn(cwd: string): Promise<OpenFolder> {
+  const path = await realpath(cwd)
+  return openFolder(path).catch((cause: unknown) => {
+    throw new SuperviseError('BAD_CWD', `The directory ${cwd} cannot be opened.`, { cause })
+  })
 }
 
 /** What the run does not see it cannot start: there the next one on PATH is meant. */
@@ -237,7 +250,7 @@ export async function startSupervised(options: SuperviseOptions): Promise<Superv
   }
 }
 
-async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): Promise<SupervisedProcess> {
+async function startIn({ cwd, folder, sandboxed }: Opened, options: SuperviseOptions): Promise<SupervisedProcess> {
   const file = await findFile(options, sandboxed?.view)
   const programs = options.containment.programs ?? (await findContainmentPrograms(splitPath(process.env['PATH'])))
   const command = toContainedCommand({
@@ -249,6 +262,7 @@ async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): P
     env: options.env,
     hiddenPaths: options.hiddenPaths ?? [],
     exposedPaths: options.exposedPaths ?? [],
+    protectedPaths: options.protectedPaths ?? [],
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
     ...(sandboxed && { sandboxed }),
   })
@@ -264,6 +278,8 @@ async function startIn({ cwd, sandboxed }: Opened, options: SuperviseOptions): P
       (pids) => locateRun(rootPid, command.scope, options.marker, pids),
       options.readyTimeoutMs ?? DEFAULT_READY_TIMEOUT_MS,
     )
+    const wentByDescriptor = sandboxed?.means.user === 'mapped' || sandboxed?.means.bindsDescriptors === true
+    if (folder) await requireFolder(run.program, folder, wentByDescriptor)
     return superviseRun(spawned, run, watchLimits(sandboxed, run))
   } catch (cause) {
     const said = String(spawned.stderr.read() ?? '')

@@ -11,6 +11,7 @@ import {
   type Dirent,
   type Stats,
 } from 'node:fs'
+import { OPEN_FOLDER_FLAGS, pathOf } from '../platform/folder-identity.js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
@@ -77,6 +78,8 @@ interface Walk {
   readonly deadline: number
   readonly buffer: Buffer
   readonly onContent: OnContent | undefined
+  /** What the kernel calls the workspace; undefined where it does not tell. */
+  root: string | undefined
   hashedBytes: number
   incomplete: string | undefined
 }
@@ -202,11 +205,39 @@ function readTarget(path: string): Buffer {
   }
 }
 
+/** A folder of the workspace, entered: its entries are looked at by its descriptor. */
+interface Entered {
+  readonly address: string
+  leave(): void
+}
+
+/**
+ * Through no link: not at its end, and where one has come to stand in its path, the kernel calls what was opened by
+ * another name.
+ */
+function enterFolder(path: string, relative: string, walk: Walk): Entered | undefined {
+  let descriptor: number
+  try {
+    descriptor = openSync(path, relative === '' ? constants.O_RDONLY | constants.O_DIRECTORY : OPEN_FOLDER_FLAGS)
+  } catch {
+    return undefined
+  }
+  const leave = (): void => closeSync(descriptor)
+  const found = pathOf(descriptor)
+  if (relative === '') walk.root = found
+  else if (walk.root !== undefined && found !== `${walk.root === '/' ? '' : walk.root}/${relative}`) {
+    leave()
+    return undefined
+  }
+  return { address: found === undefined ? path : `/proc/self/fd/${descriptor}`, leave }
+}
+
 /** The names in a folder, as many as may still be counted; a folder that cannot be read has none that anybody knows. */
-function list(path: string, relative: string, walk: Walk): Dirent[] {
+function list(entered: Entered | undefined, relative: string, walk: Walk): Dirent[] {
   const names: Dirent[] = []
   try {
-    const folder = opendirSync(path, { bufferSize: 1_024 })
+    if (!entered) throw new Error('not entered')
+    const folder = opendirSync(entered.address, { bufferSize: 1_024 })
     try {
       for (let entry = folder.readSync(); entry; entry = folder.readSync()) {
         if (names.length + walk.entries.length >= walk.limits.maxEntries) {
@@ -244,6 +275,7 @@ export async function takeManifest(
     limits,
     onContent,
     entries: [],
+    root: undefined,
     hashedBytes: 0,
     incomplete: undefined,
     known: new Map(before?.entries.map((entry) => [entry.path, entry])),
@@ -255,18 +287,23 @@ export async function takeManifest(
   // A list and no recursion: however deep the folders are nested.
   const folders: Array<{ path: string; relative: string }> = [{ path: root, relative: '' }]
   for (let folder = folders.pop(); folder && !isLate(walk); folder = folders.pop()) {
-    for (const entry of list(folder.path, folder.relative, walk)) {
-      const relative = folder.relative === '' ? entry.name : `${folder.relative}/${entry.name}`
-      const path = `${folder.path}/${entry.name}`
-      // A folder by the listing is one; a file that is not known yet is opened at once: one call less for each.
-      const isFolder =
-        entry.isDirectory() ||
-        (!(before === undefined && entry.isFile() && readFile(path, relative, walk)) &&
-          look(path, relative, walk) === 'folder')
-      if (isFolder) folders.push({ path, relative })
-      looked += 1
-      if (looked % ENTRIES_PER_TURN === 0) await nextTurn()
-      if (isLate(walk)) break
+    const entered = enterFolder(folder.path, folder.relative, walk)
+    try {
+      for (const entry of list(entered, folder.relative, walk)) {
+        const relative = folder.relative === '' ? entry.name : `${folder.relative}/${entry.name}`
+        const path = `${entered?.address}/${entry.name}`
+        // A folder by the listing is one; a file that is not known yet is opened at once: one call less for each.
+        const isFolder =
+          entry.isDirectory() ||
+          (!(before === undefined && entry.isFile() && readFile(path, relative, walk)) &&
+            look(path, relative, walk) === 'folder')
+        if (isFolder) folders.push({ path: `${root}/${relative}`, relative })
+        looked += 1
+        if (looked % ENTRIES_PER_TURN === 0) await nextTurn()
+        if (isLate(walk)) break
+      }
+    } finally {
+      entered?.leave()
     }
   }
   return {

@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import type { OpenFolder } from '../platform/open-folder.js'
 import type { Containment } from '../supervision/containment.js'
 import type { Sandbox } from '../supervision/sandbox.js'
 import { startSupervised, type SupervisedProcess } from '../supervision/supervised-process.js'
 
 export interface CheckCommand {
   readonly argv: readonly string[]
-  readonly cwd: string
+  readonly folder: OpenFolder
   readonly env: Readonly<Record<string, string>>
   readonly containment: Containment
   readonly marker: string
   readonly hidden: readonly string[]
   readonly exposed: readonly string[]
+  readonly protected: readonly string[]
   readonly heartbeatTimeoutMs: number
   /** That of the run, where it had one above `host`. */
   readonly sandbox?: Sandbox | undefined
@@ -49,12 +51,13 @@ async function digestStream(stream: Readable): Promise<{ bytes: number; digest: 
  */
 export async function runCheckCommand({
   argv: [file = '', ...args],
-  cwd,
+  folder,
   env,
   containment,
   marker,
   hidden,
   exposed,
+  protected: kept,
   heartbeatTimeoutMs,
   sandbox,
   onProcess,
@@ -80,11 +83,13 @@ export async function runCheckCommand({
       containment,
       file,
       args,
-      cwd,
+      cwd: folder.path,
+      folder,
       env,
       marker,
       hiddenPaths: hidden,
       exposedPaths: exposed,
+      protectedPaths: kept,
       heartbeatTimeoutMs,
       ...(sandbox && { sandbox }),
     })

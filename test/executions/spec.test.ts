@@ -20,6 +20,8 @@ const COMMANDS = [
   'create',
   'claim',
   'claim again',
+  'take places',
+  'take places, somebody has one',
   'start',
   'renew',
   'append',
@@ -50,6 +52,8 @@ const OVER = {
   create: 'created',
   claim: 'refused',
   'claim again': 'refused',
+  'take places': 'stale',
+  'take places, somebody has one': 'stale',
   start: 'stale',
   renew: 'stale',
   append: 'stale',
@@ -79,6 +83,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     create: 'created',
     claim: ['claimed', 'starting'],
     'claim again': ['claimed', 'starting'],
+    'take places': 'stale',
+    'take places, somebody has one': 'stale',
     start: 'stale',
     renew: 'stale',
     append: 'stale',
@@ -104,6 +110,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     create: 'created',
     claim: 'refused',
     'claim again': 'claimed',
+    'take places': 'taken',
+    'take places, somebody has one': ['parked', 'queued'],
     start: ['started', 'running'],
     renew: 'ok',
     append: 'ok',
@@ -129,6 +137,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     create: 'created',
     claim: 'refused',
     'claim again': 'refused',
+    'take places': 'refused',
+    'take places, somebody has one': 'refused',
     start: 'started',
     renew: 'ok',
     append: 'ok',
@@ -154,6 +164,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     create: 'created',
     claim: 'refused',
     'claim again': 'refused',
+    'take places': 'refused',
+    'take places, somebody has one': 'refused',
     start: 'started',
     renew: 'ok',
     append: 'ok',
@@ -255,6 +267,12 @@ const loseLease = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX
 const retryOf = { reason: 'WORKER_LOST', message: '', usage: NO_USAGE, attempt: 1, spared: 0, at: new Date() } as const
 
 const DO: Record<Command, (subject: Subject) => Promise<string>> = {
+  'take places': async ({ id, fence }) => (await store.takePlaces(id, fence, [`@here/${id}`])).kind,
+  'take places, somebody has one': async ({ id, fence }) => {
+    const other = await bringTo('starting')
+    await store.takePlaces(other.id, other.fence, [`@here/${id}/below`])
+    return (await store.takePlaces(id, fence, [`@here/${id}`])).kind
+  },
   create: async ({ id }) => (await store.create(newRecord(id), 1_000)).kind,
   claim: async ({ id }) => (await store.claim(id, 1, 'another', LEASE_MS, 'default')).kind,
   'claim again': async ({ id }) => (await store.claim(id, 1, 'worker', LEASE_MS, 'default')).kind,
@@ -335,6 +353,7 @@ const typesOf = async (id: string): Promise<string[]> =>
 
 void t.test('a fence that was taken is refused by every command that asks for one', async (t) => {
   for (const command of [
+    'take places',
     'start',
     'renew',
     'append',

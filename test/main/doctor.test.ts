@@ -504,7 +504,9 @@ void t.test(
       'warn  a: two lines → this',
     )
     const folder = await makeFolder(t)
-    const env = { ...testEnvironment(folder), CC_EXECUTOR_CONCURRENCY: '256', CC_EXECUTOR_ALLOWED_ROOTS: folder }
+    const projects = join(folder, 'projects')
+    await mkdir(projects)
+    const env = { ...testEnvironment(folder), CC_EXECUTOR_CONCURRENCY: '256', CC_EXECUTOR_ALLOWED_ROOTS: projects }
     const doctor = async (args: string[], more: NodeJS.ProcessEnv = {}) => {
       const cli = startCli(t, ['doctor', ...args], { ...env, ...more })
       const { code } = await cli.ended

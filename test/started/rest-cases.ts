@@ -1,7 +1,7 @@
 // One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
 // there, fails the walk: the table and the document grow together.
 import type { ErrorCode } from '../../src/protocol/errors.js'
-import { ENDLESS, NOBODY, type Asked, type Scene } from './scene.js'
+import { ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
 
 /** Of the answer to a request: everything but its method. */
 export type Parts = Omit<Asked, 'method'>
@@ -66,6 +66,7 @@ function submission(path: string): RestOperation {
       '200 application/json': { make: replayed('the first') },
       IDEMPOTENCY_CONFLICT: { make: replayed('another') },
       COMMAND_NOT_ALLOWED: { make: () => ({ path, body: { command: 'rm -rf /' } }) },
+      WORKSPACE_NOT_FOUND: { make: () => ({ path, as: 'other', body: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: fresh({ session: { resume: NOBODY } }) },
       SESSION_BUSY: { make: (scene) => ({ path, body: { prompt: 'x', session: { resume: scene.running } } }) },
       BUDGET_EXCEEDED: { make: () => ({ path, as: 'poor', body: { prompt: 'x', maxBudgetTokens: 1_000 } }) },

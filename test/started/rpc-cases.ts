@@ -1,7 +1,7 @@
 // One call for every result and error that rpc.schema.json documents; what has no case fails the walk.
 import type { ErrorCode } from '../../src/protocol/errors.js'
 import type { Phase } from './rest-cases.js'
-import { NOBODY, type Scene } from './scene.js'
+import { NOBODY, OWNED, type Scene } from './scene.js'
 import { SUBSCRIPTION_LIMIT, type TokenName } from './started-service.js'
 
 export interface RpcCall {
@@ -63,6 +63,7 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
     cases: {
       result: { make: ({ workspace }) => ({ params: { prompt: 'Say hello', workspace } }) },
       COMMAND_NOT_ALLOWED: { make: () => ({ params: { command: 'rm -rf /' } }) },
+      WORKSPACE_NOT_FOUND: { make: () => ({ as: 'other', params: { prompt: 'x', workspace: OWNED } }) },
       SESSION_NOT_FOUND: { make: () => ({ params: { prompt: 'x', session: { resume: NOBODY } } }) },
       SESSION_BUSY: { make: ({ running }) => ({ params: { prompt: 'x', session: { resume: running } } }) },
       PAYLOAD_TOO_LARGE: asked(() => ({ prompt: 'x'.repeat(4 * 1024 * 1024 + 1) })),

@@ -61,6 +61,8 @@ const KEPT = scripted(
   { tool: 'Write', input: { file_path: '${cwd}/large.bin', content: 'x'.repeat(FILES_LIMIT_BYTES + 1) } },
   { text: 'Written.' },
 )
+/** A workspace of the token that asks for most; others have scopes of their own, and not this one. */
+export const OWNED = 'owned'
 const STRUCTURED = {
   prompt: scripted({ structured: { n: 1 } }),
   outputSchema: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
@@ -101,7 +103,7 @@ export async function setScene(url: string) {
   const queued = await submit({ prompt: 'waits', workspace })
   const [kept, structured] = await Promise.all([
     submit({ prompt: KEPT }).then(finished),
-    submit(STRUCTURED).then(finished),
+    submit({ ...STRUCTURED, workspace: OWNED }).then(finished),
     until(running, 'text.delta'),
   ])
   // It takes all that its token may spend on a day.

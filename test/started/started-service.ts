@@ -36,6 +36,7 @@ export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
   return {
     ...testEnvironment(folder),
     CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1`,
+    CC_EXECUTOR_SHARED_WORKSPACES: 'occupied',
     CC_EXECUTOR_FILES_LIMIT_BYTES: String(FILES_LIMIT_BYTES),
     CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),
     CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),

@@ -20,7 +20,7 @@ export async function concludeExecution(
 ): Promise<boolean> {
   const answer = await writeEnd(services, id, standing, ending)
   if (answer.kind !== 'concluded') return false
-  if (answer.woken) await enqueueWoken(services, answer.woken)
+  await enqueueWoken(services, ...(answer.woken ?? []))
   if (answer.parentId !== undefined) {
     const { parentId } = answer
     await advanceTaskList(services, parentId, closing).catch((error: unknown) => {

@@ -45,6 +45,7 @@ export async function runClaimedHook(
       ...(workspace !== undefined && { HOOK_WORKSPACE: workspace }),
     },
     cwd: hook.cwd === 'folder' ? hooks.folder : (workspace ?? NO_FOLDER),
+    folder: hook.cwd === 'folder' ? undefined : facts.folder,
     environment: config.environment,
     heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
     onProcess: (process) => lease.attach(() => process.heartbeat()),

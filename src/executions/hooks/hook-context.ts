@@ -1,4 +1,5 @@
 import { toRunRequest } from '../../claude/command/run-request.js'
+import type { OpenFolder } from '../../platform/open-folder.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { HookStage } from '../../protocol/hooks.js'
@@ -16,6 +17,8 @@ export interface HookFacts {
   readonly attempt: number
   /** undefined: there is none. */
   readonly workspace: string | undefined
+  /** The same, opened, as long as the claim lasts. */
+  readonly folder?: OpenFolder | undefined
   readonly outcome?: Outcome
   readonly usage?: Usage
   readonly sessionId?: string

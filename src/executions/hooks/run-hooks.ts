@@ -1,6 +1,7 @@
 import type { Hook } from '../../hooks/hooks-file.js'
 import type { HookReport } from '../../hooks/run-hook.js'
 import { joinSignals } from '../../platform/deadline.js'
+import type { OpenFolder } from '../../platform/open-folder.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { HookStage } from '../../protocol/hooks.js'
@@ -44,7 +45,7 @@ export class RunHooks {
   #stop = new AbortController()
   #isCancelled = false
   #isLost = false
-  #workspace: string | undefined
+  #folder: OpenFolder | undefined
 
   constructor(options: RunHooksOptions) {
     this.#options = options
@@ -63,8 +64,9 @@ export class RunHooks {
     this.#stop.abort()
   }
 
-  async beforeStart(record: ExecutionRecord, workspace: string): Promise<Verdict> {
-    this.#workspace = workspace
+  async beforeStart(record: ExecutionRecord, folder: OpenFolder): Promise<Verdict> {
+    this.#folder = folder
+    const workspace = folder.path
     const { services, journal } = this.#options
     let verdict = await this.#beforeList(record, workspace)
     for (const hook of verdict.kind === 'go' ? services.hooks.stages['pre-execute'] : []) {
@@ -119,7 +121,7 @@ export class RunHooks {
   /** It ends without the CLI having been let go. */
   async afterFailedStart(record: ExecutionRecord, outcome: Outcome): Promise<void> {
     const { journal } = this.#options
-    await this.#runAll('on-failure', record, { outcome, workspace: this.#workspace }, journal)
+    await this.#runAll('on-failure', record, { outcome, workspace: this.#folder?.path }, journal)
     await journal.close()
   }
 
@@ -132,7 +134,7 @@ export class RunHooks {
 
   /** What follows its end, where it was the last task of a list. */
   afterList(): ListClosing | undefined {
-    return this.#isLost ? undefined : closeWithHooks(this.#options, this.#workspace, this.#options.signal)
+    return this.#isLost ? undefined : closeWithHooks(this.#options, this.#folder?.path, this.#options.signal)
   }
 
   async #runAll(stage: HookStage, record: ExecutionRecord, ended: Ended, journal: RunJournal): Promise<void> {
@@ -160,6 +162,8 @@ export class RunHooks {
 
   #run(stage: HookStage, hook: Hook, facts: HookFacts): Promise<HookReport> {
     const stopped = joinSignals([this.#options.signal, this.#stop.signal])
-    return runClaimedHook(this.#options, stage, hook, facts, stopped.signal).finally(stopped.release)
+    return runClaimedHook(this.#options, stage, hook, { ...facts, folder: this.#folder }, stopped.signal).finally(
+      stopped.release,
+    )
   }
 }

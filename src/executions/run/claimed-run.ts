@@ -1,5 +1,6 @@
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
+import { Lifetime } from '../../platform/lifetime.js'
 import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
@@ -84,21 +85,33 @@ export class ClaimedRun {
       isRunning: () => this.#running?.isOver === false,
     }
     live.set(this.#executionId, entry)
+    const lifetime = new Lifetime()
     try {
-      return await this.#runClaimed()
+      return await this.#runClaimed(lifetime)
     } finally {
       this.#lease.close()
+      await lifetime.close().catch(() => undefined)
       // A further attempt may be in this worker's hands by now.
       if (live.get(this.#executionId) === entry) live.delete(this.#executionId)
     }
   }
 
-  async #runClaimed(): Promise<RunReport> {
+  async #runClaimed(lifetime: Lifetime): Promise<RunReport> {
     const { store, logger } = this.#services
     const record = await store.get(this.#executionId)
     if (!record) return { kind: 'passed_over', why: 'deleted' }
     this.#earlierUsage = record.usage
-    const prepared = await prepareRun(this.#services, record, this.#marker, this.#hooks)
+    const prepared = await prepareRun(this.#services, record, {
+      fence: this.#fence,
+      marker: this.#marker,
+      hooks: this.#hooks,
+      lifetime,
+    })
+    if ('parked' in prepared)
+      return {
+        kind: 'passed_over',
+        why: 'its workspace is taken under another name; it is queued again when it is free',
+      }
     if ('stoppedIn' in prepared) {
       if (this.#isLost) return { kind: 'passed_over', why: 'the claim was lost before the start' }
       return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()

@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { joinSignals } from '../../platform/deadline.js'
+import type { OpenFolder } from '../../platform/open-folder.js'
 import type { Outcome } from '../../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../../protocol/verification.js'
 import { checkCommands, checkRequiredFiles, checkRun, toVerification } from '../../verification/checks.js'
@@ -13,27 +14,32 @@ import { BeforeContents } from '../../files/before-contents.js'
 import type { Evidence, VerifyOptions } from './prepared-run.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import { isInside } from '../workspaces/workspace-name.js'
+import { listOwn, listProtected } from './run-sandbox.js'
 
 /** A receipt names so many changed files; the counts are of all. */
 const CHANGES_SHOWN = 200
 /** A command of the caller's gets what the run had, but nobody's credentials. */
 const CREDENTIALS = /^(?:ANTHROPIC|CLAUDE|AWS|GOOGLE|GCLOUD|CLOUDSDK|AZURE)_/
 
-type EvidenceConfig = Pick<Config, 'evidenceIgnored' | 'dataDir' | 'lockSeconds' | 'filesLimitBytes'>
+type EvidenceConfig = Config
 
 /** Looks at the workspace; `verify` looks again after the run and holds what the run says against what was seen. */
-export async function beginEvidence(folders: RunFolders, config: EvidenceConfig): Promise<Evidence> {
+export async function beginEvidence(
+  folders: RunFolders,
+  workspace: OpenFolder,
+  config: EvidenceConfig,
+): Promise<Evidence> {
   const limits: ManifestLimits = { ...DEFAULT_LIMITS, ignored: config.evidenceIgnored }
   const contentsBefore = openContents(config)
-  const before = await takeManifest(folders.workspace, limits, undefined, contentsBefore?.keep)
-  const headBefore = readGitHead(folders.workspace)
+  const before = await takeManifest(workspace.address, limits, undefined, contentsBefore?.keep)
+  const headBefore = readGitHead(workspace.address)
   return {
     close: () => contentsBefore?.close(),
     async verify(options) {
-      const after = await takeManifest(folders.workspace, limits, before)
+      const after = await takeManifest(workspace.address, limits, before)
       const changes = compareManifests(before, after)
       const count = (kind: string): number => changes.filter(({ change }) => change === kind).length
-      const headAfter = readGitHead(folders.workspace)
+      const headAfter = readGitHead(workspace.address)
       const files: WorkspaceEvidence = {
         before: summarizeManifest(before),
         after: summarizeManifest(after),
@@ -47,8 +53,11 @@ export async function beginEvidence(folders: RunFolders, config: EvidenceConfig)
         ignored: [...config.evidenceIgnored],
         hashLimitBytes: DEFAULT_LIMITS.maxFileBytes,
       }
-      await options.keepFiles({ workspace: folders.workspace, before, after, changes, contentsBefore, evidence: files })
-      const checks = [...observe(options, before, after, changes), ...(await collect(options, folders, config))]
+      await options.keepFiles({ workspace: workspace.address, before, after, changes, contentsBefore, evidence: files })
+      const checks = [
+        ...observe(options, before, after, changes),
+        ...(await collect(options, folders, workspace, config)),
+      ]
       return { outcome: judge(options, toVerification(checks)), files }
     },
   }
@@ -119,21 +128,24 @@ function observe(
 }
 
 /** Links may lead inside the workspace, not out of it. */
-async function exists(path: string, workspace: string): Promise<boolean> {
-  const resolved = await realpath(join(workspace, path)).catch(() => undefined)
-  return resolved !== undefined && isInside(resolved, workspace)
+async function exists(path: string, workspace: OpenFolder): Promise<boolean> {
+  const [root, resolved] = await Promise.all(
+    ['.', path].map((one) => realpath(join(workspace.address, one)).catch(() => undefined)),
+  )
+  return root !== undefined && resolved !== undefined && isInside(resolved, root)
 }
 
 /** What the caller asked the server to look at by itself; commands only where the run has succeeded so far. */
 async function collect(
   options: VerifyOptions,
   folders: RunFolders,
+  workspace: OpenFolder,
   config: EvidenceConfig,
 ): Promise<VerificationCheck[]> {
   const { files, commands } = options.prepared.run.verify ?? {}
   const checks: VerificationCheck[] = []
   if (files) {
-    const present = await Promise.all(files.map((path) => exists(path, folders.workspace)))
+    const present = await Promise.all(files.map((path) => exists(path, workspace)))
     checks.push(
       checkRequiredFiles(
         files,
@@ -145,7 +157,7 @@ async function collect(
     checks.push(
       checkCommands(
         commands,
-        options.outcome.status === 'succeeded' ? await runCommands(commands, options, folders, config) : [],
+        options.outcome.status === 'succeeded' ? await runCommands(commands, options, folders, workspace, config) : [],
       ),
     )
   return checks
@@ -156,7 +168,8 @@ async function runCommands(
   commands: readonly string[][],
   { prepared: { run, command, reach }, attempt, containment, marker, onProcess }: VerifyOptions,
   folders: RunFolders,
-  { dataDir, lockSeconds }: EvidenceConfig,
+  folder: OpenFolder,
+  config: EvidenceConfig,
 ): Promise<CheckCommandReport[]> {
   const { signal, release } = joinSignals([attempt.stopped], run.timeoutSeconds * 1_000)
   const clean = Object.fromEntries(Object.entries(command.env).filter(([name]) => !CREDENTIALS.test(name)))
@@ -165,14 +178,15 @@ async function runCommands(
     for (const argv of commands) {
       const report = await runCheckCommand({
         argv,
-        cwd: folders.workspace,
+        folder,
         env: { ...clean, TMPDIR: folders.temporary },
         containment,
         marker,
-        hidden: [dataDir],
-        exposed: Object.values(folders),
+        hidden: listOwn({ config }),
+        exposed: [folder.path, folders.home, folders.temporary],
+        protected: listProtected({ config }),
         sandbox: reach.sandbox,
-        heartbeatTimeoutMs: (lockSeconds * 1_000) / 2,
+        heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
         onProcess,
         signal,
       })

@@ -2,18 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
+import type { Lifetime } from '../../platform/lifetime.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
+import { enqueueWoken } from '../conclude/enqueue-woken.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
 import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
-import { prepareWorkspace, WorkspaceError, type RunFolders } from '../workspaces/prepare-workspace.js'
+import { prepareWorkspace, WorkspaceError, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
-import { openRunSandbox } from './run-sandbox.js'
+import { listOwn, listProtected, openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
@@ -34,13 +36,26 @@ export interface StoppedRun {
 
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
+/** Somebody has the folder, by another name: it waits for it, outside the queue. */
+export interface ParkedRun {
+  readonly parked: true
+}
+
+/** Under what it is prepared. */
+export interface Claimed {
+  readonly fence: string
+  readonly marker: string
+  readonly hooks: RunHooks
+  /** Closed with the claim. */
+  readonly lifetime: Lifetime
+}
+
 /** Everything that can go wrong before the CLI exists, each with its own code. */
 export async function prepareRun(
   services: RunServices,
   record: ExecutionRecord,
-  marker: string,
-  hooks: RunHooks,
-): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
+  { fence, marker, hooks, lifetime }: Claimed,
+): Promise<PreparedRun | StoppedRun | ParkedRun | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
@@ -68,10 +83,15 @@ export async function prepareRun(
   if (credentials.method === 'none')
     return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
   let folders: RunFolders
+  let workspace: Workspace
   try {
-    folders = await prepareWorkspace(record, config)
+    ;({ folders, workspace } = await prepareWorkspace(record, config))
+    lifetime.own('workspace', workspace, (opened) => opened.close())
+    const taken = await takePlaces(services, record.id, fence, workspace)
+    if (taken === 'parked') return { parked: true }
+    if (taken === 'stopped') return { stoppedIn: folders }
     // Once: a further attempt goes on with what the one before has made of them.
-    if (record.attempt === 0) await writeInlineFiles(folders.workspace, record.request.files ?? [])
+    if (record.attempt === 0) await writeInlineFiles(workspace.address, record.request.files ?? [])
   } catch (error) {
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
@@ -86,7 +106,7 @@ export async function prepareRun(
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
   // First, so that what they do in the workspace does not count as the run's.
-  const go = await hooks.beforeStart(record, folders.workspace)
+  const go = await hooks.beforeStart(record, workspace)
   if (go.kind === 'stopped') return { stoppedIn: folders }
   if (go.kind === 'refused') return { outcome: go.outcome }
   const planned = claudeCommand(beginning.run, {
@@ -111,7 +131,7 @@ export async function prepareRun(
   const reach = await openRunSandbox(services, record.request, level, folders, planned)
   const { command } = reach
   // Before there is a process: its warden is heard from only later.
-  const evidence = await beginEvidence(folders, config)
+  const evidence = await beginEvidence(folders, workspace, config)
   await startGate.enter()
   let isStarting = true
   const leaveGate = (): void => {
@@ -124,9 +144,11 @@ export async function prepareRun(
     const process = await spawnClaude(command, {
       containment,
       workspace: folders.workspace,
+      folder: workspace,
       marker,
-      hidden: [config.dataDir],
+      hidden: listOwn(services),
       exposed: Object.values(folders),
+      protected: [...listProtected(services), claude.binary],
       ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
@@ -137,6 +159,20 @@ export async function prepareRun(
     await reach.close()
     return { outcome: toSpawnFailure(error) }
   }
+}
+
+/** The folder itself is this execution's own, under every name that leads to it. */
+async function takePlaces(
+  services: RunServices,
+  id: string,
+  fence: string,
+  { places }: Workspace,
+): Promise<'taken' | 'parked' | 'stopped'> {
+  // A fresh one has no other name.
+  if (places.length === 0) return 'taken'
+  const { kind, woken = [] } = await services.store.takePlaces(id, fence, places)
+  await enqueueWoken(services, ...woken)
+  return kind === 'taken' || kind === 'parked' ? kind : 'stopped'
 }
 
 /** What `timeoutSeconds: "auto"` stands for. */

@@ -13,6 +13,7 @@ import { toNewRecord } from './new-record.js'
 import {
   toConcludeAnswer,
   toWoken,
+  toWokenList,
   type Answer,
   type ClaimAnswer,
   type ConcludeAnswer,
@@ -41,7 +42,8 @@ type Commands = Record<
   | 'ccConcludeAbandoned'
   | 'ccConcludeQueued'
   | 'ccWish'
-  | 'ccRetry',
+  | 'ccRetry'
+  | 'ccTakePlaces',
   Script
 > &
   Record<'ccRenew' | 'ccRequeue' | 'ccWakeDue' | 'ccBlock' | 'ccUnpark' | 'ccDelete' | 'ccRetain', PlainScript> & {
@@ -61,9 +63,18 @@ export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
   /** Redis' time less our monotonic one, as it was when we last looked. */
   #clockAhead: number | undefined
+  readonly #sharedWorkspaces: readonly string[]
 
-  constructor(redis: Redis, { prefix, retentionSeconds }: { prefix: string; retentionSeconds: number }) {
+  constructor(
+    redis: Redis,
+    {
+      prefix,
+      retentionSeconds,
+      sharedWorkspaces = [],
+    }: { prefix: string; retentionSeconds: number; sharedWorkspaces?: readonly string[] },
+  ) {
     super(redis, prefix, Math.ceil(retentionSeconds * 1_000))
+    this.#sharedWorkspaces = sharedWorkspaces
     this.#commands = defineScripts<Commands>(redis, SCRIPTS)
   }
 
@@ -73,8 +84,10 @@ export class ExecutionStore extends TaskListStore {
    */
   async create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer> {
     const { score, ...content } = toNewRecord(record)
-    const { id, owner, idempotencyKey, requestDigest, session } = record
-    const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, new: content }
+    const { id, owner, idempotencyKey, requestDigest } = record
+    const sharedWorkspaces = this.#sharedWorkspaces
+    const session = record.session && { ...record.session, sharedWorkspaces }
+    const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, sharedWorkspaces, new: content }
     const [kind, second, ...more] = firstTask
       ? await this.#commands.ccCreateList(
           this.root,
@@ -97,10 +110,11 @@ export class ExecutionStore extends TaskListStore {
     credential: string,
     highestSandbox = SandboxLevel.options.length - 1,
   ): Promise<ClaimAnswer> {
-    const [kind, second, lastSeq, attempt, storedBytes] = await this.#commands.ccClaim(
+    const [kind, ...more] = await this.#commands.ccClaim(
       this.root,
       toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }),
     )
+    const [second, lastSeq, attempt, storedBytes, ...woken] = more
     switch (kind) {
       case 'claimed':
         return {
@@ -109,16 +123,32 @@ export class ExecutionStore extends TaskListStore {
           lastSeq: Number(lastSeq),
           attempt: Number(attempt),
           storedBytes: Number(storedBytes),
+          ...toWokenList(woken),
         }
       case 'blocked':
         return { kind, waitMs: Number(second) }
-      case 'expired':
       case 'parked':
+        return { kind, ...toWokenList(more) }
+      case 'expired':
       case 'unsuited':
         return { kind }
       default:
         return { kind: 'refused', state: String(second) }
     }
+  }
+
+  /**
+   * The folder in which it will work, as its worker found it, is its own until its end; where somebody has it, it waits
+   * (starting → queued). `woken`: who may go on instead.
+   */
+  async takePlaces(
+    id: string,
+    fence: string,
+    places: readonly string[],
+  ): Promise<{ kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'; woken?: readonly Woken[] }> {
+    const [kind, ...woken] = await this.#commands.ccTakePlaces(this.root, toScriptArguments({ id, fence, places }))
+    if (kind === 'taken' || kind === 'parked') return { kind, ...toWokenList(woken) }
+    return { kind: kind === 'cancelled' || kind === 'stale' ? kind : 'refused' }
   }
 
   /**

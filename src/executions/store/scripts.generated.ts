@@ -158,27 +158,80 @@ return {'wished', task, taskState or ''}`,
   set(id, 'state', to)
   return true, from
 end`,
+  'include/folders-above': `local function foldersAbove(name)
+  local above, position = {}, #name
+  while position > 1 do
+    if string.sub(name, position, position) == '/' then above[#above + 1] = string.sub(name, 1, position - 1) end
+    position = position - 1
+  end
+  return above
+end`,
   'include/holds-workspace': `local function holdsWorkspace(id)
   local state = get(id, 'state')
   if get(id, 'kind') == 'task_list' then return not isEnded(state) end
   return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
 end`,
+  'include/is-held': `local function isHeld(name, owner)
+  local holder = redis.call('GET', key('workspace', name))
+  return holder and holder ~= owner and holdsWorkspace(holder)
+end`,
+  'include/find-held': `local function findHeld(owner, names)
+  for _, name in ipairs(names) do
+    if isHeld(name, owner) then return name end
+    for _, above in ipairs(foldersAbove(name)) do
+      if isHeld(above, owner) then return above end
+    end
+    for _, below in ipairs(redis.call('SMEMBERS', key('within', name))) do
+      if isHeld(below, owner) then return below end
+    end
+  end
+end`,
+  'include/hold-folders': `local function holdFolders(owner, names)
+  for _, name in ipairs(names) do
+    redis.call('SET', key('workspace', name), owner)
+    for _, above in ipairs(foldersAbove(name)) do redis.call('SADD', key('within', above), name) end
+  end
+end`,
+  'include/holder-of': `local function holderOf(id) return get(id, 'parentId') or id end`,
+  'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
   for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
     redis.call('ZREM', root .. ':' .. list, id)
   end
-  local workspace = get(id, 'workspaceLock')
+  local workspace = parkedOn(id)
   if workspace then redis.call('ZREM', key('parked', workspace), id) end
+end`,
+  'include/park': `local function park(id, name)
+  local score = get(id, 'score')
+  redis.call('ZREM', root .. ':waiting', id)
+  redis.call('ZADD', root .. ':parked', score, id)
+  redis.call('ZADD', key('parked', name), score, id)
+  set(id, 'waitingFor', 'workspace', 'parkedOn', name)
+end`,
+  'include/wake-next': `local function wakeNext(workspace)
+  local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
+  if not next then return {} end
+  local score = redis.call('ZSCORE', root .. ':parked', next)
+  redis.call('ZREM', root .. ':parked', next)
+  if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
+  redis.call('ZADD', root .. ':waiting', score, next)
+  redis.call('HDEL', record(next), 'waitingFor')
+  local claim = redis.call('HINCRBY', record(next), 'claim', 1)
+  return {next, claim, get(next, 'priority')}
+end`,
+  'include/pass-on': `local function passOn(name)
+  if not name or isHeld(name) then return {} end
+  return wakeNext(name)
 end`,
   'claim': `local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence)
+local function claimed(fence, woken)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(woken)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
-  return claimed(redis.call('HGET', key('log', id), 'fence'))
+  return claimed(redis.call('HGET', key('log', id), 'fence'), {})
 end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
@@ -192,19 +245,18 @@ if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
   set(id, 'waitingFor', 'sandbox')
   return {'unsuited'}
 end
+local from = get(id, 'parkedOn')
+if from then redis.call('ZREM', key('parked', from), id) end
+redis.call('HDEL', record(id), 'parkedOn', 'wantedPlaces')
 local workspace = get(id, 'workspaceLock')
 if workspace then
-  local owner = get(id, 'parentId') or id
-  local holder = redis.call('GET', key('workspace', workspace))
-  if holder and holder ~= owner and holdsWorkspace(holder) then
-    local score = get(id, 'score')
-    redis.call('ZREM', root .. ':waiting', id)
-    redis.call('ZADD', root .. ':parked', score, id)
-    redis.call('ZADD', key('parked', workspace), score, id)
-    set(id, 'waitingFor', 'workspace')
-    return {'parked'}
+  local owner = holderOf(id)
+  local held = findHeld(owner, {workspace})
+  if held then
+    park(id, held)
+    return {'parked', unpack(passOn(from))}
   end
-  redis.call('SET', key('workspace', workspace), owner)
+  holdFolders(owner, {workspace})
 end
 enter(id, 'starting')
 leaveQueue(id)
@@ -212,7 +264,7 @@ local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
 set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
-return claimed(fence)`,
+return claimed(fence, passOn(from))`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -280,22 +332,27 @@ end`,
     redis.call('PEXPIRE', kept, milliseconds)
   end
 end`,
-  'include/wake-next': `local function wakeNext(workspace)
-  local next = redis.call('ZPOPMIN', key('parked', workspace))[1]
-  if not next then return {} end
-  local score = redis.call('ZSCORE', root .. ':parked', next)
-  redis.call('ZREM', root .. ':parked', next)
-  if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
-  redis.call('ZADD', root .. ':waiting', score, next)
-  redis.call('HDEL', record(next), 'waitingFor')
-  local claim = redis.call('HINCRBY', record(next), 'claim', 1)
-  return {next, claim, get(next, 'priority')}
+  'include/let-go': `local function letGo(id, names)
+  local woken = {}
+  for _, name in ipairs(names) do
+    if redis.call('GET', key('workspace', name)) == id then
+      redis.call('DEL', key('workspace', name))
+      for _, above in ipairs(foldersAbove(name)) do redis.call('SREM', key('within', above), name) end
+      for _, value in ipairs(wakeNext(name)) do woken[#woken + 1] = value end
+    end
+  end
+  return woken
+end`,
+  'include/places-of': `local function placesOf(id)
+  local places = get(id, 'places')
+  return places and cjson.decode(places) or {}
 end`,
   'include/release-workspace': `local function releaseWorkspace(id)
-  local workspace = get(id, 'workspaceLock')
-  if not workspace or redis.call('GET', key('workspace', workspace)) ~= id then return {} end
-  redis.call('DEL', key('workspace', workspace))
-  return wakeNext(workspace)
+  local names, workspace = placesOf(id), get(id, 'workspaceLock')
+  if workspace then table.insert(names, 1, workspace) end
+  local woken = letGo(id, names)
+  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do woken[#woken + 1] = value end
+  return woken
 end`,
   'include/reservation-of': `local function reservationOf(id)
   local name = get(id, 'idempotencyKey')
@@ -401,7 +458,33 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'include/own-workspace': `local function isOwnable(name, shared)
+  if not name or string.sub(name, 1, 1) == '/' or string.match(name, '^%x+%-%x+%-%x+%-%x+%-%x+$') then return false end
+  for _, folder in ipairs(shared) do
+    if name == folder or string.sub(name, 1, #folder + 1) == folder .. '/' then return false end
+  end
+  return true
+end
+local function isOwnedByOther(owner, name, shared)
+  if not isOwnable(name, shared) then return false end
+  local folders = foldersAbove(name)
+  folders[#folders + 1] = name
+  for _, folder in ipairs(folders) do
+    local first = redis.call('HGET', root .. ':workspace-owners', folder)
+    if first and first ~= owner and isOwnable(folder, shared) then return true end
+  end
+  for _, other in ipairs(redis.call('SMEMBERS', key('owners-within', name))) do
+    if other ~= owner then return true end
+  end
+  return false
+end
+local function ownWorkspace(owner, name, shared)
+  if not isOwnable(name, shared) then return end
+  if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
+  for _, folder in ipairs(foldersAbove(name)) do redis.call('SADD', key('owners-within', folder), owner) end
+end`,
   'include/admit': `local function admit(args, payer, payerFields, join)
+  local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
@@ -410,6 +493,7 @@ return conclude(args.id, args)`,
     local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
+  if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
   local queued = 0
   for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
@@ -419,6 +503,7 @@ return conclude(args.id, args)`,
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
+  ownWorkspace(owner, workspace, shared)
   reserve(payer, owner, kind, taken)
   if reservation then redis.call('SET', reservation, id .. ' ' .. digest) end
   redis.call('ZADD', root .. ':index', 0, id)
@@ -471,6 +556,8 @@ end`,
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
   if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
+  if isOwnedByOther(owner, name, wanted.sharedWorkspaces) then return {'not_owned', name} end
+  ownWorkspace(owner, name, wanted.sharedWorkspaces)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
   set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
@@ -657,6 +744,34 @@ end
 setAll(id, args.fields)
 beginSession(id, before)
 return {'started', writeNext(id, args.event)}`,
+  'take-places': `local args = cjson.decode(ARGV[1])
+local id, places = args.id, args.places
+if not holdsFence(id, args.fence) then return {'stale'} end
+local state = get(id, 'state')
+if state ~= 'starting' then return {'refused', state or 'missing'} end
+local owner, wanted = holderOf(id), cjson.encode(places)
+local isOwn = true
+for _, place in ipairs(places) do isOwn = isOwn and redis.call('GET', key('workspace', place)) == owner end
+if isOwn then return {'taken'} end
+local held = findHeld(owner, places)
+if not held then
+  local woken = letGo(owner, placesOf(owner))
+  holdFolders(owner, places)
+  set(owner, 'places', wanted)
+  return {'taken', unpack(woken)}
+end
+if get(id, 'cancelBy') then return {'cancelled'} end
+takeFence(id)
+enter(id, 'queued')
+redis.call('HDEL', record(id), 'workerId')
+redis.call('ZREM', root .. ':leases', id)
+local deadline = get(id, 'queueDeadline')
+if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
+park(id, held)
+set(id, 'wantedPlaces', wanted)
+local workspace = get(id, 'workspaceLock')
+if not workspace or holdsWorkspace(owner) then return {'parked'} end
+return {'parked', unpack(letGo(owner, {workspace}))}`,
   'tell-list': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list, sent = args.list, args.fence .. ' ' .. args.number
@@ -672,14 +787,21 @@ local takenAt = tonumber(redis.call('GET', lock))
 if takenAt and math.abs(now - takenAt) < milliseconds then return 0 end
 redis.call('SET', lock, now, 'PX', milliseconds)
 return 1`,
-  'unpark': `local workspace = get(ARGV[1], 'workspaceLock')
-if not workspace then
-  redis.call('ZREM', root .. ':parked', ARGV[1])
+  'unpark': `local id = ARGV[1]
+local name = parkedOn(id)
+if not name then
+  redis.call('ZREM', root .. ':parked', id)
   return {}
 end
-local holder = redis.call('GET', key('workspace', workspace))
-if holder and holdsWorkspace(holder) then return {} end
-return wakeNext(workspace)`,
+if isHeld(name, holderOf(id)) then return {} end
+local wanted = get(id, 'wantedPlaces')
+wanted = wanted and cjson.decode(wanted) or {}
+wanted[#wanted + 1] = get(id, 'workspaceLock') or nil
+local held = findHeld(holderOf(id), wanted)
+if not held then return wakeNext(name) end
+redis.call('ZREM', key('parked', name), id)
+park(id, held)
+return {}`,
   'wake-due': `for _, id in ipairs(redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', nowMs(), 'LIMIT', 0, 100)) do
   redis.call('ZREM', root .. ':due', id)
   redis.call('ZREM', root .. ':delayed', id)
@@ -728,8 +850,9 @@ export const SCRIPTS = {
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
-    'include/leave-queue', 'claim',
+    'include/set', 'include/enter', 'include/folders-above', 'include/is-active', 'include/is-ended',
+    'include/holds-workspace', 'include/is-held', 'include/find-held', 'include/hold-folders', 'include/holder-of',
+    'include/parked-on', 'include/leave-queue', 'include/park', 'include/wake-next', 'include/pass-on', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -737,10 +860,12 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
-    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'include/has-lease', 'include/is-active', 'conclude-abandoned',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -748,10 +873,12 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
-    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'include/has-lease', 'conclude-list',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -759,10 +886,12 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
-    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'conclude-queued',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -770,25 +899,28 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/leave-queue',
-    'include/wake-next', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'conclude',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record',
-    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set',
-    'include/set-all', 'include/queue-new', 'create-list',
+    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/folders-above',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
+    'include/folders-above', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get', 'include/is-active',
+    'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set',
+    'include/join-session', 'events/include/last-seq', 'events/include/write', 'events/include/write-next',
+    'include/set-all', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
@@ -835,6 +967,13 @@ export const SCRIPTS = {
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
     'include/has-lease', 'include/set-all', 'start',
   ),
+  ccTakePlaces: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
+    'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
+    'include/hold-folders', 'include/holder-of', 'include/wake-next', 'include/let-go', 'include/park',
+    'include/places-of', 'take-places',
+  ),
   ccTellList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'include/record',
@@ -844,8 +983,10 @@ export const SCRIPTS = {
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
   ),
   ccUnpark: join(
-    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/is-active',
-    'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/wake-next', 'unpark',
+    'platform/include/root', 'platform/include/key', 'include/folders-above', 'include/record', 'include/get',
+    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/find-held', 'include/holder-of', 'include/set', 'include/park', 'include/parked-on', 'include/wake-next',
+    'unpark',
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',

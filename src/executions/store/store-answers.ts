@@ -49,10 +49,10 @@ export interface SessionWish {
 }
 
 export interface SessionRefusal {
-  readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere'
+  readonly why: 'unknown' | 'unstarted' | 'list' | 'busy' | 'other_model' | 'elsewhere' | 'not_owned'
   /**
-   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere:
-   * its workspace.
+   * busy: the execution that has it; other_model: '1' where the new one is simulated and the session is not; elsewhere
+   * and not_owned: its workspace.
    */
   readonly detail: string
 }
@@ -72,12 +72,14 @@ export type ClaimAnswer =
       readonly lastSeq: number
       readonly attempt: number
       readonly storedBytes: number
+      /** Others whose turn has come as well. */
+      readonly woken?: readonly Woken[]
     }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'expired' }
   /** The limit of this worker's credential is reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
-  | { readonly kind: 'parked' }
+  | { readonly kind: 'parked'; readonly woken?: readonly Woken[] }
   /** It wants a sandbox that this worker does not have. */
   | { readonly kind: 'unsuited' }
 
@@ -131,7 +133,7 @@ export interface Seal {
 
 export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
-  | { readonly kind: 'concluded'; readonly woken?: Woken; readonly parentId?: string }
+  | { readonly kind: 'concluded'; readonly woken?: readonly Woken[]; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
@@ -176,10 +178,16 @@ export const toWoken = ([executionId, claim, priority]: Answer): Woken | undefin
     ? undefined
     : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
 
+/** Three values each; nothing where there is none. */
+export function toWokenList(values: Answer): { woken?: readonly Woken[] } {
+  const woken = Array.from({ length: values.length / 3 }, (_, index) =>
+    toWoken(values.slice(index * 3, index * 3 + 3)),
+  ).filter((one) => one !== undefined)
+  return woken.length === 0 ? {} : { woken }
+}
+
 export function toConcludeAnswer([kind, state, parentId, ...woken]: Answer): ConcludeAnswer {
-  const next = toWoken(woken)
-  if (kind === 'concluded')
-    return { kind, ...(next && { woken: next }), ...(parentId && { parentId: String(parentId) }) }
+  if (kind === 'concluded') return { kind, ...toWokenList(woken), ...(parentId && { parentId: String(parentId) }) }
   if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
   return { kind: 'refused', state: String(state) }
 }

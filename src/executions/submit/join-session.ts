@@ -15,6 +15,15 @@ export const otherModel = (simulated: boolean): string =>
     : 'this conversation was held with a scripted model (--simulate), and here Claude itself answers; ' +
       'submit the whole task without session.'
 
+/** Nobody is told more of what is another token's than that it is not theirs. */
+export const notOwned = (workspace: string): ExecutorError =>
+  new ExecutorError('WORKSPACE_NOT_FOUND', {
+    detail:
+      `workspace: ${JSON.stringify(workspace.slice(0, 200))} is, contains or lies in a workspace of another token’s; ` +
+      'choose another name, or ask the operator to share it (CC_EXECUTOR_SHARED_WORKSPACES).',
+    errors: [{ path: 'workspace', message: 'belongs to another token' }],
+  })
+
 /** Why a session could not be joined. */
 export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: SessionWish): ExecutorError {
   const named = reference.slice(0, 100)
@@ -41,6 +50,8 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
           `${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for ` +
           'it, or cancel it.',
       })
+    case 'not_owned':
+      return notOwned(detail)
     case 'elsewhere':
       return toInvalidRequest([
         {

@@ -5,7 +5,7 @@ import type { Execution } from '../../protocol/execution.js'
 import { digestRequest } from './digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
-import { toSessionError, toSessionWish } from './join-session.js'
+import { notOwned, toSessionError, toSessionWish } from './join-session.js'
 import { mintId } from './mint-id.js'
 import { newTask } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
@@ -38,7 +38,8 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
  * by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, SESSION_NOT_FOUND, SESSION_BUSY,
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
+ * SESSION_BUSY,
  * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(
@@ -100,9 +101,7 @@ export async function submitExecution(
     case 'replayed':
       return { execution: await getReplayed(services, answer.id, caller), replayed: true }
     case 'refused':
-      throw session
-        ? toSessionError(answer.refusal, session)
-        : new Error('A submission without a session was refused one.')
+      throw session ? toSessionError(answer.refusal, session) : notOwned(answer.refusal.detail)
     case 'created':
       break
   }

@@ -1,6 +1,8 @@
 import { chmod, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative } from 'node:path'
-import type { Config } from '../../platform/config.js'
+import { machineId, placeOf, placesMountedBelow, readMounts } from '../../platform/folder-identity.js'
+import { openFolder, type OpenFolder } from '../../platform/open-folder.js'
+import { findOwnByPlace, type OwnSettings } from '../../platform/own-places.js'
 import { isExecutionId } from '../../protocol/ids.js'
 import { isInside } from './workspace-name.js'
 import { makeFolder, makeFolderFor } from '../../platform/make-folder.js'
@@ -20,9 +22,9 @@ export class WorkspaceError extends Error {
   override readonly name = 'WorkspaceError'
 }
 
-type Roots = Pick<Config, 'workspaceRoot' | 'allowedRoots' | 'dataDir'>
+type Roots = OwnSettings
 
-const sessionsOf = ({ dataDir }: Roots): string => join(dataDir, 'sessions')
+const sessionsOf = ({ dataDir }: Pick<Roots, 'dataDir'>): string => join(dataDir, 'sessions')
 
 /**
  * The nearest part of the path that exists, with every symbolic link resolved: a link may not lead out even where the
@@ -43,7 +45,33 @@ async function makeWorkspace(wanted: string, roots: readonly string[]): Promise<
   else await makeFolder(wanted, 0o755)
 }
 
-async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Roots): Promise<string> {
+const LINKED_OUT = 'The workspace leads out of the folders that are admitted, through a symbolic link.'
+
+/** A workspace that was opened once, and is from then on used by its descriptor. */
+export interface Workspace extends OpenFolder {
+  /**
+   * What nobody else may have meanwhile, by whatever name: its place and inode on this machine, and what is mounted
+   * below it. None of a fresh one.
+   */
+  readonly places: readonly string[]
+}
+
+/** @param folder opened; its path is the kernel's own */
+function locate(name: string, folder: OpenFolder, roots: Roots): readonly string[] {
+  const mounts = readMounts()
+  const place = placeOf(folder.fd, folder.path, mounts)
+  const setting = findOwnByPlace({ place, path: folder.path, isAbsolutelyNamed: isAbsolute(name) }, roots)
+  if (setting !== undefined)
+    throw new WorkspaceError(`The workspace is, holds or lies in a folder of the service’s own (${setting}).`)
+  const machine = machineId()
+  return [
+    ...[place, ...placesMountedBelow(folder.path, mounts)].map((one) => `@${machine}/${one}`),
+    `#${machine}/${folder.device}:${folder.inode}`,
+  ]
+}
+
+async function openWorkspace(name: string, settings: Roots): Promise<Workspace> {
+  const { workspaceRoot, allowedRoots } = settings
   await makeFolder(workspaceRoot, 0o700)
   const roots = await Promise.all(
     (isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({
@@ -53,18 +81,14 @@ async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Root
   )
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
   const isAdmitted = (path: string): boolean => roots.some(({ real }) => isInside(path, real))
-  if (!isAdmitted(await resolveNearest(wanted)))
-    throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
+  if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError(LINKED_OUT)
   await makeWorkspace(
     wanted,
     roots.map(({ root }) => root),
   )
-  // Again after it was made: what was checked before may have been exchanged meanwhile.
   const resolved = await realpath(wanted)
-  if (!isAdmitted(resolved))
-    throw new WorkspaceError('The workspace leads out of the folders that are admitted, through a symbolic link.')
-  if (!(await stat(resolved)).isDirectory()) throw new WorkspaceError('The workspace is not a folder.')
-  // A name is what is locked, and one folder must not have two.
+  if (!isAdmitted(resolved)) throw new WorkspaceError(LINKED_OUT)
+  // A name is what is locked and owned, and one folder must not have two.
   if (!roots.some(({ root, real }) => join(real, relative(root, wanted)) === resolved)) {
     const { root, real } = roots.find((one) => isInside(resolved, one.real)) ?? { root: '/', real: '/' }
     const target = relative(real, resolved)
@@ -73,18 +97,31 @@ async function openWorkspace(name: string, { workspaceRoot, allowedRoots }: Root
         `once; name the folder itself: ${JSON.stringify(isAbsolute(name) ? join(root, target) : target)}.`,
     )
   }
-  return resolved
+  if (!(await stat(resolved)).isDirectory()) throw new WorkspaceError('The workspace is not a folder.')
+  const folder = await openFolder(resolved)
+  try {
+    // What was looked at until now was a path, and may have been exchanged; this is what is worked in.
+    if (folder.path !== resolved) throw new WorkspaceError('The workspace was exchanged while it was being opened.')
+    return { ...folder, places: isExecutionId(name) ? [] : locate(name, folder, settings) }
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
 }
 
-/** Makes what a run needs on disk: HOME is that of the first execution of its conversation. @throws WorkspaceError */
+/**
+ * Makes what a run needs on disk: HOME is that of the first execution of its conversation. Whoever asks for it closes
+ * the workspace. @throws WorkspaceError
+ */
 export async function prepareWorkspace(
   { id, home, workspace: name }: { id: string; home: string; workspace: string },
   roots: Roots,
-): Promise<RunFolders> {
+): Promise<{ folders: RunFolders; workspace: Workspace }> {
   const sessions = sessionsOf(roots)
   const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
+  let workspace: Workspace | undefined
   try {
-    const workspace = await openWorkspace(name, roots)
+    workspace = await openWorkspace(name, roots)
     // Whoever owns a fresh workspace has a folder here, by which the sweep finds both: also a task list, which never
     // runs itself.
     if (isExecutionId(name)) await makeFolder(join(sessionsOf(roots), name), 0o700)
@@ -92,8 +129,9 @@ export async function prepareWorkspace(
       await makeFolder(folder, 0o700)
       await chmod(folder, 0o700)
     }
-    return { workspace, ...folders }
+    return { folders: { workspace: workspace.path, ...folders }, workspace }
   } catch (error) {
+    await workspace?.close()
     if (error instanceof WorkspaceError) throw error
     // Safe: whatever node:fs rejects with is an errno exception.
     const { code } = error as NodeJS.ErrnoException
@@ -111,7 +149,10 @@ export async function clearTemporary({ temporary }: RunFolders): Promise<void> {
 }
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */
-export async function removeFolders(executionId: string, roots: Roots): Promise<void> {
+export async function removeFolders(
+  executionId: string,
+  roots: Pick<Roots, 'dataDir' | 'workspaceRoot'>,
+): Promise<void> {
   await removeTree(join(roots.workspaceRoot, executionId))
   await removeTree(join(sessionsOf(roots), executionId))
 }
@@ -120,6 +161,6 @@ export async function removeFolders(executionId: string, roots: Roots): Promise<
  * Executions that have folders on this host. What bears another name is nobody's to remove: below the workspace root it
  * would be a named workspace.
  */
-export async function listFolderOwners(roots: Roots): Promise<string[]> {
+export async function listFolderOwners(roots: Pick<Roots, 'dataDir'>): Promise<string[]> {
   return (await readdir(sessionsOf(roots)).catch(() => [])).filter(isExecutionId)
 }

@@ -1,5 +1,5 @@
-import { isAbsolute, normalize, sep } from 'node:path'
-import type { Config } from '../../platform/config.js'
+import { isAbsolute, normalize, relative, resolve, sep } from 'node:path'
+import { findOwnByName, type OwnSettings } from '../../platform/own-places.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 
 /** What file systems take. */
@@ -23,30 +23,38 @@ const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'wo
 /** As a record writes it: one spelling for one folder. */
 export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
 
+/** What lies below the workspace root has one name, by which it is locked and owned: the one from there. */
+function toAdmitted(path: string, settings: OwnSettings): string {
+  const { allowedRoots } = settings
+  if (!allowedRoots.some((root) => isInside(path, normalize(root)))) {
+    throw new ExecutorError('FORBIDDEN', {
+      detail:
+        'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
+        '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
+      errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
+    })
+  }
+  const workspaceRoot = resolve(settings.workspaceRoot)
+  if (findOwnByName(path, settings) || isInside(workspaceRoot, path)) {
+    throw new ExecutorError('FORBIDDEN', {
+      detail: 'workspace: this folder is, holds or lies in one of the service’s own; name another one.',
+      errors: [{ path: 'workspace', message: 'a folder of the service’s own' }],
+    })
+  }
+  return isInside(path, workspaceRoot) ? relative(workspaceRoot, path) : path
+}
+
 /** Checks a workspace's name by its text; the worker checks the folder itself, symbolic links included. */
-export function nameWorkspace(
-  wanted: string | undefined,
-  executionId: string,
-  { allowedRoots }: Pick<Config, 'allowedRoots'>,
-): WorkspaceName {
+export function nameWorkspace(wanted: string | undefined, executionId: string, settings: OwnSettings): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
   // What one system takes as a part of a name separates names on another.
   if (wanted.includes('\\')) throw refuse('must not contain a backslash; names are separated by /')
   if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
   if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
     throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
-  const name = normalizeWorkspace(wanted)
-  if (isAbsolute(name)) {
-    if (!allowedRoots.some((root) => isInside(name, normalize(root)))) {
-      throw new ExecutorError('FORBIDDEN', {
-        detail:
-          'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
-          '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
-        errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
-      })
-    }
-    return { name, lock: name }
-  }
+  const named = normalizeWorkspace(wanted)
+  const name = isAbsolute(named) ? toAdmitted(named, settings) : named
+  if (isAbsolute(name)) return { name, lock: name }
   const [first = ''] = name.split(sep)
   if (first === '..') throw refuse('must not lead out of the workspace root')
   if (first === '.' || first === '') throw refuse('must name a folder below the workspace root')

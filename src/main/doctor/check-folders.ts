@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { makeFolder } from '../../platform/make-folder.js'
+import { describeAllowedRoot, type OwnSettings } from '../../platform/own-places.js'
 import { openTokens } from '../../platform/tokens.js'
 import { describeError, fail, ok, warn, type Verdict } from './finding.js'
 
@@ -49,8 +50,10 @@ export async function checkTemporaryFolder(path = tmpdir()): Promise<Verdict> {
 }
 
 /** The operator's own folder: never made here. */
-export async function checkAllowedRoot(path: string): Promise<Verdict> {
+export async function checkAllowedRoot(path: string, settings?: OwnSettings): Promise<Verdict> {
   try {
+    const trouble = settings && describeAllowedRoot(path, settings)
+    if (trouble !== undefined) return fail(trouble, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
     if (!(await stat(path)).isDirectory())
       return fail(`${path} is no folder`, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK)

@@ -53,7 +53,7 @@ async function checkFolders(config: Config): Promise<Finding[]> {
       'workspaces',
       folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined,
     ],
-    ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root)]),
+    ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root, config)]),
     ['token', checkToken(config)],
     ['hooks', checkHooks(config)],
   ])

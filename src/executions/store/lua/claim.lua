@@ -1,6 +1,7 @@
 -- queued → starting: a worker with this credential takes an execution, under a new fence and a lease.
 -- Arguments (JSON): id, claim (text), workerId, leaseMs, credential, highestSandbox (its number in SandboxLevel)
--- Answers: claimed fence lastSeq attempt storedBytes | refused state | expired | blocked ms | unsuited | parked
+-- Answers: claimed fence lastSeq attempt storedBytes woken… | refused state | expired | blocked ms | unsuited |
+--   parked woken…
 -- Sent again: yes; the same worker gets the same fence
 
 --- @include "../../../events/lua/include/last-seq.lua"
@@ -10,21 +11,25 @@
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/enter.lua"
+--- @include "./include/find-held.lua"
 --- @include "./include/get.lua"
---- @include "./include/holds-workspace.lua"
+--- @include "./include/hold-folders.lua"
+--- @include "./include/holder-of.lua"
 --- @include "./include/leave-queue.lua"
+--- @include "./include/park.lua"
+--- @include "./include/pass-on.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
 
 local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence)
+local function claimed(fence, woken)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(woken)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
-  return claimed(redis.call('HGET', key('log', id), 'fence'))
+  return claimed(redis.call('HGET', key('log', id), 'fence'), {})
 end
 if state ~= 'queued' then return {'refused', state or 'missing'} end
 if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
@@ -39,20 +44,19 @@ if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
   set(id, 'waitingFor', 'sandbox')
   return {'unsuited'}
 end
+-- It may have been woken for a workspace: if it takes another one, or none, the next in line may have that.
+local from = get(id, 'parkedOn')
+if from then redis.call('ZREM', key('parked', from), id) end
+redis.call('HDEL', record(id), 'parkedOn', 'wantedPlaces')
 local workspace = get(id, 'workspaceLock')
 if workspace then
-  -- A task list has it from the claim of its first task to its own end.
-  local owner = get(id, 'parentId') or id
-  local holder = redis.call('GET', key('workspace', workspace))
-  if holder and holder ~= owner and holdsWorkspace(holder) then
-    local score = get(id, 'score')
-    redis.call('ZREM', root .. ':waiting', id)
-    redis.call('ZADD', root .. ':parked', score, id)
-    redis.call('ZADD', key('parked', workspace), score, id)
-    set(id, 'waitingFor', 'workspace')
-    return {'parked'}
+  local owner = holderOf(id)
+  local held = findHeld(owner, {workspace})
+  if held then
+    park(id, held)
+    return {'parked', unpack(passOn(from))}
   end
-  redis.call('SET', key('workspace', workspace), owner)
+  holdFolders(owner, {workspace})
 end
 enter(id, 'starting')
 leaveQueue(id)
@@ -60,4 +64,4 @@ local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
 set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
-return claimed(fence)
+return claimed(fence, passOn(from))

@@ -6,10 +6,12 @@
 --- @include "../../../../history/lua/include/reserve.lua"
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "./own-workspace.lua"
 --- @include "./record.lua"
 --- @include "./weigh-new.lua"
 
 local function admit(args, payer, payerFields, join)
+  local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
@@ -18,6 +20,7 @@ local function admit(args, payer, payerFields, join)
     local knownId, knownDigest = string.match(known, '^(%S+) (%S+)$')
     return {knownDigest == digest and 'replayed' or 'conflict', knownId}
   end
+  if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
   local queued = 0
   for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
@@ -27,6 +30,7 @@ local function admit(args, payer, payerFields, join)
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
+  ownWorkspace(owner, workspace, shared)
   reserve(payer, owner, kind, taken)
   if reservation then redis.call('SET', reservation, id .. ' ' .. digest) end
   redis.call('ZADD', root .. ':index', 0, id)

@@ -1,11 +1,12 @@
 -- A new record takes over session and folders; of a session that is forked it waits for its own start.
--- wanted: {reference, fork, workspace?} → nil | {why not, by whom or where}
+-- wanted: {reference, fork, workspace?, sharedWorkspaces} → nil | {why not, by whom or where}
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "./enter-session.lua"
 --- @include "./find-session.lua"
 --- @include "./get.lua"
 --- @include "./hosts-of.lua"
+--- @include "./own-workspace.lua"
 --- @include "./set.lua"
 
 local function joinSession(id, owner, wanted, simulated)
@@ -16,6 +17,8 @@ local function joinSession(id, owner, wanted, simulated)
   if fork then return {'busy', fork} end
   local name = get(latest, 'workspace')
   if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
+  if isOwnedByOther(owner, name, wanted.sharedWorkspaces) then return {'not_owned', name} end
+  ownWorkspace(owner, name, wanted.sharedWorkspaces)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
   set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)

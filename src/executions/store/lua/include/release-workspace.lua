@@ -1,12 +1,14 @@
--- Whoever waits for the workspace of an execution gets it. → as wake-next
+-- An execution ends: whoever waits for its workspace gets it. → id, claim, priority of each
 
---- @include "../../../../platform/lua/include/key.lua"
 --- @include "./get.lua"
---- @include "./wake-next.lua"
+--- @include "./let-go.lua"
+--- @include "./pass-on.lua"
+--- @include "./places-of.lua"
 
 local function releaseWorkspace(id)
-  local workspace = get(id, 'workspaceLock')
-  if not workspace or redis.call('GET', key('workspace', workspace)) ~= id then return {} end
-  redis.call('DEL', key('workspace', workspace))
-  return wakeNext(workspace)
+  local names, workspace = placesOf(id), get(id, 'workspaceLock')
+  if workspace then table.insert(names, 1, workspace) end
+  local woken = letGo(id, names)
+  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do woken[#woken + 1] = value end
+  return woken
 end
