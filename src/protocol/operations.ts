@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ErrorCode } from './errors.js'
-import { EventSchema, EventType } from './events.js'
+import { EventSchema, EventType, ShortenedEvent } from './events.js'
 import { ExecuteParams } from './execute-request.js'
 import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
 import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
@@ -165,7 +165,11 @@ export type SubscriptionClosedReason = z.infer<typeof SubscriptionClosedReason>
 export const NOTIFICATIONS = {
   'execution.event': {
     summary: 'One event of a subscription, in order.',
-    params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, event: EventSchema }),
+    params: z.object({
+      subscriptionId: SubscriptionId,
+      executionId: ExecutionId,
+      event: z.union([EventSchema, ShortenedEvent]),
+    }),
   },
   'subscription.closed': {
     summary: 'Nothing will follow on this subscription.',

@@ -319,6 +319,11 @@ void t.test('an offer of a protocol that is not spoken here is ignored: Java ask
   }
 })
 
+void t.test('an expectation that is not known is ignored', async (t) => {
+  t.match(await rawRequest(service.url(), '/health', { expect: 'x' }), { status: 200, body: /"status":"ok"/ })
+  t.match(await rawRequest(service.url(), '/executions', { expect: 'x' }), { status: 401, body: /UNAUTHENTICATED/ })
+})
+
 void t.test('only a WebSocket is upgraded', async (t) => {
   for (const [path, status] of [
     ['/health', 404],
@@ -982,6 +987,7 @@ void t.test('without a valid token nothing is told, and each scope opens its own
     detail: /execute/,
   })
   t.match((await call('DELETE', `/executions/${UNKNOWN}`, { as: 'reader' })).body, { status: 403 })
+  t.match((await call('GET', '/nothing/here', { as: 'runner' })).body, { status: 404 }, 'what is nothing asks no scope')
   t.equal((await call('GET', '/executions', { as: 'reader' })).status, 200)
   t.match((await call('GET', '/executions', { as: 'runner' })).body, { status: 403, detail: /read/ })
   t.equal((await call('POST', '/execute', { as: 'runner', body: { prompt: 'x' } })).status, 202)
