@@ -151,7 +151,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       // Safe to bypass the declared JSON answer: an export is a stream of text.
       return reply
         .type(`${chosen}; charset=utf-8`)
-        .send(Readable.from(exportExecutions(services, filters, request.caller, format)) as never)
+        .send(Readable.from(await exportExecutions(services, filters, request.caller, format)) as never)
     },
   )
 

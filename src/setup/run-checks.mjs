@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { checkoutDirectory } from './cache.mjs'
+import { runGuards } from './run-guards.mjs'
 import { runNodeMatrix } from './run-node-matrix.mjs'
 import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 
@@ -15,8 +16,9 @@ const GENERATED_DEADLINE_MS = 60_000
 /** What `npm test` does once everything is set up. @param {string[]} args */
 async function runChecks(args) {
   const all = args.includes('--all')
-  const tapArguments = args.filter((arg) => arg !== '--all' && arg !== '--node-matrix')
+  const tapArguments = args.filter((arg) => !['--all', '--node-matrix', '--guards'].includes(arg))
   const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
+  if (args.includes('--guards')) tallies.push(await runGuards())
   if (args.includes('--node-matrix')) tallies.push(...(await runNodeMatrix()))
   const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
   const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }

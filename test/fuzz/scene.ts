@@ -58,7 +58,7 @@ export async function openFuzzScene(url: string): Promise<FuzzScene> {
     for (let left = await listUnfinished(); left.length > 0; left = await listUnfinished()) {
       if (performance.now() > deadline) throw new Error(`stuck: ${left.join(', ')}`)
       // The one that runs goes last: where its slot is free, others would start.
-      for (const id of left.length > 1 ? left.filter((id) => id !== running.id) : left) await cancel(id)
+      await Promise.all((left.length > 1 ? left.filter((id) => id !== running.id) : left).map(cancel))
       await delay(50)
     }
     await succeeds('after everything')

@@ -597,6 +597,12 @@ void t.test('GET /executions filters, pages and exports; parameters it does not 
   )
   await last.release()
   await finished(last.id)
+  for (const format of ['csv', 'ndjson'])
+    for (const [filter, code] of [
+      [`parentId=${UNKNOWN}`, 'EXECUTION_NOT_FOUND'],
+      ['kind=task', 'INVALID_REQUEST'],
+    ] as const)
+      t.match((await call('GET', `/executions?${filter}&format=${format}`)).body, { code }, `${format}, ${filter}`)
 })
 
 void t.test('an execution that is not there, or somebody else’s, is 404 on every path', async (t) => {
