@@ -52,8 +52,7 @@ export const json = <Schema extends z.ZodType>(description: string, schema: Sche
 /** The same, and what `Accept` gets in its place: text of these media types. */
 export const jsonOr = <Schema extends z.ZodType>(description: string, schema: Schema, ...media: readonly string[]) => {
   const texts = Object.fromEntries(media.map((type) => [type, { schema: z.string() }]))
-  // As it is for Fastify's types: the handlers send streams past them.
-  return { description, content: { 'application/json': { schema }, ...texts } } as ReturnType<typeof json<Schema>>
+  return { description, content: { 'application/json': { schema }, ...texts } }
 }
 
 /** Aborted when the client goes away, or has gone already: its connection tells that only once. */

@@ -1,5 +1,6 @@
 // Values by a JSON schema as the documents of the service have them: what is valid by its text.
-import fc, { type Arbitrary } from 'fast-check'
+import * as fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 
 export interface Schema {
   readonly $ref?: string

@@ -3,7 +3,8 @@
 import { randomInt } from 'node:crypto'
 import { Ajv } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import fc, { type Arbitrary } from 'fast-check'
+import * as fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 import t, { type Test } from 'tap'
 import { ask } from '../started/scene.js'
 import { startWhole, TOKENS } from '../started/started-service.js'
@@ -122,7 +123,7 @@ void t.test(
             try {
               check(frame, texts)
             } catch (error) {
-              throw new Error(`${String(error)}: ${texts.join('\n').slice(0, 1_000)}`)
+              throw new Error(`${String(error)}: ${texts.join('\n').slice(0, 1_000)}`, { cause: error })
             }
           },
         }

@@ -1,5 +1,6 @@
 // One thing wrong with a value that was right: its type, a bound, a name, its depth, its text as JSON.
-import fc, { type Arbitrary } from 'fast-check'
+import * as fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 
 /** Stands for a text that JSON.stringify would not write. */
 const RAW = 'raw:'

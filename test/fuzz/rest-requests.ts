@@ -1,5 +1,6 @@
 // Requests by openapi.json, each operation with what it takes, near to what is valid.
-import fc, { type Arbitrary } from 'fast-check'
+import * as fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 import { TOKENS } from '../started/started-service.js'
 import { resolve, toObjects, toValues, type Schema } from './from-schema.js'
 import { bodyTexts, oddTexts } from './mutations.js'
@@ -151,7 +152,7 @@ function toHeaders(hasBody: boolean): Arbitrary<Record<string, string | readonly
 function toBodies(document: OpenApi, name: string, schema: Schema, scene: FuzzScene): Arbitrary<unknown> {
   const target = resolve(document, schema) ?? schema
   if (name === 'post /receipts/verify')
-    return mostly(fc.constant({ receipt: scene.receipt } as unknown), toValues(document, schema))
+    return mostly(fc.constant({ receipt: scene.receipt }), toValues(document, schema))
   if (target.properties?.['prompt'] === undefined) return toValues(document, schema)
   const one = fc.oneof(
     { arbitrary: fc.constant({ prompt: 'Say hello' }), weight: 4 },

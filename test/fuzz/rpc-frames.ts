@@ -1,5 +1,6 @@
 // Frames by the OpenRPC document: calls, batches and texts that are nearly so.
-import fc, { type Arbitrary } from 'fast-check'
+import * as fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 import { toObjects, toValues, type Schema } from './from-schema.js'
 import { bodyTexts, nearMisses, toText } from './mutations.js'
 import type { FuzzScene } from './scene.js'

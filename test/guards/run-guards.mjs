@@ -3,10 +3,11 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import ts from 'typescript'
 
-import { checkoutDirectory } from './cache.mjs'
-import { runProgram } from './run-program.mjs'
-import { compileTests, lastLine, testEnvironment } from './run-tests.mjs'
+import { checkoutDirectory } from '../../src/setup/cache.mjs'
+import { runProgram } from '../../src/setup/run-program.mjs'
+import { compileTests, lastLine, testEnvironment } from '../../src/setup/run-tests.mjs'
 
 const TEST_DEADLINE_MS = 240_000
 const JOBS = Math.min(availableParallelism(), 4)
@@ -40,7 +41,6 @@ async function makeTree(folder, guard) {
   const links = spawnSync('cp', ['-al', join(checkoutDirectory, 'dist'), join(folder, 'dist')])
   // Another file system than the checkout's.
   if (links.status !== 0) cpSync(join(checkoutDirectory, 'dist'), join(folder, 'dist'), { recursive: true })
-  const { default: ts } = await import('typescript')
   const { options } = ts.parseJsonConfigFileContent(
     ts.readConfigFile(join(checkoutDirectory, 'tsconfig.json'), ts.sys.readFile).config,
     ts.sys,
@@ -127,8 +127,11 @@ export async function runGuards(only = []) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const built = await compileTests()
-  const tally = built.failed > 0 ? built : await runGuards(process.argv.slice(2))
+  const [first, ...others] = process.argv.slice(2)
+  // Within test:all everything is compiled already.
+  const built = first === '--built' ? undefined : await compileTests()
+  const names = [first, ...others].filter((name) => name !== undefined && name !== '--built')
+  const tally = built?.failed ? built : await runGuards(names)
   process.exitCode = tally.failed === 0 ? 0 : 1
   console.log(lastLine(tally))
 }
