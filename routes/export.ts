@@ -54,8 +54,8 @@ const toRows = (executions: readonly Execution[]): string =>
   )
 
 /**
- * The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. The first page
- * is read before anything is sent: what is wrong with the filters, or with the store, is an answer of its own.
+ * The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. The first
+ * page is read before anything is sent: what is wrong with the filters, or with the store, is an answer of its own.
  */
 export async function exportExecutions(
   services: ExecutionServices,
