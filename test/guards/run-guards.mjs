@@ -17,7 +17,7 @@ const OWN = new Set(['dist', '.git', '.tap'])
 /**
  * A guard: `search` stands once in `file`, `replace` is the same without it, and the test `title` in `test` finds that
  * out.
- * @typedef {{ name: string, file: string, search: string, replace: string, test: string, title: string }} Guard
+ * @typedef {{ name: string, file: string, search: string, replace: string, test: string, title: string, ends?: 'skipped' }} Guard
  */
 
 /** @returns {Guard[]} */
@@ -108,7 +108,7 @@ export async function runGuards(only = []) {
     await makeTree(tree, guard)
     const after = await runTest(tree, guard)
     rmSync(tree, { recursive: true, force: true })
-    if (after === 'red') return tell('passed', `${guard.name} (${guard.test})`)
+    if (after === (guard.ends ?? 'red')) return tell('passed', `${guard.name} (${guard.test})`)
     tell('failed', `${guard.name}: without it "${guard.title}" in ${guard.test} is ${after}`)
   }
   try {
