@@ -17,7 +17,8 @@ const OWN = new Set(['dist', '.git', '.tap'])
 /**
  * A guard: `search` stands once in `file`, `replace` is the same without it, and the test `title` in `test` finds that
  * out.
- * @typedef {{ name: string, file: string, search: string, replace: string, test: string, title: string, ends?: 'skipped' }} Guard
+ * @typedef {{ name: string, file: string, search: string, replace: string, test: string, title: string,
+ *   ends?: 'skipped' }} Guard
  */
 
 /** @returns {Guard[]} */
