@@ -65,7 +65,8 @@ export const authPlugin = plugin(
     // Fastify wants no object as a shared start value; the hook sets it before anything reads it.
     app.decorateRequest('caller', null as unknown as Caller)
     app.addHook('onRequest', async (request) => {
-      const { open, scope = 'read' } = request.routeOptions.config
+      // What is no route is nobody's to allow: every token gets the same 404 or 405.
+      const { open, scope = request.is404 ? 'any' : 'read' } = request.routeOptions.config
       request.caller = open ? recognise(request, tokens) : NOBODY
       if (open) return
       request.caller = tokens ? identify(request, tokens) : OPEN_CALLER

@@ -115,6 +115,8 @@ export const errorsPlugin = plugin(
     app.addHook('onRequest', async (_request, reply) => {
       reply.header('cache-control', NO_STORE)
     })
+    // Node would answer an unknown expectation with an empty 417; a server may ignore it (RFC 9110, section 10.1.1).
+    app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
     // Before a body is looked at: where there is nothing, no media type is wrong and no body too large.
     app.addHook('preParsing', async (request, reply) => {
       if (request.is404) throw toNotFound(request, reply)

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { ERROR_TABLE, ExecutorError, Problem, type ErrorCode } from '../src/protocol/errors.js'
 
 type StatusOf<Code extends ErrorCode> = (typeof ERROR_TABLE)[Code]['status']
@@ -49,6 +49,11 @@ export const json = <Schema extends z.ZodType>(description: string, schema: Sche
   description,
   content: { 'application/json': { schema } },
 })
+/** The same, and what `Accept` gets in its place: text of these media types. */
+export const jsonOr = <Schema extends z.ZodType>(description: string, schema: Schema, ...media: readonly string[]) => {
+  const texts = Object.fromEntries(media.map((type) => [type, { schema: z.string() }]))
+  return { description, content: { 'application/json': { schema }, ...texts } }
+}
 
 /** Aborted when the client goes away, or has gone already: its connection tells that only once. */
 export function whileConnected({ raw }: FastifyReply): AbortSignal {

@@ -18,7 +18,7 @@ import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
 import { shortenEvent } from '../src/rpc/shorten-event.js'
-import { GUARDED, json, negotiate, OF_ONE, problems, whileConnected, WITH_BODY } from './answers.js'
+import { GUARDED, json, jsonOr, negotiate, OF_ONE, problems, whileConnected, WITH_BODY } from './answers.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, WishBody } from './queries.js'
 import { sendEventStream } from './sse.js'
@@ -84,9 +84,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           }),
           body: ExecuteRequest,
           response: {
-            200: json(
+            200: jsonOr(
               'It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).',
               Execution,
+              EVENT_STREAM,
             ),
             202: json('Accepted.', Execution),
             ...problems(
@@ -137,7 +138,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           'shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) ' +
           'exports.',
         querystring: ListQuery,
-        response: { 200: json('A page.', ExecutionPage), ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE') },
+        response: {
+          200: jsonOr('A page.', ExecutionPage, 'text/csv', NDJSON),
+          ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
+        },
       },
     },
     async (request, reply) => {
@@ -151,7 +155,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       // Safe to bypass the declared JSON answer: an export is a stream of text.
       return reply
         .type(`${chosen}; charset=utf-8`)
-        .send(Readable.from(exportExecutions(services, filters, request.caller, format)) as never)
+        .send(Readable.from(await exportExecutions(services, filters, request.caller, format)) as never)
     },
   )
 
@@ -244,7 +248,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
         response: {
-          200: json('A page of events.', EventPage),
+          200: jsonOr('A page of events.', EventPage, EVENT_STREAM, NDJSON),
           204: z.null().meta({ description: 'Nothing will follow (event stream only).' }),
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
         },
@@ -371,7 +375,11 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         summary: 'Forget a finished execution',
         description: 'Its record, its events and its fresh workspace.',
         params: Params,
-        response: { 204: z.null().meta({ description: 'Forgotten.' }), ...problems(...OF_ONE, 'NOT_FINISHED') },
+        response: {
+          204: z.null().meta({ description: 'Forgotten.' }),
+          // A body has no meaning here, but one that cannot be read is refused like any other.
+          ...problems(...OF_ONE, 'NOT_FINISHED', 'PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'),
+        },
       },
     },
     async (request, reply) => {

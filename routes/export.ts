@@ -4,7 +4,7 @@ import type { ExecutionServices } from '../src/executions/services.js'
 import type { Caller } from '../src/protocol/caller.js'
 import type { Execution } from '../src/protocol/execution.js'
 import { escapeLineBreaks } from '../src/protocol/json-line.js'
-import { LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
+import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../src/protocol/operations.js'
 
 export type ExportFormat = 'csv' | 'ndjson'
 
@@ -54,26 +54,32 @@ const toRows = (executions: readonly Execution[]): string =>
     { escape_formulas: true },
   )
 
-/** The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. */
-export async function* exportExecutions(
+/**
+ * The caller's executions that fit the filters, newest first: up to `limit` where one is given, else all. The first
+ * page is read before anything is sent: what is wrong with the filters, or with the store, is an answer of its own.
+ */
+export async function exportExecutions(
   services: ExecutionServices,
-  filters: ExecutionFilters,
+  { limit = Number.POSITIVE_INFINITY, ...filters }: ExecutionFilters,
   caller: Caller,
   format: ExportFormat,
-): AsyncGenerator<string> {
-  if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])
-  let remaining = filters.limit ?? Number.POSITIVE_INFINITY
-  let { cursor } = filters
-  do {
-    const page = await listExecutions(
+): Promise<AsyncIterable<string>> {
+  const read = (cursor: string | undefined, remaining: number): Promise<ExecutionPage> =>
+    listExecutions(
       services,
       { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) },
       caller,
     )
-    remaining -= page.executions.length
-    yield format === 'csv'
-      ? toRows(page.executions)
-      : page.executions.map((execution) => `${escapeLineBreaks(JSON.stringify(execution))}\n`).join('')
-    cursor = page.nextCursor ?? undefined
-  } while (cursor !== undefined && remaining > 0)
+  const first = await read(filters.cursor, limit)
+  return (async function* write() {
+    if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])
+    for (let page = first, remaining = limit; ;) {
+      yield format === 'csv'
+        ? toRows(page.executions)
+        : page.executions.map((execution) => `${escapeLineBreaks(JSON.stringify(execution))}\n`).join('')
+      remaining -= page.executions.length
+      if (page.nextCursor === null || remaining <= 0) return
+      page = await read(page.nextCursor, remaining)
+    }
+  })()
 }

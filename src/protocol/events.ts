@@ -183,11 +183,6 @@ function eventSchema<Type extends EventType>(type: Type) {
       at: Timestamp,
       attempt: z.number().int(),
       data: EVENT_DATA[type],
-      truncatedBytes: z
-        .number()
-        .int()
-        .optional()
-        .meta({ description: 'Only with maxEventBytes: so many bytes were left out here; REST has them.' }),
     })
     .meta({ id: `Event_${type.replace('.', '_')}` })
 }
@@ -198,5 +193,17 @@ export const EventSchema = z
     EVENT_TYPES.map(eventSchema) as [ReturnType<typeof eventSchema>, ...ReturnType<typeof eventSchema>[]],
   )
   .meta({ id: 'Event', description: 'An immutable fact. Clients ignore types and fields that they do not know.' })
+
+/** What `maxEventBytes` makes of a larger one: of its data as much as fits, of any field perhaps nothing. */
+export const ShortenedEvent = z
+  .object({
+    seq: z.number().int().min(1),
+    type: z.enum(EVENT_TYPES),
+    at: Timestamp,
+    attempt: z.number().int(),
+    data: z.record(z.string(), z.unknown()),
+    truncatedBytes: z.number().int().meta({ description: 'So many bytes were left out; REST has them.' }),
+  })
+  .meta({ id: 'ShortenedEvent', description: 'Only with maxEventBytes: fields of `data` may be missing.' })
 
 export const EventType = z.enum(EVENT_TYPES).meta({ id: 'EventType' })

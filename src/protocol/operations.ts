@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ErrorCode } from './errors.js'
-import { EventSchema, EventType } from './events.js'
+import { EventSchema, EventType, ShortenedEvent } from './events.js'
 import { MaxEventBytes } from './event-size.js'
 import { ExecuteParams } from './execute-request.js'
 import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
@@ -35,7 +35,7 @@ export type ExecutionPage = z.infer<typeof ExecutionPage>
 
 export const EventPage = z
   .object({
-    events: z.array(EventSchema),
+    events: z.array(z.union([EventSchema, ShortenedEvent])),
     nextAfter: Cursor.meta({ description: 'The cursor for the next page.' }),
     hasMore: z.boolean().meta({ description: 'More is in the log already.' }),
     finished: z.boolean().meta({ description: 'The terminal event is at or before nextAfter: nothing will follow.' }),
@@ -163,7 +163,11 @@ export type SubscriptionClosedReason = z.infer<typeof SubscriptionClosedReason>
 export const NOTIFICATIONS = {
   'execution.event': {
     summary: 'One event of a subscription, in order.',
-    params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, event: EventSchema }),
+    params: z.object({
+      subscriptionId: SubscriptionId,
+      executionId: ExecutionId,
+      event: z.union([EventSchema, ShortenedEvent]),
+    }),
   },
   'subscription.closed': {
     summary: 'Nothing will follow on this subscription.',

@@ -9,14 +9,17 @@ import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 const LINT_DEADLINE_MS = 120_000
 const FORMAT_DEADLINE_MS = 120_000
 const GENERATED_DEADLINE_MS = 60_000
+const GUARDS_DEADLINE_MS = 1_500_000
 
 /** @typedef {import('./run-tests.mjs').Tally} Tally */
 
 /** What `npm test` does once everything is set up. @param {string[]} args */
 async function runChecks(args) {
   const all = args.includes('--all')
-  const tapArguments = args.filter((arg) => arg !== '--all' && arg !== '--node-matrix')
+  const tapArguments = args.filter((arg) => !['--all', '--node-matrix', '--guards'].includes(arg))
   const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
+  if (args.includes('--guards'))
+    tallies.push(await check('guards', process.execPath, ['test/guards/run-guards.mjs', '--built'], GUARDS_DEADLINE_MS))
   if (args.includes('--node-matrix')) tallies.push(...(await runNodeMatrix()))
   const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
   const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }

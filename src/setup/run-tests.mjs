@@ -176,7 +176,7 @@ function showFailures({ failures, expired }) {
 }
 
 /** Tests find the programs of the cache after those of the system, as the service does. */
-function testEnvironment() {
+export function testEnvironment() {
   const path = [join(checkoutDirectory, 'node_modules/.bin'), process.env.PATH, join(cacheDirectory(), 'bin')]
   const claude = process.env.CC_EXECUTOR_CLAUDE_BIN || (findOnPath('claude') ? undefined : cachedProgram('claude'))
   return {

@@ -336,6 +336,11 @@ void t.test('an offer of a protocol that is not spoken here is ignored: Java ask
   }
 })
 
+void t.test('an expectation that is not known is ignored', async (t) => {
+  t.match(await rawRequest(service.url(), '/health', { expect: 'x' }), { status: 200, body: /"status":"ok"/ })
+  t.match(await rawRequest(service.url(), '/executions', { expect: 'x' }), { status: 401, body: /UNAUTHENTICATED/ })
+})
+
 void t.test('only a WebSocket is upgraded', async (t) => {
   for (const [path, status] of [
     ['/health', 404],
@@ -609,6 +614,12 @@ void t.test('GET /executions filters, pages and exports; parameters it does not 
   )
   await last.release()
   await finished(last.id)
+  for (const format of ['csv', 'ndjson'])
+    for (const [filter, code] of [
+      [`parentId=${UNKNOWN}`, 'EXECUTION_NOT_FOUND'],
+      ['kind=task', 'INVALID_REQUEST'],
+    ] as const)
+      t.match((await call('GET', `/executions?${filter}&format=${format}`)).body, { code }, `${format}, ${filter}`)
 })
 
 void t.test('an execution that is not there, or somebody else’s, is 404 on every path', async (t) => {
@@ -999,6 +1010,7 @@ void t.test('without a valid token nothing is told, and each scope opens its own
     detail: /execute/,
   })
   t.match((await call('DELETE', `/executions/${UNKNOWN}`, { as: 'reader' })).body, { status: 403 })
+  t.match((await call('GET', '/nothing/here', { as: 'runner' })).body, { status: 404 }, 'what is nothing asks no scope')
   t.equal((await call('GET', '/executions', { as: 'reader' })).status, 200)
   t.match((await call('GET', '/executions', { as: 'runner' })).body, { status: 403, detail: /read/ })
   t.equal((await call('POST', '/execute', { as: 'runner', body: { prompt: 'x' } })).status, 202)

@@ -64,6 +64,13 @@ function submission(path: string): RestOperation {
     cases: {
       '202 application/json': { make: body(() => ({})) },
       '200 application/json': { make: replayed('the first') },
+      '200 text/event-stream': {
+        make: ({ forgottenKey }) => ({
+          path,
+          body: { prompt: 'forgotten soon' },
+          headers: { 'idempotency-key': forgottenKey, accept: 'text/event-stream' },
+        }),
+      },
       IDEMPOTENCY_CONFLICT: { make: replayed('another') },
       COMMAND_NOT_ALLOWED: { make: () => ({ path, body: { command: 'rm -rf /' } }) },
       WORKSPACE_NOT_FOUND: { make: () => ({ path, as: 'other', body: { prompt: 'x', workspace: OWNED } }) },
@@ -124,6 +131,8 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     wrongQuery: 'limit=0',
     cases: {
       '200 application/json': { make: () => ({ path: '/executions?limit=2' }) },
+      '200 text/csv': { make: () => ({ path: '/executions', headers: { accept: 'text/csv' } }) },
+      '200 application/x-ndjson': { make: () => ({ path: '/executions?format=ndjson' }) },
       EXECUTION_NOT_FOUND: { make: () => ({ path: `/executions?parentId=${NOBODY}` }) },
     },
   }),
@@ -154,6 +163,10 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     '/events',
     {
       '200 application/json': { make: withId(of('/events'), kept) },
+      '200 text/event-stream': { make: withId(of('/events'), kept, { headers: { accept: 'text/event-stream' } }) },
+      '200 application/x-ndjson': {
+        make: withId(of('/events'), kept, { headers: { accept: 'application/x-ndjson' } }),
+      },
       204: { make: withId(of('/events?after=100000'), kept, { headers: { accept: 'text/event-stream' } }) },
     },
     { wrongQuery: 'after=-1' },

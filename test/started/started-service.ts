@@ -27,6 +27,8 @@ export const RETENTION_COUNT = 60
 
 export interface Started {
   readonly url: string
+  /** Below which everything of it lies. */
+  readonly folder: string
   /** Holds Redis still, which then answers nobody. */
   readonly freezeRedis: (isFrozen: boolean) => Promise<void>
 }
@@ -52,13 +54,18 @@ function findRedis(ancestor: number): Started['freezeRedis'] {
 }
 
 /** `npm start -- --simulate`, or another command that runs `start`, with a private Redis of its own. */
-export async function startWhole(t: Test, command: readonly string[], cwd: string): Promise<Started> {
+export async function startWhole(
+  t: Test,
+  command: readonly string[],
+  cwd: string,
+  more: NodeJS.ProcessEnv = {},
+): Promise<Started> {
   const folder = await makeFolder(t)
-  const environment = startedEnvironment(folder)
+  const environment = { ...startedEnvironment(folder), ...more }
   const service = spawnWatched(t, command, environment, cwd)
   await service.said(/Ctrl-C stops it/)
   const [, url = ''] = await service.said(/address +(http\S+)/)
-  return { url, freezeRedis: findRedis(service.pid) }
+  return { url, folder, freezeRedis: findRedis(service.pid) }
 }
 
 /** Redis, and `cc-executor api` and `cc-executor worker` by themselves. */
@@ -79,5 +86,5 @@ export async function startParts(t: Test, cli: readonly string[] = [process.exec
     spawnWatched(t, [...cli, 'worker'], environment, '/'),
   ]
   const [[, url = '']] = await Promise.all([api.said(/API on (http\S+),/), worker.said(/worker \S+: \d+ at once/)])
-  return { url, freezeRedis: findRedis(redis.pid) }
+  return { url, folder, freezeRedis: findRedis(redis.pid) }
 }

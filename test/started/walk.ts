@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
-import formats from 'ajv-formats'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { ERROR_TABLE, type ErrorCode } from '../../src/protocol/errors.js'
 import { ROOT } from '../support/paths.js'
+import { openValidator } from '../support/validator.js'
 import { COMMON_CASES, REST_OPERATIONS, type Phase, type RestCase } from './rest-cases.js'
 import { BROKEN_FRAMES, COMMON_RPC_CASES, NOT_PRODUCED, RPC_METHODS, type RpcCase } from './rpc-cases.js'
 import { ask, setScene, type Scene } from './scene.js'
@@ -37,21 +37,7 @@ interface Step {
   run(scene: Scene): Promise<void>
 }
 
-type Validate = (pointer: string, value: unknown, what: string) => void
 const toPointer = (text: string): string => encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'))
-
-function openValidator(ajv: Ajv, document: object): Validate {
-  // Safe: the package's default export is a function; its types say otherwise under NodeNext.
-  ;(formats as unknown as (ajv: Ajv) => void)(ajv)
-  ajv.addSchema(document, 'document')
-  return (pointer, value, what) => {
-    const validator = ajv.getSchema(`document#${pointer}`) ?? ajv.compile({ $ref: `document#${pointer}` })
-    if (validator(value) !== true)
-      throw new Error(
-        `${what} does not conform: ${ajv.errorsText(validator.errors)}: ${JSON.stringify(value).slice(0, 1_000)}`,
-      )
-  }
-}
 
 /** The answers that a response of the document stands for: its codes, or its media types. */
 function answersOf(status: string, { description, content = {} }: Responses['responses'][string]): string[] {

@@ -80,6 +80,8 @@ const FURTHER_NAMES = new Set([
   'CC_EXECUTOR_CONTRACT_VERSIONS',
   'CC_EXECUTOR_CONTRACT_TABLE',
   'CC_EXECUTOR_FAULT_SEED',
+  'CC_EXECUTOR_FUZZ_SEED',
+  'CC_EXECUTOR_FUZZ_RUNS',
 ])
 
 /** A name that is misspelt sets nothing, and nothing else tells. */
