@@ -54,7 +54,7 @@ void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async
       }
 
       // The body that the page offers is one that works.
-      const submitted = await tryOut('executions-post_execute', async (block) => {
+      const submitted = await tryOut('executions-execute', async (block) => {
         t.same(JSON.parse(await block.locator('textarea.body-param__text').inputValue()), { prompt: 'Say hello' })
       })
       t.match(submitted.status, /^202/)
