@@ -104,7 +104,10 @@ export class ClaimedRun {
       return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
     }
     if ('outcome' in prepared) {
-      await this.#hooks.afterFailedStart(record, prepared.outcome)
+      // What stands in a record that was refused is nobody's word, and nothing to run the operator's programs on.
+      if (prepared.outcome.code === 'FORBIDDEN')
+        logger.error({ executionId: record.id, why: prepared.outcome.message }, 'a record was refused')
+      else await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
     const { process, folders, evidence, leaveGate, reach } = prepared

@@ -5,6 +5,7 @@ import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { answerSchemaOf, toCliSchema } from '../json-mode/answer-schema.js'
+import { checkRecord } from './check-record.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
@@ -41,6 +42,8 @@ export async function prepareRun(
   hooks: RunHooks,
 ): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
+  const refusal = await checkRecord(services, record)
+  if (refusal) return { outcome: refusal }
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
   if (level === undefined)
@@ -75,7 +78,7 @@ export async function prepareRun(
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
   }
-  const run = withBudget(withTimeout(toRunRequest(record.request), record), record)
+  const run = withBudget(withTimeout(toRunRequest(record.request), record), record, config)
   const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   // It was accepted when the service had another model.

@@ -4,7 +4,7 @@ import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
 import { requireUsableSchema } from '../json-mode/answer-schema.js'
-import { digestRequest } from './digest-request.js'
+import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
 import { toSessionError, toSessionWish } from './join-session.js'
@@ -12,7 +12,9 @@ import { mintId } from './mint-id.js'
 import { newTask } from './new-task.js'
 import { ownFields, toTaskRequest } from '../records/plan-tasks.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
-import { requireHosts, requireSandbox } from '../claim/sandbox-levels.js'
+import { requirePermitted } from '../claim/run-policy.js'
+import { requireSandbox } from '../claim/sandbox-levels.js'
+import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/store-answers.js'
@@ -24,41 +26,11 @@ export interface Submission {
   readonly replayed: boolean
 }
 
-function switchedOff(mode: string, setting: string): ExecutorError {
-  return new ExecutorError('FORBIDDEN', {
-    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
-    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
-  })
-}
-
-function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
-  const { allowBypassPermissions, allowAutoPermissions } = services.config
-  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
-  if (run.permissionMode === 'auto' && !allowAutoPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
-  if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail:
-        'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
-      errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
-    })
-  }
-  const startsPrograms = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
-  if (startsPrograms && !caller.scopes.has('admin')) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail: `mcpServers.${startsPrograms[0]}: starting a program needs a token with the admin scope.`,
-      errors: [{ path: `mcpServers.${startsPrograms[0]}`, message: 'needs the admin scope' }],
-    })
-  }
-}
-
 /** What is asked can be run here, and by this caller. */
 function requireRunnable(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
   const run = toRunRequest(request)
   requireUsableSchema(run)
-  checkPermissions(run, services, caller)
-  requireHosts(services, request)
+  requirePermitted(run, request, services, { isAdmin: caller.scopes.has('admin') })
   return run
 }
 
@@ -150,8 +122,9 @@ export async function submitExecution(
     ...(run?.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
     ...(idempotencyKey !== undefined && { idempotencyKey }),
   }
+  const granted = { ...record, grant: await grantRights(services, record, { isAdmin: caller.scopes.has('admin') }) }
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
-  const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
+  const answer = await fromStore(store.create(granted, config.maxQueue, firstTask))
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', {
