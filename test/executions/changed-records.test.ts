@@ -136,7 +136,7 @@ async function read(id: string): Promise<{ outcome?: object; events: Event[] }> 
   return { outcome: (await service.call('GET', path, as)).body.outcome, events }
 }
 
-t.test('each changed field of a record is refused by name, and nothing of it is started', async (t) => {
+void t.test('each changed field of a record is refused by name, and nothing of it is started', async (t) => {
   const ids = new Map<Case, string>()
   for (const one of CASES) ids.set(one, await submit({ prompt: PROMPT, ...one.asked }))
   for (const [{ change }, id] of ids) await change(id)
@@ -169,7 +169,7 @@ t.test('each changed field of a record is refused by name, and nothing of it is 
   t.ok(events.some(({ type }) => type === 'mcp.status'))
 })
 
-t.test('a worker on another host takes an API’s word for the rights, and no more', async (t) => {
+void t.test('a worker on another host takes an API’s word for the rights, and no more', async (t) => {
   await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
   const id = await submit({ prompt: PROMPT, verify: { commands: [['true']] } }, ADMIN)
   const changed = await submit({ prompt: PROMPT })

@@ -171,7 +171,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     const splitter = createLineSplitter({ maxLineBytes: lineLimitBytes })
     for await (const chunk of process.stdout as AsyncIterable<Buffer>)
       await tell(translate(splitter.push(chunk)), chunk.length)
-    await tell(translate(splitter.end()), 0)
+    await tell(coalesceDeltas([...translate(splitter.end()), ...translator.end()]), 0)
   }
 
   async function readStderr(): Promise<void> {
@@ -180,7 +180,8 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     const take = async (lines: readonly Line[], rawBytes: number): Promise<void> => {
       const events: NewEvent[] = []
       for (const line of lines) {
-        const text = line.kind === 'line' ? line.bytes.toString() : `(${line.length} bytes on one line)`
+        const text =
+          line.kind === 'line' ? translator.mask.line(line.bytes.toString()) : `(${line.length} bytes on one line)`
         stderrTail = `${stderrTail}${text}\n`.slice(-STDERR_TAIL_CHARACTERS)
         budget -= text.length
         if (budget >= 0) events.push({ type: 'output', data: { stream: 'stderr', data: text } })

@@ -1,5 +1,6 @@
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
+import type { SecretMask } from '../../platform/secret-mask.js'
 import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
@@ -7,6 +8,7 @@ import { keepFiles } from './keep-files.js'
 import { lessonOf } from './lesson.js'
 import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
+import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
 import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
 import { failed, prepareRun } from './prepare-run.js'
@@ -37,6 +39,7 @@ export class ClaimedRun {
   #earlierUsage: Usage = NO_USAGE
   #wishes: Wishes = {}
   #isLost = false
+  #mask: SecretMask
 
   constructor(
     services: RunServices,
@@ -45,6 +48,7 @@ export class ClaimedRun {
     context: RunContext,
   ) {
     this.#services = services
+    this.#mask = services.mask
     this.#executionId = executionId
     this.#fence = claim.fence
     this.#storedBytes = claim.storedBytes
@@ -130,7 +134,9 @@ export class ClaimedRun {
   }
 
   async #start(prepared: PreparedRun): Promise<RunReport> {
-    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate, reach } = prepared
+    const { record, run, beginning, answerSchema, sessionId, command, mask, folders, process, leaveGate, reach } =
+      prepared
+    this.#mask = mask
     const { store, config, claude, workerId } = this.#services
     const started = await store.start(
       record.id,
@@ -152,7 +158,7 @@ export class ClaimedRun {
           claudeVersion: claude?.version ?? '',
           sessionId,
           workspace: record.workspace,
-          argv: [...command.argv],
+          argv: command.argv.map(mask.text),
           containment: reach.containment,
           ...(beginning.kind === 'resume' && { resumed: true }),
           ...(run.model !== undefined && { model: run.model }),
@@ -191,6 +197,7 @@ export class ClaimedRun {
         firstMessage: beginning.firstMessage,
         sessionSums: beginning.sessionSums,
         onControl: servers?.take,
+        mask,
       }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
@@ -221,6 +228,7 @@ export class ClaimedRun {
     const { record, run, folders } = prepared
     const { usage, failure } = report
     prepared.reach.settle()
+    await maskTranscripts(this.#services, prepared)
     const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
@@ -307,7 +315,7 @@ export class ClaimedRun {
 
   async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
     const ending = {
-      outcome,
+      outcome: this.#mask.value(outcome),
       attempt: this.#running ? this.#attempt : this.#attempt - 1,
       usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage,
       ...more,

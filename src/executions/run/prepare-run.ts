@@ -16,6 +16,7 @@ import type { RunHooks } from '../hooks/run-hooks.js'
 import { openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
+import { maskOf } from './run-secrets.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { PreparedRun } from './prepared-run.js'
 
@@ -112,6 +113,7 @@ export async function prepareRun(
   })
   const reach = await openRunSandbox(services, record.request, level, folders, planned)
   const { command } = reach
+  const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, config)
   await startGate.enter()
@@ -132,7 +134,20 @@ export async function prepareRun(
       ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { record, run, beginning, answerSchema, sessionId, command, reach, folders, process, evidence, leaveGate }
+    return {
+      record,
+      run,
+      beginning,
+      answerSchema,
+      sessionId,
+      command,
+      mask,
+      reach,
+      folders,
+      process,
+      evidence,
+      leaveGate,
+    }
   } catch (error) {
     leaveGate()
     evidence.close()
