@@ -21,6 +21,8 @@ export interface ClaudeRun {
   readonly process: SupervisedProcess
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
+  /** Written first of all. */
+  readonly setUpLine?: string | undefined
   readonly translator: Translator
   /**
    * What must have happened before the first line is written; a stop meanwhile leaves it unwritten. `over` aborts with
@@ -211,6 +213,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
+    if (run.setUpLine !== undefined && process.stdin.writable) process.stdin.write(run.setUpLine)
     if (beforeFirstLine) {
       if (stop.aborted) onStop()
       await Promise.race([beforeFirstLine(over.signal), exited])

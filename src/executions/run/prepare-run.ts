@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
+import { writeConfined } from '../../platform/confined-folder.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { answerSchemaOf, toCliSchema } from '../json-mode/answer-schema.js'
@@ -113,6 +114,8 @@ export async function prepareRun(
   })
   const reach = await openRunSandbox(services, record.request, level, folders, planned)
   const { command } = reach
+  for (const { name, content } of command.files)
+    await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, config)

@@ -13,6 +13,8 @@ export interface RunFolders {
   readonly home: string
   /** CLAUDE_CODE_TMPDIR and TMPDIR of the run. */
   readonly temporary: string
+  /** What the run is given to read: prompts, servers, hooks. Not its own to write where there is a sandbox. */
+  readonly input: string
 }
 
 /** Says what is wrong with the workspace, without a path of the host. */
@@ -82,7 +84,11 @@ export async function prepareWorkspace(
   roots: Roots,
 ): Promise<RunFolders> {
   const sessions = sessionsOf(roots)
-  const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
+  const folders = {
+    home: join(sessions, home, 'home'),
+    temporary: join(sessions, id, 'tmp'),
+    input: join(sessions, id, 'input'),
+  }
   try {
     const workspace = await openWorkspace(name, roots)
     // Whoever owns a fresh workspace has a folder here, by which the sweep finds both: also a task list, which never
@@ -105,9 +111,10 @@ export async function prepareWorkspace(
   }
 }
 
-/** What a run left in its temporary folder is of no use after it. */
-export async function clearTemporary({ temporary }: RunFolders): Promise<void> {
+/** What a run left in its temporary folder, and what it was given, is of no use after it. */
+export async function clearTemporary({ temporary, input }: RunFolders): Promise<void> {
   await removeTree(temporary)
+  await removeTree(input)
 }
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */
