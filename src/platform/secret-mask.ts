@@ -6,8 +6,10 @@ export const MASKED = '[masked]'
  * nobody has told its new value.
  */
 const KEY_PREFIX = 'sk-ant-'
+/** Text that ends in fewer characters of the prefix is every other text; a key whose first two are missing is known. */
+const PREFIX_HELD = 3
 const KEY_CHARACTERS = '[A-Za-z0-9_-]'
-const KEY = `${KEY_PREFIX}${KEY_CHARACTERS}{16,}`
+const KEY = `(?:${KEY_PREFIX}|(?<![A-Za-z0-9])(?:k-|-)ant-[a-z]{3,5}\\d\\d-)${KEY_CHARACTERS}{16,}`
 const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
 /** Longer than any key: text that looks like one and does not end is told from here on. */
 const OPEN_KEY_LIMIT = 4096
@@ -21,8 +23,11 @@ export interface SecretMask {
   line(line: string): string
   /** A copy of a JSON value, or the value itself where there is none in it. */
   value<Value>(value: Value): Value
-  /** How much of the text's end may be the beginning of a secret whose rest has not come. */
-  pendingLength(text: string): number
+  /**
+   * How much of the text's end may be the beginning of a secret whose rest has not come. `before`: what was told of the
+   * same text last.
+   */
+  pendingLength(text: string, before?: string): number
   /** With further secrets. */
   with(secrets: Iterable<string>): SecretMask
 }
@@ -73,18 +78,21 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
     }
   }
 
-  function pendingLength(text: string): number {
+  const isHeld = (form: string, end: string): boolean => form !== KEY_PREFIX || end.length >= PREFIX_HELD
+
+  function pendingLength(own: string, before = ''): number {
+    const text = before.slice(1 - PREFIX_HELD) + own
     const open = OPEN_KEY.exec(text)
     const openAt = open && text.length - open.index <= OPEN_KEY_LIMIT ? open.index : text.length
     for (let at = Math.max(0, text.length - longest + 1); at < openAt; at += 1) {
       if (!firsts.has(text.charCodeAt(at))) continue
       const end = text.slice(at)
-      if (!beginnings.some((form) => form.length > end.length && form.startsWith(end))) continue
+      if (!beginnings.some((form) => form.length > end.length && form.startsWith(end) && isHeld(form, end))) continue
       // What is a secret already is not told in two parts.
       if (![...text.matchAll(all)].some(({ index, 0: match }) => index < at && at < index + match.length))
-        return end.length
+        return Math.min(end.length, own.length)
     }
-    return text.length - openAt
+    return Math.min(text.length - openAt, own.length)
   }
 
   return {
