@@ -2,8 +2,8 @@
 export const MASKED = '[masked]'
 
 /**
- * Anthropic's own keys and tokens are recognised by their form as well: a login is renewed while a run goes on, and then
- * nobody has told its new value.
+ * Anthropic's own keys and tokens are recognised by their form as well: a login is renewed while a run goes on, and
+ * then nobody has told its new value.
  */
 const KEY_PREFIX = 'sk-ant-'
 /** Text that ends in fewer characters of the prefix is every other text; a key whose first two are missing is known. */
@@ -32,6 +32,15 @@ export interface SecretMask {
   with(secrets: Iterable<string>): SecretMask
 }
 
+/** How much of the text's end is a key that goes on, or the beginning of one. */
+function pendingKey(text: string): number {
+  const open = OPEN_KEY.exec(text)
+  if (open) return text.length - open.index <= OPEN_KEY_LIMIT ? text.length - open.index : 0
+  for (let length = KEY_PREFIX.length - 1; length >= PREFIX_HELD; length -= 1)
+    if (text.endsWith(KEY_PREFIX.slice(0, length))) return length
+  return 0
+}
+
 const escapeJson = (text: string): string => JSON.stringify(text).slice(1, -1)
 
 /** As it stands in text, in JSON, in JSON within JSON (a tool's input as the CLI streams it), and in a URL. */
@@ -53,9 +62,8 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   // One pass over the text, whatever the number of secrets is.
   const finds = new RegExp(source)
   const all = new RegExp(source, 'g')
-  const beginnings = [...forms, KEY_PREFIX]
-  const firsts = new Set(beginnings.map((form) => form.charCodeAt(0)))
-  const longest = Math.max(...beginnings.map(({ length }) => length))
+  const firsts = new Set(forms.map((form) => form.charCodeAt(0)))
+  const longest = Math.max(0, ...forms.map(({ length }) => length))
 
   const replace = (text: string): string => text.replace(all, MASKED)
 
@@ -78,21 +86,23 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
     }
   }
 
-  const isHeld = (form: string, end: string): boolean => form !== KEY_PREFIX || end.length >= PREFIX_HELD
+  /** Whether a secret that has come already would be cut there. */
+  const isWithin = (text: string, at: number): boolean =>
+    [...text.matchAll(all)].some(({ index, 0: match }) => index < at && at < index + match.length)
 
-  function pendingLength(own: string, before = ''): number {
-    const text = before.slice(1 - PREFIX_HELD) + own
-    const open = OPEN_KEY.exec(text)
-    const openAt = open && text.length - open.index <= OPEN_KEY_LIMIT ? open.index : text.length
-    for (let at = Math.max(0, text.length - longest + 1); at < openAt; at += 1) {
+  function pendingForm(text: string): number {
+    for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
       if (!firsts.has(text.charCodeAt(at))) continue
       const end = text.slice(at)
-      if (!beginnings.some((form) => form.length > end.length && form.startsWith(end) && isHeld(form, end))) continue
-      // What is a secret already is not told in two parts.
-      if (![...text.matchAll(all)].some(({ index, 0: match }) => index < at && at < index + match.length))
-        return Math.min(end.length, own.length)
+      if (!forms.some((form) => form.length > end.length && form.startsWith(end))) continue
+      if (!isWithin(text, at)) return end.length
     }
-    return Math.min(text.length - openAt, own.length)
+    return 0
+  }
+
+  function pendingLength(text: string, before = ''): number {
+    const key = Math.min(pendingKey(before.slice(1 - PREFIX_HELD) + text), text.length)
+    return Math.max(pendingForm(text), key > 0 && isWithin(text, text.length - key) ? 0 : key)
   }
 
   return {

@@ -6,8 +6,11 @@
 export const SECRET_CHARACTERS = 8
 
 /** Names that say that what they hold is a secret. `PWD` is a folder; `KEYBOARD` and `AUTHOR` are none of these. */
-const SECRET_NAME =
-  /(?:token|secret|passw|passphrase|credential|api_?-?key|authorization)|(?:^|[_-])(?:key|pass|auth|pat|dsn|cookie|signature)(?:$|[_-])/i
+const SECRET_NAME = new RegExp(
+  '(?:token|secret|passw|passphrase|credential|api_?-?key|authorization)|' +
+    '(?:^|[_-])(?:key|pass|auth|pat|dsn|cookie|signature)(?:$|[_-])',
+  'i',
+)
 /** Names of where a secret lies, not of itself. */
 const PLACE_NAME = /(?:^|[_-])(?:file|path|dir|home|url|uri|host|sock|address|type|name|id|ttl|ms|descriptor)$/i
 /** What a run sees in place of a credential; no secret, and an ordinary word. */
@@ -15,8 +18,8 @@ const STAND_INS = new Set(['simulated', 'placeholder'])
 const SCHEME = /^(?:bearer|basic|token|apikey|digest|negotiate)\s+/i
 
 /**
- * Of a variable that may be anything: what is plainly no secret. A masked `/usr/lib/jvm` or `production` would only make
- * every event unreadable.
+ * Of a variable that may be anything: what is plainly no secret. A masked `/usr/lib/jvm` or `production` would only
+ * make every event unreadable.
  */
 const PLAIN = [
   /^[\d.,:+-]{1,15}$/, // a number, a version, a date

@@ -1,4 +1,3 @@
-import type { ClaudeSettings } from './claude-command.js'
 import type { RunRequest } from './run-request.js'
 
 /** A part of the command that is handed over as a file. */
@@ -10,6 +9,12 @@ export interface InputFile {
   readonly shown: string
 }
 
+/** The operator's part of it, and the answer's: see ClaudeSettings. */
+interface Given {
+  readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
+  readonly hooks?: Readonly<Record<string, unknown>>
+}
+
 type Asked = Pick<RunRequest, 'systemPrompt' | 'appendSystemPrompt' | 'mcpServers'>
 
 const bytesOf = (text: string): string => `${Buffer.byteLength(text)} bytes`
@@ -19,11 +24,8 @@ function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | un
   return given.length === 0 ? undefined : given.join('\n\n')
 }
 
-/** What both ends of the range of versions take from a file: prompts, the operator's hooks, servers with their headers. */
-export function toInputFiles(
-  run: Asked,
-  { answer, hooks = {} }: Pick<ClaudeSettings, 'answer' | 'hooks'>,
-): InputFile[] {
+/** What both ends of the range of versions take from a file: prompts, hooks, servers with their headers. */
+export function toInputFiles(run: Asked, { answer, hooks = {} }: Given): InputFile[] {
   const prompt = run.systemPrompt
   const appended = joinPrompts(run.appendSystemPrompt, answer?.instruction)
   const events = Object.keys(hooks)
@@ -66,7 +68,7 @@ export function toInputFiles(
  */
 export function toSetUp(
   { agents }: Pick<RunRequest, 'agents'>,
-  { answer }: Pick<ClaudeSettings, 'answer'>,
+  { answer }: Given,
 ): { readonly line?: string; readonly shown: readonly string[] } {
   if (agents === undefined && answer === undefined) return { shown: [] }
   const request = { subtype: 'initialize', ...(agents && { agents }), ...(answer && { jsonSchema: answer.schema }) }

@@ -8,7 +8,10 @@ export type Decoded =
   /** Not stream-json: no JSON, no object, no type, or not even UTF-8 (then decoded with replacement characters). */
   | { readonly kind: 'text'; readonly text: string }
 
-/** With its secrets masked, those of text deltas excepted. Never throws: the CLI, its hooks and whatever it starts may write anything. */
+/**
+ * With its secrets masked, those of text deltas excepted. Never throws: the CLI, its hooks and whatever it starts may
+ * write anything.
+ */
 export function decodeClaudeLine(bytes: Buffer, mask: SecretMask = NO_SECRETS): Decoded {
   const raw = bytes.toString('utf8')
   // A byte order or replacement trick must not let damaged bytes pass as a message whose bytes are promised to be the

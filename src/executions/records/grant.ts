@@ -1,5 +1,4 @@
 import { toCanonicalJson } from '../../verification/canonical-json.js'
-import type { ExecutionRecord } from './execution-record.js'
 
 /** What the API vouches for when it takes a request. Of a list it holds for its tasks, too. */
 export interface Grant {
@@ -10,7 +9,11 @@ export interface Grant {
   readonly signature: string
 }
 
-type Granted = Pick<ExecutionRecord, 'id' | 'owner' | 'createdAt' | 'simulated'> & {
+interface Granted {
+  readonly id: string
+  readonly owner: string
+  readonly createdAt: number
+  readonly simulated: boolean
   /** Of the request as it stands in the record. */
   readonly requestDigest: string
   /** As it was named; a session has its own. */
