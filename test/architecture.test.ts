@@ -29,7 +29,8 @@ const RULES: Record<string, Rule> = {
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
-  'src/claude': { rooms: ['src/protocol', 'src/supervision'] },
+  // What must not be told is the same for everybody.
+  'src/claude': { rooms: ['src/protocol', 'src/supervision'], files: ['src/platform/secret-mask.ts'] },
   'src/verification': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/hooks': { rooms: ['src/protocol', 'src/platform', 'src/supervision'] },
   'src/egress': { rooms: [] },

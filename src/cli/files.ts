@@ -13,6 +13,7 @@ const WHY_NOT: Record<Exclude<WorkspaceFile['content'], 'kept' | 'unchanged'>, s
   too_large: 'not kept: larger than what is kept of one execution',
   over_limit: 'not kept: the others had used up what is kept of one execution',
   unreadable: 'not kept: it could not be read',
+  withheld: 'it holds a secret of the operator’s',
   not_a_file: 'no regular file',
 }
 

@@ -28,6 +28,8 @@ export interface CollectOptions {
   readonly contentsBefore: BeforeContents | undefined
   readonly limitBytes: number
   readonly sink: FileSink
+  /** Of such a file neither content nor patch is kept. */
+  readonly holdsSecret?: (bytes: Buffer) => boolean
   /** When it aborts, what has not been read yet is over the limit. */
   readonly signal: AbortSignal
 }
@@ -87,6 +89,7 @@ class Harvest {
     // The listing and the receipt speak of what was there when the run had ended.
     if (bytes.length !== entry.size || (entry.sha256 !== undefined && entry.sha256 !== sha256))
       return toFile(entry, change, 'unreadable')
+    if (this.#options.holdsSecret?.(bytes) === true) return toFile({ ...entry, sha256 }, change, 'withheld')
     if (!this.#stored.has(sha256)) {
       await this.#options.sink.content(sha256, bytes)
       this.#stored.add(sha256)
@@ -112,7 +115,7 @@ class Harvest {
     if (before?.kind !== 'file' || bytes === undefined) return
     if (after && after.bytes.length > PATCH_FILE_BYTES) return
     const patch = toPatch(path, { bytes, mode: before.mode }, after && { bytes: after.bytes, mode: after.entry.mode })
-    if (!this.#hasRoom(patch.length)) return
+    if (!this.#hasRoom(patch.length) || this.#options.holdsSecret?.(patch) === true) return
     await this.#options.sink.patch(path, patch)
     this.keptBytes += patch.length
   }

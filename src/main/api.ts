@@ -4,6 +4,8 @@ import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { requireRedis } from '../platform/require-redis.js'
+import { createSecretMask } from '../platform/secret-mask.js'
+import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
@@ -66,7 +68,8 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
     await requireRedis({ ...config, redisUrl })
-    const logger = createLogger(config.logLevel, 'api')
+    const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
+    const logger = createLogger(config.logLevel, 'api', mask)
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()

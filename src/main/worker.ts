@@ -14,6 +14,8 @@ import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
+import { createSecretMask } from '../platform/secret-mask.js'
+import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { openPatience, type Patience } from '../platform/patience.js'
 import { closeRedis, openRedis } from '../platform/redis.js'
 import { requireRedis } from '../platform/require-redis.js'
@@ -45,7 +47,8 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const hooks = await readHooks(config)
     const hookLedger = new HookLedger(hooks)
     await requireRedis({ ...config, redisUrl })
-    const logger = createLogger(config.logLevel, 'worker')
+    const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
+    const logger = createLogger(config.logLevel, 'worker', mask)
     let onClaudeChange = (): void => undefined
     const choosing = chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
     const tryInside = async (binary: string) => tryInSandbox(binary, { config, containment: await choosing })
@@ -80,6 +83,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       sandboxes,
       hooks,
       hookLedger,
+      mask,
       startGate: new StartGate(availableParallelism()),
       live: new Map(),
     }

@@ -1,14 +1,17 @@
 import { pino, type Logger } from 'pino'
+import { NO_SECRETS, type SecretMask } from './secret-mask.js'
 
 export type { Logger }
 
 /** Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */
-export function createLogger(level: string, name: string): Logger {
+export function createLogger(level: string, name: string, mask: SecretMask = NO_SECRETS): Logger {
   return pino(
     {
       level,
       base: { process: name, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
+      // Whatever an error says: what was handed to the service to be kept is not in it.
+      hooks: { streamWrite: (line) => mask.line(line.trimEnd()) + '\n' },
       // Header values are secrets; a serializer that does not take them cannot leak them.
       serializers: {
         req: (request: { method?: string; url?: string; id?: unknown }) => ({

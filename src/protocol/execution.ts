@@ -46,6 +46,7 @@ export const OutcomeCode = z
     'VERIFICATION_FAILED',
     'WORKER_LOST',
     'WORKSPACE_ERROR',
+    'FORBIDDEN',
     'MCP_UNAVAILABLE',
     'SESSION_NOT_FOUND',
     'CANCELLED',

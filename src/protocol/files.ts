@@ -3,13 +3,14 @@ import { ExecutionId } from './ids.js'
 
 /** Whether `GET /executions/{id}/files/{path}` gives a file, and why not. */
 export const FileContent = z
-  .enum(['kept', 'unchanged', 'deleted', 'too_large', 'over_limit', 'unreadable', 'not_a_file'])
+  .enum(['kept', 'unchanged', 'deleted', 'too_large', 'over_limit', 'unreadable', 'withheld', 'not_a_file'])
   .meta({
     id: 'FileContent',
     description:
       '`kept`: it can be had. `unchanged`: the run did not touch it, so it was not kept. `deleted`: it ' +
       'is gone. `too_large`: larger by itself than what is kept of one execution. `over_limit`: the ' +
       'others had used that up. `unreadable`: it could not be read, or changed while it was read. ' +
+      '`withheld`: it holds a secret of the operator’s. ' +
       '`not_a_file`: a symbolic link, a fifo, a device.',
   })
 export type FileContent = z.infer<typeof FileContent>

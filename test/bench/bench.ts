@@ -72,6 +72,7 @@ async function runDirectly(folder: string, simulatorUrl: string): Promise<Sample
     workspace: join(run, 'workspace'),
     home: join(run, 'home'),
     tmpDir: join(run, 'tmp'),
+    input: join(run, 'tmp'),
     credentials: findCredentials({}, { simulated: true }),
     env: process.env,
     childEnv: [],

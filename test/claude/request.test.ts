@@ -273,6 +273,7 @@ function command(run: Partial<RunRequest> = {}, settings: Partial<ClaudeSettings
       workspace: '/w',
       home: '/data/home',
       tmpDir: '/data/tmp',
+      input: '/input',
       credentials,
       env: {},
       childEnv: [],
@@ -343,13 +344,15 @@ void t.test('the argument list is the one of the design, with every value behind
     '--allowedTools=Bash(git commit:*)',
     '--allowedTools=Read',
     '--disallowedTools=WebFetch',
-    '--system-prompt=HIDDEN-1',
+    '--system-prompt-file=/input/system-prompt',
+    '--append-system-prompt-file=/input/appended-prompt',
+    '--mcp-config=/input/mcp.json',
   ])
     t.ok(full.args.includes(flag), flag)
   for (const flag of ['--include-partial-messages', '--strict-mcp-config', '--setting-sources=user'])
     t.notOk(full.args.includes(flag), flag)
   t.notMatch(full.argv.join('\n'), /HIDDEN|\/opt\/claude/, 'the log shows no prompt, no definition and no host path')
-  t.match(full.argv.join('\n'), /--agents=<reviewer>\n--mcp-config=<web, tool>/)
+  t.match(full.argv.join('\n'), /--mcp-config=<web, tool>\n--agents=<reviewer>/)
 
   t.same(
     command({}, { sessionId: 'id-2', resume: 'id-1' }).args.slice(5, 8),
@@ -357,14 +360,16 @@ void t.test('the argument list is the one of the design, with every value behind
     'another session to resume is forked',
   )
 
-  const config = full.args.find((argument) => argument.startsWith('--mcp-config=')) ?? ''
-  t.notMatch(config, /HIDDEN/, 'secrets of a server are not on the command line')
-  const expanded: unknown = JSON.parse(
-    config
-      .slice('--mcp-config='.length)
-      .replaceAll(/\$\{(\w+)\}/g, (_all, name: string) => full.env[name] ?? 'missing'),
+  t.notMatch([full.args, full.env], /HIDDEN/, 'nor do the command line and the environment')
+  const files = Object.fromEntries(full.files.map(({ name, content }) => [name, content]))
+  t.same(
+    { ...files, 'mcp.json': JSON.parse(files['mcp.json'] ?? '') },
+    { 'system-prompt': 'HIDDEN-1', 'appended-prompt': 'HIDDEN-2', 'mcp.json': { mcpServers } },
   )
-  t.same(expanded, { mcpServers })
+  t.same(JSON.parse(full.setUpLine ?? '').request, {
+    subtype: 'initialize',
+    agents: { reviewer: { description: 'HIDDEN-3', prompt: 'HIDDEN-4' } },
+  })
 })
 
 void t.test('a run sees an allow-listed environment and at most one credential', async (t) => {

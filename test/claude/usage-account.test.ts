@@ -231,6 +231,18 @@ void t.test('what the CLI gives no sum of is what the stream told, and said to b
   t.end()
 })
 
+void t.test(
+  'a result that says less than the stream takes nothing back, as any process of a run can write one',
+  (t) => {
+    const { usage: told } = observe([
+      assistant('m1', usage(500, 70)),
+      result({ usage: usage(1, 1), total_cost_usd: 0.01, modelUsage: { m: { inputTokens: 1, outputTokens: 1 } } }),
+    ])
+    t.match(told, { inputTokens: 500, outputTokens: 70, costUsd: 0.01 })
+    t.end()
+  },
+)
+
 void t.test('a result over the line limit is read wherever its members stand, and its words are no members', (t) => {
   const long = 'x'.repeat(300_000)
   const fake = '","type":"system","is_error":true,"usage":{"input_tokens":1},"{[\\"\\\\'

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -130,6 +130,7 @@ export async function openScene(binary: string, version: string): Promise<Scene>
       workspace: folders.cwd,
       home: folders.home,
       tmpDir: folders.tmpDir,
+      input: folders.tmpDir,
       credentials: findCredentials({}, { simulated: true }),
       env: { PATH: process.env['PATH'], ...env },
       childEnv: Object.keys(env),
@@ -141,6 +142,7 @@ export async function openScene(binary: string, version: string): Promise<Scene>
       knowsPromptSnapshot: false,
       ...settings,
     })
+    for (const { name, content } of command.files) await writeFile(join(folders.tmpDir, name), content)
     const child = spawn(command.file, [...command.args, ...args], {
       cwd: folders.cwd,
       env: command.env,
@@ -185,7 +187,7 @@ export async function openScene(binary: string, version: string): Promise<Scene>
         requests,
       }
     })
-    if (!silent) child.stdin.write(command.firstLine)
+    if (!silent) child.stdin.write((command.setUpLine ?? '') + command.firstLine)
     return {
       pid,
       folders,

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, realpath } from 'node:fs/promises'
+import { mkdir, realpath, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -62,6 +62,7 @@ export async function runCli(
     workspace: cwd,
     home,
     tmpDir,
+    input: tmpDir,
     credentials: findCredentials({}, { simulated: true }),
     env: { ...process.env, ...env },
     childEnv: [],
@@ -73,6 +74,7 @@ export async function runCli(
     knowsPromptSnapshot: behaviour.knowsPromptSnapshot,
     ...settings,
   })
+  for (const { name, content } of command.files) await writeFile(join(tmpDir, name), content)
   const child = execFile(command.file, command.args, {
     cwd,
     env: command.env,
@@ -80,7 +82,7 @@ export async function runCli(
     timeout: 60_000,
     killSignal: 'SIGKILL',
   })
-  child.stdin?.end(command.firstLine)
+  child.stdin?.end((command.setUpLine ?? '') + command.firstLine)
   const splitter = createLineSplitter({ maxLineBytes: 1 << 24 })
   const translator = createTranslator(asked)
   const events: NewEvent[] = []

@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/execute-request.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
-import { toMcpConfig } from './mcp-config.js'
+import { toInputFiles, toSetUp } from './run-input.js'
 import type { RunRequest } from './run-request.js'
 
 export interface ClaudeSettings {
@@ -13,6 +14,8 @@ export interface ClaudeSettings {
   readonly workspace: string
   readonly home: string
   readonly tmpDir: string
+  /** Where the run finds its files. */
+  readonly input: string
   readonly credentials: Credentials
   /** The service's own environment, of which the run sees an allow-listed part. */
   readonly env: NodeJS.ProcessEnv
@@ -38,10 +41,14 @@ export interface ClaudeCommand {
   readonly args: readonly string[]
   readonly env: Record<string, string>
   /**
-   * The command line for the log: no system prompts, no definitions, no path of the host, and no prompt, which is never
-   * in it.
+   * The command line for the log: no system prompts, no definitions, no path of the host, and no prompt. What goes by
+   * `setUpLine` is shown as the flags that it stands for.
    */
   readonly argv: readonly string[]
+  /** What stands in files of the run's input folder, since every user of the host can read a command line. */
+  readonly files: ReadonlyArray<{ readonly name: string; readonly content: string }>
+  /** A line that comes before the first one, and before the CLI is asked anything else. */
+  readonly setUpLine?: string
   /** The user's message for standard input, which then stays open until the final `result`. */
   readonly firstLine: string
 }
@@ -60,7 +67,8 @@ interface Argument {
  */
 export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
   const permissionMode = toCliMode(run.permissionMode ?? settings.defaultPermissionMode)
-  const mcp = run.mcpServers === undefined ? undefined : toMcpConfig(run.mcpServers)
+  const files = toInputFiles(run, settings)
+  const setUp = toSetUp(run, settings)
   const list: Argument[] = [
     { text: '-p' },
     { text: '--input-format=stream-json' },
@@ -82,20 +90,11 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     // One flag for each rule: an unclosed parenthesis in one cannot reach into the next.
     ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
     ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
-    ...hidden('--system-prompt', run.systemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
-    ...hidden(
-      '--append-system-prompt',
-      joinPrompts(run.appendSystemPrompt, settings.answer?.instruction),
-      (text) => `${Buffer.byteLength(text)} bytes`,
-    ),
-    ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
-    ...hidden(
-      '--json-schema',
-      settings.answer && JSON.stringify(settings.answer.schema),
-      (text) => `${Buffer.byteLength(text)} bytes`,
-    ),
-    ...toHookFlags(settings.hooks ?? {}),
-    ...hidden('--mcp-config', mcp?.json, () => Object.keys(run.mcpServers ?? {}).join(', ')),
+    ...files.map(({ flag, name, shown }) => ({
+      text: `${flag}=${join(settings.input, name)}`,
+      shown: `${flag}=<${shown}>`,
+    })),
+    ...(settings.hooks && Object.keys(settings.hooks).length > 0 ? [{ text: '--include-hook-events' }] : []),
   ]
   const env = childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' })
   return {
@@ -107,11 +106,12 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
       CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
       // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
       CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
-      ...(mcp &&
+      ...(run.mcpServers &&
         settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
-      ...mcp?.env,
     },
-    argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
+    argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
+    files: files.map(({ name, content }) => ({ name, content })),
+    ...(setUp.line !== undefined && { setUpLine: setUp.line }),
     firstLine: toUserLine(run),
   }
 }
@@ -129,26 +129,6 @@ function toSessionFlags({ sessionId, resume }: Pick<ClaudeSettings, 'sessionId' 
 
 function option(flag: string, value: string | number | undefined): Argument[] {
   return value === undefined ? [] : [{ text: `${flag}=${toPlainText(value)}` }]
-}
-
-/** With the second flag the stream tells of each run of theirs. */
-function toHookFlags(hooks: Readonly<Record<string, unknown>>): Argument[] {
-  const events = Object.keys(hooks)
-  return events.length === 0
-    ? []
-    : [
-        ...hidden('--settings', JSON.stringify({ hooks }), () => `hooks: ${events.join(', ')}`),
-        { text: '--include-hook-events' },
-      ]
-}
-
-function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | undefined {
-  const given = prompts.filter((prompt) => prompt !== undefined)
-  return given.length === 0 ? undefined : given.join('\n\n')
-}
-
-function hidden(flag: string, value: string | undefined, describe: (value: string) => string): Argument[] {
-  return value === undefined ? [] : [{ text: `${flag}=${value}`, shown: `${flag}=<${describe(value)}>` }]
 }
 
 /** Numbers without an exponent: the CLI reads `1e-7` wrongly or not at all. */

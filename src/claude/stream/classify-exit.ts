@@ -38,7 +38,12 @@ export interface ClaudeExit extends Death {
   /** What else there is to say of it, whatever the outcome. */
   readonly notes?: readonly string[]
   /** Paths of the host which a message must not show, and what stands for them. */
-  readonly paths?: { readonly workspace?: string; readonly home?: string; readonly tmpDir?: string }
+  readonly paths?: {
+    readonly workspace?: string
+    readonly home?: string
+    readonly tmpDir?: string
+    readonly input?: string
+  }
 }
 
 /**
@@ -200,6 +205,7 @@ function hidePaths(message: string, paths: ClaudeExit['paths']): string {
   const names = [
     [paths?.workspace, '<workspace>'],
     [paths?.tmpDir, '<tmp>'],
+    [paths?.input, '<input>'],
     [paths?.home, '<home>'],
   ] as const
   // The longest first: a workspace may lie inside another of these folders.

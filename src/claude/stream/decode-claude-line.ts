@@ -1,4 +1,6 @@
 import { isUtf8 } from 'node:buffer'
+import { NO_SECRETS, type SecretMask } from '../../platform/secret-mask.js'
+import { isTextDelta } from './delta-mask.js'
 import { toRecord } from '../json-shape.js'
 
 export type Decoded =
@@ -6,18 +8,23 @@ export type Decoded =
   /** Not stream-json: no JSON, no object, no type, or not even UTF-8 (then decoded with replacement characters). */
   | { readonly kind: 'text'; readonly text: string }
 
-/** Never throws: the CLI, its hooks and whatever it starts may write anything. */
-export function decodeClaudeLine(bytes: Buffer): Decoded {
+/**
+ * With its secrets masked, those of text deltas excepted. Never throws: the CLI, its hooks and whatever it starts may
+ * write anything.
+ */
+export function decodeClaudeLine(bytes: Buffer, mask: SecretMask = NO_SECRETS): Decoded {
   const raw = bytes.toString('utf8')
   // A byte order or replacement trick must not let damaged bytes pass as a message whose bytes are promised to be the
   // CLI's.
-  if (!isUtf8(bytes)) return { kind: 'text', text: raw }
+  if (!isUtf8(bytes)) return { kind: 'text', text: mask.text(raw) }
   let parsed: unknown
   try {
     parsed = JSON.parse(raw)
   } catch {
-    return { kind: 'text', text: raw }
+    return { kind: 'text', text: mask.text(raw) }
   }
+  // Deltas are looked at together: what one of them holds may be the beginning of a longer secret.
+  if (mask.holds(raw) && !isTextDelta(toRecord(parsed))) return decodeClaudeLine(Buffer.from(mask.line(raw)))
   const message = toRecord(parsed)
   const type = message?.['type']
   return message !== undefined && typeof type === 'string'

@@ -28,6 +28,8 @@ export interface ClaudeRun {
   readonly process: SupervisedProcess
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
+  /** Written first of all. */
+  readonly setUpLine?: string | undefined
   readonly translator: Translator
   /**
    * What must have happened before the first line is written; a stop meanwhile leaves it unwritten. `over` aborts with
@@ -177,7 +179,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     const splitter = createLineSplitter({ maxLineBytes: lineLimitBytes })
     for await (const chunk of process.stdout as AsyncIterable<Buffer>)
       await tell(translate(splitter.push(chunk)), chunk.length)
-    await tell(translate(splitter.end()), 0)
+    await tell(coalesceDeltas([...translate(splitter.end()), ...translator.end()]), 0)
   }
 
   async function readStderr(): Promise<void> {
@@ -186,7 +188,8 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     const take = async (lines: readonly Line[], rawBytes: number): Promise<void> => {
       const events: NewEvent[] = []
       for (const line of lines) {
-        const text = line.kind === 'line' ? line.bytes.toString() : `(${line.length} bytes on one line)`
+        const text =
+          line.kind === 'line' ? translator.mask.line(line.bytes.toString()) : `(${line.length} bytes on one line)`
         stderrTail = `${stderrTail}${text}\n`.slice(-STDERR_TAIL_CHARACTERS)
         budget -= text.length
         if (budget >= 0) events.push({ type: 'output', data: { stream: 'stderr', data: text } })
@@ -216,6 +219,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   stop.addEventListener('abort', onStop, { once: true })
   try {
     process.release()
+    if (run.setUpLine !== undefined && process.stdin.writable) process.stdin.write(run.setUpLine)
     if (beforeFirstLine) {
       if (stop.aborted) onStop()
       await Promise.race([beforeFirstLine(over.signal), exited])

@@ -1,6 +1,8 @@
 import type { NewEvent } from '../../protocol/events.js'
 import { createBackgroundTasks } from './background-tasks.js'
-import { decodeClaudeLine } from './decode-claude-line.js'
+import { NO_SECRETS, type SecretMask } from '../../platform/secret-mask.js'
+import { createDeltaMask } from './delta-mask.js'
+import { type Decoded, decodeClaudeLine } from './decode-claude-line.js'
 import { toRecord, toRecords, toText } from '../json-shape.js'
 import type { Line } from './line-splitter.js'
 import {
@@ -32,6 +34,8 @@ export interface TranslatorOptions {
   readonly firstMessage?: number
   /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
   readonly sessionSums?: ModelSums | undefined
+  /** What is masked before anything is made of a line. */
+  readonly mask?: SecretMask
   /** Gets the control protocol's messages; they become no events but those that it gives. */
   readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
@@ -40,6 +44,10 @@ export interface TranslatorOptions {
 
 export interface Translator {
   translate(line: Line): NewEvent[]
+  /** Nothing more is said: what was held back is told. */
+  end(): NewEvent[]
+  /** For what the CLI says elsewhere. */
+  readonly mask: SecretMask
   readonly observation: Observation
 }
 
@@ -51,6 +59,7 @@ export function createTranslator({
   rawPartials,
   firstMessage,
   sessionSums,
+  mask = NO_SECRETS,
   onControl,
   now = () => performance.now(),
 }: TranslatorOptions): Translator {
@@ -58,6 +67,7 @@ export function createTranslator({
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
   const tasks = createBackgroundTasks(observation)
+  const masked = createDeltaMask(mask)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
   let messageId: string | undefined
 
@@ -162,8 +172,21 @@ export function createTranslator({
     }
   }
 
+  /** As they may be told; what is not the line's own message any more has other bytes, too. */
+  function translateAll(
+    messages: readonly Record<string, unknown>[],
+    line?: Decoded & { kind: 'message' },
+  ): NewEvent[] {
+    return messages.flatMap((message) =>
+      message === line?.message
+        ? translateMessage(line.type, message, line.raw)
+        : translateMessage('stream_event', message, JSON.stringify(message)),
+    )
+  }
+
   return {
     observation,
+    mask,
     translate(line) {
       if (line.kind === 'oversized') {
         stream.doubt()
@@ -172,19 +195,21 @@ export function createTranslator({
           type: 'log.truncated',
           data: { reason: 'line', droppedBytes: line.length, limit: line.limit, sha256: line.sha256 },
         }
-        if (line.members?.['type'] !== 'result') return [truncated]
+        const members = mask.value(line.members)
+        if (members?.['type'] !== 'result') return [truncated]
         stream.endTurn()
-        observeOversized(observation, line.members)
-        observeStop(observation, line.members)
-        return [truncated, ...calls.conclude(line.members)]
+        observeOversized(observation, members)
+        observeStop(observation, members)
+        return [truncated, ...calls.conclude(members)]
       }
-      const decoded = decodeClaudeLine(line.bytes)
+      const decoded = decodeClaudeLine(line.bytes, mask)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
       if (CONTROL_TYPES.has(decoded.type)) {
         return onControl?.(decoded.message) ?? []
       }
-      return translateMessage(decoded.type, decoded.message, decoded.raw)
+      return translateAll(masked.pass(decoded.type, decoded.message), decoded)
     },
+    end: () => translateAll(masked.end()),
   }
 }
 

@@ -96,28 +96,35 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
   const last = new Map<string, { readonly id: string; readonly callsTool: boolean }>()
   let settled = NO_SUMS
   let open = NO_SUMS
+  /** Of it the messages that have come. */
+  let firm = NO_SUMS
+  const begun = new Set<string>()
   let isIncomplete = false
   let unnamed = 0
   /** The CLI's running sums as the last result told them. */
   let running: ModelSums | undefined
 
-  function note(id: string, told: ModelSums): void {
+  /** `isFirm`: the message has come; one that has only begun may be cut and asked for once more, and is in no sum. */
+  function note(id: string, told: ModelSums, isFirm = true): void {
     const known = messages.get(id) ?? NO_SUMS
     const counted = larger(known, told)
     open = add(open, subtract(counted, known))
+    if (isFirm || (messages.has(id) && !begun.has(id))) {
+      firm = add(firm, begun.delete(id) ? counted : subtract(counted, known))
+    } else begun.add(id)
     messages.set(id, counted)
     const [oldest] = messages.size > MESSAGES_KEPT ? messages.keys() : []
     if (oldest !== undefined) messages.delete(oldest)
   }
 
-  function noteMessage(parent: string, value: unknown): void {
+  function noteMessage(parent: string, value: unknown, isFirm: boolean): void {
     const message = toRecord(value)
     const id = toText(message?.['id']) ?? `unnamed ${(unnamed += 1)}`
     const known = last.get(parent)
     const callsTool =
       toRecords(message?.['content']).some(({ type }) => type === 'tool_use') || (known?.id === id && known.callsTool)
     last.set(parent, { id, callsTool })
-    note(id, toTold(message?.['usage']))
+    note(id, toTold(message?.['usage']), isFirm)
   }
 
   /** It names no message: it belongs to the last one that began under this parent. */
@@ -165,9 +172,9 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
     noteLine(line) {
       const parent = toText(line['parent_tool_use_id']) ?? ''
       const event = toRecord(line['event'])
-      if (line['type'] === 'assistant') noteMessage(parent, line['message'])
+      if (line['type'] === 'assistant') noteMessage(parent, line['message'], true)
       else if (line['type'] === 'user') noteSubagentResult(line)
-      else if (event?.['type'] === 'message_start') noteMessage(parent, event['message'])
+      else if (event?.['type'] === 'message_start') noteMessage(parent, event['message'], false)
       else if (event?.['type'] === 'message_delta') noteDelta(parent, event['usage'])
     },
     noteResult(message) {
@@ -175,10 +182,13 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
       const own = toOwn(message, ofTurn)
       const summed = larger(ofTurn, own ?? NO_SUMS)
       // An interrupted turn may be left out of the sums (2.1.197 gives zeros), and one without any sum is known by its
-      // stream alone.
+      // stream alone. Any process of the run can write a `result`: it takes back no message that the stream told of.
       const isCut = message['subtype'] === 'error_during_execution' || (own === undefined && countTokens(ofTurn) === 0)
-      if (isCut && TOKENS.some((field) => open[field] > summed[field])) isIncomplete = true
-      settled = add(settled, isCut ? larger(summed, open) : summed)
+      const told = isCut ? open : firm
+      if (TOKENS.some((field) => told[field] > summed[field])) isIncomplete = true
+      settled = add(settled, larger(summed, told))
+      firm = NO_SUMS
+      begun.clear()
       open = NO_SUMS
     },
     get settled() {

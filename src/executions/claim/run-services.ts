@@ -5,6 +5,7 @@ import type { HookLedger } from '../../hooks/hook-ledger.js'
 import type { Hooks } from '../../hooks/hooks-file.js'
 import type { AccountState } from './account-state.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
+import type { SecretMask } from '../../platform/secret-mask.js'
 import type { DomainServices } from '../services.js'
 import type { StartGate } from './start-gate.js'
 
@@ -27,6 +28,8 @@ export interface RunServices extends DomainServices {
   readonly hooks: Hooks
   readonly hookLedger: HookLedger
   readonly startGate: StartGate
+  /** Of the operator's secrets; a run has its own besides. */
+  readonly mask: SecretMask
   /**
    * The runs of this worker, by execution id, so that a nudge finds its lease. `isRunning`: the CLI was let go, and
    * something of it is alive.

@@ -56,7 +56,10 @@ export async function requireSandbox({ workers, config }: DomainServices, { sand
 }
 
 /** @throws ExecutorError FORBIDDEN for a host that the operator has not opened */
-export function requireHosts({ config }: Pick<DomainServices, 'config'>, { network }: ExecuteRequest): void {
+export function requireHosts(
+  { config }: { readonly config: Pick<Config, 'sandbox'> },
+  { network }: Pick<ExecuteRequest, 'network'>,
+): void {
   const { hosts } = config.sandbox
   const beyond = (network?.hosts ?? []).filter((host) => !hosts.some((open) => admits(open, host)))
   if (beyond.length === 0) return

@@ -32,7 +32,7 @@ export async function runClaimedHook(
 ): Promise<HookReport> {
   const { hooks, hookLedger, config, containment, logger } = services
   const { workspace, record } = facts
-  const report = await runHook({
+  const ran = await runHook({
     hook,
     stage,
     containment,
@@ -50,6 +50,7 @@ export async function runClaimedHook(
     heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
     onProcess: (process) => lease.attach(() => process.heartbeat()),
   })
+  const report = services.mask.value(ran)
   const { name, ending, exitCode, durationMs } = report.finished
   hookLedger.enter(report.finished, isVeto(report))
   logger[exitCode === 0 ? 'debug' : 'warn'](

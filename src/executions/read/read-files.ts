@@ -42,6 +42,7 @@ const REASONS: Record<Exclude<FileContent, 'kept'>, (listing: WorkspaceFiles) =>
   over_limit: ({ limitBytes }) =>
     `smaller files had used up the ${limitBytes} bytes that are kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
   unreadable: () => 'it could not be read when the run had ended, or changed meanwhile',
+  withheld: () => 'it holds a secret of the operator’s, and with that masked it would be another file',
   not_a_file: () => 'it is no regular file',
 }
 

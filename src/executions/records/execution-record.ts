@@ -11,6 +11,7 @@ import {
 } from '../../protocol/execution.js'
 import type { RunBudget } from '../../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
+import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
 import { toRunBudget } from './run-budget.js'
 import type { Caller } from '../../protocol/caller.js'
@@ -57,6 +58,8 @@ export interface ExecutionRecord {
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
   readonly outcome?: Outcome
+  /** What the API vouched for; an older one does not. */
+  readonly grant?: Grant
   readonly metadata: Record<string, string>
   readonly simulated: boolean
   readonly lastSeq: number
@@ -144,6 +147,7 @@ export const LIST_FIELDS = [
   'hooksRun',
   'refusal',
   'dailyBudget',
+  'grant',
   'cancelBy',
   'cancelReason',
 ] as const
@@ -223,6 +227,8 @@ export function toRecord(
       isOver: Boolean(fields.over),
       isOverBudget: fields.over === 'budget',
     }),
+    // Safe: submitExecution wrote it; who has changed it is found out by its signature.
+    ...(fields.grant && { grant: JSON.parse(fields.grant) as Grant }),
     // Safe: RunHooks wrote it.
     ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
     ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),

@@ -54,9 +54,13 @@ const smaller = (one: number | undefined, other: number | undefined): number | u
  * The run with what it may spend in all its attempts; what they have spent so far is subtracted where the next one is
  * planned.
  */
-export function withBudget(run: RunRequest, { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>): RunRequest {
-  const maxBudgetUsd = smaller(run.maxBudgetUsd, budget?.usd)
-  const tokens = smaller(run.maxBudgetTokens, budget?.tokens)
+export function withBudget(
+  run: RunRequest,
+  { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>,
+  caps: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens'>,
+): RunRequest {
+  const maxBudgetUsd = smaller(smaller(run.maxBudgetUsd, budget?.usd), caps.maxBudgetUsd)
+  const tokens = smaller(smaller(run.maxBudgetTokens, budget?.tokens), caps.maxBudgetTokens)
   const maxBudgetTokens = tokens === undefined ? undefined : Math.max(0, tokens - countTokens(usage))
   return {
     ...run,

@@ -1,6 +1,7 @@
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import { Lifetime } from '../../platform/lifetime.js'
+import type { SecretMask } from '../../platform/secret-mask.js'
 import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
@@ -8,6 +9,7 @@ import { keepFiles } from './keep-files.js'
 import { lessonOf } from './lesson.js'
 import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
+import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
 import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
 import { failed, prepareRun } from './prepare-run.js'
@@ -38,6 +40,7 @@ export class ClaimedRun {
   #earlierUsage: Usage = NO_USAGE
   #wishes: Wishes = {}
   #isLost = false
+  #mask: SecretMask
 
   constructor(
     services: RunServices,
@@ -46,6 +49,7 @@ export class ClaimedRun {
     context: RunContext,
   ) {
     this.#services = services
+    this.#mask = services.mask
     this.#executionId = executionId
     this.#fence = claim.fence
     this.#storedBytes = claim.storedBytes
@@ -117,7 +121,10 @@ export class ClaimedRun {
       return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
     }
     if ('outcome' in prepared) {
-      await this.#hooks.afterFailedStart(record, prepared.outcome)
+      // What stands in a record that was refused is nobody's word, and nothing to run the operator's programs on.
+      if (prepared.outcome.code === 'FORBIDDEN')
+        logger.error({ executionId: record.id, why: prepared.outcome.message }, 'a record was refused')
+      else await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
     const { process, folders, evidence, leaveGate, reach } = prepared
@@ -140,7 +147,9 @@ export class ClaimedRun {
   }
 
   async #start(prepared: PreparedRun): Promise<RunReport> {
-    const { record, run, beginning, answerSchema, sessionId, command, folders, process, leaveGate, reach } = prepared
+    const { record, run, beginning, answerSchema, sessionId, command, mask, folders, process, leaveGate, reach } =
+      prepared
+    this.#mask = mask
     const { store, config, claude, workerId } = this.#services
     const started = await store.start(
       record.id,
@@ -162,7 +171,7 @@ export class ClaimedRun {
           claudeVersion: claude?.version ?? '',
           sessionId,
           workspace: record.workspace,
-          argv: [...command.argv],
+          argv: command.argv.map(mask.text),
           containment: reach.containment,
           ...(beginning.kind === 'resume' && { resumed: true }),
           ...(run.model !== undefined && { model: run.model }),
@@ -202,6 +211,7 @@ export class ClaimedRun {
         firstMessage: beginning.firstMessage,
         sessionSums: beginning.sessionSums,
         onControl: servers?.take,
+        mask,
       }),
       onProgress: this.#context.onProgress,
       onFirstOutput: leaveGate,
@@ -232,6 +242,7 @@ export class ClaimedRun {
     const { record, run, folders } = prepared
     const { usage, failure } = report
     prepared.reach.settle()
+    await maskTranscripts(this.#services, prepared)
     const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
@@ -318,7 +329,7 @@ export class ClaimedRun {
 
   async #conclude({ outcome, usage, ...more }: Omit<Ending, 'attempt'>): Promise<RunReport> {
     const ending = {
-      outcome,
+      outcome: this.#mask.value(outcome),
       attempt: this.#running ? this.#attempt : this.#attempt - 1,
       usage: usage ? addUsage(this.#earlierUsage, usage) : this.#earlierUsage,
       ...more,

@@ -21,7 +21,7 @@ export interface LeftBehind extends Pick<
  * The end of the execution does not depend on it: what goes wrong is logged, and then nothing was kept.
  */
 export async function keepFiles(
-  { files, config, logger }: RunServices,
+  { files, config, logger, mask }: RunServices,
   { id, workspace }: ExecutionRecord,
   claim: { fence: string; attempt: number },
   left: LeftBehind,
@@ -36,7 +36,13 @@ export async function keepFiles(
       notListed,
       unchanged,
       keptBytes,
-    } = await collectFiles({ ...left, limitBytes, sink: writer, signal: AbortSignal.timeout(READING_MS) })
+    } = await collectFiles({
+      ...left,
+      limitBytes,
+      holdsSecret: (bytes) => mask.holds(bytes.toString()),
+      sink: writer,
+      signal: AbortSignal.timeout(READING_MS),
+    })
     await writer.finish({
       executionId: id,
       workspace,

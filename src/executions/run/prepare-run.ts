@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
+import { writeConfined } from '../../platform/confined-folder.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { checkRecord } from './check-record.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
@@ -18,6 +20,7 @@ import type { RunHooks } from '../hooks/run-hooks.js'
 import { listOwn, listProtected, openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
+import { maskOf } from './run-secrets.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { PreparedRun } from './prepared-run.js'
 
@@ -57,6 +60,8 @@ export async function prepareRun(
   { fence, marker, hooks, lifetime }: Claimed,
 ): Promise<PreparedRun | StoppedRun | ParkedRun | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
+  const refusal = await checkRecord(services, record)
+  if (refusal) return { outcome: refusal }
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
   if (level === undefined)
@@ -96,7 +101,7 @@ export async function prepareRun(
     if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
     throw error
   }
-  const run = withBudget(withTimeout(toRunRequest(record.request), record), record)
+  const run = withBudget(withTimeout(toRunRequest(record.request), record), record, config)
   const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   // It was accepted when the service had another model.
@@ -130,6 +135,9 @@ export async function prepareRun(
   })
   const reach = await openRunSandbox(services, record.request, level, folders, planned)
   const { command } = reach
+  for (const { name, content } of command.files)
+    await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
+  const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, workspace, config)
   await startGate.enter()
@@ -152,7 +160,20 @@ export async function prepareRun(
       ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { record, run, beginning, answerSchema, sessionId, command, reach, folders, process, evidence, leaveGate }
+    return {
+      record,
+      run,
+      beginning,
+      answerSchema,
+      sessionId,
+      command,
+      mask,
+      reach,
+      folders,
+      process,
+      evidence,
+      leaveGate,
+    }
   } catch (error) {
     leaveGate()
     evidence.close()

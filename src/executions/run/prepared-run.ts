@@ -1,6 +1,7 @@
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { ClaudeProcess, Containment } from '../../claude/stream/spawn-claude.js'
+import type { SecretMask } from '../../platform/secret-mask.js'
 import type { Outcome } from '../../protocol/execution.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
@@ -19,6 +20,8 @@ export interface PreparedRun {
   readonly answerSchema: AnswerSchema | undefined
   readonly sessionId: string
   readonly command: ClaudeCommand
+  /** What must not be told of it: the operator's secrets, and those of its request. */
+  readonly mask: SecretMask
   /** What it may reach. */
   readonly reach: RunSandbox
   readonly folders: RunFolders

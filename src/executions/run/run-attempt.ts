@@ -178,6 +178,7 @@ export class RunAttempt {
     try {
       const report = await runClaude({
         process,
+        setUpLine: command.setUpLine,
         firstLine: command.firstLine,
         beforeFirstLine: servers && ((over) => servers.connect(over, (cause, urgency) => this.end(cause, urgency))),
         translator,

@@ -157,7 +157,12 @@ export async function openRunSandbox(
     level,
     home: folders.home,
     limits,
-    readable: [...(await listClaudeFiles(command.file, command.env['PATH'] ?? '')), ...named, ...readable],
+    readable: [
+      ...(await listClaudeFiles(command.file, command.env['PATH'] ?? '')),
+      ...named,
+      ...readable,
+      folders.input,
+    ],
     writable: [folders.home, folders.temporary, ...(login === undefined ? [] : [login]), ...writable],
     sockets,
     hidden: listOwn(services),

@@ -32,6 +32,7 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     simulated: simulated ? '1' : '0',
     score,
     kind,
+    ...(record.grant && { grant: JSON.stringify(record.grant) }),
     ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
     ...(request.sandbox !== undefined && { sandbox: String(SandboxLevel.options.indexOf(request.sandbox)) }),
     ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),

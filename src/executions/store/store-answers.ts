@@ -5,6 +5,7 @@ import type { PublicJwk } from '../../protocol/receipt.js'
 import type { BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { WantedBudget } from '../records/plan-budget.js'
 
@@ -30,6 +31,7 @@ export type NewRecord = Pick<
   /** With a session these are the session's own. */
   readonly workspace?: string
   readonly workspaceLock?: string
+  readonly grant?: Grant
   readonly session?: SessionWish
   readonly queueDeadline?: number
   readonly idempotencyKey?: string

@@ -1,5 +1,5 @@
 import { toRunRequest } from '../../claude/command/run-request.js'
-import { digestRequest } from './digest-request.js'
+import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { mintId } from './mint-id.js'
 import { planBudget } from '../records/plan-budget.js'

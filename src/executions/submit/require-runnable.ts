@@ -2,7 +2,7 @@ import { toRunRequest, type RunRequest } from '../../claude/command/run-request.
 import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
-import { requireHosts } from '../claim/sandbox-levels.js'
+import { requirePermitted } from '../claim/run-policy.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import { newBudget } from '../json-mode/schema-checks.js'
 import { requireSchemaShape, toSchemaRefusal } from '../json-mode/usable-schema.js'
@@ -20,41 +20,11 @@ type Schemas = Map<string, { readonly schema: AnswerSchema; readonly name: Namin
 /** Says where a field of a run stands in the request. */
 type Naming = (path: string) => string
 
-function switchedOff(mode: string, setting: string): ExecutorError {
-  return new ExecutorError('FORBIDDEN', {
-    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
-    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
-  })
-}
-
-function checkPermissions(run: RunRequest, services: DomainServices, caller: Caller): void {
-  const { allowBypassPermissions, allowAutoPermissions } = services.config
-  if (run.permissionMode === 'bypassPermissions' && !allowBypassPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS')
-  if (run.permissionMode === 'auto' && !allowAutoPermissions)
-    throw switchedOff(run.permissionMode, 'CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS')
-  if (run.verify?.commands && !caller.scopes.has('admin') && !services.config.allowVerifyCommands) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail:
-        'verify.commands: running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
-      errors: [{ path: 'verify.commands', message: 'needs the admin scope' }],
-    })
-  }
-  const startsPrograms = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
-  if (startsPrograms && !caller.scopes.has('admin')) {
-    throw new ExecutorError('FORBIDDEN', {
-      detail: `mcpServers.${startsPrograms[0]}: starting a program needs a token with the admin scope.`,
-      errors: [{ path: `mcpServers.${startsPrograms[0]}`, message: 'needs the admin scope' }],
-    })
-  }
-}
-
 /** What is asked can be run here, and by this caller; without a look at the rules of a schema. */
 function checkRun(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
   const run = toRunRequest(request)
   requireSchemaShape(run)
-  checkPermissions(run, services, caller)
-  requireHosts(services, request)
+  requirePermitted(run, request, services, { isAdmin: caller.scopes.has('admin') })
   return run
 }
 

@@ -2,7 +2,7 @@ import { fromStore } from '../../platform/redis.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
-import { digestRequest } from './digest-request.js'
+import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
 import { notOwned, toSessionError, toSessionWish } from './join-session.js'
@@ -11,6 +11,7 @@ import { newTask } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
 import { requireSandbox } from '../claim/sandbox-levels.js'
+import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/store-answers.js'
@@ -84,8 +85,9 @@ export async function submitExecution(
     ...(run?.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
     ...(idempotencyKey !== undefined && { idempotencyKey }),
   }
+  const granted = { ...record, grant: await grantRights(services, record, { isAdmin: caller.scopes.has('admin') }) }
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
-  const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
+  const answer = await fromStore(store.create(granted, config.maxQueue, firstTask))
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', {

@@ -15,6 +15,8 @@ export interface RunFolders {
   readonly home: string
   /** CLAUDE_CODE_TMPDIR and TMPDIR of the run. */
   readonly temporary: string
+  /** What the run is given to read: prompts, servers, hooks. Not its own to write where there is a sandbox. */
+  readonly input: string
 }
 
 /** Says what is wrong with the workspace, without a path of the host. */
@@ -118,7 +120,11 @@ export async function prepareWorkspace(
   roots: Roots,
 ): Promise<{ folders: RunFolders; workspace: Workspace }> {
   const sessions = sessionsOf(roots)
-  const folders = { home: join(sessions, home, 'home'), temporary: join(sessions, id, 'tmp') }
+  const folders = {
+    home: join(sessions, home, 'home'),
+    temporary: join(sessions, id, 'tmp'),
+    input: join(sessions, id, 'input'),
+  }
   let workspace: Workspace | undefined
   try {
     workspace = await openWorkspace(name, roots)
@@ -143,9 +149,10 @@ export async function prepareWorkspace(
   }
 }
 
-/** What a run left in its temporary folder is of no use after it. */
-export async function clearTemporary({ temporary }: RunFolders): Promise<void> {
+/** What a run left in its temporary folder, and what it was given, is of no use after it. */
+export async function clearTemporary({ temporary, input }: RunFolders): Promise<void> {
   await removeTree(temporary)
+  await removeTree(input)
 }
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */

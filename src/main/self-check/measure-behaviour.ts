@@ -5,7 +5,7 @@
  * no network.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClaudeBehaviour } from '../../claude/behaviour.js'
 import { claudeCommand, type ClaudeCommand } from '../../claude/command/claude-command.js'
@@ -33,7 +33,7 @@ interface Scene {
   readonly simulator: Simulator
   readonly signal: AbortSignal
   readonly cwd: string
-  readonly toCommand: (steps: readonly object[], appendSystemPrompt: string, resume?: string) => ClaudeCommand
+  readonly toCommand: (steps: readonly object[], appendSystemPrompt: string, resume?: string) => Promise<ClaudeCommand>
 }
 
 /** `folder` gets a throw-away one. @throws where the CLI cannot even greet */
@@ -49,8 +49,8 @@ export async function measureBehaviour(
     try {
       for (const path of [home, tmpDir, cwd]) await mkdir(path, { mode: 0o700 })
       const sessionId = randomUUID()
-      const toCommand: Scene['toCommand'] = (steps, appendSystemPrompt, resume) =>
-        claudeCommand(
+      const toCommand: Scene['toCommand'] = async (steps, appendSystemPrompt, resume) => {
+        const command = claudeCommand(
           toRunRequest(
             ExecuteRequest.parse({
               prompt: `\`\`\`simulate\n${JSON.stringify(steps)}\n\`\`\``,
@@ -64,6 +64,7 @@ export async function measureBehaviour(
             workspace: cwd,
             home,
             tmpDir,
+            input: tmpDir,
             ...(resume !== undefined && { resume }),
             credentials: findCredentials({}, { simulated: true }),
             // Of the operator's only what a program needs in order to start.
@@ -77,6 +78,9 @@ export async function measureBehaviour(
             knowsPromptSnapshot: false,
           },
         )
+        for (const { name, content } of command.files) await writeFile(join(tmpDir, name), content, { mode: 0o600 })
+        return command
+      }
       return await check({ simulator, signal: joined.signal, cwd, toCommand }, sessionId)
     } finally {
       await simulator.close()
@@ -93,7 +97,7 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
     tool: 'Bash',
     input: { command: 'sleep 1 && echo over', description: 'waits', run_in_background: true },
   }
-  const greeting = toCommand(
+  const greeting = await toCommand(
     [
       { usage: { inputTokens: MANY_TOKENS, outputTokens: 1 } },
       background,
@@ -113,7 +117,7 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
   const [hello] = resultsOf(first.messages)
   if (hello?.['is_error'] !== false) throw new Error(`it did not answer a greeting (${describe(first)})`)
 
-  const resume = toCommand(
+  const resume = await toCommand(
     [{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }],
     OTHER_WORDS,
     sessionId,

@@ -33,6 +33,7 @@ export async function tryInSandbox(
         file: binary,
         args: ['--version'],
         argv: [],
+        files: [],
         firstLine: '',
         env: { PATH: path, HOME: home, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
       },

@@ -1,0 +1,35 @@
+import { toCanonicalJson } from '../../verification/canonical-json.js'
+
+/** What the API vouches for when it takes a request. Of a list it holds for its tasks, too. */
+export interface Grant {
+  /** The token had the admin scope. */
+  readonly isAdmin: boolean
+  /** The key that signed it, by its name. */
+  readonly kid: string
+  readonly signature: string
+}
+
+interface Granted {
+  readonly id: string
+  readonly owner: string
+  readonly createdAt: number
+  readonly simulated: boolean
+  /** Of the request as it stands in the record. */
+  readonly requestDigest: string
+  /** As it was named; a session has its own. */
+  readonly workspace: string | null
+}
+
+/** What is signed. The first member keeps it from passing for anything else that the key signs. */
+export const toGrantText = (granted: Granted, { isAdmin, kid }: Omit<Grant, 'signature'>): string =>
+  toCanonicalJson({
+    signs: 'cc-executor/grant/1',
+    id: granted.id,
+    owner: granted.owner,
+    createdAt: granted.createdAt,
+    simulated: granted.simulated,
+    requestDigest: granted.requestDigest,
+    workspace: granted.workspace,
+    isAdmin,
+    kid,
+  })

@@ -1,0 +1,88 @@
+import { toRunRequest } from '../../claude/command/run-request.js'
+import { ExecutorError } from '../../protocol/errors.js'
+import { ExecuteRequest } from '../../protocol/execute-request.js'
+import type { Outcome } from '../../protocol/execution.js'
+import { readRights } from '../claim/record-grant.js'
+import { requirePermitted } from '../claim/run-policy.js'
+import { digestRequest } from '../records/digest-request.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { toTaskRequest } from '../records/plan-tasks.js'
+import type { DomainServices } from '../services.js'
+import { nameWorkspace } from '../workspaces/workspace-name.js'
+
+const changed = (why: string): ExecutorError =>
+  new ExecutorError('FORBIDDEN', { detail: `the record is not as the API has stored it: ${why}.` })
+
+/** Whose word the record stands on: its own submission, or that of its list. */
+async function findSubmission({ store }: DomainServices, record: ExecutionRecord): Promise<ExecutionRecord> {
+  if (record.parentId === undefined) return record
+  const list = await store.get(record.parentId)
+  if (!list) throw changed('its task list is not there')
+  const asked = digestRequest(toTaskRequest(list.request, record.taskIndex ?? 0))
+  if (list.owner !== record.owner || asked !== record.requestDigest)
+    throw changed('its task list asks for something else')
+  return list
+}
+
+/** A conversation is gone on with only by whom it belongs to, where it was held. */
+async function checkSession({ store }: DomainServices, record: ExecutionRecord): Promise<void> {
+  if (record.request.session === undefined) {
+    if (record.home !== record.id || record.source)
+      throw changed('it goes on with a conversation that was not asked for')
+    return
+  }
+  const before = record.resumedFrom === undefined ? undefined : await store.get(record.resumedFrom)
+  if (!before) return
+  if (before.owner !== record.owner) throw changed('the conversation that it goes on with is another owner’s')
+  if (before.home !== record.home || before.workspace !== record.workspace)
+    throw changed('the conversation that it goes on with was held elsewhere')
+}
+
+function checkWorkspace(record: ExecutionRecord, submission: ExecutionRecord, { config }: DomainServices): void {
+  if (record.request.session !== undefined) return
+  const { name } = nameWorkspace(submission.request.workspace, submission.id, config)
+  if (name !== record.workspace) throw changed('its workspace is not the one that was asked for')
+}
+
+function checkBudget({ budget }: ExecutionRecord, { config }: DomainServices): void {
+  const over = [
+    { name: 'maxBudgetUsd', setting: 'CC_EXECUTOR_MAX_BUDGET_USD', has: budget?.usd, cap: config.maxBudgetUsd },
+    {
+      name: 'maxBudgetTokens',
+      setting: 'CC_EXECUTOR_MAX_BUDGET_TOKENS',
+      has: budget?.tokens,
+      cap: config.maxBudgetTokens,
+    },
+  ].find(({ has, cap }) => has !== undefined && cap !== undefined && has > cap)
+  if (over)
+    throw new ExecutorError('FORBIDDEN', {
+      detail: `${over.name}: ${over.has} is reserved, and ${over.cap} is the most that a run may spend here (${over.setting}).`,
+    })
+}
+
+/**
+ * A worker takes nobody's word for what a record asks, since more can write to the store than the API that checked it:
+ * everything is checked again here, by this worker's own settings. Its outcome where it is refused.
+ */
+export async function checkRecord(services: DomainServices, record: ExecutionRecord): Promise<Outcome | undefined> {
+  try {
+    if (digestRequest(record.request) !== record.requestDigest) throw changed('its request does not have its digest')
+    if (!ExecuteRequest.safeParse(record.request).success) throw changed('its request is none that the API takes')
+    if (record.timeoutEstimate && record.request.timeoutSeconds !== 'auto')
+      throw changed('nobody has asked for an estimate')
+    const submission = await findSubmission(services, record)
+    const rights = await readRights(services, submission)
+    requirePermitted(toRunRequest(record.request), record.request, services, rights)
+    checkWorkspace(record, submission, services)
+    await checkSession(services, record)
+    checkBudget(record, services)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof ExecutorError)) throw error
+    return {
+      status: 'failed',
+      code: 'FORBIDDEN',
+      message: `The worker does not run this: ${error.message}`,
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import type { RunRequest } from '../../claude/command/run-request.js'
+import { readLoginTokens } from '../../claude/install/login-tokens.js'
+import type { SecretMask } from '../../platform/secret-mask.js'
+import { secretsOf } from '../../platform/secret-values.js'
+import type { McpServer } from '../../protocol/execute-request.js'
+import type { RunServices } from '../claim/run-services.js'
+
+const ofEntries = (entries: Readonly<Record<string, string>> = {}): string[] =>
+  Object.entries(entries).flatMap(([name, value]) => secretsOf(name, value, 'any'))
+
+/** `--api-key=…`; what follows as a word of its own cannot be told from an ordinary one. */
+function ofArgument(argument: string): string[] {
+  const [, name = '', value = ''] = /^-{0,2}([\w-]+)=(.*)$/s.exec(argument) ?? []
+  return secretsOf(name, value, 'named')
+}
+
+const ofServer = (server: McpServer): string[] =>
+  'url' in server
+    ? [...secretsOf('url', server.url, 'named'), ...ofEntries(server.headers)]
+    : [...ofEntries(server.env), ...(server.args ?? []).flatMap(ofArgument)]
+
+/** The operator's secrets, the login as it is now, and what the request hands to its servers. */
+export async function maskOf(
+  { mask, credentials: { configDir } }: Pick<RunServices, 'mask' | 'credentials'>,
+  { mcpServers = {} }: Pick<RunRequest, 'mcpServers'>,
+): Promise<SecretMask> {
+  const tokens = configDir === undefined ? [] : await readLoginTokens(configDir)
+  return mask.with([...Object.values(mcpServers).flatMap(ofServer), ...tokens])
+}

@@ -1,0 +1,180 @@
+// Records that somebody has changed in Redis: the worker refuses each of them by name, before anything is started.
+import { Redis } from 'ioredis'
+import t from 'tap'
+import type { Event } from '../../src/protocol/events.js'
+import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
+import { digestRequest } from '../../src/executions/records/digest-request.js'
+import { scripted } from '../support/environment.js'
+import { openTestService } from '../support/service.js'
+
+const USER = 'user-token-0123456789'
+const ADMIN = 'admin-token-0123456789'
+const service = await openTestService(t, {
+  apis: 0,
+  workers: 0,
+  env: {
+    CC_EXECUTOR_TOKENS: `user=${USER}:execute+read,boss=${ADMIN}:admin`,
+    CC_EXECUTOR_MAX_BUDGET_USD: '2',
+    CC_EXECUTOR_MAX_BUDGET_TOKENS: '1000',
+  },
+})
+// As `npm start` has it: Redis lies in the data folder.
+const folder = { CC_EXECUTOR_DATA_DIR: service.directory, REDIS_URL: service.redis.url }
+await service.openApi(folder)
+const redis = new Redis(new URL(service.redis.url).pathname)
+t.teardown(() => redis.quit())
+
+const keyOf = (id: string): string => `{cc}:execution:${id}`
+const headers = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
+const submit = async (body: Record<string, unknown>, token = USER): Promise<string> =>
+  (await service.submit(body, headers(token))).id
+const PROMPT = scripted({ text: 'done' })
+const SERVERS = { x: { command: 'sh', args: ['-c', 'echo'] } }
+
+async function setRequest(id: string, more: Partial<ExecuteRequest>): Promise<void> {
+  const request = { ...JSON.parse((await redis.hget(keyOf(id), 'request')) ?? ''), ...more }
+  await redis.hset(keyOf(id), 'request', JSON.stringify(request), 'requestDigest', digestRequest(request))
+}
+/** As one who knows the code would change it: the digest fits, and no signature speaks against it. */
+async function setUnsigned(id: string, more: Partial<ExecuteRequest>): Promise<void> {
+  await setRequest(id, more)
+  await redis.hdel(keyOf(id), 'grant')
+}
+async function setGrant(id: string, more: object): Promise<void> {
+  const grant = JSON.parse((await redis.hget(keyOf(id), 'grant')) ?? '')
+  await redis.hset(keyOf(id), 'grant', JSON.stringify({ ...grant, ...more }))
+}
+
+interface Case {
+  readonly name: string
+  readonly asked?: Record<string, unknown>
+  readonly change: (id: string) => Promise<unknown>
+  readonly says: RegExp
+}
+const set =
+  (...fields: string[]) =>
+  async (id: string): Promise<unknown> =>
+    redis.hset(keyOf(id), ...fields)
+const other = await submit({ prompt: PROMPT }, ADMIN)
+const CASES: readonly Case[] = [
+  {
+    name: 'the permission mode',
+    change: (id) => setUnsigned(id, { permissionMode: 'bypassPermissions' }),
+    says: /bypassPermissions is switched off here/,
+  },
+  { name: 'its other one', change: (id) => setUnsigned(id, { permissionMode: 'auto' }), says: /auto is switched off/ },
+  {
+    name: 'commands to verify with',
+    change: (id) => setUnsigned(id, { verify: { commands: [['true']] } }),
+    says: /verify\.commands: .*admin scope/,
+  },
+  {
+    name: 'a server that is a program',
+    change: (id) => setUnsigned(id, { mcpServers: SERVERS }),
+    says: /mcpServers\.x: .*admin scope/,
+  },
+  {
+    name: 'hosts',
+    change: (id) => setUnsigned(id, { network: { hosts: ['evil.test'] } }),
+    says: /network\.hosts: evil\.test/,
+  },
+  { name: 'the prompt, with its digest', change: (id) => setRequest(id, { prompt: 'else' }), says: /its signature/ },
+  {
+    name: 'the prompt alone',
+    change: set('request', JSON.stringify({ prompt: 'else' })),
+    says: /does not have its digest/,
+  },
+  { name: 'an unknown field', change: (id) => setUnsigned(id, { evil: 1 } as object), says: /none that the API takes/ },
+  { name: 'the rights', change: (id) => setGrant(id, { isAdmin: true }), says: /its signature does not fit/ },
+  {
+    name: 'the rights, under another key',
+    change: async (id) => {
+      await setRequest(id, { mcpServers: SERVERS })
+      await setGrant(id, { isAdmin: true, kid: 'another' })
+    },
+    says: /a key that this service has never had/,
+  },
+  { name: 'the owner', change: set('owner', 'boss'), says: /its signature does not fit/ },
+  { name: 'the time', change: set('createdAt', '1'), says: /its signature does not fit/ },
+  { name: 'the model that answers', change: set('simulated', '0'), says: /its signature does not fit/ },
+  { name: 'a workspace outside', change: set('workspace', '/etc'), says: /its (workspace|signature)/ },
+  { name: 'a workspace of another', change: set('workspace', other), says: /its (workspace|signature)/ },
+  {
+    name: 'a workspace outside, asked for',
+    change: async (id) => {
+      await setUnsigned(id, { workspace: '/etc' })
+      await redis.hset(keyOf(id), 'workspace', '/etc')
+    },
+    says: /workspace: an absolute path is accepted only/,
+  },
+  { name: 'dollars above the cap', change: set('reserved:usd', '5000000'), says: /maxBudgetUsd: 5 is reserved, and 2/ },
+  { name: 'tokens above the cap', change: set('reserved:tokens', '5000'), says: /maxBudgetTokens: 5000 is reserved/ },
+  { name: 'the home', change: set('home', other), says: /a conversation that was not asked for/ },
+  { name: 'the session', change: set('sourceSession', other), says: /a conversation that was not asked for/ },
+  {
+    name: 'the session, asked for',
+    change: async (id) => {
+      await setUnsigned(id, { session: { resume: other } })
+      await redis.hset(keyOf(id), 'resumedFrom', other, 'sourceSession', other, 'home', other)
+    },
+    says: /another owner’s/,
+  },
+  {
+    name: 'an estimate',
+    change: set('timeoutEstimate', JSON.stringify({ timeoutSeconds: 999_999 })),
+    says: /nobody has asked for an estimate/,
+  },
+  { name: 'a list', change: set('parentId', other, 'taskIndex', '0'), says: /its task list asks for something else/ },
+]
+
+/** Once it has ended, as its owner of now reads it. */
+async function read(id: string): Promise<{ outcome?: object; events: Event[] }> {
+  const path = `/executions/${id}`
+  const as = { headers: headers((await redis.hget(keyOf(id), 'owner')) === 'boss' ? ADMIN : USER) }
+  await service.call('GET', `${path}/events?types=execution.finished&waitSeconds=30`, as)
+  const { events } = (await service.call('GET', `${path}/events?limit=1000`, as)).body
+  return { outcome: (await service.call('GET', path, as)).body.outcome, events }
+}
+
+void t.test('each changed field of a record is refused by name, and nothing of it is started', async (t) => {
+  const ids = new Map<Case, string>()
+  for (const one of CASES) ids.set(one, await submit({ prompt: PROMPT, ...one.asked }))
+  for (const [{ change }, id] of ids) await change(id)
+  const list = await submit({ tasks: [PROMPT, 'two'] })
+  const [task = ''] = await redis.keys('{cc}:execution:*').then(async (keys) => {
+    const parents = await Promise.all(keys.map((key) => redis.hget(key, 'parentId').catch(() => null)))
+    return keys.filter((_key, index) => parents[index] === list)
+  })
+  await setUnsigned(task.slice(keyOf('').length), { permissionMode: 'plan' })
+  const honest = await submit({ prompt: PROMPT, maxBudgetUsd: 50 })
+  const trusted = await submit({ prompt: PROMPT, mcpServers: SERVERS }, ADMIN)
+
+  await service.openWorker({ ...folder, CC_EXECUTOR_CONCURRENCY: '4' })
+  for (const [{ name, says }, id] of ids) {
+    const { outcome, events } = await read(id)
+    t.match(outcome, { status: 'failed', code: 'FORBIDDEN', message: says }, name)
+    t.notOk(
+      events.some(({ type }) => type === 'execution.started'),
+      `${name}: not started`,
+    )
+  }
+  t.match(
+    (await read(task.slice(keyOf('').length))).outcome,
+    { code: 'FORBIDDEN', message: /its task list asks for something else/ },
+    'a task that asks for something else than its list',
+  )
+  t.match((await read(honest)).outcome, { status: 'succeeded' }, 'what nobody has changed runs')
+  const { outcome, events } = await read(trusted)
+  t.match(outcome, { status: 'succeeded' }, 'and the rights of an admin reach the worker')
+  t.ok(events.some(({ type }) => type === 'mcp.status'))
+})
+
+void t.test('a worker on another host takes an API’s word for the rights, and no more', async (t) => {
+  await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+  const id = await submit({ prompt: PROMPT, verify: { commands: [['true']] } }, ADMIN)
+  const changed = await submit({ prompt: PROMPT })
+  await setRequest(changed, { permissionMode: 'bypassPermissions' })
+  await service.openWorker({ CC_EXECUTOR_DATA_DIR: `${service.directory}/elsewhere`, REDIS_URL: service.redis.url })
+  t.match((await read(id)).outcome, { status: 'succeeded' })
+  t.match((await read(changed)).outcome, { code: 'FORBIDDEN', message: /bypassPermissions is switched off/ })
+})
