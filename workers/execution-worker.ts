@@ -58,6 +58,8 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       ...workerSettings(config),
       name: workerId,
       prefix: keyRoot(config.prefix),
+      // The start has looked at Redis, and says in a sentence of its own what is wrong with it.
+      skipVersionCheck: true,
       connection: {
         ...redisOptions({ url: redisUrl, tls: config.redisTls }),
         socketTimeout: SILENCE_MS,

@@ -73,6 +73,8 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()
+    const eviction = await services.eviction()
+    if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)
     const app = lifetime.own(
       'HTTP server',
       await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),

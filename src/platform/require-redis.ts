@@ -14,6 +14,8 @@ import { keyRoot } from './redis.js'
 const FIRST_ANSWER_MS = 3_000
 
 const RETRY_MS = 100
+/** What BullMQ recommends, and what our own scripts are tried on. */
+const [MAJOR, MINOR] = [6, 2]
 
 type RedisFault = Error & { code?: string }
 
@@ -52,6 +54,9 @@ async function readInfo(redis: Redis): Promise<string> {
 /** What makes a Redis that answers unfit, as a sentence's end; undefined: nothing. */
 async function findUnfit(redis: Redis, db: number, root: string): Promise<string | undefined> {
   const info = await readInfo(redis)
+  const [, version = '0', major = '0', minor = '0'] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? []
+  if (Number(major) < MAJOR || (Number(major) === MAJOR && Number(minor) < MINOR))
+    return `it is version ${version}, and ${MAJOR}.${MINOR} or later is needed`
   if (/^role:slave/m.test(info)) return 'it is a read-only replica: name the primary'
   if (/^cluster_enabled:1/m.test(info))
     return 'it is a Redis Cluster, which is not supported: name a single Redis, or a primary with replicas'

@@ -40,6 +40,8 @@ export function openExecutionQueue({
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),
     connection: redis,
+    // The start has looked at Redis, and says in a sentence of its own what is wrong with it.
+    skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: KEEP_FINISHED, removeOnFail: KEEP_FINISHED },
   })
   queue.on('error', (error) => logger.debug({ error: error.message }, 'queue connection'))

@@ -10,6 +10,7 @@ import { createWorkerRegistry } from '../../executions/store/worker-registry.js'
 import { createRunHistory } from '../../history/run-history.js'
 import { createUsageLedger } from '../../history/usage-ledger.js'
 import type { Config } from '../../platform/config.js'
+import { watchEviction } from '../../platform/eviction.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import type { Logger } from '../../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
@@ -58,6 +59,7 @@ export function openDomain(
     files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix),
     workers,
+    eviction: watchEviction(redis),
     control: (message) => sendControl(redis, config.prefix, message),
   }
 }
