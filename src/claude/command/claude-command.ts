@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/execute-request.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
@@ -21,6 +22,10 @@ export interface ClaudeSettings {
   readonly defaultPermissionMode: PermissionMode
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
+  /** What CLAUDE.md says, by a file below HOME that is to be written before the start (ClaudeCommand.homeFile). */
+  readonly instructions?: { readonly text: string; readonly file: string } | undefined
+  /** Of a run that names none, where the CLI's own choice depends on the kind of credential. */
+  readonly defaultModel?: string | undefined
   /** How long the CLI tries to connect to the servers of the request, in place of its own 30 s. */
   readonly mcpTimeoutSeconds?: number
   readonly simulatorUrl?: string
@@ -44,6 +49,8 @@ export interface ClaudeCommand {
   readonly argv: readonly string[]
   /** The user's message for standard input, which then stays open until the final `result`. */
   readonly firstLine: string
+  /** Below HOME; to be there before the start. */
+  readonly homeFile?: { readonly path: string; readonly content: string }
 }
 
 /** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
@@ -61,6 +68,8 @@ interface Argument {
 export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
   const permissionMode = toCliMode(run.permissionMode ?? settings.defaultPermissionMode)
   const mcp = run.mcpServers === undefined ? undefined : toMcpConfig(run.mcpServers)
+  const { instructions, home } = settings
+  const appended = joinPrompts(instructions?.text, run.appendSystemPrompt, settings.answer?.instruction)
   const list: Argument[] = [
     { text: '-p' },
     { text: '--input-format=stream-json' },
@@ -72,9 +81,12 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     // asks for.
     ...(settings.knowsPromptSnapshot ? [{ text: '--system-prompt-snapshot=off' }] : []),
     { text: `--permission-mode=${permissionMode}` },
-    // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.
-    ...(settings.trustWorkspaces ? [] : [{ text: '--setting-sources=user' }, { text: '--strict-mcp-config' }]),
-    ...option('--model', run.model),
+    // Settings come by `--settings` alone: a repository's own run programs as soon as the CLI starts in it, and those
+    // of HOME (`user`) a run can write itself.
+    ...(settings.trustWorkspaces
+      ? [{ text: '--setting-sources=project,local' }]
+      : [{ text: '--setting-sources=' }, { text: '--strict-mcp-config' }]),
+    ...option('--model', run.model ?? toDefaultModel(settings)),
     ...option('--fallback-model', run.fallbackModel),
     ...option('--effort', run.effort),
     ...option('--max-turns', run.maxTurns),
@@ -83,11 +95,14 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
     ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
     ...hidden('--system-prompt', run.systemPrompt, (text) => `${Buffer.byteLength(text)} bytes`),
-    ...hidden(
-      '--append-system-prompt',
-      joinPrompts(run.appendSystemPrompt, settings.answer?.instruction),
-      (text) => `${Buffer.byteLength(text)} bytes`,
-    ),
+    // One of the two: the older CLI refuses both at once. A file has no limit of length.
+    ...(instructions && appended !== undefined
+      ? hidden(
+          '--append-system-prompt-file',
+          join(home, instructions.file),
+          () => `${Buffer.byteLength(appended)} bytes`,
+        )
+      : hidden('--append-system-prompt', appended, (text) => `${Buffer.byteLength(text)} bytes`)),
     ...hidden('--agents', run.agents && JSON.stringify(run.agents), () => Object.keys(run.agents ?? {}).join(', ')),
     ...hidden(
       '--json-schema',
@@ -109,11 +124,22 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
       CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
       ...(mcp &&
         settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
+      // Trusted, the CLI reads CLAUDE.md by itself.
+      ...(settings.trustWorkspaces && !run.projectInstructions && { CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' }),
       ...mcp?.env,
     },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text)],
     firstLine: toUserLine(run),
+    ...(instructions && appended !== undefined && { homeFile: { path: instructions.file, content: appended } }),
   }
+}
+
+/** The operator's own choice of models comes by these variables, and is the CLI's to read. */
+const MODEL_CHOICE = /^ANTHROPIC_(?:DEFAULT_\w+_)?MODEL$/
+
+function toDefaultModel({ defaultModel, env }: ClaudeSettings): string | undefined {
+  const isChosen = Object.entries(env).some(([name, value]) => MODEL_CHOICE.test(name) && Boolean(value))
+  return isChosen ? undefined : defaultModel
 }
 
 /** The newer CLI's other name for `default` is none to the older one. */
