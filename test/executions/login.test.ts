@@ -165,7 +165,7 @@ for (const { name, env } of listClaudeVersions())
       ]
       const first = await run([bash(plant.join('; ')), DONE])
       succeed(t, first)
-      const asked = await begin([bash(`perl -e 'open F, ">allowed"'`), DONE], {
+      const asked = await begin([bash('ls -A'), bash(`perl -e 'open F, ">allowed"'`), DONE], {
         allowedTools: [],
         session: { resume: first.id },
       })
@@ -181,10 +181,10 @@ for (const { name, env } of listClaudeVersions())
         .map(({ data }) => data.message)
         .find(({ subtype }) => subtype === 'init')
       t.match(mode, { permissionMode: 'acceptEdits' })
-      if (!isLong) return
-      const third = await run([bash('ls -A ~ ~/.claude > left'), DONE], { session: { resume: first.id } })
-      succeed(t, third)
-      t.notMatch(await made(first, 'left'), /bashrc|settings\.json|CLAUDE\.md|agents|skills/)
+      const home = join(service.config.dataDir, 'sessions', first.id, 'home')
+      const left = [...(await readdir(home)), ...(await readdir(join(home, '.claude')))]
+      t.ok(left.includes('projects'))
+      t.notMatch(left.join(), /bashrc|settings\.json|CLAUDE\.md|agents|skills/)
     })
 
     await t.test(
