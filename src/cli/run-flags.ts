@@ -22,6 +22,7 @@ export const REQUEST_FLAGS = {
   'on-permission-denied': one,
   'mcp-config': one,
   'mcp-required': many,
+  'no-project-instructions': flag,
   'json-mode': flag,
   'output-schema': one,
   'max-repairs': one,
@@ -57,6 +58,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --on-worker-lost fail|continue, --max-attempts N
   --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
   --network-host HOST             under locked, within the operator's; several times
+  --no-project-instructions       CLAUDE.md of the workspace does not reach the model
   --workspace FOLDER              one that stays, below the service's workspace folder
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
@@ -123,6 +125,7 @@ const FIELDS: {
   'on-permission-denied': ['onPermissionDenied'],
   'mcp-config': ['mcpServers', toMcpServers],
   'mcp-required': ['mcpRequired', (names: string[]) => names.includes('all') || names],
+  'no-project-instructions': ['projectInstructions', () => false],
   'json-mode': ['json'],
   'output-schema': ['outputSchema', toSchema],
   'max-repairs': ['maxRepairs', toNumber],

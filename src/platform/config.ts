@@ -25,6 +25,8 @@ const list = z.string().transform((value) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
+/** A refresh token goes there. */
+const SAFE_URL = /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])/
 const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
 const isWorkspaceName = (name: string): boolean =>
   !isAbsolute(name) && !name.split('/').some((part) => ['', '.', '..'].includes(part))
@@ -107,6 +109,11 @@ export const VARIABLES = {
     'how long the MCP servers of a run may take to connect; the run begins when all are known',
   ],
   ...SANDBOX_VARIABLES,
+  CC_EXECUTOR_LOGIN_TOKEN_URL: [
+    z.string().regex(SAFE_URL, 'expected https://, or http:// on the loopback'),
+    'https://platform.claude.com/v1/oauth/token',
+    'where a worker renews the login of its machine',
+  ],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [
     absolutePath,
@@ -232,6 +239,7 @@ export interface Config {
   readonly containment: 'auto' | 'required'
   readonly mcpTimeoutSeconds: number
   readonly sandbox: SandboxSettings
+  readonly loginTokenUrl: string
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
   /** It was named: then it must be there. */
@@ -342,6 +350,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     containment: values.CC_EXECUTOR_CONTAINMENT,
     mcpTimeoutSeconds: values.CC_EXECUTOR_MCP_TIMEOUT_SECONDS,
     sandbox: toSandboxSettings(values),
+    loginTokenUrl: values.CC_EXECUTOR_LOGIN_TOKEN_URL,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,

@@ -11,7 +11,7 @@ import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
-import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
+import { planContinuation, planRenewal, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
 import { failed, prepareRun } from './prepare-run.js'
 import { type PreparedRun } from './prepared-run.js'
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
@@ -255,7 +255,9 @@ export class ClaimedRun {
           attempts,
           run,
         )
-      : now && planRetry(failure, outcome, attempts, run, now)
+      : now
+        ? planRetry(failure, outcome, attempts, run, now)
+        : await this.#planRenewal(prepared, report)
     if (now && failure.kind === 'limit')
       await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
     if (!plan) {
@@ -312,6 +314,14 @@ export class ClaimedRun {
       kind: 'passed_over',
       why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over',
     }
+  }
+
+  async #planRenewal(
+    { record, reach }: PreparedRun,
+    { outcome, activeMs }: AttemptReport,
+  ): Promise<RetryPlan | undefined> {
+    const plan = this.#isLost ? undefined : planRenewal(outcome, record.retryReason, activeMs)
+    return plan && (await reach.hasOtherLogin()) ? plan : undefined
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */

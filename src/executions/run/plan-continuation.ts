@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { continuationPrompt } from '../../claude/command/continuation-prompt.js'
-import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { Transcript, TranscriptMark } from '../../claude/stream/transcript.js'
 import type { ModelSums } from '../../claude/stream/usage-account.js'
@@ -8,6 +7,7 @@ import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
 import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
 
@@ -117,10 +117,10 @@ async function beginFresh(
 export async function planBeginning(
   record: ExecutionRecord,
   run: RunRequest,
-  { log, credentials, home }: { log: EventLog; credentials: Credentials; home: string },
+  { log, home }: { log: EventLog; home: string },
 ): Promise<Beginning> {
   const reason = record.retryReason
-  const configDir = credentials.configDir ?? join(home, '.claude')
+  const configDir = join(home, CLAUDE_FOLDER)
   if (record.attempt === 0 || reason === undefined)
     return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
   const { sessionId = '' } = record
