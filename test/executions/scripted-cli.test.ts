@@ -5,6 +5,7 @@ import t from 'tap'
 import { followServers } from '../../src/executions/run/run-servers.js'
 import type { Event, EventType, NewEvent } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { startTimer } from '../../src/claude/stream/result-phases.js'
 import { runClaude } from '../../src/claude/stream/run-claude.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
@@ -402,7 +403,7 @@ void t.test('a CLI that is gone before its first line ends what that line was to
     process,
     firstLine: '{}\n',
     beforeFirstLine: (over) =>
-      (connecting = servers?.connect(over, (cause) => causes.push(cause))) ?? Promise.resolve(),
+      (connecting = servers?.connect(over, startTimer, (cause) => causes.push(cause))) ?? Promise.resolve(),
     translator: createTranslator({ partialText: true, rawPartials: false }),
     lineLimitBytes: MIB,
     emit: () => Promise.resolve(),

@@ -168,7 +168,9 @@ export class RunAttempt {
       const report = await runClaude({
         process,
         firstLine: command.firstLine,
-        beforeFirstLine: servers && ((over) => servers.connect(over, (cause, urgency) => this.end(cause, urgency))),
+        beforeFirstLine:
+          servers &&
+          ((over) => servers.connect(over, this.#clocks.start, (cause, urgency) => this.end(cause, urgency))),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && (() => check.followUp()),
