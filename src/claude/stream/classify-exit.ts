@@ -62,9 +62,7 @@ function classify(input: ClaudeExit): Outcome {
   const answer = result?.isError === false ? (result.text ?? observation.partialText) : observation.partialText
   const partial = answer === '' ? {} : { result: answer, isPartial: true }
 
-  // Where Claude had failed before, that came first: what outlived an error was no work on an answer.
-  const isLater = stopCause?.code === 'BACKGROUND_UNFINISHED' && result?.isError === true
-  if (stopCause !== undefined && !isLater)
+  if (stopCause !== undefined)
     return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {

@@ -1,3 +1,5 @@
+import { createBackgroundTasks } from '../../claude/stream/background-tasks.js'
+import { createObservation } from '../../claude/stream/observation.js'
 import type { OpenToolCall } from '../../claude/command/continuation-prompt.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { Event } from '../../protocol/events.js'
@@ -16,7 +18,7 @@ export interface SessionHistory {
   readonly finishedCalls: Map<string, string>
   /** Begun, and no end is known. */
   readonly openCalls: Map<string, OpenToolCall>
-  /** Background tasks that were awaited, by id: what they are. They died with the attempt. */
+  /** Background tasks that died with an attempt, by id: what they are. */
   readonly lostTasks: Map<string, string>
   /** The index of the first message of text to come. */
   nextMessage: number
@@ -73,34 +75,59 @@ const READ = new Set([
   'tool.finished',
   'text.delta',
   'text.reset',
-  'background.waiting',
-  'background.finished',
 ])
+
+/**
+ * Of one attempt: the tasks that lived at its last result and have not come to an end of their own since, and those that
+ * live. What the service ended may be told as stopped on the way.
+ */
+function followTasks() {
+  const observation = createObservation()
+  const tasks = createBackgroundTasks(observation)
+  let atResult = observation.liveTasks
+  return {
+    note(message: Readonly<Record<string, unknown>>): void {
+      if (message['type'] === 'result') atResult = observation.liveTasks
+      for (const event of tasks.observe(String(message['type']), message))
+        if (event.type === 'background.finished' && event.data.status !== 'stopped')
+          atResult = atResult.filter(({ id }) => id !== event.data.id)
+    },
+    lost: () => [...atResult, ...observation.liveTasks],
+  }
+}
 
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
   const history = createHistory()
+  let tasks = followTasks()
+  const loseTasks = (): void => {
+    for (const { id, kind, description } of tasks.lost()) history.lostTasks.set(id, `${kind} ${description}`)
+    tasks = followTasks()
+  }
   for (let after = 0; ;) {
     const { events, lastSeq } = await log.readAfter(executionId, after, PAGE_BYTES)
     for (const { type, bytes } of events) {
       if (!READ.has(type)) continue
       // Safe: our own worker wrote it.
       const event = JSON.parse(bytes.toString()) as Event
-      if (is(event, 'claude.message')) noteMessage(history, event.data.message)
-      else if (is(event, 'execution.started') && event.data.resumed !== true) forgetSession(history)
-      else if (is(event, 'text.delta') || is(event, 'text.reset')) {
+      if (is(event, 'claude.message')) {
+        noteMessage(history, event.data.message)
+        tasks.note(event.data.message)
+      } else if (is(event, 'execution.started')) {
+        loseTasks()
+        if (event.data.resumed !== true) forgetSession(history)
+      } else if (is(event, 'text.delta') || is(event, 'text.reset')) {
         history.nextMessage = Math.max(history.nextMessage, event.data.message + 1)
         if (is(event, 'text.delta')) history.unfinished.add(event.data.message)
         else history.unfinished.delete(event.data.message)
       } else if (is(event, 'tool.started')) {
         history.toolsStarted += 1
         history.openCalls.set(event.data.toolUseId, { name: event.data.name, input: event.data.input })
-      } else if (is(event, 'background.waiting')) {
-        for (const { id, kind, description } of event.data.tasks) history.lostTasks.set(id, `${kind} ${description}`)
-      } else if (is(event, 'background.finished')) history.lostTasks.delete(event.data.id)
-      else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
+      } else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
     }
     after = events.at(-1)?.seq ?? lastSeq
-    if (after >= lastSeq) return history
+    if (after >= lastSeq) break
   }
+  loseTasks()
+  return history
 }
