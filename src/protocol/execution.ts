@@ -116,7 +116,14 @@ export const Outcome = z
       description:
         'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
     }),
-    permissionDenials: z.array(PermissionDenial).optional(),
+    permissionDenials: z.array(PermissionDenial).optional().meta({
+      description: 'Calls that were denied, in any attempt: the first 200.',
+    }),
+    permissionDenialCount: z
+      .number()
+      .int()
+      .optional()
+      .meta({ description: 'How many there were, where that is more than are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
     verification: Verification.optional().meta({
       description: 'Absent where the CLI was never let go, or its worker was lost.',

@@ -154,7 +154,8 @@ for (const [name, env] of clis) {
     })
     const cancelled = await submit([behind(FOR_EVER), { text: 'So far.' }])
     const erring = await submit([behind(FOR_EVER), { status: 400, message: 'no such thing', times: 'always' }])
-    const retried = await submit([behind(FOR_EVER), { status: 500, times: 3 }, { text: 'It went on.' }], {
+    const unasked = { tool: 'WebFetch', input: { url: 'http://127.0.0.1/', prompt: 'x' } }
+    const retried = await submit([behind(FOR_EVER), unasked, { status: 500, times: 3 }, { text: 'It went on.' }], {
       maxAttempts: 2,
     })
     const erringLater = await submit([
@@ -376,9 +377,14 @@ for (const [name, env] of clis) {
       const { execution } = await play(service, retried)
       t.match(
         execution,
-        { status: 'succeeded', attempt: 2, outcome: { result: 'It went on.' } },
+        {
+          status: 'succeeded',
+          attempt: 2,
+          outcome: { result: 'It went on.', permissionDenials: [{ tool: 'WebFetch' }] },
+        },
         JSON.stringify(execution.outcome),
       )
+      t.equal(checkOf(execution, 'permissions'), 'fail', 'what an attempt was denied counts for the execution')
       t.ok(
         service.simulator.requests.some(({ said }) =>
           JSON.stringify(said ?? []).includes('These background tasks had not finished'),

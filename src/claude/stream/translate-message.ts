@@ -5,6 +5,7 @@ import { toRecord, toRecords, toText } from '../json-shape.js'
 import type { Line } from './line-splitter.js'
 import {
   createObservation,
+  type Earlier,
   type Observation,
   observeInit,
   observeLine,
@@ -32,6 +33,8 @@ export interface TranslatorOptions {
   readonly firstMessage?: number
   /** Of a session that is taken up: what it had used until then, as the CLI saved it. */
   readonly sessionSums?: ModelSums | undefined
+  /** Of the attempts before this one. */
+  readonly earlier?: Earlier | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
   readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
@@ -51,10 +54,11 @@ export function createTranslator({
   rawPartials,
   firstMessage,
   sessionSums,
+  earlier,
   onControl,
   now = () => performance.now(),
 }: TranslatorOptions): Translator {
-  const observation = createObservation(sessionSums)
+  const observation = createObservation(sessionSums, earlier)
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
   const tasks = createBackgroundTasks(observation)

@@ -1,8 +1,10 @@
 import { createBackgroundTasks } from '../../claude/stream/background-tasks.js'
-import { createObservation } from '../../claude/stream/observation.js'
+import { createNotices, noteSystemMessage } from '../../claude/stream/notices.js'
+import { createObservation, DENIALS_KEPT, type Earlier } from '../../claude/stream/observation.js'
 import type { OpenToolCall } from '../../claude/command/continuation-prompt.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { Event } from '../../protocol/events.js'
+import type { PermissionDenial } from '../../protocol/execution.js'
 
 const PAGE_BYTES = 1024 * 1024
 
@@ -24,16 +26,18 @@ export interface SessionHistory {
   nextMessage: number
   /** Messages of which text was streamed and no whole message came: void once another attempt begins. */
   readonly unfinished: Set<number>
+  readonly earlier: Earlier
 }
 
-const createHistory = (): SessionHistory => ({
+const createHistory = () => ({
   hasAnswer: false,
   toolsStarted: 0,
-  finishedCalls: new Map(),
-  openCalls: new Map(),
-  lostTasks: new Map(),
+  finishedCalls: new Map<string, string>(),
+  openCalls: new Map<string, OpenToolCall>(),
+  lostTasks: new Map<string, string>(),
   nextMessage: 0,
-  unfinished: new Set(),
+  unfinished: new Set<number>(),
+  earlier: { denials: [] as PermissionDenial[], denialCount: 0, notices: [] as string[] },
 })
 
 /**
@@ -73,6 +77,7 @@ const READ = new Set([
   'claude.message',
   'tool.started',
   'tool.finished',
+  'tool.denied',
   'text.delta',
   'text.reset',
 ])
@@ -99,6 +104,8 @@ function followTasks() {
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
   const history = createHistory()
+  const { earlier } = history
+  const notices = createNotices()
   let tasks = followTasks()
   const loseTasks = (): void => {
     for (const { id, kind, description } of tasks.lost()) history.lostTasks.set(id, `${kind} ${description}`)
@@ -113,6 +120,7 @@ export async function readSessionHistory(log: EventLog, executionId: string): Pr
       if (is(event, 'claude.message')) {
         noteMessage(history, event.data.message)
         tasks.note(event.data.message)
+        if (event.data.message['type'] === 'system') noteSystemMessage(notices, event.data.message)
       } else if (is(event, 'execution.started')) {
         loseTasks()
         if (event.data.resumed !== true) forgetSession(history)
@@ -123,11 +131,15 @@ export async function readSessionHistory(log: EventLog, executionId: string): Pr
       } else if (is(event, 'tool.started')) {
         history.toolsStarted += 1
         history.openCalls.set(event.data.toolUseId, { name: event.data.name, input: event.data.input })
+      } else if (is(event, 'tool.denied')) {
+        if (earlier.denials.length < DENIALS_KEPT) earlier.denials.push(event.data)
+        earlier.denialCount += 1
       } else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
     }
     after = events.at(-1)?.seq ?? lastSeq
     if (after >= lastSeq) break
   }
   loseTasks()
+  earlier.notices.push(...notices.sentences)
   return history
 }

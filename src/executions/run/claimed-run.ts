@@ -187,6 +187,7 @@ export class ClaimedRun {
         rawPartials: run.rawPartials,
         firstMessage: beginning.firstMessage,
         sessionSums: beginning.sessionSums,
+        earlier: beginning.earlier,
         onControl: servers?.take,
       }),
       onProgress: this.#context.onProgress,

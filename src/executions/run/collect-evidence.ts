@@ -73,7 +73,7 @@ function observe(
   const {
     lastResult,
     sessionsSeen,
-    denials,
+    denialCount,
     toolResults,
     unrecordedResults,
     unreadLines,
@@ -97,7 +97,7 @@ function observe(
     hasSchema: answerSchema !== undefined,
     isContinued: beginning.kind === 'resume',
     workspace: folders.workspace,
-    denials: denials.length,
+    denials: denialCount,
     unansweredCalls: calls.map(({ description }) => description),
     tasksEnded,
     unfinishedTasks,

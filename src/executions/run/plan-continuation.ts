@@ -3,6 +3,8 @@ import { continuationPrompt } from '../../claude/command/continuation-prompt.js'
 import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { Transcript, TranscriptMark } from '../../claude/stream/transcript.js'
+import { toDenials } from '../../claude/stream/classify-exit.js'
+import type { Earlier } from '../../claude/stream/observation.js'
 import type { ModelSums } from '../../claude/stream/usage-account.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
@@ -27,6 +29,7 @@ export interface PossibleBeginning {
   /** What that session had used until now. */
   readonly sessionSums?: ModelSums
   readonly firstMessage: number
+  readonly earlier?: Earlier
   /** What the attempt says before the CLI does: text that became void. */
   readonly firstEvents: readonly NewEvent[]
 }
@@ -65,7 +68,7 @@ export function chooseBeginning(
 
 const ENDED: Partial<Record<RetryReason, OutcomeCode>> = { WORKER_STOPPING: 'WORKER_LOST' }
 
-function toFailure(reason: RetryReason, why: string): Outcome {
+function toFailure(reason: RetryReason, why: string, { earlier }: SessionHistory): Outcome {
   // Safe: every reason but WORKER_STOPPING is an outcome's code.
   const code = ENDED[reason] ?? (reason as OutcomeCode)
   return {
@@ -73,7 +76,8 @@ function toFailure(reason: RetryReason, why: string): Outcome {
     code,
     message:
       `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace ` +
-      'and events before running it again.',
+      `and events before running it again.${earlier.notices.map((notice) => ` ${notice}`).join('')}`,
+    ...toDenials(earlier),
   }
 }
 
@@ -95,7 +99,7 @@ function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolea
 async function beginFresh(
   { source }: ExecutionRecord,
   configDir: string,
-  common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents'>,
+  common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents' | 'earlier'>,
 ): Promise<Beginning> {
   if (!source) return { kind: 'fresh', ...common }
   const found = await findSource(source.sessionId, configDir)
@@ -127,7 +131,7 @@ export async function planBeginning(
   const history = await readSessionHistory(log, record.id)
   const transcript = await readOwnTranscript(record, configDir)
   const choice = chooseBeginning(reason, history, transcript)
-  if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why) }
+  if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why, history) }
   const isResumed = choice.kind === 'resume'
   const rest = withRest(run, record, isResumed)
   if (!rest)
@@ -137,6 +141,7 @@ export async function planBeginning(
         status: 'failed',
         code: 'BUDGET_EXCEEDED',
         message: 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
+        ...toDenials(history.earlier),
       },
     }
   // Of a fresh start everything that was said is void; of a resumed session what had not become a whole message.
@@ -144,7 +149,7 @@ export async function planBeginning(
   const firstEvents = run.partialText
     ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } }))
     : []
-  const common = { firstMessage: history.nextMessage, firstEvents }
+  const common = { firstMessage: history.nextMessage, firstEvents, earlier: history.earlier }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
   return {
     kind: 'resume',
