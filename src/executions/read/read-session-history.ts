@@ -27,6 +27,8 @@ export interface SessionHistory {
   /** Messages of which text was streamed and no whole message came: void once another attempt begins. */
   readonly unfinished: Set<number>
   readonly earlier: Earlier
+  /** As the CLI named it last. */
+  model: string | undefined
 }
 
 const createHistory = () => ({
@@ -38,6 +40,8 @@ const createHistory = () => ({
   nextMessage: 0,
   unfinished: new Set<number>(),
   earlier: { denials: [] as PermissionDenial[], denialCount: 0, notices: [] as string[] },
+  // Safe: a name comes with the first message.
+  model: undefined as string | undefined,
 })
 
 /**
@@ -120,7 +124,10 @@ export async function readSessionHistory(log: EventLog, executionId: string): Pr
       if (is(event, 'claude.message')) {
         noteMessage(history, event.data.message)
         tasks.note(event.data.message)
-        if (event.data.message['type'] === 'system') noteSystemMessage(notices, event.data.message)
+        if (event.data.message['type'] === 'system') {
+          noteSystemMessage(notices, event.data.message)
+          if (typeof event.data.message['model'] === 'string') history.model = event.data.message['model']
+        }
       } else if (is(event, 'execution.started')) {
         loseTasks()
         if (event.data.resumed !== true) forgetSession(history)

@@ -9,6 +9,7 @@ import type { ModelSums } from '../../claude/stream/usage-account.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution.js'
+import { estimateCostUsd } from '../records/estimate-cost.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
 import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
@@ -85,8 +86,14 @@ function toFailure(reason: RetryReason, why: string, { earlier }: SessionHistory
  * What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process
  * spends, also in a resumed session.
  */
-function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolean): RunRequest | undefined {
-  const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - usage.costUsd
+function withRest(
+  run: RunRequest,
+  { usage }: ExecutionRecord,
+  { model }: SessionHistory,
+  isResumed: boolean,
+): RunRequest | undefined {
+  const spentUsd = usage.isCostIncomplete === true ? estimateCostUsd(usage, model ?? run.model) : usage.costUsd
+  const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - spentUsd
   if (budget !== undefined && budget <= 0) return undefined
   return {
     ...run,
@@ -133,14 +140,18 @@ export async function planBeginning(
   const choice = chooseBeginning(reason, history, transcript)
   if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why, history) }
   const isResumed = choice.kind === 'resume'
-  const rest = withRest(run, record, isResumed)
+  const rest = withRest(run, record, history, isResumed)
   if (!rest)
     return {
       kind: 'impossible',
       outcome: {
         status: 'failed',
         code: 'BUDGET_EXCEEDED',
-        message: 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
+        message:
+          record.usage.isCostIncomplete === true
+            ? 'The attempts so far may have used up the budget of this run (maxBudgetUsd): one of them ended before ' +
+              'it had told what it cost, and its tokens are reckoned at the dearest price of its model.'
+            : 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
         ...toDenials(history.earlier),
       },
     }
