@@ -72,7 +72,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   return reply
     .code(wire.status)
     .type('application/problem+json')
-    .serializer(JSON.stringify)
+    .serializer((problem: unknown) => `${JSON.stringify(problem)}\n`)
     .send(toProblem(error, request.id))
 }
 
