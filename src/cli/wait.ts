@@ -31,7 +31,7 @@ async function untilFinished(client: Client, executionId: string, signal: AbortS
 
 async function listLabelled(client: Client, metadata: Record<string, string>): Promise<string[]> {
   const { executions } = await listUpTo(client, MOST, { metadata })
-  return executions.map(({ id }) => id).reverse()
+  return executions.map(({ id }) => id).toReversed()
 }
 
 export const wait: Command = {

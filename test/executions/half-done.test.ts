@@ -275,7 +275,7 @@ void t.test('no more finished executions are kept than their number allows; a ta
   const {
     keys,
     create,
-    sweep,
+    sweep: _sweep,
     dump: _dump,
     typesOf: _typesOf,
     claim: _claim,
