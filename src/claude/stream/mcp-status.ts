@@ -60,21 +60,25 @@ export class McpStatus {
     signal: AbortSignal,
     startClock: (milliseconds: number, onFire: () => void) => Clock,
   ): Promise<NewEvent[]> {
-    const late = new AbortController()
-    const over = AbortSignal.any([signal, late.signal])
-    let clock = startClock(SILENCE_MS, () => late.abort())
+    const end = new AbortController()
+    const over = end.signal
+    const giveUp = (): void => end.abort()
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    let clock = startClock(SILENCE_MS, giveUp)
     for (let isFirst = true; ; isFirst = false) {
       const servers = await this.#ask(over)
       if (servers === undefined) break
       this.#states = this.#read(servers)
       if (isFirst) {
         clock.close()
-        clock = startClock(this.#options.limitMs + GRACE_MS, () => late.abort())
+        clock = startClock(this.#options.limitMs + GRACE_MS, giveUp)
       }
       if (over.aborted || this.#states.every(({ status }) => status !== 'pending')) break
       await wait(POLL_MS, undefined, { signal: over }).catch(() => undefined)
     }
     clock.close()
+    signal.removeEventListener('abort', giveUp)
     const error = signal.aborted
       ? 'The run ended before it had connected.'
       : `It did not connect within ${this.#options.limitMs / 1_000} s.`

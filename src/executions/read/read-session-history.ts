@@ -87,8 +87,8 @@ const READ = new Set([
 ])
 
 /**
- * Of one attempt: the tasks that lived at its last result and have not come to an end of their own since, and those that
- * live. What the service ended may be told as stopped on the way.
+ * Of one attempt: the tasks that lived at its last result and have not come to an end of their own since, and those
+ * that live. What the service ended may be told as stopped on the way.
  */
 function followTasks() {
   const observation = createObservation()
