@@ -50,6 +50,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
                                   bypassPermissions
   --on-permission-denied report|fail
+                                  fail: a denied tool call makes it fail, and the exit code 1
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
   --mcp-required all|NAME         servers that must be connected before the run begins; several times
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
@@ -66,7 +67,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
   --priority low|normal|high
   --on-task-failure stop|continue
-  --metadata LABEL=VALUE          several times`
+  --label LABEL=VALUE             for list, wait and reports (also --metadata); several times`
 
 export type RequestFlags = {
   readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true }

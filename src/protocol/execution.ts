@@ -117,7 +117,8 @@ export const Outcome = z
       description:
         'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
     }),
-    permissionDenials: z.array(PermissionDenial).optional(),
+    permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'Of all attempts: the first 200.' }),
+    permissionDenialCount: z.int().optional().meta({ description: 'How many, where not all are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
     verification: Verification.optional().meta({
       description: 'Absent where the CLI was never let go, or its worker was lost.',

@@ -6,6 +6,7 @@ import t from 'tap'
 import { classifyExit } from '../../src/claude/stream/classify-exit.js'
 import { classifyFailure } from '../../src/claude/stream/classify-failure.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
+import { NOTHING_EARLIER } from '../../src/claude/stream/observation.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { chooseBeginning } from '../../src/executions/run/plan-continuation.js'
 import { planContinuation, planRetry } from '../../src/executions/conclude/plan-retry.js'
@@ -163,6 +164,8 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     lostTasks: new Map(),
     nextMessage: 1,
     unfinished: new Set<number>(),
+    earlier: NOTHING_EARLIER,
+    model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
   const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })

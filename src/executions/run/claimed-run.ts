@@ -210,6 +210,7 @@ export class ClaimedRun {
         rawPartials: run.rawPartials,
         firstMessage: beginning.firstMessage,
         sessionSums: beginning.sessionSums,
+        earlier: beginning.earlier,
         onControl: servers?.take,
         mask,
       }),
