@@ -4,6 +4,7 @@ import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { requireRedis } from '../platform/redis.js'
+import { makeRedisPassword } from '../platform/redis-password.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
@@ -65,7 +66,8 @@ function watchWhere(
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
-    await requireRedis(redisUrl)
+    await makeRedisPassword(config)
+    await requireRedis(redisUrl, config.redisWaitSeconds * 1_000)
     const logger = createLogger(config.logLevel, 'api')
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })

@@ -43,7 +43,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     await openDataFolder(config)
     const hooks = await readHooks(config)
     const hookLedger = new HookLedger(hooks)
-    await requireRedis(redisUrl)
+    await requireRedis(redisUrl, config.redisWaitSeconds * 1_000)
     const logger = createLogger(config.logLevel, 'worker')
     let onClaudeChange = (): void => undefined
     const choosing = chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })

@@ -40,6 +40,12 @@ export const VARIABLES = {
     undefined,
     'unset: npm start runs a private Redis',
   ],
+  CC_EXECUTOR_REDIS_PASSWORD_FILE: [
+    absolutePath,
+    undefined,
+    'holds the password for Redis; where REDIS_URL has none, and made by the API where it is missing',
+  ],
+  CC_EXECUTOR_REDIS_WAIT_SECONDS: [seconds(1, 600), '3', 'how long the start waits for the first answer of Redis'],
   CC_EXECUTOR_PREFIX: [
     z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'),
     'cc',
@@ -190,6 +196,8 @@ export interface Config {
   readonly port: number
   readonly dataDir: string
   readonly redisUrl: string | undefined
+  readonly redisPasswordFile: string | undefined
+  readonly redisWaitSeconds: number
   readonly prefix: string
   readonly auth: 'token' | 'open'
   readonly tokens: string | undefined
@@ -253,6 +261,12 @@ export class ConfigError extends Error {
 const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1', 'localhost'])
 export const isLoopback = (host: string): boolean => LOOPBACK_HOSTS.has(host)
 
+/** Only who opens a connection reads the file (redis-password.ts): no URL holds what it says. */
+function withPasswordFile(url: string | undefined, file: string | undefined): string | undefined {
+  if (url === undefined || file === undefined || /password_file=|^[a-z]+:\/\/[^/]*:[^/]*@/.test(url)) return url
+  return `${url}${url.includes('?') ? '&' : '?'}password_file=${encodeURIComponent(file)}`
+}
+
 function readValues(environment: NodeJS.ProcessEnv): Values {
   const values: Record<string, unknown> = {}
   for (const [name, [schema, fallback]] of Object.entries(VARIABLES)) {
@@ -292,7 +306,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     host: values.CC_EXECUTOR_HOST,
     port: values.CC_EXECUTOR_PORT,
     dataDir,
-    redisUrl: values.REDIS_URL,
+    redisUrl: withPasswordFile(values.REDIS_URL, values.CC_EXECUTOR_REDIS_PASSWORD_FILE),
+    redisPasswordFile: values.CC_EXECUTOR_REDIS_PASSWORD_FILE,
+    redisWaitSeconds: values.CC_EXECUTOR_REDIS_WAIT_SECONDS,
     prefix: values.CC_EXECUTOR_PREFIX,
     auth: values.CC_EXECUTOR_AUTH,
     tokens: values.CC_EXECUTOR_TOKENS,

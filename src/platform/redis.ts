@@ -4,6 +4,7 @@ import { ConfigError } from './config.js'
 import { hideUserInfo } from './describe-config.js'
 import { DeadlineError, within } from './deadline.js'
 import type { Logger } from './logger.js'
+import { readRedisPassword, withoutPasswordFile } from './redis-password.js'
 
 export type { Redis }
 
@@ -19,10 +20,7 @@ const RECONNECT_CEILING_MS = 1_000
  * (a firewall that was restarted), and the kernel would find out after a quarter of an hour.
  */
 const SILENCE_MS = 2_000
-/**
- * With the process's own start this stays below five seconds; a Redis that is started at the same time may come up
- * meanwhile.
- */
+/** With the process's own start this stays below five seconds. */
 const FIRST_ANSWER_MS = 3_000
 
 export interface RedisSettings {
@@ -36,16 +34,19 @@ export interface RedisSettings {
   readonly role: 'caller' | 'keeper' | 'subscriber'
 }
 
-/** Options for ioredis and BullMQ alike; `unix:///path` is a socket. */
-export function redisOptions(url: string): RedisOptions {
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length), socketTimeout: SILENCE_MS }
+/** Options for ioredis and BullMQ alike; `unix:///path` is a socket. A password's file is read at each call. */
+export function redisOptions(given: string): RedisOptions {
+  const url = withoutPasswordFile(given)
+  const fromFile = readRedisPassword(given)
+  const secret = fromFile !== undefined && { password: fromFile }
+  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length), socketTimeout: SILENCE_MS, ...secret }
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? 6379 : Number(port),
     socketTimeout: SILENCE_MS,
     ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(password === '' ? secret : { password: decodeURIComponent(password) }),
     ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
     ...(protocol === 'rediss:' && { tls: {} }),
   }
@@ -107,19 +108,19 @@ function askAgainAndAgain(redis: Redis): void {
  * Waits for Redis' first answer, on a connection of its own; what is lost later is survived. @throws ConfigError with
  * the remedy
  */
-export async function requireRedis(url: string): Promise<void> {
+export async function requireRedis(url: string, firstAnswerMs = FIRST_ANSWER_MS): Promise<void> {
   let lastError: (Error & { code?: string }) | undefined
   const redis = new Redis({ ...redisOptions(url), retryStrategy: () => 100, maxRetriesPerRequest: null })
   redis.on('error', (error: Error) => {
     lastError = error
   })
   try {
-    await within(FIRST_ANSWER_MS, 'Redis', redis.ping())
+    await within(firstAnswerMs, 'Redis', redis.ping())
   } catch (error) {
     const known = error instanceof DeadlineError ? lastError : (error as Error & { code?: string })
-    const why = known === undefined ? `it is silent for ${FIRST_ANSWER_MS / 1_000} s` : (known.code ?? known.message)
+    const why = known === undefined ? `it is silent for ${firstAnswerMs / 1_000} s` : (known.code ?? known.message)
     throw new ConfigError(
-      `REDIS_URL: no Redis answers at ${hideUserInfo(url)} (${why}): start one there, or correct the ` +
+      `REDIS_URL: no Redis answers at ${hideUserInfo(withoutPasswordFile(url))} (${why}): start one there, or correct the ` +
         'variable; cc-executor start without it brings its own.',
     )
   } finally {

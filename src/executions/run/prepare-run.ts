@@ -12,7 +12,7 @@ import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
-import { openRunSandbox } from './run-sandbox.js'
+import { listRedisFiles, openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
@@ -31,6 +31,12 @@ export interface StoppedRun {
   readonly stoppedIn: RunFolders
 }
 
+/** The machine had no process, memory or descriptor left: it is no fault of the execution's. */
+export interface ScarceStart {
+  readonly scarceIn: RunFolders
+  readonly why: string
+}
+
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
 /** Everything that can go wrong before the CLI exists, each with its own code. */
@@ -39,7 +45,7 @@ export async function prepareRun(
   record: ExecutionRecord,
   marker: string,
   hooks: RunHooks,
-): Promise<PreparedRun | StoppedRun | { outcome: Outcome }> {
+): Promise<PreparedRun | StoppedRun | ScarceStart | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
@@ -124,7 +130,7 @@ export async function prepareRun(
       containment,
       workspace: folders.workspace,
       marker,
-      hidden: [config.dataDir],
+      hidden: [config.dataDir, ...listRedisFiles(config)],
       exposed: Object.values(folders),
       ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
@@ -134,13 +140,18 @@ export async function prepareRun(
     leaveGate()
     evidence.close()
     await reach.close()
-    return { outcome: toSpawnFailure(error) }
+    return isCoded(error, 'SCARCE') ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
   }
 }
 
 /** What `timeoutSeconds: "auto"` stands for. */
 const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
   timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
+
+const isCoded = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code
+
+const tell = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function toSpawnFailure(error: unknown): Outcome {
   if (error instanceof ExecutorError) throw error
@@ -153,9 +164,6 @@ function toSpawnFailure(error: unknown): Outcome {
     case 'BAD_CWD':
       return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
     default:
-      return failed(
-        'CLAUDE_EXITED',
-        `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      return failed('CLAUDE_EXITED', `The CLI could not be started: ${tell(error)}`)
   }
 }

@@ -1,3 +1,4 @@
+import type { Config } from '../../platform/config.js'
 import { dirname, isAbsolute, join } from 'node:path'
 import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
@@ -44,11 +45,16 @@ export interface RunSandbox {
   close(): Promise<void>
 }
 
+/** Redis' socket and the file of its password: with both a run is the service. */
+export function listRedisFiles({ redisUrl, redisPasswordFile }: Config): string[] {
+  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
+  return redisPasswordFile === undefined ? socket : [...socket, redisPasswordFile]
+}
+
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
 export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
-  const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
-  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
+  const { dataDir, workspaceRoot, tokenFile, hooksFile } = config
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...listRedisFiles(config)]
 }
 
 /** What the service is made of: an opening may show it, but never for writing. */
