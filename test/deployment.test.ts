@@ -189,7 +189,9 @@ void t.test('every variable of ours exists', async (t) => {
   // Of set-up, which the build of the image runs.
   t.same(
     named.filter(
-      ({ name }) => !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) && !settings.has(name),
+      ({ name }) =>
+        !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) &&
+        ![name, name.replace(/_FILE$/, '')].some((known) => settings.has(known)),
     ),
     [],
   )
@@ -214,6 +216,7 @@ void t.test('every setting of the service reaches both, or is somebody’s own',
       'IDLE_SECONDS',
       'INSTANCE_ID',
       'ON_DEMAND',
+      'PART',
     ],
   }
   const ofOthers = (...groups: (keyof typeof own)[]): Set<string> =>

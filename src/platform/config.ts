@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
+import { readSecretFiles, type SecretFiles } from './secret-files.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -177,6 +178,11 @@ export const VARIABLES = {
     'false',
     'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS',
   ],
+  CC_EXECUTOR_PART: [
+    z.enum(['api', 'worker']),
+    undefined,
+    'set by the images: which part of the service is here, for doctor',
+  ],
   LOG_LEVEL: [
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     'info',
@@ -247,7 +253,11 @@ export interface Config {
   readonly simulatorUrl: string | undefined
   readonly instanceId: string | undefined
   readonly onDemand: boolean
+  /** Of a container's image; undefined: all of it may be here. */
+  readonly part: 'api' | 'worker' | undefined
   readonly logLevel: string
+  /** Where secrets of the environment were read from: no run sees them. */
+  readonly secretFiles: readonly string[]
   /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
   readonly cacheBin: string
   /** The environment of the process, from which a run's allow-listed variables are taken. */
@@ -265,6 +275,14 @@ export const isLoopback = (host: string): boolean => LOOPBACK_HOSTS.has(host)
 function withPasswordFile(url: string | undefined, file: string | undefined): string | undefined {
   if (url === undefined || file === undefined || /password_file=|^[a-z]+:\/\/[^/]*:[^/]*@/.test(url)) return url
   return `${url}${url.includes('?') ? '&' : '?'}password_file=${encodeURIComponent(file)}`
+}
+
+function openSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
+  try {
+    return readSecretFiles(environment)
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
 }
 
 function readValues(environment: NodeJS.ProcessEnv): Values {
@@ -289,7 +307,8 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
 }
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
-export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
+  const { environment, paths: secretFiles } = openSecretFiles(given)
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
   if (
@@ -356,7 +375,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     instanceId: values.CC_EXECUTOR_INSTANCE_ID,
     onDemand: values.CC_EXECUTOR_ON_DEMAND,
+    part: values.CC_EXECUTOR_PART,
     logLevel: values.LOG_LEVEL,
+    secretFiles,
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,
   }

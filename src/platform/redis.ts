@@ -4,6 +4,7 @@ import { ConfigError } from './config.js'
 import { hideUserInfo } from './describe-config.js'
 import { DeadlineError, within } from './deadline.js'
 import type { Logger } from './logger.js'
+import { RedisConnector } from './redis-connector.js'
 import { readRedisPassword, withoutPasswordFile } from './redis-password.js'
 
 export type { Redis }
@@ -20,6 +21,8 @@ const RECONNECT_CEILING_MS = 1_000
  * (a firewall that was restarted), and the kernel would find out after a quarter of an hour.
  */
 const SILENCE_MS = 2_000
+/** Of an outage; further kinds are not told. */
+const ERROR_KINDS = 10
 /** With the process's own start this stays below five seconds. */
 const FIRST_ANSWER_MS = 3_000
 
@@ -44,6 +47,7 @@ export function redisOptions(given: string): RedisOptions {
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? 6379 : Number(port),
+    Connector: RedisConnector,
     socketTimeout: SILENCE_MS,
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password === '' ? secret : { password: decodeURIComponent(password) }),
@@ -62,17 +66,29 @@ export function openRedis({ url, logger, role }: RedisSettings): Redis {
     autoResubscribe: true,
   })
   if (role === 'caller') limitPatience(redis)
-  let isDown = false
-  redis.on('error', (error: Error) => {
-    if (!isDown) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
-    isDown = true
-  })
-  redis.on('ready', () => {
-    if (isDown) logger.info({ role }, 'Redis is back')
-    isDown = false
-  })
+  watchOutages(redis, role, logger)
   if (role === 'subscriber') askAgainAndAgain(redis)
   return redis
+}
+
+/** An outage is told when it begins, and when it is over with each error that it had: the first alone may mislead. */
+function watchOutages(redis: Redis, role: RedisSettings['role'], logger: Logger): void {
+  let outage: { readonly since: number; readonly errors: Map<string, number> } | undefined
+  redis.on('error', (error: Error & { code?: string }) => {
+    if (!outage) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
+    outage ??= { since: performance.now(), errors: new Map() }
+    const kind = error.code ?? error.message
+    if (outage.errors.has(kind) || outage.errors.size < ERROR_KINDS)
+      outage.errors.set(kind, (outage.errors.get(kind) ?? 0) + 1)
+  })
+  redis.on('ready', () => {
+    if (outage)
+      logger.info(
+        { role, downMs: Math.round(performance.now() - outage.since), errors: Object.fromEntries(outage.errors) },
+        'Redis is back',
+      )
+    outage = undefined
+  })
 }
 
 /**

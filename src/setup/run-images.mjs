@@ -5,6 +5,7 @@ import { SetUpError } from './messages.mjs'
 import { podman, provideBaseImages } from './provide-base-image.mjs'
 import { compileTests, lastLine, runTests } from './run-tests.mjs'
 
+const TRY_DEADLINE_MS = 60_000
 const BUILD_DEADLINE_MS = 30 * 60_000
 const NAME = 'localhost/cc-executor-test'
 const TESTS = ['test/started/images.test.ts']
@@ -23,6 +24,12 @@ export async function runImages({ claudeVersion } = {}) {
   let bases
   try {
     bases = await provideBaseImages()
+    // As the tests start each: with an init, and within the limits that a machine may have for itself.
+    const limits = ['--ulimit=nofile=16384:16384', '--ulimit=nproc=32768:32768']
+    await podman(
+      ['run', '--rm', '--init', '--network=none', ...limits, bases.node, 'node', '--version'],
+      TRY_DEADLINE_MS,
+    )
   } catch (error) {
     if (!(error instanceof SetUpError)) throw error
     console.log(`the images are not tested: ${error.message}`)

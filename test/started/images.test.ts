@@ -174,8 +174,15 @@ void t.test(
         await podman('exec', `--env=CC_EXECUTOR_TOKEN=${TOKENS.all}`, project.name('api'), 'cc-executor', 'list'),
         /.*/,
       )
-      for (const service of ['api', 'worker'])
-        t.notMatch(await project.exec(service, 'cc-executor', 'doctor').catch(String), /^FAIL/m, service)
+      for (const [service, there, absent] of [
+        ['api', /port: cc-executor \S+ runs on 0\.0\.0\.0:8001 already/, /^\S+ +(?:claude|containment|credentials)/m],
+        ['worker', /containment: bubblewrap: sandbox workspace, locked/, /^\S+ +(?:token|port)/m],
+      ] as const) {
+        const said = await project.exec(service, 'cc-executor', 'doctor')
+        t.match(said, there)
+        t.notMatch(said, /^(?:FAIL|warn)/m, service)
+        t.notMatch(said, absent, `${service}: only what is there`)
+      }
     })
     await walk(t, started)
   },

@@ -12,7 +12,7 @@ import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
-import { listRedisFiles, openRunSandbox } from './run-sandbox.js'
+import { listSecretFiles, openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
@@ -130,7 +130,7 @@ export async function prepareRun(
       containment,
       workspace: folders.workspace,
       marker,
-      hidden: [config.dataDir, ...listRedisFiles(config)],
+      hidden: [config.dataDir, ...listSecretFiles(config)],
       exposed: Object.values(folders),
       ...(reach.sandbox && { sandbox: reach.sandbox }),
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,

@@ -45,16 +45,16 @@ export interface RunSandbox {
   close(): Promise<void>
 }
 
-/** Redis' socket and the file of its password: with both a run is the service. */
-export function listRedisFiles({ redisUrl, redisPasswordFile }: Config): string[] {
+/** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
+export function listSecretFiles({ redisUrl, redisPasswordFile, secretFiles }: Config): string[] {
   const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return redisPasswordFile === undefined ? socket : [...socket, redisPasswordFile]
+  return [...socket, ...(redisPasswordFile === undefined ? [] : [redisPasswordFile]), ...secretFiles]
 }
 
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
 export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
   const { dataDir, workspaceRoot, tokenFile, hooksFile } = config
-  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...listRedisFiles(config)]
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...listSecretFiles(config)]
 }
 
 /** What the service is made of: an opening may show it, but never for writing. */
