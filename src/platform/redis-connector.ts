@@ -1,7 +1,7 @@
 import { lookup, type LookupAddress } from 'node:dns'
 import { createConnection, type LookupFunction } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { promisify } from 'node:util'
+import { callbackify, promisify } from 'node:util'
 import { AbstractConnector } from 'ioredis'
 import { within } from './deadline.js'
 
@@ -27,37 +27,41 @@ export function createLookup(resolve: Resolve = resolveHost, deadlineMs = DEADLI
     const last = asked.at(-1)
     if (last && asked.length >= PENDING_LIMIT) return last
     const answer = resolve(host)
-    const forget = (): void =>
-      void pending.set(
+    const settle = async (asking: Promise<LookupAddress[]>): Promise<void> => {
+      try {
+        known.set(host, await asking)
+      } catch {
+        // Whoever has asked is told.
+      }
+      pending.set(
         host,
-        (pending.get(host) ?? []).filter((other) => other !== answer),
+        (pending.get(host) ?? []).filter((other) => other !== asking),
       )
+    }
     pending.set(host, [...asked, answer])
-    answer
-      .then(
-        (addresses) => known.set(host, addresses),
-        () => undefined,
-      )
-      .finally(forget)
+    void settle(answer)
     return answer
   }
-  return (host, { all, family }, done) => {
-    const answer = within(deadlineMs, `looking up ${host}`, ask(host)).catch((error: unknown) => {
-      const before = known.get(host)
-      if (!before) throw error
-      return before
-    })
-    answer.then(
-      (addresses) => {
-        const fitting = family === 4 || family === 6 ? addresses.filter((entry) => entry.family === family) : addresses
-        const [first] = fitting
-        if (all === true) done(null, fitting)
-        else if (first) done(null, first.address, first.family)
-        else done(Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' }), '')
-      },
-      (error: NodeJS.ErrnoException) => done(error, ''),
-    )
+  async function find(host: string, family: number | string | undefined): Promise<LookupAddress[]> {
+    let addresses: LookupAddress[] | undefined
+    try {
+      addresses = await within(deadlineMs, `looking up ${host}`, ask(host))
+    } catch (error) {
+      addresses = known.get(host)
+      if (!addresses) throw error
+    }
+    const fitting = family === 4 || family === 6 ? addresses.filter((entry) => entry.family === family) : addresses
+    if (fitting.length === 0) throw Object.assign(new Error(`${host} has no address`), { code: 'ENOTFOUND' })
+    return fitting
   }
+  const findWithCallback = callbackify(find)
+  return (host, { all, family }, done) =>
+    findWithCallback(host, family, (error, addresses) => {
+      const [first] = addresses ?? []
+      if (error || !first) done(error, '')
+      else if (all === true) done(null, addresses)
+      else done(null, first.address, first.family)
+    })
 }
 
 const lookupOfRedis = createLookup()

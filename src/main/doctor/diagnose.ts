@@ -39,11 +39,9 @@ const checkMachine = (config: Config): Promise<Finding[]> =>
     ['node', checkNode()],
     ['packages', checkDependencies(checkoutDirectory())],
     ['user', checkUser()],
+    ...only('worker', config, () => [['memory', checkMemory(config.concurrency)]]),
     ['open files', checkOpenFiles(config)],
-    ...only('worker', config, () => [
-      ['memory', checkMemory(config.concurrency)],
-      ['processes', checkProcesses(config.concurrency)],
-    ]),
+    ...only('worker', config, () => [['processes', checkProcesses(config.concurrency)]]),
     ['clock', checkClock(fileURLToPath(import.meta.url))],
     ['localhost', checkLocalhost()],
     ['temporary folder', checkTemporaryFolder()],
@@ -61,9 +59,9 @@ async function checkFolders(config: Config): Promise<Finding[]> {
         folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined,
       ],
       ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root)]),
-      ['hooks', checkHooks(config)],
     ]),
     ...only('api', config, () => [['token', checkToken(config)]]),
+    ...only('worker', config, () => [['hooks', checkHooks(config)]]),
   ])
 }
 
