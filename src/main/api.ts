@@ -6,6 +6,7 @@ import { createLogger } from '../platform/logger.js'
 import { requireRedis } from '../platform/require-redis.js'
 import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
+import { makeRedisPassword } from '../platform/redis-password.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
@@ -67,6 +68,7 @@ function watchWhere(
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
+    await makeRedisPassword(config)
     await requireRedis({ ...config, redisUrl })
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
     const logger = createLogger(config.logLevel, 'api', mask)

@@ -130,7 +130,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
 
     const control = lifetime.own(
       'control subscriber',
-      openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
+      openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'subscriber' }),
       closeRedis,
     )
     receiveControl(control, config.prefix, ({ kind, executionId }) => {

@@ -32,11 +32,11 @@ export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${exec
 
 export function openExecutionQueue({
   url,
-  tls,
+  access,
   prefix,
   logger,
 }: RedisTarget & { prefix: string; logger: Logger }): ExecutionQueue {
-  const redis = openRedis({ url, tls, logger, role: 'caller' })
+  const redis = openRedis({ url, access, logger, role: 'caller' })
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),
     connection: redis,

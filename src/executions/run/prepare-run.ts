@@ -43,6 +43,12 @@ export interface StoppedRun {
   readonly stoppedIn: RunFolders
 }
 
+/** The machine had no process, memory or descriptor left: it is no fault of the execution's. */
+export interface ScarceStart {
+  readonly scarceIn: RunFolders
+  readonly why: string
+}
+
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
 /** Somebody has the folder, by another name: it waits for it, outside the queue. */
@@ -64,7 +70,7 @@ export async function prepareRun(
   services: RunServices,
   record: ExecutionRecord,
   { fence, marker, hooks, lifetime }: Claimed,
-): Promise<PreparedRun | StoppedRun | ParkedRun | { outcome: Outcome }> {
+): Promise<PreparedRun | StoppedRun | ParkedRun | ScarceStart | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const refusal = await checkRecord(services, record)
   if (refusal) return { outcome: refusal }
@@ -202,7 +208,7 @@ export async function prepareRun(
     leaveGate()
     evidence.close()
     await reach.close()
-    return { outcome: toSpawnFailure(error) }
+    return isCoded(error, 'SCARCE') ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
   }
 }
 
@@ -234,6 +240,10 @@ function toFolderFailure(error: unknown): Outcome | undefined {
     ? failed('WORKSPACE_ERROR', `The folders of the run could not be prepared (${code}); check the disk of the worker.`)
     : undefined
 }
+const isCoded = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code
+
+const tell = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function toSpawnFailure(error: unknown): Outcome {
   if (error instanceof ExecutorError) throw error
@@ -246,9 +256,6 @@ function toSpawnFailure(error: unknown): Outcome {
     case 'BAD_CWD':
       return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
     default:
-      return failed(
-        'CLAUDE_EXITED',
-        `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      return failed('CLAUDE_EXITED', `The CLI could not be started: ${tell(error)}`)
   }
 }

@@ -1,3 +1,4 @@
+import type { Config } from '../../platform/config.js'
 import { dirname, isAbsolute, join } from 'node:path'
 import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
@@ -46,11 +47,16 @@ export interface RunSandbox {
   close(): Promise<void>
 }
 
+/** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
+export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
+  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
+  return [...socket, ...(passwordFile === undefined ? [] : [passwordFile]), ...secretFiles]
+}
+
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
 export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
-  const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
-  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
+  const { dataDir, workspaceRoot, tokenFile, hooksFile } = config
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...listSecretFiles(config)]
 }
 
 /** The refresh token is the worker's alone, whatever folder an opening shows. */

@@ -32,12 +32,12 @@ export function openDomain(
 ): DomainServices & { redis: Redis } {
   const redis = lifetime.own(
     'Redis connection',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role }),
     closeRedis,
   )
   const queue = lifetime.own(
     'queue',
-    openExecutionQueue({ url: redisUrl, tls: config.redisTls, prefix: config.prefix, logger }),
+    openExecutionQueue({ url: redisUrl, access: config.redisAccess, prefix: config.prefix, logger }),
     (opened) => opened.close(),
   )
   const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
@@ -73,12 +73,12 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
     'Redis subscriber',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'subscriber' }),
     closeRedis,
   )
   const reader = lifetime.own(
     'Redis connection for logs',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'caller' }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'caller' }),
     closeRedis,
   )
   const log = createEventLog(reader, config.prefix)
