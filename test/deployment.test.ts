@@ -203,7 +203,7 @@ void t.test('every variable of ours exists', async (t) => {
 void t.test('every setting of the service reaches both, or is somebody’s own', (t) => {
   const own = {
     // Where it listens, and who may call.
-    api: ['HOST', 'PORT', 'ALLOWED_HOSTS', 'ALLOWED_ORIGINS', 'TOKENS'],
+    api: ['HOST', 'PORT', 'BASE_PATH', 'ALLOWED_HOSTS', 'ALLOWED_ORIGINS', 'TOKENS'],
     // Belongs to its grace.
     worker: ['DRAIN_SECONDS'],
     overlays: ['AUTH', 'OPEN_IN_CONTAINER', 'SIMULATOR_URL'],

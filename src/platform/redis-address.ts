@@ -26,7 +26,8 @@ function toTlsOptions({ ca, cert, key }: RedisAccess): NonNullable<RedisOptions[
 }
 
 /**
- * Where Redis is, for ioredis and BullMQ alike; `unix:///path` is a socket. The file of a password is read at each call.
+ * Where Redis is, for ioredis and BullMQ alike; `unix:///path` is a socket. The file of a password is read at each
+ * call.
  * @throws ConfigError
  */
 export function toRedisAddress(url: string, access: RedisAccess = {}): RedisOptions {

@@ -94,11 +94,7 @@ export const Outcome = z
     message: z.string().optional().meta({ description: 'What happened and what to do about it, for people.' }),
     exitCode: z.number().int().optional(),
     signal: z.string().optional(),
-    apiStatus: z
-      .number()
-      .int()
-      .optional()
-      .meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
+    apiStatus: z.int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
     requiredVersion: z.string().optional().meta({
       description:
         'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.',

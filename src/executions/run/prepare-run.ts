@@ -7,8 +7,7 @@ import { LoginError } from '../../claude/install/login-keeper.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Lifetime } from '../../platform/lifetime.js'
-import { ExecutorError } from '../../protocol/errors.js'
-import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
+import type { Outcome } from '../../protocol/execution.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
@@ -20,13 +19,14 @@ import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
 import { adoptSession } from '../workspaces/adopt-session.js'
 import { renewHome } from '../workspaces/renew-home.js'
-import { prepareWorkspace, WorkspaceError, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
+import { prepareWorkspace, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
 import { readInstructions } from './project-instructions.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { maskOf } from './run-secrets.js'
+import { failed, isScarce, tell, toFolderFailure, toSpawnFailure } from './start-failures.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { PreparedRun } from './prepared-run.js'
 
@@ -48,8 +48,6 @@ export interface ScarceStart {
   readonly scarceIn: RunFolders
   readonly why: string
 }
-
-export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
 
 /** Somebody has the folder, by another name: it waits for it, outside the queue. */
 export interface ParkedRun {
@@ -208,7 +206,7 @@ export async function prepareRun(
     leaveGate()
     evidence.close()
     await reach.close()
-    return isCoded(error, 'SCARCE') ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
+    return isScarce(error) ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
   }
 }
 
@@ -229,33 +227,3 @@ async function takePlaces(
 /** What `timeoutSeconds: "auto"` stands for. */
 const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
   timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
-
-/** A disk that takes nothing is no fault of the service's. */
-const DISK = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'])
-
-function toFolderFailure(error: unknown): Outcome | undefined {
-  if (error instanceof WorkspaceError) return failed('WORKSPACE_ERROR', error.message)
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return DISK.has(code)
-    ? failed('WORKSPACE_ERROR', `The folders of the run could not be prepared (${code}); check the disk of the worker.`)
-    : undefined
-}
-const isCoded = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code
-
-const tell = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-function toSpawnFailure(error: unknown): Outcome {
-  if (error instanceof ExecutorError) throw error
-  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
-    case 'ENOENT_FILE':
-      return failed(
-        'CLAUDE_NOT_FOUND',
-        'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.',
-      )
-    case 'BAD_CWD':
-      return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
-    default:
-      return failed('CLAUDE_EXITED', `The CLI could not be started: ${tell(error)}`)
-  }
-}
