@@ -238,7 +238,8 @@ void t.test('failures of the API with the real CLI', async (t) => {
   const starts = await eventsOf(service, fresh, 'execution.started')
   t.ok(String(starts[1]?.at) >= String(data.notBefore), 'not before its time')
   t.not(starts[0]?.data.sessionId, starts[1]?.data.sessionId, 'nothing was done, so the prompt is sent again')
-  t.match(await service.finished(resumed.id), { status: 'succeeded', attempt: 2 })
+  const ended = await service.finished(resumed.id)
+  t.match(ended, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.outcome))
   const [first, second] = await eventsOf(service, resumed, 'execution.started')
   t.match(
     [first?.data.sessionId, second?.data.resumed],
