@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
+import { withAdmitted } from '../../platform/admitted-folders.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import { ExecutorError } from '../../protocol/errors.js'
@@ -90,7 +91,10 @@ export async function prepareRun(
   let folders: RunFolders
   let workspace: Workspace
   try {
-    ;({ folders, workspace } = await prepareWorkspace(record, config))
+    ;({ folders, workspace } = await prepareWorkspace(
+      record,
+      await withAdmitted(config, record.owner, record.workspace),
+    ))
     lifetime.own('workspace', workspace, (opened) => opened.close())
     const taken = await takePlaces(services, record.id, fence, workspace)
     if (taken === 'parked') return { parked: true }
