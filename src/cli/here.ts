@@ -12,8 +12,8 @@ import type { Execution } from '../protocol/execution.js'
 import { say, UsageError } from './command.js'
 
 export const HERE_FLAGS = { here: { type: 'boolean' }, yes: { type: 'boolean', short: 'y' } } as const
-export const HERE_USAGE = `  --here                          works in this folder, which the service of this user and machine admits after one
-                                  question; --workspace ./DIR, ../DIR or /DIR: in that one
+export const HERE_USAGE = `  --here                          works in this folder, which the service of this user and machine
+                                  admits after one question; --workspace ./DIR, ../DIR or /DIR: in that one
   --yes, -y                       answers that question; needed where there is no terminal`
 
 /** A plain name is a workspace of the service's; these are paths of this machine. */
