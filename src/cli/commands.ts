@@ -8,6 +8,7 @@ import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
 import { token } from './token.js'
+import { undo } from './undo.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
 import { wait } from './wait.js'
@@ -23,6 +24,7 @@ const COMMANDS = {
   pause,
   resume,
   files,
+  undo,
   receipt,
   verify,
   report,

@@ -60,7 +60,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
   --network-host HOST             under locked, within the operator's; several times
   --no-project-instructions       CLAUDE.md of the workspace does not reach the model
-  --workspace FOLDER              one that stays, below the service's workspace folder
+  --workspace FOLDER              one that stays, below the service's workspace folder; with ./, ../ or / a path of here
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
   --idle-timeout SECONDS, --queue-timeout SECONDS

@@ -6,6 +6,7 @@ import type { Event } from '../protocol/events.js'
 import type { Outcome } from '../protocol/execution.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { executeIn, findLocalFolder, HERE_FLAGS, HERE_USAGE, sayWhere } from './here.js'
 import { printJson } from './print.js'
 import { readTasks } from './read-tasks.js'
 import { createTextView, EVENTS_AS_JSON, type EventView } from './show-events.js'
@@ -24,6 +25,7 @@ Ctrl-C cancels it and waits for its end; a second one leaves at once.
   --detach                        prints the id and leaves
   --tasks FILE                    a task list instead of the prompt: a JSON array, or one prompt a line; - reads standard input
   --idempotency-key KEY           the same key and request give the same execution
+${HERE_USAGE}
 ${REQUEST_USAGE}
 ${SERVICE_USAGE}
 
@@ -91,6 +93,7 @@ export const run: Command = {
     const options = {
       ...REQUEST_FLAGS,
       ...SERVICE_FLAGS,
+      ...HERE_FLAGS,
       json: { type: 'boolean' },
       events: { type: 'boolean' },
       detach: { type: 'boolean' },
@@ -107,13 +110,20 @@ export const run: Command = {
       'idempotency-key': idempotencyKey,
       tasks,
       label = [],
+      here,
+      yes = false,
       ...flags
     } = values
     if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
     if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
+    const folder = await findLocalFolder(here, flags.workspace)
     const request = toRequest(
       tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks),
-      label.length === 0 ? flags : { ...flags, metadata: [...(flags.metadata ?? []), ...label] },
+      {
+        ...flags,
+        ...(folder !== undefined && { workspace: folder }),
+        ...(label.length > 0 && { metadata: [...(flags.metadata ?? []), ...label] }),
+      },
     )
 
     return withService(url, async (client) => {
@@ -126,7 +136,10 @@ export const run: Command = {
           if (executionId !== undefined) void cancel(client, executionId)
         })
       }
-      const execution = await client.execute(request, { ...(idempotencyKey !== undefined && { idempotencyKey }) })
+      const execution = await executeIn(client, folder, yes, request, {
+        ...(idempotencyKey !== undefined && { idempotencyKey }),
+      })
+      if (!events && (!detach || folder !== undefined)) sayWhere(folder, request, execution.id)
       if (detach) {
         if (json) printJson(execution)
         else process.stdout.write(`${execution.id}\n`)

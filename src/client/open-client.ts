@@ -1,3 +1,4 @@
+import type { Admission, AdmissionRequest } from '../protocol/admission.js'
 import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
@@ -70,6 +71,10 @@ export interface Client {
   file(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
   /** What the run did, to one file or to all, as a patch for `git apply`. */
   patch(executionId: string, path?: string, options?: CallOptions): Promise<string>
+  /** The patch of one file, to the byte: a text need not be UTF-8. */
+  patchBytes(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
+  /** Lets runs of this token work in a folder of the service's machine; for its own user, who proves that he is. */
+  admitFolder(request: AdmissionRequest, options?: CallOptions): Promise<Admission>
   cancel(executionId: string, options?: WishOptions): Promise<Execution>
   pause(executionId: string, options?: WishOptions): Promise<Execution>
   resume(executionId: string, options?: WishOptions): Promise<Execution>
@@ -170,6 +175,14 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
         headers: { accept: 'text/x-diff' },
         signal,
       }),
+    patchBytes: (executionId, path, { signal } = {}) =>
+      rest.bytes({
+        path: at(executionId, toFilePath(path)),
+        query: { diff: 'true' },
+        headers: { accept: 'text/x-diff' },
+        signal,
+      }),
+    admitFolder: (body, { signal } = {}) => ask({ method: 'POST', path: '/workspaces/admissions', body, signal }),
     cancel: wish('cancel'),
     pause: wish('pause'),
     resume: wish('resume'),

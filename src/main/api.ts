@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
+import { makeLocalSecret } from '../platform/local-proof.js'
 import { requireRedis } from '../platform/require-redis.js'
 import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
@@ -73,6 +74,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
     const logger = createLogger(config.logLevel, 'api', mask)
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
+    if (config.allowHere) await makeLocalSecret(config.dataDir)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()
     const eviction = await services.eviction()

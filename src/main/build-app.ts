@@ -18,6 +18,7 @@ import { fileRoutes } from '../../routes/files.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
+import { workspaceRoutes } from '../../routes/workspaces.js'
 import { getQueueState } from '../executions/read/queue-state.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { explainEviction } from '../platform/eviction.js'
@@ -119,6 +120,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(executionRoutes)
   await app.register(fileRoutes)
   await app.register(receiptRoutes)
+  await app.register(workspaceRoutes)
   await app.register(historyRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })

@@ -84,6 +84,7 @@ export const VARIABLES = {
     '',
     'folders in which a workspace may be named absolutely',
   ],
+  CC_EXECUTOR_ALLOW_HERE: [flag, 'true', 'let the user of this machine admit folders with cc-executor run --here'],
   CC_EXECUTOR_SHARED_WORKSPACES: [
     list.pipe(z.array(z.string().refine(isWorkspaceName, 'expected names of workspaces, as requests write them'))),
     '',
@@ -240,6 +241,7 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   readonly workspaceRoot: string
   readonly allowedRoots: readonly string[]
+  readonly allowHere: boolean
   readonly sharedWorkspaces: readonly string[]
   readonly concurrency: number
   readonly claudeBin: string | undefined
@@ -366,6 +368,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     allowedOrigins: values.CC_EXECUTOR_ALLOWED_ORIGINS,
     workspaceRoot: values.CC_EXECUTOR_WORKSPACE_ROOT ?? join(dataDir, 'workspaces'),
     allowedRoots: values.CC_EXECUTOR_ALLOWED_ROOTS,
+    allowHere: values.CC_EXECUTOR_ALLOW_HERE,
     sharedWorkspaces: values.CC_EXECUTOR_SHARED_WORKSPACES,
     concurrency: values.CC_EXECUTOR_CONCURRENCY,
     claudeBin: values.CC_EXECUTOR_CLAUDE_BIN,

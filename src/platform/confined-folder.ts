@@ -105,6 +105,11 @@ export async function readConfined(
   }
 }
 
+/** Removes a file below the root. @throws ConfinedPathError, or an errno exception */
+export async function removeConfined(root: string, path: string): Promise<void> {
+  await inParent(root, path, false, (address, name) => unlink(`${address}/${name}`))
+}
+
 /**
  * Writes a file below the root, its folders made where they are missing. It appears whole or not at all.
  * `replaces`: a regular file of that name is replaced; otherwise it is refused. Anything else of that name always is.

@@ -5,7 +5,10 @@ import { findPlace, isWithin, placesMountedBelow, readMounts, type Place } from 
 export type OwnSettings = Pick<
   Config,
   'dataDir' | 'workspaceRoot' | 'allowedRoots' | 'tokenFile' | 'hooksFile' | 'redisUrl' | 'cacheBin'
->
+> & {
+  /** Beside the operator's roots, for one token: these very folders, and no link that has come in their place. */
+  readonly admittedFolders?: readonly string[]
+}
 
 /** A folder or file of the service's own, beside the workspace root. */
 export interface OwnFolder {

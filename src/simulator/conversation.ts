@@ -16,6 +16,8 @@ export interface Conversation {
   /** The replies it has had so far: the position in its script. */
   readonly position: number
   readonly lastToolResult: string
+  /** Also of a call that was denied. */
+  readonly lastToolFailed: boolean
   readonly workingDirectory?: string
 }
 
@@ -54,6 +56,7 @@ export function readConversation(request: MessagesRequest): Conversation {
   let promptNumber = 0
   let position = 0
   let lastToolResult = ''
+  let lastToolFailed = false
   // Whether the reply that the next block answers is counted, because it stands there as an assistant message.
   let replyIsCounted = false
   const reminders: string[] = []
@@ -85,6 +88,7 @@ export function readConversation(request: MessagesRequest): Conversation {
     for (const [index, block] of message.blocks.entries()) {
       if (block.kind === 'toolResult') {
         lastToolResult = block.text
+        lastToolFailed = block.failed
         afterToolResult = true
         open = false
         replyIsCounted = false
@@ -123,6 +127,7 @@ export function readConversation(request: MessagesRequest): Conversation {
     promptNumber,
     position,
     lastToolResult,
+    lastToolFailed,
     ...(workingDirectory === undefined ? {} : { workingDirectory }),
   }
 }

@@ -12,6 +12,8 @@ export interface MessagesRequest {
   readonly serverTools: number
   /** The JSON schema that the answer's text must have (`output_config.format`). */
   readonly answerSchema?: Record<string, unknown>
+  /** JSON mode: what the CLI's own tool StructuredOutput takes. */
+  readonly structuredSchema?: Record<string, unknown>
   /** What tells one conversation from another: Claude Code puts its session id in here. */
   readonly userId: string
 }
@@ -23,7 +25,7 @@ export interface RequestMessage {
 
 export type RequestBlock =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'toolResult'; readonly text: string }
+  | { readonly kind: 'toolResult'; readonly text: string; readonly failed: boolean }
   | { readonly kind: 'other' }
 
 /** The API's own words for a request that it cannot accept. */
@@ -46,6 +48,7 @@ export function decodeMessagesRequest(body: string): MessagesRequest {
   const serverTools = tools.filter((tool) => tool['input_schema'] === undefined).length
   const outputConfig = toRecord(value['output_config'])
   const schema = toRecord(outputConfig['format'])['schema']
+  const structured = tools.find((tool) => tool['name'] === 'StructuredOutput')?.['input_schema']
   const userId = toRecord(value['metadata'])['user_id']
   return {
     model: value['model'],
@@ -59,6 +62,7 @@ export function decodeMessagesRequest(body: string): MessagesRequest {
     callableTools: tools.length - serverTools,
     serverTools,
     ...(isRecord(schema) ? { answerSchema: schema } : {}),
+    ...(isRecord(structured) ? { structuredSchema: structured } : {}),
     userId: typeof userId === 'string' ? userId : '',
   }
 }
@@ -67,7 +71,8 @@ function toBlocks(content: unknown): RequestBlock[] {
   if (typeof content === 'string') return [{ kind: 'text', text: content }]
   return toRecords(content).map((block): RequestBlock => {
     if (block['type'] === 'text' && typeof block['text'] === 'string') return { kind: 'text', text: block['text'] }
-    if (block['type'] === 'tool_result') return { kind: 'toolResult', text: toTexts(block['content']).join('\n') }
+    if (block['type'] === 'tool_result')
+      return { kind: 'toolResult', text: toTexts(block['content']).join('\n'), failed: block['is_error'] === true }
     return { kind: 'other' }
   })
 }

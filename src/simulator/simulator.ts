@@ -9,7 +9,7 @@ import { toApiError, type ApiError } from './api-error.js'
 import { isSideRequest, readConversation, type Conversation } from './conversation.js'
 import { FailureMemory } from './failure-memory.js'
 import { LoginDesk, type Logins } from './logins.js'
-import { decodeMessagesRequest, InvalidRequest } from './messages-request.js'
+import { decodeMessagesRequest, InvalidRequest, type MessagesRequest } from './messages-request.js'
 import { fillPlaceholders } from './placeholders.js'
 import { playReply, toTokens } from './play-reply.js'
 import { RequestLog, type SimulatedRequest } from './request-log.js'
@@ -124,7 +124,7 @@ async function answerMessages(
     messages: decoded.messages,
     side,
   })
-  const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, room.script)
+  const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, decoded, room.script)
   const failsAt = room.failures.meet(reply, conversation, {
     userId: decoded.userId,
     clientVersion: entry.clientVersion,
@@ -139,9 +139,9 @@ async function answerMessages(
 }
 
 /** @throws ScriptError for a bad script in the newest prompt */
-function chooseReply(conversation: Conversation, fallback: Script | undefined): Reply {
+function chooseReply(conversation: Conversation, request: MessagesRequest, fallback: Script | undefined): Reply {
   const script = findScript(conversation.prompt) ?? fallback
-  if (script === undefined) return answerPrompt(conversation)
+  if (script === undefined) return answerPrompt(conversation, request)
   return toReplies(fillPlaceholders(script, conversation))[conversation.position] ?? SCRIPT_FINISHED
 }
 

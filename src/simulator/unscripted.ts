@@ -2,11 +2,36 @@
 import type { Conversation } from './conversation.js'
 import { isRecord } from './json.js'
 import type { MessagesRequest } from './messages-request.js'
-import type { Reply } from './replies.js'
+import { findPlay } from './named-prompts.js'
+import { isToolStep, type Reply } from './replies.js'
+import { sampleObject } from './sample-value.js'
 
 const QUOTED_CHARACTERS = 200
 
-export function answerPrompt(conversation: Conversation): Reply {
+/** A named prompt is played; any other is answered in a sentence. In JSON mode the end of both is an object. */
+export function answerPrompt(conversation: Conversation, request: MessagesRequest): Reply {
+  const reply = findPlay(conversation)?.(conversation) ?? greet(conversation)
+  const schema = findAnswerSchema(request)
+  if (schema === undefined || reply.some(isToolStep)) return reply
+  const words = reply.flatMap((step) => ('text' in step ? [step.text] : [])).join(' ')
+  return [{ structured: sampleObject(schema, words) }]
+}
+
+/** A schema that the CLI cannot check is told in words by the executor, beside a tool that takes any object. */
+const TOLD_SCHEMA = /must match this JSON Schema \([^)]*\)(?:, formats included)?:\n(\{.*\})/
+
+function findAnswerSchema({ structuredSchema, system }: MessagesRequest): Record<string, unknown> | undefined {
+  if (structuredSchema === undefined) return undefined
+  const told = system.map((text) => TOLD_SCHEMA.exec(text)?.[1]).find((text) => text !== undefined)
+  try {
+    const schema: unknown = told === undefined ? structuredSchema : JSON.parse(told)
+    return isRecord(schema) ? schema : structuredSchema
+  } catch {
+    return structuredSchema
+  }
+}
+
+function greet(conversation: Conversation): Reply {
   const firstLine = conversation.prompt.trimStart().split(/\r?\n/, 1)[0] ?? ''
   const quoted = Array.from(firstLine.slice(0, 2 * QUOTED_CHARACTERS))
     .slice(0, QUOTED_CHARACTERS)

@@ -39,6 +39,8 @@ const of =
 const kept = ({ kept: id }: Scene): string => id
 const running = ({ running: id }: Scene): string => id
 
+const admission: Make = async (scene) => ({ path: '/workspaces/admissions', body: await scene.toAdmission() })
+
 function submission(path: string): RestOperation {
   const body =
     (more: (scene: Scene) => Record<string, unknown>, headers: Record<string, string> = {}): Make =>
@@ -218,6 +220,11 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     base: ({ receipt }) => ({ path: '/receipts/verify', body: { receipt } }),
     scope: 'read',
     cases: { '200 application/json': { make: ({ receipt }) => ({ path: '/receipts/verify', body: { receipt } }) } },
+  },
+  'post /workspaces/admissions': {
+    base: admission,
+    scope: 'execute',
+    cases: { '200 application/json': { make: admission } },
   },
   'get /estimates': plain('/estimates?prompt=hello', { wrongQuery: 'effort=none' }),
   'get /usage': plain('/usage', { wrongQuery: 'from=yesterday' }),

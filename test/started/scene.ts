@@ -1,6 +1,9 @@
 // What the operations of a walk are called with: executions in every state that an answer depends on.
 import { randomUUID } from 'node:crypto'
+import { lstat, mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { isTerminal } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
@@ -68,7 +71,7 @@ const STRUCTURED = {
   outputSchema: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] },
 }
 
-export async function setScene(url: string) {
+export async function setScene(url: string, folder: string) {
   const submit = async (
     body: Record<string, unknown>,
     headers: Record<string, string> = {},
@@ -133,8 +136,17 @@ export async function setScene(url: string) {
     }
   }
   let pushing: Promise<void> | undefined
+  /** What `run --here` sends from there, by the secret of the data folder. */
+  const toAdmission = async (): Promise<Record<string, unknown>> => {
+    const admitted = join(await realpath(folder), 'admitted')
+    await mkdir(admitted, { recursive: true })
+    const { dev, ino } = await lstat(admitted, { bigint: true })
+    const claim = { folder: admitted, device: String(dev), inode: String(ino), issuedAt: Date.now() }
+    return { ...claim, proof: proveLocal((await readLocalSecret(join(folder, 'data'))) ?? '', claim) }
+  }
   return {
     cancel,
+    toAdmission,
     listing: async () => (await ask(url, { method: 'GET', path: `/executions/${kept}/files` })).body,
     url,
     running,

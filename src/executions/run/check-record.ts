@@ -1,4 +1,5 @@
 import { toRunRequest } from '../../claude/command/run-request.js'
+import { withAdmitted } from '../../platform/admitted-folders.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Outcome } from '../../protocol/execution.js'
@@ -38,9 +39,14 @@ async function checkSession({ store }: DomainServices, record: ExecutionRecord):
     throw changed('the conversation that it goes on with was held elsewhere')
 }
 
-function checkWorkspace(record: ExecutionRecord, submission: ExecutionRecord, { config }: DomainServices): void {
+async function checkWorkspace(
+  record: ExecutionRecord,
+  submission: ExecutionRecord,
+  { config }: DomainServices,
+): Promise<void> {
   if (record.request.session !== undefined) return
-  const { name } = nameWorkspace(submission.request.workspace, submission.id, config)
+  const { workspace } = submission.request
+  const { name } = nameWorkspace(workspace, submission.id, await withAdmitted(config, record.owner, workspace))
   if (name !== record.workspace) throw changed('its workspace is not the one that was asked for')
 }
 
@@ -73,7 +79,7 @@ export async function checkRecord(services: DomainServices, record: ExecutionRec
     const submission = await findSubmission(services, record)
     const rights = await readRights(services, submission)
     requirePermitted(toRunRequest(record.request), record.request, services, rights)
-    checkWorkspace(record, submission, services)
+    await checkWorkspace(record, submission, services)
     await checkSession(services, record)
     checkBudget(record, services)
     return undefined

@@ -5,6 +5,7 @@ import { operatorClaudeFolder } from '../../claude/install/credentials.js'
 import { chooseDefaultModel } from '../../claude/install/default-model.js'
 import { LoginError } from '../../claude/install/login-keeper.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
+import { withAdmitted } from '../../platform/admitted-folders.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import type { Outcome } from '../../protocol/execution.js'
@@ -99,7 +100,10 @@ export async function prepareRun(
   let folders: RunFolders
   let workspace: Workspace
   try {
-    ;({ folders, workspace } = await prepareWorkspace(record, config))
+    ;({ folders, workspace } = await prepareWorkspace(
+      record,
+      await withAdmitted(config, record.owner, record.workspace),
+    ))
     lifetime.own('workspace', workspace, (opened) => opened.close())
     const taken = await takePlaces(services, record.id, fence, workspace)
     if (taken === 'parked') return { parked: true }

@@ -5,7 +5,7 @@ import { fromStore } from '../../platform/redis.js'
 import type { EstimateQuery, TimeoutEstimate } from '../../protocol/estimate.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
-import { nameWorkspace } from '../workspaces/workspace-name.js'
+import { nameFor } from './name-for.js'
 
 interface Place {
   readonly owner: string
@@ -38,7 +38,7 @@ export async function getEstimate(
   query: EstimateQuery,
   caller: Caller,
 ): Promise<TimeoutEstimate> {
-  const workspace = nameWorkspace(query.workspace, '', services.config).lock
+  const workspace = (await nameFor(services, caller, query.workspace, '')).lock
   const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), {
     owner: caller.name,
     workspace,

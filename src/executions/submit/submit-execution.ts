@@ -15,7 +15,7 @@ import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/store-answers.js'
-import { nameWorkspace } from '../workspaces/workspace-name.js'
+import { nameFor } from './name-for.js'
 
 /** It takes a person to change it. */
 const EVICTION_RETRY_SECONDS = 60
@@ -69,7 +69,7 @@ export async function submitExecution(
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
   const session = run?.session && toSessionWish(run.session, request.workspace)
-  const workspace = session ? undefined : nameWorkspace(request.workspace, id, config)
+  const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
   const estimate =
     run &&

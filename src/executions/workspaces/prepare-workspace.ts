@@ -73,7 +73,7 @@ function locate(name: string, folder: OpenFolder, roots: Roots): readonly string
 }
 
 async function openWorkspace(name: string, settings: Roots): Promise<Workspace> {
-  const { workspaceRoot, allowedRoots } = settings
+  const { workspaceRoot, allowedRoots, admittedFolders = [] } = settings
   await makeFolder(workspaceRoot, 0o700)
   const roots = await Promise.all(
     (isAbsolute(name) ? allowedRoots : [workspaceRoot]).map(async (root) => ({
@@ -81,6 +81,7 @@ async function openWorkspace(name: string, settings: Roots): Promise<Workspace> 
       real: await realpath(root).catch(() => root),
     })),
   )
+  if (isAbsolute(name)) roots.push(...admittedFolders.map((root) => ({ root, real: root })))
   const wanted = isAbsolute(name) ? name : join(workspaceRoot, name)
   const isAdmitted = (path: string): boolean => roots.some(({ real }) => isInside(path, real))
   if (!isAdmitted(await resolveNearest(wanted))) throw new WorkspaceError(LINKED_OUT)

@@ -25,12 +25,12 @@ export const normalizeWorkspace = (wanted: string): string => normalize(wanted).
 
 /** What lies below the workspace root has one name, by which it is locked and owned: the one from there. */
 function toAdmitted(path: string, settings: OwnSettings): string {
-  const { allowedRoots } = settings
-  if (!allowedRoots.some((root) => isInside(path, normalize(root)))) {
+  const { allowedRoots, admittedFolders = [] } = settings
+  if (![...allowedRoots, ...admittedFolders].some((root) => isInside(path, normalize(root)))) {
     throw new ExecutorError('FORBIDDEN', {
       detail:
         'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
-        '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR).',
+        '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR), or that cc-executor run --here has admitted for this token.',
       errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
     })
   }

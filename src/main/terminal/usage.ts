@@ -24,6 +24,7 @@ Runs API, worker and, without REDIS_URL, a private Redis, until Ctrl-C; what run
 Reads .env where it is started.
 
   --simulate                      a scripted model answers, not Claude: costs nothing, needs no account
+                                  it plays "Write hello.py", or the script of a prompt (src/simulator/README.md)
   --open                          no token is needed, on this machine only (CC_EXECUTOR_AUTH=open)
   --root DIR                      a folder in which a request may name an absolute workspace; several times
   --on-demand                     ends when nobody has been there for CC_EXECUTOR_IDLE_SECONDS, as mcp starts it`,

@@ -1,0 +1,50 @@
+import { addAdmitted } from '../../platform/admitted-folders.js'
+import { placeOf, readMounts } from '../../platform/folder-identity.js'
+import { isProvenLocal, readLocalSecret } from '../../platform/local-proof.js'
+import { openFolder } from '../../platform/open-folder.js'
+import { findOwnByPlace } from '../../platform/own-places.js'
+import type { Admission, AdmissionRequest } from '../../protocol/admission.js'
+import type { Caller } from '../../protocol/caller.js'
+import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
+import type { DomainServices } from '../services.js'
+
+const refuse = (detail: string): ExecutorError => new ExecutorError('FORBIDDEN', { detail })
+
+/**
+ * Lets runs of the caller's token work in a folder of this machine. That he may admit it is proved by a secret of the
+ * data folder: a token alone may be held by somebody else, elsewhere.
+ * @throws ExecutorError FORBIDDEN, INVALID_REQUEST
+ */
+export async function admitFolder(
+  { config }: Pick<DomainServices, 'config'>,
+  { proof, ...claim }: AdmissionRequest,
+  caller: Caller,
+): Promise<Admission> {
+  if (!config.allowHere) throw refuse('The operator lets nobody admit folders (CC_EXECUTOR_ALLOW_HERE=false).')
+  const secret = await readLocalSecret(config.dataDir)
+  if (secret === undefined || !isProvenLocal(secret, claim, proof, Date.now()))
+    throw refuse(
+      'A folder is admitted by the user of the service alone, on its machine: cc-executor run --here proves it with ' +
+        'local-secret in the data folder (CC_EXECUTOR_DATA_DIR), which must be the service’s own.',
+    )
+  const invalid = toInvalidRequest([
+    { path: 'folder', message: 'is not the folder that the service sees at this path' },
+  ])
+  const folder = await openFolder(claim.folder).catch(() => {
+    throw invalid
+  })
+  try {
+    const isSame = folder.device === BigInt(claim.device) && folder.inode === BigInt(claim.inode)
+    if (!isSame || folder.path !== claim.folder) throw invalid
+    const place = placeOf(folder.fd, folder.path, readMounts())
+    const setting = findOwnByPlace({ place, path: folder.path, isAbsolutelyNamed: true }, config)
+    if (setting !== undefined)
+      throw refuse(`The folder is, holds or lies in one of the service’s own (${setting}); name another one.`)
+  } finally {
+    await folder.close()
+  }
+  const entry = { token: caller.name, folder: claim.folder, admittedAt: new Date().toISOString() }
+  const added = await addAdmitted(config.dataDir, entry)
+  if (!added) throw refuse('Too many folders are admitted; delete lines of admitted-folders in the data folder.')
+  return added
+}

@@ -1,0 +1,244 @@
+// A run in a folder of one's own: admitted once, by the user of the service, and taken back by its patch.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { addAdmitted, withAdmitted } from '../../src/platform/admitted-folders.js'
+import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
+import { reversePatch } from '../../src/cli/reverse-patch.js'
+import { toPatch } from '../../src/files/patch.js'
+import { scripted } from '../support/environment.js'
+import { CLI } from '../support/paths.js'
+import { openTestService } from '../support/service.js'
+
+const OTHER = 'the-token-of-somebody-else'
+const MINE = 'the-token-of-this-test-here'
+const service = await openTestService(t, { env: { CC_EXECUTOR_TOKENS: `mine=${MINE},other=${OTHER}:execute+read` } })
+const projects = join(service.directory, 'projects')
+await mkdir(projects)
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const environmentOf = (token: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env['PATH'],
+  CC_EXECUTOR_URL: service.url(),
+  CC_EXECUTOR_TOKEN: token,
+  CC_EXECUTOR_DATA_DIR: service.config.dataDir,
+  ...more,
+})
+
+async function start(
+  [file = '', ...args]: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  answers?: RegExp,
+): Promise<Ran> {
+  const child = spawn(file, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  t.teardown(() => void child.kill('SIGKILL'))
+  const texts = { stdout: '', stderr: '' }
+  if (!answers) child.stdin.end()
+  let isAnswered = false
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      texts[name] += chunk
+      if (isAnswered || answers?.test(texts[name]) !== true) return
+      isAnswered = true
+      child.stdin.write('y\r')
+    })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, ...texts }
+}
+
+const run = (args: readonly string[], cwd: string, env = environmentOf(MINE)): Promise<Ran> =>
+  start([process.execPath, CLI, ...args], cwd, env)
+const idOf = ({ stderr }: Ran): string => /undo ([0-9a-f-]{36})/.exec(stderr)?.[1] ?? ''
+const makeFolder = async (name: string): Promise<string> => {
+  const folder = join(projects, name)
+  await mkdir(folder)
+  return folder
+}
+const call = async (token: string, path: string, body: unknown): Promise<{ status: number; body: unknown }> => {
+  const response = await fetch(service.url() + path, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer: 'wait=50' },
+    body: JSON.stringify(body),
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+t.jobs = 4
+void t.test('run --here works in this folder, after one yes, for this token alone; undo takes it back', async (t) => {
+  const folder = await makeFolder('one')
+  await writeFile(join(folder, 'mine.txt'), 'mine\n')
+  const asked = await run(['run', '--here', 'Write hello.py'], folder)
+  t.equal(asked.code, 2)
+  t.match(asked.stderr, new RegExp(`does not work in ${folder} yet: --yes`), 'nobody is there to be asked')
+
+  const ran = await run(['run', '--here', '--yes', 'Write hello.py'], folder)
+  t.equal(ran.code, 0, ran.stderr)
+  t.match(ran.stderr, `it works in ${folder}; cc-executor undo `)
+  t.match(await readFile(join(folder, 'hello.py'), 'utf8'), /greet/)
+
+  const request = { prompt: 'Say hello', workspace: folder }
+  t.match(await call(OTHER, '/execute', request), { status: 403, body: { code: 'FORBIDDEN' } }, 'another token')
+  t.match(await call(MINE, '/execute', { ...request, workspace: projects }), { status: 403 }, 'the folder above')
+  const fresh = await run(['run', 'Say hello'], folder)
+  t.match(fresh.stderr, /^cc-executor: it works in a fresh folder of its own, not in this one \(--here\)\nexecution /)
+
+  const id = idOf(ran)
+  await writeFile(join(folder, 'hello.py'), 'changed\n')
+  const refused = await run(['undo', id], folder)
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, /nothing was taken back in .*\n {2}hello\.py: it has changed since/)
+  t.equal(await readFile(join(folder, 'hello.py'), 'utf8'), 'changed\n')
+  await rm(join(folder, 'hello.py'))
+  t.equal((await run(['run', '--workspace', '.', 'Write hello.py'], folder)).code, 0, 'it is asked once')
+  const undone = await run(['undo', id], projects)
+  t.equal(undone.code, 0, undone.stderr)
+  t.equal(undone.stdout, 'removed   hello.py\n')
+  await t.rejects(lstat(join(folder, 'hello.py')))
+  t.equal(await readFile(join(folder, 'mine.txt'), 'utf8'), 'mine\n')
+  const gone = await run(['undo', id], folder)
+  t.match(gone.stderr, / {2}hello\.py: it was deleted since/)
+
+  const other = await makeFolder('moved')
+  await rm(folder, { recursive: true })
+  await symlink(other, folder)
+  t.match(
+    await call(MINE, '/execute', request),
+    { body: { outcome: { code: 'WORKSPACE_ERROR', message: /symbolic link/ } } },
+    'a link that came in its place is not admitted',
+  )
+})
+
+void t.test('undo restores to the byte what was modified and deleted, and names what it cannot', async (t) => {
+  const folder = await makeFolder('two')
+  const script = join(folder, 'a script.sh')
+  const latin = Buffer.from('caf\xe9 one\r\nlast line', 'latin1')
+  await writeFile(script, latin)
+  await chmod(script, 0o755)
+  await writeFile(join(folder, 'gone.txt'), 'gone\n')
+  await writeFile(join(folder, 'empty'), '')
+  const command = `printf 'new\\nlast line\\n' > 'a script.sh'; chmod 644 'a script.sh'; rm gone.txt empty; mkdir sub; echo x > sub/new`
+  const prompt = scripted({ tool: 'Bash', input: { command } }, { text: 'Done.' })
+  const ran = await run(['run', '--here', '-y', '--allowed-tools', 'Bash', prompt], folder)
+  t.equal(ran.code, 0, ran.stderr)
+  t.equal(await readFile(script, 'utf8'), 'new\nlast line\n')
+  const undone = await run(['undo', idOf(ran)], folder)
+  t.equal(undone.code, 0, undone.stderr)
+  t.ok(latin.equals(await readFile(script)))
+  t.equal((await lstat(script)).mode & 0o777, 0o755)
+  t.equal(await readFile(join(folder, 'gone.txt'), 'utf8'), 'gone\n')
+  t.equal(await readFile(join(folder, 'empty'), 'utf8'), '')
+  await t.rejects(lstat(join(folder, 'sub/new')))
+
+  await writeFile(join(folder, 'binary'), Buffer.from([1, 0, 2]))
+  const change = scripted(
+    { tool: 'Bash', input: { command: 'echo x > binary; echo y >> gone.txt; ln -s gone.txt link' } },
+    { text: 'Done.' },
+  )
+  const second = await run(['run', '--here', '--allowed-tools', 'Bash', change], folder)
+  const refused = await run(['undo', idOf(second)], folder)
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, / {2}binary: the patch does not have what it was before/)
+  t.match(refused.stderr, / {2}link: it is no regular file/)
+  t.equal(await readFile(join(folder, 'gone.txt'), 'utf8'), 'gone\ny\n', 'and nothing is done')
+})
+
+void t.test('any patch of a text leads back', (t) => {
+  const texts = [
+    '',
+    'a\n',
+    'a',
+    'a\nb\nc\n',
+    '\n\n',
+    'b\nc\nd\ne\nf\ng\nh\ni\nj\nk',
+    'x\nb\nc\nd\ne\nf\ng\nh\ni\nj\ny\n',
+    '-a\n+b\n\\c\n',
+  ]
+  for (const before of texts)
+    for (const after of texts) {
+      const state = (text: string) => ({ bytes: Buffer.from(text), mode: 0o644 })
+      const patch = toPatch('f', state(before), state(after)).toString('latin1')
+      t.equal(reversePatch(patch, after).before, before, JSON.stringify([before, after]))
+      if (before !== after && after !== '' && patch.includes('@@'))
+        t.equal(reversePatch(patch, `${after}more`).before === before, false)
+    }
+  t.end()
+})
+
+void t.test(
+  'a folder is admitted by whoever has the secret of the data folder, and never one of the service’s own',
+  async (t) => {
+    const folder = await makeFolder('three')
+    const { dev, ino } = await lstat(folder, { bigint: true })
+    const secret = (await readLocalSecret(service.config.dataDir)) ?? ''
+    t.not(secret, '')
+    t.equal((await lstat(join(service.config.dataDir, 'local-secret'))).mode & 0o777, 0o600)
+    const claim = { folder, device: String(dev), inode: String(ino), issuedAt: Date.now() }
+    const admit = (changed: Partial<typeof claim>, key = secret, signed: Partial<typeof claim> = changed) =>
+      call(MINE, '/workspaces/admissions', { ...claim, ...changed, proof: proveLocal(key, { ...claim, ...signed }) })
+    const FORBIDDEN = { status: 403, body: { code: 'FORBIDDEN' } }
+    t.match(await admit({}, 'guessed'), FORBIDDEN, 'a token alone')
+    t.match(await admit({ folder: projects }, secret, {}), FORBIDDEN, 'the proof of another folder')
+    t.match(await admit({ issuedAt: Date.now() - 61_000 }), FORBIDDEN, 'an old proof')
+    t.match(await admit({ inode: '1' }), { status: 400 }, 'another folder than the service sees')
+    t.match(await admit({ folder: join(folder, 'nowhere') }), { status: 400 })
+    await symlink(folder, join(projects, 'link'))
+    t.match(await admit({ folder: join(projects, 'link') }), { status: 400 }, 'a link')
+    for (const own of [service.config.dataDir, service.config.workspaceRoot, service.directory, '/']) {
+      await mkdir(own, { recursive: true })
+      const state = await lstat(own, { bigint: true })
+      const claimed = { folder: own, device: String(state.dev), inode: String(state.ino) }
+      t.match(await admit(claimed), FORBIDDEN, own)
+    }
+    t.match(await admit({}), { status: 200, body: { folder, token: 'mine' } })
+
+    const off = await service.openApi({ CC_EXECUTOR_ALLOW_HERE: 'false' })
+    const env = environmentOf(MINE, { CC_EXECUTOR_URL: off.url })
+    const refused = await run(['run', '--here', '--yes', 'Say hello'], folder, env)
+    t.equal(refused.code, 1)
+    t.match(refused.stderr, /CC_EXECUTOR_ALLOW_HERE=false/)
+
+    const elsewhere = environmentOf(MINE, { CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere') })
+    const four = await makeFolder('four')
+    t.match((await run(['run', '--here', '--yes', 'Say hello'], four, elsewhere)).stderr, /local-secret/)
+  },
+)
+
+void t.test('on a terminal it asks once, clearly', async (t) => {
+  const folder = await makeFolder('five')
+  const command = `${process.execPath} ${CLI} run --here 'Say hello'`
+  const ran = await start(
+    ['script', '-qec', command, '/dev/null'],
+    folder,
+    environmentOf(MINE),
+    /from now on\? \[y\/N\]/,
+  )
+  t.equal(ran.code, 0, ran.stdout)
+  t.match(ran.stdout, `Let runs of this token read and change files in ${folder}, and below it, from now on? [y/N]`)
+  t.match(ran.stdout, `it works in ${folder}`)
+})
+
+void t.test(
+  'what is withdrawn or not a line of the file admits nothing, and another token’s line neither',
+  async (t) => {
+    const dataDir = t.testdir({})
+    const of = (token: string, workspace: string, allowHere = true) =>
+      withAdmitted({ dataDir, allowHere }, token, workspace).then(({ admittedFolders }) => admittedFolders)
+    t.same(await of('mine', '/a'), [])
+    const entry = { token: 'mine', folder: '/a', admittedAt: '2026-11-29T22:00:00.000Z' }
+    t.same(await addAdmitted(dataDir, entry), entry)
+    t.same(await addAdmitted(dataDir, { ...entry, admittedAt: 'later' }), entry, 'once')
+    t.same(await of('mine', '/a'), ['/a'])
+    t.same(await of('other', '/a'), [])
+    t.same(await of('mine', '/a', false), [], 'switched off, what was admitted before does not count')
+    await writeFile(join(dataDir, 'admitted-folders'), '/b\n{"token":"mine","folder":7}\n\n')
+    t.same(await of('mine', '/a'), [])
+  },
+)
