@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { RedisOptions } from 'ioredis'
 import { ConfigError } from './config.js'
-import type { RedisTls } from './redis-url.js'
+import { socketOf, type RedisTls } from './redis-url.js'
 
 const DEFAULT_PORT = 6379
 
@@ -25,7 +25,8 @@ function toTlsOptions({ ca, cert, key }: RedisTls): NonNullable<RedisOptions['tl
 
 /** Where Redis is, for ioredis and BullMQ alike; `unix:///path` is a socket. @throws ConfigError */
 export function toRedisAddress(url: string, tls: RedisTls = {}): RedisOptions {
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length) }
+  const path = socketOf(url)
+  if (path !== undefined) return { path }
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   return {
     host: hostname.replace(/^\[|\]$/g, ''),

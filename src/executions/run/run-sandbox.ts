@@ -7,6 +7,7 @@ import { openRunProxy, type RunProxy } from '../../egress/run-proxy.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import { makeFolder } from '../../platform/make-folder.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
+import { socketOf } from '../../platform/redis-url.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
@@ -47,8 +48,8 @@ export interface RunSandbox {
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
 export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
   const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
-  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
+  const socket = socketOf(redisUrl)
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...(socket === undefined ? [] : [socket])]
 }
 
 /** What the service is made of: an opening may show it, but never for writing. */
