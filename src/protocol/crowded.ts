@@ -36,7 +36,7 @@ export function findCrowded(whole: unknown): Crowded | undefined {
   return undefined
 }
 
-/** Its path is put together where it is told: all paths of what is nested deeply are as long as the square of its depth. */
+/** Its path is put together where it is told: those of all that is nested deeply are as long as its depth squared. */
 interface Place {
   readonly value: object
   readonly parent: Place | undefined

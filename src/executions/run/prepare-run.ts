@@ -17,6 +17,7 @@ import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
 import { prepareWorkspace, WorkspaceError, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
+import { workspaceOf } from '../workspaces/workspace-name.js'
 import { listOwn, listProtected, openRunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
@@ -90,7 +91,10 @@ export async function prepareRun(
   let folders: RunFolders
   let workspace: Workspace
   try {
-    ;({ folders, workspace } = await prepareWorkspace(record, config))
+    ;({ folders, workspace } = await prepareWorkspace(
+      { ...record, workspace: workspaceOf(record, record, config) },
+      config,
+    ))
     lifetime.own('workspace', workspace, (opened) => opened.close())
     const taken = await takePlaces(services, record.id, fence, workspace)
     if (taken === 'parked') return { parked: true }

@@ -54,7 +54,7 @@ export async function submitExecution(
   await requireSandbox(services, request)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
-  const session = run?.session && toSessionWish(run.session, request.workspace)
+  const session = run?.session && toSessionWish(run.session, request.workspace, config)
   const workspace = session ? undefined : nameWorkspace(request.workspace, id, config)
   const priority = request.priority ?? 'normal'
   const estimate =
