@@ -6,7 +6,7 @@ import t from 'tap'
 import { openEventStream } from '../../src/client/event-stream.js'
 import { sleep } from '../../src/platform/deadline.js'
 
-const SILENCE_LIMIT_MS = 1_000
+const SILENCE_LIMIT_MS = 2_000
 
 const server = createServer(({ url = '' }, response) => {
   response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -35,8 +35,8 @@ void t.test('a reader that does not pull is not taken for a service that is sile
   await fetch(url).then(({ body }) => body?.cancel())
   const events = open('talkative', SILENCE_LIMIT_MS)
   t.match(await events.next(), { seq: 1 })
-  await sleep(1.5 * SILENCE_LIMIT_MS)
-  t.match(await events.next(), { seq: 2 })
+  await sleep(1.25 * SILENCE_LIMIT_MS)
+  for (let seq = 2; seq <= 40; seq += 1) t.equal((await events.next())?.seq, seq)
   events.close()
 })
 
@@ -50,5 +50,5 @@ void t.test('a stream that is closed keeps no process alive, whatever it was doi
   for (const events of [held, waiting, unread]) events.close()
   t.equal(await next, undefined)
   for (let rounds = 0; rounds < 200 && timers() > before; rounds += 1) await sleep(10)
-  t.equal(timers(), before)
+  t.ok(timers() <= before, `${timers()} timers, and ${before} before`)
 })
