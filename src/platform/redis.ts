@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { DeadlineError, within } from './deadline.js'
+import { DeadlineError } from './deadline.js'
 import type { Logger } from './logger.js'
 import { toRedisAddress } from './redis-address.js'
 import type { RedisTls } from './redis-url.js'

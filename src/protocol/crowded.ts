@@ -46,7 +46,7 @@ interface Place {
 function pathOf(place: Place): PropertyKey[] {
   const path: PropertyKey[] = []
   for (let at: Place | undefined = place; at?.key !== undefined; at = at.parent) path.push(at.key)
-  return path.reverse()
+  return path.toReversed()
 }
 
 /** Without a list of them all, which may be long. Of JSON: nothing is inherited. */
