@@ -14,6 +14,7 @@ interface EventStreamOptions {
   readonly url: string
   readonly token: string | undefined
   readonly onReached: () => void
+  readonly silenceLimitMs?: number
 }
 
 /**
@@ -21,7 +22,7 @@ interface EventStreamOptions {
  * per execution; a reader that does not pull holds up nobody but itself.
  */
 export function openEventStream(
-  { url, token, onReached }: EventStreamOptions,
+  { url, token, onReached, silenceLimitMs = SILENCE_LIMIT_MS }: EventStreamOptions,
   { executionId, after = 0, types }: SubscribeParams,
 ): EventSubscription {
   const closing = new AbortController()
@@ -31,7 +32,12 @@ export function openEventStream(
 
   async function* read(): AsyncGenerator<Event, undefined, undefined> {
     const silence = new AbortController()
-    const patience = setTimeout(() => silence.abort(), SILENCE_LIMIT_MS)
+    // Where nobody takes an event, nothing is read on: then the silence is the reader's own.
+    let isHeld = false
+    const patience = setTimeout(() => {
+      if (isHeld) patience.refresh()
+      else silence.abort()
+    }, silenceLimitMs)
     const stop = joinSignals([closing.signal, silence.signal])
     try {
       const query = new URLSearchParams({ after: String(after), ...(types && { types: types.join(',') }) })
@@ -62,7 +68,10 @@ export function openEventStream(
         const event = parseJson(data)
         if (event === undefined) throw toBadAnswer(url, 'An event without JSON')
         // Safe: the service's own events, in the shape that the protocol publishes.
+        isHeld = true
         yield event as Event
+        isHeld = false
+        patience.refresh()
       }
       // After the terminal event, or cut off: who asks again is told which.
       throw toUnreachable(url, 'the stream ended')
@@ -84,7 +93,11 @@ export function openEventStream(
     get answeredAt() {
       return answeredAt
     },
-    close: () => closing.abort(),
+    close() {
+      closing.abort()
+      // Of an event that was taken last the generator would stay where it is, with its timer.
+      events.return(undefined).catch(() => undefined)
+    },
   }
 }
 

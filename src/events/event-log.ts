@@ -64,7 +64,17 @@ export const digestOf = (text: string): string => createHash('sha256').update(te
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const commands = defineScripts<LogCommands>(redis, SCRIPTS)
   const root = keyRoot(prefix)
-  const read = createLimiter(READS_AT_ONCE)
+  const limited = createLimiter(READS_AT_ONCE)
+  /** Where Redis is away nothing is read: everybody hears so within the time of a command, and waits for no turn. */
+  async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    if (redis.status !== 'ready') return ask()
+    try {
+      return await limited(ask)
+    } finally {
+      // It was lost meanwhile.
+      if (redis.status !== 'ready') limited.letAllPass()
+    }
+  }
   return {
     async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
       const digest = digestOf(lines)

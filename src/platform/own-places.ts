@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ConfigError, type Config } from './config.js'
 import { findPlace, isWithin, placesMountedBelow, readMounts, type Place } from './folder-identity.js'
+import { socketOf } from './redis-url.js'
 
 export type OwnSettings = Pick<
   Config,
@@ -25,7 +26,7 @@ interface LocatedFolder extends OwnFolder {
 
 /** Wherever settings have moved them; what lies in the data folder is named as well, as the workspace root may, too. */
 export function listOwnFolders({ dataDir, tokenFile, hooksFile, redisUrl, cacheBin }: OwnSettings): OwnFolder[] {
-  const socket = redisUrl?.startsWith('unix://') === true ? new URL(redisUrl).pathname : undefined
+  const socket = socketOf(redisUrl)
   return [
     { path: dataDir, setting: 'CC_EXECUTOR_DATA_DIR' },
     ...['sessions', 'redis', 'services', 'receipt-keys'].map((name) => ({

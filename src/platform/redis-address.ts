@@ -3,7 +3,7 @@ import type { RedisOptions } from 'ioredis'
 import { ConfigError } from './config.js'
 import { RedisConnector } from './redis-connector.js'
 import { readRedisPassword } from './redis-password.js'
-import type { RedisAccess } from './redis-url.js'
+import { socketOf, type RedisAccess } from './redis-url.js'
 
 const DEFAULT_PORT = 6379
 
@@ -33,7 +33,8 @@ function toTlsOptions({ ca, cert, key }: RedisAccess): NonNullable<RedisOptions[
 export function toRedisAddress(url: string, access: RedisAccess = {}): RedisOptions {
   const fromFile = readRedisPassword(access)
   const secret = fromFile === undefined ? {} : { password: fromFile }
-  if (url.startsWith('unix://')) return { path: url.slice('unix://'.length), ...secret }
+  const path = socketOf(url)
+  if (path !== undefined) return { path, ...secret }
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   return {
     host: hostname.replace(/^\[|\]$/g, ''),

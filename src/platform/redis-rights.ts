@@ -3,20 +3,22 @@ import type { Redis } from 'ioredis'
 /**
  * Every command that the service and BullMQ send, in scripts or alone, with arguments that are valid and do nothing:
  * all go to one key, which holds a text and is gone afterwards. A command for another type is refused for that, which
- * only those hear that have the right to it: Redis looks at rights first. test/platform/redis-rights.test.ts compares
- * the names with the scripts.
+ * only those hear that have the right to it: Redis looks at rights first. test/platform/require-redis.test.ts compares
+ * the names with the scripts and the calls.
  */
 const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args: string[]]> = [
   (key) => ['set', key, '1', 'px', '10000'],
   (key) => ['setrange', key, '0', ''],
   (key) => ['get', key],
   (key) => ['mget', key],
+  (key) => ['setrange', key, '0', ''],
   (key) => ['exists', key],
   (key) => ['type', key],
   (key) => ['incr', key],
   (key) => ['incrby', key, '1'],
   (key) => ['decrby', key, '1'],
   (key) => ['persist', key],
+  (key) => ['expire', key, '10'],
   (key) => ['pexpire', key, '10000'],
   (key) => ['pexpireat', key, '32503680000000'],
   (key) => ['pttl', key],
@@ -82,6 +84,7 @@ const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args:
   () => ['multi'],
   () => ['exec'],
   () => ['time'],
+  () => ['ping'],
   () => ['info', 'memory'],
   // As the names of channels begin.
   (key) => ['publish', key, ''],

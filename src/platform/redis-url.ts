@@ -9,6 +9,10 @@ export interface RedisAccess {
   readonly passwordFile?: string | undefined
 }
 
+/** The path of a REDIS_URL that names a socket: as it is written, since nothing in it is escaped. */
+export const socketOf = (url: string | undefined): string | undefined =>
+  url?.startsWith('unix://') === true ? url.slice('unix://'.length) : undefined
+
 const ESCAPES = '/ is written %2F, # %23, ? %3F and % %25'
 
 function canDecode(text: string): boolean {

@@ -15,24 +15,38 @@ export interface Crowded {
  * everybody else for seconds.
  */
 export function findCrowded(whole: unknown): Crowded | undefined {
-  const left: { readonly value: object; readonly path: readonly PropertyKey[] }[] = []
-  const push = (value: unknown, path: readonly PropertyKey[]): void => {
-    if (typeof value === 'object' && value !== null) left.push({ value, path })
+  const left: Place[] = []
+  const push = (value: unknown, parent?: Place, key?: PropertyKey): void => {
+    if (typeof value === 'object' && value !== null) left.push({ value, parent, key })
   }
-  push(whole, [])
+  push(whole)
   let total = 0
   for (let next = left.pop(); next; next = left.pop()) {
-    const { value, path } = next
+    const { value } = next
     let members = 0
     for (const [key, member] of membersOf(value)) {
       if (Array.isArray(value) && (typeof member !== 'object' || member === null)) continue
-      if ((members += 1) > MEMBERS_LIMIT) return { path, message: `must not have more than ${MEMBERS_LIMIT} members` }
-      push(member, [...path, key])
+      if ((members += 1) > MEMBERS_LIMIT)
+        return { path: pathOf(next), message: `must not have more than ${MEMBERS_LIMIT} members` }
+      push(member, next, key)
     }
     total += members
     if (total > WHOLE_LIMIT) return { path: [], message: `must not have more than ${WHOLE_LIMIT} members in all` }
   }
   return undefined
+}
+
+/** Its path is put together where it is told: those of all that is nested deeply are as long as its depth squared. */
+interface Place {
+  readonly value: object
+  readonly parent: Place | undefined
+  readonly key: PropertyKey | undefined
+}
+
+function pathOf(place: Place): PropertyKey[] {
+  const path: PropertyKey[] = []
+  for (let at: Place | undefined = place; at?.key !== undefined; at = at.parent) path.push(at.key)
+  return path.toReversed()
 }
 
 /** Without a list of them all, which may be long. Of JSON: nothing is inherited. */

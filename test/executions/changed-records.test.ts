@@ -1,8 +1,10 @@
 // Records that somebody has changed in Redis: the worker refuses each of them by name, before anything is started.
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
+import { readRights } from '../../src/executions/claim/record-grant.js'
 import { digestRequest } from '../../src/executions/records/digest-request.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
@@ -19,7 +21,13 @@ const service = await openTestService(t, {
   },
 })
 // As `npm start` has it: Redis lies in the data folder.
-const folder = { CC_EXECUTOR_DATA_DIR: service.directory, REDIS_URL: service.redis.url }
+const WORKSPACES = join(service.directory, 'named')
+const folder = {
+  CC_EXECUTOR_DATA_DIR: service.directory,
+  REDIS_URL: service.redis.url,
+  CC_EXECUTOR_WORKSPACE_ROOT: WORKSPACES,
+  CC_EXECUTOR_ALLOWED_ROOTS: WORKSPACES,
+}
 await service.openApi(folder)
 const redis = new Redis(new URL(service.redis.url).pathname)
 t.teardown(() => redis.quit())
@@ -167,6 +175,46 @@ void t.test('each changed field of a record is refused by name, and nothing of i
   const { outcome, events } = await read(trusted)
   t.match(outcome, { status: 'succeeded' }, 'and the rights of an admin reach the worker')
   t.ok(events.some(({ type }) => type === 'mcp.status'))
+})
+
+/** As an API wrote it that granted nothing, and took a path below the workspace root for a name of its own. */
+async function makeOld(id: string, tasks: readonly string[] = []): Promise<string> {
+  const path = join(WORKSPACES, (await redis.hget(keyOf(id), 'workspace')) ?? '')
+  for (const one of [id, ...tasks]) {
+    await setUnsigned(one, { workspace: path })
+    await redis.hset(keyOf(one), 'workspace', path, 'workspaceLock', path)
+  }
+  return path
+}
+
+void t.test(
+  'what an older API has queued in a path below the workspace root runs, and can be gone on with',
+  async (t) => {
+    await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
+    const list = await submit({ tasks: [PROMPT, PROMPT], workspace: 'listed' })
+    const id = await submit({ prompt: PROMPT, workspace: 'before' })
+    const path = await makeOld(id)
+    const [task = ''] = await redis.hvals(`{cc}:tasks:${list}`)
+    await makeOld(list, [task.split(' ')[0] ?? ''])
+    await service.openWorker({ ...folder, CC_EXECUTOR_CONCURRENCY: '4' })
+    for (const one of [id, list]) t.match((await read(one)).outcome, { status: 'succeeded' })
+
+    const as = { headers: headers(USER), body: { prompt: PROMPT, workspace: path, session: { resume: id } } }
+    const { status, body } = await service.call('POST', '/execute', as)
+    t.match({ status, body }, { status: 202, body: { workspace: 'before' } }, JSON.stringify(body))
+    t.match((await read(body.id)).outcome, { status: 'succeeded' })
+    const other = { headers: headers(ADMIN), body: { prompt: PROMPT, workspace: 'before' } }
+    t.match(await service.call('POST', '/execute', other), { status: 404 }, 'and it has an owner from then on')
+  },
+)
+
+void t.test('a data folder with a blank in its name is one’s own as well', async (t) => {
+  const record = { id: 'x', owner: 'user', createdAt: 1, simulated: true, request: { prompt: 'x' } }
+  const grant = { isAdmin: true, kid: 'another', signature: '' }
+  const dataDir = join(service.directory, 'with blank')
+  const ask = (redisUrl: string) => readRights({ config: { dataDir, redisUrl } }, { ...record, grant })
+  await t.rejects(ask(`unix://${dataDir}/redis/redis.sock`), { message: /a key that this service has never had/ })
+  t.same(await ask('unix:///elsewhere/redis.sock'), { isAdmin: true })
 })
 
 void t.test('a worker on another host takes an API’s word for the rights, and no more', async (t) => {

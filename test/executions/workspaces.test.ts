@@ -70,7 +70,8 @@ void t.test('a root in which runs would reach what the service lives by is refus
   refused(roots(at('hooks'), { CC_EXECUTOR_HOOKS: at('hooks/hooks.json') }), /\(CC_EXECUTOR_HOOKS\)/)
   refused(roots(at('projects'), { CC_EXECUTOR_HOOKS: at('alias/one/hooks.json') }), /\(CC_EXECUTOR_HOOKS\)/)
   refused(roots(at('other'), { CC_EXECUTOR_TOKEN_FILE: at('other/token') }), /\(CC_EXECUTOR_TOKEN_FILE\)/)
-  refused(roots(at('other'), { REDIS_URL: `unix://${at('other/redis.sock')}` }), /\(REDIS_URL\)/)
+  for (const name of ['other', 'with space', 'a%20b'])
+    refused(roots(at(name), { REDIS_URL: `unix://${at(name, 'redis.sock')}` }), /\(REDIS_URL\)/)
   for (const root of [DATA, `${DATA}/sessions/below`, at('home')])
     refused({ CC_EXECUTOR_WORKSPACE_ROOT: root }, /^CC_EXECUTOR_WORKSPACE_ROOT: .*\(CC_EXECUTOR_DATA_DIR\)/)
   refused(
@@ -352,6 +353,15 @@ void t.test('a named workspace belongs to the token that made it first', async (
     await accepted(name, at('projects/everybodys'))
   }
   await accepted('alice', 'team/a/deeper')
+  for (const alike of ['dead-beef-cafe-babe-f00d', 'AAAAAAAA-0000-0000-0000-000000000000']) {
+    await accepted('alice', alike)
+    await refused('bob', alike)
+  }
+  t.match(
+    await ask('alice', 'x/'.repeat(100)),
+    { status: 400, body: { errors: [{ path: 'workspace', message: 'must not be nested deeper than 64 folders' }] } },
+    'each of them would be told of it',
+  )
   // An absolute path to one is the same workspace.
   const within = (name: string): string => join(service.config.workspaceRoot, name)
   t.match(await ask('bob', within('team/a')), { status: 403 }, 'no allowed root holds it')

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { createEventLog } from '../../src/events/event-log.js'
 import { readConfig } from '../../src/platform/config.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
@@ -43,7 +44,15 @@ void t.test('a listener that is closed while Redis is away keeps no process aliv
 
 void t.test('a caller hears within a second that nobody answers', async (t) => {
   const sockets = new Set<Socket>()
-  const silent = createServer((socket) => void sockets.add(socket.resume())).listen(0, '127.0.0.1')
+  let isReady = true
+  const silent = createServer((socket) => {
+    sockets.add(socket)
+    // What it is asked before it counts as ready, for once.
+    socket.on('data', (data) => {
+      if (isReady && data.includes('info')) socket.write('$9\r\nloading:0\r\n')
+      isReady = false
+    })
+  }).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const address = silent.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
@@ -54,4 +63,10 @@ void t.test('a caller hears within a second that nobody answers', async (t) => {
     silent.close()
   })
   await t.rejects(redis.get('key'), { message: 'Redis took longer than 900 ms' })
+  const log = createEventLog(redis, 'cc')
+  const begun = performance.now()
+  const reads = await Promise.allSettled(Array.from({ length: 150 }, () => log.readLast('x')))
+  t.ok(reads.every(({ status }) => status === 'rejected'))
+  const took = performance.now() - begun
+  t.ok(took < 3_000, `${took} ms for readers of logs, who wait for one another only while pages come`)
 })

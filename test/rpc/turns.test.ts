@@ -1,5 +1,6 @@
 // However many calls one connection sends, those of another one do not wait for them.
 import t from 'tap'
+import { findCrowded } from '../../src/protocol/crowded.js'
 import { CallTurns } from '../../src/rpc/call-turns.js'
 import { openRpc, request } from './harness.js'
 
@@ -23,6 +24,18 @@ void t.test('connections take turns, one call each', async (t) => {
   t.same(order, [], 'what else there is to do comes first')
   while (order.length < 6) await new Promise((resolve) => void setImmediate(resolve))
   t.same(order, ['a', 'b', 'a', 'b', 'a', 'a'])
+})
+
+void t.test('what is nested as deeply as it may have members is looked at in one go', (t) => {
+  let deep: object = { last: Object.fromEntries(Array.from({ length: 5_001 }, (_, index) => [`m${index}`, index])) }
+  for (let depth = 0; depth < 40_000; depth += 1) deep = [deep]
+  const before = performance.now()
+  const crowded = findCrowded(deep)
+  const took = performance.now() - before
+  t.equal(crowded?.path.length, 40_001, 'the path of what is crowded')
+  t.equal(crowded?.path.at(-1), 'last')
+  t.ok(took < 5_000, `${took} ms; with a path for each level it was a minute`)
+  t.end()
 })
 
 void t.test('a flood of calls, or a batch of them, delays no other connection', async (t) => {

@@ -1,4 +1,6 @@
+import { resolve } from 'node:path'
 import type { Config } from '../../platform/config.js'
+import { socketOf } from '../../platform/redis-url.js'
 import { readPublicKeys, verifySignature, type SigningKey } from '../../verification/signing-key.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { digestRequest } from '../records/digest-request.js'
@@ -29,8 +31,10 @@ export async function grantRights(
 }
 
 /** Redis is this data folder's own: every API that writes to it has the folder's key. */
-const isEmbedded = ({ redisUrl, dataDir }: Pick<Config, 'redisUrl' | 'dataDir'>): boolean =>
-  redisUrl?.startsWith('unix://') === true && isInside(new URL(redisUrl).pathname, dataDir)
+function isEmbedded({ redisUrl, dataDir }: Pick<Config, 'redisUrl' | 'dataDir'>): boolean {
+  const socket = socketOf(redisUrl)
+  return socket !== undefined && isInside(resolve(socket), resolve(dataDir))
+}
 
 const changed = (why: string): ExecutorError =>
   new ExecutorError('FORBIDDEN', { detail: `the record is not as the API has stored it: ${why}.` })

@@ -9,7 +9,7 @@ import { digestRequest } from '../records/digest-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
 import type { DomainServices } from '../services.js'
-import { nameWorkspace } from '../workspaces/workspace-name.js'
+import { fromWorkspaceRoot, nameWorkspace, workspaceOf } from '../workspaces/workspace-name.js'
 
 const changed = (why: string): ExecutorError =>
   new ExecutorError('FORBIDDEN', { detail: `the record is not as the API has stored it: ${why}.` })
@@ -26,7 +26,7 @@ async function findSubmission({ store }: DomainServices, record: ExecutionRecord
 }
 
 /** A conversation is gone on with only by whom it belongs to, where it was held. */
-async function checkSession({ store }: DomainServices, record: ExecutionRecord): Promise<void> {
+async function checkSession({ store, config }: DomainServices, record: ExecutionRecord): Promise<void> {
   if (record.request.session === undefined) {
     if (record.home !== record.id || record.source)
       throw changed('it goes on with a conversation that was not asked for')
@@ -35,7 +35,8 @@ async function checkSession({ store }: DomainServices, record: ExecutionRecord):
   const before = record.resumedFrom === undefined ? undefined : await store.get(record.resumedFrom)
   if (!before) return
   if (before.owner !== record.owner) throw changed('the conversation that it goes on with is another owner’s')
-  if (before.home !== record.home || before.workspace !== record.workspace)
+  const workspaces = [before.workspace, fromWorkspaceRoot(before.workspace, config)]
+  if (before.home !== record.home || !workspaces.includes(record.workspace))
     throw changed('the conversation that it goes on with was held elsewhere')
 }
 
@@ -47,7 +48,7 @@ async function checkWorkspace(
   if (record.request.session !== undefined) return
   const { workspace } = submission.request
   const { name } = nameWorkspace(workspace, submission.id, await withAdmitted(config, record.owner, workspace))
-  if (name !== record.workspace) throw changed('its workspace is not the one that was asked for')
+  if (name !== workspaceOf(record, submission, config)) throw changed('its workspace is not the one that was asked for')
 }
 
 function checkBudget({ budget }: ExecutionRecord, { config }: DomainServices): void {

@@ -22,6 +22,7 @@ import { adoptSession } from '../workspaces/adopt-session.js'
 import { renewHome } from '../workspaces/renew-home.js'
 import { prepareWorkspace, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
+import { workspaceOf } from '../workspaces/workspace-name.js'
 import { readInstructions } from './project-instructions.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
@@ -101,7 +102,7 @@ export async function prepareRun(
   let workspace: Workspace
   try {
     ;({ folders, workspace } = await prepareWorkspace(
-      record,
+      { ...record, workspace: workspaceOf(record, record, config) },
       await withAdmitted(config, record.owner, record.workspace),
     ))
     lifetime.own('workspace', workspace, (opened) => opened.close())

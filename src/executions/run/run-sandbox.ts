@@ -6,6 +6,7 @@ import { lendCredential, type LentCredential } from '../../claude/install/lent-c
 import type { Sandbox } from '../../claude/stream/spawn-claude.js'
 import { openRunProxy, type RunProxy } from '../../egress/run-proxy.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
+import { socketOf } from '../../platform/redis-url.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
@@ -48,8 +49,7 @@ export interface RunSandbox {
 
 /** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
 export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
-  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return [...socket, ...(passwordFile === undefined ? [] : [passwordFile]), ...secretFiles]
+  return [socketOf(redisUrl), passwordFile, ...secretFiles].filter((path) => path !== undefined)
 }
 
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */

@@ -386,11 +386,14 @@ end`,
   local last = redis.call('ZRANGE', folders, -1, -1, 'WITHSCORES')
   if last[2] then redis.call('PEXPIREAT', folders, math.ceil(tonumber(last[2]))) end
 end`,
+  'include/is-fresh': `local FRESH = '^' .. string.rep('[0-9a-f]', 8) .. string.rep('%-' .. string.rep('[0-9a-f]', 4), 3) .. '%-' ..
+  string.rep('[0-9a-f]', 12) .. '$'
+local function isFresh(name) return string.match(name, FRESH) ~= nil end`,
   'include/hosts-of': `local function hostsOf(id)
   local home, workspace = get(id, 'home'), get(id, 'workspace')
   if not home then return {} end
-  local isFresh = workspace ~= home and string.match(workspace, '^%x+%-%x+%-%x+%-%x+%-%x+$')
-  return {home, isFresh and workspace or nil}
+  local hasOther = workspace ~= home and isFresh(workspace)
+  return {home, hasOther and workspace or nil}
 end`,
   'include/settle-session': `local function settleSession(id, retentionMs)
   local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
@@ -459,7 +462,7 @@ local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
   'include/own-workspace': `local function isOwnable(name, shared)
-  if not name or string.sub(name, 1, 1) == '/' or string.match(name, '^%x+%-%x+%-%x+%-%x+%-%x+$') then return false end
+  if not name or string.sub(name, 1, 1) == '/' or isFresh(name) then return false end
   for _, folder in ipairs(shared) do
     if name == folder or string.sub(name, 1, #folder + 1) == folder .. '/' then return false end
   end
@@ -548,19 +551,25 @@ end`,
   if not isOver(latest) then return nil, 'busy', latest end
   return session, latest
 end`,
-  'include/join-session': `local function joinSession(id, owner, wanted, simulated)
+  'include/join-session': `local function nameBelow(folder, name)
+  local start = folder .. '/'
+  if string.sub(name, 1, #start) ~= start then return name end
+  local below = string.sub(name, #start + 1)
+  return isFresh(string.match(below, '^[^/]*')) and name or below
+end
+local function joinSession(id, owner, wanted, simulated)
   local session, latest, by = findSession(owner, wanted.reference)
   if not session then return {latest, by} end
   if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
   local fork = not wanted.fork and redis.call('SRANDMEMBER', key('forks', session))
   if fork then return {'busy', fork} end
-  local name = get(latest, 'workspace')
+  local name = nameBelow(wanted.workspaceRoot, get(latest, 'workspace'))
   if wanted.workspace and wanted.workspace ~= name then return {'elsewhere', name} end
   if isOwnedByOther(owner, name, wanted.sharedWorkspaces) then return {'not_owned', name} end
   ownWorkspace(owner, name, wanted.sharedWorkspaces)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
-  set(id, 'workspace', name, 'workspaceLock', get(latest, 'workspaceLock') or name)
+  set(id, 'workspace', name, 'workspaceLock', name)
   for _, host in ipairs(hostsOf(id)) do
     redis.call('ZADD', key('folders', host), 0, id)
     redis.call('PERSIST', key('folders', host))
@@ -864,8 +873,8 @@ export const SCRIPTS = {
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
-    'include/has-lease', 'conclude-abandoned',
+    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -877,8 +886,8 @@ export const SCRIPTS = {
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
-    'include/has-lease', 'conclude-list',
+    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -890,8 +899,8 @@ export const SCRIPTS = {
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
-    'conclude-queued',
+    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -903,29 +912,30 @@ export const SCRIPTS = {
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/hosts-of', 'include/settle-session', 'include/conclude',
-    'conclude',
+    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/folders-above',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new', 'create-list',
+    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new',
+    'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'include/folders-above', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get', 'include/is-active',
-    'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set',
-    'include/join-session', 'events/include/last-seq', 'events/include/write', 'events/include/write-next',
-    'include/set-all', 'include/queue-new', 'create',
+    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get',
+    'include/is-active', 'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of',
+    'include/set', 'include/join-session', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids',
-    'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -953,8 +963,8 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids',
-    'include/forget', 'retain',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',

@@ -48,6 +48,8 @@ export interface SessionWish {
   readonly fork: boolean
   /** Where the caller believes it to be. */
   readonly workspace?: string
+  /** What an older API has named by its path below it has a name, and an owner, from now on. */
+  readonly workspaceRoot: string
 }
 
 export interface SessionRefusal {

@@ -1,11 +1,22 @@
+import { resolve } from 'node:path'
+import type { Config } from '../../platform/config.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { SessionRequest } from '../../protocol/session.js'
 import type { SessionRefusal, SessionWish } from '../store/store-answers.js'
-import { normalizeWorkspace } from '../workspaces/workspace-name.js'
+import { fromWorkspaceRoot, normalizeWorkspace } from '../workspaces/workspace-name.js'
 
 /** `workspace` beside a session is not needed; where it is given it must be the session's own. */
-export function toSessionWish({ resume, fork = false }: SessionRequest, workspace: string | undefined): SessionWish {
-  return { reference: resume, fork, ...(workspace !== undefined && { workspace: normalizeWorkspace(workspace) }) }
+export function toSessionWish(
+  { resume, fork = false }: SessionRequest,
+  workspace: string | undefined,
+  config: Pick<Config, 'workspaceRoot'>,
+): SessionWish {
+  return {
+    reference: resume,
+    fork,
+    workspaceRoot: resolve(config.workspaceRoot),
+    ...(workspace !== undefined && { workspace: fromWorkspaceRoot(normalizeWorkspace(workspace), config) }),
+  }
 }
 
 /** What a scripted model has said is nothing for Claude to go on with, nor the other way round. */

@@ -68,7 +68,7 @@ export async function submitExecution(
   await requireKeeping(services)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
-  const session = run?.session && toSessionWish(run.session, request.workspace)
+  const session = run?.session && toSessionWish(run.session, request.workspace, config)
   const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
   const estimate =

@@ -4,6 +4,8 @@ import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 
 /** What file systems take. */
 const NAME_LIMIT_BYTES = 255
+/** Each folder around a workspace is told of it by its whole name: what that takes grows with the depth squared. */
+const DEPTH_LIMIT = 64
 const EXECUTION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export const isInside = (path: string, root: string): boolean =>
@@ -22,6 +24,28 @@ const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'wo
 
 /** As a record writes it: one spelling for one folder. */
 export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
+
+/**
+ * What an older API has named by its whole path, and what a caller may name so: by its name below the workspace root.
+ * The folder of an execution has no other name.
+ */
+export function fromWorkspaceRoot(path: string, settings: Pick<OwnSettings, 'workspaceRoot'>): string {
+  const workspaceRoot = resolve(settings.workspaceRoot)
+  if (path === workspaceRoot || !isInside(path, workspaceRoot)) return path
+  const name = relative(workspaceRoot, path)
+  return EXECUTION_ID.test(name.split(sep)[0] ?? '') ? path : name
+}
+
+/**
+ * The name of a record's workspace. An older API, which granted nothing, did not look whether a path led below the
+ * workspace root; since then a path that does is refused, as who wrote it has not asked whose the folder is.
+ * @param submission the record itself, or its list
+ */
+export const workspaceOf = (
+  { workspace }: { readonly workspace: string },
+  { grant }: { readonly grant?: unknown },
+  settings: Pick<OwnSettings, 'workspaceRoot'>,
+): string => (grant === undefined ? fromWorkspaceRoot(workspace, settings) : workspace)
 
 /** What lies below the workspace root has one name, by which it is locked and owned: the one from there. */
 function toAdmitted(path: string, settings: OwnSettings): string {
@@ -53,6 +77,7 @@ export function nameWorkspace(wanted: string | undefined, executionId: string, s
   if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
     throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
   const named = normalizeWorkspace(wanted)
+  if (named.split(sep).length > DEPTH_LIMIT) throw refuse(`must not be nested deeper than ${DEPTH_LIMIT} folders`)
   const name = isAbsolute(named) ? toAdmitted(named, settings) : named
   if (isAbsolute(name)) return { name, lock: name }
   const [first = ''] = name.split(sep)

@@ -3,10 +3,11 @@
 -- may be its task list's.
 
 --- @include "./get.lua"
+--- @include "./is-fresh.lua"
 
 local function hostsOf(id)
   local home, workspace = get(id, 'home'), get(id, 'workspace')
   if not home then return {} end
-  local isFresh = workspace ~= home and string.match(workspace, '^%x+%-%x+%-%x+%-%x+%-%x+$')
-  return {home, isFresh and workspace or nil}
+  local hasOther = workspace ~= home and isFresh(workspace)
+  return {home, hasOther and workspace or nil}
 end

@@ -4,9 +4,10 @@
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "./folders-above.lua"
+--- @include "./is-fresh.lua"
 
 local function isOwnable(name, shared)
-  if not name or string.sub(name, 1, 1) == '/' or string.match(name, '^%x+%-%x+%-%x+%-%x+%-%x+$') then return false end
+  if not name or string.sub(name, 1, 1) == '/' or isFresh(name) then return false end
   for _, folder in ipairs(shared) do
     if name == folder or string.sub(name, 1, #folder + 1) == folder .. '/' then return false end
   end
