@@ -1,17 +1,15 @@
 // The worker's HEALTHCHECK: a worker has no port, but says every few seconds in Redis that it is there.
-// It runs in the image only, from the folder above dist.
+// It runs in the image only, beside dist.
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 
 /** @param {string} path */
-const load = (path) => import(pathToFileURL(join(process.cwd(), 'dist/src', path)).href)
+const load = (path) => import(new URL(`../dist/src/${path}`, import.meta.url).href)
 
 const [{ readConfig }, { closeRedis, openRedis }, { createLogger }, { createWorkerRegistry }] = await Promise.all([
   load('platform/config.js'),
   load('platform/redis.js'),
   load('platform/logger.js'),
-  load('executions/worker-registry.js'),
+  load('executions/store/worker-registry.js'),
 ])
 const { redisUrl, prefix } = readConfig()
 const redis = openRedis({ url: redisUrl, logger: createLogger('silent', 'check'), role: 'caller' })

@@ -77,7 +77,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
     .header('cache-control', NO_STORE)
     .code(wire.status)
     .type('application/problem+json')
-    .serializer(JSON.stringify)
+    .serializer((problem: unknown) => `${JSON.stringify(problem)}\n`)
     .send(toProblem(error, request.id))
 }
 

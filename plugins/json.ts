@@ -69,7 +69,8 @@ export const jsonPlugin = plugin(
         return { error: error as ExecutorError }
       }
     })
-    app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+    // A prompt of a shell stands below an answer, not behind it.
+    app.setSerializerCompiler(() => (data) => `${JSON.stringify(data)}\n`)
   },
   { name: 'json', dependencies: ['errors'] },
 )

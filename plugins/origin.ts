@@ -7,6 +7,12 @@ import { ExecutorError, toInvalidRequest } from '../src/protocol/errors.js'
 type OriginOptions = Pick<Config, 'host' | 'allowedHosts' | 'allowedOrigins'>
 
 const DEFAULT_PORT = 80
+/**
+ * Probes of containers and proxies ask by an address of their own. What they are told names nothing, so a page that has
+ * rebound its name learns nothing by it; Origin is checked all the same.
+ */
+const ANY_HOST: ReadonlySet<string> = new Set(['/health', '/health/live', '/health/ready'])
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? url
 
 /** The Host values this process answers to: its own address and names with its port, and what the operator added. */
 function ownHosts(app: FastifyInstance, { host, allowedHosts }: OriginOptions): Set<string> | undefined {
@@ -36,7 +42,7 @@ export const originPlugin = plugin(
       if (!hosts) return
       const host = request.headers.host?.toLowerCase()
       if (host === undefined) throw toInvalidRequest([{ path: 'Host', message: 'is required' }])
-      if (!hosts.has(host)) {
+      if (!hosts.has(host) && !ANY_HOST.has(pathOf(request.url))) {
         throw new ExecutorError('MISDIRECTED_REQUEST', {
           detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.',
         })

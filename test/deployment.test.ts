@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../src/platform/config.js'
 import { describeConfig } from '../src/platform/describe-config.js'
+import { interpolate } from './started/compose.js'
 
 interface Service {
   image: string
@@ -13,6 +14,10 @@ interface Service {
   ports?: string[]
   volumes?: (string | { type: string; source: string; target: string; bind?: { create_host_path?: boolean } })[]
   networks?: string[]
+  network_mode?: string
+  ulimits?: Record<string, number>
+  entrypoint?: string[]
+  command?: string[]
   security_opt?: string[]
   cap_drop?: string[]
   cap_add?: string[]
@@ -30,8 +35,8 @@ interface Service {
 interface Compose {
   name?: string
   services: Record<string, Service>
-  networks?: Record<string, { internal?: boolean } | null>
-  volumes?: Record<string, unknown>
+  networks?: Record<string, { internal?: boolean; driver_opts?: Record<string, string> } | null>
+  volumes?: Record<string, { driver_opts?: Record<string, string> } | null>
 }
 
 const folder = 'deployment'
@@ -40,7 +45,19 @@ const overlays = ['compose.open.yaml', 'compose.claude-home.yaml', 'compose.simu
 const files = ['compose.yaml', ...overlays]
 const texts = new Map(await Promise.all(files.map(async (file) => [file, await read(file)] as const)))
 // Safe: the shape is what the tests below look at, and Compose's own schema was checked by hand (deployment/README.md).
-const composes = new Map([...texts].map(([file, text]) => [file, parse(text, { merge: true }) as Compose]))
+// As they are where nothing is set.
+const composes = new Map(
+  [...texts].map(([file, text]) => [
+    file,
+    parse(
+      text,
+      (_key, value: unknown) => (typeof value === 'string' ? interpolate(value, { HOME: '${HOME}' }) : value),
+      {
+        merge: true,
+      },
+    ) as Compose,
+  ]),
+)
 const composeOf = (file: string): Compose => {
   const compose = composes.get(file)
   if (!compose) throw new Error(`there is no ${file}`)
@@ -88,17 +105,43 @@ void t.test('every service is locked', async (t) => {
 })
 
 void t.test('Redis keeps what it is given and is not published', async (t) => {
-  t.notOk(redis.ports)
   t.ok(redis.healthcheck)
-  t.ok(
-    redis.networks?.every((name) => base.networks?.[name]?.internal),
-    'on internal networks only',
-  )
+  t.match([redis.network_mode, redis.ports, redis.networks], ['none', undefined, undefined], 'no run has a way to it')
   const conf = await read('redis.conf')
-  for (const line of ['appendonly yes', 'maxmemory-policy noeviction', 'dir /data'])
+  for (const line of ['appendonly yes', 'maxmemory-policy noeviction', 'dir /data', 'port 0'])
     t.match(conf, new RegExp(`^${line}$`, 'm'))
   t.ok(redis.volumes?.includes('redis-data:/data'))
-  t.ok([api, worker].every(({ depends_on }) => depends_on?.['redis']?.condition === 'service_healthy'))
+  t.same(
+    [api, worker].map(({ depends_on }) => depends_on?.['redis']?.condition),
+    // The API makes the password that Redis waits for.
+    ['service_started', 'service_healthy'],
+  )
+})
+
+void t.test('Redis has a password that nobody has to set', async (t) => {
+  const {
+    redisAccess: { passwordFile = '' },
+    redisUrl,
+  } = readConfig({
+    HOME: '/nonexistent',
+    ...(worker.environment as NodeJS.ProcessEnv),
+  })
+  const socket = /^unixsocket (.*)$/m.exec(await read('redis.conf'))?.[1] ?? ''
+  t.ok(redisUrl === `unix://${socket}`, 'at the socket of its configuration')
+  for (const service of [redis, api, worker]) t.ok(service.volumes?.includes('run:/run/cc-executor'))
+  t.ok([passwordFile, socket].every((path) => path.startsWith('/run/cc-executor/')))
+  t.equal(base.volumes?.['run']?.driver_opts?.['type'], 'tmpfs', 'in memory')
+  t.ok(redis.command?.[0]?.includes(`requirepass $(cat ${passwordFile})`))
+  t.notMatch(
+    [...texts.values()].join('\n'),
+    /REDIS_PASSWORD\b|--requirepass/,
+    'in no environment and on no command line',
+  )
+  t.same(
+    ['front', 'outside'].map((name) => base.networks?.[name]?.driver_opts?.['isolate']),
+    ['true', 'true'],
+    'and the API is out of their reach, with podman as well',
+  )
 })
 
 void t.test('the API has no credentials, and is published on loopback only', async (t) => {
@@ -123,7 +166,7 @@ void t.test('an unset credential blanks nothing', async (t) => {
   for (const [file, { services }] of composes) {
     for (const [name, { environment = {} }] of Object.entries(services)) {
       for (const [variable, value] of Object.entries(environment)) {
-        if (/KEY|TOKEN/.test(variable))
+        if (/KEY|TOKEN|PASSWORD$/.test(variable))
           t.equal(value, null, `${file}, ${name}: ${variable} is passed on only when it is set`)
       }
     }
@@ -149,7 +192,9 @@ void t.test('every variable of ours exists', async (t) => {
   // Of set-up, which the build of the image runs.
   t.same(
     named.filter(
-      ({ name }) => !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) && !settings.has(name),
+      ({ name }) =>
+        !['CC_EXECUTOR_CACHE_DIR', 'CC_EXECUTOR_CLAUDE_VERSION'].includes(name) &&
+        ![name, name.replace(/_FILE$/, '')].some((known) => settings.has(known)),
     ),
     [],
   )
@@ -158,7 +203,7 @@ void t.test('every variable of ours exists', async (t) => {
 void t.test('every setting of the service reaches both, or is somebody’s own', (t) => {
   const own = {
     // Where it listens, and who may call.
-    api: ['HOST', 'PORT', 'ALLOWED_HOSTS', 'ALLOWED_ORIGINS', 'TOKENS'],
+    api: ['HOST', 'PORT', 'BASE_PATH', 'ALLOWED_HOSTS', 'ALLOWED_ORIGINS', 'TOKENS'],
     // Belongs to its grace.
     worker: ['DRAIN_SECONDS'],
     overlays: ['AUTH', 'OPEN_IN_CONTAINER', 'SIMULATOR_URL'],
@@ -174,6 +219,7 @@ void t.test('every setting of the service reaches both, or is somebody’s own',
       'IDLE_SECONDS',
       'INSTANCE_ID',
       'ON_DEMAND',
+      'PART',
     ],
   }
   const ofOthers = (...groups: (keyof typeof own)[]): Set<string> =>
@@ -192,6 +238,11 @@ void t.test('open is for the container that is published on loopback', async (t)
   const environment = serviceOf('api', 'compose.open.yaml').environment as NodeJS.ProcessEnv
   const inContainer = { HOME: '/nonexistent', CC_EXECUTOR_HOST: '0.0.0.0', ...environment }
   t.equal(readConfig(inContainer).auth, 'open')
+  const elsewhere = {
+    CC_EXECUTOR_OPEN_IN_CONTAINER: interpolate('${PUBLISH_ADDRESS:-1}', { PUBLISH_ADDRESS: '0.0.0.0' }),
+  }
+  t.match(texts.get('compose.open.yaml'), 'CC_EXECUTOR_OPEN_IN_CONTAINER: ${PUBLISH_ADDRESS:-1}')
+  t.throws(() => readConfig({ ...inContainer, ...elsewhere }), /OPEN_IN_CONTAINER/, 'published on another address')
   t.throws(
     () => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '' }),
     /open is allowed on a loopback address only/,
@@ -220,16 +271,17 @@ void t.test('the images: ordinary users, the pinned CLI in the worker’s only',
     dockerfile
       .split(/^FROM /m)
       .slice(1)
-      .map((text) => [/ AS (\w+)/.exec(text)?.[1] ?? '', text]),
+      .map((text) => [/ AS ([\w-]+)/.exec(text)?.[1] ?? '', text]),
   )
-  t.same([...stages.keys()], ['build', 'modules', 'claude', 'runtime', 'api', 'worker'])
+  t.same([...stages.keys()], ['build', 'modules', 'claude', 'programs', 'api', 'worker', 'worker-full'])
   const stage = (name: string): string => stages.get(name) ?? ''
   for (const name of ['api', 'worker']) {
     t.match(stage(name), /^USER node$/m)
     t.match(stage(name), /^HEALTHCHECK /m)
     t.match(serviceOf(name).build, { context: '..', dockerfile: 'deployment/Dockerfile', target: name })
   }
-  t.match(dockerfile, /^ARG NODE_IMAGE=node:24-bookworm-slim$/m)
+  t.match(dockerfile, /^ARG NODE_IMAGE=node:24-trixie-slim$/m)
+  t.match(dockerfile, /--sourceMap false/)
   t.match(stage('modules'), /npm ci --ignore-scripts --omit=dev/)
   // The version has one place, and the image takes it from there.
   const version = /CLAUDE_VERSION = '(\d+\.\d+\.\d+)'/.exec(await readFile('src/setup/cache.mjs', 'utf8'))?.[1] ?? ''
@@ -241,13 +293,15 @@ void t.test('the images: ordinary users, the pinned CLI in the worker’s only',
   t.match(stage('claude'), /^ARG CLAUDE_VERSION=$/m)
   t.same(
     [api, worker].map(({ build }) => build?.args),
-    [undefined, { CLAUDE_VERSION: '${CC_EXECUTOR_CLAUDE_VERSION:-}' }],
+    [{ NODE_IMAGE: 'node:24-trixie-slim' }, { NODE_IMAGE: 'node:24-trixie-slim', CLAUDE_VERSION: '' }],
   )
   t.notOk(dockerfile.includes(version) || dockerfile.includes('claude-code'), 'and writes no other')
-  t.match(stage('worker'), /COPY --from=claude /)
-  t.notMatch(stage('api') + stage('runtime'), /claude/)
+  t.match(texts.get('compose.yaml'), /CLAUDE_VERSION: "\$\{CC_EXECUTOR_CLAUDE_VERSION:-\}"/)
+  t.match(stage('programs'), /COPY --from=claude /)
+  t.match(stage('worker'), /^programs AS worker$/m)
+  t.notMatch(stage('api'), /claude/i)
   for (const program of ['bubblewrap', 'ca-certificates', 'git', 'procps', 'ripgrep', 'tini'])
-    t.match(stage('worker'), new RegExp(` ${program}\\b`))
+    t.match(stage('programs'), new RegExp(` ${program}\\b`))
 })
 
 void t.test('a build sees nothing but the sources', async (t) => {

@@ -7,6 +7,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { readConfig } from '../src/platform/config.js'
 import { describeConfig } from '../src/platform/describe-config.js'
+import { SECRET_NAMES } from '../src/platform/secret-files.js'
 import { ERROR_TABLE } from '../src/protocol/errors.js'
 import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
@@ -106,10 +107,13 @@ void t.test('it names every setting with its default; no page names one that doe
     ...OutcomeCode.options,
     ...RetryReason.options,
     ...entries.map(({ name }) => name),
+    ...SECRET_NAMES.map((name) => `${name}_FILE`),
+    // Those of deployment/compose.yaml itself.
+    ...[...(await readFile('deployment/compose.yaml', 'utf8')).matchAll(/\$\{([A-Z_]+)/g)].map(([, name = '']) => name),
   ])
   // Of set-up, of hooks, of Claude's, and of the system's folders.
   const elsewhere =
-    /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_|REDIS_PASSWORD)/
+    /^(?:XDG_DATA_HOME$|CC_EXECUTOR_CACHE_DIR$|CC_EXECUTOR_CLAUDE_VERSION$|HOOK_(?:STAGE|EXECUTION_ID|WORKSPACE)$|ANTHROPIC_|CLAUDE_(?:CODE|CONFIG|UID|GID)|AWS_)/
   for (const [page, text] of texts) {
     const names = quoted(text).flatMap((words) => words.match(/\b[A-Z]+_[A-Z_]+\b/g) ?? [])
     t.same(

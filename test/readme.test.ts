@@ -88,6 +88,11 @@ void t.test(
       'linked into a prefix of one’s own, and by npx',
     )
     await t.rejects(access(join(home, '.local/bin/cc-executor')), 'and unlinked')
+    t.match(
+      answerTo('batch=night'),
+      /^(?:[0-9a-f-]{36}\n){2}(?:[0-9a-f-]{36} {2}succeeded\n){2}0 failed, .*\n.*simulated/m,
+      'the nightly batch',
+    )
     t.match(answerTo('doctor --simulate'), /^ok {4}port: cc-executor .* runs on/m, 'the doctor')
     t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
   },

@@ -58,8 +58,10 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       ...workerSettings(config),
       name: workerId,
       prefix: keyRoot(config.prefix),
+      // The start has looked at Redis, and says in a sentence of its own what is wrong with it.
+      skipVersionCheck: true,
       connection: {
-        ...redisOptions({ url: redisUrl, tls: config.redisTls }),
+        ...redisOptions({ url: redisUrl, access: config.redisAccess }),
         socketTimeout: SILENCE_MS,
         maxRetriesPerRequest: null,
         retryStrategy: (attempt: number) => Math.min(50 * attempt, 1_000),

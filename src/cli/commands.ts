@@ -3,18 +3,22 @@ import { files } from './files.js'
 import { list, show } from './list.js'
 import { receipt } from './receipt.js'
 import { report } from './report.js'
+import { result } from './result.js'
 import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
 import { token } from './token.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
+import { wait } from './wait.js'
 
 const COMMANDS = {
   run,
   tail,
   list,
   show,
+  result,
+  wait,
   cancel,
   pause,
   resume,

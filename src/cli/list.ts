@@ -1,8 +1,13 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { listUpTo } from '../client/list-up-to.js'
+import { isLoopback, readConfig } from '../platform/config.js'
 import { isTerminal, type Execution, type ExecutionStatus } from '../protocol/execution.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { printCsv } from './print-csv.js'
+import { countDenials, toAnswer } from './result.js'
 import { printJson, toLine, toPrintable, toUsageLine } from './print.js'
 
 const DEFAULT_COUNT = 20
@@ -17,15 +22,24 @@ function taskOf({ request, taskCount }: Execution): string {
   return request.prompt ?? request.command ?? `(${taskCount} tasks) ${typeof first === 'string' ? first : first.prompt}`
 }
 
+/** What a status conceals. */
+function toMark(execution: Execution): string {
+  const denials = countDenials(execution)
+  const code = execution.outcome?.code
+  const words = [...(code === undefined ? [] : [code]), ...(denials === 0 ? [] : [`${denials} denied`])]
+  return words.length === 0 ? '' : `[${words.join(', ')}] `
+}
+
 export const list: Command = {
-  summary: ['list [--status S] [--limit N] [--json]', 'the newest executions'],
+  summary: ['list [--status S] [--limit N] [--json|--csv]', 'the newest executions'],
   usage: `Usage: cc-executor list [flags]
 
   --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several with commas
   --parent ID                     the tasks of this list, which are left out otherwise
-  --metadata LABEL=VALUE          only with this label; several times
+  --label LABEL=VALUE             only with this label (also --metadata); several times
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
+  --csv                           as CSV with a header, the whole prompt and the answer included
 ${SERVICE_USAGE}`,
   async run(args) {
     const { values } = parseArgs({
@@ -35,12 +49,16 @@ ${SERVICE_USAGE}`,
         parent: { type: 'string' },
         status: { type: 'string', multiple: true },
         metadata: { type: 'string', multiple: true },
+        label: { type: 'string', multiple: true },
         limit: { type: 'string' },
         json: { type: 'boolean' },
+        csv: { type: 'boolean' },
       },
     })
     const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
     if (count === 0) throw new UsageError('--limit: expected 1 or more')
+    if (values.csv && values.json) throw new UsageError('--csv does not go with --json')
+    const labels = toMetadata([...(values.metadata ?? []), ...(values.label ?? [])])
     // Safe to call them statuses: the service names the one that is none.
     const status = values.status?.flatMap((text) => text.split(',')) as ExecutionStatus[] | undefined
     return withService(values.url, async (client) => {
@@ -50,20 +68,21 @@ ${SERVICE_USAGE}`,
       const page = await listUpTo(client, count, {
         ...(status && { status }),
         ...(values.parent !== undefined && { parentId: values.parent }),
-        ...(values.metadata && { metadata: toMetadata(values.metadata) }),
+        metadata: labels,
       })
       if (values.json) printJson(page)
+      else if (values.csv) await printCsv(client, page.executions)
       else
         for (const execution of page.executions)
           process.stdout.write(
-            `${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(taskOf(execution), taskLength)}\n`,
+            `${execution.id}  ${execution.status.padEnd(STATUS_WIDTH)}  ${execution.createdAt}  ${toLine(`${toMark(execution)}${taskOf(execution)}`, taskLength)}\n`,
           )
       return EXIT_CODES.succeeded
     })
   },
 }
 
-function describe(execution: Execution): Array<readonly [string, string | undefined]> {
+function describe(execution: Execution, folder: string | undefined): Array<readonly [string, string | undefined]> {
   const {
     id,
     status,
@@ -112,6 +131,7 @@ function describe(execution: Execution): Array<readonly [string, string | undefi
         `${timeoutEstimate.timeoutSeconds} s, estimated from ${timeoutEstimate.samples} runs (${timeoutEstimate.level})`,
     ],
     ['workspace', workspace],
+    ['folder', folder],
     ['worker', workerId],
     ['session', sessionId],
     ['list', parentId === undefined ? undefined : `${parentId}, task ${taskIndex}`],
@@ -134,6 +154,12 @@ function describe(execution: Execution): Array<readonly [string, string | undefi
   ]
 }
 
+/** Where the run works, if that is on this machine. */
+function findFolder(url: string, { workspace }: Execution): string | undefined {
+  const folder = resolve(readConfig().workspaceRoot, workspace)
+  return isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, '')) && existsSync(folder) ? folder : undefined
+}
+
 export const show: Command = {
   summary: ['show <id> [--json]', 'all about one execution'],
   usage: `Usage: cc-executor show [flags] <id>
@@ -153,10 +179,10 @@ ${SERVICE_USAGE}`,
         printJson(execution)
         return EXIT_CODES.succeeded
       }
-      for (const [name, text] of describe(execution))
+      for (const [name, text] of describe(execution, findFolder(client.url, execution)))
         if (text !== undefined) process.stdout.write(`${name.padEnd(NAME_WIDTH)} ${toPrintable(text)}\n`)
-      const { result: answer = '', isPartial = false } = execution.outcome ?? {}
-      const result = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
+      const { result: answer, isPartial = false } = execution.outcome ?? {}
+      const result = typeof answer === 'object' ? JSON.stringify(answer, undefined, 2) : toAnswer(execution)
       if (result !== '')
         process.stdout.write(
           `\n${isPartial ? '(partial)\n' : ''}${process.stdout.isTTY ? toPrintable(result) : result}\n`,

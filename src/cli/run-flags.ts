@@ -22,6 +22,7 @@ export const REQUEST_FLAGS = {
   'on-permission-denied': one,
   'mcp-config': one,
   'mcp-required': many,
+  'no-project-instructions': flag,
   'json-mode': flag,
   'output-schema': one,
   'max-repairs': one,
@@ -49,6 +50,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
                                   bypassPermissions
   --on-permission-denied report|fail
+                                  fail: a denied tool call makes it fail, and the exit code 1
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
   --mcp-required all|NAME         servers that must be connected before the run begins; several times
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
@@ -57,6 +59,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --on-worker-lost fail|continue, --max-attempts N
   --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
   --network-host HOST             under locked, within the operator's; several times
+  --no-project-instructions       CLAUDE.md of the workspace does not reach the model
   --workspace FOLDER              one that stays, below the service's workspace folder
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
   --timeout SECONDS|auto          auto: by what earlier runs took
@@ -64,7 +67,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
   --priority low|normal|high
   --on-task-failure stop|continue
-  --metadata LABEL=VALUE          several times`
+  --label LABEL=VALUE             for list, wait and reports (also --metadata); several times`
 
 export type RequestFlags = {
   readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true }
@@ -123,6 +126,7 @@ const FIELDS: {
   'on-permission-denied': ['onPermissionDenied'],
   'mcp-config': ['mcpServers', toMcpServers],
   'mcp-required': ['mcpRequired', (names: string[]) => names.includes('all') || names],
+  'no-project-instructions': ['projectInstructions', () => false],
   'json-mode': ['json'],
   'output-schema': ['outputSchema', toSchema],
   'max-repairs': ['maxRepairs', toNumber],

@@ -27,7 +27,7 @@ Ctrl-C cancels it and waits for its end; a second one leaves at once.
 ${REQUEST_USAGE}
 ${SERVICE_USAGE}
 
-Exit code: 0 succeeded, 1 failed, 124 timed out, 130 cancelled, 2 wrong usage, 69 service unreachable.`
+Exit code: 0 succeeded, 1 failed (with --on-permission-denied fail also where a tool call was denied), 124 timed out, 130 cancelled, 2 wrong usage, 69 service unreachable.`
 
 /** Follows to the end. @throws ClientError, after a word on how to come back */
 export async function followToEnd(
@@ -96,6 +96,7 @@ export const run: Command = {
       detach: { type: 'boolean' },
       'idempotency-key': { type: 'string' },
       tasks: { type: 'string' },
+      label: { type: 'string', multiple: true },
     } as const
     const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
     const {
@@ -105,13 +106,14 @@ export const run: Command = {
       detach = false,
       'idempotency-key': idempotencyKey,
       tasks,
+      label = [],
       ...flags
     } = values
     if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
     if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
     const request = toRequest(
       tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks),
-      flags,
+      label.length === 0 ? flags : { ...flags, metadata: [...(flags.metadata ?? []), ...label] },
     )
 
     return withService(url, async (client) => {

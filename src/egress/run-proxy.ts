@@ -42,6 +42,8 @@ export interface RunProxyOptions {
   readonly upstream: string
   /** What proves the operator to it, looked up for each request. */
   readonly credential: () => Promise<Readonly<Record<string, string>>>
+  /** It did not take what the newest request was sent with. */
+  readonly onRefused?: (() => void) | undefined
   /** What the run wants beside it, and what its operator admits. */
   readonly wanted: readonly string[]
   readonly admitted: readonly string[]
@@ -60,9 +62,13 @@ export interface RunProxy {
 const toHeaders = ({ headers }: IncomingMessage, without: ReadonlySet<string> = new Set()): OutgoingHttpHeaders =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_PASSED.has(name) && !without.has(name)))
 
-function refuse(response: ServerResponse, message: string): void {
-  response.writeHead(403, { 'content-type': 'application/json', connection: 'close' })
-  response.end(JSON.stringify({ type: 'error', error: { type: 'permission_error', message } }))
+function refuse(
+  response: ServerResponse,
+  message: string,
+  { status, type } = { status: 403, type: 'permission_error' },
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+  response.end(JSON.stringify({ type: 'error', error: { type, message } }))
 }
 
 function fail(response: ServerResponse, message: string): void {
@@ -81,6 +87,7 @@ function readTarget(target = ''): { host: string; port: number } | undefined {
 export async function openRunProxy({
   upstream,
   credential,
+  onRefused,
   wanted,
   admitted,
   onDenied,
@@ -97,7 +104,10 @@ export async function openRunProxy({
 
   async function askModel(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const isSecure = base.protocol === 'https:'
-    const headers = { ...toHeaders(request, CREDENTIALS), ...(await credential()), host: base.host }
+    const proof = await credential().catch(() => undefined)
+    if (proof === undefined)
+      return refuse(response, 'The worker has no credential that holds.', { status: 401, type: 'authentication_error' })
+    const headers = { ...toHeaders(request, CREDENTIALS), ...proof, host: base.host }
     const path = base.pathname.replace(/\/$/, '') + (request.url ?? '')
     const send = isSecure ? httpsRequest : httpRequest
     const asked = send({
@@ -109,6 +119,7 @@ export async function openRunProxy({
       headers,
       agent: isSecure ? agents['https:'] : agents['http:'],
     })
+    asked.on('response', ({ statusCode }) => statusCode === 401 && onRefused?.())
     relay(asked, request, response)
   }
 

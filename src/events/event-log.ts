@@ -54,8 +54,8 @@ interface LogCommands {
 }
 
 /**
- * So many pages of a log are asked for at once. Each is up to a MiB in one answer, and answers come one after the other:
- * sixty readers of a long log would keep everybody waiting for longer than a command may take.
+ * So many pages of a log are asked for at once. Each is up to a MiB in one answer, and answers come one by one: sixty
+ * readers of a long log would keep everybody waiting for longer than a command may take.
  */
 const READS_AT_ONCE = 8
 

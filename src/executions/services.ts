@@ -32,6 +32,8 @@ export interface DomainServices {
   readonly signingKey: () => Promise<SigningKey>
   /** Where callers' schemas are compiled and tried. */
   readonly schemas: SchemaChecks
+  /** Why the store may throw away what it accepts; undefined: it does not. */
+  readonly eviction: () => Promise<string | undefined>
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>
 }

@@ -6,6 +6,7 @@ import { createLogger } from '../platform/logger.js'
 import { requireRedis } from '../platform/require-redis.js'
 import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
+import { makeRedisPassword } from '../platform/redis-password.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
@@ -67,12 +68,15 @@ function watchWhere(
 export function openApi(config: Config, redisUrl: string): Promise<Api> {
   return openWithin(async (lifetime: Lifetime) => {
     await openDataFolder(config)
+    await makeRedisPassword(config)
     await requireRedis({ ...config, redisUrl })
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
     const logger = createLogger(config.logLevel, 'api', mask)
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()
+    const eviction = await services.eviction()
+    if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)
     const app = lifetime.own(
       'HTTP server',
       await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),

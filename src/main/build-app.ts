@@ -20,6 +20,7 @@ import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
 import { getQueueState } from '../executions/read/queue-state.js'
 import type { ExecutionServices } from '../executions/services.js'
+import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
 import { VERSION } from '../platform/version.js'
 import type { Health } from '../protocol/service-state.js'
@@ -42,11 +43,11 @@ const MIB = 1024 * 1024
 /** Redis must never evict: a record or an event would be gone without a word. And it must have room. */
 export function createRedisCheck(redis: Redis): () => Promise<string | undefined> {
   return async () => {
-    const memory = await redis.info('memory')
-    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
-    if (policy !== 'noeviction' && policy !== undefined)
-      return `Redis may evict keys (maxmemory-policy ${policy}); set it to noeviction.`
-    const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1] ?? 0)
+    const info = await redis.info()
+    if (/^role:slave/m.test(info)) return 'Redis is a read-only replica: REDIS_URL must lead to the primary.'
+    const eviction = explainEviction(info)
+    if (eviction !== undefined) return eviction
+    const read = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
     const most = read('maxmemory')
     if (most === 0 || read('used_memory') - read('mem_not_counted_for_evict') <= most) return undefined
     return (

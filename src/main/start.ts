@@ -4,6 +4,7 @@ import { openSimulator } from '../simulator/simulator.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
 import { requireRedis } from '../platform/require-redis.js'
+import { makeRedisPassword } from '../platform/redis-password.js'
 import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
 import type { WorkerState } from '../protocol/service-state.js'
@@ -104,7 +105,10 @@ export function openStart({
     // The worker would refuse it too, after all the rest has been started.
     const claude = await inspectClaude(config)
     if (claude.kind === 'too_old') throw new ConfigError(claude.message)
-    if (config.redisUrl !== undefined) await requireRedis({ ...config, redisUrl: config.redisUrl })
+    if (config.redisUrl !== undefined) {
+      await makeRedisPassword(config)
+      await requireRedis({ ...config, redisUrl: config.redisUrl })
+    }
     const embedded =
       config.redisUrl === undefined
         ? lifetime.own(

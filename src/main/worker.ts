@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
 import { findCredentials } from '../claude/install/credentials.js'
+import { LoginKeeper } from '../claude/install/login-keeper.js'
 import { AccountState } from '../executions/claim/account-state.js'
 import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
@@ -59,6 +60,11 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ),
     ])
     const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
+    const { loginTokenUrl: tokenUrl, environment: env } = config
+    const login =
+      credentials.configDir === undefined
+        ? undefined
+        : new LoginKeeper({ configDir: credentials.configDir, tokenUrl, env })
     const sandboxes = sandboxLevelsOf(containment, config, credentials.method)
     requireContainment(config, containment, sandboxes)
     if (!containment.strong || !sandboxes.every((level) => level !== 'host'))
@@ -78,8 +84,9 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
         return claude.current()
       },
       credentials,
+      login,
       credential,
-      account: new AccountState(),
+      account: new AccountState(login && (() => login.endsAt)),
       sandboxes,
       hooks,
       hookLedger,
@@ -108,7 +115,14 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
         sandboxes: [...sandboxes],
       },
       claude: claude.state(),
-      authentication: { method, source, billed, message, ...(remedy !== undefined && { remedy }) },
+      authentication: {
+        method,
+        source,
+        billed,
+        message,
+        ...(remedy !== undefined && { remedy }),
+        ...(login?.problem && { method: 'none' as const, ...login.problem }),
+      },
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
       ...services.account.describe(),
@@ -116,7 +130,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
 
     const control = lifetime.own(
       'control subscriber',
-      openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
+      openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'subscriber' }),
       closeRedis,
     )
     receiveControl(control, config.prefix, ({ kind, executionId }) => {
@@ -136,8 +150,10 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     })
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
-    const announce = (): Promise<void> =>
-      services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
+    const announce = async (): Promise<void> => {
+      await login?.recheck()
+      await services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
+    }
     for (const [name, interval, round] of [
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
       ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],

@@ -2,7 +2,8 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
-import { explainRedisUrl, type RedisTls } from './redis-url.js'
+import { explainRedisUrl, type RedisAccess } from './redis-url.js'
+import { readSecretFiles, type SecretFiles } from './secret-files.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -25,6 +26,8 @@ const list = z.string().transform((value) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
+/** A refresh token goes there. */
+const SAFE_URL = /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])/
 const absolutePath = z.string().refine(isAbsolute, 'expected an absolute path')
 const isWorkspaceName = (name: string): boolean =>
   !isAbsolute(name) && !name.split('/').some((part) => ['', '.', '..'].includes(part))
@@ -54,6 +57,12 @@ export const VARIABLES = {
   CC_EXECUTOR_REDIS_CA: [absolutePath, undefined, 'rediss://: a private certification authority, a file in PEM'],
   CC_EXECUTOR_REDIS_CERT: [absolutePath, undefined, 'rediss://: the client certificate, where Redis demands one'],
   CC_EXECUTOR_REDIS_KEY: [absolutePath, undefined, 'rediss://: the key of that certificate'],
+  CC_EXECUTOR_REDIS_PASSWORD_FILE: [
+    absolutePath,
+    undefined,
+    'holds the password for Redis; where REDIS_URL has none, and made by the API where it is missing',
+  ],
+  CC_EXECUTOR_REDIS_WAIT_SECONDS: [seconds(1, 600), '3', 'how long the start waits for the first answer of Redis'],
   CC_EXECUTOR_PREFIX: [
     z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'),
     'cc',
@@ -107,6 +116,11 @@ export const VARIABLES = {
     'how long the MCP servers of a run may take to connect; the run begins when all are known',
   ],
   ...SANDBOX_VARIABLES,
+  CC_EXECUTOR_LOGIN_TOKEN_URL: [
+    z.string().regex(SAFE_URL, 'expected https://, or http:// on the loopback'),
+    'https://platform.claude.com/v1/oauth/token',
+    'where a worker renews the login of its machine',
+  ],
   CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [
     absolutePath,
@@ -190,6 +204,11 @@ export const VARIABLES = {
     'false',
     'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS',
   ],
+  CC_EXECUTOR_PART: [
+    z.enum(['api', 'worker']),
+    undefined,
+    'set by the images: which part of the service is here, for doctor',
+  ],
   LOG_LEVEL: [
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     'info',
@@ -211,7 +230,8 @@ export interface Config {
   readonly basePath: string
   readonly dataDir: string
   readonly redisUrl: string | undefined
-  readonly redisTls: RedisTls
+  readonly redisAccess: RedisAccess
+  readonly redisWaitSeconds: number
   readonly prefix: string
   readonly auth: 'token' | 'open'
   readonly tokens: string | undefined
@@ -232,6 +252,7 @@ export interface Config {
   readonly containment: 'auto' | 'required'
   readonly mcpTimeoutSeconds: number
   readonly sandbox: SandboxSettings
+  readonly loginTokenUrl: string
   readonly trustWorkspaces: boolean
   readonly hooksFile: string
   /** It was named: then it must be there. */
@@ -262,7 +283,11 @@ export interface Config {
   readonly simulatorUrl: string | undefined
   readonly instanceId: string | undefined
   readonly onDemand: boolean
+  /** Of a container's image; undefined: all of it may be here. */
+  readonly part: 'api' | 'worker' | undefined
   readonly logLevel: string
+  /** Where secrets of the environment were read from: no run sees them. */
+  readonly secretFiles: readonly string[]
   /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
   readonly cacheBin: string
   /** The environment of the process, from which a run's allow-listed variables are taken. */
@@ -275,6 +300,14 @@ export class ConfigError extends Error {
 
 const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1', 'localhost'])
 export const isLoopback = (host: string): boolean => LOOPBACK_HOSTS.has(host)
+
+function openSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
+  try {
+    return readSecretFiles(environment)
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
 
 function readValues(environment: NodeJS.ProcessEnv): Values {
   const values: Record<string, unknown> = {}
@@ -298,7 +331,8 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
 }
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
-export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
+  const { environment, paths: secretFiles } = openSecretFiles(given)
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
   if (
@@ -317,11 +351,13 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     basePath: values.CC_EXECUTOR_BASE_PATH,
     dataDir,
     redisUrl: values.REDIS_URL,
-    redisTls: {
+    redisAccess: {
       ca: values.CC_EXECUTOR_REDIS_CA,
       cert: values.CC_EXECUTOR_REDIS_CERT,
       key: values.CC_EXECUTOR_REDIS_KEY,
+      passwordFile: values.CC_EXECUTOR_REDIS_PASSWORD_FILE,
     },
+    redisWaitSeconds: values.CC_EXECUTOR_REDIS_WAIT_SECONDS,
     prefix: values.CC_EXECUTOR_PREFIX,
     auth: values.CC_EXECUTOR_AUTH,
     tokens: values.CC_EXECUTOR_TOKENS,
@@ -342,6 +378,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     containment: values.CC_EXECUTOR_CONTAINMENT,
     mcpTimeoutSeconds: values.CC_EXECUTOR_MCP_TIMEOUT_SECONDS,
     sandbox: toSandboxSettings(values),
+    loginTokenUrl: values.CC_EXECUTOR_LOGIN_TOKEN_URL,
     trustWorkspaces: values.CC_EXECUTOR_TRUST_WORKSPACES,
     hooksFile: values.CC_EXECUTOR_HOOKS ?? join(dataDir, 'hooks.json'),
     isHooksFileGiven: values.CC_EXECUTOR_HOOKS !== undefined,
@@ -370,7 +407,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     simulatorUrl: values.CC_EXECUTOR_SIMULATOR_URL,
     instanceId: values.CC_EXECUTOR_INSTANCE_ID,
     onDemand: values.CC_EXECUTOR_ON_DEMAND,
+    part: values.CC_EXECUTOR_PART,
     logLevel: values.LOG_LEVEL,
+    secretFiles,
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,
   }

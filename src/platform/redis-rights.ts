@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis'
  */
 const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args: string[]]> = [
   (key) => ['set', key, '1', 'px', '10000'],
+  (key) => ['setrange', key, '0', ''],
   (key) => ['get', key],
   (key) => ['mget', key],
   (key) => ['exists', key],

@@ -1,10 +1,12 @@
-/** Files for a TLS connection to Redis, in PEM. */
-export interface RedisTls {
+/** Files with which a Redis is reached, those for TLS in PEM. */
+export interface RedisAccess {
   /** Of a private certification authority. */
   readonly ca?: string | undefined
   /** What a server that demands a client certificate is shown. */
   readonly cert?: string | undefined
   readonly key?: string | undefined
+  /** Holds the password, where the URL has none. */
+  readonly passwordFile?: string | undefined
 }
 
 const ESCAPES = '/ is written %2F, # %23, ? %3F and % %25'
@@ -20,7 +22,7 @@ function canDecode(text: string): boolean {
 
 /** What keeps a REDIS_URL from being one, without a part of its password; undefined: nothing. */
 export function explainRedisUrl(text: string): string | undefined {
-  if (/^unix:\/\/\//.test(text)) return undefined
+  if (text.startsWith('unix:///')) return undefined
   const [, rest] = /^rediss?:\/\/(.*)$/s.exec(text) ?? []
   if (rest === undefined) return 'expected redis://, rediss:// or unix:///'
   const at = rest.lastIndexOf('@')

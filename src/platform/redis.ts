@@ -1,9 +1,9 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { DeadlineError, within } from './deadline.js'
+import { DeadlineError } from './deadline.js'
 import type { Logger } from './logger.js'
 import { toRedisAddress } from './redis-address.js'
-import type { RedisTls } from './redis-url.js'
+import type { RedisAccess } from './redis-url.js'
 
 export type { Redis }
 
@@ -20,11 +20,13 @@ const RECONNECT_CEILING_MS = 1_000
  */
 const SILENCE_MS = 2_000
 const RECONNECT_AND_RESEND = 2
+/** Of an outage; further kinds are not told. */
+const ERROR_KINDS = 10
 
 /** Which Redis. */
 export interface RedisTarget {
   readonly url: string
-  readonly tls?: RedisTls | undefined
+  readonly access?: RedisAccess | undefined
 }
 
 export interface RedisSettings extends RedisTarget {
@@ -42,35 +44,47 @@ export interface RedisSettings extends RedisTarget {
  * a new connection may lead to the primary of today (by a name, or a proxy that looks at the role), and the refused
  * command is sent again on it.
  */
-export function redisOptions({ url, tls }: RedisTarget): RedisOptions {
+export function redisOptions({ url, access }: RedisTarget): RedisOptions {
   return {
-    ...toRedisAddress(url, tls),
+    ...toRedisAddress(url, access),
     socketTimeout: SILENCE_MS,
     reconnectOnError: ({ message }) => (/^(?:READONLY|UNBLOCKED)\b/.test(message) ? RECONNECT_AND_RESEND : false),
   }
 }
 
 /** Opens a connection, which reconnects by itself for ever; whoever opens it calls `closeRedis`. */
-export function openRedis({ url, tls, logger, role }: RedisSettings): Redis {
+export function openRedis({ url, access, logger, role }: RedisSettings): Redis {
   const redis = new Redis({
-    ...redisOptions({ url, tls }),
+    ...redisOptions({ url, access }),
     retryStrategy: (attempt) => Math.min(50 * attempt, RECONNECT_CEILING_MS),
     connectTimeout: 5_000,
     maxRetriesPerRequest: role === 'caller' ? 1 : null,
     autoResubscribe: true,
   })
   if (role === 'caller') limitPatience(redis)
-  let isDown = false
-  redis.on('error', (error: Error) => {
-    if (!isDown) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
-    isDown = true
-  })
-  redis.on('ready', () => {
-    if (isDown) logger.info({ role }, 'Redis is back')
-    isDown = false
-  })
+  watchOutages(redis, role, logger)
   if (role === 'subscriber') askAgainAndAgain(redis)
   return redis
+}
+
+/** An outage is told when it begins, and when it is over with each error that it had: the first alone may mislead. */
+function watchOutages(redis: Redis, role: RedisSettings['role'], logger: Logger): void {
+  let outage: { readonly since: number; readonly errors: Map<string, number> } | undefined
+  redis.on('error', (error: Error & { code?: string }) => {
+    if (!outage) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
+    outage ??= { since: performance.now(), errors: new Map() }
+    const kind = error.code ?? error.message
+    if (outage.errors.has(kind) || outage.errors.size < ERROR_KINDS)
+      outage.errors.set(kind, (outage.errors.get(kind) ?? 0) + 1)
+  })
+  redis.on('ready', () => {
+    if (outage)
+      logger.info(
+        { role, downMs: Math.round(performance.now() - outage.since), errors: Object.fromEntries(outage.errors) },
+        'Redis is back',
+      )
+    outage = undefined
+  })
 }
 
 /**

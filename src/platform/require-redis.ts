@@ -11,9 +11,11 @@ import { keyRoot } from './redis.js'
  * With the process's own start this stays below five seconds; a Redis that is started at the same time may come up
  * meanwhile.
  */
-const FIRST_ANSWER_MS = 3_000
+const DEFAULT_WAIT_SECONDS = 3
 
 const RETRY_MS = 100
+/** What BullMQ recommends, and what our own scripts are tried on. */
+const [MAJOR, MINOR] = [6, 2]
 
 type RedisFault = Error & { code?: string }
 
@@ -52,6 +54,9 @@ async function readInfo(redis: Redis): Promise<string> {
 /** What makes a Redis that answers unfit, as a sentence's end; undefined: nothing. */
 async function findUnfit(redis: Redis, db: number, root: string): Promise<string | undefined> {
   const info = await readInfo(redis)
+  const [, version = '0', major = '0', minor = '0'] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? []
+  if (Number(major) < MAJOR || (Number(major) === MAJOR && Number(minor) < MINOR))
+    return `it is version ${version}, and ${MAJOR}.${MINOR} or later is needed`
   if (/^role:slave/m.test(info)) return 'it is a read-only replica: name the primary'
   if (/^cluster_enabled:1/m.test(info))
     return 'it is a Redis Cluster, which is not supported: name a single Redis, or a primary with replicas'
@@ -60,14 +65,18 @@ async function findUnfit(redis: Redis, db: number, root: string): Promise<string
   return right === undefined ? undefined : `its user may not ${right}: deployment/README.md has the rights it needs`
 }
 
-function toSentence(error: RedisFault | undefined, address: string, db: number): string {
+function toSentence(
+  error: RedisFault | undefined,
+  address: string,
+  { db, waited }: { db: number; waited: number },
+): string {
   const isTls = address.startsWith('rediss://')
   const none = (why: string): string => `no Redis answers at ${address} (${why}): ${START_ONE}`
   const word = error?.code ?? /^[A-Z]{4,}(?= )/.exec(error?.message ?? '')?.[0]
   if (error === undefined)
     return isTls
-      ? `${address}: it is silent for ${FIRST_ANSWER_MS / 1_000} s, as a Redis is that speaks no TLS: write redis:// then`
-      : none(`it is silent for ${FIRST_ANSWER_MS / 1_000} s`)
+      ? `${address}: it is silent for ${waited} s, as a Redis is that speaks no TLS: write redis:// then`
+      : none(`it is silent for ${waited} s`)
   if (/DB index is out of range/.test(error.message))
     return `${address} has no database ${db}: name another one, or raise "databases" there`
   if (word === undefined) return none(error.message)
@@ -86,14 +95,16 @@ function toSentence(error: RedisFault | undefined, address: string, db: number):
  */
 export async function requireRedis({
   redisUrl: url,
-  redisTls,
+  redisAccess,
+  redisWaitSeconds = DEFAULT_WAIT_SECONDS,
   prefix,
 }: {
   redisUrl: string
-  redisTls?: Config['redisTls'] | undefined
+  redisAccess?: Config['redisAccess'] | undefined
+  redisWaitSeconds?: number
   prefix: string
 }): Promise<void> {
-  const { db = 0, ...address } = toRedisAddress(url, redisTls)
+  const { db = 0, ...address } = toRedisAddress(url, redisAccess)
   let lastError: RedisFault | undefined
   const redis = new Redis({
     ...address,
@@ -113,14 +124,17 @@ export async function requireRedis({
   let trouble: string | undefined
   try {
     const unfit = await within(
-      FIRST_ANSWER_MS,
+      redisWaitSeconds * 1_000,
       'Redis',
       Promise.race([findUnfit(redis, db, keyRoot(prefix)), hopeless]),
     )
     trouble = unfit && `${shown}: ${unfit}`
   } catch (error) {
     // Safe: the driver rejects with errors.
-    trouble = toSentence(error instanceof DeadlineError ? lastError : (error as RedisFault), shown, db)
+    trouble = toSentence(error instanceof DeadlineError ? lastError : (error as RedisFault), shown, {
+      db,
+      waited: redisWaitSeconds,
+    })
   } finally {
     redis.disconnect()
   }

@@ -220,6 +220,14 @@ const fields = {
         'within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs ' +
         'nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.',
     }),
+  projectInstructions: z
+    .boolean()
+    .optional()
+    .meta({
+      description:
+        'Default true: CLAUDE.md and .claude/CLAUDE.md of the workspace reach the model, as text, up to 64 KiB ' +
+        'each. Its hooks, MCP servers and settings only with CC_EXECUTOR_TRUST_WORKSPACES.',
+    }),
   workspace: text(4 * KIB)
     .optional()
     .meta({

@@ -94,11 +94,7 @@ export const Outcome = z
     message: z.string().optional().meta({ description: 'What happened and what to do about it, for people.' }),
     exitCode: z.number().int().optional(),
     signal: z.string().optional(),
-    apiStatus: z
-      .number()
-      .int()
-      .optional()
-      .meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
+    apiStatus: z.int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
     requiredVersion: z.string().optional().meta({
       description:
         'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.',
@@ -117,7 +113,8 @@ export const Outcome = z
       description:
         'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
     }),
-    permissionDenials: z.array(PermissionDenial).optional(),
+    permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'Of all attempts: the first 200.' }),
+    permissionDenialCount: z.int().optional().meta({ description: 'How many, where not all are listed.' }),
     sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
     verification: Verification.optional().meta({
       description: 'Absent where the CLI was never let go, or its worker was lost.',

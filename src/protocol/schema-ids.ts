@@ -2,8 +2,9 @@ import { z } from 'zod'
 
 /**
  * Every schema that has an id has a name in the documents. zod takes `id: undefined` as an id as well, and the
- * documents
- * then fail at their first request, in every process that has loaded that schema.
+ * documents then fail at their first request.
+ * Asked by the API alone, which makes both documents: MCP shows schemas without names, and worker and command line only
+ * parse by them.
  * @throws Error naming the schema by its own description or fields
  */
 export function requireSchemaIds(registry: Pick<typeof z.globalRegistry, '_idmap' | 'get'> = z.globalRegistry): void {

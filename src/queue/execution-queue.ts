@@ -32,14 +32,16 @@ export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${exec
 
 export function openExecutionQueue({
   url,
-  tls,
+  access,
   prefix,
   logger,
 }: RedisTarget & { prefix: string; logger: Logger }): ExecutionQueue {
-  const redis = openRedis({ url, tls, logger, role: 'caller' })
+  const redis = openRedis({ url, access, logger, role: 'caller' })
   const queue = new Queue<ExecutionJob>(QUEUE_NAME, {
     prefix: keyRoot(prefix),
     connection: redis,
+    // The start has looked at Redis, and says in a sentence of its own what is wrong with it.
+    skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: KEEP_FINISHED, removeOnFail: KEEP_FINISHED },
   })
   queue.on('error', (error) => logger.debug({ error: error.message }, 'queue connection'))

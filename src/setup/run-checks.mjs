@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 import { checkoutDirectory } from './cache.mjs'
+import { runImages } from './run-images.mjs'
 import { runNodeMatrix } from './run-node-matrix.mjs'
 import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 
@@ -16,11 +17,12 @@ const GUARDS_DEADLINE_MS = 1_500_000
 /** What `npm test` does once everything is set up. @param {string[]} args */
 async function runChecks(args) {
   const all = args.includes('--all')
-  const tapArguments = args.filter((arg) => !['--all', '--node-matrix', '--guards'].includes(arg))
+  const tapArguments = args.filter((arg) => !['--all', '--node-matrix', '--guards', '--images'].includes(arg))
   const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
   if (args.includes('--guards'))
     tallies.push(await check('guards', process.execPath, ['test/guards/run-guards.mjs', '--built'], GUARDS_DEADLINE_MS))
   if (args.includes('--node-matrix')) tallies.push(...(await runNodeMatrix()))
+  if (args.includes('--images')) tallies.push(await runImages())
   const sum = (/** @type {keyof Tally} */ key) => tallies.reduce((total, tally) => total + tally[key], 0)
   const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
   process.exitCode = total.failed === 0 ? 0 : 1

@@ -56,9 +56,12 @@ function isOlder(version: string | undefined, minimum: string): boolean {
   return version === undefined || version.localeCompare(minimum, 'en', { numeric: true }) < 0
 }
 
+/** The CLI names its session in `user_id`, and beside it the installation, which is another one in another HOME. */
+const SESSION = /session\w*\W*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/
+
 function toPlace(conversation: Conversation, userId: string): string {
   const { prompt, promptNumber, position } = conversation
   return createHash('sha256')
-    .update(JSON.stringify([userId, promptNumber, position, prompt]))
+    .update(JSON.stringify([SESSION.exec(userId)?.[1] ?? userId, promptNumber, position, prompt]))
     .digest('base64')
 }

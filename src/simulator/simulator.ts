@@ -1,12 +1,14 @@
 /**
  * A loopback server that speaks the Anthropic Messages API from scripts, so that the real `claude` CLI runs without an
- * account: point `ANTHROPIC_BASE_URL` to its url. Any credential will do; none is looked at or kept.
+ * account: point `ANTHROPIC_BASE_URL` to its url. Any credential will do, but for a token of
+ * `logins` that has ended.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { toApiError, type ApiError } from './api-error.js'
 import { isSideRequest, readConversation, type Conversation } from './conversation.js'
 import { FailureMemory } from './failure-memory.js'
+import { LoginDesk, type Logins } from './logins.js'
 import { decodeMessagesRequest, InvalidRequest } from './messages-request.js'
 import { fillPlaceholders } from './placeholders.js'
 import { playReply, toTokens } from './play-reply.js'
@@ -16,13 +18,15 @@ import { findScript, ScriptError, type Script } from './script.js'
 import { sendApiError, sendJson, sendWholeReply, streamReply } from './send-reply.js'
 import { answerPrompt, answerSideRequest, SCRIPT_FINISHED } from './unscripted.js'
 
-export type { SimulatedRequest }
+export type { Logins, SimulatedRequest }
 
 export interface Simulator {
   /** As `http://127.0.0.1:41234`. */
   readonly url: string
   /** The newest 500, in the order in which they came. */
   readonly requests: readonly SimulatedRequest[]
+  /** Logins that end, and where they are renewed (`/v1/oauth/token`). */
+  readonly logins: Logins
   /** Ends every connection at once; idempotent. */
   close(): Promise<void>
 }
@@ -41,12 +45,13 @@ const MAX_BODY_BYTES = 32 * 1024 * 1024
 interface Room {
   readonly log: RequestLog
   readonly failures: FailureMemory
+  readonly logins: LoginDesk
   readonly script: Script | undefined
 }
 
 export async function openSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, script } = options
-  const room: Room = { log: new RequestLog(), failures: new FailureMemory(), script }
+  const room: Room = { log: new RequestLog(), failures: new FailureMemory(), logins: new LoginDesk(), script }
   // No keep-alive timeout: a CLI that comes back after a long tool would race with the close, and show it as a retry.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     // 'close' comes after every end of an answer, also when the client went away or close() took its socket.
@@ -69,6 +74,7 @@ export async function openSimulator(options: SimulatorOptions = {}): Promise<Sim
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     requests: room.log.entries,
+    logins: room.logins,
     close: () =>
       (closed ??= new Promise((resolve) => {
         server.close(() => resolve())
@@ -87,6 +93,8 @@ async function answer(
   const path = (request.url ?? '/').split('?', 1)[0]
   const body = await readBody(request)
   const isMessages = path === '/v1/messages'
+  if (request.method === 'POST' && path === '/v1/oauth/token') return room.logins.renew(body, response)
+  if (!room.logins.admits(request.headers)) return sendApiError(response, toApiError(401))
   if (request.method === 'POST' && isMessages) return answerMessages(room, entry, response, body, gone)
   if (request.method === 'POST' && path === '/v1/messages/count_tokens') {
     decodeMessagesRequest(body)

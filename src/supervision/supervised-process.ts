@@ -21,7 +21,7 @@ import { locateRun } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
 import { viewOf, type View } from './sandbox-view.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
-import { SuperviseError, toSpawnFailure } from './supervise-error.js'
+import { SuperviseError, toSpawnFailure, toStartFailure } from './supervise-error.js'
 import { openWardenChannel } from './warden-channel.js'
 import type { ExitReport, WardenChannel } from './warden-channel.js'
 import { WARDEN, WARDEN_VARIABLE } from './warden.js'
@@ -115,7 +115,10 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
   const failure = new Promise<Error | undefined>((resolve) => {
     subprocess.once('error', resolve).once('close', () => resolve(undefined))
   })
-  const [stdin, stdout, stderr, commands, reports, gate] = [0, 1, 2, 3, 4, 5].map((fd) => toPipe(subprocess.stdio[fd]))
+  // Node says otherwise, but makes no pipes where no descriptor was left; the error follows.
+  const pipes: typeof subprocess.stdio | undefined = subprocess.stdio
+  if (pipes === undefined) throw new SuperviseError('SPAWN_FAILED', `${command.file}: Too many open files`)
+  const [stdin, stdout, stderr, commands, reports, gate] = [0, 1, 2, 3, 4, 5].map((fd) => toPipe(pipes[fd]))
   if (!stdin || !stdout || !stderr || !commands || !reports || !gate) throw new Error('Six pipes were asked for.')
   for (const [index, input] of inputs.entries()) {
     if (typeof input === 'number') continue
@@ -242,11 +245,15 @@ async function findFile({ file, env, cwd }: SuperviseOptions, view: View | undef
  * leaves nothing behind when the program, the directory or the containment cannot be used.
  */
 export async function startSupervised(options: SuperviseOptions): Promise<SupervisedProcess> {
-  const opened = await openWorkspace(options)
   try {
-    return await startIn(opened, options)
-  } finally {
-    await opened.close()
+    const opened = await openWorkspace(options)
+    try {
+      return await startIn(opened, options)
+    } finally {
+      await opened.close()
+    }
+  } catch (error) {
+    throw toStartFailure(error)
   }
 }
 

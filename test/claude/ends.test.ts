@@ -193,17 +193,24 @@ void t.test('stop reasons that are no end are no success, and keep the text', as
   })
 })
 
-void t.test('an error comes before the end of the background tasks that outlived it', async (t) => {
-  const task = { id: 'b1', kind: 'local_bash', description: 'serves' }
-  const stopCause = { code: 'BACKGROUND_UNFINISHED', status: 'failed', message: 'ended at its limit' } as const
-  const rest = { stopCause, unfinishedTasks: [task], exit: { exitCode: null, signal: 'SIGTERM' } }
-  t.match(exitOf([text, result()], rest), { code: 'BACKGROUND_UNFINISHED', result: 'hi', isPartial: true })
-  t.match(exitOf(error('rate_limit', { api_error_status: 429 }), rest), {
-    code: 'CLAUDE_RATE_LIMITED',
-    apiStatus: 429,
-    unfinished: [{ kind: 'task', id: 'b1' }],
-  })
-})
+void t.test(
+  'background tasks that were ended at their limit are the cause, and those that ended with an error not',
+  async (t) => {
+    const task = { id: 'b1', kind: 'local_bash', description: 'serves' }
+    const stopCause = { code: 'BACKGROUND_UNFINISHED', status: 'failed', message: 'ended at its limit' } as const
+    const rest = { unfinishedTasks: [task], exit: { exitCode: null, signal: null }, endedWithTasks: true }
+    t.match(exitOf([text, result()], { ...rest, stopCause }), {
+      code: 'BACKGROUND_UNFINISHED',
+      result: 'hi',
+      isPartial: true,
+    })
+    t.match(exitOf(error('rate_limit', { api_error_status: 429 }), rest), {
+      code: 'CLAUDE_RATE_LIMITED',
+      apiStatus: 429,
+      unfinished: [{ kind: 'task', id: 'b1' }],
+    })
+  },
+)
 
 void t.test('a death after a result that nobody here caused is no success', async (t) => {
   t.match(exitOf([text, result()], { exit: { exitCode: null, signal: 'SIGKILL' } }), {

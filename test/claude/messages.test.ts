@@ -325,6 +325,26 @@ void t.test('tool calls are followed from their start to their end or denial', a
   const types = typesOf(denied.events)
   t.ok(types.indexOf('tool.denied') < types.lastIndexOf('claude.message') - 1, 'as soon as the CLI says so')
   t.same(denied.observation.denials.length, 1)
+  const many = Array.from({ length: 12_000 }, (_, index) => ({ tool_name: 'Write', tool_use_id: `many-${index}` }))
+  const calls = many.flatMap(({ tool_use_id: id }) => [
+    line({ type: 'assistant', message: { id, content: [{ type: 'tool_use', id, name: 'Write', input: {} }] } }),
+    line({
+      type: 'user',
+      message: {
+        content: [
+          {
+            type: 'tool_result',
+            tool_use_id: id,
+            is_error: true,
+            content: 'Claude requested permissions to use Write,',
+          },
+        ],
+      },
+    }),
+  ])
+  const flood = translateAll([...calls, line({ type: 'result', is_error: false, permission_denials: many })])
+  t.equal(only(flood.events, 'tool.denied').length, many.length, 'each is told once, however many they are')
+  t.match(flood.observation, { denials: { length: 200 }, denialCount: many.length, unrecordedResults: 0 })
 
   t.match(translateAll(toLines(read(9))).observation, {
     results: 2,

@@ -109,6 +109,7 @@ void t.test('a command and the structured fields give the same run', async (t) =
     allowedTools: [],
     disallowedTools: [],
     timeoutSeconds: 600,
+    projectInstructions: true,
     literalPrompt: true,
     partialText: true,
     onPermissionDenied: 'report',
@@ -297,7 +298,7 @@ void t.test('the argument list is the one of the design, with every value behind
     '--include-partial-messages',
     '--session-id=id-1',
     '--permission-mode=acceptEdits',
-    '--setting-sources=user',
+    '--setting-sources=',
     '--strict-mcp-config',
   ])
   t.same(JSON.parse(plain.firstLine), {
@@ -349,7 +350,7 @@ void t.test('the argument list is the one of the design, with every value behind
     '--mcp-config=/input/mcp.json',
   ])
     t.ok(full.args.includes(flag), flag)
-  for (const flag of ['--include-partial-messages', '--strict-mcp-config', '--setting-sources=user'])
+  for (const flag of ['--include-partial-messages', '--strict-mcp-config', '--setting-sources='])
     t.notOk(full.args.includes(flag), flag)
   t.notMatch(full.argv.join('\n'), /HIDDEN|\/opt\/claude/, 'the log shows no prompt, no definition and no host path')
   t.match(full.argv.join('\n'), /--mcp-config=<web, tool>\n--agents=<reviewer>/)
@@ -503,7 +504,7 @@ void t.test('credentials are found in the order of the CLI and named without the
     message: /plan: max/,
     warnings: [],
   })
-  t.equal(command({}, { credentials: login }).env['CLAUDE_CONFIG_DIR'], join(home, '.claude'))
+  t.equal(command({}, { credentials: login }).env['CLAUDE_CONFIG_DIR'], undefined, 'a run has one of its own')
   t.match(find({ HOME: home, ANTHROPIC_API_KEY: 'SECRET' }), {
     method: 'api_key',
     billed: true,
@@ -545,6 +546,28 @@ void t.test('credentials are found in the order of the CLI and named without the
   }
   t.notMatch(JSON.stringify([login, find({ HOME: home, ANTHROPIC_API_KEY: 'SECRET' })]), 'SECRET')
 })
+
+void t.test(
+  'instructions stand before the request’s own prompt, a default model where nobody has chosen',
+  async (t) => {
+    const appended = (settings: object) =>
+      command({ appendSystemPrompt: 'mine' }, settings).files.find(({ name }) => name === 'appended-prompt')?.content
+    t.equal(appended({ instructions: 'words of the project' }), 'words of the project\n\nmine')
+    t.equal(appended({}), 'mine')
+
+    const models = (request: object, env: NodeJS.ProcessEnv) =>
+      command(request, { defaultModel: 'default', env }).args.filter((argument) => argument.startsWith('--model'))
+    t.same(models({}, {}), ['--model=default'])
+    t.same(models({ model: 'mine' }, {}), ['--model=mine'])
+    t.same(models({}, { ANTHROPIC_MODEL: 'operator' }), [])
+    t.same(models({}, { ANTHROPIC_DEFAULT_OPUS_MODEL: 'operator' }), [])
+
+    const trusted = (projectInstructions: boolean) =>
+      command({ projectInstructions }, { trustWorkspaces: true }).env['CLAUDE_CODE_DISABLE_CLAUDE_MDS']
+    t.equal(trusted(false), '1')
+    t.equal(trusted(true), undefined)
+  },
+)
 
 void t.test('the CLI is found where the operator says, on PATH, then in the cache', async (t) => {
   const root = t.testdir({

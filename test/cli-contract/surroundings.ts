@@ -43,13 +43,13 @@ async function inTrappedWorkspace(
 
 export const surroundingFacts: readonly Fact[] = [
   {
-    name: '--setting-sources=user --strict-mcp-config: hooks and servers of the workspace are not started',
+    name: '--setting-sources= --strict-mcp-config: hooks and servers of the workspace are not started',
     for: 'a repository must not run programs',
     short: true,
     known: YES,
     async look(scene) {
-      const { hooked, server } = await inTrappedWorkspace(scene)
-      return holds(!hooked && !server, { hooked, server })
+      const found = await inTrappedWorkspace(scene)
+      return holds(!found.hooked && !found.server && !found.memory, found)
     },
   },
   {

@@ -274,6 +274,44 @@ void t.test('one execution, seen in every way', async (t) => {
   })
 })
 
+void t.test('a batch: submitted with a label, awaited, its answers read one by one and as a table', async (t) => {
+  const service = await openTestService(t)
+  const { run } = openCli(t, service)
+  const submit = async (...steps: object[]): Promise<string> =>
+    (await service.submit({ prompt: scripted(...steps), metadata: { batch: 'night' } })).id
+  const detached = await run(['run', '--detach', '--label', 'batch=night', scripted({ text: 'Said, "so",\nit was.' })])
+  const plain = detached.stdout.trim()
+  const denied = await submit(
+    { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } },
+    { text: 'Without it.' },
+  )
+  const waited = await run(['wait', '--label', 'batch=night'])
+  t.same(waited, { code: 0, stdout: `${plain}  succeeded\n${denied}  succeeded, 1 denied\n`, stderr: '' })
+  const failing = await submit({ status: 400, message: 'no', times: 'always' })
+  t.match(await run(['wait', failing, plain]), { code: 1, stdout: /^\S+  failed \(\w+\)\n\S+  succeeded\n$/ })
+
+  t.same(await run(['result', plain]), { code: 0, stdout: 'Said, "so",\nit was.\n', stderr: '' })
+  t.match(await run(['result', denied]), { code: 0, stdout: 'Without it.\n', stderr: /succeeded, 1 denied/ })
+  t.match(await run(['result', failing]), { code: 1, stdout: '', stderr: /failed \(\w+\): / })
+  t.match((await run(['list', '--label', 'batch=night'])).stdout, /^\S+  failed .*\[\w+\] .*\n.*\[1 denied\] .*\n/)
+  const here = { CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
+  t.match((await startCli(t, ['show', plain], here).ended).stdout, new RegExp(`^folder +/.*/${plain}$`, 'm'))
+
+  const { stdout: csv } = await run(['list', '--csv', '--label', 'batch=night'])
+  t.match(csv, /^id,status,code,denied,created,finished,usd,labels,prompt,answer\n/)
+  t.match(csv, new RegExp(`^${denied},succeeded,,1,20.*,batch=night,".*"?,Without it\\.$`, 'ms'))
+  t.ok(csv.endsWith(',"Said, ""so"",\nit was."\n'))
+
+  const going = (await service.submit({ prompt: HANGING })).id
+  t.match(await run(['result', going]), { code: 1, stdout: '', stderr: /cc-executor wait/ })
+  t.match(await run(['wait', '--timeout', '1', going]), { code: 124, stdout: '', stderr: /not finished after 1 s/ })
+  t.match(await run(['wait', 'x', '--label', 'a=b']), { code: 2, stdout: '' })
+  t.match(await run(['wait', 'no-such-id']), { code: 1, stderr: /no-such-id|not found|no execution/i })
+  await service.call('POST', `/executions/${going}/cancel`)
+  const answer = await service.call('GET', `/executions/${plain}`)
+  t.ok(answer.text.endsWith('}\n'), 'an answer of the API ends with its line, also for curl on a terminal')
+})
+
 void t.test('the prompt may come on standard input', async (t) => {
   const service = await openShared()
   const { run } = openCli(t, service)

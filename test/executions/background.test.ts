@@ -153,6 +153,18 @@ for (const [name, env] of clis) {
       verify: { background: true },
     })
     const cancelled = await submit([behind(FOR_EVER), { text: 'So far.' }])
+    const erring = await submit([behind(FOR_EVER), { status: 400, message: 'no such thing', times: 'always' }])
+    const unasked = { tool: 'WebFetch', input: { url: 'http://127.0.0.1/', prompt: 'x' } }
+    const retried = await submit([behind(FOR_EVER), unasked, { status: 500, times: 3 }, { text: 'It went on.' }], {
+      maxAttempts: 2,
+    })
+    const erringLater = await submit([
+      behind(FOR_EVER),
+      behind(2),
+      { text: 'Both run.' },
+      TURN,
+      { status: 400, message: 'no such thing', times: 'always' },
+    ])
     const list = await service.submit({
       tasks: [
         scripted(behind(5, 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
@@ -349,6 +361,37 @@ for (const [name, env] of clis) {
         )
       },
     )
+
+    await t.test('an error ends the run, whatever lives beside it: none of it makes an answer', async (t) => {
+      for (const submitted of [erring, erringLater]) {
+        const played = await play(service, submitted)
+        const { execution } = played
+        t.match(
+          execution,
+          { status: 'failed', outcome: { code: 'CLAUDE_EXITED', apiStatus: 400, unfinished: [{ kind: 'task' }] } },
+          JSON.stringify(execution.outcome),
+        )
+        t.equal(played.of('background.waiting').length > 0, submitted === erringLater)
+        t.equal(checkOf(execution, 'background_tasks'), 'fail')
+      }
+      const { execution } = await play(service, retried)
+      t.match(
+        execution,
+        {
+          status: 'succeeded',
+          attempt: 2,
+          outcome: { result: 'It went on.', permissionDenials: [{ tool: 'WebFetch' }] },
+        },
+        JSON.stringify(execution.outcome),
+      )
+      t.equal(checkOf(execution, 'permissions'), 'fail', 'what an attempt was denied counts for the execution')
+      t.ok(
+        service.simulator.requests.some(({ said }) =>
+          JSON.stringify(said ?? []).includes('These background tasks had not finished'),
+        ),
+        'and the next attempt is told what ended with the one before',
+      )
+    })
 
     await t.test('the next task of a list begins when the one before has nothing left behind', async (t) => {
       const { execution } = await play(service, list)

@@ -7,6 +7,7 @@ import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli, until } from '../support/processes.js'
+import { estimateCostUsd } from '../../src/executions/records/estimate-cost.js'
 import { openTestService, type TestService } from '../support/service.js'
 
 const usage = (inputTokens: number, outputTokens: number) => ({ usage: { inputTokens, outputTokens } })
@@ -166,6 +167,17 @@ for (const { name, env } of listClaudeVersions()) {
   })
 }
 
+void t.test('what is reckoned for tokens without a sum is not below what the CLI tells', async (t) => {
+  const service = await openTestService(t, { env: { CC_EXECUTOR_CONCURRENCY: '4' } })
+  const prompt = scripted(usage(80_000, 8_000), { text: 'Said.' })
+  const models = [{ model: 'haiku' }, { model: 'sonnet' }, { model: 'opus' }, {}]
+  for (const told of await Promise.all(models.map((model) => run(service, { prompt, ...model })))) {
+    const estimate = estimateCostUsd({ ...told.usage, costUsd: 0 }, told.model)
+    const { costUsd } = told.usage
+    t.ok(costUsd > 0 && estimate >= costUsd, `${told.model}: an estimate of ${estimate} is not below ${costUsd}`)
+  }
+})
+
 void t.test('a worker that dies leaves the tokens that its stream told', async (t) => {
   // A lease much longer than the run: what is known of it comes from the log alone.
   const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
@@ -178,8 +190,10 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
     allowedTools: ['Bash'],
   }
   const lost = await service.submit(work)
+  // At its dearest the first attempt cost more than this: 3,000 tokens of a model at $15 a million.
+  const spent = await service.submit({ ...work, model: 'opus', onWorkerLost: 'continue', maxBudgetUsd: 0.04 })
   const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
-  for (const { id } of [lost, kept]) await service.until(id, 'tool.started')
+  for (const { id } of [lost, spent, kept]) await service.until(id, 'tool.started')
   worker.kill('SIGKILL')
   await worker.ended
   t.match(await service.finished(lost.id), {
@@ -188,7 +202,7 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
     usage: { inputTokens: 3_000, isCostIncomplete: true },
   })
   const report = (await service.call('GET', '/usage')).body
-  t.equal(report.total.inputTokens, 3_000, 'they are charged')
+  t.ok(report.total.inputTokens >= 3_000, 'they are charged')
   const receipt = (await service.call('GET', `/executions/${lost.id}/receipt`)).body
   t.match(receipt.usage, { inputTokens: 3_000, isCostIncomplete: true })
   t.match((await service.call('POST', '/receipts/verify', { body: { receipt } })).body, { valid: true })
@@ -205,6 +219,13 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
     await service.finished(kept.id),
     { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } },
     'also between two attempts',
+  )
+  const heir = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
+  await heir.said(/worker \S+: \d+ at once/)
+  t.match(
+    await service.finished(spent.id),
+    { status: 'failed', attempt: 1, outcome: { code: 'BUDGET_EXCEEDED', message: /may have used up.*dearest/ } },
+    'what was not told is not left to spend',
   )
 })
 

@@ -6,6 +6,7 @@ import t from 'tap'
 import { classifyExit } from '../../src/claude/stream/classify-exit.js'
 import { classifyFailure } from '../../src/claude/stream/classify-failure.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
+import { NOTHING_EARLIER } from '../../src/claude/stream/observation.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { chooseBeginning } from '../../src/executions/run/plan-continuation.js'
 import { planContinuation, planRetry } from '../../src/executions/conclude/plan-retry.js'
@@ -163,6 +164,8 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     lostTasks: new Map(),
     nextMessage: 1,
     unfinished: new Set<number>(),
+    earlier: NOTHING_EARLIER,
+    model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
   const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })
@@ -235,7 +238,8 @@ void t.test('failures of the API with the real CLI', async (t) => {
   const starts = await eventsOf(service, fresh, 'execution.started')
   t.ok(String(starts[1]?.at) >= String(data.notBefore), 'not before its time')
   t.not(starts[0]?.data.sessionId, starts[1]?.data.sessionId, 'nothing was done, so the prompt is sent again')
-  t.match(await service.finished(resumed.id), { status: 'succeeded', attempt: 2 })
+  const ended = await service.finished(resumed.id)
+  t.match(ended, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.outcome))
   const [first, second] = await eventsOf(service, resumed, 'execution.started')
   t.match(
     [first?.data.sessionId, second?.data.resumed],

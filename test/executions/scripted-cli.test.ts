@@ -5,6 +5,7 @@ import t from 'tap'
 import { followServers } from '../../src/executions/run/run-servers.js'
 import type { Event, EventType, NewEvent } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { startTimer } from '../../src/claude/stream/result-phases.js'
 import { runClaude } from '../../src/claude/stream/run-claude.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
@@ -70,6 +71,37 @@ async function untilSaid({ id }: Execution, text: string): Promise<void> {
 const deaf = await submit([INIT, { deaf: true }, { hang: true }])
 const neverExits = await submit([INIT, result('the answer'), { hang: true }])
 const pausedAtTheEnd = await submit([INIT, result('paused too late'), { hang: true }])
+
+const LOST: Step = { line: { type: 'system', subtype: 'session_writes_lost', error_code: 'ENOSPC' } }
+const overloaded = result('API Error: Repeated 529 Overloaded errors. The API is at capacity', {
+  is_error: true,
+  api_error_status: 529,
+})
+const denied: Step[] = [
+  {
+    line: {
+      type: 'assistant',
+      message: { id: 'm1', content: [{ type: 'tool_use', id: 'toolu_1', name: 'WebFetch', input: { url: 'x' } }] },
+    },
+  },
+  {
+    line: {
+      type: 'user',
+      message: {
+        content: [
+          {
+            type: 'tool_result',
+            tool_use_id: 'toolu_1',
+            is_error: true,
+            content: 'Claude requested permissions to use WebFetch, but you haven’t granted it yet.',
+          },
+        ],
+      },
+    },
+  },
+]
+const repeated = await submit([INIT, LOST, overloaded], { maxAttempts: 2 })
+const given = await submit([INIT, LOST, ...denied, overloaded], { maxAttempts: 2 })
 
 void t.test('a pause and a cancel need no body', async (t) => {
   await service.until(pausedAtTheEnd.id, 'claude.message')
@@ -348,7 +380,10 @@ void t.test(
         outcome: { result: 'in time', isPartial: undefined, code: undefined, exitCode: undefined, signal: undefined },
       })
     t.same(
-      (await service.events(late.id)).map(({ type }) => type).slice(-2),
+      (await service.events(late.id))
+        .map(({ type }) => type)
+        .filter((type) => type !== 'progress')
+        .slice(-2),
       ['execution.cancel_requested', 'execution.finished'],
       'the wish is told all the same',
     )
@@ -356,6 +391,19 @@ void t.test(
       t.match(await service.finished(id), { status: 'cancelled', outcome: { code: 'CANCELLED', isPartial: true } })
   },
 )
+
+void t.test('what an attempt has met is told at the end of the execution, whichever attempt that is', async (t) => {
+  const lost = /could not write everything it had to save \(ENOSPC/
+  const again = await service.finished(repeated.id)
+  t.match(again, { status: 'failed', attempt: 2, outcome: { code: 'CLAUDE_OVERLOADED' } })
+  t.match(again.outcome?.message, /In an earlier attempt: Claude could not write.+ Claude could not write/)
+  // Its only call is in no transcript, so that no further attempt is made.
+  t.match(await service.finished(given.id), {
+    status: 'failed',
+    attempt: 1,
+    outcome: { message: lost, permissionDenials: [{ tool: 'WebFetch', toolUseId: 'toolu_1' }] },
+  })
+})
 
 void t.test('CLIs that hang at their start do not keep others from starting', async (t) => {
   const hanging = await Promise.all([1, 2, 3, 4].map(() => submit([{ hang: true }])))
@@ -402,7 +450,7 @@ void t.test('a CLI that is gone before its first line ends what that line was to
     process,
     firstLine: '{}\n',
     beforeFirstLine: (over) =>
-      (connecting = servers?.connect(over, (cause) => causes.push(cause))) ?? Promise.resolve(),
+      (connecting = servers?.connect(over, startTimer, (cause) => causes.push(cause))) ?? Promise.resolve(),
     translator: createTranslator({ partialText: true, rawPartials: false }),
     lineLimitBytes: MIB,
     emit: () => Promise.resolve(),

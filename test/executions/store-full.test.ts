@@ -55,3 +55,23 @@ void t.test('where Redis is full, what runs keeps its lease and can be cancelled
     'none is missing',
   )
 })
+
+void t.test('a Redis that may evict what was accepted takes nothing new, and says why', async (t) => {
+  const service = await openTestService(t, {
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI },
+    workers: 0,
+    prepare: async ({ url }) => {
+      const admin = new Redis(url.slice('unix://'.length))
+      await admin.config('SET', 'maxmemory', '64mb', 'maxmemory-policy', 'allkeys-lru')
+      admin.disconnect()
+    },
+  })
+  t.match(await service.call('POST', '/execute', { body: { prompt: 'x' } }), {
+    status: 503,
+    body: { code: 'STORE_UNAVAILABLE', retryable: true, detail: /allkeys-lru.*noeviction.*Nothing new is accepted/ },
+  })
+  t.match((await service.call('GET', '/health/ready')).body, {
+    parts: { redis: { message: /maxmemory-policy allkeys-lru/ } },
+  })
+  t.same((await service.call('GET', '/executions')).body.executions, [])
+})

@@ -35,6 +35,10 @@ const SETTINGS = {
   CC_EXECUTOR_RETENTION_COUNT: '100000',
 }
 
+/** What a long input repeats is not repeated, so that the error behind it is seen. */
+const shorten = (text: string): string =>
+  text.replaceAll(/(.)\1{40,}/g, (run, character: string) => `${character}…(${run.length} times)`).slice(0, 4_000)
+
 /** A property in lanes; a failure is told with its seed, its path and the smallest input that shows it. */
 async function battery<Input>(
   test: Test,
@@ -59,7 +63,7 @@ async function battery<Input>(
         },
       )
       close()
-      const told = details.failed ? fc.defaultReportMessage(details)?.slice(0, 4_000) : ''
+      const told = details.failed ? shorten(fc.defaultReportMessage(details) ?? '') : ''
       test.notOk(details.failed, `lane ${lane}: CC_EXECUTOR_FUZZ_SEED=${seed}${told === '' ? '' : `\n${told}`}`)
     }),
   )

@@ -57,6 +57,9 @@ const MEDIA = [
   'a/b/c',
   '',
 ]
+/** Node reads a head of 16 KiB. */
+const PARSED_CHARACTERS = 12_000
+
 const HEADERS: Readonly<Record<string, readonly string[]>> = {
   accept: MEDIA,
   'accept-encoding': ['gzip', 'identity;q=0', '*;q=0', 'br, x'],
@@ -180,7 +183,7 @@ export function restRequests(document: OpenApi, scene: FuzzScene): Arbitrary<Res
       .tuple(toIds(scene, name), mostly(fc.constant('data.bin'), oddTexts(['data.bin/']).map(encode)))
       .map(([id, file]) => template.replace('{id}', () => id).replace('{path}', () => file))
     const isEnd = ENDS.has(name)
-    return fc.record(
+    const requests = fc.record(
       {
         method: mostly(
           fc.constant(method.toUpperCase()),
@@ -198,5 +201,7 @@ export function restRequests(document: OpenApi, scene: FuzzScene): Arbitrary<Res
       },
       { requiredKeys: ['method', 'path', 'headers'] },
     )
+    // What Node's parser refuses is answered before its method is known: the error has a body, also to HEAD.
+    return requests.filter((request) => request.method !== 'HEAD' || request.path.length < PARSED_CHARACTERS)
   })
 }

@@ -227,7 +227,7 @@ void t.test('the token: made later, readable by others, of no use', async (t) =>
   await chmod(file, 0o644)
   t.match(await checkToken(config), { status: 'warning', message: /mode 644/, remedy: `chmod 600 ${file}` })
   await writeFile(file, 'short\n')
-  t.match(await checkToken(config), { status: 'failed', message: /shorter than/ })
+  t.match(await checkToken(config), { status: 'failed', message: /a token has at least 16 characters/ })
   t.match(
     await checkToken(configOf(folder, { CC_EXECUTOR_TOKENS: 'a=short', CC_EXECUTOR_TOKEN_FILE: join(folder, 'none') })),
     { status: 'failed' },

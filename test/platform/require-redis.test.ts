@@ -17,7 +17,7 @@ import { openTestRedis, type TestRedis } from '../support/redis.js'
 
 const PASSWORD = 'a/b#c?d%e=f'
 const READY = { prefix: 'cc' }
-const ask = (redisUrl: string, redisTls = {}): Promise<void> => requireRedis({ redisUrl, redisTls, ...READY })
+const ask = (redisUrl: string, redisAccess = {}): Promise<void> => requireRedis({ redisUrl, redisAccess, ...READY })
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')

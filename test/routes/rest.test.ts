@@ -1199,12 +1199,16 @@ void t.test('Host and Origin are checked before anything else, on HTTP and on th
     `127.0.0.1:${Number(port) - 1}`,
     `127.0.0.1.evil.example:${port}`,
   ]) {
-    const answer = await rawRequest(base, '/health', { host })
+    const answer = await rawRequest(base, '/executions', { host, authorization })
     t.match(
       [answer.status, JSON.parse(answer.body)],
       [421, { status: 421, code: 'MISDIRECTED_REQUEST' }],
       `Host: ${host}`,
     )
+    for (const path of ['/health', '/health/live', '/health/ready?x'])
+      t.not((await rawRequest(base, path, { host })).status, 421, `a probe of ${path} by Host: ${host}`)
+    for (const path of ['/', '/docs', '/openapi.json', '/health/', '/health/live/x', '//health'])
+      t.equal((await rawRequest(base, path, { host })).status, 421, `${path} by Host: ${host}`)
     t.equal(await upgrade(base, '/ws', { host, authorization }), 421, `upgrade with Host: ${host}`)
   }
   for (const origin of [

@@ -95,7 +95,7 @@ export interface ChildEnvironment {
 
 /** The whole environment of a run. Neither Redis nor anything of the service's own configuration is ever in it. */
 export function childEnvironment(settings: ChildEnvironment): Record<string, string> {
-  const { env, credentials, simulatorUrl } = settings
+  const { env, simulatorUrl } = settings
   const passed = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && mayPass(entry[0], entry[1], settings),
   )
@@ -104,8 +104,6 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
     CLAUDE_CODE_MAX_RETRIES: '2', // the queue owns the waiting; the CLI's own ten retries take three minutes
     ...Object.fromEntries(passed),
     ...(simulatorUrl !== undefined && simulate(simulatorUrl, env)),
-    ...(credentials.method === 'login' &&
-      credentials.configDir !== undefined && { CLAUDE_CONFIG_DIR: credentials.configDir }),
     ...(settings.bypassAsRoot && { IS_SANDBOX: '1' }), // without it the CLI refuses bypassPermissions as root
     HOME: settings.home,
     CLAUDE_CODE_TMPDIR: settings.tmpDir,

@@ -24,6 +24,10 @@ export interface ClaudeSettings {
   readonly defaultPermissionMode: PermissionMode
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
+  /** What CLAUDE.md says; it stands before what the request appends to the system prompt. */
+  readonly instructions?: string | undefined
+  /** Of a run that names none, where the CLI's own choice depends on the kind of credential. */
+  readonly defaultModel?: string | undefined
   /** How long the CLI tries to connect to the servers of the request, in place of its own 30 s. */
   readonly mcpTimeoutSeconds?: number
   readonly simulatorUrl?: string
@@ -80,9 +84,12 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     // asks for.
     ...(settings.knowsPromptSnapshot ? [{ text: '--system-prompt-snapshot=off' }] : []),
     { text: `--permission-mode=${permissionMode}` },
-    // A repository's own settings, hooks and servers run programs as soon as the CLI starts in it.
-    ...(settings.trustWorkspaces ? [] : [{ text: '--setting-sources=user' }, { text: '--strict-mcp-config' }]),
-    ...option('--model', run.model),
+    // Settings come by `--settings` alone: a repository's own run programs as soon as the CLI starts in it, and those
+    // of HOME (`user`) a run can write itself.
+    ...(settings.trustWorkspaces
+      ? [{ text: '--setting-sources=project,local' }]
+      : [{ text: '--setting-sources=' }, { text: '--strict-mcp-config' }]),
+    ...option('--model', run.model ?? toDefaultModel(settings)),
     ...option('--fallback-model', run.fallbackModel),
     ...option('--effort', run.effort),
     ...option('--max-turns', run.maxTurns),
@@ -108,12 +115,22 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
       CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
       ...(run.mcpServers &&
         settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
+      // Trusted, the CLI reads CLAUDE.md by itself.
+      ...(settings.trustWorkspaces && !run.projectInstructions && { CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' }),
     },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
     files: files.map(({ name, content }) => ({ name, content })),
     ...(setUp.line !== undefined && { setUpLine: setUp.line }),
     firstLine: toUserLine(run),
   }
+}
+
+/** The operator's own choice of models comes by these variables, and is the CLI's to read. */
+const MODEL_CHOICE = /^ANTHROPIC_(?:DEFAULT_\w+_)?MODEL$/
+
+function toDefaultModel({ defaultModel, env }: ClaudeSettings): string | undefined {
+  const isChosen = Object.entries(env).some(([name, value]) => MODEL_CHOICE.test(name) && Boolean(value))
+  return isChosen ? undefined : defaultModel
 }
 
 /** The newer CLI's other name for `default` is none to the older one. */

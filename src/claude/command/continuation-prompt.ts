@@ -19,6 +19,8 @@ function tellCause(reason: RetryReason): string {
       return 'The process that ran this session was stopped for maintenance in the middle of the task.'
     case 'CLAUDE_RATE_LIMITED':
       return 'This session was interrupted by a rate limit in the middle of the task, which is over now.'
+    case 'CLAUDE_NOT_AUTHENTICATED':
+      return 'This session was interrupted in the middle of the task because its access to the API had ended.'
     default:
       return 'This session was interrupted by a failure of the API in the middle of the task.'
   }

@@ -13,6 +13,7 @@ export interface InputFile {
 interface Given {
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   readonly hooks?: Readonly<Record<string, unknown>>
+  readonly instructions?: string | undefined
 }
 
 type Asked = Pick<RunRequest, 'systemPrompt' | 'appendSystemPrompt' | 'mcpServers'>
@@ -25,9 +26,9 @@ function joinPrompts(...prompts: ReadonlyArray<string | undefined>): string | un
 }
 
 /** What both ends of the range of versions take from a file: prompts, hooks, servers with their headers. */
-export function toInputFiles(run: Asked, { answer, hooks = {} }: Given): InputFile[] {
+export function toInputFiles(run: Asked, { answer, hooks = {}, instructions }: Given): InputFile[] {
   const prompt = run.systemPrompt
-  const appended = joinPrompts(run.appendSystemPrompt, answer?.instruction)
+  const appended = joinPrompts(instructions, run.appendSystemPrompt, answer?.instruction)
   const events = Object.keys(hooks)
   const { mcpServers } = run
   return [

@@ -34,6 +34,8 @@ export interface RunRequest extends Pick<
   readonly disallowedTools: readonly string[]
   readonly timeoutSeconds: number
   readonly literalPrompt: boolean
+  /** Whether CLAUDE.md of the workspace reaches the model. */
+  readonly projectInstructions: boolean
   readonly partialText: boolean
   readonly onPermissionDenied: 'report' | 'fail'
   /** How often an answer that does not match its schema is sent back. */
@@ -81,6 +83,7 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     timeoutSeconds:
       (asked.timeoutSeconds === 'auto' ? undefined : asked.timeoutSeconds) ?? timeout ?? DEFAULT_TIMEOUT_SECONDS,
     literalPrompt: asked.literalPrompt ?? true,
+    projectInstructions: asked.projectInstructions ?? true,
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',
     maxRepairs: asked.maxRepairs ?? DEFAULT_REPAIRS,

@@ -1,8 +1,8 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { toRecord } from '../json-shape.js'
 import type { Credentials } from '../command/claude-credentials.js'
+import { toLogin } from './login-file.js'
 
 export interface CredentialOptions {
   readonly simulated: boolean
@@ -111,11 +111,15 @@ function warnOfCloudHome(method: 'bedrock' | 'vertex' | 'foundry', env: NodeJS.P
   return []
 }
 
+/** Where the operator's own CLI keeps its login, instructions and sessions. */
+export const operatorClaudeFolder = (env: NodeJS.ProcessEnv): string =>
+  env['CLAUDE_CONFIG_DIR'] || join(env['HOME'] || homedir(), '.claude')
+
 function findLogin(
   env: NodeJS.ProcessEnv,
   { now = Date.now(), platform = process.platform }: CredentialOptions,
 ): Credentials {
-  const configDir = env['CLAUDE_CONFIG_DIR'] || join(env['HOME'] || homedir(), '.claude')
+  const configDir = operatorClaudeFolder(env)
   const file = join(configDir, '.credentials.json')
 
   let text: string
@@ -135,14 +139,14 @@ function findLogin(
       : none('No Claude credentials were found.')
   }
 
-  const oauth = readOauth(text)
+  const oauth = toLogin(text)
   if (oauth === undefined)
     return none(
       'The file of the Claude login holds no access token.',
       'Log in again with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY.',
     )
   const expired = oauth.expiresAt !== undefined && oauth.expiresAt <= now
-  if (expired && !oauth.refreshable)
+  if (expired && oauth.refreshToken === undefined)
     return none(
       'The Claude login has expired and cannot be renewed.',
       'Log in again with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`).',
@@ -151,36 +155,16 @@ function findLogin(
     method: 'login',
     source: file,
     billed: false,
-    message: `The Claude login in ${configDir} is used${oauth.plan === undefined ? '' : ` (plan: ${oauth.plan})`}.`,
+    message: `The Claude login in ${configDir} is used${oauth.subscriptionType === undefined ? '' : ` (plan: ${oauth.subscriptionType})`}.`,
     configDir,
     warnings: isWritable(configDir)
       ? []
-      : [
-          'The folder of the Claude login cannot be written: a login that expires cannot be renewed, and runs cannot store their sessions.',
-        ],
+      : ['The folder of the Claude login cannot be written: a login that expires cannot be renewed.'],
   }
 }
 
 function none(message: string, remedy = REMEDY): Credentials {
   return { method: 'none', source: 'none', billed: false, message, remedy, warnings: [] }
-}
-
-function readOauth(text: string): { expiresAt?: number; refreshable: boolean; plan?: string } | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  const oauth = toRecord(toRecord(parsed)?.['claudeAiOauth'])
-  if (oauth === undefined) return undefined
-  const { accessToken, refreshToken, expiresAt, subscriptionType } = oauth
-  if (typeof accessToken !== 'string' || accessToken === '') return undefined
-  return {
-    refreshable: typeof refreshToken === 'string' && refreshToken !== '',
-    ...(typeof expiresAt === 'number' && { expiresAt }),
-    ...(typeof subscriptionType === 'string' && { plan: subscriptionType }),
-  }
 }
 
 function isWritable(folder: string): boolean {

@@ -1,17 +1,17 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Credentials } from '../command/claude-credentials.js'
-import { toRecord } from '../json-shape.js'
+import { toRunLogin } from './login-file.js'
+import type { LoginKeeper } from './login-keeper.js'
 
 const CLAUDE_API = 'https://api.anthropic.com'
 const PLACEHOLDER = 'placeholder'
-const FAR_MS = 10 * 365 * 86_400_000
 
 /** A credential that the worker uses in a run's stead: the run holds nothing of it. */
 export interface LentCredential {
   readonly upstream: string
-  /** Looked up for each request, as a login is renewed by others. */
+  /** Looked up for each request, as a login is renewed now and then. */
   headers(): Promise<Record<string, string>>
+  /** Claude's API did not take the headers of the last request: the next one's are others, if there are any. */
+  refuse?(): void
   /** What the CLI needs to see in its place. */
   readonly variables: Readonly<Record<string, string>>
   /** The same as a file of its configuration folder. */
@@ -28,24 +28,15 @@ function readCustomHeaders(text = ''): Record<string, string> {
   )
 }
 
-async function readLogin(configDir: string): Promise<Record<string, unknown>> {
-  const text = await readFile(join(configDir, '.credentials.json'), 'utf8')
-  // The operator may write it at this moment.
-  try {
-    return toRecord(toRecord(JSON.parse(text))?.['claudeAiOauth']) ?? {}
-  } catch {
-    return {}
-  }
-}
-
 const bearer = (token: unknown): Record<string, string> =>
   typeof token === 'string' && token !== '' ? { authorization: `Bearer ${token}` } : {}
 
 /** undefined where only the run itself can prove who it is, as with the clouds. */
 export async function lendCredential(
-  { method, configDir }: Credentials,
+  { method }: Credentials,
   env: NodeJS.ProcessEnv,
   simulatorUrl: string | undefined,
+  keeper: LoginKeeper | undefined,
 ): Promise<LentCredential | undefined> {
   const custom = readCustomHeaders(env['ANTHROPIC_CUSTOM_HEADERS'])
   const upstream = simulatorUrl ?? (env['ANTHROPIC_BASE_URL'] || CLAUDE_API)
@@ -71,21 +62,20 @@ export async function lendCredential(
     case 'oauth_token':
       return fixed(bearer(env['CLAUDE_CODE_OAUTH_TOKEN']), { CLAUDE_CODE_OAUTH_TOKEN: PLACEHOLDER })
     case 'login': {
-      if (configDir === undefined) return undefined
-      const { subscriptionType, scopes } = await readLogin(configDir)
-      // It never ends, so that the CLI never tries to renew it; the true kind of subscription decides the model.
-      const claudeAiOauth = {
-        accessToken: PLACEHOLDER,
-        refreshToken: '',
-        expiresAt: Date.now() + FAR_MS,
-        scopes: scopes ?? ['user:inference', 'user:profile'],
-        ...(subscriptionType !== undefined && { subscriptionType }),
-      }
+      if (!keeper) return undefined
+      let used: string | undefined
+      let refused: string | undefined
       return {
         upstream,
         variables: {},
-        login: JSON.stringify({ claudeAiOauth }),
-        headers: async () => ({ ...custom, ...bearer((await readLogin(configDir))['accessToken']) }),
+        // The true kind of subscription is in it: the CLI goes by it.
+        login: toRunLogin(await keeper.current(), PLACEHOLDER),
+        refuse: () => (refused = used),
+        async headers() {
+          const { accessToken } = await keeper.current(refused)
+          used = accessToken
+          return { ...custom, ...bearer(accessToken) }
+        },
       }
     }
     default:

@@ -34,7 +34,7 @@ export async function probeClaudeStart(
         '--input-format=stream-json',
         '--output-format=stream-json',
         '--verbose',
-        '--setting-sources=user',
+        '--setting-sources=',
         '--strict-mcp-config',
       ],
       {

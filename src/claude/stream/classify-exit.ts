@@ -1,7 +1,7 @@
 import type { Outcome, OutcomeCode, TerminalStatus, Unfinished } from '../../protocol/execution.js'
 import type { BackgroundTask } from '../../protocol/events.js'
 import { shorten } from '../json-shape.js'
-import type { ClaudeResult, Observation } from './observation.js'
+import type { ClaudeResult, Earlier, Observation } from './observation.js'
 import type { RunRequest } from '../command/run-request.js'
 import { classifyDeath, classifySilentExit, type Death } from './classify-death.js'
 import { apiStatusOf, classifyResult, describeFaults, type Failure } from './classify-result.js'
@@ -66,22 +66,20 @@ function classify(input: ClaudeExit): Outcome {
     ...(typeof exit.signal === 'string' && { signal: exit.signal }),
     ...(observation.stopReason !== undefined && { stopReason: observation.stopReason }),
     ...toUnfinished(input),
-    ...(observation.denials.length > 0 && { permissionDenials: [...observation.denials] }),
+    ...toDenials(observation),
   }
   const result = observation.lastResult
   const answer = result?.isError === false ? (result.text ?? observation.partialText) : observation.partialText
   const partial = answer === '' ? {} : { result: answer, isPartial: true }
 
-  // Where Claude had failed before, that came first: what outlived an error was no work on an answer.
-  const isLater = stopCause?.code === 'BACKGROUND_UNFINISHED' && result?.isError === true
-  if (stopCause !== undefined && !isLater)
+  if (stopCause !== undefined)
     return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
 
   if (result?.isError === false) {
     const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined || result.isCut === true
     const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
     if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
-    if (run.onPermissionDenied === 'fail' && observation.denials.length > 0)
+    if (run.onPermissionDenied === 'fail' && observation.denialCount > 0)
       return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
     if (judgement?.kind === 'invalid')
@@ -143,6 +141,18 @@ function describeCut(answer: string): string {
   return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
 }
 
+/** As an outcome tells them: the first ones, and how many there were where that is more. */
+export function toDenials({
+  denials,
+  denialCount,
+}: Pick<Earlier, 'denials' | 'denialCount'>): Pick<Outcome, 'permissionDenials' | 'permissionDenialCount'> {
+  if (denialCount === 0) return {}
+  return {
+    permissionDenials: [...denials],
+    ...(denialCount > denials.length && { permissionDenialCount: denialCount }),
+  }
+}
+
 const UNFINISHED_SHOWN = 50
 
 function toUnfinished({ unfinishedTasks = [], observation }: ClaudeExit): { unfinished?: Unfinished[] } {
@@ -191,12 +201,12 @@ function describeSuccess(
   return said.length === 0 ? {} : { message: said.join(' ') }
 }
 
-function describeDenials({ denials }: Observation): Failure {
+function describeDenials({ denials, denialCount }: Observation): Failure {
   const settings = [...new Set(denials.map(({ tool, allowWith }) => `${tool}: ${allowWith}`))]
   return {
     code: 'PERMISSION_DENIED',
     message:
-      `Claude was refused ${denials.length === 1 ? 'a tool call' : `${denials.length} tool calls`}, ` +
+      `Claude was refused ${denialCount === 1 ? 'a tool call' : `${denialCount} tool calls`}, ` +
       `and the request says that this is a failure. To allow: ${shorten(settings.join('; '), 1_000)}.`,
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { McpServer } from '../../protocol/execute-request.js'
 import type { EventData, NewEvent } from '../../protocol/events.js'
 import { shorten, toRecord, toRecords, toText } from '../json-shape.js'
+import type { Clock } from './result-phases.js'
 
 export type McpServerState = EventData<'mcp.status'>['servers'][number]
 
@@ -53,23 +54,31 @@ export class McpStatus {
 
   /**
    * Resolves once every server is connected or has failed, at the latest after the limit; what it gives is the event of
-   * it.
+   * it. The limit stands still with `startClock`: a paused CLI answers nothing, and its servers connect to nobody.
    */
-  async connected(signal: AbortSignal): Promise<NewEvent[]> {
-    let deadline = performance.now() + SILENCE_MS
+  async connected(
+    signal: AbortSignal,
+    startClock: (milliseconds: number, onFire: () => void) => Clock,
+  ): Promise<NewEvent[]> {
+    const end = new AbortController()
+    const over = end.signal
+    const giveUp = (): void => end.abort()
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    let clock = startClock(SILENCE_MS, giveUp)
     for (let isFirst = true; ; isFirst = false) {
-      const servers = await this.#ask(deadline - performance.now(), signal)
-      if (isFirst && servers !== undefined) deadline = performance.now() + this.#options.limitMs + GRACE_MS
-      if (servers !== undefined) this.#states = this.#read(servers)
-      if (
-        servers === undefined ||
-        signal.aborted ||
-        performance.now() > deadline ||
-        this.#states.every(({ status }) => status !== 'pending')
-      )
-        break
-      await wait(POLL_MS, undefined, { signal }).catch(() => undefined)
+      const servers = await this.#ask(over)
+      if (servers === undefined) break
+      this.#states = this.#read(servers)
+      if (isFirst) {
+        clock.close()
+        clock = startClock(this.#options.limitMs + GRACE_MS, giveUp)
+      }
+      if (over.aborted || this.#states.every(({ status }) => status !== 'pending')) break
+      await wait(POLL_MS, undefined, { signal: over }).catch(() => undefined)
     }
+    clock.close()
+    signal.removeEventListener('abort', giveUp)
     const error = signal.aborted
       ? 'The run ended before it had connected.'
       : `It did not connect within ${this.#options.limitMs / 1_000} s.`
@@ -151,26 +160,18 @@ export class McpStatus {
     )
   }
 
-  /** undefined: no answer within the time, or the CLI takes no line any more. */
-  async #ask(milliseconds: number, signal: AbortSignal): Promise<Record<string, unknown>[] | undefined> {
-    let release = (): void => undefined
-    const late = new Promise<undefined>((resolve) => {
+  /** undefined: no answer until `over`, or the CLI takes no line any more. */
+  #ask(over: AbortSignal): Promise<Record<string, unknown>[] | undefined> {
+    return new Promise((resolve) => {
       const giveUp = (): void => resolve(undefined)
-      const timer = setTimeout(giveUp, signal.aborted ? 0 : Math.max(0, milliseconds))
-      signal.addEventListener('abort', giveUp, { once: true })
-      release = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', giveUp)
+      if (over.aborted) return giveUp()
+      over.addEventListener('abort', giveUp, { once: true })
+      const answered = (servers: Record<string, unknown>[]): void => {
+        over.removeEventListener('abort', giveUp)
+        resolve(servers)
       }
+      if (!this.#send(answered)) giveUp()
     })
-    const answer = new Promise<Record<string, unknown>[] | undefined>((resolve) => {
-      if (!this.#send(resolve)) resolve(undefined)
-    })
-    try {
-      return await Promise.race([answer, late])
-    } finally {
-      release()
-    }
   }
 
   /** What the CLI tells holds commands, arguments and headers as well: only what is named here goes on. */

@@ -17,11 +17,16 @@ export interface LimitState {
   readonly resetsAt?: string
 }
 
-const SENTENCES_KEPT = 5
+/** Of this attempt and of those before it. */
+const SENTENCES_KEPT = 10
 const LIMITS_KEPT = 20
 const NAME_SHOWN = 100
 
-export const createNotices = (): Notices => ({ sentences: [], limits: new Map() })
+/** `earlier`: what was said in the attempts before this one. */
+export const createNotices = (earlier: readonly string[] = []): Notices => ({
+  sentences: earlier.map((sentence) => `In an earlier attempt: ${sentence}`),
+  limits: new Map(),
+})
 
 function say(notices: Notices, sentence: string): void {
   if (notices.sentences.length < SENTENCES_KEPT && !notices.sentences.includes(sentence))

@@ -8,6 +8,18 @@ import { createUsageAccount, type ModelSums, type TokenSums, type UsageAccount }
 export const PARTIAL_TEXT_LIMIT = 8 * 1024 * 1024
 
 const SESSIONS_KEPT = 10
+/** Further ones are events and are counted. */
+export const DENIALS_KEPT = 200
+
+/** What the attempts before this one have met and the end of the execution must not conceal. */
+export interface Earlier {
+  readonly denials: readonly PermissionDenial[]
+  readonly denialCount: number
+  /** Sentences. */
+  readonly notices: readonly string[]
+}
+
+export const NOTHING_EARLIER: Earlier = { denials: [], denialCount: 0, notices: [] }
 
 export interface ClaudeResult {
   readonly subtype: string
@@ -81,7 +93,10 @@ export interface Observation {
   turns: number
   /** The last one of this turn. */
   reply?: Reply
+  /** Up to {@link DENIALS_KEPT}. */
   readonly denials: PermissionDenial[]
+  /** All of them. */
+  denialCount: number
   /** JSON mode: what was last handed to the StructuredOutput tool, accepted or not. */
   structuredAttempt?: unknown
   /** The text of the last message so far, up to {@link PARTIAL_TEXT_LIMIT}; never an error report of the CLI. */
@@ -97,7 +112,7 @@ export interface Observation {
 }
 
 /** `sessionSums`: what a session had used when it was taken up, as the CLI saved it. */
-export function createObservation(sessionSums?: ModelSums): Observation {
+export function createObservation(sessionSums?: ModelSums, earlier = NOTHING_EARLIER): Observation {
   return {
     results: 0,
     turnActive: false,
@@ -114,11 +129,12 @@ export function createObservation(sessionSums?: ModelSums): Observation {
     unrecordedResults: 0,
     unreadLines: 0,
     turns: 0,
-    denials: [],
+    denials: [...earlier.denials],
+    denialCount: earlier.denialCount,
     partialText: '',
     tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0 },
     account: createUsageAccount(sessionSums),
-    notices: createNotices(),
+    notices: createNotices(earlier.notices),
   }
 }
 

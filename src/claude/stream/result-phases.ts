@@ -27,6 +27,9 @@ const EXIT_MS = 9_000
  *     settling  → judging    no turn has begun within SETTLE_MS
  *     judging   → working    a follow-up is sent
  *     waiting, settling, judging, finishing → working   a further turn has begun
+ *     any       → ending     a result is an error, whatever lives beside it: what follows is decided by its cause (a
+ *                            limit waits in the queue, another attempt takes up the session), and no task makes an
+ *                            answer of it
  *     any       → ending     the run is ended from our side, or at EXIT_MS; nothing is asked of the CLI any more
  *
  * Where it is known at once whether a follow-up is needed, `judging` is passed over.
@@ -53,7 +56,7 @@ export const startTimer = (milliseconds: number, onFire: () => void): Clock => {
 
 /** What the caller decides about background tasks that outlive an interim `result`. */
 export interface BackgroundWaits {
-  /** Undefined: they end with this result. */
+  /** Undefined: they end with this result. Not asked after an error, which ends them in any case. */
   readonly begin: (tasks: readonly BackgroundTask[]) => EventData<'background.waiting'> | undefined
   readonly end: () => void
 }
@@ -75,7 +78,7 @@ export interface ResultPhasesOptions {
   /** Stands still while the run is paused. */
   readonly startClock: (milliseconds: number, onFire: () => void) => Clock
   readonly onPhase: ((phase: Phase) => void) | undefined
-  /** Background tasks end with the result. */
+  /** Background tasks end with the result, as was asked for or because it is an error. */
   readonly endTasks: () => void
   /** It does not exit. */
   readonly force: () => void
@@ -137,7 +140,7 @@ export class ResultPhases {
   #follow(next: 'settling' | 'finishing'): NewEvent[] {
     const { observation, background, endTasks } = this.#options
     if (observation.liveTasks.length > 0) {
-      const waiting = background.begin(observation.liveTasks)
+      const waiting = observation.lastResult?.isError === true ? undefined : background.begin(observation.liveTasks)
       if (waiting === undefined) {
         // An answer that is to be repaired is not the one that they end with.
         this.#ask(endTasks)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { NewEvent } from '../../protocol/events.js'
 import { shorten, toJson, toRecord, toRecords, toText } from '../json-shape.js'
-import type { Observation } from './observation.js'
+import { DENIALS_KEPT, type Observation } from './observation.js'
 import { type Decision, INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
 
 /** The message of a subagent that a call stands in. */
@@ -18,6 +18,14 @@ interface OpenCall extends ToolCall {
 }
 
 const DESCRIPTION_SHOWN = 200
+/** Ids remembered in case a call is told of once more; the oldest go. */
+const IDS_KEPT = 10_000
+
+function remember(ids: Set<string>, id: string): void {
+  ids.add(id)
+  const [oldest] = ids.size > IDS_KEPT ? ids : []
+  if (oldest !== undefined) ids.delete(oldest)
+}
 
 export interface ToolCalls {
   start(content: readonly Record<string, unknown>[], ofSubagent?: OfSubagent): NewEvent[]
@@ -38,7 +46,10 @@ export interface ToolCalls {
 export function createToolCalls(observation: Observation, now: () => number): ToolCalls {
   const open = new Map<string, OpenCall>()
   const denied = new Set<string>()
+  /** Without a result so far: as many as are open, and those whose stream was cut. */
   const started = new Set<string>()
+  const answered = new Set<string>()
+  let deniedHere = 0
   let unansweredAtResult: OpenCall[] = []
 
   function count(): void {
@@ -54,9 +65,11 @@ export function createToolCalls(observation: Observation, now: () => number): To
 
   function deny(call: ToolCall, answer: string, decision?: Decision): NewEvent[] {
     if (denied.has(call.id)) return []
-    denied.add(call.id)
+    remember(denied, call.id)
+    deniedHere += 1
     const data = toPermissionDenial(call, answer, observation, decision)
-    observation.denials.push(data)
+    if (observation.denials.length < DENIALS_KEPT) observation.denials.push(data)
+    observation.denialCount += 1
     return [{ type: 'tool.denied', data }]
   }
 
@@ -66,7 +79,8 @@ export function createToolCalls(observation: Observation, now: () => number): To
     observation.toolResults += 1
     unansweredAtResult = unansweredAtResult.filter((unanswered) => unanswered.id !== id)
     // One that was given up because its stream was cut has been in the stream all the same.
-    if (!started.has(id)) observation.unrecordedResults += 1
+    if (!started.delete(id) && !answered.has(id)) observation.unrecordedResults += 1
+    remember(answered, id)
     if (call === undefined) return []
     open.delete(call.id)
     const isError = block['is_error'] === true
@@ -150,7 +164,10 @@ export function createToolCalls(observation: Observation, now: () => number): To
       unansweredAtResult = [...open.values()].filter(({ ofSubagent }) => ofSubagent === undefined)
       for (const { id } of unansweredAtResult) open.delete(id)
       count()
-      return toRecords(message['permission_denials']).flatMap((denial) => {
+      const listed = toRecords(message['permission_denials'])
+      // The list may hold ids that are remembered no more; all but what it alone tells have been told.
+      if (deniedHere > IDS_KEPT && listed.length <= deniedHere) return []
+      return listed.flatMap((denial) => {
         const id = toText(denial['tool_use_id'])
         return id === undefined
           ? []

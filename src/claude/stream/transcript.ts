@@ -27,8 +27,11 @@ export interface TranscriptMark {
 
 async function findTranscript(configDir: string, sessionId: string): Promise<string | undefined> {
   const projects = join(configDir, 'projects')
-  const folders = await readdir(projects).catch((): string[] => [])
-  for (const folder of folders) {
+  const folders = await readdir(projects, { withFileTypes: true }).catch(() => [])
+  for (const entry of folders) {
+    // It is the run's own, and a link could lead the worker elsewhere.
+    if (!entry.isDirectory()) continue
+    const folder = entry.name
     const files = await readdir(join(projects, folder)).catch((): string[] => [])
     if (files.includes(`${sessionId}.jsonl`)) return join(projects, folder, `${sessionId}.jsonl`)
   }

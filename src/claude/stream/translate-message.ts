@@ -7,6 +7,7 @@ import { toRecord, toRecords, toText } from '../json-shape.js'
 import type { Line } from './line-splitter.js'
 import {
   createObservation,
+  type Earlier,
   type Observation,
   observeInit,
   observeLine,
@@ -36,6 +37,8 @@ export interface TranslatorOptions {
   readonly sessionSums?: ModelSums | undefined
   /** What is masked before anything is made of a line. */
   readonly mask?: SecretMask
+  /** Of the attempts before this one. */
+  readonly earlier?: Earlier | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
   readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
@@ -60,10 +63,11 @@ export function createTranslator({
   firstMessage,
   sessionSums,
   mask = NO_SECRETS,
+  earlier,
   onControl,
   now = () => performance.now(),
 }: TranslatorOptions): Translator {
-  const observation = createObservation(sessionSums)
+  const observation = createObservation(sessionSums, earlier)
   const stream = createTextStream(firstMessage)
   const calls = createToolCalls(observation, now)
   const tasks = createBackgroundTasks(observation)

@@ -9,6 +9,13 @@ export class AccountState {
   #credentialExpiresAt: string | undefined
   readonly #limits = new Map<string, NonNullable<ClaudeAccountState['limits']>[number]>()
 
+  readonly #loginEnd: (() => string | undefined) | undefined
+
+  /** `loginEnd`: until when the worker's own login holds; a run tells of the stand-in that it was given. */
+  constructor(loginEnd?: () => string | undefined) {
+    this.#loginEnd = loginEnd
+  }
+
   note({ credentialExpiresAt, limits }: Notices): void {
     if (credentialExpiresAt !== undefined) this.#credentialExpiresAt = credentialExpiresAt
     for (const [name, state] of limits) {
@@ -24,10 +31,11 @@ export class AccountState {
     const limits = [...this.#limits.values()].filter(
       ({ resetsAt }) => resetsAt === undefined || resetsAt > now.toISOString(),
     )
-    if (this.#credentialExpiresAt === undefined && limits.length === 0) return {}
+    const credentialExpiresAt = this.#loginEnd ? this.#loginEnd() : this.#credentialExpiresAt
+    if (credentialExpiresAt === undefined && limits.length === 0) return {}
     return {
       account: {
-        ...(this.#credentialExpiresAt !== undefined && { credentialExpiresAt: this.#credentialExpiresAt }),
+        ...(credentialExpiresAt !== undefined && { credentialExpiresAt }),
         ...(limits.length > 0 && { limits }),
       },
     }

@@ -1,5 +1,6 @@
 import type { InstalledClaude } from '../../claude/behaviour.js'
 import type { Credentials } from '../../claude/command/claude-credentials.js'
+import type { LoginKeeper } from '../../claude/install/login-keeper.js'
 import type { Containment } from '../../claude/stream/spawn-claude.js'
 import type { HookLedger } from '../../hooks/hook-ledger.js'
 import type { Hooks } from '../../hooks/hooks-file.js'
@@ -18,6 +19,8 @@ export interface RunServices extends DomainServices {
   /** undefined: there is no CLI. How it behaves may be known better later. */
   readonly claude: InstalledClaude | undefined
   readonly credentials: Credentials
+  /** The operator's login, where that is what the runs use. */
+  readonly login?: LoginKeeper | undefined
   /** At which it runs executions, least first. */
   readonly sandboxes: readonly SandboxLevel[]
   /** The name under which their limits are kept. */

@@ -92,6 +92,22 @@ function toPlan(
   }
 }
 
+/** An attempt that has gone on for so long has had its access for a good part of it. */
+const LONG_ATTEMPT_MS = 10 * 60_000
+
+/**
+ * The API would not take a run's access token any more, and there is another one: at once, and it counts for nothing.
+ * Not twice in a row, unless the attempt went on for a while: then it is not the token that is at fault.
+ */
+export function planRenewal(
+  { code, message = '' }: Outcome,
+  before: RetryReason | undefined,
+  activeMs: number,
+): RetryPlan | undefined {
+  if (code !== 'CLAUDE_NOT_AUTHENTICATED') return undefined
+  return before === code && activeMs < LONG_ATTEMPT_MS ? undefined : { reason: code, message, isSpared: true }
+}
+
 /** A worker was lost, or is being stopped: only where it was asked for, and a stop counts for nothing. */
 export function planContinuation(
   reason: 'WORKER_LOST' | 'WORKER_STOPPING',

@@ -1,6 +1,10 @@
+import { createBackgroundTasks } from '../../claude/stream/background-tasks.js'
+import { createNotices, noteSystemMessage } from '../../claude/stream/notices.js'
+import { createObservation, DENIALS_KEPT, type Earlier } from '../../claude/stream/observation.js'
 import type { OpenToolCall } from '../../claude/command/continuation-prompt.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { Event } from '../../protocol/events.js'
+import type { PermissionDenial } from '../../protocol/execution.js'
 
 const PAGE_BYTES = 1024 * 1024
 
@@ -16,22 +20,28 @@ export interface SessionHistory {
   readonly finishedCalls: Map<string, string>
   /** Begun, and no end is known. */
   readonly openCalls: Map<string, OpenToolCall>
-  /** Background tasks that were awaited, by id: what they are. They died with the attempt. */
+  /** Background tasks that died with an attempt, by id: what they are. */
   readonly lostTasks: Map<string, string>
   /** The index of the first message of text to come. */
   nextMessage: number
   /** Messages of which text was streamed and no whole message came: void once another attempt begins. */
   readonly unfinished: Set<number>
+  readonly earlier: Earlier
+  /** As the CLI named it last. */
+  model: string | undefined
 }
 
-const createHistory = (): SessionHistory => ({
+const createHistory = () => ({
   hasAnswer: false,
   toolsStarted: 0,
-  finishedCalls: new Map(),
-  openCalls: new Map(),
-  lostTasks: new Map(),
+  finishedCalls: new Map<string, string>(),
+  openCalls: new Map<string, OpenToolCall>(),
+  lostTasks: new Map<string, string>(),
   nextMessage: 0,
-  unfinished: new Set(),
+  unfinished: new Set<number>(),
+  earlier: { denials: [] as PermissionDenial[], denialCount: 0, notices: [] as string[] },
+  // Safe: a name comes with the first message.
+  model: undefined as string | undefined,
 })
 
 /**
@@ -71,36 +81,72 @@ const READ = new Set([
   'claude.message',
   'tool.started',
   'tool.finished',
+  'tool.denied',
   'text.delta',
   'text.reset',
-  'background.waiting',
-  'background.finished',
 ])
+
+/**
+ * Of one attempt: the tasks that lived at its last result and have not come to an end of their own since, and those
+ * that live. What the service ended may be told as stopped on the way.
+ */
+function followTasks() {
+  const observation = createObservation()
+  const tasks = createBackgroundTasks(observation)
+  let atResult = observation.liveTasks
+  return {
+    note(message: Readonly<Record<string, unknown>>): void {
+      if (message['type'] === 'result') atResult = observation.liveTasks
+      for (const event of tasks.observe(String(message['type']), message))
+        if (event.type === 'background.finished' && event.data.status !== 'stopped')
+          atResult = atResult.filter(({ id }) => id !== event.data.id)
+    },
+    lost: () => [...atResult, ...observation.liveTasks],
+  }
+}
 
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
   const history = createHistory()
+  const { earlier } = history
+  const notices = createNotices()
+  let tasks = followTasks()
+  const loseTasks = (): void => {
+    for (const { id, kind, description } of tasks.lost()) history.lostTasks.set(id, `${kind} ${description}`)
+    tasks = followTasks()
+  }
   for (let after = 0; ;) {
     const { events, lastSeq } = await log.readAfter(executionId, after, PAGE_BYTES)
     for (const { type, bytes } of events) {
       if (!READ.has(type)) continue
       // Safe: our own worker wrote it.
       const event = JSON.parse(bytes.toString()) as Event
-      if (is(event, 'claude.message')) noteMessage(history, event.data.message)
-      else if (is(event, 'execution.started') && event.data.resumed !== true) forgetSession(history)
-      else if (is(event, 'text.delta') || is(event, 'text.reset')) {
+      if (is(event, 'claude.message')) {
+        noteMessage(history, event.data.message)
+        tasks.note(event.data.message)
+        if (event.data.message['type'] === 'system') {
+          noteSystemMessage(notices, event.data.message)
+          if (typeof event.data.message['model'] === 'string') history.model = event.data.message['model']
+        }
+      } else if (is(event, 'execution.started')) {
+        loseTasks()
+        if (event.data.resumed !== true) forgetSession(history)
+      } else if (is(event, 'text.delta') || is(event, 'text.reset')) {
         history.nextMessage = Math.max(history.nextMessage, event.data.message + 1)
         if (is(event, 'text.delta')) history.unfinished.add(event.data.message)
         else history.unfinished.delete(event.data.message)
       } else if (is(event, 'tool.started')) {
         history.toolsStarted += 1
         history.openCalls.set(event.data.toolUseId, { name: event.data.name, input: event.data.input })
-      } else if (is(event, 'background.waiting')) {
-        for (const { id, kind, description } of event.data.tasks) history.lostTasks.set(id, `${kind} ${description}`)
-      } else if (is(event, 'background.finished')) history.lostTasks.delete(event.data.id)
-      else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
+      } else if (is(event, 'tool.denied')) {
+        if (earlier.denials.length < DENIALS_KEPT) earlier.denials.push(event.data)
+        earlier.denialCount += 1
+      } else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
     }
     after = events.at(-1)?.seq ?? lastSeq
-    if (after >= lastSeq) return history
+    if (after >= lastSeq) break
   }
+  loseTasks()
+  earlier.notices.push(...notices.sentences)
+  return history
 }

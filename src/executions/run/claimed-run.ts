@@ -2,7 +2,7 @@ import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import { Lifetime } from '../../platform/lifetime.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
-import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
+import { addUsage, NO_USAGE, type OutcomeCode, type Usage } from '../../protocol/execution.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
 import { keepFiles } from './keep-files.js'
@@ -11,8 +11,9 @@ import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
-import { planContinuation, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
-import { failed, prepareRun } from './prepare-run.js'
+import { planContinuation, planRenewal, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
+import { prepareRun, type ScarceStart } from './prepare-run.js'
+import { failed } from './start-failures.js'
 import { type PreparedRun } from './prepared-run.js'
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
 import { retryExecution, type RetryReport } from '../conclude/retry-execution.js'
@@ -22,7 +23,11 @@ import { RunJournal } from '../claim/run-journal.js'
 import { followServers } from './run-servers.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
-import { LOST_START_LIMIT } from '../records/lost-start-limit.js'
+import { LOST_START_LIMIT, SCARCE_START_LIMIT } from '../records/lost-start-limit.js'
+import { sleep } from '../../platform/deadline.js'
+
+/** What runs beside it has ended by then, or another worker may have more to give. */
+const SCARCE_WAIT_MS = 2_500
 
 /** A claimed execution: everything in here is done under one fence. */
 export class ClaimedRun {
@@ -120,6 +125,7 @@ export class ClaimedRun {
       if (this.#isLost) return { kind: 'passed_over', why: 'the claim was lost before the start' }
       return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
     }
+    if ('scarceIn' in prepared) return this.#startLater(prepared)
     if ('outcome' in prepared) {
       // What stands in a record that was refused is nobody's word, and nothing to run the operator's programs on.
       if (prepared.outcome.code === 'FORBIDDEN')
@@ -210,6 +216,7 @@ export class ClaimedRun {
         rawPartials: run.rawPartials,
         firstMessage: beginning.firstMessage,
         sessionSums: beginning.sessionSums,
+        earlier: beginning.earlier,
         onControl: servers?.take,
         mask,
       }),
@@ -255,7 +262,9 @@ export class ClaimedRun {
           attempts,
           run,
         )
-      : now && planRetry(failure, outcome, attempts, run, now)
+      : now
+        ? planRetry(failure, outcome, attempts, run, now)
+        : await this.#planRenewal(prepared, report)
     if (now && failure.kind === 'limit')
       await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
     if (!plan) {
@@ -312,6 +321,14 @@ export class ClaimedRun {
       kind: 'passed_over',
       why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over',
     }
+  }
+
+  async #planRenewal(
+    { record, reach }: PreparedRun,
+    { outcome, activeMs }: AttemptReport,
+  ): Promise<RetryPlan | undefined> {
+    const plan = this.#isLost ? undefined : planRenewal(outcome, record.retryReason, activeMs)
+    return plan && (await reach.hasOtherLogin()) ? plan : undefined
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
@@ -377,15 +394,34 @@ export class ClaimedRun {
   async #handBack(folders: RunFolders, process?: ClaudeProcess): Promise<RunReport> {
     // Before others may begin: their attempt has the same folders.
     await process?.killAll()
+    return this.#requeue(folders, 'the worker is stopping', LOST_START_LIMIT, {
+      code: 'WORKER_LOST',
+      message: 'Its workers were stopped again and again before it could start.',
+    })
+  }
+
+  /** Its place is kept for a moment, so that what runs can end; then this worker or another one tries again. */
+  async #startLater({ scarceIn, why }: ScarceStart): Promise<RunReport> {
+    this.#services.logger.warn({ executionId: this.#executionId, why }, 'a start failed for want of resources')
+    await sleep(SCARCE_WAIT_MS, this.#context.signal)
+    return this.#requeue(scarceIn, 'it could not be started for want of resources', SCARCE_START_LIMIT, {
+      code: 'CLAUDE_EXITED',
+      message: `The CLI could not be started, ${SCARCE_START_LIMIT + 1} times, for want of resources: ${why}`,
+    })
+  }
+
+  async #requeue(
+    folders: RunFolders,
+    why: string,
+    limit: number,
+    exhausted: { readonly code: OutcomeCode; readonly message: string },
+  ): Promise<RunReport> {
     await clearTemporary(folders).catch(() => undefined)
-    const answer = await this.#services.store.requeue(this.#executionId, this.#fence, LOST_START_LIMIT)
+    const answer = await this.#services.store.requeue(this.#executionId, this.#fence, limit)
     if (answer.kind === 'cancelled') return this.#concludeCancelled()
-    if (answer.kind === 'exhausted')
-      return this.#conclude({
-        outcome: failed('WORKER_LOST', 'Its workers were stopped again and again before it could start.'),
-      })
+    if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed(exhausted.code, exhausted.message) })
     if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
-    return { kind: 'passed_over', why: 'the worker is stopping' }
+    return { kind: 'passed_over', why }
   }
 }
 

@@ -82,7 +82,7 @@ function observe(
   const {
     lastResult,
     sessionsSeen,
-    denials,
+    denialCount,
     toolResults,
     unrecordedResults,
     unreadLines,
@@ -106,7 +106,7 @@ function observe(
     hasSchema: answerSchema !== undefined,
     isContinued: beginning.kind === 'resume',
     workspace: folders.workspace,
-    denials: denials.length,
+    denials: denialCount,
     unansweredCalls: calls.map(({ description }) => description),
     tasksEnded,
     unfinishedTasks,

@@ -7,8 +7,8 @@ import type { Wishes } from '../store/store-answers.js'
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
 export interface PauseSwitchOptions {
-  readonly process: ClaudeProcess
-  readonly clocks: RunClocks
+  readonly process: Pick<ClaudeProcess, 'pause' | 'resume'>
+  readonly clocks: Pick<RunClocks, 'pause' | 'resume'>
   /** False once the run is being ended: nothing is paused or resumed then. */
   readonly isOpen: () => boolean
   /** Stores the state and tells it. */
@@ -18,10 +18,16 @@ export interface PauseSwitchOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** running ⇄ paused: the processes of a run and its clocks stop and continue together. */
+/**
+ * running ⇄ paused: the processes of a run and its clocks stop and continue together. The wish comes again with every
+ * renewal of the lease, so whatever fails of a change is tried again.
+ */
 export class PauseSwitch {
   readonly #options: PauseSwitchOptions
+  /** Of the processes and the clocks. */
   #isPaused = false
+  /** Of the record. */
+  #isStored = false
   #changing: Promise<void> = Promise.resolve()
   #limit: NodeJS.Timeout | undefined
 
@@ -41,21 +47,36 @@ export class PauseSwitch {
   }
 
   async #set({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
-    const { process, clocks, isOpen, record, onLimit } = this.#options
-    if (wanted === this.#isPaused || !isOpen()) return
-    this.#isPaused = wanted
-    if (wanted) {
-      await process.pause()
-      clocks.pause()
-      this.#limit = setTimeout(onLimit, PAUSE_LIMIT_MS)
-    } else {
-      clearTimeout(this.#limit)
-      clocks.resume()
-      await process.resume()
-    }
+    const { isOpen, record } = this.#options
+    if (!isOpen()) return
+    if (wanted !== this.#isPaused) await (wanted ? this.#pause() : this.#resume())
+    if (wanted === this.#isStored) return
     await record(wanted ? 'paused' : 'running', {
       type: wanted ? 'execution.paused' : 'execution.resumed',
       data: { by, ...(reason !== undefined && { reason }) },
     })
+    this.#isStored = wanted
+  }
+
+  async #pause(): Promise<void> {
+    const { process, clocks, onLimit, onError } = this.#options
+    try {
+      await process.pause()
+    } catch (error) {
+      // Half of a run standing still is no pause: it goes on, and so do its clocks.
+      await process.resume().catch(onError)
+      throw error
+    }
+    clocks.pause()
+    this.#limit = setTimeout(onLimit, PAUSE_LIMIT_MS)
+    this.#isPaused = true
+  }
+
+  async #resume(): Promise<void> {
+    const { process, clocks } = this.#options
+    await process.resume()
+    clearTimeout(this.#limit)
+    clocks.resume()
+    this.#isPaused = false
   }
 }

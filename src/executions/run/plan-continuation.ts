@@ -1,13 +1,16 @@
 import { join } from 'node:path'
 import { continuationPrompt } from '../../claude/command/continuation-prompt.js'
-import type { Credentials } from '../../claude/command/claude-credentials.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { Transcript, TranscriptMark } from '../../claude/stream/transcript.js'
+import { toDenials } from '../../claude/stream/classify-exit.js'
+import type { Earlier } from '../../claude/stream/observation.js'
 import type { ModelSums } from '../../claude/stream/usage-account.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution.js'
+import { estimateCostUsd } from '../records/estimate-cost.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
 import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
 
@@ -27,6 +30,7 @@ export interface PossibleBeginning {
   /** What that session had used until now. */
   readonly sessionSums?: ModelSums
   readonly firstMessage: number
+  readonly earlier?: Earlier
   /** What the attempt says before the CLI does: text that became void. */
   readonly firstEvents: readonly NewEvent[]
 }
@@ -65,7 +69,7 @@ export function chooseBeginning(
 
 const ENDED: Partial<Record<RetryReason, OutcomeCode>> = { WORKER_STOPPING: 'WORKER_LOST' }
 
-function toFailure(reason: RetryReason, why: string): Outcome {
+function toFailure(reason: RetryReason, why: string, { earlier }: SessionHistory): Outcome {
   // Safe: every reason but WORKER_STOPPING is an outcome's code.
   const code = ENDED[reason] ?? (reason as OutcomeCode)
   return {
@@ -73,7 +77,8 @@ function toFailure(reason: RetryReason, why: string): Outcome {
     code,
     message:
       `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace ` +
-      'and events before running it again.',
+      `and events before running it again.${earlier.notices.map((notice) => ` ${notice}`).join('')}`,
+    ...toDenials(earlier),
   }
 }
 
@@ -81,8 +86,14 @@ function toFailure(reason: RetryReason, why: string): Outcome {
  * What is left of a budget after the attempts so far: the CLI holds `--max-budget-usd` against what its own process
  * spends, also in a resumed session.
  */
-function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolean): RunRequest | undefined {
-  const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - usage.costUsd
+function withRest(
+  run: RunRequest,
+  { usage }: ExecutionRecord,
+  { model }: SessionHistory,
+  isResumed: boolean,
+): RunRequest | undefined {
+  const spentUsd = usage.isCostIncomplete === true ? estimateCostUsd(usage, model ?? run.model) : usage.costUsd
+  const budget = run.maxBudgetUsd === undefined ? undefined : run.maxBudgetUsd - spentUsd
   if (budget !== undefined && budget <= 0) return undefined
   return {
     ...run,
@@ -95,7 +106,7 @@ function withRest(run: RunRequest, { usage }: ExecutionRecord, isResumed: boolea
 async function beginFresh(
   { source }: ExecutionRecord,
   configDir: string,
-  common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents'>,
+  common: Pick<PossibleBeginning, 'run' | 'firstMessage' | 'firstEvents' | 'earlier'>,
 ): Promise<Beginning> {
   if (!source) return { kind: 'fresh', ...common }
   const found = await findSource(source.sessionId, configDir)
@@ -117,26 +128,31 @@ async function beginFresh(
 export async function planBeginning(
   record: ExecutionRecord,
   run: RunRequest,
-  { log, credentials, home }: { log: EventLog; credentials: Credentials; home: string },
+  { log, home }: { log: EventLog; home: string },
 ): Promise<Beginning> {
   const reason = record.retryReason
-  const configDir = credentials.configDir ?? join(home, '.claude')
+  const configDir = join(home, CLAUDE_FOLDER)
   if (record.attempt === 0 || reason === undefined)
     return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
   const { sessionId = '' } = record
   const history = await readSessionHistory(log, record.id)
   const transcript = await readOwnTranscript(record, configDir)
   const choice = chooseBeginning(reason, history, transcript)
-  if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why) }
+  if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why, history) }
   const isResumed = choice.kind === 'resume'
-  const rest = withRest(run, record, isResumed)
+  const rest = withRest(run, record, history, isResumed)
   if (!rest)
     return {
       kind: 'impossible',
       outcome: {
         status: 'failed',
         code: 'BUDGET_EXCEEDED',
-        message: 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
+        message:
+          record.usage.isCostIncomplete === true
+            ? 'The attempts so far may have used up the budget of this run (maxBudgetUsd): one of them ended before ' +
+              'it had told what it cost, and its tokens are reckoned at the dearest price of its model.'
+            : 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
+        ...toDenials(history.earlier),
       },
     }
   // Of a fresh start everything that was said is void; of a resumed session what had not become a whole message.
@@ -144,7 +160,7 @@ export async function planBeginning(
   const firstEvents = run.partialText
     ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } }))
     : []
-  const common = { firstMessage: history.nextMessage, firstEvents }
+  const common = { firstMessage: history.nextMessage, firstEvents, earlier: history.earlier }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
   return {
     kind: 'resume',

@@ -13,7 +13,7 @@ const MISSING: Outcome = {
   code: 'SESSION_NOT_FOUND',
   message:
     'The session cannot go on: on this worker there is no transcript of it. Either Claude was ended ' +
-    'before it had written any, or the worker does not share the data folder (or the Claude login) ' +
+    'before it had written any, or the worker does not share the data folder ' +
     'of the one that ran it. Submit the whole task without session.',
 }
 

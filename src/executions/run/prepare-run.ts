@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { claudeCommand } from '../../claude/command/claude-command.js'
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import { operatorClaudeFolder } from '../../claude/install/credentials.js'
+import { chooseDefaultModel } from '../../claude/install/default-model.js'
+import { LoginError } from '../../claude/install/login-keeper.js'
 import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Lifetime } from '../../platform/lifetime.js'
-import { ExecutorError } from '../../protocol/errors.js'
-import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
+import type { Outcome } from '../../protocol/execution.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
@@ -15,12 +17,16 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import { otherModel } from '../submit/join-session.js'
 import { withBudget } from '../records/plan-budget.js'
 import { planBeginning } from './plan-continuation.js'
-import { prepareWorkspace, WorkspaceError, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
+import { adoptSession } from '../workspaces/adopt-session.js'
+import { renewHome } from '../workspaces/renew-home.js'
+import { prepareWorkspace, type RunFolders, type Workspace } from '../workspaces/prepare-workspace.js'
 import type { RunHooks } from '../hooks/run-hooks.js'
-import { listOwn, listProtected, openRunSandbox } from './run-sandbox.js'
+import { readInstructions } from './project-instructions.js'
+import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { maskOf } from './run-secrets.js'
+import { failed, isScarce, tell, toFolderFailure, toSpawnFailure } from './start-failures.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { PreparedRun } from './prepared-run.js'
 
@@ -37,7 +43,11 @@ export interface StoppedRun {
   readonly stoppedIn: RunFolders
 }
 
-export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
+/** The machine had no process, memory or descriptor left: it is no fault of the execution's. */
+export interface ScarceStart {
+  readonly scarceIn: RunFolders
+  readonly why: string
+}
 
 /** Somebody has the folder, by another name: it waits for it, outside the queue. */
 export interface ParkedRun {
@@ -58,7 +68,7 @@ export async function prepareRun(
   services: RunServices,
   record: ExecutionRecord,
   { fence, marker, hooks, lifetime }: Claimed,
-): Promise<PreparedRun | StoppedRun | ParkedRun | { outcome: Outcome }> {
+): Promise<PreparedRun | StoppedRun | ParkedRun | ScarceStart | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const refusal = await checkRecord(services, record)
   if (refusal) return { outcome: refusal }
@@ -66,9 +76,7 @@ export async function prepareRun(
   // The claim asks for one, and the worker's own settings do not change meanwhile.
   if (level === undefined)
     return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
-  // Where the worker lends its login the run has a configuration of its own.
-  const { configDir: _login, ...lent } = services.credentials
-  const credentials = level === 'locked' ? lent : services.credentials
+  const { credentials } = services
   if (!claude)
     return {
       outcome: failed(
@@ -87,6 +95,7 @@ export async function prepareRun(
     }
   if (credentials.method === 'none')
     return { outcome: failed('CLAUDE_NOT_AUTHENTICATED', `${credentials.message} ${credentials.remedy ?? ''}`.trim()) }
+  const operatorDir = operatorClaudeFolder(config.environment)
   let folders: RunFolders
   let workspace: Workspace
   try {
@@ -95,14 +104,18 @@ export async function prepareRun(
     const taken = await takePlaces(services, record.id, fence, workspace)
     if (taken === 'parked') return { parked: true }
     if (taken === 'stopped') return { stoppedIn: folders }
+    await renewHome(folders.home, { isFirstAttempt: record.attempt === 0 })
+    for (const session of new Set([record.source?.sessionId, record.sessionId]))
+      if (session !== undefined) await adoptSession(operatorDir, folders.home, session)
     // Once: a further attempt goes on with what the one before has made of them.
     if (record.attempt === 0) await writeInlineFiles(workspace.address, record.request.files ?? [])
   } catch (error) {
-    if (error instanceof WorkspaceError) return { outcome: failed('WORKSPACE_ERROR', error.message) }
+    const outcome = toFolderFailure(error)
+    if (outcome) return { outcome }
     throw error
   }
   const run = withBudget(withTimeout(toRunRequest(record.request), record), record, config)
-  const beginning = await planBeginning(record, run, { log, credentials, home: folders.home })
+  const beginning = await planBeginning(record, run, { log, home: folders.home })
   if (beginning.kind === 'impossible') return { outcome: beginning.outcome }
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
@@ -114,8 +127,15 @@ export async function prepareRun(
   const go = await hooks.beforeStart(record, workspace)
   if (go.kind === 'stopped') return { stoppedIn: folders }
   if (go.kind === 'refused') return { outcome: go.outcome }
+  const instructions = await readInstructions({
+    // Trusted, the CLI reads it itself.
+    workspace: run.projectInstructions && !config.trustWorkspaces ? workspace.address : undefined,
+    operatorDir,
+  })
   const planned = claudeCommand(beginning.run, {
     binary: claude.binary,
+    instructions,
+    defaultModel: await chooseDefaultModel(credentials, claude.behaviour.defaultModel),
     knowsPromptSnapshot: claude.behaviour.knowsPromptSnapshot,
     sessionId,
     ...(beginning.from !== undefined && { resume: beginning.from }),
@@ -133,7 +153,15 @@ export async function prepareRun(
     asRoot: globalThis.process.getuid?.() === 0,
     ...(config.simulatorUrl !== undefined && { simulatorUrl: config.simulatorUrl }),
   })
-  const reach = await openRunSandbox(services, record.request, level, folders, planned)
+  let reach: RunSandbox
+  try {
+    reach = await openRunSandbox(services, record.request, level, folders, planned)
+  } catch (error) {
+    const outcome =
+      error instanceof LoginError ? failed('CLAUDE_NOT_AUTHENTICATED', error.message) : toFolderFailure(error)
+    if (outcome) return { outcome }
+    throw error
+  }
   const { command } = reach
   for (const { name, content } of command.files)
     await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
@@ -178,7 +206,7 @@ export async function prepareRun(
     leaveGate()
     evidence.close()
     await reach.close()
-    return { outcome: toSpawnFailure(error) }
+    return isScarce(error) ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
   }
 }
 
@@ -199,21 +227,3 @@ async function takePlaces(
 /** What `timeoutSeconds: "auto"` stands for. */
 const withTimeout = (run: RunRequest, { timeoutEstimate }: ExecutionRecord): RunRequest =>
   timeoutEstimate ? { ...run, timeoutSeconds: timeoutEstimate.timeoutSeconds } : run
-
-function toSpawnFailure(error: unknown): Outcome {
-  if (error instanceof ExecutorError) throw error
-  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
-    case 'ENOENT_FILE':
-      return failed(
-        'CLAUDE_NOT_FOUND',
-        'The Claude CLI is no longer where the worker found it; install it again or set CC_EXECUTOR_CLAUDE_BIN.',
-      )
-    case 'BAD_CWD':
-      return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
-    default:
-      return failed(
-        'CLAUDE_EXITED',
-        `The CLI could not be started: ${error instanceof Error ? error.message : String(error)}`,
-      )
-  }
-}

@@ -180,7 +180,9 @@ export class RunAttempt {
         process,
         setUpLine: command.setUpLine,
         firstLine: command.firstLine,
-        beforeFirstLine: servers && ((over) => servers.connect(over, (cause, urgency) => this.end(cause, urgency))),
+        beforeFirstLine:
+          servers &&
+          ((over) => servers.connect(over, this.#clocks.start, (cause, urgency) => this.end(cause, urgency))),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
         followUp: check && { find: () => check.followUp(), onSent: () => check.noteRepair() },

@@ -1,17 +1,17 @@
+import type { Config } from '../../platform/config.js'
 import { dirname, isAbsolute, join } from 'node:path'
 import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import { lendCredential, type LentCredential } from '../../claude/install/lent-credential.js'
 import type { Sandbox } from '../../claude/stream/spawn-claude.js'
 import { openRunProxy, type RunProxy } from '../../egress/run-proxy.js'
-import { writeConfined } from '../../platform/confined-folder.js'
-import { makeFolder } from '../../platform/make-folder.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { RunServices } from '../claim/run-services.js'
+import { lendLogin, writeLogin, type RunLogin } from './run-login.js'
 
 /** Variables that name a file or folder which the run's programs read, where the operator's environment sets them. */
 const FILES_BY_NAME = [
@@ -37,6 +37,8 @@ export interface RunSandbox {
   readonly containment: RunContainment
   /** As its outcome tells it. */
   outcome(): SandboxOutcome
+  /** After the API has refused the credential: whether another attempt would have another one. */
+  hasOtherLogin(): Promise<boolean>
   /** Who hears from now on what happens at its borders, what has happened before included. */
   listen(tell: (event: NewEvent) => void): void
   /** Nothing more is told. */
@@ -44,12 +46,21 @@ export interface RunSandbox {
   close(): Promise<void>
 }
 
+/** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
+export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
+  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
+  return [...socket, ...(passwordFile === undefined ? [] : [passwordFile]), ...secretFiles]
+}
+
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
 export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
-  const { dataDir, workspaceRoot, tokenFile, hooksFile, redisUrl } = config
-  const socket = redisUrl?.startsWith('unix://') === true ? [new URL(redisUrl).pathname] : []
-  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...socket]
+  const { dataDir, workspaceRoot, tokenFile, hooksFile } = config
+  return [dataDir, workspaceRoot, tokenFile, hooksFile, ...listSecretFiles(config)]
 }
+
+/** The refresh token is the worker's alone, whatever folder an opening shows. */
+const listOfLogin = ({ configDir }: RunServices['credentials']): string[] =>
+  configDir === undefined ? [] : [join(configDir, '.credentials.json')]
 
 /** What the service is made of: an opening may show it, but never for writing. */
 export function listProtected({
@@ -91,26 +102,39 @@ async function openProxy(
   return openRunProxy({
     upstream: lent.upstream,
     credential: () => lent.headers(),
+    onRefused: lent.refuse,
     wanted: network?.hosts ?? [],
     admitted: config.sandbox.hosts,
     onDenied: (data) => tell({ type: 'sandbox.denied', data }),
   })
 }
 
-/** The CLI's configuration folder in the run's own HOME holds a login that is none. */
-async function writeLogin(home: string, login: string): Promise<void> {
-  await makeFolder(join(home, '.claude'), 0o700)
-  // By a path of the run's, so through no link that a run before it has laid.
-  await writeConfined(home, '.claude/.credentials.json', Buffer.from(login), { mode: 0o600, replaces: true })
-}
-
-/** What a run of this level needs beside its folders. The caller closes it. */
+/** What a run of this level needs beside its folders. The caller closes it. @throws LoginError */
 export async function openRunSandbox(
   services: RunServices,
   request: ExecuteRequest,
   level: SandboxLevel,
   folders: RunFolders,
   command: ClaudeCommand,
+): Promise<RunSandbox> {
+  const { home } = folders
+  const login =
+    services.login && level !== 'locked' ? await lendLogin(services.login, home, services.logger) : undefined
+  try {
+    return await openReach(services, request, level, folders, command, login)
+  } catch (error) {
+    await login?.close()
+    throw error
+  }
+}
+
+async function openReach(
+  services: RunServices,
+  request: ExecuteRequest,
+  level: SandboxLevel,
+  folders: RunFolders,
+  command: ClaudeCommand,
+  login: RunLogin | undefined,
 ): Promise<RunSandbox> {
   const { config, containment, credentials } = services
   const qualities = {
@@ -134,10 +158,13 @@ export async function openRunSandbox(
       outcome: () => ({ level, deniedHosts: [] }),
       listen,
       settle: () => undefined,
-      close: async () => undefined,
+      hasOtherLogin: async () => (await login?.hasAnother()) ?? false,
+      close: async () => login?.close(),
     }
   const lent =
-    level === 'locked' ? await lendCredential(credentials, config.environment, config.simulatorUrl) : undefined
+    level === 'locked'
+      ? await lendCredential(credentials, config.environment, config.simulatorUrl, services.login)
+      : undefined
   if (lent?.login !== undefined) await writeLogin(folders.home, lent.login)
   const proxy =
     lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
@@ -152,7 +179,6 @@ export async function openRunSandbox(
     ...(command.env['EMAIL'] === undefined && { EMAIL: 'agent@localhost' }),
   }
   const named = FILES_BY_NAME.flatMap((name) => command.env[name] ?? []).filter(isAbsolute)
-  const login = env['CLAUDE_CONFIG_DIR']
   const sandbox: Sandbox = {
     level,
     home: folders.home,
@@ -163,9 +189,9 @@ export async function openRunSandbox(
       ...readable,
       folders.input,
     ],
-    writable: [folders.home, folders.temporary, ...(login === undefined ? [] : [login]), ...writable],
+    writable: [folders.home, folders.temporary, ...writable],
     sockets,
-    hidden: listOwn(services),
+    hidden: [...listOwn(services), ...listOfLogin(services.credentials)],
     protected: listProtected(services),
     ...(proxy && { proxyFolder: proxy.folder }),
   }
@@ -177,6 +203,10 @@ export async function openRunSandbox(
     listen,
     outcome: () => ({ level, deniedHosts: [...(proxy?.deniedHosts ?? [])] }),
     settle: () => proxy?.settle(),
-    close: async () => proxy?.close(),
+    hasOtherLogin: async () => (await login?.hasAnother()) ?? false,
+    close: async () => {
+      await login?.close()
+      await proxy?.close()
+    },
   }
 }

@@ -4,6 +4,7 @@ import type { RunRequest } from '../../claude/command/run-request.js'
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import type { StopUrgency } from '../../claude/stream/run-claude.js'
 import type { NewEvent } from '../../protocol/events.js'
+import type { RunClocks } from './run-clocks.js'
 
 /** The MCP servers that a run's request names. */
 export interface RunServers {
@@ -11,9 +12,13 @@ export interface RunServers {
   readonly states: readonly McpServerState[]
   /**
    * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is
-   * not sent at all. `over`: there is nothing left to wait for.
+   * not sent at all. `over`: there is nothing left to wait for. `startClock` starts one that stands still in a pause.
    */
-  connect(over: AbortSignal, end: (cause: StopCause, urgency: StopUrgency) => void): Promise<void>
+  connect(
+    over: AbortSignal,
+    startClock: RunClocks['start'],
+    end: (cause: StopCause, urgency: StopUrgency) => void,
+  ): Promise<void>
   /** What the run has said; gives what follows from it: a server that is lost shows in what a call of it gives. */
   note(events: readonly NewEvent[]): NewEvent[]
   /** A message of the control protocol. */
@@ -45,8 +50,8 @@ export function followServers({
     get states() {
       return status.states
     },
-    async connect(over, end) {
-      await tell(await status.connected(over))
+    async connect(over, startClock, end) {
+      await tell(await status.connected(over, startClock))
       // Whoever has stopped the run, or how its CLI ended, is the cause of its end.
       if (over.aborted) return
       const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)

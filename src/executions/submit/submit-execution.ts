@@ -17,10 +17,23 @@ import type { Caller } from '../../protocol/caller.js'
 import type { NewRecord } from '../store/store-answers.js'
 import { nameWorkspace } from '../workspaces/workspace-name.js'
 
+/** It takes a person to change it. */
+const EVICTION_RETRY_SECONDS = 60
+
 export interface Submission {
   readonly execution: Execution
   /** The Idempotency-Key was known: this is the execution of the first time. */
   readonly replayed: boolean
+}
+
+/** What is accepted is promised; a store that may throw it away takes nothing new. */
+async function requireKeeping({ eviction }: DomainServices): Promise<void> {
+  const reason = await fromStore(eviction())
+  if (reason === undefined) return
+  throw new ExecutorError('STORE_UNAVAILABLE', {
+    detail: `${reason} Nothing new is accepted meanwhile.`,
+    retryAfterSeconds: EVICTION_RETRY_SECONDS,
+  })
 }
 
 /** What was asked for once is not run again because nothing of it is kept any more. */
@@ -52,6 +65,7 @@ export async function submitExecution(
   const { config, store, queue, logger } = services
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
+  await requireKeeping(services)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
   const session = run?.session && toSessionWish(run.session, request.workspace)

@@ -34,7 +34,9 @@ const WORKER_LOST: Outcome = {
 export async function sweepExecutions(services: DomainServices): Promise<void> {
   const { store, logger } = services
   await store.learnClock()
-  if (!(await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2))) return
+  // Nothing else of the sweep depends on settings that may be others in another process.
+  const isFirst = await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2)
+  if (!isFirst) return retainExecutions(services)
   // Without Redis every turn would last until its deadline, and a process that stops waits for the round.
   const isRedisThere = (): Promise<unknown> => store.now()
   const settle = async (

@@ -17,7 +17,9 @@ export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys
   if ((await findExecutable(['bwrap'], [...splitPath(config.environment['PATH']), config.cacheBin])) === undefined)
     return 'apt-get install bubblewrap, or npm run setup'
   if ((await read('kernel.apparmor_restrict_unprivileged_userns')) === '1')
-    return `AppArmor forbids user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
+    return config.part === 'worker'
+      ? 'AppArmor forbids user namespaces: load deployment/apparmor-worker on the host and set APPARMOR_PROFILE'
+      : `AppArmor forbids user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
   if ((await read('kernel.unprivileged_userns_clone')) === '0')
     return `the kernel forbids user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 ${KEEP}`
   if ((await read('user.max_user_namespaces')) === '0')

@@ -112,7 +112,7 @@ export async function checkRedis(config: Config): Promise<Finding[]> {
   if (config.redisUrl === undefined) return checkPrivate(config)
   const redis = openRedis({
     url: config.redisUrl,
-    tls: config.redisTls,
+    access: config.redisAccess,
     logger: createLogger('silent', 'doctor'),
     role: 'caller',
   })

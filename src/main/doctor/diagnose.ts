@@ -28,6 +28,10 @@ const settle = async (checks: readonly Check[]): Promise<Finding[]> =>
     ({ part, verdict }) => (verdict === undefined ? [] : [{ part, ...verdict }]),
   )
 
+/** Where a part has a container to itself, what belongs to the other one is not there, and not missed. */
+const only = (part: Config['part'], { part: here }: Config, list: () => Check[]): Check[] =>
+  here === undefined || here === part ? list() : []
+
 const checkMachine = (config: Config): Promise<Finding[]> =>
   settle([
     ['settings', checkNames(config)],
@@ -35,9 +39,9 @@ const checkMachine = (config: Config): Promise<Finding[]> =>
     ['node', checkNode()],
     ['packages', checkDependencies(checkoutDirectory())],
     ['user', checkUser()],
-    ['memory', checkMemory(config.concurrency)],
+    ...only('worker', config, () => [['memory', checkMemory(config.concurrency)]]),
     ['open files', checkOpenFiles(config)],
-    ['processes', checkProcesses(config.concurrency)],
+    ...only('worker', config, () => [['processes', checkProcesses(config.concurrency)]]),
     ['clock', checkClock(fileURLToPath(import.meta.url))],
     ['localhost', checkLocalhost()],
     ['temporary folder', checkTemporaryFolder()],
@@ -49,13 +53,15 @@ async function checkFolders(config: Config): Promise<Finding[]> {
   return settle([
     ['data folder', folder],
     ['disk', checkDisk(config.dataDir)],
-    [
-      'workspaces',
-      folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined,
-    ],
-    ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root, config)]),
-    ['token', checkToken(config)],
-    ['hooks', checkHooks(config)],
+    ...only('worker', config, () => [
+      [
+        'workspaces',
+        folder.status === 'ok' ? checkOwnFolder(config.workspaceRoot, 'CC_EXECUTOR_WORKSPACE_ROOT') : undefined,
+      ],
+      ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root, config)]),
+    ]),
+    ...only('api', config, () => [['token', checkToken(config)]]),
+    ...only('worker', config, () => [['hooks', checkHooks(config)]]),
   ])
 }
 
@@ -81,16 +87,17 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
   const folders = await checkFolders(config)
   // The CLI is tried in the data folder, as runs are.
   const hasFolder = folders.every(({ part, status }) => part !== 'data folder' || status === 'ok')
+  const hasWorker = config.part !== 'api'
   const [machine, redis, claude, rest] = await Promise.all([
     checkMachine(config),
     checkRedis(config),
-    hasFolder ? checkClaude(config) : [],
+    hasFolder && hasWorker ? checkClaude(config) : [],
     settle([
-      ['containment', checkContainment(config)],
-      ['port', checkPort(config)],
+      ...only('worker', config, () => [['containment', checkContainment(config)]]),
+      ...only('api', config, () => [['port', checkPort(config)]]),
     ]),
   ])
-  return [...machine, ...redis, ...claude, ...checkCredentials(config), ...rest, ...folders]
+  return [...machine, ...redis, ...claude, ...(hasWorker ? checkCredentials(config) : []), ...rest, ...folders]
 }
 
 const WORDS = { ok: 'ok   ', warning: 'warn ', failed: 'FAIL ' } as const

@@ -10,6 +10,7 @@ import { createWorkerRegistry } from '../../executions/store/worker-registry.js'
 import { createRunHistory } from '../../history/run-history.js'
 import { createUsageLedger } from '../../history/usage-ledger.js'
 import type { Config } from '../../platform/config.js'
+import { watchEviction } from '../../platform/eviction.js'
 import type { Lifetime } from '../../platform/lifetime.js'
 import type { Logger } from '../../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
@@ -31,12 +32,12 @@ export function openDomain(
 ): DomainServices & { redis: Redis } {
   const redis = lifetime.own(
     'Redis connection',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role }),
     closeRedis,
   )
   const queue = lifetime.own(
     'queue',
-    openExecutionQueue({ url: redisUrl, tls: config.redisTls, prefix: config.prefix, logger }),
+    openExecutionQueue({ url: redisUrl, access: config.redisAccess, prefix: config.prefix, logger }),
     (opened) => opened.close(),
   )
   const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
@@ -58,6 +59,7 @@ export function openDomain(
     files: new FileStore(redis, config.prefix),
     log: createEventLog(redis, config.prefix),
     workers,
+    eviction: watchEviction(redis),
     control: (message) => sendControl(redis, config.prefix, message),
   }
 }
@@ -71,12 +73,12 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   const domain = openDomain(options, 'caller')
   const subscriber = lifetime.own(
     'Redis subscriber',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'subscriber' }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'subscriber' }),
     closeRedis,
   )
   const reader = lifetime.own(
     'Redis connection for logs',
-    openRedis({ url: redisUrl, tls: config.redisTls, logger, role: 'caller' }),
+    openRedis({ url: redisUrl, access: config.redisAccess, logger, role: 'caller' }),
     closeRedis,
   )
   const log = createEventLog(reader, config.prefix)

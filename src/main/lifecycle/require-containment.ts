@@ -9,7 +9,7 @@ export const keepsFiles = (levels: readonly SandboxLevel[]): boolean => levels.l
 export function tellSandboxes(levels: readonly SandboxLevel[]): string {
   if (levels.length === 0) return 'no run is started here: the machine cannot keep what CC_EXECUTOR_SANDBOX demands.'
   return keepsFiles(levels)
-    ? `sandbox ${levels.join(', ')}.`
+    ? `A run may have the level ${levels.join(' or ')}.`
     : 'A run reaches whatever files its user reaches, the service’s own apart where they can be hidden.'
 }
 

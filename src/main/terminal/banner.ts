@@ -1,5 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findClaude } from '../../claude/install/find-claude.js'
+import { findProgram, splitPath } from '../../supervision/find-program.js'
 import { tellSandboxes } from '../lifecycle/require-containment.js'
 import type { Started } from '../lifecycle/started.js'
 
@@ -8,8 +12,37 @@ const quote = (path: string): string => (/^[\w./@%+:,=-]+$/.test(path) ? path : 
 
 const row = (name: string, text: string): string => `  ${name.padEnd(12)}${text}\n`
 
+const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
+const PACKAGE = fileURLToPath(new URL('../../../../', import.meta.url))
+
+/** What works in this shell: the command's name where it leads to this very package, else its file. */
+async function toCommand({ environment }: Started['config']): Promise<string> {
+  const found = await findProgram('cc-executor', splitPath(environment['PATH']), '/')
+  const isOurs = found !== undefined && realpathSync(found).startsWith(realpathSync(PACKAGE))
+  return isOurs ? 'cc-executor' : `node ${quote(CLI)}`
+}
+
+/** The first thing to read where nothing can run: one command that works on this machine. */
+async function toLack({ config, worker: { authentication } }: Started): Promise<string> {
+  if (authentication.method !== 'none') return ''
+  const { claudeBin: explicit, cacheBin, environment } = config
+  const claude = await findClaude({
+    ...(explicit !== undefined && { explicit }),
+    path: environment['PATH'] ?? '',
+    cacheBin: join(cacheBin, 'claude'),
+  })
+  const remedy =
+    claude === undefined
+      ? (authentication.remedy ?? '')
+      : `Run:\n\n  ${quote(claude)} setup-token\n\nand start again with CLAUDE_CODE_OAUTH_TOKEN set to what it prints, or with ANTHROPIC_API_KEY.`
+  return `\nClaude has no credentials, so every execution fails. ${remedy}\n`
+}
+
 /** What a person needs to know after a start: where it is, how to call it, who pays, what a run may do. */
-export async function printBanner({ config, api, worker, redis }: Started): Promise<void> {
+export async function describeStart(started: Started): Promise<string> {
+  const { config, api, worker, redis } = started
+  const command = await toCommand(config)
+  const { hooks } = worker
   const isOpen = config.auth === 'open'
   // Tokens of CC_EXECUTOR_TOKENS are in no file, and are not shown.
   const isInFile = existsSync(config.tokenFile)
@@ -21,7 +54,8 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
     ...(config.allowBypassPermissions ? ['bypassPermissions'] : []),
     ...(config.allowAutoPermissions ? ['auto'] : []),
   ]
-  const lines = [
+  return [
+    await toLack(started),
     '\nCC Executor is running.\n\n',
     row('address', api.url),
     row('docs', `${api.url}/docs`),
@@ -29,6 +63,7 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
       'try it',
       `curl -N ${api.url}/execute${header} -H 'Content-Type: application/json' -H 'Accept: text/event-stream' -d '{"prompt":"Say hello"}'`,
     ),
+    row('command', `${command} help`),
     row(
       'token',
       isOpen
@@ -52,12 +87,22 @@ export async function printBanner({ config, api, worker, redis }: Started): Prom
     row('containment', `${containment.level}: ${containment.detail}`),
     row('sandbox', tellSandboxes(containment.sandboxes ?? [])),
     row('workspaces', [config.workspaceRoot, ...config.allowedRoots].join(', ')),
+    row(
+      'hooks',
+      hooks === undefined || hooks.configured.length === 0
+        ? `none; ${config.hooksFile} would be read`
+        : `${hooks.configured.join(', ')} (${hooks.path})`,
+    ),
+    row('mcp', `${command} mcp --print-config says what to write into Claude Desktop, Claude Code and others`),
     row('redis', redis === 'embedded' ? `private, in ${config.dataDir}/redis` : 'REDIS_URL'),
     ...(authentication.method === 'simulated' ? ['\n  simulated: a scripted model answers, not Claude.\n'] : []),
     '\n  Ctrl-C stops it.\n\n',
-  ]
-  process.stdout.write(lines.join(''))
+  ].join('')
+}
+
+export async function printBanner(started: Started): Promise<void> {
+  process.stdout.write(await describeStart(started))
   // Shown once, and only to a person: a log file is no place for it.
-  if (api.tokenCreated && process.stdout.isTTY)
-    process.stdout.write(row('first token', (await readFile(config.tokenFile, 'utf8')).trim()))
+  if (started.api.tokenCreated && process.stdout.isTTY)
+    process.stdout.write(row('first token', (await readFile(started.config.tokenFile, 'utf8')).trim()))
 }

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+
+/** Each may stand in a file that `NAME_FILE` names: what a container's settings show to everybody is not in it. */
+export const SECRET_NAMES = [
+  'ANTHROPIC_API_KEY',
+  'ANTHROPIC_AUTH_TOKEN',
+  'CLAUDE_CODE_OAUTH_TOKEN',
+  'CC_EXECUTOR_TOKENS',
+] as const
+
+export interface SecretFiles {
+  /** With what the files say in the place of their names. */
+  readonly environment: NodeJS.ProcessEnv
+  readonly paths: readonly string[]
+}
+
+/** @throws Error naming the variable where its file cannot be read, or where both are set */
+export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
+  const secrets = { ...environment }
+  const paths: string[] = []
+  for (const name of SECRET_NAMES) {
+    const path = environment[`${name}_FILE`]
+    if (!path) continue
+    if (environment[name]) throw new Error(`${name}_FILE: ${name} is set as well; unset one of them.`)
+    if (!isAbsolute(path)) throw new Error(`${name}_FILE: expected an absolute path; it is ${JSON.stringify(path)}.`)
+    try {
+      secrets[name] = readFileSync(path, 'utf8').trim()
+    } catch (error) {
+      // Safe: node:fs throws errno exceptions.
+      const { code, message } = error as NodeJS.ErrnoException
+      throw new Error(`${name}_FILE: ${path} cannot be read (${code ?? message}).`, { cause: error })
+    }
+    delete secrets[`${name}_FILE`]
+    paths.push(path)
+  }
+  return { environment: paths.length === 0 ? environment : secrets, paths }
+}

@@ -1,0 +1,206 @@
+// The compose files as they stand, run by podman: the little of Compose that they use, where no Compose is at hand.
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { parse } from 'yaml'
+import { ROOT } from '../support/paths.js'
+
+const DEADLINE_MS = 120_000
+const FOLDER = join(ROOT, 'deployment')
+
+type Text = string | number
+interface Service {
+  readonly image: string
+  readonly entrypoint?: readonly string[]
+  readonly command?: readonly string[]
+  readonly user?: string
+  readonly environment?: Readonly<Record<string, Text | null>>
+  readonly volumes?: readonly string[]
+  readonly tmpfs?: readonly string[]
+  readonly ports?: readonly string[]
+  readonly networks?: readonly string[]
+  readonly network_mode?: string
+  readonly security_opt?: readonly string[]
+  readonly cap_drop?: readonly string[]
+  readonly ulimits?: Readonly<Record<string, Text>>
+  readonly read_only?: boolean
+  readonly init?: boolean
+  readonly mem_limit?: string
+  readonly pids_limit?: Text
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean }
+}
+interface Network {
+  readonly internal?: boolean
+  readonly driver_opts?: Readonly<Record<string, string>>
+}
+interface Volume {
+  readonly driver_opts?: Readonly<Record<string, string>>
+}
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>
+  readonly networks?: Readonly<Record<string, Network | null>>
+  readonly volumes?: Readonly<Record<string, Volume | null>>
+}
+
+/**
+ * crun refuses a host with both versions of control groups mounted; runc does not. A podman that was there before its
+ * newer network stack goes on with the one that has no names on internal networks.
+ */
+const HOW = [
+  ...(existsSync('/sys/fs/cgroup/unified') ? ['--runtime=runc'] : []),
+  ...(existsSync('/usr/lib/podman/netavark') ? ['--network-backend=netavark'] : []),
+]
+
+/** podman would ask for a million of each, which not every machine grants its root. */
+const ORDINARY_LIMITS = { nofile: 16_384, nproc: 32_768 }
+const toLimits = (limits: Readonly<Record<string, Text>>): string[] =>
+  Object.entries({ ...ORDINARY_LIMITS, ...limits }).map(
+    ([name, value]) => `--ulimit=${name}=${String(value)}:${String(value)}`,
+  )
+
+/** What a command in a fresh container of an image says. */
+export const runOnce = (image: string, command: string): Promise<string> =>
+  podman('run', '--rm', '--network=none', ...toLimits({}), '--entrypoint=sh', image, '-c', command)
+
+/** @throws with what it said on standard error */
+export async function podman(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('podman', [...HOW, ...args], {
+    timeout: DEADLINE_MS,
+    maxBuffer: 1 << 26,
+  })
+  return stdout.trim()
+}
+
+/** `${NAME}`, `${NAME:-default}` and `$$`, as Compose replaces them. */
+export function interpolate(text: string, variables: Readonly<Record<string, string>>): string {
+  return text.replaceAll(/\$\$|\$\{(\w+)(?::-([^}]*))?\}/g, (all, name: string | undefined, fallback = '') =>
+    name === undefined ? '$' : variables[name] || fallback,
+  )
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A later file adds to lists and mappings, and takes the place of anything else. */
+function merge(base: unknown, over: unknown): unknown {
+  if (Array.isArray(base) && Array.isArray(over)) return [...(base as unknown[]), ...(over as unknown[])]
+  if (!isRecord(base) || !isRecord(over)) return over
+  const merged: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(over)) merged[key] = key in base ? merge(base[key], value) : value
+  return merged
+}
+
+async function readCompose(files: readonly string[], variables: Readonly<Record<string, string>>): Promise<Compose> {
+  const documents = await Promise.all(
+    files.map(
+      async (file) =>
+        parse(
+          await readFile(join(FOLDER, file), 'utf8'),
+          (_key, value: unknown) => (typeof value === 'string' ? interpolate(value, variables) : value),
+          { merge: true },
+        ) as unknown,
+    ),
+  )
+  // Safe: test/deployment.test.ts knows the same shape.
+  return documents.reduce(merge) as Compose
+}
+
+function toSecurity(option: string): string {
+  const [name, value = ''] = option.split('=')
+  if (name === 'seccomp') return `seccomp=${join(FOLDER, value)}`
+  // podman's word for it.
+  return option === 'systempaths=unconfined'
+    ? 'unmask=ALL'
+    : option.replace('no-new-privileges:true', 'no-new-privileges')
+}
+
+const option = (name: string, value: Text | undefined): string[] =>
+  value === undefined ? [] : [`--${name}=${String(value)}`]
+
+function toArguments(project: string, service: Service, variables: Readonly<Record<string, string>>): string[] {
+  const environment = Object.entries(service.environment ?? {}).flatMap(([name, value]) => {
+    const given = value ?? variables[name]
+    return given === undefined ? [] : [`--env=${name}=${String(given)}`]
+  })
+  const volumes = (service.volumes ?? []).map((volume) => {
+    const [source = '', ...rest] = volume.split(':')
+    return `--volume=${[source.startsWith('.') ? join(FOLDER, source) : `${project}_${source}`, ...rest].join(':')}`
+  })
+  const test = service.healthcheck?.test
+  return [
+    // As Docker does it: nothing but what is named can be written.
+    ...(service.read_only === true ? ['--read-only', '--read-only-tmpfs=false'] : []),
+    ...(service.init === true ? ['--init'] : []),
+    ...(service.cap_drop ?? []).map((name) => `--cap-drop=${name}`),
+    ...(service.security_opt ?? []).map((text) => `--security-opt=${toSecurity(text)}`),
+    ...toLimits(service.ulimits ?? {}),
+    ...option('user', service.user),
+    ...option('memory', service.mem_limit),
+    ...option('pids-limit', service.pids_limit),
+    ...option(
+      'network',
+      service.network_mode ?? (service.networks ?? []).map((name) => `${project}_${name}`).join(','),
+    ),
+    ...(service.ports ?? []).map((port) => `--publish=${port}`),
+    ...(service.tmpfs ?? []).map((mount) => `--tmpfs=${mount}`),
+    ...environment,
+    ...volumes,
+    ...(test ? [`--health-cmd=${test[0] === 'CMD-SHELL' ? (test[1] ?? '') : JSON.stringify(test.slice(1))}`] : []),
+    ...(service.entrypoint ? [`--entrypoint=${JSON.stringify(service.entrypoint)}`] : []),
+    service.image,
+    ...(service.command ?? []),
+  ]
+}
+
+export interface Project {
+  readonly name: (service: string) => string
+  exec(service: string, ...command: readonly string[]): Promise<string>
+  /** As Compose's, without volumes left. */
+  down(): Promise<void>
+}
+
+/** `docker compose -p PROJECT -f FILE… up -d`; without restart policies, so that what ends stays ended. */
+export async function up(
+  project: string,
+  files: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Project> {
+  const { services, networks = {}, volumes = {} } = await readCompose(files, variables)
+  const name = (service: string): string => `${project}-${service}-1`
+  const down = async (): Promise<void> => {
+    await podman('rm', '--force', '--ignore', '--time=2', ...Object.keys(services).map(name))
+    for (const volume of Object.keys(volumes)) await podman('volume', 'rm', '--force', `${project}_${volume}`)
+    for (const network of Object.keys(networks)) await podman('network', 'rm', '--force', `${project}_${network}`)
+  }
+  try {
+    for (const [network, settings] of Object.entries(networks))
+      await podman(
+        'network',
+        'create',
+        ...(settings?.internal === true ? ['--internal'] : []),
+        ...Object.entries(settings?.driver_opts ?? {}).map(([key, value]) => `--opt=${key}=${value}`),
+        `${project}_${network}`,
+      )
+    for (const [volume, settings] of Object.entries(volumes))
+      await podman(
+        'volume',
+        'create',
+        ...Object.entries(settings?.driver_opts ?? {}).map(([key, value]) => `--opt=${key}=${value}`),
+        `${project}_${volume}`,
+      )
+    for (const [service, settings] of Object.entries(services))
+      await podman(
+        'run',
+        '--detach',
+        `--name=${name(service)}`,
+        ...(settings.networks ? [`--network-alias=${service}`] : []),
+        ...toArguments(project, settings, variables),
+      )
+  } catch (error) {
+    await down()
+    throw error
+  }
+  return { name, down, exec: (service, ...command) => podman('exec', name(service), ...command) }
+}
