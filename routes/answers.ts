@@ -63,12 +63,18 @@ export function whileConnected({ raw }: FastifyReply): AbortSignal {
   return gone.signal
 }
 
+/**
+ * A parameter of `Accept` other than q, its value perhaps in quotes. None of our types has any, and clients send the
+ * charset of what they read: `application/json;charset=utf-8` must not be a 406.
+ */
+const OTHER_PARAMETER = /;(?!\s*q=)[^;,"]*(?:"(?:\\.|[^"\\])*"[^;,"]*)*/gi
+
 /** The best of what is offered, or NOT_ACCEPTABLE. Caches are told that the answer depends on `Accept`. */
 export function negotiate(request: FastifyRequest, reply: FastifyReply, offered: string[]): string {
   // CORS has put `Origin` there already.
   reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
   // An empty header asks for nothing in particular.
-  const accept = request.headers.accept?.trim() || '*/*'
+  const accept = request.headers.accept?.replaceAll(OTHER_PARAMETER, '').trim() || '*/*'
   const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)
   if (chosen === undefined)
     throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })

@@ -15,7 +15,13 @@ import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
 import { NOTIFICATIONS, OPERATIONS, SubscriptionClosedReason } from '../src/protocol/operations.js'
 import { openTestService } from './support/service.js'
 
-const PAGES = ['README.md', 'openapi/protocol.md', 'openapi/coming-from-the-original.md', 'deployment/README.md']
+const PAGES = [
+  'README.md',
+  'openapi/protocol.md',
+  'openapi/coming-from-the-original.md',
+  'deployment/README.md',
+  'deployment/PROXIES.md',
+]
 const texts = new Map(await Promise.all(PAGES.map(async (page) => [page, await readFile(page, 'utf8')] as const)))
 const textOf = (page: string): string => texts.get(page) ?? ''
 const manual = textOf('openapi/protocol.md')

@@ -23,6 +23,7 @@ const JOBS = Math.min(availableParallelism() + 2, 6)
  */
 const LONGEST = [
   'test/faults/faults.test.ts',
+  'test/proxies.test.ts',
   'test/cli/cli.test.ts',
   'test/main/claude-watch.test.ts',
   'test/claude/denials.test.ts',

@@ -81,6 +81,28 @@ void t.test('no shared cache keeps an answer, and one that is negotiated says by
   t.equal(stream.headers.get('vary'), 'Accept')
 })
 
+void t.test('of the parameters of Accept only q counts', async (t) => {
+  const { id } = await service.finished((await service.submit({ prompt: 'Say hello' })).id)
+  const typeOf = async (accept: string): Promise<string | number> => {
+    const answer = await service.call('GET', `/executions/${id}/events`, { headers: { accept } })
+    return answer.status === 200 ? (answer.headers.get('content-type') ?? '').replace(/;.*/, '') : answer.status
+  }
+  const [json, stream, lines] = ['application/json', 'text/event-stream', 'application/x-ndjson']
+  const cases: Array<[string, string | number]> = [
+    ['application/json;charset=utf-8', json],
+    ['application/json; charset="utf-8"', json],
+    ['text/event-stream;x=1', stream],
+    ['text/event-stream; charset=utf-8, */*;q=0.1', stream],
+    ['application/x-ndjson;v=1;q=0.9, application/json;q=0.8', lines],
+    ['application/json;q=0.5;v=1, text/event-stream ; x="a,b;q=0" ; Q=0.6', stream],
+    ['application/signed-exchange;v=b3;q=0.7, */*;v=b3;q=0.2', json],
+    ['text/*;level=1', stream],
+    ['application/json;q=0;charset=utf-8', 406],
+    ['application/xml;charset=utf-8', 406],
+  ]
+  for (const [accept, expected] of cases) t.equal(await typeOf(accept), expected, accept)
+})
+
 void t.test('a wait ends before the proxies do, and says so', async (t) => {
   const prefer = (seconds: number) =>
     service.call('POST', '/execute', { body: { prompt: 'Say hello' }, headers: { prefer: `wait=${seconds}` } })
