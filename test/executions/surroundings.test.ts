@@ -1,5 +1,5 @@
-// Where the CLI's own sockets lie: with a data folder as long as people have it, and with one that leaves no room for
-// a socket's name. None is outside, and nothing is left of a run that was killed.
+// What is around a tool's command: a temporary folder in which the CLI's own sockets have room, however long the data
+// folder's path is, and which is gone after a run that was killed; and a standard input that is at its end.
 import { existsSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import { chown, mkdir, readFile } from 'node:fs/promises'
@@ -39,6 +39,12 @@ const LOOK =
   'while read -r inode; do awk -v inode=$inode \'$7 == inode && $8 != "" { print $8 }\' /proc/net/unix; done > sockets'
 /** Leaves no time to clear up. */
 const DIE = `${LOOK}; kill -9 $PPID`
+/**
+ * Where a command has a redirection of its input the CLI adds none to /dev/null, and what comes after it would wait for
+ * an input that never ends (anthropics/claude-code#58938).
+ */
+const READ =
+  "cat <<'END' > here\nhere\nEND\ncat > after; bash -c 'read -r line; echo $? >> after'; echo piped | cat >> after\n"
 
 const CASES = [
   ['host', LOOK, 'succeeded'],
@@ -53,12 +59,13 @@ for (const { name, env } of listClaudeVersions())
       const { service, dataDir, openWorker } = await openWithPath(t, bytes, env)
       let place = ''
       for (const [sandbox, command, status] of CASES.slice(0, process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? 4 : 2)) {
-        const prompt = scripted({ tool: 'Bash', input: { command } }, { text: 'done' })
+        const prompt = scripted({ tool: 'Bash', input: { command: READ + command, timeout: 10_000 } }, { text: 'done' })
         const { id, ...execution } = await service.finished((await service.submit({ prompt, sandbox })).id)
         t.match(execution, { status, outcome: { sandbox: { level: sandbox } } })
-        const [told = '', sockets = ''] = await Promise.all(
-          ['place', 'sockets'].map((file) => readFile(join(dataDir, 'workspaces', id, file), 'utf8')),
+        const [told = '', sockets = '', here, after] = await Promise.all(
+          ['place', 'sockets', 'here', 'after'].map((file) => readFile(join(dataDir, 'workspaces', id, file), 'utf8')),
         )
+        t.same({ here, after }, { here: 'here\n', after: '1\npiped\n' })
         place = told.trim()
         t.ok(place.startsWith(bytes === 50 ? `${dataDir}/tmp/` : '/tmp/'), place)
         const init = (await service.events(id))
