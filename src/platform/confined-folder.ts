@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
-import { lchown, link, lstat, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { lchown, link, lstat, mkdir, open, readlink, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 /**
@@ -100,6 +100,15 @@ export async function readConfined(
         await file.close()
       }
     })
+  } catch {
+    return undefined
+  }
+}
+
+/** A link's target, through no other link; undefined where there is none. */
+export async function readLinkConfined(root: string, path: string): Promise<Buffer | undefined> {
+  try {
+    return await inParent(root, path, false, (address, name) => readlink(`${address}/${name}`, { encoding: 'buffer' }))
   } catch {
     return undefined
   }
