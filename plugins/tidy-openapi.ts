@@ -92,7 +92,7 @@ function nameRequired(value: Json): Json {
     if (branch === null || typeof branch !== 'object' || Array.isArray(branch)) return branch
     const { required, ...more } = branch
     if (!Array.isArray(required) || Object.keys(more).length > 0) return branch
-    const named = required.map((name) => [String(name), properties[String(name)] ?? {}])
+    const named = required.flatMap((name) => (typeof name === 'string' ? [[name, properties[name] ?? {}]] : []))
     return { type: 'object', properties: Object.fromEntries(named) as { [key: string]: Json }, required }
   })
   return { ...schema, oneOf: branches }

@@ -74,9 +74,9 @@ for (const { name, env } of listClaudeVersions())
           )
           .find(({ subtype }) => subtype === 'init')
         // The older CLI has none.
-        const known = init?.['messaging_socket_path']
+        const { messaging_socket_path: known } = { ...init } as { messaging_socket_path?: string }
         t.same(sockets.split('\n').filter(Boolean), known === undefined ? [] : [known])
-        if (known !== undefined) t.ok(String(known).startsWith(`${place}/cc-socks/`), String(known))
+        if (known !== undefined) t.ok(known.startsWith(`${place}/cc-socks/`), known)
         t.notOk(existsSync(place), 'it is gone with the run')
       }
       // As it is left by a worker that was killed.

@@ -1,4 +1,4 @@
-import type { AnswerSchema } from './answer-schema.js'
+import type { AnySchemaObject as AnswerSchema } from 'ajv'
 
 /** Keywords that say nothing of a value: beside a reference they change nothing. */
 const SILENT = new Set([
