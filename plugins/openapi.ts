@@ -44,6 +44,7 @@ export const openapiPlugin = plugin(
           title: 'CC Executor',
           version: VERSION,
           description: DESCRIPTION,
+          contact: { name: 'The operator of this service' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [{ url: basePath === '' ? '/' : basePath }],
@@ -56,6 +57,8 @@ export const openapiPlugin = plugin(
         tags: [
           { name: 'executions', description: 'Submit, watch, steer, read.' },
           { name: 'files', description: 'What runs left in their workspaces.' },
+          { name: 'receipts', description: 'Signed records of what was done, and their check.' },
+          { name: 'history', description: 'How long runs take, and what was spent.' },
           { name: 'service', description: 'The queue, health, authentication.' },
         ],
       },

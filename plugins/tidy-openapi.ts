@@ -77,6 +77,28 @@ function demandsNothing(body: Json | undefined): boolean {
 }
 
 /**
+ * "Exactly one of these members" is said by branches that only require one. Generators of clients make a type of each
+ * branch by itself, and of one without properties a type that demands nothing: then `{}` is a request. So a branch
+ * names the members that it requires.
+ */
+function nameRequired(value: Json): Json {
+  if (Array.isArray(value)) return value.map(nameRequired)
+  if (value === null || typeof value !== 'object') return value
+  const schema = Object.fromEntries(Object.entries(value).map(([key, member]) => [key, nameRequired(member)]))
+  const { properties, oneOf } = schema
+  if (!Array.isArray(oneOf) || properties === null || typeof properties !== 'object' || Array.isArray(properties))
+    return schema
+  const branches = oneOf.map((branch): Json => {
+    if (branch === null || typeof branch !== 'object' || Array.isArray(branch)) return branch
+    const { required, ...more } = branch
+    if (!Array.isArray(required) || Object.keys(more).length > 0) return branch
+    const named = required.flatMap((name) => (typeof name === 'string' ? [[name, properties[name] ?? {}]] : []))
+    return { type: 'object', properties: Object.fromEntries(named) as { [key: string]: Json }, required }
+  })
+  return { ...schema, oneOf: branches }
+}
+
+/**
  * The generator emits every schema twice, for input and output (`X`, `XInput`), used or not. Here what nothing refers
  * to
  * goes, and an input schema whose plain name is free, or says the same, takes that name.
@@ -95,7 +117,9 @@ export function tidyOpenApi<Document extends object>(document: Document): Docume
     if (base === name) return name
     return !(base in schemas) || normalize(schemas[base]) === normalize(schemas[name]) ? base : name
   }
-  const renamed = new Map(Object.entries(schemas).map(([name, schema]) => [rename(name), tidySchema(schema, rename)]))
+  const renamed = new Map(
+    Object.entries(schemas).map(([name, schema]) => [rename(name), nameRequired(tidySchema(schema, rename))]),
+  )
   const paths = freeBodies(nameOpenEnds(tidySchema(plain.paths ?? {}, rename)))
   schemas = prune(Object.fromEntries(renamed), paths)
   // Safe: the same document with the same members, fewer and renamed schemas.

@@ -166,6 +166,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         operationId: 'getExecution',
         summary: 'One execution',
+        description: 'Its state now: where it waits, what it has used, how it ended.',
         params: Params,
         response: { 200: json('The execution.', Execution), ...problems(...OF_ONE) },
       },
@@ -180,6 +181,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         operationId: 'getResult',
         summary: 'The bare answer',
+        description: 'What Claude answered, without the execution around it; a problem where it did not succeed.',
         params: Params,
         querystring: ResultQuery,
         response: {

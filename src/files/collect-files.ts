@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { readConfined } from '../platform/confined-folder.js'
+import { readConfined, readLinkConfined } from '../platform/confined-folder.js'
 import type { FileContent, WorkspaceFile } from '../protocol/files.js'
 import type { FileChange } from '../protocol/verification.js'
 import { sha256 as toSha256 } from '../verification/canonical-json.js'
 import type { Manifest, ManifestEntry } from '../verification/manifest.js'
 import type { BeforeContents } from './before-contents.js'
-import { PATCH_FILE_BYTES, toPatch } from './patch.js'
+import { toOmission, toPatch, type FileState } from './patch.js'
 
 /** A listing holds so many entries, what changed first; of those that did not change only so many. */
 const LISTED = 10_000
@@ -57,6 +57,12 @@ const toFile = (
   content,
 })
 
+const toState = ({ kind, mode }: ManifestEntry, bytes: Buffer | undefined): FileState => ({
+  mode,
+  isLink: kind === 'link',
+  ...(bytes && kind !== 'other' && { bytes }),
+})
+
 const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1)
 
 /**
@@ -79,8 +85,12 @@ class Harvest {
       await this.#keepPatch(entry.path, undefined)
       return toFile(entry, change, 'deleted')
     }
-    if (entry.kind !== 'file') return toFile(entry, change, 'not_a_file')
     const { workspace, limitBytes } = this.#options
+    if (entry.kind !== 'file') {
+      const target = entry.kind === 'link' ? await readLinkConfined(workspace, entry.path) : undefined
+      if (target && toSha256(target) === entry.sha256) await this.#keepPatch(entry.path, { entry, bytes: target })
+      return toFile(entry, change, 'not_a_file')
+    }
     if (entry.size > limitBytes) return toFile(entry, change, 'too_large')
     if (!this.#hasRoom(entry.size)) return toFile(entry, change, 'over_limit')
     const bytes = await readConfined(workspace, entry.path, limitBytes)
@@ -110,11 +120,11 @@ class Harvest {
     path: string,
     after: { readonly entry: ManifestEntry; readonly bytes: Buffer } | undefined,
   ): Promise<void> {
-    const before = this.#before.get(path)
-    const bytes = this.#options.contentsBefore?.read(path)
-    if (before?.kind !== 'file' || bytes === undefined) return
-    if (after && after.bytes.length > PATCH_FILE_BYTES) return
-    const patch = toPatch(path, { bytes, mode: before.mode }, after && { bytes: after.bytes, mode: after.entry.mode })
+    const old = this.#before.get(path)
+    const before = old && toState(old, this.#options.contentsBefore?.read(path))
+    const now = after && toState(after.entry, after.bytes)
+    if (toOmission(path, before, now) !== undefined) return
+    const patch = toPatch(path, before, now)
     if (!this.#hasRoom(patch.length) || this.#options.holdsSecret?.(patch) === true) return
     await this.#options.sink.patch(path, patch)
     this.keptBytes += patch.length

@@ -9,6 +9,8 @@ const COMPARE_MS = 100
 export interface FileState {
   readonly bytes?: Buffer
   readonly mode: number
+  /** Then the bytes are its target. */
+  readonly isLink?: boolean
 }
 
 /** As git tells text from the rest, over all of it: no NUL. */
@@ -25,7 +27,8 @@ function quote(name: string): string {
   return `"${escaped}"`
 }
 
-const toGitMode = (mode: number): string => ((mode & 0o100) === 0 ? '100644' : '100755')
+const toGitMode = ({ mode, isLink }: FileState): string =>
+  isLink === true ? '120000' : (mode & 0o100) === 0 ? '100644' : '100755'
 
 const toLines = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'))
 const NO_NEWLINE = '\\ No newline at end of file'
@@ -61,18 +64,29 @@ function findObstacle(states: ReadonlyArray<FileState | undefined>): string | un
   return present.some(({ bytes }) => bytes && !isText(bytes)) ? '' : undefined
 }
 
+/** In place of a patch that no tool could apply: tools skip it, and apply what comes after. */
+export function toOmission(path: string, ...states: ReadonlyArray<FileState | undefined>): Buffer | undefined {
+  const obstacle = findObstacle(states)
+  return obstacle === undefined ? undefined : toRemark(path, obstacle === '' ? 'it is not text' : obstacle)
+}
+
+export const toRemark = (path: string, why: string): Buffer => Buffer.from(`# ${quote(path)}: left out, ${why}\n`)
+
 /**
  * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where
  * there is no `after`.
  * Binary files, and what nobody has, are told as different, which no tool applies without a word.
  */
 export function toPatch(path: string, before: FileState | undefined, after: FileState | undefined): Buffer {
+  // One goes and another one comes, as git writes it.
+  if (before && after && before.isLink !== after.isLink)
+    return Buffer.concat([toPatch(path, before, undefined), toPatch(path, undefined, after)])
   const [from, to] = [quote(`a/${path}`), quote(`b/${path}`)]
   const head = [`diff --git ${from} ${to}`]
-  if (!before && after) head.push(`new file mode ${toGitMode(after.mode)}`)
-  if (before && !after) head.push(`deleted file mode ${toGitMode(before.mode)}`)
-  if (before && after && toGitMode(before.mode) !== toGitMode(after.mode))
-    head.push(`old mode ${toGitMode(before.mode)}`, `new mode ${toGitMode(after.mode)}`)
+  if (!before && after) head.push(`new file mode ${toGitMode(after)}`)
+  if (before && !after) head.push(`deleted file mode ${toGitMode(before)}`)
+  if (before && after && toGitMode(before) !== toGitMode(after))
+    head.push(`old mode ${toGitMode(before)}`, `new mode ${toGitMode(after)}`)
   const [fromLine, toLine] = [before ? from : '/dev/null', after ? to : '/dev/null']
   const obstacle = findObstacle([before, after])
   if (obstacle !== undefined) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
-import { lchown, link, lstat, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { lchown, link, lstat, mkdir, open, readlink, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 /**
@@ -108,6 +108,15 @@ export async function readConfined(
 /** Removes a file below the root. @throws ConfinedPathError, or an errno exception */
 export async function removeConfined(root: string, path: string): Promise<void> {
   await inParent(root, path, false, (address, name) => unlink(`${address}/${name}`))
+}
+
+/** A link's target, through no other link; undefined where there is none. */
+export async function readLinkConfined(root: string, path: string): Promise<Buffer | undefined> {
+  try {
+    return await inParent(root, path, false, (address, name) => readlink(`${address}/${name}`, { encoding: 'buffer' }))
+  } catch {
+    return undefined
+  }
 }
 
 /**

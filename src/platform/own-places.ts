@@ -29,7 +29,7 @@ export function listOwnFolders({ dataDir, tokenFile, hooksFile, redisUrl, cacheB
   const socket = socketOf(redisUrl)
   return [
     { path: dataDir, setting: 'CC_EXECUTOR_DATA_DIR' },
-    ...['sessions', 'redis', 'services', 'receipt-keys'].map((name) => ({
+    ...['sessions', 'tmp', 'redis', 'services', 'receipt-keys'].map((name) => ({
       path: join(dataDir, name),
       setting: 'CC_EXECUTOR_DATA_DIR',
     })),

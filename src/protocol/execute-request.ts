@@ -292,8 +292,9 @@ const fields = {
     .optional()
     .meta({
       description:
-        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09 or draft-07 that ' +
-        'its `$schema` names) with `"type": "object"` at its root, at most 100 KiB, no references to ' +
+        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09, draft-07 or ' +
+        'draft-06 that its `$schema` names) with `"type": "object"` at its root, or a `$ref` there to such a one of ' +
+        'its own, at most 100 KiB, no references to ' +
         'other documents.',
       examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
     }),

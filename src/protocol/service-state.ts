@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { Priority } from './execute-request.js'
 import { HooksState } from './hooks.js'
 import { Timestamp } from './ids.js'
 import { Qualities, SandboxLevel } from './sandbox.js'
@@ -92,7 +91,7 @@ export type BlockedCredential = z.infer<typeof BlockedCredential>
 export const QueueState = z
   .object({
     depth: z.number().int().meta({ description: 'Executions waiting.' }),
-    byPriority: z.record(Priority, z.number().int()),
+    byPriority: z.object({ low: z.number().int(), normal: z.number().int(), high: z.number().int() }),
     waitingForWorkspace: z.number().int(),
     waitingForRetry: z
       .number()

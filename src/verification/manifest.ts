@@ -50,7 +50,7 @@ export interface Manifest {
   readonly begunAt: number
 }
 
-/** Told of each file that was read in one piece; the bytes are only lent. */
+/** Told of each file that was read in one piece, and of each link's target; the bytes are only lent. */
 export type OnContent = (path: string, bytes: Buffer) => void
 
 const MIB = 1024 * 1024
@@ -184,12 +184,14 @@ function look(path: string, relative: string, walk: Walk): 'folder' | undefined 
     else if (!readFile(path, relative, walk)) walk.entries.push({ ...common, kind: 'file', mode: modeOf(stats), size })
   } else if (stats.isSymbolicLink()) {
     // Never followed, so a loop is only a text.
+    const target = readTarget(path)
+    walk.onContent?.(relative, target)
     walk.entries.push({
       ...common,
       kind: 'link',
       mode: 0,
       size: 0,
-      sha256: createHash('sha256').update(readTarget(path)).digest('hex'),
+      sha256: createHash('sha256').update(target).digest('hex'),
     })
   } else {
     walk.entries.push({ ...common, kind: 'other', mode: modeOf(stats), size: 0 })

@@ -365,7 +365,12 @@ void t.test('the argument list is the one of the design, with every value behind
   const files = Object.fromEntries(full.files.map(({ name, content }) => [name, content]))
   t.same(
     { ...files, 'mcp.json': JSON.parse(files['mcp.json'] ?? '') },
-    { 'system-prompt': 'HIDDEN-1', 'appended-prompt': 'HIDDEN-2', 'mcp.json': { mcpServers } },
+    {
+      'shell-start': 'exec </dev/null\n',
+      'system-prompt': 'HIDDEN-1',
+      'appended-prompt': 'HIDDEN-2',
+      'mcp.json': { mcpServers },
+    },
   )
   t.same(JSON.parse(full.setUpLine ?? '').request, {
     subtype: 'initialize',
@@ -420,6 +425,7 @@ void t.test('a run sees an allow-listed environment and at most one credential',
     },
   ).env
   t.same(withKey, {
+    CLAUDE_ENV_FILE: '/input/shell-start',
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
     PATH: '/bin',
     LANG: 'C',
@@ -447,6 +453,7 @@ void t.test('a run sees an allow-listed environment and at most one credential',
     },
   ).env
   t.same(simulated, {
+    CLAUDE_ENV_FILE: '/input/shell-start',
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
     PATH: '/bin',
     LANG: 'C',

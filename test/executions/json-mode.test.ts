@@ -49,6 +49,7 @@ void t.test('an answer that matches is the result, as an object', async (t) => {
 
 void t.test('a schema may name its dialect, which the CLI is not told', async (t) => {
   for (const $schema of [
+    'http://json-schema.org/draft-06/schema#',
     'http://json-schema.org/draft-07/schema#',
     'https://json-schema.org/draft/2019-09/schema',
     'https://json-schema.org/draft/2020-12/schema',
@@ -109,6 +110,28 @@ void t.test('an answer that is JSON in text is taken where it matches', async (t
     }),
     { status: 'succeeded', outcome: { result: RIGHT } },
   )
+})
+
+void t.test('a reference at the root, as generators write it, stands for what it refers to', async (t) => {
+  const named = {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    $ref: '#/definitions/Node~1of',
+    definitions: {
+      'Node/of': {
+        type: 'object',
+        properties: { n: { type: 'integer' }, next: { $ref: '#/definitions/Node~1of' } },
+        required: ['n'],
+        additionalProperties: false,
+      },
+    },
+  }
+  const right = { n: 1, next: { n: 2 } }
+  t.match(await run([{ structured: right }], { outputSchema: named }), {
+    status: 'succeeded',
+    outcome: { result: right },
+  })
+  const wrong = await run([{ structured: { n: 1, next: { n: 'two' } } }], { outputSchema: named, maxRepairs: 0 })
+  t.match(wrong, { status: 'failed', outcome: { code: 'OUTPUT_INVALID' } })
 })
 
 void t.test('what the CLI cannot enforce the server does: formats, and what 2020-12 added', async (t) => {
@@ -181,6 +204,18 @@ void t.test('a schema that nothing could be held against is refused at submissio
     { outputSchema: { ...SCHEMA, $schema: 'https://example.com/mine' } },
     'outputSchema',
     /"\$schema".*2020-12.*draft-07/,
+  )
+  for (const outputSchema of [
+    { $ref: 'https://example.com/schema.json' },
+    { $ref: '#/$defs/missing' },
+    { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/b' }, b: { $ref: '#/$defs/a' } } },
+    { $ref: '#/$defs/a', $defs: { a: { type: 'object' } }, required: ['n'] },
+  ])
+    await refused({ outputSchema }, 'outputSchema', /"\$ref" at its root.*write that schema at the root/)
+  await refused(
+    { outputSchema: { $ref: '#/$defs/a', $defs: { a: { type: 'array' } } } },
+    'outputSchema',
+    /"type": "object"/,
   )
   await refused({ outputSchema: { type: 'array' } }, 'outputSchema', /"type": "object"/)
   await refused(

@@ -308,6 +308,57 @@ void t.test('a patch of a file and of all of them, which git applies to the byte
   t.equal(execFileSync('stat', ['-c', '%a', 'c.sh'], { cwd: copy }).toString().trim(), '755')
 })
 
+void t.test('the patch of all of them applies whole, whatever became of what', async (t) => {
+  const folder = join(workspaces, 'kinds')
+  const copy = join(service.directory, 'kinds-copy')
+  const kinds = ['file', 'link', 'folder', 'binary', 'gone'] as const
+  const make = (kind: (typeof kinds)[number], name: string, word: string): string =>
+    ({
+      file: `printf '${word}\\n' > ${name}`,
+      link: `ln -s ../${word} ${name}`,
+      folder: `mkdir ${name}; printf '${word}' > ${name}/a; ln -s a ${name}/l; mkdir ${name}/s; : > ${name}/s/e`,
+      binary: `printf '${word}\\0' > ${name}`,
+      gone: 'true',
+    })[kind]
+  const cases = kinds.flatMap((from) => kinds.map((to) => ({ from, to, name: `${from}-${to}` })))
+  for (const place of [folder, copy]) {
+    await mkdir(place)
+    const commands = cases.map(({ from, name }) => make(from, name, 'before'))
+    execFileSync('sh', ['-c', [...commands, 'mkdir mix; printf "\\0" > mix/binary; echo x > mix/text'].join('\n')], {
+      cwd: place,
+    })
+  }
+  const execution = await run(
+    [...cases.map(({ to, name }) => `rm -rf ${name}; ${make(to, name, 'after')}`), 'rm -r mix; echo x > mix'].join(
+      '\n',
+    ),
+    { workspace: 'kinds' },
+  )
+  const all = await bytesOf(execution, '?diff')
+  execFileSync('git', ['apply', '--whitespace=nowarn', '-'], { cwd: copy, input: all })
+  const told = [...all.toString().matchAll(/^# ([\w-]+)(?:\/\w+)*: left out, /gm)].map(([, name]) => String(name))
+  const binary = cases.filter(({ from, to }) => `${from}${to}` !== 'gonegone' && [from, to].includes('binary'))
+  t.same(new Set(told), new Set([...binary.map(({ name }) => name), 'mix']), 'only these are left out')
+  const differ = execFileSync('sh', ['-c', `diff -rq --no-dereference ${folder} ${copy} || true`]).toString()
+  t.match(differ, /[/]file-binary\b/, 'what is left out is another file')
+  for (const { name } of cases.filter((one) => !binary.includes(one)))
+    t.notMatch(differ, new RegExp(`[ /:]${name}\\b(?!-)`), name)
+  t.match(
+    (await get(execution, '/link-file?diff')).text,
+    [
+      'diff --git a/link-file b/link-file',
+      'deleted file mode 120000',
+      '--- a/link-file',
+      '+++ /dev/null',
+      '@@ -1,1 +0,0 @@',
+      '-../before',
+      '\\ No newline at end of file',
+      'diff --git a/link-file b/link-file',
+      'new file mode 100644',
+    ].join('\n'),
+  )
+})
+
 void t.test('while it runs, and for others, there is nothing', async (t) => {
   const execution = await service.submit({ prompt: JSON.stringify([{ hang: true }]) })
   await service.until(execution.id, 'execution.started')

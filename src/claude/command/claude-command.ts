@@ -60,6 +60,13 @@ export interface ClaudeCommand {
 /** Beyond the run's own timeout, since a run may be paused: our clocks are those that end it. */
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
+/**
+ * Read by the CLI before each command of its Bash tool. It gives a command /dev/null to read, but not where the command
+ * has a `<` of its own, as a here-document has: what comes after that would read an input that never ends
+ * (anthropics/claude-code#58938; measured with 2.1.197 and 2.1.332).
+ */
+const SHELL_START = { name: 'shell-start', content: 'exec </dev/null\n' }
+
 interface Argument {
   readonly text: string
   readonly shown?: string
@@ -109,6 +116,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     args: list.map(({ text }) => text),
     env: {
       ...env,
+      CLAUDE_ENV_FILE: join(settings.input, SHELL_START.name),
       // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
       CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
       // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
@@ -119,7 +127,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
       ...(settings.trustWorkspaces && !run.projectInstructions && { CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' }),
     },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
-    files: files.map(({ name, content }) => ({ name, content })),
+    files: [SHELL_START, ...files.map(({ name, content }) => ({ name, content }))],
     ...(setUp.line !== undefined && { setUpLine: setUp.line }),
     firstLine: toUserLine(run),
   }

@@ -1,5 +1,6 @@
 import type { AnySchemaObject } from 'ajv'
 import type { RunRequest } from '../../claude/command/run-request.js'
+import { withoutRootReference } from './root-reference.js'
 
 export type AnswerSchema = AnySchemaObject
 
@@ -29,7 +30,8 @@ function defaultSchema(executionId: string): AnswerSchema {
 
 /** What the answer must be; undefined outside JSON mode. */
 export function answerSchemaOf(run: RunRequest, executionId: string): AnswerSchema | undefined {
-  return run.outputSchema ?? (run.json === true ? defaultSchema(executionId) : undefined)
+  if (run.outputSchema !== undefined) return withoutRootReference(run.outputSchema) ?? run.outputSchema
+  return run.json === true ? defaultSchema(executionId) : undefined
 }
 
 /** Without `$schema` the first one. */
@@ -37,6 +39,7 @@ export const DIALECTS = [
   { name: '2020-12', uri: 'https://json-schema.org/draft/2020-12/schema' },
   { name: '2019-09', uri: 'https://json-schema.org/draft/2019-09/schema' },
   { name: 'draft-07', uri: 'http://json-schema.org/draft-07/schema' },
+  { name: 'draft-06', uri: 'http://json-schema.org/draft-06/schema' },
 ] as const
 
 export type DialectName = (typeof DIALECTS)[number]['name']

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import addFormatsModule from 'ajv-formats'
 import { Ajv } from 'ajv'
 import { Ajv2019 } from 'ajv/dist/2019.js'
@@ -10,6 +11,9 @@ const SHOWN_FAULTS = 20
 // Safe: ajv-formats is CommonJS, whose types promise a default that Node gives as the module itself.
 const addFormats = addFormatsModule as unknown as (ajv: Ajv) => void
 
+// Safe: a JSON Schema. Node 20 warns where JSON is imported.
+const draft06 = createRequire(import.meta.url)('ajv/dist/refs/json-schema-draft-06.json') as AnswerSchema
+
 type Options = NonNullable<ConstructorParameters<typeof Ajv>[0]>
 
 const OURS: Options = { allErrors: true, strict: false, logger: false, addUsedSchema: false }
@@ -21,10 +25,11 @@ interface Rules {
   meta?: Ajv
 }
 
-const ours = (Compiler: typeof Ajv): Rules => ({
+const ours = (Compiler: typeof Ajv, metaSchemas: readonly AnswerSchema[] = []): Rules => ({
   open: (more) => {
     const ajv = new Compiler({ ...OURS, ...more })
     addFormats(ajv)
+    if (more?.meta !== false) ajv.addMetaSchema([...metaSchemas])
     return ajv
   },
 })
@@ -32,6 +37,8 @@ const OUR_RULES: Readonly<Record<DialectName, Rules>> = {
   '2020-12': ours(Ajv2020),
   '2019-09': ours(Ajv2019),
   'draft-07': ours(Ajv),
+  // Draft-07 added words and changed none.
+  'draft-06': ours(Ajv, [draft06]),
 }
 const CLI_RULES: Rules = { open: (more) => new Ajv({ ...THE_CLIS, ...more }) }
 

@@ -1,6 +1,7 @@
 import type { RunRequest } from '../../claude/command/run-request.js'
 import { ExecutorError, toInvalidRequest, type ErrorCode } from '../../protocol/errors.js'
 import { DIALECTS, dialectOf, type AnswerSchema } from './answer-schema.js'
+import { withoutRootReference } from './root-reference.js'
 import type { SchemaAnswer } from './schema-checks.js'
 
 /** The CLI takes the schema as one argument, or as a part of one, of which Linux allows 128 KiB. */
@@ -21,14 +22,20 @@ export function requireSchemaShape({ outputSchema, appendSystemPrompt = '' }: Ru
       `must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`,
       'PAYLOAD_TOO_LARGE',
     )
-  // The model gives its answer as the input of a tool, which is always an object.
-  if (outputSchema['type'] !== 'object')
-    throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
   if (dialectOf(outputSchema) === undefined)
     throw refuse(
-      'has a "$schema" of another dialect than 2020-12, 2019-09 and draft-07: leave it out, or write ' +
+      'has a "$schema" of another dialect than 2020-12, 2019-09, draft-07 and draft-06: leave it out, or write ' +
         `the schema in 2020-12 (${DIALECTS[0].uri})`,
     )
+  const rooted = withoutRootReference(outputSchema)
+  if (rooted === undefined)
+    throw refuse(
+      'has a "$ref" at its root that cannot be replaced by what it refers to: write that schema at the root itself, ' +
+        'or refer to one below "$defs" or "definitions" of the same document, with nothing that constrains beside it',
+    )
+  // The model gives its answer as the input of a tool, which is always an object.
+  if (rooted['type'] !== 'object')
+    throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
 }
 
 /** Why a schema is refused that was to be compiled; undefined where it can be used. */

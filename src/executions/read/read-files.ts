@@ -1,4 +1,4 @@
-import { toPatch } from '../../files/patch.js'
+import { toOmission, toPatch, toRemark, type FileState } from '../../files/patch.js'
 import { writeTar, type TarEntry } from '../../files/tar.js'
 import { fromStore } from '../../platform/redis.js'
 import { ExecutorError } from '../../protocol/errors.js'
@@ -85,14 +85,25 @@ async function readWhole(services: DomainServices, id: string, file: KeptFile): 
   return Buffer.concat(pieces)
 }
 
-async function readPatch(services: DomainServices, id: string, file: WorkspaceFile): Promise<Buffer> {
+/** One file's part of a patch, and what stands for it where the whole is to be applied. */
+interface Part {
+  readonly patch: Buffer
+  readonly omission?: Buffer
+}
+
+const toPart = (path: string, before: FileState | undefined, after: FileState | undefined): Part => {
+  const omission = toOmission(path, before, after)
+  return { patch: toPatch(path, before, after), ...(omission && { omission }) }
+}
+
+async function readPart(services: DomainServices, id: string, file: WorkspaceFile): Promise<Part> {
   const { path, change } = file
-  const state = { mode: Number.parseInt(file.mode, 8) }
+  const state = { mode: Number.parseInt(file.mode, 8), isLink: file.kind === 'link' }
   const stored = await services.files.readPatch(id, path)
-  if (stored) return stored
+  if (stored) return { patch: stored }
   if (change === 'created')
-    return toPatch(path, undefined, isKept(file) ? { ...state, bytes: await readWhole(services, id, file) } : state)
-  return toPatch(path, state, change === 'deleted' ? undefined : state)
+    return toPart(path, undefined, isKept(file) ? { ...state, bytes: await readWhole(services, id, file) } : state)
+  return toPart(path, state, change === 'deleted' ? undefined : state)
 }
 
 /** What the run did to one file. @throws ExecutorError NOT_FINISHED, FILE_NOT_FOUND, FILE_NOT_KEPT */
@@ -104,15 +115,41 @@ export async function readFilePatch(
 ): Promise<Buffer> {
   const file = requireFile(await readFiles(services, id, caller), path)
   if (file.change === 'unchanged') throw notKept(`There is no difference: the run did not change ${shorten(path)}.`)
-  return fromStore(readPatch(services, id, file))
+  return (await fromStore(readPart(services, id, file))).patch
 }
 
-/** What the run did to all files, one patch after the other. */
+/** A file where a folder was, or a folder where a file was: its changes apply together or not at all. */
+function groupByPlace(files: readonly WorkspaceFile[]): WorkspaceFile[][] {
+  const changed = files.filter(({ change }) => change !== 'unchanged')
+  const paths = new Set(changed.map(({ path }) => path))
+  const groups = new Map<string, WorkspaceFile[]>()
+  for (const file of changed) {
+    const folders = file.path.split('/').map((_part, index, parts) => parts.slice(0, index + 1).join('/'))
+    const place = folders.find((folder) => paths.has(folder)) ?? file.path
+    const group = groups.get(place)
+    if (group) group.push(file)
+    else groups.set(place, [file])
+  }
+  return [...groups.values()]
+}
+
+/**
+ * What the run did to all files, one patch after the other. It can be applied whole: a comment stands for what no tool
+ * could apply.
+ */
 export async function* readAllPatches(
   services: DomainServices,
   { executionId, files }: WorkspaceFiles,
 ): AsyncGenerator<Buffer> {
-  for (const file of files) if (file.change !== 'unchanged') yield await readPatch(services, executionId, file)
+  for (const group of groupByPlace(files)) {
+    let left: string | undefined
+    if (group.length > 1)
+      for (const file of group) if ((await readPart(services, executionId, file)).omission) left ??= shorten(file.path)
+    for (const file of group) {
+      const { patch, omission } = await readPart(services, executionId, file)
+      yield omission ?? (left === undefined ? patch : toRemark(file.path, `it goes with ${left}`))
+    }
+  }
 }
 
 /** What the run created or modified and what of it is missing from an archive. */

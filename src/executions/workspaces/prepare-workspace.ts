@@ -1,4 +1,4 @@
-import { chmod, readdir, realpath, stat } from 'node:fs/promises'
+import { chmod, lstat, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative } from 'node:path'
 import { machineId, placeOf, placesMountedBelow, readMounts } from '../../platform/folder-identity.js'
 import { openFolder, type OpenFolder } from '../../platform/open-folder.js'
@@ -7,6 +7,7 @@ import { isExecutionId } from '../../protocol/ids.js'
 import { isInside } from './workspace-name.js'
 import { makeFolder, makeFolderFor } from '../../platform/make-folder.js'
 import { removeTree } from '../../platform/remove-tree.js'
+import { folderWithSocketRoom } from '../../platform/temporary-place.js'
 
 /** The folders of one execution on this host. */
 export interface RunFolders {
@@ -27,6 +28,24 @@ export class WorkspaceError extends Error {
 type Roots = OwnSettings
 
 const sessionsOf = ({ dataDir }: Pick<Roots, 'dataDir'>): string => join(dataDir, 'sessions')
+
+/**
+ * The same for every attempt, and found by whoever clears up, from the execution's id alone. The id in fewer letters,
+ * for the sockets in it.
+ */
+function temporaryOf(id: string, { dataDir }: Pick<Roots, 'dataDir'>): string {
+  const name = `cce-${isExecutionId(id) ? Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url') : id}`
+  return join(folderWithSocketRoom(join(dataDir, 'tmp'), name), name)
+}
+
+const inputOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sessionsOf(roots), id, 'input')
+
+/** Anybody may have made it where all users of the machine may make folders. */
+async function requireOwnFolder(path: string): Promise<void> {
+  const stats = await lstat(path)
+  if (!stats.isDirectory() || stats.uid !== process.geteuid?.())
+    throw new WorkspaceError('The temporary folder of the run is there already, and is somebody else’s.')
+}
 
 /**
  * The nearest part of the path that exists, with every symbolic link resolved: a link may not lead out even where the
@@ -123,8 +142,8 @@ export async function prepareWorkspace(
   const sessions = sessionsOf(roots)
   const folders = {
     home: join(sessions, home, 'home'),
-    temporary: join(sessions, id, 'tmp'),
-    input: join(sessions, id, 'input'),
+    temporary: temporaryOf(id, roots),
+    input: inputOf(id, roots),
   }
   let workspace: Workspace | undefined
   try {
@@ -134,6 +153,7 @@ export async function prepareWorkspace(
     if (isExecutionId(name)) await makeFolder(join(sessionsOf(roots), name), 0o700)
     for (const folder of Object.values(folders)) {
       await makeFolder(folder, 0o700)
+      if (folder === folders.temporary) await requireOwnFolder(folder)
       await chmod(folder, 0o700)
     }
     return { folders: { workspace: workspace.path, ...folders }, workspace }
@@ -151,10 +171,22 @@ export async function prepareWorkspace(
 }
 
 /** What a run left in its temporary folder, and what it was given, is of no use after it. */
-export async function clearTemporary({ temporary, input }: RunFolders): Promise<void> {
+export async function clearTemporary({ temporary, input }: Pick<RunFolders, 'temporary' | 'input'>): Promise<void> {
   await removeTree(temporary)
   await removeTree(input)
 }
+
+/** Whether there is something that the end of a run clears: its worker was killed, or it runs now. */
+export async function hasTemporary(executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<boolean> {
+  const found = await Promise.all(
+    [temporaryOf(executionId, roots), inputOf(executionId, roots)].map((path) => lstat(path).catch(() => undefined)),
+  )
+  return found.some((stats) => stats !== undefined)
+}
+
+/** What is left of a run that no worker has. */
+export const clearTemporaryOf = (executionId: string, roots: Pick<Roots, 'dataDir'>): Promise<void> =>
+  clearTemporary({ temporary: temporaryOf(executionId, roots), input: inputOf(executionId, roots) })
 
 /** Removes the folders that belong to one execution alone; a named workspace stays. */
 export async function removeFolders(
@@ -162,6 +194,8 @@ export async function removeFolders(
   roots: Pick<Roots, 'dataDir' | 'workspaceRoot'>,
 ): Promise<void> {
   await removeTree(join(roots.workspaceRoot, executionId))
+  // First: by the other folder the sweep finds both.
+  await removeTree(temporaryOf(executionId, roots))
   await removeTree(join(sessionsOf(roots), executionId))
 }
 

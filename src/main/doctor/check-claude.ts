@@ -4,6 +4,7 @@ import { type Credentials } from '../../claude/command/claude-credentials.js'
 import { probeClaudeStart } from '../../claude/install/probe-claude-start.js'
 import { describeVersion, GET_NEWER, TESTED_VERSIONS } from '../../claude/supported-versions.js'
 import type { Config } from '../../platform/config.js'
+import { folderWithSocketRoom } from '../../platform/temporary-place.js'
 import { INSTALL, inspectClaude } from '../lifecycle/inspect-claude.js'
 import { identify, openBehaviourStore } from '../self-check/behaviour-store.js'
 import { measureBehaviour, type SelfCheck } from '../self-check/measure-behaviour.js'
@@ -33,7 +34,11 @@ export async function checkClaude(config: Config): Promise<Finding[]> {
       },
     ]
   const { binary, version, behaviour } = seen.claude
-  const trouble = await probeClaudeStart(binary, config.environment, config.dataDir)
+  const trouble = await probeClaudeStart(
+    binary,
+    config.environment,
+    folderWithSocketRoom(config.dataDir, 'probe-XXXXXX/tmp'),
+  )
   const start =
     trouble === undefined
       ? ok('it starts with a home and a temporary folder of its own')

@@ -12,6 +12,7 @@ import { claudeCommand, type ClaudeCommand } from '../../claude/command/claude-c
 import { findCredentials } from '../../claude/install/credentials.js'
 import { toRunRequest } from '../../claude/command/run-request.js'
 import { joinSignals } from '../../platform/deadline.js'
+import { folderWithSocketRoom } from '../../platform/temporary-place.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
 import { openSimulator, type Simulator } from '../../simulator/simulator.js'
 import { resultsOf, tryClaude, type Message, type Trial } from './try-claude.js'
@@ -41,7 +42,9 @@ export async function measureBehaviour(
   binary: string,
   { environment, folder, signal }: { environment: NodeJS.ProcessEnv; folder: string; signal: AbortSignal },
 ): Promise<SelfCheck> {
-  const place = await realpath(await mkdtemp(join(folder, 'self-check-')))
+  const place = await realpath(
+    await mkdtemp(join(folderWithSocketRoom(folder, 'self-check-XXXXXX/tmp'), 'self-check-')),
+  )
   const [home, tmpDir, cwd] = [join(place, 'home'), join(place, 'tmp'), join(place, 'work')]
   const joined = joinSignals([signal], DEADLINE_MS)
   try {
