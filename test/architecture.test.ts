@@ -117,6 +117,7 @@ const LONG_FILES: Record<string, string> = {
 }
 const ENVIRONMENT_READERS = /^src\/(?:platform\/config\.ts|main\/|setup\/)/
 const ENVIRONMENT_EXCEPTIONS: Record<string, string> = {
+  'src/platform/own-command.ts': 'PATH and CC_EXECUTOR_PART only: how this very program is called',
   'src/supervision/containment.ts': 'PATH only: where the programs of the containment are',
   'src/supervision/supervised-process.ts': 'PATH only, for callers that have made no self-test',
 }

@@ -1,7 +1,11 @@
 // What must never be lost from deployment/, read from its files: no Docker engine runs where the tests run.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { findFileLack } from '../src/main/lifecycle/open-files.js'
 import { readConfig } from '../src/platform/config.js'
 import { describeConfig } from '../src/platform/describe-config.js'
 import { interpolate } from './started/compose.js'
@@ -181,6 +185,52 @@ void t.test('a stop waits for the drain', async (t) => {
   t.equal(drain, readConfig({ HOME: '/nonexistent' }).drainSeconds)
   // src/main/cli.ts ends itself ten seconds after the drain.
   t.ok(Number.parseInt(worker.stop_grace_period ?? '', 10) > drain + 10)
+})
+
+void t.test('what keeps it running without containers: one signal, a stop longer than the drain', async (t) => {
+  const section = /^## Without containers\n(.*?)^## /ms.exec(await read('README.md'))?.[1] ?? ''
+  const blocks = [...section.matchAll(/^```(?:ini|js|crontab)\n(.*?)^```/gms)].map(([, block = '']) => block)
+  t.equal(blocks.length, 4)
+  const [systemd = '', supervisor = '', pm2 = '', cron = ''] = blocks
+  const valueOf = (block: string, name: string): string =>
+    new RegExp(`^\\s*${name}\\s*[=:]\\s*'?(.*?)'?,?$`, 'm').exec(block)?.[1] ?? `there is no ${name}`
+  const config = readConfig({ HOME: '/nonexistent' })
+  // The margins of src/main/start.ts: of the worker, then of the API.
+  const least = config.drainSeconds + 15 + 5
+  t.match(section, `${config.drainSeconds}) and what follows it (20 s)`)
+  const stops = [
+    valueOf(systemd, 'TimeoutStopSec'),
+    valueOf(supervisor, 'stopwaitsecs'),
+    Number(valueOf(pm2, 'kill_timeout')) / 1_000,
+  ]
+  for (const stop of stops) t.ok(Number(stop) > least, `${stop} s`)
+  // To the start alone, which waits for its runs.
+  t.equal(valueOf(systemd, 'KillMode'), 'mixed')
+  t.equal(valueOf(supervisor, 'stopasgroup'), 'false')
+  t.equal(valueOf(pm2, 'treekill'), 'false')
+  for (const openFiles of [valueOf(systemd, 'LimitNOFILE'), /minfds=(\d+)/.exec(section)?.[1]])
+    t.equal(findFileLack(config, { openFiles: Number(openFiles) }), undefined, `${openFiles} files are enough`)
+
+  const { files } = JSON.parse(await readFile('package.json', 'utf8')) as { files: string[] }
+  t.ok(files.includes('dist'))
+  const calls = [...blocks.join('\n').matchAll(/(dist\/\S+\.js) (\w+)(.*)/g)]
+    .map(([, file = '', command = '', rest = '']) => ({ file, command, flags: rest.match(/--[\w-]+/g) ?? [] }))
+    .concat({ file: valueOf(pm2, 'script'), command: valueOf(pm2, 'args'), flags: [] })
+  t.same(
+    calls.map(({ command }) => command),
+    ['start', 'start', 'start', 'run', 'start'],
+  )
+  for (const { file, command, flags } of calls) {
+    const { status, stdout } = spawnSync(process.execPath, [file, command, '--help'], { encoding: 'utf8' })
+    t.equal(status, 0, command)
+    for (const flag of flags) t.match(stdout, `${flag} `, flag)
+  }
+  t.match(cron, /^@reboot .*\n(?:\d+ \d+ \* \* \* [^%\n]*\n)$/m, 'cron takes a percent sign for a line break')
+
+  const unit = join(t.testdir({ 'cc-executor.service': systemd }), 'cc-executor.service')
+  const { error, status, stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
+  if (error === undefined && existsSync('/usr/bin/node')) t.match({ status, stderr }, { status: 0, stderr: '' })
+  else t.comment('systemd-analyze or /usr/bin/node is not here')
 })
 
 void t.test('every variable of ours exists', async (t) => {

@@ -1,4 +1,5 @@
 import { ClientError } from '../client/client-error.js'
+import { nameCalls } from '../platform/own-command.js'
 import type { TerminalStatus } from '../protocol/execution.js'
 
 /** By outcome, as `timeout` and the shell number them; 69 is EX_UNAVAILABLE of sysexits. */
@@ -27,7 +28,7 @@ export interface Command {
   run(args: string[]): Promise<number>
 }
 
-export const say = (text: string): void => void process.stderr.write(`cc-executor: ${text}\n`)
+export const say = (text: string): void => void process.stderr.write(`cc-executor: ${nameCalls(text)}\n`)
 
 const isWrongUsage = (error: unknown): error is Error =>
   error instanceof UsageError ||

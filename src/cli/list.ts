@@ -3,9 +3,11 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { listUpTo } from '../client/list-up-to.js'
 import { isLoopback, readConfig } from '../platform/config.js'
+import { toRemedy } from '../protocol/denials.js'
 import { isTerminal, type Execution, type ExecutionStatus } from '../protocol/execution.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+import { toFlags } from './flag-words.js'
 import { printCsv } from './print-csv.js'
 import { countDenials, toAnswer } from './result.js'
 import { printJson, toLine, toPrintable, toUsageLine } from './print.js'
@@ -120,7 +122,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
       'outcome',
       outcome?.code === undefined
         ? undefined
-        : `${outcome.code}${outcome.message === undefined ? '' : `: ${outcome.message}`}`,
+        : `${outcome.code}${outcome.message === undefined ? '' : `: ${toFlags(outcome.message)}`}`,
     ],
     ['created', createdAt],
     ['started', startedAt],
@@ -148,7 +150,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
     ['events', String(lastSeq)],
     ['usage', startedAt === undefined ? undefined : toUsageLine(usage, simulated)],
     ...(outcome?.permissionDenials ?? []).map(
-      ({ tool, allowWith }) => ['denied', `${tool}; to allow it: ${allowWith}`] as const,
+      ({ tool, allowWith }) => ['denied', `${tool}; ${toFlags(toRemedy(allowWith))}`] as const,
     ),
     ['task', toLine(taskOf(execution), TASK_LENGTH)],
   ]

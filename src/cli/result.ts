@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import { EXIT_CODES, requireId, say, type Command } from './command.js'
+import { toFlags } from './flag-words.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { toPrintable } from './print.js'
 
@@ -41,7 +42,7 @@ Exit code: 0 succeeded, 1 failed or not finished (cc-executor wait ID waits), 12
       const answer = toAnswer(execution)
       if (answer !== '') process.stdout.write(`${process.stdout.isTTY ? toPrintable(answer) : answer}\n`)
       if (status !== 'succeeded' || countDenials(execution) > 0)
-        say(toPrintable(`${toEnd(execution)}${outcome?.message === undefined ? '' : `: ${outcome.message}`}`))
+        say(toPrintable(`${toEnd(execution)}${outcome?.message === undefined ? '' : `: ${toFlags(outcome.message)}`}`))
       return EXIT_CODES[status]
     })
   },

@@ -106,7 +106,7 @@ function toMcpServers(text: string): unknown {
 }
 
 /** Flag → field of the request. */
-const FIELDS: {
+export const FIELDS: {
   readonly [Name in Exclude<keyof typeof REQUEST_FLAGS, 'fork'>]: readonly [
     keyof ExecuteRequest,
     ((value: never) => unknown)?,

@@ -1,5 +1,11 @@
+import { nameCalls } from '../platform/own-command.js'
+import { toRemedy } from '../protocol/denials.js'
 import type { EventData, Event, EventType } from '../protocol/events.js'
+import { toFlags } from './flag-words.js'
 import { toLine, toPrintable } from './print.js'
+
+/** Half a remedy is none. */
+const REMEDY_LENGTH = 1_000
 
 export interface EventView {
   show(event: Event): void
@@ -53,10 +59,10 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
     isLineOpen = false
   }
 
-  function note(text: string): void {
+  function note(text: string, length?: number): void {
     // Both on one screen: the note would stand in the middle of a sentence.
     if (said.isTTY || said === stderr) endLine()
-    stderr.write(`${toLine(text)}\n`)
+    stderr.write(`${toLine(text, length)}\n`)
   }
 
   function noteServers({ servers }: EventData<'mcp.status'>): void {
@@ -74,7 +80,7 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
     if (outcome.status === 'succeeded') return
     // Whole: it names the remedy.
     const code = outcome.code === undefined ? '' : ` (${outcome.code})`
-    const message = outcome.message === undefined ? '' : `: ${toPrintable(outcome.message)}`
+    const message = outcome.message === undefined ? '' : `: ${toPrintable(toFlags(outcome.message))}`
     stderr.write(`${outcome.status}${code}${message}\n`)
   }
 
@@ -101,7 +107,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'tool.finished') && event.data.isError)
         note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
       else if (is(event, 'mcp.status')) noteServers(event.data)
-      else if (is(event, 'tool.denied')) note(`! ${event.data.tool} was denied; to allow it: ${event.data.allowWith}`)
+      else if (is(event, 'tool.denied'))
+        note(`! ${event.data.tool} was denied; ${toFlags(toRemedy(event.data.allowWith))}`, REMEDY_LENGTH)
       else if (is(event, 'hook.finished') && event.data.exitCode !== 0)
         note(
           `! hook ${event.data.name} (${event.data.stage}) ` +
@@ -131,7 +138,7 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
             `${event.data.by}${event.data.reason === undefined ? '' : `: ${event.data.reason}`}`,
         )
       } else if (is(event, 'task.started'))
-        note(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`)
+        note(nameCalls(`task ${event.data.index} started: cc-executor tail ${event.data.executionId}`), REMEDY_LENGTH)
       else if (is(event, 'task.finished'))
         note(
           `task ${event.data.index} ${event.data.status}${event.data.code === undefined ? '' : ` (${event.data.code})`}`,

@@ -12,6 +12,7 @@ import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-ex
 import type { ExecutionServices } from '../executions/services.js'
 import { openTokens } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
+import { findFileLack } from './lifecycle/open-files.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openApiServices } from './lifecycle/open-services.js'
 import { repeat } from './lifecycle/repeat.js'
@@ -79,6 +80,8 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     await services.signingKey()
     const eviction = await services.eviction()
     if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)
+    const lack = findFileLack(config)
+    if (lack !== undefined) logger.warn(`${lack.message}; ${lack.remedy}`)
     const app = lifetime.own(
       'HTTP server',
       await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),

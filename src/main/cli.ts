@@ -6,6 +6,7 @@ import { asksForHelp } from '../cli/command.js'
 import { CLI_COMMANDS } from '../cli/commands.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { describeConfig } from '../platform/describe-config.js'
+import { nameCalls } from '../platform/own-command.js'
 import { VERSION } from '../platform/version.js'
 import type { ChildMessage } from './lifecycle/service-process.js'
 import { PARENT_GONE, untilStopped } from './lifecycle/signals.js'
@@ -19,7 +20,7 @@ const ORPHAN_MS = 3_000
 /** A wrong call: exit code 2, and where help is. */
 class UsageError extends Error {}
 
-const say = (text: string): void => void process.stderr.write(`cc-executor: ${text}\n`)
+const say = (text: string): void => void process.stderr.write(`cc-executor: ${nameCalls(text)}\n`)
 
 /** `.env` is read by npm start only; what is set already stays. */
 function loadEnvFile(): void {
@@ -96,7 +97,7 @@ async function runStart(args: string[]): Promise<void> {
 function requireRedisUrl({ redisUrl }: Config): string {
   if (redisUrl === undefined)
     throw new ConfigError(
-      'REDIS_URL: is required for cc-executor api and worker, which share only Redis; set it to ' +
+      'REDIS_URL: is required for an API or a worker by itself, which share only Redis; set it to ' +
         'redis://host:6379, or use cc-executor start, which brings its own.',
     )
   return redisUrl
@@ -178,10 +179,14 @@ async function runDoctor(args: string[]): Promise<void> {
   })
   const { diagnose, toLine, NOT_LOOKED_AT } = await import('./doctor/diagnose.js')
   // No address of a simulator is asked for: it only says that no credentials are needed.
-  const findings = await diagnose({
+  const found = await diagnose({
     ...process.env,
     ...(values.simulate && { CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }),
   })
+  const findings = found.map(({ remedy, ...finding }) => ({
+    ...finding,
+    ...(remedy !== undefined && { remedy: nameCalls(remedy) }),
+  }))
   const isWell = findings.every(({ status }) => status !== 'failed')
   const text = values.json
     ? JSON.stringify({ ok: isWell, findings }, undefined, 2)
@@ -216,10 +221,10 @@ function report(error: unknown, [name = '']: string[]): void {
     error instanceof UsageError ||
     (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
   process.exitCode = isUsage ? 2 : 1
-  // Under `start` the parent tells what its children could not do.
-  if (process.send !== undefined) return
+  // Under `start` the parent tells what its children could not do; pm2 has a channel to its children as well.
+  if (process.send !== undefined && name !== 'start') return
   say(error instanceof Error ? error.message : String(error))
-  if (isUsage) process.stderr.write(`\n${toHint(name)}\n`)
+  if (isUsage) process.stderr.write(`\n${nameCalls(toHint(name))}\n`)
 }
 
 const toHint = (name: string): string =>

@@ -1,3 +1,4 @@
+import { toRemedy } from '../protocol/denials.js'
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import type { ExecutionReport } from '../protocol/tools.js'
 import type { ToolAnswer } from './tool-result.js'
@@ -74,7 +75,7 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   }
   const denials = (outcome?.permissionDenials ?? [])
     .slice(0, DENIALS_LIMIT)
-    .map(({ tool, allowWith }) => `Denied: ${tool}; to allow it: ${allowWith}`)
+    .map(({ tool, allowWith }) => `Denied: ${tool}; ${toRemedy(allowWith)}`)
   const parts = [
     toHeadline(execution),
     ...(note === undefined ? [] : [note]),

@@ -69,7 +69,9 @@ export const PermissionDenial = z
     tool: z.string(),
     toolUseId: z.string().optional(),
     input: z.string().meta({ description: 'The input of the refused call as JSON, shortened.' }),
-    allowWith: z.string().meta({ description: 'The setting that would allow it.' }),
+    allowWith: z
+      .string()
+      .meta({ description: 'The setting that would allow it; `no setting: ` and the reason where none would.' }),
   })
   .meta({ id: 'PermissionDenial' })
 export type PermissionDenial = z.infer<typeof PermissionDenial>

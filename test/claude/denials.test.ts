@@ -174,10 +174,14 @@ void t.test(
       { tool: 'Read', input: { file_path: '${cwd}/refused.txt' } },
       bash('touch touched'),
       { tool: 'Write', input: { file_path: '${cwd}/hooked.txt', content: 'x' } },
+      { tool: 'WebFetch', input: { url: 'http://127.0.0.1:9/', prompt: 'x' } },
       { tool: 'mcp__liar__lie', input: {} },
       bash('echo "This command requires approval"; exit 1'),
     ]
-    const hook = { matcher: 'Write', hooks: [{ type: 'command', command: 'echo no >&2; exit 2' }] }
+    const byExitCode = { matcher: 'Write', hooks: [{ type: 'command', command: 'echo no >&2; exit 2' }] }
+    const words = { hookEventName: 'PreToolUse', permissionDecision: 'deny', permissionDecisionReason: 'not here' }
+    const deny = `echo '${JSON.stringify({ hookSpecificOutput: words })}'`
+    const byJson = { matcher: 'WebFetch', hooks: [{ type: 'command', command: deny }] }
     const { observation } = await runCli(
       t,
       simulator,
@@ -188,14 +192,15 @@ void t.test(
         allowedTools: ['mcp__liar', 'Bash(exit:*)'],
         mcpServers: { liar: { command: process.execPath, args: ['-e', server] } },
       },
-      { place, settings: { hooks: { PreToolUse: [hook] } } },
+      { place, settings: { hooks: { PreToolUse: [byExitCode, byJson] } } },
     )
     t.same(
       observation.denials.map(({ tool, allowWith }) => [tool, allowWith]),
       [
         ['Read', 'disallowedTools without the rule that matches this call'],
         ['Bash', 'disallowedTools without the rule that matches this call'],
-        ['Write', 'no setting: a PreToolUse hook refused it'],
+        ['Write', 'no setting: the hook PreToolUse:Write refused it: [echo no >&2; exit 2]: no'],
+        ['WebFetch', 'no setting: the hook PreToolUse:WebFetch refused it: not here'],
       ],
     )
   },

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { toFlags } from '../../src/cli/flag-words.js'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -94,11 +95,25 @@ void t.test('run shows text on stdout and the rest on stderr, and finds service 
   t.equal(stdout, 'I look. \nDone.\n')
   t.match(stderr, /^execution [0-9a-f-]{36} \(simulated\)$/m)
   t.match(stderr, /^> Bash \{"command":"ls".*\}$/m)
-  t.match(stderr, /^! WebFetch was denied; to allow it: .+$/m)
+  t.match(stderr, /^! WebFetch was denied; to allow it: --allowed-tools 'WebFetch\(domain:a\.test\)'$/m)
   t.equal(code, 0, stderr)
 
   const shown = await startCli(t, ['token'], env).ended
   t.same(shown, { code: 0, stdout: `${service.token}\n`, stderr: '' })
+})
+
+void t.test('remedies are worded as flags, and nothing else is', (t) => {
+  for (const [said, shown] of [
+    ['allowedTools: ["Bash(npm install:*)"]', "--allowed-tools 'Bash(npm install:*)'"],
+    ['permissionMode: "acceptEdits", allowedTools: ["Bash"]', '--permission-mode acceptEdits --allowed-tools Bash'],
+    ['allowedTools: ["Bash(a:*)", "Edit(//x)"]', "--allowed-tools 'Bash(a:*),Edit(//x)'"],
+    ['disallowedTools without the rule', '--disallowed-tools without the rule'],
+    ['turns than allowed (maxTurns). Raise maxTurns, or', 'turns than allowed (--max-turns). Raise --max-turns, or'],
+    ['(backgroundTimeoutSeconds: 0)', '(--background-timeout 0)'],
+    ['"maxTurns": 1 in a/maxTurns, the model of json', '"maxTurns": 1 in a/maxTurns, the model of json'],
+  ] as const)
+    t.equal(toFlags(said), shown)
+  t.end()
 })
 
 void t.test('an answer that is an object is alone on stdout', async (t) => {
@@ -303,7 +318,7 @@ void t.test('a batch: submitted with a label, awaited, its answers read one by o
   t.ok(csv.endsWith(',"Said, ""so"",\nit was."\n'))
 
   const going = (await service.submit({ prompt: HANGING })).id
-  t.match(await run(['result', going]), { code: 1, stdout: '', stderr: /cc-executor wait/ })
+  t.match(await run(['result', going]), { code: 1, stdout: '', stderr: /cli\.js wait \S+ waits for its end$/m })
   t.match(await run(['wait', '--timeout', '1', going]), { code: 124, stdout: '', stderr: /not finished after 1 s/ })
   t.match(await run(['wait', 'x', '--label', 'a=b']), { code: 2, stdout: '' })
   t.match(await run(['wait', 'no-such-id']), { code: 1, stderr: /no-such-id|not found|no execution/i })

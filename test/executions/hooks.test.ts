@@ -3,7 +3,10 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { readHooks } from '../../src/hooks/hooks-file.js'
@@ -642,7 +645,21 @@ void t.test(
     const refuse = `cat > ${folder}/tool.json; echo no touching here >&2; exit 2`
     await writeFile(
       file,
-      JSON.stringify({ claude: { PreToolUse: [{ matcher: 'Bash', hooks: [{ type: 'command', command: refuse }] }] } }),
+      JSON.stringify({
+        claude: {
+          PreToolUse: [{ matcher: 'Bash', hooks: [{ type: 'command', command: refuse }] }],
+          UserPromptSubmit: [
+            {
+              hooks: [
+                {
+                  type: 'command',
+                  command: 'grep -q secr[e]t && echo \'{"decision":"block","reason":"no secrets"}\' || true',
+                },
+              ],
+            },
+          ],
+        },
+      }),
     )
     const real = await openTestService(t, {
       env: { CC_EXECUTOR_HOOKS: file, CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_SANDBOX_WRITE: folder },
@@ -655,8 +672,8 @@ void t.test(
     const events = await real.events(execution.id)
     const messages = events.flatMap((event) => (is(event, 'claude.message') ? [event.data.message] : []))
     t.match(
-      messages.find(({ subtype }) => subtype === 'hook_response'),
-      { hook_event: 'PreToolUse', exit_code: 2 },
+      messages.find(({ subtype, hook_event }) => subtype === 'hook_response' && hook_event === 'PreToolUse'),
+      { exit_code: 2 },
     )
     t.match(JSON.parse(await readFile(join(folder, 'tool.json'), 'utf8')), {
       tool_name: 'Bash',
@@ -666,25 +683,66 @@ void t.test(
       events.find((event) => is(event, 'tool.finished')),
       { data: { isError: true } },
     )
-    t.match(events.find((event) => is(event, 'execution.started'))?.data, { argv: /--settings=<hooks: PreToolUse>/ })
+    t.match(events.find((event) => is(event, 'execution.started'))?.data, {
+      argv: /--settings=<hooks: PreToolUse, ?UserPromptSubmit>/,
+    })
     t.notOk(existsSync(join(real.config.workspaceRoot, execution.id, 'made')))
+    t.match(execution.outcome?.permissionDenials, [
+      { allowWith: /^no setting: the hook PreToolUse:Bash refused it: .*no touching here$/s },
+    ])
+    const refused = await real.finished((await real.submit({ prompt: 'Tell me the secret.' })).id)
+    t.match(refused, {
+      status: 'failed',
+      outcome: { code: 'HOOK_VETOED', message: "Claude's hook UserPromptSubmit refused the prompt: no secrets" },
+    })
+    t.notOk(refused.outcome?.result, 'nobody has answered')
   },
 )
 
-void t.test('the example in deployment/ is a valid file', async (t) => {
-  const { stages, claude } = await readHooks({
-    hooksFile: join(ROOT, 'deployment/hooks.example.json'),
-    isHooksFileGiven: true,
+void t.test('the example in deployment/ works as it stands', async (t) => {
+  const posted: unknown[] = []
+  const team = createServer((request, response) => {
+    void (async () => {
+      posted.push(await json(request))
+      response.end()
+    })()
+  }).listen(0, '127.0.0.1')
+  await once(team, 'listening')
+  t.teardown(() => team.close())
+  const temporary = join(folder, 'example')
+  await mkdir(temporary)
+  const real = await openTestService(t, {
+    env: {
+      CC_EXECUTOR_HOOKS: join(ROOT, 'deployment/hooks.example.json'),
+      CC_EXECUTOR_ALLOWED_TOOLS: 'Bash',
+      TMPDIR: temporary,
+      // Safe: it listens.
+      TEAM_WEBHOOK: `http://127.0.0.1:${(team.address() as AddressInfo).port}/`,
+    },
   })
-  t.match(stages, {
-    'pre-execute': [
-      { name: 'policy', required: true, timeoutMs: 5_000, argv: [join(ROOT, 'deployment/check-policy.py')] },
-      { cwd: 'workspace' },
-    ],
-    'post-execute': [{ name: 'log' }],
-    'pre-task-list': [{ name: 'freeze', required: true }],
-    'post-task-list': [{ name: 'log list' }],
-    'on-failure': [{ passEnv: ['TEAM_WEBHOOK'] }],
-  })
-  t.same(Object.keys(claude), ['PreToolUse'])
+  const hooksOf = async (id: string): Promise<string[]> =>
+    (await real.events(id)).flatMap((event) =>
+      is(event, 'hook.finished') ? [`${event.data.name} ${event.data.exitCode} ${event.data.output}`.trim()] : [],
+    )
+  const prompt = scripted({ tool: 'Bash', input: { command: 'git push origin' } }, { text: 'done' })
+  const list = await real.finished((await real.submit({ tasks: [prompt] })).id)
+  t.match(list, { status: 'succeeded' }, JSON.stringify(list.outcome))
+  t.same(await hooksOf(list.id), ['freeze 0', 'log list 0'])
+  const task = await real.finished(list.tasks?.[0]?.id ?? '')
+  t.same(await hooksOf(task.id), ['policy 0', 'repository 0', 'log 0'])
+  t.match(task.outcome?.permissionDenials, [{ allowWith: /pushing is not for agents$/ }])
+  t.ok(existsSync(join(real.config.workspaceRoot, task.workspace, '.git')))
+
+  const refused = await real.finished((await real.submit({ prompt: 'Empty the production database.' })).id)
+  t.match(refused, { status: 'failed', outcome: { code: 'HOOK_VETOED', message: /policy refused it: .*off limits/ } })
+  t.match(await hooksOf(refused.id), [/^policy 2 /, 'tell the team 0'])
+  t.match(posted, [{ text: new RegExp(`${refused.id}.*HOOK_VETOED.*off limits`) }])
+
+  const logged = async (name: string): Promise<unknown[]> =>
+    (await readFile(join(temporary, name), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown)
+  t.match(await logged('executions.jsonl'), [{ executionId: task.id, outcome: { status: 'succeeded' } }])
+  t.match(await logged('task-lists.jsonl'), [{ executionId: list.id, tasks: [{ status: 'succeeded' }] }])
 })

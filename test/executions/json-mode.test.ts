@@ -157,7 +157,12 @@ void t.test('JSON mode has a schema of its own, whose uuid is the execution’s 
   )
   t.match(execution, {
     status: 'failed',
-    outcome: { code: 'OUTPUT_INVALID', result: JSON.stringify(wrong), isPartial: true },
+    outcome: {
+      code: 'OUTPUT_INVALID',
+      message: /\/execution_uuid must be equal to constant \(".+"\), was "0{8}-.*; the CLI refused it five times\./,
+      result: JSON.stringify(wrong),
+      isPartial: true,
+    },
   })
 
   // The scripted CLI echoes it, as a CLI would that checks nothing.
@@ -188,6 +193,40 @@ void t.test('JSON mode has a schema of its own, whose uuid is the execution’s 
     outcome: { result: { ...answer, execution_uuid: honest.id } },
   })
 })
+
+void t.test(
+  'what is wrong is named by its place and its value, by the server and after the CLI’s own tries',
+  async (t) => {
+    const steps = Array.from({ length: 5 }, () => ({ structured: { name: 'ada', n: 'seven' } }))
+    t.match(await run(steps, { outputSchema: SCHEMA }), {
+      status: 'failed',
+      outcome: {
+        code: 'OUTPUT_INVALID',
+        message: /: \/n must be integer, was "seven"; the CLI refused it five times\. /,
+      },
+    })
+    const unseen = JSON.stringify([
+      {
+        line: {
+          type: 'result',
+          subtype: 'success',
+          is_error: false,
+          result: '',
+          structured_output: { name: { first: 'a' }, n: 0, more: 1 },
+        },
+      },
+      { eof: true },
+    ])
+    const { id } = await quick.submit({ prompt: unseen, outputSchema: SCHEMA, maxRepairs: 0 })
+    const { outcome } = await quick.finished(id)
+    for (const fault of [
+      'the answer must NOT have additional properties ("more"); ',
+      '/name must be string, was an object; ',
+      '/n must be >= 1, was 0.',
+    ])
+      t.ok(outcome?.message?.includes(fault), `${fault} ${outcome?.message}`)
+  },
+)
 
 void t.test('a command may carry the schema', async (t) => {
   const command = `claude -p '${scripted({ structured: RIGHT })}' --json-schema '${JSON.stringify(SCHEMA)}'`

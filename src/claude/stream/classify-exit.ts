@@ -1,10 +1,11 @@
+import { toRemedy } from '../../protocol/denials.js'
 import type { Outcome, OutcomeCode, TerminalStatus, Unfinished } from '../../protocol/execution.js'
 import type { BackgroundTask } from '../../protocol/events.js'
 import { shorten } from '../json-shape.js'
 import type { ClaudeResult, Earlier, Observation } from './observation.js'
 import type { RunRequest } from '../command/run-request.js'
 import { classifyDeath, classifySilentExit, type Death } from './classify-death.js'
-import { apiStatusOf, classifyResult, describeFaults, type Failure } from './classify-result.js'
+import { apiStatusOf, classifyResult, describeFaults, GAVE_UP, type Failure } from './classify-result.js'
 import { findNoEnd } from './stop-reasons.js'
 
 /** Why the run was ended from our side: the first cause, recorded once. */
@@ -78,7 +79,8 @@ function classify(input: ClaudeExit): Outcome {
   if (result?.isError === false) {
     const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined || result.isCut === true
     const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
-    if (unfinished !== undefined) return { status: 'failed', ...unfinished, ...common, ...partial }
+    if (unfinished !== undefined)
+      return { status: 'failed', ...unfinished, ...common, ...(unfinished.code !== 'HOOK_VETOED' && partial) }
     if (run.onPermissionDenied === 'fail' && observation.denialCount > 0)
       return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
@@ -109,7 +111,10 @@ function classify(input: ClaudeExit): Outcome {
   const apiStatus = result === undefined ? undefined : apiStatusOf(result)
   const noEnd: Failure | undefined = result?.subtype === 'success' ? findNoEnd(observation, true) : undefined
   const failure =
-    noEnd ?? (result === undefined ? classifySilentExit(input) : classifyResult(result, apiStatus, observation))
+    noEnd ??
+    (result === undefined
+      ? classifySilentExit(input)
+      : (classifyRefused(input, result) ?? classifyResult(result, apiStatus, observation)))
   if (result?.isWholeAtLimit === true && input.judge === undefined)
     return {
       status: 'failed',
@@ -131,6 +136,14 @@ function classify(input: ClaudeExit): Outcome {
     ...common,
     ...kept,
   }
+}
+
+/** The faults of the call that the CLI refused last. Where the CLI sees one that we do not, its own words stand. */
+function classifyRefused({ judge }: ClaudeExit, result: ClaudeResult): Failure | undefined {
+  if (result.subtype !== GAVE_UP) return undefined
+  const judgement = judge?.(result)
+  if (judgement?.kind !== 'invalid' || judgement.isUnchecked === true) return undefined
+  return describeFaults([...judgement.faults, 'the CLI refused it five times'])
 }
 
 function describeCut(answer: string): string {
@@ -202,12 +215,12 @@ function describeSuccess(
 }
 
 function describeDenials({ denials, denialCount }: Observation): Failure {
-  const settings = [...new Set(denials.map(({ tool, allowWith }) => `${tool}: ${allowWith}`))]
+  const remedies = [...new Set(denials.map(({ tool, allowWith }) => `${tool}: ${toRemedy(allowWith)}`))]
   return {
     code: 'PERMISSION_DENIED',
     message:
       `Claude was refused ${denialCount === 1 ? 'a tool call' : `${denialCount} tool calls`}, ` +
-      `and the request says that this is a failure. To allow: ${shorten(settings.join('; '), 1_000)}.`,
+      `and the request says that this is a failure. ${shorten(remedies.join('. '), 1_000)}.`,
   }
 }
 

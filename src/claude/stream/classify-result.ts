@@ -10,6 +10,9 @@ export interface Failure {
   readonly message: string
 }
 
+/** JSON mode: the CLI has refused five calls of StructuredOutput. 2.1.197 does not say what was wrong with them. */
+export const GAVE_UP = 'error_max_structured_output_retries'
+
 export function describeFaults(faults: readonly string[], isUnchecked = false): Failure {
   return {
     code: 'OUTPUT_INVALID',
@@ -40,7 +43,7 @@ export function classifyResult(result: ClaudeResult, apiStatus: number | undefin
         code: 'BUDGET_EXCEEDED',
         message: `Claude reached the budget of this run (${said || 'maxBudgetUsd'}). Raise maxBudgetUsd, or ask for less at once.`,
       }
-    case 'error_max_structured_output_retries':
+    case GAVE_UP:
       return describeFaults([said || 'it was refused five times'])
     case 'error_during_execution':
       if (result.startupFailure !== undefined) return describeStartupFailure(result.startupFailure, said)

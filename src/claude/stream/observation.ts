@@ -78,6 +78,10 @@ export interface Observation {
   tasksEnded: number
   /** Of the last `result`; stop-reasons.ts writes it. */
   stopReason?: string
+  /** What a hook of Claude's said that refused the prompt; hook-answers.ts writes it. */
+  promptRefusal?: string
+  /** The hook that told Claude to stop, and why. */
+  hookStop?: string
   /** `result` lines that were numbered and never came. */
   lostResults: number
   nextResultIndex: number

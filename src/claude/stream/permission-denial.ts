@@ -1,4 +1,5 @@
 import { isAbsolute, join, relative } from 'node:path'
+import { NO_SETTING } from '../../protocol/denials.js'
 import type { PermissionDenial } from '../../protocol/execution.js'
 import { shorten, toJson, toText } from '../json-shape.js'
 
@@ -15,6 +16,7 @@ export interface Situation {
 }
 
 export const INPUT_SHOWN = 2_000
+const HOOK_SHOWN = 500
 
 /** What the newer CLI says of a decision beside its words. */
 export interface Decision {
@@ -26,7 +28,8 @@ const OF_A_MODE =
   /^(?:Cannot write to .+ while in plan mode|Auto mode is unavailable|Permission for this action was denied by the Claude Code auto mode classifier)/s
 const OF_A_RULE =
   /^(?:Permission to use .+ with .+ has been denied\.$|<tool_use_error>File is (?:in a directory that is denied by|covered by an? \w+ deny rule in) your permission settings)/s
-const OF_A_HOOK = /^PreToolUse:\S+ hook error: /
+/** Its command stands before its words where it refused by its exit code. */
+const OF_A_HOOK = /^(PreToolUse:\S+) hook error: (.*)/s
 /** The path of a command that is named in the refusal. Of what is only read "was blocked" is said, by both versions. */
 const BLOCKED_PATH =
   /^(?:Output redirection to|\w[\w.-]* in) '(.+?)' (?:was blocked\. For security, Claude Code may only (\w+)|needs approval\.)/s
@@ -76,12 +79,19 @@ const ACCEPT_EDITS = 'permissionMode: "acceptEdits"'
 
 /** The narrowest setting that lets this call through; each kind was tried with the CLI 2.1.197 and 2.1.332. */
 function allowWith(call: ToolCall, answer: string, situation: Situation, { source, reasonType }: Decision): string {
-  if (source === 'hook' || OF_A_HOOK.test(answer)) return 'no setting: a PreToolUse hook refused it'
+  if (source === 'hook' || OF_A_HOOK.test(answer)) return tellHook(answer)
   if (reasonType === 'rule' || OF_A_RULE.test(answer)) return 'disallowedTools without the rule that matches this call'
   if (reasonType === 'safetyCheck' || answer.includes('which is a sensitive file')) return BYPASS
   // In these modes most rules count for nothing, and what would be missing outside of them is not said.
   if (situation.permissionMode === 'auto' || OF_A_MODE.test(answer)) return outsideOfMode(call, answer, situation)
   return allowInMode(call, answer, situation)
+}
+
+/** Which hook it was and what it said: nothing that a caller could set would help. */
+function tellHook(answer: string): string {
+  const [, name = 'PreToolUse', said = answer] = OF_A_HOOK.exec(answer) ?? []
+  const words = shorten(said.trim(), HOOK_SHOWN)
+  return `${NO_SETTING}the hook ${name} refused it${words === '' ? '' : `: ${words}`}`
 }
 
 function outsideOfMode(call: ToolCall, answer: string, situation: Situation): string {

@@ -30,7 +30,16 @@ export interface NoEnd {
 const incomplete = (message: string): NoEnd => ({ code: 'ANSWER_INCOMPLETE', message })
 
 /** @param hasAnswer a text, or an accepted call of StructuredOutput, which ends a turn with the reason `tool_use` */
-export function findNoEnd({ stopReason, lastResult }: Observation, hasAnswer: boolean): NoEnd | undefined {
+export function findNoEnd(
+  { stopReason, lastResult, promptRefusal, hookStop }: Observation,
+  hasAnswer: boolean,
+): NoEnd | undefined {
+  // Claude was never asked: what the CLI gives as its answer is the refusal.
+  if (promptRefusal !== undefined && stopReason === undefined)
+    return { code: 'HOOK_VETOED', message: `Claude's hook UserPromptSubmit refused the prompt: ${promptRefusal}` }
+  if (lastResult?.terminalReason === 'hook_stopped' && !hasAnswer)
+    return incomplete(`A hook of Claude's ended the run${hookStop === undefined ? '.' : ` (${hookStop}).`}`)
+
   if (stopReason?.startsWith('tool_deferred') || lastResult?.terminalReason?.startsWith('tool_deferred')) {
     return {
       code: 'TOOL_DEFERRED',

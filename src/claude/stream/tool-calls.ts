@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { NewEvent } from '../../protocol/events.js'
 import { shorten, toJson, toRecord, toRecords, toText } from '../json-shape.js'
+import type { HookAnswers } from './hook-answers.js'
 import { DENIALS_KEPT, type Observation } from './observation.js'
 import { type Decision, INPUT_SHOWN, isDenial, type ToolCall, toPermissionDenial } from './permission-denial.js'
 
@@ -43,7 +44,7 @@ export interface ToolCalls {
 }
 
 /** Follows tool calls from the assistant's `tool_use` to the user's `tool_result`, those of subagents included. */
-export function createToolCalls(observation: Observation, now: () => number): ToolCalls {
+export function createToolCalls(observation: Observation, now: () => number, hooks: HookAnswers): ToolCalls {
   const open = new Map<string, OpenCall>()
   const denied = new Set<string>()
   /** Without a result so far: as many as are open, and those whose stream was cut. */
@@ -84,7 +85,8 @@ export function createToolCalls(observation: Observation, now: () => number): To
     if (call === undefined) return []
     open.delete(call.id)
     const isError = block['is_error'] === true
-    const answer = answerOf(block['content'])
+    const said = answerOf(block['content'])
+    const answer = isError ? hooks.toHookError(call.name, said) : said
     // Where the CLI tells what was decided, the words of a tool's result decide nothing. An interrupt is no decision.
     const decision = toRecord(meta.find((entry) => entry['id'] === id)?.['permission_decision'])
     const isDenied = decision ? decision['decision'] === 'reject' : isError && isDenial(call, answer)

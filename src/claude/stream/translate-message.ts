@@ -1,4 +1,5 @@
 import type { NewEvent } from '../../protocol/events.js'
+import { createHookAnswers } from './hook-answers.js'
 import { createBackgroundTasks } from './background-tasks.js'
 import { NO_SECRETS, type SecretMask } from '../../platform/secret-mask.js'
 import { createDeltaMask } from './delta-mask.js'
@@ -69,7 +70,8 @@ export function createTranslator({
 }: TranslatorOptions): Translator {
   const observation = createObservation(sessionSums, earlier)
   const stream = createTextStream(firstMessage)
-  const calls = createToolCalls(observation, now)
+  const hooks = createHookAnswers(observation)
+  const calls = createToolCalls(observation, now, hooks)
   const tasks = createBackgroundTasks(observation)
   const masked = createDeltaMask(mask)
   const deltas = (events: NewEvent[]) => (partialText ? events : [])
@@ -159,6 +161,7 @@ export function createTranslator({
           observeInit(observation, message)
         }
         noteSystemMessage(observation.notices, message)
+        hooks.observe(message)
         return [
           passed,
           ...(message['subtype'] === 'permission_denied' ? calls.refuse(message) : tasks.observe(type, message)),

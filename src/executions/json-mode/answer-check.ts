@@ -1,6 +1,7 @@
 import { toJson } from '../../claude/json-shape.js'
 import { toUserLine } from '../../claude/command/claude-command.js'
 import type { Judgement } from '../../claude/stream/classify-exit.js'
+import { GAVE_UP } from '../../claude/stream/classify-result.js'
 import type { ClaudeResult, Observation } from '../../claude/stream/observation.js'
 import type { AnswerSchema } from './answer-schema.js'
 import { newBudget, SCHEMA_BUDGET_MS, type SchemaAnswer, type SchemaChecks } from './schema-checks.js'
@@ -47,6 +48,11 @@ export class AnswerCheck {
     this.#repairsLeft -= 1
   }
 
+  /** Of a result that is an answer, or of the call that the CLI refused last before it gave up. */
+  async judgeEnd(result: ClaudeResult | undefined): Promise<void> {
+    if (result !== undefined && (!result.isError || result.subtype === GAVE_UP)) await this.judge(result)
+  }
+
   async judge(result: ClaudeResult): Promise<Judgement> {
     if (this.#judging?.result !== result) this.#judging = { result, judgement: this.#judge(result) }
     const judgement = await this.#judging.judgement
@@ -59,7 +65,7 @@ export class AnswerCheck {
     return this.#judged?.result === result ? this.#judged.judgement : undefined
   }
 
-  async #judge({ structuredOutput, text = '', isCut }: ClaudeResult): Promise<Judgement> {
+  async #judge({ subtype, structuredOutput, text = '', isCut }: ClaudeResult): Promise<Judgement> {
     if (isCut === true && structuredOutput === undefined)
       return {
         kind: 'invalid',
@@ -68,7 +74,8 @@ export class AnswerCheck {
         ],
         raw: '',
       }
-    const answer = structuredOutput ?? parse(text)
+    const refused = subtype === GAVE_UP ? this.#options.observation.structuredAttempt : undefined
+    const answer = structuredOutput ?? refused ?? parse(text)
     if (answer === undefined)
       return {
         kind: 'invalid',
@@ -77,7 +84,7 @@ export class AnswerCheck {
       }
     const { schema, schemas, owner } = this.#options
     const checked = await schemas.validate(schema, answer, owner, newBudget())
-    const raw = (): string => (structuredOutput === undefined ? text : toJson(answer))
+    const raw = (): string => (structuredOutput === undefined && refused === undefined ? text : toJson(answer))
     if (checked.kind !== 'checked')
       return { kind: 'invalid', isUnchecked: true, faults: [describeUnchecked(checked)], raw: raw() }
     // Safe: the schema's root is an object, so what matches it is one.

@@ -3,6 +3,7 @@ import addFormatsModule from 'ajv-formats'
 import { Ajv } from 'ajv'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { shorten } from '../../claude/json-shape.js'
 import { dialectOf, type AnswerSchema, type DialectName } from './answer-schema.js'
 
 /** Faults that are named; a wrong list of a million items has a million. */
@@ -61,12 +62,40 @@ export const compileSchema = (schema: AnswerSchema): ValidateFunction =>
 /** How the CLI does: draft-07, strict, no formats. */
 export const compileAsCli = (schema: AnswerSchema): ValidateFunction => compile(CLI_RULES, schema)
 
+const SHOWN_VALUE = 100
+
+/** What stands at a JSON pointer of the answer. (Ajv's own `verbose` keeps three references a fault.) */
+const valueAt = (answer: unknown, pointer: string): unknown =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce<unknown>(
+      (value, key) =>
+        typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+          ? (value as Record<string, unknown>)[key]
+          : undefined,
+      answer,
+    )
+
+/** What was there instead: a simple value as it is, of others only the kind, and only where the kind is the fault. */
+function describeValue(value: unknown, keyword: string): string {
+  if (Array.isArray(value)) return keyword === 'type' ? ', was an array' : ''
+  if (typeof value === 'object' && value !== null) return keyword === 'type' ? ', was an object' : ''
+  if (value === undefined) return ''
+  const shown = JSON.stringify(value)
+  return `, was ${shown.length > SHOWN_VALUE ? `${shorten(shown, SHOWN_VALUE)}…` : shown}`
+}
+
 /** What is wrong with an answer, one sentence each with its place; empty when it is right. */
 export function describeFaults(validate: ValidateFunction, answer: unknown): string[] {
   if (validate(answer)) return []
-  return (validate.errors ?? []).slice(0, SHOWN_FAULTS).map(({ instancePath, message = 'is not valid', params }) => {
-    const named: unknown = params['additionalProperty'] ?? params['allowedValue'] ?? params['allowedValues']
-    const place = instancePath === '' ? 'the answer' : instancePath
-    return `${place} ${message}${named === undefined ? '' : ` (${JSON.stringify(named)})`}`
-  })
+  return (validate.errors ?? [])
+    .slice(0, SHOWN_FAULTS)
+    .map(({ instancePath, keyword, message = 'is not valid', params }) => {
+      const named: unknown = params['additionalProperty'] ?? params['allowedValue'] ?? params['allowedValues']
+      const place = instancePath === '' ? 'the answer' : instancePath
+      const wanted = named === undefined ? '' : ` (${JSON.stringify(named)})`
+      return `${place} ${message}${wanted}${describeValue(valueAt(answer, instancePath), keyword)}`
+    })
 }

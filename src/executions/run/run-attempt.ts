@@ -211,7 +211,7 @@ export class RunAttempt {
       const note = this.#cause ? undefined : this.#tokenLimit?.note
       const exit = report.endedAfterResult || this.#endedAfterAnswer ? { exitCode: null, signal: null } : report.exit
       const { lastResult } = translator.observation
-      if (!this.#cause && lastResult?.isError === false) await check?.judge(lastResult)
+      if (!this.#cause) await check?.judgeEnd(lastResult)
       const outcome = classifyExit({
         observation: translator.observation,
         exit,

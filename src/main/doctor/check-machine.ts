@@ -4,6 +4,7 @@ import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { VARIABLES, type Config } from '../../platform/config.js'
 import { within } from '../../platform/deadline.js'
+import { findFileLack, readLimits } from '../lifecycle/open-files.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
 const MIB = 1024 * 1024
@@ -11,9 +12,8 @@ const MIB = 1024 * 1024
 const RUN_BYTES = 320 * MIB
 /** API, worker and Redis without load. */
 const SERVICE_BYTES = 512 * MIB
-/** Pipes and sockets of the service itself, and of each run. */
-const OWN_FILES = 256
-const FILES_PER_RUN = 16
+/** Of the service itself. */
+const OWN_TASKS = 256
 /** The CLI, its threads, and a build or a test that an agent starts. */
 const TASKS_PER_RUN = 128
 const LOOKUP_DEADLINE_MS = 3_000
@@ -120,42 +120,14 @@ export function checkMemory(concurrency: number): Verdict {
       )
 }
 
-interface Limits {
-  /** undefined: no limit, or none is told. */
-  readonly openFiles: number | undefined
-  readonly processes: number | undefined
-}
-
-/** What Node started with: it raises its soft limit of open files to the hard one, and its children inherit that. */
-export function readLimits(): Limits {
-  const toNumber = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
-  if (process.report === undefined) return { openFiles: undefined, processes: undefined }
-  // Newer than the types: without it every address of the machine is looked up by name.
-  Object.assign(process.report, { excludeNetwork: true })
-  // Safe: every member is looked at as unknown.
-  const report = process.report.getReport() as { userLimits?: Record<string, { soft?: unknown } | undefined> }
-  return {
-    openFiles: toNumber(report.userLimits?.['open_files']?.soft),
-    processes: toNumber(report.userLimits?.['max_user_processes']?.soft),
-  }
-}
-
 export function checkOpenFiles(
-  settings: { maxConnections: number; concurrency: number },
-  { openFiles } = readLimits(),
+  settings: { readonly maxConnections: number; readonly concurrency: number },
+  limits = readLimits(),
 ): Verdict {
-  const own = OWN_FILES + settings.concurrency * FILES_PER_RUN
-  if (openFiles === undefined) return ok('no limit')
-  if (openFiles < own)
-    return fail(
-      `the limit of open files is ${openFiles}, and the service alone wants ${own}`,
-      'ulimit -n 65536 before the start (LimitNOFILE= under systemd)',
-    )
-  if (openFiles >= own + settings.maxConnections) return ok(`limit ${openFiles}`)
-  return warn(
-    `the limit of open files is ${openFiles}: enough for some ${openFiles - own} connections, and ${settings.maxConnections} are admitted`,
-    'ulimit -n 65536 before the start (LimitNOFILE= under systemd), or a lower CC_EXECUTOR_MAX_CONNECTIONS',
-  )
+  const { openFiles } = limits
+  const lack = findFileLack(settings, limits)
+  if (lack) return (lack.isFatal ? fail : warn)(lack.message, lack.remedy)
+  return ok(openFiles === undefined ? 'no limit' : `limit ${openFiles}`)
 }
 
 /** Of the control group that this process is in: under version 2 its own folder, under version 1 that of `pids`. */
@@ -175,7 +147,7 @@ async function readTaskLimit(): Promise<number | undefined> {
 
 export async function checkProcesses(concurrency: number, { processes } = readLimits()): Promise<Verdict> {
   const limits = [await readTaskLimit(), processes].filter((limit) => limit !== undefined)
-  const wanted = OWN_FILES + concurrency * TASKS_PER_RUN
+  const wanted = OWN_TASKS + concurrency * TASKS_PER_RUN
   if (limits.length === 0) return ok('no limit')
   const limit = Math.min(...limits)
   return limit >= wanted

@@ -1,26 +1,14 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { findClaude } from '../../claude/install/find-claude.js'
-import { findProgram, splitPath } from '../../supervision/find-program.js'
+import { ownCommand } from '../../platform/own-command.js'
+import { quoteForShell } from '../../platform/shell-quote.js'
+import { findFileLack, readLimits } from '../lifecycle/open-files.js'
 import { tellSandboxes } from '../lifecycle/require-containment.js'
 import type { Started } from '../lifecycle/started.js'
 
-/** As a shell takes it back; left alone where nothing needs quotes. */
-const quote = (path: string): string => (/^[\w./@%+:,=-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`)
-
 const row = (name: string, text: string): string => `  ${name.padEnd(12)}${text}\n`
-
-const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
-const PACKAGE = fileURLToPath(new URL('../../../../', import.meta.url))
-
-/** What works in this shell: the command's name where it leads to this very package, else its file. */
-async function toCommand({ environment }: Started['config']): Promise<string> {
-  const found = await findProgram('cc-executor', splitPath(environment['PATH']), '/')
-  const isOurs = found !== undefined && realpathSync(found).startsWith(realpathSync(PACKAGE))
-  return isOurs ? 'cc-executor' : `node ${quote(CLI)}`
-}
 
 /** The first thing to read where nothing can run: one command that works on this machine. */
 async function toLack({ config, worker: { authentication } }: Started): Promise<string> {
@@ -34,26 +22,27 @@ async function toLack({ config, worker: { authentication } }: Started): Promise<
   const remedy =
     claude === undefined
       ? (authentication.remedy ?? '')
-      : `Run:\n\n  ${quote(claude)} setup-token\n\nand start again with CLAUDE_CODE_OAUTH_TOKEN set to what it prints, or with ANTHROPIC_API_KEY.`
+      : `Run:\n\n  ${quoteForShell(claude)} setup-token\n\nand start again with CLAUDE_CODE_OAUTH_TOKEN set to what it prints, or with ANTHROPIC_API_KEY.`
   return `\nClaude has no credentials, so every execution fails. ${remedy}\n`
 }
 
 /** What a person needs to know after a start: where it is, how to call it, who pays, what a run may do. */
-export async function describeStart(started: Started): Promise<string> {
+export async function describeStart(started: Started, limits = readLimits()): Promise<string> {
   const { config, api, worker, redis } = started
-  const command = await toCommand(config)
+  const command = ownCommand(config.environment)
   const { hooks } = worker
   const isOpen = config.auth === 'open'
   // Tokens of CC_EXECUTOR_TOKENS are in no file, and are not shown.
   const isInFile = existsSync(config.tokenFile)
   const header = isOpen
     ? ''
-    : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${quote(config.tokenFile)})` : '$TOKEN'}"`
+    : ` -H "Authorization: Bearer ${isInFile ? `$(cat ${quoteForShell(config.tokenFile)})` : '$TOKEN'}"`
   const { authentication, claude, containment } = worker
   const admitted = [
     ...(config.allowBypassPermissions ? ['bypassPermissions'] : []),
     ...(config.allowAutoPermissions ? ['auto'] : []),
   ]
+  const lack = findFileLack(config, limits)
   return [
     await toLack(started),
     '\nCC Executor is running.\n\n',
@@ -95,6 +84,7 @@ export async function describeStart(started: Started): Promise<string> {
     ),
     row('mcp', `${command} mcp --print-config says what to write into Claude Desktop, Claude Code and others`),
     row('redis', redis === 'embedded' ? `private, in ${config.dataDir}/redis` : 'REDIS_URL'),
+    ...(lack === undefined ? [] : [row('open files', `${lack.message}; ${lack.remedy}`)]),
     ...(authentication.method === 'simulated' ? ['\n  simulated: a scripted model answers, not Claude.\n'] : []),
     '\n  Ctrl-C stops it.\n\n',
   ].join('')

@@ -1,12 +1,11 @@
 import { fileURLToPath } from 'node:url'
+import { quoteForShell } from '../../platform/shell-quote.js'
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
 /** Clients hand their servers a few variables only; what a service here was configured with goes along by name. */
 const HANDED_ON = /^(?:CC_EXECUTOR_\w+|REDIS_URL|CLAUDE_CONFIG_DIR|XDG_(?:DATA|CACHE)_HOME)$/
 /** Whatever is printed ends in files and histories. */
 const SECRET = /TOKENS?$|^REDIS_URL$|^ANTHROPIC_API_KEY$|^ANTHROPIC_AUTH_TOKEN$|^CLAUDE_CODE_OAUTH_TOKEN$/
-
-const quote = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** What to write into a client's configuration, with absolute paths, since the package is in no registry. */
 export function describeMcpConfig(
@@ -26,7 +25,7 @@ export function describeMcpConfig(
   // An application that was not started from a shell has a short PATH, without claude.
   const env = { ...(isSet('PATH') && { PATH: environment['PATH'] }), ...settings }
   const block = { mcpServers: { 'cc-executor': { command: program, args: rest, env } } }
-  const flags = names.map((name) => ` -e ${quote(`${name}=${settings[name] ?? ''}`)}`).join('')
+  const flags = names.map((name) => ` -e ${quoteForShell(`${name}=${settings[name] ?? ''}`)}`).join('')
   return {
     text: `Claude Desktop: Settings, Developer, Edit Config (claude_desktop_config.json)
 
@@ -34,7 +33,7 @@ ${JSON.stringify(block, undefined, 2)}
 
 Claude Code:
 
-claude mcp add cc-executor --scope user${flags} -- ${command.map(quote).join(' ')}
+claude mcp add cc-executor --scope user${flags} -- ${command.map(quoteForShell).join(' ')}
 `,
     notes: secrets.map(
       (name) => `${name} is a secret and not printed; a client that does not start from this shell needs it in "env".`,
