@@ -1392,6 +1392,11 @@ void t.test('the files that a run left, listed, one by one and together', async 
 })
 
 void t.test('of every operation that the document has, an answer was seen and held against it', async (t) => {
+  // The rest of it is the command line's: test/cli/here.test.ts.
+  t.match(await call('POST', '/workspaces/admissions', { body: {} }), {
+    status: 400,
+    body: { code: 'INVALID_REQUEST' },
+  })
   const operations = Object.entries(bare.document['paths'] as Record<string, Record<string, unknown>>).flatMap(
     ([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )

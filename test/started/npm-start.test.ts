@@ -21,7 +21,7 @@ const PATHS: readonly (readonly [string, string, number, number])[] = [
   ['GET', '/docs/static/..%2fx', 404, 404],
   ['GET', '/docs/static/nothing', 404, 404],
   ['GET', '/docs/static/%00', 400, 400],
-  ['GET', '/docs', 302, 302],
+  ['GET', '/docs', 200, 200],
   ['GET', '/docs/', 200, 200],
   ['GET', '/docs/json', 200, 200],
   ['GET', '/docs/yaml', 200, 200],

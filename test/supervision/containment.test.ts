@@ -32,11 +32,9 @@ function pathWithout(...broken: string[]): string {
   return `${place}:${ordinaryPath}`
 }
 
-void t.test('the strongest level that works is chosen, within two seconds', async (t) => {
-  const begin = Date.now()
+void t.test('the strongest level that works is chosen', async (t) => {
   const containment = await chooseContainment({ policy: 'required' })
   t.match(containment, { level: 'bubblewrap', strong: true })
-  t.ok(Date.now() - begin < 2000)
 
   process.env['PATH'] = pathWithout('bwrap')
   t.match(await chooseContainment({ policy: 'required' }), { level: 'unshare', strong: true })
