@@ -48,6 +48,9 @@ const LONGEST = [
   'test/executions/retry.test.ts',
   'test/verification/evidence.test.ts',
   'test/executions/hooks.test.ts',
+  'test/replays/replays.test.ts',
+  'test/executions/workspaces.test.ts',
+  'test/fuzz/fuzz.test.ts',
 ]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
