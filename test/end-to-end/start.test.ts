@@ -403,8 +403,8 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
       t.match(
         stderr,
         args.length === 1
-          ? /^cc-executor: .+\n\ncc-executor help lists the commands\.\n$/
-          : /^cc-executor: .+\n\ncc-executor (start|api) --help says how it is called\.\n$/,
+          ? /^cc-executor: .+\n\n(?:cc-executor|node \S+cli\.js) help lists the commands\.\n$/
+          : /^cc-executor: .+\n\n(?:cc-executor|node \S+cli\.js) (start|api) --help says how it is called\.\n$/,
       )
     }
   })
