@@ -1083,8 +1083,13 @@ void t.test('a batch of rpc.discover does not hold up the process', { timeout: 6
     t.equal((JSON.parse(data.toString()) as unknown[]).length, count)
     return performance.now() - startedAt
   }
-  await ask(1)
-  t.ok((await ask(200)) < 5_000, 'it is built once')
+  // The first is built, which takes many times as long as a copy of it takes to be written.
+  const firstMs = await ask(1)
+  const allMs = await ask(200)
+  t.ok(
+    allMs < 150 * firstMs,
+    `it is built once: ${Math.round(allMs)} ms for 200 after ${Math.round(firstMs)} ms for one`,
+  )
 })
 
 void t.test('what is not HTTP is answered with a problem, and never in the middle of an answer', async (t) => {
