@@ -81,7 +81,8 @@ void t.test('run --here works in this folder, after one yes, for this token alon
 
   const ran = await run(['run', '--here', '--yes', 'Write hello.py'], folder)
   t.equal(ran.code, 0, ran.stderr)
-  t.match(ran.stderr, `it works in ${folder}; cc-executor undo `)
+  // Named as it is called from a checkout.
+  t.match(ran.stderr, new RegExp(`it works in ${folder}; node \\S+cli\\.js undo [0-9a-f-]{36} takes its changes back`))
   t.match(await readFile(join(folder, 'hello.py'), 'utf8'), /greet/)
 
   const request = { prompt: 'Say hello', workspace: folder }
