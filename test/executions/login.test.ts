@@ -104,7 +104,7 @@ for (const { name, env } of listClaudeVersions())
       })
     })
 
-    await t.test('a token that ends during a run: the next attempt goes on in the session with another', async (t) => {
+    await t.test('a token that ends during a run: the next attempt goes on in the session with another', long, async (t) => {
       const before = renewals().length
       const { accessToken } = await read()
       const { id } = await begin([bash('echo once >> ran; until test -e go; do sleep 0.1; done'), DONE])
