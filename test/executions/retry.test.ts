@@ -204,14 +204,19 @@ void t.test('failures of the API with the real CLI', async (t) => {
     maxAttempts: 4,
   })
   await service.until(fresh.id, 'execution.retrying')
-  const [resumed, unasked, refused, waiting, impatient] = await Promise.all([
+  // The first backoff is 3.75 s at least. Alone, for it must be claimed within its time.
+  const impatient = await submit(service, [{ status: 500, times: 'always' }], {
+    maxAttempts: 10,
+    queueTimeoutSeconds: 3.7,
+  })
+  await service.until(impatient.id, 'execution.started')
+  const [resumed, unasked, refused, waiting] = await Promise.all([
     // As often as one attempt asks. An older CLI then goes on behind its own report of the error, a newer one asks once
     // more.
     submit(service, [bash('echo made >> marks'), { status: 500, times: 3 }, { text: 'x' }], { maxAttempts: 2 }),
     submit(service, [{ status: 529, times: 'always' }]),
     submit(service, [{ status: 401, times: 'always' }], { maxAttempts: 3 }),
     submit(service, [{ status: 500, times: 'always' }], { maxAttempts: 10 }),
-    submit(service, [{ status: 500, times: 'always' }], { maxAttempts: 10, queueTimeoutSeconds: 1 }),
   ])
   t.match((await service.until(waiting.id, 'execution.retrying')).data, {
     reason: 'CLAUDE_EXITED',
