@@ -239,6 +239,20 @@ void t.test('a hook that dies by a signal, or does not read what it is given, ha
   t.match(await hookOf(execution, 'gate'), { exitCode: null, ending: 'signalled', signal: 'SIGSEGV' })
 })
 
+void t.test('where what the CLI reads cannot be put in its folder, the run fails for that, and says so', async (t) => {
+  const sessions = join(service.config.dataDir, 'sessions')
+  const execution = await run(
+    { gate: `mkdir -p ${sessions}/$HOOK_EXECUTION_ID/input/system-prompt` },
+    { systemPrompt: 'Be short.' },
+  )
+  t.match(execution, {
+    status: 'failed',
+    attempt: 0,
+    outcome: { code: 'WORKSPACE_ERROR', message: /The folders of the run could not be prepared/ },
+  })
+  t.match((await service.events(execution.id)).at(-1), { type: 'execution.finished' })
+})
+
 void t.test('a cancel ends a hook that runs, and nothing is started', async (t) => {
   const mark = join(folder, 'cancelled')
   const tag = `hook-cancelled-${process.pid}`

@@ -133,7 +133,7 @@ export class ClaimedRun {
       else await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
-    const { process, folders, evidence, leaveGate, reach } = prepared
+    const { process, folders, evidence, leaveGate } = prepared
     // Its warden waits for GO no longer without a word than later on, and the store may keep us waiting.
     this.#lease.attach(() => process.heartbeat())
     try {
@@ -148,7 +148,6 @@ export class ClaimedRun {
           logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'),
         )
       await clearTemporary(folders).catch(() => undefined)
-      await reach.close().catch(() => undefined)
     }
   }
 
@@ -304,7 +303,7 @@ export class ClaimedRun {
       })
     }
     await journal.close()
-    // before others may begin: the next attempt has the same folder
+    // Before others may begin: the next attempt has the same folder.
     await clearTemporary(folders).catch(() => undefined)
     const total = addUsage(this.#earlierUsage, usage)
     const options = {

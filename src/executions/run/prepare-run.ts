@@ -161,6 +161,10 @@ export async function prepareRun(
   let reach: RunSandbox
   try {
     reach = await openRunSandbox(services, record.request, level, folders, planned)
+    // Until the claim is over, whatever happens from here on: it may have a proxy, and follows the login.
+    lifetime.own('sandbox', reach, (opened) => opened.close())
+    for (const { name, content } of reach.command.files)
+      await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
   } catch (error) {
     const outcome =
       error instanceof LoginError ? failed('CLAUDE_NOT_AUTHENTICATED', error.message) : toFolderFailure(error)
@@ -168,8 +172,6 @@ export async function prepareRun(
     throw error
   }
   const { command } = reach
-  for (const { name, content } of command.files)
-    await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, workspace, config)
@@ -210,7 +212,6 @@ export async function prepareRun(
   } catch (error) {
     leaveGate()
     evidence.close()
-    await reach.close()
     return isScarce(error) ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
   }
 }

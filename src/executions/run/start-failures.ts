@@ -1,3 +1,4 @@
+import { ConfinedPathError } from '../../platform/confined-folder.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { WorkspaceError } from '../workspaces/prepare-workspace.js'
@@ -10,6 +11,8 @@ const DISK = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'])
 /** Of what was done before there was a CLI; undefined: not foreseen. */
 export function toFolderFailure(error: unknown): Outcome | undefined {
   if (error instanceof WorkspaceError) return failed('WORKSPACE_ERROR', error.message)
+  if (error instanceof ConfinedPathError)
+    return failed('WORKSPACE_ERROR', `The folders of the run could not be prepared: ${error.message}`)
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return DISK.has(code)
     ? failed('WORKSPACE_ERROR', `The folders of the run could not be prepared (${code}); check the disk of the worker.`)
