@@ -175,7 +175,7 @@ async function missingLibraries(root, path) {
  */
 async function librariesNeededBy(apt, packages) {
   const { stdout } = await apt('apt-cache', ['depends', ...packages])
-  return [...new Set([...stdout.matchAll(/^\s*\|?(?:Pre)?Depends: (lib[\w.+-]*)/gm)].map(([, name]) => name))]
+  return [...new Set([...stdout.matchAll(/^\s*\|?(?:Pre)?Depends: (lib[\w.+-]*)/gm)].map(([, name = '']) => name))]
 }
 
 /** @param {string[]} packages */

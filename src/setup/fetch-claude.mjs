@@ -85,7 +85,9 @@ function claudePackage() {
     throw new SetUpError(`there is no Claude CLI for ${platform} on ${arch}`)
   }
   // Node names the C library it was built with; only glibc has a version here.
-  const musl = platform === 'linux' && process.report.getReport().header.glibcVersionRuntime === undefined
+  /** @type {{ header?: { glibcVersionRuntime?: string } }} */
+  const { header } = process.report.getReport()
+  const musl = platform === 'linux' && header?.glibcVersionRuntime === undefined
   return `@anthropic-ai/claude-code-${platform}-${arch}${musl ? '-musl' : ''}`
 }
 

@@ -8,7 +8,7 @@ import { runNpm } from './npm.mjs'
 
 const DEADLINE_MS = 10 * 60_000
 
-/** `npm ci` unless node_modules holds what the lock file says. @param {string} [directory] */
+/** `npm ci` unless node_modules holds what the lock file says. @param {{ directory?: string }} [options] */
 export async function installDependencies({ directory = checkoutDirectory } = {}) {
   if (isInstalled(directory)) return
   await withLock(join(directory, '.cache/dependencies.lock'), async () => {
@@ -41,9 +41,18 @@ export function isInstalled(directory) {
 }
 
 /**
+ * An entry of npm's lock file.
+ * @typedef {object} Locked
+ * @property {string} version
+ * @property {string} [integrity]
+ * @property {boolean} [optional]
+ * @property {string[]} [os]
+ * @property {string[]} [cpu]
+ */
+
+/**
  * @param {string} file
- * @returns {Record<string, { version: string, integrity?: string, optional?: boolean, os?: string[], cpu?: string[] }>
- * | undefined}
+ * @returns {Record<string, Locked> | undefined}
  */
 function readPackages(file) {
   try {
@@ -53,7 +62,11 @@ function readPackages(file) {
   }
 }
 
-// A folder that came from another machine (a bind mount, a copy) holds binaries which do not run here.
+/**
+ * A folder that came from another machine (a bind mount, a copy) holds binaries which do not run here.
+ *
+ * @param {Locked} entry
+ */
 function suitsThisMachine({ os, cpu }) {
   return allows(os, process.platform) && allows(cpu, process.arch)
 }

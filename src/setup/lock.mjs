@@ -31,6 +31,9 @@ export async function withLock(file, work, waitMs = 20 * 60_000) {
   }
 }
 
+/** @param {unknown} error */
+const codeOf = (error) => (error instanceof Error && 'code' in error ? error.code : undefined)
+
 const OURSELVES = `${process.pid} ${hostname()}`
 
 /**
@@ -44,7 +47,7 @@ async function acquire(file, waitMs) {
   try {
     mkdirSync(dirname(file), { recursive: true })
   } catch (error) {
-    throw new SetUpError(`cannot write to ${dirname(file)} (${error.code}).`)
+    throw new SetUpError(`cannot write to ${dirname(file)} (${codeOf(error)}).`)
   }
   for (;;) {
     try {
@@ -53,7 +56,7 @@ async function acquire(file, waitMs) {
         if (readLock(file)?.owner === OURSELVES) rmSync(file, { force: true })
       }
     } catch (error) {
-      if (error.code !== 'EEXIST') throw new SetUpError(`cannot write to ${dirname(file)} (${error.code}).`)
+      if (codeOf(error) !== 'EEXIST') throw new SetUpError(`cannot write to ${dirname(file)} (${codeOf(error)}).`)
     }
     const lock = readLock(file)
     if (lock === undefined) continue
@@ -90,7 +93,7 @@ function isDead(owner) {
     process.kill(Number(pid), 0)
     return false
   } catch (error) {
-    return error.code === 'ESRCH'
+    return codeOf(error) === 'ESRCH'
   }
 }
 

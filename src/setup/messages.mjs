@@ -64,3 +64,24 @@ export function speaksOfNoNetwork(text) {
     text,
   )
 }
+
+/** The line on a terminal that shows how far something is, until it is finished. */
+export function statusLine() {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer
+  return {
+    /** @param {() => string} text */
+    follow(text) {
+      if (process.stdout.isTTY) timer = setInterval(() => process.stdout.write(`\r\u001B[K${text()}`), 500)
+    },
+    clear: eraseLine,
+    stop() {
+      clearInterval(timer)
+      eraseLine()
+    },
+  }
+}
+
+function eraseLine() {
+  if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
+}

@@ -19,7 +19,7 @@ export async function runNpm(args, { cwd, deadlineMs }) {
   // npm's own retries would keep somebody without a network waiting for minutes.
   const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
   const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--loglevel=error']
-  const [command, first] = running === undefined ? [npm, []] : [process.execPath, [running]]
+  const [command, first] = running === undefined ? [String(npm), []] : [process.execPath, [running]]
   const { code, expired, output } = await runProgram(command, [...first, ...args, ...quiet, ...patience], {
     cwd,
     deadlineMs,

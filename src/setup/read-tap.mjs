@@ -1,5 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { inspect } from 'node:util'
+
+import { Parser } from 'tap-parser'
 
 /** How much of one failure's diagnosis is kept. */
 const DIAGNOSIS_LINES = 40
@@ -31,110 +34,82 @@ const NOISE = new Set([
  * @property {string[]} expired files that hit tap's own timeout; their output is only in .tap/test-results
  * @property {string[]} remarks what follows the tests: coverage
  * @property {boolean} complete tap came to its end
+ *
+ * @typedef {{ ok: boolean, name: string, milliseconds: number, assertions: number }} FinishedFile
+ *
+ * @typedef {object} OpenTest
+ * @property {string[]} path
+ * @property {number} assertions in it and in the tests within it
+ * @property {number} failures likewise
  */
 
 /**
- * Reads tap's TAP line by line as it comes.
+ * Reads tap's TAP as it comes; the report is whole after `end`.
  *
- * @param {(file: { ok: boolean, name: string, milliseconds: number, assertions: number }) => void} [onFile] a test file
- * is finished
+ * @param {(file: FinishedFile) => void} [onFile] a test file is finished
  */
 export function createTapReader(onFile) {
   /** @type {TapReport} */
   const report = { passed: 0, failed: 0, skipped: 0, failures: [], expired: [], remarks: [], complete: false }
-  /** By depth: the name of the test that is open there, and whether it had assertions and failures. */
-  const open = []
-  let assertionsBefore = 0
+  const parser = new Parser()
+  follow(parser, [])
+  parser.on('comment', readRemark)
+  parser.on('extra', readRemark)
+
   /**
-   * The YAML block that is being read, and whom it belongs to. @type {{ indent: string, failure?: Failure, noisy:
-   * boolean } | undefined}
+   * @param {Parser} level the whole output, or a test in it
+   * @param {OpenTest[]} parents outermost first, the test of this level last
    */
-  let block
-  /** @type {string | undefined} */
-  let blockIndent
-  /** @type {Failure | undefined} */
-  let lastFailure
-  let rest = ''
-
-  /** @param {string} line */
-  function readLine(line) {
-    if (block !== undefined) return readBlockLine(line)
-    const [, indent, content] = /^(\s*)(.*)$/.exec(line) ?? []
-    const depth = indent.length / 4
-    // Only right behind a result: a test may print three dashes of its own.
-    const opensBlock = content === '---' && indent === blockIndent
-    blockIndent = undefined
-    if (opensBlock) block = { indent, failure: lastFailure, noisy: false }
-    else if (content.startsWith('# Subtest: '))
-      open[depth] = { name: content.slice('# Subtest: '.length), assertions: 0, failures: 0 }
-    else if (/^(not )?ok\b/.test(content)) {
-      readResult(content, depth)
-      blockIndent = `${indent}  `
-    } else if (depth === 0 && content !== '') readRemark(content)
-  }
-
-  /** @param {string} line */
-  function readBlockLine(line) {
-    if (line.trimEnd() === `${block.indent}...`) {
-      block = undefined
-      return
-    }
-    const text = line.slice(block.indent.length)
-    const key = /^(\w+):/.exec(text)?.[1]
-    if (key !== undefined) block.noisy = NOISE.has(key)
-    const { failure, noisy } = block
-    if (failure !== undefined && key === 'expired' && failure.path.length === 1)
-      report.expired.push(text.slice('expired: '.length))
-    if (failure !== undefined && !noisy && failure.diagnosis.length < DIAGNOSIS_LINES) failure.diagnosis.push(text)
+  function follow(level, parents) {
+    /** The test whose closing line is the next result. @type {OpenTest | undefined} */
+    let inner
+    level.on('child', (child) => {
+      inner = { path: [...(parents.at(-1)?.path ?? []), child.name], assertions: 0, failures: 0 }
+      follow(child, [...parents, inner])
+    })
+    level.on('assert', (result) => {
+      countResult(result, parents, inner)
+      if (parents.length === 0 && inner !== undefined)
+        onFile?.({ ok: result.ok, name: result.name, milliseconds: result.time ?? 0, assertions: inner.assertions })
+      inner = undefined
+    })
   }
 
   /**
-   * @param {string} content
-   * @param {number} depth
+   * @param {import('tap-parser').Result} result
+   * @param {OpenTest[]} parents
+   * @param {OpenTest | undefined} inner
    */
-  function readResult(content, depth) {
-    const [, not, description, directive] = /^(not )?ok(?: \d+)?(?: - )?(.*?)(?: # (.*))?$/.exec(content) ?? []
-    const inner = open[depth]
-    open.length = Math.min(open.length, depth + 1)
-    open[depth] = undefined
-    const ofTest = inner !== undefined && inner.assertions > 0
-    const skipped = /^(skip|todo)\b/i.test(directive ?? '')
-    const failed = not !== undefined && !skipped
-    lastFailure = undefined
+  function countResult({ ok, name, skip, todo, diag }, parents, inner) {
+    const isSkipped = skip !== false || todo !== false
+    const hasFailed = !ok && !isSkipped
     // A test's closing line repeats what its assertions said, unless it is the first to complain (an exit code, a
     // plan).
-    if (!ofTest || (failed && inner.failures === 0)) {
-      for (const test of open.slice(0, depth)) if (test !== undefined) test.assertions += 1
-      if (skipped) report.skipped += 1
-      else if (!failed) report.passed += 1
-      else {
-        report.failed += 1
-        const parents = open.slice(0, depth)
-        for (const test of parents) if (test !== undefined) test.failures += 1
-        lastFailure = { path: [...parents.map((test) => test?.name ?? '?'), description], diagnosis: [] }
-        report.failures.push(lastFailure)
-      }
+    if (inner !== undefined && inner.assertions > 0 && !(hasFailed && inner.failures === 0)) return
+    for (const test of parents) test.assertions += 1
+    if (isSkipped) report.skipped += 1
+    else if (ok) report.passed += 1
+    else {
+      report.failed += 1
+      for (const test of parents) test.failures += 1
+      report.failures.push({ path: [...(parents.at(-1)?.path ?? []), name], diagnosis: toLines(diag) })
+      if (parents.length === 0 && typeof diag?.expired === 'string') report.expired.push(diag.expired)
     }
-    if (depth === 0 && inner !== undefined) {
-      const assertions = report.passed + report.failed + report.skipped - assertionsBefore
-      const milliseconds = Number(/time=([\d.]+)ms/.exec(content)?.[1] ?? 0)
-      onFile?.({ ok: !failed, name: description, milliseconds, assertions })
-    }
-    if (depth === 0) assertionsBefore = report.passed + report.failed + report.skipped
   }
 
-  /** @param {string} content */
-  function readRemark(content) {
-    const totals = /^# \{ (total: .*) \}$/.exec(content)?.[1]
+  /** @param {string} text a comment or a line that is no TAP, outside of every test */
+  function readRemark(text) {
+    const line = text.trimEnd()
+    const totals = /^# \{ (total: .*) \}$/.exec(line)?.[1]
     if (totals !== undefined) {
       // tap's own count is the truth; ours stands when tap did not come to its end.
       const count = Object.fromEntries(totals.split(', ').map((pair) => pair.split(': ')))
-      report.passed = Number(count.pass ?? 0)
-      report.failed = Number(count.fail ?? 0)
-      report.skipped = Number(count.skip ?? 0) + Number(count.todo ?? 0)
+      report.passed = Number(count['pass'] ?? 0)
+      report.failed = Number(count['fail'] ?? 0)
+      report.skipped = Number(count['skip'] ?? 0) + Number(count['todo'] ?? 0)
       report.complete = true
-    } else if (/^(Statements|Branches|Functions|Lines) +:|^All files|^# ERROR/i.test(content)) {
-      report.remarks.push(content.replace(/^# /, ''))
+    } else if (/^(Statements|Branches|Functions|Lines) +:|^All files|^# ERROR/i.test(line)) {
+      report.remarks.push(line.replace(/^# /, ''))
     }
   }
 
@@ -142,11 +117,25 @@ export function createTapReader(onFile) {
     report,
     /** @param {string} chunk */
     read(chunk) {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      lines.forEach(readLine)
+      parser.write(chunk)
+    },
+    end() {
+      parser.end()
     },
   }
+}
+
+/** @param {Record<string, unknown> | null} diagnosis tap's YAML */
+function toLines(diagnosis) {
+  const told = Object.entries(diagnosis ?? {}).filter(([key]) => !NOISE.has(key))
+  return told.flatMap(([key, value]) => toEntry(key, value)).slice(0, DIAGNOSIS_LINES)
+}
+
+/** @param {string} key @param {unknown} value */
+function toEntry(key, value) {
+  const text = typeof value === 'string' ? value.trimEnd() : inspect(value, { depth: 6 })
+  if (!text.includes('\n')) return [`${key}: ${text}`]
+  return [`${key}: |`, ...text.split('\n').map((line) => `  ${line}`)]
 }
 
 /**

@@ -8,6 +8,7 @@ import { runNodeMatrix } from './run-node-matrix.mjs'
 import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 
 const LINT_DEADLINE_MS = 120_000
+const TYPES_DEADLINE_MS = 120_000
 const FORMAT_DEADLINE_MS = 120_000
 const GENERATED_DEADLINE_MS = 60_000
 const GUARDS_DEADLINE_MS = 1_500_000
@@ -34,6 +35,7 @@ async function runStaticChecks() {
   const tallies = await Promise.all([
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     check('format', join(bin, 'prettier'), ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),
+    check('types of the set-up', join(bin, 'tsc'), ['-p', 'tsconfig.setup.json'], TYPES_DEADLINE_MS),
     compileTests(),
   ])
   for (const generator of ['src/setup/generate-lua.mjs', 'dist/openapi/generate.js']) {

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path'
 
 import { buildWith, forgetBuild } from './build.mjs'
 import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
+import { statusLine } from './messages.mjs'
 import { createTapReader, readCosts } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
 
@@ -144,6 +145,7 @@ export async function runTests(args, all, more = {}) {
     },
   )
   raw.end()
+  reader.end()
   line.stop()
   showFailures(report)
   // A file that failed as a whole died before it could say why in TAP.
@@ -190,26 +192,6 @@ export function testEnvironment() {
   }
 }
 
-/** The line on a terminal that shows what goes on until the next file is finished. */
-function statusLine() {
-  let timer
-  return {
-    /** @param {() => string} text */
-    follow(text) {
-      if (process.stdout.isTTY) timer = setInterval(() => process.stdout.write(`\r\u001B[K${text()}`), 500)
-    },
-    clear: eraseLine,
-    stop() {
-      clearInterval(timer)
-      eraseLine()
-    },
-  }
-}
-
-function eraseLine() {
-  if (process.stdout.isTTY) process.stdout.write('\r\u001B[K')
-}
-
 /**
  * In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie.
  * @returns {string[]}
@@ -227,7 +209,7 @@ function listTests() {
 /** So that LONGEST does not grow old unseen. @param {Map<string, number>} times */
 function remarksOnOrder(times) {
   const known = LONGEST.map((file) => times.get(file) ?? 0).sort((a, b) => a - b)
-  const median = known[Math.floor(known.length / 2)]
+  const median = known[Math.floor(known.length / 2)] ?? 0
   const late = [...times].filter(([file, milliseconds]) => !LONGEST.includes(file) && milliseconds > median)
   return [
     ...LONGEST.filter((file) => !times.has(file)).map(

@@ -5,10 +5,16 @@ import { provideClaude } from './provide-claude.mjs'
 import { provideContainment } from './provide-containment.mjs'
 import { provideRedis } from './provide-redis.mjs'
 
-/** In the order of what fails soonest and matters most; each looks first whether there is anything to do. */
+/** @typedef {{ requireClaude: boolean, claude: string | undefined, claudeRange: boolean }} Options */
+
+/**
+ * In the order of what fails soonest and matters most; each looks first whether there is anything to do.
+ *
+ * @type {Record<string, (options: Options) => Promise<unknown>>}
+ */
 const STEPS = {
-  deps: installDependencies,
-  build: buildSources,
+  deps: () => installDependencies(),
+  build: () => buildSources(),
   redis: provideRedis,
   claude: provideClaude,
   containment: provideContainment,
@@ -26,9 +32,10 @@ const USAGE =
 export async function setUp(args) {
   try {
     const { names, ...options } = readArguments(args)
-    for (const name of names) await STEPS[name](options)
+    for (const name of names) await STEPS[name]?.(options)
   } catch (error) {
-    say(error instanceof SetUpError ? error.message : String(error?.stack ?? error))
+    if (error instanceof SetUpError) say(error.message)
+    else say(String(error instanceof Error ? error.stack : error))
     process.exitCode = 1
   }
 }

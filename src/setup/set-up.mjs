@@ -1,6 +1,6 @@
 // The entry has to parse on any Node that knows modules, so that an old one gets a sentence and not a SyntaxError:
 // no newer syntax here, and the steps are imported only after the check.
-const [major, minor] = process.versions.node.split('.').map(Number)
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write(`set-up: CC Executor needs Node.js 20.19 or later; this is ${process.versions.node}.\n`)

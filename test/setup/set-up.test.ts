@@ -94,6 +94,7 @@ function checkout(t: Test) {
   cpSync(join(ROOT, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
   mkdirSync(join(directory, 'node_modules/typescript/bin'), { recursive: true })
   writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), COMPILER)
+  symlinkSync(join(ROOT, 'node_modules/tap-parser'), join(directory, 'node_modules/tap-parser'))
   for (const name of [
     'sh',
     'bash',
@@ -391,9 +392,15 @@ void t.test('what a test file costs is read as far as it is written', async (t) 
 })
 
 void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
-  const module: { createTapReader: () => { report: Record<string, unknown>; read: (chunk: string) => void } } =
-    await import(pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href)
-  const reader = module.createTapReader()
+  interface Reader {
+    report: Record<string, unknown>
+    read: (chunk: string) => void
+    end: () => void
+  }
+  const module: { createTapReader: () => Reader } = await import(
+    pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href
+  )
+  const [reader, whole] = [module.createTapReader(), module.createTapReader()]
   const lines = [
     'TAP version 14',
     '# Subtest: test/a.test.ts',
@@ -403,6 +410,7 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
     '          ---',
     '          diff: |',
     '            -1',
+    '            +2',
     '          source: |',
     '            t.equal(1, 2)',
     '          ...',
@@ -427,6 +435,7 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
   ]
   // In pieces, as a pipe delivers it.
   for (const piece of lines.join('\n').match(/[^]{1,7}/g) ?? []) reader.read(piece)
+  reader.end()
   t.match(reader.report, {
     passed: 2,
     failed: 3,
@@ -434,13 +443,15 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
     complete: false,
     expired: ['test/c.test.ts'],
     failures: [
-      { path: ['test/a.test.ts', 'adds', 'two'], diagnosis: ['diff: |', '  -1'] },
+      { path: ['test/a.test.ts', 'adds', 'two'], diagnosis: ['diff: |', '  -1', '  +2'] },
       { path: ['test/b.test.ts'], diagnosis: ['exitCode: 4'] },
       { path: ['timeout!'] },
     ],
   })
-  reader.read('# ERROR: incomplete lines coverage (80%)\n# { total: 9, pass: 4, fail: 2, todo: 1, skip: 2 }\n')
-  t.match(reader.report, {
+  whole.read(`${lines.join('\n')}\n1..3\n# ERROR: incomplete lines coverage (80%)\n`)
+  whole.read('# { total: 9, pass: 4, fail: 2, todo: 1, skip: 2 }\n')
+  whole.end()
+  t.match(whole.report, {
     passed: 4,
     failed: 2,
     skipped: 3,
@@ -473,7 +484,7 @@ void t.test(
     put('prettier', 'exit 0')
     put('tsc', 'mkdir -p dist/src; for name in one two; do echo > dist/src/$name.js; done')
     put('tap', totals('total: 5, pass: 4, skip: 1'))
-    t.match(await checks('--all'), { code: 0, last: '8 passed, 0 failed, 1 skipped' })
+    t.match(await checks('--all'), { code: 0, last: '9 passed, 0 failed, 1 skipped' })
     t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '1\n')
     t.same(await setUp(['--only=build']), { code: 0, stdout: '', stderr: '' }, 'the check of types was the build')
     t.match(
@@ -489,7 +500,7 @@ void t.test(
     t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
     put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
-    t.match(await checks(), { code: 1, last: '8 passed, 1 failed', stdout: /coverage below its threshold/ })
+    t.match(await checks(), { code: 1, last: '9 passed, 1 failed', stdout: /coverage below its threshold/ })
 
     put(
       'tap',
@@ -498,13 +509,13 @@ void t.test(
     )
     t.match(await checks(), {
       code: 1,
-      last: '4 passed, 1 failed',
+      last: '5 passed, 1 failed',
       stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/,
     })
 
     put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
     put('oxlint', 'echo "a.ts: no"; exit 1')
-    t.match(await checks(), { code: 1, last: '4 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
+    t.match(await checks(), { code: 1, last: '5 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
   },
 )
 
