@@ -81,7 +81,7 @@ function sourceFiles(directory) {
  * @param {string[]} sources
  */
 function hashOf(directory, sources) {
-  const hash = createHash('sha256').update(String(process.versions.node.split('.')[0]))
+  const hash = createHash('sha256').update(process.versions.node.split('.', 1).join())
   for (const file of [...SETTINGS, ...sources])
     hash.update(`\0${file}\0`).update(readOrNothing(join(directory, file)) ?? '')
   return hash.digest('hex')

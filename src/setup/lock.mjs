@@ -32,7 +32,7 @@ export async function withLock(file, work, waitMs = 20 * 60_000) {
 }
 
 /** @param {unknown} error */
-const codeOf = (error) => (error instanceof Error && 'code' in error ? error.code : undefined)
+const codeOf = (error) => (error instanceof Error && 'code' in error ? String(error.code) : '')
 
 const OURSELVES = `${process.pid} ${hostname()}`
 
