@@ -403,6 +403,39 @@ void t.test('signals are joined in one way, which releases what it holds', async
   t.same(users, [], 'AbortSignal.any loses timeouts on Node 20: joinSignals stands in its place')
 })
 
+void t.test('what the texts of the repository call is there', async (t) => {
+  // Safe: package.json is npm's own format.
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }
+  const texts = ['AGENTS.md', 'CONTRIBUTING.md', '.github/pull_request_template.md', '.github/workflows/ci.yaml']
+  for (const name of texts) {
+    const text = await readFile(join(ROOT, name), 'utf8')
+    const called = [...text.matchAll(/npm run ([\w:]+)/g)].map(([, script]) => script ?? '')
+    t.same(
+      called.filter((script) => !Object.hasOwn(scripts, script)),
+      [],
+      name,
+    )
+    const paths = [...text.matchAll(/\]\((?!https?:)([^)#]+)|`((?:src|test|routes|openapi|\.ci)\/[\w./-]+)`/g)]
+    for (const [, link, path] of paths) {
+      const target = link ?? path ?? ''
+      t.ok(existsSync(join(ROOT, link === undefined ? '.' : dirname(name), target)), `${name}: ${target}`)
+    }
+  }
+  const agents = await readFile(join(ROOT, 'AGENTS.md'), 'utf8')
+  t.ok(agents.trimEnd().split('\n').length <= 40)
+  t.equal((await readFile(join(ROOT, 'CLAUDE.md'), 'utf8')).trim(), '@AGENTS.md')
+})
+
+void t.test('a workflow runs no action that somebody could change behind its name', async (t) => {
+  const folder = join(ROOT, '.github/workflows')
+  for (const name of await readdir(folder)) {
+    const uses = [...(await readFile(join(folder, name), 'utf8')).matchAll(/uses: *(\S+)(.*)/g)]
+    t.ok(uses.length > 0, name)
+    for (const [line, action, version] of uses)
+      t.match([action, version], [/^[\w./-]+@[0-9a-f]{40}$/, /# v\d+\.\d+\.\d+/], line)
+  }
+})
+
 void t.test('every room has a README of at most forty lines', async (t) => {
   const rooms = [...new Set(sources.map(roomOf))]
   const wrong = await Promise.all(

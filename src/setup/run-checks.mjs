@@ -15,11 +15,14 @@ const GUARDS_DEADLINE_MS = 1_500_000
 
 /** @typedef {import('./run-tests.mjs').Tally} Tally */
 
-/** What `npm test` does once everything is set up. @param {string[]} args */
+const OPTIONS = ['--static', '--all', '--node-matrix', '--guards', '--images']
+
+/** What `npm test` does once everything is set up; with `--static` without the tests. @param {string[]} args */
 async function runChecks(args) {
   const all = args.includes('--all')
-  const tapArguments = args.filter((arg) => !['--all', '--node-matrix', '--guards', '--images'].includes(arg))
-  const tallies = [...(await runStaticChecks()), await runTests(tapArguments, all)]
+  const tapArguments = args.filter((arg) => !OPTIONS.includes(arg))
+  const tallies = await runStaticChecks()
+  if (!args.includes('--static')) tallies.push(await runTests(tapArguments, all))
   if (args.includes('--guards'))
     tallies.push(await check('guards', process.execPath, ['test/guards/run-guards.mjs', '--built'], GUARDS_DEADLINE_MS))
   if (args.includes('--node-matrix')) tallies.push(...(await runNodeMatrix()))
