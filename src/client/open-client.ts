@@ -13,6 +13,15 @@ import { followExecution, type EventSource, type FollowOptions } from './follow-
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
 
+// What a program that uses the package names beside openClient (package.json, exports["./client"]).
+export { ClientError } from './client-error.js'
+export type { FollowOptions } from './follow-execution.js'
+export type { Admission, AdmissionRequest } from '../protocol/admission.js'
+export type { Event, EventType } from '../protocol/events.js'
+export type { ExecuteRequest } from '../protocol/execute-request.js'
+export type { Execution, Outcome } from '../protocol/execution.js'
+export type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+
 /** Readiness says in its body what is wrong. */
 const SERVICE_UNAVAILABLE = 503
 const DEFAULT_PATIENCE_SECONDS = 300
