@@ -1,5 +1,6 @@
 // The REST half of the protocol, with a scripted CLI. Every answer is held against /openapi.json as well.
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { createHash } from 'node:crypto'
 import { EventSource } from 'eventsource'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -876,8 +877,21 @@ void t.test('the result is the bare answer, or the reason why there is none', as
   const answer = await call('GET', `/executions/${id}/result`)
   t.match(
     [answer.status, answer.text, answer.headers.get('content-type')],
-    [200, 'heard: plain é 🙂', /^text\/plain; charset=utf-8/],
+    [200, 'heard: plain é 🙂\n', /^text\/plain; charset=utf-8/],
+    'a line of its own for a shell',
   )
+  t.match(answer.headers.get('vary'), /Accept/)
+  for (const accept of ['text/plain', 'application/json, Text/Plain;q=0.9, */*']) {
+    const exact = await call('GET', `/executions/${id}/result`, { headers: { accept } })
+    t.equal(exact.text, 'heard: plain é 🙂', `to the byte for a program: ${accept}`)
+  }
+  const receipt = await call('GET', `/executions/${id}/receipt`)
+  t.equal(receipt.body.result.sha256, createHash('sha256').update('heard: plain é 🙂').digest('hex'))
+  t.notOk(receipt.text.endsWith('\n'), 'the bytes of a receipt are hashed too')
+  const markdown = await call('GET', `/executions/${id}/receipt`, { headers: { accept: 'text/markdown' } })
+  t.match(markdown.text, /[^\n]\n$/)
+  for (const path of [`/executions/${id}/events`, '/openapi.json', '/health', '/nowhere'])
+    t.match((await call('GET', path)).text, /\}\n$/, path)
   const running = await held()
   t.match((await call('GET', `/executions/${running.id}/result`)).body, {
     status: 409,
@@ -886,7 +900,7 @@ void t.test('the result is the bare answer, or the reason why there is none', as
   })
   const waiting = call('GET', `/executions/${running.id}/result?waitSeconds=60`)
   await running.release()
-  t.equal((await waiting).text, 'released')
+  t.equal((await waiting).text, 'released\n')
   const failed = await run({ prompt: '[{"exit":7}]' })
   t.match((await call('GET', `/executions/${failed.id}/result`)).body, {
     status: 422,
