@@ -40,7 +40,7 @@ function requirePlain(headers: IncomingHttpHeaders): void {
 
 /** curl says of a body that it is a form, unless it is told. */
 export const JSON_ONLY =
-  'Content-Type: the body must be sent as application/json; with curl: -H "Content-Type: application/json".'
+  "Content-Type: the body must be sent as application/json; with curl: -H 'Content-Type: application/json'."
 
 /** A prompt of a shell stands below an answer, not behind it. */
 const toJsonText = (data: unknown): string => `${JSON.stringify(data)}\n`

@@ -53,7 +53,7 @@ function toAdvice({ code }: ClientError): string {
   if (code === 'UNREACHABLE' || code === 'BAD_ANSWER')
     return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
   if (code === 'UNAUTHENTICATED')
-    return ' It is taken from CC_EXECUTOR_TOKEN, else, for this machine, from the data folder (CC_EXECUTOR_DATA_DIR).'
+    return ' The token is taken from CC_EXECUTOR_TOKEN, else, for this machine, from the data folder (CC_EXECUTOR_DATA_DIR).'
   if (code === 'EXECUTION_NOT_FOUND') return ' cc-executor list shows those that there are.'
   return ''
 }

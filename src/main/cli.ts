@@ -71,6 +71,8 @@ async function runStart(args: string[]): Promise<void> {
     }),
   }
   const stopped = untilStopped({ child: false })
+  // The first time the CLI is tried out, which takes seconds.
+  if (process.stderr.isTTY) say('starting Redis, the API and a worker …')
   const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./terminal/banner.js')])
   let isIdle: (why: string) => void = () => undefined
   const idle = new Promise<string>((resolve) => {
