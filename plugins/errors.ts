@@ -3,6 +3,7 @@ import plugin from 'fastify-plugin'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { v7 as uuidv7 } from 'uuid'
+import { JSON_ONLY } from './json.js'
 import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
 
 /** An answer is one caller's, at one moment: a shared cache would hand it to others, and outlive the service. */
@@ -17,7 +18,7 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_TYPE':
       return new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
-        detail: 'Content-Type: the body must be sent as application/json.',
+        detail: JSON_ONLY,
       })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ExecutorError('PAYLOAD_TOO_LARGE', { detail: 'The body is larger than 8 MiB.' })
@@ -59,7 +60,7 @@ export function answerMalformed(error: { code?: string }, socket: Duplex): void 
   const { _httpMessage: inFlight } = socket as Duplex & { _httpMessage?: { headersSent: boolean } | null }
   if (error.code === 'ECONNRESET' || !socket.writable || inFlight?.headersSent === true) return void socket.destroy()
   const problem = toProblem(toParserError(error.code), uuidv7())
-  const body = JSON.stringify(problem)
+  const body = `${JSON.stringify(problem)}\n`
   const head =
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ` +
     `application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: ` +

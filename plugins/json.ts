@@ -38,6 +38,13 @@ function requirePlain(headers: IncomingHttpHeaders): void {
     })
 }
 
+/** curl says of a body that it is a form, unless it is told. */
+export const JSON_ONLY =
+  "Content-Type: the body must be sent as application/json; with curl: -H 'Content-Type: application/json'."
+
+/** A prompt of a shell stands below an answer, not behind it. */
+const toJsonText = (data: unknown): string => `${JSON.stringify(data)}\n`
+
 /**
  * JSON is the only body there is; it is checked by zod without any coercion, and answers are trusted to their types.
  */
@@ -56,7 +63,7 @@ export const jsonPlugin = plugin(
     app.addContentTypeParser('*', async ({ headers }: FastifyRequest) => {
       if (headers['content-length'] !== '0')
         throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
-          detail: 'Content-Type: the body must be sent as application/json.',
+          detail: JSON_ONLY,
         })
     })
     app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
@@ -69,8 +76,9 @@ export const jsonPlugin = plugin(
         return { error: error as ExecutorError }
       }
     })
-    // A prompt of a shell stands below an answer, not behind it.
-    app.setSerializerCompiler(() => (data) => `${JSON.stringify(data)}\n`)
+    app.setSerializerCompiler(() => toJsonText)
+    // For routes without a schema of their answer, such as /openapi.json.
+    app.setReplySerializer(toJsonText)
   },
   { name: 'json', dependencies: ['errors'] },
 )

@@ -69,10 +69,27 @@ export function whileConnected({ raw }: FastifyReply): AbortSignal {
  */
 const OTHER_PARAMETER = /;(?!\s*q=)[^;,"]*(?:"(?:\\.|[^"\\])*"[^;,"]*)*/gi
 
-/** The best of what is offered, or NOT_ACCEPTABLE. Caches are told that the answer depends on `Accept`. */
-export function negotiate(request: FastifyRequest, reply: FastifyReply, offered: string[]): string {
-  // CORS has put `Origin` there already.
+/** Caches are told that the answer depends on `Accept`. CORS has put `Origin` there already. */
+const varyByAccept = (reply: FastifyReply): FastifyReply =>
   reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
+
+/**
+ * Whether a person at a shell reads the answer: curl, wget or HTTPie, and no program that named the type it wants. All
+ * others get texts to the byte: `Accept` alone does not tell them apart, since fetch sends the same range as curl.
+ */
+export function isForShell(request: FastifyRequest, reply: FastifyReply, type: string): boolean {
+  varyByAccept(reply)
+  const { accept = '', 'user-agent': agent = '' } = request.headers
+  const namesType = accept.split(',').some((part) => part.split(';')[0]?.trim().toLowerCase() === type)
+  return /^(?:curl|wget|httpie)\//i.test(agent) && !namesType
+}
+
+/** A text for people ends its last line, so that a prompt of a shell stands below it; an empty one has none. */
+export const endLine = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
+
+/** The best of what is offered, or NOT_ACCEPTABLE. */
+export function negotiate(request: FastifyRequest, reply: FastifyReply, offered: string[]): string {
+  varyByAccept(reply)
   // An empty header asks for nothing in particular.
   const accept = request.headers.accept?.replaceAll(OTHER_PARAMETER, '').trim() || '*/*'
   const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)

@@ -18,7 +18,18 @@ import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
 import { shortenEvent } from '../src/rpc/shorten-event.js'
-import { GUARDED, json, jsonOr, negotiate, OF_ONE, problems, whileConnected, WITH_BODY } from './answers.js'
+import {
+  endLine,
+  isForShell,
+  GUARDED,
+  json,
+  jsonOr,
+  negotiate,
+  OF_ONE,
+  problems,
+  whileConnected,
+  WITH_BODY,
+} from './answers.js'
 import { exportExecutions } from './export.js'
 import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, WishBody } from './queries.js'
 import { sendEventStream } from './sse.js'
@@ -181,7 +192,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         operationId: 'getResult',
         summary: 'The bare answer',
-        description: 'What Claude answered, without the execution around it; a problem where it did not succeed.',
+        description:
+          'What Claude answered, without the execution around it; a problem where it did not succeed. Text is ' +
+          'the answer to the byte, whose SHA-256 is in the receipt; curl, wget and HTTPie get a newline after it, unless ' +
+          '`Accept` names `text/plain`.',
         params: Params,
         querystring: ResultQuery,
         response: {
@@ -215,10 +229,11 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=50.`,
         })
       const { status, result = '' } = outcome
-      if (status === 'succeeded')
-        return typeof result === 'string'
-          ? reply.type('text/plain; charset=utf-8').serializer(String).send(result)
-          : reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(result)
+      if (status === 'succeeded') {
+        if (typeof result !== 'string') return reply.type('application/json; charset=utf-8').send(result)
+        const text = isForShell(request, reply, 'text/plain') ? endLine(result) : result
+        return reply.type('text/plain; charset=utf-8').serializer(String).send(text)
+      }
       const code = outcome.code ?? 'CLAUDE_EXITED'
       const body = {
         type: `urn:cc-executor:outcome:${code}`,
@@ -288,7 +303,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const events = page.events
         .map(({ bytes }) => (bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes)).toString())
         .join(',')
-      const body = `{"events":[${events}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}`
+      const body = `{"events":[${events}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}\n`
       return reply
         .type('application/json; charset=utf-8')
         .serializer(String)

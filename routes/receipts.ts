@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read/read-receipt.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from '../src/protocol/receipt.js'
-import { GUARDED, json, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
+import { endLine, GUARDED, json, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
 import { Params } from './queries.js'
 
 const tags = ['receipts']
@@ -24,7 +24,8 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'getReceipt',
         summary: 'The signed record of a finished execution',
         description:
-          'Canonical JSON (RFC 8785), signed with Ed25519; `Accept: text/markdown` gives it for people. ' +
+          'Canonical JSON (RFC 8785), signed with Ed25519, to the byte (no newline after it); ' +
+          '`Accept: text/markdown` gives it for people. ' +
           'However the execution ended, it has one. `cc-executor verify` checks it offline.',
         params: Params,
         response: {
@@ -44,8 +45,11 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         request.caller,
         media === MARKDOWN ? 'markdown' : 'json',
       )
-      // The bytes that were signed, not a new spelling of them.
-      return reply.type(`${media}; charset=utf-8`).serializer(String).send(text)
+      // Of JSON the bytes whose SHA-256 stands in a list's receipt: no new spelling of them, and no newline after them.
+      return reply
+        .type(`${media}; charset=utf-8`)
+        .serializer(String)
+        .send(media === MARKDOWN ? endLine(text) : text)
     },
   )
 

@@ -61,7 +61,7 @@ void t.test('in a browser', { skip: noBrowser, timeout: 4 * DEADLINE_MS }, async
       const id = /"id": "([0-9a-f-]{36})"/.exec(submitted.body)?.[1] ?? ''
       t.match(submitted.body, /"status": "queued"/)
       await service.finished(id)
-      const events = await tryOut('executions-get_executions__id__events', (block) =>
+      const events = await tryOut('executions-getEvents', (block) =>
         block.locator('tr[data-param-name="id"] input').fill(id),
       )
       t.match(events.status, /^200/)

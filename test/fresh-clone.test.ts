@@ -2,12 +2,13 @@
 // npm run test:all.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, copyFile, mkdir } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { describe, listMentioning, makeFolder, tryKill, until } from './support/processes.js'
 import { ROOT } from './support/paths.js'
+import { readBlocks, toComparable, toPrintedPattern } from './support/readme.js'
 
 /** nobody */
 const ORDINARY_USER = '65534'
@@ -59,7 +60,10 @@ for (const user of isRoot ? [undefined, ORDINARY_USER] : [undefined]) {
     async (t) => {
       const fresh = await clone(t, user)
       const demo = await fresh.execute(['npm', 'run', 'demo'])
-      t.match(demo.stdout, /Status: succeeded/)
+      t.match(demo.stderr, /^set-up 1\/\d: installing dependencies \(npm ci\) … done in \d+ s$/m)
+      const readme = readBlocks(await readFile(join(ROOT, 'README.md'), 'utf8'))
+      const prints = readme.find(({ commands }) => commands === 'npm run demo\n')?.prints ?? 'nothing'
+      t.match(`${toComparable(demo.stdout)}\n`, toPrintedPattern(prints), 'the demo prints what the README says')
       t.match(demo.stdout, /Its signed receipt:\n\n {2}# /)
       t.same(describe(listMentioning(fresh.folder)), [], 'the demo leaves nothing behind')
 

@@ -3,105 +3,75 @@ import { once } from 'node:events'
 import { access, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import t from 'tap'
 import { VERSION } from '../src/platform/version.js'
-import { testEnvironment } from './support/environment.js'
+import { openReadmeService } from './support/readme-service.js'
+import { pictureCommands, readBlocks, runOnTerminal, toComparable, toPrintedPattern } from './support/readme.js'
+import { readPicture, toPicture } from './support/terminal-picture.js'
 
 const readme = await readFile('README.md', 'utf8')
-const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
+const blocks = readBlocks(readme)
 
 /**
  * Blocks that start the service or the tests: run from a fresh clone by fresh-clone.test.ts, and by whoever runs this.
  */
-const STARTS = ['npm start -- --simulate', 'npm test', 'npm start -- --simulate --root ~/projects']
+const STARTS = ['npm start -- --simulate', 'npm test', 'npm run demo', 'npm start -- --simulate --root ~/projects']
 
 /** Linted here as in deployment.test.ts: no Docker engine runs where the tests run. */
 const DOCKER = 'cd deployment'
 
 void t.test(
-  'every command of the README that asks a running service does what it says',
-  { timeout: 150_000 },
+  'every command of the README that asks a running service prints what stands under it, and so does the picture',
+  { timeout: 280_000 },
   async (t) => {
-    const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
-    const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
-    const env = {
-      ...environment,
-      npm_config_offline: 'true',
-      npm_config_update_notifier: 'false',
-      XDG_CACHE_HOME: join(process.env['HOME'] ?? '/root', '.cache'),
-      HOME: home,
-    }
-    const service = spawn(process.execPath, ['dist/src/main/cli.js', 'start', '--simulate'], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const exited = once(service, 'exit')
-    t.teardown(async () => {
-      service.kill('SIGTERM')
-      await exited
-      await rm(home, { recursive: true, force: true })
-    })
-    let address = ''
-    for await (const line of createInterface({ input: service.stdout })) {
-      address = /address\s+http:\/\/(\S+)/.exec(line)?.[1] ?? address
-      if (line.includes('Ctrl-C')) break
-    }
-    t.not(address, '')
+    const { home, banner, address, env } = await openReadmeService(t)
+    const [, start = ''] = /^```text\n(CC Executor is running[\s\S]*?)^```/m.exec(readme) ?? []
+    t.match(`${toComparable(banner, home)}\n`, toPrintedPattern(start), 'the start')
 
-    const asking = blocks.filter((block) => !block.startsWith('npm ') && !block.startsWith(DOCKER))
+    const asking = blocks.filter(({ commands }) => !commands.startsWith('npm ') && !commands.startsWith(DOCKER))
     const script = asking
-      .map((block, index) => `echo; echo "== ${index}"\n${block}`)
+      .map(({ commands }, index) => `echo; echo "== ${index}"\n${commands}`)
       .join('\n')
       .replaceAll('localhost:8001', address)
-    // The command line finds the service by its port, which is 8001 for the reader.
-    const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], {
-      env: { ...env, CC_EXECUTOR_PORT: new URL(`http://${address}`).port },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const output: Buffer[] = []
-    shell.stdout.on('data', (chunk: Buffer) => output.push(chunk))
-    const [code] = await once(shell, 'close')
-    t.equal(code, 0)
-    const said = Buffer.concat(output)
-      .toString()
-      .split(/^== \d+\n/m)
+    const { code, chunks } = await runOnTerminal(script, env)
+    const said = chunks
+      .map(({ text }) => text)
+      .join('')
+      .split(/^== \d+\r?\n/m)
       .slice(1)
+      .map((text) => toComparable(text, home))
+    t.equal(code, 0, said.at(-1) ?? '')
     t.equal(said.length, asking.length)
-    const answerTo = (words: string): string => said[asking.findIndex((block) => block.includes(words))] ?? ''
-    t.match(
-      answerTo('text/event-stream'),
-      /"type":"execution.finished".*"status":"succeeded"/s,
-      'the events stream to the end',
+    for (const [index, { commands, prints }] of asking.entries()) {
+      const silent = commands.startsWith('alias ')
+      t.equal(prints === undefined, silent, `what it prints stands under ${commands}`)
+      if (prints !== undefined) t.match(`${said[index] ?? ''}\n`, toPrintedPattern(prints), commands)
+    }
+    await t.rejects(access(join(home, '.local/bin/cc-executor')), 'what was linked is unlinked')
+
+    const [, path = ''] = /<img src="([^"]+\.svg)"/.exec(readme) ?? []
+    const svg = await readFile(path, 'utf8')
+    const lines = readPicture(svg)
+    t.ok(toPicture(lines) === svg, 'the picture is as the recorder makes it')
+    const shown = lines.map(({ text }) => text)
+    const commands = pictureCommands(blocks)
+    t.same(
+      shown.filter((text) => text.startsWith('$ ')),
+      commands.map((command) => `$ ${command}`),
     )
-    t.match(answerTo('/result'), /simulated/, 'the bare answer')
-    t.match(answerTo('events?after=2'), /^\{"events":\[\{"seq":3,/, 'events after a cursor')
-    t.match(answerTo('/health/ready'), /"status":"ok"/, 'health')
+    const printed = asking.flatMap((block, index) => (pictureCommands([block]).length > 0 ? [said[index] ?? ''] : []))
     t.match(
-      answerTo('cli.js run'),
-      /^Hello! This answer is simulated.*\n\{"id":.*"status":"succeeded".*"team":"docs".*\n(?:.*\n)*id +[0-9a-f-]{36}\nstatus +succeeded\n(?:.*\n)*[0-9a-f-]{36} succeeded\n/m,
-      'the command line',
+      `${printed.join('\n')}\n`,
+      toPrintedPattern(shown.filter((text) => !text.startsWith('$ ')).join('\n')),
+      'the picture shows what is printed today: node dist/test/support/record-picture.js makes it again',
     )
-    t.match(
-      answerTo('npm link'),
-      /^[0-9a-f-]{36} [\s\S]*^[0-9a-f-]{36} /m,
-      'linked into a prefix of one’s own, and by npx',
-    )
-    await t.rejects(access(join(home, '.local/bin/cc-executor')), 'and unlinked')
-    t.match(
-      answerTo('batch=night'),
-      /^(?:[0-9a-f-]{36}\n){2}(?:[0-9a-f-]{36} {2}succeeded\n){2}0 failed, .*\n.*simulated/m,
-      'the nightly batch',
-    )
-    t.match(answerTo('doctor --simulate'), /^ok {4}port: cc-executor .* runs on/m, 'the doctor')
-    t.match(answerTo('cli.js token'), /^[\w-]{43}$/m, 'the token')
   },
 )
 
 void t.test('the README’s other commands are those that a fresh clone is tested with', async (t) => {
   const commands = blocks
-    .filter((block) => block.startsWith('npm '))
-    .flatMap((block) => block.trim().split('\n'))
+    .filter(({ commands }) => commands.startsWith('npm '))
+    .flatMap(({ commands }) => commands.trim().split('\n'))
     .map((line) => line.replace(/\s+#.*/, ''))
   t.same(commands, STARTS)
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
@@ -109,7 +79,9 @@ void t.test('the README’s other commands are those that a fresh clone is teste
 })
 
 void t.test('the README’s commands for Docker are those of deployment/README.md', async (t) => {
-  const commands = blocks.filter((block) => block.startsWith(DOCKER)).flatMap((block) => block.trim().split('\n'))
+  const commands = blocks
+    .filter(({ commands }) => commands.startsWith(DOCKER))
+    .flatMap(({ commands }) => commands.trim().split('\n'))
   t.ok(commands.length > 1)
   const known = await readFile('deployment/README.md', 'utf8')
   for (const command of commands) t.ok(known.includes(`\n${command}\n`), command)

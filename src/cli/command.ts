@@ -1,6 +1,7 @@
 import { ClientError } from '../client/client-error.js'
 import { nameCalls } from '../platform/own-command.js'
 import type { TerminalStatus } from '../protocol/execution.js'
+import { nearestWord } from './nearest-word.js'
 
 /** By outcome, as `timeout` and the shell number them; 69 is EX_UNAVAILABLE of sysexits. */
 export const EXIT_CODES = { succeeded: 0, failed: 1, timed_out: 124, cancelled: 130 } as const satisfies Record<
@@ -34,6 +35,14 @@ const isWrongUsage = (error: unknown): error is Error =>
   error instanceof UsageError ||
   (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
 
+/** What is wrong with a call, in our words where Node's are about something else, and what was probably meant. */
+export function toUsageFault({ message }: Error, usage: string): string {
+  const [, flag] = /^Unknown option '(-[^']+)'/.exec(message) ?? []
+  if (flag === undefined) return message
+  const meant = nearestWord(flag, usage.match(/(?<![\w-])--[a-z][a-z-]+/g) ?? [])
+  return `there is no flag ${flag}${meant === undefined ? '' : `; did you mean ${meant}?`}`
+}
+
 /** `--help` or `-h`, unless it is text behind a `--`. */
 export const asksForHelp = (args: readonly string[]): boolean => {
   const end = args.indexOf('--')
@@ -44,10 +53,8 @@ function toAdvice({ code }: ClientError): string {
   if (code === 'UNREACHABLE' || code === 'BAD_ANSWER')
     return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
   if (code === 'UNAUTHENTICATED')
-    return (
-      ' CC_EXECUTOR_TOKEN is sent, else, to this machine, the token of the data folder ' +
-      '(CC_EXECUTOR_DATA_DIR); cc-executor token prints it.'
-    )
+    return ' The token is taken from CC_EXECUTOR_TOKEN, else, for this machine, from the data folder (CC_EXECUTOR_DATA_DIR).'
+  if (code === 'EXECUTION_NOT_FOUND') return ' cc-executor list shows those that there are.'
   return ''
 }
 
@@ -55,7 +62,7 @@ function report(error: unknown, usage: string): number {
   if (isWrongUsage(error)) {
     // The fault first, and nothing that pushes it off the screen.
     const [call = ''] = usage.split('\n')
-    say(`${error.message}\n\n${call}\n--help tells all about it.`)
+    say(`${toUsageFault(error, usage)}\n\n${call}\nRun it with --help for details.`)
     return WRONG_USAGE
   }
   if (!(error instanceof ClientError)) throw error

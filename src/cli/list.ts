@@ -38,7 +38,7 @@ export const list: Command = {
 
   --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several with commas
   --parent ID                     the tasks of this list, which are left out otherwise
-  --label LABEL=VALUE             only with this label (also --metadata); several times
+  --label LABEL=VALUE             only with this label (also --metadata) (repeatable)
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
   --csv                           as CSV with a header, the whole prompt and the answer included

@@ -45,20 +45,20 @@ export const REQUEST_FLAGS = {
 export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort low|medium|high|xhigh|max
   --system-prompt TEXT, --append-system-prompt TEXT
   --max-turns N, --max-budget-usd USD, --max-budget-tokens N
-  --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)"; several times
+  --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)" (repeatable)
   --disallowed-tools RULE
   --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
                                   bypassPermissions
   --on-permission-denied report|fail
                                   fail: a denied tool call makes it fail, and the exit code 1
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
-  --mcp-required all|NAME         servers that must be connected before the run begins; several times
+  --mcp-required all|NAME         servers that must be connected before the run begins (repeatable)
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
   --output-schema JSON            the answer matches this JSON Schema
   --max-repairs N                 how often a wrong answer is sent back
   --on-worker-lost fail|continue, --max-attempts N
   --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
-  --network-host HOST             under locked, within the operator's; several times
+  --network-host HOST             under locked, within the operator's (repeatable)
   --no-project-instructions       CLAUDE.md of the workspace does not reach the model
   --workspace FOLDER              one that stays, below the service's workspace folder; with ./, ../ or / a path of here
   --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
@@ -67,7 +67,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
   --priority low|normal|high
   --on-task-failure stop|continue
-  --label LABEL=VALUE             for list, wait and reports (also --metadata); several times`
+  --label LABEL=VALUE             for list, wait and reports (also --metadata) (repeatable)`
 
 export type RequestFlags = {
   readonly [Name in keyof typeof REQUEST_FLAGS]?: (typeof REQUEST_FLAGS)[Name] extends { multiple: true }

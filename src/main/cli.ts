@@ -2,8 +2,9 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs, parseEnv } from 'node:util'
-import { asksForHelp } from '../cli/command.js'
+import { asksForHelp, toUsageFault } from '../cli/command.js'
 import { CLI_COMMANDS } from '../cli/commands.js'
+import { nearestWord } from '../cli/nearest-word.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { describeConfig } from '../platform/describe-config.js'
 import { nameCalls } from '../platform/own-command.js'
@@ -70,6 +71,8 @@ async function runStart(args: string[]): Promise<void> {
     }),
   }
   const stopped = untilStopped({ child: false })
+  // The first time the CLI is tried out, which takes seconds.
+  if (process.stderr.isTTY) say('starting Redis, the API and a worker …')
   const [{ openStart }, { printBanner }] = await Promise.all([import('./start.js'), import('./terminal/banner.js')])
   let isIdle: (why: string) => void = () => undefined
   const idle = new Promise<string>((resolve) => {
@@ -210,7 +213,12 @@ async function main([name, ...args]: string[]): Promise<void> {
     return void process.stdout.write(`${USAGE}\n`)
   if (name === '--version' || name === '-v') return void process.stdout.write(`${VERSION}\n`)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (!command) throw new UsageError(`there is no command ${JSON.stringify(name)}`)
+  if (!command) {
+    const meant = nearestWord(name, Object.keys(COMMANDS))
+    throw new UsageError(
+      `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    )
+  }
   const usage = Object.hasOwn(PROCESS_USAGE, name) ? PROCESS_USAGE[name] : undefined
   if (usage !== undefined && asksForHelp(args)) return void process.stdout.write(`${usage}\n`)
   await command(args)
@@ -223,7 +231,9 @@ function report(error: unknown, [name = '']: string[]): void {
   process.exitCode = isUsage ? 2 : 1
   // Under `start` the parent tells what its children could not do; pm2 has a channel to its children as well.
   if (process.send !== undefined && name !== 'start') return
-  say(error instanceof Error ? error.message : String(error))
+  say(
+    error instanceof Error ? (isUsage ? toUsageFault(error, PROCESS_USAGE[name] ?? '') : error.message) : String(error),
+  )
   if (isUsage) process.stderr.write(`\n${nameCalls(toHint(name))}\n`)
 }
 

@@ -1,14 +1,24 @@
 /** A failure whose message is all that the user needs: no stack is shown. */
 export class SetUpError extends Error {}
 
+/** Which step of how many is at work; one alone is not counted. */
+let position = ''
+
+/** @param {number} number from 1 on @param {number} total */
+export function beginStep(number, total) {
+  position = total > 1 ? ` ${number}/${total}` : ''
+}
+
 /** Set-up speaks on stderr only, so that the stdout of what follows it stays clean. @param {string} line */
 export function say(line) {
-  process.stderr.write(`set-up: ${line}\n`)
+  process.stderr.write(`set-up${position}: ${line}\n`)
 }
+
+const LIFE_MS = { ofProgress: 5_000, ofNone: 30_000 }
 
 /**
  * Announces a step that takes seconds, runs it, says how long it took. On a terminal the line counts up; elsewhere
- * a step that can tell how far it is says so every five seconds, so that a log shows life.
+ * a log shows life: every five seconds where the step can tell how far it is, every thirty where it cannot.
  *
  * @template T
  * @param {string} title
@@ -23,21 +33,22 @@ export async function longStep(title, work, progress) {
   const state = () => (progress === undefined ? elapsed() : `${elapsed()}, ${progress()}`)
 
   if (!onTerminal) say(`${title} …`)
-  const redraw = () => process.stderr.write(`\r\u001B[Kset-up: ${title} … ${state()}`)
+  const redraw = () => process.stderr.write(`\r\u001B[Kset-up${position}: ${title} … ${state()}`)
   const timer = onTerminal
     ? setInterval(redraw, 500)
-    : setInterval(() => progress !== undefined && say(`  ${state()}`), 5000)
+    : setInterval(() => say(`  ${state()}`), progress === undefined ? LIFE_MS.ofNone : LIFE_MS.ofProgress)
   if (onTerminal) redraw()
+  /** @param {string} how */
+  const end = (how) => {
+    if (onTerminal) process.stderr.write('\r\u001B[K')
+    say(`${title} … ${how} ${elapsed()}`)
+  }
   try {
     const result = await work()
-    process.stderr.write(
-      onTerminal ? `\r\u001B[Kset-up: ${title} … done in ${elapsed()}\n` : `set-up: done in ${elapsed()}\n`,
-    )
+    end('done in')
     return result
   } catch (error) {
-    process.stderr.write(
-      onTerminal ? `\r\u001B[Kset-up: ${title} … failed after ${elapsed()}\n` : `set-up: failed after ${elapsed()}\n`,
-    )
+    end('failed after')
     throw error
   } finally {
     clearInterval(timer)

@@ -18,22 +18,34 @@ import { say, SetUpError } from './messages.mjs'
 /** What `latest` stands for is asked of npm so often when it is not asked for by a flag. */
 const LATEST_LASTS_MS = 24 * 3_600_000
 
+/** @typedef {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} ClaudeOptions */
+
+const findOther = () => process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude')
+/** @param {string | undefined} claude */
+const toWord = (claude) => claude ?? (process.env.CC_EXECUTOR_CLAUDE_VERSION || readChosen() || CLAUDE_VERSION)
+
+/** Without asking anybody. What was asked for by a flag is always looked at. @param {ClaudeOptions} [options] */
+export function hasClaude({ claude, claudeRange = false } = {}) {
+  if (claude !== undefined || claudeRange) return false
+  return Boolean(findOther()) || isLinked(knownVersion(toWord(claude)))
+}
+
 /**
  * A Claude CLI that is given or on PATH is used; otherwise one is put into the cache: the pinned one, or which
  * `--claude`
  * chose last, or `CC_EXECUTOR_CLAUDE_VERSION`. It is no dependency of package.json, so that whoever has a CLI does not
  * download another; and without it the service still starts.
  *
- * @param {{ requireClaude?: boolean, claude?: string, claudeRange?: boolean }} [options] `claude`: `latest` or a
+ * @param {ClaudeOptions} [options] `claude`: `latest` or a
  * version,
  *   kept as the choice; `claudeRange`: both ends of what is supported have to be in the cache as well, for their tests
  */
 export async function provideClaude({ requireClaude = false, claude, claudeRange = false } = {}) {
   if (claudeRange)
     await withClaudeLock(async () => [await fetchClaude(OLDEST_CLAUDE_VERSION), await fetchClaude(CLAUDE_VERSION)])
-  const other = process.env.CC_EXECUTOR_CLAUDE_BIN || findOnPath('claude')
+  const other = findOther()
   if (claude === undefined && other) return
-  const word = claude ?? (process.env.CC_EXECUTOR_CLAUDE_VERSION || readChosen() || CLAUDE_VERSION)
+  const word = toWord(claude)
   requireVersion(word)
   if (claude === undefined && isLinked(knownVersion(word))) return
   try {

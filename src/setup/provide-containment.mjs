@@ -12,14 +12,18 @@ const PROGRAMS = [
 ]
 const TRY_AGAIN_MS = 24 * 3600_000
 
+const findMissing = () => PROGRAMS.filter(({ program }) => !findOnPath(program) && !cachedProgram(program))
+
+/** Or cannot have it, as far as is known today. */
+export const hasContainment = () => process.platform !== 'linux' || findMissing().length === 0 || triedLately()
+
 /**
  * What keeps a run in bounds, where it can be had (Linux); the service says at its start what it has and goes without.
  */
 export async function provideContainment() {
-  if (process.platform !== 'linux') return
-  const missing = PROGRAMS.filter(({ program }) => !findOnPath(program) && !cachedProgram(program))
+  if (hasContainment()) return
+  const missing = findMissing()
   const names = missing.map(({ packageName }) => packageName).join(' and ')
-  if (missing.length === 0 || triedLately()) return
   try {
     if (!canUseDebianPackages()) throw new SetUpError('this is no Debian or Ubuntu')
     const fetch = async () => {

@@ -9,10 +9,12 @@ import { runProgram } from './run-program.mjs'
 const PROGRAMS = ['redis-server', 'valkey-server']
 const BREW_DEADLINE_MS = 10 * 60_000
 
+export const hasRedis = () =>
+  Boolean(process.env.REDIS_URL) || PROGRAMS.some((name) => findOnPath(name) ?? cachedProgram(name))
+
 /** A Redis that is given or at hand is used; otherwise a `redis-server` is put into the cache. */
 export async function provideRedis() {
-  if (process.env.REDIS_URL) return
-  if (PROGRAMS.some((name) => findOnPath(name) ?? cachedProgram(name))) return
+  if (hasRedis()) return
   try {
     if (canUseDebianPackages()) await installFromApt()
     else if (findOnPath('brew')) await installWithBrew()

@@ -1,23 +1,25 @@
-import { buildSources } from './build.mjs'
-import { installDependencies } from './install-dependencies.mjs'
-import { say, SetUpError } from './messages.mjs'
-import { provideClaude } from './provide-claude.mjs'
-import { provideContainment } from './provide-containment.mjs'
-import { provideRedis } from './provide-redis.mjs'
+import { buildSources, isBuilt } from './build.mjs'
+import { cacheDirectory, checkoutDirectory } from './cache.mjs'
+import { installDependencies, isInstalled } from './install-dependencies.mjs'
+import { beginStep, say, SetUpError } from './messages.mjs'
+import { hasClaude, provideClaude } from './provide-claude.mjs'
+import { hasContainment, provideContainment } from './provide-containment.mjs'
+import { hasRedis, provideRedis } from './provide-redis.mjs'
 
 /** @typedef {{ requireClaude: boolean, claude: string | undefined, claudeRange: boolean }} Options */
 
 /**
- * In the order of what fails soonest and matters most; each looks first whether there is anything to do.
+ * In the order of what fails soonest and matters most. `isDone` is quick and changes nothing: what is to do is counted
+ * before the first step begins. Each step looks again, since another set-up may have done it meanwhile.
  *
- * @type {Record<string, (options: Options) => Promise<unknown>>}
+ * @type {Record<string, { isDone: (options: Options) => boolean, provide: (options: Options) => Promise<unknown> }>}
  */
 const STEPS = {
-  deps: () => installDependencies(),
-  build: () => buildSources(),
-  redis: provideRedis,
-  claude: provideClaude,
-  containment: provideContainment,
+  deps: { isDone: () => isInstalled(checkoutDirectory), provide: () => installDependencies() },
+  build: { isDone: () => isBuilt(checkoutDirectory), provide: () => buildSources() },
+  redis: { isDone: hasRedis, provide: provideRedis },
+  claude: { isDone: hasClaude, provide: provideClaude },
+  containment: { isDone: hasContainment, provide: provideContainment },
 }
 
 const USAGE =
@@ -31,13 +33,43 @@ const USAGE =
  */
 export async function setUp(args) {
   try {
+    refuseSwallowedFlags(process.env)
     const { names, ...options } = readArguments(args)
-    for (const name of names) await STEPS[name]?.(options)
+    const due = names.filter((name) => !STEPS[name]?.isDone(options))
+    if (due.length > 1) {
+      say(
+        `${due.length} steps, the first time: a few minutes; nothing outside this folder and ` +
+          cacheDirectory() +
+          ' is changed',
+      )
+    }
+    for (const [index, name] of due.entries()) {
+      beginStep(index + 1, due.length)
+      await STEPS[name]?.provide(options)
+    }
   } catch (error) {
     if (error instanceof SetUpError) say(error.message)
     else say(String(error instanceof Error ? error.stack : error))
     process.exitCode = 1
   }
+}
+
+/** By npm script, the flags of the program behind it. @type {Record<string, string[]>} */
+const FLAGS = { start: ['simulate', 'open', 'root'], setup: ['claude', 'require-claude'] }
+
+/**
+ * Without `--` npm takes a flag for a setting of its own, and the program never sees it: `npm start --simulate` would
+ * start without the simulator, on somebody's account.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ */
+function refuseSwallowedFlags(env) {
+  const script = env.npm_lifecycle_event ?? ''
+  const flags = (Object.hasOwn(FLAGS, script) && FLAGS[script]) || []
+  const flag = flags.find((name) => env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined)
+  if (flag === undefined) return
+  const call = script === 'start' ? 'npm start' : `npm run ${script}`
+  throw new SetUpError(`npm kept --${flag} for itself; with two dashes before it, it arrives: ${call} -- --${flag} …`)
 }
 
 /** @param {string[]} args */

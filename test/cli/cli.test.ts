@@ -369,10 +369,14 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
   const wrong = async (args: string[], sentence: RegExp): Promise<void> => {
     const { code, stdout, stderr } = await startCli(t, args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x').ended
     t.match({ code, stdout, stderr }, { code: 2, stdout: '', stderr: sentence }, args.join(' '))
-    t.match(stderr, /\n\nUsage: cc-executor [^\n]+\n--help tells all about it\.\n$/, 'the fault stays on the screen')
+    t.match(
+      stderr,
+      /\n\nUsage: cc-executor [^\n]+\nRun it with --help for details\.\n$/,
+      'the fault stays on the screen',
+    )
   }
   await Promise.all([
-    wrong(['run', '--modle', 'x', 'hello'], /Unknown option '--modle'/),
+    wrong(['run', '--modle', 'x', 'hello'], /^cc-executor: there is no flag --modle; did you mean --model\?\n/),
     wrong(['run', 'say', 'hello'], /one argument/),
     wrong(['run', ''], /prompt: must not be empty/),
     wrong(['run', '--effort', 'huge', 'hello'], /^cc-executor: --effort: /),

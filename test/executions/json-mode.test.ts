@@ -29,7 +29,7 @@ void t.test('an answer that matches is the result, as an object', async (t) => {
   t.match(execution, { status: 'succeeded', outcome: { result: RIGHT } })
   const answer = await service.call('GET', `/executions/${execution.id}/result`)
   t.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
-  t.same(answer.body, RIGHT)
+  t.equal(answer.text, `${JSON.stringify(RIGHT)}\n`)
   const finished = (await service.events(execution.id)).at(-1)
   t.match(finished, { type: 'execution.finished', data: { outcome: { result: RIGHT } } })
   const receipt = JSON.parse((await service.call('GET', `/executions/${execution.id}/receipt`)).text) as unknown

@@ -154,7 +154,11 @@ void t.test('a run edits its workspace by default, and its text is the sum of it
   )
   t.equal(events.filter(({ type }) => type === 'execution.finished').length, 1)
   t.equal(execution.lastSeq, events.length)
-  t.equal((await service.call('GET', `/executions/${execution.id}/result`)).text, execution.outcome?.result)
+  const headers = { accept: 'text/plain' }
+  t.equal(
+    (await service.call('GET', `/executions/${execution.id}/result`, { headers })).text,
+    execution.outcome?.result,
+  )
 })
 
 void t.test(
@@ -218,7 +222,8 @@ void t.test('an answer of 5 MiB arrives whole, also at a reader that pauses', as
   for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) text += part.value
   const events = [...text.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as Event)
   t.ok(textsOf(events).join('') === outcome?.result, 'the deltas are the answer')
-  t.ok((await service.call('GET', `/executions/${execution.id}/result`)).text === outcome?.result)
+  const headers = { accept: 'text/plain' }
+  t.ok((await service.call('GET', `/executions/${execution.id}/result`, { headers })).text === outcome?.result)
 })
 
 void t.test(

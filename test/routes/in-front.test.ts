@@ -60,7 +60,7 @@ void t.test('no shared cache keeps an answer, and one that is negotiated says by
     ['/usage', null],
     ['/executions', 'Accept'],
     [`/executions/${id}`, null],
-    [`/executions/${id}/result`, null],
+    [`/executions/${id}/result`, 'Accept'],
     [`/executions/${id}/events`, 'Accept'],
     [`/executions/${id}/receipt`, 'Accept'],
     [`/executions/${id}/files`, null],

@@ -1,5 +1,6 @@
 // The REST half of the protocol, with a scripted CLI. Every answer is held against /openapi.json as well.
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { createHash } from 'node:crypto'
 import { EventSource } from 'eventsource'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -878,6 +879,20 @@ void t.test('the result is the bare answer, or the reason why there is none', as
     [answer.status, answer.text, answer.headers.get('content-type')],
     [200, 'heard: plain é 🙂', /^text\/plain; charset=utf-8/],
   )
+  t.match(answer.headers.get('vary'), /Accept/)
+  const asShell = (agent: string, accept: string): Promise<string> =>
+    call('GET', `/executions/${id}/result`, { headers: { 'user-agent': agent, accept } }).then(({ text }) => text)
+  for (const agent of ['curl/8.14.1', 'Wget/1.25.0', 'HTTPie/3.2.4'])
+    t.equal(await asShell(agent, '*/*'), 'heard: plain é 🙂\n', `a line of its own: ${agent}`)
+  for (const accept of ['text/plain', 'application/json, Text/Plain;q=0.9, */*'])
+    t.equal(await asShell('curl/8.14.1', accept), 'heard: plain é 🙂', `to the byte for a program: ${accept}`)
+  const receipt = await call('GET', `/executions/${id}/receipt`)
+  t.equal(receipt.body.result.sha256, createHash('sha256').update('heard: plain é 🙂').digest('hex'))
+  t.notOk(receipt.text.endsWith('\n'), 'the bytes of a receipt are hashed too')
+  const markdown = await call('GET', `/executions/${id}/receipt`, { headers: { accept: 'text/markdown' } })
+  t.match(markdown.text, /[^\n]\n$/)
+  for (const path of [`/executions/${id}/events`, '/openapi.json', '/health', '/nowhere'])
+    t.match((await call('GET', path)).text, /\}\n$/, path)
   const running = await held()
   t.match((await call('GET', `/executions/${running.id}/result`)).body, {
     status: 409,

@@ -137,9 +137,53 @@ void t.test('what there is to do is done once, and a run with nothing to do prin
   FOUND_ON_PATH.forEach((name) => put(name, RUNS))
   const first = await setUp([])
   t.equal(first.code, 0, first.stderr)
-  t.match(first.stderr, /^set-up: building \(tsc\) …\nset-up: done in \d+ s\n$/)
+  t.match(first.stderr, /^set-up: building \(tsc\) …\nset-up: building \(tsc\) … done in \d+ s\n$/)
   t.ok(existsSync(join(directory, 'dist/src/one.js')))
   t.strictSame(await setUp([]), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('a fresh clone sees which step of how many is at work, and the end of each by its name', async (t) => {
+  const { directory, cache, put, setUp } = checkout(t)
+  rmSync(join(directory, 'node_modules/.package-lock.json'))
+  put(
+    'npm',
+    npmOfClaude('2.1.999').replace(
+      '\n',
+      '\nif [ "$1" = ci ]; then cp package-lock.json node_modules/.package-lock.json; exit; fi\n',
+    ),
+  )
+  put('brew', '#!/bin/sh\ncp "$(dirname "$0")/sh" "$(dirname "$0")/redis-server"\n')
+  const { code, stderr } = await setUp([])
+  t.equal(code, 0, stderr)
+  const lines = stderr.trimEnd().split('\n')
+  // What contains a run is had from Debian and Ubuntu only.
+  const total = process.platform === 'linux' ? 5 : 4
+  t.equal(
+    lines[0],
+    `set-up: ${total} steps, the first time: a few minutes; nothing outside this folder and ${cache} is changed`,
+  )
+  const steps = ['installing dependencies', 'building', 'installing Redis', 'fetching the Claude CLI']
+  for (const [index, step] of steps.entries()) {
+    const said = lines.filter((line) => line.startsWith(`set-up ${index + 1}/${total}: ${step}`))
+    t.match(said, [/ …$/, / … done in \d+ s$/], step)
+  }
+  if (total === 5) t.match(lines.at(-1), /^set-up 5\/5: runs will be less contained without bubblewrap and tini/)
+  t.strictSame(await setUp([]), { code: 0, stdout: '', stderr: '' })
+})
+
+void t.test('a flag that npm keeps for itself is refused with the call that works', async (t) => {
+  const { directory, put, setUp } = checkout(t)
+  FOUND_ON_PATH.forEach((name) => put(name, RUNS))
+  const npm = { npm_lifecycle_event: 'start', npm_config_simulate: 'true' }
+  const refused = await setUp([], npm)
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, /^set-up: npm kept --simulate for itself; .*: npm start -- --simulate …\n$/)
+  t.notOk(existsSync(join(directory, 'dist')), 'nothing was begun')
+  t.match(
+    (await setUp([], { npm_lifecycle_event: 'setup', npm_config_claude: 'latest' })).stderr,
+    'npm run setup -- --claude',
+  )
+  t.equal((await setUp(['--only=redis'], { ...npm, npm_lifecycle_event: 'test' })).code, 0, 'of another script')
 })
 
 void t.test('a deleted source takes its output along, and a deleted output comes back', async (t) => {
@@ -180,7 +224,10 @@ void t.test('node_modules that differ from the lock file are installed with npm 
     else writeFileSync(installed, stale)
     const { code, stderr } = await setUp(['--only=deps'])
     t.equal(code, 0)
-    t.match(stderr, /^set-up: installing dependencies \(npm ci\) …\nset-up: done in \d+ s\n$/)
+    t.match(
+      stderr,
+      /^set-up: installing dependencies \(npm ci\) …\nset-up: installing dependencies \(npm ci\) … done in \d+ s\n$/,
+    )
   }
   t.match(readFileSync(join(directory, 'npm-arguments'), 'utf8'), /^ci --include=dev /)
   t.equal((await setUp(['--only=deps'])).stderr, '')
@@ -272,7 +319,7 @@ void t.test(
     t.equal(latest.code, 0, latest.stderr)
     t.match(
       latest.stderr,
-      /fetching the Claude CLI 2\.1\.999 .*\nset-up: done in \d+ s\nset-up: \S+claude-2\.1\.999\/claude is used from the next start on\.\n$/,
+      /fetching the Claude CLI 2\.1\.999 .* … done in \d+ s\nset-up: \S+claude-2\.1\.999\/claude is used from the next start on\.\n$/,
     )
     t.equal(linked(), '2.1.999')
     t.strictSame(await setUp(['--only=claude']), { code: 0, stdout: '', stderr: '' }, 'and npm is not asked again')

@@ -26,7 +26,7 @@ void t.test('the README’s task list writes a file, tests it, and both are seen
     executions: Execution[]
   }
   const results = await Promise.all(
-    executions.map(async ({ id }) => (await service.call('GET', `/executions/${id}/result`)).text),
+    executions.map(async ({ id }) => (await service.call('GET', `/executions/${id}/result`)).text.trimEnd()),
   )
   t.same(results.sort(), [
     'The test passed: hello.py printed "Hello, world!".',

@@ -6,15 +6,15 @@ export const USAGE = `cc-executor ${VERSION}: runs Claude Code for you while you
 Usage: cc-executor <command>
 
   start [--simulate] [--open] [--root DIR]...   API, worker and, without REDIS_URL, a private Redis
-  api                                           an API process; wants REDIS_URL
-  worker                                        a worker process; wants REDIS_URL
+  api                                           an API process; requires REDIS_URL
+  worker                                        a worker process; requires REDIS_URL
   mcp [--simulate] [--print-config]             tools for an MCP client, on standard input and output
   config                                        every setting, its value and where it comes from
   doctor [--simulate] [--json]                  what is wrong with this machine, and the remedy
 
 ${CLI_USAGE}
 
-Each of them has --help. Settings are environment variables; cc-executor config lists them.`
+Every command accepts --help. Settings are environment variables; cc-executor config lists them.`
 
 /** The whole of it for the processes; the other commands bring their own. */
 export const PROCESS_USAGE: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ Reads .env where it is started.
   --simulate                      a scripted model answers, not Claude: costs nothing, needs no account
                                   it plays "Write hello.py", or the script of a prompt (src/simulator/README.md)
   --open                          no token is needed, on this machine only (CC_EXECUTOR_AUTH=open)
-  --root DIR                      a folder in which a request may name an absolute workspace; several times
+  --root DIR                      a folder in which a request may name an absolute workspace (repeatable)
   --on-demand                     ends when nobody has been there for CC_EXECUTOR_IDLE_SECONDS, as mcp starts it`,
   api: `Usage: cc-executor api
 
