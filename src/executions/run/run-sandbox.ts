@@ -49,7 +49,7 @@ export interface RunSandbox {
 
 /** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
 export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
-  return [socketOf(redisUrl), passwordFile, ...secretFiles].filter((path) => path !== undefined)
+  return [socketOf(redisUrl), passwordFile, ...secretFiles.map(({ path }) => path)].filter((path) => path !== undefined)
 }
 
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
