@@ -105,8 +105,8 @@ const deepestAbove = (path: string, mounts: readonly Mount[]): Mount | undefined
 
 /**
  * A mount cannot be renamed, but the folders above it can: a run would move one that it may write out of the way, with
- * what is hidden or read-only in it, and put another in its place, which the service finds at its next start. So each of
- * them is a mount as well.
+ * what is hidden or read-only in it, and put another in its place, which the service finds at its next start. So they
+ * are mounts as well.
  */
 function listPins(mounts: readonly Mount[]): Mount[] {
   const pins = new Map<string, Mount>()

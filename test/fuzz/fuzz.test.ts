@@ -41,7 +41,7 @@ const shorten = (text: string): string =>
   text.replaceAll(/(.)\1{40,}/g, (run, character: string) => `${character}…(${run.length} times)`).slice(0, 4_000)
 
 let lastProgress = 0
-/** Puts the end of the file off, which tap ends: it also fails what has passed, but took longer than it was last given. */
+/** Puts the end of the file off. tap also fails what has passed, but took longer in all than it was last given. */
 function progress(): void {
   const now = performance.now()
   if (now - lastProgress < PROGRESS_MS) return
