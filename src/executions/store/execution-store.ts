@@ -271,12 +271,13 @@ export class ExecutionStore extends TaskListStore {
 
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
   async retry(id: string, fence: string | undefined, retry: Retry): Promise<RetryAnswer> {
-    const { reason, message, usage, attempt, spared, at, notBefore, queueDeadline } = retry
+    const { reason, message, usage, attempt, failedStarts, spared, at, notBefore, queueDeadline } = retry
     const fields = {
       usage: JSON.stringify(usage),
       earlierUsage: JSON.stringify(usage),
       spared: String(spared),
-      retryReason: reason,
+      // How the next one begins depends on the last that has started.
+      ...(failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }),
     }
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)

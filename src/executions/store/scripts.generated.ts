@@ -706,7 +706,8 @@ return forgotten`,
   'retry': `local args = cjson.decode(ARGV[1])
 local id, fence = args.id, args.fence
 local state = get(id, 'state')
-if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
+local isOver = state == 'running' or state == 'paused' or (state == 'starting' and fence)
+if not isOver then return {'refused', state or 'missing'} end
 if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
