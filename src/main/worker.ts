@@ -8,6 +8,7 @@ import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
 import { StartGate } from '../executions/claim/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
+import { sweepOwners } from '../executions/sweep/sweep-owners.js'
 import { removeUnneeded, sweepFolders } from '../executions/sweep/sweep-folders.js'
 import { ANNOUNCE_INTERVAL_MS } from '../executions/store/worker-registry.js'
 import { HookLedger } from '../hooks/hook-ledger.js'
@@ -162,6 +163,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
       ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],
       ['folders', PROCESS_SWEEP_INTERVAL_MS, () => sweepFolders(services)],
+      ['owners', PROCESS_SWEEP_INTERVAL_MS, () => sweepOwners(services)],
       ['processes', PROCESS_SWEEP_INTERVAL_MS, () => sweepProcesses(services)],
     ] as const) {
       lifetime.own(name, repeat(name, interval, logger, round), (opened) => withPatience(opened.close()))

@@ -51,7 +51,7 @@ export interface ScarceStart {
   readonly why: string
 }
 
-/** Whoever renews the login could not be reached: nothing is wrong with the execution or the login, as far as is known. */
+/** Whoever renews the login could not be reached: nothing is known to be wrong with the execution or the login. */
 export interface DelayedStart {
   readonly delayedIn: RunFolders
   readonly outcome: Outcome
