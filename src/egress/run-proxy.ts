@@ -40,7 +40,7 @@ const CREDENTIALS = new Set(['authorization', 'x-api-key', 'cookie'])
 export interface RunProxyOptions {
   /** Where Claude's API is. */
   readonly upstream: string
-  /** What proves the operator to it, looked up for each request. */
+  /** What proves the operator to it, looked up for each request. An error with `isTransient` says that it may come. */
   readonly credential: () => Promise<Readonly<Record<string, string>>>
   /** It did not take what the newest request was sent with. */
   readonly onRefused?: (() => void) | undefined
@@ -70,6 +70,11 @@ function refuse(
   response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
   response.end(JSON.stringify({ type: 'error', error: { type, message } }))
 }
+
+const NEVER = { status: 401, type: 'authentication_error' } as const
+/** The CLI asks again after it, and its run is not over for good. */
+const LATER = { status: 529, type: 'overloaded_error' } as const
+const toRefusal = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
 function fail(response: ServerResponse, message: string): void {
   if (response.headersSent) return void response.destroy()
@@ -104,9 +109,15 @@ export async function openRunProxy({
 
   async function askModel(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const isSecure = base.protocol === 'https:'
-    const proof = await credential().catch(() => undefined)
-    if (proof === undefined)
-      return refuse(response, 'The worker has no credential that holds.', { status: 401, type: 'authentication_error' })
+    const proof = await credential().catch(toRefusal)
+    if (proof instanceof Error) {
+      const isTransient = 'isTransient' in proof && proof.isTransient === true
+      return refuse(
+        response,
+        isTransient ? proof.message : 'The worker has no credential that holds.',
+        isTransient ? LATER : NEVER,
+      )
+    }
     const headers = { ...toHeaders(request, CREDENTIALS), ...proof, host: base.host }
     const path = base.pathname.replace(/\/$/, '') + (request.url ?? '')
     const send = isSecure ? httpsRequest : httpRequest

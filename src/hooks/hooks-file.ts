@@ -99,7 +99,7 @@ export interface Hooks {
   readonly timeoutSeconds: number
   readonly stages: Readonly<Record<HookStage, readonly Hook[]>>
   /** Claude's own, by event, in the format of its settings. */
-  readonly claude: Readonly<Record<string, unknown>>
+  readonly claude: Readonly<Record<string, z.output<typeof ClaudeGroups>>>
 }
 
 type HooksPlace = { readonly hooksFile: string; readonly isHooksFileGiven: boolean }

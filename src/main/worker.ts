@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
-import { findCredentials } from '../claude/install/credentials.js'
+import { findCredentials, listLoginFiles } from '../claude/install/credentials.js'
 import { LoginKeeper } from '../claude/install/login-keeper.js'
 import { AccountState } from '../executions/claim/account-state.js'
 import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
 import { StartGate } from '../executions/claim/start-gate.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
+import { sweepOwners } from '../executions/sweep/sweep-owners.js'
 import { removeUnneeded, sweepFolders } from '../executions/sweep/sweep-folders.js'
 import { ANNOUNCE_INTERVAL_MS } from '../executions/store/worker-registry.js'
 import { HookLedger } from '../hooks/hook-ledger.js'
+import { listHookPrograms } from '../hooks/hook-programs.js'
 import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
@@ -19,6 +21,7 @@ import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { openPatience, type Patience } from '../platform/patience.js'
 import { closeRedis, openRedis } from '../platform/redis.js'
+import { requireNotRunWritable } from '../platform/run-writable.js'
 import { requireRedis } from '../platform/require-redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
@@ -46,6 +49,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
   return openWithin(async (lifetime) => {
     await openDataFolder(config)
     const hooks = await readHooks(config)
+    requireNotRunWritable(listHookPrograms(hooks), config)
     const hookLedger = new HookLedger(hooks)
     await requireRedis({ ...config, redisUrl })
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
@@ -60,6 +64,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ),
     ])
     const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
+    requireNotRunWritable(listLoginFiles(credentials), config)
     const { loginTokenUrl: tokenUrl, environment: env } = config
     const login =
       credentials.configDir === undefined
@@ -158,6 +163,7 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
       ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],
       ['folders', PROCESS_SWEEP_INTERVAL_MS, () => sweepFolders(services)],
+      ['owners', PROCESS_SWEEP_INTERVAL_MS, () => sweepOwners(services)],
       ['processes', PROCESS_SWEEP_INTERVAL_MS, () => sweepProcesses(services)],
     ] as const) {
       lifetime.own(name, repeat(name, interval, logger, round), (opened) => withPatience(opened.close()))

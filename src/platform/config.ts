@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, type RedisAccess } from './redis-url.js'
-import { readSecretFiles, type SecretFiles } from './secret-files.js'
+import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
@@ -289,7 +289,7 @@ export interface Config {
   readonly part: 'api' | 'worker' | undefined
   readonly logLevel: string
   /** Where secrets of the environment were read from: no run sees them. */
-  readonly secretFiles: readonly string[]
+  readonly secretFiles: readonly SecretFile[]
   /** Where set-up puts Redis, the CLI and the containment tools when the system has none. */
   readonly cacheBin: string
   /** The environment of the process, from which a run's allow-listed variables are taken. */
@@ -334,7 +334,7 @@ function readValues(environment: NodeJS.ProcessEnv): Values {
 
 /** Reads and checks the configuration. @throws ConfigError naming the variable and what is expected */
 export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
-  const { environment, paths: secretFiles } = openSecretFiles(given)
+  const { environment, files: secretFiles } = openSecretFiles(given)
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
   if (

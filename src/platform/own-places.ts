@@ -2,10 +2,19 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { ConfigError, type Config } from './config.js'
 import { findPlace, isWithin, placesMountedBelow, readMounts, type Place } from './folder-identity.js'
 import { socketOf } from './redis-url.js'
+import type { SecretFile } from './secret-files.js'
 
 export type OwnSettings = Pick<
   Config,
-  'dataDir' | 'workspaceRoot' | 'allowedRoots' | 'tokenFile' | 'hooksFile' | 'redisUrl' | 'cacheBin'
+  | 'dataDir'
+  | 'workspaceRoot'
+  | 'allowedRoots'
+  | 'tokenFile'
+  | 'hooksFile'
+  | 'redisUrl'
+  | 'redisAccess'
+  | 'secretFiles'
+  | 'cacheBin'
 > & {
   /** Beside the operator's roots, for one token: these very folders, and no link that has come in their place. */
   readonly admittedFolders?: readonly string[]
@@ -24,19 +33,40 @@ interface LocatedFolder extends OwnFolder {
   readonly place: Place
 }
 
+/** Files that make a program the service, or decide what it does, by the settings that name them. */
+export function listLeadingFiles({
+  tokenFile,
+  hooksFile,
+  redisUrl,
+  redisAccess: { passwordFile, ca, cert, key },
+  secretFiles,
+}: Omit<OwnSettings, 'workspaceRoot'>): SecretFile[] {
+  const named: readonly (readonly [string, string | undefined])[] = [
+    ['CC_EXECUTOR_TOKEN_FILE', tokenFile],
+    ['CC_EXECUTOR_HOOKS', hooksFile],
+    ['REDIS_URL', socketOf(redisUrl)],
+    ['CC_EXECUTOR_REDIS_PASSWORD_FILE', passwordFile],
+    ['CC_EXECUTOR_REDIS_CA', ca],
+    ['CC_EXECUTOR_REDIS_CERT', cert],
+    ['CC_EXECUTOR_REDIS_KEY', key],
+  ]
+  return [
+    ...named.flatMap(([setting, path]) => (path === undefined ? [] : [{ path: resolve(path), setting }])),
+    ...secretFiles,
+  ]
+}
+
 /** Wherever settings have moved them; what lies in the data folder is named as well, as the workspace root may, too. */
-export function listOwnFolders({ dataDir, tokenFile, hooksFile, redisUrl, cacheBin }: OwnSettings): OwnFolder[] {
-  const socket = socketOf(redisUrl)
+export function listOwnFolders(settings: OwnSettings): OwnFolder[] {
+  const { dataDir, cacheBin } = settings
   return [
     { path: dataDir, setting: 'CC_EXECUTOR_DATA_DIR' },
     ...['sessions', 'tmp', 'redis', 'services', 'receipt-keys'].map((name) => ({
       path: join(dataDir, name),
       setting: 'CC_EXECUTOR_DATA_DIR',
     })),
-    { path: tokenFile, setting: 'CC_EXECUTOR_TOKEN_FILE' },
-    { path: hooksFile, setting: 'CC_EXECUTOR_HOOKS' },
     { path: dirname(cacheBin), setting: 'CC_EXECUTOR_CACHE_DIR' },
-    ...(socket === undefined ? [] : [{ path: socket, setting: 'REDIS_URL' }]),
+    ...listLeadingFiles(settings),
   ].map(({ path, setting }) => ({
     path: resolve(path),
     setting,

@@ -9,16 +9,22 @@ export const SECRET_NAMES = [
   'CC_EXECUTOR_TOKENS',
 ] as const
 
+export interface SecretFile {
+  readonly path: string
+  /** The setting that names it. */
+  readonly setting: string
+}
+
 export interface SecretFiles {
   /** With what the files say in the place of their names. */
   readonly environment: NodeJS.ProcessEnv
-  readonly paths: readonly string[]
+  readonly files: readonly SecretFile[]
 }
 
 /** @throws Error naming the variable where its file cannot be read, or where both are set */
 export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
   const secrets = { ...environment }
-  const paths: string[] = []
+  const files: SecretFile[] = []
   for (const name of SECRET_NAMES) {
     const path = environment[`${name}_FILE`]
     if (!path) continue
@@ -32,7 +38,7 @@ export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
       throw new Error(`${name}_FILE: ${path} cannot be read (${code ?? message}).`, { cause: error })
     }
     delete secrets[`${name}_FILE`]
-    paths.push(path)
+    files.push({ path, setting: `${name}_FILE` })
   }
-  return { environment: paths.length === 0 ? environment : secrets, paths }
+  return { environment: files.length === 0 ? environment : secrets, files }
 }

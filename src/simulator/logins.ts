@@ -21,6 +21,8 @@ export interface Logins {
   revoke(refreshToken: string): void
   /** Renewals fail with this status, for so many of them. */
   failNext(status: number, times?: number): void
+  /** From now on they do no more. */
+  recover(): void
   /** Renewals wait for it before they are answered. */
   hold(until: Promise<unknown>): void
   /** Every renewal that was asked for, in order. */
@@ -60,6 +62,10 @@ export class LoginDesk implements Logins {
 
   failNext(status: number, times = 1): void {
     this.#failures.push(...Array.from({ length: times }, () => status))
+  }
+
+  recover(): void {
+    this.#failures.length = 0
   }
 
   hold(until: Promise<unknown>): void {

@@ -102,10 +102,11 @@ export function toSandboxedCommand({
   const isMapped = user === 'mapped'
   const mapped = isMapped ? [workspace, ...view.owned.filter((path) => path !== workspace)] : []
   const stage = isMapped ? chooseStage(view.paths) : ''
-  const bind: Bind = (path, kind) => {
+  const bind: Bind = (path, kind, above = path) => {
     const prefix = kind === 'read' ? '--ro-bind' : '--bind'
-    const index = mapped.indexOf(path)
-    if (index >= 0) return [prefix, stagedFolder(stage, index)]
+    const index = mapped.indexOf(above)
+    // With the owners of the folder around it, not with its own, which another user may be.
+    if (index >= 0) return [prefix, stagedFolder(stage, index) + path.slice(above.length)]
     return path === workspace && means.bindsDescriptors ? ['--bind-fd', String(DESCRIPTORS.workspace)] : [prefix, path]
   }
   const privileges = {

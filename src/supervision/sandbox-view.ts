@@ -1,91 +1,15 @@
-import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 
 import type { Sandbox } from './sandbox.js'
+import { isInside, listMounts, resolved, SYSTEM, type Mount } from './sandbox-mounts.js'
 
-/** The system's own folders. Links (`/bin` → `usr/bin`) stay links; /nix/store is the system's where there is one. */
-const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/opt', '/nix/store'] as const
-/** Files that belong to /etc but lie elsewhere on some systems. */
-const OF_ETC = ['/etc/resolv.conf', '/etc/hosts', '/etc/localtime', '/etc/nsswitch.conf']
 const TEMPORARY_BYTES = 1024 ** 3
 const SMALL_BYTES = 256 * 1024 ** 2
 /** They are memory: a run that fills all of them keeps enough of its own for the CLI. */
 const TEMPORARY_SHARE = 1 / 4
 const SMALL_SHARE = 1 / 16
 export const PROXY_FOLDER = '/run/cc/sock'
-
-const isInside = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-const depth = (path: string): number => path.split(sep).length
-
-function resolved(path: string): string | undefined {
-  try {
-    return realpathSync(path)
-  } catch {
-    return undefined
-  }
-}
-
-interface Mount {
-  readonly path: string
-  readonly kind: 'read' | 'write' | 'socket' | 'hidden_folder' | 'hidden_file' | 'protected'
-}
-
-/** What is given wins over what is hidden where both name the same place; the rest is decided by which lies deeper. */
-const RANK: Record<Mount['kind'], number> = {
-  hidden_folder: 0,
-  hidden_file: 0,
-  read: 1,
-  socket: 2,
-  write: 3,
-  protected: 4,
-}
-/** Of no use where nothing shows the place. */
-const WITHHOLDS: ReadonlySet<Mount['kind']> = new Set(['hidden_folder', 'hidden_file', 'protected'])
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
-  }
-}
-
-function listMounts(workspace: string, { writable, readable, sockets, hidden, protected: kept }: Sandbox): Mount[] {
-  const byPath = new Map<string, Mount>()
-  const add = (paths: readonly string[], kind: (path: string) => Mount['kind']): void => {
-    for (const path of paths) {
-      const real = resolved(path)
-      if (real === undefined || real === sep) continue
-      const mount = { path: real, kind: kind(real) }
-      const present = byPath.get(real)
-      if (!present || RANK[present.kind] < RANK[mount.kind]) byPath.set(real, mount)
-    }
-  }
-  add(hidden, (path) => (isFolder(path) ? 'hidden_folder' : 'hidden_file'))
-  add(
-    OF_ETC.filter((path) => resolved(path)?.startsWith('/etc/') === false),
-    () => 'read',
-  )
-  add(readable, () => 'read')
-  add(sockets, () => 'socket')
-  add(writable, () => 'write')
-  // What is hidden stays so, also where it holds something that is protected.
-  const secret = hidden.flatMap((path) => resolved(path) ?? [])
-  add(
-    kept.filter((path) => !secret.some((folder) => isInside(resolved(path) ?? path, folder))),
-    () => 'protected',
-  )
-  // As it is: its caller has opened it, and looking again would be another look.
-  byPath.set(workspace, { path: workspace, kind: 'write' })
-  const all = [...byPath.values()].sort((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1))
-  // What would not be seen need not be hidden.
-  const given = all.filter(({ kind }) => !WITHHOLDS.has(kind))
-  return all.filter(({ path, kind }) => !WITHHOLDS.has(kind) || isVisible(path, given))
-}
-
-const isVisible = (path: string, given: readonly Mount[]): boolean =>
-  SYSTEM.some((folder) => isInside(path, folder)) || given.some((mount) => isInside(path, mount.path))
 
 function systemArguments(): string[] {
   return SYSTEM.flatMap((path) => {
@@ -103,9 +27,9 @@ function parentsOf(path: string): string[] {
 
 /**
  * How the folder that stands for this path is named to bubblewrap: by `--bind-fd` and a descriptor, or by `--bind` and
- * a path.
+ * a path. `above`: the folder that it is a part of, which is shown as well.
  */
-export type Bind = (path: string, kind: 'read' | 'write') => readonly [option: string, source: string]
+export type Bind = (path: string, kind: 'read' | 'write', above?: string) => readonly [option: string, source: string]
 
 /** What of the file system a run sees; everything that is not named does not exist in it. */
 export interface View {
@@ -158,7 +82,7 @@ function toArguments(
       .filter((parent) => !made.has(parent) && made.add(parent))
       .flatMap((parent) => ['--perms', '0755', '--dir', parent])
   const closing: string[] = []
-  const bound = mounts.flatMap(({ path, kind }): string[] => {
+  const bound = mounts.flatMap(({ path, kind, above }): string[] => {
     switch (kind) {
       case 'hidden_folder':
         closing.unshift('--remount-ro', path)
@@ -169,7 +93,7 @@ function toArguments(
       case 'protected':
         return [...makeParents(path), ...bind(path, 'read'), path]
       default:
-        return [...makeParents(path), ...bind(path, 'write'), path]
+        return [...makeParents(path), ...bind(path, 'write', above), path]
     }
   })
   return [

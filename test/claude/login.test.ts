@@ -111,7 +111,7 @@ void t.test(
     const worker = keeper()
     t.equal((await worker.current()).accessToken, old.accessToken, 'it still holds')
     await write({ ...old, expiresAt: 1 })
-    await t.rejects(worker.current(), { name: 'LoginError', message: /refused/ })
+    await t.rejects(worker.current(), { name: 'LoginError', isTransient: false, message: /refused/ })
     await t.rejects(worker.current(), { name: 'LoginError', message: /refused.*Log in again/s })
     t.same(statuses(simulator), [400], 'asked once')
     t.match(await read(), { accessToken: old.accessToken, refreshToken: old.refreshToken })
@@ -142,7 +142,15 @@ void t.test('a server that fails is asked again, and what still holds is used me
   t.match(await read(), { own: 1 })
   const nowhere = keeper({ tokenUrl: 'http://127.0.0.1:9/v1/oauth/token' })
   await write({ ...old, expiresAt: 1 })
-  await t.rejects(nowhere.current(), { name: 'LoginError', message: /could not be renewed/ })
+  const unreached = {
+    name: 'LoginError',
+    isTransient: true,
+    message: /127\.0\.0\.1:9 could not be reached.*ECONNREFUSED/,
+  }
+  await t.rejects(nowhere.current(), unreached)
+  t.match(nowhere.problem, { message: /could not be reached/, remedy: /tries it again/ }, 'nobody is told to log in')
+  simulator.logins.failNext(503, 3)
+  await t.rejects(keeper().current(), { isTransient: true, message: /did not renew it \(status 503, server_error\)/ })
 })
 
 void t.test('a token that the API has refused is exchanged, but not again on the word of a run', async (t) => {

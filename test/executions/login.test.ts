@@ -155,6 +155,37 @@ for (const { name, env } of listClaudeVersions())
       )
     })
 
+    await t.test('a server of tokens that cannot be reached is transient, and says nothing of the login', async (t) => {
+      const ended = () => write({ ...logins.issue(), expiresAt: 1 })
+      await ended()
+      logins.failNext(503, 3)
+      const { id } = await begin([DONE], { maxAttempts: 2 })
+      const execution = await service.finished(id)
+      succeed(t, execution)
+      t.equal(execution.attempt, 1, 'the one that did not start is none')
+      t.match(of(await service.events(id), 'execution.retrying'), [
+        { data: { reason: 'CLAUDE_OVERLOADED', nextAttempt: 1, message: /did not renew it \(status 503/ } },
+      ])
+      if (!isLong) return
+      const code = 'CLAUDE_OVERLOADED'
+      for (const sandbox of ['workspace', 'locked']) {
+        await ended()
+        logins.failNext(503, 3)
+        const message = /^The access token of the Claude login has ended, and http:\S+ did not renew it/
+        t.match((await run([DONE], { maxAttempts: 1, sandbox })).outcome, { code, message }, `${sandbox}: none at all`)
+        const login = logins.issue()
+        await write(login)
+        logins.failNext(503, 100)
+        const begun = await begin([bash('touch began; until test -e go; do sleep 0.1; done'), DONE], { sandbox })
+        await until(async () => (await made(begun, 'began')) !== undefined, 'its tool works')
+        logins.expire(login.accessToken)
+        await writeFile(join(service.config.workspaceRoot, begun.id, 'go'), '')
+        t.match((await service.finished(begun.id)).outcome, { code, message }, `${sandbox}: its token ended`)
+        logins.recover()
+        succeed(t, await run([DONE], { sandbox }))
+      }
+    })
+
     await t.test('what a run leaves in its home and workspace is nobody’s configuration', async (t) => {
       const settings = JSON.stringify({
         ...planted,

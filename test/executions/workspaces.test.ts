@@ -8,6 +8,10 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { prepareWorkspace } from '../../src/executions/workspaces/prepare-workspace.js'
 import { nameWorkspace } from '../../src/executions/workspaces/workspace-name.js'
+import { sweepOwners } from '../../src/executions/sweep/sweep-owners.js'
+import { openDomain } from '../../src/main/lifecycle/open-services.js'
+import { Lifetime } from '../../src/platform/lifetime.js'
+import { createLogger } from '../../src/platform/logger.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
 import { openFolder } from '../../src/platform/open-folder.js'
 import { requireOwnFolders } from '../../src/platform/own-places.js'
@@ -369,6 +373,34 @@ void t.test('a named workspace belongs to the token that made it first', async (
   t.match(await ask('bob', 'team/a', { session: { resume: first.id } }), { status: 404 })
   await service.call('DELETE', `/executions/${first.id}`, { headers: as('alice') })
   await refused('bob', 'team/a')
+})
+
+void t.test('an owner is forgotten where nobody has named the workspace for long and its folder is gone', async (t) => {
+  const { config } = service
+  const lifetime = new Lifetime()
+  t.teardown(() => lifetime.close())
+  const logger = createLogger('silent', 'worker')
+  const { store, redis } = openDomain({ config, redisUrl: service.redis.url, logger, lifetime }, 'keeper')
+  const statusFor = async (name: Name, workspace: string): Promise<number> =>
+    (await service.call('POST', '/execute', { body: { prompt: 'hello', workspace }, headers: as(name) })).status
+  const take = (name: string): Promise<void> => rm(join(config.workspaceRoot, name), { recursive: true })
+  /** As if all of them had been named so long ago. */
+  const sweep = (): Promise<void> => sweepOwners({ store, config }, -60_000)
+  for (const workspace of ['swept/a', 'swept/b']) await finished(await submit(workspace))
+  await sweep()
+  t.equal(await statusFor('bob', 'swept/a'), 404, 'its folder is there')
+  await take('swept/a')
+  await sweepOwners({ store, config })
+  t.equal(await statusFor('bob', 'swept/a'), 404, 'it was named just now')
+  await sweep()
+  t.equal(await statusFor('bob', 'swept'), 404, 'it still holds what is alice’s')
+  t.equal(await statusFor('bob', 'swept/b'), 404)
+  await take('swept/b')
+  await sweep()
+  for (const left of ['swept/a', 'swept/b']) t.equal(await redis.hget('{cc}:workspace-owners', left), null)
+  t.equal(await redis.exists('{cc}:owned-within:swept'), 0)
+  t.equal(await redis.zscore('{cc}:workspaces-used', 'swept/a'), null)
+  t.equal(await statusFor('bob', 'swept'), 202)
 })
 
 void t.test(

@@ -13,11 +13,11 @@ export interface FuzzScene {
   readonly receipt: unknown
   /** All of them, and one that nobody has. */
   readonly ids: readonly string[]
-  /** Ends everything, then runs one more; throws where something is stuck. */
-  settle(): Promise<void>
+  /** Ends everything, then runs one more; `progress` is called whenever one has ended; throws where none does. */
+  settle(progress: () => void): Promise<void>
 }
 
-const SETTLE_MS = 60_000
+const STUCK_MS = 120_000
 const KEPT = scripted(
   { tool: 'Write', input: { file_path: '${cwd}/data.bin', content: '0123456789' } },
   { text: 'Written.' },
@@ -53,10 +53,15 @@ export async function openFuzzScene(url: string): Promise<FuzzScene> {
     const { body } = await ask(url, { method: 'GET', path })
     return body.executions.map(({ id }: { id: string }) => id)
   }
-  async function settle(): Promise<void> {
-    const deadline = performance.now() + SETTLE_MS
-    for (let left = await listUnfinished(); left.length > 0; left = await listUnfinished()) {
-      if (performance.now() > deadline) throw new Error(`stuck: ${left.join(', ')}`)
+  async function settle(progress: () => void): Promise<void> {
+    let [before, since] = [await listUnfinished(), performance.now()]
+    for (let left = before; left.length > 0; left = await listUnfinished()) {
+      if (before.some((id) => !left.includes(id))) {
+        progress()
+        since = performance.now()
+      }
+      before = left
+      if (performance.now() - since > STUCK_MS) throw new Error(`stuck: ${left.join(', ')}`)
       // The one that runs goes last: where its slot is free, others would start.
       await Promise.all((left.length > 1 ? left.filter((id) => id !== running.id) : left).map(cancel))
       await delay(50)

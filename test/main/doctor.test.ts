@@ -475,7 +475,7 @@ void t.test('hooks: none, some, one without its program, a wrong file', async (t
   const file = join(folder, 'hooks.json')
   const check = async (content: object) => {
     await writeFile(file, JSON.stringify(content))
-    return checkHooks(configOf(folder, { CC_EXECUTOR_HOOKS: file }))
+    return checkHooks(configOf(folder, { CC_EXECUTOR_HOOKS: file, CC_EXECUTOR_SANDBOX_WRITE: '' }))
   }
   t.match(await checkHooks(configOf(folder)), { status: 'ok', message: /^none; .*hooks\.json would be read$/ })
   t.match(

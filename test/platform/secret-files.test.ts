@@ -15,7 +15,7 @@ void t.test('each secret may stand in a file', async (t) => {
   for (const name of SECRET_NAMES) {
     const config = readConfig({ HOME: folder, [`${name}_FILE`]: path })
     t.equal(config.environment[name], 'name=secret-0123456789abcdef', name)
-    t.same(config.secretFiles, [path])
+    t.same(config.secretFiles, [{ path, setting: `${name}_FILE` }])
     t.notMatch(JSON.stringify(describeConfig(config)), 'secret-0123456789abcdef')
     for (const [wrong, message] of [
       [{ [`${name}_FILE`]: path, [name]: 'x' }, new RegExp(`^${name}_FILE: ${name} is set as well`)],

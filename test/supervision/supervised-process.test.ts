@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -365,6 +374,35 @@ void t.test('bubblewrap hides directories and files, and shows the exposed ones 
   t.equal(readFileSync(join(exposed, 'made'), 'utf8'), 'mine\n')
   t.notOk(existsSync(join(directory, 'missing')), 'a missing path is not created')
 })
+
+for (const [name, containment] of Object.entries(containments)) {
+  const sandbox = sandboxOf(containment)
+  if (sandbox === undefined) continue
+  void t.test(`${name}: a folder of an opening that holds what is hidden cannot be moved out of the way`, async (t) => {
+    const opening = join(directory, `opening-${containment.sandbox?.user}-${sandbox.level}`)
+    const [own, kept] = [join(opening, 'home/of/data'), join(opening, 'home/kept/dist')]
+    for (const folder of [own, kept, join(opening, 'home/theirs')]) mkdirSync(folder, { recursive: true })
+    for (const folder of [own, kept]) writeFileSync(join(folder, 'hooks.json'), 'the operator’s')
+    const isTheirs = process.getuid?.() === 0
+    if (isTheirs) chownSync(join(opening, 'home/of'), 12_345, 12_345)
+    const run = await start(
+      t,
+      containment,
+      `cd ${opening}; touch home/mine; for f in home home/of home/kept; do mv $f away && echo moved; done
+       for f in home/of home/kept home/of/data; do rm -rf $f; mkdir -p $f; echo mine > $f/hooks.json; done
+       touch home/of/written; true`,
+      { sandbox: { ...sandbox, writable: [directory, opening], hidden: [own], protected: [kept] } },
+    )
+    const output = text(run.stdout)
+    run.stderr.resume()
+    run.release()
+    t.equal((await run.exited).exitCode, 0)
+    t.equal(await output, '')
+    for (const folder of [own, kept]) t.equal(readFileSync(join(folder, 'hooks.json'), 'utf8'), 'the operator’s')
+    t.ok(existsSync(join(opening, 'home/mine')), 'it may write there')
+    t.equal(existsSync(join(opening, 'home/of/written')), !isTheirs, 'but not in what is another user’s')
+  })
+}
 
 void t.test('a status is classified by what jobs said', async (t) => {
   t.same(classifyStatus(143, '[1]-  7437 Exit 143                cc_w_gate'), { exitCode: 143, signal: null })

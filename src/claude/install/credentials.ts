@@ -20,6 +20,10 @@ const CLOUDS = [
   { variable: 'CLAUDE_CODE_USE_FOUNDRY', method: 'foundry', name: 'Microsoft Foundry' },
 ] as const
 
+/** The file of the operator's login and the setting that leads to it, where runs use it. */
+export const listLoginFiles = ({ configDir }: Pick<Credentials, 'configDir'>): { path: string; setting: string }[] =>
+  configDir === undefined ? [] : [{ path: join(configDir, '.credentials.json'), setting: 'CLAUDE_CONFIG_DIR' }]
+
 /** Looks in the CLI's own order: a cloud provider, then the key and the tokens in variables, then a login. */
 export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptions): Credentials {
   if (options.simulated) {

@@ -12,6 +12,8 @@ export interface LentCredential {
   headers(): Promise<Record<string, string>>
   /** Claude's API did not take the headers of the last request: the next one's are others, if there are any. */
   refuse?(): void
+  /** Why there were no headers for the last request. */
+  problem?(): unknown
   /** What the CLI needs to see in its place. */
   readonly variables: Readonly<Record<string, string>>
   /** The same as a file of its configuration folder. */
@@ -65,14 +67,20 @@ export async function lendCredential(
       if (!keeper) return undefined
       let used: string | undefined
       let refused: string | undefined
+      let problem: unknown
       return {
         upstream,
         variables: {},
         // The true kind of subscription is in it: the CLI goes by it.
         login: toRunLogin(await keeper.current(), PLACEHOLDER),
         refuse: () => (refused = used),
+        problem: () => problem,
         async headers() {
-          const { accessToken } = await keeper.current(refused)
+          problem = undefined
+          const { accessToken } = await keeper.current(refused).catch((error: unknown) => {
+            problem = error
+            throw error
+          })
           used = accessToken
           return { ...custom, ...bearer(accessToken) }
         },

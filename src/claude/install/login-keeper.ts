@@ -1,5 +1,5 @@
 import { readLogin, storeLogin, type Login } from './login-file.js'
-import { withLoginLock } from './login-lock.js'
+import { LockTaken, withLoginLock } from './login-lock.js'
 import { describeError, renewLogin } from './renew-login.js'
 
 /** A token that ends within this time is renewed before a run gets it; the CLI's own limit is five minutes. */
@@ -14,9 +14,18 @@ const LOOK_MS = 5 * 60_000
 
 const LOG_IN = 'Log in again with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`) or ANTHROPIC_API_KEY.'
 
+const WAIT = 'Look at the network of the worker where that lasts; each execution tries it again.'
+
 /** The login cannot be used, in words for people; they hold no token. */
 export class LoginError extends Error {
   override readonly name = 'LoginError'
+  /** Nobody has refused it: whoever would renew it was not reached, or is busy. Later it may be well again. */
+  readonly isTransient: boolean
+
+  constructor(message: string, { isTransient = false }: { readonly isTransient?: boolean } = {}) {
+    super(message)
+    this.isTransient = isTransient
+  }
 }
 
 export interface LoginKeeperOptions {
@@ -46,7 +55,7 @@ export class LoginKeeper {
   #last: Login | undefined
   /** What the server will not take any more. */
   #refused: string | undefined
-  #problem: string | undefined
+  #problem: LoginError | undefined
   /** Renewed, and the disk did not take it: the refresh token in the file is spent. */
   #unstored: { readonly spent: string; readonly login: Login } | undefined
   #blamed: string | undefined
@@ -60,9 +69,9 @@ export class LoginKeeper {
 
   /** What stands in the way of the next run, for people. */
   get problem(): { readonly message: string; readonly remedy: string } | undefined {
-    return this.#problem === undefined
-      ? undefined
-      : { message: this.#problem.replace(` ${LOG_IN}`, ''), remedy: LOG_IN }
+    if (this.#problem === undefined) return undefined
+    const { message, isTransient } = this.#problem
+    return { message: message.replace(` ${LOG_IN}`, ''), remedy: isTransient ? WAIT : LOG_IN }
   }
 
   /** ISO 8601: when a new login is needed at last, where the file says so. */
@@ -83,7 +92,7 @@ export class LoginKeeper {
       return login
     } catch (error) {
       if (error instanceof LoginError) {
-        this.#problem = error.message
+        this.#problem = error
         this.#blamed = (await readLogin(this.#options.configDir))?.accessToken
       }
       throw error
@@ -160,7 +169,9 @@ export class LoginKeeper {
       // The folder cannot be written, or somebody sits on the lock: what there is may still do.
       this.#holdUntil = this.#now() + HOLD_MS
       if (this.#isUsable(seen, refused)) return seen
-      throw new LoginError(`The Claude login could not be renewed (${describeError(error)}).`)
+      throw new LoginError(`The Claude login could not be renewed (${describeError(error)}).`, {
+        isTransient: error instanceof LockTaken,
+      })
     }
   }
 
@@ -180,10 +191,13 @@ export class LoginKeeper {
     if (renewal.kind === 'refused') this.#refused = refreshToken
     else this.#holdUntil = this.#now() + HOLD_MS
     if (this.#isUsable(login, refused)) return login
+    if (renewal.kind === 'refused')
+      throw new LoginError(`The Claude login has ended and its renewal was refused (${renewal.why}). ${LOG_IN}`)
+    const fault = renewal.isReached ? 'did not renew it' : 'could not be reached to renew it'
     throw new LoginError(
-      renewal.kind === 'refused'
-        ? `The Claude login has ended and its renewal was refused (${renewal.why}). ${LOG_IN}`
-        : `The Claude login has ended and could not be renewed (${renewal.why}); the next execution tries it again.`,
+      `The access token of the Claude login has ended, and ${new URL(tokenUrl).origin} ${fault} (${renewal.why}). ` +
+        'Nothing says that the login is void: try again later.',
+      { isTransient: true },
     )
   }
 

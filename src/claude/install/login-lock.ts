@@ -7,13 +7,18 @@ const SIGN_MS = 3_000
 const DEAD_AFTER_MS = 12_000
 const LOOK_MS = 100
 
+/** Somebody else holds the lock, and does not let go. */
+export class LockTaken extends Error {
+  override readonly name = 'LockTaken'
+}
+
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error ? String(error.code) : undefined
 
 /**
  * Makes a folder, which only one can. A holder that was killed leaves it behind: its time of change then stands still,
  * seen by our own clock, since the file system's may be another host's.
- * @throws what mkdir said other than that it is there; Error after `waitMs`
+ * @throws what mkdir said other than that it is there; LockTaken after `waitMs`
  */
 async function take(path: string, waitMs: number): Promise<void> {
   const deadline = performance.now() + waitMs
@@ -35,7 +40,7 @@ async function take(path: string, waitMs: number): Promise<void> {
       await rmdir(path).catch(() => undefined)
       seen = undefined
     }
-    if (now > deadline) throw new Error('somebody else has been renewing the login for too long')
+    if (now > deadline) throw new LockTaken('somebody else has been renewing the login for too long')
     // Not all at the same moment: whoever waits longest must not always come second.
     await sleep(LOOK_MS * (0.5 + Math.random()))
   }

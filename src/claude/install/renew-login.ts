@@ -14,7 +14,8 @@ export type Renewal =
   | { readonly kind: 'renewed'; readonly login: Login }
   /** The server has understood, and says no: asking again is of no use. */
   | { readonly kind: 'refused'; readonly why: string }
-  | { readonly kind: 'failed'; readonly why: string }
+  /** `isReached`: it has answered something. */
+  | { readonly kind: 'failed'; readonly why: string; readonly isReached: boolean }
 
 export const describeError = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -65,7 +66,8 @@ export async function renewLogin(
     const renewed = answer.status === 200 ? toRenewed(login, answer, now()) : undefined
     if (renewed) return { kind: 'renewed', login: renewed }
     const wait = WAITS_MS[tries]
-    if (wait === undefined || answer.status === 200) return { kind: 'failed', why: nameOf(answer) }
+    if (wait === undefined || answer.status === 200)
+      return { kind: 'failed', why: nameOf(answer), isReached: answer.status !== 0 }
     await sleep(wait)
   }
 }

@@ -10,6 +10,8 @@ export interface RetryOptions {
   readonly fence: string | undefined
   readonly plan: RetryPlan
   readonly attempts: Attempts
+  /** Of an attempt that has not started: how many such starts have failed. */
+  readonly failedStarts?: number
   /** Of all attempts so far. */
   readonly usage: Usage
   readonly queueTimeoutSeconds: number | undefined
@@ -30,7 +32,7 @@ export type RetryReport =
 export async function retryExecution(
   services: DomainServices,
   id: string,
-  { fence, plan, attempts, usage, queueTimeoutSeconds, closing }: RetryOptions,
+  { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, closing }: RetryOptions,
 ): Promise<RetryReport> {
   const at = new Date(await services.store.now())
   const { reason, message, notBefore, isSpared } = plan
@@ -41,6 +43,7 @@ export async function retryExecution(
     at,
     attempt: attempts.made,
     spared: attempts.spared + (isSpared ? 1 : 0),
+    ...(failedStarts !== undefined && { failedStarts }),
     ...(notBefore && { notBefore }),
     ...(queueTimeoutSeconds !== undefined && { queueDeadline: new Date(at.getTime() + queueTimeoutSeconds * 1_000) }),
   })

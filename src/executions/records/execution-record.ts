@@ -45,6 +45,8 @@ export interface ExecutionRecord {
   readonly waitingFor?: 'workspace' | 'sandbox'
   /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
   readonly spared: number
+  /** Attempts that could not start for a while, which count as well. */
+  readonly failedStarts: number
   /** Why it went back to the queue the last time. */
   readonly retryReason?: RetryReason
   /** Until then its next attempt is not begun. */
@@ -128,6 +130,7 @@ export const LIST_FIELDS = [
   'workspaceLock',
   'waitingFor',
   'spared',
+  'failedStarts',
   'retryReason',
   'notBefore',
   'timeoutEstimate',
@@ -205,6 +208,7 @@ export function toRecord(
       waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const),
     }),
     spared: Number(fields.spared ?? 0),
+    failedStarts: Number(fields.failedStarts ?? 0),
     // Safe: ExecutionStore.retry wrote it.
     ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
     ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),

@@ -5,6 +5,7 @@ import type { ExecutionStatus } from '../../protocol/execution.js'
  * running ⇄ paused; paused → a terminal state (succeeded: the result had come before the pause)
  * queued → cancelled | failed (queue timeout)
  * starting → queued (the worker died before the CLI was let go), twice at most
+ * starting → queued (the login could not be renewed), announced by execution.retrying
  * running → queued, paused → queued: another attempt follows, announced by execution.retrying
  *
  * A task list has no worker and no `starting`: queued → running with the first start of a task.

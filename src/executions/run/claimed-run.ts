@@ -1,3 +1,5 @@
+import { toRunRequest } from '../../claude/command/run-request.js'
+import type { Failure } from '../../claude/stream/classify-failure.js'
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import { Lifetime } from '../../platform/lifetime.js'
@@ -7,18 +9,20 @@ import { concludeExecution } from '../conclude/conclude-execution.js'
 import { enqueueWoken } from '../conclude/enqueue-woken.js'
 import { keepFiles } from './keep-files.js'
 import { lessonOf } from './lesson.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Ending, Wishes } from '../store/store-answers.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
 import { planContinuation, planRenewal, planRetry, toLimitEnd, type RetryPlan } from '../conclude/plan-retry.js'
-import { prepareRun, type ScarceStart } from './prepare-run.js'
+import { prepareRun, type DelayedStart, type ScarceStart } from './prepare-run.js'
 import { failed } from './start-failures.js'
 import { type PreparedRun } from './prepared-run.js'
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
 import { retryExecution, type RetryReport } from '../conclude/retry-execution.js'
 import { RunAttempt, type AttemptReport } from './run-attempt.js'
 import { RunHooks } from '../hooks/run-hooks.js'
+import type { OtherLogin } from './run-login.js'
 import { RunJournal } from '../claim/run-journal.js'
 import { followServers } from './run-servers.js'
 import type { RunContext, RunReport } from './run-report.js'
@@ -126,6 +130,10 @@ export class ClaimedRun {
       return this.#context.signal.aborted ? this.#handBack(prepared.stoppedIn) : this.#concludeCancelled()
     }
     if ('scarceIn' in prepared) return this.#startLater(prepared)
+    if ('delayedIn' in prepared) {
+      const report = await this.#delay(record, prepared)
+      if (report) return report
+    }
     if ('outcome' in prepared) {
       // What stands in a record that was refused is nobody's word, and nothing to run the operator's programs on.
       if (prepared.outcome.code === 'FORBIDDEN')
@@ -246,10 +254,21 @@ export class ClaimedRun {
     journal: RunJournal,
   ): Promise<RunReport> {
     const { record, run, folders } = prepared
-    const { usage, failure } = report
+    const { usage } = report
     prepared.reach.settle()
     await maskTranscripts(this.#services, prepared)
-    const outcome = { ...report.outcome, sandbox: prepared.reach.outcome() }
+    const renewal = planRenewal(report.outcome, record.retryReason, report.activeMs)
+    const { code } = report.outcome
+    const isAnswered = this.#isLost || code === undefined || (code === 'CLAUDE_NOT_AUTHENTICATED' && !renewal)
+    const other: OtherLogin = isAnswered ? { kind: 'none' } : await prepared.reach.findOtherLogin(code)
+    // What the API has refused is one access token: whether the login is void, nobody has said.
+    const isUnknown = other.kind === 'unknown'
+    const failure: Failure = isUnknown ? { kind: 'transient' } : report.failure
+    const outcome = {
+      ...report.outcome,
+      ...(isUnknown && { code: 'CLAUDE_OVERLOADED' as const, message: other.why }),
+      sandbox: prepared.reach.outcome(),
+    }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
@@ -263,7 +282,9 @@ export class ClaimedRun {
         )
       : now
         ? planRetry(failure, outcome, attempts, run, now)
-        : await this.#planRenewal(prepared, report)
+        : other.kind === 'another'
+          ? renewal
+          : undefined
     if (now && failure.kind === 'limit')
       await this.#persist(() => store.blockCredential(credential, toLimitEnd(failure.resetsAt, now)))
     if (!plan) {
@@ -322,12 +343,26 @@ export class ClaimedRun {
     }
   }
 
-  async #planRenewal(
-    { record, reach }: PreparedRun,
-    { outcome, activeMs }: AttemptReport,
-  ): Promise<RetryPlan | undefined> {
-    const plan = this.#isLost ? undefined : planRenewal(outcome, record.retryReason, activeMs)
-    return plan && (await reach.hasOtherLogin()) ? plan : undefined
+  /** Back to the queue, as after a transient failure of an attempt; undefined: there have been enough. */
+  async #delay(record: ExecutionRecord, { delayedIn, outcome }: DelayedStart): Promise<RunReport | undefined> {
+    const { spared } = record
+    const failedStarts = record.failedStarts + 1
+    const now = new Date(await this.#persist(() => this.#services.store.now()))
+    const made = this.#attempt - 1 + failedStarts
+    const plan = planRetry({ kind: 'transient' }, outcome, { made, spared }, toRunRequest(record.request), now)
+    await clearTemporary(delayedIn).catch(() => undefined)
+    if (!plan) return undefined
+    const options = {
+      fence: this.#fence,
+      plan,
+      attempts: { made: this.#attempt - 1, spared },
+      failedStarts,
+      usage: this.#earlierUsage,
+      queueTimeoutSeconds: record.request.queueTimeoutSeconds,
+      closing: this.#hooks.afterList(),
+    }
+    const answer = await this.#persist<RetryReport>(() => retryExecution(this.#services, record.id, options))
+    return answer.kind === 'finished' ? answer : { kind: 'passed_over', why: outcome.message ?? 'it cannot start yet' }
   }
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */

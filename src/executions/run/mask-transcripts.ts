@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { readConfined, writeConfined } from '../../platform/confined-folder.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { RunServices } from '../claim/run-services.js'
@@ -24,13 +25,53 @@ async function listFiles(projects: string, sessionId: string): Promise<string[]>
   return found.slice(0, FILES_LIMIT)
 }
 
+/** Leases are renewed in between: so much is looked at without a pause. */
+const PIECE_BYTES = 64 * 1024
+const LINE_END = 0x0a
+
+/** Whole lines, of at least PIECE_BYTES where there are so many; views of the same memory. */
+function* toPieces(bytes: Buffer): Generator<Buffer> {
+  for (let start = 0; start < bytes.length;) {
+    const end = bytes.indexOf(LINE_END, start + PIECE_BYTES)
+    const next = end < 0 ? bytes.length : end + 1
+    yield bytes.subarray(start, next)
+    start = next
+  }
+}
+
+/**
+ * The same with its secrets masked, line by line; undefined where it holds none. A line is the least that can be masked
+ * as JSON, and the CLI's lines are bounded by what it was given: between pieces everything else goes on.
+ */
+export async function maskLines(bytes: Buffer, mask: SecretMask): Promise<Buffer | undefined> {
+  let isMasked = false
+  const done: Buffer[] = []
+  for (const piece of toPieces(bytes)) {
+    const text = piece.toString()
+    const holds = mask.holds(text)
+    isMasked ||= holds
+    done.push(holds ? Buffer.from(text.split('\n').map(mask.line).join('\n')) : piece)
+    await setImmediate()
+  }
+  return isMasked ? joinPieces(done) : undefined
+}
+
+/** As Buffer.concat, which takes its time with 64 MiB. */
+async function joinPieces(pieces: readonly Buffer[]): Promise<Buffer> {
+  const whole = Buffer.allocUnsafe(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    at += piece.copy(whole, at)
+    await setImmediate()
+  }
+  return whole
+}
+
 async function maskFile(projects: string, path: string, mask: SecretMask): Promise<void> {
   const bytes = await readConfined(projects, path, FILE_LIMIT_BYTES)
   if (!Buffer.isBuffer(bytes)) return
-  const text = bytes.toString()
-  if (!mask.holds(text)) return
-  const masked = text.split('\n').map(mask.line).join('\n')
-  await writeConfined(projects, path, Buffer.from(masked), { mode: 0o600, replaces: true })
+  const masked = await maskLines(bytes, mask)
+  if (masked) await writeConfined(projects, path, masked, { mode: 0o600, replaces: true })
 }
 
 /**

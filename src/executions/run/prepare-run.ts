@@ -51,6 +51,12 @@ export interface ScarceStart {
   readonly why: string
 }
 
+/** Whoever renews the login could not be reached: nothing is known to be wrong with the execution or the login. */
+export interface DelayedStart {
+  readonly delayedIn: RunFolders
+  readonly outcome: Outcome
+}
+
 /** Somebody has the folder, by another name: it waits for it, outside the queue. */
 export interface ParkedRun {
   readonly parked: true
@@ -70,7 +76,7 @@ export async function prepareRun(
   services: RunServices,
   record: ExecutionRecord,
   { fence, marker, hooks, lifetime }: Claimed,
-): Promise<PreparedRun | StoppedRun | ParkedRun | ScarceStart | { outcome: Outcome }> {
+): Promise<PreparedRun | StoppedRun | ParkedRun | ScarceStart | DelayedStart | { outcome: Outcome }> {
   const { config, claude, containment, startGate, log } = services
   const refusal = await checkRecord(services, record)
   if (refusal) return { outcome: refusal }
@@ -166,6 +172,8 @@ export async function prepareRun(
     for (const { name, content } of reach.command.files)
       await writeConfined(folders.input, name, Buffer.from(content), { mode: 0o600, replaces: true })
   } catch (error) {
+    if (error instanceof LoginError && error.isTransient)
+      return { delayedIn: folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }
     const outcome =
       error instanceof LoginError ? failed('CLAUDE_NOT_AUTHENTICATED', error.message) : toFolderFailure(error)
     if (outcome) return { outcome }

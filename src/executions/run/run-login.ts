@@ -1,13 +1,22 @@
-import type { LoginKeeper } from '../../claude/install/login-keeper.js'
+import { LoginError, type LoginKeeper } from '../../claude/install/login-keeper.js'
 import { toRunLogin, type Login } from '../../claude/install/login-file.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { Logger } from '../../platform/logger.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
 
+/**
+ * After a failure that is about the credential: whether another attempt would have another one than this began with.
+ * `unknown`: whoever would renew it could not be asked.
+ */
+export type OtherLogin = { readonly kind: 'another' | 'none' } | { readonly kind: 'unknown'; readonly why: string }
+
+export const toOther = (error: unknown): OtherLogin =>
+  error instanceof LoginError && error.isTransient ? { kind: 'unknown', why: error.message } : { kind: 'none' }
+
 /** The access token of the operator's login in the hands of a run. */
 export interface RunLogin {
-  /** After the API has refused it: whether another attempt would have another one than this began with. */
-  hasAnother(): Promise<boolean>
+  /** After the API has refused it. */
+  findOther(): Promise<OtherLogin>
   close(): Promise<void>
 }
 
@@ -33,10 +42,11 @@ export async function lendLogin(keeper: LoginKeeper, home: string, logger: Logge
       .catch((error: unknown) => logger.warn({ error: String(error) }, 'a run could not be given the renewed login'))
   })
   return {
-    async hasAnother() {
-      const login = await keeper.current(given.accessToken).catch(() => undefined)
-      return login !== undefined && login.accessToken !== first.accessToken
-    },
+    findOther: () =>
+      keeper
+        .current(given.accessToken)
+        .then(({ accessToken }): OtherLogin => ({ kind: accessToken === first.accessToken ? 'none' : 'another' }))
+        .catch(toOther),
     async close() {
       follower.release()
       await written

@@ -9,10 +9,11 @@ import { checkoutDirectory } from '../../platform/own-folders.js'
 import { socketOf } from '../../platform/redis-url.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import type { OutcomeCode } from '../../protocol/execution.js'
 import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { RunServices } from '../claim/run-services.js'
-import { lendLogin, writeLogin, type RunLogin } from './run-login.js'
+import { lendLogin, toOther, writeLogin, type OtherLogin, type RunLogin } from './run-login.js'
 
 /** Variables that name a file or folder which the run's programs read, where the operator's environment sets them. */
 const FILES_BY_NAME = [
@@ -38,8 +39,8 @@ export interface RunSandbox {
   readonly containment: RunContainment
   /** As its outcome tells it. */
   outcome(): SandboxOutcome
-  /** After the API has refused the credential: whether another attempt would have another one. */
-  hasOtherLogin(): Promise<boolean>
+  /** After the API, or the proxy in its stead, has refused the run. */
+  findOtherLogin(code: OutcomeCode): Promise<OtherLogin>
   /** Who hears from now on what happens at its borders, what has happened before included. */
   listen(tell: (event: NewEvent) => void): void
   /** Nothing more is told. */
@@ -49,7 +50,7 @@ export interface RunSandbox {
 
 /** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
 export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
-  return [socketOf(redisUrl), passwordFile, ...secretFiles].filter((path) => path !== undefined)
+  return [socketOf(redisUrl), passwordFile, ...secretFiles.map(({ path }) => path)].filter((path) => path !== undefined)
 }
 
 /** The service's own files, wherever settings have moved them: no opening of the operator's shows them. */
@@ -109,6 +110,14 @@ async function openProxy(
   })
 }
 
+const NONE: OtherLogin = { kind: 'none' }
+const askOther =
+  (login: RunLogin | undefined): RunSandbox['findOtherLogin'] =>
+  async (code) =>
+    code === 'CLAUDE_NOT_AUTHENTICATED' ? ((await login?.findOther()) ?? NONE) : NONE
+/** What becomes of a run to which the proxy has said that there is no credential, or none at the moment. */
+const PROXYS_WORDS: ReadonlySet<OutcomeCode> = new Set(['CLAUDE_NOT_AUTHENTICATED', 'CLAUDE_OVERLOADED'])
+
 /** What a run of this level needs beside its folders. The caller closes it. @throws LoginError */
 export async function openRunSandbox(
   services: RunServices,
@@ -158,7 +167,7 @@ async function openReach(
       outcome: () => ({ level, deniedHosts: [] }),
       listen,
       settle: () => undefined,
-      hasOtherLogin: async () => (await login?.hasAnother()) ?? false,
+      findOtherLogin: askOther(login),
       close: async () => login?.close(),
     }
   const lent =
@@ -203,7 +212,10 @@ async function openReach(
     listen,
     outcome: () => ({ level, deniedHosts: [...(proxy?.deniedHosts ?? [])] }),
     settle: () => proxy?.settle(),
-    hasOtherLogin: async () => (await login?.hasAnother()) ?? false,
+    findOtherLogin:
+      lent === undefined
+        ? askOther(login)
+        : async (code) => (PROXYS_WORDS.has(code) ? toOther(lent.problem?.()) : NONE),
     close: async () => {
       await login?.close()
       await proxy?.close()

@@ -55,6 +55,7 @@ type Commands = Record<
       expectedNow: number | '',
       toleranceMs: number,
     ): Promise<[number, ...string[]]>
+    ccDisown(root: string, name: string, before: number): Promise<number>
     ccTryLock(root: string, name: string, milliseconds: number): Promise<number>
   }
 
@@ -271,12 +272,13 @@ export class ExecutionStore extends TaskListStore {
 
   /** running → queued: another attempt follows; without a fence only where the lease is over. */
   async retry(id: string, fence: string | undefined, retry: Retry): Promise<RetryAnswer> {
-    const { reason, message, usage, attempt, spared, at, notBefore, queueDeadline } = retry
+    const { reason, message, usage, attempt, failedStarts, spared, at, notBefore, queueDeadline } = retry
     const fields = {
       usage: JSON.stringify(usage),
       earlierUsage: JSON.stringify(usage),
       spared: String(spared),
-      retryReason: reason,
+      // How the next one begins depends on the last that has started.
+      ...(failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }),
     }
     const data = { reason, nextAttempt: attempt + 1, ...(notBefore && { notBefore: notBefore.toISOString() }), message }
     const event = serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt)
@@ -369,6 +371,21 @@ export class ExecutionStore extends TaskListStore {
   /** One process at a time does the housekeeping. */
   async tryLock(name: string, milliseconds: number): Promise<boolean> {
     return (await this.#commands.ccTryLock(this.root, name, milliseconds)) === 1
+  }
+
+  /** Named workspaces that have an owner and that no submission has named since. */
+  listUnusedWorkspaces(before: number, count: number): Promise<string[]> {
+    return this.redis.zrangebyscore(`${this.root}:workspaces-used`, '-inf', before, 'LIMIT', 0, count)
+  }
+
+  /** Looked at again when the same time has passed once more. */
+  async keepOwner(workspace: string, now: number): Promise<void> {
+    await this.redis.zadd(`${this.root}:workspaces-used`, 'XX', 'GT', now, workspace)
+  }
+
+  /** Whoever names it next makes it anew. Not where it was used meanwhile. */
+  async disown(workspace: string, before: number): Promise<void> {
+    await this.#commands.ccDisown(this.root, workspace, before)
   }
 
   /** Takes ids whose record has expired out of the indexes, oldest first; returns how many. */

@@ -476,6 +476,9 @@ local function isOwnedByOther(owner, name, shared)
     local first = redis.call('HGET', root .. ':workspace-owners', folder)
     if first and first ~= owner and isOwnable(folder, shared) then return true end
   end
+  for _, other in ipairs(redis.call('HKEYS', key('owned-within', name))) do
+    if other ~= owner then return true end
+  end
   for _, other in ipairs(redis.call('SMEMBERS', key('owners-within', name))) do
     if other ~= owner then return true end
   end
@@ -483,8 +486,9 @@ local function isOwnedByOther(owner, name, shared)
 end
 local function ownWorkspace(owner, name, shared)
   if not isOwnable(name, shared) then return end
+  redis.call('ZADD', root .. ':workspaces-used', nowMs(), name)
   if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
-  for _, folder in ipairs(foldersAbove(name)) do redis.call('SADD', key('owners-within', folder), owner) end
+  for _, folder in ipairs(foldersAbove(name)) do redis.call('HINCRBY', key('owned-within', folder), owner, 1) end
 end`,
   'include/admit': `local function admit(args, payer, payerFields, join)
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
@@ -623,6 +627,18 @@ local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
 return {'deleted', claim}`,
+  'disown': `local name = ARGV[1]
+local used = redis.call('ZSCORE', root .. ':workspaces-used', name)
+if not used or tonumber(used) > tonumber(ARGV[2]) then return 0 end
+redis.call('ZREM', root .. ':workspaces-used', name)
+local owner = redis.call('HGET', root .. ':workspace-owners', name)
+if not owner then return 0 end
+redis.call('HDEL', root .. ':workspace-owners', name)
+for _, folder in ipairs(foldersAbove(name)) do
+  local within = key('owned-within', folder)
+  if redis.call('HINCRBY', within, owner, -1) <= 0 then redis.call('HDEL', within, owner) end
+end
+return 1`,
   'enter': `exceedMemory()
 local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local state = get(id, 'state')
@@ -706,7 +722,8 @@ return forgotten`,
   'retry': `local args = cjson.decode(ARGV[1])
 local id, fence = args.id, args.fence
 local state = get(id, 'state')
-if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
+local isOver = state == 'running' or state == 'paused' or (state == 'starting' and fence)
+if not isOver then return {'refused', state or 'missing'} end
 if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
@@ -936,6 +953,9 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
     'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+  ),
+  ccDisown: join(
+    'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',

@@ -156,8 +156,10 @@ export interface Retry {
   readonly message: string
   /** Of all attempts so far. */
   readonly usage: Usage
-  /** The attempt that is over. */
+  /** The attempt that is over; where it has not started, the one before it. */
   readonly attempt: number
+  /** Of an attempt that has not started: how many such starts have failed. */
+  readonly failedStarts?: number
   /** How many attempts so far count for nothing. */
   readonly spared: number
   readonly at: Date

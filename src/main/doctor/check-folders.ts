@@ -1,9 +1,11 @@
 import { access, constants, mkdtemp, rm, stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { findCredentials, listLoginFiles } from '../../claude/install/credentials.js'
 import type { Config } from '../../platform/config.js'
 import { makeFolder } from '../../platform/make-folder.js'
-import { describeAllowedRoot, type OwnSettings } from '../../platform/own-places.js'
+import { describeAllowedRoot, listLeadingFiles, type OwnSettings } from '../../platform/own-places.js'
+import { describeRunWritable } from '../../platform/run-writable.js'
 import { openTokens } from '../../platform/tokens.js'
 import { describeError, fail, ok, warn, type Verdict } from './finding.js'
 
@@ -67,6 +69,13 @@ export async function checkAllowedRoot(path: string, settings?: OwnSettings): Pr
           'make it writable, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)',
         )
   }
+}
+
+/** undefined: no run writes where the service takes its secrets and its hooks from. */
+export function checkOpenings(config: Config): Verdict | undefined {
+  const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
+  const trouble = describeRunWritable([...listLeadingFiles(config), ...listLoginFiles(credentials)], config)
+  return trouble === undefined ? undefined : fail(trouble, 'correct it: the service does not start with it')
 }
 
 /** Looks at the tokens without making any. */

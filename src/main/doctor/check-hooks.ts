@@ -1,9 +1,13 @@
 import { listConfigured, readHooks, type Hooks } from '../../hooks/hooks-file.js'
 import { hookEnvironment } from '../../hooks/hook-environment.js'
+import { listHookPrograms } from '../../hooks/hook-programs.js'
 import type { Config } from '../../platform/config.js'
+import { describeRunWritable } from '../../platform/run-writable.js'
 import { HOOK_STAGES } from '../../protocol/hooks.js'
 import { findProgram, splitPath } from '../../supervision/find-program.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
+
+const REMEDY = 'correct it: no worker starts with it'
 
 /** Names of the hooks whose programs are not there. */
 async function findMissing({ stages, folder }: Hooks, environment: NodeJS.ProcessEnv): Promise<string[]> {
@@ -19,6 +23,8 @@ export async function checkHooks(config: Config): Promise<Verdict> {
   try {
     const hooks = await readHooks(config)
     const configured = listConfigured(hooks)
+    const trouble = describeRunWritable(listHookPrograms(hooks), config)
+    if (trouble !== undefined) return fail(trouble, REMEDY)
     const missing = await findMissing(hooks, config.environment)
     if (missing.length > 0)
       return warn(
@@ -29,6 +35,6 @@ export async function checkHooks(config: Config): Promise<Verdict> {
       configured.length === 0 ? `none; ${hooks.path} would be read` : `${configured.join(', ')} (${hooks.path})`,
     )
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error), 'correct it: no worker starts with it')
+    return fail(error instanceof Error ? error.message : String(error), REMEDY)
   }
 }

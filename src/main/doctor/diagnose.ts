@@ -3,7 +3,14 @@ import { ConfigError, readConfig, type Config } from '../../platform/config.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
 import { checkClaude, checkCredentials } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
-import { checkAllowedRoot, checkDisk, checkOwnFolder, checkTemporaryFolder, checkToken } from './check-folders.js'
+import {
+  checkAllowedRoot,
+  checkDisk,
+  checkOpenings,
+  checkOwnFolder,
+  checkTemporaryFolder,
+  checkToken,
+} from './check-folders.js'
 import { checkHooks } from './check-hooks.js'
 import {
   checkClock,
@@ -60,6 +67,7 @@ async function checkFolders(config: Config): Promise<Finding[]> {
       ],
       ...config.allowedRoots.map((root): Check => ['allowed root', checkAllowedRoot(root, config)]),
     ]),
+    ['openings', checkOpenings(config)],
     ...only('api', config, () => [['token', checkToken(config)]]),
     ...only('worker', config, () => [['hooks', checkHooks(config)]]),
   ])

@@ -1,6 +1,5 @@
--- running | paused → queued: an attempt is over and another one follows. The event that tells of it is written in the
---   same step,
--- and nobody holds the fence any more.
+-- running | paused → queued: an attempt is over and another one follows. starting → queued: its holder could not begin
+-- it. The event that tells of it is written in the same step, and nobody holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
 -- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
@@ -19,7 +18,8 @@
 local args = cjson.decode(ARGV[1])
 local id, fence = args.id, args.fence
 local state = get(id, 'state')
-if state ~= 'running' and state ~= 'paused' then return {'refused', state or 'missing'} end
+local isOver = state == 'running' or state == 'paused' or (state == 'starting' and fence)
+if not isOver then return {'refused', state or 'missing'} end
 if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')

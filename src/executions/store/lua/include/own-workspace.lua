@@ -2,6 +2,7 @@
 --   else's is nobody's to take. Fresh ones, absolute paths and those that the operator shares have no owner.
 
 --- @include "../../../../platform/lua/include/key.lua"
+--- @include "../../../../platform/lua/include/now-ms.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "./folders-above.lua"
 --- @include "./is-fresh.lua"
@@ -22,6 +23,10 @@ local function isOwnedByOther(owner, name, shared)
     local first = redis.call('HGET', root .. ':workspace-owners', folder)
     if first and first ~= owner and isOwnable(folder, shared) then return true end
   end
+  -- How many of each owner there are; the set is that of earlier releases, which did not count.
+  for _, other in ipairs(redis.call('HKEYS', key('owned-within', name))) do
+    if other ~= owner then return true end
+  end
   for _, other in ipairs(redis.call('SMEMBERS', key('owners-within', name))) do
     if other ~= owner then return true end
   end
@@ -30,6 +35,7 @@ end
 
 local function ownWorkspace(owner, name, shared)
   if not isOwnable(name, shared) then return end
+  redis.call('ZADD', root .. ':workspaces-used', nowMs(), name)
   if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
-  for _, folder in ipairs(foldersAbove(name)) do redis.call('SADD', key('owners-within', folder), owner) end
+  for _, folder in ipairs(foldersAbove(name)) do redis.call('HINCRBY', key('owned-within', folder), owner, 1) end
 end
