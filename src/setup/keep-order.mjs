@@ -3,6 +3,8 @@
 const order = new Map(process.argv.map((argument, index) => [argument, index]))
 const { localeCompare } = String.prototype
 
+// In the one process of tap, and for names of its arguments only.
+// oxlint-disable-next-line no-extend-native
 String.prototype.localeCompare = function compare(other, ...rest) {
   const [mine, its] = [order.get(String(this)), order.get(other)]
   return mine === undefined || its === undefined ? localeCompare.call(this, other, ...rest) : mine - its

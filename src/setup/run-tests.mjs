@@ -85,11 +85,9 @@ export async function runTests(args, all, more = {}) {
   line.follow(() => `tests: ${lastLine(report)}`)
   const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
   const { code, expired, stderr, output } = await runProgram(
-    process.execPath,
+    join(checkoutDirectory, 'node_modules/.bin/tap'),
     // A part of the tests cannot reach the coverage of all.
     [
-      `--import=${new URL('keep-order.mjs', import.meta.url).href}`,
-      join(checkoutDirectory, 'node_modules/.bin/tap'),
       '-R',
       'tap',
       `--jobs=${JOBS}`,
@@ -100,6 +98,8 @@ export async function runTests(args, all, more = {}) {
       env: {
         ...testEnvironment(),
         CC_EXECUTOR_TEST_COSTS: costs,
+        // For tap itself: its children have another (package.json).
+        NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('keep-order.mjs', import.meta.url).href}`,
         ...(all && { CC_EXECUTOR_TEST_ALL: '1' }),
         ...more,
       },
