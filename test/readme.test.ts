@@ -21,7 +21,7 @@ const DOCKER = 'cd deployment'
 
 void t.test(
   'every command of the README that asks a running service does what it says',
-  { timeout: 150_000 },
+  { timeout: 600_000 },
   async (t) => {
     const home = await mkdtemp(join(tmpdir(), 'cce-readme-'))
     const { CC_EXECUTOR_DATA_DIR: _default, ...environment } = testEnvironment(home)
@@ -117,7 +117,7 @@ void t.test('the README’s commands for Docker are those of deployment/README.m
 
 void t.test(
   'npx --prefix runs the checkout from any folder, with an empty home; also when it was asked before the build',
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'cce-npx-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))

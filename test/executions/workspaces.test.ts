@@ -373,7 +373,7 @@ void t.test('a named workspace belongs to the token that made it first', async (
 
 void t.test(
   'a run that exchanges a folder of its workspace for a link leads nobody elsewhere',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const real = await openTestService(t, {
       env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_CONCURRENCY: '4', CC_EXECUTOR_SANDBOX: 'host' },

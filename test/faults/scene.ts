@@ -13,7 +13,7 @@ import { openRandom, type Random } from './random.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
-export const DEADLINE_MS = 60_000
+export const DEADLINE_MS = 300_000
 
 export type Step = Record<string, unknown>
 export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }

@@ -74,7 +74,7 @@ async function battery<Input>(
 
 void t.test(
   'a service answers whatever is sent as its documents say, lives on, and nothing is stuck',
-  { timeout: 280_000 },
+  { timeout: 600_000 },
   async (t) => {
     const { url, folder } = await startWhole(t, [process.execPath, CLI, 'start', '--simulate'], '/', SETTINGS)
     const scene = await openFuzzScene(url)

@@ -11,7 +11,7 @@ interface RestAnswer {
   readonly text: string | undefined
 }
 
-const ANSWER_DEADLINE_MS = 30_000
+const ANSWER_DEADLINE_MS = 120_000
 /** Of what may be held open by its request: it is so long that a fault would have been told. */
 const HELD_MS = 150
 /** May meet a request before it has found its operation, or where it is not HTTP as it should be. */

@@ -13,7 +13,7 @@ interface RpcMessage {
   readonly error?: { readonly code: number; readonly message: string; readonly data: { readonly code: string } }
 }
 
-const ANSWER_DEADLINE_MS = 30_000
+const ANSWER_DEADLINE_MS = 120_000
 const BATCH_LIMIT = 1_000
 const SENTINEL = 'the sentinel'
 

@@ -17,7 +17,7 @@ export interface FuzzScene {
   settle(): Promise<void>
 }
 
-const SETTLE_MS = 60_000
+const SETTLE_MS = 300_000
 const KEPT = scripted(
   { tool: 'Write', input: { file_path: '${cwd}/data.bin', content: '0123456789' } },
   { text: 'Written.' },

@@ -474,7 +474,7 @@ void t.test(
       'one that leaves stops nothing',
     )
     await second.close()
-    await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 15_000)
+    await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 120_000)
     await until(() => livingOf(treeOf(service?.pid ?? 0)).length === 0, 'its process has ended')
     t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
   },

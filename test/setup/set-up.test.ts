@@ -120,7 +120,7 @@ function checkout(t: Test) {
   }
   const run = (command: string, args: string[], env: NodeJS.ProcessEnv = {}) =>
     new Promise<Result>((settle) => {
-      const options = { cwd: directory, env: { PATH: path, HOME: join(root, 'home'), ...env }, timeout: 20_000 }
+      const options = { cwd: directory, env: { PATH: path, HOME: join(root, 'home'), ...env }, timeout: 600_000 }
       execFile(command, args, options, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
         settle({ code, stdout, stderr })

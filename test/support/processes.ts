@@ -12,7 +12,7 @@ import { CLI } from './paths.js'
 export type Teardown = { teardown(fn: () => Promise<void>): void }
 
 /** Generous: the machine may be busy with something else. It ends a test that would hang, and asserts nothing. */
-const DEADLINE_MS = 60_000
+const DEADLINE_MS = 300_000
 
 export interface Ended {
   readonly code: number | null
