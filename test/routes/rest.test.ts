@@ -212,11 +212,11 @@ void t.test('of many faults the first are named and all are counted, on every su
     ...Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0])),
   })
   t.match((await call('POST', '/execute', { body: wrong(2) })).body, { errors: { length: 2 }, errorCount: 2 })
-  const rest = await call('POST', '/execute', { body: wrong(400_000) })
-  t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 400_000])
-  t.match(rest.body.detail, /k19: unknown field; and 399980 more$/)
+  const rest = await call('POST', '/execute', { body: wrong(100_000) })
+  t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 100_000])
+  t.match(rest.body.detail, /k19: unknown field; and 99980 more$/)
   t.ok(rest.text.length < 10_000, `${rest.text.length} characters`)
-  const crowd = Object.fromEntries(Array.from({ length: 400_000 }, (_, index) => [`k${index}`, 0]))
+  const crowd = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`k${index}`, 0]))
   for (const body of [
     { prompt: 'x', metadata: crowd },
     { prompt: 'x', mcpServers: crowd },
