@@ -70,7 +70,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   const tookMs = performance.now() - askedAt
   t.equal(signal ?? code, 0, 'it ends well')
   t.ok(
-    tookMs < 8_000,
+    tookMs < 20_000,
     `within its drain time of 1 s, what the CLI takes to end, and 2 s for Redis: ${Math.round(tookMs)} ms`,
   )
   await hasty.drained

@@ -443,7 +443,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
 void t.test(
   'two servers that start at once join one service, which ends by itself after the last has gone',
   async (t) => {
-    const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '1' })
+    const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '4' })
     // A record that a dead service left: its process number is somebody else's now.
     await mkdir(join(mcp.dataDir, 'services'), { recursive: true, mode: 0o700 })
     const dead = {
