@@ -1,5 +1,5 @@
-// Comes before tap, which sorts by name the files that it is given (@tapjs/run, list.js), or shuffles them: they begin in
-// the order of the command line. It has no setting for that, and compares names of test files nowhere else.
+// Comes before tap, which sorts by name the files that it is given (@tapjs/run, list.js), or shuffles them: they begin
+// in the order of the command line. It has no setting for that, and compares names of test files nowhere else.
 const order = new Map(process.argv.map((argument, index) => [argument, index]))
 const { localeCompare } = String.prototype
 

@@ -20,7 +20,7 @@ export interface ChooseContainmentOptions {
   readonly signal?: AbortSignal
 }
 
-/** Only what hangs: a machine that is busy as the worker starts would be given a weaker level for as long as that runs. */
+/** Ends only what hangs: a worker that starts on a busy machine would have a weaker level until its next start. */
 const SELF_TEST_DEADLINE_MS = 15_000
 
 const REMEDY =
