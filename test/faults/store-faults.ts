@@ -163,7 +163,7 @@ export async function surviveShortOutages(t: Test, seed: string): Promise<void> 
 export async function endWithLongOutages(
   t: Test,
   seed: string,
-  { leaseSeconds = 3, chosen }: { leaseSeconds?: number; chosen?: readonly string[] } = {},
+  { leaseSeconds = 5, chosen }: { leaseSeconds?: number; chosen?: readonly string[] } = {},
 ): Promise<void> {
   const scene = await openScene(t, {
     name: 'endWithLongOutages',
