@@ -169,7 +169,7 @@ void t.test('links between the pages lead somewhere', async (t) => {
   }
 })
 
-void t.test('the examples of both pages work, as written', { timeout: 60_000 }, async (t) => {
+void t.test('the examples of both pages work, as written', { timeout: 600_000 }, async (t) => {
   const service = await openTestService(t, { env: { CC_EXECUTOR_AUTH: 'open' } })
   /** Sends one line and collects what comes until the words are seen. */
   async function speak(path: string, line: string, until: string): Promise<string[]> {

@@ -18,7 +18,7 @@ const isOnPath = (program: string): boolean => spawnSync(program, ['--version'])
 const withoutKeys = isOnPath('openssl') ? false : 'there is no openssl here'
 const skip = isSkipped ? 'only in npm run test:all' : withoutKeys
 /** Of each test its own: tap takes two tests with one object for the same. */
-const options = () => ({ skip, timeout: 280_000 })
+const options = () => ({ skip, timeout: 600_000 })
 /** Why a front cannot be had, by its name. */
 const missing = new Map<string, string>()
 if (!isSkipped) {

@@ -22,7 +22,7 @@ const DOCKER = 'cd deployment'
 
 void t.test(
   'every command of the README that asks a running service prints what stands under it, and so does the picture',
-  { timeout: 280_000 },
+  { timeout: 600_000 },
   async (t) => {
     const { home, banner, address, env } = await openReadmeService(t)
     const [, start = ''] = /^```text\n(CC Executor is running[\s\S]*?)^```/m.exec(readme) ?? []
@@ -89,7 +89,7 @@ void t.test('the README’s commands for Docker are those of deployment/README.m
 
 void t.test(
   'npx --prefix runs the checkout from any folder, with an empty home; also when it was asked before the build',
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'cce-npx-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))

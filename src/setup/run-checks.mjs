@@ -7,10 +7,10 @@ import { runImages } from './run-images.mjs'
 import { runNodeMatrix } from './run-node-matrix.mjs'
 import { check, compileTests, lastLine, runTests } from './run-tests.mjs'
 
-const LINT_DEADLINE_MS = 120_000
-const TYPES_DEADLINE_MS = 120_000
-const FORMAT_DEADLINE_MS = 120_000
-const GENERATED_DEADLINE_MS = 60_000
+const LINT_DEADLINE_MS = 600_000
+const TYPES_DEADLINE_MS = 600_000
+const FORMAT_DEADLINE_MS = 600_000
+const GENERATED_DEADLINE_MS = 300_000
 const GUARDS_DEADLINE_MS = 1_500_000
 
 /** @typedef {import('./run-tests.mjs').Tally} Tally */

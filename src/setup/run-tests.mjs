@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -7,52 +7,17 @@ import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './
 import { statusLine } from './messages.mjs'
 import { createTapReader, readCosts } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
+import { listTests, outputOf, remarksOnOrder, sourceOf } from './test-order.mjs'
 
-const TYPES_DEADLINE_MS = 180_000
-const TESTS_DEADLINE_MS = 800_000
-const ALL_TESTS_DEADLINE_MS = 1_500_000
+const TYPES_DEADLINE_MS = 900_000
+const TESTS_DEADLINE_MS = 3_600_000
+const ALL_TESTS_DEADLINE_MS = 7_200_000
 
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
 
 /** More than cores, since tests also wait. Bounded: each has a Redis and processes of its own. */
 const JOBS = Math.min(availableParallelism() + 2, 6)
-
-/**
- * What takes longest comes first, or it would run alone at the end while the other cores have nothing to do. In this
- * order.
- */
-const LONGEST = [
-  'test/faults/faults.test.ts',
-  'test/proxies.test.ts',
-  'test/cli/cli.test.ts',
-  'test/main/claude-watch.test.ts',
-  'test/claude/denials.test.ts',
-  'test/mcp/mcp.test.ts',
-  'test/routes/rest.test.ts',
-  'test/executions/background.test.ts',
-  'test/executions/own-usage.test.ts',
-  'test/routes/files.test.ts',
-  'test/cli-contract/contract.test.ts',
-  'test/executions/sessions.test.ts',
-  'test/executions/runs.test.ts',
-  'test/started/npm-start.test.ts',
-  'test/started/processes.test.ts',
-  'test/main/doctor.test.ts',
-  'test/executions/continue.test.ts',
-  'test/end-to-end/start.test.ts',
-  'test/executions/scripted-cli.test.ts',
-  'test/readme.test.ts',
-  'test/client/client.test.ts',
-  'test/executions/sandbox-attempts.test.ts',
-  'test/executions/upgrade.test.ts',
-  'test/executions/retry.test.ts',
-  'test/verification/evidence.test.ts',
-  'test/executions/hooks.test.ts',
-  'test/replays/replays.test.ts',
-  'test/executions/workspaces.test.ts',
-  'test/fuzz/fuzz.test.ts',
-]
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
 
@@ -134,6 +99,8 @@ export async function runTests(args, all, more = {}) {
       env: {
         ...testEnvironment(),
         CC_EXECUTOR_TEST_COSTS: costs,
+        // For tap itself: its children have another (package.json).
+        NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('keep-order.mjs', import.meta.url).href}`,
         ...(all && { CC_EXECUTOR_TEST_ALL: '1' }),
         ...more,
       },
@@ -192,40 +159,6 @@ export function testEnvironment() {
   }
 }
 
-/**
- * In the order in which they begin. Of the checkout and not of dist, where the output of a deleted test may still lie.
- * @returns {string[]}
- */
-function listTests() {
-  const files = readdirSync(join(checkoutDirectory, 'test'), { recursive: true, encoding: 'utf8' })
-  const tests = files
-    .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => `test/${file}`)
-    .sort()
-  const longest = LONGEST.filter((file) => tests.includes(file))
-  return [...longest, ...tests.filter((file) => !longest.includes(file))]
-}
-
-/** So that LONGEST does not grow old unseen. @param {Map<string, number>} times */
-function remarksOnOrder(times) {
-  const known = LONGEST.map((file) => times.get(file) ?? 0).sort((a, b) => a - b)
-  const median = known[Math.floor(known.length / 2)] ?? 0
-  const late = [...times].filter(([file, milliseconds]) => !LONGEST.includes(file) && milliseconds > median)
-  return [
-    ...LONGEST.filter((file) => !times.has(file)).map(
-      (file) => `${file} was not run: take it out of LONGEST (src/setup/run-tests.mjs)`,
-    ),
-    ...late.map(
-      ([file, milliseconds]) => `${file} took ${seconds(milliseconds)}: put it into LONGEST (src/setup/run-tests.mjs)`,
-    ),
-  ]
-}
-
-/**
- * Where a test is run: `test/a.test.ts` is `dist/test/a.test.js`; options stay as they are. @param {string} argument
- */
-const outputOf = (argument) => argument.replace(/^(?:\.\/)?(test\/.*)\.ts$/, 'dist/$1.js')
-const sourceOf = (/** @type {string} */ name) => name.replace(/^dist\/(test\/.*)\.js$/, '$1.ts')
 const mark = (/** @type {boolean} */ ok) => (ok ? 'ok' : 'not ok')
 const seconds = (/** @type {number} */ milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`
 const lastLines = (/** @type {string} */ text) => text.trimEnd().split('\n').slice(-SHOWN_LINES).join('\n')

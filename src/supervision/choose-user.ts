@@ -5,7 +5,9 @@ import { execa } from 'execa'
 import { chooseStage, LAUNCHER, LAUNCHER_VARIABLE, toMappedLaunch } from './mapped-launcher.js'
 import type { SandboxMeans, SandboxUser } from './sandbox.js'
 
-const PROBE_DEADLINE_MS = 5_000
+/** Only what hangs: see containment.ts. */
+const PROBE_DEADLINE_MS = 20_000
+
 /**
  * By the number of a file system: whether it lets its owners be shown as others. It does not change while it is
  * mounted.

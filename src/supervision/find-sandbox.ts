@@ -17,7 +17,8 @@ import { listPrivateFiles } from './sandbox-view.js'
 import type { Sandbox, SandboxMeans, SandboxUser } from './sandbox.js'
 import { startSupervised } from './supervised-process.js'
 
-const DEADLINE_MS = 5_000
+/** Only what hangs: see containment.ts. */
+const DEADLINE_MS = 20_000
 
 interface Place {
   readonly folder: string

@@ -186,7 +186,7 @@ void t.test(
   },
 )
 
-void t.test('a lock that a killed holder left is taken over', { timeout: 60_000 }, async (t) => {
+void t.test('a lock that a killed holder left is taken over', { timeout: 600_000 }, async (t) => {
   const { simulator, folder, write, keeper } = await openPlace(t)
   await write({ ...simulator.logins.issue(), expiresAt: 1 })
   const lock = join(folder, '.oauth_refresh.lock')

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createDeniedHosts } from '../../src/egress/denied-hosts.js'
 import { hostRules } from '../../src/egress/host-rules.js'
-import { sleep } from '../../src/platform/deadline.js'
+import { until } from '../support/processes.js'
 
 void t.test('both sides must name it, by name and port', async (t) => {
   const everything = ['198.51.100.7', '203.0.113.1:8443', '*.nowhere.invalid', '[2001:db8::1]:443']
@@ -57,7 +57,7 @@ void t.test('a refusal is told at once, then once a second with how many, and wh
     { host: 'a.example:443', count: 1 },
     { host: 'b.example:443', count: 1 },
   ])
-  for (let tries = 0; tries < 200 && told.length < 3; tries += 1) await sleep(25)
+  await until(() => told.length >= 3, 'the rest is told')
   t.same(told[2], { host: 'a.example:443', count: 4 })
   denied.note('b.example:443')
   denied.note('b.example:443')

@@ -78,7 +78,7 @@ async function findPython(): Promise<string | undefined> {
 
 void t.test(
   'clients of the original see a long run to its end, whether they answer pings or not',
-  { skip, timeout: 300_000 },
+  { skip, timeout: 600_000 },
   async (t) => {
     const folder = await makeFolder(t)
     const cli = startCli(t, ['start', '--simulate', '--open'], testEnvironment(folder))

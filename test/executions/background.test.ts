@@ -9,6 +9,7 @@ import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { isWhole } from '../support/cluster.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
 
@@ -33,6 +34,9 @@ const bash = (command: string, more: object = {}): unknown => ({
   input: { command, description: `waits: ${command.slice(-20)}`, ...more },
 })
 const behind = (seconds: number, then?: string): unknown => bash(waiting(seconds, then), { run_in_background: true })
+/** In the background, until the test writes the file: what is waited for has been told by then, on any machine. */
+const once = (file: string, then = 'true'): unknown =>
+  bash(`until [ -e ${file} ]; do ${waiting(0.1)}; done; ${then}`, { run_in_background: true })
 const agent = (...steps: Steps): unknown => ({
   tool: 'Agent',
   input: {
@@ -97,17 +101,18 @@ for (const [name, env] of clis) {
     const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> =>
       service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
 
+    const look = async (id: string): Promise<Execution> => (await service.call('GET', `/executions/${id}`)).body
+
     // All of them wait for seconds by their nature: they go on at the same time.
-    const late = await submit([agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'So far.' }], {
-      timeoutSeconds: 25,
+    const late = withLongerClocks(25, async (timeoutSeconds) => {
+      const steps = [agent(bash(waiting(FOR_EVER)), { text: 'x' }), { text: 'So far.' }]
+      const played = await play(service, await submit(steps, { timeoutSeconds }))
+      return played.of('background.waiting').length > 0 ? played : undefined
     })
+    // Whoever awaits it later is told.
+    late.catch(() => undefined)
     const paused = await submit(
-      [
-        bash(`until [ -e go.txt ]; do ${waiting(0.1)}; done; echo on > on.txt`, { run_in_background: true }),
-        { text: 'It runs.' },
-        TURN,
-        { text: 'It went on.' },
-      ],
+      [once('go.txt', 'echo on > on.txt'), { text: 'It runs.' }, TURN, { text: 'It went on.' }],
       { verify: { files: ['on.txt'] } },
     )
     const command = await submit(
@@ -136,10 +141,10 @@ for (const [name, env] of clis) {
     )
     const chained = await submit(
       [
-        behind(4),
+        once('first.txt'),
         { text: 'First.' },
         TURN,
-        behind(4, 'echo 2 > second.txt'),
+        once('go.txt', 'echo 2 > second.txt'),
         { text: 'Second.' },
         TURN,
         { text: 'Both.' },
@@ -160,21 +165,28 @@ for (const [name, env] of clis) {
     })
     const erringLater = await submit([
       behind(FOR_EVER),
-      behind(2),
+      once('go.txt'),
       { text: 'Both run.' },
       TURN,
       { status: 400, message: 'no such thing', times: 'always' },
     ])
     const list = await service.submit({
       tasks: [
-        scripted(behind(5, 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
+        scripted(once('go.txt', 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
         scripted(bash('cat one.txt'), { text: 'Two.' }),
       ],
       allowedTools: ['Bash'],
     })
     const foreground = await submit([bash(waiting(5)), { text: 'It was in the foreground.' }])
     const answered = await submit(
-      [behind(4), { structured: { n: 'no number' } }, TURN, { structured: { n: 2 } }, TURN, { structured: { n: 3 } }],
+      [
+        once('go.txt'),
+        { structured: { n: 'no number' } },
+        TURN,
+        { structured: { n: 2 } },
+        TURN,
+        { structured: { n: 3 } },
+      ],
       { outputSchema: { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } },
     )
     const refused = await submit([
@@ -202,6 +214,26 @@ for (const [name, env] of clis) {
           ),
         ])
       : []
+
+    /** Writes what a task waits for as soon as the run has told so often that it waits. */
+    const release = async (id: string, file: string, waits = 1): Promise<void> => {
+      for (let after = 0, seen = 0; seen < waits;) {
+        const query = `after=${after}&types=background.waiting,execution.finished&limit=1&waitSeconds=30`
+        const { body } = await service.call('GET', `/executions/${id}/events?${query}`)
+        if (body.events[0]?.type === 'execution.finished') throw new Error(`${id} ended before wait ${waits}`)
+        seen += body.events.length
+        after = body.nextAfter
+      }
+      await writeFile(join(service.config.workspaceRoot, (await look(id)).workspace, file), '')
+    }
+    const released = Promise.all([
+      release(chained.id, 'first.txt').then(() => release(chained.id, 'go.txt', 2)),
+      release(erringLater.id, 'go.txt'),
+      release(answered.id, 'go.txt'),
+      release(list.tasks?.[0]?.id ?? '', 'go.txt'),
+    ])
+    // Whoever awaits it later is told.
+    released.catch(() => undefined)
 
     await t.test('a pause in the middle of the wait holds the task, and it goes on', async (t) => {
       await service.until(paused.id, 'background.waiting')
@@ -261,6 +293,7 @@ for (const [name, env] of clis) {
     })
 
     await t.test('what a subagent leaves behind, and what begins when another ends, is awaited too', async (t) => {
+      await released
       const [inner, chain] = await Promise.all([play(service, nested), play(service, chained)])
       // An older CLI tells nobody of the end of what a subagent left that is gone: the answer before stands.
       t.match(
@@ -353,7 +386,7 @@ for (const [name, env] of clis) {
           { status: 'cancelled', outcome: { code: 'CANCELLED', result: 'So far.', isPartial: true, unfinished } },
           JSON.stringify(ended.execution.outcome),
         )
-        const timed = await play(service, late)
+        const timed = await late
         t.match(
           timed.execution,
           { status: 'timed_out', outcome: { code: 'TIMED_OUT', result: 'So far.', isPartial: true, unfinished } },
@@ -454,7 +487,7 @@ for (const [name, env] of clis) {
   })
 
   void t.test(`${name}: its worker dies, or is stopped, in the middle of the wait`, async (t) => {
-    const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_LOCK_SECONDS: '3' } })
+    const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_LOCK_SECONDS: '6' } })
     const openWorker = async () => {
       const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
       await worker.said(/worker \S+: \d+ at once/)

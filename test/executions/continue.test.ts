@@ -11,7 +11,7 @@ import { openTestService } from '../support/service.js'
 
 const service = await openTestService(t, {
   workers: 0,
-  env: { CC_EXECUTOR_LOCK_SECONDS: '3', CC_EXECUTOR_CONCURRENCY: '10' },
+  env: { CC_EXECUTOR_LOCK_SECONDS: '6', CC_EXECUTOR_CONCURRENCY: '10' },
 })
 
 async function openWorker(t: Test): Promise<CliProcess> {
@@ -83,7 +83,7 @@ void t.test('what a killed worker was at is continued where that was asked for a
   await service.until(doomed.id, 'claude.message')
   const next = await service.submit({ prompt: 'next in the same folder', workspace: 'kept' })
   // The last one, so that it is killed before it speaks.
-  const silent = await submit([{ delayMs: 6_000 }, { text: 'said at last' }])
+  const silent = await submit([{ delayMs: 10_000 }, { text: 'said at last' }])
   await service.until(silent.id, 'claude.message')
   victim.kill('SIGKILL')
   await victim.ended

@@ -160,12 +160,14 @@ void t.test('an execution that is lost before its start again and again ends', a
 void t.test(
   'one that is queued again after a lost start still ends at its queue timeout, also where no worker is left',
   async (t) => {
-    const { store, create, claim, sweep } = await openStore(t)
-    const { id } = await create({ queueDeadline: Date.now() + 300 })
+    const { store, keys, create, claim, sweep } = await openStore(t)
+    const { id } = await create({ queueDeadline: Date.now() + 3_600_000 })
     await claim(id, OVER)
     await sweep()
     t.match(await store.get(id), { state: 'queued', claim: 2 })
-    await sleep(400)
+    // The hour has passed.
+    await keys.hset(`{cc}:execution:${id}`, 'queueDeadline', Date.now() - 1)
+    await keys.zadd('{cc}:deadlines', 1, id)
     await sweep()
     t.match(await store.get(id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
   },

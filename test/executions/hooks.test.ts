@@ -651,7 +651,7 @@ void t.test(
 
 void t.test(
   'Claude’s own hooks pass to the real CLI, run inside its containment and are told in the stream',
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async (t) => {
     const data = await makeFolder(t)
     await mkdir(data, { recursive: true })

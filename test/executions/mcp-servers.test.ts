@@ -6,7 +6,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
-const LIMIT_SECONDS = 6
+const LIMIT_SECONDS = 12
 const service = await openTestService(t, { env: { CC_EXECUTOR_MCP_TIMEOUT_SECONDS: String(LIMIT_SECONDS) } })
 
 /**

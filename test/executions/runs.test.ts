@@ -7,10 +7,12 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { sleep } from '../../src/platform/deadline.js'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
 import { until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
@@ -94,12 +96,9 @@ function processesWith(text: string): string[] {
     })
 }
 async function untilProcesses(text: string, isWanted: (states: string[]) => boolean): Promise<string[]> {
-  for (let tries = 0; tries < 2_000; tries += 1) {
-    const states = processesWith(text)
-    if (isWanted(states)) return states
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  return processesWith(text)
+  let states: string[] = []
+  await until(() => isWanted((states = processesWith(text))), `processes with ${text}`)
+  return states
 }
 
 /** Four ways of leaving a tool's process group and session behind; the number tells whose they are. */
@@ -121,8 +120,18 @@ const withDaemons = (name: keyof typeof NUMBERS, then: unknown[], more: Request 
   })
 
 // These take seconds by their nature: they go on while the others are tested.
-const timedOut = await withDaemons('timedOut', [bash('bash stay.sh')], { timeoutSeconds: 12 })
-const silent = await submit([{ text: 'said before the silence' }, FOR_EVER], { idleTimeoutSeconds: 8 })
+const timedOut = withLongerClocks(12, async (timeoutSeconds) => {
+  const { id } = await withDaemons('timedOut', [bash('bash stay.sh')], { timeoutSeconds })
+  const execution = await service.finished(id)
+  return (await eventsOf(execution, 'tool.started')).length === 2 ? execution : undefined
+})
+const silent = withLongerClocks(8, async (idleTimeoutSeconds) => {
+  const { id } = await submit([{ text: 'said before the silence' }, FOR_EVER], { idleTimeoutSeconds })
+  const execution = await service.finished(id)
+  return (await eventsOf(execution, 'text.delta')).length > 0 ? execution : undefined
+})
+// Whoever awaits it later is told.
+for (const scene of [timedOut, silent]) scene.catch(() => undefined)
 const afterDaemons = await withDaemons('normal', [{ text: 'done' }])
 
 void t.test('a run edits its workspace by default, and its text is the sum of its deltas', async (t) => {
@@ -351,7 +360,7 @@ void t.test('a run that ends by itself leaves nothing behind either', async (t) 
 })
 
 void t.test('the idle timeout ends a silent run with its own code and keeps what was said', async (t) => {
-  t.match(await service.finished(silent.id), {
+  t.match(await silent, {
     status: 'timed_out',
     outcome: {
       code: 'IDLE_TIMEOUT',
@@ -363,7 +372,7 @@ void t.test('the idle timeout ends a silent run with its own code and keeps what
 })
 
 void t.test('the total timeout is timed_out, keeps what was said, and ends the whole tree', async (t) => {
-  const execution = await service.finished(timedOut.id)
+  const execution = await timedOut
   t.match(execution, {
     status: 'timed_out',
     outcome: { code: 'TIMED_OUT', result: 'partial timedOut', isPartial: true, message: /timeoutSeconds/ },
@@ -508,16 +517,25 @@ void t.test(
 )
 
 void t.test('the clocks of a paused run stand still', async (t) => {
-  const execution = await held({ timeoutSeconds: 3, idleTimeoutSeconds: 3 })
-  await quick.until(execution.id, 'claude.message')
-  await wish('pause', execution, quick)
-  await quick.until(execution.id, 'execution.paused')
-  const { startedAt = '' } = await look(execution)
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, Date.parse(startedAt) + 3_500 - Date.now())))
-  t.match(await look(execution), { status: 'paused' })
-  await execution.release()
-  await wish('resume', execution, quick)
-  t.match(await quick.finished(execution.id), { status: 'succeeded', outcome: { result: 'released' } })
+  const ended = await withLongerClocks(3, async (seconds) => {
+    const execution = await held({ timeoutSeconds: seconds, idleTimeoutSeconds: seconds })
+    const comes = (type: EventType): Promise<boolean> =>
+      quick.until(execution.id, type).then(
+        () => true,
+        () => false,
+      )
+    if (!(await comes('claude.message'))) return undefined
+    await wish('pause', execution, quick)
+    if (!(await comes('execution.paused'))) return undefined
+    const { startedAt = '' } = await look(execution)
+    await sleep(Math.max(0, Date.parse(startedAt) + seconds * 1_000 + 500 - Date.now()))
+    t.match(await look(execution), { status: 'paused' })
+    await execution.release()
+    await wish('resume', execution, quick)
+    const { status, outcome } = await quick.finished(execution.id)
+    return status === 'timed_out' ? undefined : { status, outcome }
+  })
+  t.match(ended, { status: 'succeeded', outcome: { result: 'released' } })
 })
 
 void t.test('a pause that comes when Claude has ended stops nothing, and nothing says so', async (t) => {

@@ -214,7 +214,7 @@ async function attack(test: Test, uid: number): Promise<void> {
   }
 }
 
-void t.test('every attempt, as the user of the tests', { skip, timeout: 400_000 }, (test) =>
+void t.test('every attempt, as the user of the tests', { skip, timeout: 600_000 }, (test) =>
   attack(test, process.getuid?.() ?? 0),
 )
 void t.test(
@@ -224,7 +224,7 @@ void t.test(
       skip ||
       (!process.env['CC_EXECUTOR_TEST_ALL'] && 'only in npm run test:all') ||
       (!isRoot && 'only root can become another user'),
-    timeout: 400_000,
+    timeout: 600_000,
   },
   (test) => attack(test, NOBODY),
 )

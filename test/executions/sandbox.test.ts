@@ -56,7 +56,7 @@ const of = <Type extends Event['type']>(events: readonly Event[], type: Type) =>
 
 void t.test(
   'without a word of anybody a run is at the level workspace: another user, nothing but its own in view',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const { execution, events, said } = await run([
       'echo uid=$(id -u)=; ls /root /home; cat /proc/1/environ | tr "\\0" "\\n"; echo mine > made; touch ~/mine /tmp/mine; echo t=$TMPDIR',
@@ -82,7 +82,7 @@ void t.test(
   },
 )
 
-void t.test('host is raised to the least level of the operator', { timeout: 120_000 }, async (t) => {
+void t.test('host is raised to the least level of the operator', { timeout: 600_000 }, async (t) => {
   const { execution } = await run(['true'], { sandbox: 'host' })
   t.match(execution, {
     status: 'succeeded',
@@ -93,7 +93,7 @@ void t.test('host is raised to the least level of the operator', { timeout: 120_
 
 void t.test(
   'what a run makes in an allowed root belongs to its owner, given files included; verify commands are at the same level',
-  { timeout: 120_000, skip: process.getuid?.() !== 0 && 'only root has others to work for' },
+  { timeout: 600_000, skip: process.getuid?.() !== 0 && 'only root has others to work for' },
   async (t) => {
     const root = join(projects, 'of-somebody')
     await mkdir(root)
@@ -119,7 +119,7 @@ void t.test(
 
 void t.test(
   'locked: the model answers, the credential is not there, a host is reached if both sides name it',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (t) => {
     const url = `http://127.0.0.1:${portOf(web)}`
     const commands = [
@@ -176,7 +176,7 @@ void t.test('a host beyond those of the operator is refused at submission', asyn
   )
 })
 
-void t.test('what no worker has is refused, what one has is waited for', { timeout: 120_000 }, async (t) => {
+void t.test('what no worker has is refused, what one has is waited for', { timeout: 600_000 }, async (t) => {
   const poor = await openTestService(t, {
     env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CLAUDE_CODE_USE_BEDROCK: '1', CC_EXECUTOR_SIMULATOR_URL: '' },
   })
@@ -196,7 +196,7 @@ void t.test('what no worker has is refused, what one has is waited for', { timeo
   )
 })
 
-void t.test('limits hold for the run as a whole, and the one that is met is told', { timeout: 180_000 }, async (t) => {
+void t.test('limits hold for the run as a whole, and the one that is met is told', { timeout: 600_000 }, async (t) => {
   const small = await openTestService(t, {
     env: {
       CC_EXECUTOR_ALLOWED_TOOLS: 'Bash',

@@ -33,7 +33,7 @@ const countTries = async (): Promise<number> => (await readFile(tries, 'utf8')).
 
 void t.test(
   'a start that fails for want of resources is queued again; a cancel ends it meanwhile',
-  { skip: bwrap === undefined ? 'there is no bubblewrap' : false, timeout: 120_000 },
+  { skip: bwrap === undefined ? 'there is no bubblewrap' : false, timeout: 600_000 },
   async (t) => {
     const service = await openTestService(t, { env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' } })
     const keepsOn = await service.submit({ prompt: scripted({ tool: 'Bash', input: { command: lasting() } }) })

@@ -10,6 +10,7 @@ import { runClaude } from '../../src/claude/stream/run-claude.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
 import { openTestService } from '../support/service.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 
@@ -366,7 +367,10 @@ void t.test(
     }
     const [late, timed, further, judged] = await Promise.all([
       submit([INIT, result('in time'), { hang: true }]),
-      submit([INIT, result('in time'), { hang: true }], { timeoutSeconds: 2 }),
+      withLongerClocks(2, async (timeoutSeconds) => {
+        const execution = await run([INIT, result('in time'), { hang: true }], { timeoutSeconds })
+        return JSON.stringify(await service.events(execution.id)).includes('"type":"result"') ? execution : undefined
+      }),
       submit([INIT, result('the first'), turn, { hang: true }]),
       submit([INIT, result('unjudged'), { hang: true }], { verify: { commands: [['true']] } }),
     ])

@@ -9,14 +9,12 @@ import { openClient } from '../../src/client/open-client.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { lasting, scripted } from '../support/environment.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService, type Answer } from '../support/service.js'
 
-const service = await openTestService(t, {
-  workers: 2,
-  env: { CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3' },
-})
+const service = await openTestService(t, { workers: 2, env: { CC_EXECUTOR_CONCURRENCY: '8' } })
 const OTHER = 'other-owner-0123456789abcdef0123456789abcdef'
 await service.openApi({ CC_EXECUTOR_TOKENS: `other=${OTHER}` })
 
@@ -106,15 +104,17 @@ void t.test('it goes on on another worker, with a timeout or a cancel behind it'
     allowedTools: ['Bash'],
     metadata: { bird: 'wren' },
   })
-  const late = await service.submit({
-    prompt: scripted({ text: 'The tree is an elm.' }, { delayMs: 60_000 }, { text: 'never' }),
-    timeoutSeconds: 4,
+  const slowly = scripted({ text: 'The tree is an elm.' }, { delayMs: 3_600_000 }, { text: 'never' })
+  const timedOut = withLongerClocks(4, async (timeoutSeconds) => {
+    const ended = await run({ prompt: slowly, timeoutSeconds })
+    return (await eventsOf(ended, 'text.delta')).length > 0 ? ended : undefined
   })
   const named = await run({ prompt: 'Remember the river Inn.', workspace: 'kept' })
   await service.until(cancelled.id, 'tool.started')
   await cancel(cancelled)
   t.match(await service.finished(cancelled.id), { status: 'cancelled' })
-  t.match(await service.finished(late.id), { status: 'timed_out' })
+  const late = await timedOut
+  t.match(late, { status: 'timed_out' })
   await Promise.all(service.workers.splice(0).map((old) => old.close()))
   const heir = await service.openWorker()
   t.not(heir.state.id, worker?.state.id)

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { join } from 'node:path'
 import t from 'tap'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
 void t.test('where Redis is full, what runs keeps its lease and can be cancelled, and readiness says so', async (t) => {
@@ -45,7 +46,7 @@ void t.test('where Redis is full, what runs keeps its lease and can be cancelled
   const held = (await service.events(second.id)).at(-1)!.seq
   await setLimit('0')
   t.equal(await ready(), 'answers')
-  while ((await service.events(second.id, held)).length === 0) t.pass('its events come when there is room')
+  await until(async () => (await service.events(second.id, held)).length > 0, 'its events come when there is room')
   await service.call('POST', `/executions/${second.id}/cancel`)
   t.match(await service.finished(second.id), { status: 'cancelled' })
   const seqs = (await service.events(second.id)).map(({ seq }) => seq)

@@ -55,7 +55,7 @@ const CASES = [
 
 for (const { name, env } of listClaudeVersions())
   for (const bytes of [50, 90])
-    void t.test(`${name}, with a data folder of ${bytes} bytes`, { timeout: 120_000 }, async (t) => {
+    void t.test(`${name}, with a data folder of ${bytes} bytes`, { timeout: 600_000 }, async (t) => {
       const { service, dataDir, openWorker } = await openWithPath(t, bytes, env)
       let place = ''
       for (const [sandbox, command, status] of CASES.slice(0, process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? 4 : 2)) {

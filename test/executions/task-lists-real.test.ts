@@ -67,7 +67,7 @@ void t.test(
   { skip },
   async (t) => {
     const cluster = await openCluster(t, {
-      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '2', CC_EXECUTOR_CONCURRENCY: '1' },
+      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '6', CC_EXECUTOR_CONCURRENCY: '1' },
     })
     const [api, worker] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     const mark = (index: number): Record<string, unknown> => ({ tool: `echo ${index} >> starts` })
@@ -125,7 +125,7 @@ void t.test(
       }),
     )
     const cluster = await openCluster(t, {
-      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '2', CC_EXECUTOR_HOOKS: hooks },
+      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '6', CC_EXECUTOR_HOOKS: hooks },
     })
     const [api, worker] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     const { id } = (await cluster.call(api, 'POST', '/execute', { tasks: [JSON.stringify([RESULT])] })).body
@@ -150,7 +150,7 @@ void t.test(
   { skip },
   async (t) => {
     const cluster = await openCluster(t, {
-      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '2', CC_EXECUTOR_DRAIN_SECONDS: '20' },
+      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '6', CC_EXECUTOR_DRAIN_SECONDS: '20' },
     })
     const [api, worker] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     const tasks = Array.from({ length: 12 }, (_none, index) =>
@@ -177,7 +177,7 @@ void t.test(
   },
 )
 
-void t.test('five hundred tasks, one after the other', { skip, timeout: 280_000 }, async (t) => {
+void t.test('five hundred tasks, one after the other', { skip, timeout: 600_000 }, async (t) => {
   const cluster = await openCluster(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
   const [api] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const tasks = Array.from({ length: 500 }, (_none, index) =>

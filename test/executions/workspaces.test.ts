@@ -405,7 +405,7 @@ void t.test('an owner is forgotten where nobody has named the workspace for long
 
 void t.test(
   'a run that exchanges a folder of its workspace for a link leads nobody elsewhere',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const real = await openTestService(t, {
       env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_CONCURRENCY: '4', CC_EXECUTOR_SANDBOX: 'host' },

@@ -13,7 +13,7 @@ import { openRandom, type Random } from './random.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
-export const DEADLINE_MS = 60_000
+export const DEADLINE_MS = 300_000
 
 export type Step = Record<string, unknown>
 export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
@@ -95,7 +95,7 @@ export async function openScene(
   const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
     redisUrl: `unix://${redis.socket}`,
-    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '3', ...env },
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '5', ...env },
   })
   const marks = join(cluster.folder, 'marks')
   await mkdir(marks, { mode: 0o777 })

@@ -228,7 +228,7 @@ const LISTS = 'lists-token-0123456789'
 
 void t.test(
   'a submission beyond the day is refused before anything is spent; the sums say what was',
-  { timeout: 90_000 },
+  { timeout: 600_000 },
   async (t) => {
     const service = await openTestService(t, {
       env: {

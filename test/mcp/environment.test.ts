@@ -81,7 +81,7 @@ void t.test('a run that Claude Code asked for by our MCP server has nothing of t
       'stream-json',
       '--verbose',
     ],
-    { cwd: home, env, timeout: 120_000, maxBuffer: 1 << 26 },
+    { cwd: home, env, timeout: 600_000, maxBuffer: 1 << 26 },
   )
   outer.child.stdin?.end()
   const results = (await outer).stdout

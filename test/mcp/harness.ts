@@ -59,7 +59,7 @@ export async function openMcpFolder(t: Test, variables: Record<string, string> =
   t.teardown(async () => {
     await Promise.all(sessions.map((session) => session.close()))
     for (const { pid } of await listServices(dataDir)) tryKill(pid, 'SIGTERM')
-    await until(() => listMentioning(dataDir).length === 0, 'all that was started is gone', 15_000).catch(() => {
+    await until(() => listMentioning(dataDir).length === 0, 'all that was started is gone', 120_000).catch(() => {
       throw new Error(`left: ${describe(listMentioning(dataDir)).join('; ')}`)
     })
     const records = await readdir(join(dataDir, 'services')).catch(() => [])

@@ -443,7 +443,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
 void t.test(
   'two servers that start at once join one service, which ends by itself after the last has gone',
   async (t) => {
-    const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '1' })
+    const mcp = await openMcpFolder(t, { CC_EXECUTOR_IDLE_SECONDS: '4' })
     // A record that a dead service left: its process number is somebody else's now.
     await mkdir(join(mcp.dataDir, 'services'), { recursive: true, mode: 0o700 })
     const dead = {
@@ -474,7 +474,7 @@ void t.test(
       'one that leaves stops nothing',
     )
     await second.close()
-    await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 15_000)
+    await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 120_000)
     await until(() => livingOf(treeOf(service?.pid ?? 0)).length === 0, 'its process has ended')
     t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
   },

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import type { Caller } from '../../src/protocol/caller.js'
 import { openOriginalConnection } from '../../src/rpc/original/original-dialect.js'
+import { until } from '../support/processes.js'
 import { toChunks } from '../../src/rpc/original/original-output.js'
 import type { Outcome } from '../../src/protocol/execution.js'
 import {
@@ -307,8 +308,8 @@ void t.test('a run outlives its connection, unless kill_on_disconnect was asked 
     client.send(request(1, 'execute', { command: 'claude -p hello', kill_on_disconnect: kill }))
     const executionId = await findExecution(harness)
     client.socket.terminate()
-    while (harness.server.clients.size > 0) await new Promise((resolve) => setImmediate(resolve))
-    if (kill) while ((await statusOf(harness, executionId)) === 'queued');
+    await until(() => harness.server.clients.size === 0, 'the service has seen it go')
+    if (kill) await until(async () => (await statusOf(harness, executionId)) !== 'queued', 'it is cancelled')
     t.equal(await statusOf(harness, executionId), expected)
   }
 })

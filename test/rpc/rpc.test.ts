@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { startHeartbeat } from '../../src/rpc/heartbeat.js'
+import { until } from '../support/processes.js'
 import { delta, HEALTH, isClosed, openRpc, request, statusOf, type Message } from './harness.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
@@ -204,17 +205,18 @@ void t.test('whoever answers no ping is cut off, but not while it is behind', as
   client.socket.on('ping', () => (pings += 1))
   let checks = 0
   let isBehind = false
+  const moreChecks = (enough = checks + 10): Promise<void> => until(() => checks >= enough, 'it is looked at again')
   const beat = startHeartbeat({
     socket: serverSide,
     isBehind: () => ((checks += 1), isBehind),
     intervalMs: 20,
-    limitMs: 2_000,
+    limitMs: 6_000,
   })
   while (pings < 20) await once(client.socket, 'ping')
   t.equal(serverSide.readyState, serverSide.OPEN, 'pongs keep it alive, without a word of the application')
   isBehind = true
   client.socket.pause()
-  for (const enough = checks + 10; checks < enough;) await new Promise((resolve) => setImmediate(resolve))
+  await moreChecks()
   t.equal(serverSide.readyState, serverSide.OPEN, 'the ping may still lie before it')
   const forgiving = startHeartbeat({
     socket: serverSide,
@@ -223,7 +225,7 @@ void t.test('whoever answers no ping is cut off, but not while it is behind', as
     intervalMs: 20,
     limitMs: 20,
   })
-  for (const enough = checks + 10; checks < enough;) await new Promise((resolve) => setImmediate(resolve))
+  await moreChecks()
   t.equal(serverSide.readyState, serverSide.OPEN, 'where no pong is wanted silence is no reason')
   forgiving.stop()
   isBehind = false

@@ -5,6 +5,7 @@ import type { WebSocket } from 'ws'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { createFrameWriter, type FrameWriter } from '../../src/rpc/frame-writer.js'
 import { shortenEvent } from '../../src/rpc/shorten-event.js'
+import { until } from '../support/processes.js'
 import { delta, isClosed, openHarness, openRpc, request, seqOf, type Client, type Message } from './harness.js'
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000'
@@ -167,7 +168,7 @@ void t.test('a thousand subscriptions on one connection all get all', async (t) 
 })
 
 void t.test('a reader that stops delays only itself, is closed with 1013, and resumes by after', async (t) => {
-  const harness = await openRpc(t, { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '0.4' })
+  const harness = await openRpc(t, { CC_EXECUTOR_WRITE_DEADLINE_SECONDS: '3' })
   const executionId = await harness.submit()
   const run = await harness.start(executionId)
   const [slow, quick] = [await harness.connect(), await harness.connect()]
@@ -219,7 +220,7 @@ async function openWriter(t: Test) {
   return { client, ...server }
 }
 
-void t.test('a frame that cannot be built fails its own writer and no other', { timeout: 30_000 }, async (t) => {
+void t.test('a frame that cannot be built fails its own writer and no other', { timeout: 600_000 }, async (t) => {
   const { client, writer } = await openWriter(t)
   function* broken(): Generator<string> {
     for (let count = 0; count < 200; count += 1) yield JSON.stringify({ method: 'x'.repeat(100_000) })
@@ -234,7 +235,7 @@ void t.test('a frame that cannot be built fails its own writer and no other', { 
   await client.until(({ method }) => method === 'next')
 })
 
-void t.test('pongs that fill a socket hold up nothing beyond their own time', { timeout: 30_000 }, async (t) => {
+void t.test('pongs that fill a socket hold up nothing beyond their own time', { timeout: 600_000 }, async (t) => {
   const { client, writer, socket } = await openWriter(t)
   client.socket.pause()
   // Almost full, and no frame so far that waits to be told of its end.
@@ -331,6 +332,6 @@ void t.test('a connection that is closed leaves nobody following', async (t) => 
   t.equal(await client.closed, 1001)
   const { redis } = harness.services
   const count = async () => (await redis.pubsub('NUMSUB', harness.services.log.channelOf(executionId)))[1]
-  while ((await count()) !== 0) await new Promise((resolve) => setImmediate(resolve))
-  t.pass('the channel has no subscriber')
+  await until(async () => (await count()) === 0, 'the channel has no subscriber')
+  t.pass('nobody follows')
 })

@@ -29,12 +29,12 @@ void t.test('connections take turns, one call each', async (t) => {
 void t.test('what is nested as deeply as it may have members is looked at in one go', (t) => {
   let deep: object = { last: Object.fromEntries(Array.from({ length: 5_001 }, (_, index) => [`m${index}`, index])) }
   for (let depth = 0; depth < 40_000; depth += 1) deep = [deep]
-  const before = performance.now()
+  const before = process.cpuUsage()
   const crowded = findCrowded(deep)
-  const took = performance.now() - before
+  const took = process.cpuUsage(before).user / 1_000
   t.equal(crowded?.path.length, 40_001, 'the path of what is crowded')
   t.equal(crowded?.path.at(-1), 'last')
-  t.ok(took < 5_000, `${took} ms; with a path for each level it was a minute`)
+  t.ok(took < 15_000, `${took} ms; with a path for each level it was a minute`)
   t.end()
 })
 

@@ -29,6 +29,8 @@ import type { Sandbox } from '../../src/supervision/sandbox.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
 import type { SuperviseOptions, SupervisedProcess } from '../../src/supervision/supervised-process.js'
 import { classifyStatus } from '../../src/supervision/warden-channel.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
+import { until } from '../support/processes.js'
 
 const PATH = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
 // Of the tests' own PATH: what the system lacks stands in the cache, as set-up leaves it.
@@ -62,14 +64,6 @@ for (const user of users) {
 }
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cc-supervision-')))
 t.teardown(() => rmSync(directory, { recursive: true }))
-
-async function eventually(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`It never came true that ${what}.`)
-    await delay(5)
-  }
-}
 
 /** The only level of a containment that has one above `host`. */
 function sandboxOf({ sandbox }: Pick<Containment, 'sandbox'>): Sandbox | undefined {
@@ -181,7 +175,7 @@ for (const [name, containment] of Object.entries(containments)) {
       run.release()
       await here
       t.ok(existsSync(trace))
-      await eventually(
+      await until(
         () => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1') === 'sleep\x00600\x00',
         'the pid is the program',
       )
@@ -206,7 +200,7 @@ for (const [name, containment] of Object.entries(containments)) {
     void t.test('output that was written before anybody reads is kept', async (t) => {
       const run = await start(t, containment, 'echo early; exec sleep 600')
       run.release()
-      await eventually(
+      await until(
         () => readFileSync(`/proc/${run.pid}/cmdline`, 'latin1').startsWith('sleep'),
         'the program has written',
       )
@@ -225,7 +219,7 @@ for (const [name, containment] of Object.entries(containments)) {
         run.release()
         await up
         run.terminate()
-        await eventually(() => countTagged(tag) >= EVIL_COUNT, 'everybody carries the tag')
+        await until(() => countTagged(tag) >= EVIL_COUNT, 'everybody carries the tag')
         await Promise.all([run.killAll(), run.killAll()])
         t.equal(countTagged(tag), 0)
         t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
@@ -242,27 +236,33 @@ for (const [name, containment] of Object.entries(containments)) {
       const up = nextLine(run, 'up')
       run.release()
       await up
-      await eventually(() => countTagged(tag) > 0, 'the descendant carries the tag')
+      await until(() => countTagged(tag) > 0, 'the descendant carries the tag')
       run.stdin.end('\n')
       t.same(await run.exited, { exitCode: 3, signal: null })
-      await eventually(() => countTagged(tag) === 0, 'the warden ends the descendants')
+      await until(() => countTagged(tag) === 0, 'the warden ends the descendants')
     })
 
     void t.test('without a heartbeat everything ends', async (t) => {
       const tag = `silent-${randomUUID()}`
-      const run = await start(t, containment, `setsid bash --norc -c 'exec -a "$0" sleep 600' ${tag} & echo up; wait`, {
-        heartbeatTimeoutMs: 300,
+      const script = `setsid bash --norc -c 'exec -a "$0" sleep 600' ${tag} & echo up; wait`
+      const run = await withLongerClocks(0.3, async (seconds) => {
+        const started = await start(t, containment, script, { heartbeatTimeoutMs: seconds * 1_000 })
+        const up = nextLine(started, 'up').then(
+          () => true,
+          () => false,
+        )
+        started.release()
+        if (!(await up)) return undefined
+        for (let beats = 0; beats < 6; beats++) {
+          started.heartbeat()
+          await delay((seconds * 1_000) / 3)
+        }
+        // Twice the time-out has passed: it is the heartbeat that kept it alive.
+        return countTagged(tag) > 0 ? started : undefined
       })
-      const up = nextLine(run, 'up')
-      run.release()
-      await up
-      for (let beats = 0; beats < 6; beats++) {
-        run.heartbeat()
-        await delay(100)
-      }
-      t.ok(countTagged(tag) > 0, 'twice the time-out has passed, and the heartbeat kept it alive')
+      t.pass('the heartbeat has kept it alive')
       t.same(await run.exited, { exitCode: null, signal: 'SIGKILL' })
-      await eventually(() => countTagged(tag) === 0, 'the descendants end')
+      await until(() => countTagged(tag) === 0, 'the descendants end')
     })
 
     void t.test('pause stops the descendants too, and resume continues only what it has stopped', async (t) => {
@@ -275,7 +275,7 @@ for (const [name, containment] of Object.entries(containments)) {
       run.release()
       await up
       const below = (): string[] => descendantsOf([run.pid], listProcesses()).map((entry) => entry.state)
-      await eventually(() => below().includes('T'), 'the sleeper has been stopped by the program itself')
+      await until(() => below().includes('T'), 'the sleeper has been stopped by the program itself')
       await Promise.all([run.pause(), run.pause()])
       t.equal(below().length, 3)
       t.ok(
@@ -339,7 +339,7 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
   })
   for (const { name, tag } of runs) t.ok(countTagged(tag) >= EVIL_COUNT, `${name} runs`)
   worker.kill('SIGKILL')
-  for (const { name, tag } of runs) await eventually(() => countTagged(tag) === 0, `everything under ${name} has ended`)
+  for (const { name, tag } of runs) await until(() => countTagged(tag) === 0, `everything under ${name} has ended`)
 })
 
 function readMarkerOf(pid: number): string | undefined {

@@ -15,10 +15,13 @@ delete process.env.TAP_TYPE_STRIP_ONLY
 // Wall time tells how busy the machine was; this tells what a test costs (src/setup/run-tests.mjs reads it).
 const costs = process.env.CC_EXECUTOR_TEST_COSTS
 delete process.env.CC_EXECUTOR_TEST_COSTS
-if (costs !== undefined)
-  process.on('exit', () =>
-    appendFileSync(costs, `${JSON.stringify({ file: process.argv[1], seconds: cpuSeconds() })}\n`),
-  )
+if (costs !== undefined) process.on('exit', () => appendFileSync(costs, `${JSON.stringify(toCost())}\n`))
+
+/** From when to when: the lines of all files together show what ran beside what, and what ran alone at the end. */
+function toCost() {
+  const from = Math.round(performance.timeOrigin)
+  return { file: process.argv[1], seconds: cpuSeconds(), from, to: Date.now() }
+}
 
 /** Of this process and of every child that it has seen end, with that one's children. */
 function cpuSeconds() {

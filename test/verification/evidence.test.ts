@@ -38,7 +38,7 @@ const entryOf = ({ entries }: Manifest, path: string) => entries.find((entry) =>
 
 void t.test(
   'a manifest hangs on nothing that may lie in a folder, and says what it did not read',
-  { timeout: 20_000 },
+  { timeout: 600_000 },
   async (t) => {
     const folder = await openFolder(t)
     await mkdir(join(folder, 'deep/er/.git'), { recursive: true })

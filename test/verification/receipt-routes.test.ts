@@ -14,7 +14,7 @@ import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 const FOR_EVER = { hangMs: 3_600_000 }
 const run = promisify(execFile)
 
-const service = await openTestService(t, { env: { CC_EXECUTOR_LOCK_SECONDS: '2' } })
+const service = await openTestService(t)
 const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '1' } })
 
 /** The command line, in another folder of its own: nothing of the service but what it is given. */
