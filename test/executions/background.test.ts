@@ -93,6 +93,17 @@ function hasTranscript(service: TestService, id: string): boolean {
 const clis = Object.entries(findClis())
 for (const [name, env] of clis) {
   void t.test(name, { jobs: 1 }, async (t) => {
+    const warnings: string[] = []
+    const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`)
+    process.on('warning', onWarning)
+    t.teardown(() => {
+      process.off('warning', onWarning)
+      // More runs at once than Node lets listen to one signal.
+      t.same(
+        warnings.filter((warning) => warning.startsWith('MaxListeners')),
+        [],
+      )
+    })
     const service = await openTestService(t, { env: { ...env, CC_EXECUTOR_CONCURRENCY: '24' } })
     const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> =>
       service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
