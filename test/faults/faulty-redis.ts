@@ -7,6 +7,7 @@ import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { makeFolder, until, type Teardown } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
 import { FIXTURES } from '../support/paths.js'
+import { withParent } from '../support/with-parent.js'
 
 /** A Redis with its append-only file, to be killed, frozen, filled, and to come back. */
 export interface FaultyRedis {
@@ -48,27 +49,25 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
   let exited: Promise<unknown>
 
   async function start(): Promise<void> {
-    const started = spawn(
+    const [file, ...args] = withParent([
       binary ?? '',
-      [
-        '--port',
-        '0',
-        '--unixsocket',
-        socket,
-        '--dir',
-        folder,
-        '--save',
-        '',
-        '--appendonly',
-        'yes',
-        '--maxmemory-policy',
-        'noeviction',
-      ],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
-      },
-    )
+      '--port',
+      '0',
+      '--unixsocket',
+      socket,
+      '--dir',
+      folder,
+      '--save',
+      '',
+      '--appendonly',
+      'yes',
+      '--maxmemory-policy',
+      'noeviction',
+    ])
+    const started = spawn(file, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
+    })
     server = started
     exited = once(started, 'exit')
     let said = ''
