@@ -1,11 +1,13 @@
 // What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI
 // behind a wrapper.
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
 import { checkClaude } from '../../src/main/doctor/check-claude.js'
 import { chooseContainment } from '../../src/supervision/containment.js'
+import { openWorker } from '../../src/main/worker.js'
 import { readConfig } from '../../src/platform/config.js'
 import { scripted } from '../support/environment.js'
 import { until } from '../support/processes.js'
@@ -174,6 +176,38 @@ void t.test(
     await again.close()
   },
 )
+
+const trialSkip = (await hasSandbox()) ? {} : { skip: 'runs see all files here' }
+void t.test('a worker that is given up while it tries its CLI leaves nothing of the trial', trialSkip, async (t) => {
+  const trials = async (): Promise<string[]> =>
+    (await readdir(service.config.dataDir)).filter((name) => name.startsWith('probe-'))
+  const env = await wrap('hanging', `case "$HOME" in */probe-*) : > "$HOME/mark"; exec tail -f "$HOME/mark";; esac`)
+  const giveUp = new AbortController()
+  const opened = openWorker(readConfig({ ...service.environment, ...env }), service.redis.url, giveUp.signal)
+  opened.catch(() => undefined)
+  await until(
+    async () => (await trials()).some((name) => existsSync(join(service.config.dataDir, name, 'home/mark'))),
+    'the trial is under way',
+  )
+  const askedAt = performance.now()
+  giveUp.abort()
+  await t.rejects(opened, { name: 'AbortError' })
+  t.same(await trials(), [])
+  t.ok(performance.now() - askedAt < 18_000, 'it did not wait for the 20 s that a trial has')
+
+  // The same where it only looks again.
+  const [first, go] = [join(service.directory, 'first'), join(service.directory, 'go-on')]
+  const again = await wrap(
+    'hanging-later',
+    `[ "$1" != --version ] || [ -e ${first} ] || { : > ${first}; exit 1; }
+     case "$1-$HOME" in --version-*cc-executor-probe-*) : > ${go}; exec tail -f ${first};; esac`,
+  )
+  const worker = await service.openWorker(again)
+  await until(() => existsSync(go), 'it asks again')
+  const closedAt = performance.now()
+  await worker.close()
+  t.ok(performance.now() - closedAt < 9_000, 'nor for the 10 s of an answer')
+})
 
 void t.test('a CLI that is replaced under a running worker is looked at anew', async () => {
   const version = (number: string): Promise<NodeJS.ProcessEnv> =>
