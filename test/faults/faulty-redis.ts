@@ -1,6 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
@@ -19,6 +20,8 @@ export interface FaultyRedis {
   start(): Promise<void>
   freeze(): void
   thaw(): void
+  /** From now on also at a port of this host: a replica comes by no socket. */
+  listen(): Promise<number>
   /** Its clock says so many seconds more than it is, from now on; only where a `clock` was given. */
   setClock(secondsAhead: number): void
 }
@@ -93,6 +96,16 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
     },
     freeze: () => void server.kill('SIGSTOP'),
     thaw: () => void server.kill('SIGCONT'),
+    async listen() {
+      const probe = createServer().listen(0, '127.0.0.1')
+      await once(probe, 'listening')
+      // Safe: it listens on a port.
+      const { port } = probe.address() as AddressInfo
+      probe.close()
+      await once(probe, 'close')
+      await admin.config('SET', 'port', port)
+      return port
+    },
     setClock,
   }
 }
