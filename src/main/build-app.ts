@@ -67,8 +67,8 @@ function withoutBasePath(basePath: string): (request: { url?: string | undefined
 }
 
 /**
- * Looks at every route that comes, and gives what makes sure at the end that none begins as the prefix does: stripped or
- * not, a path of one could be meant as one of the other.
+ * Looks at every route that comes, and gives what makes sure at the end that none begins as the prefix does: stripped
+ * or not, a path of one could be meant as one of the other.
  */
 function watchForBasePath(app: FastifyInstance, basePath: string): () => void {
   const segments = new Set<string>()

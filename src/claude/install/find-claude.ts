@@ -4,7 +4,6 @@ import { constants } from 'node:fs'
 import { access, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
-import { joinSignals } from '../../platform/deadline.js'
 
 /** How long `--version` may take: on a busy machine seconds, on a stuck one for ever. */
 const PROBE_DEADLINE_MS = 10_000
@@ -59,20 +58,27 @@ export async function explainMissing({ explicit }: Pick<ClaudePlaces, 'explicit'
 /** What `--version` gave: the version (`2.1.332`), or what was seen in its stead. */
 export type ClaudeProbe = { readonly version: string } | { readonly problem: string }
 
-/** `signal` ends it early. Never throws: a disk that takes no file now is a reason to ask again, as a slow machine is. */
+/**
+ * `signal` ends it early. Never throws: a disk that takes no file now is a reason to ask again, as a slow machine is.
+ */
 export async function probeClaude(
   binary: string,
   env: NodeJS.ProcessEnv,
   deadlineMs = PROBE_DEADLINE_MS,
   signal?: AbortSignal,
 ): Promise<ClaudeProbe> {
-  const deadline = joinSignals(signal ? [signal] : [], deadlineMs)
+  const deadline = new AbortController()
+  const end = (): void => deadline.abort()
+  const timer = setTimeout(end, deadlineMs)
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted) end()
   try {
     return await probe(binary, env, deadlineMs, deadline.signal)
   } catch (error) {
     return { problem: `it could not be asked for its version (${describe(error)})` }
   } finally {
-    deadline.release()
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
   }
 }
 
