@@ -96,14 +96,7 @@ for (const [name, env] of clis) {
     const warnings: string[] = []
     const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`)
     process.on('warning', onWarning)
-    t.teardown(() => {
-      process.off('warning', onWarning)
-      // More runs at once than Node lets listen to one signal.
-      t.same(
-        warnings.filter((warning) => warning.startsWith('MaxListeners')),
-        [],
-      )
-    })
+    t.teardown(() => void process.off('warning', onWarning))
     const service = await openTestService(t, { env: { ...env, CC_EXECUTOR_CONCURRENCY: '24' } })
     const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> =>
       service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
@@ -462,6 +455,11 @@ for (const [name, env] of clis) {
         isComplete(t, played)
       }
     })
+    t.same(
+      warnings.filter((warning) => warning.startsWith('MaxListeners')),
+      [],
+      'more runs at once than Node lets listen to one signal are no leak',
+    )
   })
 
   void t.test(`${name}: its worker dies, or is stopped, in the middle of the wait`, async (t) => {
