@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { admitFolder } from '../src/executions/submit/admit-folder.js'
-import { Admission, AdmissionRequest } from '../src/protocol/admission.js'
+import { z } from 'zod'
+import { admitFolder, listAdmissions, withdrawAdmission } from '../src/executions/submit/admit-folder.js'
+import { Admission, AdmissionList, AdmissionRequest } from '../src/protocol/admission.js'
 import { json, problems, WITH_BODY } from './answers.js'
 
 /** Folders of the machine in which runs of a token may work. */
@@ -20,7 +21,7 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
         description:
           'For `cc-executor run --here`: the caller proves, by a secret in the data folder, that he is the user of ' +
           'the service on its machine; a token alone admits nothing. Kept in the data folder (`admitted-folders`, a ' +
-          'line each) until the line is deleted. Switched off by `CC_EXECUTOR_ALLOW_HERE=false`.',
+          'line each) until it is withdrawn. Switched off by `CC_EXECUTOR_ALLOW_HERE=false`.',
         body: AdmissionRequest,
         response: {
           200: json('Admitted, now or before.', Admission),
@@ -29,5 +30,43 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
       },
     },
     async (request) => admitFolder(services, request.body, request.caller),
+  )
+
+  app.get(
+    '/workspaces/admissions',
+    {
+      config: { scope: 'execute' },
+      schema: {
+        tags: ['executions'],
+        operationId: 'listAdmissions',
+        summary: 'The folders of this machine that are admitted for this token',
+        response: { 200: json('Newest first.', AdmissionList), ...problems('UNAUTHENTICATED', 'FORBIDDEN') },
+      },
+    },
+    async (request) => listAdmissions(services, request.caller),
+  )
+
+  app.delete(
+    '/workspaces/admissions/:id',
+    {
+      config: { scope: 'execute' },
+      schema: {
+        tags: ['executions'],
+        operationId: 'withdrawAdmission',
+        summary: 'Withdraws an admission',
+        description:
+          'Runs of this token are no longer accepted for the folder, and what is queued for it ends as ' +
+          '`failed / FORBIDDEN` in place of its start; what runs there goes on to its end.',
+        params: z.object({ id: z.string() }),
+        response: {
+          204: z.null().meta({ description: 'Withdrawn.' }),
+          ...problems('UNAUTHENTICATED', 'FORBIDDEN', 'WORKSPACE_NOT_FOUND'),
+        },
+      },
+    },
+    async (request, reply) => {
+      await withdrawAdmission(services, request.params.id, request.caller)
+      return reply.code(204).send(null)
+    },
   )
 }

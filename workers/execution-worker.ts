@@ -1,6 +1,6 @@
 import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/claim/run-services.js'
-import { sleep } from '../src/platform/deadline.js'
+import { createSharedStop, sleep } from '../src/platform/deadline.js'
 import type { Patience } from '../src/platform/patience.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
@@ -40,7 +40,7 @@ export interface ExecutionWorker {
 /** Opens BullMQ's worker on the queue. */
 export function openExecutionWorker(services: RunServices, redisUrl: string): ExecutionWorker {
   const { config, live, logger, queue, store, workerId } = services
-  const stop = new AbortController()
+  const stop = createSharedStop()
   let running = 0
   let closing: Promise<void> | undefined
   const process = createProcessor(services, stop.signal, (waitMs) => pause.for(waitMs))

@@ -12,6 +12,7 @@ import { undo } from './undo.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
 import { wait } from './wait.js'
+import { workspaces } from './workspaces.js'
 
 const COMMANDS = {
   run,
@@ -25,6 +26,7 @@ const COMMANDS = {
   resume,
   files,
   undo,
+  workspaces,
   receipt,
   verify,
   report,

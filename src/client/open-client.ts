@@ -1,4 +1,5 @@
-import type { Admission, AdmissionRequest } from '../protocol/admission.js'
+import { createSharedStop } from '../platform/deadline.js'
+import type { Admission, AdmissionList, AdmissionRequest } from '../protocol/admission.js'
 import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
@@ -84,6 +85,8 @@ export interface Client {
   patchBytes(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
   /** Lets runs of this token work in a folder of the service's machine; for its own user, who proves that he is. */
   admitFolder(request: AdmissionRequest, options?: CallOptions): Promise<Admission>
+  admissions(options?: CallOptions): Promise<AdmissionList>
+  withdrawAdmission(id: string, options?: CallOptions): Promise<void>
   cancel(executionId: string, options?: WishOptions): Promise<Execution>
   pause(executionId: string, options?: WishOptions): Promise<Execution>
   resume(executionId: string, options?: WishOptions): Promise<Execution>
@@ -126,7 +129,7 @@ const toFilePath = (path: string): string => `/files/${path.split('/').map(encod
 export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIENCE_SECONDS }: ClientOptions): Client {
   const url = given.replace(/\/+$/, '')
   requireUsable(url, token)
-  const closing = new AbortController()
+  const closing = createSharedStop()
   let reached = false
   const onReached = (): void => void (reached = true)
   const rest = createRest({ url, token, closing: closing.signal, onReached })
@@ -192,6 +195,10 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
         signal,
       }),
     admitFolder: (body, { signal } = {}) => ask({ method: 'POST', path: '/workspaces/admissions', body, signal }),
+    admissions: ({ signal } = {}) => ask({ path: '/workspaces/admissions', signal }),
+    async withdrawAdmission(id, { signal } = {}) {
+      await rest.text({ method: 'DELETE', path: `/workspaces/admissions/${encodeURIComponent(id)}`, signal })
+    },
     cancel: wish('cancel'),
     pause: wish('pause'),
     resume: wish('resume'),

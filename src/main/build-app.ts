@@ -21,6 +21,7 @@ import { streamRoutes } from '../../routes/stream.js'
 import { workspaceRoutes } from '../../routes/workspaces.js'
 import { getQueueState } from '../executions/read/queue-state.js'
 import type { ExecutionServices } from '../executions/services.js'
+import { ConfigError } from '../platform/config.js'
 import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
 import { VERSION } from '../platform/version.js'
@@ -65,6 +66,22 @@ function withoutBasePath(basePath: string): (request: { url?: string | undefined
   return ({ url = '/' }) => (basePath !== '' && url.startsWith(prefix) ? url.slice(basePath.length) : url)
 }
 
+/**
+ * Looks at every route that comes, and gives what makes sure at the end that none begins as the prefix does: stripped
+ * or not, a path of one could be meant as one of the other.
+ */
+function watchForBasePath(app: FastifyInstance, basePath: string): () => void {
+  const segments = new Set<string>()
+  app.addHook('onRoute', ({ url }) => void segments.add(url.split('/')[1] ?? ''))
+  return () => {
+    const [, first = ''] = basePath.split('/')
+    if (basePath !== '' && segments.has(first))
+      throw new ConfigError(
+        `CC_EXECUTOR_BASE_PATH: /${first} is where paths of the service itself begin; choose another prefix, such as /cc.`,
+      )
+  }
+}
+
 /** The HTTP application: plugins in their order, then routes. It opens nothing but itself. */
 export async function buildApp({ services, tokens, checkRedis }: AppOptions): Promise<FastifyInstance> {
   const { config, logger } = services
@@ -102,6 +119,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   let openRpcDocument: Record<string, unknown> | undefined
   const discover = (): Record<string, unknown> => (openRpcDocument ??= buildOpenRpcDocument(VERSION))
 
+  const requireOwnPrefix = watchForBasePath(app, config.basePath)
   await app.register(errorsPlugin)
   // Before all that may refuse: its first hook marks an upgrade, and only a marked one's socket is closed when it is
   // refused.
@@ -124,5 +142,6 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(historyRoutes)
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
+  requireOwnPrefix()
   return app
 }

@@ -5,18 +5,13 @@ import { parseArgs, parseEnv } from 'node:util'
 import { asksForHelp, toUsageFault } from '../cli/command.js'
 import { CLI_COMMANDS } from '../cli/commands.js'
 import { nearestWord } from '../cli/nearest-word.js'
-import { ConfigError, readConfig, type Config } from '../platform/config.js'
+import { ConfigError, readConfig } from '../platform/config.js'
 import { describeConfig } from '../platform/describe-config.js'
 import { nameCalls } from '../platform/own-command.js'
 import { VERSION } from '../platform/version.js'
-import type { ChildMessage } from './lifecycle/service-process.js'
-import { PARENT_GONE, untilStopped } from './lifecycle/signals.js'
+import { isChild, serve, tellParent } from './lifecycle/serve.js'
+import { untilStopped } from './lifecycle/signals.js'
 import { PROCESS_USAGE, USAGE } from './terminal/usage.js'
-
-/** Beyond the drain: so long a process may take to end in order, for instance while Redis is away. */
-const CLOSE_MARGIN_MS = 10_000
-/** Without its parent a child has lost its Redis as well, as a rule. */
-const ORPHAN_MS = 3_000
 
 /** A wrong call: exit code 2, and where help is. */
 class UsageError extends Error {}
@@ -78,15 +73,20 @@ async function runStart(args: string[]): Promise<void> {
   const idle = new Promise<string>((resolve) => {
     isIdle = resolve
   })
+  const giveUp = new AbortController()
+  void stopped.then(() => giveUp.abort())
   const starting = openStart({
     environment,
     simulate: values.simulate,
     onDemand,
     onIdle: () => isIdle('nobody has been here for a while'),
     onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
+    signal: giveUp.signal,
   })
-  // Asked to stop before it serves: whatever was started by then ends with this process.
-  const started = await Promise.race([starting, stopped.then(() => undefined)])
+  // Asked to stop before it serves: whatever was started by then has ended before this process does.
+  const started = await starting.catch((error: unknown) => {
+    if (!giveUp.signal.aborted) throw error
+  })
   if (!started) return
   await printBanner(started)
   try {
@@ -94,48 +94,6 @@ async function runStart(args: string[]): Promise<void> {
     say(`stopping (${why}); what runs gets ${started.config.drainSeconds} s, a second Ctrl-C ends it at once`)
   } finally {
     await started.close()
-  }
-}
-
-function requireRedisUrl({ redisUrl }: Config): string {
-  if (redisUrl === undefined)
-    throw new ConfigError(
-      'REDIS_URL: is required for an API or a worker by itself, which share only Redis; set it to ' +
-        'redis://host:6379, or use cc-executor start, which brings its own.',
-    )
-  return redisUrl
-}
-
-function tellParent(message: ChildMessage): void {
-  if (process.connected) process.send?.(message)
-}
-
-/** An `api` or `worker` process: open, tell, serve until told to stop, close. */
-async function serve(
-  open: (
-    config: Config,
-    redisUrl: string,
-  ) => Promise<{ info: unknown; sentence: string; close(how?: 'at once'): Promise<void> }>,
-): Promise<void> {
-  const isChild = process.send !== undefined
-  const stopped = untilStopped({ child: isChild })
-  try {
-    const config = readConfig()
-    // The runs end with this process in any case: their wardens notice.
-    void stopped.then((why) =>
-      setTimeout(
-        () => process.exit(1),
-        why === PARENT_GONE ? ORPHAN_MS : config.drainSeconds * 1_000 + CLOSE_MARGIN_MS,
-      ),
-    )
-    const { info, sentence, close } = await open(config, requireRedisUrl(config))
-    if (isChild) tellParent({ kind: 'ready', info })
-    else say(sentence)
-    const why = await stopped
-    await close(why === PARENT_GONE ? 'at once' : undefined)
-  } catch (error) {
-    tellParent({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
-    throw error
   }
 }
 
@@ -147,7 +105,7 @@ async function runMcp(args: string[]): Promise<void> {
 async function runApi(args: string[]): Promise<void> {
   parseArgs({ args })
   const { openApi } = await import('./api.js')
-  await serve(async (config, redisUrl) => {
+  await serve(say, async (config, redisUrl) => {
     const { url, tokenCreated, idle, close } = await openApi(config, redisUrl)
     void idle.then(() => tellParent({ kind: 'idle' }))
     return { info: { url, tokenCreated }, sentence: `API on ${url}, docs at ${url}/docs`, close }
@@ -157,8 +115,8 @@ async function runApi(args: string[]): Promise<void> {
 async function runWorker(args: string[]): Promise<void> {
   parseArgs({ args })
   const { openWorker } = await import('./worker.js')
-  await serve(async (config, redisUrl) => {
-    const { state, close } = await openWorker(config, redisUrl)
+  await serve(say, async (config, redisUrl, signal) => {
+    const { state, close } = await openWorker(config, redisUrl, signal)
     return {
       info: state,
       sentence:
@@ -229,8 +187,8 @@ function report(error: unknown, [name = '']: string[]): void {
     error instanceof UsageError ||
     (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
   process.exitCode = isUsage ? 2 : 1
-  // Under `start` the parent tells what its children could not do; pm2 has a channel to its children as well.
-  if (process.send !== undefined && name !== 'start') return
+  // Under `start` the parent tells what its children could not do.
+  if (isChild) return
   say(
     error instanceof Error ? (isUsage ? toUsageFault(error, PROCESS_USAGE[name] ?? '') : error.message) : String(error),
   )

@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly onDemand?: boolean
   readonly onIdle?: () => void
   readonly onRestart?: (name: string, how: string) => void
+  /** Gives up starting: what was opened by then is closed. */
+  readonly signal?: AbortSignal
 }
 
 /** Beyond the drain a worker needs a moment to conclude. */
@@ -82,13 +84,17 @@ function toRefusal({ pid, url, idleSeconds }: ServiceRecord): ConfigError {
 /** On every address it also listens on this machine's own. */
 const toLocalUrl = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
 
-/** API, worker and Redis in one command: each a process of its own, which share only Redis. */
+/**
+ * API, worker and Redis in one command: each a process of its own, which share only Redis.
+ * @throws whatever, once the signal is aborted
+ */
 export function openStart({
   environment,
   simulate,
   onDemand = false,
   onIdle = () => undefined,
   onRestart = () => undefined,
+  signal,
 }: StartOptions): Promise<Started> {
   return openWithin(async (lifetime) => {
     const config = readConfig(environment)
@@ -103,7 +109,7 @@ export function openStart({
     const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())
     const port = await choosePort(config, onDemand)
     // The worker would refuse it too, after all the rest has been started.
-    const claude = await inspectClaude(config)
+    const claude = await inspectClaude(config, signal)
     if (claude.kind === 'too_old') throw new ConfigError(claude.message)
     if (config.redisUrl !== undefined) {
       await makeRedisPassword(config)
@@ -127,6 +133,7 @@ export function openStart({
     const simulator = simulate
       ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close())
       : undefined
+    signal?.throwIfAborted()
     const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,
       CC_EXECUTOR_PORT: String(port),
@@ -135,7 +142,7 @@ export function openStart({
       ...(embedded && { REDIS_URL: embedded.url }),
       ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
-    const open = { environment: childEnvironment, onRestart, onIdle }
+    const open = { environment: childEnvironment, onRestart, onIdle, signal }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [
       openServiceProcess<WorkerState>({ ...open, name: 'worker' }).then((opened) =>

@@ -44,8 +44,8 @@ export interface WorkerProcess {
   close(how?: 'at once'): Promise<void>
 }
 
-/** A worker process: takes executions from the queue and runs the CLI. */
-export function openWorker(config: Config, redisUrl: string): Promise<WorkerProcess> {
+/** A worker process: takes executions from the queue and runs the CLI. `signal` gives up opening it. */
+export function openWorker(config: Config, redisUrl: string, signal?: AbortSignal): Promise<WorkerProcess> {
   return openWithin(async (lifetime) => {
     await openDataFolder(config)
     const hooks = await readHooks(config)
@@ -55,14 +55,23 @@ export function openWorker(config: Config, redisUrl: string): Promise<WorkerProc
     const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
     const logger = createLogger(config.logLevel, 'worker', mask)
     let onClaudeChange = (): void => undefined
-    const choosing = chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
-    const tryInside = async (binary: string) => tryInSandbox(binary, { config, containment: await choosing })
-    const [containment, claude] = await Promise.all([
+    const choosing = chooseContainment({
+      policy: config.containment,
+      extraPath: [config.cacheBin],
+      ...(signal && { signal }),
+    })
+    const tryInside = async (binary: string, over: AbortSignal) =>
+      tryInSandbox(binary, { config, containment: await choosing, signal: over })
+    const opening = [
       choosing,
-      openClaudeWatch({ config, logger, onChange: () => onClaudeChange(), tryInside }).then((opened) =>
+      openClaudeWatch({ config, logger, onChange: () => onClaudeChange(), tryInside, signal }).then((opened) =>
         lifetime.own('Claude CLI', opened, (watch) => watch.close()),
       ),
-    ])
+    ] as const
+    // Both have come to an end before the first failure is told: what is still being opened could not be closed.
+    await Promise.allSettled(opening)
+    const [containment, claude] = await Promise.all(opening)
+    signal?.throwIfAborted()
     const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
     requireNotRunWritable(listLoginFiles(credentials), config)
     const { loginTokenUrl: tokenUrl, environment: env } = config

@@ -198,7 +198,7 @@ export const VARIABLES = {
   CC_EXECUTOR_INSTANCE_ID: [
     z.uuid(),
     undefined,
-    'set by npm start for its API: the name under which it is recorded in the data folder',
+    'set by npm start for its API and its worker: the name under which it is recorded in the data folder',
   ],
   CC_EXECUTOR_ON_DEMAND: [
     flag,

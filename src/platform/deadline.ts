@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 /** Waits, but not longer than until the signal aborts. Resolves in both cases: who must know asks the signal. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -10,6 +12,16 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
     const timer = setTimeout(finish, milliseconds)
     signal?.addEventListener('abort', finish, { once: true })
   })
+}
+
+/**
+ * For a signal to which as many listen as there are runs, or calls, at once, each of which stops listening when it is
+ * over: Node takes the eleventh for a leak, and warns of it.
+ */
+export function createSharedStop(): AbortController {
+  const stop = new AbortController()
+  setMaxListeners(0, stop.signal)
+  return stop
 }
 
 export interface JoinedSignal {

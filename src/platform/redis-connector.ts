@@ -73,9 +73,25 @@ interface TcpSettings {
   readonly disconnectTimeout?: number
 }
 
+interface OpenSocket {
+  readonly stream: NonNullable<AbstractConnector['stream']>
+  readonly openedAt: number
+}
+/** By address; those of BullMQ too. */
+const sockets = new Map<string, Set<OpenSocket>>()
+
+const toKey = ({ host, port }: Pick<TcpSettings, 'host' | 'port'>): string => `${host}:${port}`
+
+/** Closes whatever was opened to this address before that; who has it connects anew. */
+export function closeSocketsBefore(address: Pick<TcpSettings, 'host' | 'port'>, time: number): void {
+  for (const { stream, openedAt } of sockets.get(toKey(address)) ?? []) if (openedAt < time) stream.destroy()
+}
+
 /** ioredis' own takes no look-up. */
 export class RedisConnector extends AbstractConnector {
   readonly #options: TcpSettings
+  /** When the present connection was begun. */
+  protected openedAt = 0
 
   /** Of ioredis: all that its caller has set. */
   constructor(options: unknown) {
@@ -95,6 +111,11 @@ export class RedisConnector extends AbstractConnector {
     this.stream.once('error', (error) => {
       this.firstError = error
     })
+    this.openedAt = performance.now()
+    const opened: OpenSocket = { stream: this.stream, openedAt: this.openedAt }
+    const open = sockets.get(toKey(this.#options)) ?? new Set()
+    sockets.set(toKey(this.#options), open.add(opened))
+    this.stream.once('close', () => open.delete(opened))
     return this.stream
   }
 }

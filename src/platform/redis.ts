@@ -3,6 +3,7 @@ import { ExecutorError } from '../protocol/errors.js'
 import { DeadlineError } from './deadline.js'
 import type { Logger } from './logger.js'
 import { toRedisAddress } from './redis-address.js'
+import { closeSocketsBefore, RedisConnector } from './redis-connector.js'
 import type { RedisAccess } from './redis-url.js'
 
 export type { Redis }
@@ -48,19 +49,59 @@ export function redisOptions({ url, access }: RedisTarget): RedisOptions {
   return {
     ...toRedisAddress(url, access),
     socketTimeout: SILENCE_MS,
-    reconnectOnError: ({ message }) => (/^(?:READONLY|UNBLOCKED)\b/.test(message) ? RECONNECT_AND_RESEND : false),
+    // Before Redis 7 a script tells it within an error of its own.
+    reconnectOnError: ({ message }) =>
+      /^(?:READONLY|UNBLOCKED)\b|-READONLY /.test(message) ? RECONNECT_AND_RESEND : false,
   }
+}
+
+/** By address: the primary that the last look has found there. */
+const primaries = new Map<string, string>()
+
+/**
+ * Connections that only read or listen are never refused by a former primary, and would stay with it, however old what
+ * it knows becomes. So whoever finds another primary at the address has all of this process leave the one before.
+ */
+function openLeader({ url, access, ...settings }: RedisTarget & RedisOptions): Redis {
+  const address = toRedisAddress(url, access)
+  const { host, port } = address
+  if (host === undefined || port === undefined) return new Redis({ ...redisOptions({ url, access }), ...settings })
+  let openedAt = 0
+  class Connector extends RedisConnector {
+    override async connect(): ReturnType<RedisConnector['connect']> {
+      const stream = await super.connect()
+      openedAt = this.openedAt
+      return stream
+    }
+  }
+  const redis = new Redis({ ...redisOptions({ url, access }), ...settings, Connector })
+  const look = async (): Promise<void> => {
+    const since = openedAt
+    const info = await redis.info()
+    const id = /^run_id:(\w+)/m.exec(info)?.[1]
+    if (id === undefined || !/^role:master/m.test(info)) return
+    const before = primaries.get(url)
+    primaries.set(url, id)
+    if (before !== undefined && before !== id) closeSocketsBefore({ host, port }, since)
+  }
+  // Where it is not answered, the next connection looks.
+  redis.on('ready', () => void look().catch(() => undefined))
+  return redis
 }
 
 /** Opens a connection, which reconnects by itself for ever; whoever opens it calls `closeRedis`. */
 export function openRedis({ url, access, logger, role }: RedisSettings): Redis {
-  const redis = new Redis({
-    ...redisOptions({ url, access }),
+  const settings: RedisOptions = {
     retryStrategy: (attempt) => Math.min(50 * attempt, RECONNECT_CEILING_MS),
     connectTimeout: 5_000,
     maxRetriesPerRequest: role === 'caller' ? 1 : null,
     autoResubscribe: true,
-  })
+  }
+  // One that listens may ask nothing.
+  const redis =
+    role === 'subscriber'
+      ? new Redis({ ...redisOptions({ url, access }), ...settings })
+      : openLeader({ url, access, ...settings })
   if (role === 'caller') limitPatience(redis)
   watchOutages(redis, role, logger)
   if (role === 'subscriber') askAgainAndAgain(redis)

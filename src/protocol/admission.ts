@@ -26,9 +26,13 @@ export type AdmissionRequest = z.infer<typeof AdmissionRequest>
 
 export const Admission = z
   .object({
+    id: z.string().meta({ description: 'The same for the same folder and token; by it the admission is withdrawn.' }),
     folder: z.string(),
     token: z.string().meta({ description: 'The name of the token for which it is admitted.' }),
     admittedAt: z.string(),
   })
   .meta({ id: 'Admission' })
 export type Admission = z.infer<typeof Admission>
+
+export const AdmissionList = z.object({ admissions: z.array(Admission) }).meta({ id: 'AdmissionList' })
+export type AdmissionList = z.infer<typeof AdmissionList>

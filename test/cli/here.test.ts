@@ -1,15 +1,19 @@
 // A run in a folder of one's own: admitted once, by the user of the service, and taken back by its patch.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { addAdmitted, withAdmitted } from '../../src/platform/admitted-folders.js'
+import { addAdmitted, admissionId, withAdmitted, withdrawAdmitted } from '../../src/platform/admitted-folders.js'
 import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
 import { reversePatch } from '../../src/cli/reverse-patch.js'
 import { toPatch } from '../../src/files/patch.js'
+import type { AdmissionList } from '../../src/protocol/admission.js'
+import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { CLI } from '../support/paths.js'
+import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
 const OTHER = 'the-token-of-somebody-else'
@@ -62,13 +66,28 @@ const makeFolder = async (name: string): Promise<string> => {
   await mkdir(folder)
   return folder
 }
-const call = async (token: string, path: string, body: unknown): Promise<{ status: number; body: unknown }> => {
+const call = async (
+  token: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = { prefer: 'wait=50' },
+): Promise<{ status: number; body: unknown }> => {
   const response = await fetch(service.url() + path, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', prefer: 'wait=50' },
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   })
   return { status: response.status, body: await response.json() }
+}
+
+const endOf = async ({ id }: Execution): Promise<Execution> => {
+  for (;;) {
+    const headers = { authorization: `Bearer ${MINE}` }
+    const address = `${service.url()}/executions/${id}`
+    await fetch(`${address}/events?types=execution.finished&waitSeconds=30`, { headers })
+    const execution = (await (await fetch(address, { headers })).json()) as Execution
+    if (isTerminal(execution.status)) return execution
+  }
 }
 
 t.jobs = 4
@@ -116,6 +135,61 @@ void t.test('run --here works in this folder, after one yes, for this token alon
     'a link that came in its place is not admitted',
   )
 })
+
+void t.test(
+  'an admission is listed and withdrawn by whose it is; what runs there then goes on to its end',
+  async (t) => {
+    const folder = await makeFolder('withdrawn')
+    const go = join(folder, 'go')
+    const waits = scripted(
+      {
+        tool: 'Bash',
+        input: { command: `echo > begun; until [ -e go ]; do perl -e 'select(undef,undef,undef,0.1)'; done` },
+      },
+      { text: 'It went on.' },
+    )
+    t.equal((await run(['run', '--here', '--yes', 'Say hello'], folder)).code, 0)
+    const list = async (token: string) => {
+      const answer = await fetch(`${service.url()}/workspaces/admissions`, {
+        headers: { authorization: `Bearer ${token}` },
+      })
+      return ((await answer.json()) as AdmissionList).admissions
+    }
+    const withdraw = async (token: string, id: string): Promise<number> =>
+      (
+        await fetch(`${service.url()}/workspaces/admissions/${id}`, {
+          method: 'DELETE',
+          headers: { authorization: `Bearer ${token}` },
+        })
+      ).status
+    const [mine] = (await list(MINE)).filter((one) => one.folder === folder)
+    t.match(mine, { token: 'mine', admittedAt: /^\d{4}-/ })
+    t.same(await list(OTHER), [])
+    t.equal(await withdraw(OTHER, mine?.id ?? ''), 404, 'another token has not even the id')
+    t.match((await run(['workspaces'], projects)).stdout, `${mine?.admittedAt}  ${folder}\n`)
+
+    const request = { prompt: waits, workspace: folder, allowedTools: ['Bash'] }
+    const running = (await call(MINE, '/execute', request, {})).body as Execution
+    await until(() => existsSync(join(folder, 'begun')), 'it runs')
+    // One after the other in one workspace: this one has not begun.
+    const queued = (await call(MINE, '/execute', { ...request, prompt: 'Say hello' }, {})).body as Execution
+    const withdrawn = await run(['workspaces', '--withdraw', '.'], folder)
+    t.match(withdrawn, { code: 0, stdout: `withdrawn  ${folder}\n` })
+    t.match(
+      await call(MINE, '/execute', request),
+      { status: 403, body: { code: 'FORBIDDEN', errors: [{ message: 'not inside an allowed root' }] } },
+      'the next one is refused',
+    )
+    await writeFile(go, '')
+    t.match(await endOf(running), { status: 'succeeded', outcome: { result: 'It went on.' } })
+    t.match(await endOf(queued), { status: 'failed', outcome: { code: 'FORBIDDEN' } })
+    t.equal(await withdraw(MINE, mine?.id ?? ''), 404, 'it is withdrawn once')
+    const unknown = await run(['workspaces', '--withdraw', folder], projects)
+    t.match([unknown.code, unknown.stderr], [1, /is not admitted; .*workspaces lists those that are/])
+    t.equal((await run(['run', '--here', '--yes', 'Say hello'], folder)).code, 0, 'and admitted anew by a new yes')
+    t.equal((await list(MINE)).find((one) => one.folder === folder)?.id, mine?.id)
+  },
+)
 
 void t.test('undo restores to the byte what was modified and deleted, and names what it cannot', async (t) => {
   const folder = await makeFolder('two')
@@ -238,6 +312,11 @@ void t.test(
     t.same(await addAdmitted(dataDir, { ...entry, admittedAt: 'later' }), entry, 'once')
     t.same(await of('mine', '/a'), ['/a'])
     t.same(await of('other', '/a'), [])
+    t.equal(await withdrawAdmitted(dataDir, 'other', admissionId(entry)), false)
+    t.equal(await withdrawAdmitted(dataDir, 'mine', admissionId(entry)), true)
+    t.same(await of('mine', '/a'), [])
+    t.same(await addAdmitted(dataDir, entry), entry)
+    t.same(await of('mine', '/a'), ['/a'], 'the last line counts')
     t.same(await of('mine', '/a', false), [], 'switched off, what was admitted before does not count')
     await writeFile(join(dataDir, 'admitted-folders'), '/b\n{"token":"mine","folder":7}\n\n')
     t.same(await of('mine', '/a'), [])

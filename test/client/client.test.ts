@@ -1,6 +1,7 @@
 // The client as programs use it: against a real service, through a network that fails, and against a peer that floods
 // it.
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
+import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
@@ -430,4 +431,37 @@ void t.test('a large log through the real service, read slowly', async (t) => {
   const log = await service.events(id)
   t.equal(events.length, log.length)
   t.equal(JSON.stringify(events), JSON.stringify(log))
+})
+
+void t.test('of many calls at once nothing is left, and Node sees no leak in them', async (t) => {
+  const { AbortController: Plain } = globalThis
+  const made: AbortController[] = []
+  globalThis.AbortController = class extends Plain {
+    constructor() {
+      super()
+      made.push(this)
+    }
+  }
+  t.teardown(() => void (globalThis.AbortController = Plain))
+  const warnings: string[] = []
+  const onWarning = ({ message }: Error): void => void warnings.push(message)
+  process.on('warning', onWarning)
+  t.teardown(() => void process.off('warning', onWarning))
+  // It answers when all are there.
+  const waiting: ServerResponse[] = []
+  const server = createHttpServer((_request, response) => {
+    if (waiting.push(response) === 30) for (const each of waiting) each.end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => void server.close())
+  const client = open(t, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+  await Promise.all(Array.from({ length: 30 }, () => client.health()))
+  await new Promise(setImmediate)
+  t.same(warnings, [])
+  t.ok(made.length > 30)
+  t.same(
+    made.map(({ signal }) => getEventListeners(signal, 'abort').length).filter((count) => count > 1),
+    [],
+    'no signal holds more than its own',
+  )
 })

@@ -1,6 +1,8 @@
 // `cc-executor start` and its neighbours as a user meets them: real processes, a private Redis, the real CLI and the
 // scripted model.
-import { execFile } from 'node:child_process'
+import { execFile, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
@@ -11,6 +13,7 @@ import { openServiceProcess } from '../../src/main/lifecycle/service-process.js'
 import { sleep } from '../../src/platform/deadline.js'
 import { VERSION } from '../../src/platform/version.js'
 import { lasting, scripted, testEnvironment } from '../support/environment.js'
+import { CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import {
   commandLineOf,
@@ -276,7 +279,7 @@ void t.test('a process that is closed while it is being started again is gone wi
   const nothing = (): void => undefined
   const opened = await openServiceProcess({
     name: 'api',
-    environment: { ...testEnvironment(folder), REDIS_URL: url },
+    environment: { ...testEnvironment(folder), REDIS_URL: url, CC_EXECUTOR_INSTANCE_ID: randomUUID() },
     onRestart: nothing,
     onIdle: nothing,
   })
@@ -301,6 +304,55 @@ void t.test('SIGKILL or SIGTERM while it starts leaves nothing either', async (t
       t.same(describe(listMentioning(folder)), [], `${signal} after ${delayMs} ms`)
     }
   }
+})
+
+void t.test(
+  'asked to stop while its worker looks at the CLI it waits for nothing, and nothing outlives it',
+  async (t) => {
+    const folder = await makeFolder(t)
+    const [asked, hangs, claude] = ['asked', 'hangs', 'claude'].map((name) => join(folder, name)) as [
+      string,
+      ...string[],
+    ]
+    // `start` asks it first, and is answered.
+    const hang = `[ ! -e ${asked} ] || { : > ${hangs}; exec tail -f ${asked}; }; : > ${asked}`
+    await writeFile(claude ?? '', `#!/bin/sh\n${hang}\necho "2.1.332 (Claude Code)"\n`, { mode: 0o755 })
+    const cli = startCli(t, ['start', '--simulate'], { ...testEnvironment(folder), CC_EXECUTOR_CLAUDE_BIN: claude })
+    await until(() => existsSync(hangs ?? ''), 'the worker asks for the version')
+    const askedAt = performance.now()
+    cli.kill('SIGTERM')
+    const { code } = await cli.ended
+    t.same(describe(listMentioning(folder)), [], 'when it has ended, all that it has started has')
+    t.equal(code, 0)
+    t.ok(performance.now() - askedAt < 9_000, 'it did not wait for the 10 s that the CLI has')
+  },
+)
+
+void t.test('under a program that keeps a channel to it, as pm2 does, an API is nobody’s child', async (t) => {
+  const folder = await makeFolder(t)
+  const { url } = await openTestRedis(t)
+  const fromPm2 = (command: string, env: NodeJS.ProcessEnv) => {
+    const child = fork(CLI, [command], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    t.teardown(() => void child.kill('SIGKILL'))
+    const texts: string[] = []
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => texts.push(text))
+    const told: unknown[] = []
+    child.on('message', (message) => told.push(message))
+    return { child, told, stderr: () => texts.join(''), ended: once(child, 'exit') }
+  }
+  const refused = fromPm2('worker', testEnvironment(folder))
+  t.same(await refused.ended, [1, null])
+  t.match(refused.stderr(), /^cc-executor: REDIS_URL: is required/, 'why it cannot start')
+
+  const api = fromPm2('api', { ...testEnvironment(folder), REDIS_URL: url })
+  await until(() => /API on http/.test(api.stderr()), 'it says where it is')
+  const [, address = ''] = /API on (http\S+),/.exec(api.stderr()) ?? []
+  api.child.disconnect()
+  await sleep(500)
+  t.equal((await fetch(`${address}/health`)).status, 200, 'it goes on without the channel')
+  api.child.kill('SIGINT')
+  t.same(await api.ended, [0, null], 'and obeys a SIGINT')
+  t.same([...refused.told, ...api.told], [], 'to the channel it says nothing')
 })
 
 void t.test('what cannot work is refused with one sentence', async (t) => {

@@ -97,6 +97,10 @@ function hasTranscript(service: TestService, id: string): boolean {
 const clis = Object.entries(findClis())
 for (const [name, env] of clis) {
   void t.test(name, { jobs: 1 }, async (t) => {
+    const warnings: string[] = []
+    const onWarning = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`)
+    process.on('warning', onWarning)
+    t.teardown(() => void process.off('warning', onWarning))
     const service = await openTestService(t, { env: { ...env, CC_EXECUTOR_CONCURRENCY: '24' } })
     const submit = (steps: Steps, more: Record<string, unknown> = {}): Promise<Execution> =>
       service.submit({ prompt: scripted(...steps), allowedTools: ['Bash', 'Agent'], ...more })
@@ -484,6 +488,11 @@ for (const [name, env] of clis) {
         isComplete(t, played)
       }
     })
+    t.same(
+      warnings.filter((warning) => warning.startsWith('MaxListeners')),
+      [],
+      'more runs at once than Node lets listen to one signal are no leak',
+    )
   })
 
   void t.test(`${name}: its worker dies, or is stopped, in the middle of the wait`, async (t) => {

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { loseClients } from './client-faults.js'
 import { jumpRedisClock, shiftEveryClock } from './clock-faults.js'
+import { demotePrimary } from './demotion-faults.js'
+import { silenceDns } from './dns-faults.js'
 import { fillDisks } from './disk-faults.js'
 import { reachEveryLimit } from './limit-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
@@ -23,6 +25,8 @@ const SCENES: Record<string, (t: Test, seed: string) => Promise<void>> = {
   'Redis dies, freezes, is full, cannot be reached for less than a lease: runs go on and nothing is missing':
     surviveShortOutages,
   'Redis is away for longer than a lease: its runs are ended, told of once, and the next ones run': endWithLongOutages,
+  'the primary becomes a read-only replica under open connections: all leave it, and nothing is missing': (t, seed) =>
+    demotePrimary(t, seed),
   'everything is told to stop at once in mid-run, and comes back: nothing accepted is forgotten': endEverythingAtOnce,
   'Redis goes as a worker is told to stop: it ends in its time, leaves nothing, and says what it could not tell':
     stopWorkerAsRedisGoes,
@@ -45,6 +49,10 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
   SCENES[
     'clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'
   ] = loseClients
+  SCENES['the primary changes three times under open connections'] = (t, seed) =>
+    demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
+  SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =
+    silenceDns
   SCENES['Redis is frozen for 40 s, and is away for longer than a lease in every way'] = async (t, seed) => {
     await Promise.all([
       endWithLongOutages(t, seed, { leaseSeconds: 38, chosen: ['frozen'] }),

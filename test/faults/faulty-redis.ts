@@ -1,12 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { makeFolder, until, type Teardown } from '../support/processes.js'
 import { testEnvironment } from '../support/environment.js'
 import { FIXTURES } from '../support/paths.js'
+import { withParent } from '../support/with-parent.js'
 
 /** A Redis with its append-only file, to be killed, frozen, filled, and to come back. */
 export interface FaultyRedis {
@@ -18,6 +20,8 @@ export interface FaultyRedis {
   start(): Promise<void>
   freeze(): void
   thaw(): void
+  /** From now on also at a port of this host: a replica comes by no socket. */
+  listen(): Promise<number>
   /** Its clock says so many seconds more than it is, from now on; only where a `clock` was given. */
   setClock(secondsAhead: number): void
 }
@@ -48,27 +52,25 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
   let exited: Promise<unknown>
 
   async function start(): Promise<void> {
-    const started = spawn(
+    const [file, ...args] = withParent([
       binary ?? '',
-      [
-        '--port',
-        '0',
-        '--unixsocket',
-        socket,
-        '--dir',
-        folder,
-        '--save',
-        '',
-        '--appendonly',
-        'yes',
-        '--maxmemory-policy',
-        'noeviction',
-      ],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
-      },
-    )
+      '--port',
+      '0',
+      '--unixsocket',
+      socket,
+      '--dir',
+      folder,
+      '--save',
+      '',
+      '--appendonly',
+      'yes',
+      '--maxmemory-policy',
+      'noeviction',
+    ])
+    const started = spawn(file, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...(clock !== undefined && { LD_PRELOAD: clock, CLOCK_SHIFT_FILE: shift }) },
+    })
     server = started
     exited = once(started, 'exit')
     let said = ''
@@ -94,6 +96,16 @@ export async function openFaultyRedis(t: Teardown, clock?: string): Promise<Faul
     },
     freeze: () => void server.kill('SIGSTOP'),
     thaw: () => void server.kill('SIGCONT'),
+    async listen() {
+      const probe = createServer().listen(0, '127.0.0.1')
+      await once(probe, 'listening')
+      // Safe: it listens on a port.
+      const { port } = probe.address() as AddressInfo
+      probe.close()
+      await once(probe, 'close')
+      await admin.config('SET', 'port', port)
+      return port
+    },
     setClock,
   }
 }

@@ -15,6 +15,8 @@ export interface Link {
   holdAnswersAfter(text: string): Promise<void>
   /** All is well again; what was held goes on. */
   mend(): void
+  /** Where new connections go from now on; those that are open stay where they are. */
+  lead(target: string | number): void
   /** As a firewall that has lost its memory: new connections pass, what was held goes on never. */
   forget(): void
 }
@@ -25,8 +27,13 @@ interface Pair {
   isLost: boolean
 }
 
-/** A proxy in front of a server: `target` is a socket's path or a port of this host. */
-export async function openLink(t: Teardown, target: string | number): Promise<Link> {
+/** A proxy in front of a server: `first` is a socket's path or a port of this host. */
+export async function openLink(
+  t: Teardown,
+  first: string | number,
+  { host = '127.0.0.1', port: own = 0 } = {},
+): Promise<Link> {
+  let target = first
   const pairs = new Set<Pair>()
   let isCut = false
   let held: Direction | undefined
@@ -66,7 +73,7 @@ export async function openLink(t: Teardown, target: string | number): Promise<Li
     server.on('data', (chunk) => client.write(chunk))
     obey(pair)
   })
-  proxy.listen(0, '127.0.0.1')
+  proxy.listen(own, host)
   await once(proxy, 'listening')
   // Not by resetAndDestroy: Node 20 then never comes to the end of its own exit.
   const breakAll = (): void => {
@@ -95,6 +102,7 @@ export async function openLink(t: Teardown, target: string | number): Promise<Li
       isCut = false
       holdAll(undefined)
     },
+    lead: (next) => void (target = next),
     forget() {
       for (const pair of pairs) pair.isLost = true
       holdAll(undefined)

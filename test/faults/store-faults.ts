@@ -15,7 +15,7 @@ const REFUSAL_MS = 15_000
  * What is submitted meanwhile is refused, soon and with a word on when to come again; or it is kept.
  * Answers with the client's second try, by the same key: whatever became of the first, there is one execution.
  */
-async function submitMeanwhile(
+export async function submitMeanwhile(
   t: Test,
   { cluster, random, apis, watch }: Scene,
   name: string,

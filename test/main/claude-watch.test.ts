@@ -1,11 +1,13 @@
 // What a worker does with a CLI that is slow, broken, absent, too old or new: real workers, a real Redis, the real CLI
 // behind a wrapper.
-import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
 import { checkClaude } from '../../src/main/doctor/check-claude.js'
 import { chooseContainment } from '../../src/supervision/containment.js'
+import { openWorker } from '../../src/main/worker.js'
 import { readConfig } from '../../src/platform/config.js'
 import { scripted } from '../support/environment.js'
 import { until } from '../support/processes.js'
@@ -26,6 +28,8 @@ async function wrap(name: string, script: string): Promise<NodeJS.ProcessEnv> {
 const hasSandbox = async (): Promise<boolean> =>
   (await chooseContainment({ policy: 'auto', extraPath: [readConfig(service.environment).cacheBin] })).sandbox !==
   undefined
+// Before the first test: when those there are have ended, tap waits for no more.
+const lack = (await hasSandbox()) ? false : 'this machine has no sandbox'
 const body = async (path: string) => (await service.call('GET', path)).body
 
 void t.test(
@@ -77,7 +81,7 @@ void t.test('a CLI that is not there ends executions as CLAUDE_NOT_FOUND, and is
 
 void t.test(
   'a wrapper whose target runs do not see is told with the remedy, by the worker, the outcome and the doctor',
-  { skip: (await hasSandbox()) ? false : 'this machine has no sandbox' },
+  { skip: lack },
   async (t) => {
     const { CC_EXECUTOR_CLAUDE_BIN: path } = await wrap('hidden', '')
     const worker = await service.openWorker({ CC_EXECUTOR_CLAUDE_BIN: path })
@@ -172,6 +176,41 @@ void t.test(
     await until(async () => message.test((await body('/health/ready')).parts.claude.message), 'known at once')
     t.equal((await readFile(seen, 'utf8')).trim().split('\n').length, starts.length, 'and not tried again')
     await again.close()
+  },
+)
+
+void t.test(
+  'a worker that is given up while it tries its CLI leaves nothing of the trial',
+  { skip: lack },
+  async (t) => {
+    const trials = async (): Promise<string[]> =>
+      (await readdir(service.config.dataDir)).filter((name) => name.startsWith('probe-'))
+    const env = await wrap('hanging', `case "$HOME" in */probe-*) : > "$HOME/mark"; exec tail -f "$HOME/mark";; esac`)
+    const giveUp = new AbortController()
+    const opened = openWorker(readConfig({ ...service.environment, ...env }), service.redis.url, giveUp.signal)
+    opened.catch(() => undefined)
+    await until(
+      async () => (await trials()).some((name) => existsSync(join(service.config.dataDir, name, 'home/mark'))),
+      'the trial is under way',
+    )
+    const askedAt = performance.now()
+    giveUp.abort()
+    await t.rejects(opened, { name: 'AbortError' })
+    t.same(await trials(), [])
+    t.ok(performance.now() - askedAt < 18_000, 'it did not wait for the 20 s that a trial has')
+
+    // The same where it only looks again.
+    const [first, go] = [join(service.directory, 'first'), join(service.directory, 'go-on')]
+    const again = await wrap(
+      'hanging-later',
+      `[ "$1" != --version ] || [ -e ${first} ] || { : > ${first}; exit 1; }
+     case "$1-$HOME" in --version-*cc-executor-probe-*) : > ${go}; exec tail -f ${first};; esac`,
+    )
+    const worker = await service.openWorker(again)
+    await until(() => existsSync(go), 'it asks again')
+    const closedAt = performance.now()
+    await worker.close()
+    t.ok(performance.now() - closedAt < 9_000, 'nor for the 10 s of an answer')
   },
 )
 

@@ -214,6 +214,13 @@ void t.test('under a path prefix, which the proxy strips or leaves', async (t) =
     t.throws(() => readConfig({ CC_EXECUTOR_BASE_PATH: wrong }), { message: /^CC_EXECUTOR_BASE_PATH: expected a path/ })
 })
 
+void t.test('a prefix that begins as one of the service’s own paths is refused: it could mean either', async (t) => {
+  for (const prefix of ['/executions', '/execute/one', '/docs', '/ws', '/openapi.json', '/workspaces'])
+    await t.rejects(service.openApi({ CC_EXECUTOR_BASE_PATH: prefix }), {
+      message: `CC_EXECUTOR_BASE_PATH: ${prefix.split('/', 2).join('/')} is where paths of the service itself begin; choose another prefix, such as /cc.`,
+    })
+})
+
 void t.test('a Host that is not admitted is told in the service’s own words', async (t) => {
   const client = openClient({ url: await openForeignFront(t, service), token: service.token })
   t.teardown(() => client.close())

@@ -1430,6 +1430,11 @@ void t.test('of every operation that the document has, an answer was seen and he
     status: 400,
     body: { code: 'INVALID_REQUEST' },
   })
+  t.match(await call('GET', '/workspaces/admissions'), { status: 200, body: { admissions: [] } })
+  t.match(await call('DELETE', '/workspaces/admissions/nothing'), {
+    status: 404,
+    body: { code: 'WORKSPACE_NOT_FOUND' },
+  })
   const operations = Object.entries(bare.document['paths'] as Record<string, Record<string, unknown>>).flatMap(
     ([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   )

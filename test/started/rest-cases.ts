@@ -1,7 +1,7 @@
 // One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
 // there, fails the walk: the table and the document grow together.
 import type { ErrorCode } from '../../src/protocol/errors.js'
-import { ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
+import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
 
 /** Of the answer to a request: everything but its method. */
 export type Parts = Omit<Asked, 'method'>
@@ -225,6 +225,20 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     base: admission,
     scope: 'execute',
     cases: { '200 application/json': { make: admission } },
+  },
+  'get /workspaces/admissions': plain('/workspaces/admissions', { scope: 'execute' }),
+  'delete /workspaces/admissions/{id}': {
+    base: () => ({ path: '/workspaces/admissions/nothing' }),
+    scope: 'execute',
+    cases: {
+      204: {
+        make: async (scene) => {
+          const { body } = await ask(scene.url, { method: 'POST', ...(await admission(scene)) })
+          return { path: `/workspaces/admissions/${body.id}` }
+        },
+      },
+      WORKSPACE_NOT_FOUND: { make: () => ({ path: '/workspaces/admissions/nothing' }) },
+    },
   },
   'get /estimates': plain('/estimates?prompt=hello', { wrongQuery: 'effort=none' }),
   'get /usage': plain('/usage', { wrongQuery: 'from=yesterday' }),

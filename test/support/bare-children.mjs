@@ -12,6 +12,12 @@ delete process.env.NODE_OPTIONS
 // What a newer Node's tap would make of it later, an option for every child, is not wanted.
 delete process.env.TAP_TYPE_STRIP_ONLY
 
+// Where tap is killed nobody is left to tell a test that it is over; it would go on with all that it has started.
+const tap = process.ppid
+setInterval(() => {
+  if (process.ppid !== tap) process.exit(1)
+}, 1_000).unref()
+
 // Wall time tells how busy the machine was; this tells what a test costs (src/setup/run-tests.mjs reads it).
 const costs = process.env.CC_EXECUTOR_TEST_COSTS
 delete process.env.CC_EXECUTOR_TEST_COSTS

@@ -15,6 +15,7 @@ import {
   type ProcessEntry,
 } from '../../src/supervision/process-tree.js'
 import { CLI } from './paths.js'
+import { withParent } from './with-parent.js'
 
 export type Teardown = { teardown(fn: () => Promise<void>): void }
 
@@ -69,15 +70,16 @@ export function startCli(
 /** The same with any program. */
 export function spawnWatched(
   t: Teardown,
-  [file = '', ...args]: readonly string[],
+  command: readonly string[],
   env: NodeJS.ProcessEnv,
   cwd: string,
-  what = [file, ...args].join(' '),
+  what = command.join(' '),
 ): CliProcess {
+  const [file, ...args] = withParent(command)
   const startedAt = performance.now()
   const child = spawn(file, args, { env, cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const { pid } = child
-  if (pid === undefined) throw new Error(`${file} could not be started`)
+  if (pid === undefined) throw new Error(`${command[0]} could not be started`)
   const texts = { stdout: '', stderr: '' }
   const listeners = new Set<() => void>()
   for (const name of ['stdout', 'stderr'] as const) {

@@ -58,30 +58,45 @@ export async function explainMissing({ explicit }: Pick<ClaudePlaces, 'explicit'
 /** What `--version` gave: the version (`2.1.332`), or what was seen in its stead. */
 export type ClaudeProbe = { readonly version: string } | { readonly problem: string }
 
-/** Never throws: a disk that takes no file now is a reason to ask again, as a slow machine is. */
+/**
+ * `signal` ends it early. Never throws: a disk that takes no file now is a reason to ask again, as a slow machine is.
+ */
 export async function probeClaude(
   binary: string,
   env: NodeJS.ProcessEnv,
   deadlineMs = PROBE_DEADLINE_MS,
+  signal?: AbortSignal,
 ): Promise<ClaudeProbe> {
+  const deadline = new AbortController()
+  const end = (): void => deadline.abort()
+  const timer = setTimeout(end, deadlineMs)
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted) end()
   try {
-    return await probe(binary, env, deadlineMs)
+    return await probe(binary, env, deadlineMs, deadline.signal)
   } catch (error) {
     return { problem: `it could not be asked for its version (${describe(error)})` }
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
   }
 }
 
 const describe = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error)
 
-async function probe(binary: string, env: NodeJS.ProcessEnv, deadlineMs: number): Promise<ClaudeProbe> {
+async function probe(
+  binary: string,
+  env: NodeJS.ProcessEnv,
+  deadlineMs: number,
+  deadline: AbortSignal,
+): Promise<ClaudeProbe> {
   // A home of its own, so that asking for a version neither creates nor reads anything of the operator's.
   const folder = await mkdtemp(join(tmpdir(), 'cc-executor-probe-'))
   try {
     // Into a file and not a pipe: a grandchild that keeps the pipe open could hold us beyond the deadline.
     const file = join(folder, 'output')
     const output = await open(file, 'w')
-    const deadline = AbortSignal.timeout(deadlineMs)
     try {
       const child = spawn(binary, ['--version'], {
         cwd: folder,

@@ -1,9 +1,15 @@
-import { addAdmitted } from '../../platform/admitted-folders.js'
+import {
+  addAdmitted,
+  admissionId,
+  listAdmitted,
+  withdrawAdmitted,
+  type AdmittedFolder,
+} from '../../platform/admitted-folders.js'
 import { placeOf, readMounts } from '../../platform/folder-identity.js'
 import { isProvenLocal, readLocalSecret } from '../../platform/local-proof.js'
 import { openFolder } from '../../platform/open-folder.js'
 import { findOwnByPlace } from '../../platform/own-places.js'
-import type { Admission, AdmissionRequest } from '../../protocol/admission.js'
+import type { Admission, AdmissionList, AdmissionRequest } from '../../protocol/admission.js'
 import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { DomainServices } from '../services.js'
@@ -45,6 +51,38 @@ export async function admitFolder(
   }
   const entry = { token: caller.name, folder: claim.folder, admittedAt: new Date().toISOString() }
   const added = await addAdmitted(config.dataDir, entry)
-  if (!added) throw refuse('Too many folders are admitted; delete lines of admitted-folders in the data folder.')
-  return added
+  if (!added)
+    throw refuse(
+      'Too many folders are admitted; withdraw some, or delete lines of admitted-folders in the data folder.',
+    )
+  return toAdmission(added)
+}
+
+const toAdmission = (entry: AdmittedFolder): Admission => ({ id: admissionId(entry), ...entry })
+
+/** Those of the caller's token, newest first. */
+export async function listAdmissions(
+  { config }: Pick<DomainServices, 'config'>,
+  { name }: Caller,
+): Promise<AdmissionList> {
+  const entries = await listAdmitted(config.dataDir)
+  return {
+    admissions: entries
+      .filter(({ token }) => token === name)
+      .map(toAdmission)
+      .toReversed(),
+  }
+}
+
+/**
+ * Runs that are accepted, or start, from now on may not work there any more; those that run go on.
+ * @throws ExecutorError WORKSPACE_NOT_FOUND
+ */
+export async function withdrawAdmission(
+  { config }: Pick<DomainServices, 'config'>,
+  id: string,
+  { name }: Caller,
+): Promise<void> {
+  if (!(await withdrawAdmitted(config.dataDir, name, id)))
+    throw new ExecutorError('WORKSPACE_NOT_FOUND', { detail: 'No folder is admitted for this token by that id.' })
 }

@@ -40,23 +40,30 @@ interface WatchOptions {
   /** Something of the above has changed. */
   readonly onChange: () => void
   /** Why a CLI that starts here starts in no run; undefined where it does. */
-  readonly tryInside: (binary: string) => Promise<string | undefined>
+  readonly tryInside: (binary: string, signal: AbortSignal) => Promise<string | undefined>
+  /** Gives up opening it. */
+  readonly signal?: AbortSignal | undefined
 }
 
-/** @throws ConfigError where it is too old */
-export async function openClaudeWatch({ config, logger, onChange, tryInside }: WatchOptions): Promise<ClaudeWatch> {
+/** @throws ConfigError where it is too old; the signal's reason */
+export async function openClaudeWatch(options: WatchOptions): Promise<ClaudeWatch> {
+  const { config, logger, onChange, tryInside, signal } = options
   const stop = new AbortController()
   /** Also whether runs see it: before the first of them, and each time anew, since files may come and go. */
   async function inspect(): Promise<ClaudeInspection> {
-    const found = await inspectClaude(config)
+    const found = await inspectClaude(config, stop.signal)
     if (found.kind !== 'usable') return found
-    const unseen = await tryInside(found.claude.binary)
+    const unseen = await tryInside(found.claude.binary, stop.signal)
+    stop.signal.throwIfAborted()
     if (unseen === undefined) return found
     logger.warn(unseen)
     return { kind: 'usable', claude: { ...found.claude, unseen } }
   }
 
-  let seen = await inspect()
+  const giveUp = (): void => stop.abort(signal?.reason)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  if (signal?.aborted) giveUp()
+  let seen = await inspect().finally(() => signal?.removeEventListener('abort', giveUp))
   if (seen.kind === 'too_old') throw new ConfigError(seen.message)
 
   async function lookAgain(): Promise<void> {
@@ -94,9 +101,9 @@ export async function openClaudeWatch({ config, logger, onChange, tryInside }: W
       if (!stop.signal.aborted) await lookAgain()
     }
   }
-  const watching = watch().catch((error: unknown) =>
-    logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more'),
-  )
+  const watching = watch().catch((error: unknown) => {
+    if (!stop.signal.aborted) logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more')
+  })
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
     state: () => toState(seen, config),

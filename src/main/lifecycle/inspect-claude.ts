@@ -14,15 +14,22 @@ export type ClaudeInspection =
   | { readonly kind: 'unanswering'; readonly binary: string; readonly problem: string; readonly message: string }
   | { readonly kind: 'too_old'; readonly binary: string; readonly version: string; readonly message: string }
 
-/** Looks once for the CLI and asks for its version; how that version behaves is what is known of it so far. */
-export async function inspectClaude({ claudeBin, environment, cacheBin }: Config): Promise<ClaudeInspection> {
+/**
+ * Looks once for the CLI and asks for its version; how that version behaves is what is known of it so far.
+ * @throws the signal's reason, once nothing of it is under way any more
+ */
+export async function inspectClaude(
+  { claudeBin, environment, cacheBin }: Config,
+  signal?: AbortSignal,
+): Promise<ClaudeInspection> {
   const explicit = claudeBin === undefined ? {} : { explicit: claudeBin }
   const binary = await findClaude({ path: environment['PATH'] ?? '', cacheBin: join(cacheBin, 'claude'), ...explicit })
   if (binary === undefined) {
     const problem = await explainMissing(explicit)
     return { kind: 'missing', problem, message: `${problem}: ${INSTALL}.` }
   }
-  const probe = await probeClaude(binary, environment)
+  const probe = await probeClaude(binary, environment, undefined, signal)
+  signal?.throwIfAborted()
   if ('problem' in probe) {
     const { problem } = probe
     return { kind: 'unanswering', binary, problem, message: `The Claude CLI cannot be used (${binary}): ${problem}.` }

@@ -24,7 +24,12 @@ export interface ServiceProcessOptions {
   readonly environment: NodeJS.ProcessEnv
   readonly onRestart: (name: string, how: string) => void
   readonly onIdle: () => void
+  /** Gives up opening it. */
+  readonly signal?: AbortSignal | undefined
 }
+
+/** Where opening it is given up: nothing of it has begun. */
+const GIVE_UP_MS = 5_000
 
 const isAlive = ({ pid, exitCode, signalCode }: ChildProcess): boolean =>
   pid !== undefined && exitCode === null && signalCode === null
@@ -50,12 +55,26 @@ async function untilReady<Info>(child: ChildProcess, { name, onIdle }: ServicePr
   return message.info as Info
 }
 
-/** Starts `cc-executor api` or `worker` as a process of its own, and again when it dies. */
+/**
+ * Starts `cc-executor api` or `worker` as a process of its own, and again when it dies. @throws Error where it ends
+ * before it serves, also because it was given up
+ */
 export async function openServiceProcess<Info>(options: ServiceProcessOptions): Promise<ServiceProcess<Info>> {
-  const { name, onRestart } = options
+  const { name, onRestart, signal } = options
   /** Also while it is only being started: whoever closes then ends it as well. */
   let current = startChild(options)
-  const info = await untilReady<Info>(current, options)
+  /** A second signal would end it in the midst of its own closing. */
+  let isTold = false
+  function tell(child: ChildProcess, deadlineMs: number): void {
+    if (!isTold) child.kill('SIGTERM')
+    isTold = true
+    const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
+    child.once('exit', () => clearTimeout(deadline))
+  }
+  const giveUp = (): void => tell(current, GIVE_UP_MS)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  if (signal?.aborted) giveUp()
+  const info = await untilReady<Info>(current, options).finally(() => signal?.removeEventListener('abort', giveUp))
   const closed = new AbortController()
   let isClosing = false
   let failures = 0
@@ -83,10 +102,8 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
     const child = current
     if (!isAlive(child)) return
     const exited = once(child, 'exit')
-    child.kill('SIGTERM')
-    const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
+    tell(child, deadlineMs)
     await exited
-    clearTimeout(deadline)
   }
   return {
     info,

@@ -6,6 +6,7 @@ import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import { spawnClaude, type Containment } from '../../claude/stream/spawn-claude.js'
 import { listOwn, listProtected } from '../../executions/run/run-sandbox.js'
 import type { Config } from '../../platform/config.js'
+import { joinSignals } from '../../platform/deadline.js'
 
 const DEADLINE_MS = 20_000
 const SHOWN_CHARACTERS = 200
@@ -15,11 +16,15 @@ export const SHOW_FILES =
 
 /**
  * Asks a CLI for its version once more, where runs are: a wrapper leads to files that they do not see. Returns what
- * stands in the way, for people; undefined where nothing does, or where it could not be found out.
+ * stands in the way, for people; undefined where nothing does, or where it could not be found out (`signal` gives up).
  */
 export async function tryInSandbox(
   binary: string,
-  { config, containment }: { readonly config: Config; readonly containment: Containment },
+  {
+    config,
+    containment,
+    signal,
+  }: { readonly config: Config; readonly containment: Containment; readonly signal?: AbortSignal },
 ): Promise<string | undefined> {
   if (containment.sandbox?.levels.includes('workspace') !== true) return undefined
   const folder = await mkdtemp(join(config.dataDir, 'probe-'))
@@ -56,22 +61,21 @@ export async function tryInSandbox(
         },
       },
     )
-    let isLate = false
-    const timer = setTimeout(() => {
-      isLate = true
-      void child.killAll().catch(() => undefined)
-    }, DEADLINE_MS)
+    const over = joinSignals(signal ? [signal] : [], DEADLINE_MS)
+    const end = (): void => void child.killAll().catch(() => undefined)
+    over.signal.addEventListener('abort', end, { once: true })
+    if (over.signal.aborted) end()
     try {
       const said = Promise.all([text(child.stdout), text(child.stderr)])
       child.release()
       child.stdin.end()
       const { exitCode } = await child.exited
       await child.killAll()
-      // Slow, or killed for want of memory: that says nothing of what is in view.
-      if (isLate || typeof exitCode !== 'number' || exitCode === 0) return undefined
+      // Slow, given up, or killed for want of memory: that says nothing of what is in view.
+      if (over.signal.aborted || typeof exitCode !== 'number' || exitCode === 0) return undefined
       return explain(binary, exitCode, (await said).join('\n').trim())
     } finally {
-      clearTimeout(timer)
+      over.release()
       await child.killAll()
     }
   } catch {
