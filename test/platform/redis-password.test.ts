@@ -55,8 +55,14 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
   t.equal(describeConfig(config).find(({ name }) => name === 'REDIS_URL')?.value, server.url)
 })
 
-void t.test('a URL with a password keeps its own; a file that is missing is told', async (t) => {
-  t.match(optionsOf('rediss://user:own@host/3'), { password: 'own', host: 'host', db: 3 })
+void t.test('a URL has a password or a file has it, not both; a file that is missing is told', async (t) => {
+  const own = { CC_EXECUTOR_REDIS_PASSWORD_FILE: '' }
+  t.match(optionsOf('rediss://user:own@host/3', own), { password: 'own', host: 'host', db: 3 })
+  t.throws(() => configOf('rediss://user:own@host/3'), {
+    name: 'ConfigError',
+    message: 'CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL has a password as well; unset one of them.',
+  })
+  t.match(optionsOf('redis://user@host'), { username: 'user', password: /^[0-9a-f]{64}$/ })
   t.match(optionsOf('redis://host:7000'), { password: /^[0-9a-f]{64}$/, port: 7000 })
   const gone = join(folder, 'gone')
   t.throws(() => optionsOf('redis://host', { CC_EXECUTOR_REDIS_PASSWORD_FILE: gone }), {
