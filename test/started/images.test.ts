@@ -1,11 +1,15 @@
 // The images and the compose files, run by podman as they stand: npm run test:images builds the images and names them.
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
+import { makeFolder, until } from '../support/processes.js'
 import { podman, runOnce, up, type Project } from './compose.js'
 import { ask } from './scene.js'
 import { startedEnvironment, TOKENS, type Started } from './started-service.js'
@@ -40,25 +44,36 @@ const healthy = async (project: Project, service: string): Promise<boolean> =>
     () => false,
   )
 
-async function start(t: Test, variables: Record<string, string>): Promise<Started & { project: Project }> {
-  // Safe: run-images.mjs writes it.
-  const named = JSON.parse(images ?? '{}') as Record<string, string>
+/** Safe: run-images.mjs writes it. */
+const named = JSON.parse(images ?? '{}') as Record<string, string>
+
+/** `up -d --wait`, with ports of its own. @returns where it is published */
+async function startProject(
+  t: Test,
+  options: Pick<Parameters<typeof up>[0], 'files' | 'folder'> & { name: string; variables?: Record<string, string> },
+): Promise<{ project: Project; url: string }> {
+  const { name, variables, ...where } = options
   const [port, original] = [await freePort(), await freePort()]
-  const project = await up(`cce-${process.pid}`, ['compose.yaml', 'compose.simulate.yaml'], {
-    ...named,
-    ...settingsOfWalk(),
-    PUBLISH_PORT: port,
-    PUBLISH_ORIGINAL_PORT: original,
-    ...variables,
+  const project = await up({
+    ...where,
+    project: `cce-${process.pid}-${name}`,
+    variables: { ...named, PUBLISH_PORT: port, PUBLISH_ORIGINAL_PORT: original, ...variables },
   })
   t.teardown(() => project.down())
-  for (const service of ['redis', 'api', 'worker'])
+  for (const service of project.services)
     await until(() => healthy(project, service), `${service} is healthy`).catch(async (error: unknown) => {
       throw new Error(`${String(error)}: ${await podman('logs', '--tail=20', project.name(service))}`)
     })
+  return { project, url: `http://127.0.0.1:${port}` }
+}
+
+async function start(t: Test): Promise<Started & { project: Project }> {
+  const files = ['compose.yaml', 'compose.simulate.yaml']
+  const { project, url } = await startProject(t, { name: 'walk', files, variables: settingsOfWalk() })
+  t.same(project.services, ['redis', 'api', 'worker', 'simulator'])
   return {
     project,
-    url: `http://127.0.0.1:${port}`,
+    url,
     folder: '/data',
     freezeRedis: async (isFrozen) => {
       const state = await podman('inspect', '--format', '{{.State.Status}}', project.name('redis'))
@@ -139,7 +154,7 @@ void t.test(
   'the images, started by compose.yaml, answer all that they document',
   { skip, timeout: DEADLINE_MS },
   async (t) => {
-    const started = await start(t, {})
+    const started = await start(t)
     const { project, url } = started
     t.same(
       (await project.exec('worker', 'sh', '-c', 'find /app/dist -name "*.map" -o -path "*/dist/test"')).trim(),
@@ -152,7 +167,7 @@ void t.test(
       await keepsRunsApart(t, started)
     })
     await t.test('worker-full has what agents use', async (t) => {
-      const { CC_IMAGE = '', CC_VERSION = '' } = JSON.parse(images ?? '{}') as Record<string, string>
+      const { CC_IMAGE = '', CC_VERSION = '' } = named
       const programs = 'curl git ssh python3 jq make gcc rg unzip less'
       const look = `for name in ${programs}; do command -v $name || echo "no $name"; done`
       const found = await runOnce(`${CC_IMAGE}-worker-full:${CC_VERSION}`, look)
@@ -186,5 +201,30 @@ void t.test(
       }
     })
     await walk(t, started)
+  },
+)
+
+void t.test(
+  'one file in an empty folder starts it from published images',
+  { skip, timeout: DEADLINE_MS },
+  async (t) => {
+    const folder = await makeFolder(t)
+    const { stdout } = await promisify(execFile)(process.execPath, ['deployment/publish.mjs'])
+    await writeFile(join(folder, 'compose.yaml'), stdout)
+    const { project, url } = await startProject(t, { name: 'alone', folder, files: ['compose.yaml'] })
+    t.same(project.services, ['redis', 'api', 'worker'])
+    // podman gives the log on the two channels that it came from.
+    const { stderr } = await promisify(execFile)('podman', ['logs', project.name('api')])
+    t.match(stderr, 'its token, made now, is in /data/token; to print it: docker compose exec api cc-executor token')
+    const token = await project.exec('api', 'cc-executor', 'token')
+    t.notMatch(stderr, token)
+    const authorization = `Bearer ${token}`
+    t.equal((await ask(url, { method: 'GET', path: '/executions', headers: { authorization } })).status, 200)
+    const { workers } = (await ask(url, { method: 'GET', path: '/health/ready' })).body as Record<string, unknown>
+    t.match(
+      workers,
+      [{ containment: { strong: true, sandboxes: ['workspace', 'locked'] }, authentication: { method: 'none' } }],
+      'its runs are contained without a filter of system calls beside the file, and want an account',
+    )
   },
 )
