@@ -1,4 +1,5 @@
 // The password of Redis in a file: made once, read by whoever opens a connection, in no URL that is shown.
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +53,9 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
   await requireRedis(config)
   await t.rejects(requireRedis({ ...config, redisAccess: {} }), { message: /NOAUTH/ })
   t.notMatch(JSON.stringify([config.redisUrl, describeConfig(config)]), password)
+  const env = { ...testEnvironment(folder), REDIS_URL: server.url, CC_EXECUTOR_REDIS_PASSWORD_FILE: file }
+  const check = spawnSync(process.execPath, ['deployment/check-worker.mjs'], { encoding: 'utf8', env })
+  t.match([check.status, check.stderr], [1, /^this worker has not announced itself/], 'nor the check of a container')
   t.equal(describeConfig(config).find(({ name }) => name === 'REDIS_URL')?.value, server.url)
 })
 

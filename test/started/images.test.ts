@@ -17,7 +17,8 @@ import { walk } from './walk.js'
 
 const images = process.env['CC_EXECUTOR_TEST_IMAGES']
 const skip = images === undefined ? 'only in npm run test:images, which builds them' : false
-const DEADLINE_MS = 10 * 60_000
+const DEADLINE_MS = 15 * 60_000
+const START_DEADLINE_MS = 5 * 60_000
 
 async function freePort(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -61,9 +62,13 @@ async function startProject(
   })
   t.teardown(() => project.down())
   for (const service of project.services)
-    await until(() => healthy(project, service), `${service} is healthy`).catch(async (error: unknown) => {
-      throw new Error(`${String(error)}: ${await podman('logs', '--tail=20', project.name(service))}`)
-    })
+    await until(() => healthy(project, service), `${service} is healthy`, START_DEADLINE_MS).catch(
+      async (error: unknown) => {
+        // On the two channels that it came from.
+        const { stdout, stderr } = await promisify(execFile)('podman', ['logs', '--tail=20', project.name(service)])
+        throw new Error(`${String(error)}: ${stdout}${stderr}`)
+      },
+    )
   return { project, url: `http://127.0.0.1:${port}` }
 }
 
