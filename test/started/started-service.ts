@@ -85,6 +85,9 @@ export async function startParts(t: Test, cli: readonly string[] = [process.exec
     spawnWatched(t, [...cli, 'api'], environment, '/'),
     spawnWatched(t, [...cli, 'worker'], environment, '/'),
   ]
-  const [[, url = '']] = await Promise.all([api.said(/API on (http\S+),/), worker.said(/worker \S+: \d+ at once/)])
+  const [[, url = '']] = await Promise.all([
+    api.said(/API on (http\S+),.* its tokens are those of CC_EXECUTOR_TOKENS/),
+    worker.said(/worker \S+: \d+ at once/),
+  ])
   return { url, folder, freezeRedis: findRedis(redis.pid) }
 }
