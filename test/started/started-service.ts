@@ -29,6 +29,8 @@ export interface Started {
   readonly url: string
   /** Below which everything of it lies. */
   readonly folder: string
+  /** What `run --here` sends, where the folder is not on this machine. */
+  readonly admission?: () => Promise<Record<string, unknown>>
   /** Holds Redis still, which then answers nobody. */
   readonly freezeRedis: (isFrozen: boolean) => Promise<void>
 }
