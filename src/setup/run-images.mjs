@@ -8,7 +8,7 @@ import { compileTests, lastLine, runTests } from './run-tests.mjs'
 const TRY_DEADLINE_MS = 60_000
 const BUILD_DEADLINE_MS = 30 * 60_000
 const NAME = 'localhost/cc-executor-test'
-const TESTS = ['test/started/images.test.ts', 'test/started/images-alone.test.ts']
+const TESTS = ['test/started/images.test.ts']
 
 /** @typedef {import('./run-tests.mjs').Tally} Tally */
 

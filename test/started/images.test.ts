@@ -1,8 +1,13 @@
 // The images and the compose files, run by podman as they stand: npm run test:images builds the images and names them.
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
+import { makeFolder } from '../support/processes.js'
 import { podman, runOnce, type Project } from './compose.js'
 import { DEADLINE_MS, named, skip, startProject } from './images-project.js'
 import { ask } from './scene.js'
@@ -169,5 +174,34 @@ void t.test(
       }
     })
     await walk(t, started)
+  },
+)
+
+// After the other: netavark 1.4 forgets what keeps networks apart when one is taken away beside them.
+void t.test(
+  'one file in an empty folder starts it from published images',
+  { skip, timeout: DEADLINE_MS },
+  async (t) => {
+    const folder = await makeFolder(t)
+    const { stdout } = await promisify(execFile)(process.execPath, ['deployment/publish.mjs'])
+    await writeFile(join(folder, 'compose.yaml'), stdout)
+    const { project, url } = await startProject(t, { name: 'alone', folder, files: ['compose.yaml'] })
+    t.same(project.services, ['redis', 'api', 'worker'])
+    // podman gives the log on the two channels that it came from.
+    const { stderr } = await promisify(execFile)('podman', ['logs', project.name('api')])
+    t.match(stderr, 'its token, made now, is in /data/token; to print it: docker compose exec api cc-executor token')
+    const token = await project.exec('api', 'cc-executor', 'token')
+    t.notMatch(stderr, token)
+    const authorization = `Bearer ${token}`
+    t.equal((await ask(url, { method: 'GET', path: '/executions', headers: { authorization } })).status, 200)
+    const { parts } = (await ask(url, { method: 'GET', path: '/health/ready' })).body as Record<string, unknown>
+    t.match(
+      parts,
+      {
+        containment: { status: 'ok', lifetime: true, files: true, sandboxes: ['workspace', 'locked'] },
+        claude: { authentication: { method: 'none' } },
+      },
+      'its runs are contained without a filter of system calls beside the file, and want an account',
+    )
   },
 )
