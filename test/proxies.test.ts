@@ -1,5 +1,6 @@
 // deployment/PROXIES.md: each of its blocks, with the program that it is for, in front of a service.
 import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { scripted } from './support/environment.js'
@@ -89,6 +90,44 @@ void t.test(
     await service.call('POST', `/executions/${json.id}/cancel`)
   },
 )
+
+void t.test('compose.tls.yaml, by its Caddyfile as it is mounted', withFront('caddy'), async (t) => {
+  const { service, certificate, next } = await openScene(t, 1)
+  const place = next()
+  const [healthPort = 0] = await findPorts(1)
+  const caddyfile = readFileSync('deployment/Caddyfile', 'utf8')
+  const overlay: Front = {
+    ...frontOf('caddy'),
+    // In place of the container's: its network, its ports, its volume.
+    around: (block) =>
+      block
+        .replace('{\n', '{\n\tauto_https disable_redirects\n\tstorage file_system .\n')
+        .replace('\tencode', '\tbind 127.0.0.1\n\tencode')
+        .replaceAll('api:', '127.0.0.1:')
+        .replaceAll('127.0.0.1:8080', `127.0.0.1:${healthPort}`),
+  }
+  const PUBLIC_NAME = `localhost:${place.port}`
+  const variables = { PUBLIC_NAME, PUBLIC_TLS: `${place.pem} ${place.pem}` }
+  const running = await startFront(t, overlay, { ...place, block: caddyfile, variables })
+  const withFile = await leaveFile(service)
+  const { folder } = place
+  await walk(t, running, { token: service.token, withFile, speaks: overlay.speaks, certificate, folder })
+  t.equal((await fetch(`http://127.0.0.1:${healthPort}/health/live`)).status, 200, 'its health check')
+
+  const unpacked = await unpackPackages(overlay.packages, overlay.program)
+  if (typeof unpacked === 'string') throw new Error(unpacked)
+  for (const [PUBLIC_TLS, issuer] of [
+    ['me@example.org', /"email":"me@example\.org","module":"acme"/],
+    ['internal', /"module":"internal"/],
+    ['/certificates/chain.pem /certificates/key.pem', /"certificate":"\/certificates\/chain\.pem"/],
+  ] as const) {
+    const env = { HOME: folder, PUBLIC_NAME: 'agents.example.org', PUBLIC_TLS }
+    const args = ['adapt', '--adapter', 'caddyfile', '--config', 'deployment/Caddyfile']
+    const { stdout } = spawnSync(`${unpacked.root}/${overlay.program}`, args, { encoding: 'utf8', env })
+    t.match(stdout, issuer, PUBLIC_TLS)
+    t.match(stdout, /"host":\["agents\.example\.org"\]/)
+  }
+})
 
 void t.test('a cache in nginx gives nobody the answer of another', withFront('nginx'), async (t) => {
   const { service, next } = await openScene(t, 1, {}, 0)

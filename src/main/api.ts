@@ -10,7 +10,7 @@ import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { makeRedisPassword } from '../platform/redis-password.js'
 import { sweepExecutions, SWEEP_INTERVAL_MS } from '../executions/sweep/sweep-executions.js'
 import type { ExecutionServices } from '../executions/services.js'
-import { openTokens } from '../platform/tokens.js'
+import { openTokens, type TokenBook } from '../platform/tokens.js'
 import { buildApp, createRedisCheck } from './build-app.js'
 import { findFileLack } from './lifecycle/open-files.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
@@ -23,9 +23,18 @@ export interface Api {
   /** http://host:port, as a client on this machine writes it. */
   readonly url: string
   readonly tokenCreated: boolean
+  /** Where the token is, as a clause: never the token. */
+  readonly tokenPlace: string
   /** Resolves when nobody has been there for a while; never where the service was not started on demand. */
   readonly idle: Promise<void>
   close(): Promise<void>
+}
+
+/** Whoever starts a container sees its log, and nothing else says where the token is. */
+function placeOfToken({ tokenFile }: Config, tokens: TokenBook | undefined): string {
+  if (tokens === undefined) return 'no token is asked for'
+  if (!tokens.inFile) return 'its tokens are those of CC_EXECUTOR_TOKENS'
+  return `its token${tokens.created ? ', made now,' : ''} is in ${tokenFile}; to print it: cc-executor token`
 }
 
 const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Error => {
@@ -100,6 +109,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
       address,
       url: `http://${host}:${address.port}`,
       tokenCreated: tokens?.created ?? false,
+      tokenPlace: placeOfToken(config, tokens),
       idle,
       close: () => lifetime.close(),
     }

@@ -106,9 +106,10 @@ async function runApi(args: string[]): Promise<void> {
   parseArgs({ args })
   const { openApi } = await import('./api.js')
   await serve(say, async (config, redisUrl) => {
-    const { url, tokenCreated, idle, close } = await openApi(config, redisUrl)
+    const { url, tokenCreated, tokenPlace, idle, close } = await openApi(config, redisUrl)
     void idle.then(() => tellParent({ kind: 'idle' }))
-    return { info: { url, tokenCreated }, sentence: `API on ${url}, docs at ${url}/docs`, close }
+    const sentence = `API on ${url}, docs at ${url}/docs; ${tokenPlace}`
+    return { info: { url, tokenCreated }, sentence, close }
   })
 }
 

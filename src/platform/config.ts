@@ -2,7 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
-import { explainRedisUrl, type RedisAccess } from './redis-url.js'
+import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
@@ -60,7 +60,7 @@ export const VARIABLES = {
   CC_EXECUTOR_REDIS_PASSWORD_FILE: [
     absolutePath,
     undefined,
-    'holds the password for Redis; where REDIS_URL has none, and made by the API where it is missing',
+    'holds the password for Redis, where REDIS_URL has none; made by the API where it is missing',
   ],
   CC_EXECUTOR_REDIS_WAIT_SECONDS: [seconds(1, 600), '3', 'how long the start waits for the first answer of Redis'],
   CC_EXECUTOR_PREFIX: [
@@ -337,6 +337,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
   const { environment, files: secretFiles } = openSecretFiles(given)
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
+  if (values.CC_EXECUTOR_REDIS_PASSWORD_FILE !== undefined && hasPassword(values.REDIS_URL))
+    throw new ConfigError('CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL has a password as well; unset one of them.')
   if (
     values.CC_EXECUTOR_AUTH === 'open' &&
     !isLoopback(values.CC_EXECUTOR_HOST) &&

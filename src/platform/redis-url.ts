@@ -13,6 +13,10 @@ export interface RedisAccess {
 export const socketOf = (url: string | undefined): string | undefined =>
   url?.startsWith('unix://') === true ? url.slice('unix://'.length) : undefined
 
+/** Of one that explainRedisUrl has nothing against. */
+export const hasPassword = (url: string | undefined): boolean =>
+  url !== undefined && socketOf(url) === undefined && new URL(url).password !== ''
+
 const ESCAPES = '/ is written %2F, # %23, ? %3F and % %25'
 
 function canDecode(text: string): boolean {

@@ -1,12 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 
-/** Each may stand in a file that `NAME_FILE` names: what a container's settings show to everybody is not in it. */
+/**
+ * Each may stand in a file that `NAME_FILE` names: what a container's settings show to everybody is not in it.
+ * Addresses are here for the password that they may hold. CC_EXECUTOR_TOKEN is read from CC_EXECUTOR_TOKEN_FILE anyway,
+ * and other secrets are files by nature: the keys for Redis, the key of the receipts, Google's credentials.
+ */
 export const SECRET_NAMES = [
   'ANTHROPIC_API_KEY',
   'ANTHROPIC_AUTH_TOKEN',
+  'ANTHROPIC_CUSTOM_HEADERS',
+  'ANTHROPIC_FOUNDRY_API_KEY',
+  'AWS_BEARER_TOKEN_BEDROCK',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
   'CLAUDE_CODE_OAUTH_TOKEN',
   'CC_EXECUTOR_TOKENS',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'REDIS_URL',
 ] as const
 
 export interface SecretFile {
@@ -21,7 +33,7 @@ export interface SecretFiles {
   readonly files: readonly SecretFile[]
 }
 
-/** @throws Error naming the variable where its file cannot be read, or where both are set */
+/** @throws Error naming the variable where its file cannot be read or is empty, or both where both are set */
 export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
   const secrets = { ...environment }
   const files: SecretFile[] = []
@@ -37,6 +49,8 @@ export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
       const { code, message } = error as NodeJS.ErrnoException
       throw new Error(`${name}_FILE: ${path} cannot be read (${code ?? message}).`, { cause: error })
     }
+    // As unset it would lead to another credential, or to a Redis of one's own.
+    if (secrets[name] === '') throw new Error(`${name}_FILE: ${path} is empty.`)
     delete secrets[`${name}_FILE`]
     files.push({ path, setting: `${name}_FILE` })
   }

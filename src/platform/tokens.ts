@@ -85,6 +85,8 @@ export interface TokenBook {
   find(token: string): TokenEntry | undefined
   /** The file was made now, as there was none. */
   readonly created: boolean
+  /** The file has some of them. */
+  readonly inFile: boolean
 }
 
 async function readTokenFile(path: string): Promise<string | undefined> {
@@ -121,11 +123,13 @@ export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): 
     created = await makeTokenFile(config.tokenFile)
     text = await readTokenFile(config.tokenFile)
   }
-  const entries = [...fromVariable, ...parseEntries(text ?? '', /\n/, 'CC_EXECUTOR_TOKEN_FILE')]
+  const fromFile = parseEntries(text ?? '', /\n/, 'CC_EXECUTOR_TOKEN_FILE')
+  const entries = [...fromVariable, ...fromFile]
   if (entries.length === 0)
     throw new ConfigError(`CC_EXECUTOR_TOKEN_FILE: ${config.tokenFile} holds no token; delete it to have one made.`)
   return {
     created,
+    inFile: fromFile.length > 0,
     find(token) {
       const digest = sha256(token)
       // Every entry is compared, so that the time taken tells nothing.

@@ -1,4 +1,5 @@
 // The password of Redis in a file: made once, read by whoever opens a connection, in no URL that is shown.
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,11 +53,20 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
   await requireRedis(config)
   await t.rejects(requireRedis({ ...config, redisAccess: {} }), { message: /NOAUTH/ })
   t.notMatch(JSON.stringify([config.redisUrl, describeConfig(config)]), password)
+  const env = { ...testEnvironment(folder), REDIS_URL: server.url, CC_EXECUTOR_REDIS_PASSWORD_FILE: file }
+  const check = spawnSync(process.execPath, ['deployment/check-worker.mjs'], { encoding: 'utf8', env })
+  t.match([check.status, check.stderr], [1, /^this worker has not announced itself/], 'nor the check of a container')
   t.equal(describeConfig(config).find(({ name }) => name === 'REDIS_URL')?.value, server.url)
 })
 
-void t.test('a URL with a password keeps its own; a file that is missing is told', async (t) => {
-  t.match(optionsOf('rediss://user:own@host/3'), { password: 'own', host: 'host', db: 3 })
+void t.test('a URL has a password or a file has it, not both; a file that is missing is told', async (t) => {
+  const own = { CC_EXECUTOR_REDIS_PASSWORD_FILE: '' }
+  t.match(optionsOf('rediss://user:own@host/3', own), { password: 'own', host: 'host', db: 3 })
+  t.throws(() => configOf('rediss://user:own@host/3'), {
+    name: 'ConfigError',
+    message: 'CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL has a password as well; unset one of them.',
+  })
+  t.match(optionsOf('redis://user@host'), { username: 'user', password: /^[0-9a-f]{64}$/ })
   t.match(optionsOf('redis://host:7000'), { password: /^[0-9a-f]{64}$/, port: 7000 })
   const gone = join(folder, 'gone')
   t.throws(() => optionsOf('redis://host', { CC_EXECUTOR_REDIS_PASSWORD_FILE: gone }), {

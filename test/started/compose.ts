@@ -24,6 +24,7 @@ interface Service {
   readonly network_mode?: string
   readonly security_opt?: readonly string[]
   readonly cap_drop?: readonly string[]
+  readonly cap_add?: readonly string[]
   readonly ulimits?: Readonly<Record<string, Text>>
   readonly read_only?: boolean
   readonly init?: boolean
@@ -73,10 +74,16 @@ export async function podman(...args: readonly string[]): Promise<string> {
   return stdout.trim()
 }
 
-/** `${NAME}`, `${NAME:-default}` and `$$`, as Compose replaces them. */
+/** `${NAME}` with `:-`, `:+` or `:?`, and `$$`, as Compose replaces them. @throws where one is wanted and not set */
 export function interpolate(text: string, variables: Readonly<Record<string, string>>): string {
-  return text.replaceAll(/\$\$|\$\{(\w+)(?::-([^}]*))?\}/g, (all, name: string | undefined, fallback = '') =>
-    name === undefined ? '$' : variables[name] || fallback,
+  return text.replaceAll(
+    /\$\$|\$\{(\w+)(?::([-+?])([^}]*))?\}/g,
+    (_all, name: string | undefined, how: string | undefined, word = '') => {
+      if (name === undefined) return '$'
+      const value = variables[name] ?? ''
+      if (how === '?' && value === '') throw new Error(`${name}: ${String(word)}`)
+      return how === '+' ? (value === '' ? '' : word) : value || (how === '-' ? word : '')
+    },
   )
 }
 
@@ -92,12 +99,16 @@ function merge(base: unknown, over: unknown): unknown {
   return merged
 }
 
-async function readCompose(files: readonly string[], variables: Readonly<Record<string, string>>): Promise<Compose> {
+async function readCompose(
+  folder: string,
+  files: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<Compose> {
   const documents = await Promise.all(
     files.map(
       async (file) =>
         parse(
-          await readFile(join(FOLDER, file), 'utf8'),
+          await readFile(join(folder, file), 'utf8'),
           (_key, value: unknown) => (typeof value === 'string' ? interpolate(value, variables) : value),
           { merge: true },
         ) as unknown,
@@ -107,9 +118,9 @@ async function readCompose(files: readonly string[], variables: Readonly<Record<
   return documents.reduce(merge) as Compose
 }
 
-function toSecurity(option: string): string {
+function toSecurity(option: string, folder: string): string {
   const [name, value = ''] = option.split('=')
-  if (name === 'seccomp') return `seccomp=${join(FOLDER, value)}`
+  if (name === 'seccomp' && value !== 'unconfined') return `seccomp=${join(folder, value)}`
   // podman's word for it.
   return option === 'systempaths=unconfined'
     ? 'unmask=ALL'
@@ -119,14 +130,14 @@ function toSecurity(option: string): string {
 const option = (name: string, value: Text | undefined): string[] =>
   value === undefined ? [] : [`--${name}=${String(value)}`]
 
-function toArguments(project: string, service: Service, variables: Readonly<Record<string, string>>): string[] {
+function toArguments({ project, folder = FOLDER, variables }: ProjectOptions, service: Service): string[] {
   const environment = Object.entries(service.environment ?? {}).flatMap(([name, value]) => {
     const given = value ?? variables[name]
     return given === undefined ? [] : [`--env=${name}=${String(given)}`]
   })
   const volumes = (service.volumes ?? []).map((volume) => {
     const [source = '', ...rest] = volume.split(':')
-    return `--volume=${[source.startsWith('.') ? join(FOLDER, source) : `${project}_${source}`, ...rest].join(':')}`
+    return `--volume=${[source.startsWith('.') ? join(folder, source) : `${project}_${source}`, ...rest].join(':')}`
   })
   const test = service.healthcheck?.test
   return [
@@ -134,7 +145,8 @@ function toArguments(project: string, service: Service, variables: Readonly<Reco
     ...(service.read_only === true ? ['--read-only', '--read-only-tmpfs=false'] : []),
     ...(service.init === true ? ['--init'] : []),
     ...(service.cap_drop ?? []).map((name) => `--cap-drop=${name}`),
-    ...(service.security_opt ?? []).map((text) => `--security-opt=${toSecurity(text)}`),
+    ...(service.cap_add ?? []).map((name) => `--cap-add=${name}`),
+    ...(service.security_opt ?? []).map((text) => `--security-opt=${toSecurity(text, folder)}`),
     ...toLimits(service.ulimits ?? {}),
     ...option('user', service.user),
     ...option('memory', service.mem_limit),
@@ -154,7 +166,16 @@ function toArguments(project: string, service: Service, variables: Readonly<Reco
   ]
 }
 
+interface ProjectOptions {
+  readonly project: string
+  /** Where the files are, and what they mount; unset: deployment/. */
+  readonly folder?: string
+  readonly files: readonly string[]
+  readonly variables: Readonly<Record<string, string>>
+}
+
 export interface Project {
+  readonly services: readonly string[]
   readonly name: (service: string) => string
   exec(service: string, ...command: readonly string[]): Promise<string>
   /** As Compose's, without volumes left. */
@@ -162,12 +183,9 @@ export interface Project {
 }
 
 /** `docker compose -p PROJECT -f FILE… up -d`; without restart policies, so that what ends stays ended. */
-export async function up(
-  project: string,
-  files: readonly string[],
-  variables: Readonly<Record<string, string>>,
-): Promise<Project> {
-  const { services, networks = {}, volumes = {} } = await readCompose(files, variables)
+export async function up(options: ProjectOptions): Promise<Project> {
+  const { project, folder = FOLDER, files, variables } = options
+  const { services, networks = {}, volumes = {} } = await readCompose(folder, files, variables)
   const name = (service: string): string => `${project}-${service}-1`
   const down = async (): Promise<void> => {
     await podman('rm', '--force', '--ignore', '--time=2', ...Object.keys(services).map(name))
@@ -196,11 +214,16 @@ export async function up(
         '--detach',
         `--name=${name(service)}`,
         ...(settings.networks ? [`--network-alias=${service}`] : []),
-        ...toArguments(project, settings, variables),
+        ...toArguments(options, settings),
       )
   } catch (error) {
     await down()
     throw error
   }
-  return { name, down, exec: (service, ...command) => podman('exec', name(service), ...command) }
+  return {
+    services: Object.keys(services),
+    name,
+    down,
+    exec: (service, ...command) => podman('exec', name(service), ...command),
+  }
 }

@@ -1,27 +1,18 @@
 // The images and the compose files, run by podman as they stand: npm run test:images builds the images and names them.
-import { createServer } from 'node:net'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
-import { until } from '../support/processes.js'
-import { podman, runOnce, up, type Project } from './compose.js'
+import { makeFolder } from '../support/processes.js'
+import { podman, runOnce, type Project } from './compose.js'
+import { DEADLINE_MS, named, skip, startProject } from './images-project.js'
 import { ask } from './scene.js'
 import { startedEnvironment, TOKENS, type Started } from './started-service.js'
 import { walk } from './walk.js'
-
-const images = process.env['CC_EXECUTOR_TEST_IMAGES']
-const skip = images === undefined ? 'only in npm run test:images, which builds them' : false
-const DEADLINE_MS = 10 * 60_000
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return String(typeof address === 'object' && address !== null ? address.port : 0)
-}
 
 /** Of those of the other starts: what a container knows by itself is not handed in. */
 function settingsOfWalk(): Record<string, string> {
@@ -34,32 +25,29 @@ function settingsOfWalk(): Record<string, string> {
   )
 }
 
-const healthy = async (project: Project, service: string): Promise<boolean> =>
-  podman('healthcheck', 'run', project.name(service)).then(
-    () => true,
-    () => false,
-  )
+const ADMISSION = `
+  import { lstatSync, mkdirSync } from 'node:fs'
+  import { proveLocal, readLocalSecret } from '/app/dist/src/platform/local-proof.js'
+  const folder = '/tmp/admitted'
+  mkdirSync(folder, { recursive: true })
+  const { dev, ino } = lstatSync(folder, { bigint: true })
+  const claim = { folder, device: String(dev), inode: String(ino), issuedAt: Date.now() }
+  console.log(JSON.stringify({ ...claim, proof: proveLocal(await readLocalSecret('/data'), claim) }))`
 
-async function start(t: Test, variables: Record<string, string>): Promise<Started & { project: Project }> {
-  // Safe: run-images.mjs writes it.
-  const named = JSON.parse(images ?? '{}') as Record<string, string>
-  const [port, original] = [await freePort(), await freePort()]
-  const project = await up(`cce-${process.pid}`, ['compose.yaml', 'compose.simulate.yaml'], {
-    ...named,
-    ...settingsOfWalk(),
-    PUBLISH_PORT: port,
-    PUBLISH_ORIGINAL_PORT: original,
-    ...variables,
-  })
-  t.teardown(() => project.down())
-  for (const service of ['redis', 'api', 'worker'])
-    await until(() => healthy(project, service), `${service} is healthy`).catch(async (error: unknown) => {
-      throw new Error(`${String(error)}: ${await podman('logs', '--tail=20', project.name(service))}`)
-    })
+async function start(t: Test): Promise<Started & { project: Project }> {
+  const files = ['compose.yaml', 'compose.simulate.yaml']
+  const { project, url } = await startProject(t, { name: 'walk', files, variables: settingsOfWalk() })
+  t.same(project.services, ['redis', 'api', 'worker', 'simulator'])
   return {
     project,
-    url: `http://127.0.0.1:${port}`,
+    url,
     folder: '/data',
+    // By who is there already: the user of the container, at its machine.
+    admission: async () => {
+      // Safe: the script writes it.
+      const said = await project.exec('api', 'node', '--input-type=module', '-e', ADMISSION)
+      return JSON.parse(said) as Record<string, unknown>
+    },
     freezeRedis: async (isFrozen) => {
       const state = await podman('inspect', '--format', '{{.State.Status}}', project.name('redis'))
       if ((state === 'paused') !== isFrozen) await podman(isFrozen ? 'pause' : 'unpause', project.name('redis'))
@@ -139,7 +127,7 @@ void t.test(
   'the images, started by compose.yaml, answer all that they document',
   { skip, timeout: DEADLINE_MS },
   async (t) => {
-    const started = await start(t, {})
+    const started = await start(t)
     const { project, url } = started
     t.same(
       (await project.exec('worker', 'sh', '-c', 'find /app/dist -name "*.map" -o -path "*/dist/test"')).trim(),
@@ -152,7 +140,7 @@ void t.test(
       await keepsRunsApart(t, started)
     })
     await t.test('worker-full has what agents use', async (t) => {
-      const { CC_IMAGE = '', CC_VERSION = '' } = JSON.parse(images ?? '{}') as Record<string, string>
+      const { CC_IMAGE = '', CC_VERSION = '' } = named
       const programs = 'curl git ssh python3 jq make gcc rg unzip less'
       const look = `for name in ${programs}; do command -v $name || echo "no $name"; done`
       const found = await runOnce(`${CC_IMAGE}-worker-full:${CC_VERSION}`, look)
@@ -177,7 +165,7 @@ void t.test(
       )
       for (const [service, there, absent] of [
         ['api', /port: cc-executor \S+ runs on 0\.0\.0\.0:8001 already/, /^\S+ +(?:claude|containment|credentials)/m],
-        ['worker', /containment: bubblewrap: sandbox workspace, locked/, /^\S+ +(?:token|port)/m],
+        ['worker', /containment: bubblewrap: A run may have the level workspace or locked\./, /^\S+ +(?:token|port)/m],
       ] as const) {
         const said = await project.exec(service, 'cc-executor', 'doctor')
         t.match(said, there)
@@ -186,5 +174,34 @@ void t.test(
       }
     })
     await walk(t, started)
+  },
+)
+
+// After the other: netavark 1.4 forgets what keeps networks apart when one is taken away beside them.
+void t.test(
+  'one file in an empty folder starts it from published images',
+  { skip, timeout: DEADLINE_MS },
+  async (t) => {
+    const folder = await makeFolder(t)
+    const { stdout } = await promisify(execFile)(process.execPath, ['deployment/publish.mjs'])
+    await writeFile(join(folder, 'compose.yaml'), stdout)
+    const { project, url } = await startProject(t, { name: 'alone', folder, files: ['compose.yaml'] })
+    t.same(project.services, ['redis', 'api', 'worker'])
+    // podman gives the log on the two channels that it came from.
+    const { stderr } = await promisify(execFile)('podman', ['logs', project.name('api')])
+    t.match(stderr, 'its token, made now, is in /data/token; to print it: docker compose exec api cc-executor token')
+    const token = await project.exec('api', 'cc-executor', 'token')
+    t.notMatch(stderr, token)
+    const authorization = `Bearer ${token}`
+    t.equal((await ask(url, { method: 'GET', path: '/executions', headers: { authorization } })).status, 200)
+    const { parts } = (await ask(url, { method: 'GET', path: '/health/ready' })).body as Record<string, unknown>
+    t.match(
+      parts,
+      {
+        containment: { status: 'ok', lifetime: true, files: true, sandboxes: ['workspace', 'locked'] },
+        claude: { authentication: { method: 'none' } },
+      },
+      'its runs are contained without a filter of system calls beside the file, and want an account',
+    )
   },
 )

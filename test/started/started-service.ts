@@ -29,6 +29,8 @@ export interface Started {
   readonly url: string
   /** Below which everything of it lies. */
   readonly folder: string
+  /** What `run --here` sends, where the folder is not on this machine. */
+  readonly admission?: () => Promise<Record<string, unknown>>
   /** Holds Redis still, which then answers nobody. */
   readonly freezeRedis: (isFrozen: boolean) => Promise<void>
 }
@@ -85,6 +87,9 @@ export async function startParts(t: Test, cli: readonly string[] = [process.exec
     spawnWatched(t, [...cli, 'api'], environment, '/'),
     spawnWatched(t, [...cli, 'worker'], environment, '/'),
   ]
-  const [[, url = '']] = await Promise.all([api.said(/API on (http\S+),/), worker.said(/worker \S+: \d+ at once/)])
+  const [[, url = '']] = await Promise.all([
+    api.said(/API on (http\S+),.* its tokens are those of CC_EXECUTOR_TOKENS/),
+    worker.said(/worker \S+: \d+ at once/),
+  ])
   return { url, folder, freezeRedis: findRedis(redis.pid) }
 }

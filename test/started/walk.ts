@@ -262,7 +262,7 @@ async function discover(url: string): Promise<OpenRpc> {
 }
 
 /** The whole walk. In its last phase Redis stands still. */
-export async function walk(t: Test, { url, folder, freezeRedis }: Started): Promise<void> {
+export async function walk(t: Test, { url, folder, admission, freezeRedis }: Started): Promise<void> {
   const openapi = (await ask(url, { method: 'GET', path: '/openapi.json', as: null })).body as OpenApi
   const openrpc = await discover(url)
   t.same(openapi, await readCommitted('openapi.json'), '/openapi.json is the committed one')
@@ -274,7 +274,7 @@ export async function walk(t: Test, { url, folder, freezeRedis }: Started): Prom
     'every documented answer has its case, and every case its answer',
   )
   const steps = plans.flatMap((plan) => plan.steps)
-  const scene = await setScene(url, folder)
+  const scene = await setScene(url, folder, admission)
   const phase = (name: Phase): Promise<void> =>
     runAll(
       t,

@@ -75,6 +75,8 @@ export interface FrontOptions {
   readonly tls?: boolean
   /** Below which it serves. */
   readonly path?: string
+  /** What its block reads of the environment. */
+  readonly variables?: NodeJS.ProcessEnv
 }
 
 /** Started in the foreground, gone with the test. */
@@ -90,7 +92,7 @@ export async function startFront(t: Test, front: Front, options: FrontOptions): 
   const filled = fillIn(block, place)
   const config = join(folder, 'config')
   writeFileSync(config, front.around?.(filled, place) ?? filled)
-  const env = { PATH: process.env['PATH'], HOME: folder, ...unpacked.env }
+  const env = { PATH: process.env['PATH'], HOME: folder, ...unpacked.env, ...options.variables }
   const child = spawnWatched(t, [`${unpacked.root}/${front.program}`, ...front.args(config, place)], env, folder)
   // What it shares with others (memory, semaphores) goes only with an end in order.
   t.teardown(async () => {
