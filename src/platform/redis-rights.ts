@@ -28,6 +28,7 @@ const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args:
   (key) => ['hget', key, 'f'],
   (key) => ['hgetall', key],
   (key) => ['hincrby', key, 'f', '1'],
+  (key) => ['hkeys', key],
   (key) => ['hlen', key],
   (key) => ['hmget', key, 'f'],
   (key) => ['hmset', key, 'f', '1'],
