@@ -45,12 +45,16 @@ export const OF_ONE = [...GUARDED, 'EXECUTION_NOT_FOUND'] as const
 export const WITH_BODY = ['INVALID_REQUEST', 'PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
 /** How answers are described to OpenAPI. */
-export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+export const jsonResponse = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   description,
   content: { 'application/json': { schema } },
 })
 /** The same, and what `Accept` gets in its place: text of these media types. */
-export const jsonOr = <Schema extends z.ZodType>(description: string, schema: Schema, ...media: readonly string[]) => {
+export const jsonOrResponse = <Schema extends z.ZodType>(
+  description: string,
+  schema: Schema,
+  ...media: readonly string[]
+) => {
   const texts = Object.fromEntries(media.map((type) => [type, { schema: z.string() }]))
   return { description, content: { 'application/json': { schema }, ...texts } }
 }

@@ -22,8 +22,8 @@ import {
   endLine,
   isForShell,
   GUARDED,
-  json,
-  jsonOr,
+  jsonResponse,
+  jsonOrResponse,
   negotiate,
   OF_ONE,
   problems,
@@ -31,7 +31,7 @@ import {
   WITH_BODY,
 } from './answers.js'
 import { exportExecutions } from './export.js'
-import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, WishBody } from './queries.js'
+import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, ReasonBody } from './queries.js'
 import { sendEventStream } from './sse.js'
 
 const DEFAULT_PAGE = 100
@@ -95,12 +95,12 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           }),
           body: ExecuteRequest,
           response: {
-            200: jsonOr(
+            200: jsonOrResponse(
               'It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).',
               Execution,
               EVENT_STREAM,
             ),
-            202: json('Accepted.', Execution),
+            202: jsonResponse('Accepted.', Execution),
             ...problems(
               ...GUARDED,
               ...WITH_BODY,
@@ -150,7 +150,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           'exports.',
         querystring: ListQuery,
         response: {
-          200: jsonOr('A page.', ExecutionPage, 'text/csv', NDJSON),
+          200: jsonOrResponse('A page.', ExecutionPage, 'text/csv', NDJSON),
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
         },
       },
@@ -179,7 +179,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         summary: 'One execution',
         description: 'Its state now: where it waits, what it has used, how it ended.',
         params: Params,
-        response: { 200: json('The execution.', Execution), ...problems(...OF_ONE) },
+        response: { 200: jsonResponse('The execution.', Execution), ...problems(...OF_ONE) },
       },
     },
     async (request) => getExecution(services, request.params.id, request.caller),
@@ -265,7 +265,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
         response: {
-          200: jsonOr('A page of events.', EventPage, EVENT_STREAM, NDJSON),
+          200: jsonOrResponse('A page of events.', EventPage, EVENT_STREAM, NDJSON),
           204: z.null().meta({ description: 'Nothing will follow (event stream only).' }),
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
         },
@@ -332,16 +332,16 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
   }
 
   const accepted = {
-    202: json('Accepted; watch the events for completion.', Execution),
+    202: jsonResponse('Accepted; watch the events for completion.', Execution),
     ...problems(...OF_ONE, ...WITH_BODY),
   }
   const steered = { ...accepted, ...problems('ALREADY_FINISHED', 'NOT_RUNNING') }
-  const wishes = {
+  const controls = {
     cancel: {
       summary: 'End an execution',
       description: 'Idempotent; a finished one is answered unchanged.',
       act: cancelExecution,
-      response: { ...accepted, 200: json('It had finished already.', Execution) },
+      response: { ...accepted, 200: jsonResponse('It had finished already.', Execution) },
     },
     pause: {
       summary: 'Stop the processes of a running execution',
@@ -356,7 +356,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       response: steered,
     },
   } as const
-  for (const [name, { summary, description, act, response }] of Object.entries(wishes)) {
+  for (const [name, { summary, description, act, response }] of Object.entries(controls)) {
     app.post(
       `/executions/:id/${name}`,
       {
@@ -367,7 +367,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           summary,
           description,
           params: Params,
-          body: WishBody,
+          body: ReasonBody,
           response,
         },
       },

@@ -4,7 +4,7 @@ import { getEstimate } from '../src/executions/submit/estimate-run.js'
 import { getUsage } from '../src/executions/read/read-usage.js'
 import { EstimateQuery, TimeoutEstimate } from '../src/protocol/estimate.js'
 import { UsageReport } from '../src/protocol/usage.js'
-import { GUARDED, json, problems } from './answers.js'
+import { GUARDED, jsonResponse, problems } from './answers.js'
 import { UsageQuery } from './queries.js'
 
 const tags = ['history']
@@ -26,7 +26,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
           'of this token’s own runs, from the closest level that has enough of it. `samples: 0` means that ' +
           'nothing is known.',
         querystring: EstimateQuery,
-        response: { 200: json('The estimate.', TimeoutEstimate), ...problems(...GUARDED, 'INVALID_REQUEST') },
+        response: { 200: jsonResponse('The estimate.', TimeoutEstimate), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
     },
     async (request) => getEstimate(services, request.query, request.caller),
@@ -44,7 +44,7 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
           'ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). ' +
           'Dollars are the CLI’s estimate, which means nothing under a subscription.',
         querystring: UsageQuery,
-        response: { 200: json('The sums.', UsageReport), ...problems(...GUARDED, 'INVALID_REQUEST') },
+        response: { 200: jsonResponse('The sums.', UsageReport), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
     },
     async (request) => getUsage(services, request.query, request.caller),

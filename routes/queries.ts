@@ -7,7 +7,7 @@ import { USAGE_GROUPS } from '../src/protocol/usage.js'
 import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
 
 /** The longest wait that may be asked for. */
-const WAIT_LIMIT_SECONDS = 60
+const ASKED_WAIT_LIMIT_SECONDS = 60
 /** The longest that a request is held: most proxies give up after 60 s, and the client would lose the answer. */
 const HOLD_LIMIT_SECONDS = 55
 
@@ -24,7 +24,7 @@ const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
     .transform((value) => [value].flat().flatMap((part) => part.split(',')))
     .pipe(z.array(item).min(1))
 
-const waitSeconds = wholeNumber(0, WAIT_LIMIT_SECONDS).transform(toHold).optional().meta({
+const waitSeconds = wholeNumber(0, ASKED_WAIT_LIMIT_SECONDS).transform(toHold).optional().meta({
   description: 'Hold the request so long until there is something to answer; at most 60, answered after 55.',
 })
 
@@ -48,12 +48,12 @@ export const ListQuery = z
   .catchall(z.string())
   .superRefine((query, context) => {
     for (const name of Object.keys(query)) {
-      if (!Object.hasOwn(LIST_FIELDS, name) && !name.startsWith(METADATA))
+      if (!Object.hasOwn(LIST_PARAMETERS, name) && !name.startsWith(METADATA))
         context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
     }
   })
 
-const LIST_FIELDS = {
+const LIST_PARAMETERS = {
   status: 1,
   kind: 1,
   parentId: 1,
@@ -125,4 +125,4 @@ export const PathId = z
   .meta({ description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
 export const Params = z.strictObject({ id: PathId })
 /** The body of cancel, pause and resume; none at all will do. */
-export const WishBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()
+export const ReasonBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()

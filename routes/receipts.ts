@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { listReceiptKeys, readReceipt, verifyGiven } from '../src/executions/read/read-receipt.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from '../src/protocol/receipt.js'
-import { endLine, GUARDED, json, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
+import { endLine, GUARDED, jsonResponse, negotiate, OF_ONE, problems, WITH_BODY } from './answers.js'
 import { Params } from './queries.js'
 
 const tags = ['receipts']
@@ -61,7 +61,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'getReceiptKeys',
         summary: 'The public keys that sign receipts',
         description: 'A JWKS; keys that were replaced stay in it.',
-        response: { 200: json('The keys.', KeySet), ...problems(...GUARDED) },
+        response: { 200: jsonResponse('The keys.', KeySet), ...problems(...GUARDED) },
       },
     },
     async () => listReceiptKeys(services),
@@ -78,7 +78,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
           'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does ' +
           'not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
         body: VerifyRequest,
-        response: { 200: json('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
+        response: { 200: jsonResponse('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
       },
     },
     async (request) => verifyGiven(services, request.body),

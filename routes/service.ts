@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/read/queue-state.js'
 import { toReadinessForStrangers } from '../src/executions/read/readiness-for-strangers.js'
 import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
-import { GUARDED, json, problems } from './answers.js'
+import { GUARDED, jsonResponse, problems } from './answers.js'
 
 export interface ServiceRouteOptions {
   readonly health: () => Health
@@ -73,7 +73,7 @@ export async function serviceRoutes(
         summary: 'Depth, running, workers',
         description:
           'What waits, by priority; what runs; each worker with its slots; credentials whose limit is reached.',
-        response: { 200: json('The queue.', QueueState), ...problems(...GUARDED) },
+        response: { 200: jsonResponse('The queue.', QueueState), ...problems(...GUARDED) },
       },
     },
     async () => getQueueState(services),
@@ -86,7 +86,7 @@ export async function serviceRoutes(
         operationId: 'getAuthStatus',
         summary: 'How Claude is authenticated',
         description: 'Per worker: the method, and what to do where there is none. No credential is shown.',
-        response: { 200: json('As the workers see it.', AuthStatus), ...problems(...GUARDED) },
+        response: { 200: jsonResponse('As the workers see it.', AuthStatus), ...problems(...GUARDED) },
       },
     },
     async () => getAuthStatus(services),

@@ -80,12 +80,12 @@ export async function sendEventStream(
 function roomOrGone(raw: FastifyReply['raw'], gone: AbortSignal, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     let queued = readQueuedBytes(raw.socket ?? undefined)
-    const look = (): void => {
+    const destroyIfStuck = (): void => {
       const left = readQueuedBytes(raw.socket ?? undefined)
       if (left === queued) raw.destroy()
       queued = left
     }
-    const deadline = setInterval(look, deadlineMs)
+    const deadline = setInterval(destroyIfStuck, deadlineMs)
     const finish = (): void => {
       clearInterval(deadline)
       raw.off('drain', finish)

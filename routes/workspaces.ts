@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { admitFolder, listAdmissions, withdrawAdmission } from '../src/executions/submit/admit-folder.js'
 import { Admission, AdmissionList, AdmissionRequest } from '../src/protocol/admission.js'
-import { json, problems, WITH_BODY } from './answers.js'
+import { jsonResponse, problems, WITH_BODY } from './answers.js'
 
 /** Folders of the machine in which runs of a token may work. */
 export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
@@ -24,7 +24,7 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
           'line each) until it is withdrawn. Switched off by `CC_EXECUTOR_ALLOW_HERE=false`.',
         body: AdmissionRequest,
         response: {
-          200: json('Admitted, now or before.', Admission),
+          200: jsonResponse('Admitted, now or before.', Admission),
           ...problems('UNAUTHENTICATED', 'FORBIDDEN', ...WITH_BODY),
         },
       },
@@ -40,7 +40,7 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
         tags: ['executions'],
         operationId: 'listAdmissions',
         summary: 'The folders of this machine that are admitted for this token',
-        response: { 200: json('Newest first.', AdmissionList), ...problems('UNAUTHENTICATED', 'FORBIDDEN') },
+        response: { 200: jsonResponse('Newest first.', AdmissionList), ...problems('UNAUTHENTICATED', 'FORBIDDEN') },
       },
     },
     async (request) => listAdmissions(services, request.caller),

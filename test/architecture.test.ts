@@ -60,8 +60,8 @@ const RULES: Record<string, Rule> = {
     packages: ['ws'],
   },
   // Deadlines are the same for whoever waits; nothing else of the platform is a client's.
-  'src/client': { rooms: ['src/protocol'], files: ['src/platform/deadline.ts'], packages: ['ws'] },
-  'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/deadline.ts'] },
+  'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
+  'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
   plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },

@@ -1,7 +1,7 @@
 import { Worker, type Job } from 'bullmq'
 import type { RunServices } from '../src/executions/claim/run-services.js'
-import { createSharedStop, sleep } from '../src/platform/deadline.js'
-import type { Patience } from '../src/platform/patience.js'
+import { createSharedStop, sleep } from '../src/platform/abort-signals.js'
+import type { BoundedWait } from '../src/platform/bounded-wait.js'
 import { keyRoot, redisOptions } from '../src/platform/redis.js'
 import { QUEUE_NAME, type ExecutionJob } from '../src/queue/execution-queue.js'
 import { workerSettings } from '../src/queue/queue-settings.js'
@@ -34,7 +34,7 @@ export interface ExecutionWorker {
    * over and
    * Redis takes no word of it. Idempotent.
    */
-  close(drainMs: number, patience: Patience): Promise<void>
+  close(drainMs: number, wait: BoundedWait): Promise<void>
 }
 
 /** Opens BullMQ's worker on the queue. */
@@ -43,13 +43,13 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
   const stop = createSharedStop()
   let running = 0
   let closing: Promise<void> | undefined
-  const process = createProcessor(services, stop.signal, (waitMs) => pause.for(waitMs))
+  const processJob = createProcessor(services, stop.signal, (waitMs) => pause.for(waitMs))
   const worker = new Worker<ExecutionJob>(
     QUEUE_NAME,
     async (job, token) => {
       running += 1
       try {
-        return await process(job, token)
+        return await processJob(job, token)
       } finally {
         running -= 1
       }
@@ -102,7 +102,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
     }
   }
 
-  async function drain(drainMs: number, patience: Patience): Promise<void> {
+  async function drain(drainMs: number, wait: BoundedWait): Promise<void> {
     pause.close()
     await worker.pause(true)
     const closed = new AbortController()
@@ -117,7 +117,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       (stop.signal.aborted &&
         ([...live.values()].every((run) => !run.isRunning()) || performance.now() - stoppedAt > ENDING_MS))
     try {
-      if (await patience.for(settled, mayLeave)) {
+      if (await wait.for(settled, mayLeave)) {
         // While Redis is away these wait for it; what they would remove then goes with its own time.
         await Promise.race([Promise.all(forgetting), sleep(FORGET_MS)])
       } else if (live.size > 0) {
@@ -136,6 +136,6 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
     running: () => running,
     isDraining: () => closing !== undefined,
     setHeld: (isHeld) => pause.setHeld(isHeld),
-    close: (drainMs, patience) => (closing ??= drain(drainMs, patience)),
+    close: (drainMs, wait) => (closing ??= drain(drainMs, wait)),
   }
 }

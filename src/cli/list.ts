@@ -109,7 +109,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
     taskIndex,
   } = execution
   const labels = Object.entries(metadata).map(([label, value]) => `${label}=${value}`)
-  const standing = [
+  const placed = [
     status,
     ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
     ...(position === undefined ? [] : [`place ${position}`]),
@@ -117,7 +117,7 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
   ]
   return [
     ['id', id],
-    ['status', standing.join(', ')],
+    ['status', placed.join(', ')],
     [
       'outcome',
       outcome?.code === undefined

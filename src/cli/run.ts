@@ -70,7 +70,7 @@ function onInterrupt(ask: () => void): void {
   }
 }
 
-/** The service may be coming back just now; the wish is idempotent. */
+/** The service may be coming back just now; the request is idempotent. */
 async function cancel(client: Client, executionId: string): Promise<void> {
   for (;;) {
     try {

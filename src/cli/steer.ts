@@ -3,7 +3,7 @@ import { isTerminal } from '../protocol/execution.js'
 import { EXIT_CODES, requireId, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 
-/** A wish is recorded at once; the events tell when it is done. */
+/** A request is recorded at once; the events tell when it is done. */
 const toSteering = (name: 'cancel' | 'pause' | 'resume', doing: string, what: string): Command => ({
   summary: [`${name} <id>`, what],
   usage: `Usage: cc-executor ${name} [flags] <id>

@@ -33,7 +33,7 @@ ${SERVICE_USAGE}`,
         json: { type: 'boolean' },
       },
     })
-    const groupBy = (values.by ?? 'day').split(',').map((group) => (isGroup(group) ? group : refuse(group)))
+    const groupBy = (values.by ?? 'day').split(',').map((group) => (isGroup(group) ? group : refuseGroup(group)))
     const { from, to, token } = values
     for (const [name, day] of Object.entries({ '--from': from, '--to': to })) {
       if (day !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(day))
@@ -60,6 +60,6 @@ ${SERVICE_USAGE}`,
   },
 }
 
-function refuse(group: string): never {
+function refuseGroup(group: string): never {
   throw new UsageError(`--by: expected ${USAGE_GROUPS.join(', ')}, not ${JSON.stringify(group)}`)
 }

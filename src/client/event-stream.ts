@@ -1,6 +1,6 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import type { ReadableWritablePair } from 'node:stream/web'
-import { joinSignals } from '../platform/deadline.js'
+import { joinSignals } from '../platform/abort-signals.js'
 import type { Event } from '../protocol/events.js'
 import type { SubscribeParams } from '../protocol/operations.js'
 import { decodeProblem, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
@@ -34,8 +34,8 @@ export function openEventStream(
     const silence = new AbortController()
     // Where nobody takes an event, nothing is read on: then the silence is the reader's own.
     let isHeld = false
-    const patience = setTimeout(() => {
-      if (isHeld) patience.refresh()
+    const silenceTimer = setTimeout(() => {
+      if (isHeld) silenceTimer.refresh()
       else silence.abort()
     }, silenceLimitMs)
     const stop = joinSignals([closing.signal, silence.signal])
@@ -56,7 +56,7 @@ export function openEventStream(
       answeredAt = performance.now()
       const alive = new TransformStream<Uint8Array, Uint8Array>({
         transform(chunk, controller) {
-          patience.refresh()
+          silenceTimer.refresh()
           controller.enqueue(chunk)
         },
       })
@@ -71,7 +71,7 @@ export function openEventStream(
         isHeld = true
         yield event as Event
         isHeld = false
-        patience.refresh()
+        silenceTimer.refresh()
       }
       // After the terminal event, or cut off: who asks again is told which.
       throw toUnreachable(url, 'the stream ended')
@@ -80,7 +80,7 @@ export function openEventStream(
       if (silence.signal.aborted) throw toUnreachable(url, 'it fell silent')
       throw error instanceof TypeError || error instanceof DOMException ? toUnreachable(url, error) : error
     } finally {
-      clearTimeout(patience)
+      clearTimeout(silenceTimer)
       stop.release()
     }
   }

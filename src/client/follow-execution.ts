@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { joinSignals } from '../platform/deadline.js'
+import { joinSignals } from '../platform/abort-signals.js'
 import type { Event, EventType } from '../protocol/events.js'
 import type { SubscribeParams } from '../protocol/operations.js'
 import { toClosed, type ClientError } from './client-error.js'
@@ -35,7 +35,7 @@ interface Follower {
   readonly closing: AbortSignal
   /** Whether the service has ever answered: before that nothing is waited for. */
   readonly hasReached: () => boolean
-  readonly patienceMs: number
+  readonly reconnectMs: number
 }
 
 /** Whether a new connection may help. What never answered at all is told at once instead. */
@@ -48,7 +48,7 @@ const mayPass = (error: ClientError, hasReached: boolean): boolean =>
  * The cursor is the last event given out, so whatever the service sends twice is dropped here.
  */
 export async function* followExecution(
-  { source, fallBack, closing, hasReached, patienceMs }: Follower,
+  { source, fallBack, closing, hasReached, reconnectMs }: Follower,
   executionId: string,
   { after = 0, types, signal, onInterrupted, onFallback }: FollowOptions,
 ): AsyncGenerator<Event, void, undefined> {
@@ -61,7 +61,7 @@ export async function* followExecution(
     const now = performance.now()
     // A connection that held for a while was an end of the interruption, even without an event.
     if (answeredAt !== undefined && now - answeredAt >= LONGEST_DELAY_MS) interruption = undefined
-    if (!mayPass(error, hasReached()) || (interruption && now - interruption.since > patienceMs)) throw error
+    if (!mayPass(error, hasReached()) || (interruption && now - interruption.since > reconnectMs)) throw error
     if (!interruption) onInterrupted?.(error)
     interruption ??= { since: now, failures: 0 }
     const backoff = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** interruption.failures)

@@ -1,4 +1,4 @@
-import { createSharedStop } from '../platform/deadline.js'
+import { createSharedStop } from '../platform/abort-signals.js'
 import type { Admission, AdmissionList, AdmissionRequest } from '../protocol/admission.js'
 import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
@@ -56,7 +56,7 @@ export interface ExecuteOptions extends CallOptions {
   readonly wait?: number
 }
 
-export interface WishOptions extends CallOptions {
+export interface ControlOptions extends CallOptions {
   readonly reason?: string
 }
 
@@ -87,9 +87,9 @@ export interface Client {
   admitFolder(request: AdmissionRequest, options?: CallOptions): Promise<Admission>
   admissions(options?: CallOptions): Promise<AdmissionList>
   withdrawAdmission(id: string, options?: CallOptions): Promise<void>
-  cancel(executionId: string, options?: WishOptions): Promise<Execution>
-  pause(executionId: string, options?: WishOptions): Promise<Execution>
-  resume(executionId: string, options?: WishOptions): Promise<Execution>
+  cancel(executionId: string, options?: ControlOptions): Promise<Execution>
+  pause(executionId: string, options?: ControlOptions): Promise<Execution>
+  resume(executionId: string, options?: ControlOptions): Promise<Execution>
   delete(executionId: string, options?: CallOptions): Promise<void>
   /** How long such a run takes, by the history of this token's own. */
   estimate(query: EstimateQuery, options?: CallOptions): Promise<TimeoutEstimate>
@@ -108,18 +108,18 @@ export interface Client {
 
 /** What would fail later, with the token in fetch's own words. */
 function requireUsable(url: string, token: string | undefined): void {
-  const refuse = (code: string, detail: string): never => {
+  const refuseClient = (code: string, detail: string): never => {
     throw new ClientError({ code, status: 0, retryable: false, detail })
   }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
+    refuseClient('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
   const { username, password, search, hash } = new URL(url)
   if (username !== '' || password !== '')
-    refuse('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
+    refuseClient('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
   if (search !== '' || hash !== '')
-    refuse('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
+    refuseClient('INVALID_REQUEST', `The address ${JSON.stringify(url)} must end with its path.`)
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-    refuse('UNAUTHENTICATED', 'The token has characters that no token has.')
+    refuseClient('UNAUTHENTICATED', 'The token has characters that no token has.')
 }
 
 /** Each part by itself: a slash stays one. */
@@ -140,9 +140,9 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
   const at = (executionId: string, tail = ''): string => `/executions/${encodeURIComponent(executionId)}${tail}`
   // Safe: the service's own answers, in the shapes that the protocol publishes; fields that are new pass through.
   const ask = <Answer>(call: RestCall): Promise<Answer> => rest.json(call) as Promise<Answer>
-  const wish =
+  const requestControl =
     (name: 'cancel' | 'pause' | 'resume') =>
-    (executionId: string, { reason, signal }: WishOptions = {}): Promise<Execution> =>
+    (executionId: string, { reason, signal }: ControlOptions = {}): Promise<Execution> =>
       ask({
         method: 'POST',
         path: at(executionId, `/${name}`),
@@ -199,9 +199,9 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
     async withdrawAdmission(id, { signal } = {}) {
       await rest.text({ method: 'DELETE', path: `/workspaces/admissions/${encodeURIComponent(id)}`, signal })
     },
-    cancel: wish('cancel'),
-    pause: wish('pause'),
-    resume: wish('resume'),
+    cancel: requestControl('cancel'),
+    pause: requestControl('pause'),
+    resume: requestControl('resume'),
     async delete(executionId, { signal } = {}) {
       await rest.text({ method: 'DELETE', path: at(executionId), signal })
     },
@@ -219,7 +219,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIEN
           fallBack: () => void (source = plain),
           closing: closing.signal,
           hasReached: () => reached,
-          patienceMs: patienceSeconds * 1_000,
+          reconnectMs: patienceSeconds * 1_000,
         },
         executionId,
         options,

@@ -1,4 +1,4 @@
-import { joinSignals } from '../platform/deadline.js'
+import { joinSignals } from '../platform/abort-signals.js'
 import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable } from './client-error.js'
 
 /** Beyond the time that the service was asked to wait. */

@@ -170,12 +170,12 @@ export function openRpcSocket({ url, token, onReached, onEnd }: RpcSocketOptions
   })
   socket.on('ping', () => silence.refresh())
   /** An HTTP answer instead of the upgrade. */
-  async function refuse(response: IncomingMessage): Promise<void> {
+  async function endWithAnswer(response: IncomingMessage): Promise<void> {
     const text = await readText(response)
     end(decodeProblem(url, response.statusCode ?? 0, text, response.headers['retry-after']))
   }
 
-  socket.on('unexpected-response', (_request, response) => void refuse(response))
+  socket.on('unexpected-response', (_request, response) => void endWithAnswer(response))
   socket.on('error', (error) => end(toUnreachable(url, error)))
   socket.on('close', (code, reason) =>
     end(toUnreachable(url, `the connection was closed (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`)),

@@ -76,19 +76,19 @@ export function createSharedSocket({
     users.get(socket)?.add(user)
     let ended: EventSubscription['ended']
     let answeredAt: number | undefined
-    let patience: NodeJS.Timeout | undefined
+    let holdTimer: NodeJS.Timeout | undefined
     const inbox = createEventInbox({
       limitBytes: inboxLimitBytes,
       onFull() {
         if (ended !== undefined) return
         socket.hold(user)
-        patience = setTimeout(setAside, holdLimitMs)
+        holdTimer = setTimeout(setAside, holdLimitMs)
       },
       onRoom: flow,
     })
 
     function flow(): void {
-      clearTimeout(patience)
+      clearTimeout(holdTimer)
       socket.release(user)
     }
 

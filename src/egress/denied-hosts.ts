@@ -11,7 +11,7 @@ export interface DeniedHosts {
 }
 
 /** Tells each refused host at once, and then how often in each second after. */
-export function createDeniedHosts(tell: (denied: { host: string; count: number }) => void): DeniedHosts {
+export function createDeniedHosts(report: (denied: { host: string; count: number }) => void): DeniedHosts {
   const pending = new Map<string, { count: number; timer: NodeJS.Timeout | undefined }>()
   let isClosed = false
   const speak = (host: string, entry: { count: number; timer: NodeJS.Timeout | undefined }): void => {
@@ -20,7 +20,7 @@ export function createDeniedHosts(tell: (denied: { host: string; count: number }
     const { count } = entry
     entry.count = 0
     entry.timer = setTimeout(() => speak(host, entry), INTERVAL_MS)
-    tell({ host, count })
+    report({ host, count })
   }
   return {
     note(asked) {
@@ -38,7 +38,7 @@ export function createDeniedHosts(tell: (denied: { host: string; count: number }
       isClosed = true
       for (const [host, entry] of pending) {
         clearTimeout(entry.timer)
-        if (entry.count > 0) tell({ host, count: entry.count })
+        if (entry.count > 0) report({ host, count: entry.count })
         entry.count = 0
       }
     },

@@ -62,7 +62,7 @@ export interface RunProxy {
 const toHeaders = ({ headers }: IncomingMessage, without: ReadonlySet<string> = new Set()): OutgoingHttpHeaders =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_PASSED.has(name) && !without.has(name)))
 
-function refuse(
+function refuseRequest(
   response: ServerResponse,
   message: string,
   { status, type } = { status: 403, type: 'permission_error' },
@@ -112,7 +112,7 @@ export async function openRunProxy({
     const proof = await credential().catch(toRefusal)
     if (proof instanceof Error) {
       const isTransient = 'isTransient' in proof && proof.isTransient === true
-      return refuse(
+      return refuseRequest(
         response,
         isTransient ? proof.message : 'The worker has no credential that holds.',
         isTransient ? LATER : NEVER,
@@ -152,7 +152,7 @@ export async function openRunProxy({
     const address = url.protocol === 'http:' ? await rules.resolve(url.hostname, port) : undefined
     if (address === undefined) {
       denied.note(`${url.hostname}:${port}`)
-      return refuse(response, `${url.host} is not among the hosts that this run may reach (network.hosts).`)
+      return refuseRequest(response, `${url.host} is not among the hosts that this run may reach (network.hosts).`)
     }
     relay(
       httpRequest({
@@ -173,18 +173,18 @@ export async function openRunProxy({
     if (request.method === 'POST' && MODEL_PATHS.has(url.replace(/\?.*$/s, ''))) return askModel(request, response)
     // Older CLIs look once whether there is anybody.
     if (request.method === 'HEAD' && url === '/') return void response.writeHead(200).end()
-    return refuse(response, 'A run may ask for messages and count_tokens only.')
+    return refuseRequest(response, 'A run may ask for messages and count_tokens only.')
   }
 
   async function tunnel(target: string | undefined, client: Duplex, head: Buffer): Promise<void> {
     client.on('error', () => client.destroy())
-    const wish = readTarget(target)
-    const address = wish && (await rules.resolve(wish.host, wish.port))
-    if (wish === undefined || address === undefined) {
-      denied.note(wish ? `${wish.host.toLowerCase()}:${wish.port}` : 'unreadable')
+    const wanted = readTarget(target)
+    const address = wanted && (await rules.resolve(wanted.host, wanted.port))
+    if (wanted === undefined || address === undefined) {
+      denied.note(wanted ? `${wanted.host.toLowerCase()}:${wanted.port}` : 'unreadable')
       return void client.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
     }
-    const server = connect({ host: address, port: wish.port, timeout: CONNECT_MS })
+    const server = connect({ host: address, port: wanted.port, timeout: CONNECT_MS })
     tunnels.add(server)
     let isOpen = false
     server.on('close', () => {

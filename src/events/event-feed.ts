@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { sleep } from '../platform/deadline.js'
+import { sleep } from '../platform/abort-signals.js'
 import type { Logger } from '../platform/logger.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { EventLog } from './event-log.js'

@@ -1,4 +1,4 @@
-import { sleep } from '../platform/deadline.js'
+import { sleep } from '../platform/abort-signals.js'
 import type { NewEvent } from '../protocol/events.js'
 import type { Batch, EventLog } from './event-log.js'
 import { serializeEvent } from './stored-event.js'

@@ -13,7 +13,7 @@ export class HookLedger {
     this.#hooks = hooks
   }
 
-  enter({ stage, name, exitCode, durationMs }: HookFinished, isVeto: boolean): void {
+  noteRun({ stage, name, exitCode, durationMs }: HookFinished, isVeto: boolean): void {
     this.#counts.runs += 1
     if (isVeto) this.#counts.vetoed += 1
     else if (exitCode !== 0) this.#counts.failed += 1

@@ -2,7 +2,7 @@ import type { HookEnding, HookFinished, HookStage } from '../protocol/hooks.js'
 import type { Containment } from '../supervision/containment.js'
 import { startSupervised, type ExitReport, type SupervisedProcess } from '../supervision/supervised-process.js'
 import type { OpenFolder } from '../platform/open-folder.js'
-import { sleep } from '../platform/deadline.js'
+import { sleep } from '../platform/abort-signals.js'
 import { BoundedOutput } from './bounded-output.js'
 import { hideSecrets, hookEnvironment } from './hook-environment.js'
 import type { Hook } from './hooks-file.js'
@@ -31,7 +31,7 @@ export interface HookRun {
   readonly marker: string
   readonly heartbeatTimeoutMs: number
   /** Who calls heartbeat() from now on. */
-  readonly onProcess: (process: SupervisedProcess) => void
+  readonly onProcess: (child: SupervisedProcess) => void
   /** Ends it at once. */
   readonly signal: AbortSignal
 }
@@ -94,9 +94,9 @@ export async function runHook({
   })
   if (signal.aborted) return report('stopped')
   const [file, ...args] = hook.argv
-  let process: SupervisedProcess
+  let child: SupervisedProcess
   try {
-    process = await startSupervised({
+    child = await startSupervised({
       containment,
       file,
       args,
@@ -121,37 +121,37 @@ export async function runHook({
   const end = (why: HookEnding): void => {
     cause ??= why
     // Its failure is met again below, where it is waited for.
-    void process.killAll().catch(() => undefined)
+    void child.killAll().catch(() => undefined)
   }
   const onAbort = (): void => end('stopped')
   const deadline = setTimeout(() => end('timed_out'), hook.timeoutMs)
   async function drain(stream: 'stdout' | 'stderr'): Promise<void> {
-    for await (const chunk of process[stream] as AsyncIterable<Buffer>) {
+    for await (const chunk of child[stream] as AsyncIterable<Buffer>) {
       output.push(chunk)
       streams[stream].push(chunk)
       if (output.bytes > OUTPUT_LIMIT_BYTES) end('output_limit')
     }
   }
   try {
-    onProcess(process)
+    onProcess(child)
     const drained = Promise.all([drain('stdout'), drain('stderr')])
     drained.catch(() => undefined)
     signal.addEventListener('abort', onAbort, { once: true })
-    process.release()
+    child.release()
     // It need not read it: what it leaves goes with the pipe.
-    process.stdin.end(`${JSON.stringify(context)}\n`)
+    child.stdin.end(`${JSON.stringify(context)}\n`)
     if (signal.aborted) onAbort()
-    exit = await process.exited
+    exit = await child.exited
     clearTimeout(deadline)
     // What it left behind would hold its pipes open.
-    await process.killAll()
+    await child.killAll()
     await Promise.race([drained, sleep(END_OF_FILE_MS)])
   } catch {
     // Something of it survives SIGKILL: how its program ended is told all the same.
   } finally {
     clearTimeout(deadline)
     signal.removeEventListener('abort', onAbort)
-    for (const stream of [process.stdin, process.stdout, process.stderr]) stream.destroy()
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
   }
   if (cause) return report(cause)
   return exit?.signal === null

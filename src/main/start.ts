@@ -123,7 +123,7 @@ export function openStart({
               {
                 directory: join(config.dataDir, 'redis'),
                 searchPath: [...splitPath(environment['PATH']), config.cacheBin],
-                patienceMs: PREDECESSOR_MS,
+                waitMs: PREDECESSOR_MS,
               },
               onRestart,
             ),

@@ -19,7 +19,7 @@ import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
 import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
-import { openPatience, type Patience } from '../platform/patience.js'
+import { openBoundedWait, type BoundedWait } from '../platform/bounded-wait.js'
 import { closeRedis, openRedis } from '../platform/redis.js'
 import { requireNotRunWritable } from '../platform/run-writable.js'
 import { requireRedis } from '../platform/require-redis.js'
@@ -148,19 +148,19 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       closeRedis,
     )
     receiveControl(control, config.prefix, ({ kind, executionId }) => {
-      if (kind === 'wish') services.live.get(executionId)?.poke()
+      if (kind === 'wish') services.live.get(executionId)?.renewNow()
       else
         void removeUnneeded(services, executionId).catch((error: unknown) =>
           logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'),
         )
     })
 
-    let patience: Patience | undefined
-    const withPatience = async (work: Promise<unknown>): Promise<void> => void (await (patience?.for(work) ?? work))
+    let wait: BoundedWait | undefined
+    const withinWait = async (work: Promise<unknown>): Promise<void> => void (await (wait?.for(work) ?? work))
     lifetime.own('presence', workerId, (id) => {
       // It asks by announcing, which must not come after this.
-      patience?.close()
-      return withPatience(services.workers.withdraw(id).catch(() => undefined))
+      wait?.close()
+      return withinWait(services.workers.withdraw(id).catch(() => undefined))
     })
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
@@ -175,11 +175,11 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       ['owners', PROCESS_SWEEP_INTERVAL_MS, () => sweepOwners(services)],
       ['processes', PROCESS_SWEEP_INTERVAL_MS, () => sweepProcesses(services)],
     ] as const) {
-      lifetime.own(name, repeat(name, interval, logger, round), (opened) => withPatience(opened.close()))
+      lifetime.own(name, repeat(name, interval, logger, round), (opened) => withinWait(opened.close()))
     }
     // Opened last, so drained first: presence and housekeeping go on meanwhile.
     worker = lifetime.own('queue worker', openExecutionWorker(services, redisUrl), (opened) =>
-      opened.close(drainMs, (patience = openPatience(announce, SILENCE_MS))),
+      opened.close(drainMs, (wait = openBoundedWait(announce, SILENCE_MS))),
     )
     onClaudeChange = () => {
       worker.setHeld(claude.pausedBecause() !== undefined)

@@ -6,7 +6,7 @@ const HEARTBEAT_MS = 5_000
 const LEAST_PAUSE_MS = 500
 
 export interface ProgressReport {
-  tell(message: string): void
+  report(message: string): void
   close(): void
 }
 
@@ -31,7 +31,7 @@ export function describeEvent(event: Event): string | undefined {
  */
 export function openProgress({ mcpReq }: ServerContext, totalSeconds: number): ProgressReport {
   const progressToken = mcpReq._meta?.progressToken
-  if (progressToken === undefined) return { tell: () => undefined, close: () => undefined }
+  if (progressToken === undefined) return { report: () => undefined, close: () => undefined }
   const startedAt = performance.now()
   let lastMs = -LEAST_PAUSE_MS
   let latest = 'waits for the service'
@@ -56,7 +56,7 @@ export function openProgress({ mcpReq }: ServerContext, totalSeconds: number): P
   const heartbeat = setInterval(send, HEARTBEAT_MS)
 
   return {
-    tell(message) {
+    report(message) {
       latest = message
       pending ??= setTimeout(send, Math.max(0, lastMs + LEAST_PAUSE_MS - (performance.now() - startedAt)))
     },

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerContext } from '@modelcontextprotocol/server'
-import { joinSignals } from '../platform/deadline.js'
+import { joinSignals } from '../platform/abort-signals.js'
 import type { Execution } from '../protocol/execution.js'
 import { isTerminal } from '../protocol/execution.js'
 import {
   DEFAULT_CANCEL_WAIT_SECONDS,
   DEFAULT_WAIT_SECONDS,
-  WAIT_LIMIT_SECONDS,
+  TOOL_WAIT_LIMIT_SECONDS,
   type ExecutorStatus,
   type ToolInput,
   type ToolName,
@@ -26,7 +26,7 @@ export type ToolHandlers = {
 }
 
 /** All of a call ends at this limit, a service that had to be started first included. */
-const callDeadline = (): AbortSignal => AbortSignal.timeout(WAIT_LIMIT_SECONDS * 1_000)
+const callDeadline = (): AbortSignal => AbortSignal.timeout(TOOL_WAIT_LIMIT_SECONDS * 1_000)
 
 /** What each tool does, on whatever service `access` leads to. Failures are thrown. */
 export function createToolHandlers(access: ServiceAccess): ToolHandlers {
@@ -39,7 +39,7 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
   ): Promise<ToolAnswer> {
     if (isTerminal(known.status)) return reportExecution(known)
     const progress = openProgress(context, seconds)
-    progress.tell(known.status)
+    progress.report(known.status)
     let note: string | undefined
     // The end of the request ends the waiting, never the execution.
     const waiting = joinSignals([deadline, context.mcpReq.signal], seconds * 1_000)
@@ -48,11 +48,11 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
         signal: waiting.signal,
         onEvent(event) {
           const message = describeEvent(event)
-          if (message !== undefined) progress.tell(message)
+          if (message !== undefined) progress.report(message)
         },
         onAway() {
           note = 'The service went away meanwhile and was looked for again.'
-          progress.tell('the service has gone away; looking for it')
+          progress.report('the service has gone away; looking for it')
         },
       })
       return reportExecution(
@@ -96,7 +96,7 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       return waitAndReport(asked, waitSeconds, deadline, context)
     },
     async verify_execution({ executionId, lastN }, context) {
-      const { signal, release } = joinSignals([context.mcpReq.signal], WAIT_LIMIT_SECONDS * 1_000)
+      const { signal, release } = joinSignals([context.mcpReq.signal], TOOL_WAIT_LIMIT_SECONDS * 1_000)
       return askService(access, signal, (client) =>
         executionId === undefined
           ? verifyLast(client, lastN ?? 1, signal)

@@ -3,7 +3,7 @@ import { createConnection, type LookupFunction } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { callbackify, promisify } from 'node:util'
 import { AbstractConnector } from 'ioredis'
-import { within } from './deadline.js'
+import { within } from './abort-signals.js'
 
 /** An answer that was lost is waited for by the C library for 10 to 45 s, in a thread that files need as well. */
 const DEADLINE_MS = 2_000

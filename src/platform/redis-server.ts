@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { access, constants, rm } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { sleep, within } from './deadline.js'
+import { sleep, within } from './abort-signals.js'
 import { makeFolder } from './make-folder.js'
 
 export interface RedisServer {
@@ -24,7 +24,7 @@ export interface RedisServerSettings {
   /** false: nothing is kept on disk. */
   readonly durable?: boolean
   /** How long a predecessor in the same folder may take to end; default 0. */
-  readonly patienceMs?: number
+  readonly waitMs?: number
 }
 
 const START_DEADLINE_MS = 10_000
@@ -85,7 +85,7 @@ export async function openRedisServer({
   directory,
   searchPath,
   durable = true,
-  patienceMs = 0,
+  waitMs = 0,
 }: RedisServerSettings): Promise<RedisServer> {
   const binary = await findExecutable(['redis-server', 'valkey-server'], searchPath)
   if (binary === undefined) {
@@ -105,7 +105,7 @@ export async function openRedisServer({
       `The path of the data folder is too long for a socket (${socket}); set CC_EXECUTOR_DATA_DIR to a shorter one.`,
     )
   }
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + waitMs
   while (await isAnswered(socket)) {
     if (performance.now() < deadline) {
       await sleep(PREDECESSOR_LOOK_MS)

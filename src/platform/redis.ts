@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { DeadlineError } from './deadline.js'
+import { DeadlineError } from './abort-signals.js'
 import type { Logger } from './logger.js'
 import { toRedisAddress } from './redis-address.js'
 import { closeSocketsBefore, RedisConnector } from './redis-connector.js'
@@ -75,7 +75,7 @@ function openLeader({ url, access, ...settings }: RedisTarget & RedisOptions): R
     }
   }
   const redis = new Redis({ ...redisOptions({ url, access }), ...settings, Connector })
-  const look = async (): Promise<void> => {
+  const leaveFormerPrimary = async (): Promise<void> => {
     const since = openedAt
     const info = await redis.info()
     const id = /^run_id:(\w+)/m.exec(info)?.[1]
@@ -85,7 +85,7 @@ function openLeader({ url, access, ...settings }: RedisTarget & RedisOptions): R
     if (before !== undefined && before !== id) closeSocketsBefore({ host, port }, since)
   }
   // Where it is not answered, the next connection looks.
-  redis.on('ready', () => void look().catch(() => undefined))
+  redis.on('ready', () => void leaveFormerPrimary().catch(() => undefined))
   return redis
 }
 
@@ -102,9 +102,9 @@ export function openRedis({ url, access, logger, role }: RedisSettings): Redis {
     role === 'subscriber'
       ? new Redis({ ...redisOptions({ url, access }), ...settings })
       : openLeader({ url, access, ...settings })
-  if (role === 'caller') limitPatience(redis)
+  if (role === 'caller') limitCommandTime(redis)
   watchOutages(redis, role, logger)
-  if (role === 'subscriber') askAgainAndAgain(redis)
+  if (role === 'subscriber') pingPeriodically(redis)
   return redis
 }
 
@@ -134,7 +134,7 @@ function watchOutages(redis: Redis, role: RedisSettings['role'], logger: Logger)
  * looks at the socket, what has been answered by then counts: timers come before reading in Node's loop, so one more
  * turn is granted.
  */
-function limitPatience(redis: Redis): void {
+function limitCommandTime(redis: Redis): void {
   const send = redis.sendCommand.bind(redis)
   redis.sendCommand = (command, stream) => {
     const expire = (): void => {
@@ -148,7 +148,7 @@ function limitPatience(redis: Redis): void {
 }
 
 /** A connection that only listens would never miss an answer; so it asks for one. */
-function askAgainAndAgain(redis: Redis): void {
+function pingPeriodically(redis: Redis): void {
   const timer = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(() => undefined)
   }, SILENCE_MS)

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Config } from './config.js'
-import { DeadlineError, within } from './deadline.js'
+import { DeadlineError, within } from './abort-signals.js'
 import { hideUserInfo } from './describe-config.js'
 import { toRedisAddress } from './redis-address.js'
 import { findMissingRight } from './redis-rights.js'

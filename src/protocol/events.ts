@@ -13,7 +13,7 @@ import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 
-const wish = z.object({
+const control = z.object({
   by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }),
   reason: z.string().optional(),
 })
@@ -101,9 +101,9 @@ export const EVENT_DATA = {
     outputTokens: z.number(),
     elapsedMs: z.number(),
   }),
-  'execution.paused': wish,
-  'execution.resumed': wish,
-  'execution.cancel_requested': wish,
+  'execution.paused': control,
+  'execution.resumed': control,
+  'execution.cancel_requested': control,
   'execution.retrying': z.object({
     reason: RetryReason,
     nextAttempt: z.number().int(),

@@ -396,24 +396,24 @@ interface Asked {
 }
 
 export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx): void {
-  const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+  const addIssue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (request.prompt === undefined && request.command === undefined && request.tasks === undefined)
-    refuse('prompt', 'either prompt, command or tasks is required')
+    addIssue('prompt', 'either prompt, command or tasks is required')
   if (request.prompt !== undefined && request.command !== undefined)
-    refuse('command', 'give either prompt or command, not both')
+    addIssue('command', 'give either prompt or command, not both')
   if (request.tasks !== undefined && request.session !== undefined)
-    refuse('session', 'does not go with tasks: each has a fresh context')
+    addIssue('session', 'does not go with tasks: each has a fresh context')
   if (request.tasks !== undefined)
     for (const field of ['prompt', 'command'] as const)
-      if (request[field] !== undefined) refuse(field, 'give either tasks or this, not both')
+      if (request[field] !== undefined) addIssue(field, 'give either tasks or this, not both')
   for (const field of ['onTaskFailure', 'timeout_per_task'] as const)
-    if (request[field] !== undefined && request.tasks === undefined) refuse(field, 'is accepted only beside tasks')
+    if (request[field] !== undefined && request.tasks === undefined) addIssue(field, 'is accepted only beside tasks')
   if (request.timeout_per_task !== undefined && request.timeoutSeconds !== undefined)
-    refuse('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
+    addIssue('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
   if (request.timeout !== undefined && request.command === undefined)
-    refuse('timeout', 'is accepted only beside command; write timeoutSeconds')
+    addIssue('timeout', 'is accepted only beside command; write timeoutSeconds')
   if (request.timeout !== undefined && request.timeoutSeconds !== undefined)
-    refuse('timeout', 'give either timeout or timeoutSeconds, not both')
+    addIssue('timeout', 'give either timeout or timeoutSeconds, not both')
   requireOneMode(request, context)
 }
 

@@ -51,7 +51,7 @@ export const SubscribeParams = z.strictObject({
 export type SubscribeParams = z.infer<typeof SubscribeParams>
 
 const Target = z.strictObject({ executionId: ExecutionReference })
-const Wish = z.strictObject({ executionId: ExecutionReference, reason: z.string().max(500).optional() })
+const ControlParams = z.strictObject({ executionId: ExecutionReference, reason: z.string().max(500).optional() })
 const Nothing = z.strictObject({})
 
 interface Operation {
@@ -96,19 +96,19 @@ export const OPERATIONS = {
   },
   'execution.cancel': {
     summary: 'Ends an execution; idempotent.',
-    params: Wish,
+    params: ControlParams,
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
   },
   'execution.pause': {
     summary: 'Stops the processes of a running execution until it is resumed; idempotent.',
-    params: Wish,
+    params: ControlParams,
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
   },
   'execution.resume': {
     summary: 'Lets a paused execution go on; idempotent.',
-    params: Wish,
+    params: ControlParams,
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
   },

@@ -10,7 +10,7 @@ import { QueueState, Readiness } from './service-state.js'
  * Clients of MCP give up after 60 s as a rule; a call of ours, a service that must be started first included, ends
  * before that.
  */
-export const WAIT_LIMIT_SECONDS = 45
+export const TOOL_WAIT_LIMIT_SECONDS = 45
 export const DEFAULT_WAIT_SECONDS = 30
 export const DEFAULT_CANCEL_WAIT_SECONDS = 10
 
@@ -18,11 +18,11 @@ const waitSeconds = (fallback: number) =>
   z
     .number()
     .min(0)
-    .max(WAIT_LIMIT_SECONDS)
+    .max(TOOL_WAIT_LIMIT_SECONDS)
     .optional()
     .meta({
       description:
-        `How long to wait for the end, at most ${WAIT_LIMIT_SECONDS}; default ${fallback}. What is not ` +
+        `How long to wait for the end, at most ${TOOL_WAIT_LIMIT_SECONDS}; default ${fallback}. What is not ` +
         'finished by then goes on, and its id is answered.',
     })
 /** How many executions verify_execution lists at most: their checks must fit into one answer. */
@@ -159,7 +159,7 @@ export const TOOLS = {
     title: 'Run Claude Code',
     description:
       'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the ' +
-      `background, and waits for its end up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}). Answers ` +
+      `background, and waits for its end up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}). Answers ` +
       'the finished execution with its result, or, when it takes longer, its id for ' +
       'wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With ' +
       'session.resume it goes on with the conversation of an earlier execution, in its folder.',
@@ -170,7 +170,7 @@ export const TOOLS = {
   wait_for_execution: {
     title: 'Wait for an execution',
     description:
-      `Waits up to waitSeconds (at most ${WAIT_LIMIT_SECONDS}) for the end of an execution and answers ` +
+      `Waits up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}) for the end of an execution and answers ` +
       'it with its result, or, when it still runs, its state; then call it again.',
     input: z.strictObject({ ...Target, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
     output: ExecutionReport,

@@ -2,10 +2,11 @@ import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
 
 /**
- * A nudge to all workers: look at this execution's record again. The record holds the wish; the nudge only saves
+ * A message to all workers: read this execution's record again. The record holds the request; the message only saves
  * waiting.
  */
 export interface ControlMessage {
+  /** : a cancel or a pause was requested. The name is read by workers of other versions, too. */
   readonly kind: 'wish' | 'deleted'
   readonly executionId: string
 }

@@ -47,7 +47,7 @@ export interface RpcEndpoint {
   close(code: number, reason: string): void
 }
 
-interface Job {
+interface PendingCall {
   readonly call: Call
   readonly finish: (answer: string | undefined, afterAnswer: (() => void) | undefined) => Promise<void>
 }
@@ -58,7 +58,7 @@ interface Job {
  */
 export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
   const { socket, logger, connectionId, turns, dispatch, toError } = options
-  const jobs: Job[] = []
+  const pendingCalls: PendingCall[] = []
   let inFlight = 0
   let requests = 0
   let hasEnded = false
@@ -82,7 +82,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     if (hasEnded) return
     hasEnded = true
     heartbeat.stop()
-    jobs.length = 0
+    pendingCalls.length = 0
     turns.withdraw(startNext)
     writer.close()
     options.onEnd()
@@ -96,11 +96,11 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     if (isBinary) return close(UNSUPPORTED_DATA, 'text frames only')
     const { isBatch, calls } = readCalls(toText(data))
     const finish = isBatch ? finishBatch(calls.length) : answerOne
-    for (const call of calls) jobs.push({ call, finish })
+    for (const call of calls) pendingCalls.push({ call, finish })
     work()
   })
 
-  const hasNext = (): boolean => jobs.length > 0 && inFlight < IN_FLIGHT_LIMIT
+  const hasNext = (): boolean => pendingCalls.length > 0 && inFlight < IN_FLIGHT_LIMIT
 
   /**
    * Messages that lie in the receiver still come after a pause, so the jobs wait here; what follows waits in the
@@ -108,24 +108,24 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
    */
   function work(): void {
     if (hasNext()) turns.ask(startNext)
-    if (jobs.length > 0) socket.pause()
+    if (pendingCalls.length > 0) socket.pause()
     else if (socket.isPaused) socket.resume()
   }
 
   function startNext(): boolean {
-    const job = jobs.shift()
-    if (!job) return false
+    const pending = pendingCalls.shift()
+    if (!pending) return false
     inFlight += 1
-    void run(job).finally(() => {
+    void run(pending).finally(() => {
       inFlight -= 1
       work()
     })
-    if (jobs.length === 0 && socket.isPaused) socket.resume()
+    if (pendingCalls.length === 0 && socket.isPaused) socket.resume()
     return hasNext()
   }
 
   /** Never rejects: every failure is an answer. */
-  async function run({ call, finish }: Job): Promise<void> {
+  async function run({ call, finish }: PendingCall): Promise<void> {
     const requestId = `${connectionId}-${(requests += 1)}`
     const answer = await carryOut(call, requestId)
     const text = call.kind === 'notification' ? undefined : serialize(call.id, answer, requestId)
@@ -157,7 +157,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
   }
 
   /** The answer of a batch is one array, once all its calls are done; what they start comes after it. */
-  function finishBatch(count: number): Job['finish'] {
+  function finishBatch(count: number): PendingCall['finish'] {
     const answers: string[] = []
     const after: Array<() => void> = []
     let left = count

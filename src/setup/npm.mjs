@@ -17,10 +17,10 @@ export async function runNpm(args, { cwd, deadlineMs }) {
   const npm = findOnPath('npm')
   if (running === undefined && npm === undefined) throw new SetUpError('npm is not on the PATH; it comes with Node.js.')
   // npm's own retries would keep somebody without a network waiting for minutes.
-  const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
+  const retries = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
   const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--loglevel=error']
   const [command, first] = running === undefined ? [String(npm), []] : [process.execPath, [running]]
-  const { code, expired, output } = await runProgram(command, [...first, ...args, ...quiet, ...patience], {
+  const { code, expired, output } = await runProgram(command, [...first, ...args, ...quiet, ...retries], {
     cwd,
     deadlineMs,
     env: npmEnvironment(),

@@ -18,7 +18,7 @@ export class FailureMemory {
   /**
    * The index in `reply` of the failure that this request meets, which counts as met now; undefined when all are past.
    */
-  meet(
+  noteRequest(
     reply: Reply,
     conversation: Conversation,
     { userId, clientVersion }: { readonly userId: string; readonly clientVersion: string | undefined },

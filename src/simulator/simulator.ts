@@ -125,7 +125,7 @@ async function answerMessages(
     side,
   })
   const reply = side ? answerSideRequest(decoded) : chooseReply(conversation, decoded, room.script)
-  const failsAt = room.failures.meet(reply, conversation, {
+  const failsAt = room.failures.noteRequest(reply, conversation, {
     userId: decoded.userId,
     clientVersion: entry.clientVersion,
   })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-import { joinSignals } from '../platform/deadline.js'
+import { joinSignals } from '../platform/abort-signals.js'
 import { findContainmentPrograms } from './containment-command.js'
 import type { Containment, ContainmentLevel } from './containment-command.js'
 import { EVIL_CHILD, EVIL_COUNT } from './evil-child.js'

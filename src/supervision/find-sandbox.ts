@@ -110,7 +110,7 @@ async function tryLevel(
       run.stdin.end()
       await run.exited
       await run.killAll()
-      return judge(await output, level)
+      return findShortcoming(await output, level)
     } finally {
       clearTimeout(limit)
       await run.killAll()
@@ -120,7 +120,7 @@ async function tryLevel(
   }
 }
 
-function judge(output: string, level: Sandbox['level']): string | undefined {
+function findShortcoming(output: string, level: Sandbox['level']): string | undefined {
   const answers = new Map(
     output
       .trimEnd()

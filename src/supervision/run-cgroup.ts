@@ -120,7 +120,7 @@ export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: stri
     throw error
   }
   let last: ReachedLimit[] = []
-  const look = (): ReachedLimit[] => [
+  const readLimits = (): ReachedLimit[] => [
     ...(counted(read(join(pidsFolder, 'pids.events')), 'max') ? ['processes' as const] : []),
     ...(counted(read(join(memoryFolder, version === 2 ? 'memory.events' : 'memory.oom_control')), 'oom_kill')
       ? ['memory' as const]
@@ -130,9 +130,9 @@ export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: stri
     add: (pid) => {
       for (const folder of folders) write(join(folder, 'cgroup.procs'), String(pid))
     },
-    reached: () => [...new Set([...last, ...look()])],
+    reached: () => [...new Set([...last, ...readLimits()])],
     remove: () => {
-      last = look()
+      last = readLimits()
       remove()
     },
   }

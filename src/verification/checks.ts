@@ -54,7 +54,7 @@ export interface RunEvidence {
 }
 
 const SHOWN = 10
-const tell = (names: readonly string[]): string =>
+const listNames = (names: readonly string[]): string =>
   `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''}`
 
 const check = (name: VerificationCheck['name'], passes: boolean, detail: string): VerificationCheck => ({
@@ -89,7 +89,7 @@ function checkSession({ sessionId, sessionsSeen }: RunEvidence): VerificationChe
     foreign.length === 0,
     foreign.length === 0
       ? 'Every message is of the session that was asked for.'
-      : `Messages of other sessions: ${tell(foreign)}.`,
+      : `Messages of other sessions: ${listNames(foreign)}.`,
   )
 }
 
@@ -152,8 +152,8 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
   const untouched = isContinued ? [] : [...claimed].filter((path) => present.has(path) && !changed.has(path))
   const unclaimed = [...changed].filter((path) => !claimed.has(path))
   const said = [
-    absent.length > 0 ? `not there: ${tell(absent)}` : '',
-    untouched.length > 0 ? `there, but not changed by this run: ${tell(untouched)}` : '',
+    absent.length > 0 ? `not there: ${listNames(absent)}` : '',
+    untouched.length > 0 ? `there, but not changed by this run: ${listNames(untouched)}` : '',
   ].filter((part) => part !== '')
   const existence =
     said.length > 0 && incomplete !== undefined
@@ -175,7 +175,7 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
       detail:
         unclaimed.length === 0
           ? 'Nothing changed that was not claimed.'
-          : `Changed without being claimed: ${tell(unclaimed)}.`,
+          : `Changed without being claimed: ${listNames(unclaimed)}.`,
     },
   ]
 }
@@ -192,7 +192,7 @@ function checkToolCalls({
         'tool_calls_recorded',
         `${unansweredCalls.length} calls without a result; ${unreadLines} lines were too long to be read.`,
       )
-    return check('tool_calls_recorded', false, `Tool calls without a result: ${tell(unansweredCalls)}.`)
+    return check('tool_calls_recorded', false, `Tool calls without a result: ${listNames(unansweredCalls)}.`)
   }
   if (toolResults === 0) return skip('tool_calls_recorded', 'No tool was called.')
   if (unrecordedResults > 0 && unreadLines > 0)
@@ -211,7 +211,7 @@ function checkToolCalls({
 
 function checkBackgroundTasks({ tasksEnded, unfinishedTasks }: RunEvidence): VerificationCheck {
   if (unfinishedTasks.length > 0)
-    return check('background_tasks', false, `Not finished when the run ended: ${tell(unfinishedTasks)}.`)
+    return check('background_tasks', false, `Not finished when the run ended: ${listNames(unfinishedTasks)}.`)
   return tasksEnded === 0
     ? skip('background_tasks', 'There was no background task.')
     : check(
@@ -246,12 +246,14 @@ function checkFinished({
 function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
   if (mcpServers.length === 0) return []
   const missing = mcpServers.filter(({ status }) => status !== 'connected')
-  const told = missing.map(({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`)
+  const shown = missing.map(
+    ({ name, status, error }) => `${name}: ${status}${error === undefined ? '' : ` (${error})`}`,
+  )
   return [
     check(
       'mcp_servers',
       missing.length === 0,
-      missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${tell(told)}.`,
+      missing.length === 0 ? `All ${mcpServers.length} were connected.` : `Not connected: ${listNames(shown)}.`,
     ),
   ]
 }
@@ -281,7 +283,7 @@ export function checkRequiredFiles(files: readonly string[], missing: readonly s
   return check(
     'required_files',
     missing.length === 0,
-    missing.length === 0 ? `All ${files.length} are there.` : `Missing: ${tell(missing)}.`,
+    missing.length === 0 ? `All ${files.length} are there.` : `Missing: ${listNames(missing)}.`,
   )
 }
 
@@ -291,7 +293,7 @@ export function checkCommands(
   reports: readonly CheckCommandReport[],
 ): VerificationCheck {
   if (reports.length === 0) return skip('commands', 'The run did not succeed; they were not run.')
-  const told = reports.map(
+  const shown = reports.map(
     ({ ending, durationMs, outputBytes, outputSha256 }, index) =>
       `${commands[index]?.[0] ?? ''} ${ending} after ${durationMs} ms with ${outputBytes} bytes of ` +
       `output (SHA-256 ${outputSha256.slice(0, 16)}…)`,
@@ -299,7 +301,7 @@ export function checkCommands(
   return check(
     'commands',
     reports.length === commands.length && reports.every(({ passes }) => passes),
-    `${told.join('; ')}.`,
+    `${shown.join('; ')}.`,
   )
 }
 

@@ -163,7 +163,7 @@ function readFile(path: string, relative: string, walk: Walk): boolean {
   }
 }
 
-function look(path: string, relative: string, walk: Walk): 'folder' | undefined {
+function examineEntry(path: string, relative: string, walk: Walk): 'folder' | undefined {
   let stats: Stats
   try {
     stats = lstatSync(path)
@@ -298,7 +298,7 @@ export async function takeManifest(
         const isFolder =
           entry.isDirectory() ||
           (!(before === undefined && entry.isFile() && readFile(path, relative, walk)) &&
-            look(path, relative, walk) === 'folder')
+            examineEntry(path, relative, walk) === 'folder')
         if (isFolder) folders.push({ path: `${root}/${relative}`, relative })
         looked += 1
         if (looked % ENTRIES_PER_TURN === 0) await nextTurn()

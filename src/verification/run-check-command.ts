@@ -18,7 +18,7 @@ export interface CheckCommand {
   /** That of the run, where it had one above `host`. */
   readonly sandbox?: Sandbox | undefined
   /** Who calls heartbeat() from now on. */
-  readonly onProcess: (process: SupervisedProcess) => void
+  readonly onProcess: (child: SupervisedProcess) => void
   /** Ends it at once. */
   readonly signal: AbortSignal
 }
@@ -77,9 +77,9 @@ export async function runCheckCommand({
     durationMs: Math.round(performance.now() - startedAt),
   })
   if (signal.aborted) return report('was not started: the time was over')
-  let process: SupervisedProcess
+  let child: SupervisedProcess
   try {
-    process = await startSupervised({
+    child = await startSupervised({
       containment,
       file,
       args,
@@ -98,18 +98,18 @@ export async function runCheckCommand({
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     return report(code === 'ENOENT_FILE' ? 'was not found' : 'could not be started')
   }
-  const kill = (): void => void process.killAll().catch(() => undefined)
+  const kill = (): void => void child.killAll().catch(() => undefined)
   try {
-    onProcess(process)
-    const output = Promise.all([digestStream(process.stdout), digestStream(process.stderr)])
+    onProcess(child)
+    const output = Promise.all([digestStream(child.stdout), digestStream(child.stderr)])
     output.catch(() => undefined)
-    process.release()
-    process.stdin.end()
+    child.release()
+    child.stdin.end()
     signal.addEventListener('abort', kill, { once: true })
     if (signal.aborted) kill()
-    const exit = await process.exited
+    const exit = await child.exited
     // What it left behind would hold its pipes open.
-    await process.killAll()
+    await child.killAll()
     const [out, err] = await output
     const sha256 = createHash('sha256').update(out.digest).update(err.digest).digest('hex')
     const ending = signal.aborted
@@ -120,9 +120,9 @@ export async function runCheckCommand({
     return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, sha256)
   } finally {
     signal.removeEventListener('abort', kill)
-    await process.killAll()
-    process.stdin.destroy()
-    process.stdout.destroy()
-    process.stderr.destroy()
+    await child.killAll()
+    child.stdin.destroy()
+    child.stdout.destroy()
+    child.stderr.destroy()
   }
 }

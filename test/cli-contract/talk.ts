@@ -5,7 +5,7 @@ import { createLineSplitter } from '../../src/claude/stream/line-splitter.js'
 import { probeClaude } from '../../src/claude/install/find-claude.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { holds, YES, type Fact } from './fact.js'
 import { busy, isResult, isSystem, script, type Ended, type Line } from './scene.js'
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { openEventStream } from '../../src/client/event-stream.js'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { until } from '../support/processes.js'
 
 const SILENCE_LIMIT_MS = 5_000

@@ -3,7 +3,7 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster, readSse, type Server } from '../support/cluster.js'

@@ -1,14 +1,14 @@
 // What a crash, or a lost answer, leaves half done: made by hand, and repaired, once however often it is tried.
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { NewRecord } from '../../src/executions/store/store-answers.js'
+import type { NewRecord } from '../../src/executions/store/transitions.js'
 import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
 import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
 import type { Scope } from '../../src/protocol/caller.js'
 import { submitExecution } from '../../src/executions/submit/submit-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -187,7 +187,7 @@ void t.test(
     const { store, create, claim, sweep, typesOf } = await openStore(t)
     const { id } = await create()
     await claim(id, OVER)
-    t.same(await store.wish(id, { kind: 'cancel' }, 'somebody', 'enough'), { kind: 'wished' })
+    t.same(await store.request(id, { kind: 'cancel' }, 'somebody', 'enough'), { kind: 'requested' })
     await sweep()
     t.match(await store.get(id), { state: 'cancelled', attempt: 0, outcome: { code: 'CANCELLED' } })
     t.same(await typesOf(id), ['1 execution.queued', '2 execution.cancel_requested', '3 execution.finished'])

@@ -296,9 +296,9 @@ void t.test('a cancel that comes after the result ends the hooks, and what happe
 /** What becomes of a task list, and the story of its log and of each task's. */
 async function runList(tasks: unknown[], actions: Record<string, string>, more: Record<string, unknown> = {}) {
   const { id } = await service.submit({ tasks, metadata: act(actions), ...more })
-  return tellList(await service.finished(id))
+  return readList(await service.finished(id))
 }
-async function tellList(list: Execution) {
+async function readList(list: Execution) {
   const stories = await Promise.all(
     [list.id, ...(list.tasks ?? []).map((task) => task.id)].map(async (id) => tell(await service.events(id))),
   )
@@ -477,7 +477,7 @@ void t.test(
     })
     await service.until(id, 'task.started')
     await service.call('POST', `/executions/${id}/cancel`)
-    const cancelled = await tellList(await service.finished(id))
+    const cancelled = await readList(await service.finished(id))
     t.match(cancelled.list, { status: 'cancelled' })
     t.same(
       cancelled.log.slice(4).filter((step) => step !== 'cancel_requested'),
@@ -494,7 +494,7 @@ void t.test('a cancel ends the hooks of a list: before it nothing is begun, afte
   })
   await untilExists(join(folder, 'list-gate-runs'))
   await service.call('POST', `/executions/${early.id}/cancel`)
-  const nothing = await tellList(await service.finished(early.id))
+  const nothing = await readList(await service.finished(early.id))
   t.match(nothing.list, { status: 'cancelled' })
   t.same(nothing.log, ['queued', 'cancel_requested', 'list-gate stopped', 'task.finished 0', 'finished'])
 
@@ -508,7 +508,7 @@ void t.test('a cancel ends the hooks of a list: before it nothing is begun, afte
     tasks: [{ status: 'succeeded' }, { status: 'succeeded' }],
   })
   await service.call('POST', `/executions/${late.id}/cancel`)
-  const done = await tellList(await service.finished(late.id))
+  const done = await readList(await service.finished(late.id))
   t.match(done.list, { status: 'succeeded', outcome: { result: 'heard: two' } })
   t.same(done.log.slice(-3), ['cancel_requested', 'list-after stopped', 'finished'])
 })
@@ -524,7 +524,7 @@ void t.test(
     await untilExists(join(folder, 'policy-once'))
     const [first] = (await service.call('GET', `/executions/${id}`)).body.tasks
     await service.call('POST', `/executions/${first.id}/cancel`)
-    const { list, log } = await tellList(await service.finished(id))
+    const { list, log } = await readList(await service.finished(id))
     t.match(list, { status: 'failed', tasks: [{ status: 'cancelled' }, { status: 'succeeded' }] })
     t.same(log, [
       'queued',

@@ -18,7 +18,7 @@ function createScene(failing: Set<string>) {
   }
   const later = (name: string) => async (): Promise<void> => step(name)()
   const pauses = new PauseSwitch({
-    process: { pause: later('pause'), resume: later('resume') },
+    child: { pause: later('pause'), resume: later('resume') },
     clocks: { pause: step('stop clocks'), resume: step('start clocks') },
     isOpen: () => true,
     record: (state) => later(state)(),
@@ -44,7 +44,7 @@ void t.test('processes that cannot be stopped go on, clocks included, and the ne
 
 void t.test('what fails of a resume, or of telling, is tried again by itself', async (t) => {
   const { pauses, did } = createScene(new Set(['paused', 'resume', 'running']))
-  for (const wish of [PAUSE, PAUSE, RESUME, RESUME, RESUME]) pauses.request(wish)
+  for (const control of [PAUSE, PAUSE, RESUME, RESUME, RESUME]) pauses.request(control)
   await pauses.close()
   t.same(did, ['pause', 'stop clocks', 'paused', 'paused', 'resume', 'resume', 'start clocks', 'running', 'running'])
 })
@@ -59,8 +59,8 @@ void t.test(
     const servers = followServers({
       run: { mcpServers: { slow: { command: 'cat' } }, mcpRequired: true },
       limitSeconds: 0.001,
-      process: { stdin },
-      tell: async (events) => void told.push(...events),
+      child: { stdin },
+      report: async (events) => void told.push(...events),
     })
     /** They never fire by themselves: a run that is paused. */
     const clocks: Array<{ milliseconds: number; fire: () => void; isClosed: boolean }> = []

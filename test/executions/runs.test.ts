@@ -7,7 +7,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -36,7 +36,7 @@ const submit = (steps: unknown[], more: Request = {}): Promise<Execution> =>
 const run = async (steps: unknown[], more: Request = {}): Promise<Execution> =>
   service.finished((await submit(steps, more)).id)
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
-const wish = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution, at: TestService = service) =>
+const control = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution, at: TestService = service) =>
   at.call('POST', `/executions/${id}/${name}`)
 
 async function eventsOf<Type extends EventType>(
@@ -294,7 +294,7 @@ void t.test(
       'the daemons and the tool are there',
     )
     t.ok(processesWith(`disguised-${NUMBERS.cancelled}`).length > 0)
-    const answers = await Promise.all([wish('cancel', execution), wish('cancel', execution)])
+    const answers = await Promise.all([control('cancel', execution), control('cancel', execution)])
     t.same(
       answers.map(({ status }) => status),
       [202, 202],
@@ -305,7 +305,7 @@ void t.test(
       status: 'cancelled',
       outcome: { code: 'CANCELLED', result: /partial cancelled/, isPartial: true },
     })
-    const late = await wish('cancel', execution)
+    const late = await control('cancel', execution)
     t.equal(late.status, 200)
     t.same(late.body, ended)
     const types = (await service.events(execution.id)).map(({ type }) => type)
@@ -322,13 +322,13 @@ void t.test(
     const stopped = (states: string[]): boolean => states.length >= 4 && states.every((state) => state === 'T')
     const execution = await withDaemons('paused', [bash('bash stay.sh')])
     await untilProcesses(`sleep ${NUMBERS.paused}`, (states) => states.length >= 4)
-    t.equal((await wish('pause', execution)).status, 202)
+    t.equal((await control('pause', execution)).status, 202)
     await service.until(execution.id, 'execution.paused')
     t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'paused' })
     t.match((await service.call('GET', '/queue')).body, { paused: 1 })
     t.ok(stopped(processesWith(`sleep ${NUMBERS.paused}`)))
-    t.equal((await wish('pause', execution)).status, 202, 'twice is once')
-    t.equal((await wish('resume', execution)).status, 202)
+    t.equal((await control('pause', execution)).status, 202, 'twice is once')
+    t.equal((await control('resume', execution)).status, 202)
     await service.until(execution.id, 'execution.resumed')
     t.match((await service.call('GET', `/executions/${execution.id}`)).body, { status: 'running' })
     t.ok(
@@ -336,7 +336,7 @@ void t.test(
         (state) => state === 'S',
       ),
     )
-    await wish('pause', execution)
+    await control('pause', execution)
     const { seq } = await service.until(execution.id, 'execution.resumed')
     for (;;) {
       const { body } = await service.call(
@@ -345,11 +345,11 @@ void t.test(
       )
       if (body.events.length > 0) break
     }
-    await wish('cancel', execution)
+    await control('cancel', execution)
     t.match(await service.finished(execution.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
     t.same(processesWith(NUMBERS.paused), [])
     t.equal((await eventsOf(execution, 'execution.paused')).length, 2)
-    t.equal((await wish('resume', execution)).body.code, 'ALREADY_FINISHED')
+    t.equal((await control('resume', execution)).body.code, 'ALREADY_FINISHED')
   },
 )
 
@@ -409,7 +409,7 @@ void t.test(
       capacity: 1,
     })
     const cancelled = await quick.submit({ prompt: 'never starts' })
-    t.match((await wish('cancel', cancelled, quick)).body, {
+    t.match((await control('cancel', cancelled, quick)).body, {
       status: 'cancelled',
       outcome: { code: 'CANCELLED' },
       attempt: 0,
@@ -474,7 +474,7 @@ void t.test(
       t.match(seen, { status: 'queued', waitingFor: 'workspace' })
     }
     t.match((await quick.call('GET', '/queue')).body, { depth: 2, waitingForWorkspace: 2, running: 1 })
-    t.match((await wish('cancel', third, quick)).body, { status: 'cancelled' })
+    t.match((await control('cancel', third, quick)).body, { status: 'cancelled' })
     await first.release()
     const [one, two] = await Promise.all([quick.finished(first.id), quick.finished(second.id)])
     t.match([one, two], [{ status: 'succeeded' }, { status: 'succeeded', workspace: 'shared' }])
@@ -525,13 +525,13 @@ void t.test('the clocks of a paused run stand still', async (t) => {
         () => false,
       )
     if (!(await comes('claude.message'))) return undefined
-    await wish('pause', execution, quick)
+    await control('pause', execution, quick)
     if (!(await comes('execution.paused'))) return undefined
     const { startedAt = '' } = await look(execution)
     await sleep(Math.max(0, Date.parse(startedAt) + seconds * 1_000 + 500 - Date.now()))
     t.match(await look(execution), { status: 'paused' })
     await execution.release()
-    await wish('resume', execution, quick)
+    await control('resume', execution, quick)
     const { status, outcome } = await quick.finished(execution.id)
     return status === 'timed_out' ? undefined : { status, outcome }
   })
@@ -550,7 +550,7 @@ void t.test('a pause that comes when Claude has ended stops nothing, and nothing
   const lease = (): Promise<string | null> => admin.zscore(`${keyRoot('cc')}:leases`, id)
   const before = await lease()
   t.equal((await quick.call('POST', `/executions/${id}/pause`)).status, 202)
-  await until(async () => (await lease()) !== before, 'the worker has seen the wish')
+  await until(async () => (await lease()) !== before, 'the worker has seen the request')
   await writeFile(join(folder, 'go'), '')
   const { outcome } = await quick.finished(id)
   t.match(

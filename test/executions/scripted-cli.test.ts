@@ -389,7 +389,7 @@ void t.test(
         .filter((type) => type !== 'progress')
         .slice(-2),
       ['execution.cancel_requested', 'execution.finished'],
-      'the wish is told all the same',
+      'the request is told all the same',
     )
     for (const { id } of [further, judged])
       t.match(await service.finished(id), { status: 'cancelled', outcome: { code: 'CANCELLED', isPartial: true } })
@@ -431,7 +431,7 @@ void t.test('numbers beyond all bounds keep no execution from its end', async (t
 })
 
 void t.test('a CLI that is gone before its first line ends what that line was to wait for', async (t) => {
-  const process = await startSupervised({
+  const child = await startSupervised({
     containment: { level: 'weak', strong: false, detail: '' },
     file: 'false',
     args: [],
@@ -440,18 +440,18 @@ void t.test('a CLI that is gone before its first line ends what that line was to
     marker: 'test/gone-early',
     heartbeatTimeoutMs: 60_000,
   })
-  t.teardown(() => process.killAll())
+  t.teardown(() => child.killAll())
   const told: NewEvent[] = []
   const servers = followServers({
     run: { mcpServers: { mute: { command: 'cat' } }, mcpRequired: true },
     limitSeconds: 600,
-    process,
-    tell: async (events) => void told.push(...events),
+    child,
+    report: async (events) => void told.push(...events),
   })
   const causes: unknown[] = []
   let connecting: Promise<void> | undefined
   const report = await runClaude({
-    process,
+    child,
     firstLine: '{}\n',
     beforeFirstLine: (over) =>
       (connecting = servers?.connect(over, startTimer, (cause) => causes.push(cause))) ?? Promise.resolve(),
@@ -467,7 +467,7 @@ void t.test('a CLI that is gone before its first line ends what that line was to
 })
 
 void t.test('a run whose output can be taken no more is ended, and the reason is thrown', async (t) => {
-  const process = await startSupervised({
+  const child = await startSupervised({
     containment: { level: 'weak', strong: false, detail: '' },
     file: 'sh',
     args: ['-c', 'echo x; exec sleep 600'],
@@ -476,9 +476,9 @@ void t.test('a run whose output can be taken no more is ended, and the reason is
     marker: 'test/not-taken',
     heartbeatTimeoutMs: 60_000,
   })
-  t.teardown(() => process.killAll())
+  t.teardown(() => child.killAll())
   const run = runClaude({
-    process,
+    child,
     firstLine: '{}\n',
     translator: createTranslator({ partialText: true, rawPartials: false }),
     lineLimitBytes: MIB,
@@ -486,11 +486,11 @@ void t.test('a run whose output can be taken no more is ended, and the reason is
     stop: new AbortController().signal,
   })
   await t.rejects(run, { message: 'it is not taken' })
-  t.match(await process.exited, { signal: 'SIGKILL' })
+  t.match(await child.exited, { signal: 'SIGKILL' })
 })
 
 void t.test('a run that cannot be let go on from a pause is ended all the same', async (t) => {
-  const process = await startSupervised({
+  const child = await startSupervised({
     containment: { level: 'weak', strong: false, detail: '' },
     file: 'sleep',
     args: ['600'],
@@ -499,11 +499,11 @@ void t.test('a run that cannot be let go on from a pause is ended all the same',
     marker: 'test/never-resumed',
     heartbeatTimeoutMs: 60_000,
   })
-  t.teardown(() => process.killAll())
+  t.teardown(() => child.killAll())
   const translator = createTranslator({ partialText: true, rawPartials: false })
-  const stuck = { ...process, resume: () => Promise.reject(new Error('it stays as it is')) }
+  const stuck = { ...child, resume: () => Promise.reject(new Error('it stays as it is')) }
   const report = await runClaude({
-    process: stuck,
+    child: stuck,
     firstLine: '{}\n',
     translator,
     lineLimitBytes: MIB,

@@ -255,15 +255,15 @@ void t.test(
 
     const redis = new Redis(service.redis.url)
     const names = [first, second, third, fork].flatMap(({ id, sessionId }) => [id, String(sessionId)])
-    const isTold = (text: string): boolean => names.some((name) => text.includes(name))
+    const isNamed = (text: string): boolean => names.some((name) => text.includes(name))
     const folders = async (): Promise<string[]> =>
       [
         ...(await readdir(service.config.workspaceRoot)),
         ...(await readdir(join(service.config.dataDir, 'sessions'))),
-      ].filter(isTold)
+      ].filter(isNamed)
     try {
       await until(async () => (await folders()).length === 0, 'the workers have removed the folders')
-      await until(async () => (await redis.keys('*')).filter(isTold).length === 0, 'no key is left')
+      await until(async () => (await redis.keys('*')).filter(isNamed).length === 0, 'no key is left')
     } finally {
       redis.disconnect()
     }

@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { TRANSITIONS, type ExecutionState } from '../../src/executions/records/execution-state.js'
-import type { Conclusion, NewRecord } from '../../src/executions/store/store-answers.js'
+import type { Conclusion, NewRecord } from '../../src/executions/store/transitions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
@@ -33,8 +33,8 @@ const COMMANDS = [
   'conclude abandoned',
   'conclude abandoned, lease over',
   'conclude queued',
-  'wish cancel',
-  'wish pause',
+  'request cancel',
+  'request pause',
   'requeue',
   'requeue, lease over',
   'retry',
@@ -65,8 +65,8 @@ const OVER = {
   'conclude abandoned': 'refused',
   'conclude abandoned, lease over': 'refused',
   'conclude queued': 'refused',
-  'wish cancel': 'refused',
-  'wish pause': 'refused',
+  'request cancel': 'refused',
+  'request pause': 'refused',
   requeue: 'refused',
   'requeue, lease over': 'refused',
   retry: 'refused',
@@ -96,8 +96,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'conclude abandoned': 'refused',
     'conclude abandoned, lease over': 'refused',
     'conclude queued': ['concluded', 'cancelled'],
-    'wish cancel': 'refused',
-    'wish pause': 'refused',
+    'request cancel': 'refused',
+    'request pause': 'refused',
     requeue: 'refused',
     'requeue, lease over': 'refused',
     retry: 'refused',
@@ -123,8 +123,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'conclude abandoned': 'alive',
     'conclude abandoned, lease over': ['concluded', 'cancelled'],
     'conclude queued': 'refused',
-    'wish cancel': 'wished',
-    'wish pause': 'refused',
+    'request cancel': 'requested',
+    'request pause': 'refused',
     requeue: ['requeued', 'queued'],
     'requeue, lease over': ['requeued', 'queued'],
     retry: ['retrying', 'queued'],
@@ -150,8 +150,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'conclude abandoned': 'alive',
     'conclude abandoned, lease over': ['concluded', 'cancelled'],
     'conclude queued': 'refused',
-    'wish cancel': 'wished',
-    'wish pause': 'wished',
+    'request cancel': 'requested',
+    'request pause': 'requested',
     requeue: 'refused',
     'requeue, lease over': 'refused',
     retry: ['retrying', 'queued'],
@@ -177,8 +177,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'conclude abandoned': 'alive',
     'conclude abandoned, lease over': ['concluded', 'cancelled'],
     'conclude queued': 'refused',
-    'wish cancel': 'wished',
-    'wish pause': 'wished',
+    'request cancel': 'requested',
+    'request pause': 'requested',
     requeue: 'refused',
     'requeue, lease over': 'refused',
     retry: ['retrying', 'queued'],
@@ -314,8 +314,9 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
     return (await store.concludeAbandoned(id, conclusion('cancelled'))).kind
   },
   'conclude queued': async ({ id }) => (await store.concludeQueued(id, conclusion('cancelled', 0))).kind,
-  'wish cancel': async ({ id }) => (await store.wish(id, { kind: 'cancel' }, 'tester', undefined)).kind,
-  'wish pause': async ({ id }) => (await store.wish(id, { kind: 'pause', wanted: true }, 'tester', undefined)).kind,
+  'request cancel': async ({ id }) => (await store.request(id, { kind: 'cancel' }, 'tester', undefined)).kind,
+  'request pause': async ({ id }) =>
+    (await store.request(id, { kind: 'pause', wanted: true }, 'tester', undefined)).kind,
   requeue: async ({ id, fence }) => (await store.requeue(id, fence, 2)).kind,
   'requeue, lease over': async ({ id }) => {
     await loseLease(id)

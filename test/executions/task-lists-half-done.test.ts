@@ -85,8 +85,8 @@ void t.test(
     await endAndDie(await start(last))
     const failing = await submit(['one', 'two'])
     await endAndDie(await start(failing), { status: 'failed', code: 'MAX_TURNS' })
-    const wished = await submit(['one', 'two'])
-    await store.wishListCancelled(wished.id, 'tester', 'why')
+    const requested = await submit(['one', 'two'])
+    await store.requestListCancel(requested.id, 'tester', 'why')
     const lost = await submit(['one', 'two'])
     await keys.zadd('{cc}:leases', 'XX', 1, (await start(lost)).id)
 
@@ -103,7 +103,7 @@ void t.test(
       state: 'failed',
       outcome: { code: 'TASK_FAILED', message: /\(MAX_TURNS\)/ },
     })
-    t.match(await store.get(wished.id), {
+    t.match(await store.get(requested.id), {
       state: 'cancelled',
       tasks: [{ state: 'cancelled' }],
       outcome: { message: /^Cancelled by tester: why\./ },
@@ -113,7 +113,7 @@ void t.test(
       tasks: [{ state: 'failed' }],
       outcome: { code: 'TASK_FAILED', message: /WORKER_LOST/ },
     })
-    for (const { id } of [last, failing, wished, lost])
+    for (const { id } of [last, failing, requested, lost])
       t.equal((await told({ id } as Execution)).filter((line) => line.endsWith('execution.finished')).length, 1)
     t.same(await keys.zrange('{cc}:unsettled', '0', '-1'), [])
     const once = await dump()

@@ -231,7 +231,7 @@ void t.test(
     )
     const log = await events(running)
     isOrderly(t, log, 2)
-    t.equal(log.filter(({ type }) => type === 'execution.cancel_requested').length, 1, 'the wish is told once')
+    t.equal(log.filter(({ type }) => type === 'execution.cancel_requested').length, 1, 'the request is told once')
     t.match(await call('POST', `/executions/${running.id}/cancel`), { status: 200, body: { status: 'cancelled' } })
 
     const holder = await submit({ prompt: HANGS, workspace: 'taken' })

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { until } from '../support/processes.js'
 import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
 import { checkInvariants } from './invariants.js'

@@ -39,7 +39,7 @@ export async function openLink(
   let held: Direction | undefined
   let watching: { readonly text: string; readonly seen: () => void } | undefined
 
-  function obey(pair: Pair): void {
+  function follow(pair: Pair): void {
     const { client, server } = pair
     if (held === 'both' || pair.isLost) client.pause()
     else client.resume()
@@ -48,7 +48,7 @@ export async function openLink(
   }
   function holdAll(direction: Direction | undefined): void {
     held = direction
-    for (const pair of pairs) obey(pair)
+    for (const pair of pairs) follow(pair)
   }
 
   const proxy = createServer({ pauseOnConnect: true }, (client) => {
@@ -71,7 +71,7 @@ export async function openLink(
       server.write(chunk)
     })
     server.on('data', (chunk) => client.write(chunk))
-    obey(pair)
+    follow(pair)
   })
   proxy.listen(own, host)
   await once(proxy, 'listening')

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { Transport } from '../support/cluster.js'
 import { listMentioning, until } from '../support/processes.js'

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
 import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'

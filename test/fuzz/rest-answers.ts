@@ -127,8 +127,8 @@ export function createRestCheck(document: OpenApi, validate: Validate, leaks: re
     if (item === undefined || !response) throw new Error('this status is not documented')
     if (response.content === undefined || media === '' || (method === 'HEAD' && text === '')) return
     const content = Object.keys(response.content)
-    const isTold = content.some((type) => type === media || type === 'application/octet-stream')
-    if (!isTold) throw new Error(`${media} is not documented`)
+    const isDocumented = content.some((type) => type === media || type === 'application/octet-stream')
+    if (!isDocumented) throw new Error(`${media} is not documented`)
     if (!/[/+]json$/.test(media)) return
     const pointer = `/paths/${toPointer(item)}/${verb}/responses/${status}/content/${toPointer(media)}/schema`
     validate(pointer, JSON.parse(text), 'the answer')

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { fingerprintsOf, normalizePrompt } from '../../src/history/fingerprint.js'
 import { estimateTimeout, quantile } from '../../src/history/estimate-timeout.js'
 import { outlookOf } from '../../src/history/queue-outlook.js'
-import type { Lesson, NewRecord } from '../../src/executions/store/store-answers.js'
+import type { DurationSample, NewRecord } from '../../src/executions/store/transitions.js'
 import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
@@ -178,26 +178,31 @@ async function openStore(t: Test) {
     )
     return { id, fence: claim.fence }
   }
-  async function teach(lesson: Lesson, more: Partial<NewRecord> = {}) {
+  async function sample(durationSample: DurationSample, more: Partial<NewRecord> = {}) {
     const { id, fence } = await start(more)
     const conclude = () =>
-      concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: { status: 'succeeded' }, attempt: 1, lesson })
+      concludeExecution(
+        domain,
+        id,
+        { kind: 'holder', fence },
+        { outcome: { status: 'succeeded' }, attempt: 1, durationSample },
+      )
     return { id, first: await conclude(), conclude }
   }
-  return { ...domain, start, teach }
+  return { ...domain, start, sample }
 }
 
 void t.test(
   'an end teaches once, a bound is no success, and simulated runs teach nothing about real ones',
   async (t) => {
-    const { redis, history, store, start, teach, ...services } = await openStore(t)
-    const { id, first, conclude } = await teach({ activeMs: 1_234.4, teaches: 'success' })
+    const { redis, history, store, start, sample, ...services } = await openStore(t)
+    const { id, first, conclude } = await sample({ activeMs: 1_234.4, outcome: 'success' })
     t.same([first, await conclude(), await conclude()], [true, false, false])
     t.same(await history.samples(['f'], false), [[1234]])
     t.same(await redis.hmget(`{cc}:execution:${id}`, 'fingerprints', 'activeMs', 'lesson'), [null, null, null])
-    await teach({ activeMs: 5_000, teaches: 'bound' })
-    await teach({ activeMs: 77, teaches: 'nothing' })
-    await teach({ activeMs: 9, teaches: 'success' }, { simulated: true })
+    await sample({ activeMs: 5_000, outcome: 'bound' })
+    await sample({ activeMs: 77, outcome: 'nothing' })
+    await sample({ activeMs: 9, outcome: 'success' }, { simulated: true })
     t.same(await history.samples(['f', 'unknown'], false), [[-5_000, 1234], []])
     t.same(await history.samples(['f'], true), [[9]])
     t.same(await history.places(false), [77, 5_000, 1234], 'a place was taken in any case')
@@ -220,9 +225,9 @@ void t.test(
 )
 
 void t.test('what is kept is bounded, and goes', async (t) => {
-  const { redis, history, teach } = await openStore(t)
+  const { redis, history, sample } = await openStore(t)
   for (let index = 0; index < 105; index += 1)
-    await teach({ activeMs: index, teaches: 'success' }, { fingerprints: ['busy'] })
+    await sample({ activeMs: index, outcome: 'success' }, { fingerprints: ['busy'] })
   const [samples = []] = await history.samples(['busy'], false)
   t.same([samples.length, samples[0], samples.at(-1)], [100, 104, 5], 'the newest hundred')
   await redis.zadd(
@@ -230,7 +235,7 @@ void t.test('what is kept is bounded, and goes', async (t) => {
     ...Array.from({ length: 2_000 }, (_, index) => [Date.now() - 60_000 + index, `old-${index}`]).flat(),
   )
   await redis.lpush('{cc}:history:real:old-0', 1)
-  await teach({ activeMs: 1, teaches: 'success' }, { fingerprints: ['newest'] })
+  await sample({ activeMs: 1, outcome: 'success' }, { fingerprints: ['newest'] })
   t.same(
     [
       await redis.zcard('{cc}:history:known:real:tester'),

@@ -10,7 +10,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Event } from '../../src/protocol/events.js'
@@ -636,11 +636,11 @@ void t.test('an execution that is not there, or somebody else’s, is 404 on eve
         { status: 404, code: 'EXECUTION_NOT_FOUND' },
         `GET ${path}`,
       )
-    for (const wish of ['cancel', 'pause', 'resume'])
+    for (const control of ['cancel', 'pause', 'resume'])
       t.match(
-        (await call('POST', `/executions/${target}/${wish}`, { as })).body,
+        (await call('POST', `/executions/${target}/${control}`, { as })).body,
         { status: 404, code: 'EXECUTION_NOT_FOUND' },
-        wish,
+        control,
       )
     t.match((await call('DELETE', `/executions/${target}`, { as })).body, { status: 404, code: 'EXECUTION_NOT_FOUND' })
     t.match(
@@ -928,8 +928,8 @@ void t.test('cancel, pause and resume answer by what the execution is', async (t
   const cancelled = await call('POST', `/executions/${id}/cancel`)
   t.equal(cancelled.status, 200)
   t.same(cancelled.body, before, 'unchanged')
-  for (const wish of ['pause', 'resume'])
-    t.match((await call('POST', `/executions/${id}/${wish}`)).body, { status: 409, code: 'ALREADY_FINISHED' })
+  for (const control of ['pause', 'resume'])
+    t.match((await call('POST', `/executions/${id}/${control}`)).body, { status: 409, code: 'ALREADY_FINISHED' })
   t.match((await call('POST', `/executions/${id}/cancel`, { body: { reson: 'x' } })).body, {
     status: 400,
     errors: [{ path: 'reson' }],
@@ -1389,8 +1389,8 @@ void t.test('without a worker the service accepts, and says what is missing', as
   t.match((await alone.call('GET', '/auth/status')).body, { authenticated: false, workers: [], remedy: /npm start/ })
   t.equal((await alone.call('GET', '/health')).status, 200)
   const { id } = await alone.submit({ prompt: 'x' })
-  for (const wish of ['pause', 'resume'])
-    t.match((await alone.call('POST', `/executions/${id}/${wish}`)).body, { status: 409, code: 'NOT_RUNNING' })
+  for (const control of ['pause', 'resume'])
+    t.match((await alone.call('POST', `/executions/${id}/${control}`)).body, { status: 409, code: 'NOT_RUNNING' })
   t.match((await alone.call('GET', `/executions/${id}/result`)).body, { code: 'NOT_FINISHED' })
   await alone.submit({ prompt: 'y' })
   const full = await alone.call('POST', '/execute', { body: { prompt: 'z' } })

@@ -179,7 +179,7 @@ async function start({ store, log }: DomainServices, executionId: string) {
         attempt: 1,
       })
     },
-    wishes: () => store.renew(executionId, fence, 60_000),
+    control: () => store.renew(executionId, fence, 60_000),
     enter: (state: 'running' | 'paused') => store.enter(executionId, fence, state),
   }
 }

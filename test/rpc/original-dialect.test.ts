@@ -227,10 +227,10 @@ void t.test('pause, resume and cancel: the answer first, the notification once, 
     const id = `${type}-1`
     client.send(request(id, 'control', { type }))
     for (
-      let wishes = await run.wishes();
-      !(type === 'CANCEL' ? wishes?.cancel : wishes?.pause?.wanted === (type === 'PAUSE'));
+      let controls = await run.control();
+      !(type === 'CANCEL' ? controls?.cancel : controls?.pause?.wanted === (type === 'PAUSE'));
     )
-      wishes = await run.wishes()
+      controls = await run.control()
     await run.write({ type: event, data: { by: 'tester' } })
     t.match(await client.take(2), [
       { id, result: { status: method } },

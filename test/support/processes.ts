@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sleep } from '../../src/platform/deadline.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import {
   descendantsOf,
   isAlive,

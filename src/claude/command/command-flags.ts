@@ -53,13 +53,13 @@ const mcpConfig: Flag = {
   apply: (draft, values, name) => {
     const servers = values.map((value): Record<string, unknown> => {
       if (!value.trimStart().startsWith('{'))
-        throw refuse(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
+        throw refuseFlag(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
       const config = parseJson(value, name)
       const keys = Object.keys(config)
       if (keys.length !== 1 || keys[0] !== 'mcpServers')
-        throw refuse(`${name} takes an object with the one key mcpServers`)
+        throw refuseFlag(`${name} takes an object with the one key mcpServers`)
       const record = toRecord(config['mcpServers'])
-      if (record === undefined) throw refuse(`${name}: mcpServers must be an object`)
+      if (record === undefined) throw refuseFlag(`${name}: mcpServers must be an object`)
       return record
     })
     setField(draft, 'mcpServers', Object.assign({}, draft.request['mcpServers'], ...servers), name)
@@ -79,7 +79,7 @@ const outputFormat: Flag = {
   takes: 'one',
   apply: (draft, [value], name) => {
     if (value !== 'text' && value !== 'json' && value !== 'stream-json')
-      throw refuse(`${name} must be text, json or stream-json`)
+      throw refuseFlag(`${name} must be text, json or stream-json`)
     draft.outputFormat = value
   },
 }
@@ -87,14 +87,14 @@ const outputFormat: Flag = {
 const inputFormat: Flag = {
   takes: 'one',
   apply: (_draft, [value], name) => {
-    if (value !== 'text') throw refuse(`${name} must be text: the prompt stands in the command`)
+    if (value !== 'text') throw refuseFlag(`${name} must be text: the prompt stands in the command`)
   },
 }
 
 const resume: Flag = {
   takes: 'one',
   apply: (draft, [value = ''], name) => {
-    if (isFlag(value)) throw refuse(`${name} needs the id of an execution or of a Claude session`)
+    if (isFlag(value)) throw refuseFlag(`${name} needs the id of an execution or of a Claude session`)
     setField(draft, 'session', { ...toRecord(draft.request['session']), resume: value }, name)
   },
 }
@@ -185,7 +185,7 @@ const SUBCOMMANDS = new Set([
 export function parseCommandFlags(words: readonly string[]): CommandFlags {
   const [program, ...rest] = words
   if (program !== 'claude')
-    throw refuse(
+    throw refuseFlag(
       `the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; nothing else is ever run`,
     )
   const draft: Draft = { request: {}, origin: {}, outputFormat: 'text', includePartialMessages: false }
@@ -201,7 +201,7 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
       const name = equals < 0 ? word : word.slice(0, equals)
       const flag = FLAGS.get(name)
       if (flag === undefined)
-        throw refuse(
+        throw refuseFlag(
           `the flag ${shorten(name)} is not allowed here${INSTEAD[name] === undefined ? '' : `: ${INSTEAD[name]}`}`,
         )
       asksToPrint ||= name === '-p' || name === '--print'
@@ -213,23 +213,23 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
 
   const [prompt] = prompts
   if (prompt === undefined || prompt === '')
-    throw refuse(
+    throw refuseFlag(
       "there is no prompt; write claude -p 'what to do', with the prompt before flags that take " +
         'several words (--allowedTools, --mcp-config)',
     )
   if (!asksToPrint && SUBCOMMANDS.has(prompt))
-    throw refuse(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
+    throw refuseFlag(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
   if (prompts.length > 1)
-    throw refuse(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
+    throw refuseFlag(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
   setField(draft, 'prompt', prompt, 'the prompt')
   if (draft.origin['session'] === '--fork-session')
-    throw refuse('--fork-session needs --resume with the id of what is to be forked')
+    throw refuseFlag('--fork-session needs --resume with the id of what is to be forked')
   return draft
 
   function takeValues(flag: Flag, name: string): string[] {
     if (flag.takes === 'nothing') return []
     const first = rest.shift()
-    if (first === undefined) throw refuse(`${name} needs a value`)
+    if (first === undefined) throw refuseFlag(`${name} needs a value`)
     if (flag.takes === 'one') return [first]
     const end = rest.findIndex(isFlag)
     return [first, ...rest.splice(0, end < 0 ? rest.length : end)]
@@ -241,7 +241,7 @@ function isFlag(word: string): boolean {
 }
 
 function takeInline(flag: Flag, name: string, value: string): string {
-  if (flag.takes === 'nothing') throw refuse(`${name} takes no value`)
+  if (flag.takes === 'nothing') throw refuseFlag(`${name} takes no value`)
   return value
 }
 
@@ -252,7 +252,7 @@ function setField(draft: Draft, field: keyof ExecuteRequest, value: unknown, nam
 
 function toNumber(value: string, name: string): number {
   const number = Number(value)
-  if (value.trim() === '' || !Number.isFinite(number)) throw refuse(`${name} must be a number`)
+  if (value.trim() === '' || !Number.isFinite(number)) throw refuseFlag(`${name} must be a number`)
   return number
 }
 
@@ -261,10 +261,10 @@ function parseJson(value: string, name: string): Record<string, unknown> {
   try {
     parsed = JSON.parse(value)
   } catch {
-    throw refuse(`${name} is not valid JSON`)
+    throw refuseFlag(`${name} is not valid JSON`)
   }
   const record = toRecord(parsed)
-  if (record === undefined) throw refuse(`${name} must be a JSON object`)
+  if (record === undefined) throw refuseFlag(`${name} must be a JSON object`)
   return record
 }
 
@@ -272,6 +272,6 @@ function shorten(word: string): string {
   return word.length > 60 ? `${word.slice(0, 60)}…` : word
 }
 
-function refuse(message: string) {
+function refuseFlag(message: string) {
   return toInvalidRequest([{ path: 'command', message }], 'COMMAND_NOT_ALLOWED')
 }

@@ -102,7 +102,7 @@ function readCommand(
   const given = new Set(Object.entries(beside).flatMap(([field, value]) => (value === undefined ? [] : field)))
   const twice = Object.keys(flags.request).filter((field) => given.has(field))
   if (twice.length > 0)
-    throw refuse(
+    throw refuseCommand(
       twice.map(
         (field) => `${flags.origin[field] ?? field} is given in the command and as the field ${field}: give it once`,
       ),
@@ -114,10 +114,10 @@ function readCommand(
   const messages = toFieldErrors(parsed.error).map(
     ({ path, message }) => `${path.replace(/^\w+/, (field) => flags.origin[field] ?? field)}: ${message}`,
   )
-  throw refuse(messages, saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'COMMAND_NOT_ALLOWED')
+  throw refuseCommand(messages, saysTooLarge(parsed.error) ? 'PAYLOAD_TOO_LARGE' : 'COMMAND_NOT_ALLOWED')
 }
 
-function refuse(messages: readonly string[], code: ErrorCode = 'COMMAND_NOT_ALLOWED') {
+function refuseCommand(messages: readonly string[], code: ErrorCode = 'COMMAND_NOT_ALLOWED') {
   return toInvalidRequest(
     messages.map((message) => ({ path: 'command', message })),
     code,

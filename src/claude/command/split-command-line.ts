@@ -16,7 +16,7 @@ export function splitCommandLine(text: string): string[] {
   let endedAt: number | undefined
 
   /** The text that a sticky pattern matches here, if it does; moves on behind it. */
-  const take = (pattern: RegExp): string | undefined => {
+  const takeMatch = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = position
     const match = pattern.exec(text)?.[0]
     if (match !== undefined) position += match.length
@@ -29,22 +29,22 @@ export function splitCommandLine(text: string): string[] {
   /** A line break at the very end is how command lines arrive from files; between words it separates two commands. */
   const startWord = () => {
     if (endedAt !== undefined)
-      throw refuse(endedAt, 'has a line break outside quotes, where a second command would begin', QUOTE_IT)
+      throw refuseAt(endedAt, 'has a line break outside quotes, where a second command would begin', QUOTE_IT)
     word ??= ''
   }
 
   while (position < text.length) {
-    if (take(/[ \t]+/y) !== undefined) {
+    if (takeMatch(/[ \t]+/y) !== undefined) {
       endWord()
     } else if (text[position] === '\n') {
       endWord()
       if (words.length > 0) endedAt ??= position
       position += 1
-    } else if (take(/\\\n/y) === undefined) {
+    } else if (takeMatch(/\\\n/y) === undefined) {
       if (word === undefined && text[position] === '#')
-        throw refuse(position, 'has an unquoted #, which begins a comment', QUOTE_IT)
+        throw refuseAt(position, 'has an unquoted #, which begins a comment', QUOTE_IT)
       startWord()
-      word += take(/[^\s'"\\$`|&;<>()]+|[^\S \t\n]+/y) ?? takeSpecial()
+      word += takeMatch(/[^\s'"\\$`|&;<>()]+|[^\S \t\n]+/y) ?? takeSpecial()
     }
   }
   endWord()
@@ -55,9 +55,9 @@ export function splitCommandLine(text: string): string[] {
     const character = text[position++]
     switch (character) {
       case "'": {
-        const content = take(/[^']*/y) ?? ''
+        const content = takeMatch(/[^']*/y) ?? ''
         if (text[position++] !== "'")
-          throw refuse(
+          throw refuseAt(
             start,
             'opens a single quote that is never closed',
             `Inside single quotes write '\\'' for an apostrophe.`,
@@ -67,30 +67,34 @@ export function splitCommandLine(text: string): string[] {
       case '"':
         return takeDoubleQuoted(start)
       case '\\':
-        if (position === text.length) throw refuse(start, 'ends with a backslash', 'Write \\\\ for a backslash.')
+        if (position === text.length) throw refuseAt(start, 'ends with a backslash', 'Write \\\\ for a backslash.')
         return takeCharacter()
       case '$':
         // $'…' and $"…" are quotes of their own in bash, so outside quotes they are no plain dollar sign either.
         refuseExpansion(start, /(?:\\\n)*([\w{([@*#?$!'"-])/y)
         return '$'
       case '`':
-        throw refuse(start, 'has a backtick, which a shell would take for a command substitution', QUOTE_IT)
+        throw refuseAt(start, 'has a backtick, which a shell would take for a command substitution', QUOTE_IT)
       default:
-        throw refuse(start, `has an unquoted ${character}, which a shell would take for an operator`, QUOTE_IT)
+        throw refuseAt(start, `has an unquoted ${character}, which a shell would take for an operator`, QUOTE_IT)
     }
   }
 
   function takeDoubleQuoted(start: number): string {
     let content = ''
     for (;;) {
-      content += take(/[^"\\$`]+/y) ?? ''
+      content += takeMatch(/[^"\\$`]+/y) ?? ''
       const at = position
       const character = text[position++]
       if (character === undefined)
-        throw refuse(start, 'opens a double quote that is never closed', 'Inside double quotes write \\" for a quote.')
+        throw refuseAt(
+          start,
+          'opens a double quote that is never closed',
+          'Inside double quotes write \\" for a quote.',
+        )
       if (character === '"') return content
       if (character === '`')
-        throw refuse(
+        throw refuseAt(
           at,
           'has a backtick in double quotes, which a shell would take for a command substitution',
           QUOTE_IT,
@@ -98,15 +102,15 @@ export function splitCommandLine(text: string): string[] {
       if (character === '$') {
         refuseExpansion(at, /(?:\\\n)*([\w{([@*#?$!-])/y)
         content += '$'
-      } else if (take(/\n/y) === undefined) {
-        content += take(/[$`"\\]/y) ?? '\\'
+      } else if (takeMatch(/\n/y) === undefined) {
+        content += takeMatch(/[$`"\\]/y) ?? '\\'
       }
     }
   }
 
   /** One whole character, a surrogate pair included. */
   function takeCharacter(): string {
-    return take(/[\s\S]/uy) ?? ''
+    return takeMatch(/[\s\S]/uy) ?? ''
   }
 
   /** The shell joins continued lines before it looks at what follows the dollar sign, and so does the pattern. */
@@ -114,7 +118,7 @@ export function splitCommandLine(text: string): string[] {
     follower.lastIndex = position
     const next = follower.exec(text)?.[1]
     if (next !== undefined)
-      throw refuse(
+      throw refuseAt(
         at,
         `has $${next}, which a shell would expand`,
         'Write \\$ for a dollar sign, or put the text in single quotes.',
@@ -125,7 +129,7 @@ export function splitCommandLine(text: string): string[] {
 const QUOTE_IT =
   "Commands are split into words and never reach a shell: put the text in single quotes, as in claude -p 'a | b'."
 
-function refuse(index: number, what: string, advice: string): ExecutorError {
+function refuseAt(index: number, what: string, advice: string): ExecutorError {
   const message = `The command ${what} (at character ${index + 1}). ${advice}`
   return new ExecutorError('COMMAND_NOT_ALLOWED', { detail: message, errors: [{ path: 'command', message }] })
 }

@@ -51,7 +51,7 @@ export function toLogin(text: string): Login | undefined {
 
 /** undefined where there is none. A file that is being written at this moment is read once more. */
 export async function readLogin(configDir: string): Promise<Login | undefined> {
-  for (let look = 0; look < 3; look += 1) {
+  for (let read = 0; read < 3; read += 1) {
     const text = await readFile(fileOf(configDir), 'utf8').catch(() => '')
     const login = toLogin(text)
     if (login || text === '') return login

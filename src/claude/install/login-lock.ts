@@ -20,7 +20,7 @@ const codeOf = (error: unknown): string | undefined =>
  * seen by our own clock, since the file system's may be another host's.
  * @throws what mkdir said other than that it is there; LockTaken after `waitMs`
  */
-async function take(path: string, waitMs: number): Promise<void> {
+async function takeFolder(path: string, waitMs: number): Promise<void> {
   const deadline = performance.now() + waitMs
   let seen: { readonly sign: string; readonly since: number } | undefined
   for (;;) {
@@ -64,9 +64,9 @@ export async function withLoginLock<Result>(
     for (const path of held) void utimes(path, now, now).catch(() => undefined)
   }, SIGN_MS)
   try {
-    await take(own, waitMs)
+    await takeFolder(own, waitMs)
     held.push(own)
-    await take(older, waitMs).then(
+    await takeFolder(older, waitMs).then(
       () => held.push(older),
       (error: unknown) => {
         if (codeOf(error) === undefined) throw error

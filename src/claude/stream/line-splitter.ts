@@ -32,7 +32,7 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
   let pendingLength = 0
   let dropped: { readonly hash: Hash; readonly scan: MemberScan; length: number } | undefined
 
-  function keep(part: Buffer): void {
+  function keepPart(part: Buffer): void {
     if (dropped === undefined && pendingLength + part.length > maxLineBytes) startDropping()
     if (dropped !== undefined) {
       dropped.hash.update(part)
@@ -85,12 +85,12 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
         if (isWhole) {
           lines.push({ kind: 'line', bytes: chunk.subarray(start, end) })
         } else {
-          keep(chunk.subarray(start, end))
+          keepPart(chunk.subarray(start, end))
           lines.push(finish())
         }
         start = end + 1
       }
-      if (start < chunk.length) keep(chunk.subarray(start))
+      if (start < chunk.length) keepPart(chunk.subarray(start))
       return lines
     },
     end() {

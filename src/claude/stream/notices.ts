@@ -75,11 +75,11 @@ function toLimit(info: Readonly<Record<string, unknown>>): LimitState {
 /** `rate_limit_info`: the limit that it is about, and (newer) every window in `unifiedWindows`. */
 export function noteLimits({ limits }: Notices, info: Readonly<Record<string, unknown>>): void {
   const windows = Object.entries(toRecord(info['unifiedWindows']) ?? {})
-  const keep = (type: string, limit: Readonly<Record<string, unknown>>): void => {
+  const keepLimit = (type: string, limit: Readonly<Record<string, unknown>>): void => {
     const shown = shorten(type, NAME_SHOWN)
     if (limits.has(shown) || limits.size < LIMITS_KEPT) limits.set(shown, toLimit(limit))
   }
-  for (const [type, window] of windows) keep(type, toRecord(window) ?? {})
+  for (const [type, window] of windows) keepLimit(type, toRecord(window) ?? {})
   const type = toText(info['rateLimitType'])
-  if (type !== undefined && (info['utilization'] !== undefined || info['status'] === 'rejected')) keep(type, info)
+  if (type !== undefined && (info['utilization'] !== undefined || info['status'] === 'rejected')) keepLimit(type, info)
 }

@@ -25,7 +25,7 @@ const STDERR_LIMIT_BYTES = 256 * 1024
 const STDERR_TAIL_CHARACTERS = 2_000
 
 export interface ClaudeRun {
-  readonly process: SupervisedProcess
+  readonly child: SupervisedProcess
   /** The user message, one line of stream-json input. */
   readonly firstLine: string
   /** Written first of all. */
@@ -92,7 +92,7 @@ const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial
  * TERM and KILL.
  */
 export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
-  const { process, firstLine, beforeFirstLine, translator, lineLimitBytes, emit, stop } = run
+  const { child, firstLine, beforeFirstLine, translator, lineLimitBytes, emit, stop } = run
   const { observation } = translator
   let endedAfterResult: ClaudeRunReport['endedAfterResult']
   let unfinishedTasks: readonly BackgroundTask[] | undefined
@@ -101,10 +101,10 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   let stderrTail = ''
   let isExited = false
   let emitting = 0
-  let told = 0
+  let emitCount = 0
   let ending: Promise<void> | undefined
   const over = new AbortController()
-  const exited = process.exited.then((report) => {
+  const exited = child.exited.then((report) => {
     isExited = true
     over.abort()
     return report
@@ -123,17 +123,17 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     phases.enterEnding()
     if (urgency === 'gently') {
       // One that cannot be resumed hears no interrupt and no SIGTERM, but SIGKILL reaches it.
-      await process.resume().catch(() => undefined)
-      if (process.stdin.writable && !isBetweenTurns) {
-        process.stdin.write(
+      await child.resume().catch(() => undefined)
+      if (child.stdin.writable && !isBetweenTurns) {
+        child.stdin.write(
           `${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`,
         )
         if (await exitedWithin(INTERRUPT_MS)) return
       }
-      process.terminate()
+      child.terminate()
       if (await exitedWithin(TERMINATE_MS)) return
     }
-    await process.killAll()
+    await child.killAll()
   }
   const startEnding = (urgency: StopUrgency): Promise<void> => (ending ??= end(urgency))
   function endAfterResult(why: 'hung' | 'with_tasks'): void {
@@ -147,7 +147,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   }
   const phases = new ResultPhases({
     observation,
-    stdin: process.stdin,
+    stdin: child.stdin,
     followUp: run.followUp,
     background: run.background ?? EVERY_TASK_IS_AWAITED,
     startClock: run.startClock ?? startTimer,
@@ -165,9 +165,9 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     return coalesceDeltas(events)
   }
 
-  async function tell(events: readonly NewEvent[], rawBytes: number): Promise<void> {
+  async function emitEvents(events: readonly NewEvent[], rawBytes: number): Promise<void> {
     emitting += 1
-    told += 1
+    emitCount += 1
     try {
       await emit(events, rawBytes)
     } finally {
@@ -177,15 +177,15 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
 
   async function readStdout(): Promise<void> {
     const splitter = createLineSplitter({ maxLineBytes: lineLimitBytes })
-    for await (const chunk of process.stdout as AsyncIterable<Buffer>)
-      await tell(translate(splitter.push(chunk)), chunk.length)
-    await tell(coalesceDeltas([...translate(splitter.end()), ...translator.end()]), 0)
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>)
+      await emitEvents(translate(splitter.push(chunk)), chunk.length)
+    await emitEvents(coalesceDeltas([...translate(splitter.end()), ...translator.end()]), 0)
   }
 
   async function readStderr(): Promise<void> {
     const splitter = createLineSplitter({ maxLineBytes: STDERR_LIMIT_BYTES })
     let budget = STDERR_LIMIT_BYTES
-    const take = async (lines: readonly Line[], rawBytes: number): Promise<void> => {
+    const emitLines = async (lines: readonly Line[], rawBytes: number): Promise<void> => {
       const events: NewEvent[] = []
       for (const line of lines) {
         const text =
@@ -194,10 +194,10 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
         budget -= text.length
         if (budget >= 0) events.push({ type: 'output', data: { stream: 'stderr', data: text } })
       }
-      await tell(events, rawBytes)
+      await emitEvents(events, rawBytes)
     }
-    for await (const chunk of process.stderr as AsyncIterable<Buffer>) await take(splitter.push(chunk), chunk.length)
-    await take(splitter.end(), 0)
+    for await (const chunk of child.stderr as AsyncIterable<Buffer>) await emitLines(splitter.push(chunk), chunk.length)
+    await emitLines(splitter.end(), 0)
   }
 
   let isRead = false
@@ -211,24 +211,24 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   async function untilRead(): Promise<void> {
     let before: number
     do {
-      before = told
+      before = emitCount
       await Promise.race([reading, wait(END_OF_FILE_MS, undefined, { ref: false })])
-    } while (!isRead && (emitting > 0 || told > before))
+    } while (!isRead && (emitting > 0 || emitCount > before))
   }
 
   stop.addEventListener('abort', onStop, { once: true })
   try {
-    process.release()
-    if (run.setUpLine !== undefined && process.stdin.writable) process.stdin.write(run.setUpLine)
+    child.release()
+    if (run.setUpLine !== undefined && child.stdin.writable) child.stdin.write(run.setUpLine)
     if (beforeFirstLine) {
       if (stop.aborted) onStop()
       await Promise.race([beforeFirstLine(over.signal), exited])
     }
-    if (process.stdin.writable && !ending) process.stdin.write(firstLine)
+    if (child.stdin.writable && !ending) child.stdin.write(firstLine)
     if (stop.aborted) onStop()
     const exit = await exited
     // The CLI is gone; what it left behind goes now, and the pipes reach their end.
-    await process.killAll()
+    await child.killAll()
     await ending
     await untilRead()
     if (answer) Object.assign(observation, answer)
@@ -236,9 +236,9 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   } finally {
     phases.close()
     stop.removeEventListener('abort', onStop)
-    process.stdin.destroy()
-    process.stdout.destroy()
-    process.stderr.destroy()
+    child.stdin.destroy()
+    child.stdout.destroy()
+    child.stderr.destroy()
     await reading.catch(() => undefined)
   }
 }

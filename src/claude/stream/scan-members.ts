@@ -48,26 +48,26 @@ export function createMemberScan(): MemberScan {
     isEscaped = false
   }
 
-  function keep(part: Buffer): void {
+  function keepPart(part: Buffer): void {
     size += part.length
     if (size > MEMBER_LIMIT_BYTES || keptBytes + size > MEMBERS_LIMIT_BYTES) pieces = undefined
     // A view would keep the whole chunk alive.
     else pieces?.push(Buffer.from(part))
   }
 
-  function take(): string | undefined {
+  function takeText(): string | undefined {
     return pieces && Buffer.concat(pieces).toString()
   }
 
   function finishName(): void {
-    const parsed = parse(`"${take() ?? ''}"`)
+    const parsed = parse(`"${takeText() ?? ''}"`)
     name = typeof parsed === 'string' && pieces !== undefined ? parsed : undefined
     nameBytes = size
     state = 'colon'
   }
 
   function finishValue(next: 'key' | 'done'): void {
-    const json = take()
+    const json = takeText()
     const value = json === undefined ? undefined : parse(json)
     if (name !== undefined && value !== undefined) {
       found.set(name, value)
@@ -111,12 +111,12 @@ export function createMemberScan(): MemberScan {
           const isEnd = byte === QUOTE && !isEscaped
           isEscaped = byte === BACKSLASH && !isEscaped
           if (!isEnd) continue
-          keep(part.subarray(start, index))
+          keepPart(part.subarray(start, index))
           finishName()
         } else if (state === 'value') {
           const next = follow(byte)
           if (next === undefined) continue
-          keep(part.subarray(start, index))
+          keepPart(part.subarray(start, index))
           if (next === 'broken') state = next
           else finishValue(next)
         } else {
@@ -127,7 +127,7 @@ export function createMemberScan(): MemberScan {
           }
         }
       }
-      if ((state === 'name' || state === 'value') && start < part.length) keep(part.subarray(start))
+      if ((state === 'name' || state === 'value') && start < part.length) keepPart(part.subarray(start))
     },
     members() {
       return state === 'done' ? Object.fromEntries(found) : undefined

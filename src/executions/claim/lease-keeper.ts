@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/logger.js'
 import type { Usage } from '../../protocol/execution.js'
 import type { ExecutionStore } from '../store/execution-store.js'
-import type { Wishes } from '../store/store-answers.js'
+import type { PendingRequests } from '../store/transitions.js'
 
 /** Ticks per lease: a renewal may fail several times before the lease is over. */
 const TICKS_PER_LEASE = 6
@@ -23,13 +23,13 @@ export interface LeaseKeeperOptions {
   readonly fence: string
   readonly leaseMs: number
   readonly usage: () => Usage | undefined
-  readonly onWishes: (wishes: Wishes) => void
+  readonly onRequests: (requests: PendingRequests) => void
   /** Called once, when the fence is lost or no renewal was confirmed for 0.7 of a lease. */
   readonly onLost: (why: 'stale' | 'unreachable') => void
 }
 
 /**
- * Renews the lease of a claimed execution and passes on what is wished.
+ * Renews the lease of a claimed execution and passes on what is requested.
  * Half a lease after the last confirmed renewal the warden gets no more heartbeats, and 0.4 of a lease later it ends
  * the run:
  * a worker that is frozen or cut off from Redis never leaves an agent running beside its successor.
@@ -56,8 +56,8 @@ export class LeaseKeeper {
     this.#beat()
   }
 
-  /** Looks for wishes at once: somebody said that there are some. */
-  poke(): void {
+  /** Looks for requests at once: somebody said that there are some. */
+  renewNow(): void {
     if (this.#renewing) this.#again = true
     else this.#renew()
   }
@@ -107,15 +107,15 @@ export class LeaseKeeper {
   }
 
   async #renewOnce(): Promise<void> {
-    const { store, executionId, fence, leaseMs, usage, onWishes } = this.#options
+    const { store, executionId, fence, leaseMs, usage, onRequests } = this.#options
     // The lease begins when Redis hears of it; our own clock starts before, so it ends before.
     const askedAt = performance.now()
-    const wishes = await store.renew(executionId, fence, leaseMs, usage())
+    const requests = await store.renew(executionId, fence, leaseMs, usage())
     if (this.#isLost) return
-    if (!wishes) return this.#lose('stale')
+    if (!requests) return this.#lose('stale')
     this.#confirm(askedAt)
     this.#beat()
-    onWishes(wishes)
+    onRequests(requests)
   }
 
   #lose(why: 'stale' | 'unreachable'): void {

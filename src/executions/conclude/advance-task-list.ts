@@ -1,6 +1,6 @@
 import { addUsage, isTerminal, NO_USAGE, type Outcome } from '../../protocol/execution.js'
 import { sha256 } from '../../verification/canonical-json.js'
-import { enqueueWoken } from './enqueue-woken.js'
+import { enqueueReady } from './enqueue-ready.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { newTask } from '../submit/new-task.js'
 import { hasFollowing, toListOutcome } from '../records/plan-tasks.js'
@@ -46,7 +46,7 @@ export async function advanceTaskList(services: DomainServices, listId: string, 
     ...(closing && { holdMs: closing.leaseMs }),
     ...(hasFollowing(list, index, current.state) && { following: await newTask(services, list, index + 1, now) }),
   })
-  if (answer.kind === 'next') await enqueueWoken(services, answer.woken)
+  if (answer.kind === 'next') await enqueueReady(services, answer.ready)
   if (answer.kind === 'over') await concludeTaskList(services, listId, closing, answer.fence)
 }
 
@@ -69,5 +69,5 @@ async function concludeTaskList(
     { kind: 'list', ...(fence !== undefined && { fence }) },
     { outcome, usage: list.usage, attempt: 0, tasks: list.tasks },
   )
-  if (answer.kind === 'concluded') await enqueueWoken(services, ...(answer.woken ?? []))
+  if (answer.kind === 'concluded') await enqueueReady(services, ...(answer.ready ?? []))
 }

@@ -1,10 +1,10 @@
 import { advanceTaskList, type ListClosing } from './advance-task-list.js'
-import { enqueueWoken } from './enqueue-woken.js'
+import { enqueueReady } from './enqueue-ready.js'
 import type { DomainServices } from '../services.js'
-import type { Ending } from '../store/store-answers.js'
-import { writeEnd, type Standing } from './write-end.js'
+import type { Ending } from '../store/transitions.js'
+import { writeEnd, type ConcludeAs } from './write-end.js'
 
-export type { Standing } from './write-end.js'
+export type { ConcludeAs } from './write-end.js'
 
 /**
  * Writes the end of an execution and sets going what waited for it: whoever gets its workspace, and the list of a task.
@@ -14,13 +14,13 @@ export type { Standing } from './write-end.js'
 export async function concludeExecution(
   services: DomainServices,
   id: string,
-  standing: Standing,
+  concludeAs: ConcludeAs,
   ending: Ending,
   closing?: ListClosing,
 ): Promise<boolean> {
-  const answer = await writeEnd(services, id, standing, ending)
+  const answer = await writeEnd(services, id, concludeAs, ending)
   if (answer.kind !== 'concluded') return false
-  await enqueueWoken(services, ...(answer.woken ?? []))
+  await enqueueReady(services, ...(answer.ready ?? []))
   if (answer.parentId !== undefined) {
     const { parentId } = answer
     await advanceTaskList(services, parentId, closing).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { ListClosing } from './advance-task-list.js'
 import { concludeExecution } from './conclude-execution.js'
-import { enqueueWoken } from './enqueue-woken.js'
+import { enqueueReady } from './enqueue-ready.js'
 import type { Attempts, RetryPlan } from './plan-retry.js'
 import type { DomainServices } from '../services.js'
 
@@ -27,7 +27,7 @@ export type RetryReport =
 /**
  * Sends an execution back to the queue for its next attempt, which the log is told of in the same step. A cancel that
  * was
- * wished meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
+ * requested meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
  */
 export async function retryExecution(
   services: DomainServices,
@@ -49,7 +49,7 @@ export async function retryExecution(
   })
   if (answer.kind === 'retrying') {
     services.logger.info({ executionId: id, attempt: attempts.made, reason, notBefore }, 'another attempt follows')
-    if (!notBefore) await enqueueWoken(services, answer.woken)
+    if (!notBefore) await enqueueReady(services, answer.ready)
     return { kind: 'retrying' }
   }
   if (answer.kind !== 'cancelled') return { kind: 'not_ours' }
@@ -58,8 +58,8 @@ export async function retryExecution(
     code: 'CANCELLED',
     message: `Cancelled by ${answer.by}${answer.reason === undefined ? '' : `: ${answer.reason}`}.`,
   }
-  const standing = fence === undefined ? ({ kind: 'abandoned' } as const) : ({ kind: 'holder', fence } as const)
-  return (await concludeExecution(services, id, standing, { outcome, usage, attempt: attempts.made }, closing))
+  const concludeAs = fence === undefined ? ({ kind: 'abandoned' } as const) : ({ kind: 'holder', fence } as const)
+  return (await concludeExecution(services, id, concludeAs, { outcome, usage, attempt: attempts.made }, closing))
     ? { kind: 'finished', outcome }
     : { kind: 'not_ours' }
 }

@@ -8,7 +8,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { DomainServices } from '../services.js'
-import type { Conclusion, Seal } from '../store/store-answers.js'
+import type { Conclusion, Seal } from '../store/transitions.js'
 
 /** Read from the log at once: the chain over it is a matter of milliseconds. */
 const READ_BYTES = 1024 * 1024

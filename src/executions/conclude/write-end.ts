@@ -1,5 +1,5 @@
 import { NO_USAGE } from '../../protocol/execution.js'
-import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/store-answers.js'
+import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from '../services.js'
 
@@ -7,7 +7,7 @@ import type { DomainServices } from '../services.js'
  * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
  * for a task list that is over, which its holder may conclude, if it has one.
  */
-export type Standing =
+export type ConcludeAs =
   | { readonly kind: 'holder'; readonly fence: string }
   | { readonly kind: 'queued' }
   | { readonly kind: 'abandoned' }
@@ -23,7 +23,7 @@ const TRIES = 5
 export async function writeEnd(
   services: DomainServices,
   id: string,
-  standing: Standing,
+  concludeAs: ConcludeAs,
   ending: Ending,
 ): Promise<ConcludeAnswer> {
   const conclusion: Conclusion = {
@@ -31,7 +31,7 @@ export async function writeEnd(
     usage: ending.usage ?? NO_USAGE,
     finishedAt: new Date(await services.store.now()),
   }
-  const answer = await sealAndStore(services, id, standing, conclusion)
+  const answer = await sealAndStore(services, id, concludeAs, conclusion)
   if (answer.kind !== 'concluded') return answer
   const { status, code, exitCode } = ending.outcome
   services.logger.info(
@@ -44,13 +44,13 @@ export async function writeEnd(
 async function sealAndStore(
   services: DomainServices,
   id: string,
-  standing: Standing,
+  concludeAs: ConcludeAs,
   conclusion: Conclusion,
 ): Promise<ConcludeAnswer> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const seal = await sealExecution(services, id, conclusion)
     if (!seal) return { kind: 'refused', state: 'missing' }
-    const answer = await store(services, id, standing, conclusion, seal)
+    const answer = await store(services, id, concludeAs, conclusion, seal)
     if (answer.kind !== 'moved') return answer
   }
   throw new Error(`The log of ${id} does not stand still; its end could not be stored.`)
@@ -59,18 +59,18 @@ async function sealAndStore(
 function store(
   { store }: DomainServices,
   id: string,
-  standing: Standing,
+  concludeAs: ConcludeAs,
   conclusion: Conclusion,
   seal: Seal,
 ): Promise<ConcludeAnswer> {
-  switch (standing.kind) {
+  switch (concludeAs.kind) {
     case 'holder':
-      return store.conclude(id, standing.fence, conclusion, seal)
+      return store.conclude(id, concludeAs.fence, conclusion, seal)
     case 'queued':
       return store.concludeQueued(id, conclusion, seal)
     case 'abandoned':
       return store.concludeAbandoned(id, conclusion, seal)
     case 'list':
-      return store.concludeList(id, standing.fence, conclusion, seal)
+      return store.concludeList(id, concludeAs.fence, conclusion, seal)
   }
 }

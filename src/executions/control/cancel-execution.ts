@@ -5,15 +5,15 @@ import { cancelQueued } from './cancel-queued.js'
 import { cancelTaskList } from './cancel-task-list.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { requireExecution } from '../read/find-execution.js'
-import { nudge } from './nudge.js'
+import { notifyWorkers } from './notify-workers.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
-/** How often a wish is tried again when the execution changed its state in between: queued → starting → running. */
+/** How often a request is tried again when the execution changed its state in between: queued → starting → running. */
 const TRIES = 5
 
 /**
- * Ends an execution. A queued one is concluded here; for a running one the wish is recorded and its worker told.
+ * Ends an execution. A queued one is concluded here; for a running one the request is recorded and its worker told.
  * Idempotent.
  */
 export async function cancelExecution(
@@ -25,10 +25,10 @@ export async function cancelExecution(
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const record = await requireExecution(services, id, caller)
     if (isTerminal(record.state)) return toExecution(record)
-    const wish = { by: caller.name, ...(reason !== undefined && { reason }) }
+    const request = { by: caller.name, ...(reason !== undefined && { reason }) }
     if (
       record.kind === 'task_list'
-        ? await fromStore(cancelTaskList(services, id, wish))
+        ? await fromStore(cancelTaskList(services, id, request))
         : await tryCancel(services, record, caller, reason)
     )
       break
@@ -45,9 +45,9 @@ async function tryCancel(
   const { store } = services
   const { id } = record
   if (record.state !== 'queued') {
-    const answer = await fromStore(store.wish(id, { kind: 'cancel' }, caller.name, reason))
+    const answer = await fromStore(store.request(id, { kind: 'cancel' }, caller.name, reason))
     if (answer.kind === 'refused') return false
-    await nudge(services, id)
+    await notifyWorkers(services, id)
     return true
   }
   return fromStore(cancelQueued(services, record, { by: caller.name, ...(reason !== undefined && { reason }) }))
@@ -70,7 +70,7 @@ export async function pauseExecution(
         `${task ? `do so with the task that is under way, ${task.id}` : 'its next task is about to be queued'}.`,
     })
   }
-  const answer = await fromStore(services.store.wish(id, { kind: 'pause', wanted }, caller.name, reason))
+  const answer = await fromStore(services.store.request(id, { kind: 'pause', wanted }, caller.name, reason))
   if (answer.kind === 'refused') {
     if (isTerminal(answer.state))
       throw new ExecutorError('ALREADY_FINISHED', { detail: `The execution has already finished: ${answer.state}.` })
@@ -78,6 +78,6 @@ export async function pauseExecution(
       detail: 'The execution has not started yet; only a running one can be paused or resumed.',
     })
   }
-  await nudge(services, id)
+  await notifyWorkers(services, id)
   return toExecution(await requireExecution(services, id, caller))
 }

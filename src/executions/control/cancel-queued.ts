@@ -1,6 +1,6 @@
 import type { EventData, NewEvent } from '../../protocol/events.js'
 import type { Outcome } from '../../protocol/execution.js'
-import { concludeExecution, type Standing } from '../conclude/conclude-execution.js'
+import { concludeExecution, type ConcludeAs } from '../conclude/conclude-execution.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { DomainServices } from '../services.js'
 
@@ -10,7 +10,7 @@ type CancelRequest = EventData<'execution.cancel_requested'>
 export async function cancelUnheld(
   services: DomainServices,
   { id, attempt, usage }: ExecutionRecord,
-  standing: Standing,
+  concludeAs: ConcludeAs,
   { by, reason }: CancelRequest,
 ): Promise<boolean> {
   const outcome: Outcome = {
@@ -19,7 +19,7 @@ export async function cancelUnheld(
     message: attempt === 0 ? 'Cancelled before it started.' : 'Cancelled while it waited for its next attempt.',
   }
   const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, ...(reason !== undefined && { reason }) } }
-  return concludeExecution(services, id, standing, { outcome, attempt, usage, cause })
+  return concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })
 }
 
 /** Ends an execution that nobody has claimed; false where somebody has, meanwhile. */

@@ -41,6 +41,6 @@ export async function forgetTraces(services: DomainServices, id: string, claims:
 
 async function tellForgotten({ control, logger }: DomainServices, executionId: string): Promise<void> {
   await control({ kind: 'deleted', executionId }).catch((error: unknown) =>
-    logger.debug({ executionId, error: String(error) }, 'nudge not sent'),
+    logger.debug({ executionId, error: String(error) }, 'control message not sent'),
   )
 }

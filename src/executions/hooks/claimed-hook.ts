@@ -48,11 +48,11 @@ export async function runClaimedHook(
     folder: hook.cwd === 'folder' ? undefined : facts.folder,
     environment: config.environment,
     heartbeatTimeoutMs: (config.lockSeconds * 1_000) / 2,
-    onProcess: (process) => lease.attach(() => process.heartbeat()),
+    onProcess: (child) => lease.attach(() => child.heartbeat()),
   })
   const report = services.mask.value(ran)
   const { name, ending, exitCode, durationMs } = report.finished
-  hookLedger.enter(report.finished, isVeto(report))
+  hookLedger.noteRun(report.finished, isVeto(report))
   logger[exitCode === 0 ? 'debug' : 'warn'](
     { executionId: record.id, stage, name, ending, exitCode, durationMs },
     'hook finished',

@@ -1,4 +1,4 @@
-import { joinSignals } from '../../platform/deadline.js'
+import { joinSignals } from '../../platform/abort-signals.js'
 import type { HookStage } from '../../protocol/hooks.js'
 import type { ListClosing } from '../conclude/advance-task-list.js'
 import { runClaimedHook, type Claim } from './claimed-hook.js'
@@ -41,12 +41,12 @@ export function closeWithHooks(
         executionId: list.id,
         usage: () => undefined,
         // A cancel that made this end is no reason to leave out what follows it.
-        onWishes: ({ cancel }) => {
+        onRequests: ({ cancel }) => {
           if (cancel && !list.cancelled) stop.abort()
         },
         onLost: () => stop.abort(),
       })
-      live.set(list.id, { poke: () => lease.poke(), marker, isRunning: () => false })
+      live.set(list.id, { renewNow: () => lease.renewNow(), marker, isRunning: () => false })
       const due: HookStage[] = [
         ...(list.startedAt === undefined ? [] : ['post-task-list' as const]),
         ...(outcome.status === 'failed' ? ['on-failure' as const] : []),
@@ -59,7 +59,10 @@ export function closeWithHooks(
           .entries()) {
           if (ending.aborted) return
           const { finished } = await runClaimedHook({ services, marker, lease }, stage, hook, facts, ending)
-          await store.tellList(list.id, { id: list.id, fence }, number, { type: 'hook.finished', data: finished })
+          await store.appendListEvent(list.id, { id: list.id, fence }, number, {
+            type: 'hook.finished',
+            data: finished,
+          })
         }
       } finally {
         release()

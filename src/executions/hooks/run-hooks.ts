@@ -1,6 +1,6 @@
 import type { Hook } from '../../hooks/hooks-file.js'
 import type { HookReport } from '../../hooks/run-hook.js'
-import { joinSignals } from '../../platform/deadline.js'
+import { joinSignals } from '../../platform/abort-signals.js'
 import type { OpenFolder } from '../../platform/open-folder.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
@@ -11,7 +11,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import type { HookFacts } from './hook-context.js'
 import { closeWithHooks } from './list-closing.js'
 import type { RunJournal } from '../claim/run-journal.js'
-import type { Wishes } from '../store/store-answers.js'
+import type { PendingRequests } from '../store/transitions.js'
 
 export interface RunHooksOptions extends Claim {
   readonly fence: string
@@ -52,7 +52,7 @@ export class RunHooks {
   }
 
   /** A cancel ends what runs; those which follow the end that it makes run all the same. */
-  obey({ cancel }: Wishes): void {
+  apply({ cancel }: PendingRequests): void {
     if (!cancel || this.#isCancelled) return
     this.#isCancelled = true
     this.#stop.abort()
@@ -70,7 +70,7 @@ export class RunHooks {
     const { services, journal } = this.#options
     let verdict = await this.#beforeList(record, workspace)
     for (const hook of verdict.kind === 'go' ? services.hooks.stages['pre-execute'] : []) {
-      const report = await this.#tell('pre-execute', hook, { record, workspace }, journal)
+      const report = await this.#runNoted('pre-execute', hook, { record, workspace }, journal)
       if (this.#isStopped()) break
       verdict = judgeHook(report, hook.required)
       if (verdict.kind === 'refused') break
@@ -98,15 +98,15 @@ export class RunHooks {
         verdict.kind === 'stopped'
           ? {}
           : { hooksRun: index + 1, ...(verdict.kind === 'refused' && { refusal: verdict.outcome }) }
-      const isTold = await services.store.tellList(
+      const isRecorded = await services.store.appendListEvent(
         list.id,
         { id, fence },
         index,
         { type: 'hook.finished', data: report.finished },
         decided,
       )
-      if (!isTold) this.stop()
-      if (!isTold || verdict.kind !== 'go') return isTold ? verdict : { kind: 'stopped' }
+      if (!isRecorded) this.stop()
+      if (!isRecorded || verdict.kind !== 'go') return isRecorded ? verdict : { kind: 'stopped' }
     }
     return { kind: 'go' }
   }
@@ -141,7 +141,7 @@ export class RunHooks {
     if (this.#isCancelled && !this.#isLost) this.#stop = new AbortController()
     for (const hook of this.#options.services.hooks.stages[stage]) {
       if (this.#isLost || this.#options.signal.aborted) return
-      await this.#tell(stage, hook, { record, ...ended }, journal)
+      await this.#runNoted(stage, hook, { record, ...ended }, journal)
     }
   }
 
@@ -149,7 +149,7 @@ export class RunHooks {
     return this.#isCancelled || this.#isLost || this.#options.signal.aborted
   }
 
-  async #tell(
+  async #runNoted(
     stage: HookStage,
     hook: Hook,
     facts: Omit<HookFacts, 'attempt'>,

@@ -7,7 +7,7 @@ import type { SchemaAnswer } from './schema-checks.js'
 /** The CLI takes the schema as one argument, or as a part of one, of which Linux allows 128 KiB. */
 const SCHEMA_LIMIT_BYTES = 100 * 1024
 
-const refuse = (message: string, code?: ErrorCode): ExecutorError =>
+const refuseSchema = (message: string, code?: ErrorCode): ExecutorError =>
   toInvalidRequest([{ path: 'outputSchema', message }], code)
 
 /**
@@ -18,24 +18,24 @@ export function requireSchemaShape({ outputSchema, appendSystemPrompt = '' }: Ru
   if (outputSchema === undefined) return
   const bytes = Buffer.byteLength(JSON.stringify(outputSchema)) + Buffer.byteLength(appendSystemPrompt)
   if (bytes > SCHEMA_LIMIT_BYTES)
-    throw refuse(
+    throw refuseSchema(
       `must not be longer than ${SCHEMA_LIMIT_BYTES} bytes as JSON, together with appendSystemPrompt`,
       'PAYLOAD_TOO_LARGE',
     )
   if (dialectOf(outputSchema) === undefined)
-    throw refuse(
+    throw refuseSchema(
       'has a "$schema" of another dialect than 2020-12, 2019-09, draft-07 and draft-06: leave it out, or write ' +
         `the schema in 2020-12 (${DIALECTS[0].uri})`,
     )
   const rooted = withoutRootReference(outputSchema)
   if (rooted === undefined)
-    throw refuse(
+    throw refuseSchema(
       'has a "$ref" at its root that cannot be replaced by what it refers to: write that schema at the root itself, ' +
         'or refer to one below "$defs" or "definitions" of the same document, with nothing that constrains beside it',
     )
   // The model gives its answer as the input of a tool, which is always an object.
   if (rooted['type'] !== 'object')
-    throw refuse('must have "type": "object" at its root: an answer in JSON mode is an object')
+    throw refuseSchema('must have "type": "object" at its root: an answer in JSON mode is an object')
 }
 
 /** Why a schema is refused that was to be compiled; undefined where it can be used. */
@@ -47,11 +47,11 @@ export function toSchemaRefusal(
     case 'checked':
       return undefined
     case 'unusable':
-      return refuse(`is no valid JSON Schema (${dialectOf(schema)}): ${compiled.message}`)
+      return refuseSchema(`is no valid JSON Schema (${dialectOf(schema)}): ${compiled.message}`)
     case 'late':
-      return refuse('takes too long to be compiled, with those before it in this request')
+      return refuseSchema('takes too long to be compiled, with those before it in this request')
     case 'failed':
-      return refuse(`could not be compiled: ${compiled.message}`)
+      return refuseSchema(`could not be compiled: ${compiled.message}`)
     case 'crowded':
       return new ExecutorError('QUEUE_FULL', {
         detail: 'Too many schemas of this token are waiting to be compiled; try again later.',

@@ -35,7 +35,7 @@ export function createOutlook({
   config,
 }: Pick<DomainServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<QueueOutlook> {
   let known: { readonly at: number; readonly outlook: Promise<QueueOutlook> } | undefined
-  async function look(): Promise<QueueOutlook> {
+  async function readOutlook(): Promise<QueueOutlook> {
     const [{ active }, present, blocked, durations] = await Promise.all([
       store.count(),
       workers.list(),
@@ -47,7 +47,7 @@ export function createOutlook({
   }
   return () => {
     const now = performance.now()
-    if (!known || now - known.at > OUTLOOK_MS) known = { at: now, outlook: look() }
+    if (!known || now - known.at > OUTLOOK_MS) known = { at: now, outlook: readOutlook() }
     return known.outlook
   }
 }

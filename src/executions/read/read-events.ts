@@ -1,6 +1,6 @@
 import type { EventLog } from '../../events/event-log.js'
 import { isTerminalEvent, type StoredEvent } from '../../events/stored-event.js'
-import { joinSignals, sleep } from '../../platform/deadline.js'
+import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireExecution } from './find-execution.js'
 import type { ExecutionServices } from '../services.js'
@@ -8,7 +8,7 @@ import type { Caller } from '../../protocol/caller.js'
 
 /** Read from the log at once while a page is filled. */
 const READ_BYTES = 1024 * 1024
-const EXPORT_PATIENCE_MS = 10_000
+const EXPORT_WAIT_MS = 10_000
 const RETRY_MS = 250
 const NEWLINE = Buffer.from('\n')
 
@@ -90,7 +90,7 @@ async function readPatiently<Page>(read: () => Promise<Page>): Promise<Page> {
     try {
       return await fromStore(read())
     } catch (error) {
-      if (performance.now() - begun > EXPORT_PATIENCE_MS) throw error
+      if (performance.now() - begun > EXPORT_WAIT_MS) throw error
       await sleep(RETRY_MS)
     }
   }

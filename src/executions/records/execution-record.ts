@@ -108,7 +108,7 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
 }
 
 /** The fields that a list reads; `request` and `result` can be megabytes. */
-export const LIST_FIELDS = [
+export const LISTED_FIELDS = [
   'state',
   'owner',
   'shortRequest',
@@ -154,7 +154,7 @@ export const LIST_FIELDS = [
   'cancelBy',
   'cancelReason',
 ] as const
-export const ALL_FIELDS = [...LIST_FIELDS, 'request', 'result', 'resultJson'] as const
+export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
 export type StoredFields = Partial<Record<RecordField, string | null>>
 

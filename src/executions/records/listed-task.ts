@@ -7,7 +7,7 @@ export interface ListedTask {
   readonly id: string
   readonly state: ExecutionState
   /** The list has been told of its end. */
-  readonly isTold: boolean
+  readonly isRecorded: boolean
   /** SHA-256 of its receipt's text. */
   readonly receiptSha256?: string
 }
@@ -18,13 +18,13 @@ export const toListedText = (id: string, status: string, receiptSha256 = ''): st
 
 /** Reads it again; the state of a task that is not told of is its record's. */
 export function toListedTask(index: number, text: string, state: ExecutionState | undefined): ListedTask {
-  const [id = '', told, receiptSha256] = text.split(' ')
-  const isTold = told !== undefined && isTerminal(told)
+  const [id = '', recorded, receiptSha256] = text.split(' ')
+  const isRecorded = recorded !== undefined && isTerminal(recorded)
   return {
     index,
     id,
-    state: isTold ? told : (state ?? 'queued'),
-    isTold,
+    state: isRecorded ? recorded : (state ?? 'queued'),
+    isRecorded,
     ...(receiptSha256 !== undefined && { receiptSha256 }),
   }
 }

@@ -6,11 +6,11 @@ import { Lifetime } from '../../platform/lifetime.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import { addUsage, NO_USAGE, type OutcomeCode, type Usage } from '../../protocol/execution.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
-import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { keepFiles } from './keep-files.js'
-import { lessonOf } from './lesson.js'
+import { toDurationSample } from './duration-sample.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
-import type { Ending, Wishes } from '../store/store-answers.js'
+import type { Ending, PendingRequests } from '../store/transitions.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { maskTranscripts } from './mask-transcripts.js'
 import { persistEnd } from './persist-end.js'
@@ -28,7 +28,7 @@ import { followServers } from './run-servers.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
 import { LOST_START_LIMIT, SCARCE_START_LIMIT } from '../records/lost-start-limit.js'
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 
 /** What runs beside it has ended by then, or another worker may have more to give. */
 const SCARCE_WAIT_MS = 2_500
@@ -47,7 +47,7 @@ export class ClaimedRun {
   #running: RunAttempt | undefined
   /** Of the attempts before this one. */
   #earlierUsage: Usage = NO_USAGE
-  #wishes: Wishes = {}
+  #requests: PendingRequests = {}
   #isLost = false
   #mask: SecretMask
 
@@ -72,10 +72,10 @@ export class ClaimedRun {
       fence: claim.fence,
       leaseMs: services.config.lockSeconds * 1_000,
       usage: () => this.#running && addUsage(this.#earlierUsage, this.#running.usage()),
-      onWishes: (wishes) => {
-        this.#wishes = wishes
-        this.#hooks.obey(wishes)
-        this.#running?.obey(wishes)
+      onRequests: (requests) => {
+        this.#requests = requests
+        this.#hooks.apply(requests)
+        this.#running?.apply(requests)
       },
       onLost: (why) => this.#lose(why),
     })
@@ -93,7 +93,7 @@ export class ClaimedRun {
   async run(): Promise<RunReport> {
     const { live } = this.#services
     const entry = {
-      poke: () => this.#lease.poke(),
+      renewNow: () => this.#lease.renewNow(),
       marker: this.#marker,
       isRunning: () => this.#running?.isOver === false,
     }
@@ -141,16 +141,16 @@ export class ClaimedRun {
       else await this.#hooks.afterFailedStart(record, prepared.outcome)
       return this.#conclude(prepared)
     }
-    const { process, folders, evidence, leaveGate } = prepared
+    const { child, folders, evidence, leaveGate } = prepared
     // Its warden waits for GO no longer without a word than later on, and the store may keep us waiting.
-    this.#lease.attach(() => process.heartbeat())
+    this.#lease.attach(() => child.heartbeat())
     try {
-      if (this.#context.signal.aborted) return await this.#handBack(folders, process)
+      if (this.#context.signal.aborted) return await this.#handBack(folders, child)
       return await this.#start(prepared)
     } finally {
       leaveGate()
       evidence.close()
-      await process
+      await child
         .killAll()
         .catch((error: unknown) =>
           logger.error({ executionId: this.#executionId, error: String(error) }, 'processes of a run are left'),
@@ -160,7 +160,7 @@ export class ClaimedRun {
   }
 
   async #start(prepared: PreparedRun): Promise<RunReport> {
-    const { record, run, beginning, answerSchema, sessionId, command, mask, folders, process, leaveGate, reach } =
+    const { record, run, beginning, answerSchema, sessionId, command, mask, folders, child, leaveGate, reach } =
       prepared
     this.#mask = mask
     const { store, config, claude, workerId } = this.#services
@@ -179,8 +179,8 @@ export class ClaimedRun {
         data: {
           attempt: this.#attempt,
           workerId,
-          pid: process.pid,
-          pgid: process.pgid,
+          pid: child.pid,
+          pgid: child.pgid,
           claudeVersion: claude?.version ?? '',
           sessionId,
           workspace: record.workspace,
@@ -202,8 +202,8 @@ export class ClaimedRun {
     const servers = followServers({
       run: beginning.run,
       limitSeconds: config.mcpTimeoutSeconds,
-      process,
-      tell: (events) => journal.write(events),
+      child,
+      report: (events) => journal.write(events),
     })
     const attempt = new RunAttempt({
       services: this.#services,
@@ -212,7 +212,7 @@ export class ClaimedRun {
       run: beginning.run,
       command,
       folders,
-      process,
+      child,
       journal,
       answerSchema,
       owner: record.owner,
@@ -237,7 +237,7 @@ export class ClaimedRun {
       this.#running = attempt
       if (this.#isLost) attempt.end(LOST, 'at_once')
       if (this.#context.signal.aborted) onAbort()
-      attempt.obey(this.#wishes)
+      attempt.apply(this.#requests)
       await journal.write(beginning.firstEvents)
       reach.listen((event) => void journal.write([event]).catch(() => undefined))
       return await this.#settle(prepared, attempt, await attempt.run(), journal)
@@ -298,7 +298,7 @@ export class ClaimedRun {
             outcome,
             containment: this.#services.containment,
             marker: this.#marker,
-            onProcess: (process) => this.#lease.attach(() => process.heartbeat()),
+            onProcess: (child) => this.#lease.attach(() => child.heartbeat()),
             keepFiles: (left) =>
               keepFiles(this.#services, record, { fence: this.#fence, attempt: this.#attempt }, left),
           })
@@ -319,7 +319,7 @@ export class ClaimedRun {
       return this.#conclude({
         ...verified,
         usage,
-        lesson: lessonOf(prepared, report, verified.outcome),
+        durationSample: toDurationSample(prepared, report, verified.outcome),
         ...(attempt.observation.model !== undefined && { model: attempt.observation.model }),
       })
     }
@@ -367,12 +367,15 @@ export class ClaimedRun {
 
   /** The cancel came between dequeue and spawn: the CLI was never let go. */
   async #concludeCancelled(): Promise<RunReport> {
-    const wishes = await this.#services.store.renew(
+    const requests = await this.#services.store.renew(
       this.#executionId,
       this.#fence,
       this.#services.config.lockSeconds * 1_000,
     )
-    await this.#hooks.noteBeforeStart({ type: 'execution.cancel_requested', data: wishes?.cancel ?? { by: 'unknown' } })
+    await this.#hooks.noteBeforeStart({
+      type: 'execution.cancel_requested',
+      data: requests?.cancel ?? { by: 'unknown' },
+    })
     return this.#conclude({
       outcome: { status: 'cancelled', code: 'CANCELLED', message: 'Cancelled before it started.' },
     })
@@ -425,9 +428,9 @@ export class ClaimedRun {
   }
 
   /** The worker stops before the CLI was let go: the execution goes back to the queue. */
-  async #handBack(folders: RunFolders, process?: ClaudeProcess): Promise<RunReport> {
+  async #handBack(folders: RunFolders, child?: ClaudeProcess): Promise<RunReport> {
     // Before others may begin: their attempt has the same folders.
-    await process?.killAll()
+    await child?.killAll()
     return this.#requeue(folders, 'the worker is stopping', LOST_START_LIMIT, {
       code: 'WORKER_LOST',
       message: 'Its workers were stopped again and again before it could start.',
@@ -454,7 +457,7 @@ export class ClaimedRun {
     const answer = await this.#services.store.requeue(this.#executionId, this.#fence, limit)
     if (answer.kind === 'cancelled') return this.#concludeCancelled()
     if (answer.kind === 'exhausted') return this.#conclude({ outcome: failed(exhausted.code, exhausted.message) })
-    if (answer.kind === 'requeued') await enqueueWoken(this.#services, answer.woken)
+    if (answer.kind === 'requeued') await enqueueReady(this.#services, answer.ready)
     return { kind: 'passed_over', why }
   }
 }

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
-import { joinSignals } from '../../platform/deadline.js'
+import { joinSignals } from '../../platform/abort-signals.js'
 import type { OpenFolder } from '../../platform/open-folder.js'
 import type { Outcome } from '../../protocol/execution.js'
 import type { FileChange, Verification, VerificationCheck, WorkspaceEvidence } from '../../protocol/verification.js'
@@ -58,7 +58,7 @@ export async function beginEvidence(
         ...observe(options, before, after, changes),
         ...(await collect(options, folders, workspace, config)),
       ]
-      return { outcome: judge(options, toVerification(checks)), files }
+      return { outcome: applyVerification(options, toVerification(checks)), files }
     },
   }
 }
@@ -203,7 +203,10 @@ async function runCommands(
  * Where `verify` was given, a failed check is a failed run; else it is only told. Whoever ended the run meanwhile has
  * ended it.
  */
-function judge({ outcome, prepared, attempt: { cause } }: VerifyOptions, verification: Verification): Outcome {
+function applyVerification(
+  { outcome, prepared, attempt: { cause } }: VerifyOptions,
+  verification: Verification,
+): Outcome {
   const verified = { ...outcome, verification }
   if (outcome.status !== 'succeeded') return verified
   if (cause) return { ...verified, status: cause.status, code: cause.code, message: cause.message }

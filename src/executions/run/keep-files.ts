@@ -1,5 +1,5 @@
 import { collectFiles, type CollectOptions } from '../../files/collect-files.js'
-import { within } from '../../platform/deadline.js'
+import { within } from '../../platform/abort-signals.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunServices } from '../claim/run-services.js'
@@ -30,7 +30,7 @@ export async function keepFiles(
   const { created, modified, deleted, ignored } = left.evidence
   const incomplete = left.evidence.before.incomplete ?? left.evidence.after.incomplete
   const limitBytes = config.filesLimitBytes
-  const keep = async (): Promise<void> => {
+  const keepChanged = async (): Promise<void> => {
     const {
       files: listed,
       notListed,
@@ -60,7 +60,7 @@ export async function keepFiles(
     })
   }
   try {
-    await within(DEADLINE_MS, 'keeping the files', keep())
+    await within(DEADLINE_MS, 'keeping the files', keepChanged())
   } catch (error) {
     logger.warn({ executionId: id, error: String(error) }, 'the files that its run changed were not kept')
   }

@@ -6,14 +6,14 @@ const INTERVAL_MS = 1_000
 
 /** Tells of each limit that a run has met, once. */
 export class LimitWatch {
-  readonly #process: ClaudeProcess
+  readonly #child: ClaudeProcess
   readonly #limits: Config['sandbox']['limits']
   readonly #note: (event: NewEvent) => Promise<void>
   readonly #told = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(process: ClaudeProcess, limits: Config['sandbox']['limits'], note: (event: NewEvent) => Promise<void>) {
-    this.#process = process
+  constructor(child: ClaudeProcess, limits: Config['sandbox']['limits'], note: (event: NewEvent) => Promise<void>) {
+    this.#child = child
     this.#limits = limits
     this.#note = note
   }
@@ -29,7 +29,7 @@ export class LimitWatch {
   }
 
   #look(): void {
-    for (const kind of this.#process.limitsReached().filter((met) => !this.#told.has(met))) {
+    for (const kind of this.#child.limitsReached().filter((met) => !this.#told.has(met))) {
       this.#told.add(kind)
       // The journal tells its own failures.
       void this.#note({ type: 'limit.reached', data: { kind, limit: this.#limits[kind] ?? 0 } }).catch(() => undefined)

@@ -1,13 +1,13 @@
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { RunClocks } from './run-clocks.js'
-import type { Wishes } from '../store/store-answers.js'
+import type { PendingRequests } from '../store/transitions.js'
 
 /** The longest pause; a paused run keeps its slot. */
 const PAUSE_LIMIT_MS = 24 * 60 * 60 * 1_000
 
 export interface PauseSwitchOptions {
-  readonly process: Pick<ClaudeProcess, 'pause' | 'resume'>
+  readonly child: Pick<ClaudeProcess, 'pause' | 'resume'>
   readonly clocks: Pick<RunClocks, 'pause' | 'resume'>
   /** False once the run is being ended: nothing is paused or resumed then. */
   readonly isOpen: () => boolean
@@ -19,7 +19,7 @@ export interface PauseSwitchOptions {
 }
 
 /**
- * running ⇄ paused: the processes of a run and its clocks stop and continue together. The wish comes again with every
+ * running ⇄ paused: the processes of a run and its clocks stop and continue together. The request comes again with every
  * renewal of the lease, so whatever fails of a change is tried again.
  */
 export class PauseSwitch {
@@ -36,7 +36,7 @@ export class PauseSwitch {
   }
 
   /** In order, one after the other: a resume must not overtake the pause before it. */
-  request(pause: NonNullable<Wishes['pause']>): void {
+  request(pause: NonNullable<PendingRequests['pause']>): void {
     this.#changing = this.#changing.then(() => this.#set(pause)).catch(this.#options.onError)
   }
 
@@ -46,7 +46,7 @@ export class PauseSwitch {
     clearTimeout(this.#limit)
   }
 
-  async #set({ wanted, by, reason }: NonNullable<Wishes['pause']>): Promise<void> {
+  async #set({ wanted, by, reason }: NonNullable<PendingRequests['pause']>): Promise<void> {
     const { isOpen, record } = this.#options
     if (!isOpen()) return
     if (wanted !== this.#isPaused) await (wanted ? this.#pause() : this.#resume())
@@ -59,12 +59,12 @@ export class PauseSwitch {
   }
 
   async #pause(): Promise<void> {
-    const { process, clocks, onLimit, onError } = this.#options
+    const { child, clocks, onLimit, onError } = this.#options
     try {
-      await process.pause()
+      await child.pause()
     } catch (error) {
       // Half of a run standing still is no pause: it goes on, and so do its clocks.
-      await process.resume().catch(onError)
+      await child.resume().catch(onError)
       throw error
     }
     clocks.pause()
@@ -73,8 +73,8 @@ export class PauseSwitch {
   }
 
   async #resume(): Promise<void> {
-    const { process, clocks } = this.#options
-    await process.resume()
+    const { child, clocks } = this.#options
+    await child.resume()
     clearTimeout(this.#limit)
     clocks.resume()
     this.#isPaused = false

@@ -1,4 +1,4 @@
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 import type { Logger } from '../../platform/logger.js'
 
 const RETRY_MS = 500

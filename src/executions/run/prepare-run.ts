@@ -11,7 +11,7 @@ import type { Lifetime } from '../../platform/lifetime.js'
 import type { Outcome } from '../../protocol/execution.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
-import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { checkRecord } from './check-record.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
@@ -28,7 +28,7 @@ import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-s
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import { maskOf } from './run-secrets.js'
-import { failed, isScarce, tell, toFolderFailure, toSpawnFailure } from './start-failures.js'
+import { failed, isScarce, toErrorText, toFolderFailure, toSpawnFailure } from './start-failures.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import type { PreparedRun } from './prepared-run.js'
 
@@ -192,7 +192,7 @@ export async function prepareRun(
   }
   const limit = setTimeout(leaveGate, START_LIMIT_MS)
   try {
-    const process = await spawnClaude(command, {
+    const child = await spawnClaude(command, {
       containment,
       workspace: folders.workspace,
       folder: workspace,
@@ -213,14 +213,14 @@ export async function prepareRun(
       mask,
       reach,
       folders,
-      process,
+      child,
       evidence,
       leaveGate,
     }
   } catch (error) {
     leaveGate()
     evidence.close()
-    return isScarce(error) ? { scarceIn: folders, why: tell(error) } : { outcome: toSpawnFailure(error) }
+    return isScarce(error) ? { scarceIn: folders, why: toErrorText(error) } : { outcome: toSpawnFailure(error) }
   }
 }
 
@@ -233,8 +233,8 @@ async function takePlaces(
 ): Promise<'taken' | 'parked' | 'stopped'> {
   // A fresh one has no other name.
   if (places.length === 0) return 'taken'
-  const { kind, woken = [] } = await services.store.takePlaces(id, fence, places)
-  await enqueueWoken(services, ...woken)
+  const { kind, ready = [] } = await services.store.takePlaces(id, fence, places)
+  await enqueueReady(services, ...ready)
   return kind === 'taken' || kind === 'parked' ? kind : 'stopped'
 }
 

@@ -25,7 +25,7 @@ export interface PreparedRun {
   /** What it may reach. */
   readonly reach: RunSandbox
   readonly folders: RunFolders
-  readonly process: ClaudeProcess
+  readonly child: ClaudeProcess
   readonly evidence: Evidence
   /** Lets the next start through; a start is over with the CLI's first output, or after START_LIMIT_MS. */
   readonly leaveGate: () => void
@@ -37,7 +37,7 @@ export interface VerifyOptions {
   readonly outcome: Outcome
   readonly containment: Containment
   readonly marker: string
-  readonly onProcess: (process: ClaudeProcess) => void
+  readonly onProcess: (child: ClaudeProcess) => void
   /** Called with what the run changed, before any command of the caller's may change more. */
   readonly keepFiles: (left: LeftBehind) => Promise<void>
 }

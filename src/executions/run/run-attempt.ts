@@ -12,7 +12,7 @@ import { AnswerCheck, NOT_JUDGED } from '../json-mode/answer-check.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import { LimitWatch } from './limit-watch.js'
 import type { LeaseKeeper } from '../claim/lease-keeper.js'
-import type { Wishes } from '../store/store-answers.js'
+import type { PendingRequests } from '../store/transitions.js'
 import { countTokens } from '../records/plan-budget.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import { BackgroundWait } from './background-wait.js'
@@ -41,7 +41,7 @@ export interface AttemptOptions {
   readonly fence: string
   readonly run: RunRequest
   readonly command: ClaudeCommand
-  readonly process: ClaudeProcess
+  readonly child: ClaudeProcess
   readonly translator: Translator
   readonly servers: RunServers | undefined
   readonly journal: RunJournal
@@ -57,10 +57,10 @@ export interface AttemptOptions {
 }
 
 /**
- * One spawn of the CLI from GO to the last process gone: its clocks, the wishes that reach it, and the first cause of
+ * One spawn of the CLI from GO to the last process gone: its clocks, the requests that reach it, and the first cause of
  * its end.
  *
- * running ⇄ paused, by wish; any stop sets the cause once and ends both.
+ * running ⇄ paused, on request; any stop sets the cause once and ends both.
  */
 export class RunAttempt {
   readonly #options: AttemptOptions
@@ -91,7 +91,7 @@ export class RunAttempt {
     this.#background = new BackgroundWait({ run, clocks: this.#clocks, onLimit: (cause) => this.end(cause) })
     this.#tokenLimit = run.maxBudgetTokens === undefined ? undefined : new TokenLimit(run.maxBudgetTokens, observation)
     this.#pauses = this.#createPauses(options)
-    this.#limits = new LimitWatch(options.process, options.services.config.sandbox.limits, (event) => this.#note(event))
+    this.#limits = new LimitWatch(options.child, options.services.config.sandbox.limits, (event) => this.#note(event))
   }
 
   /**
@@ -135,7 +135,7 @@ export class RunAttempt {
     return this.#report?.endedAfterResult === 'hung'
   }
 
-  /** It was ended after its answer, by a wish or with its background tasks: how it would have exited is not known. */
+  /** It was ended after its answer, by a request or with its background tasks: how it would have exited is not known. */
   get endedAfterAnswer(): boolean {
     return this.#endedAfterAnswer || this.#report?.endedAfterResult === 'with_tasks'
   }
@@ -170,14 +170,14 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { process, command, translator, run, services, folders, servers } = this.#options
+    const { child, command, translator, run, services, folders, servers } = this.#options
     const check = this.#check
     this.#meter.begin()
     this.#clocks.begin((cause) => this.end(cause))
     this.#limits.begin()
     try {
       const report = await runClaude({
-        process,
+        child,
         setUpLine: command.setUpLine,
         firstLine: command.firstLine,
         beforeFirstLine:
@@ -263,8 +263,8 @@ export class RunAttempt {
     if (progress) this.#options.onProgress(progress)
   }
 
-  /** What the record says that others want; called with every renewal, so each wish may come many times. */
-  obey({ cancel, pause }: Wishes): void {
+  /** What the record says that others want; called with every renewal, so each request may come many times. */
+  apply({ cancel, pause }: PendingRequests): void {
     if (cancel && !this.#cancelSeen) {
       this.#cancelSeen = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
@@ -277,9 +277,9 @@ export class RunAttempt {
     if (pause && !this.#cause) this.#pauses.request(pause)
   }
 
-  #createPauses({ services, executionId, fence, process }: AttemptOptions): PauseSwitch {
+  #createPauses({ services, executionId, fence, child }: AttemptOptions): PauseSwitch {
     return new PauseSwitch({
-      process,
+      child,
       clocks: this.#clocks,
       isOpen: () => this.#cause === undefined && !this.#isOver,
       record: async (state, event) => {

@@ -1,7 +1,7 @@
 import type { StopCause } from '../../claude/stream/classify-exit.js'
 import type { Clock } from '../../claude/stream/result-phases.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
-import { Deadline } from './run-clock.js'
+import { Deadline } from './pausable-deadline.js'
 
 /** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
 const IDLE_FACTOR_IN_TOOL = 10

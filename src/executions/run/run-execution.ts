@@ -3,7 +3,7 @@ import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
 import { highestOf } from '../claim/sandbox-levels.js'
 import { concludeOverdue } from '../conclude/conclude-overdue.js'
-import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { enqueueReady } from '../conclude/enqueue-ready.js'
 
 /** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
 export async function runExecution(
@@ -15,7 +15,7 @@ export async function runExecution(
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000
   const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential, highestOf(services.sandboxes))
-  if ('woken' in claim) await enqueueWoken(services, ...(claim.woken ?? []))
+  if ('ready' in claim) await enqueueReady(services, ...(claim.ready ?? []))
   switch (claim.kind) {
     case 'refused':
       return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }

@@ -42,7 +42,7 @@ export interface RunSandbox {
   /** After the API, or the proxy in its stead, has refused the run. */
   findOtherLogin(code: OutcomeCode): Promise<OtherLogin>
   /** Who hears from now on what happens at its borders, what has happened before included. */
-  listen(tell: (event: NewEvent) => void): void
+  listen(report: (event: NewEvent) => void): void
   /** Nothing more is told. */
   settle(): void
   close(): Promise<void>
@@ -98,7 +98,7 @@ async function openProxy(
   { config }: RunServices,
   { network }: ExecuteRequest,
   lent: LentCredential,
-  tell: (event: NewEvent) => void,
+  report: (event: NewEvent) => void,
 ): Promise<RunProxy> {
   return openRunProxy({
     upstream: lent.upstream,
@@ -106,7 +106,7 @@ async function openProxy(
     onRefused: lent.refuse,
     wanted: network?.hosts ?? [],
     admitted: config.sandbox.hosts,
-    onDenied: (data) => tell({ type: 'sandbox.denied', data }),
+    onDenied: (data) => report({ type: 'sandbox.denied', data }),
   })
 }
 

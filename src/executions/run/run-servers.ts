@@ -28,16 +28,16 @@ export interface RunServers {
 export interface ServersOptions {
   readonly run: Pick<RunRequest, 'mcpServers' | 'mcpRequired'>
   readonly limitSeconds: number
-  readonly process: Pick<ClaudeProcess, 'stdin'>
-  readonly tell: (events: readonly NewEvent[]) => Promise<void>
+  readonly child: Pick<ClaudeProcess, 'stdin'>
+  readonly report: (events: readonly NewEvent[]) => Promise<void>
 }
 
 /** undefined: the request names none. */
 export function followServers({
   run: { mcpServers = {}, mcpRequired = false },
   limitSeconds,
-  process: { stdin },
-  tell,
+  child: { stdin },
+  report,
 }: ServersOptions): RunServers | undefined {
   if (Object.keys(mcpServers).length === 0) return undefined
   const status = new McpStatus({
@@ -51,7 +51,7 @@ export function followServers({
       return status.states
     },
     async connect(over, startClock, end) {
-      await tell(await status.connected(over, startClock))
+      await report(await status.connected(over, startClock))
       // Whoever has stopped the run, or how its CLI ended, is the cause of its end.
       if (over.aborted) return
       const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)

@@ -23,7 +23,7 @@ export function toFolderFailure(error: unknown): Outcome | undefined {
 export const isScarce = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'SCARCE'
 
-export const tell = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+export const toErrorText = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 export function toSpawnFailure(error: unknown): Outcome {
   if (error instanceof ExecutorError) throw error
@@ -36,6 +36,6 @@ export function toSpawnFailure(error: unknown): Outcome {
     case 'BAD_CWD':
       return failed('WORKSPACE_ERROR', 'The workspace cannot be entered; check its permissions.')
     default:
-      return failed('CLAUDE_EXITED', `The CLI could not be started: ${tell(error)}`)
+      return failed('CLAUDE_EXITED', `The CLI could not be started: ${toErrorText(error)}`)
   }
 }

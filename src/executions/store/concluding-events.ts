@@ -1,6 +1,6 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import type { NewEvent } from '../../protocol/events.js'
-import type { Conclusion, Seal } from './store-answers.js'
+import type { Conclusion, Seal } from './transitions.js'
 
 /** The last events of a log, in order, without their seqs. */
 export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }: Conclusion): string[] {
@@ -10,7 +10,7 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 
 /** The result lies in a field of its own, so that lists need not load it. */
 export function concludingFields(
-  { outcome: { result, ...outcome }, usage, finishedAt, lesson, model }: Conclusion,
+  { outcome: { result, ...outcome }, usage, finishedAt, durationSample, model }: Conclusion,
   seal: Seal | undefined,
 ): Record<string, string> {
   return {
@@ -20,9 +20,10 @@ export function concludingFields(
     ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }),
     ...(seal && { receipt: seal.receipt }),
     ...(model !== undefined && { model }),
-    ...(lesson && {
-      activeMs: String(Math.round(lesson.activeMs)),
-      lesson: lesson.teaches === 'nothing' ? '' : lesson.teaches,
+    // `lesson` is the name of the stored field, which workers of other versions read.
+    ...(durationSample && {
+      activeMs: String(Math.round(durationSample.activeMs)),
+      lesson: durationSample.outcome === 'nothing' ? '' : durationSample.outcome,
     }),
   }
 }

@@ -5,7 +5,7 @@ import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
 import {
   ALL_FIELDS,
-  LIST_FIELDS,
+  LISTED_FIELDS,
   toRecord,
   type ExecutionRecord,
   type RecordField,
@@ -60,7 +60,7 @@ export class ExecutionReads {
     const tasks = indexes.map((index) => toListedTask(index, texts[index] ?? '', undefined))
     // Only the last one may still be under way.
     const state =
-      tasks[last]?.isTold === false
+      tasks[last]?.isRecorded === false
         ? await this.redis.hget(`${this.root}:execution:${tasks[last].id}`, 'state')
         : undefined
     // Safe: the scripts write nothing else there.
@@ -69,7 +69,7 @@ export class ExecutionReads {
 
   /** Records without their long texts; ids that have none are left out. */
   async getMany(ids: readonly string[]): Promise<ExecutionRecord[]> {
-    return (await this.#load(ids, LIST_FIELDS)).filter((record) => record !== undefined)
+    return (await this.#load(ids, LISTED_FIELDS)).filter((record) => record !== undefined)
   }
 
   /**

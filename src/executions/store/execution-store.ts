@@ -12,8 +12,8 @@ import { toRefusal } from '../records/plan-budget.js'
 import { toNewRecord } from './new-record.js'
 import {
   toConcludeAnswer,
-  toWoken,
-  toWokenList,
+  toReady,
+  toReadyList,
   type Answer,
   type ClaimAnswer,
   type ConcludeAnswer,
@@ -25,9 +25,9 @@ import {
   type RetryAnswer,
   type Seal,
   type SessionRefusal,
-  type Wishes,
-  type Woken,
-} from './store-answers.js'
+  type PendingRequests,
+  type ReadyExecution,
+} from './transitions.js'
 import { SCRIPTS } from './scripts.generated.js'
 import { TaskListStore } from './task-list-store.js'
 
@@ -41,7 +41,7 @@ type Commands = Record<
   | 'ccConclude'
   | 'ccConcludeAbandoned'
   | 'ccConcludeQueued'
-  | 'ccWish'
+  | 'ccRequest'
   | 'ccRetry'
   | 'ccTakePlaces',
   Script
@@ -63,7 +63,7 @@ type Commands = Record<
 export class ExecutionStore extends TaskListStore {
   readonly #commands: Commands
   /** Redis' time less our monotonic one, as it was when we last looked. */
-  #clockAhead: number | undefined
+  #redisClockOffsetMs: number | undefined
   readonly #sharedWorkspaces: readonly string[]
 
   constructor(
@@ -115,7 +115,7 @@ export class ExecutionStore extends TaskListStore {
       this.root,
       toScriptArguments({ id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }),
     )
-    const [second, lastSeq, attempt, storedBytes, ...woken] = more
+    const [second, lastSeq, attempt, storedBytes, ...ready] = more
     switch (kind) {
       case 'claimed':
         return {
@@ -124,12 +124,12 @@ export class ExecutionStore extends TaskListStore {
           lastSeq: Number(lastSeq),
           attempt: Number(attempt),
           storedBytes: Number(storedBytes),
-          ...toWokenList(woken),
+          ...toReadyList(ready),
         }
       case 'blocked':
         return { kind, waitMs: Number(second) }
       case 'parked':
-        return { kind, ...toWokenList(more) }
+        return { kind, ...toReadyList(more) }
       case 'expired':
       case 'unsuited':
         return { kind }
@@ -140,21 +140,21 @@ export class ExecutionStore extends TaskListStore {
 
   /**
    * The folder in which it will work, as its worker found it, is its own until its end; where somebody has it, it waits
-   * (starting → queued). `woken`: who may go on instead.
+   * (starting → queued). `ready`: those whose turn has come.
    */
   async takePlaces(
     id: string,
     fence: string,
     places: readonly string[],
-  ): Promise<{ kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'; woken?: readonly Woken[] }> {
-    const [kind, ...woken] = await this.#commands.ccTakePlaces(this.root, toScriptArguments({ id, fence, places }))
-    if (kind === 'taken' || kind === 'parked') return { kind, ...toWokenList(woken) }
+  ): Promise<{ kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'; ready?: readonly ReadyExecution[] }> {
+    const [kind, ...ready] = await this.#commands.ccTakePlaces(this.root, toScriptArguments({ id, fence, places }))
+    if (kind === 'taken' || kind === 'parked') return { kind, ...toReadyList(ready) }
     return { kind: kind === 'cancelled' || kind === 'stale' ? kind : 'refused' }
   }
 
   /**
-   * starting → running, under the fence; the CLI may be let go only after this. `told`: what the list of a task hears
-   * of its first start.
+   * starting → running, under the fence; the CLI may be let go only after this. `listEvent`: what goes into the log of
+   * a list with the first start of its task.
    */
   async start(
     id: string,
@@ -167,7 +167,7 @@ export class ExecutionStore extends TaskListStore {
       simulated: boolean
     },
     event: NewEvent,
-    told?: NewEvent,
+    listEvent?: NewEvent,
   ): Promise<{ kind: 'started'; lastSeq: number } | { kind: 'stale' | 'cancelled' }> {
     const stored = {
       ...(fields.attempt === 1 && { startedAt: String(fields.startedAt.getTime()) }),
@@ -183,16 +183,16 @@ export class ExecutionStore extends TaskListStore {
         fence,
         fields: stored,
         event: serializeWithoutSeq(event, fields.startedAt, fields.attempt),
-        told: told && serializeWithoutSeq(told, fields.startedAt, 0),
+        listEvent: listEvent && serializeWithoutSeq(listEvent, fields.startedAt, 0),
       }),
     )
     if (kind === 'started') return { kind, lastSeq: Number(lastSeq) }
     return { kind: kind === 'cancelled' ? 'cancelled' : 'stale' }
   }
 
-  /** Extends the lease and tells what is wished; undefined when the fence is lost. */
-  async renew(id: string, fence: string, leaseMs: number, usage?: Usage): Promise<Wishes | undefined> {
-    const [kind, ...wishes] = await this.#commands.ccRenew(
+  /** Extends the lease and tells what is requested; undefined when the fence is lost. */
+  async renew(id: string, fence: string, leaseMs: number, usage?: Usage): Promise<PendingRequests | undefined> {
+    const [kind, ...requests] = await this.#commands.ccRenew(
       this.root,
       id,
       fence,
@@ -200,7 +200,7 @@ export class ExecutionStore extends TaskListStore {
       usage ? JSON.stringify(usage) : '',
     )
     if (kind !== 'ok') return undefined
-    const [cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = wishes.map(String)
+    const [cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = requests.map(String)
     return {
       ...(cancelBy && { cancel: { by: cancelBy, ...(cancelReason && { reason: cancelReason }) } }),
       ...(pauseWanted && {
@@ -243,17 +243,17 @@ export class ExecutionStore extends TaskListStore {
     )
   }
 
-  async wish(
+  async request(
     id: string,
-    wish: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean },
+    request: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean },
     by: string,
     reason: string | undefined,
-  ): Promise<{ kind: 'wished' | 'known' } | { kind: 'refused'; state: string }> {
-    const [kind, state] = await this.#commands.ccWish(
+  ): Promise<{ kind: 'requested' | 'known' } | { kind: 'refused'; state: string }> {
+    const [kind, state] = await this.#commands.ccRequest(
       this.root,
-      toScriptArguments({ id, ...wish, by, reason: reason ?? '' }),
+      toScriptArguments({ id, ...request, by, reason: reason ?? '' }),
     )
-    if (kind === 'wished' || kind === 'known') return { kind }
+    if (kind === 'requested' || kind === 'known') return { kind }
     return { kind: 'refused', state: String(state) }
   }
 
@@ -262,7 +262,7 @@ export class ExecutionStore extends TaskListStore {
     const [kind, second, third] = await this.#commands.ccRequeue(this.root, id, fence ?? '', limit)
     switch (kind) {
       case 'requeued':
-        return { kind, woken: { executionId: id, claim: Number(second), priority: third as Priority } }
+        return { kind, ready: { executionId: id, claim: Number(second), priority: third as Priority } }
       case 'cancelled':
         return { kind, by: String(second), ...(third && { reason: String(third) }) }
       default:
@@ -295,7 +295,7 @@ export class ExecutionStore extends TaskListStore {
     )
     switch (kind) {
       case 'retrying':
-        return { kind, woken: { executionId: id, claim: Number(second), priority: third as Priority } }
+        return { kind, ready: { executionId: id, claim: Number(second), priority: third as Priority } }
       case 'cancelled':
         return { kind, by: String(second), ...(third && { reason: String(third) }) }
       case 'stale':
@@ -307,8 +307,8 @@ export class ExecutionStore extends TaskListStore {
   }
 
   /** To be called soon after the start: who does not know how the clock went takes a jump for the truth. */
-  async learnClock(): Promise<void> {
-    this.#clockAhead ??= (await this.now()) - performance.now()
+  async syncClock(): Promise<void> {
+    this.#redisClockOffsetMs ??= (await this.now()) - performance.now()
   }
 
   /**
@@ -316,18 +316,18 @@ export class ExecutionStore extends TaskListStore {
    * all leases begin anew.
    */
   async listAbandoned(count: number, leaseMs: number): Promise<{ ids: string[]; jumpedMs: number }> {
-    const before = this.#clockAhead
+    const before = this.#redisClockOffsetMs
     const toleranceMs = Math.ceil(leaseMs / 2)
     const expected = before === undefined ? '' : Math.round(performance.now() + before)
     const [now, ...ids] = await this.#commands.ccListAbandoned(this.root, count, expected, toleranceMs)
-    this.#clockAhead = now - performance.now()
+    this.#redisClockOffsetMs = now - performance.now()
     const jumpedMs = expected === '' ? 0 : now - expected
     return { ids, jumpedMs: Math.abs(jumpedMs) > toleranceMs ? jumpedMs : 0 }
   }
 
   /** The next execution whose time has come; undefined when there is none. */
-  async wakeDue(): Promise<Woken | undefined> {
-    return toWoken(await this.#commands.ccWakeDue(this.root))
+  async wakeDue(): Promise<ReadyExecution | undefined> {
+    return toReady(await this.#commands.ccWakeDue(this.root))
   }
 
   /** Workers with this credential take nothing until then. */
@@ -341,8 +341,8 @@ export class ExecutionStore extends TaskListStore {
     return answer === '' ? undefined : Number(answer)
   }
 
-  async unpark(id: string): Promise<Woken | undefined> {
-    return toWoken(await this.#commands.ccUnpark(this.root, id))
+  async unpark(id: string): Promise<ReadyExecution | undefined> {
+    return toReady(await this.#commands.ccUnpark(this.root, id))
   }
 
   async delete(

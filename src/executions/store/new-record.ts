@@ -1,7 +1,7 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import { toScore } from './execution-reads.js'
 import { shortenRequest } from '../records/execution-record.js'
-import type { NewRecord } from './store-answers.js'
+import type { NewRecord } from './transitions.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
 
 /** A new record as the scripts take it. */

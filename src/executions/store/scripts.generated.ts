@@ -36,7 +36,7 @@ end`,
   'include/get': `local function get(id, field) return redis.call('HGET', record(id), field) end`,
   'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, failed = true, cancelled = true}, running = {queued = true, paused = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
   'include/is-ended': `local function isEnded(state) return next(TRANSITIONS[state]) == nil end`,
-  'include/is-told': `local function isTold(task) return string.find(task, ' ', 1, true) ~= nil end`,
+  'include/is-recorded': `local function isRecorded(task) return string.find(task, ' ', 1, true) ~= nil end`,
   'events/include/take-fence': `local function takeFence(id)
   local fence = redis.call('INCR', root .. ':fence')
   redis.call('HSET', key('log', id), 'fence', fence)
@@ -102,7 +102,7 @@ local state = get(list, 'state')
 if not state or isEnded(state) then return {'settled'} end
 local task = taskAt(list, index)
 if not task then return {'moved'} end
-if isTold(task) then
+if isRecorded(task) then
   if get(list, 'over') then return over(list, holdMs) end
   if following and taskAt(list, index + 1) == following.id then
     return {'next', get(following.id, 'claim'), get(following.id, 'priority')}
@@ -129,13 +129,24 @@ redis.call('HSET', key('tasks', list), index + 1, following.id)
 queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}`,
+  'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
+  'platform/include/exceed-memory': `local function exceedMemory() redis.call('DEL', root .. ':nothing') end`,
+  'append-list-event': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local list, sent = args.list, args.fence .. ' ' .. args.number
+if not holdsFence(args.holder, args.fence) then return {'stale'} end
+if get(list, 'hookTold') == sent then return {'recorded'} end
+set(list, 'hookTold', sent)
+if args.hooksRun then set(list, 'hooksRun', args.hooksRun) end
+if args.refusal then set(list, 'refusal', args.refusal) end
+writeNext(list, args.event)
+return {'recorded'}`,
   'block': `local blocked, until_ = root .. ':blocked', tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', blocked, '-inf', nowMs())
 redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
 local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}`,
-  'platform/include/exceed-memory': `local function exceedMemory() redis.call('DEL', root .. ':nothing') end`,
   'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
   'cancel-list': `exceedMemory()
 local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
@@ -147,10 +158,10 @@ if not get(list, 'cancelBy') then
 end
 redis.call('ZADD', root .. ':unsettled', nowMs(), list)
 local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
-if isTold(task) then return {'wished', '', ''} end
+if isRecorded(task) then return {'requested', '', ''} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
-return {'wished', task, taskState or ''}`,
+return {'requested', task, taskState or ''}`,
   'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
   'include/enter': `local function enter(id, to)
   local from = get(id, 'state')
@@ -226,9 +237,9 @@ end`,
   'claim': `local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence, woken)
+local function claimed(fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(woken)}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(ready)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
   return claimed(redis.call('HGET', key('log', id), 'fence'), {})
@@ -311,8 +322,8 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
     model = OTHER_MODELS
   end
   local measures = {executions = 1, succeeded = hasSucceeded and 1 or 0, costMicroUsd = micro}
-  local told = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
-  for _, measure in ipairs(told) do
+  local reported = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+  for _, measure in ipairs(reported) do
     measures[measure] = usage[measure]
   end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end
@@ -333,15 +344,15 @@ end`,
   end
 end`,
   'include/let-go': `local function letGo(id, names)
-  local woken = {}
+  local ready = {}
   for _, name in ipairs(names) do
     if redis.call('GET', key('workspace', name)) == id then
       redis.call('DEL', key('workspace', name))
       for _, above in ipairs(foldersAbove(name)) do redis.call('SREM', key('within', above), name) end
-      for _, value in ipairs(wakeNext(name)) do woken[#woken + 1] = value end
+      for _, value in ipairs(wakeNext(name)) do ready[#ready + 1] = value end
     end
   end
-  return woken
+  return ready
 end`,
   'include/places-of': `local function placesOf(id)
   local places = get(id, 'places')
@@ -350,9 +361,9 @@ end`,
   'include/release-workspace': `local function releaseWorkspace(id)
   local names, workspace = placesOf(id), get(id, 'workspaceLock')
   if workspace then table.insert(names, 1, workspace) end
-  local woken = letGo(id, names)
-  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do woken[#woken + 1] = value end
-  return woken
+  local ready = letGo(id, names)
+  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do ready[#ready + 1] = value end
+  return ready
 end`,
   'include/reservation-of': `local function reservationOf(id)
   local name = get(id, 'idempotencyKey')
@@ -422,7 +433,7 @@ local function conclude(id, args)
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
-  local woken = releaseWorkspace(id)
+  local ready = releaseWorkspace(id)
   local list = get(id, 'parentId')
   if list then
     redis.call('ZADD', root .. ':unsettled', nowMs(), list)
@@ -431,7 +442,7 @@ local function conclude(id, args)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', unpack(woken)}
+  return {'concluded', from, list or '', unpack(ready)}
 end`,
   'conclude-abandoned': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -440,7 +451,6 @@ if not isActive(get(id, 'state')) then return {'refused', get(id, 'state') or 'm
 if hasLease(id) then return {'alive'} end
 takeFence(id)
 return conclude(id, args)`,
-  'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
   'conclude-list': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list = args.id
@@ -673,9 +683,21 @@ local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
-local wishes = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
-for index = 1, 5 do wishes[index] = wishes[index] or '' end
-return {'ok', unpack(wishes)}`,
+local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
+for index = 1, 5 do requests[index] = requests[index] or '' end
+return {'ok', unpack(requests)}`,
+  'request': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id = args.id
+local state = get(id, 'state')
+if not isActive(state) or (args.kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
+if args.kind == 'cancel' then
+  if get(id, 'cancelBy') then return {'known', state} end
+  set(id, 'cancelBy', args.by, 'cancelReason', args.reason)
+else
+  set(id, 'pauseWanted', args.wanted and '1' or '0', 'pauseBy', args.by, 'pauseReason', args.reason)
+end
+return {'requested', state}`,
   'requeue': `exceedMemory()
 local id, fence = ARGV[1], ARGV[2]
 if get(id, 'state') ~= 'starting' then return {'refused'} end
@@ -765,7 +787,7 @@ local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
   if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
-  writeNext(list, args.told)
+  writeNext(list, args.listEvent)
 end
 setAll(id, args.fields)
 beginSession(id, before)
@@ -781,10 +803,10 @@ for _, place in ipairs(places) do isOwn = isOwn and redis.call('GET', key('works
 if isOwn then return {'taken'} end
 local held = findHeld(owner, places)
 if not held then
-  local woken = letGo(owner, placesOf(owner))
+  local ready = letGo(owner, placesOf(owner))
   holdFolders(owner, places)
   set(owner, 'places', wanted)
-  return {'taken', unpack(woken)}
+  return {'taken', unpack(ready)}
 end
 if get(id, 'cancelBy') then return {'cancelled'} end
 takeFence(id)
@@ -798,16 +820,6 @@ set(id, 'wantedPlaces', wanted)
 local workspace = get(id, 'workspaceLock')
 if not workspace or holdsWorkspace(owner) then return {'parked'} end
 return {'parked', unpack(letGo(owner, {workspace}))}`,
-  'tell-list': `exceedMemory()
-local args = cjson.decode(ARGV[1])
-local list, sent = args.list, args.fence .. ' ' .. args.number
-if not holdsFence(args.holder, args.fence) then return {'stale'} end
-if get(list, 'hookTold') == sent then return {'told'} end
-set(list, 'hookTold', sent)
-if args.hooksRun then set(list, 'hooksRun', args.hooksRun) end
-if args.refusal then set(list, 'refusal', args.refusal) end
-writeNext(list, args.event)
-return {'told'}`,
   'try-lock': `local lock, now, milliseconds = root .. ':lock:' .. ARGV[1], nowMs(), tonumber(ARGV[2])
 local takenAt = tonumber(redis.call('GET', lock))
 if takenAt and math.abs(now - takenAt) < milliseconds then return 0 end
@@ -838,18 +850,6 @@ return {}`,
   end
 end
 return {}`,
-  'wish': `exceedMemory()
-local args = cjson.decode(ARGV[1])
-local id = args.id
-local state = get(id, 'state')
-if not isActive(state) or (args.kind == 'pause' and state == 'starting') then return {'refused', state or 'missing'} end
-if args.kind == 'cancel' then
-  if get(id, 'cancelBy') then return {'known', state} end
-  set(id, 'cancelBy', args.by, 'cancelReason', args.reason)
-else
-  set(id, 'pauseWanted', args.wanted and '1' or '0', 'pauseBy', args.by, 'pauseReason', args.reason)
-end
-return {'wished', state}`,
 }
 
 const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) => PARTS[name]).join('\n')
@@ -860,9 +860,14 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
-    'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'events/include/take-fence', 'include/has-lease',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
     'include/over', 'include/set', 'include/set-all', 'include/queue-new', 'include/task-at', 'history/include/weigh',
     'include/kind-of', 'include/weigh-new', 'advance-list',
+  ),
+  ccAppendListEvent: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'include/record',
+    'include/get', 'include/set', 'append-list-event',
   ),
   ccBlock: join(
     'platform/include/now-ms', 'platform/include/root', 'block',
@@ -870,8 +875,8 @@ export const SCRIPTS = {
   ccCancelList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'platform/include/exceed-memory', 'platform/include/now-ms', 'include/record',
-    'include/get', 'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-told', 'include/set',
-    'include/task-at', 'cancel-list',
+    'include/get', 'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded',
+    'include/set', 'include/task-at', 'cancel-list',
   ),
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
@@ -976,6 +981,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'platform/include/now-ms', 'include/record', 'include/set', 'renew',
   ),
+  ccRequest: join(
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'include/is-active', 'include/set', 'request',
+  ),
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'platform/include/exceed-memory', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set',
@@ -1004,11 +1013,6 @@ export const SCRIPTS = {
     'include/hold-folders', 'include/holder-of', 'include/wake-next', 'include/let-go', 'include/park',
     'include/places-of', 'take-places',
   ),
-  ccTellList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'platform/include/exceed-memory', 'include/record',
-    'include/get', 'include/set', 'tell-list',
-  ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
   ),
@@ -1021,9 +1025,5 @@ export const SCRIPTS = {
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
     'wake-due',
-  ),
-  ccWish: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
-    'include/is-active', 'include/set', 'wish',
   ),
 }

@@ -9,18 +9,18 @@ import { toListedText } from '../records/listed-task.js'
 import { toNewRecord } from './new-record.js'
 import {
   toConcludeAnswer,
-  toWoken,
+  toReady,
   type Answer,
   type ConcludeAnswer,
   type Conclusion,
   type NewRecord,
   type Seal,
-  type Woken,
-} from './store-answers.js'
+  type ReadyExecution,
+} from './transitions.js'
 import { SCRIPTS } from './scripts.generated.js'
 
 type Commands = Record<
-  'ccAdvanceList' | 'ccTellList' | 'ccConcludeList',
+  'ccAdvanceList' | 'ccAppendListEvent' | 'ccConcludeList',
   (root: string, args: string) => Promise<Answer>
 > & {
   ccCancelList(root: string, list: string, by: string, reason: string, event: string): Promise<Answer>
@@ -43,7 +43,7 @@ export interface Advance {
 }
 
 export type AdvanceAnswer =
-  | { readonly kind: 'next'; readonly woken: Woken }
+  | { readonly kind: 'next'; readonly ready: ReadyExecution }
   /** No other task follows: the end of the list is to be written, under this fence where the list is held. */
   | { readonly kind: 'over'; readonly fence?: string }
   /** The task goes on; somebody else was first; the list has ended. */
@@ -77,8 +77,8 @@ export class TaskListStore extends ExecutionReads {
     const [kind, claim, priority] = await this.#commands.ccAdvanceList(this.root, toScriptArguments(args))
     switch (kind) {
       case 'next': {
-        const woken = toWoken([following?.id ?? '', claim ?? '', priority ?? ''])
-        return woken ? { kind, woken } : { kind: 'moved' }
+        const ready = toReady([following?.id ?? '', claim ?? '', priority ?? ''])
+        return ready ? { kind, ready } : { kind: 'moved' }
       }
       case 'over':
         return { kind, ...(claim !== undefined && { fence: String(claim) }) }
@@ -90,16 +90,16 @@ export class TaskListStore extends ExecutionReads {
     }
   }
 
-  /** Stores the wish; the task that is under way, and its state. A running one has the wish already. */
-  async wishListCancelled(
+  /** Stores the request; the task that is under way, and its state. A running one has the request already. */
+  async requestListCancel(
     listId: string,
     by: string,
     reason: string | undefined,
-  ): Promise<{ kind: 'wished'; task?: { id: string; state: string } } | { kind: 'refused' }> {
+  ): Promise<{ kind: 'requested'; task?: { id: string; state: string } } | { kind: 'refused' }> {
     const data = { by, ...(reason !== undefined && { reason }) }
     const event = serializeWithoutSeq({ type: 'execution.cancel_requested', data }, new Date(await this.now()), 0)
     const [kind, id, state] = await this.#commands.ccCancelList(this.root, listId, by, reason ?? '', event)
-    if (kind !== 'wished') return { kind: 'refused' }
+    if (kind !== 'requested') return { kind: 'refused' }
     return { kind, ...(id && { task: { id: String(id), state: String(state) } }) }
   }
 
@@ -107,7 +107,7 @@ export class TaskListStore extends ExecutionReads {
    * Tells of a hook that ran for a list, and what those before it have decided; `number` makes a tale of this holder's
    * unmistakable. False where the fence is lost.
    */
-  async tellList(
+  async appendListEvent(
     listId: string,
     holder: { id: string; fence: string },
     number: number,
@@ -115,20 +115,20 @@ export class TaskListStore extends ExecutionReads {
     decided: { hooksRun?: number; refusal?: Outcome } = {},
   ): Promise<boolean> {
     const { hooksRun, refusal } = decided
-    const told = serializeWithoutSeq(event, new Date(await this.now()), 0)
-    const [kind] = await this.#commands.ccTellList(
+    const serialized = serializeWithoutSeq(event, new Date(await this.now()), 0)
+    const [kind] = await this.#commands.ccAppendListEvent(
       this.root,
       toScriptArguments({
         list: listId,
         holder: holder.id,
         fence: holder.fence,
         number,
-        event: told,
+        event: serialized,
         hooksRun,
         refusal: refusal && JSON.stringify(refusal),
       }),
     )
-    return kind === 'told'
+    return kind === 'recorded'
   }
 
   /** Only where no other task follows, and nobody else holds the list. */

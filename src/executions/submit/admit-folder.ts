@@ -14,7 +14,7 @@ import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { DomainServices } from '../services.js'
 
-const refuse = (detail: string): ExecutorError => new ExecutorError('FORBIDDEN', { detail })
+const forbid = (detail: string): ExecutorError => new ExecutorError('FORBIDDEN', { detail })
 
 /**
  * Lets runs of the caller's token work in a folder of this machine. That he may admit it is proved by a secret of the
@@ -26,10 +26,10 @@ export async function admitFolder(
   { proof, ...claim }: AdmissionRequest,
   caller: Caller,
 ): Promise<Admission> {
-  if (!config.allowHere) throw refuse('The operator lets nobody admit folders (CC_EXECUTOR_ALLOW_HERE=false).')
+  if (!config.allowHere) throw forbid('The operator lets nobody admit folders (CC_EXECUTOR_ALLOW_HERE=false).')
   const secret = await readLocalSecret(config.dataDir)
   if (secret === undefined || !isProvenLocal(secret, claim, proof, Date.now()))
-    throw refuse(
+    throw forbid(
       'A folder is admitted by the user of the service alone, on its machine: cc-executor run --here proves it with ' +
         'local-secret in the data folder (CC_EXECUTOR_DATA_DIR), which must be the service’s own.',
     )
@@ -45,14 +45,14 @@ export async function admitFolder(
     const place = placeOf(folder.fd, folder.path, readMounts())
     const setting = findOwnByPlace({ place, path: folder.path, isAbsolutelyNamed: true }, config)
     if (setting !== undefined)
-      throw refuse(`The folder is, holds or lies in one of the service’s own (${setting}); name another one.`)
+      throw forbid(`The folder is, holds or lies in one of the service’s own (${setting}); name another one.`)
   } finally {
     await folder.close()
   }
   const entry = { token: caller.name, folder: claim.folder, admittedAt: new Date().toISOString() }
   const added = await addAdmitted(config.dataDir, entry)
   if (!added)
-    throw refuse(
+    throw forbid(
       'Too many folders are admitted; withdraw some, or delete lines of admitted-folders in the data folder.',
     )
   return toAdmission(added)

@@ -2,15 +2,15 @@ import { resolve } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { SessionRequest } from '../../protocol/session.js'
-import type { SessionRefusal, SessionWish } from '../store/store-answers.js'
+import type { SessionRefusal, WantedSession } from '../store/transitions.js'
 import { fromWorkspaceRoot, normalizeWorkspace } from '../workspaces/workspace-name.js'
 
 /** `workspace` beside a session is not needed; where it is given it must be the session's own. */
-export function toSessionWish(
+export function toWantedSession(
   { resume, fork = false }: SessionRequest,
   workspace: string | undefined,
   config: Pick<Config, 'workspaceRoot'>,
-): SessionWish {
+): WantedSession {
   return {
     reference: resume,
     fork,
@@ -36,7 +36,7 @@ export const notOwned = (workspace: string): ExecutorError =>
   })
 
 /** Why a session could not be joined. */
-export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: SessionWish): ExecutorError {
+export function toSessionError({ why, detail }: SessionRefusal, { reference, fork }: WantedSession): ExecutorError {
   const named = reference.slice(0, 100)
   switch (why) {
     case 'unknown':

@@ -5,7 +5,7 @@ import { mintId } from './mint-id.js'
 import { planBudget } from '../records/plan-budget.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
 import type { DomainServices } from '../services.js'
-import type { NewRecord } from '../store/store-answers.js'
+import type { NewRecord } from '../store/transitions.js'
 
 type List = Pick<
   NewRecord,

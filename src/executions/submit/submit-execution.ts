@@ -5,7 +5,7 @@ import type { Execution } from '../../protocol/execution.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
-import { notOwned, toSessionError, toSessionWish } from './join-session.js'
+import { notOwned, toSessionError, toWantedSession } from './join-session.js'
 import { mintId } from './mint-id.js'
 import { newTask } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
@@ -14,7 +14,7 @@ import { requireSandbox } from '../claim/sandbox-levels.js'
 import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
-import type { NewRecord } from '../store/store-answers.js'
+import type { NewRecord } from '../store/transitions.js'
 import { nameFor } from './name-for.js'
 
 /** It takes a person to change it. */
@@ -68,7 +68,7 @@ export async function submitExecution(
   await requireKeeping(services)
   const createdAt = await fromStore(store.now())
   const id = mintId(createdAt)
-  const session = run?.session && toSessionWish(run.session, request.workspace, config)
+  const session = run?.session && toWantedSession(run.session, request.workspace, config)
   const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
   const estimate =

@@ -7,7 +7,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 const PAGE_BYTES = 1024 * 1024
 
 /** What the stream of one attempt told, as far as it is in the log; subagents included. */
-async function readToldUsage(log: EventLog, executionId: string, attempt: number): Promise<Usage> {
+async function readLoggedUsage(log: EventLog, executionId: string, attempt: number): Promise<Usage> {
   const account = createUsageAccount()
   let last: EventData<'progress'> | undefined
   for (let after = 0; ;) {
@@ -41,14 +41,14 @@ export async function readLostUsage(
   log: EventLog,
   { id, attempt, usage, earlierUsage = NO_USAGE }: ExecutionRecord,
 ): Promise<Usage> {
-  const told = addUsage(earlierUsage, await readToldUsage(log, id, attempt))
+  const logged = addUsage(earlierUsage, await readLoggedUsage(log, id, attempt))
   return {
-    inputTokens: Math.max(usage.inputTokens, told.inputTokens),
-    outputTokens: Math.max(usage.outputTokens, told.outputTokens),
-    cacheReadTokens: Math.max(usage.cacheReadTokens, told.cacheReadTokens),
-    cacheCreationTokens: Math.max(usage.cacheCreationTokens, told.cacheCreationTokens),
+    inputTokens: Math.max(usage.inputTokens, logged.inputTokens),
+    outputTokens: Math.max(usage.outputTokens, logged.outputTokens),
+    cacheReadTokens: Math.max(usage.cacheReadTokens, logged.cacheReadTokens),
+    cacheCreationTokens: Math.max(usage.cacheCreationTokens, logged.cacheCreationTokens),
     costUsd: usage.costUsd,
-    turns: Math.max(usage.turns, told.turns),
+    turns: Math.max(usage.turns, logged.turns),
     durationMs: usage.durationMs,
     isCostIncomplete: true,
   }

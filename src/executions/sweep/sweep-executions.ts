@@ -4,7 +4,7 @@ import { cancelUnheld } from '../control/cancel-queued.js'
 import { settleTaskList } from '../control/cancel-task-list.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { eachInTurn } from './each-in-turn.js'
-import { enqueueWoken } from '../conclude/enqueue-woken.js'
+import { enqueueReady } from '../conclude/enqueue-ready.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from '../conclude/plan-retry.js'
@@ -33,7 +33,7 @@ const WORKER_LOST: Outcome = {
  */
 export async function sweepExecutions(services: DomainServices): Promise<void> {
   const { store, logger } = services
-  await store.learnClock()
+  await store.syncClock()
   // Nothing else of the sweep depends on settings that may be others in another process.
   const isFirst = await store.tryLock('sweep', SWEEP_INTERVAL_MS / 2)
   if (!isFirst) return retainExecutions(services)
@@ -79,7 +79,7 @@ async function settleAbandoned(services: DomainServices, id: string): Promise<vo
   const requeued = await store.requeue(id, undefined, LOST_START_LIMIT)
   if (requeued.kind === 'requeued') {
     logger.warn({ executionId: id }, 'its worker was lost before the start; queued again')
-    await enqueueWoken(services, requeued.woken)
+    await enqueueReady(services, requeued.ready)
     return
   }
   const record = await store.get(id)
@@ -101,11 +101,11 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
   const attempts = { made: attempt, spared }
   // One that was lost again and again before its start has no attempt to go on from.
   const hasStarted = state !== 'starting'
-  const told = hasStarted ? await readLostUsage(services.log, record) : record.usage
+  const lostUsage = hasStarted ? await readLostUsage(services.log, record) : record.usage
   const usage =
     hasStarted && attempt === 1 && startedAt !== undefined
-      ? { ...told, durationMs: Math.max(0, (await store.now()) - startedAt) }
-      : told
+      ? { ...lostUsage, durationMs: Math.max(0, (await store.now()) - startedAt) }
+      : lostUsage
   const plan = hasStarted
     ? planContinuation(
         'WORKER_LOST',
@@ -131,9 +131,9 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
  */
 async function wakeDue(services: DomainServices): Promise<void> {
   for (let count = 0; count < BATCH; count += 1) {
-    const woken = await services.store.wakeDue()
-    if (!woken) return
-    await enqueueWoken(services, woken)
+    const ready = await services.store.wakeDue()
+    if (!ready) return
+    await enqueueReady(services, ready)
   }
 }
 
@@ -153,7 +153,7 @@ async function enqueueLost(services: DomainServices): Promise<void> {
 
 async function unparkFree(services: DomainServices): Promise<void> {
   for (const id of await services.store.listParked(BATCH)) {
-    const woken = await services.store.unpark(id)
-    if (woken) await enqueueWoken(services, woken)
+    const ready = await services.store.unpark(id)
+    if (ready) await enqueueReady(services, ready)
   }
 }

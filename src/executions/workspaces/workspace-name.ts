@@ -20,7 +20,7 @@ export interface WorkspaceName {
   readonly lock?: string
 }
 
-const refuse = (message: string): ExecutorError => toInvalidRequest([{ path: 'workspace', message }])
+const refuseWorkspace = (message: string): ExecutorError => toInvalidRequest([{ path: 'workspace', message }])
 
 /** As a record writes it: one spelling for one folder. */
 export const normalizeWorkspace = (wanted: string): string => normalize(wanted).replace(/(?<=.)\/+$/, '')
@@ -72,17 +72,18 @@ function toAdmitted(path: string, settings: OwnSettings): string {
 export function nameWorkspace(wanted: string | undefined, executionId: string, settings: OwnSettings): WorkspaceName {
   if (wanted === undefined) return { name: executionId }
   // What one system takes as a part of a name separates names on another.
-  if (wanted.includes('\\')) throw refuse('must not contain a backslash; names are separated by /')
-  if (/\p{Cc}/u.test(wanted)) throw refuse('must not contain NUL or other control characters')
+  if (wanted.includes('\\')) throw refuseWorkspace('must not contain a backslash; names are separated by /')
+  if (/\p{Cc}/u.test(wanted)) throw refuseWorkspace('must not contain NUL or other control characters')
   if (wanted.split(sep).some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
-    throw refuse(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
+    throw refuseWorkspace(`must not have a name longer than ${NAME_LIMIT_BYTES} bytes`)
   const named = normalizeWorkspace(wanted)
-  if (named.split(sep).length > DEPTH_LIMIT) throw refuse(`must not be nested deeper than ${DEPTH_LIMIT} folders`)
+  if (named.split(sep).length > DEPTH_LIMIT)
+    throw refuseWorkspace(`must not be nested deeper than ${DEPTH_LIMIT} folders`)
   const name = isAbsolute(named) ? toAdmitted(named, settings) : named
   if (isAbsolute(name)) return { name, lock: name }
   const [first = ''] = name.split(sep)
-  if (first === '..') throw refuse('must not lead out of the workspace root')
-  if (first === '.' || first === '') throw refuse('must name a folder below the workspace root')
-  if (EXECUTION_ID.test(first)) throw refuse('names the folder of an execution; choose another name')
+  if (first === '..') throw refuseWorkspace('must not lead out of the workspace root')
+  if (first === '.' || first === '') throw refuseWorkspace('must name a folder below the workspace root')
+  if (EXECUTION_ID.test(first)) throw refuseWorkspace('names the folder of an execution; choose another name')
   return { name, lock: name }
 }

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { VARIABLES, type Config } from '../../platform/config.js'
-import { within } from '../../platform/deadline.js'
+import { within } from '../../platform/abort-signals.js'
 import { findFileLack, readLimits } from '../lifecycle/open-files.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
-import { DeadlineError, within } from '../../platform/deadline.js'
+import { DeadlineError, within } from '../../platform/abort-signals.js'
 import { createLogger } from '../../platform/logger.js'
 import { closeRedis, openRedis } from '../../platform/redis.js'
 import { findExecutable, SOCKET_PATH_LIMIT, splitPath } from '../../platform/redis-server.js'

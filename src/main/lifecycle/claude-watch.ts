@@ -12,7 +12,7 @@
 import { isMeasured, type InstalledClaude } from '../../claude/behaviour.js'
 import { describeVersion, isTestedVersion } from '../../claude/supported-versions.js'
 import { ConfigError, type Config } from '../../platform/config.js'
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 import type { Logger } from '../../platform/logger.js'
 import type { WorkerState } from '../../protocol/service-state.js'
 import { inspectClaude, type ClaudeInspection } from './inspect-claude.js'

@@ -3,7 +3,7 @@ import { ClientError } from '../../client/client-error.js'
 import { openClient, type Client } from '../../client/open-client.js'
 import type { ServiceAccess } from '../../mcp/service-access.js'
 import { isLoopback, type Config } from '../../platform/config.js'
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 import { listServices, type ServiceRecord } from '../../platform/service-record.js'
 import { launchService, type LaunchedService } from './launch-service.js'
 
@@ -14,7 +14,7 @@ const HEALTH_DEADLINE_MS = 5_000
 /** Of two that start at once the one in the way may end as well. */
 const LAUNCH_LIMIT = 3
 /** A call that waits shall hear soon that the service is gone, and look for it. */
-const PATIENCE_SECONDS = 2
+const RECONNECT_SECONDS = 2
 /** A service that ends by itself is told so often in its time that we are still there. */
 const SIGNS_PER_PERIOD = 3
 
@@ -53,7 +53,7 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     return openClient({
       url,
       token: config.token ?? (isHere ? await readLocalToken(config) : undefined),
-      patienceSeconds: PATIENCE_SECONDS,
+      patienceSeconds: RECONNECT_SECONDS,
     })
   }
 
@@ -67,7 +67,7 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
   }
 
   /** Only whoever is recorded may answer: the port may have gone to somebody else. undefined: not now. */
-  async function enter({ url, instanceId, idleSeconds }: ServiceRecord): Promise<Joined | undefined> {
+  async function enterService({ url, instanceId, idleSeconds }: ServiceRecord): Promise<Joined | undefined> {
     if (url === undefined) return undefined
     const client = await open(url, true)
     const health = await client.health({ signal: AbortSignal.timeout(HEALTH_DEADLINE_MS) }).catch(() => undefined)
@@ -91,7 +91,7 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     let launches = 0
     while (!closing.signal.aborted && performance.now() < deadline) {
       const [record] = await listServices(config.dataDir)
-      const joined = record?.state === 'serving' ? await enter(record) : undefined
+      const joined = record?.state === 'serving' ? await enterService(record) : undefined
       if (joined) return joined
       if (!record && !launched) {
         if (launches === LAUNCH_LIMIT) break
@@ -113,7 +113,7 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     )
   }
 
-  async function look(): Promise<Joined> {
+  async function lookUpService(): Promise<Joined> {
     if (config.url === undefined) return lookOrLaunch()
     const client = await open(
       config.url,
@@ -129,9 +129,9 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
   }
 
   let current: Joined | undefined
-  async function keep(): Promise<Joined> {
+  async function keepJoined(): Promise<Joined> {
     try {
-      current = await look()
+      current = await lookUpService()
       return current
     } catch (error) {
       joining = undefined
@@ -143,7 +143,7 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
 
   return {
     async join(signal) {
-      joining ??= keep()
+      joining ??= keepJoined()
       return (await orAborted(joining, signal)).client
     },
     forget(client) {

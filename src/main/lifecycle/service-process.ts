@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 import { restartDelayMs, STABLE_MS } from './restart-delay.js'
 
 /** What a child of `start` tells: that it serves, why it cannot, or that nobody needs it any more. */
@@ -64,14 +64,14 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
   /** Also while it is only being started: whoever closes then ends it as well. */
   let current = startChild(options)
   /** A second signal would end it in the midst of its own closing. */
-  let isTold = false
-  function tell(child: ChildProcess, deadlineMs: number): void {
-    if (!isTold) child.kill('SIGTERM')
-    isTold = true
+  let isReported = false
+  function stopChild(child: ChildProcess, deadlineMs: number): void {
+    if (!isReported) child.kill('SIGTERM')
+    isReported = true
     const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs)
     child.once('exit', () => clearTimeout(deadline))
   }
-  const giveUp = (): void => tell(current, GIVE_UP_MS)
+  const giveUp = (): void => stopChild(current, GIVE_UP_MS)
   signal?.addEventListener('abort', giveUp, { once: true })
   if (signal?.aborted) giveUp()
   const info = await untilReady<Info>(current, options).finally(() => signal?.removeEventListener('abort', giveUp))
@@ -102,7 +102,7 @@ export async function openServiceProcess<Info>(options: ServiceProcessOptions): 
     const child = current
     if (!isAlive(child)) return
     const exited = once(child, 'exit')
-    tell(child, deadlineMs)
+    stopChild(child, deadlineMs)
     await exited
   }
   return {

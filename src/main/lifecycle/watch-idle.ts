@@ -35,7 +35,7 @@ export function watchIdle({ server, isBusy, idleMs, onIdle }: IdleWatchOptions):
   server.on('request', onRequest)
   server.on('upgrade', onUpgrade)
 
-  async function look(): Promise<void> {
+  async function checkIdle(): Promise<void> {
     if (isLooking) return
     isLooking = true
     try {
@@ -48,7 +48,7 @@ export function watchIdle({ server, isBusy, idleMs, onIdle }: IdleWatchOptions):
     close()
     onIdle()
   }
-  const timer = setInterval(() => void look(), Math.min(LONGEST_PAUSE_MS, idleMs / LOOKS_PER_PERIOD))
+  const timer = setInterval(() => void checkIdle(), Math.min(LONGEST_PAUSE_MS, idleMs / LOOKS_PER_PERIOD))
 
   function close(): void {
     clearInterval(timer)

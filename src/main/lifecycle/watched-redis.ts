@@ -1,4 +1,4 @@
-import { sleep } from '../../platform/deadline.js'
+import { sleep } from '../../platform/abort-signals.js'
 import { openRedisServer, type RedisServer, type RedisServerSettings } from '../../platform/redis-server.js'
 import { restartDelayMs, STABLE_MS } from './restart-delay.js'
 
@@ -27,7 +27,7 @@ export async function openWatchedRedis(
       await sleep(restartDelayMs(failures), closing.signal)
       if (closing.signal.aborted) return
       try {
-        current = await openRedisServer({ ...settings, patienceMs: PREDECESSOR_MS })
+        current = await openRedisServer({ ...settings, waitMs: PREDECESSOR_MS })
         return
       } catch (error) {
         onRestart('Redis', error instanceof Error ? error.message : String(error))

@@ -6,7 +6,7 @@ import { listClaudeFiles } from '../../claude/install/claude-files.js'
 import { spawnClaude, type Containment } from '../../claude/stream/spawn-claude.js'
 import { listOwn, listProtected } from '../../executions/run/run-sandbox.js'
 import type { Config } from '../../platform/config.js'
-import { joinSignals } from '../../platform/deadline.js'
+import { joinSignals } from '../../platform/abort-signals.js'
 
 const DEADLINE_MS = 20_000
 const SHOWN_CHARACTERS = 200

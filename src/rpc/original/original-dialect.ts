@@ -147,7 +147,7 @@ export function openOriginalConnection({
       throw new ExecutorError('ALREADY_FINISHED', { detail: `The process has already finished: ${status}.` })
   }
 
-  /** The run goes on without its connection, unless its caller wished otherwise. */
+  /** The run goes on without its connection, unless its caller asked otherwise. */
   function disconnect(): void {
     if (!current) return
     const { run, killOnDisconnect } = current

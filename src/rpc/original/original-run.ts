@@ -42,7 +42,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
   const output = createOriginalOutput(run)
   const left = new AbortController()
   const submitted = submitExecution(services, request, caller).then(({ execution }) => execution.id)
-  let process: Process = { pid: null, pgid: null }
+  let child: Child = { pid: null, pgid: null }
   let isCanceled = false
   let gate = Promise.resolve()
 
@@ -93,15 +93,15 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
   function* toFrames(events: readonly StoredEvent[]): Generator<Frame, void, undefined> {
     for (const event of events) {
       if (left.signal.aborted) return
-      yield* tell(event)
+      yield* toFramesOf(event)
     }
   }
 
-  function* tell(event: StoredEvent): Generator<Frame, void, undefined> {
+  function* toFramesOf(event: StoredEvent): Generator<Frame, void, undefined> {
     switch (event.type) {
       case 'execution.started': {
         const { pid, pgid } = parseData(event, 'execution.started')
-        process = { pid, pgid }
+        child = { pid, pgid }
         return yield toStatus('started')
       }
       case 'execution.paused':
@@ -109,40 +109,40 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
       case 'execution.resumed':
         return yield toStatus('resumed')
       case 'execution.cancel_requested':
-        return yield* tellCanceled()
+        return yield* toCanceled()
       case 'execution.finished':
-        return yield* tellFinished(parseData(event, 'execution.finished'))
+        return yield* toFinished(parseData(event, 'execution.finished'))
       default:
-        return yield* tellOutput(output.take(event))
+        return yield* toOutputFrames(output.take(event))
     }
   }
 
-  function* tellCanceled(): Generator<Frame, void, undefined> {
+  function* toCanceled(): Generator<Frame, void, undefined> {
     if (isCanceled) return
     isCanceled = true
     yield toStatus('canceled')
   }
 
-  function* tellFinished({ outcome, usage }: EventData<'execution.finished'>): Generator<Frame, void, undefined> {
-    yield* tellOutput(output.conclude(outcome))
-    if (outcome.status === 'cancelled') yield* tellCanceled()
+  function* toFinished({ outcome, usage }: EventData<'execution.finished'>): Generator<Frame, void, undefined> {
+    yield* toOutputFrames(output.conclude(outcome))
+    if (outcome.status === 'cancelled') yield* toCanceled()
     onEnd()
     // Whoever was told that it is cancelled hears no success, though the answer may have been there before.
-    const told: Outcome =
+    const reported: Outcome =
       isCanceled && outcome.status === 'succeeded'
         ? { status: 'cancelled', message: 'canceled after its answer was complete' }
         : outcome
-    const status = told.status === 'succeeded' ? 'completed' : 'failed'
+    const status = reported.status === 'succeeded' ? 'completed' : 'failed'
     yield notification('process.completed', {
       status,
-      ...process,
-      exit_code: toExitCode(told),
-      error: toError(told, run.timeoutSeconds),
+      ...child,
+      exit_code: toExitCode(reported),
+      error: toError(reported, run.timeoutSeconds),
       execution_time: usage.durationMs / 1_000,
     })
   }
 
-  const toStatus = (status: string): string => notification(`process.${status}`, toStatusParams(status, process))
+  const toStatus = (status: string): string => notification(`process.${status}`, toStatusParams(status, child))
 
   return {
     submitted,
@@ -178,18 +178,18 @@ function decide(events: readonly StoredEvent[], executionId: string): Answer | u
   return undefined
 }
 
-function* tellOutput(said: Output | undefined): Generator<Frame, void, undefined> {
+function* toOutputFrames(said: Output | undefined): Generator<Frame, void, undefined> {
   if (!said) return
   for (const chunk of toChunks(said.data))
     yield notification('process.output', { type: said.type, truncated: false, ...chunk })
 }
 
-export interface Process {
+export interface Child {
   readonly pid: number | null
   readonly pgid: number | null
 }
 
-export const toStatusParams = (status: string, { pid, pgid }: Process): Record<string, unknown> => ({
+export const toStatusParams = (status: string, { pid, pgid }: Child): Record<string, unknown> => ({
   status,
   pid,
   pgid,

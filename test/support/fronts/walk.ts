@@ -14,7 +14,7 @@ import type { Front } from './programs.js'
 const BODY_LIMIT = 8 * 1024 * 1024
 const WAIT_SECONDS = 5
 /** It ends a test that would hang, and asserts nothing. */
-const PATIENCE_MS = 60_000
+const WAIT_MS = 60_000
 
 /** A path that a front which decodes, or encodes anew, spoils. */
 export const FILE = { path: 'deep/100% é.txt', encoded: 'deep%2F100%25%20%C3%A9.txt', content: 'whole' }
@@ -25,7 +25,7 @@ export const HANGING = scripted({ text: 'live', chunks: 1 }, { hangMs: 600_000 }
 export async function readUntil(stream: Readable, pattern: RegExp): Promise<string> {
   let text = ''
   stream.setEncoding('utf8')
-  const late = setTimeout(() => stream.destroy(new Error(`${String(pattern)} is held back: ${text}`)), PATIENCE_MS)
+  const late = setTimeout(() => stream.destroy(new Error(`${String(pattern)} is held back: ${text}`)), WAIT_MS)
   try {
     for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
       text += chunk as string
@@ -104,7 +104,7 @@ async function openSocket(front: RunningFront, token: string, executionId: strin
   })
   const types: string[] = []
   const seen = new EventEmitter()
-  const finished = once(seen, 'finished', { signal: AbortSignal.timeout(PATIENCE_MS) })
+  const finished = once(seen, 'finished', { signal: AbortSignal.timeout(WAIT_MS) })
   socket.on('message', (data: Buffer) => {
     const { method, params } = JSON.parse(data.toString())
     if (method !== 'execution.event') return
@@ -114,7 +114,7 @@ async function openSocket(front: RunningFront, token: string, executionId: strin
   await once(socket, 'open')
   const params = { executionId }
   socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execution.subscribe', params }))
-  while (types.length === 0) await once(socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })
+  while (types.length === 0) await once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) })
   return { finished, close: () => socket.terminate() }
 }
 

@@ -7,7 +7,7 @@
 -- Answers: next claim priority | over [fence]: no other follows, the end of the list is to be written | waiting: the
 --   task goes on |
 --   moved: somebody else was first | settled
--- Sent again: yes; the list is told once
+-- Sent again: yes; the list records it once
 
 --- @include "../../../events/lua/include/write-next.lua"
 --- @include "../../../history/lua/include/reserve.lua"
@@ -15,7 +15,7 @@
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/get.lua"
 --- @include "./include/is-ended.lua"
---- @include "./include/is-told.lua"
+--- @include "./include/is-recorded.lua"
 --- @include "./include/over.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/set.lua"
@@ -28,7 +28,7 @@ local state = get(list, 'state')
 if not state or isEnded(state) then return {'settled'} end
 local task = taskAt(list, index)
 if not task then return {'moved'} end
-if isTold(task) then
+if isRecorded(task) then
   if get(list, 'over') then return over(list, holdMs) end
   if following and taskAt(list, index + 1) == following.id then
     return {'next', get(following.id, 'claim'), get(following.id, 'priority')}

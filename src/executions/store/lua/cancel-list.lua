@@ -1,6 +1,6 @@
 -- A cancel of a task list: it is in the log of the list once, and its running task has it in the same step.
 -- Arguments: list, by, reason, event
--- Answers: wished task state ('' '' where none is under way) | refused state
+-- Answers: requested task state ('' '' where none is under way) | refused state
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/write-next.lua"
@@ -11,7 +11,7 @@
 --- @include "./include/get.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/is-ended.lua"
---- @include "./include/is-told.lua"
+--- @include "./include/is-recorded.lua"
 --- @include "./include/set.lua"
 --- @include "./include/task-at.lua"
 
@@ -25,7 +25,7 @@ if not get(list, 'cancelBy') then
 end
 redis.call('ZADD', root .. ':unsettled', nowMs(), list)
 local task = taskAt(list, redis.call('HLEN', key('tasks', list)) - 1)
-if isTold(task) then return {'wished', '', ''} end
+if isRecorded(task) then return {'requested', '', ''} end
 local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
-return {'wished', task, taskState or ''}
+return {'requested', task, taskState or ''}

@@ -1,7 +1,7 @@
 -- queued → starting: a worker with this credential takes an execution, under a new fence and a lease.
 -- Arguments (JSON): id, claim (text), workerId, leaseMs, credential, highestSandbox (its number in SandboxLevel)
--- Answers: claimed fence lastSeq attempt storedBytes woken… | refused state | expired | blocked ms | unsuited |
---   parked woken…
+-- Answers: claimed fence lastSeq attempt storedBytes ready… | refused state | expired | blocked ms | unsuited |
+--   parked ready…
 -- Sent again: yes; the same worker gets the same fence
 
 --- @include "../../../events/lua/include/last-seq.lua"
@@ -24,9 +24,9 @@
 local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
-local function claimed(fence, woken)
+local function claimed(fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(woken)}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(ready)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
   return claimed(redis.call('HGET', key('log', id), 'fence'), {})

@@ -1,5 +1,5 @@
 -- starting → running: the CLI may be let go only after this. A list is told of the first start of its task.
--- Arguments (JSON): id, fence, fields, event, told?: task.started for its list
+-- Arguments (JSON): id, fence, fields, event, listEvent?: task.started for its list
 -- Answers: started lastSeq | stale | cancelled
 -- Sent again: yes; under the same fence it answers the same
 
@@ -26,7 +26,7 @@ local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
   if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
-  writeNext(list, args.told)
+  writeNext(list, args.listEvent)
 end
 setAll(id, args.fields)
 beginSession(id, before)

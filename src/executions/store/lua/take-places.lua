@@ -1,7 +1,7 @@
 -- The holder of the fence has opened its workspace: the folder itself is its own as well, by whatever name others would
 --   come to it. Where somebody has it, the execution waits: starting → queued.
 -- Arguments (JSON): id, fence, places
--- Answers: taken woken… | parked woken… | cancelled | stale | refused state
+-- Answers: taken ready… | parked ready… | cancelled | stale | refused state
 -- Sent again: yes; parked the second time is stale, which leads to the same
 
 --- @include "../../../events/lua/include/holds-fence.lua"
@@ -32,10 +32,10 @@ if isOwn then return {'taken'} end
 local held = findHeld(owner, places)
 if not held then
   -- An attempt before this one may have been on another machine.
-  local woken = letGo(owner, placesOf(owner))
+  local ready = letGo(owner, placesOf(owner))
   holdFolders(owner, places)
   set(owner, 'places', wanted)
-  return {'taken', unpack(woken)}
+  return {'taken', unpack(ready)}
 end
 if get(id, 'cancelBy') then return {'cancelled'} end
 takeFence(id)

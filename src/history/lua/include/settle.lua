@@ -27,8 +27,8 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
     model = OTHER_MODELS
   end
   local measures = {executions = 1, succeeded = hasSucceeded and 1 or 0, costMicroUsd = micro}
-  local told = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
-  for _, measure in ipairs(told) do
+  local reported = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+  for _, measure in ipairs(reported) do
     measures[measure] = usage[measure]
   end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end

@@ -40,7 +40,7 @@ local function conclude(id, args)
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
-  local woken = releaseWorkspace(id)
+  local ready = releaseWorkspace(id)
   -- A task lives and dies with its list, which somebody must now go on with.
   local list = get(id, 'parentId')
   if list then
@@ -50,5 +50,5 @@ local function conclude(id, args)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', unpack(woken)}
+  return {'concluded', from, list or '', unpack(ready)}
 end

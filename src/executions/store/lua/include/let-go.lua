@@ -6,13 +6,13 @@
 --- @include "./wake-next.lua"
 
 local function letGo(id, names)
-  local woken = {}
+  local ready = {}
   for _, name in ipairs(names) do
     if redis.call('GET', key('workspace', name)) == id then
       redis.call('DEL', key('workspace', name))
       for _, above in ipairs(foldersAbove(name)) do redis.call('SREM', key('within', above), name) end
-      for _, value in ipairs(wakeNext(name)) do woken[#woken + 1] = value end
+      for _, value in ipairs(wakeNext(name)) do ready[#ready + 1] = value end
     end
   end
-  return woken
+  return ready
 end

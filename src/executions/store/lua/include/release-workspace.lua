@@ -8,7 +8,7 @@
 local function releaseWorkspace(id)
   local names, workspace = placesOf(id), get(id, 'workspaceLock')
   if workspace then table.insert(names, 1, workspace) end
-  local woken = letGo(id, names)
-  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do woken[#woken + 1] = value end
-  return woken
+  local ready = letGo(id, names)
+  for _, value in ipairs(passOn(get(id, 'parkedOn'))) do ready[#ready + 1] = value end
+  return ready
 end

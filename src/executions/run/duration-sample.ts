@@ -1,7 +1,7 @@
 import type { Outcome } from '../../protocol/execution.js'
 import type { PreparedRun } from './prepared-run.js'
 import type { AttemptReport } from './run-attempt.js'
-import type { Lesson } from '../store/store-answers.js'
+import type { DurationSample } from '../store/transitions.js'
 
 /**
  * What an attempt says of how long such a run takes: a success what it took, a timeout that it takes longer. How soon
@@ -9,14 +9,14 @@ import type { Lesson } from '../store/store-answers.js'
  * fails, is cancelled or falls silent says nothing of it, and neither does an attempt that goes on where another one
  * was cut off.
  */
-export function lessonOf(
+export function toDurationSample(
   { record, run, beginning }: Pick<PreparedRun, 'record' | 'run' | 'beginning'>,
   { activeMs }: Pick<AttemptReport, 'activeMs'>,
   { status, code }: Outcome,
-): Lesson {
-  if (record.attempt > 0 && beginning.kind === 'resume') return { activeMs, teaches: 'nothing' }
-  if (status === 'succeeded') return { activeMs, teaches: 'success' }
+): DurationSample {
+  if (record.attempt > 0 && beginning.kind === 'resume') return { activeMs, outcome: 'nothing' }
+  if (status === 'succeeded') return { activeMs, outcome: 'success' }
   return code === 'TIMED_OUT'
-    ? { activeMs: run.timeoutSeconds * 1_000, teaches: 'bound' }
-    : { activeMs, teaches: 'nothing' }
+    ? { activeMs: run.timeoutSeconds * 1_000, outcome: 'bound' }
+    : { activeMs, outcome: 'nothing' }
 }

@@ -1,6 +1,6 @@
 -- A cancel or a pause of a claimed execution, which its holder turns into events.
 -- Arguments (JSON): id, kind (cancel | pause), wanted (of a pause), by, reason
--- Answers: wished state | known state | refused state
+-- Answers: requested state | known state | refused state
 -- Sent again: yes; a second cancel is known, a second pause is stored again
 
 --- @include "../../../platform/lua/include/exceed-memory.lua"
@@ -19,4 +19,4 @@ if args.kind == 'cancel' then
 else
   set(id, 'pauseWanted', args.wanted and '1' or '0', 'pauseBy', args.by, 'pauseReason', args.reason)
 end
-return {'wished', state}
+return {'requested', state}

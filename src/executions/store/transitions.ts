@@ -32,7 +32,7 @@ export type NewRecord = Pick<
   readonly workspace?: string
   readonly workspaceLock?: string
   readonly grant?: Grant
-  readonly session?: SessionWish
+  readonly session?: WantedSession
   readonly queueDeadline?: number
   readonly idempotencyKey?: string
   /** Under what its duration is remembered. */
@@ -42,7 +42,7 @@ export type NewRecord = Pick<
 }
 
 /** A conversation to go on with. */
-export interface SessionWish {
+export interface WantedSession {
   /** An execution, or a Claude session. */
   readonly reference: string
   readonly fork: boolean
@@ -77,33 +77,33 @@ export type ClaimAnswer =
       readonly attempt: number
       readonly storedBytes: number
       /** Others whose turn has come as well. */
-      readonly woken?: readonly Woken[]
+      readonly ready?: readonly ReadyExecution[]
     }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'expired' }
   /** The limit of this worker's credential is reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
-  | { readonly kind: 'parked'; readonly woken?: readonly Woken[] }
+  | { readonly kind: 'parked'; readonly ready?: readonly ReadyExecution[] }
   /** It wants a sandbox that this worker does not have. */
   | { readonly kind: 'unsuited' }
 
-export interface Wishes {
+export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
-export interface Woken {
+export interface ReadyExecution {
   readonly executionId: string
   readonly claim: number
   readonly priority: Priority
 }
 
 /** What an attempt teaches of how long runs take: `activeMs` without its pauses. */
-export interface Lesson {
+export interface DurationSample {
   readonly activeMs: number
   /** `bound`: it would have taken longer; `nothing`: it says only how long a place was taken. */
-  readonly teaches: 'success' | 'bound' | 'nothing'
+  readonly outcome: 'success' | 'bound' | 'nothing'
 }
 
 /** How an execution ended, as whoever saw it tells. */
@@ -115,7 +115,7 @@ export interface Ending {
   readonly cause?: NewEvent
   readonly files?: WorkspaceEvidence
   /** Absent where no attempt was watched to its end. */
-  readonly lesson?: Lesson
+  readonly durationSample?: DurationSample
   /** As the CLI named it. */
   readonly model?: string
   /** Of a task list. */
@@ -137,7 +137,7 @@ export interface Seal {
 
 export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
-  | { readonly kind: 'concluded'; readonly woken?: readonly Woken[]; readonly parentId?: string }
+  | { readonly kind: 'concluded'; readonly ready?: readonly ReadyExecution[]; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
@@ -145,8 +145,8 @@ export type ConcludeAnswer =
   | { readonly kind: 'moved' }
 
 export type RequeueAnswer =
-  | { readonly kind: 'requeued'; readonly woken: Woken }
-  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'requeued'; readonly ready: ReadyExecution }
+  /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'exhausted' | 'refused' }
 
@@ -168,8 +168,8 @@ export interface Retry {
 }
 
 export type RetryAnswer =
-  | { readonly kind: 'retrying'; readonly woken: Woken }
-  /** A cancel was wished meanwhile. */
+  | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
@@ -178,22 +178,22 @@ export type RetryAnswer =
 /** What a script answers: its kind first. */
 export type Answer = Array<string | number>
 
-export const toWoken = ([executionId, claim, priority]: Answer): Woken | undefined =>
+export const toReady = ([executionId, claim, priority]: Answer): ReadyExecution | undefined =>
   // Safe: the scripts give what was stored from a Priority.
   executionId === undefined
     ? undefined
     : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
 
 /** Three values each; nothing where there is none. */
-export function toWokenList(values: Answer): { woken?: readonly Woken[] } {
-  const woken = Array.from({ length: values.length / 3 }, (_, index) =>
-    toWoken(values.slice(index * 3, index * 3 + 3)),
+export function toReadyList(values: Answer): { ready?: readonly ReadyExecution[] } {
+  const ready = Array.from({ length: values.length / 3 }, (_, index) =>
+    toReady(values.slice(index * 3, index * 3 + 3)),
   ).filter((one) => one !== undefined)
-  return woken.length === 0 ? {} : { woken }
+  return ready.length === 0 ? {} : { ready }
 }
 
-export function toConcludeAnswer([kind, state, parentId, ...woken]: Answer): ConcludeAnswer {
-  if (kind === 'concluded') return { kind, ...toWokenList(woken), ...(parentId && { parentId: String(parentId) }) }
+export function toConcludeAnswer([kind, state, parentId, ...ready]: Answer): ConcludeAnswer {
+  if (kind === 'concluded') return { kind, ...toReadyList(ready), ...(parentId && { parentId: String(parentId) }) }
   if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
   return { kind: 'refused', state: String(state) }
 }

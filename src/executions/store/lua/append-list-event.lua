@@ -2,8 +2,8 @@
 -- Arguments (JSON): list, holder, fence, number (of this holder), event, hooksRun? (hooks before the list that have
 --   decided),
 --   refusal? (JSON text)
--- Answers: told | stale
--- Sent again: yes; the same number of the same fence is told once
+-- Answers: recorded | stale
+-- Sent again: yes; the same number of the same fence is recorded once
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "../../../events/lua/include/write-next.lua"
@@ -15,9 +15,9 @@ exceedMemory()
 local args = cjson.decode(ARGV[1])
 local list, sent = args.list, args.fence .. ' ' .. args.number
 if not holdsFence(args.holder, args.fence) then return {'stale'} end
-if get(list, 'hookTold') == sent then return {'told'} end
+if get(list, 'hookTold') == sent then return {'recorded'} end
 set(list, 'hookTold', sent)
 if args.hooksRun then set(list, 'hooksRun', args.hooksRun) end
 if args.refusal then set(list, 'refusal', args.refusal) end
 writeNext(list, args.event)
-return {'told'}
+return {'recorded'}
