@@ -47,7 +47,7 @@ function identify(request: FastifyRequest, tokens: TokenBook): Caller {
   const entry = tokens.find(token)
   if (!entry)
     throw new ExecutorError('UNAUTHENTICATED', {
-      detail: 'This token is not known here; cc-executor token prints the one in force.',
+      detail: 'Unknown token; cc-executor token prints the current one.',
     })
   return entry
 }

@@ -28,9 +28,7 @@ function toExecutorError(error: FastifyError | ExecutorError): unknown {
       return toInvalidRequest([{ path: '', message: 'the path is not a valid URL' }])
     default:
       // A plugin of Fastify that refuses what was asked for, such as a file name with a NUL: the fault is not ours.
-      return isClientError(error)
-        ? toInvalidRequest([{ path: '', message: 'the request cannot be served as it is written' }])
-        : error
+      return isClientError(error) ? toInvalidRequest([{ path: '', message: 'the request cannot be processed' }]) : error
   }
 }
 
@@ -136,7 +134,7 @@ export const errorsPlugin = plugin(
       // A route that took this method and found nothing there, a file for instance, is no wrong method.
       if (methods.size === 0 || methods.has(request.method))
         return new ExecutorError('METHOD_NOT_FOUND', {
-          detail: `There is no path ${path}; GET /docs shows what there is.`,
+          detail: `There is no path ${path}; GET /docs lists the available paths.`,
         })
       reply.header('allow', [...methods].sort().join(', '))
       return new ExecutorError('METHOD_NOT_ALLOWED', {

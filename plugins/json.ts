@@ -29,7 +29,7 @@ function requirePlain(headers: IncomingHttpHeaders): void {
   const coding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
   if (coding !== 'identity')
     throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', {
-      detail: `Content-Encoding: ${coding} is not taken; send the body as it is.`,
+      detail: `Content-Encoding: ${coding} is not supported; send the body uncompressed.`,
     })
   const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8'
   if (!/^utf-?8$/i.test(charset))

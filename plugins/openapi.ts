@@ -25,8 +25,8 @@ const zodToJsonConfig = {
 const transformObject = createJsonSchemaTransformObject({ zodToJsonConfig })
 
 const DESCRIPTION = [
-  'Runs Claude Code for you while you look away: submit an execution, watch every event in order, now or after a ' +
-    'reconnect.',
+  'Runs Claude Code in the background: submit an execution, receive every event in order, live or ' +
+    'after a reconnect.',
   '',
   'Live streams: `GET /executions/{id}/events` with `Accept: text/event-stream`, or JSON-RPC 2.0 over the WebSocket ' +
     '`/ws` (`rpc.discover` describes it).',
@@ -56,8 +56,8 @@ export const openapiPlugin = plugin(
         security: [{ bearer: [] }],
         tags: [
           { name: 'executions', description: 'Submit, watch, steer, read.' },
-          { name: 'files', description: 'What runs left in their workspaces.' },
-          { name: 'receipts', description: 'Signed records of what was done, and their check.' },
+          { name: 'files', description: 'Files that runs left in their workspaces.' },
+          { name: 'receipts', description: 'Signed records of executions, and their verification.' },
           { name: 'history', description: 'How long runs take, and what was spent.' },
           { name: 'service', description: 'The queue, health, authentication.' },
         ],

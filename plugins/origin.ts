@@ -44,14 +44,14 @@ export const originPlugin = plugin(
       if (host === undefined) throw toInvalidRequest([{ path: 'Host', message: 'is required' }])
       if (!hosts.has(host) && !ANY_HOST.has(pathOf(request.url))) {
         throw new ExecutorError('MISDIRECTED_REQUEST', {
-          detail: 'This Host is not served here; the operator admits further ones with CC_EXECUTOR_ALLOWED_HOSTS.',
+          detail: 'This Host is not served here; the operator can allow more with CC_EXECUTOR_ALLOWED_HOSTS.',
         })
       }
       const { origin } = request.headers
       if (origin === undefined || origins.has(origin) || hosts.has(origin.replace(/^https?:\/\//, '').toLowerCase()))
         return
       throw new ExecutorError('FORBIDDEN', {
-        detail: 'This Origin may not call; the operator admits web origins with CC_EXECUTOR_ALLOWED_ORIGINS.',
+        detail: 'This Origin is not allowed; the operator can allow web origins with CC_EXECUTOR_ALLOWED_ORIGINS.',
       })
     })
     if (origins.size > 0) {

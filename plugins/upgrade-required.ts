@@ -13,8 +13,8 @@ export const upgradeRequiredPlugin = plugin(
       reply.headers({ upgrade: 'websocket', connection: 'Upgrade' })
       throw new ExecutorError('UPGRADE_REQUIRED', {
         detail:
-          `${routeOptions.url} is a WebSocket, and this request does not ask for one: connect with ws:// or wss://. ` +
-          'If you did, a proxy on the way has dropped the headers Upgrade and Connection; it must pass them on.',
+          `${routeOptions.url} is a WebSocket, and this request does not ask for one: connect with ws:// or ` +
+          'wss://. If you did, a proxy has removed the headers Upgrade and Connection; it must forward them.',
       })
     })
   },

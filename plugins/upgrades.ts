@@ -36,7 +36,7 @@ function withoutOffer({ method, url, httpVersion, rawHeaders }: IncomingMessage)
 export function takeOnlyWebSockets(server: Server): void {
   // Safe: only @fastify/websocket listens, with this signature.
   const [onWebSocket] = server.listeners('upgrade') as OnUpgrade[]
-  if (!onWebSocket) throw new Error('nobody takes WebSockets')
+  if (!onWebSocket) throw new Error('WebSockets are not supported here')
   server.removeListener('upgrade', onWebSocket)
   server.on('upgrade', (request, socket, head) => {
     if (isWebSocket(request)) return onWebSocket(request, socket, head)

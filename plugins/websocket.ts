@@ -61,7 +61,7 @@ export const websocketPlugin = plugin(
     app.addHook('preParsing', async (request) => {
       if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return
       throw new ExecutorError('METHOD_NOT_FOUND', {
-        detail: `${request.routeOptions.url} is no WebSocket; connect to /ws.`,
+        detail: `${request.routeOptions.url} is not a WebSocket; connect to /ws.`,
       })
     })
   },

@@ -12,10 +12,10 @@ interface ProblemAnswer {
 /** What a reader is told beside the title of a code. */
 const NOTES: { readonly [Code in ErrorCode]?: string } = {
   INVALID_REQUEST: '`errors` names the fields.',
-  EXECUTION_NOT_FOUND: 'Or it is not yours.',
+  EXECUTION_NOT_FOUND: 'Or it belongs to another token.',
   FORBIDDEN: 'The token’s scopes do not cover it, or the operator has not allowed it.',
   FILE_NOT_KEPT: '`detail` says why.',
-  BUDGET_EXCEEDED: '`budget` says how far.',
+  BUDGET_EXCEEDED: '`budget` has the details.',
 }
 
 /**
@@ -98,6 +98,6 @@ export function negotiate(request: FastifyRequest, reply: FastifyReply, offered:
   const accept = request.headers.accept?.replaceAll(OTHER_PARAMETER, '').trim() || '*/*'
   const chosen = new Negotiator({ headers: { accept } }).mediaType(offered)
   if (chosen === undefined)
-    throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this can be had as ${offered.join(', ')}.` })
+    throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this is available as ${offered.join(', ')}.` })
   return chosen
 }

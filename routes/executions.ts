@@ -80,17 +80,17 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           operationId: url === '/execute' ? 'execute' : 'createExecution',
           summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
           description:
-            'Answers 202 as soon as the execution is stored; it then runs whatever happens to this ' +
-            'connection. `Prefer: wait=N` answers 200 when it ends within N seconds (55 at most). `Accept: ' +
-            'text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated ' +
-            'request gives the same execution.',
+            'Answers 202 as soon as the execution is stored; it then runs independently of this connection. ' +
+            '`Prefer: wait=N` answers 200 when it ends within N seconds (55 at most). `Accept: ' +
+            'text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated request ' +
+            'returns the same execution.',
           headers: z.object({
             'idempotency-key': z
               .string()
               .optional()
-              .meta({ description: 'The same key and body give the same execution.' }),
+              .meta({ description: 'The same key and body return the same execution.' }),
             prefer: z.string().optional().meta({
-              description: '`wait=N`: answer when it has ended, after N seconds at the latest, and 55 at most.',
+              description: '`wait=N`: answer when it has ended, after at most N seconds (maximum 55).',
             }),
           }),
           body: ExecuteRequest,
@@ -177,7 +177,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         operationId: 'getExecution',
         summary: 'One execution',
-        description: 'Its state now: where it waits, what it has used, how it ended.',
+        description: 'Its current state: position in the queue, usage, outcome.',
         params: Params,
         response: { 200: jsonResponse('The execution.', Execution), ...problems(...OF_ONE) },
       },
@@ -191,10 +191,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         operationId: 'getResult',
-        summary: 'The bare answer',
+        summary: 'The answer only',
         description:
-          'What Claude answered, without the execution around it; a problem where it did not succeed. Text is ' +
-          'the answer to the byte, whose SHA-256 is in the receipt; curl, wget and HTTPie get a newline after it, unless ' +
+          "Claude's answer without the execution around it; a problem if it did not succeed. Text is the exact " +
+          'answer, whose SHA-256 is in the receipt; curl, wget and HTTPie get a newline after it, unless ' +
           '`Accept` names `text/plain`.',
         params: Params,
         querystring: ResultQuery,
@@ -208,7 +208,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           },
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_FINISHED'),
           422: {
-            description: 'It did not succeed: `code` is the outcome’s, `outcome` all of it.',
+            description: 'It did not succeed: `code` is that of the outcome, `outcome` the complete outcome.',
             content: { 'application/problem+json': { schema: OutcomeProblem } },
           },
         },
@@ -259,14 +259,14 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         description:
           'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
           'stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: ' +
-          'application/x-ndjson` all that are in the log now, one a line, with the bytes that the receipt ' +
-          'vouches for. Otherwise a page; with `waitSeconds` a long poll.',
+          'application/x-ndjson` all events in the log, one per line, byte for byte as covered by the receipt. ' +
+          'Otherwise a page; with `waitSeconds` a long poll.',
         params: Params,
         querystring: EventsQuery,
         headers: z.object({ 'last-event-id': z.string().optional() }),
         response: {
           200: jsonOrResponse('A page of events.', EventPage, EVENT_STREAM, NDJSON),
-          204: z.null().meta({ description: 'Nothing will follow (event stream only).' }),
+          204: z.null().meta({ description: 'No further events follow (event stream only).' }),
           ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
         },
       },
@@ -345,12 +345,12 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     },
     pause: {
       summary: 'Stop the processes of a running execution',
-      description: 'Idempotent; its clocks stand still.',
+      description: 'Idempotent; its timeouts are suspended.',
       act: pause(true),
       response: steered,
     },
     resume: {
-      summary: 'Let a paused execution go on',
+      summary: 'Resume a paused execution',
       description: 'Idempotent.',
       act: pause(false),
       response: steered,
@@ -389,8 +389,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         operationId: 'deleteExecution',
-        summary: 'Forget a finished execution',
-        description: 'Its record, its events and its fresh workspace.',
+        summary: 'Delete a finished execution',
+        description: 'Deletes its record, its events, and its workspace if it was created for this execution.',
         params: Params,
         response: {
           204: z.null().meta({ description: 'Forgotten.' }),

@@ -30,7 +30,7 @@ const DiffQuery = z.strictObject({
     .enum(['', 'true', 'false'])
     .optional()
     .transform((value) => value === '' || value === 'true')
-    .meta({ description: 'A patch instead.' }),
+    .meta({ description: 'Return a patch instead.' }),
 })
 const REFUSALS = [...OF_ONE, 'NOT_FINISHED', 'FILE_NOT_KEPT'] as const
 
@@ -78,9 +78,9 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         operationId: 'getFiles',
-        summary: 'What is in the workspace and what the run changed',
+        summary: 'Files of the workspace and changes of the run',
         description:
-          'As it was when the run had ended. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
+          'The state at the end of the run. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
         params: Params,
         querystring: DiffQuery,
         response: {
@@ -108,8 +108,8 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'getFile',
         summary: 'One file that the run created or modified',
         description:
-          'Its bytes, with its SHA-256 as ETag; one `Range` at a time. With `?diff` what the run did to ' +
-          'it, as a patch. Pages and scripts come as attachments.',
+          'The content, with its SHA-256 as ETag; one `Range` at a time. With `?diff` the changes of the run, ' +
+          'as a patch. Web pages and scripts are sent as attachments.',
         params: FileParams,
         querystring: DiffQuery,
         response: {
@@ -118,10 +118,10 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
             content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } },
           },
           206: {
-            description: 'The part that was asked for.',
+            description: 'The requested range.',
             content: { 'application/octet-stream': { schema: z.string() } },
           },
-          304: z.null().meta({ description: 'Nothing else than If-None-Match says.' }),
+          304: z.null().meta({ description: 'Not modified.' }),
           ...problems(...REFUSALS, 'INVALID_REQUEST', 'FILE_NOT_FOUND'),
         },
       },
@@ -156,8 +156,8 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'getFilesArchive',
         summary: 'All files that the run created or modified',
         description:
-          'A gzipped tar archive; the same files make the same bytes. `Files-Omitted` says how many that ' +
-          'changed are not in it, and the listing why.',
+          'A gzipped tar archive; the same files give the same bytes. `Files-Omitted` is the number of changed ' +
+          'files that are not included; the listing gives the reasons.',
         params: Params,
         response: {
           200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } },

@@ -20,11 +20,10 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         operationId: 'getEstimate',
-        summary: 'How long such a run takes',
+        summary: 'Estimate the duration of a run',
         description:
-          'The timeout that `timeoutSeconds: "auto"` would stand for, and what it is based on: the history ' +
-          'of this token’s own runs, from the closest level that has enough of it. `samples: 0` means that ' +
-          'nothing is known.',
+          'The timeout that `timeoutSeconds: "auto"` would give, and its basis: the history of this token’s ' +
+          'runs, from the closest level with enough samples. `samples: 0` means that there is no history.',
         querystring: EstimateQuery,
         response: { 200: jsonResponse('The estimate.', TimeoutEstimate), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },
@@ -38,11 +37,12 @@ export async function historyRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags,
         operationId: 'getUsage',
-        summary: 'What was spent, by day, model and token',
+        summary: 'Usage by day, model and token',
         description:
-          'Sums over the executions that were accepted on these UTC days and have ended, however they ' +
-          'ended: the caller’s own, with the admin scope also of another token, or of all (`token=*`). ' +
-          'Dollars are the CLI’s estimate, which means nothing under a subscription.',
+          'Sums over the executions that were accepted on these UTC days and have ended, whatever their ' +
+          "outcome: those of the calling token; reading another token's usage, or that of all tokens " +
+          '(`token=*`), requires the admin scope. Dollars are the CLI’s estimate, which is not meaningful ' +
+          'under a subscription.',
         querystring: UsageQuery,
         response: { 200: jsonResponse('The sums.', UsageReport), ...problems(...GUARDED, 'INVALID_REQUEST') },
       },

@@ -25,7 +25,7 @@ const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
     .pipe(z.array(item).min(1))
 
 const waitSeconds = wholeNumber(0, ASKED_WAIT_LIMIT_SECONDS).transform(toHold).optional().meta({
-  description: 'Hold the request so long until there is something to answer; at most 60, answered after 55.',
+  description: 'How long to hold the request until there is something to return; at most 60, answered after 55.',
 })
 
 const METADATA = 'metadata.'
@@ -34,7 +34,7 @@ export const ListQuery = z
   .object({
     status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
     kind: ExecutionKind.optional().meta({
-      description: 'Only this kind; tasks are found by `parentId`, and otherwise left out.',
+      description: 'Only this kind. Tasks are listed only with `parentId`.',
     }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
@@ -42,7 +42,7 @@ export const ListQuery = z
     limit: wholeNumber(1, LIST_LIMIT)
       .optional()
       .meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
-    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the page before.' }),
+    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the previous page.' }),
     format: z.enum(['json', 'csv', 'ndjson']).optional().meta({ description: 'Instead of the Accept header.' }),
   })
   .catchall(z.string())
@@ -97,11 +97,16 @@ export const EventsQuery = z.strictObject({
     .meta({ description: 'The cursor: the last seq seen; default 0.' }),
   limit: wholeNumber(1, EVENT_PAGE_LIMIT).optional().meta({ description: 'Events on a page; default 100.' }),
   waitSeconds,
-  types: listOf(EventType).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
-  maxEventBytes: wholeNumber(SMALLEST_EVENT_BYTES, Number.MAX_SAFE_INTEGER).optional().meta({
-    description:
-      'Of pages and event streams: larger events come shortened, with `truncatedBytes`. An export has them whole.',
-  }),
+  types: listOf(EventType)
+    .optional()
+    .meta({ description: 'Only these event types; the order is kept, seqs have gaps.' }),
+  maxEventBytes: wholeNumber(SMALLEST_EVENT_BYTES, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({
+      description:
+        'For pages and event streams: larger events are shortened and carry `truncatedBytes`. An export ' +
+        'contains them in full.',
+    }),
 })
 
 export const UsageQuery = z.strictObject({
@@ -109,13 +114,10 @@ export const UsageQuery = z.strictObject({
   to: z.iso.date().optional().meta({ description: 'Last UTC day; default today. 366 days at most.' }),
   groupBy: listOf(z.enum(USAGE_GROUPS))
     .optional()
-    .meta({ description: '`day`, `model`, `token`, one or several with commas; default `day`.' }),
-  token: z
-    .string()
-    .min(1)
-    .max(64)
-    .optional()
-    .meta({ description: 'The name of a token, or `*` for all: with the admin scope; default: the one that asks.' }),
+    .meta({ description: '`day`, `model`, `token`: one or more, comma-separated; default `day`.' }),
+  token: z.string().min(1).max(64).optional().meta({
+    description: 'The name of a token, or `*` for all; requires the admin scope. Default: the calling token.',
+  }),
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })

@@ -24,9 +24,9 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'getReceipt',
         summary: 'The signed record of a finished execution',
         description:
-          'Canonical JSON (RFC 8785), signed with Ed25519, to the byte (no newline after it); ' +
-          '`Accept: text/markdown` gives it for people. ' +
-          'However the execution ended, it has one. `cc-executor verify` checks it offline.',
+          'Canonical JSON (RFC 8785), signed with Ed25519, byte for byte (no trailing newline); `Accept: ' +
+          'text/markdown` returns a readable form. Every finished execution has one, whatever its outcome. ' +
+          '`cc-executor verify` checks it offline.',
         params: Params,
         response: {
           200: {
@@ -60,7 +60,7 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         tags,
         operationId: 'getReceiptKeys',
         summary: 'The public keys that sign receipts',
-        description: 'A JWKS; keys that were replaced stay in it.',
+        description: 'A JWKS; replaced keys remain in it.',
         response: { 200: jsonResponse('The keys.', KeySet), ...problems(...GUARDED) },
       },
     },
@@ -75,10 +75,13 @@ export async function receiptRoutes(fastify: FastifyInstance): Promise<void> {
         operationId: 'verifyReceipt',
         summary: 'Check a receipt',
         description:
-          'Form, signature, key, and, where `events` are given, their hash chain and the answer. What does ' +
-          'not match is named; the answer is 200 either way. `cc-executor verify` has no limit of size.',
+          'Checks form, signature and key and, if `events` are given, their hash chain and the answer. ' +
+          'Mismatches are listed; the status is 200 either way. `cc-executor verify` has no limit of size.',
         body: VerifyRequest,
-        response: { 200: jsonResponse('What was found.', ReceiptReport), ...problems(...GUARDED, ...WITH_BODY) },
+        response: {
+          200: jsonResponse('The result of the check.', ReceiptReport),
+          ...problems(...GUARDED, ...WITH_BODY),
+        },
       },
     },
     async (request) => verifyGiven(services, request.body),

@@ -35,8 +35,8 @@ export async function serviceRoutes(
         schema: {
           tags,
           operationId: url === '/health' ? 'getHealth' : 'getLiveness',
-          summary: url === '/health' ? 'Whether this process serves' : 'The same, for probes',
-          description: 'Without a token, and without a look at Redis or the workers: /health/ready looks.',
+          summary: url === '/health' ? 'Whether this process serves' : 'Same as /health, for probes',
+          description: 'Requires no token and does not check Redis or the workers; /health/ready does.',
           security: [],
           response: { 200: Health },
         },
@@ -52,16 +52,18 @@ export async function serviceRoutes(
         tags,
         operationId: 'getReadiness',
         summary: 'Whether executions can run, part by part',
-        description: 'With a token of the read scope the messages say why; without one they name nothing of the host.',
+        description:
+          'With a token of the read scope the messages give reasons; without one they reveal nothing about the ' +
+          'host.',
         security: [{}, { bearer: [] }],
         response: { 200: Readiness, 503: Readiness },
       },
     },
     async ({ caller }, reply) => {
       const readiness = await getReadiness(services, checkRedis)
-      const told = caller.scopes.has('read') ? readiness : toReadinessForStrangers(readiness)
-      if (readiness.status === 'ok') return told
-      return reply.code(503).header('retry-after', READY_RETRY_SECONDS).send(told)
+      const shown = caller.scopes.has('read') ? readiness : toReadinessForStrangers(readiness)
+      if (readiness.status === 'ok') return shown
+      return reply.code(503).header('retry-after', READY_RETRY_SECONDS).send(shown)
     },
   )
   app.get(
@@ -72,7 +74,8 @@ export async function serviceRoutes(
         operationId: 'getQueue',
         summary: 'Depth, running, workers',
         description:
-          'What waits, by priority; what runs; each worker with its slots; credentials whose limit is reached.',
+          'Waiting executions by priority, running ones, each worker with its slots, and credentials whose ' +
+          'limit is reached.',
         response: { 200: jsonResponse('The queue.', QueueState), ...problems(...GUARDED) },
       },
     },
@@ -85,8 +88,8 @@ export async function serviceRoutes(
         tags,
         operationId: 'getAuthStatus',
         summary: 'How Claude is authenticated',
-        description: 'Per worker: the method, and what to do where there is none. No credential is shown.',
-        response: { 200: jsonResponse('As the workers see it.', AuthStatus), ...problems(...GUARDED) },
+        description: 'Per worker: the method, and what to do if there is none. Credentials are not shown.',
+        response: { 200: jsonResponse('As seen by the workers.', AuthStatus), ...problems(...GUARDED) },
       },
     },
     async () => getAuthStatus(services),

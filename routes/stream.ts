@@ -32,7 +32,7 @@ export async function streamRoutes(
       async preValidation(request) {
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
           throw new ExecutorError('RATE_LIMITED', {
-            detail: `This process serves ${services.config.maxConnections} WebSocket connections already.`,
+            detail: `This process already serves ${services.config.maxConnections} WebSocket connections.`,
             retryAfterSeconds: 5,
           })
         }

@@ -17,14 +17,15 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags: ['executions'],
         operationId: 'admitFolder',
-        summary: 'Lets runs of this token work in a folder of this machine',
+        summary: 'Allow runs of this token to work in a folder of this machine',
         description:
-          'For `cc-executor run --here`: the caller proves, by a secret in the data folder, that he is the user of ' +
-          'the service on its machine; a token alone admits nothing. Kept in the data folder (`admitted-folders`, a ' +
-          'line each) until it is withdrawn. Switched off by `CC_EXECUTOR_ALLOW_HERE=false`.',
+          'For `cc-executor run --here`: the caller proves, with a secret in the data folder, that it runs as ' +
+          'the user of the service on the same machine; a token alone is not sufficient. Stored in the data ' +
+          'folder (`admitted-folders`, one per line) until it is withdrawn. Disabled by ' +
+          '`CC_EXECUTOR_ALLOW_HERE=false`.',
         body: AdmissionRequest,
         response: {
-          200: jsonResponse('Admitted, now or before.', Admission),
+          200: jsonResponse('Allowed, now or before.', Admission),
           ...problems('UNAUTHENTICATED', 'FORBIDDEN', ...WITH_BODY),
         },
       },
@@ -39,7 +40,7 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags: ['executions'],
         operationId: 'listAdmissions',
-        summary: 'The folders of this machine that are admitted for this token',
+        summary: 'The folders of this machine that are allowed for this token',
         response: { 200: jsonResponse('Newest first.', AdmissionList), ...problems('UNAUTHENTICATED', 'FORBIDDEN') },
       },
     },
@@ -53,10 +54,10 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
       schema: {
         tags: ['executions'],
         operationId: 'withdrawAdmission',
-        summary: 'Withdraws an admission',
+        summary: 'Withdraw an allowed folder',
         description:
-          'Runs of this token are no longer accepted for the folder, and what is queued for it ends as ' +
-          '`failed / FORBIDDEN` in place of its start; what runs there goes on to its end.',
+          'Runs of this token are no longer accepted for the folder, and queued ones end as `failed / ' +
+          'FORBIDDEN` instead of starting; running ones continue to their end.',
         params: z.object({ id: z.string() }),
         response: {
           204: z.null().meta({ description: 'Withdrawn.' }),

@@ -111,6 +111,7 @@ const LONG_FILES: Record<string, string> = {
   'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
   'src/platform/config.ts': 'the one table of settings',
   'src/protocol/errors.ts': 'the one table of error codes',
+  'src/protocol/execution.ts': 'the fields of an execution, each with its description',
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
   'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
   'src/verification/checks.ts': 'one function a check',
@@ -473,4 +474,75 @@ void t.test('no test lets the Bash tool do nothing but sleep', async (t) => {
     [],
     'it would notice',
   )
+})
+
+/** Words that had to be learned before the code could be read, as whole words of an identifier, and what to say. */
+const OLD_WORDS: Record<string, string> = {
+  wish: 'request',
+  obey: 'apply',
+  poke: 'renewNow',
+  nudge: 'notifyWorkers',
+  woken: 'ready',
+  standing: 'ConcludeAs',
+  lesson: 'DurationSample',
+  teach: 'outcome, of a DurationSample',
+  told: 'recorded, reported, shown',
+  patience: 'a wait, a limit, a timer',
+  'learn clock': 'syncClock',
+  'clock ahead': 'redisClockOffsetMs',
+}
+/** Names of these words that are to stay, each with the reason why. */
+const KEPT_NAMES: Record<string, string> = {
+  'src/client/open-client.ts patienceSeconds': 'an option of the published client',
+  'src/main/lifecycle/join-service.ts patienceSeconds': 'the same option',
+  'src/executions/store/concluding-events.ts lesson': 'a stored field, which other versions read',
+}
+const toWords = (name: string): string =>
+  name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/[_#-]/g, ' ')
+    .toLowerCase()
+const OLD = new RegExp(`\\b(?:${Object.keys(OLD_WORDS).join('|')})(?:e?s|ed)?\\b`)
+
+/** Names that a file declares: of variables, functions, types, members. */
+function listNames(file: string): string[] {
+  const names: string[] = []
+  const visit = (node: ts.Node): void => {
+    const isName = ts.isIdentifier(node) || ts.isPrivateIdentifier(node)
+    // Safe: only compared with the node itself.
+    if (isName && (node.parent as ts.Node & { name?: ts.Node }).name === node) {
+      if (!ts.isPropertyAccessExpression(node.parent)) names.push(node.text)
+    }
+    ts.forEachChild(node, visit)
+  }
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))
+  return names
+}
+
+void t.test('names and files say what they are in words that everybody knows', async (t) => {
+  const code = sources.filter((file) => /\.(?:ts|mjs)$/.test(file) && !file.endsWith('.generated.ts'))
+  const old = new Set(
+    code.flatMap((file) =>
+      listNames(file)
+        .filter((name) => OLD.test(toWords(name)))
+        .map((name) => `${file} ${name}`),
+    ),
+  )
+  t.same([...old].sort(), Object.keys(KEPT_NAMES).sort(), JSON.stringify(OLD_WORDS))
+  t.same(
+    sources.filter((file) => OLD.test(toWords(file.split('/').at(-1) ?? ''))),
+    [],
+    'files',
+  )
+  t.same(
+    code.filter((file) => /\b(?:const|let|function) process\b/.test(readFileSync(join(ROOT, file), 'utf8'))),
+    [],
+    'a process that was started is a `child`; `process` is this one',
+  )
+  t.same(
+    ['askWish', 'WOKEN_LIMIT', '#clockAhead', 'wishes', 'obeyed'].filter((name) => !OLD.test(toWords(name))),
+    [],
+  )
+  t.notOk(OLD.test(toWords('outstandingBytes')), 'only whole words')
 })

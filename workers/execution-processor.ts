@@ -26,7 +26,7 @@ export function createProcessor(services: RunServices, stop: AbortSignal, onBloc
       // Its end, which the sweep writes, cannot tell why.
       services.logger.error(
         { executionId: job.data.executionId, error: String(error) },
-        'its run broke off; it is settled when its lease is over',
+        'its run failed; it is settled when its lease expires',
       )
       throw error
     })

@@ -123,7 +123,8 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       } else if (live.size > 0) {
         logger.error(
           { executionIds: [...live.keys()] },
-          'Redis takes nothing: that these were ended could not be told; whoever is there when it is back will do it',
+          'Redis does not accept writes: the end of these runs could not be stored; a worker will do it when ' +
+            'Redis is back',
         )
       }
     } finally {

@@ -40,7 +40,7 @@ export function toUsageFault({ message }: Error, usage: string): string {
   const [, flag] = /^Unknown option '(-[^']+)'/.exec(message) ?? []
   if (flag === undefined) return message
   const meant = nearestWord(flag, usage.match(/(?<![\w-])--[a-z][a-z-]+/g) ?? [])
-  return `there is no flag ${flag}${meant === undefined ? '' : `; did you mean ${meant}?`}`
+  return `unknown flag ${flag}${meant === undefined ? '' : `; did you mean ${meant}?`}`
 }
 
 /** `--help` or `-h`, unless it is text behind a `--`. */
@@ -54,7 +54,7 @@ function toAdvice({ code }: ClientError): string {
     return ' The address comes from --url, CC_EXECUTOR_URL, the data folder or CC_EXECUTOR_PORT; npm start starts the service.'
   if (code === 'UNAUTHENTICATED')
     return ' The token is taken from CC_EXECUTOR_TOKEN, else, for this machine, from the data folder (CC_EXECUTOR_DATA_DIR).'
-  if (code === 'EXECUTION_NOT_FOUND') return ' cc-executor list shows those that there are.'
+  if (code === 'EXECUTION_NOT_FOUND') return ' cc-executor list shows the existing ones.'
   return ''
 }
 

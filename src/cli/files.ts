@@ -10,11 +10,11 @@ import { printJson } from './print.js'
 
 const WHY_NOT: Record<Exclude<WorkspaceFile['content'], 'kept' | 'unchanged'>, string> = {
   deleted: 'gone',
-  too_large: 'not kept: larger than what is kept of one execution',
-  over_limit: 'not kept: the others had used up what is kept of one execution',
+  too_large: 'not kept: larger than the limit per execution',
+  over_limit: 'not kept: other files used up the limit per execution',
   unreadable: 'not kept: it could not be read',
-  withheld: 'it holds a secret of the operator’s',
-  not_a_file: 'no regular file',
+  withheld: 'it contains a secret of the operator',
+  not_a_file: 'not a regular file',
 }
 
 function toLine({ path, change, size, content }: WorkspaceFile): string {
@@ -28,7 +28,7 @@ function toSummary({ created, modified, deleted, unchanged, notListed, incomplet
   return [`${created} created, ${modified} modified, ${deleted} deleted, ${unchanged} unchanged`, ...more].join('; ')
 }
 
-const WHY_NO_GIT = 'not written, since what lies in .git runs programs'
+const WHY_NO_GIT = 'not written, because files in .git can run programs'
 
 /** A repository's own configuration runs programs; some file systems take these names for the one as well. */
 const isOfGit = (path: string): boolean =>
@@ -61,7 +61,7 @@ async function save(client: Client, id: string, path: string | undefined, out: s
     path === undefined ? file.change === 'created' || file.change === 'modified' : file.path === path,
   )
   if (path !== undefined && wanted.length === 0)
-    throw new UsageError(`the workspace holds no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
+    throw new UsageError(`the workspace has no ${JSON.stringify(path)}; cc-executor files ${id} lists it`)
   // Asked for by name, the service itself says why it has it not.
   const known = path === undefined ? wanted.filter(({ content }) => content === 'kept') : wanted
   const kept = known.filter((file) => !isOfGit(file.path))
@@ -79,7 +79,7 @@ export const files: Command = {
   summary: ['files <id> [PATH] [--out DIR] [--diff]', 'what a run changed in its workspace'],
   usage: `Usage: cc-executor files <id> [PATH] [flags]
 
-Lists the workspace of a finished execution as its run left it; with PATH, prints that file, as it is to the byte.
+Lists the workspace of a finished execution as its run left it; with PATH, prints that file byte for byte.
 
   --out DIR                       writes what was created or modified (with PATH: that file) below DIR
   --diff                          prints the changes as a patch, for git apply and patch -p1

@@ -39,7 +39,8 @@ async function findAddress({ url, port, dataDir }: Config, given: string | undef
   if (recorded) return { url: recorded.url, isHere: true }
   if (port === 0)
     throw new UsageError(
-      'CC_EXECUTOR_PORT is 0, and no service is recorded in the data folder: name its address with --url or CC_EXECUTOR_URL',
+      'CC_EXECUTOR_PORT is 0, and no service is recorded in the data folder: give its address with --url ' +
+        'or CC_EXECUTOR_URL',
     )
   return { url: `http://127.0.0.1:${port}`, isHere: true }
 }

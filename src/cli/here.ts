@@ -13,7 +13,7 @@ import { say, UsageError } from './command.js'
 
 export const HERE_FLAGS = { here: { type: 'boolean' }, yes: { type: 'boolean', short: 'y' } } as const
 export const HERE_USAGE = `  --here                          works in this folder, which the service of this user and machine
-                                  admits after one question; --workspace ./DIR, ../DIR or /DIR: in that one
+                                  allows after asking once; --workspace ./DIR, ../DIR or /DIR: in that folder
   --yes, -y                       answers that question; needed where there is no terminal`
 
 /** A plain name is a workspace of the service's; these are paths of this machine. */
@@ -31,7 +31,7 @@ export async function findLocalFolder(
   return realpath(path).catch(() => {
     // It may be one of another machine's, where the service is.
     if (isAbsolute(wanted)) return undefined
-    throw new UsageError(`${path} is not there`)
+    throw new UsageError(`${path} does not exist`)
   })
 }
 
@@ -43,15 +43,15 @@ const isNotAdmitted = (error: unknown): boolean =>
 async function ask(folder: string): Promise<void> {
   const all = folder === homedir() ? ', your whole home folder' : ''
   if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new UsageError(`the service does not work in ${folder} yet: --yes lets it, from now on`)
+    throw new UsageError(`the service is not allowed to work in ${folder} yet; --yes allows it from now on`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const gone = new AbortController()
   // Ctrl-C and Ctrl-D: the terminal itself would leave the question open.
   terminal.on('SIGINT', () => gone.abort()).on('close', () => gone.abort())
   try {
-    const question = `Let runs of this token read and change files in ${folder}${all}, and below it, from now on? [y/N] `
+    const question = `Allow runs of this token to read and change files in and below ${folder}${all}, from now on? [y/N] `
     const answer = await terminal.question(question, { signal: gone.signal }).catch(() => '')
-    if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('nothing was run: the folder is not admitted')
+    if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('nothing was run: the folder is not allowed')
   } finally {
     terminal.close()
   }
@@ -86,7 +86,6 @@ export async function executeIn(
 
 /** Where the run works, and what follows from it. */
 export function sayWhere(folder: string | undefined, { workspace, session }: ExecuteRequest, id: string): void {
-  if (folder !== undefined) say(`it works in ${folder}; cc-executor undo ${id} takes its changes back`)
-  else if (workspace === undefined && session === undefined)
-    say('it works in a fresh folder of its own, not in this one (--here)')
+  if (folder !== undefined) say(`working in ${folder}; cc-executor undo ${id} reverts its changes`)
+  else if (workspace === undefined && session === undefined) say('working in a new folder, not in this one (--here)')
 }

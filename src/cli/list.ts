@@ -36,12 +36,12 @@ export const list: Command = {
   summary: ['list [--status S] [--limit N] [--json|--csv]', 'the newest executions'],
   usage: `Usage: cc-executor list [flags]
 
-  --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several with commas
-  --parent ID                     the tasks of this list, which are left out otherwise
+  --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several are comma-separated
+  --parent ID                     the tasks of this list, which are omitted otherwise
   --label LABEL=VALUE             only with this label (also --metadata) (repeatable)
   --limit N                       how many; default ${DEFAULT_COUNT}
   --json                          as JSON: {executions, nextCursor}
-  --csv                           as CSV with a header, the whole prompt and the answer included
+  --csv                           as CSV with a header, including the full prompt and the answer
 ${SERVICE_USAGE}`,
   async run(args) {
     const { values } = parseArgs({
@@ -59,7 +59,7 @@ ${SERVICE_USAGE}`,
     })
     const count = toWholeNumber('--limit', values.limit) ?? DEFAULT_COUNT
     if (count === 0) throw new UsageError('--limit: expected 1 or more')
-    if (values.csv && values.json) throw new UsageError('--csv does not go with --json')
+    if (values.csv && values.json) throw new UsageError('--csv and --json cannot be combined')
     const labels = toMetadata([...(values.metadata ?? []), ...(values.label ?? [])])
     // Safe to call them statuses: the service names the one that is none.
     const status = values.status?.flatMap((text) => text.split(',')) as ExecutionStatus[] | undefined
@@ -163,7 +163,7 @@ function findFolder(url: string, { workspace }: Execution): string | undefined {
 }
 
 export const show: Command = {
-  summary: ['show <id> [--json]', 'all about one execution'],
+  summary: ['show <id> [--json]', 'everything about one execution'],
   usage: `Usage: cc-executor show [flags] <id>
 
   --json                          the execution as JSON

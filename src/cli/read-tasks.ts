@@ -26,7 +26,7 @@ export async function readTasks(file: string): Promise<Pick<ExecuteRequest, 'tas
     return { tasks: JSON.parse(text) as ExecuteRequest['tasks'] }
   } catch (error) {
     throw new UsageError(
-      `--tasks: begins with [ and is no JSON (${error instanceof Error ? error.message : String(error)})`,
+      `--tasks: begins with [ but is not valid JSON (${error instanceof Error ? error.message : String(error)})`,
     )
   }
 }

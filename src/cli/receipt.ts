@@ -6,9 +6,9 @@ export const receipt: Command = {
   summary: ['receipt <id> [--markdown]', 'prints the signed record of a finished execution'],
   usage: `Usage: cc-executor receipt <id> [--markdown]
 
-Prints the receipt of a finished execution to the byte, so that it can be kept and checked with cc-executor verify.
+Prints the receipt of a finished execution byte for byte, to be stored and checked with cc-executor verify.
 
-  --markdown                      for people instead
+  --markdown                      in readable form instead
 ${SERVICE_USAGE}`,
   async run(args) {
     const { values, positionals } = parseArgs({

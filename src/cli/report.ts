@@ -41,10 +41,10 @@ export const report: Command = {
   summary: ['report [N] [--parent ID] [--json]', 'the newest executions with their checks'],
   usage: `Usage: cc-executor report [flags] [N]
 
-The newest N executions (default ${DEFAULT_COUNT}): how each ended, and what the service's own checks of it say.
-"none" means that nothing was checked, which is no success.
+The newest N executions (default ${DEFAULT_COUNT}): how each ended, and the results of the service's checks.
+"none" means that nothing was checked; it does not mean success.
 
-  --parent ID                     the tasks of this list, which are left out otherwise
+  --parent ID                     the tasks of this list, which are omitted otherwise
   --json                          as JSON: {executions}
 ${SERVICE_USAGE}`,
   async run(args) {

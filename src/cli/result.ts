@@ -22,10 +22,10 @@ export function toEnd(execution: Execution): string {
 }
 
 export const result: Command = {
-  summary: ['result <id>', 'prints the bare answer'],
+  summary: ['result <id>', 'prints only the answer'],
   usage: `Usage: cc-executor result [flags] <id>
 
-Prints the answer and nothing else, an object as JSON; what else there is to say goes to stderr.
+Prints only the answer, an object as JSON; all other messages go to stderr.
 ${SERVICE_USAGE}
 
 Exit code: 0 succeeded, 1 failed or not finished (cc-executor wait ID waits), 124 timed out, 130 cancelled.`,

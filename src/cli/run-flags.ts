@@ -50,21 +50,21 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
                                   bypassPermissions
   --on-permission-denied report|fail
-                                  fail: a denied tool call makes it fail, and the exit code 1
+                                  fail: a denied tool call fails the run, with exit code 1
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
-  --mcp-required all|NAME         servers that must be connected before the run begins (repeatable)
+  --mcp-required all|NAME         servers that must be connected before the run starts (repeatable)
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
   --output-schema JSON            the answer matches this JSON Schema
-  --max-repairs N                 how often a wrong answer is sent back
+  --max-repairs N                 how many times an invalid answer is sent back
   --on-worker-lost fail|continue, --max-attempts N
-  --sandbox host|workspace|locked what the run may reach at most; raised to the operator's level
+  --sandbox host|workspace|locked sandbox level of the run; raised to the operator's level
   --network-host HOST             under locked, within the operator's (repeatable)
-  --no-project-instructions       CLAUDE.md of the workspace does not reach the model
-  --workspace FOLDER              one that stays, below the service's workspace folder; with ./, ../ or / a path of here
-  --resume ID [--fork]            goes on with an earlier execution or Claude session, in its workspace; --fork: in a copy
-  --timeout SECONDS|auto          auto: by what earlier runs took
+  --no-project-instructions       CLAUDE.md of the workspace is not passed to the model
+  --workspace FOLDER              a lasting folder below the service's workspace folder; with ./, ../ or /: a local path
+  --resume ID [--fork]            continues an earlier execution or Claude session, in its workspace; --fork: in a copy
+  --timeout SECONDS|auto          auto: estimated from earlier runs
   --idle-timeout SECONDS, --queue-timeout SECONDS
-  --background-timeout SECONDS    how long background tasks may go on after the answer; 0 ends them with it
+  --background-timeout SECONDS    how long background tasks may run after the answer; 0 stops them with it
   --priority low|normal|high
   --on-task-failure stop|continue
   --label LABEL=VALUE             for list, wait and reports (also --metadata) (repeatable)`
@@ -91,7 +91,7 @@ function toJson(text: string, flag: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new UsageError(`${flag}: is no JSON (${error instanceof Error ? error.message : String(error)})`)
+    throw new UsageError(`${flag}: is not valid JSON (${error instanceof Error ? error.message : String(error)})`)
   }
 }
 
@@ -153,7 +153,7 @@ export function toRequest(what: Pick<ExecuteRequest, 'prompt' | 'tasks'>, flags:
     return value === undefined ? [] : [[field, convert ? convert(value as never) : value]]
   })
   if (flags.fork && flags.resume === undefined)
-    throw new UsageError('--fork needs --resume with the id of what is to be forked')
+    throw new UsageError('--fork needs --resume with the id of the execution or session to fork')
   const session = flags.fork ? { session: { resume: flags.resume, fork: true } } : {}
   const parsed = ExecuteRequest.safeParse({ ...what, ...Object.fromEntries(entries), ...session })
   if (parsed.success) return parsed.data
@@ -187,7 +187,7 @@ export async function readPrompt(positionals: readonly string[]): Promise<string
   if (others.length > 0) throw new UsageError('give the prompt as one argument, in quotes')
   if (given !== undefined && given !== '-') return given
   if (given === undefined && process.stdin.isTTY)
-    throw new UsageError('there is no prompt: give it as an argument, or on standard input')
+    throw new UsageError('the prompt is missing: give it as an argument, or on standard input')
   const text = await readInput()
   if (text.trim() === '') throw new UsageError('the prompt is empty')
   return text

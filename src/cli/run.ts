@@ -16,14 +16,14 @@ const CANCEL_RETRY_MS = 1_000
 
 const usage = `Usage: cc-executor run [flags] "prompt"       (or the prompt on standard input)
 
-Submits the prompt and follows it: text on stdout as it is written, tools as short lines on stderr.
-Where the answer is an object (--json-mode, --output-schema), it alone is on stdout.
-Ctrl-C cancels it and waits for its end; a second one leaves at once.
+Submits the prompt and follows the execution: text goes to stdout as it is generated, tools as short lines to stderr.
+If the answer is an object (--json-mode, --output-schema), only that is written to stdout.
+Ctrl-C cancels the execution and waits for its end; a second Ctrl-C exits immediately.
 
   --json                          prints the finished execution as JSON instead of the text
   --events                        prints every event as a line of JSON instead
-  --detach                        prints the id and leaves
-  --tasks FILE                    a task list instead of the prompt: a JSON array, or one prompt a line; - reads standard input
+  --detach                        prints the id and exits
+  --tasks FILE                    a task list instead of the prompt: a JSON array, or one prompt per line; - reads standard input
   --idempotency-key KEY           the same key and request give the same execution
 ${HERE_USAGE}
 ${REQUEST_USAGE}
@@ -43,8 +43,8 @@ export async function followToEnd(
   try {
     for await (const event of client.follow(executionId, {
       after,
-      onInterrupted: () => say('the connection is gone; trying to come back'),
-      onFallback: () => say('a proxy lets no WebSocket through; the events come by plain HTTP (SSE)'),
+      onInterrupted: () => say('connection lost; reconnecting'),
+      onFallback: () => say('a proxy blocks WebSockets; receiving the events over plain HTTP (SSE)'),
     })) {
       view.show(event)
       cursor = event.seq
@@ -52,7 +52,7 @@ export async function followToEnd(
     }
   } catch (error) {
     if ((error as ClientError).retryable)
-      say(`the execution goes on without us: cc-executor tail ${executionId} --after ${cursor}`)
+      say(`the execution is still running; follow it with: cc-executor tail ${executionId} --after ${cursor}`)
     throw error
   }
   return outcome
@@ -87,7 +87,7 @@ async function cancel(client: Client, executionId: string): Promise<void> {
 }
 
 export const run: Command = {
-  summary: ['run [flags] "prompt"', 'runs a prompt and shows its text as it is written; run --help'],
+  summary: ['run [flags] "prompt"', 'runs a prompt and shows its text as it is generated; see run --help'],
   usage,
   async run(args) {
     const options = {
@@ -114,7 +114,7 @@ export const run: Command = {
       yes = false,
       ...flags
     } = values
-    if (events && (json || detach)) throw new UsageError('--events goes neither with --json nor with --detach')
+    if (events && (json || detach)) throw new UsageError('--events cannot be combined with --json or --detach')
     if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
     const folder = await findLocalFolder(here, flags.workspace)
     const request = toRequest(
@@ -132,7 +132,7 @@ export const run: Command = {
       if (!detach) {
         onInterrupt(() => {
           isCancelled = true
-          say('cancelling; Ctrl-C again leaves at once')
+          say('cancelling; Ctrl-C again exits immediately')
           if (executionId !== undefined) void cancel(client, executionId)
         })
       }

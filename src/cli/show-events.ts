@@ -67,7 +67,7 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
 
   function noteServers({ servers }: EventData<'mcp.status'>): void {
     for (const { name, status, error } of servers)
-      if (status !== 'connected') note(`! MCP server ${name} is not there: ${error ?? status}`)
+      if (status !== 'connected') note(`! MCP server ${name} is not connected: ${error ?? status}`)
   }
 
   function finish({ data: { outcome } }: Event<'execution.finished'>): void {
@@ -102,7 +102,7 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         sawDelta = false
       } else if (is(event, 'text.reset')) {
         endLine()
-        note('the answer was cut off and starts anew')
+        note('the answer was cut off and starts again')
       } else if (is(event, 'tool.started')) note(`> ${event.data.name} ${event.data.input}`)
       else if (is(event, 'tool.finished') && event.data.isError)
         note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
@@ -120,7 +120,8 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'output')) note(event.data.data)
       else if (is(event, 'log.truncated'))
         note(
-          `! ${event.data.droppedBytes} bytes of output were left out (${event.data.reason} limit ${event.data.limit})`,
+          `! ${event.data.droppedBytes} bytes of output were omitted (${event.data.reason} limit ` +
+            `${event.data.limit})`,
         )
       else if (is(event, 'execution.queued') && event.data.position > 1) note(`queued, place ${event.data.position}`)
       else if (is(event, 'execution.retrying'))

@@ -29,4 +29,4 @@ ${SERVICE_USAGE}`,
 
 export const cancel = toSteering('cancel', 'cancelling', 'ends an execution')
 export const pause = toSteering('pause', 'pausing', 'stops its processes until resume')
-export const resume = toSteering('resume', 'resuming', 'lets it go on')
+export const resume = toSteering('resume', 'resuming', 'resumes it')

@@ -5,16 +5,16 @@ import { followToEnd } from './run.js'
 import { createTextView, EVENTS_AS_JSON } from './show-events.js'
 
 export const tail: Command = {
-  summary: ['tail <id> [--after N]', 'follows an execution, from the beginning or from an event on'],
+  summary: ['tail <id> [--after N]', 'follows an execution, from the beginning or from an event'],
   usage: `Usage: cc-executor tail [flags] <id>
 
-Shows an execution as run does, to its end. Ctrl-C leaves and changes nothing.
+Shows an execution to its end, as run does. Ctrl-C exits and does not affect the execution.
 
   --after N                       only the events after this seq
   --events                        prints every event as a line of JSON
 ${SERVICE_USAGE}
 
-Exit code: as of run.`,
+Exit code: as for run.`,
   async run(args) {
     const { values, positionals } = parseArgs({
       args,

@@ -7,7 +7,7 @@ export const token: Command = {
   summary: ['token', 'prints the token that clients send'],
   usage: `Usage: cc-executor token
 
-Prints the token of the data folder (CC_EXECUTOR_DATA_DIR), which clients send as Authorization: Bearer; made at the first start.`,
+Prints the token of the data folder (CC_EXECUTOR_DATA_DIR), which clients send as Authorization: Bearer; created at the first start.`,
   async run(args) {
     parseArgs({ args })
     const config = readConfig()
@@ -15,7 +15,7 @@ Prints the token of the data folder (CC_EXECUTOR_DATA_DIR), which clients send a
     if (found === undefined) {
       throw new ConfigError(
         config.tokens === undefined
-          ? `There is no token yet (${config.tokenFile}): the first start makes one.`
+          ? `There is no token yet (${config.tokenFile}): the first start creates one.`
           : 'The tokens are configured by CC_EXECUTOR_TOKENS; take one from there.',
       )
     }

@@ -29,7 +29,7 @@ const toMode = (octal: string): number => Number.parseInt(octal, 8) & 0o777
 async function readUnchanged(folder: string, { path, sha256, mode }: WorkspaceFile): Promise<Buffer | string> {
   if (sha256 === undefined) return 'its content was not read when the run had ended'
   const state = await lstat(join(folder, path)).catch(() => undefined)
-  if (state === undefined) return 'it was deleted since'
+  if (state === undefined) return 'it has been deleted since'
   const bytes = await readConfined(folder, path, COMPARED_BYTES)
   if (bytes === 'too_large') return `it is larger than ${COMPARED_BYTES} bytes`
   const isSame = bytes !== undefined && createHash('sha256').update(bytes).digest('hex') === sha256
@@ -38,17 +38,17 @@ async function readUnchanged(folder: string, { path, sha256, mode }: WorkspaceFi
 
 async function planFile(client: Client, id: string, folder: string, file: WorkspaceFile): Promise<Plan> {
   const { path, change, kind } = file
-  if (kind !== 'file') return { path, why: 'it is no regular file' }
+  if (kind !== 'file') return { path, why: 'it is not a regular file' }
   let after: Buffer | string
   if (change === 'deleted') {
     const isThere = await lstat(join(folder, path)).catch(() => undefined)
-    after = isThere ? 'it is there again' : Buffer.alloc(0)
+    after = isThere ? 'it exists again' : Buffer.alloc(0)
   } else after = await readUnchanged(folder, file)
   if (typeof after === 'string') return { path, why: after }
   if (change === 'created') return { path, kind: 'remove' }
   const patch = Buffer.from(await client.patchBytes(id, path)).toString('latin1')
   const { before, mode } = reversePatch(patch, after.toString('latin1'))
-  if (before === undefined) return { path, why: 'the patch does not have what it was before' }
+  if (before === undefined) return { path, why: 'the patch does not contain its former content' }
   return { path, kind: 'write', content: Buffer.from(before, 'latin1'), mode: mode ?? toMode(file.mode) }
 }
 
@@ -57,17 +57,17 @@ async function findFolder(client: Client, id: string): Promise<{ folder: string;
   if (kind === 'task_list') {
     const { executions } = await client.list({ parentId: id })
     const tasks = executions.map((task) => `cc-executor undo ${task.id}`).join('\n')
-    throw new UsageError(`it is a task list; its tasks are taken back one by one, the last one first:\n${tasks}`)
+    throw new UsageError(`it is a task list; revert its tasks one by one, the last one first:\n${tasks}`)
   }
   const listing = await client.files(id)
   if (listing.attempt > 1)
-    throw new UsageError(`it had ${listing.attempt} attempts, and only what the last one changed is known`)
+    throw new UsageError(`it had ${listing.attempt} attempts, and only the changes of the last one are known`)
   const missing =
     listing.incomplete ?? (listing.notListed > 0 ? `${listing.notListed} files are not listed` : undefined)
   if (missing !== undefined) throw new UsageError(`not all of its changes are known: ${missing}`)
   const folder = isAbsolute(workspace) ? workspace : join(readConfig().workspaceRoot, workspace)
   if (!(await lstat(folder).catch(() => undefined))?.isDirectory())
-    throw new UsageError(`${folder}, in which it worked, is not there on this machine`)
+    throw new UsageError(`${folder}, in which it worked, does not exist on this machine`)
   return { folder, listing }
 }
 
@@ -83,12 +83,12 @@ async function carryOut(folder: string, steps: readonly Step[]): Promise<void> {
 }
 
 export const undo: Command = {
-  summary: ['undo <id>', 'takes back what a run changed in a folder of this machine'],
+  summary: ['undo <id>', 'reverts what a run changed in a folder of this machine'],
   usage: `Usage: cc-executor undo <id> [flags]
 
-Takes back what a finished execution changed in its folder on this machine, by its own patch: what it created is
-removed, what it modified or deleted is as before. Where one file has changed since, or cannot be restored (binary,
-larger than 256 KiB, no regular file), it is named and nothing is done. Empty folders stay.
+Reverts the changes of a finished execution in its folder on this machine, using its patch: files that it created are
+removed, files that it modified or deleted are restored. If a file has changed since, or cannot be restored (binary,
+larger than 256 KiB, not a regular file), it is named and nothing is done. Empty folders remain.
 
 ${SERVICE_USAGE}`,
   async run(args) {
@@ -105,12 +105,12 @@ ${SERVICE_USAGE}`,
       }
       if (refusals.length > 0) {
         const lines = refusals.map(({ path, why }) => `  ${path.replace(/\p{Cc}/gu, '?')}: ${why}`)
-        say(`nothing was taken back in ${folder}:\n${lines.join('\n')}`)
+        say(`nothing was reverted in ${folder}:\n${lines.join('\n')}`)
         return EXIT_CODES.failed
       }
       await carryOut(folder, steps)
-      const unseen = listing.ignored.length === 0 ? '' : `; not looked at: ${listing.ignored.join(', ')}`
-      say(`${steps.length} change${steps.length === 1 ? '' : 's'} taken back in ${folder}${unseen}`)
+      const unseen = listing.ignored.length === 0 ? '' : `; not checked: ${listing.ignored.join(', ')}`
+      say(`${steps.length} change${steps.length === 1 ? '' : 's'} reverted in ${folder}${unseen}`)
       return EXIT_CODES.succeeded
     })
   },

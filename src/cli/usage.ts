@@ -13,12 +13,12 @@ const toCells = (row: UsageRow): string[] =>
     .concat(row.costUsd.toFixed(4))
 
 export const usage: Command = {
-  summary: ['usage [--from DAY] [--to DAY] [--by G,G]', 'what was spent, by day, model and token'],
+  summary: ['usage [--from DAY] [--to DAY] [--by G,G]', 'usage by day, model and token'],
   usage: `Usage: cc-executor usage [flags]
 
-  --from DAY, --to DAY            UTC days as 2026-11-22; default the last 30
-  --by GROUP                      day (default), model, token; several with commas
-  --token NAME                    another token's, or '*' for all: with the admin scope
+  --from DAY, --to DAY            UTC days, such as 2026-11-22; default the last 30
+  --by GROUP                      day (default), model, token; several are comma-separated
+  --token NAME                    usage of another token, or '*' for all; requires the admin scope
   --json                          as JSON
 ${SERVICE_USAGE}`,
   async run(args) {
@@ -37,7 +37,7 @@ ${SERVICE_USAGE}`,
     const { from, to, token } = values
     for (const [name, day] of Object.entries({ '--from': from, '--to': to })) {
       if (day !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(day))
-        throw new UsageError(`${name}: expected a day as 2026-11-22, not ${JSON.stringify(day)}`)
+        throw new UsageError(`${name}: expected a day such as 2026-11-22, not ${JSON.stringify(day)}`)
     }
     return withService(values.url, async (client) => {
       const report = await client.usage({

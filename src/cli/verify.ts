@@ -12,14 +12,14 @@ import { printJson, toPrintable } from './print.js'
 
 const usage = `Usage: cc-executor verify <receipt.json> [--events events.jsonl] [--workspace DIR] [--keys keys.json] [--json]
 
-Checks a receipt offline: its form, its signature, whose key it is, and the events, the answer in them and the workspace against it.
+Checks a receipt offline: its form, its signature and key, and whether the events, the answer and the workspace match it.
 Every field, event and file that does not match is named.
 
-  --events FILE                   the events as Accept: application/x-ndjson gives them on /executions/<id>/events
-  --workspace DIR                 the workspace as it is now, against what it was after the run
-  --keys FILE                     the keys of GET /receipts/keys: a receipt signed by another one is refused.
-                                  Without it the keys of this machine's data folder are known, and a key that is
-                                  known from the receipt alone is pointed out
+  --events FILE                   the events of /executions/<id>/events with Accept: application/x-ndjson
+  --workspace DIR                 the current workspace, to be compared with its state after the run
+  --keys FILE                     the keys of GET /receipts/keys: a receipt signed by another key is rejected.
+                                  Without it the keys of this machine's data folder are used, and a key that is
+                                  known only from the receipt is pointed out
   --json                          prints the report as JSON
 
 Exit code: 0 everything that could be checked matches, 1 something does not, 2 wrong usage.`
@@ -37,13 +37,13 @@ async function readKeys(path: string): Promise<PublicJwk[]> {
     )
   } catch (error) {
     if (error instanceof UsageError) throw error
-    throw new UsageError(`${path} is no JWKS as GET /receipts/keys answers`)
+    throw new UsageError(`${path} is not a JWKS as returned by GET /receipts/keys`)
   }
 }
 
 /** As the receipt's own manifests were taken; a receipt that says nothing of files is told so by the check. */
 async function inspect(path: string, receipt: Buffer): Promise<Manifest> {
-  if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw new UsageError(`${path} is no folder`)
+  if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw new UsageError(`${path} is not a folder`)
   return takeManifest(path, limitsOf(readObject(receipt)) ?? { ...DEFAULT_LIMITS, ignored: [] })
 }
 
@@ -71,7 +71,7 @@ function print({ valid, executionId, checks, mismatches }: ReceiptReport): void 
 }
 
 export const verify: Command = {
-  summary: ['verify <receipt.json>', 'checks a receipt offline; verify --help'],
+  summary: ['verify <receipt.json>', 'checks a receipt offline; see verify --help'],
   usage,
   async run(args) {
     const { values, positionals } = parseArgs({

@@ -35,16 +35,16 @@ async function listLabelled(client: Client, metadata: Record<string, string>): P
 }
 
 export const wait: Command = {
-  summary: ['wait <id>... | --label K=V', 'waits until all of them have finished'],
+  summary: ['wait <id>... | --label K=V', 'waits until the executions have finished'],
   usage: `Usage: cc-executor wait [flags] <id>...       (or --label K=V for all that have the label)
 
-Prints one line for each when it has finished: id, status, code, denied tool calls.
+Prints one line for each execution when it has finished: id, status, code, denied tool calls.
 
-  --label LABEL=VALUE             all executions with this label, those that come meanwhile included; several times: all of them
+  --label LABEL=VALUE             all executions with this label, including those submitted meanwhile; if repeated, all labels must match
   --timeout SECONDS               for this long at most
 ${SERVICE_USAGE}
 
-Exit code: 0 all succeeded, 1 one failed, 124 one timed out or the wait did, 130 one was cancelled; the first of them counts.`,
+Exit code: 0 all succeeded, 1 one failed, 124 one timed out or the wait did, 130 one was cancelled; the first that applies.`,
   async run(args) {
     const { values, positionals } = parseArgs({
       args,

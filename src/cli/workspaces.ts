@@ -6,12 +6,12 @@ import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 
 export const workspaces: Command = {
-  summary: ['workspaces [--withdraw DIR]', 'the folders that run --here works in'],
+  summary: ['workspaces [--withdraw DIR]', 'the folders allowed for run --here'],
   usage: `Usage: cc-executor workspaces [flags]
 
-Lists the folders of this machine that were admitted for your token (run --here): since when, and where.
+Lists the folders of this machine that are allowed for your token (run --here), and since when.
 
-  --withdraw DIR                  runs are no longer accepted there; what runs goes on to its end
+  --withdraw DIR                  no longer accept runs there; running ones continue to their end
 ${SERVICE_USAGE}`,
   async run(args) {
     const { values } = parseArgs({ args, options: { ...SERVICE_FLAGS, withdraw: { type: 'string' } } })
@@ -28,7 +28,7 @@ ${SERVICE_USAGE}`,
       const names = [path, await realpath(path).catch(() => path)]
       const meant = admissions.find(({ folder }) => names.includes(folder))
       if (!meant) {
-        say(`${path} is not admitted; cc-executor workspaces lists those that are`)
+        say(`${path} is not allowed; cc-executor workspaces lists those that are`)
         return EXIT_CODES.failed
       }
       await client.withdrawAdmission(meant.id)

@@ -25,7 +25,7 @@ export type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
 
 /** Readiness says in its body what is wrong. */
 const SERVICE_UNAVAILABLE = 503
-const DEFAULT_PATIENCE_SECONDS = 300
+const DEFAULT_RECONNECT_SECONDS = 300
 
 export interface ClientOptions {
   /** http:// or https://, with a path before the API's own where a proxy adds one. */
@@ -112,7 +112,7 @@ function requireUsable(url: string, token: string | undefined): void {
     throw new ClientError({ code, status: 0, retryable: false, detail })
   }
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    refuseClient('INVALID_REQUEST', `The address ${JSON.stringify(url)} is no http:// or https:// URL.`)
+    refuseClient('INVALID_REQUEST', `The address ${JSON.stringify(url)} is not an http:// or https:// URL.`)
   const { username, password, search, hash } = new URL(url)
   if (username !== '' || password !== '')
     refuseClient('INVALID_REQUEST', 'The address must not hold a user or a password; the service takes a token.')
@@ -126,7 +126,7 @@ function requireUsable(url: string, token: string | undefined): void {
 const toFilePath = (path: string): string => `/files/${path.split('/').map(encodeURIComponent).join('/')}`
 
 /** Connects to nothing yet: the first call does. @throws ClientError where the address or the token cannot be one */
-export function openClient({ url: given, token, patienceSeconds = DEFAULT_PATIENCE_SECONDS }: ClientOptions): Client {
+export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONNECT_SECONDS }: ClientOptions): Client {
   const url = given.replace(/\/+$/, '')
   requireUsable(url, token)
   const closing = createSharedStop()

@@ -114,7 +114,7 @@ export async function openRunProxy({
       const isTransient = 'isTransient' in proof && proof.isTransient === true
       return refuseRequest(
         response,
-        isTransient ? proof.message : 'The worker has no credential that holds.',
+        isTransient ? proof.message : 'The worker has no valid credential.',
         isTransient ? LATER : NEVER,
       )
     }
@@ -152,7 +152,7 @@ export async function openRunProxy({
     const address = url.protocol === 'http:' ? await rules.resolve(url.hostname, port) : undefined
     if (address === undefined) {
       denied.note(`${url.hostname}:${port}`)
-      return refuseRequest(response, `${url.host} is not among the hosts that this run may reach (network.hosts).`)
+      return refuseRequest(response, `${url.host} is not one of the hosts that this run may reach (network.hosts).`)
     }
     relay(
       httpRequest({
@@ -173,7 +173,7 @@ export async function openRunProxy({
     if (request.method === 'POST' && MODEL_PATHS.has(url.replace(/\?.*$/s, ''))) return askModel(request, response)
     // Older CLIs look once whether there is anybody.
     if (request.method === 'HEAD' && url === '/') return void response.writeHead(200).end()
-    return refuseRequest(response, 'A run may ask for messages and count_tokens only.')
+    return refuseRequest(response, 'A run may call messages and count_tokens only.')
   }
 
   async function tunnel(target: string | undefined, client: Duplex, head: Buffer): Promise<void> {

@@ -70,7 +70,7 @@ export function toOmission(path: string, ...states: ReadonlyArray<FileState | un
   return obstacle === undefined ? undefined : toRemark(path, obstacle === '' ? 'it is not text' : obstacle)
 }
 
-export const toRemark = (path: string, why: string): Buffer => Buffer.from(`# ${quote(path)}: left out, ${why}\n`)
+export const toRemark = (path: string, why: string): Buffer => Buffer.from(`# ${quote(path)}: omitted, ${why}\n`)
 
 /**
  * What happened to a file, as `git apply` and `patch -p1` read it: created where there is no `before`, deleted where

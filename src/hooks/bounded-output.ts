@@ -30,6 +30,6 @@ export class BoundedOutput {
     // Decoded together where nothing lies between: a character may stand on the seam.
     return left === 0
       ? Buffer.concat([this.#head, this.#tail]).toString()
-      : `${this.#head.toString()}\n… ${left} bytes are left out …\n${this.#tail.toString()}`
+      : `${this.#head.toString()}\n… ${left} bytes omitted …\n${this.#tail.toString()}`
   }
 }

@@ -33,7 +33,7 @@ const Entry = z.preprocess(
   z.strictObject({
     command: z.custom<string | string[]>(
       (value) => z.union([text, z.array(text).min(1)]).safeParse(value).success,
-      'expected a line for the shell, or an array of program and arguments',
+      'expected a shell command line, or an array of program and arguments',
     ),
     name: z
       .string()
@@ -59,7 +59,7 @@ const ClaudeEvents = z
         check.addIssue({
           code: 'custom',
           path: [name],
-          message: "is no event of Claude's; they are written like PreToolUse",
+          message: 'is not a hook event of Claude; they are written like PreToolUse',
         })
   })
   .refine(
@@ -112,7 +112,7 @@ async function readText({ hooksFile, isHooksFileGiven }: HooksPlace): Promise<st
       const { mode, size } = await file.stat()
       // Whoever can write it can run programs as the worker.
       if ((mode & 0o002) !== 0)
-        throw new ConfigError(`${hooksFile}: every user of this machine can write it; chmod o-w it.`)
+        throw new ConfigError(`${hooksFile}: it is writable by every user of this machine; run chmod o-w on it.`)
       if (size > FILE_LIMIT_BYTES) throw new ConfigError(`${hooksFile}: is longer than ${FILE_LIMIT_BYTES} bytes.`)
       return await file.readFile('utf8')
     } finally {

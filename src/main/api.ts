@@ -32,8 +32,8 @@ export interface Api {
 
 /** Whoever starts a container sees its log, and nothing else says where the token is. */
 function placeOfToken({ tokenFile }: Config, tokens: TokenBook | undefined): string {
-  if (tokens === undefined) return 'no token is asked for'
-  if (!tokens.inFile) return 'its tokens are those of CC_EXECUTOR_TOKENS'
+  if (tokens === undefined) return 'no token is required'
+  if (!tokens.inFile) return 'the tokens are those of CC_EXECUTOR_TOKENS'
   return `its token${tokens.created ? ', made now,' : ''} is in ${tokenFile}; to print it: cc-executor token`
 }
 
@@ -45,11 +45,11 @@ const toListenError = (error: NodeJS.ErrnoException, { host, port }: Config): Er
       )
     case 'EACCES':
       return new ConfigError(
-        `Port ${port} on ${host} may not be opened by this user: set CC_EXECUTOR_PORT to one above 1023.`,
+        `Port ${port} on ${host} cannot be opened by this user: set CC_EXECUTOR_PORT to one above 1023.`,
       )
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new ConfigError(`CC_EXECUTOR_HOST: ${host} is no address of this machine.`)
+      return new ConfigError(`CC_EXECUTOR_HOST: ${host} is not an address of this machine.`)
     default:
       return error
   }

@@ -53,9 +53,9 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
     const most = read('maxmemory')
     if (most === 0 || read('used_memory') - read('mem_not_counted_for_evict') <= most) return undefined
     return (
-      `Redis is full: it is at its maxmemory (${(most / MIB).toFixed(1)} MiB). Nothing new is accepted, and what ` +
-      'runs goes on without its events being stored; it can be cancelled. Raise maxmemory, or lower ' +
-      'CC_EXECUTOR_RETENTION_BYTES.'
+      `Redis is full: it is at its maxmemory (${(most / MIB).toFixed(1)} MiB). New executions are ` +
+      'rejected, and running ones continue without their events being stored; they can be cancelled. Raise ' +
+      'maxmemory, or lower CC_EXECUTOR_RETENTION_BYTES.'
     )
   }
 }
@@ -77,7 +77,8 @@ function watchForBasePath(app: FastifyInstance, basePath: string): () => void {
     const [, first = ''] = basePath.split('/')
     if (basePath !== '' && segments.has(first))
       throw new ConfigError(
-        `CC_EXECUTOR_BASE_PATH: /${first} is where paths of the service itself begin; choose another prefix, such as /cc.`,
+        `CC_EXECUTOR_BASE_PATH: /${first} is reserved for paths of the service; choose another prefix, such ` +
+          'as /cc.',
       )
   }
 }

@@ -36,7 +36,7 @@ function loadEnvFile(): void {
 /** A folder that is not there is a slip of the pen, which else the first run would tell. */
 function requireFolder(root: string): void {
   if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
-    throw new ConfigError(`--root: ${root} is no folder; make it first, or name another one.`)
+    throw new ConfigError(`--root: ${root} is not a folder; create it first, or choose another one.`)
 }
 
 // What only one command needs is loaded by that command: Fastify and BullMQ take longer to load than the others to
@@ -79,7 +79,7 @@ async function runStart(args: string[]): Promise<void> {
     environment,
     simulate: values.simulate,
     onDemand,
-    onIdle: () => isIdle('nobody has been here for a while'),
+    onIdle: () => isIdle('idle'),
     onRestart: (name, how) => say(`the ${name} ended (${how}); starting it again`),
     signal: giveUp.signal,
   })
@@ -91,7 +91,10 @@ async function runStart(args: string[]): Promise<void> {
   await printBanner(started)
   try {
     const why = await Promise.race([stopped, idle])
-    say(`stopping (${why}); what runs gets ${started.config.drainSeconds} s, a second Ctrl-C ends it at once`)
+    say(
+      `stopping (${why}); running executions get ${started.config.drainSeconds}s, a second Ctrl-C stops ` +
+        'them immediately',
+    )
   } finally {
     await started.close()
   }
@@ -175,7 +178,7 @@ async function main([name, ...args]: string[]): Promise<void> {
   if (!command) {
     const meant = nearestWord(name, Object.keys(COMMANDS))
     throw new UsageError(
-      `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+      `unknown command ${JSON.stringify(name)}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
     )
   }
   const usage = Object.hasOwn(PROCESS_USAGE, name) ? PROCESS_USAGE[name] : undefined
@@ -198,7 +201,7 @@ function report(error: unknown, [name = '']: string[]): void {
 
 const toHint = (name: string): string =>
   Object.hasOwn(PROCESS_USAGE, name)
-    ? `cc-executor ${name} --help says how it is called.`
+    ? `cc-executor ${name} --help shows its usage.`
     : 'cc-executor help lists the commands.'
 
 const words = process.argv.slice(2)

@@ -51,7 +51,8 @@ function checkPort({ host, port }: Config): Promise<void> {
       else
         reject(
           new ConfigError(
-            `${host}:${port} cannot be listened on (${error.code ?? error.message}): check CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.`,
+            `${host}:${port} cannot be opened for listening (${error.code ?? error.message}): check ` +
+              'CC_EXECUTOR_HOST and CC_EXECUTOR_PORT.',
             { cause: error },
           ),
         )

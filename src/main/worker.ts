@@ -184,7 +184,10 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     onClaudeChange = () => {
       worker.setHeld(claude.pausedBecause() !== undefined)
       announce().catch((error: unknown) =>
-        logger.debug({ error: String(error) }, 'a change of the CLI could not be told; the next announcement does'),
+        logger.debug(
+          { error: String(error) },
+          'a change of the CLI could not be announced; the next announcement will include it',
+        ),
       )
     }
     worker.setHeld(claude.pausedBecause() !== undefined)

@@ -8,10 +8,10 @@ import { toErrorResult, toResult, toToolError } from './tool-result.js'
 import { toInputSchema, toJsonSchema, toOutputSchema } from './tool-schema.js'
 
 const INSTRUCTIONS =
-  'Runs Claude Code in the background, one execution for each prompt, in a folder of its own.\n' +
-  'Call execute. When it answers before the end (isFinished is false), the execution goes on: call ' +
-  'wait_for_execution with its id until it has ended. A result that says succeeded is what the run itself reports; ' +
-  'verify_execution tells what is known besides, and what is not.'
+  'Runs Claude Code in the background, one execution for each prompt, each in a separate folder.\nCall ' +
+  'execute. If it returns before the end (isFinished is false), the execution keeps running: call ' +
+  'wait_for_execution with its id until it has ended. A result that says succeeded is what the run ' +
+  'itself reports; verify_execution returns what else is known, and what is not.'
 
 export interface McpServerOptions {
   readonly access: ServiceAccess
@@ -46,9 +46,9 @@ export function createMcpServer({ access, version, onFailure }: McpServerOptions
           // Safe: parsed by the very schema that its type is inferred from.
           return toResult(await handler(parseInput(input, readArguments(given, json)) as ToolInput<Name>, context))
         } catch (error) {
-          const told = toToolError(error)
-          if (told.code === 'INTERNAL') onFailure(error)
-          return toErrorResult(told)
+          const toolError = toToolError(error)
+          if (toolError.code === 'INTERNAL') onFailure(error)
+          return toErrorResult(toolError)
         }
       },
     )

@@ -51,8 +51,8 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
           if (message !== undefined) progress.report(message)
         },
         onAway() {
-          note = 'The service went away meanwhile and was looked for again.'
-          progress.report('the service has gone away; looking for it')
+          note = 'The connection to the service was lost meanwhile and was re-established.'
+          progress.report('connection to the service lost; reconnecting')
         },
       })
       return reportExecution(
@@ -63,7 +63,7 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       // Accepted is kept: the id is worth more to the caller than the error, which the next call will meet again.
       const why = error instanceof Error ? error.message : String(error)
       return reportExecution(known, {
-        note: `${note === undefined ? '' : `${note} `}Its state is not known now: ${why} What is told here is older.`,
+        note: `${note === undefined ? '' : `${note} `}Its current state is unknown: ${why} This information is older.`,
       })
     } finally {
       waiting.release()
@@ -122,7 +122,7 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
         const lines = [
           `CC Executor ${version} at ${client.url}: ` +
             `${status === 'ok' ? 'ready' : 'not ready'}.${simulated ? ' A scripted model answers, not Claude.' : ''}`,
-          `${queue.running} running, ${queue.depth} waiting, room for ${queue.capacity} at once.`,
+          `${queue.running} running, ${queue.depth} waiting, capacity ${queue.capacity}.`,
           ...Object.entries(parts).map(
             ([name, part]) => `${name}: ${part.status === 'ok' ? '' : `${part.status}: `}${part.message}`,
           ),

@@ -43,7 +43,9 @@ export function toErrorResult(structured: ToolError): CallToolResult {
     content: [
       {
         type: 'text',
-        text: `${structured.code}: ${structured.detail}${structured.retryable ? '\nThe same call may succeed later.' : ''}`,
+        text:
+          `${structured.code}: ` +
+          `${structured.detail}${structured.retryable ? '\nRetrying the same call later may succeed.' : ''}`,
       },
     ],
     structuredContent: structured,

@@ -9,9 +9,9 @@ import type { Verification } from '../protocol/verification.js'
 import type { ToolAnswer } from './tool-result.js'
 
 const NOT_CHECKED = [
-  'Whether the answer is right: no test was run and no file was looked at beyond the checks named here.',
+  'Whether the answer is right: no test was run and no file was examined beyond the checks named here.',
   'Whether the log is what was first written: that is what its signed receipt shows (cc-executor ' +
-    'receipt, cc-executor verify), which this call does not look at.',
+    'receipt, cc-executor verify), which this call does not check.',
 ]
 
 const toChecks = ({ status, checks }: Verification = { status: 'none', checks: [] }): string =>
@@ -39,7 +39,7 @@ export async function verifyLast(client: Client, count: number, signal: AbortSig
   )
   return {
     structured: { executions: checked },
-    text: lines.length === 0 ? 'There is no execution yet.' : lines.join('\n'),
+    text: lines.length === 0 ? 'There are no executions yet.' : lines.join('\n'),
   }
 }
 
@@ -76,7 +76,8 @@ async function readLog(
   const isWhole = isRead && !hasGap && isEnded && isSameOutcome === true
   const counted = `${eventsRead} of ${lastSeq} events were read`
   const message = !isRead
-    ? `${counted} in the time of one call, ${hasGap ? 'with a gap' : 'without a gap so far'}; the rest was not looked at.`
+    ? `${counted} in the time of one call, ${hasGap ? 'with a gap' : 'without a gap so far'}; the rest was ` +
+      'not checked.'
     : hasGap
       ? `${counted}, and there is a gap between them.`
       : !isFinished
@@ -84,9 +85,9 @@ async function readLog(
         : !isEnded
           ? `${counted}, without a gap, but the last one is not execution.finished.`
           : isSameOutcome !== true
-            ? `${counted}, without a gap, but the last one tells another outcome than the execution.`
-            : `${counted}, 1 to ${lastSeq} without a gap; the last one is execution.finished and tells the ` +
-              'same outcome and usage as the execution.'
+            ? `${counted}, without a gap, but the last one has another outcome than the execution.`
+            : `${counted}, 1 to ${lastSeq} without a gap; the last one is execution.finished and has the same ` +
+              'outcome and usage as the execution.'
   return {
     isWhole,
     lastSeq,
@@ -104,7 +105,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
   const execution = await client.get(executionId)
   const { id, status, outcome, usage, simulated } = execution
   const log = await readLog(client, execution, signal)
-  const { result: _result, ...told } = outcome ?? {}
+  const { result: _result, ...summary } = outcome ?? {}
   const isFinished = isTerminal(status)
   const report: VerificationReport = {
     executionId: id,
@@ -112,7 +113,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
     isFinished,
     simulated,
     // Safe: what is left of the outcome without its result.
-    ...(outcome && { outcome: told as VerificationReport['outcome'] }),
+    ...(outcome && { outcome: summary as VerificationReport['outcome'] }),
     usage,
     log,
     notChecked: NOT_CHECKED,
@@ -132,7 +133,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
       `${(usage.durationMs / 1_000).toFixed(1)} s, $${usage.costUsd.toFixed(4)} by the CLI's ` +
       `estimate${simulated ? ' (simulated: a scripted model answered)' : ''}.`,
     `Log: ${log.isWhole ? 'whole. ' : ''}${log.message}` +
-      (log.truncatedBytes > 0 ? ` It says itself that ${log.truncatedBytes} bytes of output were dropped.` : ''),
+      (log.truncatedBytes > 0 ? ` According to the log, ${log.truncatedBytes} bytes of output were dropped.` : ''),
     ...NOT_CHECKED.map((sentence) => `Not checked: ${sentence}`),
   ]
   return { structured: report, text: lines.join('\n') }

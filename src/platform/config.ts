@@ -43,7 +43,7 @@ export const VARIABLES = {
   CC_EXECUTOR_BASE_PATH: [
     z.string().regex(/^(?:\/[\w.~-]+)*$/, 'expected a path such as /cc, without a slash at its end'),
     '',
-    'path prefix under which a proxy serves this; in front of every link',
+    'path prefix under which a proxy serves this; prepended to every link',
   ],
   CC_EXECUTOR_DATA_DIR: [absolutePath, undefined, 'token, sessions, workspaces, the embedded Redis'],
   REDIS_URL: [
@@ -55,14 +55,14 @@ export const VARIABLES = {
     'unset: npm start runs a private Redis',
   ],
   CC_EXECUTOR_REDIS_CA: [absolutePath, undefined, 'rediss://: a private certification authority, a file in PEM'],
-  CC_EXECUTOR_REDIS_CERT: [absolutePath, undefined, 'rediss://: the client certificate, where Redis demands one'],
+  CC_EXECUTOR_REDIS_CERT: [absolutePath, undefined, 'rediss://: the client certificate, if Redis requires one'],
   CC_EXECUTOR_REDIS_KEY: [absolutePath, undefined, 'rediss://: the key of that certificate'],
   CC_EXECUTOR_REDIS_PASSWORD_FILE: [
     absolutePath,
     undefined,
-    'holds the password for Redis, where REDIS_URL has none; made by the API where it is missing',
+    'holds the password for Redis, if REDIS_URL has none; created by the API if it is missing',
   ],
-  CC_EXECUTOR_REDIS_WAIT_SECONDS: [seconds(1, 600), '3', 'how long the start waits for the first answer of Redis'],
+  CC_EXECUTOR_REDIS_WAIT_SECONDS: [seconds(1, 600), '3', 'how long the start waits for the first response of Redis'],
   CC_EXECUTOR_PREFIX: [
     z.string().regex(/^[\w-]{1,32}$/, 'expected 1 to 32 letters, digits, _ or -'),
     'cc',
@@ -75,46 +75,47 @@ export const VARIABLES = {
     'set by compose.open.yaml: open on every address of a container whose port is published on loopback only',
   ],
   CC_EXECUTOR_TOKENS: [z.string(), undefined, 'name=token:scope+scope, separated by commas'],
-  CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry a line; made at first start'],
-  CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'further Host values, with port'],
-  CC_EXECUTOR_ALLOWED_ORIGINS: [list, '', 'web origins that may call, beside its own'],
+  CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry per line; created at the first start'],
+  CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'additional Host values, with port'],
+  CC_EXECUTOR_ALLOWED_ORIGINS: [list, '', 'web origins that may call, in addition to its own'],
   CC_EXECUTOR_WORKSPACE_ROOT: [absolutePath, undefined, 'where relative workspaces live'],
   CC_EXECUTOR_ALLOWED_ROOTS: [
     list.pipe(z.array(absolutePath)),
     '',
-    'folders in which a workspace may be named absolutely',
+    'folders in which a workspace may be given as an absolute path',
   ],
-  CC_EXECUTOR_ALLOW_HERE: [flag, 'true', 'let the user of this machine admit folders with cc-executor run --here'],
+  CC_EXECUTOR_ALLOW_HERE: [flag, 'true', 'let the user of this machine allow folders with cc-executor run --here'],
   CC_EXECUTOR_SHARED_WORKSPACES: [
     list.pipe(z.array(z.string().refine(isWorkspaceName, 'expected names of workspaces, as requests write them'))),
     '',
-    'named workspaces that are everybody’s, with what lies in them; others belong to the token that made them first',
+    'named workspaces shared by all tokens, with their content; others belong to the token that used them first',
   ],
-  CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'executions at once on a worker'],
+  CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'concurrent executions of a worker'],
   CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
   CC_EXECUTOR_CREDENTIAL: [
     z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'),
     undefined,
-    "name of this worker's Claude credential, shared by those that share it; unset: its kind (api_key, oauth_token …)",
+    "name of this worker's Claude credential, the same for all workers that share it; unset: its kind " +
+      '(api_key, oauth_token …)',
   ],
-  CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that name none'],
+  CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that do not set one'],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
-  CC_EXECUTOR_CHILD_ENV: [list, '', 'further variables that a run may see'],
-  CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'admit permissionMode bypassPermissions'],
+  CC_EXECUTOR_CHILD_ENV: [list, '', 'additional variables that a run may see'],
+  CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'allow permissionMode bypassPermissions'],
   CC_EXECUTOR_ALLOW_AUTO_PERMISSIONS: [
     flag,
     'false',
-    'admit permissionMode auto, in which a model of Claude’s judges each call',
+    'allow permissionMode auto, in which a Claude model judges each call',
   ],
   CC_EXECUTOR_CONTAINMENT: [
     z.enum(['auto', 'required']),
     'auto',
-    'required: refuse to run where runs are not contained, both their processes and what they reach of the files',
+    'required: refuse to run unless both the processes and the file access of runs are contained',
   ],
   CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [
     count(1, 600),
     '10',
-    'how long the MCP servers of a run may take to connect; the run begins when all are known',
+    'how long the MCP servers of a run may take to connect; the run starts when all states are known',
   ],
   ...SANDBOX_VARIABLES,
   CC_EXECUTOR_LOGIN_TOKEN_URL: [
@@ -122,67 +123,69 @@ export const VARIABLES = {
     'https://platform.claude.com/v1/oauth/token',
     'where a worker renews the login of its machine',
   ],
-  CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "obey a repository's own settings, hooks and MCP servers"],
+  CC_EXECUTOR_TRUST_WORKSPACES: [flag, 'false', "apply a repository's own settings, hooks and MCP servers"],
   CC_EXECUTOR_HOOKS: [
     absolutePath,
     undefined,
     'JSON file of commands that a worker runs before and after an execution',
   ],
-  CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'admit verify.commands from tokens without the admin scope'],
+  CC_EXECUTOR_ALLOW_VERIFY_COMMANDS: [flag, 'false', 'allow verify.commands from tokens without the admin scope'],
   CC_EXECUTOR_EVIDENCE_IGNORED: [
     list,
     '.git,node_modules',
-    'names of files and folders that the manifests of a workspace leave out',
+    'names of files and folders to exclude from the manifests of a workspace',
   ],
   CC_EXECUTOR_MAX_BUDGET_USD: [amount, undefined, "what a run may spend at most, by the CLI's estimate"],
   CC_EXECUTOR_MAX_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens: input, output and cache creation'],
   CC_EXECUTOR_DAILY_BUDGET_USD: [
     amount,
     undefined,
-    'what a token may spend on a UTC day; its own entry may say otherwise',
+    'what a token may spend on a UTC day; its own entry may override this',
   ],
   CC_EXECUTOR_DAILY_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
   CC_EXECUTOR_RETENTION_BYTES: [
     count(64 * 1024, 1024 * 1024 * MIB),
     String(2048 * MIB),
-    'of all finished executions together, in Redis; beyond it the oldest are forgotten',
+    'of all finished executions together, in Redis; beyond this the oldest are deleted',
   ],
   CC_EXECUTOR_RETENTION_COUNT: [
     count(1, 100_000_000),
     '100000',
-    'how many finished executions are kept; beyond it the oldest are forgotten',
+    'how many finished executions are kept; beyond this the oldest are deleted',
   ],
-  CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'executions waiting, beyond which QUEUE_FULL'],
+  CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'waiting executions; beyond this QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
-  CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events of one execution'],
+  CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events per execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [
     count(64 * 1024, 1024 * 1024 * MIB),
     String(1024 * MIB),
-    'raw output beyond which a run is ended',
+    'raw output; beyond this a run is stopped',
   ],
   CC_EXECUTOR_LINE_LIMIT_BYTES: [
     count(1024, 512 * MIB),
     String(16 * MIB),
-    'longest line of the CLI that is parsed; of a longer answer its streamed beginning is kept, and `isPartial`',
+    'longest line of the CLI that is parsed; of a longer answer the streamed beginning is kept, marked ' +
+      '`isPartial`',
   ],
   CC_EXECUTOR_FILES_LIMIT_BYTES: [
     count(0, 1024 * MIB),
     String(16 * MIB),
-    'kept of the files that one execution changed',
+    'stored content of changed files per execution',
   ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
-  CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections of a process'],
-  CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions of a connection'],
+  CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections per process'],
+  CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
     '60',
-    'how long a reader may take nothing before its socket is closed',
+    'how long a reader may accept no data before its socket is closed',
   ],
   CC_EXECUTOR_URL: [
     z.url({ protocol: /^https?$/, error: 'expected http:// or https://' }),
     undefined,
-    'the service that run, tail, list … and mcp speak to; unset: the one recorded in the data folder, else 127.0.0.1 and the port',
+    'the service that run, tail, list … and mcp connect to; unset: the one recorded in the data folder, ' +
+      'else 127.0.0.1 and the port',
   ],
   CC_EXECUTOR_TOKEN: [
     z.string(),
@@ -192,7 +195,7 @@ export const VARIABLES = {
   CC_EXECUTOR_IDLE_SECONDS: [
     seconds(0.2, 30 * 86_400),
     '600',
-    'without a client or an execution, after which a service that cc-executor mcp has started ends',
+    'idle time (no client, no execution) after which a service started by cc-executor mcp exits',
   ],
   CC_EXECUTOR_SIMULATOR_URL: [z.url(), undefined, 'set by npm start -- --simulate: a scripted model answers'],
   CC_EXECUTOR_INSTANCE_ID: [
@@ -203,12 +206,12 @@ export const VARIABLES = {
   CC_EXECUTOR_ON_DEMAND: [
     flag,
     'false',
-    'set by cc-executor start --on-demand for its API: tell when nobody has been there for CC_EXECUTOR_IDLE_SECONDS',
+    'set by cc-executor start --on-demand for its API: report when idle for CC_EXECUTOR_IDLE_SECONDS',
   ],
   CC_EXECUTOR_PART: [
     z.enum(['api', 'worker']),
     undefined,
-    'set by the images: which part of the service is here, for doctor',
+    'set by the images: which part of the service this is, for doctor',
   ],
   LOG_LEVEL: [
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
@@ -338,7 +341,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
   const values = readValues(environment)
   const dataDir = resolve(values.CC_EXECUTOR_DATA_DIR ?? defaultDataDir(environment))
   if (values.CC_EXECUTOR_REDIS_PASSWORD_FILE !== undefined && hasPassword(values.REDIS_URL))
-    throw new ConfigError('CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL has a password as well; unset one of them.')
+    throw new ConfigError('CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL also has a password; unset one of them.')
   if (
     values.CC_EXECUTOR_AUTH === 'open' &&
     !isLoopback(values.CC_EXECUTOR_HOST) &&

@@ -22,7 +22,7 @@ function split(path: string): { folders: string[]; name: string } {
   const folders = path.split('/')
   const name = folders.pop() ?? ''
   if ([...folders, name].some((part) => part === '' || part === '.' || part === '..' || part.includes('\0')))
-    throw new ConfinedPathError('is no plain path below the folder')
+    throw new ConfinedPathError('is not a plain path below the folder')
   return { folders, name }
 }
 
@@ -58,7 +58,7 @@ async function inParent<Result>(
         })
       const entered = await open(next, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
         if (['ENOTDIR', 'ELOOP'].includes(codeOf(error)))
-          throw new ConfinedPathError('leads through something that is no folder, or through a symbolic link')
+          throw new ConfinedPathError('leads through something that is not a folder, or through a symbolic link')
         throw error
       })
       await folder.close()
@@ -133,11 +133,10 @@ export async function writeConfined(
   await inParent(root, path, true, async (address, name) => {
     const target = `${address}/${name}`
     const present = await lstat(target).catch(() => undefined)
-    if (present && !present.isFile())
-      throw new ConfinedPathError(
-        `names ${present.isDirectory() ? 'a folder' : present.isSymbolicLink() ? 'a symbolic link' : 'something that is no file'}`,
-      )
-    if (present && !replaces) throw new ConfinedPathError('is there already')
+    if (present?.isDirectory()) throw new ConfinedPathError('names a folder')
+    if (present?.isSymbolicLink()) throw new ConfinedPathError('names a symbolic link')
+    if (present && !present.isFile()) throw new ConfinedPathError('names something that is not a file')
+    if (present && !replaces) throw new ConfinedPathError('already exists')
     const draft = `${address}/.cc-executor-${randomUUID()}`
     const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {

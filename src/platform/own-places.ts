@@ -124,8 +124,8 @@ export function findOwnByPlace(
 
 const describe = (path: string, own: OwnFolder, remedy: string): string =>
   path === own.path
-    ? `${path} is the service's own (${own.setting}); ${remedy}`
-    : `${path} contains or lies in ${own.path}, which is the service's own (${own.setting}); ${remedy}`
+    ? `${path} belongs to the service (${own.setting}); ${remedy}`
+    : `${path} contains or is inside ${own.path}, which belongs to the service (${own.setting}); ${remedy}`
 
 /** What is wrong with a folder in which workspaces may be named absolutely; undefined where nothing is. */
 export function describeAllowedRoot(root: string, settings: OwnSettings): string | undefined {
@@ -133,7 +133,7 @@ export function describeAllowedRoot(root: string, settings: OwnSettings): string
   const mounts = readMounts()
   const { own, workspaceRoot } = locate(settings, mounts)
   const found = findOverlap(findPlace(root, mounts), own, workspaceRoot)
-  return found && describe(root, found, `name a folder beside it, or set ${found.setting} to another place`)
+  return found && describe(root, found, `choose a folder next to it, or set ${found.setting} to another place`)
 }
 
 /**

@@ -12,7 +12,8 @@ export function readRedisPassword({ passwordFile: path }: Config['redisAccess'])
     // Safe: node:fs throws errno exceptions.
     const { code, message } = error as NodeJS.ErrnoException
     throw new ConfigError(
-      `CC_EXECUTOR_REDIS_PASSWORD_FILE: ${path} cannot be read (${code ?? message}); the API makes it at its first start.`,
+      `CC_EXECUTOR_REDIS_PASSWORD_FILE: ${path} cannot be read (${code ?? message}); the API creates it at ` +
+        'its first start.',
     )
   }
 }

@@ -43,7 +43,7 @@ export function explainRedisUrl(text: string): string | undefined {
   if (hostname === '') return 'expected a host after redis://'
   const [parameter] = searchParams.keys()
   if (parameter !== undefined)
-    return `there is no parameter ${JSON.stringify(parameter)}; the database stands in the path (redis://host:port/3)`
+    return `unknown parameter ${JSON.stringify(parameter)}; the database is given in the path (redis://host:port/3)`
   if (hash !== '') return `it must end with the database; in a password ${ESCAPES}`
   if (!/^\/?$|^\/\d{1,5}$/.test(pathname)) return 'the database must be a number (redis://host:port/3)'
   return undefined

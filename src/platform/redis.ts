@@ -172,13 +172,15 @@ export async function fromStore<Result>(answer: Promise<Result>): Promise<Result
       throw new ExecutorError(
         'STORE_UNAVAILABLE',
         {
-          detail: 'The store is full: Redis is at its maxmemory. What runs can be cancelled; nothing new is accepted.',
+          detail:
+            'The store is full: Redis is at its maxmemory. Running executions can be cancelled; new ones are ' +
+            'rejected.',
         },
         { cause },
       )
     throw new ExecutorError(
       'STORE_UNAVAILABLE',
-      { detail: 'The store did not answer; try again. A retry with the same Idempotency-Key is safe.' },
+      { detail: 'The store did not respond; try again. A retry with the same Idempotency-Key is safe.' },
       { cause },
     )
   }

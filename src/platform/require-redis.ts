@@ -22,25 +22,26 @@ type RedisFault = Error & { code?: string }
 /** What helps, by the code of a failed connection or the first word of Redis' refusal. */
 const REMEDIES: ReadonlyArray<readonly [RegExp, string]> = [
   [/^(?:NOAUTH|WRONGPASS)$/, 'correct the user and the password in it'],
-  [/^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/, 'it speaks no TLS: write redis://'],
+  [/^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/, 'it does not use TLS: write redis://'],
   [
     /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(?:VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(?:_LOCALLY)?))$/,
-    'nobody here knows who signed its certificate: name that authority with CC_EXECUTOR_REDIS_CA',
+    'its certificate is signed by an unknown authority: set CC_EXECUTOR_REDIS_CA to the certificate of ' +
+      'that authority',
   ],
-  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, 'its certificate is for another name: write that one'],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, 'its certificate is for another name: use that name'],
   [
     /^ERR_SSL_.*(?:CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/,
-    'it demands a client certificate: CC_EXECUTOR_REDIS_CERT and CC_EXECUTOR_REDIS_KEY',
+    'it requires a client certificate: set CC_EXECUTOR_REDIS_CERT and CC_EXECUTOR_REDIS_KEY',
   ],
 ]
 /** What a Redis does at the wrong protocol, without a word. */
 const CUT = {
-  plain: 'it closes the connection: if it wants TLS, write rediss://',
+  plain: 'it closes the connection: if it requires TLS, write rediss://',
   tls:
-    'it closes the connection: if it demands a client certificate, name one with CC_EXECUTOR_REDIS_CERT and ' +
+    'it closes the connection: if it requires a client certificate, set CC_EXECUTOR_REDIS_CERT and ' +
     'CC_EXECUTOR_REDIS_KEY',
 }
-const START_ONE = 'start one there, or correct the variable; cc-executor start without it brings its own'
+const START_ONE = 'start one there, or correct the variable; without it, cc-executor start runs a private one'
 
 /** INFO, once the data are loaded. */
 async function readInfo(redis: Redis): Promise<string> {
@@ -57,12 +58,12 @@ async function findUnfit(redis: Redis, db: number, root: string): Promise<string
   const [, version = '0', major = '0', minor = '0'] = /^redis_version:((\d+)\.(\d+)\S*)/m.exec(info) ?? []
   if (Number(major) < MAJOR || (Number(major) === MAJOR && Number(minor) < MINOR))
     return `it is version ${version}, and ${MAJOR}.${MINOR} or later is needed`
-  if (/^role:slave/m.test(info)) return 'it is a read-only replica: name the primary'
+  if (/^role:slave/m.test(info)) return 'it is a read-only replica: use the primary'
   if (/^cluster_enabled:1/m.test(info))
-    return 'it is a Redis Cluster, which is not supported: name a single Redis, or a primary with replicas'
+    return 'it is a Redis Cluster, which is not supported: use a single Redis, or a primary with replicas'
   await redis.select(db)
   const right = await findMissingRight(redis, root)
-  return right === undefined ? undefined : `its user may not ${right}: deployment/README.md has the rights it needs`
+  return right === undefined ? undefined : `its user may not ${right}: see deployment/README.md for the rights it needs`
 }
 
 function toSentence(
@@ -75,15 +76,18 @@ function toSentence(
   const word = error?.code ?? /^[A-Z]{4,}(?= )/.exec(error?.message ?? '')?.[0]
   if (error === undefined)
     return isTls
-      ? `${address}: it is silent for ${waited} s, as a Redis is that speaks no TLS: write redis:// then`
-      : none(`it is silent for ${waited} s`)
+      ? `${address}: no response for ${waited} s; this happens if Redis does not use TLS: then write redis://`
+      : none(`no response for ${waited} s`)
   if (/DB index is out of range/.test(error.message))
-    return `${address} has no database ${db}: name another one, or raise "databases" there`
+    return `${address} has no database ${db}: choose another one, or raise "databases" there`
   if (word === undefined) return none(error.message)
   if (word === 'ECONNRESET') return `${address}: ${isTls ? CUT.tls : CUT.plain} (${word})`
   if (word === 'NOPERM') {
     const [, command = 'connect'] = /run the '([\w|]+)' command/.exec(error.message) ?? []
-    return `${address}: its user may not send ${command.toUpperCase()} (+${command}): deployment/README.md has the rights it needs`
+    return (
+      `${address}: its user may not send ${command.toUpperCase()} (+${command}): see deployment/README.md ` +
+      'for the rights it needs'
+    )
   }
   const remedy = REMEDIES.find(([pattern]) => pattern.test(word))?.[1]
   return remedy === undefined ? none(word) : `${address}: ${remedy} (${word})`

@@ -65,8 +65,8 @@ export function describeRunWritable(files: readonly TrustedFile[], settings: Set
     )
     if (found)
       return (
-        `${setting}: ${what === undefined ? '' : `${what}, `}${path} lies where runs may write: ` +
-        `in ${found.path} (${found.setting}); move it, or set ${found.setting} to another folder`
+        `${setting}: ${what === undefined ? '' : `${what}, `}${path} is where runs may write: in ` +
+        `${found.path} (${found.setting}); move it, or set ${found.setting} to another folder`
       )
   }
   return undefined

@@ -35,10 +35,10 @@ export const SANDBOX_VARIABLES = {
   CC_EXECUTOR_SANDBOX: [
     SandboxLevel,
     undefined,
-    'least sandbox of a run: host, workspace or locked; unset: workspace where the machine can',
+    'minimum sandbox level of a run: host, workspace or locked; unset: workspace if the machine supports it',
   ],
-  CC_EXECUTOR_SANDBOX_READ: [paths, '', 'further files and folders that every run may read'],
-  CC_EXECUTOR_SANDBOX_WRITE: [paths, '', 'further folders that every run may write'],
+  CC_EXECUTOR_SANDBOX_READ: [paths, '', 'additional files and folders that every run may read'],
+  CC_EXECUTOR_SANDBOX_WRITE: [paths, '', 'additional folders that every run may write'],
   CC_EXECUTOR_SANDBOX_SOCKETS: [paths, '', 'unix sockets of the host that every run may use'],
   CC_EXECUTOR_NETWORK_HOSTS: [
     list.pipe(z.array(NetworkHost)),

@@ -10,8 +10,10 @@ export const AdmissionRequest = z
     inode: z
       .string()
       .regex(/^\d{1,20}$/)
-      .meta({ description: 'With `device`, what `stat` says of the folder: the service must see the same one.' }),
-    issuedAt: z.int().min(0).meta({ description: 'Milliseconds since 1970; good for a minute.' }),
+      .meta({
+        description: 'With `device`, the result of `stat` on the folder: the service must see the same folder.',
+      }),
+    issuedAt: z.int().min(0).meta({ description: 'Milliseconds since 1970; valid for one minute.' }),
     proof: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
@@ -26,9 +28,9 @@ export type AdmissionRequest = z.infer<typeof AdmissionRequest>
 
 export const Admission = z
   .object({
-    id: z.string().meta({ description: 'The same for the same folder and token; by it the admission is withdrawn.' }),
+    id: z.string().meta({ description: 'The same for the same folder and token; used to withdraw the permission.' }),
     folder: z.string(),
-    token: z.string().meta({ description: 'The name of the token for which it is admitted.' }),
+    token: z.string().meta({ description: 'The name of the token for which the folder is allowed.' }),
     admittedAt: z.string(),
   })
   .meta({ id: 'Admission' })

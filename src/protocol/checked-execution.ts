@@ -13,11 +13,12 @@ export const CheckedExecution = z.looseObject({
   createdAt: Execution.shape.createdAt,
   finishedAt: Execution.shape.finishedAt,
   simulated: z.boolean(),
-  prompt: z.string().meta({ description: 'Its beginning; of a task list that of its first task.' }),
+  prompt: z.string().meta({ description: 'The beginning of the prompt; for a task list, of its first task.' }),
   taskCount: Execution.shape.taskCount,
   verification: Verification.meta({
     description:
-      'What was checked. `none`, also of one that has not ended or was never started: nothing was, and that is no success.',
+      'Result of the checks. `none` means that nothing was checked (also if the execution has not ended or ' +
+      'was never started); it does not mean success.',
   }),
 })
 export type CheckedExecution = z.infer<typeof CheckedExecution>

@@ -18,32 +18,32 @@ export const ERROR_TABLE = {
   INVALID_REQUEST: { status: 400, rpc: -32602, retryable: false, title: 'The request is not valid.' },
   PARSE_ERROR: { status: 400, rpc: -32700, retryable: false, title: 'The text is not valid JSON.' },
   INVALID_ENVELOPE: { status: 400, rpc: -32600, retryable: false, title: 'This is not a JSON-RPC 2.0 request.' },
-  METHOD_NOT_FOUND: { status: 404, rpc: -32601, retryable: false, title: 'There is no such method or path.' },
-  INTERNAL: { status: 500, rpc: -32603, retryable: true, title: 'Something failed on our side.' },
+  METHOD_NOT_FOUND: { status: 404, rpc: -32601, retryable: false, title: 'No such method or path.' },
+  INTERNAL: { status: 500, rpc: -32603, retryable: true, title: 'An internal error occurred.' },
   COMMAND_NOT_ALLOWED: { status: 400, rpc: 40001, retryable: false, title: 'This command is not allowed.' },
   UNAUTHENTICATED: { status: 401, rpc: 40101, retryable: false, title: 'A valid token is required.' },
-  FORBIDDEN: { status: 403, rpc: 40301, retryable: false, title: 'This is not permitted here.' },
-  EXECUTION_NOT_FOUND: { status: 404, rpc: 40401, retryable: false, title: 'There is no such execution.' },
+  FORBIDDEN: { status: 403, rpc: 40301, retryable: false, title: 'The operation is not permitted.' },
+  EXECUTION_NOT_FOUND: { status: 404, rpc: 40401, retryable: false, title: 'No such execution.' },
   SUBSCRIPTION_NOT_FOUND: {
     status: 404,
     rpc: 40402,
     retryable: false,
-    title: 'There is no such subscription on this connection.',
+    title: 'This connection has no such subscription.',
   },
-  SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to go on with.' },
-  FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'There is no such file in the workspace.' },
-  WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'There is no such workspace of yours.' },
+  SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to resume.' },
+  FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'The workspace has no such file.' },
+  WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'You have no such workspace.' },
   METHOD_NOT_ALLOWED: {
     status: 405,
     rpc: 40501,
     retryable: false,
-    title: 'This path does not answer to that HTTP method.',
+    title: 'This path does not support that HTTP method.',
   },
   NOT_ACCEPTABLE: {
     status: 406,
     rpc: 40601,
     retryable: false,
-    title: 'The answer cannot be given in that media type.',
+    title: 'The response is not available in that media type.',
   },
   REQUEST_TIMEOUT: { status: 408, rpc: 40801, retryable: true, title: 'The request took too long to arrive.' },
   ALREADY_FINISHED: { status: 409, rpc: 40901, retryable: false, title: 'The execution has already finished.' },
@@ -56,7 +56,7 @@ export const ERROR_TABLE = {
     retryable: false,
     title: 'The events after this cursor are no longer kept.',
   },
-  FILE_NOT_KEPT: { status: 410, rpc: 41002, retryable: false, title: 'The file cannot be had any more.' },
+  FILE_NOT_KEPT: { status: 410, rpc: 41002, retryable: false, title: 'The file is no longer available.' },
   PAYLOAD_TOO_LARGE: { status: 413, rpc: 41301, retryable: false, title: 'The request is too large.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
@@ -68,7 +68,7 @@ export const ERROR_TABLE = {
     status: 421,
     rpc: 42101,
     retryable: false,
-    title: 'This service does not answer to that Host.',
+    title: 'This service does not serve that Host.',
   },
   IDEMPOTENCY_CONFLICT: {
     status: 422,
@@ -88,19 +88,19 @@ export const ERROR_TABLE = {
     status: 429,
     rpc: 42903,
     retryable: false,
-    title: 'This connection has as many subscriptions as are allowed.',
+    title: 'This connection has reached its subscription limit.',
   },
   // 429, not 402: the same request is taken when the day is over, which Retry-After says; nothing is to be paid to us.
   BUDGET_EXCEEDED: {
     status: 429,
     rpc: 42904,
     retryable: true,
-    title: 'The daily budget of this token does not suffice.',
+    title: 'The daily budget of this token is not sufficient.',
   },
   HEADERS_TOO_LARGE: { status: 431, rpc: 43101, retryable: false, title: 'The header fields are too large.' },
-  STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store cannot be reached.' },
+  STORE_UNAVAILABLE: { status: 503, rpc: 50301, retryable: true, title: 'The store is unavailable.' },
   SHUTTING_DOWN: { status: 503, rpc: 50302, retryable: true, title: 'This process is shutting down.' },
-  SANDBOX_UNAVAILABLE: { status: 503, rpc: 50303, retryable: true, title: 'No worker has a sandbox of that level.' },
+  SANDBOX_UNAVAILABLE: { status: 503, rpc: 50303, retryable: true, title: 'No worker provides that sandbox level.' },
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERROR_TABLE
@@ -112,7 +112,7 @@ export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[
  */
 export const FieldError = z.object({ path: z.string(), message: z.string() }).meta({
   id: 'FieldError',
-  description: 'One field at fault; the path is written with dots, and brackets for lists: `tasks[3].prompt`.',
+  description: 'One invalid field. The path uses dots, and brackets for array items: `tasks[3].prompt`.',
 })
 export type FieldError = z.infer<typeof FieldError>
 
@@ -122,7 +122,7 @@ export const ERRORS_LIMIT = 20
 const PATH_LIMIT_CHARACTERS = 256
 
 const FieldErrors = z.array(FieldError).meta({ description: `The first ${ERRORS_LIMIT}; \`errorCount\` counts all.` })
-const ErrorCount = z.number().int().meta({ description: 'How many fields are at fault, where `errors` names some.' })
+const ErrorCount = z.number().int().meta({ description: 'Total number of invalid fields; `errors` may list fewer.' })
 
 /** REST's error body, RFC 9457. */
 export const Problem = z
@@ -150,7 +150,7 @@ export const RpcErrorData = z
     errors: FieldErrors.optional(),
     errorCount: ErrorCount.optional(),
     budget: BudgetRefusal.optional(),
-    retryAfterSeconds: z.number().optional().meta({ description: 'Where a retry makes sense after a while.' }),
+    retryAfterSeconds: z.number().optional().meta({ description: 'Present if a later retry may succeed.' }),
   })
   .meta({ id: 'RpcErrorData' })
 

@@ -4,10 +4,10 @@ import { Effort } from './execute-request.js'
 export const EstimateLevel = z.enum(['prompt', 'opening', 'model', 'all', 'none']).meta({
   id: 'EstimateLevel',
   description:
-    'Whose history it is taken from, the closest first: `prompt` (the same prompt but for numbers ' +
+    'Which history the estimate uses, closest match first: `prompt` (the same prompt except for numbers ' +
     'and ids, with the same model, effort, workspace and number of tasks), `opening` (the same first ' +
-    'words, model, effort and number of tasks), `model` (the same model and effort), `all` ' +
-    '(everything that this token has run), `none` (nothing is known).',
+    'words, model, effort and number of tasks), `model` (the same model and effort), `all` (all runs of ' +
+    'this token), `none` (no history).',
 })
 export type EstimateLevel = z.infer<typeof EstimateLevel>
 
@@ -15,22 +15,21 @@ export type EstimateLevel = z.infer<typeof EstimateLevel>
 export const TimeoutEstimate = z
   .object({
     timeoutSeconds: z.number().meta({ description: 'What `timeoutSeconds: "auto"` means here.' }),
-    samples: z
+    samples: z.number().int().meta({
+      description: 'Number of successful runs the estimate is based on; 0: no history, the default timeout applies.',
+    }),
+    timedOut: z
       .number()
       .int()
-      .meta({ description: 'Successful runs behind it; 0: nothing is known, and the timeout is the default.' }),
-    timedOut: z.number().int().meta({
-      description:
-        'Runs behind it that did not end in the time they had. They say how long it takes at least, and never count as successes.',
-    }),
+      .meta({
+        description:
+          'Number of runs that reached their timeout. They give a lower bound for the duration and do not ' +
+          'count as successes.',
+      }),
     level: EstimateLevel,
-    p50Seconds: z
-      .number()
-      .nullable()
-      .meta({ description: 'Half of the runs took no longer; null where that is not known.' }),
+    p50Seconds: z.number().nullable().meta({ description: 'Median duration; null if unknown.' }),
     p90Seconds: z.number().nullable().meta({
-      description:
-        'Nine of ten took no longer; null where that is not known, also because more than a tenth were cut off.',
+      description: '90th percentile; null if unknown, also if more than a tenth of the runs were cut off.',
     }),
   })
   .meta({ id: 'TimeoutEstimate', description: 'Estimated from the history of this token’s own runs.' })

@@ -8,6 +8,6 @@ export const MaxEventBytes = z
   .min(SMALLEST_EVENT_BYTES)
   .meta({
     description:
-      'Larger events come shortened, with `truncatedBytes`; they are whole on REST. A client whose WebSocket takes ' +
-      'no larger frames leaves room for 200 bytes around the event.',
+      'Larger events are shortened and carry `truncatedBytes`; REST returns them in full. A client that ' +
+      'limits the size of WebSocket frames must allow 200 bytes around the event.',
   })

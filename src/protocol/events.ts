@@ -14,14 +14,14 @@ import { ExecutionId, Timestamp } from './ids.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 
 const control = z.object({
-  by: z.string().meta({ description: 'The name of the token, or the part of the service, that asked.' }),
+  by: z.string().meta({ description: 'The name of the token, or the part of the service, that requested it.' }),
   reason: z.string().optional(),
 })
 
 /** A task of the CLI that goes on beside the conversation: a command, a subagent, … */
 export const BackgroundTask = z.object({
   id: z.string(),
-  kind: z.string().meta({ description: "The CLI's own word: `local_bash`, `local_agent`, …" }),
+  kind: z.string().meta({ description: 'As the CLI reports it: `local_bash`, `local_agent`, …' }),
   description: z.string(),
 })
 export type BackgroundTask = z.infer<typeof BackgroundTask>
@@ -36,7 +36,7 @@ export const EVENT_DATA = {
   'execution.started': z.object({
     attempt: z.number().int(),
     workerId: z.string(),
-    pid: z.number().int().meta({ description: 'As the host sees it.' }),
+    pid: z.number().int().meta({ description: 'On the host.' }),
     pgid: z.number().int(),
     claudeVersion: z.string(),
     model: z.string().optional().meta({ description: 'The model asked for; absent: the CLI’s default.' }),
@@ -46,23 +46,23 @@ export const EVENT_DATA = {
     resumed: z
       .boolean()
       .optional()
-      .meta({ description: 'true: this attempt goes on with the session of the one before.' }),
+      .meta({ description: 'true: this attempt continues the session of the previous one.' }),
     containment: RunContainment.optional(),
   }),
   'text.delta': z.object({
     message: z
       .number()
       .int()
-      .meta({ description: 'Index of the message; per message the concatenation of its deltas is its text.' }),
+      .meta({ description: 'Index of the message; the concatenated deltas of a message are its text.' }),
     text: z.string(),
   }),
   'text.reset': z.object({
-    message: z.number().int().meta({ description: 'What was streamed of this message is void: it starts anew.' }),
+    message: z.number().int().meta({ description: 'Discard what was streamed of this message: it starts again.' }),
   }),
   'claude.message': z.object({
-    message: z
-      .record(z.string(), z.unknown())
-      .meta({ description: "A whole message of the CLI's stream-json, as it came. Its format is the CLI's own." }),
+    message: z.record(z.string(), z.unknown()).meta({
+      description: "One complete, unmodified message of the CLI's stream-json output. The CLI defines its format.",
+    }),
   }),
   'tool.started': z.object({
     toolUseId: z.string(),
@@ -79,7 +79,8 @@ export const EVENT_DATA = {
           name: z.string(),
           status: z.string().meta({
             description:
-              'The CLI’s own word: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, `disabled`.',
+              'As the CLI reports it: `connected`, `failed`, `pending` (not connected in time), `needs-auth`, ' +
+              '`disabled`.',
           }),
           tools: z.array(z.string()).optional().meta({ description: 'The names of its tools, at most 200.' }),
           error: z.string().optional(),
@@ -87,7 +88,7 @@ export const EVENT_DATA = {
       )
       .meta({
         description:
-          'The servers of `mcpServers`: once, when their connections were tried, and again when one has changed.',
+          'The servers of `mcpServers`: sent once after the connection attempts, and again when a state changes.',
       }),
   }),
   output: z.object({
@@ -108,9 +109,9 @@ export const EVENT_DATA = {
     reason: RetryReason,
     nextAttempt: z.number().int(),
     notBefore: Timestamp.optional().meta({
-      description: 'The next attempt waits for this time; absent: only for a worker.',
+      description: 'The next attempt starts no earlier than this; absent: as soon as a worker is free.',
     }),
-    message: z.string().optional().meta({ description: 'What happened, for people.' }),
+    message: z.string().optional().meta({ description: 'Human-readable description.' }),
   }),
   'task.started': z.object({
     index: z.number().int().meta({ description: 'From 0.' }),
@@ -121,12 +122,12 @@ export const EVENT_DATA = {
     index: z.number().int(),
     executionId: ExecutionId,
     status: TerminalStatus,
-    code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }),
+    code: OutcomeCode.optional().meta({ description: 'Absent if it succeeded.' }),
   }),
   'background.waiting': z.object({
     tasks: z.array(BackgroundTask),
-    until: Timestamp.meta({ description: 'When the wait ends at the latest, unless the run is paused meanwhile.' }),
-    message: z.string().meta({ description: 'For people: what is awaited and how to end the wait.' }),
+    until: Timestamp.meta({ description: 'Latest end of the wait, unless the run is paused in the meantime.' }),
+    message: z.string().meta({ description: 'Human-readable: what the run is waiting for, and how to end the wait.' }),
   }),
   'background.finished': z.object({
     id: z.string(),
@@ -137,16 +138,15 @@ export const EVENT_DATA = {
     droppedBytes: z.number(),
     limit: z.number(),
     reason: z.enum(['line', 'stored']).meta({
-      description: '`line`: one line was longer than is parsed; `stored`: the log of this execution is full.',
+      description: '`line`: a line exceeded the maximum length; `stored`: the log of this execution is full.',
     }),
     sha256: z.string().optional().meta({ description: 'Of the dropped line.' }),
   }),
   'sandbox.denied': z.object({
-    host: z.string().meta({ description: 'What a run without network asked the proxy for, with its port.' }),
-    count: z
-      .number()
-      .int()
-      .meta({ description: 'How often since the event before for this host; there is at most one a second.' }),
+    host: z.string().meta({ description: 'Host and port that a run without network requested from the proxy.' }),
+    count: z.number().int().meta({
+      description: 'Number of requests since the previous event for this host; at most one event per second.',
+    }),
   }),
   'limit.reached': z.object({ kind: LimitKind, limit: z.number().meta({ description: 'Bytes, or a count.' }) }),
   'hook.finished': HookFinished,
@@ -192,7 +192,7 @@ export const EventSchema = z
     'type',
     EVENT_TYPES.map(eventSchema) as [ReturnType<typeof eventSchema>, ...ReturnType<typeof eventSchema>[]],
   )
-  .meta({ id: 'Event', description: 'An immutable fact. Clients ignore types and fields that they do not know.' })
+  .meta({ id: 'Event', description: 'An immutable fact. Clients must ignore unknown types and fields.' })
 
 /** What `maxEventBytes` makes of a larger one: of its data as much as fits, of any field perhaps nothing. */
 export const ShortenedEvent = z
@@ -202,7 +202,7 @@ export const ShortenedEvent = z
     at: Timestamp,
     attempt: z.number().int(),
     data: z.record(z.string(), z.unknown()),
-    truncatedBytes: z.number().int().meta({ description: 'So many bytes were left out; REST has them.' }),
+    truncatedBytes: z.number().int().meta({ description: 'Number of omitted bytes; REST returns them.' }),
   })
   .meta({ id: 'ShortenedEvent', description: 'Only with maxEventBytes: fields of `data` may be missing.' })
 

@@ -34,7 +34,7 @@ function text(limitBytes: number) {
 /** Claude would be started, and paid, with nothing to do. */
 const prompt = text(PROMPT_LIMIT_BYTES).refine(
   (value) => value === '' || /\S/.test(value),
-  'must hold more than white space',
+  'must not consist of white space only',
 )
 
 const seconds = z
@@ -74,7 +74,7 @@ export const Metadata = z
   })
   .meta({
     id: 'Metadata',
-    description: "The caller's own labels: strings, 4 KiB together; returned and searchable by equality.",
+    description: 'Labels of the caller: strings, 4 KiB in total; returned and searchable by equality.',
     examples: [{ team: 'docs' }],
   })
 
@@ -104,10 +104,14 @@ export const Verify = z
       .max(FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
-    background: z.boolean().optional().meta({
-      description:
-        'true: a background task that was ended with the run is a failed check that fails it, also with `backgroundTimeoutSeconds: 0`.',
-    }),
+    background: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'true: a background task that was stopped at the end of the run fails the check and thereby the run, ' +
+          'also with `backgroundTimeoutSeconds: 0`.',
+      }),
     commands: z
       .array(
         z
@@ -127,7 +131,8 @@ export const Verify = z
   .meta({
     id: 'Verify',
     description:
-      'Evidence that the server collects by itself after the run; a check that fails makes it `failed / VERIFICATION_FAILED`.',
+      'Checks that the server performs after the run; a failed check makes the run `failed / ' +
+      'VERIFICATION_FAILED`.',
     examples: [{ files: ['report.md'], commands: [['npm', 'test']] }],
   })
 export type Verify = z.infer<typeof Verify>
@@ -159,7 +164,7 @@ export const McpServer = z
 export type McpServer = z.infer<typeof McpServer>
 
 const fields = {
-  prompt: prompt.optional().meta({ description: 'What Claude is to do; 1 byte to 4 MiB.', examples: ['Say hello'] }),
+  prompt: prompt.optional().meta({ description: 'The task for Claude; 1 byte to 4 MiB.', examples: ['Say hello'] }),
   command: text(PROMPT_LIMIT_BYTES)
     .optional()
     .meta({
@@ -173,7 +178,7 @@ const fields = {
     .positive()
     .max(TIMEOUT_LIMIT_SECONDS)
     .optional()
-    .meta({ description: "Only beside `command`: the original's name for `timeoutSeconds`." }),
+    .meta({ description: "Only with `command`: the original's name for `timeoutSeconds`." }),
   model: text(200).optional(),
   fallbackModel: text(200).optional(),
   effort: Effort.optional(),
@@ -189,15 +194,12 @@ const fields = {
     .optional()
     .meta({
       description:
-        'In US dollars, by the CLI’s own estimate, which means nothing under a subscription. All ' +
-        'attempts together; the operator may have set a smaller limit.',
+        'In US dollars, as estimated by the CLI; not meaningful under a subscription. Applies to all ' +
+        'attempts together; the operator may have set a lower limit.',
     }),
-  maxBudgetTokens: z
-    .int()
-    .positive()
-    .max(1e12)
-    .optional()
-    .meta({ description: 'Input, output and cache creation of all attempts; beyond, the run is ended.' }),
+  maxBudgetTokens: z.int().positive().max(1e12).optional().meta({
+    description: 'Input, output and cache creation tokens of all attempts; a run that exceeds this is stopped.',
+  }),
   allowedTools: toolRules
     .optional()
     .meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),
@@ -205,7 +207,7 @@ const fields = {
   permissionMode: PermissionMode.optional().meta({
     description:
       'Default: CC_EXECUTOR_PERMISSION_MODE. `manual` is another name for `default`; `auto` and ' +
-      '`bypassPermissions` only where the operator has switched them on.',
+      '`bypassPermissions` only if the operator has enabled them.',
   }),
   agents: z.record(text(200), AgentDefinition).optional(),
   mcpServers: z
@@ -216,29 +218,29 @@ const fields = {
     .optional()
     .meta({
       description:
-        'All (true), or the named, of `mcpServers` must be connected before the first prompt is sent, ' +
-        'within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; else the run is `failed / MCP_UNAVAILABLE` and costs ' +
-        'nothing. Default false: what is missing is told by `mcp.status` and the check `mcp_servers`.',
+        'All of `mcpServers` (true), or the named ones, must be connected before the first prompt is sent, ' +
+        'within CC_EXECUTOR_MCP_TIMEOUT_SECONDS; otherwise the run is `failed / MCP_UNAVAILABLE` and costs ' +
+        'nothing. Default false: `mcp.status` and the check `mcp_servers` report missing servers.',
     }),
   projectInstructions: z
     .boolean()
     .optional()
     .meta({
       description:
-        'Default true: CLAUDE.md and .claude/CLAUDE.md of the workspace reach the model, as text, up to 64 KiB ' +
-        'each. Its hooks, MCP servers and settings only with CC_EXECUTOR_TRUST_WORKSPACES.',
+        'Default true: CLAUDE.md and .claude/CLAUDE.md of the workspace are passed to the model as text, up ' +
+        'to 64 KiB each. Hooks, MCP servers and settings of the workspace apply only with ' +
+        'CC_EXECUTOR_TRUST_WORKSPACES.',
     }),
   workspace: text(4 * KIB)
     .optional()
     .meta({
       description:
-        'A folder relative to the workspace root, made if missing; default: a fresh one of this ' +
-        'execution’s own. Absolute only inside the allowed roots.',
+        'A folder relative to the workspace root, created if missing; default: a new folder for this ' +
+        'execution. Absolute paths only inside the allowed roots.',
       examples: ['my-project'],
     }),
   sandbox: SandboxLevel.optional().meta({
-    description:
-      'What the run may reach at most; default and least: the operator’s CC_EXECUTOR_SANDBOX, to which it is raised.',
+    description: 'The sandbox level of the run; the default and minimum is the operator’s CC_EXECUTOR_SANDBOX.',
   }),
   network: NetworkRequest.optional(),
   session: SessionRequest.optional(),
@@ -251,11 +253,13 @@ const fields = {
     .optional()
     .meta({
       description:
-        'Wall clock of the run, from its start; default 600. Each attempt has it anew. `auto`: estimated ' +
-        'from the history of this token’s runs; `timeoutEstimate` of the execution tells the timeout and ' +
-        'what it is based on.',
+        'Wall-clock limit of the run, from its start; default 600. It applies to each attempt separately. ' +
+        '`auto`: estimated from the history of this token’s runs; `timeoutEstimate` of the execution gives ' +
+        'the timeout and its basis.',
     }),
-  idleTimeoutSeconds: seconds.optional().meta({ description: 'Longest silence of the CLI; default: no limit.' }),
+  idleTimeoutSeconds: seconds
+    .optional()
+    .meta({ description: 'Longest time without output of the CLI; default: no limit.' }),
   backgroundTimeoutSeconds: z
     .number()
     .min(0, 'must not be less than 0')
@@ -263,17 +267,17 @@ const fields = {
     .optional()
     .meta({
       description:
-        'How long background tasks of the CLI (commands, subagents) may go on after Claude has answered; ' +
-        '0 ends them with the answer. Default: the rest of `timeoutSeconds`.',
+        'How long background tasks of the CLI (commands, subagents) may run after Claude has answered; 0 ' +
+        'stops them at the answer. Default: the rest of `timeoutSeconds`.',
     }),
   queueTimeoutSeconds: seconds
     .optional()
-    .meta({ description: 'Longest wait in the queue, counted anew for each further attempt; default: no limit.' }),
+    .meta({ description: 'Longest wait in the queue, counted separately for each attempt; default: no limit.' }),
   priority: Priority.optional().meta({ description: 'Order in the queue; default normal.' }),
   partialText: z
     .boolean()
     .optional()
-    .meta({ description: 'Stream text as it is written, as `text.delta` events; default true.' }),
+    .meta({ description: 'Stream text while it is generated, as `text.delta` events; default true.' }),
   literalPrompt: z
     .boolean()
     .optional()
@@ -292,24 +296,23 @@ const fields = {
     .optional()
     .meta({
       description:
-        'JSON mode with a schema of the caller’s: JSON Schema 2020-12 (or the 2019-09, draft-07 or ' +
-        'draft-06 that its `$schema` names) with `"type": "object"` at its root, or a `$ref` there to such a one of ' +
-        'its own, at most 100 KiB, no references to ' +
-        'other documents.',
+        'JSON mode with the caller’s schema: JSON Schema 2020-12 (or the 2019-09, draft-07 or draft-06 that ' +
+        'its `$schema` names) with `"type": "object"` at its root, or a `$ref` there to such a schema in the ' +
+        'same document; at most 100 KiB, no references to other documents.',
       examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
     }),
   maxRepairs: z.int().min(0).max(5).optional().meta({
     description:
-      'JSON mode: how often Claude is told what is wrong with its answer and asked again, in the same session; default 1.',
+      'JSON mode: how many times Claude is asked, in the same session, to correct an invalid answer; default 1.',
   }),
   onWorkerLost: z
     .enum(['fail', 'continue'])
     .optional()
     .meta({
       description:
-        'When the worker dies in mid-run: `fail` (default) ends it `failed / WORKER_LOST`; `continue` ' +
-        'lets another worker go on with the same Claude session. A worker that is stopped hands such a ' +
-        'run over.',
+        'If the worker dies during the run: `fail` (default) ends it as `failed / WORKER_LOST`; with ' +
+        '`continue` another worker continues the same Claude session. A worker that is shut down hands such ' +
+        'a run over.',
     }),
   maxAttempts: z
     .int()
@@ -318,14 +321,13 @@ const fields = {
     .optional()
     .meta({
       description:
-        'How many attempts there may be: beyond the first, passing failures of the Claude API are tried ' +
-        'again and lost workers made good (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` ' +
-        '2. A hand-over and a wait for a rate limit count for nothing.',
+        'Maximum number of attempts: further attempts follow transient failures of the Claude API and lost ' +
+        'workers (`onWorkerLost`). Default 1, with `onWorkerLost: "continue"` 2. A hand-over and a wait for ' +
+        'a rate limit do not count.',
     }),
-  onPermissionDenied: z
-    .enum(['report', 'fail'])
-    .optional()
-    .meta({ description: '`fail`: a denied tool call makes the run `failed / PERMISSION_DENIED`; default report.' }),
+  onPermissionDenied: z.enum(['report', 'fail']).optional().meta({
+    description: '`fail`: a denied tool call ends the run as `failed / PERMISSION_DENIED`; default `report`.',
+  }),
   verify: Verify.optional(),
   metadata: Metadata.optional(),
 } as const
@@ -348,8 +350,7 @@ export const Task = z
   )
   .meta({
     id: 'Task',
-    description:
-      'A prompt, or an object with a prompt and fields of its own, which stand in place of the list’s; labels are added to them.',
+    description: 'A prompt, or an object with a prompt and fields that override those of the list; labels are merged.',
   })
 
 const taskListFields = {
@@ -360,15 +361,20 @@ const taskListFields = {
     .optional()
     .meta({
       description:
-        'Instead of `prompt`: a task list. Strictly one after the other, each in a fresh Claude context, all in one workspace.',
+        'Instead of `prompt`: a task list. The tasks run one after the other, each in a new Claude context, ' +
+        'all in one workspace.',
       examples: [['Write hello.py', { prompt: 'Test hello.py', timeoutSeconds: 60 }]],
     }),
-  onTaskFailure: z.enum(['stop', 'continue']).optional().meta({
-    description:
-      'Only beside `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next one follows.',
-  }),
+  onTaskFailure: z
+    .enum(['stop', 'continue'])
+    .optional()
+    .meta({
+      description:
+        'Only with `tasks`: whether a task that did not succeed ends the list (`stop`, default) or the next ' +
+        'task starts (`continue`).',
+    }),
   timeout_per_task: z.int().positive().max(TIMEOUT_LIMIT_SECONDS).optional().meta({
-    description: "Only beside `tasks`: the original's name for `timeoutSeconds`, which each task has for itself.",
+    description: "Only with `tasks`: the original's name for `timeoutSeconds`, which applies to each task.",
   }),
 }
 const requestFields = { ...fields, ...taskListFields } as const
@@ -378,7 +384,7 @@ function requireOneMode(request: Pick<Asked, 'json' | 'outputSchema'>, context: 
     context.addIssue({
       code: 'custom',
       path: ['json'],
-      message: 'is false beside outputSchema, which asks for JSON mode',
+      message: 'must not be false with outputSchema, which implies JSON mode',
     })
 }
 
@@ -402,16 +408,16 @@ export function requireExactlyOneTask(request: Asked, context: z.RefinementCtx):
   if (request.prompt !== undefined && request.command !== undefined)
     addIssue('command', 'give either prompt or command, not both')
   if (request.tasks !== undefined && request.session !== undefined)
-    addIssue('session', 'does not go with tasks: each has a fresh context')
+    addIssue('session', 'cannot be combined with tasks: each task has a new context')
   if (request.tasks !== undefined)
     for (const field of ['prompt', 'command'] as const)
       if (request[field] !== undefined) addIssue(field, 'give either tasks or this, not both')
   for (const field of ['onTaskFailure', 'timeout_per_task'] as const)
-    if (request[field] !== undefined && request.tasks === undefined) addIssue(field, 'is accepted only beside tasks')
+    if (request[field] !== undefined && request.tasks === undefined) addIssue(field, 'is accepted only with tasks')
   if (request.timeout_per_task !== undefined && request.timeoutSeconds !== undefined)
     addIssue('timeout_per_task', 'give either timeout_per_task or timeoutSeconds, not both')
   if (request.timeout !== undefined && request.command === undefined)
-    addIssue('timeout', 'is accepted only beside command; write timeoutSeconds')
+    addIssue('timeout', 'is accepted only with command; write timeoutSeconds')
   if (request.timeout !== undefined && request.timeoutSeconds !== undefined)
     addIssue('timeout', 'give either timeout or timeoutSeconds, not both')
   requireOneMode(request, context)
@@ -429,7 +435,7 @@ export const ExecuteRequest = z
   .superRefine(requireExactlyOneTask)
   .meta({
     id: 'ExecuteRequest',
-    description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are refused by name.',
+    description: 'Exactly one of `prompt`, `command` and `tasks`. Unknown fields are rejected by name.',
     examples: [{ prompt: 'Say hello' }],
     ...exactlyOneTask,
   })
@@ -449,7 +455,7 @@ export const ExecuteParams = z
       .min(1)
       .max(255)
       .optional()
-      .meta({ description: 'As the header Idempotency-Key of POST /execute; one namespace for both.' }),
+      .meta({ description: 'Same as the header Idempotency-Key of POST /execute; both share one namespace.' }),
   })
   .superRefine(requireExactlyOneTask)
   .meta({

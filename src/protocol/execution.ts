@@ -12,7 +12,7 @@ export type TerminalStatus = z.infer<typeof TerminalStatus>
 
 export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES]).meta({
   id: 'ExecutionStatus',
-  description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached once and never left.',
+  description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final.',
 })
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
 
@@ -60,7 +60,8 @@ export type OutcomeCode = z.infer<typeof OutcomeCode>
 /** Why an execution went back to the queue. */
 export const RetryReason = z.enum([...OutcomeCode.options, 'WORKER_STOPPING']).meta({
   id: 'RetryReason',
-  description: 'The code that would have been its outcome; WORKER_STOPPING: its worker was stopped and handed it over.',
+  description:
+    'The code that the outcome would have had; WORKER_STOPPING: the worker was shut down and handed the run over.',
 })
 export type RetryReason = z.infer<typeof RetryReason>
 
@@ -71,7 +72,7 @@ export const PermissionDenial = z
     input: z.string().meta({ description: 'The input of the refused call as JSON, shortened.' }),
     allowWith: z
       .string()
-      .meta({ description: 'The setting that would allow it; `no setting: ` and the reason where none would.' }),
+      .meta({ description: 'The setting that would allow it; `no setting: ` and the reason if none would.' }),
   })
   .meta({ id: 'PermissionDenial' })
 export type PermissionDenial = z.infer<typeof PermissionDenial>
@@ -92,34 +93,43 @@ export type Unfinished = z.infer<typeof Unfinished>
 export const Outcome = z
   .object({
     status: TerminalStatus,
-    code: OutcomeCode.optional().meta({ description: 'Absent when it succeeded.' }),
-    message: z.string().optional().meta({ description: 'What happened and what to do about it, for people.' }),
+    code: OutcomeCode.optional().meta({ description: 'Absent if it succeeded.' }),
+    message: z.string().optional().meta({ description: 'Human-readable: what happened and what to do about it.' }),
     exitCode: z.number().int().optional(),
     signal: z.string().optional(),
-    apiStatus: z.int().optional().meta({ description: 'HTTP status of the Claude API where it reported an error.' }),
+    apiStatus: z.int().optional().meta({ description: 'HTTP status of the Claude API, if it reported an error.' }),
     requiredVersion: z.string().optional().meta({
-      description:
-        'With CLAUDE_TOO_OLD: the version of the Claude CLI from which on the API takes this model, where it said so.',
+      description: 'With CLAUDE_TOO_OLD: the minimum Claude CLI version for this model, if the API reported it.',
     }),
     result: z
       .union([z.string(), z.record(z.string(), z.unknown())])
       .optional()
       .meta({
         description:
-          'The answer, or what there was of it: text, and in JSON mode the object (an answer that did not ' +
-          'match its schema is kept as the text that it was).',
+          'The answer, or what exists of it: text, or the object in JSON mode (an answer that did not match ' +
+          'its schema is kept as text).',
       }),
-    isPartial: z.boolean().optional().meta({ description: 'The result is what was produced before the end.' }),
-    stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
-    unfinished: z.array(Unfinished).optional().meta({
-      description:
-        'Background tasks that were ended, or lost, with the run, and tool calls that never came back; absent where there were none.',
-    }),
-    permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'Of all attempts: the first 200.' }),
-    permissionDenialCount: z.int().optional().meta({ description: 'How many, where not all are listed.' }),
-    sandbox: SandboxOutcome.optional().meta({ description: 'Absent where the CLI was never let go.' }),
+    isPartial: z
+      .boolean()
+      .optional()
+      .meta({ description: 'The result is incomplete: it holds what was produced before the end.' }),
+    stopReason: z
+      .string()
+      .optional()
+      .meta({ description: 'The last stop reason of the model, as reported by the CLI.' }),
+    unfinished: z
+      .array(Unfinished)
+      .optional()
+      .meta({
+        description:
+          'Background tasks that were stopped or lost at the end of the run, and tool calls without a result; ' +
+          'absent if there were none.',
+      }),
+    permissionDenials: z.array(PermissionDenial).optional().meta({ description: 'The first 200 of all attempts.' }),
+    permissionDenialCount: z.int().optional().meta({ description: 'Total number, if not all are listed.' }),
+    sandbox: SandboxOutcome.optional().meta({ description: 'Absent if the CLI was never started.' }),
     verification: Verification.optional().meta({
-      description: 'Absent where the CLI was never let go, or its worker was lost.',
+      description: 'Absent if the CLI was never started or its worker was lost.',
     }),
   })
   .meta({ id: 'Outcome' })
@@ -133,17 +143,17 @@ export const Usage = z
     cacheReadTokens: z.number(),
     cacheCreationTokens: z.number(),
     costUsd: z.number().meta({
-      description: "The CLI's own estimate in US dollars, from list prices; under a subscription it means nothing.",
+      description: "The CLI's estimate in US dollars, from list prices; not meaningful under a subscription.",
     }),
     turns: z.number(),
-    durationMs: z.number().meta({ description: 'Wall clock of the run.' }),
+    durationMs: z.number().meta({ description: 'Wall-clock time of the run.' }),
     isCostIncomplete: z
       .boolean()
       .optional()
       .meta({
         description:
-          "true: an attempt ended without the CLI's own sum (its worker died, it was cancelled, timed out " +
-          'or killed); its tokens are what the stream told, its dollars what was last reported.',
+          'true: an attempt ended before the CLI reported its total (worker died, cancelled, timed out or ' +
+          'killed); its tokens are those seen in the stream, its dollars those last reported.',
       }),
   })
   .meta({ id: 'Usage' })
@@ -176,7 +186,8 @@ export function addUsage(one: Usage, other: Usage): Usage {
 export const ExecutionKind = z.enum(['run', 'task_list', 'task']).meta({
   id: 'ExecutionKind',
   description:
-    '`task_list`: made of tasks, which are executions of their own; no process runs for it. `task`: one of them.',
+    '`task_list`: consists of tasks, which are separate executions; it has no process itself. `task`: ' +
+    'one of those tasks.',
 })
 export type ExecutionKind = z.infer<typeof ExecutionKind>
 
@@ -191,57 +202,59 @@ export const Execution = z
     id: ExecutionId,
     kind: ExecutionKind,
     status: ExecutionStatus,
-    request: ExecuteRequest.meta({ description: 'As it was accepted; in lists a long prompt is shortened.' }),
+    request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
       .enum(['workspace', 'retry', 'sandbox'])
       .optional()
       .meta({
         description:
-          'Why a queued execution cannot start although a worker is free: `workspace`: another one has it; ' +
-          '`retry`: its next attempt is not to begin before `notBefore`; `sandbox`: no free worker has a ' +
-          'sandbox of its level.',
+          'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
+          'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
+          'provides its sandbox level.',
       }),
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({
       description:
-        'When a queued execution may be expected to start, by what earlier runs took; absent where that ' +
-        'is not known (no worker, no history, waiting for something else than a place).',
+        'Expected start of a queued execution, estimated from earlier runs; absent if unknown (no worker, no ' +
+        'history, or it waits for something other than a free slot).',
     }),
     timeoutEstimate: TimeoutEstimate.optional().meta({
       description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.',
     }),
-    model: z
-      .string()
-      .optional()
-      .meta({ description: 'As the CLI named it; before it did, the one that was asked for.' }),
+    model: z.string().optional().meta({ description: 'As reported by the CLI; until then the requested model.' }),
     budget: RunBudget.optional(),
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp.optional(),
     attempt: z.number().int().meta({
       description:
-        'How often the CLI was started for it; 0 before the first start. The events of an attempt carry its number.',
+        'How many times the CLI was started; 0 before the first start. The events of an attempt carry its number.',
     }),
     workerId: z.string().optional(),
-    sessionId: z.string().optional().meta({ description: "Claude's own session." }),
+    sessionId: z.string().optional().meta({ description: 'The Claude session.' }),
     resumedFrom: ExecutionId.optional().meta({
-      description: 'The execution whose conversation this one goes on with.',
+      description: 'The execution whose conversation this one continues.',
     }),
     workspace: z.string().meta({
       description:
-        'Relative to the workspace root, or absolute if it was asked for so. Of a resumed session: that of the first execution.',
+        'Relative to the workspace root, or absolute if requested that way. For a resumed session: the ' +
+        'workspace of the first execution.',
     }),
     lastSeq: Cursor,
     usage: Usage,
     outcome: Outcome.optional(),
-    tasks: z.array(TaskState).optional().meta({
-      description:
-        'Of a task list: its tasks in order, as far as they exist; a task is made when its turn comes. Left out in lists.',
-    }),
-    taskCount: z.int().optional().meta({ description: 'Of a task list: how many tasks it has.' }),
-    parentId: ExecutionId.optional().meta({ description: 'Of a task: its list.' }),
-    taskIndex: z.int().optional().meta({ description: 'Of a task: its place in the list, from 0.' }),
+    tasks: z
+      .array(TaskState)
+      .optional()
+      .meta({
+        description:
+          'For a task list: its tasks in order, as far as they exist; a task is created when its turn comes. ' +
+          'Omitted in lists.',
+      }),
+    taskCount: z.int().optional().meta({ description: 'For a task list: its number of tasks.' }),
+    parentId: ExecutionId.optional().meta({ description: 'For a task: its list.' }),
+    taskIndex: z.int().optional().meta({ description: 'For a task: its index in the list, from 0.' }),
     metadata: z.record(z.string(), z.string()),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered, not Claude.' }),
   })

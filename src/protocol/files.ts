@@ -7,11 +7,10 @@ export const FileContent = z
   .meta({
     id: 'FileContent',
     description:
-      '`kept`: it can be had. `unchanged`: the run did not touch it, so it was not kept. `deleted`: it ' +
-      'is gone. `too_large`: larger by itself than what is kept of one execution. `over_limit`: the ' +
-      'others had used that up. `unreadable`: it could not be read, or changed while it was read. ' +
-      '`withheld`: it holds a secret of the operator’s. ' +
-      '`not_a_file`: a symbolic link, a fifo, a device.',
+      '`kept`: available. `unchanged`: the run did not change it, so it was not kept. `deleted`: it no ' +
+      'longer exists. `too_large`: larger than the limit per execution. `over_limit`: other files used up ' +
+      'the limit. `unreadable`: it could not be read, or changed while it was read. `withheld`: it ' +
+      'contains a secret of the operator. `not_a_file`: a symbolic link, a fifo, a device.',
   })
 export type FileContent = z.infer<typeof FileContent>
 
@@ -21,12 +20,12 @@ export const WorkspaceFile = z
     path: z.string().meta({ description: 'Relative to the workspace.' }),
     change: z.enum(['created', 'modified', 'deleted', 'unchanged']),
     kind: z.enum(['file', 'link', 'other']),
-    size: z.number().int().meta({ description: 'In bytes; of a deleted file, what it had.' }),
+    size: z.number().int().meta({ description: 'In bytes; for a deleted file, its former size.' }),
     mode: z.string().meta({ description: 'Permission bits in octal, `0644`.' }),
     sha256: z
       .string()
       .optional()
-      .meta({ description: 'Of the content; absent where it was not read. The ETag of the file.' }),
+      .meta({ description: 'Of the content; absent if it was not read. The ETag of the file.' }),
     content: FileContent,
   })
   .meta({ id: 'WorkspaceFile' })
@@ -42,23 +41,21 @@ export const WorkspaceFiles = z
     modified: z.number().int(),
     deleted: z.number().int(),
     unchanged: z.number().int(),
-    files: z
-      .array(WorkspaceFile)
-      .meta({ description: 'What changed comes first, each part in the order of the paths.' }),
+    files: z.array(WorkspaceFile).meta({ description: 'Changed files first; both parts are ordered by path.' }),
     notListed: z
       .number()
       .int()
-      .meta({ description: 'Entries beyond those that a listing holds; the counts are of all.' }),
+      .meta({ description: 'Number of entries beyond the limit of a listing; the counts include them.' }),
     incomplete: z
       .string()
       .optional()
-      .meta({ description: 'Why not all of the workspace was looked at; absent when all was.' }),
-    ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not looked at.' }),
+      .meta({ description: 'Why the workspace was not examined completely; absent if it was.' }),
+    ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not examined.' }),
     keptBytes: z.number().int(),
     limitBytes: z
       .number()
       .int()
-      .meta({ description: 'So much is kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES).' }),
+      .meta({ description: 'How many bytes are kept per execution (CC_EXECUTOR_FILES_LIMIT_BYTES).' }),
   })
   .meta({ id: 'WorkspaceFiles' })
 export type WorkspaceFiles = z.infer<typeof WorkspaceFiles>

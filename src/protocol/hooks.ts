@@ -11,8 +11,8 @@ export const HookEnding = z
   .meta({
     id: 'HookEnding',
     description:
-      '`exited`: by itself; `timed_out`, `output_limit`: ended at its limit; `stopped`: ended with its ' +
-      'execution (a cancel, the worker’s stop); `not_found`, `not_started`: it never ran.',
+      '`exited`: it exited normally; `timed_out`, `output_limit`: stopped at its limit; `stopped`: stopped ' +
+      'with its execution (cancel, worker shutdown); `not_found`, `not_started`: it never ran.',
   })
 export type HookEnding = z.infer<typeof HookEnding>
 
@@ -20,12 +20,12 @@ export type HookEnding = z.infer<typeof HookEnding>
 export const HookFinished = z.object({
   stage: HookStage,
   name: z.string(),
-  exitCode: z.number().int().nullable().meta({ description: 'null where it did not exit by itself.' }),
+  exitCode: z.number().int().nullable().meta({ description: 'null if it did not exit normally.' }),
   durationMs: z.number(),
   output: z
     .string()
-    .meta({ description: 'What it wrote, on both streams as it came; of more than 8 KiB the beginning and the end.' }),
-  outputBytes: z.number().int().meta({ description: 'How much it wrote.' }),
+    .meta({ description: 'Its output, both streams interleaved; if longer than 8 KiB, its beginning and end.' }),
+  outputBytes: z.number().int().meta({ description: 'Size of its output.' }),
   ending: HookEnding,
   signal: z.string().optional(),
 })

@@ -8,12 +8,12 @@ const NAME_LIMIT_BYTES = 255
 /** Why a path cannot name a file of the workspace; undefined where it can. */
 function findPathFault(path: string): string | undefined {
   if (!path.isWellFormed() || /[\p{Cc}\\]/u.test(path))
-    return 'must be plain text with / between its names, without control characters and backslashes'
+    return 'must be a path with / as separator, without control characters and backslashes'
   if (path.startsWith('/')) return 'must be relative to the workspace'
   if (Buffer.byteLength(path) > PATH_LIMIT_BYTES) return `must not be longer than ${PATH_LIMIT_BYTES} bytes`
   const names = path.split('/')
-  if (names.includes('..')) return 'must not lead out of the workspace'
-  if (names.some((name) => name === '' || name === '.')) return 'must name a file, each folder by its name'
+  if (names.includes('..')) return 'must not leave the workspace'
+  if (names.some((name) => name === '' || name === '.')) return 'must name a file, without empty, . or .. segments'
   if (names.some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
     return `must not have a name longer than ${NAME_LIMIT_BYTES} bytes`
   if (names.some((name) => name.toLowerCase() === '.git'))
@@ -38,7 +38,7 @@ export const InlineFile = z
   })
   .superRefine(({ content, encoding }, context) => {
     if (encoding === 'base64' && !isBase64(content))
-      context.addIssue({ code: 'custom', path: ['content'], message: 'is no base64' })
+      context.addIssue({ code: 'custom', path: ['content'], message: 'is not valid base64' })
     if (encoding !== 'base64' && !content.isWellFormed())
       context.addIssue({ code: 'custom', path: ['content'], message: 'must not contain lone surrogates' })
   })
@@ -55,7 +55,7 @@ export const InlineFiles = z
     if (files.reduce((sum, file) => sum + toBytes(file).length, 0) > INLINE_FILES_LIMIT_BYTES) {
       context.addIssue({
         code: 'custom',
-        message: `must not be longer than ${INLINE_FILES_LIMIT_BYTES} bytes in all`,
+        message: `must not be longer than ${INLINE_FILES_LIMIT_BYTES} bytes in total`,
         params: { tooLarge: true },
       })
     }
@@ -73,14 +73,14 @@ export const InlineFiles = z
         context.addIssue({
           code: 'custom',
           path: [index, 'path'],
-          message: `cannot stand beside ${JSON.stringify(files[clash]?.path)}`,
+          message: `cannot be combined with ${JSON.stringify(files[clash]?.path)}`,
         })
       seen.set(path, index)
     }
   })
   .meta({
     description:
-      'Small files that are written into the workspace before the run, 100 and 1 MiB together. They do ' +
-      'not count as its changes. A regular file of that name is replaced.',
+      'Small files that are written into the workspace before the run, at most 100 with 1 MiB in total. ' +
+      'They do not count as changes of the run. An existing regular file is replaced.',
     examples: [[{ path: 'data/input.csv', content: 'a,b\n1,2\n' }]],
   })

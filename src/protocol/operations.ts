@@ -16,14 +16,14 @@ export const ExecutionFilters = z
   .strictObject({
     status: z.array(ExecutionStatus).optional(),
     kind: ExecutionKind.optional().meta({
-      description: 'Only this kind. Tasks are found by `parentId`, and otherwise left out.',
+      description: 'Only this kind. Tasks are listed only with `parentId`.',
     }),
     parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
-    metadata: z.record(z.string(), z.string()).optional().meta({ description: 'Every label given must be equal.' }),
+    metadata: z.record(z.string(), z.string()).optional().meta({ description: 'All given labels must match.' }),
     createdAfter: z.iso.datetime({ offset: true }).optional(),
     createdBefore: z.iso.datetime({ offset: true }).optional(),
     limit: z.int().min(1).max(LIST_LIMIT).optional().meta({ description: 'Default 50.' }),
-    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the page before.' }),
+    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the previous page.' }),
   })
   .meta({ id: 'ExecutionFilters' })
 export type ExecutionFilters = z.infer<typeof ExecutionFilters>
@@ -37,15 +37,21 @@ export const EventPage = z
   .object({
     events: z.array(z.union([EventSchema, ShortenedEvent])),
     nextAfter: Cursor.meta({ description: 'The cursor for the next page.' }),
-    hasMore: z.boolean().meta({ description: 'More is in the log already.' }),
-    finished: z.boolean().meta({ description: 'The terminal event is at or before nextAfter: nothing will follow.' }),
+    hasMore: z.boolean().meta({ description: 'The log already holds more events.' }),
+    finished: z
+      .boolean()
+      .meta({ description: 'The terminal event is at or before nextAfter: no further events follow.' }),
   })
   .meta({ id: 'EventPage' })
 
 export const SubscribeParams = z.strictObject({
   executionId: ExecutionReference,
   after: Cursor.optional(),
-  types: z.array(EventType).min(1).optional().meta({ description: 'Only these types; seqs skip, the order stays.' }),
+  types: z
+    .array(EventType)
+    .min(1)
+    .optional()
+    .meta({ description: 'Only these event types; the order is kept, seqs have gaps.' }),
   maxEventBytes: MaxEventBytes.optional(),
 })
 export type SubscribeParams = z.infer<typeof SubscribeParams>
@@ -107,13 +113,13 @@ export const OPERATIONS = {
     errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
   },
   'execution.resume': {
-    summary: 'Lets a paused execution go on; idempotent.',
+    summary: 'Resumes a paused execution; idempotent.',
     params: ControlParams,
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
   },
   'execution.subscribe': {
-    summary: 'Sends the events after a seq, then live to the end.',
+    summary: 'Sends the events after a seq, then live events until the end.',
     params: SubscribeParams,
     result: z
       .object({ subscriptionId: SubscriptionId, status: ExecutionStatus, lastSeq: Cursor })
@@ -170,7 +176,7 @@ export const NOTIFICATIONS = {
     }),
   },
   'subscription.closed': {
-    summary: 'Nothing will follow on this subscription.',
+    summary: 'No further events follow on this subscription.',
     params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, reason: SubscriptionClosedReason }),
   },
 } as const

@@ -13,17 +13,17 @@ export const ReceiptSignature = z.strictObject({
   keyId: z.string().meta({ description: 'RFC 7638 thumbprint of the public key.' }),
   publicKey: z
     .string()
-    .meta({ description: 'The `x` of its JWK. Whether it is the service’s own, GET /receipts/keys tells.' }),
+    .meta({ description: 'The `x` of its JWK. GET /receipts/keys shows whether it belongs to the service.' }),
   value: z
     .string()
-    .meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this one member.' }),
+    .meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this member.' }),
 })
 
 export const ReceiptProcess = z.strictObject({
   workerId: z.string(),
   claudeVersion: z.string(),
   sessionId: z.string(),
-  model: z.string().optional().meta({ description: 'The one asked for; absent: the CLI’s default.' }),
+  model: z.string().optional().meta({ description: 'The requested model; absent: the CLI’s default.' }),
   argv: z.array(z.string()).meta({ description: 'The command line, redacted.' }),
   containment: z.strictObject(RunContainment.shape).optional(),
 })
@@ -42,10 +42,7 @@ export const ReceiptTask = z.strictObject({
   index: z.number().int(),
   executionId: ExecutionId,
   status: TerminalStatus,
-  receipt: z
-    .strictObject({ sha256: Sha256 })
-    .optional()
-    .meta({ description: 'Of the text of the task’s own receipt.' }),
+  receipt: z.strictObject({ sha256: Sha256 }).optional().meta({ description: 'Of the text of the task’s receipt.' }),
 })
 export type ReceiptTask = z.infer<typeof ReceiptTask>
 
@@ -56,25 +53,28 @@ export const Receipt = z
     version: z.literal(1),
     executionId: ExecutionId,
     requestDigest: Sha256,
-    parentId: ExecutionId.optional().meta({ description: 'Of a task: its list.' }),
+    parentId: ExecutionId.optional().meta({ description: 'For a task: its list.' }),
     taskIndex: z.number().int().optional(),
     workspace: z.string(),
     attempt: z.number().int(),
     createdAt: Timestamp,
     startedAt: Timestamp.optional(),
     finishedAt: Timestamp,
-    process: ReceiptProcess.optional().meta({ description: 'Absent where the CLI was never let go.' }),
+    process: ReceiptProcess.optional().meta({ description: 'Absent if the CLI was never started.' }),
     outcome: z.strictObject({
       status: TerminalStatus,
       code: OutcomeCode.optional(),
       exitCode: z.number().int().optional(),
       signal: z.string().optional(),
       isPartial: z.boolean().optional(),
-      stopReason: z.string().optional().meta({ description: 'The last stop reason of the model, as the CLI gave it.' }),
+      stopReason: z
+        .string()
+        .optional()
+        .meta({ description: 'The last stop reason of the model, as reported by the CLI.' }),
       unfinished: z.number().int().optional().meta({
-        description: 'How many background tasks and tool calls had not finished; absent where there were none.',
+        description: 'Number of unfinished background tasks and tool calls; absent if there were none.',
       }),
-      permissionDenials: z.number().int().meta({ description: 'How many tool calls were denied.' }),
+      permissionDenials: z.number().int().meta({ description: 'Number of denied tool calls.' }),
     }),
     result: z
       .strictObject({ sha256: Sha256, bytes: z.number().int() })
@@ -86,7 +86,7 @@ export const Receipt = z
       .optional()
       .meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
     files: WorkspaceEvidence.optional().meta({
-      description: 'Absent where the CLI was never let go, or its worker was lost.',
+      description: 'Absent if the CLI was never started or its worker was lost.',
     }),
     verification: z
       .strictObject({ ...Verification.shape, checks: z.array(z.strictObject(VerificationCheck.shape)) })
@@ -95,8 +95,8 @@ export const Receipt = z
     simulated: z.boolean(),
     fields: z.record(z.string(), z.string()).meta({
       description:
-        'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a change can be ' +
-        'named; the signature is what proves.',
+        'The first 16 hex digits of the SHA-256 of every field’s canonical JSON, so that a changed field can ' +
+        'be named; the proof is the signature.',
     }),
     signature: ReceiptSignature,
   })
@@ -124,7 +124,7 @@ export type PublicJwk = z.infer<typeof PublicJwk>
 
 export const KeySet = z
   .object({ keys: z.array(PublicJwk) })
-  .meta({ id: 'KeySet', description: 'JWKS: every key that has ever signed here.' })
+  .meta({ id: 'KeySet', description: 'JWKS: every key that has ever signed receipts here.' })
 export type KeySet = z.infer<typeof KeySet>
 
 export const ReceiptCheck = z.object({
@@ -136,7 +136,7 @@ export type ReceiptCheck = z.infer<typeof ReceiptCheck>
 
 export const ReceiptReport = z
   .object({
-    valid: z.boolean().meta({ description: 'Nothing that could be checked failed.' }),
+    valid: z.boolean().meta({ description: 'True if no check failed.' }),
     executionId: z.string().optional(),
     checks: z.array(ReceiptCheck),
     mismatches: z
@@ -147,7 +147,7 @@ export const ReceiptReport = z
         }),
       )
       .meta({ description: 'The first 20; `errorCount` counts all.' }),
-    errorCount: z.number().int().optional().meta({ description: 'How much does not match, where anything does not.' }),
+    errorCount: z.number().int().optional().meta({ description: 'Number of mismatches, if any.' }),
   })
   .meta({ id: 'ReceiptReport' })
 export type ReceiptReport = z.infer<typeof ReceiptReport>
@@ -159,8 +159,8 @@ export const VerifyRequest = z
         [z.string(), z.record(z.string(), z.unknown()).refine((value) => isShallow(value), TOO_DEEP)],
         'expected a receipt, as an object or as its text',
       )
-      .meta({ description: 'The receipt, or its text: only the text is checked to the byte.' }),
-    events: z.string().optional().meta({ description: 'The events as `Accept: application/x-ndjson` gives them.' }),
+      .meta({ description: 'The receipt as an object or as text; only text is checked byte for byte.' }),
+    events: z.string().optional().meta({ description: 'The events as returned with `Accept: application/x-ndjson`.' }),
   })
   .meta({ id: 'VerifyRequest' })
 export type VerifyRequest = z.infer<typeof VerifyRequest>

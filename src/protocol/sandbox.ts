@@ -4,10 +4,9 @@ import { z } from 'zod'
 export const SandboxLevel = z.enum(['host', 'workspace', 'locked']).meta({
   id: 'SandboxLevel',
   description:
-    '`host`: the service’s own folders are hidden. `workspace`: of the files there is only the ' +
-    'workspace, HOME, a temporary folder, and the system’s programs, read-only. `locked`: besides, ' +
-    'no network but the worker’s proxy, which admits Claude’s API and `network.hosts`, and adds the ' +
-    'credential.',
+    '`host`: the service’s own folders are hidden. `workspace`: the run sees only the workspace, HOME, a ' +
+    'temporary folder, and the system’s programs (read-only). `locked`: in addition, no network except ' +
+    'the worker’s proxy, which allows Claude’s API and `network.hosts`, and adds the credential.',
 })
 export type SandboxLevel = z.infer<typeof SandboxLevel>
 
@@ -28,7 +27,7 @@ const NETWORK_HOST = /^(?:(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]
 export const NetworkHost = z
   .string()
   .max(260)
-  .regex(NETWORK_HOST, 'expected a host as example.com, *.example.com or example.com:8443')
+  .regex(NETWORK_HOST, 'expected a host such as example.com, *.example.com or example.com:8443')
 
 export const NetworkRequest = z
   .strictObject({
@@ -37,7 +36,7 @@ export const NetworkRequest = z
       .max(200)
       .meta({
         description:
-          'What the run may reach beside Claude’s API; only within what the operator admits ' +
+          'Hosts that the run may reach in addition to Claude’s API; only those that the operator allows ' +
           '(CC_EXECUTOR_NETWORK_HOSTS). Without a port: 80 and 443.',
         examples: [['registry.npmjs.org', '*.example.com']],
       }),
@@ -50,8 +49,10 @@ export type NetworkRequest = z.infer<typeof NetworkRequest>
 
 /** What a run's containment keeps, told apart. */
 export const Qualities = z.object({
-  lifetime: z.boolean().meta({ description: 'Nothing of a run survives it, by the kernel’s word.' }),
-  files: z.boolean().meta({ description: 'A run reaches no file but its own and what the operator has opened.' }),
+  lifetime: z.boolean().meta({ description: 'The kernel guarantees that no process of a run survives it.' }),
+  files: z
+    .boolean()
+    .meta({ description: 'A run can access only its own files and those that the operator has opened.' }),
 })
 
 export const SandboxOutcome = z
@@ -59,7 +60,7 @@ export const SandboxOutcome = z
     level: SandboxLevel,
     deniedHosts: z
       .array(z.string())
-      .meta({ description: 'At the level `locked`: hosts that were asked for and refused; 100 at most.' }),
+      .meta({ description: 'At the level `locked`: hosts that were requested and refused; at most 100.' }),
   })
   .meta({ id: 'SandboxOutcome' })
 export type SandboxOutcome = z.infer<typeof SandboxOutcome>
@@ -70,14 +71,14 @@ export const RunContainment = z.object({
   ...Qualities.shape,
   limits: z
     .enum(['cgroup', 'prlimit', 'none'])
-    .meta({ description: 'What holds the limits of the run (CC_EXECUTOR_RUN_LIMITS).' }),
+    .meta({ description: 'What enforces the limits of the run (CC_EXECUTOR_RUN_LIMITS).' }),
 })
 export type RunContainment = z.infer<typeof RunContainment>
 
 /** Those that are told: a limit for each process, on open files or a file's size, is met out of everybody's sight. */
 export const LimitKind = z.enum(['processes', 'memory']).meta({
   description:
-    'Limits on open files and on the size of a file hold for each process by itself: what meets one is told ' +
-    '(EMFILE, EFBIG), this service is not. Later versions may tell further kinds: pass over those that you do not know.',
+    'Limits on open files and file size apply to each process: the process gets EMFILE or EFBIG, and the ' +
+    'service is not notified. Later versions may report further kinds: ignore unknown ones.',
 })
 export type LimitKind = z.infer<typeof LimitKind>

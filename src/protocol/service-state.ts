@@ -27,14 +27,14 @@ export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 export const ClaudeAccountState = z
   .object({
     credentialExpiresAt: Timestamp.optional().meta({
-      description: 'When the stored claude.ai login ends for good; then `claude` has to sign in again.',
+      description: 'When the stored claude.ai login expires finally; then sign in again with `claude`.',
     }),
     limits: z
       .array(
         z.object({
           name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
           status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
-          utilization: z.number().optional().meta({ description: 'The part of it that is used: 1 is all.' }),
+          utilization: z.number().optional().meta({ description: 'The used fraction: 1 is all.' }),
           resetsAt: Timestamp.optional(),
         }),
       )
@@ -42,7 +42,7 @@ export const ClaudeAccountState = z
   })
   .meta({
     id: 'ClaudeAccountState',
-    description: 'What the last runs of a worker reported of their account: only of a subscription, and of a login.',
+    description: 'What the last runs of a worker reported about their account; only for a subscription or a login.',
   })
 export type ClaudeAccountState = z.infer<typeof ClaudeAccountState>
 
@@ -56,10 +56,7 @@ export const WorkerState = z
     concurrency: z.number().int(),
     running: z.number().int(),
     draining: z.boolean(),
-    pausedBecause: z
-      .string()
-      .optional()
-      .meta({ description: 'It takes nothing from the queue for this reason, until that has passed.' }),
+    pausedBecause: z.string().optional().meta({ description: 'Why it takes no jobs from the queue at present.' }),
     credential: z.string().meta({ description: "The name of this worker's credential." }),
     containment: z.object({
       level: z.enum(['bubblewrap', 'unshare', 'weak']),
@@ -85,7 +82,7 @@ export type WorkerState = z.infer<typeof WorkerState>
 
 export const BlockedCredential = z
   .object({ credential: z.string(), until: Timestamp })
-  .meta({ id: 'BlockedCredential', description: 'A credential whose limit is reached, and when Claude lets it go on.' })
+  .meta({ id: 'BlockedCredential', description: 'A credential whose limit is reached, and when it can be used again.' })
 export type BlockedCredential = z.infer<typeof BlockedCredential>
 
 export const QueueState = z
@@ -96,10 +93,10 @@ export const QueueState = z
     waitingForRetry: z
       .number()
       .int()
-      .meta({ description: 'Not to begin before a time; see `notBefore` of an execution.' }),
-    running: z.number().int().meta({ description: 'Started and not finished, the paused ones included.' }),
+      .meta({ description: 'Waiting for a start time; see `notBefore` of an execution.' }),
+    running: z.number().int().meta({ description: 'Started and not finished, including paused ones.' }),
     paused: z.number().int(),
-    capacity: z.number().int().meta({ description: 'How many can run at once on all workers.' }),
+    capacity: z.number().int().meta({ description: 'How many can run concurrently on all workers.' }),
     workers: z
       .array(
         z.object({
@@ -112,20 +109,22 @@ export const QueueState = z
           pausedBecause: z.string().optional(),
         }),
       )
-      .meta({ description: 'One with `pausedBecause` takes nothing meanwhile; its places are not in `capacity`.' }),
-    blockedCredentials: z
-      .array(BlockedCredential)
-      .meta({ description: 'Workers with one of these take nothing until then; their places are not in `capacity`.' }),
+      .meta({ description: 'A worker with `pausedBecause` accepts no work; its slots are not counted in `capacity`.' }),
+    blockedCredentials: z.array(BlockedCredential).meta({
+      description:
+        'Workers with one of these credentials accept no work until then; their slots are not counted in ' +
+        '`capacity`.',
+    }),
     maxDepth: z
       .number()
       .int()
-      .meta({ description: 'Beyond this many waiting, submissions are refused with QUEUE_FULL.' }),
+      .meta({ description: 'With this many waiting, submissions are rejected with QUEUE_FULL.' }),
     estimatedWaitSeconds: z.number().nullable().meta({
-      description: 'For a new execution of normal priority, by what earlier runs took; null where that is not known.',
+      description: 'For a new execution of normal priority, estimated from earlier runs; null if unknown.',
     }),
     estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
     estimateSamples: z.number().int().meta({
-      description: 'Earlier runs behind this estimate, the last 200 at most. With a free place it needs none.',
+      description: 'Number of earlier runs behind this estimate, at most the last 200. Not needed if a slot is free.',
     }),
   })
   .meta({ id: 'QueueState' })
@@ -138,9 +137,11 @@ export const Health = z
     version: z.string(),
     uptimeSeconds: z.number(),
     simulated: z.boolean(),
-    instanceId: z.string().meta({ description: 'Of this service; the same as long as its cc-executor start lives.' }),
+    instanceId: z
+      .string()
+      .meta({ description: 'Of this service; constant while its cc-executor start process lives.' }),
   })
-  .meta({ id: 'Health', description: 'Given as long as the process serves; /health/ready looks deeper.' })
+  .meta({ id: 'Health', description: 'Returned while the process serves; /health/ready checks more.' })
 export type Health = z.infer<typeof Health>
 
 const PartState = z.object({ status: z.enum(['ok', 'degraded', 'failed']), message: z.string() })
@@ -175,5 +176,5 @@ export const AuthStatus = z
     message: z.string(),
     remedy: z.string().optional(),
   })
-  .meta({ id: 'AuthStatus', description: "How Claude is authenticated, from the workers' own view." })
+  .meta({ id: 'AuthStatus', description: 'How Claude is authenticated, as seen by the workers.' })
 export type AuthStatus = z.infer<typeof AuthStatus>

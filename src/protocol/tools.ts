@@ -22,8 +22,8 @@ const waitSeconds = (fallback: number) =>
     .optional()
     .meta({
       description:
-        `How long to wait for the end, at most ${TOOL_WAIT_LIMIT_SECONDS}; default ${fallback}. What is not ` +
-        'finished by then goes on, and its id is answered.',
+        `How long to wait for the end, at most ${TOOL_WAIT_LIMIT_SECONDS}; default ${fallback}. An execution ` +
+        'that is not finished by then keeps running, and its id is returned.',
     })
 /** How many executions verify_execution lists at most: their checks must fit into one answer. */
 export const LAST_LIMIT = 50
@@ -38,7 +38,7 @@ const ExecuteToolInput = z
       .min(1)
       .max(255)
       .optional()
-      .meta({ description: 'The same key and request give the same execution, also when this call is repeated.' }),
+      .meta({ description: 'The same key and request return the same execution, also if this call is repeated.' }),
   })
   .superRefine(requireExactlyOneTask)
 
@@ -52,9 +52,9 @@ export const ExecutionReport = z.looseObject({
     .number()
     .int()
     .optional()
-    .meta({ description: 'Characters of the whole result, where only a part of it is in outcome.result.' }),
+    .meta({ description: 'Number of characters of the whole result, if outcome.result holds only a part.' }),
   resultOffset: z.number().int().optional().meta({ description: 'Where in the whole result outcome.result begins.' }),
-  note: z.string().optional().meta({ description: 'How the waiting went, where that is worth a word.' }),
+  note: z.string().optional().meta({ description: 'Remark about the wait, if there is one.' }),
   next: z.string().optional().meta({ description: 'What to call next.' }),
 })
 export type ExecutionReport = z.infer<typeof ExecutionReport>
@@ -70,7 +70,7 @@ export const VerificationReport = z.looseObject({
     .looseObject({
       isWhole: z.boolean().meta({
         description:
-          'Events 1 to lastSeq are there without a gap, the last one is execution.finished, and it says the same as the execution.',
+          'Events 1 to lastSeq are complete, the last one is execution.finished, and it agrees with the execution.',
       }),
       lastSeq: z.number().int(),
       eventsRead: z.number().int(),
@@ -79,19 +79,19 @@ export const VerificationReport = z.looseObject({
       isSameOutcome: z
         .boolean()
         .optional()
-        .meta({ description: 'The last event tells the same outcome and usage as the execution.' }),
-      truncatedBytes: z.number().meta({ description: 'Output that was dropped, as the log itself says.' }),
+        .meta({ description: 'The last event has the same outcome and usage as the execution.' }),
+      truncatedBytes: z.number().meta({ description: 'Dropped output, according to the log.' }),
       message: z.string(),
     })
     .meta({ description: 'The event log, read from its beginning by this call.' }),
-  notChecked: z.array(z.string()).meta({ description: 'What nobody has looked at yet.' }),
+  notChecked: z.array(z.string()).meta({ description: 'What has not been checked.' }),
 })
 export type VerificationReport = z.infer<typeof VerificationReport>
 
 const VerifyToolInput = z
   .strictObject({
     executionId: ExecutionReference.optional().meta({
-      description: 'The execution to look at. Exactly one of executionId and lastN.',
+      description: 'The execution to examine. Give exactly one of executionId and lastN.',
     }),
     lastN: z
       .int()
@@ -99,7 +99,7 @@ const VerifyToolInput = z
       .max(LAST_LIMIT)
       .optional()
       .meta({
-        description: `In place of executionId: the newest so many executions, at most ${LAST_LIMIT}, each with its checks.`,
+        description: `Instead of executionId: the number of newest executions, at most ${LAST_LIMIT}, each with its checks.`,
       }),
   })
   .superRefine(({ executionId, lastN }, check) => {
@@ -158,11 +158,11 @@ export const TOOLS = {
   execute: {
     title: 'Run Claude Code',
     description:
-      'Runs a prompt with Claude Code in a folder of its own (or the named workspace), in the ' +
-      `background, and waits for its end up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}). Answers ` +
-      'the finished execution with its result, or, when it takes longer, its id for ' +
-      'wait_for_execution. It is never stopped by the end of a call; cancel_execution ends it. With ' +
-      'session.resume it goes on with the conversation of an earlier execution, in its folder.',
+      'Runs a prompt with Claude Code in a separate folder (or the named workspace), in the background, ' +
+      `and waits for its end up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}). Returns the finished ` +
+      'execution with its result, or, if it takes longer, its id for wait_for_execution. The end of a call ' +
+      'never stops it; cancel_execution does. With session.resume it continues the conversation of an ' +
+      'earlier execution, in its folder.',
     input: ExecuteToolInput,
     output: ExecutionReport,
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
@@ -170,19 +170,24 @@ export const TOOLS = {
   wait_for_execution: {
     title: 'Wait for an execution',
     description:
-      `Waits up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}) for the end of an execution and answers ` +
-      'it with its result, or, when it still runs, its state; then call it again.',
+      `Waits up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}) for the end of an execution and ` +
+      'returns it with its result, or, if it is still running, its state; then call it again.',
     input: z.strictObject({ ...Target, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
     output: ExecutionReport,
     annotations: READS,
   },
   get_execution: {
-    title: 'Look at an execution',
+    title: 'Get an execution',
     description:
-      'Answers an execution as it is now, without waiting. A long result comes in parts: resultOffset names where to go on.',
+      'Returns an execution as it is now, without waiting. A long result is returned in parts: ' +
+      'resultOffset says where to continue.',
     input: z.strictObject({
       ...Target,
-      resultOffset: z.int().min(0).optional().meta({ description: 'The result from this character on; default 0.' }),
+      resultOffset: z
+        .int()
+        .min(0)
+        .optional()
+        .meta({ description: 'Return the result from this character; default 0.' }),
     }),
     output: ExecutionReport,
     annotations: READS,
@@ -190,7 +195,8 @@ export const TOOLS = {
   cancel_execution: {
     title: 'Cancel an execution',
     description:
-      'Ends an execution and every process that it has started. Cancelling twice, or after the end, is no error.',
+      'Ends an execution and every process that it has started. Cancelling twice, or after the end, is not ' +
+      'an error.',
     input: z.strictObject({
       ...Target,
       reason: z.string().max(500).optional(),
@@ -202,10 +208,10 @@ export const TOOLS = {
   verify_execution: {
     title: 'Check an execution',
     description:
-      'Answers what is known of an execution beyond what the model says: how the process ended, what ' +
-      'the service checked of it (outcome.verification: files, claims, commands), which tool calls ' +
-      'were denied, usage, and whether its event log is whole. It names what has not been checked. ' +
-      'With lastN it lists the newest executions with their checks.',
+      "Returns what is known about an execution beyond the model's own report: how the process ended, what " +
+      'the service checked (outcome.verification: files, claims, commands), which tool calls were denied, ' +
+      'usage, and whether its event log is complete. It also names what was not checked. With lastN it ' +
+      'lists the newest executions with their checks.',
     input: VerifyToolInput,
     output: VerificationAnswer,
     annotations: READS,
@@ -214,7 +220,7 @@ export const TOOLS = {
     title: 'Status of the executor',
     description:
       'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is ' +
-      'authenticated, the containment of runs. Starts the service when none is running.',
+      'authenticated, the containment of runs. Starts the service if none is running.',
     input: z.strictObject({}),
     output: ExecutorStatus,
     annotations: READS,

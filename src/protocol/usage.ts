@@ -4,7 +4,8 @@ import { Timestamp } from './ids.js'
 export const UsageBasis = z.literal('cli_estimate').meta({
   id: 'UsageBasis',
   description:
-    'Dollars are the CLI’s own estimate, from list prices. Under a subscription nothing is billed by them, and they mean nothing.',
+    'Dollars are the CLI’s estimate, from list prices. They are not meaningful under a subscription, ' +
+    'where nothing is billed by them.',
 })
 
 /** Of one unit: dollars, or tokens (input, output and cache creation; cache reads do not count). */
@@ -12,7 +13,7 @@ export const BudgetState = z
   .object({
     limit: z.number().nullable().meta({ description: 'Of the day; null: none.' }),
     spent: z.number().meta({ description: 'By executions accepted today that have ended.' }),
-    reserved: z.number().meta({ description: 'By those that have not: what they may spend at most.' }),
+    reserved: z.number().meta({ description: 'By executions that have not ended: the most that they may spend.' }),
   })
   .meta({ id: 'BudgetState' })
 export type BudgetState = z.infer<typeof BudgetState>
@@ -34,19 +35,24 @@ export type BudgetRefusal = z.infer<typeof BudgetRefusal>
 /** What one execution may spend. */
 export const RunBudget = z
   .object({
-    usd: z.number().optional().meta({
-      description:
-        'Handed to the CLI, which looks after each reply; so the last one may overshoot it. By its own estimate.',
-    }),
+    usd: z
+      .number()
+      .optional()
+      .meta({
+        description:
+          "Passed to the CLI, which checks after each reply, so the last reply may exceed it. By the CLI's " +
+          'estimate.',
+      }),
     tokens: z
       .number()
       .optional()
-      .meta({ description: 'The worker ends the run when it has seen more: input, output and cache creation.' }),
+      .meta({ description: 'The worker stops the run once it has used more: input, output and cache creation.' }),
   })
   .meta({
     id: 'RunBudget',
     description:
-      'What it may spend: the smallest of what was asked for, the operator’s limits, and what was left of the day.',
+      'What it may spend: the smallest of the requested limit, the operator’s limits, and what was left of ' +
+      'the daily budget.',
   })
 export type RunBudget = z.infer<typeof RunBudget>
 
@@ -89,7 +95,7 @@ export const UsageReport = z
     budget: z
       .object({ resetsAt: Timestamp, usd: BudgetState, tokens: BudgetState })
       .optional()
-      .meta({ description: 'Of today, of the token that asks.' }),
+      .meta({ description: 'For today, for the calling token.' }),
     basis: UsageBasis,
     note: z.string(),
     simulated: z.boolean().meta({ description: 'true: a scripted model answered; nothing was spent.' }),

@@ -30,12 +30,12 @@ export const Verification = z
   .object({
     status: z
       .enum(['passed', 'failed', 'none'])
-      .meta({ description: '`none`: nothing could be checked. It is no success.' }),
+      .meta({ description: '`none`: nothing could be checked; this does not mean success.' }),
     checks: z.array(VerificationCheck),
   })
   .meta({
     id: 'Verification',
-    description: 'What the server itself found out about a run; it does not say that the answer is right.',
+    description: 'What the server checked about a run; it does not show that the answer is right.',
   })
 export type Verification = z.infer<typeof Verification>
 
@@ -47,12 +47,12 @@ export const ManifestSummary = z
     digest: Sha256.meta({ description: 'SHA-256 over path, kind, mode, size and SHA-256 of every entry.' }),
     entries: z.number().int(),
     bytes: z.number().int().meta({ description: 'Of the regular files together.' }),
-    hashedBytes: z.number().int().meta({ description: 'So much was read and hashed.' }),
+    hashedBytes: z.number().int().meta({ description: 'Number of bytes read and hashed.' }),
     unhashed: z
       .number()
       .int()
-      .meta({ description: 'Files that count by their size alone: too large, unreadable, or beyond the limits.' }),
-    incomplete: z.string().optional().meta({ description: 'Why not all of it was looked at; absent when all was.' }),
+      .meta({ description: 'Files compared by size only: too large, unreadable, or beyond the limits.' }),
+    incomplete: z.string().optional().meta({ description: 'Why it was not examined completely; absent if it was.' }),
   })
   .meta({ id: 'ManifestSummary' })
 export type ManifestSummary = z.infer<typeof ManifestSummary>
@@ -66,7 +66,7 @@ export const GitHead = z
       .meta({ description: 'The branch, as `refs/heads/main`; absent where HEAD is detached.' }),
     commit: z
       .string()
-      .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'expected an object id of git')
+      .regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, 'expected a git object id')
       .optional()
       .meta({ description: 'Absent on a branch without a commit.' }),
   })
@@ -89,13 +89,13 @@ export const WorkspaceEvidence = z
     before: ManifestSummary,
     after: ManifestSummary,
     head: z.strictObject({ before: GitHead.optional(), after: GitHead.optional() }).optional().meta({
-      description: 'Where the workspace is a git repository: what HEAD was before and after, read from its files.',
+      description: 'If the workspace is a git repository: HEAD before and after, read from its files.',
     }),
     created: z.number().int(),
     modified: z.number().int(),
     deleted: z.number().int(),
-    changes: z.array(FileChange).meta({ description: 'The first of them by path; the counts are of all.' }),
-    ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not looked at.' }),
+    changes: z.array(FileChange).meta({ description: 'The first ones by path; the counts include all.' }),
+    ignored: z.array(z.string()).meta({ description: 'Names of files and folders that were not examined.' }),
     hashLimitBytes: z.number().int().meta({ description: 'Larger files count by their size.' }),
   })
   .meta({ id: 'WorkspaceEvidence' })

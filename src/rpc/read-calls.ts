@@ -67,6 +67,6 @@ function readCall(value: unknown): Call {
 export function requireNamed(params: CallParams): Readonly<Record<string, unknown>> {
   // Array.isArray does not narrow a readonly array away.
   if (Array.isArray(params))
-    throw toInvalidRequest([{ path: 'params', message: 'params are given by name, as an object' }])
+    throw toInvalidRequest([{ path: 'params', message: 'params must be given by name, as an object' }])
   return params as Readonly<Record<string, unknown>>
 }

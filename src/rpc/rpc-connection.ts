@@ -60,7 +60,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
   async function dispatch(method: string, params: CallParams): Promise<Answer> {
     if (!isOperation(method))
       throw new ExecutorError('METHOD_NOT_FOUND', {
-        detail: `There is no method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
+        detail: `Unknown method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
       })
     requireScope(caller, OPERATION_SCOPES[method], method)
     return call(method, requireNamed(params))

@@ -67,7 +67,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     transport: options.transport,
     writeDeadlineMs: options.writeDeadlineMs,
     onTooSlow() {
-      logger.info({ connectionId }, 'a reader took nothing for too long; its socket is closed')
+      logger.info({ connectionId }, 'a reader accepted no data for too long; its socket is closed')
       end()
     },
   })
@@ -180,7 +180,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     // Our own serialisation of a moment ago.
     const { id } = JSON.parse(answer) as { id: RpcId }
     const detail =
-      'This was carried out, but the answers of this batch are too large together; ask for this one by itself.'
+      'This request was executed, but the responses of this batch are too large together; send it separately.'
     return JSON.stringify(
       toRpcError(id, toError(new ExecutorError('PAYLOAD_TOO_LARGE', { detail }), `${connectionId}-${requests}`)),
     )

@@ -103,7 +103,7 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
     reserve() {
       if (active.size + reserved >= limit) {
         throw new ExecutorError('SUBSCRIPTION_LIMIT', {
-          detail: `This connection has ${limit} subscriptions already; unsubscribe one, or open another connection.`,
+          detail: `This connection already has ${limit} subscriptions; unsubscribe one, or open another connection.`,
         })
       }
       reserved += 1
@@ -127,7 +127,7 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
       const subscription = active.get(subscriptionId)
       if (!subscription)
         throw new ExecutorError('SUBSCRIPTION_NOT_FOUND', {
-          detail: `There is no subscription ${subscriptionId} on this connection, or no longer.`,
+          detail: `This connection has no subscription ${subscriptionId}, or no longer has it.`,
         })
       active.delete(subscriptionId)
       subscription.abort.abort()

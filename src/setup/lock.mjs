@@ -43,7 +43,7 @@ const OURSELVES = `${process.pid} ${hostname()}`
 async function acquire(file, waitMs) {
   const startedAt = performance.now()
   let watched = { mtimeMs: -1, since: startedAt }
-  let told = false
+  let isAnnounced = false
   try {
     mkdirSync(dirname(file), { recursive: true })
   } catch (error) {
@@ -69,8 +69,9 @@ async function acquire(file, waitMs) {
     if (now - startedAt > waitMs) {
       throw new SetUpError(`another set-up (process ${lock.owner}) is still busy; if there is none, remove ${file}.`)
     }
-    if (!told && now - startedAt > 1000) say(`waiting for another set-up (process ${lock.owner.split(' ')[0]}) …`)
-    told ||= now - startedAt > 1000
+    if (!isAnnounced && now - startedAt > 1000)
+      say(`waiting for another set-up (process ${lock.owner.split(' ')[0]}) …`)
+    isAnnounced ||= now - startedAt > 1000
     await sleep(200)
   }
 }

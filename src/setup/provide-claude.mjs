@@ -82,7 +82,7 @@ function requireVersion(word) {
   if (word === 'latest') return
   if (!/^\d+\.\d+\.\d+$/.test(word))
     throw new SetUpError(
-      `"${word}" is no version of the Claude CLI: write latest, or a number such as ${CLAUDE_VERSION}.`,
+      `"${word}" is not a version of the Claude CLI: write latest, or a number such as ${CLAUDE_VERSION}.`,
     )
   if (word.localeCompare(OLDEST_CLAUDE_VERSION, 'en', { numeric: true }) < 0) {
     throw new SetUpError(`the Claude CLI ${word} is older than ${OLDEST_CLAUDE_VERSION}, the oldest that is supported.`)

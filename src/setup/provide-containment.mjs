@@ -25,7 +25,7 @@ export async function provideContainment() {
   const missing = findMissing()
   const names = missing.map(({ packageName }) => packageName).join(' and ')
   try {
-    if (!canUseDebianPackages()) throw new SetUpError('this is no Debian or Ubuntu')
+    if (!canUseDebianPackages()) throw new SetUpError('this is not Debian or Ubuntu')
     const fetch = async () => {
       for (const { program, packageName, firstArguments } of missing) {
         const choices = [{ packages: [packageName], path: `usr/bin/${program}` }]

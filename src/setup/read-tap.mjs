@@ -127,8 +127,8 @@ export function createTapReader(onFile) {
 
 /** @param {Record<string, unknown> | null} diagnosis tap's YAML */
 function toLines(diagnosis) {
-  const told = Object.entries(diagnosis ?? {}).filter(([key]) => !NOISE.has(key))
-  return told.flatMap(([key, value]) => toEntry(key, value)).slice(0, DIAGNOSIS_LINES)
+  const shown = Object.entries(diagnosis ?? {}).filter(([key]) => !NOISE.has(key))
+  return shown.flatMap(([key, value]) => toEntry(key, value)).slice(0, DIAGNOSIS_LINES)
 }
 
 /** @param {string} key @param {unknown} value */

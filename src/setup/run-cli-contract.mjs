@@ -46,7 +46,7 @@ export async function fetchVersions(words) {
     const versions = []
     for (const word of words) {
       if (word !== 'latest' && !/^\d+\.\d+\.\d+$/.test(word))
-        throw new SetUpError(`"${word}" is no version: write latest, or numbers such as ${CLAUDE_VERSION}`)
+        throw new SetUpError(`"${word}" is not a version: write latest, or numbers such as ${CLAUDE_VERSION}`)
       versions.push(word === 'latest' ? await askForLatest() : word)
     }
     for (const version of versions) await fetchClaude(version)

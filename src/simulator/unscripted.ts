@@ -18,13 +18,13 @@ export function answerPrompt(conversation: Conversation, request: MessagesReques
 }
 
 /** A schema that the CLI cannot check is told in words by the executor, beside a tool that takes any object. */
-const TOLD_SCHEMA = /must match this JSON Schema \([^)]*\)(?:, formats included)?:\n(\{.*\})/
+const PROMPTED_SCHEMA = /must match this JSON Schema \([^)]*\)(?:, formats included)?:\n(\{.*\})/
 
 function findAnswerSchema({ structuredSchema, system }: MessagesRequest): Record<string, unknown> | undefined {
   if (structuredSchema === undefined) return undefined
-  const told = system.map((text) => TOLD_SCHEMA.exec(text)?.[1]).find((text) => text !== undefined)
+  const prompted = system.map((text) => PROMPTED_SCHEMA.exec(text)?.[1]).find((text) => text !== undefined)
   try {
-    const schema: unknown = told === undefined ? structuredSchema : JSON.parse(told)
+    const schema: unknown = prompted === undefined ? structuredSchema : JSON.parse(prompted)
     return isRecord(schema) ? schema : structuredSchema
   } catch {
     return structuredSchema

@@ -28,7 +28,7 @@ const REMEDY =
   '`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`; in Docker a seccomp profile that permits them)'
 
 const DETAILS: Record<Exclude<ContainmentLevel, 'weak'>, string> = {
-  bubblewrap: 'Each run lives in a PID namespace made by bubblewrap; the kernel ends all of it, whoever dies first.',
+  bubblewrap: 'Each run lives in a PID namespace made by bubblewrap; the kernel stops all of its processes with it.',
   unshare:
     'Each run lives in a PID namespace made by unshare; the kernel ends all of it, but paths cannot be hidden from it.',
 }
@@ -95,7 +95,7 @@ const REACHES_WORKSPACE =
 const REACHES_ALL = 'a run reaches every file that its user reaches'
 const USERS = {
   workers: 'as the user of the worker, without any privilege',
-  mapped: 'as a user of its own',
+  mapped: 'as a separate user',
   renamed: 'as a user that is root outside, without its privileges',
 } as const
 
@@ -140,6 +140,6 @@ export async function chooseContainment(options: ChooseContainmentOptions): Prom
   const promise =
     leak === undefined
       ? 'processes are found through their parents and their environment'
-      : `a process that wants to can escape (${leak})${programs.tini === undefined ? '; tini would help' : ''}`
+      : `a process can escape deliberately (${leak})${programs.tini === undefined ? '; tini would help' : ''}`
   return { ...weak, detail: `Runs are only weakly contained, ${promise}; ${REMEDY}. (${why})` }
 }

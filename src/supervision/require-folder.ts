@@ -25,5 +25,5 @@ export async function requireFolder(
     throw new SuperviseError('BAD_CWD', `The directory ${path} cannot be entered.`, { cause })
   }
   if (found.dev !== device || found.ino !== inode)
-    throw new SuperviseError('BAD_CWD', `The directory ${path} was exchanged for another one.`)
+    throw new SuperviseError('BAD_CWD', `The directory ${path} was replaced by another one.`)
 }

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 export function toCanonicalJson(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      if (!value.isWellFormed()) throw new TypeError('A string holds a lone surrogate.')
+      if (!value.isWellFormed()) throw new TypeError('A string contains a lone surrogate.')
       return JSON.stringify(value)
     case 'number':
       if (!Number.isFinite(value)) throw new TypeError(`${value} is no JSON number.`)

@@ -70,7 +70,7 @@ function checkExit({ exitCode, isSuccess }: RunEvidence): VerificationCheck {
       'process_exit',
       false,
       exitCode === undefined
-        ? 'It did not come to a successful result.'
+        ? 'It did not produce a successful result.'
         : `Exit code ${exitCode}, and no successful result.`,
     )
   // The service ends a CLI that does not exit after its result, which then has no code.
@@ -88,7 +88,7 @@ function checkSession({ sessionId, sessionsSeen }: RunEvidence): VerificationChe
     'session',
     foreign.length === 0,
     foreign.length === 0
-      ? 'Every message is of the session that was asked for.'
+      ? 'Every message belongs to the requested session.'
       : `Messages of other sessions: ${listNames(foreign)}.`,
   )
 }
@@ -141,7 +141,7 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
   const claims = readClaims(answer)
   if (claims === undefined)
     return [
-      skip('claimed_files_exist', 'The answer names no files in a form that can be read.'),
+      skip('claimed_files_exist', 'The answer names no files in a readable form.'),
       skip('unclaimed_changes', `${changes.length} files changed; nothing was claimed.`),
     ]
   const incomplete = before.incomplete ?? after.incomplete
@@ -152,19 +152,19 @@ function checkClaims({ answer, isContinued, workspace, before, after, changes }:
   const untouched = isContinued ? [] : [...claimed].filter((path) => present.has(path) && !changed.has(path))
   const unclaimed = [...changed].filter((path) => !claimed.has(path))
   const said = [
-    absent.length > 0 ? `not there: ${listNames(absent)}` : '',
-    untouched.length > 0 ? `there, but not changed by this run: ${listNames(untouched)}` : '',
+    absent.length > 0 ? `missing: ${listNames(absent)}` : '',
+    untouched.length > 0 ? `present, but not changed by this run: ${listNames(untouched)}` : '',
   ].filter((part) => part !== '')
   const existence =
     said.length > 0 && incomplete !== undefined
-      ? skip('claimed_files_exist', `Not all of the workspace was looked at (${incomplete}); ${said.join('; ')}.`)
+      ? skip('claimed_files_exist', `The workspace was not examined completely (${incomplete}); ${said.join('; ')}.`)
       : check(
           'claimed_files_exist',
           said.length === 0,
           said.length === 0
             ? isContinued
-              ? `All ${claimed.size} files that were claimed are there.`
-              : `All ${claimed.size} files that were claimed are there and did change.`
+              ? `All ${claimed.size} claimed files exist.`
+              : `All ${claimed.size} claimed files exist and have changed.`
             : `Claimed, but ${said.join('; ')}.`,
         )
   return [
@@ -217,7 +217,8 @@ function checkBackgroundTasks({ tasksEnded, unfinishedTasks }: RunEvidence): Ver
     : check(
         'background_tasks',
         true,
-        `${tasksEnded === 1 ? 'The background task' : `All ${tasksEnded} background tasks`} had ended before the end.`,
+        `${tasksEnded === 1 ? 'The background task' : `All ${tasksEnded} background tasks`} had finished ` +
+          'before the end of the run.',
       )
 }
 
@@ -234,13 +235,12 @@ function checkFinished({
     lostResults === 0
       ? ''
       : ` ${lostResults === 1 ? '1 result before the last one was' : `${lostResults} results before the last one were`} lost.`
-  if (!isSuccess || code !== undefined)
-    return check('finished', false, `The run did not come to its end by itself${reason}.${lost}`)
+  if (!isSuccess || code !== undefined) return check('finished', false, `The run did not end normally${reason}.${lost}`)
   if (wasForced)
-    return check('finished', false, `The CLI did not exit after its last result${reason} and was ended.${lost}`)
+    return check('finished', false, `The CLI did not exit after its last result${reason} and was stopped.${lost}`)
   if (endedAfterAnswer)
-    return skip('finished', `It was ended after its answer${reason}; its own exit was not seen.${lost}`)
-  return check('finished', true, `The last result${reason} was followed by the CLI’s own exit.${lost}`)
+    return skip('finished', `It was stopped after its answer${reason}; its exit was not observed.${lost}`)
+  return check('finished', true, `The CLI exited normally after the last result${reason}.${lost}`)
 }
 
 function checkMcpServers({ mcpServers }: RunEvidence): VerificationCheck[] {
@@ -283,7 +283,7 @@ export function checkRequiredFiles(files: readonly string[], missing: readonly s
   return check(
     'required_files',
     missing.length === 0,
-    missing.length === 0 ? `All ${files.length} are there.` : `Missing: ${listNames(missing)}.`,
+    missing.length === 0 ? `All ${files.length} exist.` : `Missing: ${listNames(missing)}.`,
   )
 }
 

@@ -76,7 +76,7 @@ export async function runCheckCommand({
     outputSha256,
     durationMs: Math.round(performance.now() - startedAt),
   })
-  if (signal.aborted) return report('was not started: the time was over')
+  if (signal.aborted) return report('was not started: the time limit was reached')
   let child: SupervisedProcess
   try {
     child = await startSupervised({
@@ -113,9 +113,9 @@ export async function runCheckCommand({
     const [out, err] = await output
     const sha256 = createHash('sha256').update(out.digest).update(err.digest).digest('hex')
     const ending = signal.aborted
-      ? 'was ended: the time was over'
+      ? 'was stopped: the time limit was reached'
       : exit.signal
-        ? `was ended by ${exit.signal}`
+        ? `was terminated by ${exit.signal}`
         : `exited with ${exit.exitCode ?? 'no code'}`
     return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, sha256)
   } finally {

@@ -101,7 +101,7 @@ async function readPrivateKey(path: string): Promise<KeyObject> {
   // A copy from elsewhere may have come with wider permissions.
   if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600)
   const key = createPrivateKey(pem)
-  if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is no Ed25519 key')
+  if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is not an Ed25519 key')
   return key
 }
 
@@ -125,8 +125,8 @@ export async function openSigningKey(dataDir: string): Promise<SigningKey> {
     // What the disk refuses is no fault of the key.
     const remedy =
       syscall === undefined
-        ? 'delete it to have a new one made'
-        : 'see that its folder can be read and written and that the disk is not full'
+        ? 'delete it to create a new one'
+        : 'make sure that its folder is readable and writable and that the disk is not full'
     throw new ConfigError(`The key for receipts, ${path}, cannot be used (${message ?? String(error)}); ${remedy}.`)
   }
 }

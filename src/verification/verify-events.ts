@@ -54,7 +54,7 @@ function nameChange(lines: readonly Buffer[], { from, to }: { from: number; to: 
   for (let seq = from; seq <= to; seq += 1) {
     const event = parseEvent(lines[seq - 1])
     if (event?.['seq'] !== seq)
-      return { name: `events.${seq}`, detail: event === undefined ? 'is no JSON object' : 'does not bear its seq' }
+      return { name: `events.${seq}`, detail: event === undefined ? 'is not a JSON object' : 'does not have its seq' }
   }
   return from === to
     ? { name: `events.${from}`, detail: 'is not the event that was recorded' }
@@ -69,13 +69,13 @@ export function checkEvents(raw: RawReceipt, events: string | Buffer | undefined
   if (!claimed.success)
     return {
       name,
-      mismatches: [{ name: 'events', detail: 'the receipt says nothing to compare them with' }],
+      mismatches: [{ name: 'events', detail: 'the receipt has nothing to compare them with' }],
       detail: '',
     }
   const lines = splitLines(events)
   const { head, marks } = chainOf(lines, claimed.data.markEvery)
   if (head === claimed.data.head && lines.length === claimed.data.count)
-    return { name, mismatches: [], detail: `All ${lines.length} events are those that were recorded.` }
+    return { name, mismatches: [], detail: `All ${lines.length} events match the recorded ones.` }
   const mismatches: Mismatch[] = []
   if (lines.length !== claimed.data.count)
     mismatches.push({
@@ -85,7 +85,7 @@ export function checkEvents(raw: RawReceipt, events: string | Buffer | undefined
   const { from, to } = locateChange(claimed.data, marks, claimed.data.count)
   if (from <= lines.length && from <= to) mismatches.push(nameChange(lines, { from, to: Math.min(to, lines.length) }))
   if (mismatches.length === 0)
-    mismatches.push({ name: 'events.head', detail: 'is not where the chain of the events leads' })
+    mismatches.push({ name: 'events.head', detail: 'does not match the chain of the events' })
   return { name, mismatches, detail: '' }
 }
 
@@ -100,7 +100,7 @@ export function checkResult(raw: RawReceipt, events: string | Buffer | undefined
   const { result } = outcome
   if (result === undefined) {
     if (claimed === undefined)
-      return { name, mismatches: [], skipped: true, detail: 'There is no answer, and the receipt claims none.' }
+      return { name, mismatches: [], skipped: true, detail: 'There is no answer, and the receipt has none.' }
     return { name, mismatches: [{ name: 'result', detail: 'is in the receipt but not in the events' }], detail: '' }
   }
   const answer = toAnswerText(result)

@@ -25,7 +25,7 @@ export function checkFiles(raw: RawReceipt, workspace: Manifest | undefined): Fi
   if (!claimed.success)
     return {
       name,
-      mismatches: [{ name, detail: 'the receipt says nothing of files to compare the workspace with' }],
+      mismatches: [{ name, detail: 'the receipt has no file data to compare the workspace with' }],
       detail: '',
     }
   const { after, changes } = claimed.data
@@ -40,15 +40,17 @@ export function checkFiles(raw: RawReceipt, workspace: Manifest | undefined): Fi
   const mismatches = changes.flatMap(({ path, change, size, sha256 }): Mismatch[] => {
     const entry = present.get(path)
     if (change === 'deleted')
-      return entry ? [{ name: `files.${path}`, detail: 'was deleted by the run and is there again' }] : []
-    if (!entry) return [{ name: `files.${path}`, detail: 'was written by the run and is not there' }]
+      return entry ? [{ name: `files.${path}`, detail: 'was deleted by the run and exists again' }] : []
+    if (!entry) return [{ name: `files.${path}`, detail: 'was written by the run and is missing' }]
     return entry.sha256 === sha256 && entry.size === size
       ? []
-      : [{ name: `files.${path}`, detail: 'is not as the run has left it' }]
+      : [{ name: `files.${path}`, detail: 'differs from what the run left' }]
   })
   const rest = {
     name: 'files.after.digest',
-    detail: `the workspace is not as it was after the run: ${found.entries} entries instead of ${after.entries}, or others`,
+    detail:
+      `the workspace differs from its state after the run: ${found.entries} entries instead of ` +
+      `${after.entries}, or others`,
   }
   return { name, mismatches: mismatches.length > 0 ? mismatches : [rest], detail: '' }
 }

@@ -29,7 +29,7 @@ function parse(receipt: string | RawReceipt): { raw: RawReceipt } | { failure: M
   if (typeof receipt !== 'string') return { raw: receipt }
   try {
     const raw: unknown = JSON.parse(receipt)
-    return isObject(raw) ? { raw } : { failure: { name: 'receipt', detail: 'is no JSON object' } }
+    return isObject(raw) ? { raw } : { failure: { name: 'receipt', detail: 'is not a JSON object' } }
   } catch (error) {
     return {
       failure: {
@@ -59,8 +59,7 @@ function checkForm(receipt: string | RawReceipt, raw: RawReceipt): Finding {
   if (mismatches.length === 0 && typeof receipt === 'string' && compactJson(receipt) !== toCanonicalJson(raw)) {
     mismatches.push({
       name: 'receipt',
-      detail:
-        'is not written as canonical JSON (RFC 8785): a name stands twice, or something is spelled in another way',
+      detail: 'is not written as canonical JSON (RFC 8785): a name occurs twice, or a value is written in another form',
     })
   }
   return { name: 'form', mismatches, detail: 'Every field is known and well-formed.' }
@@ -92,7 +91,7 @@ function checkSignature(raw: RawReceipt): Finding {
       mismatches: [
         {
           name: 'signature',
-          detail: 'does not fit the receipt, whose fields fit each other: the signature or its key was changed',
+          detail: 'does not match the receipt, whose fields are consistent: the signature or its key was changed',
         },
       ],
       detail: '',
@@ -114,7 +113,7 @@ function checkKey(raw: RawReceipt, { keys, keysAreComplete }: ReceiptEvidence): 
   if (toKeyId(publicKey) !== keyId)
     return {
       name: 'key',
-      mismatches: [{ name: 'signature.keyId', detail: 'is not the name of the public key beside it' }],
+      mismatches: [{ name: 'signature.keyId', detail: 'is not the thumbprint of the public key next to it' }],
       detail: '',
     }
   if (keys.some((key) => key.x === publicKey))
@@ -125,7 +124,7 @@ function checkKey(raw: RawReceipt, { keys, keysAreComplete }: ReceiptEvidence): 
       mismatches: [
         {
           name: 'signature.publicKey',
-          detail: `is none of the ${keys.length} known keys: somebody else has signed this`,
+          detail: `is not one of the ${keys.length} known keys: the receipt was signed by somebody else`,
         },
       ],
       detail: '',
@@ -134,7 +133,7 @@ function checkKey(raw: RawReceipt, { keys, keysAreComplete }: ReceiptEvidence): 
     name: 'key',
     mismatches: [],
     skipped: true,
-    detail: `The key is known from the receipt alone: compare ${keyId} with GET /receipts/keys of the service.`,
+    detail: `The key is known only from the receipt: compare ${keyId} with GET /receipts/keys of the service.`,
   }
 }
 

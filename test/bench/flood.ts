@@ -96,7 +96,7 @@ async function floodOnce(printedMiB: number): Promise<FloodResult> {
     const seconds = (performance.now() - startedAt) / 1_000
     const { status } = await cluster.get(api, id)
     if (status !== 'succeeded') throw new Error(`the flood ended as ${status}`)
-    const closed = (): number => api.stderr().split('took nothing for too long').length - 1
+    const closed = (): number => api.stderr().split('accepted no data for too long').length - 1
     await until(() => closed() >= SUBSCRIBERS, 'every subscriber that does not read is given up', DEADLINE_MS)
     const [peak, after] = await Promise.all(
       (['VmHWM', 'VmRSS'] as const).map((field) => Promise.all(members.map(({ pid }) => readMemory(pid, field)))),

@@ -148,7 +148,11 @@ void t.test('a server that fails is asked again, and what still holds is used me
     message: /127\.0\.0\.1:9 could not be reached.*ECONNREFUSED/,
   }
   await t.rejects(nowhere.current(), unreached)
-  t.match(nowhere.problem, { message: /could not be reached/, remedy: /tries it again/ }, 'nobody is told to log in')
+  t.match(
+    nowhere.problem,
+    { message: /could not be reached/, remedy: /each execution tries again/ },
+    'nobody is told to log in',
+  )
   simulator.logins.failNext(503, 3)
   await t.rejects(keeper().current(), { isTransient: true, message: /did not renew it \(status 503, server_error\)/ })
 })

@@ -189,11 +189,11 @@ void t.test('a command that is not on the allow-list is refused by name', async 
     ['/usr/bin/claude -p hi', /must be claude/],
     ['PATH=/tmp claude -p hi', /must be claude/],
     [' ', /must be claude/],
-    ['claude', /there is no prompt/],
-    ['claude -p', /there is no prompt/],
-    ["claude -p ''", /there is no prompt/],
+    ['claude', /the prompt is missing/],
+    ['claude -p', /the prompt is missing/],
+    ["claude -p ''", /the prompt is missing/],
     ['claude -p say hello', /more than one prompt \(2 words\).*quotes/],
-    ['claude -p --allowedTools Bash "the prompt"', /there is no prompt.*before flags/],
+    ['claude -p --allowedTools Bash "the prompt"', /the prompt is missing.*before flags/],
     ['claude mcp list', /subcommand/],
     ['claude update', /subcommand/],
     ['claude -p hi --fork-session', /--fork-session needs --resume/],
@@ -220,7 +220,7 @@ void t.test('a command that is not on the allow-list is refused by name', async 
     ['claude -p hi --mcp-config /etc/mcp.json', /--mcp-config takes the configuration itself/],
     ['claude -p hi --mcp-config \'{"mcpServers":{"a":{"command":"x","evil":1}}}\'', /--mcp-config\.a/],
     ['claude -p hi --mcp-config \'{"mcpServers":[]}\'', /must be an object/],
-    ['claude -p hi --mcp-config \'{"__proto__":{}}\'', /the one key mcpServers/],
+    ['claude -p hi --mcp-config \'{"__proto__":{}}\'', /the single key mcpServers/],
     ["claude -p hi --agents '[]'", /--agents must be a JSON object/],
     [
       'claude -p hi --agents \'{"r":{"description":"d","prompt":"p","hooks":{}}}\'',
@@ -606,7 +606,7 @@ void t.test('the CLI is found where the operator says, on PATH, then in the cach
   t.same(await probeClaude(cacheBin, process.env), { problem: '--version failed with exit code 1: no such library' })
   t.same(
     await probeClaude(join(root, 'other'), process.env),
-    { problem: 'it is no Claude CLI: --version says: 1.0' },
+    { problem: 'it is not a Claude CLI: --version printed: 1.0' },
     'another program',
   )
   t.same(await probeClaude(join(root, 'none'), process.env), { problem: 'it could not be started (ENOENT)' })
@@ -616,7 +616,7 @@ void t.test('the CLI is found where the operator says, on PATH, then in the cach
   process.env['TMPDIR'] = join(root, 'nowhere')
   t.same(
     await probeClaude(join(root, 'b/claude'), process.env),
-    { problem: 'it could not be asked for its version (ENOENT)' },
+    { problem: 'its version could not be read (ENOENT)' },
     'no room for its folder is no end of asking',
   )
   if (TMPDIR === undefined) delete process.env['TMPDIR']

@@ -376,7 +376,7 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     )
   }
   await Promise.all([
-    wrong(['run', '--modle', 'x', 'hello'], /^cc-executor: there is no flag --modle; did you mean --model\?\n/),
+    wrong(['run', '--modle', 'x', 'hello'], /^cc-executor: unknown flag --modle; did you mean --model\?\n/),
     wrong(['run', 'say', 'hello'], /one argument/),
     wrong(['run', ''], /prompt: must not be empty/),
     wrong(['run', '--effort', 'huge', 'hello'], /^cc-executor: --effort: /),
@@ -384,7 +384,7 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
   await Promise.all([
     wrong(['run', '--max-turns', 'many', 'hello'], /^cc-executor: --max-turns: /),
     wrong(['run', '--metadata', 'team', 'hello'], /^cc-executor: --metadata: expected label=value/),
-    wrong(['run', '--events', '--json', 'hello'], /--events goes neither/),
+    wrong(['run', '--events', '--json', 'hello'], /--events cannot be combined/),
     wrong(
       ['run', '--timeout', 'soon', 'hello'],
       /^cc-executor: --timeout: must be a number of seconds, .* or "auto"$/m,
@@ -407,7 +407,7 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     t.match(ended, { code: 0, stdout: new RegExp(`^Usage: cc-executor ${names[index]}\\b`), stderr: '' })
   }
   t.match(await startCli(t, ['help'], {}).ended, { code: 0, stdout: /^ {2}run \[flags\] "prompt" +runs a prompt/m })
-  t.match(await startCli(t, ['toString'], {}).ended, { code: 2, stderr: /there is no command "toString"/ })
+  t.match(await startCli(t, ['toString'], {}).ended, { code: 2, stderr: /unknown command "toString"/ })
 })
 
 void t.test('an unreachable service is one sentence and 69; a refused token names where it comes from', async (t) => {
@@ -463,7 +463,7 @@ void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
   running.child.kill('SIGINT')
   const { code, stdout, stderr } = await running.ended
   t.same({ code, stdout }, { code: 130, stdout: 'Well\n' })
-  t.match(stderr, /cancelling; Ctrl-C again leaves at once\n[^]*cancelled \(CANCELLED\)/)
+  t.match(stderr, /cancelling; Ctrl-C again exits immediately\n[^]*cancelled \(CANCELLED\)/)
   const execution = (await service.call('GET', `/executions/${idIn(stderr)}`)).body
   t.match(execution, { status: 'cancelled' }, 'it had ended when the command did')
 })

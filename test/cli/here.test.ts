@@ -96,25 +96,25 @@ void t.test('run --here works in this folder, after one yes, for this token alon
   await writeFile(join(folder, 'mine.txt'), 'mine\n')
   const asked = await run(['run', '--here', 'Write hello.py'], folder)
   t.equal(asked.code, 2)
-  t.match(asked.stderr, new RegExp(`does not work in ${folder} yet: --yes`), 'nobody is there to be asked')
+  t.match(asked.stderr, new RegExp(`is not allowed to work in ${folder} yet: --yes`), 'nobody is there to be asked')
 
   const ran = await run(['run', '--here', '--yes', 'Write hello.py'], folder)
   t.equal(ran.code, 0, ran.stderr)
   // Named as it is called from a checkout.
-  t.match(ran.stderr, new RegExp(`it works in ${folder}; node \\S+cli\\.js undo [0-9a-f-]{36} takes its changes back`))
+  t.match(ran.stderr, new RegExp(`working in ${folder}; node \\S+cli\\.js undo [0-9a-f-]{36} reverts its changes`))
   t.match(await readFile(join(folder, 'hello.py'), 'utf8'), /greet/)
 
   const request = { prompt: 'Say hello', workspace: folder }
   t.match(await call(OTHER, '/execute', request), { status: 403, body: { code: 'FORBIDDEN' } }, 'another token')
   t.match(await call(MINE, '/execute', { ...request, workspace: projects }), { status: 403 }, 'the folder above')
   const fresh = await run(['run', 'Say hello'], folder)
-  t.match(fresh.stderr, /^cc-executor: it works in a fresh folder of its own, not in this one \(--here\)\nexecution /)
+  t.match(fresh.stderr, /^cc-executor: working in a new folder, not in this one \(--here\)\nexecution /)
 
   const id = idOf(ran)
   await writeFile(join(folder, 'hello.py'), 'changed\n')
   const refused = await run(['undo', id], folder)
   t.equal(refused.code, 1)
-  t.match(refused.stderr, /nothing was taken back in .*\n {2}hello\.py: it has changed since/)
+  t.match(refused.stderr, /nothing was reverted in .*\n {2}hello\.py: it has changed since/)
   t.equal(await readFile(join(folder, 'hello.py'), 'utf8'), 'changed\n')
   await rm(join(folder, 'hello.py'))
   t.equal((await run(['run', '--workspace', '.', 'Write hello.py'], folder)).code, 0, 'it is asked once')
@@ -124,7 +124,7 @@ void t.test('run --here works in this folder, after one yes, for this token alon
   await t.rejects(lstat(join(folder, 'hello.py')))
   t.equal(await readFile(join(folder, 'mine.txt'), 'utf8'), 'mine\n')
   const gone = await run(['undo', id], folder)
-  t.match(gone.stderr, / {2}hello\.py: it was deleted since/)
+  t.match(gone.stderr, / {2}hello\.py: it has been deleted since/)
 
   const other = await makeFolder('moved')
   await rm(folder, { recursive: true })
@@ -185,7 +185,7 @@ void t.test(
     t.match(await endOf(queued), { status: 'failed', outcome: { code: 'FORBIDDEN' } })
     t.equal(await withdraw(MINE, mine?.id ?? ''), 404, 'it is withdrawn once')
     const unknown = await run(['workspaces', '--withdraw', folder], projects)
-    t.match([unknown.code, unknown.stderr], [1, /is not admitted; .*workspaces lists those that are/])
+    t.match([unknown.code, unknown.stderr], [1, /is not allowed; .*workspaces lists those that are/])
     t.equal((await run(['run', '--here', '--yes', 'Say hello'], folder)).code, 0, 'and admitted anew by a new yes')
     t.equal((await list(MINE)).find((one) => one.folder === folder)?.id, mine?.id)
   },
@@ -220,8 +220,8 @@ void t.test('undo restores to the byte what was modified and deleted, and names 
   const second = await run(['run', '--here', '--allowed-tools', 'Bash', change], folder)
   const refused = await run(['undo', idOf(second)], folder)
   t.equal(refused.code, 1)
-  t.match(refused.stderr, / {2}binary: the patch does not have what it was before/)
-  t.match(refused.stderr, / {2}link: it is no regular file/)
+  t.match(refused.stderr, / {2}binary: the patch does not contain its former content/)
+  t.match(refused.stderr, / {2}link: it is not a regular file/)
   t.equal(await readFile(join(folder, 'gone.txt'), 'utf8'), 'gone\ny\n', 'and nothing is done')
 })
 
@@ -296,8 +296,8 @@ void t.test('on a terminal it asks once, clearly', async (t) => {
     /from now on\? \[y\/N\]/,
   )
   t.equal(ran.code, 0, ran.stdout)
-  t.match(ran.stdout, `Let runs of this token read and change files in ${folder}, and below it, from now on? [y/N]`)
-  t.match(ran.stdout, `it works in ${folder}`)
+  t.match(ran.stdout, `Allow runs of this token to read and change files in and below ${folder}, from now on? [y/N]`)
+  t.match(ran.stdout, `working in ${folder}`)
 })
 
 void t.test(

@@ -23,9 +23,9 @@ void t.test('a flag that is not there is told with the one that is, and other fa
   const fault = (message: string): string => toUsageFault(new Error(message), usage)
   t.equal(
     fault("Unknown option '--mdoel'. To specify a positional argument starting with a '-', place it at the end"),
-    'there is no flag --mdoel; did you mean --model?',
+    'unknown flag --mdoel; did you mean --model?',
   )
-  t.equal(fault("Unknown option '--max-turn'"), 'there is no flag --max-turn; did you mean --max-turns?')
-  t.equal(fault("Unknown option '-q'"), 'there is no flag -q')
+  t.equal(fault("Unknown option '--max-turn'"), 'unknown flag --max-turn; did you mean --max-turns?')
+  t.equal(fault("Unknown option '-q'"), 'unknown flag -q')
   t.equal(fault('the id is empty'), 'the id is empty')
 })

@@ -403,7 +403,7 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
       'a root is not there',
       ['start', '--simulate', '--root', join(folder, 'none')],
       {},
-      /--root: \S+\/none is no folder; make it first/,
+      /--root: \S+\/none is not a folder; create it first/,
     ],
     [
       'a variable is wrong',
@@ -456,7 +456,7 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
         stderr,
         args.length === 1
           ? /^cc-executor: .+\n\n(?:cc-executor|node \S+cli\.js) help lists the commands\.\n$/
-          : /^cc-executor: .+\n\n(?:cc-executor|node \S+cli\.js) (start|api) --help says how it is called\.\n$/,
+          : /^cc-executor: .+\n\n(?:cc-executor|node \S+cli\.js) (start|api) --help shows its usage\.\n$/,
       )
     }
   })

@@ -68,7 +68,7 @@ const CASES: readonly Case[] = [
   {
     name: 'the permission mode',
     change: (id) => setUnsigned(id, { permissionMode: 'bypassPermissions' }),
-    says: /bypassPermissions is switched off here/,
+    says: /bypassPermissions is disabled here/,
   },
   { name: 'its other one', change: (id) => setUnsigned(id, { permissionMode: 'auto' }), says: /auto is switched off/ },
   {
@@ -90,21 +90,25 @@ const CASES: readonly Case[] = [
   {
     name: 'the prompt alone',
     change: set('request', JSON.stringify({ prompt: 'else' })),
-    says: /does not have its digest/,
+    says: /does not match its digest/,
   },
-  { name: 'an unknown field', change: (id) => setUnsigned(id, { evil: 1 } as object), says: /none that the API takes/ },
-  { name: 'the rights', change: (id) => setGrant(id, { isAdmin: true }), says: /its signature does not fit/ },
+  {
+    name: 'an unknown field',
+    change: (id) => setUnsigned(id, { evil: 1 } as object),
+    says: /not one that the API accepts/,
+  },
+  { name: 'the rights', change: (id) => setGrant(id, { isAdmin: true }), says: /its signature does not match/ },
   {
     name: 'the rights, under another key',
     change: async (id) => {
       await setRequest(id, { mcpServers: SERVERS })
       await setGrant(id, { isAdmin: true, kid: 'another' })
     },
-    says: /a key that this service has never had/,
+    says: /a key that never belonged to this service/,
   },
-  { name: 'the owner', change: set('owner', 'boss'), says: /its signature does not fit/ },
-  { name: 'the time', change: set('createdAt', '1'), says: /its signature does not fit/ },
-  { name: 'the model that answers', change: set('simulated', '0'), says: /its signature does not fit/ },
+  { name: 'the owner', change: set('owner', 'boss'), says: /its signature does not match/ },
+  { name: 'the time', change: set('createdAt', '1'), says: /its signature does not match/ },
+  { name: 'the model that answers', change: set('simulated', '0'), says: /its signature does not match/ },
   { name: 'a workspace outside', change: set('workspace', '/etc'), says: /its (workspace|signature)/ },
   { name: 'a workspace of another', change: set('workspace', other), says: /its (workspace|signature)/ },
   {
@@ -117,22 +121,22 @@ const CASES: readonly Case[] = [
   },
   { name: 'dollars above the cap', change: set('reserved:usd', '5000000'), says: /maxBudgetUsd: 5 is reserved, and 2/ },
   { name: 'tokens above the cap', change: set('reserved:tokens', '5000'), says: /maxBudgetTokens: 5000 is reserved/ },
-  { name: 'the home', change: set('home', other), says: /a conversation that was not asked for/ },
-  { name: 'the session', change: set('sourceSession', other), says: /a conversation that was not asked for/ },
+  { name: 'the home', change: set('home', other), says: /a conversation that was not requested/ },
+  { name: 'the session', change: set('sourceSession', other), says: /a conversation that was not requested/ },
   {
     name: 'the session, asked for',
     change: async (id) => {
       await setUnsigned(id, { session: { resume: other } })
       await redis.hset(keyOf(id), 'resumedFrom', other, 'sourceSession', other, 'home', other)
     },
-    says: /another owner’s/,
+    says: /another owner/,
   },
   {
     name: 'an estimate',
     change: set('timeoutEstimate', JSON.stringify({ timeoutSeconds: 999_999 })),
-    says: /nobody has asked for an estimate/,
+    says: /no estimate was requested/,
   },
-  { name: 'a list', change: set('parentId', other, 'taskIndex', '0'), says: /its task list asks for something else/ },
+  { name: 'a list', change: set('parentId', other, 'taskIndex', '0'), says: /its task list requests something else/ },
 ]
 
 /** Once it has ended, as its owner of now reads it. */
@@ -168,7 +172,7 @@ void t.test('each changed field of a record is refused by name, and nothing of i
   }
   t.match(
     (await read(task.slice(keyOf('').length))).outcome,
-    { code: 'FORBIDDEN', message: /its task list asks for something else/ },
+    { code: 'FORBIDDEN', message: /its task list requests something else/ },
     'a task that asks for something else than its list',
   )
   t.match((await read(honest)).outcome, { status: 'succeeded' }, 'what nobody has changed runs')
@@ -213,7 +217,7 @@ void t.test('a data folder with a blank in its name is one’s own as well', asy
   const grant = { isAdmin: true, kid: 'another', signature: '' }
   const dataDir = join(service.directory, 'with blank')
   const ask = (redisUrl: string) => readRights({ config: { dataDir, redisUrl } }, { ...record, grant })
-  await t.rejects(ask(`unix://${dataDir}/redis/redis.sock`), { message: /a key that this service has never had/ })
+  await t.rejects(ask(`unix://${dataDir}/redis/redis.sock`), { message: /a key that never belonged to this service/ })
   t.same(await ask('unix:///elsewhere/redis.sock'), { isAdmin: true })
 })
 

@@ -190,7 +190,7 @@ void t.test('any other failure stands in the way only where the hook is required
     status: 'failed',
     outcome: {
       code: 'HOOK_FAILED',
-      message: "The operator's hook policy, without which nothing is started, exited with 1: the list cannot be read",
+      message: 'The required hook policy of the operator exited with 1: the list cannot be read',
     },
   })
 })
@@ -228,7 +228,7 @@ void t.test('a flood of 100 MB is drained in bounded memory, and its beginning a
   t.match(execution, { status: 'succeeded' })
   const { output, outputBytes } = await hookOf(execution, 'gate')
   t.equal(outputBytes, 100_000_000 + 'the beginning\nthe end\n'.length)
-  t.match(output, /^the beginning\nxxx[^]*… \d+ bytes are left out …[^]*xxxthe end\n$/)
+  t.match(output, /^the beginning\nxxx[^]*… \d+ bytes omitted …[^]*xxxthe end\n$/)
   t.ok(output.length < 9_000, `${output.length} characters`)
   t.ok(peak - before < 60 * MIB, `buffers grew by ${Math.round((peak - before) / MIB)} MiB`)
 })
@@ -446,7 +446,10 @@ void t.test(
     const refused = await runList(['one', 'two'], { 'list-policy': 'kill -SEGV $$' })
     t.match(refused.list, {
       status: 'failed',
-      outcome: { code: 'HOOK_FAILED', message: /list-policy, without which nothing is started, was ended by a signal/ },
+      outcome: {
+        code: 'HOOK_FAILED',
+        message: /list-policy of the operator was terminated by a signal/,
+      },
     })
   },
 )
@@ -608,7 +611,7 @@ void t.test(
       [{ 'pre-exec': 'true' }, /wrong\.json: pre-exec: unknown field\.$/],
       [
         { 'pre-execute': [{ command: [] }] },
-        /wrong\.json: pre-execute\[0]\.command: expected a line for the shell, or an array of program and arguments\.$/,
+        /wrong\.json: pre-execute\[0]\.command: expected a shell command line, or an array of program and arguments\.$/,
       ],
       [
         { 'post-execute': [{ command: 'true', timeout: 5 }] },
@@ -638,7 +641,10 @@ void t.test(
     })
     await writeFile(path, '{}')
     await chmod(path, 0o666)
-    await t.rejects(readHooks({ hooksFile: path, isHooksFileGiven: true }), /every user of this machine can write it/)
+    await t.rejects(
+      readHooks({ hooksFile: path, isHooksFileGiven: true }),
+      /it is writable by every user of this machine/,
+    )
     await t.rejects(
       readHooks({ hooksFile: join(folder, 'none.json'), isHooksFileGiven: true }),
       /ENOENT.*CC_EXECUTOR_HOOKS/,

@@ -260,7 +260,7 @@ void t.test('a schema that nothing could be held against is refused at submissio
   await refused(
     { outputSchema: { type: 'object', properties: { a: { type: 'nonsense' } } } },
     'outputSchema',
-    /no valid JSON Schema/,
+    /not a valid JSON Schema/,
   )
   await refused(
     { outputSchema: { type: 'object', properties: { a: { $ref: 'https://example.com/schema.json' } } } },
@@ -270,7 +270,7 @@ void t.test('a schema that nothing could be held against is refused at submissio
   await refused(
     { outputSchema: { type: 'object', properties: { a: { type: 'string', pattern: '(' } } } },
     'outputSchema',
-    /no valid JSON Schema/,
+    /not a valid JSON Schema/,
   )
   await refused(
     { outputSchema: { type: 'object', description: 'x'.repeat(130_000) } },

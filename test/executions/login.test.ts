@@ -171,7 +171,7 @@ for (const { name, env } of listClaudeVersions())
       for (const sandbox of ['workspace', 'locked']) {
         await ended()
         logins.failNext(503, 3)
-        const message = /^The access token of the Claude login has ended, and http:\S+ did not renew it/
+        const message = /^The access token of the Claude login has expired, and http:\S+ did not renew it/
         t.match((await run([DONE], { maxAttempts: 1, sandbox })).outcome, { code, message }, `${sandbox}: none at all`)
         const login = logins.issue()
         await write(login)

@@ -147,7 +147,7 @@ for (const { name, env } of listClaudeVersions()) {
       t.match(long, {
         status: 'succeeded',
         usage: { inputTokens: 5_000, outputTokens: 900, isCostIncomplete: undefined },
-        outcome: { isPartial: true, message: /longer than a line.*first \d+ characters/ },
+        outcome: { isPartial: true, message: /maximum length of a line.*first \d+ characters/ },
       })
       t.ok(long.usage.costUsd > 0)
       t.match(long.outcome?.result, /^abc ","is_error":true/)

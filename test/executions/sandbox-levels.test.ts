@@ -39,7 +39,7 @@ void t.test('required wants both qualities', async (t) => {
   t.doesNotThrow(() => requireContainment({ containment: 'required' }, containment, ['workspace', 'locked']))
   t.throws(
     () => requireContainment({ containment: 'required' }, containment, ['host', 'workspace']),
-    /reach no files but their own.*\(why\)/,
+    /access only their own files.*\(why\)/,
   )
   t.throws(() => requireContainment({ containment: 'required' }, containment, []), /CC_EXECUTOR_CONTAINMENT/)
   t.notOk(keepsFiles([]))

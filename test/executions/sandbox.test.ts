@@ -149,7 +149,7 @@ void t.test(
     t.notMatch(said, 'web says /direct')
     t.notMatch(said, 'reached')
     t.match(said, 'no name')
-    t.match(said, 'A run may ask for messages and count_tokens only.')
+    t.match(said, 'A run may call messages and count_tokens only.')
     t.notMatch(said, SECRET)
     const denied = of(events, 'sandbox.denied')
       .map(({ data }) => data)

@@ -32,7 +32,7 @@ process.env['PATH'] = [folder, process.env['PATH']].join(delimiter)
 const countTries = async (): Promise<number> => (await readFile(tries, 'utf8')).split('\n').length - 1
 
 void t.test(
-  'a start that fails for want of resources is queued again; a cancel ends it meanwhile',
+  'a start that fails for lack of resources is queued again; a cancel ends it meanwhile',
   { skip: bwrap === undefined ? 'there is no bubblewrap' : false, timeout: 600_000 },
   async (t) => {
     const service = await openTestService(t, { env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' } })

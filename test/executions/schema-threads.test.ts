@@ -177,7 +177,7 @@ void t.test('slow patterns fail their own runs; the worker goes on', async (t) =
     broken.tasks[7]!.outputSchema.properties['p7']!.pattern = '('
     t.match(await service.call('POST', '/execute', { body: broken }), {
       status: 400,
-      body: { errors: [{ path: 'tasks[7].outputSchema', message: /no valid JSON Schema/ }] },
+      body: { errors: [{ path: 'tasks[7].outputSchema', message: /not a valid JSON Schema/ }] },
     })
     let isDone = false
     const accepted = service.call('POST', '/execute', { body: list(100) }).finally(() => (isDone = true))

@@ -397,10 +397,10 @@ void t.test(
 )
 
 void t.test('what an attempt has met is told at the end of the execution, whichever attempt that is', async (t) => {
-  const lost = /could not write everything it had to save \(ENOSPC/
+  const lost = /could not save all of its data \(ENOSPC/
   const again = await service.finished(repeated.id)
   t.match(again, { status: 'failed', attempt: 2, outcome: { code: 'CLAUDE_OVERLOADED' } })
-  t.match(again.outcome?.message, /In an earlier attempt: Claude could not write.+ Claude could not write/)
+  t.match(again.outcome?.message, /In an earlier attempt: Claude could not save.+ Claude could not save/)
   // Its only call is in no transcript, so that no further attempt is made.
   t.match(await service.finished(given.id), {
     status: 'failed',

@@ -92,7 +92,7 @@ void t.test('a follow-up, and a follow-up of it, go on with the conversation in 
   )
   t.match(await post({ prompt: 'x', session: { resume: first.id }, workspace: 'elsewhere' }), {
     status: 400,
-    body: { code: 'INVALID_REQUEST', detail: /workspace: .*its own workspace/ },
+    body: { code: 'INVALID_REQUEST', detail: /workspace: .*continues in its workspace/ },
   })
 })
 

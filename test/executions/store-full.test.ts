@@ -69,7 +69,11 @@ void t.test('a Redis that may evict what was accepted takes nothing new, and say
   })
   t.match(await service.call('POST', '/execute', { body: { prompt: 'x' } }), {
     status: 503,
-    body: { code: 'STORE_UNAVAILABLE', retryable: true, detail: /allkeys-lru.*noeviction.*Nothing new is accepted/ },
+    body: {
+      code: 'STORE_UNAVAILABLE',
+      retryable: true,
+      detail: /allkeys-lru.*noeviction.*New executions are rejected/,
+    },
   })
   t.match((await service.call('GET', '/health/ready')).body, {
     parts: { redis: { message: /maxmemory-policy allkeys-lru/ } },

@@ -95,6 +95,6 @@ void t.test(
     t.teardown(() => removeTree(place))
     await mkdir(place)
     await chown(place, 12_345, 12_345)
-    await t.rejects(prepareWorkspace({ id, home: id, workspace: id }, config), /somebody else’s/)
+    await t.rejects(prepareWorkspace({ id, home: id, workspace: id }, config), /belongs to another user/)
   },
 )

@@ -173,7 +173,7 @@ void t.test(
       status: 'failed',
       outcome: {
         code: 'TASK_FAILED',
-        message: /^tasks\[1\] of 3 ended as failed \(CLAUDE_EXITED\).* The 1 after it were not begun\.$/,
+        message: /^tasks\[1\] of 3 ended as failed \(CLAUDE_EXITED\).* 1 of 3 tasks was not started\.$/,
       },
     })
     t.same(
@@ -222,7 +222,7 @@ void t.test(
       status: 'cancelled',
       outcome: {
         code: 'CANCELLED',
-        message: 'Cancelled by tester: enough. Of 3 tasks 1 had succeeded and 1 were not begun.',
+        message: 'Cancelled by tester: enough. 1 of 3 tasks succeeded, 1 was not started.',
       },
     })
     t.same(

@@ -133,7 +133,7 @@ export async function loseClients(t: Test, seed: string): Promise<void> {
   await checkInvariants(t, scene)
 }
 
-const countClosings = (api: Api): number => api.stderr().split('took nothing for too long').length - 1
+const countClosings = (api: Api): number => api.stderr().split('accepted no data for too long').length - 1
 /** The API tells of each reader that it gives up. */
 const closings = (api: Api, count: number): Promise<void> =>
   until(() => countClosings(api) >= count, `${count} readers are given up`)

@@ -332,7 +332,7 @@ void t.test(
     t.match(stopped, {
       kind: 'task_list',
       status: 'failed',
-      outcome: { code: 'BUDGET_EXCEEDED', message: /no place for tasks\[2\]: 2 of 4 tasks were not begun/ },
+      outcome: { code: 'BUDGET_EXCEEDED', message: /not sufficient for tasks\[2\]: 2 of 4 tasks were not started/ },
       usage: { costUsd: 0.6 },
     })
     t.same(

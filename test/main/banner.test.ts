@@ -54,8 +54,8 @@ void t.test('without credentials that is the first line, with the one command th
 
 void t.test('hooks, MCP, sandbox and the command have their rows', async (t) => {
   const text = await print('api_key')
-  t.match(text, /^ {2}hooks +none; \/.*hooks\.json would be read$/m)
-  t.match(text, /^ {2}sandbox +A run may have the level workspace or locked\.$/m)
+  t.match(text, /^ {2}hooks +none \(\/.*hooks\.json does not exist\)$/m)
+  t.match(text, /^ {2}sandbox +Available sandbox levels: workspace or locked\.$/m)
   t.ok(text.includes(`node ${CLI} help\n`), 'where the name is not on PATH the file is named')
   t.ok(text.includes(`node ${CLI} mcp --print-config`))
   const bin = join(folder, 'bin')
@@ -93,7 +93,7 @@ void t.test('too few open files for the connections that are admitted are told',
   const settings = { CC_EXECUTOR_MAX_CONNECTIONS: '500', CC_EXECUTOR_CONCURRENCY: '4' }
   t.match(
     await print('api_key', '', settings, 400),
-    /^ {2}open files {2}the limit of open files is 400: enough for some 80 connections, .*; ulimit -n 65536 before/m,
+    /^ {2}open files {2}the limit of open files is 400: enough for about 80 connections, .*; ulimit -n 65536 before/m,
   )
   for (const enough of [1_000, undefined]) t.notMatch(await print('api_key', '', settings, enough), 'open files')
 })

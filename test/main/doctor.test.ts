@@ -69,7 +69,7 @@ void t.test('the machine: Node, packages, user, memory, limits, clock, localhost
   t.match(checkMemory(1), { status: 'ok' })
   t.match(checkMemory(100_000), {
     status: 'warning',
-    message: /100000 executions at once, which want/,
+    message: /100000 concurrent executions, which need/,
     remedy: /CC_EXECUTOR_CONCURRENCY/,
   })
   t.match(await checkProcesses(10_000_000), { status: 'warning', remedy: /pids_limit/ })
@@ -91,12 +91,15 @@ void t.test('the machine: Node, packages, user, memory, limits, clock, localhost
         CC_EXECUTOR_CHILD_ENV: 'CC_EXECUTOR_MINE',
       }),
     ),
-    { status: 'warning', message: /^CC_EXECUTOR_CONCURENCY is no setting/ },
+    { status: 'warning', message: /^CC_EXECUTOR_CONCURENCY is not a setting/ },
   )
   t.equal(checkNames(configOf(folder, { CC_EXECUTOR_CACHE_DIR: folder })), undefined)
   t.equal(await checkEnvFile(folder), undefined)
   await writeFile(join(folder, '.env'), 'CC_EXECUTOR_PORT=1\n')
-  t.match(await checkEnvFile(folder), { status: 'warning', message: /\.env here is read by cc-executor start only/ })
+  t.match(await checkEnvFile(folder), {
+    status: 'warning',
+    message: /\.env in this folder is read by cc-executor start only/,
+  })
 })
 
 void t.test(
@@ -141,7 +144,7 @@ void t.test('open files: too few for the service, too few for its connections', 
     return JSON.parse(stdout)
   }
   t.match(await check(128), { status: 'failed', message: /^the limit of open files is 128/, remedy: /ulimit -n/ })
-  t.match(await check(400), { status: 'warning', message: /enough for some 80 connections, and 500/ })
+  t.match(await check(400), { status: 'warning', message: /enough for about 80 connections, but 500/ })
   t.match(await check(1_000), { status: 'ok', message: 'limit 1000' })
   t.match(checkOpenFiles({ maxConnections: 1, concurrency: 1 }, { openFiles: undefined, processes: undefined }), {
     status: 'ok',
@@ -170,7 +173,7 @@ void t.test('folders: data, disk, temporary, allowed roots', async (t) => {
     message: /does not exist/,
     remedy: /--root/,
   })
-  t.match(await checkAllowedRoot(join(folder, 'file')), { status: 'failed', message: /is no folder/ })
+  t.match(await checkAllowedRoot(join(folder, 'file')), { status: 'failed', message: /is not a folder/ })
   t.match(await checkDisk(folder), { message: /MiB are free/ })
   t.equal(await checkDisk(join(folder, 'nowhere')), undefined)
 })
@@ -210,7 +213,7 @@ void t.test('a disk that is nearly full, and a root that is read-only', async (t
     status: 'warning',
     message: '1024 MiB are free on the disk of /mnt',
   })
-  t.match(await check('size=1g,nr_inodes=1', 'checkDisk("/mnt")'), { status: 'failed', message: /no inode left/ })
+  t.match(await check('size=1g,nr_inodes=1', 'checkDisk("/mnt")'), { status: 'failed', message: /no free inodes/ })
   t.match(await check('ro', 'checkAllowedRoot("/mnt")'), {
     status: 'failed',
     message: /cannot be written by this user \(EROFS\)/,
@@ -221,7 +224,7 @@ void t.test('the token: made later, readable by others, of no use', async (t) =>
   const folder = await makeFolder(t)
   const file = join(folder, 'token')
   const config = configOf(folder, { CC_EXECUTOR_TOKEN_FILE: file })
-  t.match(await checkToken(config), { status: 'ok', message: /made at the first start/ })
+  t.match(await checkToken(config), { status: 'ok', message: /created at the first start/ })
   await writeFile(file, 'a-token-of-sixteen-or-more\n', { mode: 0o600 })
   t.match(await checkToken(config), { status: 'ok' })
   await chmod(file, 0o644)
@@ -249,7 +252,7 @@ void t.test('Claude: not there, no Claude, another version, one that does not st
   const version = 'if [ "$1" = --version ]; then echo "$V (Claude Code)"; exit; fi'
   t.match(await check(join(folder, 'nowhere')), [{ part: 'claude', status: 'failed', remedy: /npm run setup/ }])
   t.match(await check(await makeProgram(folder, 'other', 'echo 1.0')), [
-    { status: 'failed', message: /cannot be used: it is no Claude CLI: --version says: 1\.0/ },
+    { status: 'failed', message: /cannot be used: it is not a Claude CLI: --version printed: 1\.0/ },
   ])
   t.match(await check(await makeProgram(folder, 'old', `V=1.0.3; ${version}; exit 1`)), [
     {
@@ -331,7 +334,7 @@ void t.test('credentials: none, one, several of which one counts and is billed',
   t.match(all, [
     {
       status: 'warning',
-      message: `ANTHROPIC_API_KEY counts and is billed per use; CLAUDE_CODE_OAUTH_TOKEN and ${folder}/.claude/.credentials.json do not`,
+      message: `ANTHROPIC_API_KEY is used and is billed per use; CLAUDE_CODE_OAUTH_TOKEN and ${folder}/.claude/.credentials.json do not`,
       remedy: /^unset ANTHROPIC_API_KEY/,
     },
   ])
@@ -341,7 +344,7 @@ void t.test('credentials: none, one, several of which one counts and is billed',
   })
   t.match(check({ CLAUDE_CODE_USE_BEDROCK: '1', ANTHROPIC_API_KEY: 'secret' })[0], {
     status: 'warning',
-    message: /^CLAUDE_CODE_USE_BEDROCK counts/,
+    message: /^CLAUDE_CODE_USE_BEDROCK is used/,
   })
   t.notMatch(JSON.stringify([all, check({ CLAUDE_CODE_USE_BEDROCK: '1' })]), /secret/)
 })
@@ -460,12 +463,12 @@ void t.test('the port: free, somebody else’s, ours, ours and not well, no addr
   t.match(await check(port), { status: 'ok', message: /is free/ })
   t.match(await check(port, { CC_EXECUTOR_HOST: '192.0.2.1' }), {
     status: 'failed',
-    message: /no address of this machine/,
+    message: /not an address of this machine/,
   })
-  if (!isRoot) t.match(await check(1), { status: 'failed', message: /may not be opened/ })
+  if (!isRoot) t.match(await check(1), { status: 'failed', message: /cannot be opened/ })
   const service = await openTestService(t, { workers: 0 })
   const ours = Number(new URL(service.url()).port)
-  t.match(await check(ours), { status: 'warning', message: /is not well: .*workers: / })
+  t.match(await check(ours), { status: 'warning', message: /has problems: .*workers: / })
   await service.openWorker()
   t.match(await check(ours), { status: 'ok', message: /runs on .* already, simulated/ })
 })
@@ -477,14 +480,14 @@ void t.test('hooks: none, some, one without its program, a wrong file', async (t
     await writeFile(file, JSON.stringify(content))
     return checkHooks(configOf(folder, { CC_EXECUTOR_HOOKS: file, CC_EXECUTOR_SANDBOX_WRITE: '' }))
   }
-  t.match(await checkHooks(configOf(folder)), { status: 'ok', message: /^none; .*hooks\.json would be read$/ })
+  t.match(await checkHooks(configOf(folder)), { status: 'ok', message: /^none \(.*hooks\.json does not exist\)$/ })
   t.match(
     await check({ 'pre-execute': 'true', claude: { Stop: [{ hooks: [{ type: 'command', command: 'true' }] }] } }),
     { status: 'ok', message: /^pre-execute, claude:Stop \(/ },
   )
   t.match(await check({ 'on-failure': [{ name: 'alarm', command: ['./none.sh'] }] }), {
     status: 'warning',
-    message: /no program is there for alarm/,
+    message: /the program is missing for alarm/,
   })
   t.match(await check({ 'pre-exec': 'true' }), {
     status: 'failed',
@@ -560,12 +563,12 @@ void t.test(
     })
     t.equal(ill.code, 1)
     t.match(ill.text, /^FAIL {2}redis: REDIS_URL does not answer \(ECONNREFUSED\) → start Redis there/m)
-    t.match(ill.text, /^FAIL {2}allowed root: .*nowhere does not exist → make it/m)
+    t.match(ill.text, /^FAIL {2}allowed root: .*nowhere does not exist → create it/m)
     t.ok(
       ill.text
         .trim()
         .split('\n')
-        .every((line) => /^(?:ok {4}|warn {2}|FAIL {2}|Not looked at: )/.test(line)),
+        .every((line) => /^(?:ok {4}|warn {2}|FAIL {2}|Not checked: )/.test(line)),
       'one line each',
     )
     t.notMatch(ill.text, /secret/)

@@ -326,7 +326,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
       CC_EXECUTOR_TOKEN: 'a-secret-of-sixteen-or-more',
     })
     await printed.drained
-    t.match(printed.stderr(), /CC_EXECUTOR_TOKEN is a secret and not printed/)
+    t.match(printed.stderr(), /CC_EXECUTOR_TOKEN is a secret and is not printed/)
     t.notMatch(printed.stdout(), /a-secret/)
     const [, block = ''] = /^(\{[\s\S]+?\n\})$/m.exec(printed.stdout()) ?? []
     t.match(JSON.parse(block), {
@@ -428,8 +428,8 @@ void t.test('the tools on a service that is started for them', async (t) => {
     tryKill(before?.pid ?? 0)
     const { text, isError } = await waiting
     t.notOk(isError)
-    t.match(text, /The service went away meanwhile and was looked for again\./)
-    t.ok(messages.includes('the service has gone away; looking for it'), messages.join('; '))
+    t.match(text, /The connection to the service was lost meanwhile and was re-established\./)
+    t.ok(messages.includes('connection to the service lost; reconnecting'), messages.join('; '))
     const after = await mcp.serving()
     t.not(after?.instanceId, before?.instanceId)
     t.match(
@@ -476,7 +476,7 @@ void t.test(
     await second.close()
     await until(async () => (await mcp.services()).length === 0, 'the idle service has ended', 120_000)
     await until(() => livingOf(treeOf(service?.pid ?? 0)).length === 0, 'its process has ended')
-    t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(nobody has been here for a while\)/)
+    t.match(await readFile(join(mcp.dataDir, 'service.log'), 'utf8'), /stopping \(idle\)/)
   },
 )
 
@@ -505,7 +505,7 @@ void t.test(
       isError: true,
       structured: {
         code: 'UNREACHABLE',
-        detail: /The service does not start: No redis-server was found: .*service\.log/,
+        detail: /The service did not start: No redis-server was found: .*service\.log/,
       },
     })
 
@@ -515,7 +515,7 @@ void t.test(
     const wrong = await (await real.connect()).call('execute', { prompt: 'x' })
     t.match(wrong, {
       isError: true,
-      structured: { code: 'WRONG_SERVICE', retryable: false, detail: /runs Claude itself.*CC_EXECUTOR_DATA_DIR/ },
+      structured: { code: 'WRONG_SERVICE', retryable: false, detail: /runs the real Claude.*CC_EXECUTOR_DATA_DIR/ },
     })
   },
 )

@@ -64,13 +64,13 @@ void t.test('a URL has a password or a file has it, not both; a file that is mis
   t.match(optionsOf('rediss://user:own@host/3', own), { password: 'own', host: 'host', db: 3 })
   t.throws(() => configOf('rediss://user:own@host/3'), {
     name: 'ConfigError',
-    message: 'CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL has a password as well; unset one of them.',
+    message: 'CC_EXECUTOR_REDIS_PASSWORD_FILE: REDIS_URL also has a password; unset one of them.',
   })
   t.match(optionsOf('redis://user@host'), { username: 'user', password: /^[0-9a-f]{64}$/ })
   t.match(optionsOf('redis://host:7000'), { password: /^[0-9a-f]{64}$/, port: 7000 })
   const gone = join(folder, 'gone')
   t.throws(() => optionsOf('redis://host', { CC_EXECUTOR_REDIS_PASSWORD_FILE: gone }), {
-    message: `CC_EXECUTOR_REDIS_PASSWORD_FILE: ${gone} cannot be read (ENOENT); the API makes it at its first start.`,
+    message: `CC_EXECUTOR_REDIS_PASSWORD_FILE: ${gone} cannot be read (ENOENT); the API creates it at its first start.`,
   })
   await writeFile(gone, 'another\n')
   t.match(optionsOf('redis://host', { CC_EXECUTOR_REDIS_PASSWORD_FILE: gone }), {

@@ -94,7 +94,7 @@ void t.test('so are the operator’s login and the programs of the hooks, by a w
       t.equal(trouble, undefined, JSON.stringify(content))
       continue
     }
-    const message = `CC_EXECUTOR_HOOKS: ${what}, ${program} lies where runs may write: in ${at('open')} (CC_EXECUTOR_SANDBOX_WRITE)`
+    const message = `CC_EXECUTOR_HOOKS: ${what}, ${program} is where runs may write: in ${at('open')} (CC_EXECUTOR_SANDBOX_WRITE)`
     t.match(trouble, message)
     t.match(await checkHooks(config), { status: 'failed', message })
     await t.rejects(openWorker(config, 'redis://127.0.0.1:1'), { name: 'ConfigError', message: `${trouble}.` })

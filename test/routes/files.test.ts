@@ -176,10 +176,10 @@ void t.test('what cannot be had is an error that says why, never an empty answer
   const reasons = {
     'gone.txt': /deleted/,
     'same.txt': /did not change/,
-    large: /larger than 1048576 bytes.*CC_EXECUTOR_FILES_LIMIT_BYTES/,
+    large: /larger than the 1048576 bytes.*CC_EXECUTOR_FILES_LIMIT_BYTES/,
     second: /used up/,
-    pipe: /no regular file/,
-    outside: /no regular file/,
+    pipe: /not a regular file/,
+    outside: /not a regular file/,
   }
   for (const [path, detail] of Object.entries(reasons))
     t.match(await get(project, `/${path}`), { status: 410, body: { code: 'FILE_NOT_KEPT', detail } }, path)
@@ -336,7 +336,7 @@ void t.test('the patch of all of them applies whole, whatever became of what', a
   )
   const all = await bytesOf(execution, '?diff')
   execFileSync('git', ['apply', '--whitespace=nowarn', '-'], { cwd: copy, input: all })
-  const told = [...all.toString().matchAll(/^# ([\w-]+)(?:\/\w+)*: left out, /gm)].map(([, name]) => String(name))
+  const told = [...all.toString().matchAll(/^# ([\w-]+)(?:\/\w+)*: omitted, /gm)].map(([, name]) => String(name))
   const binary = cases.filter(({ from, to }) => `${from}${to}` !== 'gonegone' && [from, to].includes('binary'))
   t.same(new Set(told), new Set([...binary.map(({ name }) => name), 'mix']), 'only these are left out')
   const differ = execFileSync('sh', ['-c', `diff -rq --no-dereference ${folder} ${copy} || true`]).toString()
@@ -383,7 +383,7 @@ void t.test('while it runs, and for others, there is nothing', async (t) => {
 
 void t.test('one that never began has none, and says so; a cancelled one keeps what it had done', async (t) => {
   const missing = await run('true', { workspace: 'project', queueTimeoutSeconds: 0.001 })
-  t.match(await get(missing, ''), { status: 410, body: { code: 'FILE_NOT_KEPT', detail: /before its run began/ } })
+  t.match(await get(missing, ''), { status: 410, body: { code: 'FILE_NOT_KEPT', detail: /before its run started/ } })
   const { id } = await service.submit({ prompt: JSON.stringify([{ tool: 'echo half > half.txt' }, { hang: true }]) })
   await service.until(id, 'tool.finished')
   await service.call('POST', `/executions/${id}/cancel`)
@@ -465,10 +465,7 @@ void t.test('the command line lists, prints, saves and compares', async (t) => {
   const listed = await cli(project.id)
   t.equal(listed.code, 0, listed.stderr)
   t.match(listed.stdout.toString(), /^modified +16 {2}src\/changed\.txt$/m)
-  t.match(
-    listed.stdout.toString(),
-    /^created +2000000 {2}large {2}\(not kept: larger than what is kept of one execution\)$/m,
-  )
+  t.match(listed.stdout.toString(), /^created +2000000 {2}large {2}\(not kept: larger than the limit per execution\)$/m)
   t.match(listed.stderr, /9 created, 3 modified, 1 deleted, 1 unchanged/)
   t.same(JSON.parse((await cli(project.id, '--json')).stdout.toString()), listing)
   t.equal(sha256((await cli(project.id, 'first')).stdout), find(listing, 'first')?.sha256, 'to the byte')
@@ -514,6 +511,6 @@ void t.test('saving follows no link and writes into no repository', async (t) =>
   t.equal(await readFile(join(elsewhere, 'kept'), 'utf8'), 'as it was')
 
   const free = join(service.directory, 'free')
-  t.match(await cli(execution.id, '--out', free), { code: 0, stderr: /not written, since what lies in \.git/ })
+  t.match(await cli(execution.id, '--out', free), { code: 0, stderr: /not written, because files in \.git/ })
   t.same((await readdir(free, { recursive: true })).toSorted(), ['linked', 'linked/file', 'note', 'plain'])
 })

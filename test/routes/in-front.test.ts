@@ -217,7 +217,7 @@ void t.test('under a path prefix, which the proxy strips or leaves', async (t) =
 void t.test('a prefix that begins as one of the service’s own paths is refused: it could mean either', async (t) => {
   for (const prefix of ['/executions', '/execute/one', '/docs', '/ws', '/openapi.json', '/workspaces'])
     await t.rejects(service.openApi({ CC_EXECUTOR_BASE_PATH: prefix }), {
-      message: `CC_EXECUTOR_BASE_PATH: ${prefix.split('/', 2).join('/')} is where paths of the service itself begin; choose another prefix, such as /cc.`,
+      message: `CC_EXECUTOR_BASE_PATH: ${prefix.split('/', 2).join('/')} is reserved for paths of the service; choose another prefix, such as /cc.`,
     })
 })
 

@@ -360,7 +360,7 @@ void t.test('a version of Claude that is none, too old or not to be had is refus
   put('npm', '#!/bin/sh\necho "npm error 404 Not Found" >&2\nexit 1\n')
   t.match(await setUp(['--only=claude', '--claude=newest']), {
     code: 1,
-    stderr: /"newest" is no version of the Claude CLI: write latest, or a number such as 2\./,
+    stderr: /"newest" is not a version of the Claude CLI: write latest, or a number such as 2\./,
   })
   t.match(await setUp(['--only=claude', '--claude=2.1.100']), {
     code: 1,
@@ -368,7 +368,7 @@ void t.test('a version of Claude that is none, too old or not to be had is refus
   })
   t.match(await setUp(['--only=claude'], { CC_EXECUTOR_CLAUDE_VERSION: '1.0' }), {
     code: 1,
-    stderr: /"1\.0" is no version/,
+    stderr: /"1\.0" is not a version/,
   })
   t.match(await setUp(['--only=claude', '--claude=2.1.998']), {
     code: 1,

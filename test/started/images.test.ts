@@ -165,7 +165,7 @@ void t.test(
       )
       for (const [service, there, absent] of [
         ['api', /port: cc-executor \S+ runs on 0\.0\.0\.0:8001 already/, /^\S+ +(?:claude|containment|credentials)/m],
-        ['worker', /containment: bubblewrap: A run may have the level workspace or locked\./, /^\S+ +(?:token|port)/m],
+        ['worker', /containment: bubblewrap: Available sandbox levels: workspace or locked\./, /^\S+ +(?:token|port)/m],
       ] as const) {
         const said = await project.exec(service, 'cc-executor', 'doctor')
         t.match(said, there)

@@ -88,7 +88,7 @@ export async function startParts(t: Test, cli: readonly string[] = [process.exec
     spawnWatched(t, [...cli, 'worker'], environment, '/'),
   ]
   const [[, url = '']] = await Promise.all([
-    api.said(/API on (http\S+),.* its tokens are those of CC_EXECUTOR_TOKENS/),
+    api.said(/API on (http\S+),.* the tokens are those of CC_EXECUTOR_TOKENS/),
     worker.said(/worker \S+: \d+ at once/),
   ])
   return { url, folder, freezeRedis: findRedis(redis.pid) }

@@ -232,9 +232,9 @@ void t.test('an honest run passes, and its receipt says what it changed', async 
   await writeFile(join(workspace, 'later.txt'), '')
   t.match(await verify(), [{ name: 'files.after.digest' }], 'something else is there')
   await writeFile(join(workspace, 'made.txt'), 'Hello')
-  t.match(await verify(), [{ name: 'files.made.txt', detail: /not as the run has left it/ }])
+  t.match(await verify(), [{ name: 'files.made.txt', detail: /differs from what the run left/ }])
   await rm(join(workspace, 'made.txt'))
-  t.match(await verify(), [{ name: 'files.made.txt', detail: /is not there/ }])
+  t.match(await verify(), [{ name: 'files.made.txt', detail: /is missing/ }])
   t.match(
     (
       await service.call('GET', `/executions/${execution.id}/receipt`, {
@@ -270,7 +270,7 @@ void t.test('a claim that is not true, a missing file, a failing command: each f
   t.match(liar.outcome, {
     status: 'failed',
     code: 'VERIFICATION_FAILED',
-    message: /claimed_files_exist: .*not there: invented\.txt/,
+    message: /claimed_files_exist: .*missing: invented\.txt/,
     verification: { status: 'failed' },
   })
   t.equal(statuses(liar.outcome)['permissions'], 'pass')
@@ -391,7 +391,8 @@ void t.test(
     const slow =
       process.env['CC_EXECUTOR_TEST_ALL'] === '1' &&
       (await run([{ text: 'ok' }], { timeoutSeconds: 10, verify: { commands: [['sleep', '60']] } }))
-    if (slow) t.match(slow.outcome, { code: 'VERIFICATION_FAILED', message: /sleep was ended: the time was over/ })
+    if (slow)
+      t.match(slow.outcome, { code: 'VERIFICATION_FAILED', message: /sleep was stopped: the time limit was reached/ })
     const { id } = (
       await service.call('POST', '/execute', {
         headers,

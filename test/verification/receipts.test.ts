@@ -365,7 +365,7 @@ void t.test('whose key it is, is a check of its own', async (t) => {
   t.ok(alone.valid)
   t.match(
     alone.checks.find(({ name }) => name === 'key'),
-    { status: 'skip', detail: /known from the receipt alone/ },
+    { status: 'skip', detail: /known only from the receipt/ },
   )
   // A signature's spare bits: the same bytes in another spelling.
   const receipt = JSON.parse(text)
@@ -449,7 +449,7 @@ void t.test('the key is made once, kept to its owner, and rotated by deleting it
   await writeFile(join(fresh, 'receipt-keys'), '')
   await t.rejects(
     openSigningKey(fresh),
-    { name: 'ConfigError', message: /can be read and written/ },
+    { name: 'ConfigError', message: /readable and writable/ },
     'what the disk refuses is no fault of the key',
   )
   t.equal(

@@ -53,11 +53,11 @@ const mcpConfig: Flag = {
   apply: (draft, values, name) => {
     const servers = values.map((value): Record<string, unknown> => {
       if (!value.trimStart().startsWith('{'))
-        throw refuseFlag(`${name} takes the configuration itself, {"mcpServers":{…}}, and no path of a file`)
+        throw refuseFlag(`${name} takes the configuration itself, {"mcpServers":{…}}, not a file path`)
       const config = parseJson(value, name)
       const keys = Object.keys(config)
       if (keys.length !== 1 || keys[0] !== 'mcpServers')
-        throw refuseFlag(`${name} takes an object with the one key mcpServers`)
+        throw refuseFlag(`${name} takes an object with the single key mcpServers`)
       const record = toRecord(config['mcpServers'])
       if (record === undefined) throw refuseFlag(`${name}: mcpServers must be an object`)
       return record
@@ -87,7 +87,7 @@ const outputFormat: Flag = {
 const inputFormat: Flag = {
   takes: 'one',
   apply: (_draft, [value], name) => {
-    if (value !== 'text') throw refuseFlag(`${name} must be text: the prompt stands in the command`)
+    if (value !== 'text') throw refuseFlag(`${name} must be text: the prompt is part of the command`)
   },
 }
 
@@ -142,21 +142,22 @@ const FLAGS = new Map<string, Flag>([
 ])
 
 const CONTINUE_INSTEAD =
-  'many conversations go on here side by side, so the latest is not the one you mean; use --resume with the id of an execution'
+  'many conversations run here in parallel, so the latest may not be yours; use --resume with the id ' +
+  'of an execution'
 
 /** What to do instead of a flag that is refused. */
 const INSTEAD: Readonly<Record<string, string>> = {
   '-c': CONTINUE_INSTEAD,
   '--continue': CONTINUE_INSTEAD,
-  '--add-dir': 'use the field workspace for the folder to work in',
+  '--add-dir': 'use the field workspace to choose the folder',
   '--allow-dangerously-skip-permissions': 'use the field permissionMode',
   '--append-system-prompt-file': 'use the field appendSystemPrompt',
   '--max-budget': 'use --max-budget-usd',
-  '--session-id': 'every execution has a session of its own; its id stands in the execution',
+  '--session-id': 'every execution has a separate session; its id is in the execution',
   '--system-prompt-file': 'use the field systemPrompt',
   '--timeout': 'use the field timeoutSeconds',
   '--tools': 'use the field disallowedTools',
-  '--strict-mcp-config': 'it is always on, unless the operator trusts workspaces',
+  '--strict-mcp-config': 'it is always enabled, unless the operator trusts workspaces',
 }
 
 /** Words which the CLI takes for its own subcommands when they come first. */
@@ -186,7 +187,8 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   const [program, ...rest] = words
   if (program !== 'claude')
     throw refuseFlag(
-      `the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; nothing else is ever run`,
+      `the program must be claude${program === undefined ? '' : `, not ${shorten(program)}`}; other ` +
+        'programs are never run',
     )
   const draft: Draft = { request: {}, origin: {}, outputFormat: 'text', includePartialMessages: false }
   const prompts: string[] = []
@@ -214,8 +216,8 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
   const [prompt] = prompts
   if (prompt === undefined || prompt === '')
     throw refuseFlag(
-      "there is no prompt; write claude -p 'what to do', with the prompt before flags that take " +
-        'several words (--allowedTools, --mcp-config)',
+      "the prompt is missing; write claude -p 'what to do', with the prompt before flags that take several " +
+        'words (--allowedTools, --mcp-config)',
     )
   if (!asksToPrint && SUBCOMMANDS.has(prompt))
     throw refuseFlag(`claude ${prompt} is a subcommand of the CLI; only prompts are run here: claude -p '…'`)
@@ -223,7 +225,7 @@ export function parseCommandFlags(words: readonly string[]): CommandFlags {
     throw refuseFlag(`there is more than one prompt (${prompts.length} words); put the whole prompt in quotes`)
   setField(draft, 'prompt', prompt, 'the prompt')
   if (draft.origin['session'] === '--fork-session')
-    throw refuseFlag('--fork-session needs --resume with the id of what is to be forked')
+    throw refuseFlag('--fork-session needs --resume with the id of the execution or session to fork')
   return draft
 
   function takeValues(flag: Flag, name: string): string[] {

@@ -36,7 +36,7 @@ export function continuationPrompt(
   const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
   return [
     tellCause(reason),
-    'The session goes on here, in the same workspace. What was done before is done: do not repeat it.',
+    'The session continues here, in the same workspace. What was done before is done: do not repeat it.',
     ...(calls.length === 0
       ? []
       : ['These tool calls had begun, and how far they came is not known; look before you run one again:', ...calls]),
@@ -46,6 +46,6 @@ export function continuationPrompt(
           'These background tasks had not finished and were ended; look how far they came before you start one again:',
           ...tasks,
         ]),
-    'Where you are not sure look at the workspace first. Then go on with the task until it is finished.',
+    'If you are not sure, look at the workspace first. Then continue the task until it is finished.',
   ].join('\n')
 }

@@ -7,7 +7,7 @@ import type { McpServer } from '../../protocol/execute-request.js'
  */
 export function findMcpFault(servers: Readonly<Record<string, McpServer>>): string | undefined {
   const json = JSON.stringify(servers)
-  if (json.includes('${')) return 'must not contain ${: the CLI would fill in variables of the worker'
+  if (json.includes('${')) return 'must not contain ${: the CLI would substitute variables of the worker'
   // No header and no variable of a program can hold one.
   if (json.includes('\\u0000')) return 'must not contain NUL characters'
   return undefined

@@ -141,7 +141,7 @@ function requireFit(asked: ExecuteRequest): void {
   ]
   const errors = sizes
     .filter(({ bytes, limit }) => bytes > limit)
-    .map(({ path, limit }) => ({ path, message: `must not be longer than ${limit} bytes in all` }))
+    .map(({ path, limit }) => ({ path, message: `must not be longer than ${limit} bytes in total` }))
   if (errors.length > 0) throw toInvalidRequest(errors, 'PAYLOAD_TOO_LARGE')
   const fault = asked.mcpServers && findMcpFault(asked.mcpServers)
   if (fault !== undefined) throw toInvalidRequest([{ path: 'mcpServers', message: fault }])
@@ -149,7 +149,7 @@ function requireFit(asked: ExecuteRequest): void {
   const unknown = named.filter((name) => !Object.hasOwn(asked.mcpServers ?? {}, name))
   if (unknown.length > 0)
     throw toInvalidRequest([
-      { path: 'mcpRequired', message: `names what is none of mcpServers: ${unknown.join(', ')}` },
+      { path: 'mcpRequired', message: `names servers that are not in mcpServers: ${unknown.join(', ')}` },
     ])
 }
 

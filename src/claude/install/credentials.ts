@@ -60,7 +60,8 @@ export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptio
         `token${outranked.length === 0 ? '.' : `; it outranks ${outranked.join(' and ')}. Unset it to use the subscription.`}`,
       warnings: env['ANTHROPIC_AUTH_TOKEN']
         ? [
-            'ANTHROPIC_API_KEY and ANTHROPIC_AUTH_TOKEN are both set, and the CLI sends both; unset the one that is not meant.',
+            'ANTHROPIC_API_KEY and ANTHROPIC_AUTH_TOKEN are both set, and the CLI sends both; unset the one that ' +
+              'is not intended.',
           ]
         : [],
     }
@@ -70,7 +71,7 @@ export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptio
       method: 'auth_token',
       source: 'ANTHROPIC_AUTH_TOKEN',
       billed: true,
-      message: 'ANTHROPIC_AUTH_TOKEN is used; whoever runs the gateway behind it bills for it.',
+      message: 'ANTHROPIC_AUTH_TOKEN is used; the operator of the gateway bills for it.',
       warnings: [],
     }
   }
@@ -105,12 +106,12 @@ function warnOfCloudHome(method: 'bedrock' | 'vertex' | 'foundry', env: NodeJS.P
     ].some((name) => env[name])
   ) {
     return [
-      'Runs have a home of their own and do not see ~/.aws: set AWS_SHARED_CREDENTIALS_FILE and ' +
+      'Runs have a separate home folder and do not see ~/.aws: set AWS_SHARED_CREDENTIALS_FILE and ' +
         'AWS_CONFIG_FILE, or the AWS keys themselves.',
     ]
   }
   if (method === 'vertex' && !env['GOOGLE_APPLICATION_CREDENTIALS']) {
-    return ['Runs have a home of their own and do not see ~/.config/gcloud: set GOOGLE_APPLICATION_CREDENTIALS.']
+    return ['Runs have a separate home folder and do not see ~/.config/gcloud: set GOOGLE_APPLICATION_CREDENTIALS.']
   }
   return []
 }
@@ -132,7 +133,7 @@ function findLogin(
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
       return none(
-        'There is a Claude login, but its file cannot be read by this user.',
+        'A Claude login exists, but its file cannot be read by this user.',
         'Run the service as the user who logged in, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`).',
       )
     return platform === 'darwin'
@@ -146,7 +147,7 @@ function findLogin(
   const oauth = toLogin(text)
   if (oauth === undefined)
     return none(
-      'The file of the Claude login holds no access token.',
+      'The file of the Claude login contains no access token.',
       'Log in again with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY.',
     )
   const expired = oauth.expiresAt !== undefined && oauth.expiresAt <= now

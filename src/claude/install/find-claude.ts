@@ -75,7 +75,7 @@ export async function probeClaude(
   try {
     return await probe(binary, env, deadlineMs, deadline.signal)
   } catch (error) {
-    return { problem: `it could not be asked for its version (${describe(error)})` }
+    return { problem: `its version could not be read (${describe(error)})` }
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', end)
@@ -112,7 +112,7 @@ async function probe(
         return { problem: `--version failed with ${child.signalCode ?? `exit code ${child.exitCode}`}${quote(said)}` }
       const version = /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(said)?.[1]
       return version === undefined
-        ? { problem: `it is no Claude CLI: --version says${quote(said) || ' nothing'}` }
+        ? { problem: `it is not a Claude CLI: --version printed${quote(said) || ' nothing'}` }
         : { version }
     } catch (error) {
       if (deadline.aborted) return { problem: `--version did not answer within ${deadlineMs / 1_000} s` }

@@ -14,7 +14,7 @@ const LOOK_MS = 5 * 60_000
 
 const LOG_IN = 'Log in again with `claude`, or set CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`) or ANTHROPIC_API_KEY.'
 
-const WAIT = 'Look at the network of the worker where that lasts; each execution tries it again.'
+const WAIT = 'Check the network of the worker if this persists; each execution tries again.'
 
 /** The login cannot be used, in words for people; they hold no token. */
 export class LoginError extends Error {
@@ -127,7 +127,8 @@ export class LoginKeeper {
     if (login.refreshToken === undefined || login.refreshToken === this.#refused) {
       if (isUsable) return login
       throw new LoginError(
-        `The Claude login has ended and ${login.refreshToken === undefined ? 'cannot be renewed' : 'its renewal was refused'}. ${LOG_IN}`,
+        'The Claude login has expired and ' +
+          `${login.refreshToken === undefined ? 'cannot be renewed' : 'its renewal was refused'}. ${LOG_IN}`,
       )
     }
     if (isUsable && this.#now() < this.#holdUntil) return login
@@ -147,7 +148,7 @@ export class LoginKeeper {
   async #read(): Promise<Login> {
     const { configDir } = this.#options
     const login = await readLogin(configDir)
-    if (!login) throw new LoginError(`The Claude login is gone: its file holds no access token. ${LOG_IN}`)
+    if (!login) throw new LoginError(`The Claude login is missing: its file contains no access token. ${LOG_IN}`)
     const unstored = this.#unstored
     if (unstored === undefined || login.refreshToken !== unstored.spent) return login
     await this.#store(unstored.login, unstored.spent)
@@ -192,11 +193,11 @@ export class LoginKeeper {
     else this.#holdUntil = this.#now() + HOLD_MS
     if (this.#isUsable(login, refused)) return login
     if (renewal.kind === 'refused')
-      throw new LoginError(`The Claude login has ended and its renewal was refused (${renewal.why}). ${LOG_IN}`)
+      throw new LoginError(`The Claude login has expired and its renewal was refused (${renewal.why}). ${LOG_IN}`)
     const fault = renewal.isReached ? 'did not renew it' : 'could not be reached to renew it'
     throw new LoginError(
-      `The access token of the Claude login has ended, and ${new URL(tokenUrl).origin} ${fault} (${renewal.why}). ` +
-        'Nothing says that the login is void: try again later.',
+      `The access token of the Claude login has expired, and ${new URL(tokenUrl).origin} ${fault} ` +
+        `(${renewal.why}). The login may still be valid: try again later.`,
       { isTransient: true },
     )
   }

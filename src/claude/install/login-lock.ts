@@ -40,7 +40,7 @@ async function takeFolder(path: string, waitMs: number): Promise<void> {
       await rmdir(path).catch(() => undefined)
       seen = undefined
     }
-    if (now > deadline) throw new LockTaken('somebody else has been renewing the login for too long')
+    if (now > deadline) throw new LockTaken('another process has been renewing the login for too long')
     // Not all at the same moment: whoever waits longest must not always come second.
     await sleep(LOOK_MS * (0.5 + Math.random()))
   }

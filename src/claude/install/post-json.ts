@@ -78,7 +78,7 @@ export async function postJson(
   { env, deadlineMs }: { readonly env: NodeJS.ProcessEnv; readonly deadlineMs: number },
 ): Promise<Answer> {
   const aborter = new AbortController()
-  const timer = setTimeout(() => aborter.abort(new Error('no answer came in time')), deadlineMs)
+  const timer = setTimeout(() => aborter.abort(new Error('no response in time')), deadlineMs)
   try {
     const asked = await send(new URL(url), env, aborter.signal)
     asked.end(JSON.stringify(body))

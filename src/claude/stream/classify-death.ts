@@ -32,11 +32,12 @@ export function classifyDeath({
 }: Death): Failure | undefined {
   const signal = killedBy ?? SIGNALS[exitCode ?? 0]
   const after =
-    'after it had given a result, which may not be its last one. Its effects so far are kept; look at them before you run it again.'
+    'after it had given a result, which may not be its last one. Its effects so far are kept; check them ' +
+    'before you run it again.'
   if (typeof signal === 'string')
     return {
       code: 'CLAUDE_SIGNALLED',
-      message: `Claude was ended from outside by ${signal} ${after}${tellStderr(stderrTail)}`,
+      message: `Claude was terminated from outside by ${signal} ${after}${tellStderr(stderrTail)}`,
     }
   if (exitCode === 0 && observation.turnActive)
     return {
@@ -56,7 +57,7 @@ export function classifySilentExit({ exit, stderrTail, observation }: Death): Fa
     return {
       code: 'CLAUDE_SIGNALLED',
       message:
-        `Claude was ended from outside by ${signal} before it gave a result.${hint} Its effects so far ` +
+        `Claude was terminated from outside by ${signal} before it gave a result.${hint} Its effects so far ` +
         `are kept; try again.${errors}`,
     }
   }
@@ -64,18 +65,18 @@ export function classifySilentExit({ exit, stderrTail, observation }: Death): Fa
     return {
       code: 'CLAUDE_NOT_AUTHENTICATED',
       message:
-        'Claude has no valid credentials. The operator sets ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN ' +
-        `(\`claude setup-token\`), or logs in.${errors}`,
+        'Claude has no valid credentials. The operator must set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN ' +
+        `(\`claude setup-token\`), or log in.${errors}`,
     }
   }
   if (exit.exitCode === 0) {
     const cause =
       observation.turnActive || observation.results > 0
         ? ''
-        : ' It does so when its temporary folder cannot be used; the operator checks the data folder.'
+        : ' This happens if its temporary folder cannot be used; the operator should check the data folder.'
     return {
       code: 'CLAUDE_EXITED',
-      message: `Claude exited with code 0 but gave no result, so it is not known to have done anything.${cause}${errors}`,
+      message: `Claude exited with code 0 but gave no result, so it is unknown whether it did anything.${cause}${errors}`,
     }
   }
   const code = typeof exit.exitCode === 'number' ? ` with code ${exit.exitCode}` : ''

@@ -95,7 +95,7 @@ function classify(input: ClaudeExit): Outcome {
       result.isCut === true
         ? describeCut(answer)
         : answer === '' && judgement === undefined
-          ? 'Claude finished, and its answer is empty.'
+          ? 'Claude finished, but its answer is empty.'
           : undefined
     if (judgement?.kind === 'valid')
       return { status: 'succeeded', ...describeSuccess(input, remark), ...common, result: judgement.value }
@@ -119,7 +119,7 @@ function classify(input: ClaudeExit): Outcome {
     return {
       status: 'failed',
       code: failure.code,
-      message: `${failure.message} The answer had been given by then: it is whole.`,
+      message: `${failure.message} The answer was complete by then.`,
       ...common,
       result: answer,
     }
@@ -148,10 +148,11 @@ function classifyRefused({ judge }: ClaudeExit, result: ClaudeResult): Failure |
 
 function describeCut(answer: string): string {
   const kept =
-    answer === ''
-      ? 'none of it was streamed, so nothing of it is kept'
-      : `the first ${answer.length} characters are kept`
-  return `Claude finished, and its answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
+    answer === '' ? 'none of it was streamed, so nothing is kept' : `the first ${answer.length} characters are kept`
+  return (
+    'Claude finished, but its answer exceeds the maximum length of a line of the CLI ' +
+    `(CC_EXECUTOR_LINE_LIMIT_BYTES): ${kept}.`
+  )
 }
 
 /** As an outcome tells them: the first ones, and how many there were where that is more. */
@@ -219,8 +220,8 @@ function describeDenials({ denials, denialCount }: Observation): Failure {
   return {
     code: 'PERMISSION_DENIED',
     message:
-      `Claude was refused ${denialCount === 1 ? 'a tool call' : `${denialCount} tool calls`}, ` +
-      `and the request says that this is a failure. ${shorten(remedies.join('. '), 1_000)}.`,
+      `Claude was refused ${denialCount === 1 ? 'a tool call' : `${denialCount} tool calls`}, and the ` +
+      `request treats this as a failure. ${shorten(remedies.join('. '), 1_000)}.`,
   }
 }
 

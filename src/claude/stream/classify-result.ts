@@ -68,11 +68,13 @@ function describeStartupFailure(reason: string, said: string): Failure {
   return SIGN_IN.test(reason)
     ? {
         code: 'CLAUDE_NOT_AUTHENTICATED',
-        message: `${message} The operator signs in again, or sets another credential.`,
+        message: `${message} The operator must sign in again, or set another credential.`,
       }
     : {
         code: 'CLAUDE_EXITED',
-        message: `${message} The operator repairs that on the worker's host; \`cc-executor doctor\` checks the installation.`,
+        message:
+          `${message} The operator must repair that on the worker's host; \`cc-executor doctor\` checks the ` +
+          'installation.',
       }
 }
 
@@ -91,7 +93,7 @@ function classifyApiError(
       code: 'CLAUDE_TOO_OLD',
       ...refusal,
       message:
-        `The worker's Claude CLI is too old for this model, which wants ${needed}${quoted} To get one: ` +
+        `The worker's Claude CLI is too old for this model, which needs ${needed}${quoted} To get one: ` +
         `${GET_NEWER}; then restart the worker. Or ask for another model.`,
     }
   }
@@ -99,8 +101,8 @@ function classifyApiError(
     return {
       code: 'CLAUDE_NOT_AUTHENTICATED',
       message:
-        `Claude did not accept the worker's credentials${quoted}. The operator sets ANTHROPIC_API_KEY or ` +
-        `CLAUDE_CODE_OAUTH_TOKEN (\`claude setup-token\`), or logs in again.`,
+        `Claude did not accept the worker's credentials${quoted}. The operator must set ANTHROPIC_API_KEY or ` +
+        'CLAUDE_CODE_OAUTH_TOKEN (`claude setup-token`), or log in again.',
     }
   }
   if (apiError === 'rate_limit' || apiStatus === 429 || rateLimit !== undefined) {
@@ -117,7 +119,9 @@ function classifyApiError(
   if (terminalReason === 'prompt_too_long' || apiStatus === 413 || /prompt is too long|request too large/i.test(said)) {
     return {
       code: 'CONTEXT_TOO_LONG',
-      message: `The conversation is longer than the model takes${quoted}. Give less at once, or a model with a larger context.`,
+      message:
+        `The conversation is longer than the model accepts${quoted}. Send less input, or choose a model with ` +
+        'a larger context.',
     }
   }
   if (apiError === 'model_not_found')
@@ -128,12 +132,10 @@ function classifyApiError(
   if (apiError === 'billing_error')
     return {
       code: 'CLAUDE_EXITED',
-      message: `Claude refused for reasons of billing${quoted}. The operator checks the account's credit.`,
+      message: `Claude refused for billing reasons${quoted}. The operator should check the account's credit.`,
     }
   const advice =
-    apiStatus !== undefined && apiStatus >= 500
-      ? ' Try again later.'
-      : ' See the events of the execution for what came before.'
+    apiStatus !== undefined && apiStatus >= 500 ? ' Try again later.' : ' See the events of the execution for details.'
   return { code: 'CLAUDE_EXITED', message: `Claude reported an error${quoted || '.'}${advice}` }
 }
 

@@ -11,7 +11,7 @@ const TEXT_FIELDS: Readonly<Record<string, string>> = {
 }
 const ENDS = new Set(['stream_event', 'assistant', 'user', 'result'])
 
-const TOLD_CHARACTERS = 8
+const SENT_CHARACTERS = 8
 
 interface Held {
   /** Its last delta, and what of it has not been passed on. */
@@ -45,7 +45,7 @@ function withText(message: Message, field: string, text: string): Message {
 export function createDeltaMask(mask: SecretMask): DeltaMask {
   const held = new Map<string, Held>()
   /** The end of what was passed on of each block that goes on. */
-  const told = new Map<string, string>()
+  const sent = new Map<string, string>()
 
   function release(of: string): Message[] {
     const released: Message[] = []
@@ -65,17 +65,17 @@ export function createDeltaMask(mask: SecretMask): DeltaMask {
       const text = field === undefined ? undefined : toText(delta?.[field])
       if (type !== 'stream_event' || field === undefined || text === undefined) {
         if (!ENDS.has(type)) return [message]
-        told.clear()
+        sent.clear()
         if (held.size === 0) return [message]
         return [...release(`${toText(message['parent_tool_use_id']) ?? ''}\n`), message]
       }
       const key = `${toText(message['parent_tool_use_id']) ?? ''}\n${String(event?.['index'])}\n${field}`
       const whole = (held.get(key)?.text ?? '') + text
-      const pending = mask.pendingLength(whole, told.get(key))
+      const pending = mask.pendingLength(whole, sent.get(key))
       if (pending === 0) held.delete(key)
       else held.set(key, { message, text: whole.slice(whole.length - pending) })
       const passing = whole.slice(0, whole.length - pending)
-      if (passing !== '') told.set(key, passing.slice(-TOLD_CHARACTERS))
+      if (passing !== '') sent.set(key, passing.slice(-SENT_CHARACTERS))
       const passed = mask.text(passing)
       return passed === text ? [message] : [withText(message, field, passed)]
     },

@@ -132,10 +132,10 @@ export class McpStatus {
     if (ended.length === 0) return []
     // Safe: the line was parsed before it came here, as an object.
     const message = toRecord((JSON.parse(raw) as Record<string, unknown>)['message'])
-    const told = toRecords(message?.['content'])
+    const reported = toRecords(message?.['content'])
       .filter((block) => block['type'] === 'tool_result' && block['is_error'] === true)
       .map((block) => block['content'])
-    const lost = ended.filter(({ name }) => told.includes(toLostText(name)))
+    const lost = ended.filter(({ name }) => reported.includes(toLostText(name)))
     if (lost.length === 0) return []
     for (const { name } of lost) this.#lost.add(name)
     this.#states = this.#states.map((state) => this.#correct(state))
@@ -144,7 +144,7 @@ export class McpStatus {
 
   #correct(state: McpServerState): McpServerState {
     return this.#lost.has(state.name)
-      ? { name: state.name, status: 'failed', error: 'It has ended, and could not be started again.' }
+      ? { name: state.name, status: 'failed', error: 'It has exited and could not be restarted.' }
       : state
   }
 
@@ -175,9 +175,9 @@ export class McpStatus {
   }
 
   /** What the CLI tells holds commands, arguments and headers as well: only what is named here goes on. */
-  #read(told: readonly Record<string, unknown>[]): McpServerState[] {
+  #read(reported: readonly Record<string, unknown>[]): McpServerState[] {
     return Object.entries(this.#options.servers).map(([name, server]) => {
-      const seen = told.find((entry) => entry['name'] === name)
+      const seen = reported.find((entry) => entry['name'] === name)
       const error = toText(seen?.['error'])
       const tools = toRecords(seen?.['tools']).flatMap((tool) => toText(tool['name']) ?? [])
       return this.#correct({

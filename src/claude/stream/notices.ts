@@ -40,8 +40,8 @@ export function noteSystemMessage(notices: Notices, message: Readonly<Record<str
     case 'session_writes_lost':
       say(
         notices,
-        `Claude could not write everything it had to save (${name(message['error_code'])}: the disk or ` +
-          'its quota is full): a later execution with this session may miss a part of the conversation.',
+        `Claude could not save all of its data (${name(message['error_code'])}: the disk or its quota is ` +
+          'full): a later execution with this session may lack a part of the conversation.',
       )
       return
     case 'model_refusal_fallback':

@@ -44,8 +44,8 @@ export function findNoEnd(
     return {
       code: 'TOOL_DEFERRED',
       message:
-        'A hook deferred a tool call, which nobody will decide on here: the run ended before the call. ' +
-        'Take `defer` out of the hook, or let it answer allow or deny.',
+        'A hook deferred a tool call, but there is nobody to decide on it here: the run ended before the ' +
+        'call. Remove `defer` from the hook, or let it return allow or deny.',
     }
   }
   switch (stopReason) {
@@ -56,8 +56,8 @@ export function findNoEnd(
       }
     case 'max_tokens':
       return incomplete(
-        'The answer was cut off at the longest reply that the model may give. Ask for less at once, or ' +
-          'let the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.',
+        'The answer was cut off at the maximum length of a reply of the model. Ask for less at once, or let ' +
+          'the operator raise CLAUDE_CODE_MAX_OUTPUT_TOKENS.',
       )
     case 'pause_turn':
       return incomplete('Claude stopped in the middle of its turn (pause_turn). Resume the session to let it finish.')

@@ -39,7 +39,7 @@ const subtract = (one: ModelSums, other: ModelSums): ModelSums => combine(one, o
 const countTokens = (sums: TokenSums): number => TOKENS.reduce((total, field) => total + sums[field], 0)
 
 /** `usage` as the API and the CLI write it. */
-function toTold(value: unknown): ModelSums {
+function toReported(value: unknown): ModelSums {
   const usage = toRecord(value) ?? {}
   return {
     inputTokens: toCount(usage['input_tokens']),
@@ -105,9 +105,9 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
   let running: ModelSums | undefined
 
   /** `isFirm`: the message has come; one that has only begun may be cut and asked for once more, and is in no sum. */
-  function note(id: string, told: ModelSums, isFirm = true): void {
+  function note(id: string, reported: ModelSums, isFirm = true): void {
     const known = messages.get(id) ?? NO_SUMS
-    const counted = larger(known, told)
+    const counted = larger(known, reported)
     open = add(open, subtract(counted, known))
     if (isFirm || (messages.has(id) && !begun.has(id))) {
       firm = add(firm, begun.delete(id) ? counted : subtract(counted, known))
@@ -124,25 +124,25 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
     const callsTool =
       toRecords(message?.['content']).some(({ type }) => type === 'tool_use') || (known?.id === id && known.callsTool)
     last.set(parent, { id, callsTool })
-    note(id, toTold(message?.['usage']), isFirm)
+    note(id, toReported(message?.['usage']), isFirm)
   }
 
   /** It names no message: it belongs to the last one that began under this parent. */
   function noteDelta(parent: string, usage: unknown): void {
     const current = last.get(parent)
-    if (current !== undefined) note(current.id, toTold(usage))
+    if (current !== undefined) note(current.id, toReported(usage))
   }
 
   /**
    * The result of a subagent's call: it alone tells of a last message without tool calls, which is not in the stream.
    */
   function noteSubagentResult(line: Readonly<Record<string, unknown>>): void {
-    const told = toRecord(line['tool_use_result'])
-    if (toText(told?.['agentId']) === undefined) return
+    const reported = toRecord(line['tool_use_result'])
+    if (toText(reported?.['agentId']) === undefined) return
     const block = toRecords(toRecord(line['message'])?.['content']).find(({ type }) => type === 'tool_result')
     const toolUseId = toText(block?.['tool_use_id'])
     if (toolUseId === undefined || last.get(toolUseId)?.callsTool === false) return
-    note(`result of ${toolUseId}`, toTold(told?.['usage']))
+    note(`result of ${toolUseId}`, toReported(reported?.['usage']))
     last.delete(toolUseId)
   }
 
@@ -178,15 +178,15 @@ export function createUsageAccount(before?: ModelSums): UsageAccount {
       else if (event?.['type'] === 'message_delta') noteDelta(parent, event['usage'])
     },
     noteResult(message) {
-      const ofTurn = toTold(message['usage'])
+      const ofTurn = toReported(message['usage'])
       const own = toOwn(message, ofTurn)
       const summed = larger(ofTurn, own ?? NO_SUMS)
       // An interrupted turn may be left out of the sums (2.1.197 gives zeros), and one without any sum is known by its
       // stream alone. Any process of the run can write a `result`: it takes back no message that the stream told of.
       const isCut = message['subtype'] === 'error_during_execution' || (own === undefined && countTokens(ofTurn) === 0)
-      const told = isCut ? open : firm
-      if (TOKENS.some((field) => told[field] > summed[field])) isIncomplete = true
-      settled = add(settled, larger(summed, told))
+      const reported = isCut ? open : firm
+      if (TOKENS.some((field) => reported[field] > summed[field])) isIncomplete = true
+      settled = add(settled, larger(summed, reported))
       firm = NO_SUMS
       begun.clear()
       open = NO_SUMS

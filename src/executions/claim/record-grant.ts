@@ -37,7 +37,7 @@ function isEmbedded({ redisUrl, dataDir }: Pick<Config, 'redisUrl' | 'dataDir'>)
 }
 
 const changed = (why: string): ExecutorError =>
-  new ExecutorError('FORBIDDEN', { detail: `the record is not as the API has stored it: ${why}.` })
+  new ExecutorError('FORBIDDEN', { detail: `the record differs from what the API stored: ${why}.` })
 
 /**
  * What rights a record comes with. A grant by a key of this data folder, now or earlier, must be true. One by another
@@ -54,7 +54,7 @@ export async function readRights(
   const known = (await readPublicKeys(config.dataDir)).find(({ kid }) => kid === grant.kid)
   if (known) {
     if (!verifySignature(known.x, toGrantText(toGranted(record), grant), grant.signature))
-      throw changed('its signature does not fit what it says')
-  } else if (isEmbedded(config)) throw changed('it is signed with a key that this service has never had')
+      throw changed('its signature does not match its content')
+  } else if (isEmbedded(config)) throw changed('it is signed with a key that never belonged to this service')
   return { isAdmin: grant.isAdmin }
 }

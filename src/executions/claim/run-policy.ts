@@ -13,8 +13,8 @@ export interface Rights {
 
 function switchedOff(mode: string, setting: string): ExecutorError {
   return new ExecutorError('FORBIDDEN', {
-    detail: `permissionMode: ${mode} is switched off here; the operator switches it on with ${setting}=true.`,
-    errors: [{ path: 'permissionMode', message: `switched off by ${setting}` }],
+    detail: `permissionMode: ${mode} is disabled here; the operator can enable it with ${setting}=true.`,
+    errors: [{ path: 'permissionMode', message: `disabled by ${setting}` }],
   })
 }
 
@@ -41,10 +41,10 @@ export function requirePermitted(
   if (run.verify?.commands && !isAdmin && !config.allowVerifyCommands)
     throw adminOnly(
       'verify.commands',
-      'running commands of one’s own needs a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
+      'running custom commands requires a token with the admin scope, or CC_EXECUTOR_ALLOW_VERIFY_COMMANDS=true.',
     )
   const startsProgram = Object.entries(run.mcpServers ?? {}).find(([, server]) => 'command' in server)
   if (startsProgram && !isAdmin)
-    throw adminOnly(`mcpServers.${startsProgram[0]}`, 'starting a program needs a token with the admin scope.')
+    throw adminOnly(`mcpServers.${startsProgram[0]}`, 'starting a program requires a token with the admin scope.')
   requireHosts({ config }, request)
 }

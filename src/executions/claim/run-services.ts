@@ -34,8 +34,8 @@ export interface RunServices extends DomainServices {
   /** Of the operator's secrets; a run has its own besides. */
   readonly mask: SecretMask
   /**
-   * The runs of this worker, by execution id, so that a notification finds its lease. `isRunning`: the CLI was let go, and
-   * something of it is alive.
+   * The runs of this worker, by execution id, so that a notification finds its lease. `isRunning`: the CLI was let go,
+   * and something of it is alive.
    */
   readonly live: Map<string, { renewNow(): void; readonly marker: string; isRunning(): boolean }>
 }

@@ -50,8 +50,10 @@ export async function requireSandbox({ workers, config }: DomainServices, { sand
   )
     return
   throw new ExecutorError('SANDBOX_UNAVAILABLE', {
-    detail: `sandbox: no worker that is present has the level ${wanted}; cc-executor doctor on a worker's machine says what it lacks.`,
-    errors: [{ path: 'sandbox', message: `no worker has the level ${wanted}` }],
+    detail:
+      `sandbox: no connected worker provides the level ${wanted}; cc-executor doctor on a worker's machine ` +
+      'shows what is missing.',
+    errors: [{ path: 'sandbox', message: `no worker provides the level ${wanted}` }],
   })
 }
 
@@ -64,10 +66,12 @@ export function requireHosts(
   const beyond = (network?.hosts ?? []).filter((host) => !hosts.some((open) => admits(open, host)))
   if (beyond.length === 0) return
   throw new ExecutorError('FORBIDDEN', {
-    detail: `network.hosts: ${beyond.join(', ')} is not among what the operator admits (CC_EXECUTOR_NETWORK_HOSTS).`,
+    detail:
+      `network.hosts: ${beyond.join(', ')} is not among the hosts that the operator allows ` +
+      '(CC_EXECUTOR_NETWORK_HOSTS).',
     errors: beyond.map((host) => ({
       path: 'network.hosts',
-      message: `${host} is not admitted by CC_EXECUTOR_NETWORK_HOSTS`,
+      message: `${host} is not allowed by CC_EXECUTOR_NETWORK_HOSTS`,
     })),
   })
 }

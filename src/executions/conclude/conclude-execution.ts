@@ -26,7 +26,7 @@ export async function concludeExecution(
     await advanceTaskList(services, parentId, closing).catch((error: unknown) => {
       services.logger.warn(
         { executionId: parentId, error: String(error) },
-        'a task has ended and its list does not go on; the sweep will do it',
+        'a task has ended but its list was not advanced; the sweep will do it',
       )
     })
   }

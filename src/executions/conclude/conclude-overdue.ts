@@ -10,7 +10,7 @@ const QUEUE_TIMEOUT: Outcome = {
 const QUEUE_TIMEOUT_BETWEEN: Outcome = {
   status: 'failed',
   code: 'QUEUE_TIMEOUT',
-  message: 'It waited for its next attempt longer than queueTimeoutSeconds. What it did until then is kept.',
+  message: 'It waited for its next attempt longer than queueTimeoutSeconds. Its effects until then are kept.',
 }
 
 /** One that waited too long, if nobody has claimed it; its outcome, undefined when it was not concluded here. */

@@ -53,7 +53,7 @@ async function sealAndStore(
     const answer = await store(services, id, concludeAs, conclusion, seal)
     if (answer.kind !== 'moved') return answer
   }
-  throw new Error(`The log of ${id} does not stand still; its end could not be stored.`)
+  throw new Error(`The log of ${id} kept changing; its end could not be stored.`)
 }
 
 function store(

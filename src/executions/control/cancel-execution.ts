@@ -66,8 +66,8 @@ export async function pauseExecution(
     const task = record.tasks?.findLast(({ state }) => !isTerminal(state))
     throw new ExecutorError('NOT_RUNNING', {
       detail:
-        'A task list has no process of its own to pause or resume; ' +
-        `${task ? `do so with the task that is under way, ${task.id}` : 'its next task is about to be queued'}.`,
+        'A task list has no process to pause or resume; ' +
+        `${task ? `pause or resume the running task instead, ${task.id}` : 'its next task is about to be queued'}.`,
     })
   }
   const answer = await fromStore(services.store.request(id, { kind: 'pause', wanted }, caller.name, reason))

@@ -16,7 +16,7 @@ export async function deleteExecution(services: DomainServices, id: string, call
   const list = record.parentId === undefined ? undefined : await fromStore(store.get(record.parentId))
   if (list && !isTerminal(list.state))
     throw new ExecutorError('NOT_FINISHED', {
-      detail: `It is a task of ${list.id}, which has not ended yet: the list tells of all its tasks.`,
+      detail: `It is a task of ${list.id}, which has not ended yet and reports all its tasks.`,
     })
   const tasks = record.kind === 'task_list' ? await fromStore(store.getMany(await store.listTaskIds(id))) : []
   const answer = await fromStore(store.delete(id, caller.name))

@@ -83,15 +83,15 @@ export function judgeHook(report: HookReport, required: boolean): Verdict {
     outcome: {
       status: 'failed',
       code: 'HOOK_FAILED',
-      message: `The operator's hook ${name}, without which nothing is started, ${how}${said === '' ? '.' : said}`,
+      message: `The required hook ${name} of the operator ${how}${said === '' ? '.' : said}`,
     },
   }
 }
 
 const ENDINGS = {
-  signalled: 'was ended by a signal',
-  timed_out: 'was ended at its timeout',
-  output_limit: 'was ended because it wrote too much',
+  signalled: 'was terminated by a signal',
+  timed_out: 'was stopped at its timeout',
+  output_limit: 'was stopped because it wrote too much',
   stopped: 'was stopped',
   not_found: 'was not found',
   not_started: 'could not be started',

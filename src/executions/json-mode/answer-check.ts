@@ -70,7 +70,8 @@ export class AnswerCheck {
       return {
         kind: 'invalid',
         faults: [
-          'the answer is longer than a line of the CLI may be here (CC_EXECUTOR_LINE_LIMIT_BYTES), so that it could not be read',
+          'the answer exceeds the maximum length of a line of the CLI (CC_EXECUTOR_LINE_LIMIT_BYTES), so it ' +
+            'could not be read',
         ],
         raw: '',
       }
@@ -79,7 +80,7 @@ export class AnswerCheck {
     if (answer === undefined)
       return {
         kind: 'invalid',
-        faults: ['the answer is no JSON, and no call of the StructuredOutput tool was accepted'],
+        faults: ['the answer is not valid JSON, and no call of the StructuredOutput tool was accepted'],
         raw: text,
       }
     const { schema, schemas, owner } = this.#options
@@ -96,8 +97,8 @@ export class AnswerCheck {
 
 function describeUnchecked(answer: Exclude<SchemaAnswer, { kind: 'checked' }>): string {
   return answer.kind === 'late'
-    ? `outputSchema could not be checked against it within ${SCHEMA_BUDGET_MS / 1_000} s; a pattern in it may ` +
-        'backtrack for very long'
+    ? `outputSchema could not be checked against it within ${SCHEMA_BUDGET_MS / 1_000} s; a pattern in it ` +
+        'may backtrack excessively'
     : `outputSchema could not be checked against it: ${answer.message}`
 }
 

@@ -24,14 +24,15 @@ export function requireSchemaShape({ outputSchema, appendSystemPrompt = '' }: Ru
     )
   if (dialectOf(outputSchema) === undefined)
     throw refuseSchema(
-      'has a "$schema" of another dialect than 2020-12, 2019-09, draft-07 and draft-06: leave it out, or write ' +
-        `the schema in 2020-12 (${DIALECTS[0].uri})`,
+      'has a "$schema" other than 2020-12, 2019-09, draft-07 and draft-06: omit it, or write the schema in ' +
+        `2020-12 (${DIALECTS[0].uri})`,
     )
   const rooted = withoutRootReference(outputSchema)
   if (rooted === undefined)
     throw refuseSchema(
-      'has a "$ref" at its root that cannot be replaced by what it refers to: write that schema at the root itself, ' +
-        'or refer to one below "$defs" or "definitions" of the same document, with nothing that constrains beside it',
+      'has a "$ref" at its root that cannot be replaced by what it refers to: write that schema at the ' +
+        'root itself, or refer to one below "$defs" or "definitions" of the same document, without other ' +
+        'constraints next to it',
     )
   // The model gives its answer as the input of a tool, which is always an object.
   if (rooted['type'] !== 'object')
@@ -47,14 +48,14 @@ export function toSchemaRefusal(
     case 'checked':
       return undefined
     case 'unusable':
-      return refuseSchema(`is no valid JSON Schema (${dialectOf(schema)}): ${compiled.message}`)
+      return refuseSchema(`is not a valid JSON Schema (${dialectOf(schema)}): ${compiled.message}`)
     case 'late':
       return refuseSchema('takes too long to be compiled, with those before it in this request')
     case 'failed':
       return refuseSchema(`could not be compiled: ${compiled.message}`)
     case 'crowded':
       return new ExecutorError('QUEUE_FULL', {
-        detail: 'Too many schemas of this token are waiting to be compiled; try again later.',
+        detail: 'Too many schemas of this token are waiting for compilation; try again later.',
         retryAfterSeconds: 5,
       })
   }

@@ -28,7 +28,7 @@ export async function requireExecution(
   const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
   if (!record || record.owner !== caller.name)
     throw new ExecutorError('EXECUTION_NOT_FOUND', {
-      detail: `There is no execution ${id.slice(0, 100)}, or no longer.`,
+      detail: `There is no execution ${id.slice(0, 100)}, or it was deleted.`,
     })
   return record
 }

@@ -68,7 +68,7 @@ export async function getAuthStatus({ workers }: DomainServices): Promise<AuthSt
   return {
     authenticated,
     workers: present.map(({ id, credential, authentication }) => ({ workerId: id, credential, authentication })),
-    message: first ? first.authentication.message : 'No worker is present, so nothing is known of its credentials.',
+    message: first ? first.authentication.message : 'No worker is connected, so its credentials are unknown.',
     ...(!first
       ? { remedy: 'Start a worker: npm start, or cc-executor worker.' }
       : !authenticated && remedy !== undefined
@@ -87,7 +87,7 @@ function describeWorkers(
   if (!first) {
     const absent = {
       status: 'failed',
-      message: 'No worker is present: start one with npm start, or cc-executor worker.',
+      message: 'No worker is connected: start one with npm start, or cc-executor worker.',
     } as const
     return { workers: { ...absent, count: 0 }, claude: absent, containment: absent }
   }
@@ -126,7 +126,7 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
   const count = present.length
   const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
   const paused = present.flatMap(({ id, pausedBecause }) =>
-    pausedBecause === undefined ? [] : [`worker ${id} takes nothing: ${pausedBecause}`],
+    pausedBecause === undefined ? [] : [`worker ${id} accepts no work: ${pausedBecause}`],
   )
   if (reached.length === 0 && paused.length === 0) return { status: 'ok', message: `${count} present`, count }
   const limits = reached.map(
@@ -147,7 +147,7 @@ export async function getReadiness(
   services: DomainServices,
   checkRedis: () => Promise<string | undefined>,
 ): Promise<Readiness> {
-  const down = { status: 'failed', message: 'Not known: the store cannot be reached.' } as const
+  const down = { status: 'failed', message: 'Unknown: the store cannot be reached.' } as const
   try {
     const problem = await fromStore(checkRedis())
     const [queue, present] = await Promise.all([getQueueState(services), fromStore(services.workers.list())])
@@ -166,7 +166,7 @@ export async function getReadiness(
     return {
       status: 'failed',
       parts: {
-        redis: { status: 'failed', message: 'The store cannot be reached.' },
+        redis: { status: 'failed', message: 'The store is unavailable.' },
         queue: down,
         workers: { ...down, count: 0 },
         claude: down,

@@ -16,10 +16,13 @@ export type KeptFile = WorkspaceFile & { readonly sha256: string }
 const notKept = (detail: string): ExecutorError => new ExecutorError('FILE_NOT_KEPT', { detail })
 
 function whyNothing({ startedAt, outcome }: ExecutionRecord): string {
-  if (startedAt === undefined) return 'The execution ended before its run began: there are no files.'
+  if (startedAt === undefined) return 'The execution ended before its run started: there are no files.'
   if (outcome?.code === 'WORKER_LOST')
     return 'The worker was lost, or stopped, before it could keep the files; a named workspace still holds them on its host.'
-  return 'The files of this execution were not kept: the store did not take them, or it ended before this service kept any.'
+  return (
+    'The files of this execution were not kept: the store did not accept them, or it ended before this ' +
+    'service stored files.'
+  )
 }
 
 /** What a finished execution left in its workspace. @throws ExecutorError NOT_FINISHED, FILE_NOT_KEPT */
@@ -27,7 +30,7 @@ export async function readFiles(services: DomainServices, id: string, caller: Ca
   const record = await requireExecution(services, id, caller)
   if (!isTerminal(record.state))
     throw new ExecutorError('NOT_FINISHED', {
-      detail: `The execution is ${toStatus(record.state)}; its files can be had when it has ended.`,
+      detail: `The execution is ${toStatus(record.state)}; its files are available when it has ended.`,
     })
   const listing = await fromStore(services.files.readListing(id))
   if (!listing) throw notKept(whyNothing(record))
@@ -38,12 +41,12 @@ const REASONS: Record<Exclude<FileContent, 'kept'>, (listing: WorkspaceFiles) =>
   unchanged: () => 'the run did not change it, and only what it changed is kept',
   deleted: () => 'the run deleted it',
   too_large: ({ limitBytes }) =>
-    `it is larger than ${limitBytes} bytes, which is all that is kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
+    `it is larger than the ${limitBytes} bytes kept per execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
   over_limit: ({ limitBytes }) =>
-    `smaller files had used up the ${limitBytes} bytes that are kept of one execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
-  unreadable: () => 'it could not be read when the run had ended, or changed meanwhile',
-  withheld: () => 'it holds a secret of the operator’s, and with that masked it would be another file',
-  not_a_file: () => 'it is no regular file',
+    `smaller files used up the ${limitBytes} bytes kept per execution (CC_EXECUTOR_FILES_LIMIT_BYTES)`,
+  unreadable: () => 'it could not be read after the run, or changed meanwhile',
+  withheld: () => 'it contains a secret of the operator, and a masked copy would be another file',
+  not_a_file: () => 'it is not a regular file',
 }
 
 const shorten = (path: string): string => JSON.stringify(path.length > 200 ? `${path.slice(0, 200)}…` : path)
@@ -53,7 +56,7 @@ function requireFile(listing: WorkspaceFiles, path: string): WorkspaceFile {
   const file = listing.files.find((one) => one.path === path)
   if (!file)
     throw new ExecutorError('FILE_NOT_FOUND', {
-      detail: `There is no file ${shorten(path)} among those of this execution; GET /executions/${listing.executionId}/files lists them.`,
+      detail: `This execution has no file ${shorten(path)}; GET /executions/${listing.executionId}/files lists them.`,
     })
   return file
 }
@@ -67,7 +70,8 @@ export async function findFile(services: DomainServices, id: string, path: strin
   if (isKept(file)) return file
   // Safe: what is kept has its hash.
   throw notKept(
-    `The content of ${shorten(path)} cannot be had: ${REASONS[file.content as Exclude<FileContent, 'kept'>](listing)}.`,
+    `The content of ${shorten(path)} is not available: ` +
+      `${REASONS[file.content as Exclude<FileContent, 'kept'>](listing)}.`,
   )
 }
 

@@ -28,7 +28,7 @@ export async function readReceipt(
   const text = await fromStore(services.store.getReceipt(id))
   if (text === undefined)
     throw new ExecutorError('EXECUTION_NOT_FOUND', {
-      detail: `There is no receipt of ${id}: it ended before this service wrote receipts, or was deleted just now.`,
+      detail: `There is no receipt for ${id}: it ended before this service wrote receipts, or was just deleted.`,
     })
   return form === 'json' ? text : toMarkdown(Receipt.parse(JSON.parse(text)))
 }

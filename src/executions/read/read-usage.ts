@@ -20,8 +20,8 @@ export interface UsageFilters {
 
 const EVERYBODY = '*'
 const NOTE =
-  'Dollars are the CLI’s own estimate from list prices, no invoice; under a subscription nothing ' +
-  'is billed by them, and they mean nothing. Days are UTC, and an execution counts on the day on ' +
+  'Dollars are the CLI’s estimate from list prices, not an invoice; they are not meaningful under a ' +
+  'subscription, where nothing is billed by them. Days are UTC, and an execution counts on the day on ' +
   'which it was accepted, once it has ended.'
 
 function toRange({ from, to }: UsageFilters, today: number): { first: number; last: number } {
@@ -29,7 +29,9 @@ function toRange({ from, to }: UsageFilters, today: number): { first: number; la
   const first = from === undefined ? last - USAGE_DEFAULT_DAYS + 1 : toDayNumber(from)
   if (first > last) throw toInvalidRequest([{ path: 'from', message: 'must not be after to' }])
   if (last - first >= USAGE_RANGE_DAYS)
-    throw toInvalidRequest([{ path: 'from', message: `${USAGE_RANGE_DAYS} days at most are summed up at once` }])
+    throw toInvalidRequest([
+      { path: 'from', message: `${USAGE_RANGE_DAYS} days at most can be summed up in one request` },
+    ])
   return { first, last }
 }
 
@@ -55,7 +57,7 @@ export async function getUsage(
   const token = filters.token ?? caller.name
   if (token !== caller.name && !caller.scopes.has('admin'))
     throw new ExecutorError('FORBIDDEN', {
-      detail: 'token: the usage of others is shown to tokens with the admin scope only.',
+      detail: "token: reading other tokens' usage requires the admin scope.",
       errors: [{ path: 'token', message: 'needs the admin scope' }],
     })
   const simulated = config.simulatorUrl !== undefined

@@ -5,7 +5,7 @@ type Status = Readiness['parts']['redis']['status']
 /** Texts that were written for the operator name paths, hosts and workers: none of them is passed on. */
 const say = ({ status }: { readonly status: Status }) => ({
   status,
-  message: status === 'ok' ? 'in order' : 'not in order; asked with a token of the read scope, this says why',
+  message: status === 'ok' ? 'in order' : 'not ready; with a token of the read scope the reason is shown',
 })
 
 const sayAuthentication = ({ method, source, billed }: ClaudeAuthentication): ClaudeAuthentication => ({
@@ -13,7 +13,7 @@ const sayAuthentication = ({ method, source, billed }: ClaudeAuthentication): Cl
   // Of a login it is the file; else a variable.
   source: method === 'login' ? 'login' : source,
   billed,
-  message: method === 'none' ? 'There is no credential.' : `A credential of the kind ${method} is used.`,
+  message: method === 'none' ? 'There is no credential.' : `A credential of type ${method} is used.`,
 })
 
 /** What a probe without a token is told: the state of each part, and nothing that names something of this place. */

@@ -104,9 +104,9 @@ export function toBudgetError(refusal: BudgetRefusal, owner: string): ExecutorEr
   const field = unit === 'usd' ? 'maxBudgetUsd' : 'maxBudgetTokens'
   return new ExecutorError('BUDGET_EXCEEDED', {
     detail:
-      `The daily budget of ${owner} is ${show(limit)}: ${show(spent)} spent, ${show(reserved)} ` +
-      `reserved by executions that have not ended, and this one may spend ${show(wanted)}. It begins ` +
-      `anew at ${resetsAt}; a smaller ${field} may fit ` +
+      `The daily budget of ${owner} is ${show(limit)}: ${show(spent)} spent, ${show(reserved)} reserved by ` +
+      `executions that have not ended, and this one may spend ${show(wanted)}. It resets at ${resetsAt}; a ` +
+      `smaller ${field} may fit ` +
       `before.${unit === 'usd' ? ' Dollars are the CLI’s estimate, which means nothing under a subscription.' : ''}`,
     budget: refusal,
     retryAfterSeconds: Math.max(1, Math.ceil((Date.parse(resetsAt) - Date.now()) / 1_000)),

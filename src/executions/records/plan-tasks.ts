@@ -45,7 +45,9 @@ export const hasFollowing = (
 ): boolean =>
   refusal === undefined && index + 1 < taskCount && (status === 'succeeded' || request.onTaskFailure === 'continue')
 
-/** How a list ended, of which no further task follows. `last` is the outcome of the task that ended last. */
+const wereNotStarted = (count: number): string => `${count === 1 ? 'was' : 'were'} not started`
+
+/** How a list ended that has no further task. `last` is the outcome of the task that ended last. */
 export function toListOutcome(
   { tasks = [], taskCount = 0, cancelled, isOverBudget, refusal }: ExecutionRecord,
   last: Pick<Outcome, 'code' | 'result'> | undefined,
@@ -62,27 +64,29 @@ export function toListOutcome(
       code: 'CANCELLED',
       message:
         `Cancelled by ${cancelled.by}${cancelled.reason === undefined ? '' : `: ${cancelled.reason}`}. ` +
-        `Of ${taskCount} tasks ${succeeded} had succeeded and ${unstarted} were not begun.`,
+        `${succeeded} of ${taskCount} tasks succeeded${unstarted === 0 ? '' : `, ${unstarted} ${wereNotStarted(unstarted)}`}.`,
     }
   }
   if (isOverBudget) {
     return {
       status: 'failed',
       code: 'BUDGET_EXCEEDED',
-      message: `The daily budget has no place for tasks[${tasks.length}]: ${unstarted} of ${taskCount} tasks were not begun.`,
+      message:
+        `The daily budget is not sufficient for tasks[${tasks.length}]: ${unstarted} of ${taskCount} tasks ` +
+        `${wereNotStarted(unstarted)}.`,
     }
   }
   const code: OutcomeCode = 'TASK_FAILED'
   const [first] = failed
   if (unstarted > 0 || failed.length === 1) {
     const why = last?.code !== undefined && failed.at(-1) === tasks.at(-1) ? ` (${last.code})` : ''
-    const rest = unstarted === 0 ? '' : ` The ${unstarted} after it were not begun.`
+    const rest = unstarted === 0 ? '' : ` ${unstarted} of ${taskCount} tasks ${wereNotStarted(unstarted)}.`
     return {
       status: 'failed',
       code,
       message:
-        `tasks[${first?.index ?? 0}] of ${taskCount} ended as ${first?.state ?? 'failed'}${why}; its own ` +
-        `execution says more.${rest}`,
+        `tasks[${first?.index ?? 0}] of ${taskCount} ended as ${first?.state ?? 'failed'}${why}; see its ` +
+        `execution for details.${rest}`,
     }
   }
   const names = failed

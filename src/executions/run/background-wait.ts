@@ -47,9 +47,9 @@ export class BackgroundWait implements BackgroundWaits {
       tasks: shown,
       until,
       message:
-        `Claude has answered, and ${countTasks(tasks.length)} of its own (${names}) ` +
+        `Claude has answered, and ${countTasks(tasks.length)} (${names}) ` +
         `${tasks.length === 1 ? 'is' : 'are'} awaited until ${until}. To end the wait, cancel the execution; ` +
-        'to limit it next time, set backgroundTimeoutSeconds (0: what goes on in the background ends with the answer).',
+        'to limit it next time, set backgroundTimeoutSeconds (0: background tasks are stopped at the answer).',
     }
   }
 
@@ -65,8 +65,9 @@ export class BackgroundWait implements BackgroundWaits {
       message:
         `${countTasks(this.#awaitedSinceMs.size)} had not finished ` +
         `${this.#options.run.backgroundTimeoutSeconds} s after Claude had answered ` +
-        `(backgroundTimeoutSeconds) and ${this.#awaitedSinceMs.size === 1 ? 'was' : 'were'} ended; the ` +
-        'last answer is kept. Raise it, or set it to 0 if they may end with the answer.',
+        `(backgroundTimeoutSeconds) and ${this.#awaitedSinceMs.size === 1 ? 'was' : 'were'} stopped; the ` +
+        'last answer is kept. Raise the limit, or set it to 0 if background tasks may be stopped at the ' +
+        'answer.',
     })
   }
 }

@@ -12,32 +12,31 @@ import type { DomainServices } from '../services.js'
 import { fromWorkspaceRoot, nameWorkspace, workspaceOf } from '../workspaces/workspace-name.js'
 
 const changed = (why: string): ExecutorError =>
-  new ExecutorError('FORBIDDEN', { detail: `the record is not as the API has stored it: ${why}.` })
+  new ExecutorError('FORBIDDEN', { detail: `the record differs from what the API stored: ${why}.` })
 
 /** Whose word the record stands on: its own submission, or that of its list. */
 async function findSubmission({ store }: DomainServices, record: ExecutionRecord): Promise<ExecutionRecord> {
   if (record.parentId === undefined) return record
   const list = await store.get(record.parentId)
-  if (!list) throw changed('its task list is not there')
+  if (!list) throw changed('its task list does not exist')
   const asked = digestRequest(toTaskRequest(list.request, record.taskIndex ?? 0))
   if (list.owner !== record.owner || asked !== record.requestDigest)
-    throw changed('its task list asks for something else')
+    throw changed('its task list requests something else')
   return list
 }
 
 /** A conversation is gone on with only by whom it belongs to, where it was held. */
 async function checkSession({ store, config }: DomainServices, record: ExecutionRecord): Promise<void> {
   if (record.request.session === undefined) {
-    if (record.home !== record.id || record.source)
-      throw changed('it goes on with a conversation that was not asked for')
+    if (record.home !== record.id || record.source) throw changed('it continues a conversation that was not requested')
     return
   }
   const before = record.resumedFrom === undefined ? undefined : await store.get(record.resumedFrom)
   if (!before) return
-  if (before.owner !== record.owner) throw changed('the conversation that it goes on with is another owner’s')
+  if (before.owner !== record.owner) throw changed('the conversation that it continues belongs to another owner')
   const workspaces = [before.workspace, fromWorkspaceRoot(before.workspace, config)]
   if (before.home !== record.home || !workspaces.includes(record.workspace))
-    throw changed('the conversation that it goes on with was held elsewhere')
+    throw changed('the conversation that it continues was held elsewhere')
 }
 
 async function checkWorkspace(
@@ -48,7 +47,7 @@ async function checkWorkspace(
   if (record.request.session !== undefined) return
   const { workspace } = submission.request
   const { name } = nameWorkspace(workspace, submission.id, await withAdmitted(config, record.owner, workspace))
-  if (name !== workspaceOf(record, submission, config)) throw changed('its workspace is not the one that was asked for')
+  if (name !== workspaceOf(record, submission, config)) throw changed('its workspace is not the requested one')
 }
 
 function checkBudget({ budget }: ExecutionRecord, { config }: DomainServices): void {
@@ -63,7 +62,9 @@ function checkBudget({ budget }: ExecutionRecord, { config }: DomainServices): v
   ].find(({ has, cap }) => has !== undefined && cap !== undefined && has > cap)
   if (over)
     throw new ExecutorError('FORBIDDEN', {
-      detail: `${over.name}: ${over.has} is reserved, and ${over.cap} is the most that a run may spend here (${over.setting}).`,
+      detail:
+        `${over.name}: ${over.has} is reserved, and ${over.cap} is the maximum that a run may spend here ` +
+        `(${over.setting}).`,
     })
 }
 
@@ -73,10 +74,9 @@ function checkBudget({ budget }: ExecutionRecord, { config }: DomainServices): v
  */
 export async function checkRecord(services: DomainServices, record: ExecutionRecord): Promise<Outcome | undefined> {
   try {
-    if (digestRequest(record.request) !== record.requestDigest) throw changed('its request does not have its digest')
-    if (!ExecuteRequest.safeParse(record.request).success) throw changed('its request is none that the API takes')
-    if (record.timeoutEstimate && record.request.timeoutSeconds !== 'auto')
-      throw changed('nobody has asked for an estimate')
+    if (digestRequest(record.request) !== record.requestDigest) throw changed('its request does not match its digest')
+    if (!ExecuteRequest.safeParse(record.request).success) throw changed('its request is not one that the API accepts')
+    if (record.timeoutEstimate && record.request.timeoutSeconds !== 'auto') throw changed('no estimate was requested')
     const submission = await findSubmission(services, record)
     const rights = await readRights(services, submission)
     requirePermitted(toRunRequest(record.request), record.request, services, rights)

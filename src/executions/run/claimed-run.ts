@@ -123,7 +123,7 @@ export class ClaimedRun {
     if ('parked' in prepared)
       return {
         kind: 'passed_over',
-        why: 'its workspace is taken under another name; it is queued again when it is free',
+        why: 'its workspace is in use under another name; it is queued again when the workspace is free',
       }
     if ('stoppedIn' in prepared) {
       if (this.#isLost) return { kind: 'passed_over', why: 'the claim was lost before the start' }
@@ -274,12 +274,7 @@ export class ClaimedRun {
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
     const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
     const plan: RetryPlan | undefined = isStopped
-      ? planContinuation(
-          'WORKER_STOPPING',
-          'The worker was stopped; another one goes on with the session.',
-          attempts,
-          run,
-        )
+      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one continues the session.', attempts, run)
       : now
         ? planRetry(failure, outcome, attempts, run, now)
         : other.kind === 'another'
@@ -339,7 +334,7 @@ export class ClaimedRun {
     if (answer.kind === 'finished') return answer
     return {
       kind: 'passed_over',
-      why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'somebody else took it over',
+      why: answer.kind === 'retrying' ? `another attempt follows: ${plan.reason}` : 'another process took it over',
     }
   }
 
@@ -397,7 +392,7 @@ export class ClaimedRun {
         this.#hooks.afterList(),
       ),
     )
-    return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+    return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
   }
 
   #persist<Answer>(store: () => Promise<Answer>): Promise<Answer> {
@@ -422,7 +417,7 @@ export class ClaimedRun {
   #lose(why: 'stale' | 'unreachable'): void {
     if (this.#isLost) return
     this.#isLost = true
-    this.#services.logger.error({ executionId: this.#executionId, why }, 'the claim is lost; its run is ended')
+    this.#services.logger.error({ executionId: this.#executionId, why }, 'the claim is lost; its run is stopped')
     this.#hooks.stop()
     this.#running?.end(LOST, 'at_once')
   }
@@ -433,17 +428,17 @@ export class ClaimedRun {
     await child?.killAll()
     return this.#requeue(folders, 'the worker is stopping', LOST_START_LIMIT, {
       code: 'WORKER_LOST',
-      message: 'Its workers were stopped again and again before it could start.',
+      message: 'Its workers were stopped repeatedly before it could start.',
     })
   }
 
   /** Its place is kept for a moment, so that what runs can end; then this worker or another one tries again. */
   async #startLater({ scarceIn, why }: ScarceStart): Promise<RunReport> {
-    this.#services.logger.warn({ executionId: this.#executionId, why }, 'a start failed for want of resources')
+    this.#services.logger.warn({ executionId: this.#executionId, why }, 'a start failed for lack of resources')
     await sleep(SCARCE_WAIT_MS, this.#context.signal)
-    return this.#requeue(scarceIn, 'it could not be started for want of resources', SCARCE_START_LIMIT, {
+    return this.#requeue(scarceIn, 'it could not be started for lack of resources', SCARCE_START_LIMIT, {
       code: 'CLAUDE_EXITED',
-      message: `The CLI could not be started, ${SCARCE_START_LIMIT + 1} times, for want of resources: ${why}`,
+      message: `The CLI could not be started, ${SCARCE_START_LIMIT + 1} times, for lack of resources: ${why}`,
     })
   }
 
@@ -465,5 +460,5 @@ export class ClaimedRun {
 const LOST = {
   code: 'WORKER_LOST',
   status: 'failed',
-  message: 'The worker lost its connection to the store for longer than its lease; the run was ended.',
+  message: 'The worker lost its connection to the store for longer than its lease; the run was stopped.',
 } as const

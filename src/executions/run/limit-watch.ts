@@ -9,7 +9,7 @@ export class LimitWatch {
   readonly #child: ClaudeProcess
   readonly #limits: Config['sandbox']['limits']
   readonly #note: (event: NewEvent) => Promise<void>
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(child: ClaudeProcess, limits: Config['sandbox']['limits'], note: (event: NewEvent) => Promise<void>) {
@@ -29,8 +29,8 @@ export class LimitWatch {
   }
 
   #look(): void {
-    for (const kind of this.#child.limitsReached().filter((met) => !this.#told.has(met))) {
-      this.#told.add(kind)
+    for (const kind of this.#child.limitsReached().filter((met) => !this.#reported.has(met))) {
+      this.#reported.add(kind)
       // The journal tells its own failures.
       void this.#note({ type: 'limit.reached', data: { kind, limit: this.#limits[kind] ?? 0 } }).catch(() => undefined)
     }

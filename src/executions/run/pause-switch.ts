@@ -19,8 +19,8 @@ export interface PauseSwitchOptions {
 }
 
 /**
- * running ⇄ paused: the processes of a run and its clocks stop and continue together. The request comes again with every
- * renewal of the lease, so whatever fails of a change is tried again.
+ * running ⇄ paused: the processes of a run and its clocks stop and continue together. The request comes again with
+ * every renewal of the lease, so whatever fails of a change is tried again.
  */
 export class PauseSwitch {
   readonly #options: PauseSwitchOptions

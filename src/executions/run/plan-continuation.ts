@@ -53,7 +53,9 @@ export function chooseBeginning(
   if (!transcript)
     return {
       kind: 'impossible',
-      why: "the session's transcript is not on the worker that was to go on (workers on several hosts share the data folder by a volume)",
+      why:
+        "the session's transcript is not on the worker that should continue (workers on several hosts must " +
+        'share the data folder through a volume)',
     }
   const known = transcript.toolResults
   const lacking = [...history.finishedCalls].filter(([id, owner]) => !known.has(id) && !known.has(owner)).length
@@ -62,7 +64,7 @@ export function chooseBeginning(
       kind: 'impossible',
       why:
         `${lacking === 1 ? 'a tool call that had finished is' : `${lacking} tool calls that had finished are`} ` +
-        `missing in the session's transcript and would have been made again`,
+        "missing in the session's transcript and would have been repeated",
     }
   return { kind: 'resume' }
 }
@@ -76,8 +78,8 @@ function toFailure(reason: RetryReason, why: string, { earlier }: SessionHistory
     status: 'failed',
     code,
     message:
-      `The run was interrupted (${reason}) and could not be continued: ${why}. Look at its workspace ` +
-      `and events before running it again.${earlier.notices.map((notice) => ` ${notice}`).join('')}`,
+      `The run was interrupted (${reason}) and could not be continued: ${why}. Check its workspace and ` +
+      `events before running it again.${earlier.notices.map((notice) => ` ${notice}`).join('')}`,
     ...toDenials(earlier),
   }
 }
@@ -149,8 +151,8 @@ export async function planBeginning(
         code: 'BUDGET_EXCEEDED',
         message:
           record.usage.isCostIncomplete === true
-            ? 'The attempts so far may have used up the budget of this run (maxBudgetUsd): one of them ended before ' +
-              'it had told what it cost, and its tokens are reckoned at the dearest price of its model.'
+            ? 'The attempts so far may have used up the budget of this run (maxBudgetUsd): one of them ended ' +
+              'before its cost was reported, and its tokens are counted at the highest price of its model.'
             : 'The attempts so far have used up the budget of this run (maxBudgetUsd).',
         ...toDenials(history.earlier),
       },

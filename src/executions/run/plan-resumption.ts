@@ -12,9 +12,9 @@ const MISSING: Outcome = {
   status: 'failed',
   code: 'SESSION_NOT_FOUND',
   message:
-    'The session cannot go on: on this worker there is no transcript of it. Either Claude was ended ' +
-    'before it had written any, or the worker does not share the data folder ' +
-    'of the one that ran it. Submit the whole task without session.',
+    'The session cannot continue: this worker has no transcript of it. Either Claude was stopped before ' +
+    'it had written one, or the worker does not share the data folder of the one that ran it. Submit the ' +
+    'whole task without session.',
 }
 
 const toMark = ({ answers, toolResults }: Transcript): TranscriptMark => ({

@@ -83,7 +83,7 @@ export async function prepareRun(
   const level = chooseLevel(record.request.sandbox, services.sandboxes)
   // The claim asks for one, and the worker's own settings do not change meanwhile.
   if (level === undefined)
-    return { outcome: failed('WORKSPACE_ERROR', 'The worker has no sandbox of the level that was asked for.') }
+    return { outcome: failed('WORKSPACE_ERROR', 'The worker does not provide the requested sandbox level.') }
   const { credentials } = services
   if (!claude)
     return {
@@ -97,8 +97,9 @@ export async function prepareRun(
     return {
       outcome: failed(
         'CLAUDE_NOT_FOUND',
-        'The Claude CLI starts on the worker but not in the sandbox of its runs, which do not see all of its files. The ' +
-          'operator shows them with CC_EXECUTOR_SANDBOX_READ=<their folder>; `cc-executor doctor` says what is missing.',
+        'The Claude CLI starts on the worker but not in the sandbox of its runs, which do not see all of its ' +
+          'files. The operator can make them visible with CC_EXECUTOR_SANDBOX_READ=<their folder>; ' +
+          '`cc-executor doctor` says what is missing.',
       ),
     }
   if (credentials.method === 'none')
@@ -131,7 +132,7 @@ export async function prepareRun(
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
   if (beginning.from !== undefined && record.simulated !== simulated)
-    return { outcome: failed('SESSION_NOT_FOUND', `The session cannot go on: ${otherModel(simulated)}`) }
+    return { outcome: failed('SESSION_NOT_FOUND', `The session cannot continue: ${otherModel(simulated)}`) }
   const sessionId = beginning.sessionId ?? randomUUID()
   const answerSchema = answerSchemaOf(run, record.id)
   // First, so that what they do in the workspace does not count as the run's.

@@ -8,7 +8,7 @@ export type Progress = EventData<'progress'>
 /** The running sums of an attempt, at most once a second. */
 export class ProgressMeter {
   #startedAt = performance.now()
-  #toldAt = 0
+  #reportedAt = 0
 
   begin(): void {
     this.#startedAt = performance.now()
@@ -22,8 +22,8 @@ export class ProgressMeter {
   /** undefined: the last one was less than a second ago. */
   next({ turns, toolsUsed, tokensSoFar: { inputTokens, outputTokens } }: Observation): Progress | undefined {
     const now = performance.now()
-    if (now - this.#toldAt < INTERVAL_MS) return undefined
-    this.#toldAt = now
+    if (now - this.#reportedAt < INTERVAL_MS) return undefined
+    this.#reportedAt = now
     return { turns, toolsUsed, inputTokens, outputTokens, elapsedMs: this.elapsedMs }
   }
 }

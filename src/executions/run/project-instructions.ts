@@ -16,7 +16,7 @@ interface Found {
 }
 
 function cut(bytes: Buffer | 'too_large'): string {
-  if (bytes === 'too_large') return '[This file is too long and was left out.]'
+  if (bytes === 'too_large') return '[This file is too long and was omitted.]'
   if (bytes.length <= SHOWN_BYTES) return bytes.toString('utf8').trim()
   // Half of a character at the end becomes none.
   const text = new TextDecoder('utf-8').decode(bytes.subarray(0, SHOWN_BYTES), { stream: true })

@@ -135,7 +135,7 @@ export class RunAttempt {
     return this.#report?.endedAfterResult === 'hung'
   }
 
-  /** It was ended after its answer, by a request or with its background tasks: how it would have exited is not known. */
+  /** It was ended after its answer, on request or with its background tasks: how it would have exited is not known. */
   get endedAfterAnswer(): boolean {
     return this.#endedAfterAnswer || this.#report?.endedAfterResult === 'with_tasks'
   }
@@ -242,7 +242,7 @@ export class RunAttempt {
         {
           code: 'OUTPUT_LIMIT',
           status: 'failed',
-          message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was ended.`,
+          message: `The CLI wrote more than ${services.config.rawOutputLimitBytes} bytes; the run was stopped.`,
         },
         'at_once',
       )

@@ -28,7 +28,7 @@ export class RunClocks {
       end({
         code: 'TIMED_OUT',
         status: 'timed_out',
-        message: describe('The run was ended at its timeout', 'timeoutSeconds', timeoutSeconds),
+        message: describe('The run was stopped at its timeout', 'timeoutSeconds', timeoutSeconds),
       }),
     )
     if (idleTimeoutSeconds === undefined) return
@@ -36,7 +36,7 @@ export class RunClocks {
       end({
         code: 'IDLE_TIMEOUT',
         status: 'timed_out',
-        message: describe('The run was ended after a silence', 'idleTimeoutSeconds', idleTimeoutSeconds),
+        message: describe('The run was stopped after a time without output', 'idleTimeoutSeconds', idleTimeoutSeconds),
       }),
     )
   }

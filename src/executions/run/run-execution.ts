@@ -20,13 +20,13 @@ export async function runExecution(
     case 'refused':
       return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }
     case 'parked':
-      return { kind: 'passed_over', why: 'its workspace is taken; it is queued again when that is free' }
+      return { kind: 'passed_over', why: 'its workspace is in use; it is queued again when the workspace is free' }
     case 'blocked':
     case 'unsuited':
       return claim
     case 'expired': {
       const outcome = await concludeOverdue(services, executionId)
-      return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'somebody else concluded it' }
+      return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
     }
     case 'claimed':
       return new ClaimedRun(services, executionId, claim, context).run()

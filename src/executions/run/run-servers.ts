@@ -56,7 +56,9 @@ export function followServers({
       if (over.aborted) return
       const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)
       if (unmet.length === 0) return
-      const message = `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. Nothing was asked of Claude.`
+      const message =
+        `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. No prompt was ` +
+        'sent to Claude.'
       end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
     },
     note(events) {

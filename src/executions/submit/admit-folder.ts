@@ -26,12 +26,13 @@ export async function admitFolder(
   { proof, ...claim }: AdmissionRequest,
   caller: Caller,
 ): Promise<Admission> {
-  if (!config.allowHere) throw forbid('The operator lets nobody admit folders (CC_EXECUTOR_ALLOW_HERE=false).')
+  if (!config.allowHere) throw forbid('The operator has disabled allowing folders (CC_EXECUTOR_ALLOW_HERE=false).')
   const secret = await readLocalSecret(config.dataDir)
   if (secret === undefined || !isProvenLocal(secret, claim, proof, Date.now()))
     throw forbid(
-      'A folder is admitted by the user of the service alone, on its machine: cc-executor run --here proves it with ' +
-        'local-secret in the data folder (CC_EXECUTOR_DATA_DIR), which must be the service’s own.',
+      'Only the user of the service can allow a folder, on the same machine: cc-executor run --here proves ' +
+        'this with local-secret in the data folder (CC_EXECUTOR_DATA_DIR), which must be the one of the ' +
+        'service.',
     )
   const invalid = toInvalidRequest([
     { path: 'folder', message: 'is not the folder that the service sees at this path' },
@@ -45,16 +46,14 @@ export async function admitFolder(
     const place = placeOf(folder.fd, folder.path, readMounts())
     const setting = findOwnByPlace({ place, path: folder.path, isAbsolutelyNamed: true }, config)
     if (setting !== undefined)
-      throw forbid(`The folder is, holds or lies in one of the service’s own (${setting}); name another one.`)
+      throw forbid(`The folder is, contains or is inside a folder of the service (${setting}); choose another one.`)
   } finally {
     await folder.close()
   }
   const entry = { token: caller.name, folder: claim.folder, admittedAt: new Date().toISOString() }
   const added = await addAdmitted(config.dataDir, entry)
   if (!added)
-    throw forbid(
-      'Too many folders are admitted; withdraw some, or delete lines of admitted-folders in the data folder.',
-    )
+    throw forbid('Too many folders are allowed; withdraw some, or delete lines of admitted-folders in the data folder.')
   return toAdmission(added)
 }
 
@@ -84,5 +83,5 @@ export async function withdrawAdmission(
   { name }: Caller,
 ): Promise<void> {
   if (!(await withdrawAdmitted(config.dataDir, name, id)))
-    throw new ExecutorError('WORKSPACE_NOT_FOUND', { detail: 'No folder is admitted for this token by that id.' })
+    throw new ExecutorError('WORKSPACE_NOT_FOUND', { detail: 'No folder with that id is allowed for this token.' })
 }

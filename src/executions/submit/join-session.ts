@@ -22,16 +22,17 @@ export function toWantedSession(
 /** What a scripted model has said is nothing for Claude to go on with, nor the other way round. */
 export const otherModel = (simulated: boolean): string =>
   simulated
-    ? 'this conversation was held with Claude itself, and here a scripted model answers (--simulate), which knows nothing of it.'
-    : 'this conversation was held with a scripted model (--simulate), and here Claude itself answers; ' +
+    ? 'this conversation was held with Claude itself, but here a scripted model answers (--simulate), ' +
+      'which does not know the conversation.'
+    : 'this conversation was held with a scripted model (--simulate), but here Claude itself answers; ' +
       'submit the whole task without session.'
 
 /** Nobody is told more of what is another token's than that it is not theirs. */
 export const notOwned = (workspace: string): ExecutorError =>
   new ExecutorError('WORKSPACE_NOT_FOUND', {
     detail:
-      `workspace: ${JSON.stringify(workspace.slice(0, 200))} is, contains or lies in a workspace of another token’s; ` +
-      'choose another name, or ask the operator to share it (CC_EXECUTOR_SHARED_WORKSPACES).',
+      `workspace: ${JSON.stringify(workspace.slice(0, 200))} is, contains or is inside a workspace of ` +
+      'another token; choose another name, or ask the operator to share it (CC_EXECUTOR_SHARED_WORKSPACES).',
     errors: [{ path: 'workspace', message: 'belongs to another token' }],
   })
 
@@ -41,7 +42,7 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
   switch (why) {
     case 'unknown':
       return new ExecutorError('SESSION_NOT_FOUND', {
-        detail: `session.resume: there is no execution and no Claude session ${named}, or no longer.`,
+        detail: `session.resume: there is no execution or Claude session ${named}, or it was deleted.`,
       })
     case 'unstarted':
       return new ExecutorError('SESSION_NOT_FOUND', {
@@ -49,7 +50,9 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
       })
     case 'list':
       return new ExecutorError('SESSION_NOT_FOUND', {
-        detail: `session.resume: ${named} is a task list, which has no session; each of its tasks has one: name a task.`,
+        detail:
+          `session.resume: ${named} is a task list, which has no session; each of its tasks has one: give the ` +
+          'id of a task.',
       })
     case 'other_model':
       return new ExecutorError('SESSION_NOT_FOUND', { detail: `session.resume: ${otherModel(detail === '1')}` })
@@ -67,7 +70,7 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
       return toInvalidRequest([
         {
           path: 'workspace',
-          message: `the session goes on in its own workspace, ${JSON.stringify(detail)}; leave workspace out`,
+          message: `the session continues in its workspace, ${JSON.stringify(detail)}; omit workspace`,
         },
       ])
   }

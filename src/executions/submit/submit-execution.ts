@@ -31,7 +31,7 @@ async function requireKeeping({ eviction }: DomainServices): Promise<void> {
   const reason = await fromStore(eviction())
   if (reason === undefined) return
   throw new ExecutorError('STORE_UNAVAILABLE', {
-    detail: `${reason} Nothing new is accepted meanwhile.`,
+    detail: `${reason} New executions are rejected until then.`,
     retryAfterSeconds: EVICTION_RETRY_SECONDS,
   })
 }
@@ -42,9 +42,9 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
     if (!(error instanceof ExecutorError) || error.code !== 'EXECUTION_NOT_FOUND') throw error
     throw new ExecutorError('EXECUTION_NOT_FOUND', {
       detail:
-        `This Idempotency-Key led to the execution ${id}, which has ended and of which nothing is kept ` +
-        'any more (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new key to ' +
-        'run it once more.',
+        `This Idempotency-Key led to the execution ${id}, which has ended and has been deleted by the ` +
+        'retention limits (CC_EXECUTOR_RETENTION_SECONDS, _BYTES, _COUNT). It is not run again; use a new ' +
+        'key to run it once more.',
     })
   })
 }

@@ -21,7 +21,7 @@ export async function retainExecutions(services: DomainServices): Promise<void> 
     for (const { id, claim } of forgotten) {
       logger.info(
         { executionId: id },
-        'forgotten before its time: what is kept has reached CC_EXECUTOR_RETENTION_BYTES or CC_EXECUTOR_RETENTION_COUNT',
+        'deleted early: the retained data has reached CC_EXECUTOR_RETENTION_BYTES or CC_EXECUTOR_RETENTION_COUNT',
       )
       await forgetTraces(services, id, claim)
     }

@@ -23,8 +23,8 @@ const WORKER_LOST: Outcome = {
   status: 'failed',
   code: 'WORKER_LOST',
   message:
-    'The worker that ran this execution died or lost its connection. What the run did until then is ' +
-    'not known; look at its workspace and events before running it again.',
+    'The worker that ran this execution died or lost its connection. It is unknown what the run did ' +
+    'until then; check its workspace and events before running it again.',
 }
 
 /**
@@ -47,7 +47,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       ids,
       (id) =>
         act(services, id).catch((error: unknown) => {
-          logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; that is tried again')
+          logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; this will be retried')
           throw error
         }),
       isRedisThere,
@@ -70,7 +70,8 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
 
 async function listAbandoned({ store, logger, config }: DomainServices): Promise<readonly string[]> {
   const { ids, jumpedMs } = await store.listAbandoned(BATCH, config.lockSeconds * 1_000)
-  if (jumpedMs !== 0) logger.warn({ jumpedMs }, "Redis' clock has jumped, or it stood still; every lease begins anew")
+  if (jumpedMs !== 0)
+    logger.warn({ jumpedMs }, 'the clock of Redis has jumped, or Redis stood still; every lease starts again')
   return ids
 }
 
@@ -109,7 +110,7 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
   const plan = hasStarted
     ? planContinuation(
         'WORKER_LOST',
-        'The worker died or lost its connection; another one goes on with the session.',
+        'The worker died or lost its connection; another one continues the session.',
         attempts,
         run,
       )

@@ -44,7 +44,7 @@ const inputOf = (id: string, roots: Pick<Roots, 'dataDir'>): string => join(sess
 async function requireOwnFolder(path: string): Promise<void> {
   const stats = await lstat(path)
   if (!stats.isDirectory() || stats.uid !== process.geteuid?.())
-    throw new WorkspaceError('The temporary folder of the run is there already, and is somebody else’s.')
+    throw new WorkspaceError('The temporary folder of the run already exists and belongs to another user.')
 }
 
 /**
@@ -66,7 +66,7 @@ async function makeWorkspace(wanted: string, roots: readonly string[]): Promise<
   else await makeFolder(wanted, 0o755)
 }
 
-const LINKED_OUT = 'The workspace leads out of the folders that are admitted, through a symbolic link.'
+const LINKED_OUT = 'The workspace leads out of the allowed folders through a symbolic link.'
 
 /** A workspace that was opened once, and is from then on used by its descriptor. */
 export interface Workspace extends OpenFolder {
@@ -83,7 +83,7 @@ function locate(name: string, folder: OpenFolder, roots: Roots): readonly string
   const place = placeOf(folder.fd, folder.path, mounts)
   const setting = findOwnByPlace({ place, path: folder.path, isAbsolutelyNamed: isAbsolute(name) }, roots)
   if (setting !== undefined)
-    throw new WorkspaceError(`The workspace is, holds or lies in a folder of the service’s own (${setting}).`)
+    throw new WorkspaceError(`The workspace is, contains or is inside a folder of the service (${setting}).`)
   const machine = machineId()
   return [
     ...[place, ...placesMountedBelow(folder.path, mounts)].map((one) => `@${machine}/${one}`),
@@ -123,7 +123,7 @@ async function openWorkspace(name: string, settings: Roots): Promise<Workspace> 
   const folder = await openFolder(resolved)
   try {
     // What was looked at until now was a path, and may have been exchanged; this is what is worked in.
-    if (folder.path !== resolved) throw new WorkspaceError('The workspace was exchanged while it was being opened.')
+    if (folder.path !== resolved) throw new WorkspaceError('The workspace was replaced while it was being opened.')
     return { ...folder, places: isExecutionId(name) ? [] : locate(name, folder, settings) }
   } catch (error) {
     await folder.close()

@@ -53,16 +53,17 @@ function toAdmitted(path: string, settings: OwnSettings): string {
   if (![...allowedRoots, ...admittedFolders].some((root) => isInside(path, normalize(root)))) {
     throw new ExecutorError('FORBIDDEN', {
       detail:
-        'workspace: an absolute path is accepted only inside the folders that the operator admits ' +
-        '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR), or that cc-executor run --here has admitted for this token.',
+        'workspace: an absolute path is accepted only inside the folders that the operator allows ' +
+        '(CC_EXECUTOR_ALLOWED_ROOTS, or npm start -- --root DIR), or that cc-executor run --here has allowed ' +
+        'for this token.',
       errors: [{ path: 'workspace', message: 'not inside an allowed root' }],
     })
   }
   const workspaceRoot = resolve(settings.workspaceRoot)
   if (findOwnByName(path, settings) || isInside(workspaceRoot, path)) {
     throw new ExecutorError('FORBIDDEN', {
-      detail: 'workspace: this folder is, holds or lies in one of the service’s own; name another one.',
-      errors: [{ path: 'workspace', message: 'a folder of the service’s own' }],
+      detail: 'workspace: this folder is, contains or is inside a folder of the service; choose another one.',
+      errors: [{ path: 'workspace', message: 'a folder of the service' }],
     })
   }
   return isInside(path, workspaceRoot) ? relative(workspaceRoot, path) : path
@@ -82,7 +83,7 @@ export function nameWorkspace(wanted: string | undefined, executionId: string, s
   const name = isAbsolute(named) ? toAdmitted(named, settings) : named
   if (isAbsolute(name)) return { name, lock: name }
   const [first = ''] = name.split(sep)
-  if (first === '..') throw refuseWorkspace('must not lead out of the workspace root')
+  if (first === '..') throw refuseWorkspace('must not leave the workspace root')
   if (first === '.' || first === '') throw refuseWorkspace('must name a folder below the workspace root')
   if (EXECUTION_ID.test(first)) throw refuseWorkspace('names the folder of an execution; choose another name')
   return { name, lock: name }

@@ -41,7 +41,7 @@ export async function checkClaude(config: Config): Promise<Finding[]> {
   )
   const start =
     trouble === undefined
-      ? ok('it starts with a home and a temporary folder of its own')
+      ? ok('it starts with a separate home and temporary folder')
       : fail(`it does not start (${trouble})`, `run ${binary} -p hello by hand; reinstall it: ${INSTALL}`)
   const unseen = trouble === undefined ? await checkInSandbox(config, binary) : undefined
   const check = trouble === undefined ? await selfCheck(config, seen.claude) : undefined
@@ -84,8 +84,9 @@ async function selfCheck(config: Config, claude: InstalledClaude): Promise<SelfC
 function toVerdict(check: SelfCheck | { readonly failure: string }): Verdict {
   if ('failure' in check)
     return warn(
-      `the self-check failed: ${check.failure}; it is taken to be like the newest that is tested (${TESTED_VERSIONS.to})`,
-      'run cc-executor run "Say hello" and look at what comes',
+      `the self-check failed: ${check.failure}; it is treated like the newest tested version ` +
+        `(${TESTED_VERSIONS.to})`,
+      'run cc-executor run "Say hello"and check the output',
     )
   const {
     behaviour: { costAfterResume, knowsPromptSnapshot, tellsBackgroundTasks },
@@ -93,8 +94,8 @@ function toVerdict(check: SelfCheck | { readonly failure: string }): Verdict {
   } = check
   const found = [
     `a resumed session reports the cost of ${costAfterResume === 'own' ? 'the run' : 'the whole conversation'}`,
-    `the system prompt of a resumed session is ${knowsPromptSnapshot ? 'kept unless it is told otherwise' : 'taken anew'}`,
-    `background tasks are told ${tellsBackgroundTasks ? 'as a set' : 'one by one'}`,
+    `the system prompt of a resumed session is ${knowsPromptSnapshot ? 'kept unless a new one is given' : 'replaced by the new one'}`,
+    `background tasks are reported ${tellsBackgroundTasks ? 'as a set' : 'one by one'}`,
   ].join('; ')
   return problems.length === 0
     ? ok(found)
@@ -115,7 +116,8 @@ function rankCredentials(environment: NodeJS.ProcessEnv, rest: NodeJS.ProcessEnv
 
 export function checkCredentials({ environment, simulatorUrl }: Config): Finding[] {
   const part = 'credentials'
-  if (simulatorUrl !== undefined) return [{ part, ...ok('simulated: a scripted model answers, none are needed') }]
+  if (simulatorUrl !== undefined)
+    return [{ part, ...ok('simulated: a scripted model answers, no credentials are needed') }]
   const [first, ...others] = rankCredentials(environment)
   if (first === undefined) {
     const { message, remedy = '' } = findCredentials(environment, { simulated: false })
@@ -126,9 +128,9 @@ export function checkCredentials({ environment, simulatorUrl }: Config): Finding
     others.length === 0
       ? ok(`${first.source}, ${billed}`)
       : warn(
-          `${first.source} counts and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ` +
+          `${first.source} is used and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ` +
             `${others.length === 1 ? 'does' : 'do'} not`,
-          `unset ${first.source} if that is not meant`,
+          `unset ${first.source} if that is not intended`,
         )
   return [
     { part, ...counts },

@@ -8,7 +8,7 @@ import { chooseContainment } from '../../supervision/containment.js'
 import { keepsFiles, requireContainment, tellSandboxes } from '../lifecycle/require-containment.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
-const KEEP = '(a line in /etc/sysctl.d/ keeps it)'
+const KEEP = '(add a line in /etc/sysctl.d/ to make it permanent)'
 
 /** What stands in the way of a namespace, most likely first. */
 export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys'): Promise<string> {
@@ -18,12 +18,12 @@ export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys
     return 'apt-get install bubblewrap, or npm run setup'
   if ((await read('kernel.apparmor_restrict_unprivileged_userns')) === '1')
     return config.part === 'worker'
-      ? 'AppArmor forbids user namespaces: load deployment/apparmor-worker on the host and set APPARMOR_PROFILE'
-      : `AppArmor forbids user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
+      ? 'AppArmor blocks user namespaces: load deployment/apparmor-worker on the host and set APPARMOR_PROFILE'
+      : `AppArmor blocks user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 ${KEEP}`
   if ((await read('kernel.unprivileged_userns_clone')) === '0')
-    return `the kernel forbids user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 ${KEEP}`
+    return `the kernel blocks user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 ${KEEP}`
   if ((await read('user.max_user_namespaces')) === '0')
-    return `the kernel admits no user namespace: sysctl -w user.max_user_namespaces=10000 ${KEEP}`
+    return `the kernel allows no user namespaces: sysctl -w user.max_user_namespaces=10000 ${KEEP}`
   return 'in a container: the three lines of security_opt in deployment/compose.yaml'
 }
 
@@ -47,7 +47,7 @@ export async function checkContainment(config: Config): Promise<Verdict> {
     return warn(
       strong
         ? `${level}: ${detail}`
-        : `${level}: an agent's processes are found by looking for them, and one that wants to can escape`,
+        : `${level}: the processes of a run are found by searching, and a process can evade this deliberately`,
       remedy,
     )
   } catch (error) {

@@ -33,8 +33,8 @@ export async function checkDisk(path: string): Promise<Verdict | undefined> {
   const space = await statfs(path).catch(() => undefined)
   if (space === undefined) return undefined
   const free = Math.floor((space.bavail * space.bsize) / MIB)
-  const remedy = 'make room there, or set CC_EXECUTOR_DATA_DIR to a folder on another disk'
-  if (space.files > 0 && space.ffree === 0) return fail(`the disk of ${path} has no inode left`, remedy)
+  const remedy = 'free space there, or set CC_EXECUTOR_DATA_DIR to a folder on another disk'
+  if (space.files > 0 && space.ffree === 0) return fail(`the disk of ${path} has no free inodes`, remedy)
   if (free < MINIMUM_FREE_BYTES / MIB) return fail(`${free} MiB are free on the disk of ${path}`, remedy)
   return free < COMFORTABLE_FREE_BYTES / MIB
     ? warn(`${free} MiB are free on the disk of ${path}`, remedy)
@@ -57,13 +57,13 @@ export async function checkAllowedRoot(path: string, settings?: OwnSettings): Pr
     const trouble = settings && describeAllowedRoot(path, settings)
     if (trouble !== undefined) return fail(trouble, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
     if (!(await stat(path)).isDirectory())
-      return fail(`${path} is no folder`, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
+      return fail(`${path} is not a folder`, 'correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
     return ok(path)
   } catch (error) {
     const code = describeError(error)
     return code === 'ENOENT'
-      ? fail(`${path} does not exist`, 'make it, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
+      ? fail(`${path} does not exist`, 'create it, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)')
       : fail(
           `${path} cannot be written by this user (${code})`,
           'make it writable, or correct CC_EXECUTOR_ALLOWED_ROOTS (or --root)',
@@ -75,22 +75,22 @@ export async function checkAllowedRoot(path: string, settings?: OwnSettings): Pr
 export function checkOpenings(config: Config): Verdict | undefined {
   const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
   const trouble = describeRunWritable([...listLeadingFiles(config), ...listLoginFiles(credentials)], config)
-  return trouble === undefined ? undefined : fail(trouble, 'correct it: the service does not start with it')
+  return trouble === undefined ? undefined : fail(trouble, 'correct it: the service does not start with this value')
 }
 
 /** Looks at the tokens without making any. */
 export async function checkToken(config: Config): Promise<Verdict> {
   if (config.auth === 'open')
     return warn(
-      'none is asked for (CC_EXECUTOR_AUTH=open): every user and every program of this machine may call',
+      'none is required (CC_EXECUTOR_AUTH=open): every user and program of this machine can call the API',
       'unset CC_EXECUTOR_AUTH, unless clients of the original need it',
     )
   const { tokenFile } = config
   const file = await stat(tokenFile).catch((error: unknown) => describeError(error))
-  if (file === 'ENOENT' && config.tokens === undefined) return ok(`made at the first start, in ${tokenFile}`)
+  if (file === 'ENOENT' && config.tokens === undefined) return ok(`created at the first start, in ${tokenFile}`)
   if (typeof file === 'string' && file !== 'ENOENT')
     return fail(
-      `${tokenFile} cannot be looked at (${file})`,
+      `${tokenFile} cannot be examined (${file})`,
       'make it readable for this user, or set CC_EXECUTOR_TOKEN_FILE',
     )
   try {

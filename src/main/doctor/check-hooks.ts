@@ -7,7 +7,7 @@ import { HOOK_STAGES } from '../../protocol/hooks.js'
 import { findProgram, splitPath } from '../../supervision/find-program.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
-const REMEDY = 'correct it: no worker starts with it'
+const REMEDY = 'correct it: no worker starts with this file'
 
 /** Names of the hooks whose programs are not there. */
 async function findMissing({ stages, folder }: Hooks, environment: NodeJS.ProcessEnv): Promise<string[]> {
@@ -28,11 +28,11 @@ export async function checkHooks(config: Config): Promise<Verdict> {
     const missing = await findMissing(hooks, config.environment)
     if (missing.length > 0)
       return warn(
-        `${hooks.path}: no program is there for ${missing.join(', ')}`,
+        `${hooks.path}: the program is missing for ${missing.join(', ')}`,
         'correct its command; a path is relative to the folder of the file',
       )
     return ok(
-      configured.length === 0 ? `none; ${hooks.path} would be read` : `${configured.join(', ')} (${hooks.path})`,
+      configured.length === 0 ? `none (${hooks.path} does not exist)` : `${configured.join(', ')} (${hooks.path})`,
     )
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), REMEDY)

@@ -52,7 +52,7 @@ export async function checkDependencies(checkout: string): Promise<Verdict | und
   const [first] = wrong
   if (first === undefined) return ok(`${needed.length} packages as in package-lock.json`)
   return fail(
-    `${wrong.length} of ${needed.length} packages are missing or not of the version in ` +
+    `${wrong.length} of ${needed.length} packages are missingor have another version than in ` +
       `package-lock.json, such as ${first[0].replace('node_modules/', '')}`,
     `npm run setup (in ${checkout})`,
   )
@@ -66,7 +66,7 @@ export async function checkEnvFile(folder: string): Promise<Verdict | undefined>
   )
   return isThere
     ? warn(
-        'the .env here is read by cc-executor start only, and was not read now',
+        'the .env in this folder is read by cc-executor start only, and was not read now',
         'set -a; . ./.env; set +a; cc-executor doctor',
       )
     : undefined
@@ -94,7 +94,7 @@ export function checkNames({ environment, childEnv }: Pick<Config, 'environment'
   return unknown.length === 0
     ? undefined
     : warn(
-        `${unknown.join(', ')} is no setting and has no effect`,
+        `${unknown.join(', ')} is not a setting and has no effect`,
         'correct the name; cc-executor config lists all of them',
       )
 }
@@ -102,7 +102,7 @@ export function checkNames({ environment, childEnv }: Pick<Config, 'environment'
 export function checkUser(userId: number | undefined = process.getuid?.()): Verdict {
   if (userId === undefined) return ok('this system has no user ids')
   return userId === 0
-    ? warn('the service would run as root, and so would the agents', 'start it as an ordinary user')
+    ? warn('the service would run as root, and so would the runs', 'start it as an ordinary user')
     : ok(`user id ${userId}, not root`)
 }
 
@@ -111,11 +111,11 @@ export function checkMemory(concurrency: number): Verdict {
   const constrained = process.constrainedMemory()
   const bytes = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
   const wanted = SERVICE_BYTES + concurrency * RUN_BYTES
-  const message = `${Math.round(bytes / MIB)} MiB for ${concurrency} executions at once`
+  const message = `${Math.round(bytes / MIB)} MiB for ${concurrency} concurrent executions`
   return bytes >= wanted
     ? ok(message)
     : warn(
-        `${message}, which want at least ${Math.round(wanted / MIB)} MiB`,
+        `${message}, which need at least ${Math.round(wanted / MIB)} MiB`,
         'set CC_EXECUTOR_CONCURRENCY to fewer, or add memory',
       )
 }
@@ -153,7 +153,7 @@ export async function checkProcesses(concurrency: number, { processes } = readLi
   return limit >= wanted
     ? ok(`limit ${limit}`)
     : warn(
-        `at most ${limit} processes and threads, and ${concurrency} executions at once want some ${wanted}`,
+        `at most ${limit} processes and threads, and ${concurrency} concurrent executions need about ${wanted}`,
         'ulimit -u, TasksMax= under systemd, pids_limit in Compose; or a lower CC_EXECUTOR_CONCURRENCY',
       )
 }

@@ -48,19 +48,20 @@ export function judgeRedis(info: string): Finding[] {
       : ok(`version ${version} answers at REDIS_URL`)),
   })
   if (read('role') === 'slave')
-    findings.push({ part, ...fail('it is a read-only replica', 'let REDIS_URL name the primary') })
-  if (read('loading') === '1') findings.push({ part, ...fail('it is still loading its data', 'wait until it has') })
+    findings.push({ part, ...fail('it is a read-only replica', 'let REDIS_URL use the primary') })
+  if (read('loading') === '1')
+    findings.push({ part, ...fail('it is still loading its data', 'wait until it has finished') })
 
   const policy = read('maxmemory_policy')
   const eviction = 'redis eviction'
   if (policy === undefined)
-    findings.push({ part: eviction, ...warn('it does not tell its maxmemory-policy', 'see that it is noeviction') })
-  else if (policy === 'noeviction') findings.push({ part: eviction, ...ok('noeviction, as BullMQ demands') })
+    findings.push({ part: eviction, ...warn('its maxmemory-policy cannot be read', 'make sure that it is noeviction') })
+  else if (policy === 'noeviction') findings.push({ part: eviction, ...ok('noeviction, as BullMQ requires') })
   else
     findings.push({
       part: eviction,
       ...fail(
-        `maxmemory-policy is ${policy}: it may throw away queued executions and events`,
+        `maxmemory-policy is ${policy}: Redis may evict queued executions and events`,
         'CONFIG SET maxmemory-policy noeviction, and the same line in redis.conf',
       ),
     })
@@ -69,7 +70,7 @@ export function judgeRedis(info: string): Finding[] {
     findings.push({
       part: eviction,
       ...warn(
-        `${Math.round((100 * used) / most)} % of maxmemory are used; when it is full nothing more is accepted`,
+        `${Math.round((100 * used) / most)} % of maxmemory is used; when it is full, new executions are rejected`,
         'raise maxmemory, or lower CC_EXECUTOR_RETENTION_BYTES',
       ),
     })
@@ -81,14 +82,14 @@ export function judgeRedis(info: string): Finding[] {
   if (failed.length > 0)
     findings.push({
       part: persistence,
-      ...fail(`its last write to disk failed (${failed.join(', ')})`, 'look at its log and at its disk'),
+      ...fail(`its last write to disk failed (${failed.join(', ')})`, 'check its log and its disk'),
     })
   else if (read('aof_enabled') === '1') findings.push({ part: persistence, ...ok('append-only file') })
   else
     findings.push({
       part: persistence,
       ...warn(
-        'no append-only file: when it restarts, what was accepted since its last snapshot is lost',
+        'no append-only file: a restart loses what was accepted since the last snapshot',
         'CONFIG SET appendonly yes, and the same line in redis.conf',
       ),
     })
@@ -102,7 +103,7 @@ export function judgeSkew(redisMs: number, now = Date.now()): Finding[] {
       ? ok('the same as here')
       : warn(
           `its clock and this one are ${Math.round(skew / 1_000)} s apart`,
-          'set both by NTP (timedatectl set-ntp true)',
+          'synchronize both with NTP (timedatectl set-ntp true)',
         )
   return [{ part: 'redis clock', ...finding }]
 }

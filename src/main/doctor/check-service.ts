@@ -37,21 +37,22 @@ export async function checkPort(config: Config): Promise<Verdict> {
   const place = `${host}:${port}`
   const why = await tryToListen(config)
   if (why === undefined) return ok(port === 0 ? `${host}, any free port` : `${place} is free`)
-  if (why === 'EACCES') return fail(`${place} may not be opened by this user`, 'set CC_EXECUTOR_PORT to one above 1023')
-  if (why !== 'EADDRINUSE') return fail(`${host} is no address of this machine (${why})`, 'correct CC_EXECUTOR_HOST')
+  if (why === 'EACCES') return fail(`${place} cannot be opened by this user`, 'set CC_EXECUTOR_PORT to one above 1023')
+  if (why !== 'EADDRINUSE')
+    return fail(`${host} is not an address of this machine (${why})`, 'correct CC_EXECUTOR_HOST')
   const base = `http://${EVERYWHERE[host] ?? (host.includes(':') ? `[${host}]` : host)}:${port}`
   const health = await ask(`${base}/health`)
   if (health?.['service'] !== 'cc-executor')
     return fail(`something else listens on ${place}`, 'stop it, or set CC_EXECUTOR_PORT (0 takes any free one)')
   if (health['version'] !== VERSION)
     return warn(
-      `cc-executor ${String(health['version'])} runs on ${place}, and this is ${VERSION}`,
+      `cc-executor ${String(health['version'])} runs on ${place}, but this is ${VERSION}`,
       'stop it and start this one',
     )
   const troubles = listTroubles(await ask(`${base}/health/ready`))
   if (troubles.length > 0)
     return warn(
-      `cc-executor runs on ${place}, and is not well: ${troubles.join('; ')}`,
+      `cc-executor runs on ${place}, and has problems: ${troubles.join('; ')}`,
       `curl -H "Authorization: Bearer $(cc-executor token)" ${base}/health/ready`,
     )
   return ok(`cc-executor ${VERSION} runs on ${place} already${health['simulated'] === true ? ', simulated' : ''}`)

@@ -88,7 +88,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
         part: 'settings',
         status: 'failed',
         message: error.message,
-        remedy: 'correct the variable; the rest was not looked at',
+        remedy: 'correct the variable; the rest was not checked',
       },
     ]
   }
@@ -115,4 +115,5 @@ export const toLine = ({ part, status, message, remedy }: Finding): string =>
   `${WORDS[status]} ${part}: ${message}${remedy === undefined ? '' : ` → ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ')
 
 export const NOT_LOOKED_AT =
-  'Not looked at: whether Claude’s API can be reached from here and takes these credentials. The first execution tells.'
+  'Not checked: whether Claude’s API can be reached from here and accepts these credentials. The first ' +
+  'execution will show it.'

@@ -102,7 +102,7 @@ export async function openClaudeWatch(options: WatchOptions): Promise<ClaudeWatc
     }
   }
   const watching = watch().catch((error: unknown) => {
-    if (!stop.signal.aborted) logger.warn({ error: String(error) }, 'the Claude CLI is not looked at any more')
+    if (!stop.signal.aborted) logger.warn({ error: String(error) }, 'the Claude CLI is no longer checked')
   })
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
@@ -141,7 +141,7 @@ async function findBehaviour(
     if (!signal.aborted)
       logger.warn(
         { version, error: String(error) },
-        'the self-check of this Claude CLI failed; it is taken to be like the newest that is known',
+        'the self-check of this Claude CLI failed; it is treated like the newest known version',
       )
     return undefined
   }

@@ -34,7 +34,7 @@ const toFailure = (code: string, detail: string, retryable: boolean): ClientErro
 function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
     const abort = (): void =>
-      reject(toFailure('UNREACHABLE', 'The service was not there in time; it may still be starting.', true))
+      reject(toFailure('UNREACHABLE', 'The service did not start in time; it may still be starting.', true))
     if (signal.aborted) return abort()
     signal.addEventListener('abort', abort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
@@ -61,7 +61,8 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     if (simulate && !simulated)
       throw toFailure(
         'WRONG_SERVICE',
-        `--simulate was asked for, but the service at ${url} runs Claude itself: stop it, or set CC_EXECUTOR_DATA_DIR to another folder.`,
+        `--simulate was requested, but the service at ${url} runs the real Claude: stop it, or set ` +
+          'CC_EXECUTOR_DATA_DIR to another folder.',
         false,
       )
   }
@@ -107,8 +108,8 @@ export function openJoinedService(config: Config, { simulate }: { simulate: bool
     }
     throw toFailure(
       'UNREACHABLE',
-      `The service does not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log ` +
-        `is ${config.dataDir}/service.log; cc-executor doctor looks for what is wrong.`,
+      `The service did not start${lastWords === undefined ? ' in time.' : `: ${lastWords}`} Its log is ` +
+        `${config.dataDir}/service.log; run cc-executor doctor to diagnose the problem.`,
       true,
     )
   }

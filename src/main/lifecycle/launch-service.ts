@@ -33,7 +33,7 @@ async function readSentence(path: string, from: number): Promise<string> {
     const { size } = await file.stat()
     const start = Math.max(from, size - SENTENCE_BYTES)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(SENTENCE_BYTES), 0, SENTENCE_BYTES, start)
-    return /^cc-executor: (.+)$/m.exec(buffer.subarray(0, bytesRead).toString())?.[1] ?? 'It said nothing.'
+    return /^cc-executor: (.+)$/m.exec(buffer.subarray(0, bytesRead).toString())?.[1] ?? 'It printed nothing.'
   } finally {
     await file.close()
   }

@@ -39,14 +39,14 @@ export function findFileLack(
   if (openFiles < own)
     return {
       isFatal: true,
-      message: `the limit of open files is ${openFiles}, and the service alone wants ${own}`,
+      message: `the limit of open files is ${openFiles}, and the service alone needs ${own}`,
       remedy: 'ulimit -n 65536 before the start (LimitNOFILE= under systemd)',
     }
   return {
     isFatal: false,
     message:
-      `the limit of open files is ${openFiles}: enough for some ${openFiles - own} connections, and ` +
-      `${settings.maxConnections} are admitted`,
+      `the limit of open files is ${openFiles}: enough for about ${openFiles - own} connections, but ` +
+      `${settings.maxConnections} are allowed`,
     remedy: 'ulimit -n 65536 before the start (LimitNOFILE= under systemd), or a lower CC_EXECUTOR_MAX_CONNECTIONS',
   }
 }

@@ -7,10 +7,11 @@ export const keepsFiles = (levels: readonly SandboxLevel[]): boolean => levels.l
 
 /** For people: the two qualities do not follow from the name of a level. */
 export function tellSandboxes(levels: readonly SandboxLevel[]): string {
-  if (levels.length === 0) return 'no run is started here: the machine cannot keep what CC_EXECUTOR_SANDBOX demands.'
+  if (levels.length === 0)
+    return 'No run is started here: the machine does not support what CC_EXECUTOR_SANDBOX requires.'
   return keepsFiles(levels)
-    ? `A run may have the level ${levels.join(' or ')}.`
-    : 'A run reaches whatever files its user reaches, the service’s own apart where they can be hidden.'
+    ? `Available sandbox levels: ${levels.join(' or ')}.`
+    : 'A run can access all files that its user can access, except those of the service where they can be hidden.'
 }
 
 /** `required` wants both qualities: nothing survives a run, and it reaches nothing else. @throws ConfigError */
@@ -21,8 +22,8 @@ export function requireContainment(
 ): void {
   if (policy !== 'required' || keepsFiles(levels)) return
   throw new ConfigError(
-    'CC_EXECUTOR_CONTAINMENT: required wants runs that reach no files but their own, which is not so ' +
-      'here; cc-executor doctor says what is missing, CC_EXECUTOR_CONTAINMENT=auto accepts less. ' +
-      `(${containment.detail})`,
+    'CC_EXECUTOR_CONTAINMENT: `required` demands that runs access only their own files, which this ' +
+      'machine does not support; cc-executor doctor shows what is missing, CC_EXECUTOR_CONTAINMENT=auto ' +
+      `accepts less. (${containment.detail})`,
   )
 }

@@ -11,8 +11,8 @@ const ORPHAN_MS = 3_000
 function requireRedisUrl({ redisUrl }: Config): string {
   if (redisUrl === undefined)
     throw new ConfigError(
-      'REDIS_URL: is required for an API or a worker by itself, which share only Redis; set it to ' +
-        'redis://host:6379, or use cc-executor start, which brings its own.',
+      'REDIS_URL: is required for a separate API or worker process, as they share only Redis; set it to ' +
+        'redis://host:6379, or use cc-executor start, which starts a private one.',
     )
   return redisUrl
 }

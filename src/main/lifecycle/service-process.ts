@@ -44,7 +44,7 @@ async function untilReady<Info>(child: ChildProcess, { name, onIdle }: ServicePr
     once(child, 'message').then(([received]) => received as ChildMessage),
     once(child, 'exit').then(([code, signal]): ChildMessage => ({
       kind: 'failed',
-      message: `The ${name} ended at its start (${String(signal ?? code)}).`,
+      message: `The ${name} exited during startup (${String(signal ?? code)}).`,
     })),
   ])
   if (message.kind !== 'ready')

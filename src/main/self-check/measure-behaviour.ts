@@ -145,7 +145,7 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
   const model = first.messages.find(({ subtype }) => subtype === 'init')?.['model']
   const costs = [resultsOf(first.messages).at(-1), resumed].map((result) => Number(result?.['total_cost_usd']))
   const problems = [
-    ...(ended(first.messages, 'task_started') > 0 ? [] : ['it tells nothing of a background task']),
+    ...(ended(first.messages, 'task_started') > 0 ? [] : ['it does not report background tasks']),
     ...(resultsOf(first.messages).length > 1 ? [] : ['it gives no second answer after a background task']),
     ...(resumed?.['is_error'] === false ? [] : [`it does not resume a session (${describe(second)})`]),
     ...(scene.simulator.requests.at(-1)?.system?.some((text) => text.includes(OTHER_WORDS))

@@ -79,10 +79,10 @@ export async function describeStart(started: Started, limits = readLimits()): Pr
     row(
       'hooks',
       hooks === undefined || hooks.configured.length === 0
-        ? `none; ${config.hooksFile} would be read`
+        ? `none (${config.hooksFile} does not exist)`
         : `${hooks.configured.join(', ')} (${hooks.path})`,
     ),
-    row('mcp', `${command} mcp --print-config says what to write into Claude Desktop, Claude Code and others`),
+    row('mcp', `${command} mcp --print-config prints the configuration for Claude Desktop, Claude Code and others`),
     row('redis', redis === 'embedded' ? `private, in ${config.dataDir}/redis` : 'REDIS_URL'),
     ...(lack === undefined ? [] : [row('open files', `${lack.message}; ${lack.remedy}`)]),
     ...(authentication.method === 'simulated' ? ['\n  simulated: a scripted model answers, not Claude.\n'] : []),

@@ -36,7 +36,8 @@ Claude Code:
 claude mcp add cc-executor --scope user${flags} -- ${command.map(quoteForShell).join(' ')}
 `,
     notes: secrets.map(
-      (name) => `${name} is a secret and not printed; a client that does not start from this shell needs it in "env".`,
+      (name) =>
+        `${name} is a secret and is not printed; a client that is not started from this shell needs it in "env".`,
     ),
   }
 }

@@ -81,7 +81,7 @@ export function openOriginalConnection({
       const handle = methods.get(method)
       if (!handle)
         throw new ExecutorError('METHOD_NOT_FOUND', {
-          detail: `There is no method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.`,
+          detail: `Unknown method ${JSON.stringify(method.slice(0, 100))} here: execute, control, hook_status.`,
         })
       return handle(requireNamed(params))
     },

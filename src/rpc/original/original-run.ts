@@ -84,7 +84,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
       onEnd()
       await writer.write([
         notification('process.error', {
-          error: 'The execution can no longer be followed: its log is gone or cannot be read.',
+          error: 'The execution can no longer be followed: its log was deleted or cannot be read.',
         }),
       ])
     }

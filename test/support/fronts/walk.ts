@@ -136,5 +136,5 @@ export async function runThrough(
   await child.drained
   t.equal(code, 0, child.stderr())
   t.match(child.stdout(), /simulated/)
-  t.equal(/a proxy lets no WebSocket through/.test(child.stderr()), fallsBack, 'falls back, and says so')
+  t.equal(/a proxy blocks WebSockets/.test(child.stderr()), fallsBack, 'falls back, and says so')
 }

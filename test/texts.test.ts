@@ -1,0 +1,122 @@
+// What people read reads as plain technical English: documents for clients, `--help`, errors, outcomes, settings.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+import { CLI_COMMANDS } from '../src/cli/commands.js'
+import { PROCESS_USAGE, USAGE } from '../src/main/terminal/usage.js'
+import { ERROR_TABLE } from '../src/protocol/errors.js'
+import { ROOT } from './support/paths.js'
+
+interface Text {
+  readonly where: string
+  readonly text: string
+}
+
+/** Each phrase, an example of it, and what to write instead. */
+const FORBIDDEN: ReadonlyArray<readonly [phrase: RegExp, example: string, instead: string]> = [
+  [/(?:^|[.:;] )so (?:much|many|long)\b/i, 'So much is kept of one execution.', 'at most …, for …'],
+  [/\bwhoever\b/i, 'Whoever waits longest is first.', 'the client, process or caller that …'],
+  [/\bof which\b/i, 'Lists of which a task has ended.', 'whose; two sentences'],
+  [/\banew\b/i, 'It begins anew.', 'again, separately'],
+  [/\bagain and again\b/i, 'It was stopped again and again.', 'repeatedly'],
+  [/(?<!\bthere )\bis no (?!longer\b|more\b)/i, 'The file is no regular file.', 'is not a'],
+  [/\bof (?:its|their|his|one’s) own\b/i, 'A folder of its own.', 'a separate, a new, its'],
+  [/\bgoes on\b|\bgo on\b/i, 'What runs goes on.', 'continues, is still running'],
+  [/\bwere not begun\b|\bOf \$?\S+ tasks \S+ had\b/i, 'Of 3 tasks 1 had succeeded.', '1 of 3 tasks succeeded'],
+  [/\b(?:tells? (?:of|nothing)|is told|are told)\b/i, 'Its end is told by an event.', 'is reported, shows'],
+  [/\bcannot be had\b/i, 'The file cannot be had.', 'is not available'],
+  [/\badmit(?:s|ted)\b(?!-)/i, 'Folders that are admitted.', 'allows, allowed'],
+]
+
+/** Texts that keep such a phrase, each with the reason why. */
+const EXCEPTIONS: Record<string, string> = {
+  'src/simulator/': 'what the played model says',
+  'src/verification/canonical-json.ts': 'of values that no client can send',
+  'use strict;': 'a program, with its comments',
+}
+
+/** What is quoted as code is a name, not a sentence. */
+const findForbidden = ({ text }: Text): string[] => {
+  const sentence = text.replace(/`[^`]*`/g, '`')
+  return FORBIDDEN.filter(([phrase]) => phrase.test(sentence)).map(
+    ([phrase, , instead]) => `${String(phrase)}: ${instead}`,
+  )
+}
+
+/** Descriptions, titles and messages of a document of ours. */
+function listDocumentTexts(file: string): Text[] {
+  const found: Text[] = []
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, member] of Object.entries(value)) {
+      if (typeof member === 'string' && /^(?:description|summary|title|message|detail)$/.test(key))
+        found.push({ where: file, text: member })
+      else walk(member)
+    }
+  }
+  walk(JSON.parse(readFileSync(join(ROOT, file), 'utf8')))
+  return found
+}
+
+/** A literal, or several that are joined; what is put in between is a `$`. */
+function toText(node: ts.Node): string | undefined {
+  if (ts.isStringLiteralLike(node)) return node.text
+  if (ts.isTemplateExpression(node))
+    return node.head.text + node.templateSpans.map(({ literal }) => `$${literal.text}`).join('')
+  if (ts.isParenthesizedExpression(node)) return toText(node.expression)
+  if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.PlusToken) return undefined
+  const [before, after] = [toText(node.left), toText(node.right)]
+  return before === undefined && after === undefined ? undefined : `${before ?? '$'}${after ?? '$'}`
+}
+
+function listSourceTexts(file: string): Text[] {
+  const source = ts.createSourceFile(file, readFileSync(join(ROOT, file), 'utf8'), ts.ScriptTarget.Latest, true)
+  const found: Text[] = []
+  const visit = (node: ts.Node): void => {
+    const text = toText(node)
+    if (text !== undefined && /\w \w+ \w/.test(text))
+      found.push({ where: `${file}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}`, text })
+    if (ts.isTemplateExpression(node)) for (const { expression } of node.templateSpans) visit(expression)
+    else if (text === undefined) ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+const files = ['src', 'plugins', 'routes', 'workers'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(?:ts|mjs)$/.test(name) && !name.endsWith('.generated.ts'))
+    .map((name) => `${folder}/${name}`),
+)
+const ofSources = files.flatMap(listSourceTexts)
+
+void t.test('what people read is in plain technical English', async (t) => {
+  const texts = [
+    ...ofSources,
+    ...['openapi/openapi.json', 'openapi/rpc.schema.json'].flatMap(listDocumentTexts),
+    ...Object.entries(ERROR_TABLE).map(([code, { title }]) => ({ where: code, text: title })),
+    ...[USAGE, ...Object.values(PROCESS_USAGE)].map((text) => ({ where: 'usage', text })),
+  ]
+  t.ok(texts.length > 1_500, `${texts.length} texts were found`)
+  const wrong = texts.flatMap((text) => findForbidden(text).map((why) => `${text.where}: ${text.text} (${why})`))
+  t.same(
+    [...new Set(wrong)].filter((line) => !Object.keys(EXCEPTIONS).some((kept) => line.includes(kept))),
+    [],
+  )
+})
+
+void t.test('the help of every command is among the texts', async (t) => {
+  const usages = ofSources.filter(({ text }) => text.startsWith('Usage: cc-executor ')).map(({ text }) => text)
+  const named = (name: string): boolean =>
+    usages.some((text) => text.startsWith(`Usage: cc-executor ${name}`) || text.startsWith('Usage: cc-executor $'))
+  t.same(
+    [...Object.keys(CLI_COMMANDS), ...Object.keys(PROCESS_USAGE)].filter((name) => !named(name)),
+    [],
+  )
+})
+
+void t.test('each phrase is found where it stands', async (t) => {
+  for (const [phrase, example] of FORBIDDEN) t.match(example, phrase)
+  t.same(findForbidden({ where: '', text: 'There is no such file; it is no longer kept in `whoever`.' }), [])
+})
