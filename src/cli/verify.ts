@@ -65,8 +65,8 @@ function print({ valid, executionId, checks, mismatches }: ReceiptReport): void 
     process.stdout.write(`mismatch: ${toPrintable(name)} ${toPrintable(detail)}\n`)
   process.stdout.write(
     valid
-      ? `The receipt of ${toPrintable(executionId ?? 'an execution')} holds in all that was checked.\n`
-      : 'The receipt does not hold.\n',
+      ? `The receipt of ${toPrintable(executionId ?? 'an execution')} is valid in everything that was checked.\n`
+      : 'The receipt is not valid.\n',
   )
 }
 

@@ -47,7 +47,7 @@ void t.test('a REDIS_URL says what is wrong with it, and nothing of its password
     ['redis://:50%off@127.0.0.1:6390', /% %25/],
     ['redis://:ab?cd@127.0.0.1:6390', /\? %3F/],
     ['redis://127.0.0.1:6390/cache', /the database must be a number/],
-    ['redis://127.0.0.1:6390?db=3', /no parameter "db".*redis:\/\/host:port\/3/],
+    ['redis://127.0.0.1:6390?db=3', /unknown parameter "db".*redis:\/\/host:port\/3/],
     ['redis://127.0.0.1:6390/#3', /must end with the database/],
     ['redis://', /expected a host/],
     ['http://127.0.0.1', /expected redis:\/\//],
