@@ -96,7 +96,7 @@ void t.test('run --here works in this folder, after one yes, for this token alon
   await writeFile(join(folder, 'mine.txt'), 'mine\n')
   const asked = await run(['run', '--here', 'Write hello.py'], folder)
   t.equal(asked.code, 2)
-  t.match(asked.stderr, new RegExp(`is not allowed to work in ${folder} yet: --yes`), 'nobody is there to be asked')
+  t.match(asked.stderr, new RegExp(`is not allowed to work in ${folder} yet; --yes`), 'nobody is there to be asked')
 
   const ran = await run(['run', '--here', '--yes', 'Write hello.py'], folder)
   t.equal(ran.code, 0, ran.stderr)

@@ -70,7 +70,7 @@ const CASES: readonly Case[] = [
     change: (id) => setUnsigned(id, { permissionMode: 'bypassPermissions' }),
     says: /bypassPermissions is disabled here/,
   },
-  { name: 'its other one', change: (id) => setUnsigned(id, { permissionMode: 'auto' }), says: /auto is switched off/ },
+  { name: 'its other one', change: (id) => setUnsigned(id, { permissionMode: 'auto' }), says: /auto is disabled/ },
   {
     name: 'commands to verify with',
     change: (id) => setUnsigned(id, { verify: { commands: [['true']] } }),
