@@ -228,5 +228,5 @@ void t.test('a worker on another host takes an API’s word for the rights, and 
   await setRequest(changed, { permissionMode: 'bypassPermissions' })
   await service.openWorker({ CC_EXECUTOR_DATA_DIR: `${service.directory}/elsewhere`, REDIS_URL: service.redis.url })
   t.match((await read(id)).outcome, { status: 'succeeded' })
-  t.match((await read(changed)).outcome, { code: 'FORBIDDEN', message: /bypassPermissions is switched off/ })
+  t.match((await read(changed)).outcome, { code: 'FORBIDDEN', message: /bypassPermissions is disabled/ })
 })
