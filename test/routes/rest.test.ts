@@ -980,6 +980,14 @@ void t.test('a known path with the wrong method is 405 and says the right ones; 
     t.equal(answer.headers.get('allow'), allow)
   }
   t.match((await call('GET', '/nothing/here')).body, { status: 404, code: 'METHOD_NOT_FOUND' })
+  t.match((await call('GET', `/executions/${'a'.repeat(101)}`)).body, { status: 404, code: 'EXECUTION_NOT_FOUND' })
+  for (const [path, status] of [
+    ['/docs/json', 200],
+    ['/docs/yaml', 200],
+    ['/docs/static/..%2fx', 404],
+    ['/docs/static/%00', 400],
+  ] as const)
+    t.equal((await call('GET', path)).status, status, path)
   t.match((await call('GET', '/ws')).body, { status: 426 })
   t.match((await call('GET', '/executions/%zz')).body, { status: 400 })
 })
@@ -1288,8 +1296,12 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
   )
   const [worker] = (await call('GET', '/queue')).body.workers
   const names = new RegExp(`${worker.host}|${worker.id}|(?<![\\w.])/[\\w.-]+`)
-  t.notMatch(ready.text, names)
-  t.notMatch((await call('GET', '/health/ready', { as: 'runner' })).text, names, 'nor who may not read')
+  for (const as of ['nobody', 'runner'] as const) {
+    const { text, body } = await call('GET', '/health/ready', { as })
+    t.notMatch(text, names, as)
+    const parts = Object.values(body.parts as Record<string, { message: string }>)
+    t.same(new Set(parts.map(({ message }) => message)), new Set(['in order']), `${as}: no word that is the operator’s`)
+  }
   t.match(
     (await call('GET', '/health/ready')).body.parts.containment.message,
     /bubblewrap|contained/,
