@@ -44,6 +44,7 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
     durable: false,
   })
   t.teardown(() => server.close())
+  await makeRedisPassword(configOf(server.url))
   const password = (await readFile(file, 'utf8')).trim()
   const admin = new Redis(redisOptions(server))
   await admin.config('SET', 'requirepass', password)
@@ -56,6 +57,7 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
 })
 
 void t.test('a URL with a password keeps its own; a file that is missing is told', async (t) => {
+  await makeRedisPassword(configOf('redis://host'))
   t.match(optionsOf('rediss://user:own@host/3'), { password: 'own', host: 'host', db: 3 })
   t.match(optionsOf('redis://host:7000'), { password: /^[0-9a-f]{64}$/, port: 7000 })
   const gone = join(folder, 'gone')
