@@ -196,7 +196,7 @@ void t.test('a workspace is opened once: exchanged after that, nothing is read o
   t.notOk(existsSync(at('exchanged/secret/started')))
 })
 
-/** RENAME_EXCHANGE, again and again: at each moment the first name leads to a folder or is a link, and never missing. */
+/** RENAME_EXCHANGE, again and again: at each moment the first name leads to a folder or is a link, never to nothing. */
 const EXCHANGE = 'print "on\\n"; $| = 1; 1 while !syscall(316, -100, $ARGV[0], -100, $ARGV[1], 2)'
 
 void t.test(

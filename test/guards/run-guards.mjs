@@ -112,7 +112,10 @@ const toPattern = (title) =>
     .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
     .join('.*')
 
-/** Of several tests whose title fits, the one that did not pass. @param {Map<string, Result>} results @param {string} title */
+/**
+ * Of several tests whose title fits, the one that did not pass.
+ * @param {Map<string, Result>} results @param {string} title
+ */
 function resultOf(results, title) {
   const fits = new RegExp(`^${toPattern(title)}$`)
   const fitting = [...results].filter(([name]) => fits.test(name)).map(([, result]) => result)

@@ -211,7 +211,11 @@ void t.test('of many faults the first are named and all are counted, on every su
     ...Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0])),
   })
   t.match((await call('POST', '/execute', { body: wrong(2) })).body, { errors: { length: 2 }, errorCount: 2 })
-  t.match((await call('POST', '/execute', { body: wrong(300) })).body, { errors: { length: 20 }, errorCount: 300 })
+  t.match((await call('POST', '/execute', { body: wrong(300) })).body, {
+    errors: { length: 20 },
+    errorCount: 300,
+    detail: /k19: unknown field; and 280 more$/,
+  })
   const rest = await call('POST', '/execute', { body: wrong(400_000) })
   t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 400_000])
   t.match(rest.body.detail, /k19: unknown field; and 399980 more$/)
