@@ -266,3 +266,39 @@ for (const { name, env } of listClaudeVersions())
       succeed(t, await run([DONE]))
     })
   })
+
+void t.test(
+  'a run holds no refresh token, also where the operator has opened their folder, and nothing of the run before it',
+  { timeout: 120_000 },
+  async (t) => {
+    const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
+    t.teardown(() => rm(operator, { recursive: true, force: true }))
+    const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_SIMULATOR_URL: '' } })
+    const { simulator } = service
+    const login = simulator.logins.issue()
+    await writeFile(join(operator, '.credentials.json'), JSON.stringify({ claudeAiOauth: login }))
+    await writeFile(join(operator, 'settings.json'), '{}')
+    await service.openWorker({
+      CLAUDE_CONFIG_DIR: operator,
+      ANTHROPIC_BASE_URL: simulator.url,
+      CC_EXECUTOR_LOGIN_TOKEN_URL: `${simulator.url}/v1/oauth/token`,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+      NO_PROXY: '127.0.0.1',
+      CC_EXECUTOR_SANDBOX_READ: operator,
+    })
+    const look = `ls ${operator}; ls -A ~; cat ${operator}/.credentials.json ~/.claude/.credentials.json`
+    const run = async (more: Record<string, unknown> = {}): Promise<string> => {
+      const prompt = scripted(bash(`(${look}) > held; echo planted > ~/.bashrc`), DONE)
+      const execution = await service.finished((await service.submit({ prompt, allowedTools: ['Bash'], ...more })).id)
+      t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
+      return readFile(join(service.config.workspaceRoot, 'both', 'held'), 'utf8')
+    }
+    const held = await run({ workspace: 'both' })
+    t.match(held, 'settings.json', 'what is opened is there')
+    t.match(held, login.accessToken)
+    t.notMatch(held, login.refreshToken)
+    const { executions } = (await service.call('GET', '/executions')).body
+    t.notMatch(await run({ workspace: 'both', session: { resume: executions[0].id } }), '.bashrc')
+  },
+)
