@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { toCanonicalJson } from '../../src/verification/canonical-json.js'
 
-/** Every code point, and names that meet often, differ in their order by code points and by code units, or have a meaning of their own. */
+/** Every code point, and names that are often equal, whose order by code units is another one, or that mean much. */
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.constantFrom('', 'a', 'A', '10', '9', '\u20ac', '\ufb33', '\u{1f600}', '\r', '"', '\\', '\u007f', '__proto__'),
