@@ -1,6 +1,6 @@
 // Our canonical JSON beside another implementation of RFC 8785. The RFC's own vectors are in receipts.test.ts.
 import canonicalize from 'canonicalize'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { toCanonicalJson } from '../../src/verification/canonical-json.js'
 
