@@ -61,6 +61,11 @@ for (const { name, env } of listClaudeVersions())
       readFile(join(service.config.workspaceRoot, id, path), 'utf8').catch(() => undefined)
     const of = <Type extends Event['type']>(events: readonly Event[], type: Type) =>
       events.filter((event) => event.type === type) as unknown as Array<Event<Type>>
+    const isPrepared = ({ id }: Execution) =>
+      access(join(service.config.dataDir, 'sessions', id, 'home/.claude')).then(
+        () => true,
+        () => false,
+      )
     const renewals = () => logins.renewals.map(({ status }) => status)
 
     await t.test('a run has an access token, no refresh token, and a configuration of its own', async (t) => {
@@ -88,11 +93,6 @@ for (const { name, env } of listClaudeVersions())
       let release = (): void => undefined
       logins.hold(new Promise<void>((resolve) => (release = resolve)))
       const both = [await begin([DONE]), await begin([DONE]), await begin([DONE])]
-      const isPrepared = ({ id }: Execution) =>
-        access(join(service.config.dataDir, 'sessions', id, 'home/.claude')).then(
-          () => true,
-          () => false,
-        )
       await until(async () => (await Promise.all(both.map(isPrepared))).every(Boolean), 'all are being prepared')
       release()
       for (const { id } of both) succeed(t, await service.finished(id))
@@ -166,6 +166,22 @@ for (const { name, env } of listClaudeVersions())
       t.match(of(await service.events(id), 'execution.retrying'), [
         { data: { reason: 'CLAUDE_OVERLOADED', nextAttempt: 1, message: /did not renew it \(status 503/ } },
       ])
+      await ended()
+      logins.failNext(503, 3)
+      let release = (): void => undefined
+      logins.hold(new Promise<void>((resolve) => (release = resolve)))
+      const cancelled = await begin([DONE])
+      await until(
+        async () => (await service.events(cancelled.id)).length > 0 && (await isPrepared(cancelled)),
+        'it waits for its login',
+      )
+      await service.call('POST', `/executions/${cancelled.id}/cancel`, { body: { reason: 'no' } })
+      release()
+      t.match(await service.finished(cancelled.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
+      const [asked] = of(await service.events(cancelled.id), 'execution.cancel_requested')
+      t.match(asked, { data: { reason: 'no' } }, 'and who asked for it is told')
+      logins.recover()
+      await write(logins.issue())
       if (!isLong) return
       const code = 'CLAUDE_OVERLOADED'
       for (const sandbox of ['workspace', 'locked']) {
