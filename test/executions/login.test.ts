@@ -8,6 +8,7 @@ import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -318,3 +319,32 @@ void t.test(
     t.notMatch(await run({ workspace: 'both', session: { resume: executions[0].id } }), '.bashrc')
   },
 )
+
+void t.test('starts that failed count, also after one that did not', { ...long, timeout: 120_000 }, async (t) => {
+  const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
+  t.teardown(() => rm(operator, { recursive: true, force: true }))
+  const env = { CC_EXECUTOR_SIMULATOR_URL: '', CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI }
+  const service = await openTestService(t, { workers: 0, env })
+  const { url, logins } = service.simulator
+  await writeFile(
+    join(operator, '.credentials.json'),
+    JSON.stringify({ claudeAiOauth: { scopes: ['user:inference'], ...logins.issue(), expiresAt: 1 } }),
+  )
+  logins.failNext(503, 3)
+  await service.openWorker({
+    ...env,
+    CLAUDE_CONFIG_DIR: operator,
+    ANTHROPIC_BASE_URL: url,
+    CC_EXECUTOR_LOGIN_TOKEN_URL: `${url}/v1/oauth/token`,
+  })
+  const overloaded = {
+    type: 'result',
+    subtype: 'success',
+    is_error: true,
+    result: 'API Error: Repeated 529 Overloaded errors.',
+    api_error_status: null,
+  }
+  const { id } = await service.submit({ prompt: JSON.stringify([{ line: overloaded }]), maxAttempts: 2 })
+  t.match(await service.finished(id), { status: 'failed', attempt: 1, outcome: { code: 'CLAUDE_OVERLOADED' } })
+  t.equal((await service.events(id)).filter(({ type }) => type === 'execution.retrying').length, 1)
+})

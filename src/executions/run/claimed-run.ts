@@ -275,12 +275,7 @@ export class ClaimedRun {
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
     const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
     const plan: RetryPlan | undefined = isStopped
-      ? planContinuation(
-          'WORKER_STOPPING',
-          'The worker was stopped; another one goes on with the session.',
-          tries,
-          run,
-        )
+      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one goes on with the session.', tries, run)
       : now
         ? planRetry(failure, outcome, tries, run, now)
         : other.kind === 'another'
