@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { chooseDefaultModel } from '../../src/claude/install/default-model.js'
-import { toRunLogin } from '../../src/claude/install/login-file.js'
+import { readLogin, toRunLogin } from '../../src/claude/install/login-file.js'
 import { LoginKeeper } from '../../src/claude/install/login-keeper.js'
 import { proxyFor } from '../../src/claude/install/post-json.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
@@ -99,6 +99,14 @@ void t.test('a login that the operator changes during a renewal is the one that 
     t.equal((await asked).accessToken, other.accessToken, revoked ? 'refused' : 'renewed')
     t.match(await read(), { accessToken: other.accessToken, refreshToken: other.refreshToken })
   }
+})
+
+void t.test('a file that is still empty is being written, and read again', async (t) => {
+  const { simulator, folder, write } = await openPlace(t)
+  const login = simulator.logins.issue()
+  await writeFile(join(folder, '.credentials.json'), '')
+  const [found] = await Promise.all([readLogin(folder), write({ ...login })])
+  t.equal(found?.accessToken, login.accessToken)
 })
 
 void t.test(
