@@ -1,44 +1,25 @@
-/** What a browser may show by itself; everything else is saved. */
-const SHOWN: Readonly<Record<string, string>> = {
-  txt: 'text/plain; charset=utf-8',
-  md: 'text/markdown; charset=utf-8',
-  csv: 'text/csv; charset=utf-8',
-  log: 'text/plain; charset=utf-8',
-  json: 'application/json; charset=utf-8',
-  jsonl: 'application/x-ndjson; charset=utf-8',
-  yaml: 'text/plain; charset=utf-8',
-  yml: 'text/plain; charset=utf-8',
-  ts: 'text/plain; charset=utf-8',
-  py: 'text/plain; charset=utf-8',
-  diff: 'text/x-diff; charset=utf-8',
-  patch: 'text/x-diff; charset=utf-8',
-  png: 'image/png',
-  jpg: 'image/jpeg',
-  jpeg: 'image/jpeg',
-  gif: 'image/gif',
-  webp: 'image/webp',
-}
-const SAVED: Readonly<Record<string, string>> = {
-  html: 'text/html; charset=utf-8',
-  htm: 'text/html; charset=utf-8',
-  svg: 'image/svg+xml',
-  xml: 'application/xml',
-  js: 'text/javascript; charset=utf-8',
-  mjs: 'text/javascript; charset=utf-8',
-  css: 'text/css; charset=utf-8',
-  pdf: 'application/pdf',
-  zip: 'application/zip',
-  gz: 'application/gzip',
-  wasm: 'application/wasm',
-}
+import { contentType } from 'mime-types'
 
-/** By the name alone: what is inside is an agent's, and nobody looks at it. */
+/** What a browser may show by itself; everything else is saved. */
+const SHOWN: ReadonlySet<string> = new Set(
+  'txt md csv log json jsonl yaml yml ts py diff patch png jpg jpeg gif webp'.split(' '),
+)
+const PLAIN = 'text/plain; charset=utf-8'
+const DIFF = 'text/x-diff; charset=utf-8'
+/** Extensions that mime-types does not know, means otherwise (`ts` is a video there) or types as no browser shows. */
+const OWN_TYPES: ReadonlyMap<string, string> = new Map([
+  ['jsonl', 'application/x-ndjson; charset=utf-8'],
+  ['yaml', PLAIN],
+  ['yml', PLAIN],
+  ['ts', PLAIN],
+  ['py', PLAIN],
+  ['diff', DIFF],
+  ['patch', DIFF],
+])
+
+/** By the name alone: the content is an agent's and is not looked at. */
 export function toMediaType(path: string): { readonly type: string; readonly isSafe: boolean } {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
-  const shown = Object.hasOwn(SHOWN, extension) ? SHOWN[extension] : undefined
-  if (shown !== undefined) return { type: shown, isSafe: true }
-  return {
-    type: (Object.hasOwn(SAVED, extension) ? SAVED[extension] : undefined) ?? 'application/octet-stream',
-    isSafe: false,
-  }
+  const type = OWN_TYPES.get(extension) ?? (contentType(extension) || 'application/octet-stream')
+  return { type, isSafe: SHOWN.has(extension) }
 }

@@ -61,7 +61,15 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
         params: z.object({ id: z.string() }),
         response: {
           204: z.null().meta({ description: 'Withdrawn.' }),
-          ...problems('UNAUTHENTICATED', 'FORBIDDEN', 'WORKSPACE_NOT_FOUND'),
+          ...problems(
+            'UNAUTHENTICATED',
+            'FORBIDDEN',
+            'WORKSPACE_NOT_FOUND',
+            // A body is read, and nothing in it counts.
+            'PARSE_ERROR',
+            'PAYLOAD_TOO_LARGE',
+            'UNSUPPORTED_MEDIA_TYPE',
+          ),
         },
       },
     },

@@ -437,16 +437,83 @@ void t.test('a workflow runs no action that somebody could change behind its nam
   }
 })
 
-void t.test('every room has a README of at most forty lines', async (t) => {
-  const rooms = [...new Set(sources.map(roomOf))]
-  const wrong = await Promise.all(
-    rooms.map(async (room) => {
-      const text = await readFile(join(ROOT, room, 'README.md'), 'utf8').catch(() => '')
-      const lines = text.trimEnd().split('\n').length
-      return text === '' ? [`${room}: no README`] : lines > 40 ? [`${room}: ${lines} lines`] : []
-    }),
-  )
-  t.same(wrong.flat(), [])
+const README_LINES = 40
+const README_COLUMNS = 120
+
+/** What a README says of its room's imports, as the rule has it: other packages than these everybody may import. */
+function toImportSentence({ rooms, types = [], files = [], packages = [] }: Rule): string {
+  const list = (names: readonly string[]): string => names.map((name) => name.replace(/^src\//, '')).join(', ')
+  const named = Object.entries({ types, files, packages }).filter(([, names]) => names.length > 0)
+  return `Imports: ${[list(rooms) || 'nothing', ...named.map(([kind, names]) => `${kind}: ${list(names)}`)].join('; ')}.`
+}
+
+/** What is wrong with the README of a room. */
+function checkReadme(text: string, imports: string): string[] {
+  const lines = text.trimEnd().split('\n')
+  return [
+    ...(lines.length > README_LINES ? [`${lines.length} lines`] : []),
+    ...lines.flatMap((line, index) =>
+      line.length > README_COLUMNS ? [`line ${index + 1}: ${line.length} columns`] : [],
+    ),
+    ...(lines.filter((line) => line.startsWith('Imports:')).join() === imports ? [] : [`it must say: ${imports}`]),
+    ...(/^(?:## )?Decisions(?!: \[DECISIONS\.md\]\(DECISIONS\.md\)\.$)/m.test(text)
+      ? ['decisions that are not in DECISIONS.md']
+      : []),
+  ]
+}
+
+void t.test('every room has a README: forty lines of 120 columns, and what it imports', async (t) => {
+  const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8')
+  for (const room of new Set(sources.map(roomOf))) {
+    const rule = RULES[room]
+    const imports = rule ? toImportSentence(rule) : 'Imports: everything.'
+    const text = await read(`${room}/README.md`).catch(() => '')
+    t.same(checkReadme(text, imports), [], room)
+    t.equal(text.includes('](DECISIONS.md)'), existsSync(join(ROOT, room, 'DECISIONS.md')), `${room}: its decisions`)
+  }
+  const others = (await Promise.all(TOP.map((folder) => readdir(join(ROOT, folder), { recursive: true }))))
+    .flatMap((names, index) => names.map((name) => `${TOP[index]}/${name}`))
+    .filter((name) => name.endsWith('/README.md') && !RULES[dirname(name)] && dirname(name) !== MAIN)
+  t.ok(others.length > 0, 'and the sub-rooms that have one')
+  for (const name of others) t.same(checkReadme(await read(name), ''), [], name)
+})
+
+void t.test('the look at READMEs would notice', async (t) => {
+  const imports = toImportSentence({ rooms: ['src/a', 'b'], types: ['src/c'], packages: ['ws'] })
+  t.equal(imports, 'Imports: a, b; types: c; packages: ws.')
+  t.equal(toImportSentence({ rooms: [], files: ['src/a/b.ts'] }), 'Imports: nothing; files: a/b.ts.')
+  const ending = 'Decisions: [DECISIONS.md](DECISIONS.md).\n'
+  t.same(checkReadme(`# a\n\n${imports}\n\n${ending}`, imports), [])
+  for (const wrong of [
+    `# a\n\n${imports.replace(', b', '')}\n`,
+    `# a\n\n${imports}\n${imports}\n`,
+    `# a\n\n${imports}\n${'\n'.repeat(40)}x\n`,
+    `# a\n\n${imports}\n${'x'.repeat(121)}\n`,
+    `# a\n\n${imports}\n\n## Decisions\n`,
+    '# a\n',
+  ])
+    t.equal(checkReadme(wrong, imports).length, 1, wrong.slice(0, 60))
+})
+
+/** A row of a table of decisions; a decision that was superseded stays, struck. */
+const DECISION = /^\| [^|]+ \| (?:valid \| (?!~~)[^|]+|superseded \| ~~[^|]+~~) \| [^|]+ \| 20\d\d-\d\d-\d\d \|$/
+
+void t.test('decisions stand in tables: subject, status, decision, reason, date', async (t) => {
+  const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8')
+  let count = 0
+  for (const room of new Set(sources.map(roomOf))) {
+    const text = await read(`${room}/DECISIONS.md`).catch(() => '')
+    const rows = text.split('\n').filter((line) => line.startsWith('|') && !line.startsWith('|---'))
+    const isHead = (line: string): boolean => line === '| subject | status | decision | reason | date |'
+    count += rows.length
+    t.same(
+      rows.filter((line) => !isHead(line) && !DECISION.test(line)),
+      [],
+      room,
+    )
+    t.notMatch(text, /^- /m, `${room}: no list`)
+  }
+  t.ok(count > 100, 'they were found')
 })
 
 /**

@@ -33,6 +33,7 @@ async function demo(): Promise<void> {
     CC_EXECUTOR_DRAIN_SECONDS: '0',
     LOG_LEVEL: 'error',
     REDIS_URL: undefined,
+    REDIS_URL_FILE: undefined,
   }
   let started: Started | undefined
   let client: Client | undefined

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio'
 import { createMcpServer } from '../mcp/create-mcp-server.js'
 import { readConfig } from '../platform/config.js'
+import { withSecretFiles } from '../platform/secret-files.js'
 import { VERSION } from '../platform/version.js'
 import { openJoinedService } from './lifecycle/join-service.js'
 import { describeMcpConfig } from './terminal/print-mcp-config.js'
@@ -24,7 +25,7 @@ export async function serveMcp(args: string[]): Promise<void> {
   })
   const config = readConfig()
   if (values['print-config']) {
-    const { text, notes } = describeMcpConfig(config.environment, values.simulate ? ['--simulate'] : [])
+    const { text, notes } = describeMcpConfig(withSecretFiles(config), values.simulate ? ['--simulate'] : [])
     for (const note of notes) say(note)
     await new Promise<void>((resolve) => {
       process.stdout.write(text, () => resolve())

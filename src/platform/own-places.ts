@@ -37,14 +37,12 @@ interface LocatedFolder extends OwnFolder {
 export function listLeadingFiles({
   tokenFile,
   hooksFile,
-  redisUrl,
   redisAccess: { passwordFile, ca, cert, key },
   secretFiles,
 }: Omit<OwnSettings, 'workspaceRoot'>): SecretFile[] {
   const named: readonly (readonly [string, string | undefined])[] = [
     ['CC_EXECUTOR_TOKEN_FILE', tokenFile],
     ['CC_EXECUTOR_HOOKS', hooksFile],
-    ['REDIS_URL', socketOf(redisUrl)],
     ['CC_EXECUTOR_REDIS_PASSWORD_FILE', passwordFile],
     ['CC_EXECUTOR_REDIS_CA', ca],
     ['CC_EXECUTOR_REDIS_CERT', cert],
@@ -58,7 +56,8 @@ export function listLeadingFiles({
 
 /** Wherever settings have moved them; what lies in the data folder is named as well, as the workspace root may, too. */
 export function listOwnFolders(settings: OwnSettings): OwnFolder[] {
-  const { dataDir, cacheBin } = settings
+  const { dataDir, cacheBin, redisUrl } = settings
+  const socket = socketOf(redisUrl)
   return [
     { path: dataDir, setting: 'CC_EXECUTOR_DATA_DIR' },
     ...['sessions', 'tmp', 'redis', 'services', 'receipt-keys'].map((name) => ({
@@ -67,6 +66,8 @@ export function listOwnFolders(settings: OwnSettings): OwnFolder[] {
     })),
     { path: dirname(cacheBin), setting: 'CC_EXECUTOR_CACHE_DIR' },
     ...listLeadingFiles(settings),
+    // In an opening it is hidden; whoever listens there is another service, which says itself who may speak to it.
+    ...(socket === undefined ? [] : [{ path: resolve(socket), setting: 'REDIS_URL' }]),
   ].map(({ path, setting }) => ({
     path: resolve(path),
     setting,

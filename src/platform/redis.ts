@@ -55,8 +55,11 @@ export function redisOptions({ url, access }: RedisTarget): RedisOptions {
   }
 }
 
-/** By address: the primary that the last look has found there. */
-const primaries = new Map<string, string>()
+/**
+ * By address: the primary that the last look has found there, and all times at which one there has become it. A
+ * balancer that leads to several in turn is no failover: each of them has everybody leave the others once at most.
+ */
+const primaries = new Map<string, { readonly id: string; readonly terms: Set<string> }>()
 
 /**
  * Connections that only read or listen are never refused by a former primary, and would stay with it, however old what
@@ -81,8 +84,12 @@ function openLeader({ url, access, ...settings }: RedisTarget & RedisOptions): R
     const id = /^run_id:(\w+)/m.exec(info)?.[1]
     if (id === undefined || !/^role:master/m.test(info)) return
     const before = primaries.get(url)
-    primaries.set(url, id)
-    if (before !== undefined && before !== id) closeSocketsBefore({ host, port }, since)
+    const terms = before?.terms ?? new Set()
+    // Its own name lasts as long as its process; that of what it writes begins anew where it becomes the primary.
+    const term = `${id} ${/^master_replid:(\w+)/m.exec(info)?.[1] ?? ''}`
+    const isNew = !terms.has(term)
+    primaries.set(url, { id, terms: terms.add(term) })
+    if (before !== undefined && before.id !== id && isNew) closeSocketsBefore({ host, port }, since)
   }
   // Where it is not answered, the next connection looks.
   redis.on('ready', () => void leaveFormerPrimary().catch(() => undefined))

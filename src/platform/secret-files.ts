@@ -56,3 +56,19 @@ export function readSecretFiles(environment: NodeJS.ProcessEnv): SecretFiles {
   }
   return { environment: files.length === 0 ? environment : secrets, files }
 }
+
+/** For a process that reads them itself: with the names of the files again, in the place of what they say. */
+export function withSecretFiles({
+  environment,
+  secretFiles,
+}: {
+  readonly environment: NodeJS.ProcessEnv
+  readonly secretFiles: readonly SecretFile[]
+}): NodeJS.ProcessEnv {
+  const named = { ...environment }
+  for (const { path, setting } of secretFiles) {
+    delete named[setting.replace(/_FILE$/, '')]
+    named[setting] = path
+  }
+  return named
+}

@@ -10,7 +10,8 @@ const PROGRAMS = ['redis-server', 'valkey-server']
 const BREW_DEADLINE_MS = 10 * 60_000
 
 export const hasRedis = () =>
-  Boolean(process.env.REDIS_URL) || PROGRAMS.some((name) => findOnPath(name) ?? cachedProgram(name))
+  Boolean(process.env.REDIS_URL || process.env.REDIS_URL_FILE) ||
+  PROGRAMS.some((name) => findOnPath(name) ?? cachedProgram(name))
 
 /** A Redis that is given or at hand is used; otherwise a `redis-server` is put into the cache. */
 export async function provideRedis() {

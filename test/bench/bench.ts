@@ -166,6 +166,7 @@ async function withService<Result>(
     environment: {
       ...process.env,
       REDIS_URL: undefined,
+      REDIS_URL_FILE: undefined,
       CC_EXECUTOR_DATA_DIR: dataDir,
       CC_EXECUTOR_PORT: '0',
       CC_EXECUTOR_DRAIN_SECONDS: '0',

@@ -1,5 +1,5 @@
 // The operator's login as the worker keeps it: renewed once, under a lock, never lost and never emptied.
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { chooseDefaultModel } from '../../src/claude/install/default-model.js'
-import { toRunLogin } from '../../src/claude/install/login-file.js'
+import { readLogin, toRunLogin } from '../../src/claude/install/login-file.js'
 import { LoginKeeper } from '../../src/claude/install/login-keeper.js'
 import { proxyFor } from '../../src/claude/install/post-json.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
@@ -99,6 +99,14 @@ void t.test('a login that the operator changes during a renewal is the one that 
     t.equal((await asked).accessToken, other.accessToken, revoked ? 'refused' : 'renewed')
     t.match(await read(), { accessToken: other.accessToken, refreshToken: other.refreshToken })
   }
+})
+
+void t.test('a file that is still empty is being written, and read again', async (t) => {
+  const { simulator, folder, write } = await openPlace(t)
+  const login = simulator.logins.issue()
+  await writeFile(join(folder, '.credentials.json'), '')
+  const [found] = await Promise.all([readLogin(folder), write({ ...login })])
+  t.equal(found?.accessToken, login.accessToken)
 })
 
 void t.test(
@@ -208,6 +216,23 @@ void t.test('a lock that a killed holder left is taken over', { timeout: 600_000
   await asked
   t.same(statuses(simulator), [200])
   t.ok(performance.now() - signed > 12_000)
+})
+
+void t.test('whoever holds either of the CLI’s own locks is waited for', { timeout: 60_000 }, async (t) => {
+  const { simulator, folder, write, keeper } = await openPlace(t)
+  const [old, next] = [simulator.logins.issue(), simulator.logins.issue()]
+  for (const lock of [join(folder, '.oauth_refresh.lock'), `${folder}.lock`]) {
+    await write({ ...old, expiresAt: 1 })
+    await mkdir(lock)
+    const asked = keeper().current()
+    const tried = await Promise.race([asked, new Promise((resolve) => void setTimeout(resolve, 1_500))])
+    t.equal(tried, undefined, `${lock} is waited for`)
+    // Its holder has renewed it: nothing is left to ask for.
+    await write({ ...next })
+    await rmdir(lock)
+    t.equal((await asked).accessToken, next.accessToken)
+    t.same(statuses(simulator), [])
+  }
 })
 
 void t.test('the way to the server is that of the operator’s proxy', async (t) => {

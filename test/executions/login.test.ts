@@ -8,6 +8,7 @@ import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
 import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -61,6 +62,11 @@ for (const { name, env } of listClaudeVersions())
       readFile(join(service.config.workspaceRoot, id, path), 'utf8').catch(() => undefined)
     const of = <Type extends Event['type']>(events: readonly Event[], type: Type) =>
       events.filter((event) => event.type === type) as unknown as Array<Event<Type>>
+    const isPrepared = ({ id }: Execution) =>
+      access(join(service.config.dataDir, 'sessions', id, 'home/.claude')).then(
+        () => true,
+        () => false,
+      )
     const renewals = () => logins.renewals.map(({ status }) => status)
 
     await t.test('a run has an access token, no refresh token, and a configuration of its own', async (t) => {
@@ -88,11 +94,6 @@ for (const { name, env } of listClaudeVersions())
       let release = (): void => undefined
       logins.hold(new Promise<void>((resolve) => (release = resolve)))
       const both = [await begin([DONE]), await begin([DONE]), await begin([DONE])]
-      const isPrepared = ({ id }: Execution) =>
-        access(join(service.config.dataDir, 'sessions', id, 'home/.claude')).then(
-          () => true,
-          () => false,
-        )
       await until(async () => (await Promise.all(both.map(isPrepared))).every(Boolean), 'all are being prepared')
       release()
       for (const { id } of both) succeed(t, await service.finished(id))
@@ -166,6 +167,22 @@ for (const { name, env } of listClaudeVersions())
       t.match(of(await service.events(id), 'execution.retrying'), [
         { data: { reason: 'CLAUDE_OVERLOADED', nextAttempt: 1, message: /did not renew it \(status 503/ } },
       ])
+      await ended()
+      logins.failNext(503, 3)
+      let release = (): void => undefined
+      logins.hold(new Promise<void>((resolve) => (release = resolve)))
+      const cancelled = await begin([DONE])
+      await until(
+        async () => (await service.events(cancelled.id)).length > 0 && (await isPrepared(cancelled)),
+        'it waits for its login',
+      )
+      await service.call('POST', `/executions/${cancelled.id}/cancel`, { body: { reason: 'no' } })
+      release()
+      t.match(await service.finished(cancelled.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
+      const [asked] = of(await service.events(cancelled.id), 'execution.cancel_requested')
+      t.match(asked, { data: { reason: 'no' } }, 'and who asked for it is told')
+      logins.recover()
+      await write(logins.issue())
       if (!isLong) return
       const code = 'CLAUDE_OVERLOADED'
       for (const sandbox of ['workspace', 'locked']) {
@@ -266,3 +283,68 @@ for (const { name, env } of listClaudeVersions())
       succeed(t, await run([DONE]))
     })
   })
+
+void t.test(
+  'a run holds no refresh token, also where the operator has opened their folder, and nothing of the run before it',
+  { timeout: 120_000 },
+  async (t) => {
+    const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
+    t.teardown(() => rm(operator, { recursive: true, force: true }))
+    const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_SIMULATOR_URL: '' } })
+    const { simulator } = service
+    const login = simulator.logins.issue()
+    await writeFile(join(operator, '.credentials.json'), JSON.stringify({ claudeAiOauth: login }))
+    await writeFile(join(operator, 'settings.json'), '{}')
+    await service.openWorker({
+      CLAUDE_CONFIG_DIR: operator,
+      ANTHROPIC_BASE_URL: simulator.url,
+      CC_EXECUTOR_LOGIN_TOKEN_URL: `${simulator.url}/v1/oauth/token`,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+      NO_PROXY: '127.0.0.1',
+      CC_EXECUTOR_SANDBOX_READ: operator,
+    })
+    const look = `ls ${operator}; ls -A ~; cat ${operator}/.credentials.json ~/.claude/.credentials.json`
+    const run = async (more: Record<string, unknown> = {}): Promise<string> => {
+      const prompt = scripted(bash(`(${look}) > held; echo planted > ~/.bashrc`), DONE)
+      const execution = await service.finished((await service.submit({ prompt, allowedTools: ['Bash'], ...more })).id)
+      t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
+      return readFile(join(service.config.workspaceRoot, 'both', 'held'), 'utf8')
+    }
+    const held = await run({ workspace: 'both' })
+    t.match(held, 'settings.json', 'what is opened is there')
+    t.match(held, login.accessToken)
+    t.notMatch(held, login.refreshToken)
+    const { executions } = (await service.call('GET', '/executions')).body
+    t.notMatch(await run({ workspace: 'both', session: { resume: executions[0].id } }), '.bashrc')
+  },
+)
+
+void t.test('starts that failed count, also after one that did not', { ...long, timeout: 120_000 }, async (t) => {
+  const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
+  t.teardown(() => rm(operator, { recursive: true, force: true }))
+  const env = { CC_EXECUTOR_SIMULATOR_URL: '', CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI }
+  const service = await openTestService(t, { workers: 0, env })
+  const { url, logins } = service.simulator
+  await writeFile(
+    join(operator, '.credentials.json'),
+    JSON.stringify({ claudeAiOauth: { scopes: ['user:inference'], ...logins.issue(), expiresAt: 1 } }),
+  )
+  logins.failNext(503, 3)
+  await service.openWorker({
+    ...env,
+    CLAUDE_CONFIG_DIR: operator,
+    ANTHROPIC_BASE_URL: url,
+    CC_EXECUTOR_LOGIN_TOKEN_URL: `${url}/v1/oauth/token`,
+  })
+  const overloaded = {
+    type: 'result',
+    subtype: 'success',
+    is_error: true,
+    result: 'API Error: Repeated 529 Overloaded errors.',
+    api_error_status: null,
+  }
+  const { id } = await service.submit({ prompt: JSON.stringify([{ line: overloaded }]), maxAttempts: 2 })
+  t.match(await service.finished(id), { status: 'failed', attempt: 1, outcome: { code: 'CLAUDE_OVERLOADED' } })
+  t.equal((await service.events(id)).filter(({ type }) => type === 'execution.retrying').length, 1)
+})

@@ -485,6 +485,7 @@ void t.test(
 
 void t.test('a workspace that leads out by a symbolic link, or is no folder, is WORKSPACE_ERROR', async (t) => {
   const root = quick.config.workspaceRoot
+  await mkdir(root, { recursive: true })
   await symlink(quick.directory, join(root, 'leak'))
   await symlink('/nowhere/at/all', join(root, 'dangling'))
   await writeFile(join(root, 'file'), '')
@@ -492,8 +493,10 @@ void t.test('a workspace that leads out by a symbolic link, or is no folder, is 
     const { id } = await quick.submit({ prompt: 'x', workspace })
     const { status, outcome } = await quick.finished(id)
     t.match({ status, outcome }, { status: 'failed', outcome: { code: 'WORKSPACE_ERROR' } }, workspace)
+    if (workspace.startsWith('leak')) t.match(outcome?.message, /leads out of the folders/, workspace)
     t.notMatch(outcome?.message, quick.directory)
   }
+  t.notOk(existsSync(join(quick.directory, 'below')), 'nothing was made where the link leads')
 })
 
 void t.test(

@@ -71,12 +71,15 @@ void t.test('what exceeds its budget is given up, and nobody else waits for it',
   const slow = checks.validate(SLOW, ENDLESS, 'ann', newBudget())
   const order: string[] = []
   const done = (name: string) => () => order.push(name)
+  const same = checks.validate(QUICK, { n: 1 }, 'ann', newBudget())
   await Promise.all([
     slow.then(done('slow')),
-    checks.validate(QUICK, { n: 1 }, 'ann', newBudget()).then(done('of the same owner')),
+    same.then(done('of the same owner')),
     checks.validate(QUICK, { n: 1 }, 'bob', newBudget()).then(done("of another's")),
   ])
   t.same(await slow, { kind: 'late' })
+  t.match(await same, { kind: 'checked' })
+  t.equal(checks.threads, 1, 'the one that was late is gone')
   t.same(order, ["of another's", 'slow', 'of the same owner'])
   const budget = newBudget(100)
   t.match(await checks.validate(SLOW, ENDLESS, 'ann', budget), { kind: 'late' })
@@ -86,6 +89,20 @@ void t.test('what exceeds its budget is given up, and nobody else waits for it',
     { kind: 'late' },
     'a budget is one for all of a request',
   )
+})
+
+void t.test('a schema is compiled once, and of an owner a bounded number waits', async (t) => {
+  const checks = openChecks(t)
+  t.match(await checks.compile(QUICK, 'ann', newBudget()), { kind: 'checked' })
+  t.match(await checks.compile({ ...QUICK }, 'bob', newBudget(0)), { kind: 'checked' }, 'without any time of its own')
+  t.match(await checks.compile(SLOW, 'ann', newBudget(0)), { kind: 'late' }, 'another one needs some')
+  const other = (index: number) => ({ type: 'object', title: String(index) })
+  const asked = Array.from({ length: 300 }, (_, index) => checks.compile(other(index), 'ann', newBudget()))
+  const crowded = checks.compile(other(300), 'ann', newBudget())
+  t.same(await Promise.race([crowded, asked[250]]), { kind: 'crowded' })
+  t.match(await checks.compile(other(301), 'bob', newBudget()), { kind: 'checked' }, 'nobody else waits for that')
+  const kinds = (await Promise.all(asked)).map(({ kind }) => kind)
+  t.ok(kinds.filter((kind) => kind === 'checked').length >= 200, 'the first of them are compiled')
 })
 
 void t.test('what asks for more memory than a thread has ends the thread and nothing else', async (t) => {

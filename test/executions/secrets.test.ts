@@ -40,7 +40,7 @@ const commandLines = (): string =>
 
 /** Its Bash tool waits for a file `go`, and then shows and writes whatever it can find. */
 const WAIT = 'until [ -e go ]; do timeout 0.1 tail -f /dev/null; done'
-const SERVERS = '$(dirname $CLAUDE_CODE_TMPDIR)/input/mcp.json'
+const SERVERS = '$(dirname $HOME)/input/mcp.json'
 const SCRIPT = [
   { text: `I was told ${KEY}, and ${EXTRA} as well.`, chunkBytes: 7 },
   { tool: 'Bash', input: { command: `${WAIT}; env; env >&2; env > leak.txt; echo fine > fine.txt; cat ${SERVERS}` } },
@@ -78,6 +78,7 @@ for (const { name, env } of listClaudeVersions())
     const events = await service.events(id)
     t.match(JSON.stringify(events), /"agents":\[[^\]]*"reviewer"/)
     t.notMatch(JSON.stringify(events), LEAK)
+    t.match(JSON.stringify(events), /mcpServers.{1,200}\[masked\]/, 'its servers were looked at')
     t.match(JSON.stringify(events), /"output":"[^"]*\[masked\]|OPERATORS_EXTRA=\[masked\]/)
     const streamed = events.flatMap((event) => ('text' in event.data ? event.data.text : [])).join('')
     t.match(streamed, 'I was told [masked], and [masked] as well.')

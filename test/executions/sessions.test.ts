@@ -423,10 +423,14 @@ void t.test(
   },
 )
 
-void t.test('a command, JSON-RPC and the command line say the same', { skip }, async (t) => {
+void t.test('a command, JSON-RPC and the command line say the same', async (t) => {
   const first = await run({ command: "claude -p 'The gas is neon.'" })
   const second = await run({ command: `claude --resume ${first.id} -p 'Again, by a command.'` })
-  t.match(second, { status: 'succeeded', sessionId: first.sessionId, resumedFrom: first.id })
+  t.match(
+    second,
+    { status: 'succeeded', sessionId: first.sessionId, resumedFrom: first.id },
+    JSON.stringify([first.outcome, second.outcome]),
+  )
   t.match(heard('Again, by a command.'), /neon/)
   const client = openClient({ url: service.url(), token: service.token })
   t.teardown(() => client.close())

@@ -33,7 +33,8 @@ void t.test('where Redis is full, what runs keeps its lease and can be cancelled
     body: { code: 'STORE_UNAVAILABLE', detail: /full/ },
   })
   const cancelled = await service.call('POST', `/executions/${first.id}/cancel`)
-  t.ok(cancelled.status === 200 || cancelled.status === 202, String(cancelled.status))
+  // What was not taken has no end that could be waited for.
+  if (!t.ok(cancelled.status === 200 || cancelled.status === 202, `cancelled: ${cancelled.text}`)) return
   t.match(await service.finished(first.id), { status: 'cancelled', outcome: { code: 'CANCELLED' } })
   t.match((await service.events(first.id)).slice(-1), [{ type: 'execution.finished' }])
   t.ok((await service.events(first.id)).some(({ type }) => type === 'execution.cancel_requested'))

@@ -27,6 +27,8 @@ async function openWithPath(t: Test, bytes: number, env: NodeJS.ProcessEnv) {
       CC_EXECUTOR_DATA_DIR: dataDir,
       CC_EXECUTOR_WORKSPACE_ROOT: join(dataDir, 'workspaces'),
       CC_EXECUTOR_TOKEN_FILE: service.config.tokenFile,
+      // The token would lie in it.
+      CC_EXECUTOR_SANDBOX_WRITE: '',
     })
   await openWorker()
   return { service, dataDir, openWorker }

@@ -45,6 +45,7 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
     durable: false,
   })
   t.teardown(() => server.close())
+  await makeRedisPassword(configOf(server.url))
   const password = (await readFile(file, 'utf8')).trim()
   const admin = new Redis(redisOptions(server))
   await admin.config('SET', 'requirepass', password)
@@ -60,6 +61,7 @@ void t.test('whoever opens a connection sends it, and no URL holds it', async (t
 })
 
 void t.test('a URL has a password or a file has it, not both; a file that is missing is told', async (t) => {
+  await makeRedisPassword(configOf('redis://host'))
   const own = { CC_EXECUTOR_REDIS_PASSWORD_FILE: '' }
   t.match(optionsOf('rediss://user:own@host/3', own), { password: 'own', host: 'host', db: 3 })
   t.throws(() => configOf('rediss://user:own@host/3'), {

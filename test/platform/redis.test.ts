@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { createConnection, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { createEventLog } from '../../src/events/event-log.js'
 import { readConfig } from '../../src/platform/config.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { openTestRedis } from '../support/redis.js'
@@ -69,4 +70,37 @@ void t.test('a caller hears within a second that nobody answers', async (t) => {
   t.ok(reads.every(({ status }) => status === 'rejected'))
   const took = performance.now() - begun
   t.ok(took < 30_000, `${took} ms for readers of logs, who wait for one another only while pages come`)
+})
+
+void t.test('an address that leads to two primaries in turn is no failover without end', async (t) => {
+  const both = await Promise.all([openTestRedis(t), openTestRedis(t)])
+  let connections = 0
+  const balancer = createServer((socket) => {
+    const { url } = both[connections % 2] ?? both[0]
+    connections += 1
+    const redis = createConnection(url.slice('unix://'.length))
+    socket.pipe(redis).pipe(socket)
+    for (const [one, other] of [
+      [socket, redis],
+      [redis, socket],
+    ] as const)
+      one.on('error', () => undefined).on('close', () => other.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(balancer, 'listening')
+  const address = balancer.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  const url = `redis://127.0.0.1:${address.port}`
+  const open = async () => {
+    const redis = openRedis({ url, logger, role: 'keeper' })
+    await once(redis, 'ready')
+    return redis
+  }
+  const opened = [await open(), await open()]
+  for (let round = 0; round < 60; round += 1) {
+    await Promise.all(opened.map((redis) => redis.ping()))
+    await sleep(25)
+  }
+  for (const redis of opened) closeRedis(redis)
+  balancer.close()
+  t.ok(connections <= 4, `each is left once at most: ${connections} connections`)
 })

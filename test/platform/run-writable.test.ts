@@ -43,7 +43,6 @@ void t.test(
       ['ANTHROPIC_API_KEY_FILE', at('open/secret')],
       ['CC_EXECUTOR_REDIS_PASSWORD_FILE', at('open/password')],
       ['CC_EXECUTOR_REDIS_CA', at('open/ca.pem')],
-      ['REDIS_URL', `unix://${at('open/redis.sock')}`],
     ] as const) {
       const config = configOf({ ...OPEN, [setting]: path, ...more })
       const message = new RegExp(`^${setting}: .*where runs may write: in .*\\(CC_EXECUTOR_SANDBOX_WRITE\\); move it`)
@@ -60,7 +59,8 @@ void t.test(
       {},
       { CC_EXECUTOR_HOOKS: at('safe/hooks.json') },
       { CC_EXECUTOR_TOKEN_FILE: at('open-beside/token') },
-      // All of it is hidden.
+      // What is hidden whole.
+      { REDIS_URL: `unix://${at('open/redis.sock')}` },
       { CC_EXECUTOR_DATA_DIR: at('open/data') },
     ]) {
       await t.resolves(openDataFolder(configOf({ ...OPEN, ...fine })), JSON.stringify(fine))

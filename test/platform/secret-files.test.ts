@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { describeMcpConfig } from '../../src/main/terminal/print-mcp-config.js'
 import { readConfig } from '../../src/platform/config.js'
 import { describeConfig } from '../../src/platform/describe-config.js'
-import { SECRET_NAMES } from '../../src/platform/secret-files.js'
+import { SECRET_NAMES, withSecretFiles } from '../../src/platform/secret-files.js'
 
 void t.test('each secret may stand in a file', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'cce-secrets-'))
@@ -21,6 +22,10 @@ void t.test('each secret may stand in a file', async (t) => {
     t.equal(config.environment[name], secret, name)
     t.notOk(config.environment[`${name}_FILE`], 'and no run is told where')
     t.same(config.secretFiles, [{ path, setting: `${name}_FILE` }])
+    t.same(withSecretFiles(config), { HOME: folder, [`${name}_FILE`]: path }, 'a service of its own reads it itself')
+    const { text, notes } = describeMcpConfig(withSecretFiles(config), [])
+    t.match(text, `"${name}_FILE": ${JSON.stringify(path)}`, 'as one does that an MCP client starts')
+    t.same(notes, [])
     t.notMatch(JSON.stringify(describeConfig(config)), 'secret-0123456789abcdef')
     for (const [wrong, message] of [
       [{ [`${name}_FILE`]: path, [name]: 'x' }, new RegExp(`^${name}_FILE: ${name} is set as well`)],

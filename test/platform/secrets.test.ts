@@ -1,4 +1,6 @@
 // What is a secret, and that it is found wherever it stands: in text, in JSON, cut by the deltas of a stream.
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { createSecretMask, MASKED } from '../../src/platform/secret-mask.js'
@@ -51,6 +53,12 @@ const SECRET = 'pa"ss\\wörd-12345'
 void t.test('a secret is found as it stands in text, in JSON and in JSON within JSON', async (t) => {
   const mask = createSecretMask([SECRET])
   t.equal(mask.text(`a ${SECRET} b`), `a ${MASKED} b`)
+  let form = SECRET
+  for (let depth = 0; depth <= 3; depth += 1) {
+    t.equal(mask.text(`a ${form} b`), `a ${MASKED} b`, `cut out of JSON, ${depth} deep`)
+    form = JSON.stringify(form).slice(1, -1)
+  }
+  t.equal(mask.text(`a ${encodeURIComponent(SECRET)} b`), `a ${MASKED} b`, 'in a URL')
   const inner = JSON.stringify({ x: `${SECRET}!` })
   const line = { type: 'user', message: { content: [{ text: SECRET, [SECRET]: inner }] }, n: 12_345_678 }
   const masked = JSON.parse(mask.line(JSON.stringify(line)))
@@ -69,6 +77,17 @@ void t.test('a secret is found as it stands in text, in JSON and in JSON within 
   )
   const numbers = createSecretMask(['12345678', 'assistant'])
   t.equal(numbers.line('{"type":"assistant","n":12345678}'), '{"type":"assistant","n":12345678}', 'JSON stays JSON')
+})
+
+void t.test('the log holds none', async (t) => {
+  const logger = JSON.stringify(new URL('../../src/platform/logger.js', import.meta.url))
+  const mask = JSON.stringify(new URL('../../src/platform/secret-mask.js', import.meta.url))
+  const script =
+    `const { createLogger } = await import(${logger}), { createSecretMask } = await import(${mask})\n` +
+    `createLogger('info', 'x', createSecretMask([${JSON.stringify(SECRET)}]))` +
+    `.error({ error: ${JSON.stringify(`it said ${SECRET}`)} }, 'failed')`
+  const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+  t.match(JSON.parse(stderr), { error: `it said ${MASKED}`, msg: 'failed' })
 })
 
 const delta = (kind: string, field: string, text: string): string =>

@@ -213,6 +213,11 @@ void t.test('of many faults the first are named and all are counted, on every su
     ...Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 0])),
   })
   t.match((await call('POST', '/execute', { body: wrong(2) })).body, { errors: { length: 2 }, errorCount: 2 })
+  t.match((await call('POST', '/execute', { body: wrong(300) })).body, {
+    errors: { length: 20 },
+    errorCount: 300,
+    detail: /k19: unknown field; and 280 more$/,
+  })
   const rest = await call('POST', '/execute', { body: wrong(100_000) })
   t.match([rest.status, rest.body.errors.length, rest.body.errorCount], [400, 20, 100_000])
   t.match(rest.body.detail, /k19: unknown field; and 99980 more$/)
@@ -1007,6 +1012,14 @@ void t.test('a known path with the wrong method is 405 and says the right ones; 
     t.equal(answer.headers.get('allow'), allow)
   }
   t.match((await call('GET', '/nothing/here')).body, { status: 404, code: 'METHOD_NOT_FOUND' })
+  t.match((await call('GET', `/executions/${'a'.repeat(101)}`)).body, { status: 404, code: 'EXECUTION_NOT_FOUND' })
+  for (const [path, status] of [
+    ['/docs/json', 200],
+    ['/docs/yaml', 200],
+    ['/docs/static/..%2fx', 404],
+    ['/docs/static/%00', 400],
+  ] as const)
+    t.equal((await call('GET', path)).status, status, path)
   t.match((await call('GET', '/ws')).body, { status: 426 })
   t.match((await call('GET', '/executions/%zz')).body, { status: 400 })
 })
@@ -1316,8 +1329,12 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
   )
   const [worker] = (await call('GET', '/queue')).body.workers
   const names = new RegExp(`${worker.host}|${worker.id}|(?<![\\w.])/[\\w.-]+`)
-  t.notMatch(ready.text, names)
-  t.notMatch((await call('GET', '/health/ready', { as: 'runner' })).text, names, 'nor who may not read')
+  for (const as of ['nobody', 'runner'] as const) {
+    const { text, body } = await call('GET', '/health/ready', { as })
+    t.notMatch(text, names, as)
+    const parts = Object.values(body.parts as Record<string, { message: string }>)
+    t.same(new Set(parts.map(({ message }) => message)), new Set(['in order']), `${as}: no word that is the operator’s`)
+  }
   t.match(
     (await call('GET', '/health/ready')).body.parts.containment.message,
     /bubblewrap|contained/,

@@ -57,4 +57,13 @@ void t.test('a flood of calls, or a batch of them, delays no other connection', 
   for (let round = 0; round < 5; round += 1) await other.call('execution.list')
   t.equal(busy.inbox.length, 0, 'all five are answered before the batch is done')
   t.equal(((await busy.next()) as unknown as object[]).length, FLOOD)
+
+  // What is answered without waiting for anybody is not done in one go either.
+  busy.send(Array.from({ length: 1_000 }, (_, id) => request(id, 'no.such.method')))
+  for (let round = 0; round < 3; round += 1) {
+    other.send(request(round, 'no.such.method'))
+    await other.next()
+  }
+  t.equal(busy.inbox.length, 0, 'the other one had its turns')
+  t.equal(((await busy.next()) as unknown as object[]).length, 1_000)
 })

@@ -273,7 +273,8 @@ void t.test('without a Redis, apt and Homebrew there is one sentence which names
   t.equal(code, 1)
   t.equal(stderr.split('\n').length, 2)
   for (const way of ['install redis-server or valkey-server', 'install Homebrew', 'set REDIS_URL']) t.match(stderr, way)
-  t.strictSame(await setUp(['--only=redis'], { REDIS_URL: 'redis://127.0.0.1:1' }), { code: 0, stdout: '', stderr: '' })
+  for (const given of [{ REDIS_URL: 'redis://127.0.0.1:1' }, { REDIS_URL_FILE: '/run/secrets/redis' }])
+    t.strictSame(await setUp(['--only=redis'], given), { code: 0, stdout: '', stderr: '' })
 })
 
 void t.test(

@@ -74,21 +74,32 @@ export async function openCluster(
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
   }
-  async function submit(server: Server, prompt: string, more: Record<string, unknown> = {}): Promise<string> {
-    const key = { 'idempotency-key': randomUUID() }
-    const ask = (): Promise<Answer> => call(server, 'POST', '/execute', { prompt, ...more }, key)
+  /** As a client does: on a machine that is held up an API may not reach Redis in time. */
+  async function insist(ask: () => Promise<Answer>): Promise<Answer> {
     let answer = await ask()
-    // As a client does: on a machine that is held up an API may not reach Redis in time.
-    for (let tries = 0; answer.status === 503 && tries < 20; tries += 1) {
+    for (let tries = 0; answer.status === 503 && tries < 40; tries += 1) {
       await sleep(250)
       answer = await ask()
     }
-    const { status, body } = answer
+    return answer
+  }
+  async function submit(server: Server, prompt: string, more: Record<string, unknown> = {}): Promise<string> {
+    const key = { 'idempotency-key': randomUUID() }
+    const { status, body } = await insist(() => call(server, 'POST', '/execute', { prompt, ...more }, key))
     if (status !== 202 && status !== 200) throw new Error(`not accepted: ${status} ${JSON.stringify(body)}`)
     return body.id
   }
+  /** 204, also where a first try that was told to have failed has done it. */
+  const forget = async (server: Server, id: string): Promise<number> => {
+    let tries = 0
+    const { status } = await insist(() => {
+      tries += 1
+      return call(server, 'DELETE', `/executions/${id}`)
+    })
+    return status === 404 && tries > 1 ? 204 : status
+  }
   const get = async (server: Server, id: string): Promise<Execution> =>
-    (await call(server, 'GET', `/executions/${id}`)).body
+    (await insist(() => call(server, 'GET', `/executions/${id}`))).body
   async function finished(server: Server, id: string): Promise<Execution> {
     await until(async () => isTerminal((await get(server, id)).status), `${id} ends`)
     return get(server, id)
@@ -97,7 +108,8 @@ export async function openCluster(
   async function readLog(server: Server, id: string): Promise<Event[]> {
     const log: Event[] = []
     for (;;) {
-      const { body } = await call(server, 'GET', `/executions/${id}/events?limit=1000&after=${log.at(-1)?.seq ?? 0}`)
+      const page = `/executions/${id}/events?limit=1000&after=${log.at(-1)?.seq ?? 0}`
+      const { body } = await insist(() => call(server, 'GET', page))
       log.push(...body.events)
       if (!body.hasMore) return log
     }
@@ -167,7 +179,7 @@ export async function openCluster(
     }
   }
 
-  return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, follow }
+  return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, forget, follow }
 }
 
 /** The events of a stream as they come, until it ends, by whoever. */

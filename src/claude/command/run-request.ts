@@ -94,6 +94,10 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
   }
 }
 
+/** The conversation that a request continues, named by its field or by `--resume` of its command. */
+export const sessionOf = (request: ExecuteRequest): RunRequest['session'] =>
+  request.command === undefined ? request.session : toRunRequest(request).session
+
 function readCommand(
   command: string,
   beside: ExecuteRequest,

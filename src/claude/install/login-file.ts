@@ -49,12 +49,15 @@ export function toLogin(text: string): Login | undefined {
   }
 }
 
+/** Tries, 50 ms apart, for a file that somebody is writing: it is empty at first, then not whole. */
+const LOOKS = 5
+
 /** undefined where there is none. A file that is being written at this moment is read once more. */
 export async function readLogin(configDir: string): Promise<Login | undefined> {
-  for (let read = 0; read < 3; read += 1) {
-    const text = await readFile(fileOf(configDir), 'utf8').catch(() => '')
-    const login = toLogin(text)
-    if (login || text === '') return login
+  for (let read = 0; read < LOOKS; read += 1) {
+    const text = await readFile(fileOf(configDir), 'utf8').catch(() => undefined)
+    const login = toLogin(text ?? '')
+    if (login || text === undefined) return login
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return undefined

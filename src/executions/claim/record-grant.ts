@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { sessionOf } from '../../claude/command/run-request.js'
 import type { Config } from '../../platform/config.js'
 import { socketOf } from '../../platform/redis-url.js'
 import { readPublicKeys, verifySignature, type SigningKey } from '../../verification/signing-key.js'
@@ -16,7 +17,7 @@ type Granted = Pick<ExecutionRecord, 'id' | 'owner' | 'createdAt' | 'simulated' 
 const toGranted = ({ request, workspace, ...record }: Granted) => ({
   ...record,
   requestDigest: digestRequest(request),
-  workspace: request.session === undefined ? (workspace ?? null) : null,
+  workspace: sessionOf(request) === undefined ? (workspace ?? null) : null,
 })
 
 /** Signs what the token of a request may do, with the key of this process's data folder. */

@@ -1,3 +1,4 @@
+import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { ListClosing } from './advance-task-list.js'
 import { concludeExecution } from './conclude-execution.js'
@@ -59,7 +60,14 @@ export async function retryExecution(
     message: `Cancelled by ${answer.by}${answer.reason === undefined ? '' : `: ${answer.reason}`}.`,
   }
   const concludeAs = fence === undefined ? ({ kind: 'abandoned' } as const) : ({ kind: 'holder', fence } as const)
-  return (await concludeExecution(services, id, concludeAs, { outcome, usage, attempt: attempts.made }, closing))
+  const { by, reason: why } = answer
+  // Of an attempt that has started the log has it as soon as the holder knows.
+  const cause: NewEvent | undefined =
+    failedStarts === undefined
+      ? undefined
+      : { type: 'execution.cancel_requested', data: { by, ...(why !== undefined && { reason: why }) } }
+  const ending = { outcome, usage, attempt: attempts.made, ...(cause && { cause }) }
+  return (await concludeExecution(services, id, concludeAs, ending, closing))
     ? { kind: 'finished', outcome }
     : { kind: 'not_ours' }
 }

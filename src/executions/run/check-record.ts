@@ -1,4 +1,4 @@
-import { toRunRequest } from '../../claude/command/run-request.js'
+import { sessionOf, toRunRequest } from '../../claude/command/run-request.js'
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
@@ -27,7 +27,7 @@ async function findSubmission({ store }: DomainServices, record: ExecutionRecord
 
 /** A conversation is gone on with only by whom it belongs to, where it was held. */
 async function checkSession({ store, config }: DomainServices, record: ExecutionRecord): Promise<void> {
-  if (record.request.session === undefined) {
+  if (sessionOf(record.request) === undefined) {
     if (record.home !== record.id || record.source) throw changed('it continues a conversation that was not requested')
     return
   }
@@ -44,7 +44,7 @@ async function checkWorkspace(
   submission: ExecutionRecord,
   { config }: DomainServices,
 ): Promise<void> {
-  if (record.request.session !== undefined) return
+  if (sessionOf(record.request) !== undefined) return
   const { workspace } = submission.request
   const { name } = nameWorkspace(workspace, submission.id, await withAdmitted(config, record.owner, workspace))
   if (name !== workspaceOf(record, submission, config)) throw changed('its workspace is not the requested one')

@@ -271,12 +271,13 @@ export class ClaimedRun {
     }
     const { store, credential } = this.#services
     const attempts = { made: this.#attempt, spared: record.spared }
+    const tries = { ...attempts, made: attempts.made + record.failedStarts }
     const isStopped = outcome.code === 'WORKER_LOST' && this.#context.signal.aborted && !this.#isLost
     const now = failure.kind === 'lasting' ? undefined : new Date(await this.#persist(() => store.now()))
     const plan: RetryPlan | undefined = isStopped
-      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one continues the session.', attempts, run)
+      ? planContinuation('WORKER_STOPPING', 'The worker was stopped; another one continues the session.', tries, run)
       : now
-        ? planRetry(failure, outcome, attempts, run, now)
+        ? planRetry(failure, outcome, tries, run, now)
         : other.kind === 'another'
           ? renewal
           : undefined
@@ -340,12 +341,16 @@ export class ClaimedRun {
 
   /** Back to the queue, as after a transient failure of an attempt; undefined: there have been enough. */
   async #delay(record: ExecutionRecord, { delayedIn, outcome }: DelayedStart): Promise<RunReport | undefined> {
+    const { store, config } = this.#services
+    await clearTemporary(delayedIn).catch(() => undefined)
+    // Asking for the login has taken its time: whoever does not want it any more is heard before it has failed.
+    const wishes = await this.#persist(() => store.renew(record.id, this.#fence, config.lockSeconds * 1_000))
+    if (wishes?.cancel) return this.#concludeCancelled()
     const { spared } = record
     const failedStarts = record.failedStarts + 1
-    const now = new Date(await this.#persist(() => this.#services.store.now()))
+    const now = new Date(await this.#persist(() => store.now()))
     const made = this.#attempt - 1 + failedStarts
     const plan = planRetry({ kind: 'transient' }, outcome, { made, spared }, toRunRequest(record.request), now)
-    await clearTemporary(delayedIn).catch(() => undefined)
     if (!plan) return undefined
     const options = {
       fence: this.#fence,

@@ -97,7 +97,7 @@ async function settleAbandoned(services: DomainServices, id: string): Promise<vo
  */
 async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
   const { store } = services
-  const { id, state, attempt, spared, startedAt } = record
+  const { id, state, attempt, spared, failedStarts, startedAt } = record
   const run = toRunRequest(record.request)
   const attempts = { made: attempt, spared }
   // One that was lost again and again before its start has no attempt to go on from.
@@ -111,7 +111,7 @@ async function settleLost(services: DomainServices, record: ExecutionRecord): Pr
     ? planContinuation(
         'WORKER_LOST',
         'The worker died or lost its connection; another one continues the session.',
-        attempts,
+        { made: attempt + failedStarts, spared },
         run,
       )
     : undefined

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { withoutSurroundingSession } from '../../claude/command/claude-variables.js'
 import type { Config } from '../../platform/config.js'
+import { withSecretFiles } from '../../platform/secret-files.js'
 import { openDataFolder } from './open-data-folder.js'
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
@@ -54,7 +55,7 @@ export async function launchService(config: Config, { simulate }: { simulate: bo
       stdio: ['ignore', log.fd, log.fd],
       // Not where we were started: that folder may go, and the service is not about it.
       cwd: config.dataDir,
-      env: { ...withoutSurroundingSession(config.environment), CC_EXECUTOR_DATA_DIR: config.dataDir },
+      env: { ...withoutSurroundingSession(withSecretFiles(config)), CC_EXECUTOR_DATA_DIR: config.dataDir },
     })
     child.unref()
     const ended = once(child, 'exit').then(

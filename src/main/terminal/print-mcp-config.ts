@@ -1,9 +1,12 @@
 import { fileURLToPath } from 'node:url'
+import { SECRET_NAMES } from '../../platform/secret-files.js'
 import { quoteForShell } from '../../platform/shell-quote.js'
 
 const CLI = fileURLToPath(new URL('../cli.js', import.meta.url))
 /** Clients hand their servers a few variables only; what a service here was configured with goes along by name. */
-const HANDED_ON = /^(?:CC_EXECUTOR_\w+|REDIS_URL|CLAUDE_CONFIG_DIR|XDG_(?:DATA|CACHE)_HOME)$/
+const HANDED_ON = new RegExp(
+  `^(?:CC_EXECUTOR_\\w+|REDIS_URL|CLAUDE_CONFIG_DIR|XDG_(?:DATA|CACHE)_HOME|(?:${SECRET_NAMES.join('|')})_FILE)$`,
+)
 /** Whatever is printed ends in files and histories. */
 const SECRET = /TOKENS?$|^REDIS_URL$|^ANTHROPIC_API_KEY$|^ANTHROPIC_AUTH_TOKEN$|^CLAUDE_CODE_OAUTH_TOKEN$/
 
