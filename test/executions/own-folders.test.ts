@@ -93,7 +93,7 @@ void t.test('nor by the worker, when links and mounts are resolved', async (t) =
   for (const workspace of [HOME, `${DATA}/redis`, `${DATA}/workspaces/a`])
     await t.rejects(prepare(workspace, { CC_EXECUTOR_ALLOWED_ROOTS }), {
       name: 'WorkspaceError',
-      message: /a folder of the service’s own \(CC_EXECUTOR_(DATA_DIR|WORKSPACE_ROOT)\)/,
+      message: /a folder of the service \(CC_EXECUTOR_(DATA_DIR|WORKSPACE_ROOT)\)/,
     })
   await t.rejects(prepare(at('other/share/cc-executor'), { CC_EXECUTOR_ALLOWED_ROOTS: at('other') }), /symbolic link/)
   t.equal(await prepare(at('projects/one'), { CC_EXECUTOR_ALLOWED_ROOTS }), at('projects/one'))
@@ -127,8 +127,8 @@ void t.test(
       script,
     ])
     const [around, within, same, one] = stdout.trim().split('\n')
-    t.match(around, /own \(CC_EXECUTOR_DATA_DIR\)/, 'it is mounted below the workspace')
-    t.match(within, /own \(CC_EXECUTOR_DATA_DIR\)/)
+    t.match(around, /folder of the service \(CC_EXECUTOR_DATA_DIR\)/, 'it is mounted below the workspace')
+    t.match(within, /folder of the service \(CC_EXECUTOR_DATA_DIR\)/)
     t.equal(same, one)
     t.match(JSON.parse(one ?? ''), [/^@.+\/projects\/one$/, /^#/])
   },

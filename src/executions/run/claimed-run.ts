@@ -344,8 +344,8 @@ export class ClaimedRun {
     const { store, config } = this.#services
     await clearTemporary(delayedIn).catch(() => undefined)
     // Asking for the login has taken its time: whoever does not want it any more is heard before it has failed.
-    const wishes = await this.#persist(() => store.renew(record.id, this.#fence, config.lockSeconds * 1_000))
-    if (wishes?.cancel) return this.#concludeCancelled()
+    const requests = await this.#persist(() => store.renew(record.id, this.#fence, config.lockSeconds * 1_000))
+    if (requests?.cancel) return this.#concludeCancelled()
     const { spared } = record
     const failedStarts = record.failedStarts + 1
     const now = new Date(await this.#persist(() => store.now()))
