@@ -217,9 +217,9 @@ void t.test(
       const wanted = at('raced/around/inside')
       const ended = await prepare(wanted, { CC_EXECUTOR_ALLOWED_ROOTS: at('raced') }).catch((error: Error) => error)
       if (typeof ended === 'string') told.add(ended)
-      else t.match(ended, { name: 'WorkspaceError', message: /symbolic link|was exchanged/ })
+      else t.match(ended, { name: 'WorkspaceError', message: /symbolic link|was replaced/ })
     }
-    t.equal(racer.exitCode, null, 'it was exchanged until now')
+    t.equal(racer.exitCode, null, 'it was replaced until now')
     told.delete(at('raced/link/inside'))
     t.same([...told], [at('raced/around/inside')], 'what is opened is the folder that was looked at')
   },
