@@ -41,6 +41,7 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
         tags: ['executions'],
         operationId: 'listAdmissions',
         summary: 'The folders of this machine that are allowed for this token',
+        description: 'Each with the id by which `DELETE /workspaces/admissions/{id}` withdraws it.',
         response: { 200: jsonResponse('Newest first.', AdmissionList), ...problems('UNAUTHENTICATED', 'FORBIDDEN') },
       },
     },

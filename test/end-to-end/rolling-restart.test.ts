@@ -8,7 +8,7 @@ import type { Event } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster, readSse, type Server } from '../support/cluster.js'
 import { lasting, scripted } from '../support/environment.js'
-import { SCRIPTED_CLI } from '../support/paths.js'
+import { FIXTURES, SCRIPTED_CLI } from '../support/paths.js'
 import { describe, listMentioning, livingOf, makeFolder, treeOf, until } from '../support/processes.js'
 
 /** Each round restarts every process once. */
@@ -77,6 +77,8 @@ void t.test('two workers and two APIs are restarted one after the other under lo
     env: {
       CC_EXECUTOR_AUTH: 'open',
       CC_EXECUTOR_CLAUDE_BIN: cli,
+      // What lets a run go on lies there.
+      CC_EXECUTOR_SANDBOX_READ: [FIXTURES, outside].join(','),
       CC_EXECUTOR_DRAIN_SECONDS: '30',
       CC_EXECUTOR_CONCURRENCY: '3',
     },
