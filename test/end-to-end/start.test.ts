@@ -257,7 +257,7 @@ void t.test(
     for (const pattern of [SERVER, /cc-executor-redis/]) {
       const before = redisOf(SERVER)
       tryKill(redisOf(pattern) ?? 0)
-      await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis')
+      await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis', 90_000)
       await until(isServing, 'it serves again')
     }
     await until(

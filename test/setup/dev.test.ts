@@ -9,7 +9,7 @@ import { ROOT } from '../support/paths.js'
 import { describe, listMentioning, makeFolder, until } from '../support/processes.js'
 
 const TEST_ALL = process.env.CC_EXECUTOR_TEST_ALL === '1'
-const COPIED = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/bench', 'dist']
+const COPIED = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test/bench', 'test/support', 'dist']
 /** Two compilations of everything, on a busy machine too. */
 const DEADLINE_MS = 240_000
 const FILES = ['package.json', 'tsconfig.json', 'tsconfig.build.json']
@@ -40,7 +40,12 @@ void t.test(
     t.teardown(() => dev.kill('SIGTERM'))
     const ended = once(dev, 'exit')
     const seen = (condition: () => boolean, what: string): Promise<unknown> =>
-      Promise.race([until(condition, what, DEADLINE_MS), ended.then(() => t.fail(`it ended: ${lines.join('\n')}`))])
+      Promise.race([
+        until(condition, what, DEADLINE_MS),
+        ended.then(() => {
+          throw new Error(`it ended: ${lines.join('\n')}`)
+        }),
+      ])
     const count = (pattern: RegExp): number => lines.filter((line) => pattern.test(line)).length
     await seen(() => count(/Ctrl-C stops it/) === 1, 'the first start')
 
