@@ -275,6 +275,7 @@ for (const [name, containment] of Object.entries(containments)) {
       run.release()
       await up
       const below = (): string[] => descendantsOf([run.pid], listProcesses()).map((entry) => entry.state)
+      await until(() => below().length === 3, 'the last of the three has been started, too')
       await until(() => below().includes('T'), 'the sleeper has been stopped by the program itself')
       await Promise.all([run.pause(), run.pause()])
       t.equal(below().length, 3)
