@@ -1,5 +1,6 @@
 import type { Phase } from '../../claude/stream/result-phases.js'
-import { runClaude, type ClaudeRunReport, type StopUrgency } from '../../claude/stream/run-claude.js'
+import type { StopUrgency } from '../../claude/stream/claude-ending.js'
+import { runClaude, type ClaudeRunReport } from '../../claude/stream/run-claude.js'
 import { classifyFailure, type Failure } from '../../claude/stream/classify-failure.js'
 import { classifyExit, type StopCause } from '../../claude/stream/classify-exit.js'
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'

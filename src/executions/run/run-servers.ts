@@ -2,7 +2,7 @@ import type { StopCause } from '../../claude/stream/classify-exit.js'
 import { McpStatus, type McpServerState } from '../../claude/stream/mcp-status.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
-import type { StopUrgency } from '../../claude/stream/run-claude.js'
+import type { StopUrgency } from '../../claude/stream/claude-ending.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { RunClocks } from './run-clocks.js'
 
