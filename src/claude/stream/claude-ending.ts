@@ -21,9 +21,9 @@ export interface ClaudeEndingOptions {
 
 /** What a further turn may change of an answer. */
 const answerOf = ({ lastResult, partialText, stopReason }: Observation): Partial<Observation> => ({
+  lastResult,
   partialText,
-  ...(lastResult && { lastResult }),
-  ...(stopReason !== undefined && { stopReason }),
+  stopReason,
 })
 
 /**

@@ -47,7 +47,7 @@ export interface ClaudeRunReport {
    * It had given its result and was ended: it did not exit by itself, or its background tasks were to end with the
    * result.
    */
-  readonly endedAfterResult: 'hung' | 'with_tasks' | undefined
+  readonly endedAfterResult: EndAfterResult | undefined
   /** Background tasks that lived when the run was ended, or when the CLI was gone. */
   readonly unfinishedTasks: readonly BackgroundTask[]
 }
@@ -65,9 +65,9 @@ const EVERY_TASK_IS_AWAITED: BackgroundWaits = {
  * Lets a prepared CLI go and reads its output until every one of its processes is gone. stdin stays open until the
  * final result has been read: otherwise the CLI loses the end of a long answer, and cuts off its background tasks.
  *
- *     running → exited    by itself (what follows a result: result-phases.ts), or ended from our side (claude-ending.ts)
- *     exited  → swept     the processes that it left behind are killed
- *     swept   → read      the pipes have reached their end
+ *     running → exited   by itself (after a result: result-phases.ts), or ended from our side (claude-ending.ts)
+ *     exited  → swept    the processes that it left behind are killed
+ *     swept   → read     the pipes have reached their end
  */
 export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   const { child, translator, stop } = run
