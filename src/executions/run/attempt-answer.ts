@@ -30,7 +30,8 @@ export class AttemptAnswer {
 
   readonly enter = (phase: Phase): void => {
     this.#phase = phase
-    void this.judgeSettled()
+    // `judgeEnd` passes a failure on.
+    this.judgeSettled().catch(() => undefined)
   }
 
   /** An answer that may be the last one is judged early, so that `isWhole` is known where it counts. */

@@ -1,5 +1,4 @@
-import { addUsage } from '../../protocol/execution.js'
-import type { Outcome } from '../../protocol/execution.js'
+import { addUsage, type Outcome, type Usage } from '../../protocol/execution.js'
 import type { Ending } from '../store/transitions.js'
 import { clearTemporary } from '../workspaces/prepare-workspace.js'
 import { concludeClaim, retryClaim } from './conclude-claim.js'
@@ -50,7 +49,7 @@ async function verifyRun(
   claim: HeldClaim,
   { prepared, attempt, journal }: StartedAttempt,
   report: AttemptReport,
-  { outcome, usage }: { readonly outcome: Outcome; readonly usage: Required<Ending>['usage'] },
+  { outcome, usage }: { readonly outcome: Outcome; readonly usage: Usage },
 ): Promise<Pick<Ending, 'outcome' | 'files'> | undefined> {
   if (claim.leaving) return undefined
   const { services, fence, marker, lease, hooks } = claim
