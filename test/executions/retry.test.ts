@@ -305,10 +305,10 @@ void t.test('a limit of the subscription stops the workers with it until it is o
       nextAttempt: 2,
       notBefore: new Date(later * 1_000).toISOString(),
     })
-    const others = await Promise.all([1, 2, 3].map((number) => service.submit({ prompt: `other ${number}` })))
+    const other = await service.submit({ prompt: 'another' })
     const blockedCredentials = [{ credential: 'oauth_token', until: new Date(later * 1_000).toISOString() }]
     t.match((await service.call('GET', '/queue')).body, {
-      depth: 4,
+      depth: 2,
       running: 0,
       capacity: 0,
       waitingForRetry: 1,
@@ -321,8 +321,7 @@ void t.test('a limit of the subscription stops the workers with it until it is o
       [200, { status: 'degraded', message: /oauth_token is reached until/, blockedCredentials }],
     )
     const paid = await service.openWorker({ ...reach(service), ANTHROPIC_API_KEY: 'a-key' })
-    for (const other of others)
-      t.match(await service.finished(other.id), { status: 'succeeded', attempt: 1, workerId: paid.state.id })
+    t.match(await service.finished(other.id), { status: 'succeeded', attempt: 1, workerId: paid.state.id })
     t.match((await service.call('GET', '/queue')).body, { depth: 1, capacity: 2 })
     t.match((await service.call('GET', `/executions/${first.id}`)).body, {
       status: 'queued',
