@@ -68,7 +68,7 @@ void t.test(
       })
       t.equal(status, 400, `REST stays strict: ${JSON.stringify(body)}`)
     }
-    t.match((await call('cancel_execution', { executionId, waitSeconds: '10' })).structured, { status: 'cancelled' })
+    t.match((await call('cancel_execution', { executionId, waitSeconds: '45' })).structured, { status: 'cancelled' })
     t.same(failures, [])
   },
 )
