@@ -24,12 +24,12 @@ async function play({ args: [name = '', ...args], env, cwd, input }: CommandCall
     const stream = process[channel]
     const { write } = stream
     // As a stream takes it: with a callback, if any, at the end.
-    stream.write = ((chunk: string | Buffer, ...more: unknown[]) => {
-      texts[channel] += chunk.toString()
+    stream.write = (chunk: string | Uint8Array, ...more: unknown[]) => {
+      texts[channel] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()
       const written = more.at(-1)
       if (typeof written === 'function') setImmediate(written as () => void)
       return true
-    }) as typeof write
+    }
     ends.push(() => {
       stream.write = write
       stream.removeAllListeners('error')
