@@ -38,7 +38,6 @@ const LONGEST = [
   'test/verification/receipt-routes.test.ts',
   'test/client/client.test.ts',
   'test/fuzz/fuzz.test.ts',
-  'test/claude/real-cli.test.ts',
   'test/cli/here.test.ts',
   'test/executions/sandbox-attempts.test.ts',
   'test/executions/upgrade.test.ts',

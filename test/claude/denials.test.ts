@@ -1,6 +1,6 @@
 // Each refusal of the real CLI is told once, at once where the CLI says so, and the setting that is named lets the very
 // call through.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
@@ -94,13 +94,13 @@ const PER_MODE = [
 /** Allowed in plan mode by the older CLI. */
 const ALLOWED = behaviour.knowsPromptSnapshot ? [] : ['plan: a subagent']
 
-/** The fields of a request that a denial names. */
-function toRequest(setting: string): Partial<ExecuteRequest> {
-  const mode = /permissionMode: ("\w+")/.exec(setting)?.[1]
-  const rules = /allowedTools: (\[.*\])/.exec(setting)?.[1]
+/** The fields of a request that denials name. */
+function toRequest(...settings: string[]): Partial<ExecuteRequest> {
+  const modes = settings.flatMap((setting) => /permissionMode: ("\w+")/.exec(setting)?.[1] ?? [])
+  const rules = settings.flatMap((setting): string[] => JSON.parse(/allowedTools: (\[.*\])/.exec(setting)?.[1] ?? '[]'))
   return {
-    ...(mode !== undefined && { permissionMode: JSON.parse(mode) }),
-    ...(rules !== undefined && { allowedTools: JSON.parse(rules) }),
+    ...(modes[0] !== undefined && { permissionMode: JSON.parse(modes[0]) }),
+    ...(rules.length > 0 && { allowedTools: [...new Set(rules)] }),
   }
 }
 
@@ -148,11 +148,14 @@ for (const [mode, names] of PER_MODE) {
     const bySetting = new Map<string, string[]>()
     for (const [index, name] of refused.entries())
       bySetting.set(denials[index]?.allowWith ?? '', [...(bySetting.get(denials[index]?.allowWith ?? '') ?? []), name])
-    // Each is a start of the CLI: `npm test` tries every third.
-    for (const [setting, asked] of [...bySetting].filter((_, index) => isLong || index % 3 === 0)) {
-      const second = await ask(asked, toRequest(setting))
+    // Each is a start of the CLI: in `npm test` all that are named are asked for at once.
+    const single = [...bySetting].map(([setting, asked]) => ({ asked, request: toRequest(setting), setting }))
+    const together = { asked: refused, request: toRequest(...bySetting.keys()), setting: 'all at once' }
+    for (const { asked, request, setting } of isLong ? [together, ...single] : [together]) {
+      const second = await ask(asked, request)
       t.same(second.observation.denials, [], `${asked.join(', ')}: ${setting.replaceAll(place.root, '')}`)
     }
+    if (refused.includes('a write outside')) t.equal(await readFile(join(out, 'new.txt'), 'utf8'), 'x', 'it was done')
   })
 }
 
