@@ -9,7 +9,8 @@ import { checkoutDirectory } from './cache.mjs'
  */
 const LONGEST = [
   'test/cli/cli.test.ts',
-  'test/routes/rest.test.ts',
+  'test/routes/events.test.ts',
+  'test/routes/service.test.ts',
   'test/faults/faults.test.ts',
   'test/proxies.test.ts',
   'test/mcp/mcp.test.ts',

@@ -78,7 +78,8 @@ export const talkFacts: readonly Fact[] = [
     for: 'what recognises a result in a line over the limit',
     short: true,
     known: ['first', 'in the middle'],
-    look: async (scene) => ((await plain(scene)).texts.at(-1)?.startsWith('{"type":"result"') ? 'first' : 'in the middle'),
+    look: async (scene) =>
+      (await plain(scene)).texts.at(-1)?.startsWith('{"type":"result"') ? 'first' : 'in the middle',
   },
   {
     name: 'standard input held open: it stays after its result, and exits 0 at its end',

@@ -116,10 +116,12 @@ const SCHEMAS: Record<string, Record<string, unknown>> = {
 
 void t.test('JSON mode is answered with an object that fits, whatever the schema', async (t) => {
   await Promise.all([
-    ...Object.entries(SCHEMAS).slice(isLong ? 0 : -1).map(async ([name, outputSchema]) => {
-      const execution = await run({ prompt: 'Say hello', outputSchema })
-      t.match(execution, { status: 'succeeded', outcome: { result: {} } }, name)
-    }),
+    ...Object.entries(SCHEMAS)
+      .slice(isLong ? 0 : -1)
+      .map(async ([name, outputSchema]) => {
+        const execution = await run({ prompt: 'Say hello', outputSchema })
+        t.match(execution, { status: 'succeeded', outcome: { result: {} } }, name)
+      }),
     (async () => {
       const execution = await run({ prompt: 'Write hello.py', json: true })
       t.match(execution, { status: 'succeeded', outcome: { result: { result: /^hello.py is written/ } } })
