@@ -148,12 +148,16 @@ for (const [mode, names] of PER_MODE) {
     const bySetting = new Map<string, string[]>()
     for (const [index, name] of refused.entries())
       bySetting.set(denials[index]?.allowWith ?? '', [...(bySetting.get(denials[index]?.allowWith ?? '') ?? []), name])
-    // Each is a start of the CLI: in `npm test` all that are named are asked for at once.
-    const single = [...bySetting].map(([setting, asked]) => ({ asked, request: toRequest(setting), setting }))
-    const together = { asked: refused, request: toRequest(...bySetting.keys()), setting: 'all at once' }
-    for (const { asked, request, setting } of isLong ? [together, ...single] : [together]) {
-      const second = await ask(asked, request)
-      t.same(second.observation.denials, [], `${asked.join(', ')}: ${setting.replaceAll(place.root, '')}`)
+    // Each is a start of the CLI: in `npm test` one for all that need the same mode, in test:all one for each setting.
+    const byRequest = new Map<string, string[]>()
+    for (const setting of bySetting.keys()) {
+      const key = isLong ? setting : (toRequest(setting).permissionMode ?? '')
+      byRequest.set(key, [...(byRequest.get(key) ?? []), setting])
+    }
+    for (const settings of byRequest.values()) {
+      const asked = settings.flatMap((setting) => bySetting.get(setting) ?? [])
+      const second = await ask(asked, toRequest(...settings))
+      t.same(second.observation.denials, [], `${asked.join(', ')}: ${settings.join().replaceAll(place.root, '')}`)
     }
     if (refused.includes('a write outside')) t.equal(await readFile(join(out, 'new.txt'), 'utf8'), 'x', 'it was done')
   })

@@ -170,14 +170,16 @@ void t.test('a killed run is resumed where it stood', async (t) => {
 void t.test('a script gives structured output', async (t) => {
   const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
   const run = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
-  // The CLI insists on an object only in a process that has given none so far.
-  const reminded = await run.ask(simulate([{ text: 'in words' }, { turn: true }, { structured: { name: 'eva' } }]))
-  t.match(reminded, { is_error: false, structured_output: { name: 'eva' } })
   const asked = await run.ask(
     simulate([{ structured: { name: 5 } }, { text: 'Again.' }, { structured: { name: 'ada' } }]),
   )
   t.match(asked, { is_error: false, structured_output: { name: 'ada' } })
   await run.end()
+  // In a process that has given an object the CLI insists on no other one.
+  const other = await startClaude(t, await makePlace(t), ['--json-schema', JSON.stringify(schema)])
+  const reminded = await other.ask(simulate([{ text: 'in words' }, { turn: true }, { structured: { name: 'eva' } }]))
+  t.match(reminded, { is_error: false, structured_output: { name: 'eva' } })
+  await other.end()
 })
 
 interface Place {
