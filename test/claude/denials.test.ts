@@ -91,6 +91,8 @@ const PER_MODE = [
     ],
   ],
 ] as const
+/** Where `npm test` asks again, too; the others name settings of the same kinds. */
+const ASKED_AGAIN: readonly string[] = ['default', 'plan']
 /** Allowed in plan mode by the older CLI. */
 const ALLOWED = behaviour.knowsPromptSnapshot ? [] : ['plan: a subagent']
 
@@ -144,6 +146,7 @@ for (const [mode, names] of PER_MODE) {
       denials.flatMap(({ toolUseId }) => [`tool.denied ${toolUseId}`, `tool.finished ${toolUseId}`]),
       'before the call is over',
     )
+    if (!isLong && !ASKED_AGAIN.includes(mode)) return
 
     const bySetting = new Map<string, string[]>()
     for (const [index, name] of refused.entries())
