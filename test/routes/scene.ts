@@ -1,4 +1,4 @@
-// One service with a scripted CLI for the REST half of the protocol; every answer is held against /openapi.json as well.
+// One service with a scripted CLI for the REST half of the protocol; each answer is held against /openapi.json as well.
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
