@@ -69,5 +69,5 @@ async function concludeTaskList(
     { kind: 'list', ...(fence !== undefined && { fence }) },
     { outcome, usage: list.usage, attempt: 0, tasks: list.tasks },
   )
-  if (answer.kind === 'concluded') await enqueueReady(services, ...(answer.ready ?? []))
+  if (answer.kind === 'concluded') await enqueueReady(services, ...answer.ready)
 }

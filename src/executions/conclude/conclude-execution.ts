@@ -20,7 +20,7 @@ export async function concludeExecution(
 ): Promise<boolean> {
   const answer = await writeEnd(services, id, concludeAs, ending)
   if (answer.kind !== 'concluded') return false
-  await enqueueReady(services, ...(answer.ready ?? []))
+  await enqueueReady(services, ...answer.ready)
   if (answer.parentId !== undefined) {
     const { parentId } = answer
     await advanceTaskList(services, parentId, closing).catch((error: unknown) => {

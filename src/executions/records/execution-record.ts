@@ -162,13 +162,13 @@ const toNumber = (text: string | null | undefined): number | undefined => (text 
 
 /** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
 function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
-  // Safe: ExecutionStore wrote it from an object.
+  // Safe: concludingFields wrote it from an object.
   if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
   return typeof result === 'string' ? { result } : {}
 }
 
 function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNullable<ExecutionRecord['source']> {
-  // Safe: ExecutionStore.start wrote it.
+  // Safe: the start of an attempt wrote it.
   return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
 }
 
@@ -209,15 +209,15 @@ export function toRecord(
     }),
     spared: Number(fields.spared ?? 0),
     failedStarts: Number(fields.failedStarts ?? 0),
-    // Safe: ExecutionStore.retry wrote it.
+    // Safe: a retry wrote it.
     ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
     ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
-    // Safe: ExecutionStore.create wrote it.
+    // Safe: toNewRecord wrote it.
     ...(fields.timeoutEstimate && { timeoutEstimate: JSON.parse(fields.timeoutEstimate) as TimeoutEstimate }),
     ...(fields.model && { model: fields.model }),
     ...(budget && { budget }),
     usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
-    // Safe: ExecutionStore.retry wrote it.
+    // Safe: a retry wrote it.
     ...(fields.earlierUsage && { earlierUsage: JSON.parse(fields.earlierUsage) as Usage }),
     // An empty answer is one, too: only null means that there is none.
     ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),

@@ -234,7 +234,7 @@ async function takePlaces(
 ): Promise<'taken' | 'parked' | 'stopped'> {
   // A fresh one has no other name.
   if (places.length === 0) return 'taken'
-  const { kind, ready = [] } = await services.store.takePlaces(id, fence, places)
+  const { kind, ready } = await services.store.takePlaces(id, fence, places)
   await enqueueReady(services, ...ready)
   return kind === 'taken' || kind === 'parked' ? kind : 'stopped'
 }
