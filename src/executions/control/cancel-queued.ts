@@ -18,7 +18,7 @@ export async function cancelUnheld(
     code: 'CANCELLED',
     message: attempt === 0 ? 'Cancelled before it started.' : 'Cancelled while it waited for its next attempt.',
   }
-  const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, ...(reason !== undefined && { reason }) } }
+  const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, reason } }
   return concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })
 }
 
