@@ -72,16 +72,7 @@ export async function findContainmentPrograms(directories: readonly string[]): P
   if (bash === undefined || env === undefined) {
     throw new Error('No bash 5 was found on PATH, and every run is started by one; install bash.')
   }
-  return {
-    bash,
-    env,
-    ...(bwrap !== undefined && { bwrap }),
-    ...(setpriv !== undefined && { setpriv }),
-    ...(unshare !== undefined && { unshare }),
-    ...(tini !== undefined && { tini }),
-    ...(prlimit !== undefined && { prlimit }),
-    ...(perl !== undefined && { perl }),
-  }
+  return { bash, env, bwrap, setpriv, unshare, tini, prlimit, perl }
 }
 
 // bash adds these three to what it passes on; whoever wants them says so in env.

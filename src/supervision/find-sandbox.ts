@@ -78,7 +78,7 @@ async function tryLevel(
     hidden: [],
     protected: [],
     limits: { processes: 256 },
-    ...(level === 'locked' && { proxyFolder: join(folder, 'proxy') }),
+    proxyFolder: level === 'locked' ? join(folder, 'proxy') : undefined,
   }
   const args = [
     '--norc',
@@ -91,7 +91,7 @@ async function tryLevel(
     home,
   ]
   try {
-    const run = await startSupervised({
+    const child = await startSupervised({
       containment,
       file: 'bash',
       args,
@@ -102,18 +102,18 @@ async function tryLevel(
       readyTimeoutMs: DEADLINE_MS,
       heartbeatTimeoutMs: 2 * DEADLINE_MS,
     })
-    const limit = setTimeout(() => void run.killAll().catch(() => undefined), DEADLINE_MS)
+    const limit = setTimeout(() => void child.killAll().catch(() => undefined), DEADLINE_MS)
     try {
-      const output = text(run.stdout)
-      run.stderr.resume()
-      run.release()
-      run.stdin.end()
-      await run.exited
-      await run.killAll()
+      const output = text(child.stdout)
+      child.stderr.resume()
+      child.release()
+      child.stdin.end()
+      await child.exited
+      await child.killAll()
       return findShortcoming(await output, level)
     } finally {
       clearTimeout(limit)
-      await run.killAll()
+      await child.killAll()
     }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
@@ -176,9 +176,9 @@ export async function findSandbox(
           bindsDescriptors: withDescriptors,
           levels: ['host', 'workspace', 'locked'],
           privateFiles: user === 'renamed' ? listPrivateFiles() : [],
-          ...(setpriv !== undefined && { setpriv }),
-          ...(perl !== undefined && { perl }),
-          ...(cgroups && { cgroups }),
+          setpriv,
+          perl,
+          cgroups,
         }
         const attempt = { ...containment, sandbox: means }
         const reason = await tryLevel(attempt, 'workspace', path, place)

@@ -60,8 +60,8 @@ const MEMORY_BEYOND_GROUP = 2
 function toOwnLimits({ processes, memory, ...others }: RunLimits, isGrouped: boolean): RunLimits {
   return {
     ...others,
-    ...(processes !== undefined && { processes: processes + (isGrouped ? PROCESSES_BEYOND_GROUP : 0) }),
-    ...(memory !== undefined && { memory: memory * (isGrouped ? MEMORY_BEYOND_GROUP : 1) }),
+    processes: processes === undefined ? undefined : processes + (isGrouped ? PROCESSES_BEYOND_GROUP : 0),
+    memory: memory === undefined ? undefined : memory * (isGrouped ? MEMORY_BEYOND_GROUP : 1),
   }
 }
 

@@ -103,7 +103,7 @@ function toPipe(stream: unknown): Duplex {
 
 function spawnContained(command: ContainedCommand, options: SuperviseOptions): Spawned {
   const inputs = command.inputs ?? []
-  const subprocess = spawn(command.file, command.args, {
+  const child = spawn(command.file, command.args, {
     // A path that only exists inside (an exposed one under a hidden one) is entered by bwrap; here it exists as well.
     cwd: options.cwd,
     env: { ...options.env, ...command.variables, [MARKER_NAME]: options.marker, [WARDEN_VARIABLE]: WARDEN },
@@ -113,16 +113,16 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
     stdio: toStdio(inputs),
   })
   const failure = new Promise<Error | undefined>((resolve) => {
-    subprocess.once('error', resolve).once('close', () => resolve(undefined))
+    child.once('error', resolve).once('close', () => resolve(undefined))
   })
   // Node says otherwise, but makes no pipes where no descriptor was left; the error follows.
-  const pipes: typeof subprocess.stdio | undefined = subprocess.stdio
+  const pipes: typeof child.stdio | undefined = child.stdio
   if (pipes === undefined) throw new SuperviseError('SPAWN_FAILED', `${command.file}: Too many open files`)
   const [stdin, stdout, stderr, commands, reports, gate] = [0, 1, 2, 3, 4, 5].map((fd) => toPipe(pipes[fd]))
   if (!stdin || !stdout || !stderr || !commands || !reports || !gate) throw new Error('Six pipes were asked for.')
   for (const [index, input] of inputs.entries()) {
     if (typeof input === 'number') continue
-    const pipe = toPipe(subprocess.stdio.at(FIRST_INPUT + index))
+    const pipe = toPipe(child.stdio.at(FIRST_INPUT + index))
     // A start that fails has its own words for it.
     pipe.on('error', () => undefined).resume()
     pipe.end(input, () => pipe.destroy())
@@ -130,7 +130,7 @@ function spawnContained(command: ContainedCommand, options: SuperviseOptions): S
   // The end of the run shows in `exited`; a stream that breaks with it must not end the worker.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined)
   return {
-    root: subprocess,
+    root: child,
     stdin,
     stdout,
     stderr,
@@ -271,7 +271,7 @@ async function startIn({ cwd, folder, sandboxed }: Opened, options: SuperviseOpt
     exposedPaths: options.exposedPaths ?? [],
     protectedPaths: options.protectedPaths ?? [],
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
-    ...(sandboxed && { sandboxed }),
+    sandboxed,
   })
   const spawned = spawnContained(command, options)
   const rootPid = spawned.root.pid

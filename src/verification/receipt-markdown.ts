@@ -22,7 +22,7 @@ const LIMITS_OF_A_RECEIPT =
 
 /** A receipt for people; the signed one is the JSON. */
 export function toMarkdown(receipt: Receipt): string {
-  const { process, outcome, result, usage, events, signature, files, verification } = receipt
+  const { process: started, outcome, result, usage, events, signature, files, verification } = receipt
   const ending = [
     outcome.code,
     outcome.exitCode === undefined ? undefined : `exit code ${outcome.exitCode}`,
@@ -41,11 +41,11 @@ ${[
   row('finished', receipt.finishedAt),
   row('attempts', receipt.attempt),
   row('workspace', toCode(receipt.workspace)),
-  row('worker', process && toCode(process.workerId)),
-  row('Claude CLI', process && toCode(process.claudeVersion)),
-  row('model asked for', process?.model && toCode(process.model)),
-  row('session', process && toCode(process.sessionId)),
-  row('command', process && toCode(process.argv.join(' '))),
+  row('worker', started && toCode(started.workerId)),
+  row('Claude CLI', started && toCode(started.claudeVersion)),
+  row('model asked for', started?.model && toCode(started.model)),
+  row('session', started && toCode(started.sessionId)),
+  row('command', started && toCode(started.argv.join(' '))),
   row('request', `SHA-256 ${receipt.requestDigest}`),
   row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
   row('stop reason', outcome.stopReason && toCode(outcome.stopReason)),

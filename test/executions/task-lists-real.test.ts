@@ -159,7 +159,7 @@ void t.test(
     const { id } = (await cluster.call(api, 'POST', '/execute', { tasks })).body
     for await (const event of cluster.follow(api, id, 0, 'sse'))
       if (event.type === 'task.started' && 'index' in event.data && event.data.index === 4) break
-    for (const process of [worker, api]) process.kill('SIGTERM')
+    for (const child of [worker, api]) child.kill('SIGTERM')
     t.match(await Promise.all([worker.ended, api.ended]), [{ code: 0 }, { code: 0 }])
     const [again] = await Promise.all([cluster.openApi(), cluster.openWorker()])
     await until(async () => (await cluster.get(again, id)).status === 'succeeded', 'the list ends', 60_000)

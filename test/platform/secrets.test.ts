@@ -85,9 +85,14 @@ void t.test('the log holds none', async (t) => {
   const script =
     `const { createLogger } = await import(${logger}), { createSecretMask } = await import(${mask})\n` +
     `createLogger('info', 'x', createSecretMask([${JSON.stringify(SECRET)}]))` +
-    `.error({ error: ${JSON.stringify(`it said ${SECRET}`)} }, 'failed')`
+    `.error({ err: Object.assign(new Error(${JSON.stringify(`it said ${SECRET}`)}), { code: 'OOM', ` +
+    `command: { args: ['a prompt'] } }) }, 'failed')`
   const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
-  t.match(JSON.parse(stderr), { error: `it said ${MASKED}`, msg: 'failed' })
+  t.match(JSON.parse(stderr), {
+    err: { type: 'Error', message: `it said ${MASKED}`, stack: / at /, code: 'OOM' },
+    msg: 'failed',
+  })
+  t.notMatch(stderr, 'a prompt', 'nor what the command of an error of Redis holds')
 })
 
 const delta = (kind: string, field: string, text: string): string =>

@@ -128,7 +128,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     },
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
     files: [SHELL_START, ...files.map(({ name, content }) => ({ name, content }))],
-    ...(setUp.line !== undefined && { setUpLine: setUp.line }),
+    setUpLine: setUp.line,
     firstLine: toUserLine(run),
   }
 }

@@ -72,7 +72,7 @@ export function toSetUp(
   { answer }: Given,
 ): { readonly line?: string; readonly shown: readonly string[] } {
   if (agents === undefined && answer === undefined) return { shown: [] }
-  const request = { subtype: 'initialize', ...(agents && { agents }), ...(answer && { jsonSchema: answer.schema }) }
+  const request = { subtype: 'initialize', agents, jsonSchema: answer?.schema }
   return {
     line: `${JSON.stringify({ type: 'control_request', request_id: 'set-up', request })}\n`,
     shown: [

@@ -109,8 +109,8 @@ export function toRunLogin(
       refreshToken: '',
       expiresAt: now + FAR_MS,
       scopes: scopes ?? ['user:inference', 'user:profile'],
-      ...(subscriptionType !== undefined && { subscriptionType }),
-      ...(rateLimitTier !== undefined && { rateLimitTier }),
+      subscriptionType,
+      rateLimitTier,
     },
   })
 }

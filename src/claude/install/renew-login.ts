@@ -38,9 +38,9 @@ function toRenewed(login: Login, { body }: Answer, now: number): Login | undefin
     ...login,
     accessToken,
     refreshToken: toText(said['refresh_token']) ?? login.refreshToken ?? '',
-    ...(typeof lifetime === 'number' && { expiresAt: now + lifetime * 1_000 }),
-    ...(typeof longest === 'number' && { refreshTokenExpiresAt: now + longest * 1_000 }),
-    ...(scope !== undefined && scope !== '' && { scopes: scope.split(' ') }),
+    expiresAt: typeof lifetime === 'number' ? now + lifetime * 1_000 : login.expiresAt,
+    refreshTokenExpiresAt: typeof longest === 'number' ? now + longest * 1_000 : login.refreshTokenExpiresAt,
+    scopes: scope === undefined || scope === '' ? login.scopes : scope.split(' '),
   }
 }
 

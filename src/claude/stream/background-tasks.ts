@@ -8,6 +8,8 @@ const DESCRIPTION_SHOWN = 200
 /** A run that starts more at once is told of as many; the rest still counts as living. */
 export const TASKS_SHOWN = 20
 
+export const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
+
 const ENDED: Readonly<Record<string, Status>> = {
   completed: 'completed',
   failed: 'failed',

@@ -2,6 +2,7 @@ import { toRemedy } from '../../protocol/denials.js'
 import type { Outcome, OutcomeCode, TerminalStatus, Unfinished } from '../../protocol/execution.js'
 import type { BackgroundTask } from '../../protocol/events.js'
 import { shorten } from '../json-shape.js'
+import { countTasks } from './background-tasks.js'
 import type { ClaudeResult, Earlier, Observation } from './observation.js'
 import type { RunRequest } from '../command/run-request.js'
 import { classifyDeath, classifySilentExit, type Death } from './classify-death.js'
@@ -63,9 +64,9 @@ export function classifyExit(input: ClaudeExit): Outcome {
 function classify(input: ClaudeExit): Outcome {
   const { observation, exit, stopCause, run } = input
   const common = {
-    ...(typeof exit.exitCode === 'number' && { exitCode: exit.exitCode }),
-    ...(typeof exit.signal === 'string' && { signal: exit.signal }),
-    ...(observation.stopReason !== undefined && { stopReason: observation.stopReason }),
+    exitCode: exit.exitCode ?? undefined,
+    signal: exit.signal ?? undefined,
+    stopReason: observation.stopReason,
     ...toUnfinished(input),
     ...toDenials(observation),
   }
@@ -104,7 +105,7 @@ function classify(input: ClaudeExit): Outcome {
       ...describeSuccess(input, remark),
       ...common,
       result: answer,
-      ...(result.isCut === true && { isPartial: true }),
+      isPartial: result.isCut === true || undefined,
     }
   }
 
@@ -131,8 +132,8 @@ function classify(input: ClaudeExit): Outcome {
     status: 'failed',
     code: failure.code,
     message: hidePaths(failure.message, input.paths),
-    ...(apiStatus !== undefined && { apiStatus }),
-    ...(failure.requiredVersion !== undefined && { requiredVersion: failure.requiredVersion }),
+    apiStatus,
+    requiredVersion: failure.requiredVersion,
     ...common,
     ...kept,
   }
@@ -163,7 +164,7 @@ export function toDenials({
   if (denialCount === 0) return {}
   return {
     permissionDenials: [...denials],
-    ...(denialCount > denials.length && { permissionDenialCount: denialCount }),
+    permissionDenialCount: denialCount > denials.length ? denialCount : undefined,
   }
 }
 
@@ -183,8 +184,6 @@ function toUnfinished({ unfinishedTasks = [], observation }: ClaudeExit): { unfi
   const unfinished = [...tasks, ...calls].slice(0, UNFINISHED_SHOWN)
   return unfinished.length === 0 ? {} : { unfinished }
 }
-
-const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
 
 function describeLostTasks({ unfinishedTasks = [], endedWithTasks }: ClaudeExit): Failure | undefined {
   if (unfinishedTasks.length === 0 || endedWithTasks) return undefined

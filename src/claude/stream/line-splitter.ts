@@ -69,7 +69,7 @@ export function createLineSplitter({ maxLineBytes }: { readonly maxLineBytes: nu
       const { hash, length, scan } = dropped
       dropped = undefined
       const members = scan.members()
-      return { kind: 'oversized', length, sha256: hash.digest('hex'), limit: maxLineBytes, ...(members && { members }) }
+      return { kind: 'oversized', length, sha256: hash.digest('hex'), limit: maxLineBytes, members }
     }
     const bytes = pending.subarray(0, pendingLength)
     forget() // the line now belongs to the caller

@@ -183,8 +183,8 @@ export class McpStatus {
       return this.#correct({
         name,
         status: toText(seen?.['status']) ?? 'pending',
-        ...(tools.length > 0 && { tools: tools.slice(0, TOOLS_SHOWN) }),
-        ...(error !== undefined && { error: shorten(hideConfiguration(error, server), ERROR_SHOWN) }),
+        tools: tools.length === 0 ? undefined : tools.slice(0, TOOLS_SHOWN),
+        error: error === undefined ? undefined : shorten(hideConfiguration(error, server), ERROR_SHOWN),
       })
     })
   }

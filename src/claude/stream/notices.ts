@@ -67,8 +67,8 @@ function toLimit(info: Readonly<Record<string, unknown>>): LimitState {
   const resets = typeof resetsAt === 'number' ? new Date(resetsAt * 1_000) : undefined
   return {
     status: name(info['status'] ?? 'allowed'),
-    ...(typeof utilization === 'number' && { utilization: Math.max(0, utilization) }),
-    ...(resets && !Number.isNaN(resets.getTime()) && { resetsAt: resets.toISOString() }),
+    utilization: typeof utilization === 'number' ? Math.max(0, utilization) : undefined,
+    resetsAt: resets && !Number.isNaN(resets.getTime()) ? resets.toISOString() : undefined,
   }
 }
 

@@ -32,9 +32,9 @@ export interface ClaudeResult {
   readonly errors?: readonly string[]
   readonly structuredOutput?: unknown
   /** It was in a line that was too long to be parsed: the answer is known as far as it was streamed. */
-  readonly isCut?: true
+  readonly isCut?: boolean
   /** The budget was used up with an answer that is whole. */
-  readonly isWholeAtLimit?: true
+  readonly isWholeAtLimit?: boolean
   /** Why the CLI refused to start. */
   readonly startupFailure?: string
   /** The line as it came; empty where it was too long to be kept. */
@@ -190,7 +190,7 @@ export function observeRateLimit(observation: Observation, message: Record<strin
   const type = toText(info['rateLimitType'])
   const { resetsAt } = info
   const isTime = typeof resetsAt === 'number' && !Number.isNaN(new Date(resetsAt * 1_000).getTime())
-  observation.rateLimit = { ...(isTime && { resetsAt }), ...(type !== undefined && { type }) }
+  observation.rateLimit = { resetsAt: isTime ? resetsAt : undefined, type }
 }
 
 export function observeResult(observation: Observation, message: Readonly<Record<string, unknown>>, raw: string): void {
@@ -212,16 +212,17 @@ export function observeResult(observation: Observation, message: Readonly<Record
     isError,
     numTurns: toCount(message['num_turns']),
     raw,
-    ...(text !== undefined && { text }),
-    ...((typeof apiStatus === 'number' || apiStatus === null) && { apiStatus }),
-    ...(terminalReason !== undefined && { terminalReason }),
-    ...(errors !== undefined && { errors }),
-    ...(startupFailure !== undefined && { startupFailure }),
-    ...(raw === '' && !isError && text === undefined && { isCut: true }),
-    ...(message['subtype'] === 'error_max_budget_usd' &&
+    text,
+    apiStatus: typeof apiStatus === 'number' || apiStatus === null ? apiStatus : undefined,
+    terminalReason,
+    errors,
+    startupFailure,
+    isCut: raw === '' && !isError && text === undefined,
+    isWholeAtLimit:
+      message['subtype'] === 'error_max_budget_usd' &&
       message['stop_reason'] === 'end_turn' &&
-      observation.partialText !== '' && { isWholeAtLimit: true }),
-    ...(message['structured_output'] !== undefined && { structuredOutput: message['structured_output'] }),
+      observation.partialText !== '',
+    structuredOutput: message['structured_output'],
   }
   addUsage(observation, message)
 }

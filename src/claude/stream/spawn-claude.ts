@@ -54,6 +54,6 @@ export function spawnClaude(
     exposedPaths: exposed,
     protectedPaths: kept,
     heartbeatTimeoutMs,
-    ...(sandbox && { sandbox }),
+    sandbox,
   })
 }

@@ -89,5 +89,5 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
       if (id !== undefined) toolResults.add(id)
     }
   }
-  return { toolResults, answers, hasMessage, ...(sums && { sums }) }
+  return { toolResults, answers, hasMessage, sums }
 }

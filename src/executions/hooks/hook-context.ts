@@ -35,7 +35,8 @@ export function toHookContext(
     hook: name,
     executionId: record.id,
     kind: record.kind,
-    ...(record.parentId !== undefined && { parentId: record.parentId, taskIndex: record.taskIndex }),
+    parentId: record.parentId,
+    taskIndex: record.taskIndex,
     attempt,
     caller: record.owner,
     metadata: record.metadata,
@@ -44,9 +45,9 @@ export function toHookContext(
     ...(record.kind === 'task_list'
       ? { request: toListRequest(record.request), tasks: toTasks(record) }
       : { request: toRequest(record) }),
-    ...(sessionId !== undefined && { sessionId }),
-    ...(outcome && { outcome: shortenResult(outcome) }),
-    ...(usage && { usage }),
+    sessionId,
+    outcome: outcome && shortenResult(outcome),
+    usage,
   }
 }
 
@@ -54,7 +55,7 @@ export function toHookContext(
 const nameServers = <Fields extends { mcpServers?: ExecuteRequest['mcpServers'] | undefined }>({
   mcpServers,
   ...fields
-}: Fields): object => ({ ...fields, ...(mcpServers && { mcpServers: Object.keys(mcpServers) }) })
+}: Fields): object => ({ ...fields, mcpServers: mcpServers && Object.keys(mcpServers) })
 
 /** As fields, whatever form it was submitted in. */
 function toRequest(record: ExecutionRecord): object {
@@ -70,12 +71,12 @@ function toListRequest({ timeout_per_task, ...request }: ExecuteRequest): object
     rawPartials: _partials,
     prompt: _prompt,
     ...shared
-  } = toRunRequest({ ...request, ...(timeoutSeconds !== undefined && { timeoutSeconds }) })
+  } = toRunRequest({ ...request, timeoutSeconds })
   // What `auto` stands for is known when a task's turn has come.
   return nameServers({
     ...shared,
     onTaskFailure: request.onTaskFailure ?? 'stop',
-    ...(timeoutSeconds === 'auto' && { timeoutSeconds }),
+    timeoutSeconds: timeoutSeconds === 'auto' ? timeoutSeconds : shared.timeoutSeconds,
   })
 }
 
@@ -86,7 +87,8 @@ function toTasks({ request, taskCount = 0, tasks = [] }: ExecutionRecord): objec
     return {
       index,
       ...nameServers(ownFields(request, index)),
-      ...(task && { executionId: task.id, status: toStatus(task.state) }),
+      executionId: task?.id,
+      status: task && toStatus(task.state),
     }
   })
 }

@@ -97,7 +97,7 @@ export class RunHooks {
       const decided =
         verdict.kind === 'stopped'
           ? {}
-          : { hooksRun: index + 1, ...(verdict.kind === 'refused' && { refusal: verdict.outcome }) }
+          : { hooksRun: index + 1, refusal: verdict.kind === 'refused' ? verdict.outcome : undefined }
       const isRecorded = await services.store.appendListEvent(
         list.id,
         { id, fence },

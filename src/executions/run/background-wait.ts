@@ -1,17 +1,15 @@
-import { TASKS_SHOWN } from '../../claude/stream/background-tasks.js'
-import type { StopCause } from '../../claude/stream/classify-exit.js'
+import { countTasks, TASKS_SHOWN } from '../../claude/stream/background-tasks.js'
 import type { BackgroundWaits, Clock } from '../../claude/stream/result-phases.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { BackgroundTask, EventData } from '../../protocol/events.js'
 import type { RunClocks } from './run-clocks.js'
+import { stopCauses, type RunStopCause } from './stop-causes.js'
 
 export interface BackgroundWaitOptions {
   readonly run: Pick<RunRequest, 'backgroundTimeoutSeconds' | 'timeoutSeconds'>
   readonly clocks: Pick<RunClocks, 'activeMs' | 'start'>
-  readonly onLimit: (cause: StopCause) => void
+  readonly onLimit: (cause: RunStopCause) => void
 }
-
-const countTasks = (count: number): string => (count === 1 ? '1 background task' : `${count} background tasks`)
 
 /**
  * How long background tasks may outlive an interim result. Each task has `backgroundTimeoutSeconds` from the first
@@ -29,7 +27,7 @@ export class BackgroundWait implements BackgroundWaits {
   }
 
   readonly begin = (tasks: readonly BackgroundTask[]): EventData<'background.waiting'> | undefined => {
-    const { run, clocks } = this.#options
+    const { run, clocks, onLimit } = this.#options
     const { backgroundTimeoutSeconds: limit, timeoutSeconds } = run
     if (limit === 0) return undefined
     const nowMs = clocks.activeMs
@@ -39,7 +37,10 @@ export class BackgroundWait implements BackgroundWaits {
       limit === undefined ? runsForMs : Math.max(0, Math.min(...this.#awaitedSinceMs.values()) + limit * 1_000 - nowMs)
     this.#clock?.close()
     // The run's own timeout ends it as what it is.
-    this.#clock = waitsForMs < runsForMs ? clocks.start(waitsForMs, () => this.#endTasks()) : undefined
+    this.#clock =
+      limit !== undefined && waitsForMs < runsForMs
+        ? clocks.start(waitsForMs, () => onLimit(stopCauses.backgroundUnfinished(tasks.length, limit)))
+        : undefined
     const until = new Date(Date.now() + Math.min(waitsForMs, runsForMs)).toISOString()
     const shown = tasks.slice(0, TASKS_SHOWN)
     const names = shown.map(({ description, kind }) => description || kind).join('; ')
@@ -56,18 +57,5 @@ export class BackgroundWait implements BackgroundWaits {
   readonly end = (): void => {
     this.#clock?.close()
     this.#clock = undefined
-  }
-
-  #endTasks(): void {
-    this.#options.onLimit({
-      code: 'BACKGROUND_UNFINISHED',
-      status: 'failed',
-      message:
-        `${countTasks(this.#awaitedSinceMs.size)} had not finished ` +
-        `${this.#options.run.backgroundTimeoutSeconds} s after Claude had answered ` +
-        `(backgroundTimeoutSeconds) and ${this.#awaitedSinceMs.size === 1 ? 'was' : 'were'} stopped; the ` +
-        'last answer is kept. Raise the limit, or set it to 0 if background tasks may be stopped at the ' +
-        'answer.',
-    })
   }
 }

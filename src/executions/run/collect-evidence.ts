@@ -43,9 +43,7 @@ export async function beginEvidence(
       const files: WorkspaceEvidence = {
         before: summarizeManifest(before),
         after: summarizeManifest(after),
-        ...((headBefore ?? headAfter) && {
-          head: { ...(headBefore && { before: headBefore }), ...(headAfter && { after: headAfter }) },
-        }),
+        head: (headBefore ?? headAfter) && { before: headBefore, after: headAfter },
         created: count('created'),
         modified: count('modified'),
         deleted: count('deleted'),
@@ -74,7 +72,7 @@ function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeConte
 }
 
 function observe(
-  { outcome, prepared, attempt }: VerifyOptions,
+  { outcome, prepared, attempt, report }: VerifyOptions,
   before: Manifest,
   after: Manifest,
   changes: readonly FileChange[],
@@ -112,8 +110,8 @@ function observe(
     unfinishedTasks,
     stopReason: outcome.stopReason,
     code: outcome.code,
-    wasForced: attempt.wasForced,
-    endedAfterAnswer: attempt.endedAfterAnswer,
+    wasForced: report.wasForced,
+    endedAfterAnswer: report.endedAfterAnswer,
     lostResults,
     mcpServers: attempt.servers,
     sessionId,

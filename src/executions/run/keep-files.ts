@@ -53,7 +53,7 @@ export async function keepFiles(
       unchanged,
       files: [...listed],
       notListed,
-      ...(incomplete !== undefined && { incomplete }),
+      incomplete,
       ignored,
       keptBytes,
       limitBytes,
@@ -62,6 +62,6 @@ export async function keepFiles(
   try {
     await within(DEADLINE_MS, 'keeping the files', keepChanged())
   } catch (error) {
-    logger.warn({ executionId: id, error: String(error) }, 'the files that its run changed were not kept')
+    logger.warn({ executionId: id, err: error }, 'the files that its run changed were not kept')
   }
 }

@@ -87,6 +87,6 @@ export async function maskTranscripts(
   try {
     for (const path of await listFiles(projects, sessionId)) await maskFile(projects, path, mask)
   } catch (error) {
-    logger.warn({ executionId: record.id, error: String(error) }, 'a transcript could not be masked')
+    logger.warn({ executionId: record.id, err: error }, 'a transcript could not be masked')
   }
 }

@@ -53,7 +53,7 @@ export class PauseSwitch {
     if (wanted === this.#isStored) return
     await record(wanted ? 'paused' : 'running', {
       type: wanted ? 'execution.paused' : 'execution.resumed',
-      data: { by, ...(reason !== undefined && { reason }) },
+      data: { by, reason },
     })
     this.#isStored = wanted
   }

@@ -99,8 +99,8 @@ function withRest(
   if (budget !== undefined && budget <= 0) return undefined
   return {
     ...run,
-    ...(budget !== undefined && { maxBudgetUsd: budget }),
-    ...(isResumed && run.maxTurns !== undefined && { maxTurns: Math.max(1, run.maxTurns - usage.turns) }),
+    maxBudgetUsd: budget,
+    maxTurns: isResumed && run.maxTurns !== undefined ? Math.max(1, run.maxTurns - usage.turns) : run.maxTurns,
   }
 }
 
@@ -118,8 +118,8 @@ async function beginFresh(
     ...common,
     from: found.sessionId,
     mark: found.mark,
-    ...(found.sums && { sessionSums: found.sums }),
-    ...(!source.isForked && { sessionId: found.sessionId }),
+    sessionSums: found.sums,
+    sessionId: source.isForked ? undefined : found.sessionId,
   }
 }
 
@@ -168,7 +168,7 @@ export async function planBeginning(
     kind: 'resume',
     sessionId,
     from: sessionId,
-    ...(transcript?.sums && { sessionSums: transcript.sums }),
+    sessionSums: transcript?.sums,
     run: {
       ...rest,
       prompt: continuationPrompt(reason, [...history.openCalls.values()], [...history.lostTasks.values()]),

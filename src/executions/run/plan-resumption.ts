@@ -26,7 +26,7 @@ const toMark = ({ answers, toolResults }: Transcript): TranscriptMark => ({
 export async function findSource(sessionId: string, configDir: string): Promise<Source> {
   const transcript = await readTranscript(configDir, sessionId)
   return transcript?.hasMessage === true
-    ? { kind: 'found', sessionId, mark: toMark(transcript), ...(transcript.sums && { sums: transcript.sums }) }
+    ? { kind: 'found', sessionId, mark: toMark(transcript), sums: transcript.sums }
     : { kind: 'missing', outcome: MISSING }
 }
 

@@ -9,11 +9,12 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { LeftBehind } from './keep-files.js'
 import type { PossibleBeginning } from './plan-continuation.js'
-import type { RunAttempt } from './run-attempt.js'
+import type { AttemptReport, RunAttempt } from './run-attempt.js'
 import type { RunSandbox } from './run-sandbox.js'
 
 /** A CLI that stands ready and has not been let go. */
 export interface PreparedRun {
+  readonly kind: 'prepared'
   readonly record: ExecutionRecord
   readonly run: RunRequest
   readonly beginning: PossibleBeginning
@@ -31,9 +32,23 @@ export interface PreparedRun {
   readonly leaveGate: () => void
 }
 
+/** Why there is no CLI to let go. */
+export type Unstarted =
+  /** Something is wrong with it, each thing with a code of its own. */
+  | { readonly kind: 'refused'; readonly outcome: Outcome }
+  /** Cancelled, or its worker stops or has lost the claim. */
+  | { readonly kind: 'stopped'; readonly folders: RunFolders }
+  /** Another execution has the folder, by another name: this one waits for it, outside the queue. */
+  | { readonly kind: 'parked' }
+  /** The machine had no process, memory or descriptor left: it is no fault of the execution's. */
+  | { readonly kind: 'scarce'; readonly folders: RunFolders; readonly why: string }
+  /** The login could not be renewed for now: nothing is known to be wrong with the execution or the login. */
+  | { readonly kind: 'delayed'; readonly folders: RunFolders; readonly outcome: Outcome }
+
 export interface VerifyOptions {
   readonly prepared: PreparedRun
   readonly attempt: RunAttempt
+  readonly report: Pick<AttemptReport, 'endedAfterAnswer' | 'wasForced'>
   readonly outcome: Outcome
   readonly containment: Containment
   readonly marker: string

@@ -1,13 +1,10 @@
-import type { StopCause } from '../../claude/stream/classify-exit.js'
 import type { Clock } from '../../claude/stream/result-phases.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import { Deadline } from './pausable-deadline.js'
+import { stopCauses, type RunStopCause } from './stop-causes.js'
 
 /** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
 const IDLE_FACTOR_IN_TOOL = 10
-
-const describe = (what: string, field: string, seconds: number): string =>
-  `${what} of ${seconds} s (${field}); what was produced until then is kept.`
 
 /** The clocks of one attempt; all of them stand still while it is paused. */
 export class RunClocks {
@@ -22,23 +19,11 @@ export class RunClocks {
   }
 
   /** From GO on. */
-  begin(end: (cause: StopCause) => void): void {
+  begin(end: (cause: RunStopCause) => void): void {
     const { timeoutSeconds, idleTimeoutSeconds } = this.#run
-    this.#total = this.#add(timeoutSeconds * 1_000, () =>
-      end({
-        code: 'TIMED_OUT',
-        status: 'timed_out',
-        message: describe('The run was stopped at its timeout', 'timeoutSeconds', timeoutSeconds),
-      }),
-    )
+    this.#total = this.#add(timeoutSeconds * 1_000, () => end(stopCauses.timedOut(timeoutSeconds)))
     if (idleTimeoutSeconds === undefined) return
-    this.#idle = this.#add(idleTimeoutSeconds * 1_000, () =>
-      end({
-        code: 'IDLE_TIMEOUT',
-        status: 'timed_out',
-        message: describe('The run was stopped after a time without output', 'idleTimeoutSeconds', idleTimeoutSeconds),
-      }),
-    )
+    this.#idle = this.#add(idleTimeoutSeconds * 1_000, () => end(stopCauses.idle(idleTimeoutSeconds)))
   }
 
   /** For how long it has been going on, pauses left out. */

@@ -1,4 +1,4 @@
-import { ClaimedRun } from './claimed-run.js'
+import { runClaimed } from './claimed-run.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
 import { highestOf } from '../claim/sandbox-levels.js'
@@ -29,6 +29,6 @@ export async function runExecution(
       return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
     }
     case 'claimed':
-      return new ClaimedRun(services, executionId, claim, context).run()
+      return runClaimed(services, executionId, claim, context)
   }
 }

@@ -39,7 +39,7 @@ export async function lendLogin(keeper: LoginKeeper, home: string, logger: Logge
     given = login
     written = written
       .then(() => writeLogin(home, toRunLogin(login)))
-      .catch((error: unknown) => logger.warn({ error: String(error) }, 'a run could not be given the renewed login'))
+      .catch((error: unknown) => logger.warn({ err: error }, 'a run could not be given the renewed login'))
   })
   return {
     findOther: () =>

@@ -185,7 +185,7 @@ async function openReach(
     USER: 'agent',
     LOGNAME: 'agent',
     // git makes an address of user and host where it knows none, and this host has no name that it takes.
-    ...(command.env['EMAIL'] === undefined && { EMAIL: 'agent@localhost' }),
+    EMAIL: command.env['EMAIL'] ?? 'agent@localhost',
   }
   const named = FILES_BY_NAME.flatMap((name) => command.env[name] ?? []).filter(isAbsolute)
   const sandbox: Sandbox = {
@@ -202,7 +202,7 @@ async function openReach(
     sockets,
     hidden: [...listOwn(services), ...listOfLogin(services.credentials)],
     protected: listProtected(services),
-    ...(proxy && { proxyFolder: proxy.folder }),
+    proxyFolder: proxy?.folder,
   }
   return {
     level,

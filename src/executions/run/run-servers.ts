@@ -1,10 +1,9 @@
-import type { StopCause } from '../../claude/stream/classify-exit.js'
 import { McpStatus, type McpServerState } from '../../claude/stream/mcp-status.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
-import type { StopUrgency } from '../../claude/stream/run-claude.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { RunClocks } from './run-clocks.js'
+import { stopCauses, type RunStopCause } from './stop-causes.js'
 
 /** The MCP servers that a run's request names. */
 export interface RunServers {
@@ -14,11 +13,7 @@ export interface RunServers {
    * Resolves when the prompt may be sent: it is known which servers are there. Without those that are required it is
    * not sent at all. `over`: there is nothing left to wait for. `startClock` starts one that stands still in a pause.
    */
-  connect(
-    over: AbortSignal,
-    startClock: RunClocks['start'],
-    end: (cause: StopCause, urgency: StopUrgency) => void,
-  ): Promise<void>
+  connect(over: AbortSignal, startClock: RunClocks['start'], end: (cause: RunStopCause) => void): Promise<void>
   /** What the run has said; gives what follows from it: a server that is lost shows in what a call of it gives. */
   note(events: readonly NewEvent[]): NewEvent[]
   /** A message of the control protocol. */
@@ -55,11 +50,7 @@ export function followServers({
       // Whoever has stopped the run, or how its CLI ended, is the cause of its end.
       if (over.aborted) return
       const unmet = status.unmet().map(({ name, status: word, error }) => `${name} (${error ?? word})`)
-      if (unmet.length === 0) return
-      const message =
-        `The MCP servers that mcpRequired names are not all connected: ${unmet.join('; ')}. No prompt was ` +
-        'sent to Claude.'
-      end({ code: 'MCP_UNAVAILABLE', status: 'failed', message }, 'at_once')
+      if (unmet.length > 0) end(stopCauses.serversMissing(unmet))
     },
     note(events) {
       // The CLI has just spoken, and answers at once: silence stays silence.

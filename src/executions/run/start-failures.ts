@@ -2,21 +2,26 @@ import { ConfinedPathError } from '../../platform/confined-folder.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { WorkspaceError } from '../workspaces/prepare-workspace.js'
+import type { Unstarted } from './prepared-run.js'
 
 export const failed = (code: OutcomeCode, message: string): Outcome => ({ status: 'failed', code, message })
+
+export const refused = (outcome: Outcome): Unstarted => ({ kind: 'refused', outcome })
 
 /** A disk that takes nothing is no fault of the service's. */
 const DISK = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'])
 
-/** Of what was done before there was a CLI; undefined: not foreseen. */
-export function toFolderFailure(error: unknown): Outcome | undefined {
+/** Of what was done before there was a CLI. @throws what is not foreseen */
+export function toFolderFailure(error: unknown): Outcome {
   if (error instanceof WorkspaceError) return failed('WORKSPACE_ERROR', error.message)
   if (error instanceof ConfinedPathError)
     return failed('WORKSPACE_ERROR', `The folders of the run could not be prepared: ${error.message}`)
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return DISK.has(code)
-    ? failed('WORKSPACE_ERROR', `The folders of the run could not be prepared (${code}); check the disk of the worker.`)
-    : undefined
+  if (!DISK.has(code)) throw error
+  return failed(
+    'WORKSPACE_ERROR',
+    `The folders of the run could not be prepared (${code}); check the disk of the worker.`,
+  )
 }
 
 /** The machine had no process, memory or descriptor left. */

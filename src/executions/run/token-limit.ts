@@ -1,6 +1,6 @@
-import type { StopCause } from '../../claude/stream/classify-exit.js'
 import type { Observation, Reply } from '../../claude/stream/observation.js'
 import { findNoEnd } from '../../claude/stream/stop-reasons.js'
+import { stopCauses, type RunStopCause } from './stop-causes.js'
 
 /**
  * `maxBudgetTokens` of one attempt. It is crossed as soon as the stream says so; what follows depends on what is there
@@ -24,18 +24,14 @@ export class TokenLimit {
   /**
    * Looks at what was used so far; the cause of an end, or undefined. `isAnswered`: nothing more is asked of the CLI.
    */
-  check(tokens: number, isAnswered: boolean): StopCause | undefined {
+  check(tokens: number, isAnswered: boolean): RunStopCause | undefined {
     if (tokens <= this.#limit) return undefined
     const { reply, results } = this.#observation
     this.#crossedAt ??= { reply, results }
     const mayEnd =
       reply !== undefined && reply === this.#crossedAt.reply && (reply.isOpen || reply.stopReason === 'end_turn')
     if (isAnswered || mayEnd) return undefined
-    return {
-      code: 'BUDGET_EXCEEDED',
-      status: 'failed',
-      message: `The run has ${this.#describe()}; what was produced until then is kept.`,
-    }
+    return stopCauses.budgetExceeded(this.#describe())
   }
 
   /** What the outcome says of a run whose answer crossed it. */

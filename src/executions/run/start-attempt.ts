@@ -1,0 +1,95 @@
+import { createTranslator } from '../../claude/stream/translate-message.js'
+import type { RunJournal } from '../claim/run-journal.js'
+import type { HeldClaim } from './held-claim.js'
+import type { PreparedRun } from './prepared-run.js'
+import { RunAttempt } from './run-attempt.js'
+import { followServers } from './run-servers.js'
+
+/** An attempt that the record says is running; its CLI is let go by `attempt.run()`. */
+export interface StartedAttempt {
+  readonly kind: 'started'
+  readonly prepared: PreparedRun
+  readonly attempt: RunAttempt
+  readonly journal: RunJournal
+}
+
+export async function startAttempt(
+  claim: HeldClaim,
+  prepared: PreparedRun,
+): Promise<StartedAttempt | { readonly kind: 'cancelled' } | { readonly kind: 'stale' }> {
+  const { record, run, beginning, reach } = prepared
+  const answer = await storeStart(claim, prepared)
+  if (answer.kind !== 'started') return answer.kind === 'cancelled' ? { kind: 'cancelled' } : { kind: 'stale' }
+  const journal = claim.openJournal(claim.attempt, answer.lastSeq)
+  const servers = followServers({
+    run: beginning.run,
+    limitSeconds: claim.services.config.mcpTimeoutSeconds,
+    child: prepared.child,
+    report: (events) => journal.write(events),
+  })
+  const attempt = new RunAttempt({
+    services: claim.services,
+    executionId: record.id,
+    fence: claim.fence,
+    run: beginning.run,
+    command: prepared.command,
+    folders: prepared.folders,
+    child: prepared.child,
+    journal,
+    answerSchema: prepared.answerSchema,
+    owner: record.owner,
+    servers,
+    translator: createTranslator({
+      partialText: run.partialText,
+      rawPartials: run.rawPartials,
+      firstMessage: beginning.firstMessage,
+      sessionSums: beginning.sessionSums,
+      earlier: beginning.earlier,
+      onControl: servers?.take,
+      mask: prepared.mask,
+    }),
+    onProgress: claim.context.onProgress,
+    onFirstOutput: prepared.leaveGate,
+  })
+  claim.begin(attempt)
+  await journal.write(beginning.firstEvents)
+  reach.listen((event) => void journal.write([event]).catch(() => undefined))
+  return { kind: 'started', prepared, attempt, journal }
+}
+
+async function storeStart(
+  { services, fence, attempt }: HeldClaim,
+  { record, run, beginning, sessionId, command, mask, child, reach }: PreparedRun,
+) {
+  const { store, config, claude, workerId } = services
+  return store.start(
+    record.id,
+    fence,
+    {
+      startedAt: new Date(await store.now()),
+      attempt,
+      sessionId,
+      mark: beginning.mark,
+      simulated: config.simulatorUrl !== undefined,
+    },
+    {
+      type: 'execution.started',
+      data: {
+        attempt,
+        workerId,
+        pid: child.pid,
+        pgid: child.pgid,
+        claudeVersion: claude?.version ?? '',
+        sessionId,
+        workspace: record.workspace,
+        argv: command.argv.map(mask.text),
+        containment: reach.containment,
+        resumed: beginning.kind === 'resume' || undefined,
+        model: run.model,
+      },
+    },
+    record.taskIndex === undefined
+      ? undefined
+      : { type: 'task.started', data: { index: record.taskIndex, executionId: record.id, status: 'running' } },
+  )
+}
