@@ -19,7 +19,7 @@ export async function cancelUnheld(
     message: attempt === 0 ? 'Cancelled before it started.' : 'Cancelled while it waited for its next attempt.',
   }
   const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, reason } }
-  return concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })
+  return (await concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })) !== undefined
 }
 
 /** Ends an execution that nobody has claimed; false where somebody has, meanwhile. */
