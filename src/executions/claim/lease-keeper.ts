@@ -94,11 +94,8 @@ export class LeaseKeeper {
     if (this.#isLost) return
     this.#again = false
     this.#renewing = this.#renewOnce()
-      .catch((error: unknown) =>
-        this.#options.logger.debug(
-          { executionId: this.#options.executionId, error: String(error) },
-          'lease not renewed',
-        ),
+      .catch((err: unknown) =>
+        this.#options.logger.debug({ executionId: this.#options.executionId, err }, 'lease not renewed'),
       )
       .finally(() => {
         this.#renewing = undefined

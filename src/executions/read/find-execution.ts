@@ -93,8 +93,8 @@ export async function listExecutions(
     const ids = await fromStore(
       store.listIds(caller.name, {
         count: SCAN_CHUNK,
-        ...(before !== undefined && { before }),
-        ...(notBefore !== undefined && { notBefore }),
+        before,
+        notBefore,
       }),
     )
     for (const record of await fromStore(store.getMany(ids))) {
