@@ -372,12 +372,11 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         },
       },
       async (request, reply) => {
-        const before = await getExecution(services, request.params.id, request.caller)
-        const execution = await act(services, request.params.id, request.caller, request.body?.reason)
+        const { execution, hadEnded } = await act(services, request.params.id, request.caller, request.body?.reason)
         // A finished one is answered by cancel alone; pause and resume have thrown by now.
         // Safe to bypass the declared answers: of routes made in a loop the types know only what all of them declare
         // alike.
-        return reply.code((isTerminal(before.status) ? 200 : 202) as never).send(execution as never)
+        return reply.code((hadEnded ? 200 : 202) as never).send(execution as never)
       },
     )
   }
@@ -407,7 +406,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
 }
 
 function pause(wanted: boolean): typeof cancelExecution {
-  return (services, id, caller, reason) => pauseExecution(services, id, caller, wanted, reason)
+  return async (services, id, caller, reason) => ({
+    execution: await pauseExecution(services, id, caller, wanted, reason),
+    hadEnded: false,
+  })
 }
 
 function readCursor(lastEventId: string | undefined): number | undefined {

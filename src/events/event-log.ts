@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
-import { defineScripts } from '../platform/redis-scripts.js'
+import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
 import { splitBatch, type StoredEvent } from './stored-event.js'
 
@@ -38,19 +38,18 @@ export interface EventLog {
   channelOf(executionId: string): string
 }
 
-interface LogCommands {
+interface LogScripts {
   ccAppend(
-    root: string,
     id: string,
     fence: string,
     first: number,
     last: number,
     digest: string,
     lines: string,
-    evenIfFull: string,
-  ): Promise<string>
-  ccReadBuffer(root: string, id: string, after: number, maxBytes: number): Promise<[number, ...Buffer[]]>
-  ccReadLastBuffer(root: string, id: string): Promise<[number, ...Buffer[]]>
+    evenIfFull: '1' | '',
+  ): string
+  ccReadBuffer(id: string, after: number, maxBytes: number): [lastSeq: number, ...batches: Buffer[]]
+  ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
 }
 
 /**
@@ -62,8 +61,8 @@ const READS_AT_ONCE = 8
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 export function createEventLog(redis: Redis, prefix: string): EventLog {
-  const commands = defineScripts<LogCommands>(redis, SCRIPTS)
   const root = keyRoot(prefix)
+  const run = openScripts<LogScripts>(redis, root, SCRIPTS)
   const limited = createLimiter(READS_AT_ONCE)
   /** Where Redis is away nothing is read: everybody hears so within the time of a command, and waits for no turn. */
   async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
@@ -78,28 +77,19 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
   return {
     async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
       const digest = digestOf(lines)
-      const answer = await commands.ccAppend(
-        root,
-        executionId,
-        fence,
-        first,
-        last,
-        digest,
-        lines,
-        evenIfFull ? '1' : '',
-      )
+      const answer = await run('ccAppend', executionId, fence, first, last, digest, lines, evenIfFull ? '1' : '')
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }
     },
     async readAfter(executionId, after, maxBytes) {
-      const [lastSeq, ...batches] = await read(() => commands.ccReadBuffer(root, executionId, after, maxBytes))
+      const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes))
       const events = batches.flatMap(splitBatch)
       // The first batch may begin at or before the cursor.
       return { lastSeq, events: events.filter((event) => event.seq > after) }
     },
     async readLast(executionId) {
-      const [lastSeq, ...batches] = await read(() => commands.ccReadLastBuffer(root, executionId))
+      const [lastSeq, ...batches] = await read(() => run('ccReadLastBuffer', executionId))
       return { lastSeq, events: batches.flatMap(splitBatch) }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,

@@ -9,23 +9,28 @@ import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
-import type { ExecutionStore } from './store/execution-store.js'
+import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
 import type { WorkerRegistry } from './store/worker-registry.js'
 
-/** What every process of the service needs of the domain. */
-export interface DomainServices {
+/** What reading needs: nothing that changes a record. */
+export interface ReadServices {
   readonly config: Config
   readonly logger: Logger
-  readonly store: ExecutionStore
+  readonly store: ExecutionReads
   readonly files: FileStore
   readonly log: EventLog
-  readonly queue: ExecutionQueue
   readonly workers: WorkerRegistry
   readonly history: RunHistory
   readonly ledger: UsageLedger
   /** When queued executions may be expected to start, as it was within the last second. */
   readonly outlook: () => Promise<QueueOutlook>
+}
+
+/** What every process of the service needs of the domain. */
+export interface DomainServices extends ReadServices {
+  readonly store: ExecutionStore
+  readonly queue: ExecutionQueue
   /**
    * What this process signs receipts with. @throws ConfigError where its file cannot be used, which the start finds out
    */
@@ -37,6 +42,9 @@ export interface DomainServices {
   /** Tells all workers to look at a record again. */
   readonly control: (message: ControlMessage) => Promise<void>
 }
+
+/** What following a run needs. */
+export type FollowServices = ReadServices & Pick<ExecutionServices, 'feed'>
 
 /** What the API's process needs besides. */
 export interface ExecutionServices extends DomainServices {

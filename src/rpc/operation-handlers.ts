@@ -66,7 +66,7 @@ export function createOperationHandlers({
     'execution.get': async ({ executionId }) => ({ result: await getExecution(services, executionId, caller) }),
     'execution.list': async (filters) => ({ result: await listExecutions(services, filters, caller) }),
     'execution.cancel': async ({ executionId, reason }) => ({
-      result: await cancelExecution(services, executionId, caller, reason),
+      result: (await cancelExecution(services, executionId, caller, reason)).execution,
     }),
     'execution.pause': async ({ executionId, reason }) => ({
       result: await pauseExecution(services, executionId, caller, true, reason),

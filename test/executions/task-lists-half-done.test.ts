@@ -150,7 +150,7 @@ void t.test('a list takes one place in the queue, and its next task is never ref
   await submit(['another'])
   t.ok(await concludeExecution(domain, id, { kind: 'holder', fence }, { outcome: DONE, attempt: 1 }))
   t.match(await store.get(list.id), { tasks: [{ state: 'succeeded' }, { state: 'queued' }] })
-  t.match(await cancelExecution(domain, list.id, CALLER), {
+  t.match((await cancelExecution(domain, list.id, CALLER)).execution, {
     status: 'cancelled',
     tasks: [{ status: 'succeeded' }, { status: 'cancelled' }],
   })

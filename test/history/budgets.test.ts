@@ -167,7 +167,7 @@ void t.test(
         { kind: 'holder', fence },
         { outcome: { status: 'succeeded' }, usage, attempt: 1, model: 'claude-haiku' },
       )
-    t.same([await conclude(), await conclude()], [true, false])
+    t.same([await conclude(), await conclude()], [{}, undefined])
     t.same(await book(), [0.123457, 3, 35, 300], 'what was spent, in place of what was reserved')
     await concludeExecution(
       domain,

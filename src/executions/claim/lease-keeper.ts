@@ -1,6 +1,6 @@
 import type { Logger } from '../../platform/logger.js'
 import type { Usage } from '../../protocol/execution.js'
-import type { ExecutionStore } from '../store/execution-store.js'
+import type { HolderCommands } from '../store/holder-commands.js'
 import type { PendingRequests } from '../store/transitions.js'
 
 /** Ticks per lease: a renewal may fail several times before the lease is over. */
@@ -17,7 +17,7 @@ const LAST_BEAT = 1 / 2
 const LOST_AT = 0.7
 
 export interface LeaseKeeperOptions {
-  readonly store: ExecutionStore
+  readonly store: Pick<HolderCommands, 'renew'>
   readonly logger: Logger
   readonly executionId: string
   readonly fence: string
@@ -94,11 +94,8 @@ export class LeaseKeeper {
     if (this.#isLost) return
     this.#again = false
     this.#renewing = this.#renewOnce()
-      .catch((error: unknown) =>
-        this.#options.logger.debug(
-          { executionId: this.#options.executionId, error: String(error) },
-          'lease not renewed',
-        ),
+      .catch((err: unknown) =>
+        this.#options.logger.debug({ executionId: this.#options.executionId, err }, 'lease not renewed'),
       )
       .finally(() => {
         this.#renewing = undefined

@@ -1,4 +1,4 @@
-import { advanceTaskList, type ListClosing } from './advance-task-list.js'
+import { advanceTaskList, type HeldList } from './advance-task-list.js'
 import { enqueueReady } from './enqueue-ready.js'
 import type { DomainServices } from '../services.js'
 import type { Ending } from '../store/transitions.js'
@@ -6,29 +6,32 @@ import { writeEnd, type ConcludeAs } from './write-end.js'
 
 export type { ConcludeAs } from './write-end.js'
 
+/** The end was written. `heldList`: it was the last task of this list, which the holder asked to hold. */
+export interface Concluded {
+  readonly heldList?: HeldList
+}
+
 /**
- * Writes the end of an execution and sets going what waited for it: whoever gets its workspace, and the list of a task.
- * A second conclusion is a no-op and answers false. `closing`: what is to be done first, if it was the last task of a
- * list.
+ * Writes the end of an execution and starts what waited for it: the next execution in its workspace, and the list of a
+ * task. undefined where it had ended before: a second conclusion is a no-op.
  */
 export async function concludeExecution(
   services: DomainServices,
   id: string,
   concludeAs: ConcludeAs,
   ending: Ending,
-  closing?: ListClosing,
-): Promise<boolean> {
+): Promise<Concluded | undefined> {
   const answer = await writeEnd(services, id, concludeAs, ending)
-  if (answer.kind !== 'concluded') return false
-  await enqueueReady(services, ...(answer.ready ?? []))
-  if (answer.parentId !== undefined) {
-    const { parentId } = answer
-    await advanceTaskList(services, parentId, closing).catch((error: unknown) => {
-      services.logger.warn(
-        { executionId: parentId, error: String(error) },
-        'a task has ended but its list was not advanced; the sweep will do it',
-      )
-    })
+  if (answer.kind !== 'concluded') return undefined
+  await enqueueReady(services, ...answer.ready)
+  const { parentId } = answer
+  if (parentId === undefined) return {}
+  const holdMs = concludeAs.kind === 'holder' ? concludeAs.holdListMs : undefined
+  try {
+    return { heldList: await advanceTaskList(services, parentId, holdMs) }
+  } catch (err) {
+    const message = 'a task has ended but its list was not advanced; the sweep will do it'
+    services.logger.warn({ executionId: parentId, err }, message)
+    return {}
   }
-  return true
 }

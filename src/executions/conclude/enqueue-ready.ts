@@ -7,7 +7,7 @@ export async function enqueueReady(
   ...ready: readonly ReadyExecution[]
 ): Promise<void> {
   for (const { executionId, claim, priority } of ready)
-    await queue.enqueue({ executionId, claim }, priority).catch((error: unknown) => {
-      logger.warn({ executionId, error: String(error) }, 'not queued; the sweep will do it')
+    await queue.enqueue({ executionId, claim }, priority).catch((err: unknown) => {
+      logger.warn({ executionId, err }, 'not queued; the sweep will do it')
     })
 }

@@ -1,7 +1,6 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
-import type { ListClosing } from './advance-task-list.js'
-import { concludeExecution } from './conclude-execution.js'
+import { concludeExecution, type ConcludeAs, type Concluded } from './conclude-execution.js'
 import { enqueueReady } from './enqueue-ready.js'
 import type { Attempts, RetryPlan } from './plan-retry.js'
 import type { DomainServices } from '../services.js'
@@ -16,13 +15,13 @@ export interface RetryOptions {
   /** Of all attempts so far. */
   readonly usage: Usage
   readonly queueTimeoutSeconds: number | undefined
-  /** Of the holder: what follows if a cancel made it the last task of a list. */
-  readonly closing?: ListClosing | undefined
+  /** Of the holder: as in ConcludeAs, if a cancel made it the last task of a list. */
+  readonly holdListMs?: number
 }
 
 export type RetryReport =
   | { readonly kind: 'retrying' }
-  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | ({ readonly kind: 'finished'; readonly outcome: Outcome } & Concluded)
   | { readonly kind: 'not_ours' }
 
 /**
@@ -33,7 +32,7 @@ export type RetryReport =
 export async function retryExecution(
   services: DomainServices,
   id: string,
-  { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, closing }: RetryOptions,
+  { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, holdListMs }: RetryOptions,
 ): Promise<RetryReport> {
   const at = new Date(await services.store.now())
   const { reason, message, notBefore, isSpared } = plan
@@ -44,9 +43,9 @@ export async function retryExecution(
     at,
     attempt: attempts.made,
     spared: attempts.spared + (isSpared ? 1 : 0),
-    ...(failedStarts !== undefined && { failedStarts }),
-    ...(notBefore && { notBefore }),
-    ...(queueTimeoutSeconds !== undefined && { queueDeadline: new Date(at.getTime() + queueTimeoutSeconds * 1_000) }),
+    failedStarts,
+    notBefore,
+    queueDeadline: queueTimeoutSeconds === undefined ? undefined : new Date(at.getTime() + queueTimeoutSeconds * 1_000),
   })
   if (answer.kind === 'retrying') {
     services.logger.info({ executionId: id, attempt: attempts.made, reason, notBefore }, 'another attempt follows')
@@ -59,15 +58,13 @@ export async function retryExecution(
     code: 'CANCELLED',
     message: `Cancelled by ${answer.by}${answer.reason === undefined ? '' : `: ${answer.reason}`}.`,
   }
-  const concludeAs = fence === undefined ? ({ kind: 'abandoned' } as const) : ({ kind: 'holder', fence } as const)
-  const { by, reason: why } = answer
+  const concludeAs: ConcludeAs = fence === undefined ? { kind: 'abandoned' } : { kind: 'holder', fence, holdListMs }
   // Of an attempt that has started the log has it as soon as the holder knows.
   const cause: NewEvent | undefined =
     failedStarts === undefined
       ? undefined
-      : { type: 'execution.cancel_requested', data: { by, ...(why !== undefined && { reason: why }) } }
-  const ending = { outcome, usage, attempt: attempts.made, ...(cause && { cause }) }
-  return (await concludeExecution(services, id, concludeAs, ending, closing))
-    ? { kind: 'finished', outcome }
-    : { kind: 'not_ours' }
+      : { type: 'execution.cancel_requested', data: { by: answer.by, reason: answer.reason } }
+  const ending = { outcome, usage, attempt: attempts.made, cause }
+  const concluded = await concludeExecution(services, id, concludeAs, ending)
+  return concluded ? { kind: 'finished', outcome, ...concluded } : { kind: 'not_ours' }
 }

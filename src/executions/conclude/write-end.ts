@@ -5,10 +5,11 @@ import type { DomainServices } from '../services.js'
 
 /**
  * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
- * for a task list that is over, which its holder may conclude, if it has one.
+ * for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if this is the end of a
+ * list's last task, the list is held for so long before its own end is written.
  */
 export type ConcludeAs =
-  | { readonly kind: 'holder'; readonly fence: string }
+  | { readonly kind: 'holder'; readonly fence: string; readonly holdListMs?: number }
   | { readonly kind: 'queued' }
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'list'; readonly fence?: string }

@@ -12,8 +12,14 @@ import type { Caller } from '../../protocol/caller.js'
 /** How often a request is tried again when the execution changed its state in between: queued → starting → running. */
 const TRIES = 5
 
+export interface CancelAnswer {
+  readonly execution: Execution
+  /** It had ended before, and nothing was changed. */
+  readonly hadEnded: boolean
+}
+
 /**
- * Ends an execution. A queued one is concluded here; for a running one the request is recorded and its worker told.
+ * Ends an execution. A queued one is concluded here; for a running one the request is recorded and its worker notified.
  * Idempotent.
  */
 export async function cancelExecution(
@@ -21,36 +27,33 @@ export async function cancelExecution(
   id: string,
   caller: Caller,
   reason?: string,
-): Promise<Execution> {
+): Promise<CancelAnswer> {
+  const request = { by: caller.name, reason }
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const record = await requireExecution(services, id, caller)
-    if (isTerminal(record.state)) return toExecution(record)
-    const request = { by: caller.name, ...(reason !== undefined && { reason }) }
-    if (
-      record.kind === 'task_list'
-        ? await fromStore(cancelTaskList(services, id, request))
-        : await tryCancel(services, record, caller, reason)
-    )
-      break
+    if (isTerminal(record.state)) return { execution: toExecution(record), hadEnded: true }
+    // What runs is changed by its worker alone: it is as it was read.
+    if (record.kind !== 'task_list' && record.state !== 'queued') {
+      if (await requestCancel(services, record, request)) return { execution: toExecution(record), hadEnded: false }
+      continue
+    }
+    const cancel =
+      record.kind === 'task_list' ? cancelTaskList(services, id, request) : cancelQueued(services, record, request)
+    if (await fromStore(cancel)) break
   }
-  return toExecution(await requireExecution(services, id, caller))
+  return { execution: toExecution(await requireExecution(services, id, caller)), hadEnded: false }
 }
 
-async function tryCancel(
+/** False where its state has changed since it was read. */
+async function requestCancel(
   services: DomainServices,
-  record: ExecutionRecord,
-  caller: Caller,
-  reason: string | undefined,
+  { id, state: known }: ExecutionRecord,
+  { by, reason }: { by: string; reason?: string },
 ): Promise<boolean> {
-  const { store } = services
-  const { id } = record
-  if (record.state !== 'queued') {
-    const answer = await fromStore(store.request(id, { kind: 'cancel' }, caller.name, reason))
-    if (answer.kind === 'refused') return false
-    await notifyWorkers(services, id)
-    return true
-  }
-  return fromStore(cancelQueued(services, record, { by: caller.name, ...(reason !== undefined && { reason }) }))
+  const { kind, state } = await fromStore(services.store.request(id, { kind: 'cancel' }, by, reason))
+  if (kind === 'refused') return false
+  await notifyWorkers(services, id)
+  return state === known
 }
 
 /** Pauses or resumes a running execution. Idempotent. @throws ExecutorError ALREADY_FINISHED, NOT_RUNNING */
@@ -79,5 +82,5 @@ export async function pauseExecution(
     })
   }
   await notifyWorkers(services, id)
-  return toExecution(await requireExecution(services, id, caller))
+  return toExecution(answer.state === record.state ? record : await requireExecution(services, id, caller))
 }

@@ -18,8 +18,8 @@ export async function cancelUnheld(
     code: 'CANCELLED',
     message: attempt === 0 ? 'Cancelled before it started.' : 'Cancelled while it waited for its next attempt.',
   }
-  const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, ...(reason !== undefined && { reason }) } }
-  return concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })
+  const cause: NewEvent = { type: 'execution.cancel_requested', data: { by, reason } }
+  return (await concludeExecution(services, id, concludeAs, { outcome, attempt, usage, cause })) !== undefined
 }
 
 /** Ends an execution that nobody has claimed; false where somebody has, meanwhile. */

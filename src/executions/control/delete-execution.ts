@@ -40,7 +40,7 @@ export async function forgetTraces(services: DomainServices, id: string, claims:
 }
 
 async function tellForgotten({ control, logger }: DomainServices, executionId: string): Promise<void> {
-  await control({ kind: 'deleted', executionId }).catch((error: unknown) =>
-    logger.debug({ executionId, error: String(error) }, 'control message not sent'),
+  await control({ kind: 'deleted', executionId }).catch((err: unknown) =>
+    logger.debug({ executionId, err }, 'control message not sent'),
   )
 }

@@ -3,6 +3,7 @@ import type { OpenFolder } from '../../platform/open-folder.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { HookStage } from '../../protocol/hooks.js'
+import { runOf } from '../records/run-of.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toStatus } from '../records/execution-state.js'
 import { ownFields } from '../records/plan-tasks.js'
@@ -59,7 +60,7 @@ const nameServers = <Fields extends { mcpServers?: ExecuteRequest['mcpServers'] 
 
 /** As fields, whatever form it was submitted in. */
 function toRequest(record: ExecutionRecord): object {
-  const { outputFormat: _format, rawPartials: _partials, ...request } = toRunRequest(record.request)
+  const { outputFormat: _format, rawPartials: _partials, ...request } = runOf(record)
   return nameServers({ ...request, timeoutSeconds: record.timeoutEstimate?.timeoutSeconds ?? request.timeoutSeconds })
 }
 

@@ -5,11 +5,11 @@ import type { OpenFolder } from '../../platform/open-folder.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { HookStage } from '../../protocol/hooks.js'
-import type { ListClosing } from '../conclude/advance-task-list.js'
+import type { HeldList } from '../conclude/advance-task-list.js'
 import { judgeHook, runClaimedHook, type Claim, type Verdict } from './claimed-hook.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { HookFacts } from './hook-context.js'
-import { closeWithHooks } from './list-closing.js'
+import { closeList, toListHold } from './list-closing.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import type { PendingRequests } from '../store/transitions.js'
 
@@ -132,9 +132,14 @@ export class RunHooks {
       await this.#runAll('on-failure', record, ended, journal)
   }
 
-  /** What follows its end, where it was the last task of a list. */
-  afterList(): ListClosing | undefined {
-    return this.#isLost ? undefined : closeWithHooks(this.#options, this.#folder?.path, this.#options.signal)
+  /** For how long its list is to be held, if this is the end of the last task. */
+  get holdListMs(): number | undefined {
+    return this.#isLost ? undefined : toListHold(this.#options.services, this.#options.signal)
+  }
+
+  /** It has ended, and its list is over. */
+  async afterList(held: HeldList | undefined): Promise<void> {
+    if (held) await closeList(this.#options, held, this.#folder?.path, this.#options.signal)
   }
 
   async #runAll(stage: HookStage, record: ExecutionRecord, ended: Ended, journal: RunJournal): Promise<void> {

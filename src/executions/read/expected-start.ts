@@ -2,7 +2,7 @@ import { outlookOf, type Place, type QueueOutlook } from '../../history/queue-ou
 import type { Execution } from '../../protocol/execution.js'
 import type { BlockedCredential, WorkerState } from '../../protocol/service-state.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 
 /** An outlook is good for so long: a list of queued executions does not ask for it anew each time. */
 const OUTLOOK_MS = 500
@@ -33,7 +33,7 @@ export function createOutlook({
   workers,
   history,
   config,
-}: Pick<DomainServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<QueueOutlook> {
+}: Pick<ReadServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<QueueOutlook> {
   let known: { readonly at: number; readonly outlook: Promise<QueueOutlook> } | undefined
   async function readOutlook(): Promise<QueueOutlook> {
     const [{ active }, present, blocked, durations] = await Promise.all([
@@ -56,7 +56,7 @@ export function createOutlook({
  * Adds `estimatedStartAt` to those that wait for a place and for nothing else; what cannot be looked up is not known.
  */
 export async function withExpectedStart<One extends Execution>(
-  { outlook }: DomainServices,
+  { outlook }: ReadServices,
   executions: readonly One[],
 ): Promise<One[]> {
   if (executions.every(({ position }) => position === undefined)) return [...executions]
@@ -69,5 +69,5 @@ export async function withExpectedStart<One extends Execution>(
   })
 }
 
-export const withOneExpectedStart = async (services: DomainServices, execution: Execution): Promise<Execution> =>
+export const withOneExpectedStart = async (services: ReadServices, execution: Execution): Promise<Execution> =>
   (await withExpectedStart(services, [execution]))[0] ?? execution

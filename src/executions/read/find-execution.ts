@@ -7,7 +7,7 @@ import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
 import { toStatus } from '../records/execution-state.js'
-import type { DomainServices, ExecutionServices } from '../services.js'
+import type { FollowServices, ReadServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
 const DEFAULT_LIMIT = 50
@@ -20,11 +20,7 @@ const SCAN_CHUNK = 200
 const SCAN_LIMIT = 5_000
 
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
-export async function requireExecution(
-  { store }: DomainServices,
-  id: string,
-  caller: Caller,
-): Promise<ExecutionRecord> {
+export async function requireExecution({ store }: ReadServices, id: string, caller: Caller): Promise<ExecutionRecord> {
   const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
   if (!record || record.owner !== caller.name)
     throw new ExecutorError('EXECUTION_NOT_FOUND', {
@@ -33,7 +29,7 @@ export async function requireExecution(
   return record
 }
 
-export async function getExecution(services: DomainServices, id: string, caller: Caller): Promise<Execution> {
+export async function getExecution(services: ReadServices, id: string, caller: Caller): Promise<Execution> {
   return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
 }
 
@@ -51,7 +47,7 @@ function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionF
 
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(
-  services: DomainServices,
+  services: ReadServices,
   parentId: string,
   filters: ExecutionFilters,
   caller: Caller,
@@ -79,7 +75,7 @@ async function listTasks(
  * `nextCursor` leads on.
  */
 export async function listExecutions(
-  services: DomainServices,
+  services: ReadServices,
   filters: ExecutionFilters,
   caller: Caller,
 ): Promise<ExecutionPage> {
@@ -97,8 +93,8 @@ export async function listExecutions(
     const ids = await fromStore(
       store.listIds(caller.name, {
         count: SCAN_CHUNK,
-        ...(before !== undefined && { before }),
-        ...(notBefore !== undefined && { notBefore }),
+        before,
+        notBefore,
       }),
     )
     for (const record of await fromStore(store.getMany(ids))) {
@@ -115,7 +111,7 @@ export async function listExecutions(
 
 /** Waits until the execution has ended, at most so long; the record as it then is. */
 export async function awaitExecution(
-  services: ExecutionServices,
+  services: FollowServices,
   id: string,
   caller: Caller,
   milliseconds: number,

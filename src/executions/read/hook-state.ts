@@ -1,6 +1,6 @@
 import { fromStore } from '../../platform/redis.js'
 import type { HooksState } from '../../protocol/hooks.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 
 const RECENT = 10
 
@@ -11,7 +11,7 @@ export interface HooksOfWorkers extends Omit<HooksState, 'path' | 'timeoutSecond
   readonly timeoutSeconds?: number
 }
 
-export async function getHooks({ workers }: DomainServices): Promise<HooksOfWorkers> {
+export async function getHooks({ workers }: ReadServices): Promise<HooksOfWorkers> {
   const states = (await fromStore(workers.list())).flatMap(({ hooks }) => hooks ?? [])
   const first = states.find(({ configured }) => configured.length > 0) ?? states[0]
   const sum = (field: 'runs' | 'failed' | 'vetoed'): number => states.reduce((total, state) => total + state[field], 0)

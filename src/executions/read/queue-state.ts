@@ -3,9 +3,9 @@ import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState 
 import { SandboxLevel } from '../../protocol/sandbox.js'
 import { outlookOf } from '../../history/queue-outlook.js'
 import { isTaking, listPlaces } from './expected-start.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 
-async function listBlocked(store: DomainServices['store']): Promise<BlockedCredential[]> {
+async function listBlocked(store: ReadServices['store']): Promise<BlockedCredential[]> {
   return (await fromStore(store.listBlocked())).map(({ credential, until }) => ({
     credential,
     until: until.toISOString(),
@@ -13,7 +13,7 @@ async function listBlocked(store: DomainServices['store']): Promise<BlockedCrede
 }
 
 /** The queue and who works on it. */
-export async function getQueueState({ store, workers, history, config }: DomainServices): Promise<QueueState> {
+export async function getQueueState({ store, workers, history, config }: ReadServices): Promise<QueueState> {
   const [{ byPriority, parked, delayed, active }, present, blocked, durations] = await Promise.all([
     fromStore(store.count()),
     fromStore(workers.list()),
@@ -60,7 +60,7 @@ const describeWorker = ({ claude, authentication }: WorkerState): string =>
   claude.found ? `${claude.message}. ${authentication.message}` : claude.message
 
 /** How Claude is authenticated, as the workers see it. */
-export async function getAuthStatus({ workers }: DomainServices): Promise<AuthStatus> {
+export async function getAuthStatus({ workers }: ReadServices): Promise<AuthStatus> {
   const present = await fromStore(workers.list())
   const authenticated = present.some(({ authentication }) => authentication.method !== 'none')
   const remedy = present.find(({ authentication }) => authentication.remedy !== undefined)?.authentication.remedy
@@ -144,7 +144,7 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
  * Whether executions can be accepted and run, part by part. `redisProblem` is what a look at Redis' own settings found.
  */
 export async function getReadiness(
-  services: DomainServices,
+  services: ReadServices,
   checkRedis: () => Promise<string | undefined>,
 ): Promise<Readiness> {
   const down = { status: 'failed', message: 'Unknown: the store cannot be reached.' } as const

@@ -3,7 +3,7 @@ import { isTerminalEvent, type StoredEvent } from '../../events/stored-event.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { requireExecution } from './find-execution.js'
-import type { ExecutionServices } from '../services.js'
+import type { FollowServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
 /** Read from the log at once while a page is filled. */
@@ -30,7 +30,7 @@ export interface EventPageOptions {
 
 /** A page of an execution's events. With `types` seqs skip; `nextAfter` then stands behind all that was looked at. */
 export async function readEventPage(
-  services: ExecutionServices,
+  services: FollowServices,
   id: string,
   caller: Caller,
   options: EventPageOptions,
@@ -101,7 +101,7 @@ async function readPatiently<Page>(read: () => Promise<Page>): Promise<Page> {
  * made of.
  */
 export async function* exportEvents(
-  { log }: ExecutionServices,
+  { log }: FollowServices,
   id: string,
   { after, types }: Pick<EventPageOptions, 'after' | 'types'>,
 ): AsyncGenerator<Buffer> {

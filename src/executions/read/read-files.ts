@@ -7,7 +7,7 @@ import type { FileContent, WorkspaceFile, WorkspaceFiles } from '../../protocol/
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toStatus } from '../records/execution-state.js'
 import { requireExecution } from './find-execution.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
 /** A file whose content is in the store. */
@@ -26,7 +26,7 @@ function whyNothing({ startedAt, outcome }: ExecutionRecord): string {
 }
 
 /** What a finished execution left in its workspace. @throws ExecutorError NOT_FINISHED, FILE_NOT_KEPT */
-export async function readFiles(services: DomainServices, id: string, caller: Caller): Promise<WorkspaceFiles> {
+export async function readFiles(services: ReadServices, id: string, caller: Caller): Promise<WorkspaceFiles> {
   const record = await requireExecution(services, id, caller)
   if (!isTerminal(record.state))
     throw new ExecutorError('NOT_FINISHED', {
@@ -64,7 +64,7 @@ function requireFile(listing: WorkspaceFiles, path: string): WorkspaceFile {
 const isKept = (file: WorkspaceFile): file is KeptFile => file.content === 'kept' && file.sha256 !== undefined
 
 /** One file that can be had. @throws ExecutorError NOT_FINISHED, FILE_NOT_FOUND, FILE_NOT_KEPT */
-export async function findFile(services: DomainServices, id: string, path: string, caller: Caller): Promise<KeptFile> {
+export async function findFile(services: ReadServices, id: string, path: string, caller: Caller): Promise<KeptFile> {
   const listing = await readFiles(services, id, caller)
   const file = requireFile(listing, path)
   if (isKept(file)) return file
@@ -77,13 +77,13 @@ export async function findFile(services: DomainServices, id: string, path: strin
 
 /** Its bytes, from `start` up to and without `end`. */
 export const readFileContent = (
-  { files }: DomainServices,
+  { files }: ReadServices,
   id: string,
   { sha256 }: KeptFile,
   range: { start: number; end: number },
 ): AsyncGenerator<Buffer> => files.readContent(id, { sha256, ...range })
 
-async function readWhole(services: DomainServices, id: string, file: KeptFile): Promise<Buffer> {
+async function readWhole(services: ReadServices, id: string, file: KeptFile): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const piece of readFileContent(services, id, file, { start: 0, end: file.size })) pieces.push(piece)
   return Buffer.concat(pieces)
@@ -100,7 +100,7 @@ const toPart = (path: string, before: FileState | undefined, after: FileState | 
   return { patch: toPatch(path, before, after), ...(omission && { omission }) }
 }
 
-async function readPart(services: DomainServices, id: string, file: WorkspaceFile): Promise<Part> {
+async function readPart(services: ReadServices, id: string, file: WorkspaceFile): Promise<Part> {
   const { path, change } = file
   const state = { mode: Number.parseInt(file.mode, 8), isLink: file.kind === 'link' }
   const stored = await services.files.readPatch(id, path)
@@ -111,12 +111,7 @@ async function readPart(services: DomainServices, id: string, file: WorkspaceFil
 }
 
 /** What the run did to one file. @throws ExecutorError NOT_FINISHED, FILE_NOT_FOUND, FILE_NOT_KEPT */
-export async function readFilePatch(
-  services: DomainServices,
-  id: string,
-  path: string,
-  caller: Caller,
-): Promise<Buffer> {
+export async function readFilePatch(services: ReadServices, id: string, path: string, caller: Caller): Promise<Buffer> {
   const file = requireFile(await readFiles(services, id, caller), path)
   if (file.change === 'unchanged') throw notKept(`There is no difference: the run did not change ${shorten(path)}.`)
   return (await fromStore(readPart(services, id, file))).patch
@@ -142,7 +137,7 @@ function groupByPlace(files: readonly WorkspaceFile[]): WorkspaceFile[][] {
  * could apply.
  */
 export async function* readAllPatches(
-  services: DomainServices,
+  services: ReadServices,
   { executionId, files }: WorkspaceFiles,
 ): AsyncGenerator<Buffer> {
   for (const group of groupByPlace(files)) {
@@ -165,7 +160,7 @@ export function splitChanged({ files, notListed }: WorkspaceFiles): { kept: Kept
 }
 
 /** A tar archive of these files; the same files make the same bytes. */
-export function readArchive(services: DomainServices, id: string, files: readonly KeptFile[]): AsyncGenerator<Buffer> {
+export function readArchive(services: ReadServices, id: string, files: readonly KeptFile[]): AsyncGenerator<Buffer> {
   return writeTar(
     files.map((file): TarEntry => ({
       path: file.path,

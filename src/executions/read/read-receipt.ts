@@ -7,7 +7,7 @@ import { parsePublicKey, readPublicKeys } from '../../verification/signing-key.j
 import { verifyReceipt } from '../../verification/verify-receipt.js'
 import { requireExecution } from './find-execution.js'
 import { toStatus } from '../records/execution-state.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
 /**
@@ -15,7 +15,7 @@ import type { Caller } from '../../protocol/caller.js'
  * NOT_FINISHED
  */
 export async function readReceipt(
-  services: DomainServices,
+  services: ReadServices,
   id: string,
   caller: Caller,
   form: 'json' | 'markdown',
@@ -34,7 +34,7 @@ export async function readReceipt(
 }
 
 /** Every key that has signed here, of whichever host, and those of this process's data folder. */
-export async function listReceiptKeys({ store, config }: DomainServices): Promise<KeySet> {
+export async function listReceiptKeys({ store, config }: ReadServices): Promise<KeySet> {
   const [stored, own] = await Promise.all([fromStore(store.listReceiptKeys()), readPublicKeys(config.dataDir)])
   const keys = new Map<string, PublicJwk>()
   for (const key of [...stored.map(parsePublicKey), ...own]) if (key) keys.set(key.kid, key)
@@ -42,10 +42,7 @@ export async function listReceiptKeys({ store, config }: DomainServices): Promis
 }
 
 /** Checks what somebody else holds to be a receipt of this service. */
-export async function verifyGiven(
-  services: DomainServices,
-  { receipt, events }: VerifyRequest,
-): Promise<ReceiptReport> {
+export async function verifyGiven(services: ReadServices, { receipt, events }: VerifyRequest): Promise<ReceiptReport> {
   const { keys } = await listReceiptKeys(services)
   return verifyReceipt({ receipt, keys, keysAreComplete: true, ...(events !== undefined && { events }) })
 }

@@ -8,7 +8,7 @@ import {
   type UsageReport,
   type UsageRow,
 } from '../../protocol/usage.js'
-import type { DomainServices } from '../services.js'
+import type { ReadServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
 export interface UsageFilters {
@@ -50,7 +50,7 @@ function toRows(entries: readonly UsageEntry[], groupBy: readonly UsageGroup[]):
  * @throws ExecutorError INVALID_REQUEST, FORBIDDEN, STORE_UNAVAILABLE
  */
 export async function getUsage(
-  { ledger, config }: DomainServices,
+  { ledger, config }: ReadServices,
   filters: UsageFilters,
   caller: Caller,
 ): Promise<UsageReport> {

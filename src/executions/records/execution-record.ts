@@ -158,18 +158,22 @@ export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] 
 export type RecordField = (typeof ALL_FIELDS)[number]
 export type StoredFields = Partial<Record<RecordField, string | null>>
 
+/** Safe: the scripts store what was made JSON of this type. */
+const parse = <Value extends object>(text: string | null | undefined): Value | undefined =>
+  text ? (JSON.parse(text) as Value) : undefined
+
 const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
 
 /** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
 function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
-  // Safe: ExecutionStore wrote it from an object.
+  // Safe: concludingFields wrote it from an object.
   if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
   return typeof result === 'string' ? { result } : {}
 }
 
 function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNullable<ExecutionRecord['source']> {
-  // Safe: ExecutionStore.start wrote it.
-  return { sessionId, isForked: fork === '1', ...(sessionMark && { mark: JSON.parse(sessionMark) as TranscriptMark }) }
+  // Safe: the start of an attempt wrote it.
+  return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
 }
 
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
@@ -180,10 +184,7 @@ export function toRecord(
   rank: number | null,
 ): ExecutionRecord | undefined {
   if (!fields.state) return undefined
-  const outcome = fields.outcome ? (JSON.parse(fields.outcome) as Outcome) : undefined
-  const startedAt = toNumber(fields.startedAt)
-  const finishedAt = toNumber(fields.finishedAt)
-  const budget = toRunBudget(fields['reserved:usd'], fields['reserved:tokens'])
+  const outcome = parse<Outcome>(fields.outcome)
   return {
     id,
     kind: (fields.kind ?? 'run') as ExecutionKind,
@@ -195,52 +196,47 @@ export function toRecord(
     claim: Number(fields.claim),
     attempt: Number(fields.attempt),
     createdAt: Number(fields.createdAt),
-    ...(startedAt !== undefined && { startedAt }),
-    ...(finishedAt !== undefined && { finishedAt }),
-    ...(fields.workerId && { workerId: fields.workerId }),
-    ...(fields.sessionId && { sessionId: fields.sessionId }),
-    ...(fields.resumedFrom && { resumedFrom: fields.resumedFrom }),
-    ...(fields.sourceSession && { source: toSource(fields.sourceSession, fields) }),
+    startedAt: toNumber(fields.startedAt),
+    finishedAt: toNumber(fields.finishedAt),
+    workerId: fields.workerId || undefined,
+    sessionId: fields.sessionId || undefined,
+    resumedFrom: fields.resumedFrom || undefined,
+    source: fields.sourceSession ? toSource(fields.sourceSession, fields) : undefined,
     home: fields.home || id,
     workspace: fields.workspace ?? '',
-    ...(fields.workspaceLock && { workspaceLock: fields.workspaceLock }),
-    ...(fields.waitingFor && {
-      waitingFor: fields.waitingFor === 'sandbox' ? ('sandbox' as const) : ('workspace' as const),
-    }),
+    workspaceLock: fields.workspaceLock || undefined,
+    waitingFor: fields.waitingFor ? (fields.waitingFor === 'sandbox' ? 'sandbox' : 'workspace') : undefined,
     spared: Number(fields.spared ?? 0),
     failedStarts: Number(fields.failedStarts ?? 0),
-    // Safe: ExecutionStore.retry wrote it.
-    ...(fields.retryReason && { retryReason: fields.retryReason as RetryReason }),
-    ...(fields.notBefore && { notBefore: Number(fields.notBefore) }),
-    // Safe: ExecutionStore.create wrote it.
-    ...(fields.timeoutEstimate && { timeoutEstimate: JSON.parse(fields.timeoutEstimate) as TimeoutEstimate }),
-    ...(fields.model && { model: fields.model }),
-    ...(budget && { budget }),
-    usage: fields.usage ? (JSON.parse(fields.usage) as Usage) : NO_USAGE,
-    // Safe: ExecutionStore.retry wrote it.
-    ...(fields.earlierUsage && { earlierUsage: JSON.parse(fields.earlierUsage) as Usage }),
+    // Safe: a retry wrote it.
+    retryReason: (fields.retryReason || undefined) as RetryReason | undefined,
+    notBefore: toNumber(fields.notBefore),
+    // Safe: toNewRecord wrote it.
+    timeoutEstimate: parse<TimeoutEstimate>(fields.timeoutEstimate),
+    model: fields.model || undefined,
+    budget: toRunBudget(fields['reserved:usd'], fields['reserved:tokens']),
+    usage: parse<Usage>(fields.usage) ?? NO_USAGE,
+    // Safe: a retry wrote it.
+    earlierUsage: parse<Usage>(fields.earlierUsage),
     // An empty answer is one, too: only null means that there is none.
-    ...(outcome && { outcome: { ...outcome, ...toResult(fields) } }),
+    outcome: outcome && { ...outcome, ...toResult(fields) },
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
     simulated: fields.simulated === '1',
     lastSeq,
-    ...(rank !== null && { position: rank + 1 }),
-    ...(fields.parentId && { parentId: fields.parentId, taskIndex: Number(fields.taskIndex) }),
-    ...(fields.taskCount && {
-      taskCount: Number(fields.taskCount),
-      isOver: Boolean(fields.over),
-      isOverBudget: fields.over === 'budget',
-    }),
+    position: rank === null ? undefined : rank + 1,
+    parentId: fields.parentId || undefined,
+    taskIndex: fields.parentId ? Number(fields.taskIndex) : undefined,
+    taskCount: toNumber(fields.taskCount),
+    isOver: Boolean(fields.over),
+    isOverBudget: fields.over === 'budget',
     // Safe: submitExecution wrote it; who has changed it is found out by its signature.
-    ...(fields.grant && { grant: JSON.parse(fields.grant) as Grant }),
+    grant: parse<Grant>(fields.grant),
     // Safe: RunHooks wrote it.
-    ...(fields.refusal && { refusal: JSON.parse(fields.refusal) as Outcome }),
-    ...(fields.hooksRun && { hooksRun: Number(fields.hooksRun) }),
+    refusal: parse<Outcome>(fields.refusal),
+    hooksRun: toNumber(fields.hooksRun),
     // Safe: toNewRecord wrote it.
-    ...(fields.dailyBudget && { dailyBudget: JSON.parse(fields.dailyBudget) as NonNullable<Caller['dailyBudget']> }),
-    ...(fields.cancelBy && {
-      cancelled: { by: fields.cancelBy, ...(fields.cancelReason && { reason: fields.cancelReason }) },
-    }),
+    dailyBudget: parse<NonNullable<Caller['dailyBudget']>>(fields.dailyBudget),
+    cancelled: fields.cancelBy ? { by: fields.cancelBy, reason: fields.cancelReason || undefined } : undefined,
   }
 }
 

@@ -1,10 +1,11 @@
-import { sessionOf, toRunRequest } from '../../claude/command/run-request.js'
+import { sessionOf } from '../../claude/command/run-request.js'
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Outcome } from '../../protocol/execution.js'
 import { readRights } from '../claim/record-grant.js'
 import { requirePermitted } from '../claim/run-policy.js'
+import { runOf } from '../records/run-of.js'
 import { digestRequest } from '../records/digest-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
@@ -79,7 +80,7 @@ export async function checkRecord(services: DomainServices, record: ExecutionRec
     if (record.timeoutEstimate && record.request.timeoutSeconds !== 'auto') throw changed('no estimate was requested')
     const submission = await findSubmission(services, record)
     const rights = await readRights(services, submission)
-    requirePermitted(toRunRequest(record.request), record.request, services, rights)
+    requirePermitted(runOf(record), record.request, services, rights)
     await checkWorkspace(record, submission, services)
     await checkSession(services, record)
     checkBudget(record, services)

@@ -9,16 +9,17 @@ import type { RunReport } from './run-report.js'
 export async function concludeClaim(claim: HeldClaim, ending: Ending, mask = claim.services.mask): Promise<RunReport> {
   const { services, executionId, fence, hooks } = claim
   const { outcome } = ending
-  const isOurs = await claim.persist(() =>
+  const concluded = await claim.persist(() =>
     concludeExecution(
       services,
       executionId,
-      { kind: 'holder', fence },
+      { kind: 'holder', fence, holdListMs: hooks.holdListMs },
       { ...ending, outcome: mask.value(outcome) },
-      hooks.afterList(),
     ),
   )
-  return isOurs ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
+  if (!concluded) return { kind: 'passed_over', why: 'another process concluded it' }
+  await hooks.afterList(concluded.heldList)
+  return { kind: 'finished', outcome }
 }
 
 /** The CLI was never let go: the attempts before this one are all that there is. */
@@ -43,12 +44,15 @@ export async function concludeCancelled(claim: HeldClaim): Promise<RunReport> {
 /** Sends it back to the queue for another attempt; a cancel that came meanwhile ends it instead. */
 export async function retryClaim(
   claim: HeldClaim,
-  options: Omit<RetryOptions, 'closing' | 'fence'>,
+  options: Omit<RetryOptions, 'holdListMs' | 'fence'>,
   why: string,
 ): Promise<RunReport> {
   const { services, executionId, fence, hooks } = claim
-  const retry = { ...options, fence, closing: hooks.afterList() }
+  const retry = { ...options, fence, holdListMs: hooks.holdListMs }
   const answer = await claim.persist<RetryReport>(() => retryExecution(services, executionId, retry))
-  if (answer.kind === 'finished') return answer
+  if (answer.kind === 'finished') {
+    await hooks.afterList(answer.heldList)
+    return { kind: 'finished', outcome: answer.outcome }
+  }
   return { kind: 'passed_over', why: answer.kind === 'retrying' ? why : 'another process took it over' }
 }

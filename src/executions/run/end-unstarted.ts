@@ -1,8 +1,8 @@
-import { toRunRequest } from '../../claude/command/run-request.js'
 import { sleep } from '../../platform/abort-signals.js'
 import type { Outcome } from '../../protocol/execution.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { planRetry } from '../conclude/plan-retry.js'
+import { runOf } from '../records/run-of.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { LOST_START_LIMIT, SCARCE_START_LIMIT } from '../records/lost-start-limit.js'
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
@@ -97,7 +97,7 @@ async function delay(
   const attempts = { made: claim.attempt - 1, spared }
   const now = new Date(await claim.persist(() => store.now()))
   const tries = { made: attempts.made + failedStarts, spared }
-  const plan = planRetry({ kind: 'transient' }, outcome, tries, toRunRequest(record.request), now)
+  const plan = planRetry({ kind: 'transient' }, outcome, tries, runOf(record), now)
   if (!plan) return refuse(claim, record, outcome)
   const { queueTimeoutSeconds } = record.request
   return retryClaim(

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { InstalledClaude } from '../../claude/behaviour.js'
 import { claudeCommand, type ClaudeCommand } from '../../claude/command/claude-command.js'
-import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import type { RunRequest } from '../../claude/command/run-request.js'
 import { operatorClaudeFolder } from '../../claude/install/credentials.js'
 import { chooseDefaultModel } from '../../claude/install/default-model.js'
 import { LoginError } from '../../claude/install/login-keeper.js'
@@ -14,6 +14,7 @@ import type { StartGate } from '../claim/start-gate.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
 import { toCliSchema } from '../json-mode/cli-schema.js'
+import { runOf } from '../records/run-of.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { withBudget } from '../records/plan-budget.js'
 import { otherModel } from '../submit/join-session.js'
@@ -52,7 +53,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
   const { folders, workspace } = opened
-  const run = withBudget(withTimeout(toRunRequest(record.request), record), record, config)
+  const run = withBudget(withTimeout(runOf(record), record), record, config)
   const beginning = await planBeginning(record, run, { log, home: folders.home })
   if (beginning.kind === 'impossible') return refused(beginning.outcome)
   // It was accepted when the service had another model.
@@ -129,7 +130,7 @@ async function takePlaces(
 ): Promise<'taken' | 'parked' | 'stopped'> {
   // A fresh one has no other name.
   if (places.length === 0) return 'taken'
-  const { kind, ready = [] } = await services.store.takePlaces(executionId, fence, places)
+  const { kind, ready } = await services.store.takePlaces(executionId, fence, places)
   await enqueueReady(services, ...ready)
   return kind === 'taken' || kind === 'parked' ? kind : 'stopped'
 }

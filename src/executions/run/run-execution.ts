@@ -15,7 +15,7 @@ export async function runExecution(
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000
   const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential, highestOf(services.sandboxes))
-  if ('ready' in claim) await enqueueReady(services, ...(claim.ready ?? []))
+  if ('ready' in claim) await enqueueReady(services, ...claim.ready)
   switch (claim.kind) {
     case 'refused':
       return { kind: 'passed_over', why: `not to be claimed: ${claim.state}` }

@@ -1,5 +1,6 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import type { NewEvent } from '../../protocol/events.js'
+import type { Concluding } from './record-scripts.js'
 import type { Conclusion, Seal } from './transitions.js'
 
 /** The last events of a log, in order, without their seqs. */
@@ -12,31 +13,29 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 export function concludingFields(
   { outcome: { result, ...outcome }, usage, finishedAt, durationSample, model }: Conclusion,
   seal: Seal | undefined,
-): Record<string, string> {
+): Record<string, string | undefined> {
   return {
     outcome: JSON.stringify(outcome),
     usage: JSON.stringify(usage),
     finishedAt: String(finishedAt.getTime()),
-    ...(typeof result === 'object' ? { resultJson: JSON.stringify(result) } : result !== undefined && { result }),
-    ...(seal && { receipt: seal.receipt }),
-    ...(model !== undefined && { model }),
+    result: typeof result === 'string' ? result : undefined,
+    resultJson: typeof result === 'object' ? JSON.stringify(result) : undefined,
+    receipt: seal?.receipt,
+    model,
+    activeMs: durationSample && String(Math.round(durationSample.activeMs)),
     // `lesson` is the name of the stored field, which workers of other versions read.
-    ...(durationSample && {
-      activeMs: String(Math.round(durationSample.activeMs)),
-      lesson: durationSample.outcome === 'nothing' ? '' : durationSample.outcome,
-    }),
+    lesson: durationSample && (durationSample.outcome === 'nothing' ? '' : durationSample.outcome),
   }
 }
 
-/** As include/conclude.lua takes them. */
-export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): object {
-  const [event, cause] = concludingEvents(conclusion).toReversed()
+export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): Concluding {
+  const [event = '', cause] = concludingEvents(conclusion).toReversed()
   return {
     status: conclusion.outcome.status,
     fields: concludingFields(conclusion, seal),
     event,
     cause,
     retentionMs,
-    ...(seal && { seal: { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) } }),
+    seal: seal && { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) },
   }
 }

@@ -3,9 +3,9 @@ import { deflate, inflate } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import type { FileSink } from '../../files/collect-files.js'
 import { keyRoot } from '../../platform/redis.js'
-import { defineScripts } from '../../platform/redis-scripts.js'
+import type { RunScript } from '../../platform/redis-scripts.js'
 import type { WorkspaceFiles } from '../../protocol/files.js'
-import { SCRIPTS } from './scripts.generated.js'
+import { openRecordScripts, type RecordScripts } from './record-scripts.js'
 
 const pack = promisify(deflate)
 const unpack = promisify(inflate)
@@ -21,16 +21,6 @@ const BATCH_BYTES = 512 * 1024
 const UNCONCLUDED_MS = 60 * 60 * 1_000
 const LISTING = 'listing'
 
-interface Commands {
-  ccKeepFiles(
-    root: string,
-    id: string,
-    fence: string,
-    ttlMs: number,
-    ...fields: Array<string | Buffer>
-  ): Promise<string>
-}
-
 /** Takes what a run left, in batches; `finish` writes the listing, without which nothing else is found. */
 export interface FileWriter extends FileSink {
   finish(listing: WorkspaceFiles): Promise<void>
@@ -43,12 +33,12 @@ export interface FileWriter extends FileSink {
 export class FileStore {
   readonly #redis: Redis
   readonly #root: string
-  readonly #commands: Commands
+  readonly #run: RunScript<RecordScripts>
 
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis
     this.#root = keyRoot(prefix)
-    this.#commands = defineScripts<Commands>(redis, SCRIPTS)
+    this.#run = openRecordScripts(redis, this.#root)
   }
 
   #keyOf(id: string): string {
@@ -63,10 +53,7 @@ export class FileStore {
       const fields = batch
       batch = []
       batchBytes = 0
-      if (
-        fields.length > 0 &&
-        (await this.#commands.ccKeepFiles(this.#root, id, fence, UNCONCLUDED_MS, ...fields)) !== 'ok'
-      )
+      if (fields.length > 0 && (await this.#run('ccKeepFiles', id, fence, UNCONCLUDED_MS, ...fields)) !== 'ok')
         throw new Error('the claim was lost')
     }
     const put = async (field: string, bytes: Buffer): Promise<void> => {

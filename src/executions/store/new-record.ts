@@ -1,5 +1,5 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
-import { toScore } from './execution-reads.js'
+import { toScore } from './queue-score.js'
 import { shortenRequest } from '../records/execution-record.js'
 import type { NewRecord } from './transitions.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
@@ -8,11 +8,13 @@ import { SandboxLevel } from '../../protocol/sandbox.js'
 export interface NewRecordArguments {
   /** Its place in the queue. */
   readonly score: string
-  readonly fields: Record<string, string>
+  readonly fields: Record<string, string | undefined>
   /** Its first event in two pieces, between which stands its position. */
   readonly before: string
   readonly after: string
 }
+
+const toJson = (value: object | undefined): string | undefined => value && JSON.stringify(value)
 
 export function toNewRecord(record: NewRecord): NewRecordArguments {
   const { owner, request, requestDigest, priority, createdAt, workspace, metadata, simulated, kind = 'run' } = record
@@ -27,28 +29,29 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     claim: '1',
     attempt: '0',
     createdAt: String(createdAt),
-    ...(workspace !== undefined && { workspace }),
+    workspace,
     metadata: JSON.stringify(metadata),
     simulated: simulated ? '1' : '0',
     score,
     kind,
-    ...(record.grant && { grant: JSON.stringify(record.grant) }),
-    ...(record.workspaceLock !== undefined && { workspaceLock: record.workspaceLock }),
-    ...(request.sandbox !== undefined && { sandbox: String(SandboxLevel.options.indexOf(request.sandbox)) }),
-    ...(record.queueDeadline !== undefined && { queueDeadline: String(record.queueDeadline) }),
-    ...(record.idempotencyKey !== undefined && { idempotencyKey: record.idempotencyKey }),
+    grant: toJson(record.grant),
+    workspaceLock: record.workspaceLock,
+    sandbox: request.sandbox && String(SandboxLevel.options.indexOf(request.sandbox)),
+    queueDeadline: record.queueDeadline?.toString(),
+    idempotencyKey: record.idempotencyKey,
     wantedBudget: JSON.stringify(record.wantedBudget ?? {}),
-    ...(record.model !== undefined && { model: record.model }),
-    ...(record.dailyBudget && { dailyBudget: JSON.stringify(record.dailyBudget) }),
-    ...(record.timeoutEstimate && { timeoutEstimate: JSON.stringify(record.timeoutEstimate) }),
-    ...(record.fingerprints && { fingerprints: JSON.stringify(record.fingerprints) }),
-    ...(record.parentId !== undefined && { parentId: record.parentId, taskIndex: String(record.taskIndex ?? 0) }),
-    ...(record.taskCount !== undefined && { taskCount: String(record.taskCount) }),
+    model: record.model,
+    dailyBudget: toJson(record.dailyBudget),
+    timeoutEstimate: toJson(record.timeoutEstimate),
+    fingerprints: toJson(record.fingerprints),
+    parentId: record.parentId,
+    taskIndex: record.parentId === undefined ? undefined : String(record.taskIndex ?? 0),
+    taskCount: record.taskCount?.toString(),
   }
   const event = serializeWithoutSeq(
     {
       type: 'execution.queued',
-      data: { position: 0, requestDigest, ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }) },
+      data: { position: 0, requestDigest, timeoutEstimate: record.timeoutEstimate },
     },
     new Date(createdAt),
     0,

@@ -77,15 +77,24 @@ export type ClaimAnswer =
       readonly attempt: number
       readonly storedBytes: number
       /** Others whose turn has come as well. */
-      readonly ready?: readonly ReadyExecution[]
+      readonly ready: readonly ReadyExecution[]
     }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'expired' }
   /** The limit of this worker's credential is reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
-  | { readonly kind: 'parked'; readonly ready?: readonly ReadyExecution[] }
+  | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
   /** It wants a sandbox that this worker does not have. */
   | { readonly kind: 'unsuited' }
+
+export interface PlacesAnswer {
+  readonly kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'
+  /** Those whose turn has come. */
+  readonly ready: readonly ReadyExecution[]
+}
+
+export type StartAnswer =
+  { readonly kind: 'started'; readonly lastSeq: number } | { readonly kind: 'stale' | 'cancelled' }
 
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
@@ -137,7 +146,7 @@ export interface Seal {
 
 export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
-  | { readonly kind: 'concluded'; readonly ready?: readonly ReadyExecution[]; readonly parentId?: string }
+  | { readonly kind: 'concluded'; readonly ready: readonly ReadyExecution[]; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
@@ -175,25 +184,30 @@ export type RetryAnswer =
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
 
-/** What a script answers: its kind first. */
-export type Answer = Array<string | number>
-
-export const toReady = ([executionId, claim, priority]: Answer): ReadyExecution | undefined =>
-  // Safe: the scripts give what was stored from a Priority.
-  executionId === undefined
-    ? undefined
-    : { executionId: String(executionId), claim: Number(claim), priority: priority as Priority }
-
-/** Three values each; nothing where there is none. */
-export function toReadyList(values: Answer): { ready?: readonly ReadyExecution[] } {
-  const ready = Array.from({ length: values.length / 3 }, (_, index) =>
-    toReady(values.slice(index * 3, index * 3 + 3)),
-  ).filter((one) => one !== undefined)
-  return ready.length === 0 ? {} : { ready }
+/** What a list is told of a task that has ended, and what follows it. */
+export interface Advance {
+  readonly index: number
+  readonly id: string
+  readonly at: Date
+  readonly status: string
+  readonly receiptSha256: string | undefined
+  readonly event: NewEvent
+  /** Of the list, this task included. */
+  readonly usage: Usage
+  /** A list that is over is nobody else's for so long. */
+  readonly holdMs?: number
+  /** Absent: it was the last one. */
+  readonly following?: NewRecord
 }
 
-export function toConcludeAnswer([kind, state, parentId, ...ready]: Answer): ConcludeAnswer {
-  if (kind === 'concluded') return { kind, ...toReadyList(ready), ...(parentId && { parentId: String(parentId) }) }
-  if (kind === 'stale' || kind === 'alive' || kind === 'moved') return { kind }
-  return { kind: 'refused', state: String(state) }
-}
+export type AdvanceAnswer =
+  | { readonly kind: 'next'; readonly ready: ReadyExecution }
+  /** No other task follows: the end of the list is to be written, under this fence where the list is held. */
+  | { readonly kind: 'over'; readonly fence?: string }
+  /** The task goes on; somebody else was first; the list has ended. */
+  | { readonly kind: 'waiting' | 'moved' | 'settled' }
+
+export type CancelListAnswer =
+  /** The task that is under way, and its state. */
+  | { readonly kind: 'requested'; readonly task?: { readonly id: string; readonly state: string } }
+  | { readonly kind: 'refused' }

@@ -1,4 +1,4 @@
-import { toRunRequest } from '../../claude/command/run-request.js'
+import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { mintId } from './mint-id.js'
@@ -11,6 +11,12 @@ type List = Pick<
   NewRecord,
   'id' | 'owner' | 'request' | 'priority' | 'workspace' | 'workspaceLock' | 'simulated' | 'dailyBudget'
 >
+
+/** When it has waited for too long, if there is such a time. */
+export const toDeadline = (
+  { queueTimeoutSeconds }: Pick<RunRequest, 'queueTimeoutSeconds'>,
+  createdAt: number,
+): number | undefined => (queueTimeoutSeconds === undefined ? undefined : createdAt + queueTimeoutSeconds * 1_000)
 
 /**
  * A task when its turn comes: an execution of its own, in the workspace of its list. It stands behind whoever waits
@@ -39,15 +45,13 @@ export async function newTask(
     requestDigest: digestRequest(request),
     priority: list.priority,
     createdAt,
-    ...(list.workspace !== undefined && { workspace: list.workspace }),
+    workspace: list.workspace,
     metadata: request.metadata ?? {},
     simulated: list.simulated,
     ...estimate,
     wantedBudget: planBudget(run, list, services.config),
-    ...(run.model !== undefined && { model: run.model }),
-    ...(list.workspaceLock !== undefined && { workspaceLock: list.workspaceLock }),
-    ...(request.queueTimeoutSeconds !== undefined && {
-      queueDeadline: createdAt + request.queueTimeoutSeconds * 1_000,
-    }),
+    model: run.model,
+    workspaceLock: list.workspaceLock,
+    queueDeadline: toDeadline(run, createdAt),
   }
 }

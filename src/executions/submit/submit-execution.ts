@@ -7,7 +7,7 @@ import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
 import { notOwned, toSessionError, toWantedSession } from './join-session.js'
 import { mintId } from './mint-id.js'
-import { newTask } from './new-task.js'
+import { newTask, toDeadline } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
 import { requireSandbox } from '../claim/sandbox-levels.js'
@@ -87,17 +87,19 @@ export async function submitExecution(
     requestDigest: digestRequest(request),
     priority,
     createdAt,
-    ...(session && { session }),
-    ...(workspace && { workspace: workspace.name }),
+    session,
+    workspace: workspace?.name,
     metadata: request.metadata ?? {},
     simulated: config.simulatorUrl !== undefined,
     ...estimate,
-    ...(run && { wantedBudget: planBudget(run, caller, config), ...(run.model !== undefined && { model: run.model }) }),
-    ...(request.tasks && caller.dailyBudget && { dailyBudget: caller.dailyBudget }),
-    ...(request.tasks && { kind: 'task_list', taskCount: request.tasks.length }),
-    ...(lock !== undefined && { workspaceLock: lock }),
-    ...(run?.queueTimeoutSeconds !== undefined && { queueDeadline: createdAt + run.queueTimeoutSeconds * 1_000 }),
-    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    wantedBudget: run && planBudget(run, caller, config),
+    model: run?.model,
+    dailyBudget: request.tasks && caller.dailyBudget,
+    kind: request.tasks ? 'task_list' : 'run',
+    taskCount: request.tasks?.length,
+    workspaceLock: lock,
+    queueDeadline: run && toDeadline(run, createdAt),
+    idempotencyKey,
   }
   const granted = { ...record, grant: await grantRights(services, record, { isAdmin: caller.scopes.has('admin') }) }
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
@@ -121,8 +123,8 @@ export async function submitExecution(
     case 'created':
       break
   }
-  await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((error: unknown) => {
-    logger.warn({ executionId: id, error: String(error) }, 'stored but not yet queued; the sweep will do it')
+  await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((err: unknown) => {
+    logger.warn({ executionId: id, err }, 'stored but not yet queued; the sweep will do it')
   })
   return { execution: await getExecution(services, id, caller), replayed: false }
 }

@@ -1,10 +1,10 @@
-import { toRunRequest } from '../../claude/command/run-request.js'
 import type { Outcome } from '../../protocol/execution.js'
 import { cancelUnheld } from '../control/cancel-queued.js'
 import { settleTaskList } from '../control/cancel-task-list.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
+import { runOf } from '../records/run-of.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from '../conclude/plan-retry.js'
@@ -46,9 +46,9 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
     eachInTurn(
       ids,
       (id) =>
-        act(services, id).catch((error: unknown) => {
-          logger.warn({ executionId: id, error: String(error) }, 'it could not be settled; this will be retried')
-          throw error
+        act(services, id).catch((err: unknown) => {
+          logger.warn({ executionId: id, err }, 'it could not be settled; this will be retried')
+          throw err
         }),
       isRedisThere,
     )
@@ -98,7 +98,7 @@ async function settleAbandoned(services: DomainServices, id: string): Promise<vo
 async function settleLost(services: DomainServices, record: ExecutionRecord): Promise<void> {
   const { store } = services
   const { id, state, attempt, spared, failedStarts, startedAt } = record
-  const run = toRunRequest(record.request)
+  const run = runOf(record)
   const attempts = { made: attempt, spared }
   // One that was lost again and again before its start has no attempt to go on from.
   const hasStarted = state !== 'starting'

@@ -3,7 +3,7 @@ import { createEventLog } from '../../events/event-log.js'
 import { openEventFeed } from '../../events/event-feed.js'
 import { createOutlook } from '../../executions/read/expected-start.js'
 import { SchemaChecks } from '../../executions/json-mode/schema-checks.js'
-import { ExecutionStore } from '../../executions/store/execution-store.js'
+import { createExecutionStore } from '../../executions/store/execution-store.js'
 import { FileStore } from '../../executions/store/file-store.js'
 import type { DomainServices, ExecutionServices } from '../../executions/services.js'
 import { createWorkerRegistry } from '../../executions/store/worker-registry.js'
@@ -41,7 +41,7 @@ export function openDomain(
     (opened) => opened.close(),
   )
   const schemas = lifetime.own('threads for schemas', new SchemaChecks(), (opened) => opened.close())
-  const store = new ExecutionStore(redis, config)
+  const store = createExecutionStore(redis, config)
   const workers = createWorkerRegistry(redis, config.prefix)
   const history = createRunHistory(redis, config.prefix)
   let signingKey: Promise<SigningKey> | undefined

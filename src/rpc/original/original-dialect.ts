@@ -142,7 +142,7 @@ export function openOriginalConnection({
 
   async function carryOut(type: keyof typeof STATUSES, executionId: string): Promise<void> {
     if (type !== 'CANCEL') return void (await pauseExecution(services, executionId, caller, type === 'PAUSE'))
-    const { status } = await cancelExecution(services, executionId, caller)
+    const { status } = (await cancelExecution(services, executionId, caller)).execution
     if (isTerminal(status) && status !== 'cancelled')
       throw new ExecutorError('ALREADY_FINISHED', { detail: `The process has already finished: ${status}.` })
   }

@@ -1,0 +1,57 @@
+import { serializeWithoutSeq } from '../../events/stored-event.js'
+import { decodeCancelList, decodeCreate } from './decode-replies.js'
+import { toNewRecord } from './new-record.js'
+import type { StoreContext } from './store-context.js'
+import type { CancelListAnswer, CreateAnswer, NewRecord } from './transitions.js'
+
+/** What callers ask for. */
+export interface CallerCommands {
+  /**
+   * Writes the record and event 1, of a task list those of its first task, too; or says what stands against it. One
+   * atomic step.
+   */
+  create(record: NewRecord, maxQueue: number, firstTask?: NewRecord): Promise<CreateAnswer>
+  request(
+    id: string,
+    request: { kind: 'cancel' } | { kind: 'pause'; wanted: boolean },
+    by: string,
+    reason: string | undefined,
+  ): Promise<{ kind: 'requested' | 'known' | 'refused'; state: string }>
+  /** Stores the request; the task that is under way, and its state. A running one has the request already. */
+  requestListCancel(listId: string, by: string, reason: string | undefined): Promise<CancelListAnswer>
+  delete(id: string, owner: string): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }>
+}
+
+export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContext): CallerCommands {
+  return {
+    async create(record, maxQueue, firstTask) {
+      const { score, ...content } = toNewRecord(record)
+      const { id, owner, idempotencyKey, requestDigest } = record
+      const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, sharedWorkspaces, new: content }
+      if (firstTask) {
+        const task = { id: firstTask.id, ...toNewRecord(firstTask) }
+        return decodeCreate(await run('ccCreateList', { ...admission, task }))
+      }
+      const session = record.session && { ...record.session, sharedWorkspaces }
+      return decodeCreate(await run('ccCreate', { ...admission, session }))
+    },
+    async request(id, request, by, reason = '') {
+      const [kind, state] = await run('ccRequest', { id, ...request, by, reason })
+      return { kind, state }
+    },
+    async requestListCancel(listId, by, reason) {
+      const event = serializeWithoutSeq(
+        { type: 'execution.cancel_requested', data: { by, reason } },
+        new Date(await now()),
+        0,
+      )
+      return decodeCancelList(await run('ccCancelList', listId, by, reason ?? '', event))
+    },
+    async delete(id, owner) {
+      const reply = await run('ccDelete', id, owner)
+      return reply[0] === 'deleted'
+        ? { kind: 'deleted', claim: Number(reply[1]) }
+        : { kind: 'refused', state: reply[1] }
+    },
+  }
+}

@@ -1,0 +1,156 @@
+import type { Priority } from '../../protocol/execute-request.js'
+import { toRefusal } from '../records/plan-budget.js'
+import type {
+  AdvanceReply,
+  CancelListReply,
+  ClaimReply,
+  ConcludeReply,
+  CreateReply,
+  PlacesReply,
+  ReadyReply,
+  RenewReply,
+  RequeueReply,
+  RetryReply,
+  StartReply,
+} from './record-scripts.js'
+import type {
+  AdvanceAnswer,
+  CancelListAnswer,
+  ClaimAnswer,
+  ConcludeAnswer,
+  CreateAnswer,
+  PendingRequests,
+  PlacesAnswer,
+  ReadyExecution,
+  RequeueAnswer,
+  RetryAnswer,
+  StartAnswer,
+} from './transitions.js'
+
+const toReady = (executionId: string, claim: number | string, priority: Priority): ReadyExecution => ({
+  executionId,
+  claim: Number(claim),
+  priority,
+})
+
+/** Three values each. */
+export function decodeReady(values: ReadyReply): ReadyExecution[] {
+  return Array.from({ length: values.length / 3 }, (_, index) => {
+    const [id = '', claim = '', priority] = values.slice(index * 3, index * 3 + 3)
+    // Safe: the scripts give what was stored from a Priority.
+    return toReady(String(id), claim, priority as Priority)
+  })
+}
+
+export function decodeCreate(reply: CreateReply): CreateAnswer {
+  switch (reply[0]) {
+    case 'created':
+    case 'full':
+      return { kind: reply[0] }
+    case 'replayed':
+    case 'conflict':
+      return { kind: reply[0], id: reply[1] }
+    case 'over':
+      return { kind: 'over', refusal: toRefusal(reply.slice(1)) }
+    case 'refused':
+      return { kind: 'refused', refusal: { why: reply[1], detail: reply[2] } }
+  }
+}
+
+export function decodeClaim(reply: ClaimReply): ClaimAnswer {
+  switch (reply[0]) {
+    case 'claimed': {
+      const [kind, fence, lastSeq, attempt, storedBytes, ...ready] = reply
+      return { kind, fence, lastSeq, attempt, storedBytes, ready: decodeReady(ready) }
+    }
+    case 'parked': {
+      const [kind, ...ready] = reply
+      return { kind, ready: decodeReady(ready) }
+    }
+    case 'refused':
+      return { kind: 'refused', state: reply[1] }
+    case 'blocked':
+      return { kind: 'blocked', waitMs: reply[1] }
+    case 'expired':
+    case 'unsuited':
+      return { kind: reply[0] }
+  }
+}
+
+export function decodePlaces(reply: PlacesReply): PlacesAnswer {
+  if (reply[0] !== 'taken' && reply[0] !== 'parked') return { kind: reply[0], ready: [] }
+  const [kind, ...ready] = reply
+  return { kind, ready: decodeReady(ready) }
+}
+
+export const decodeStart = (reply: StartReply): StartAnswer =>
+  reply[0] === 'started' ? { kind: 'started', lastSeq: reply[1] } : { kind: reply[0] }
+
+export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
+  if (reply[0] === 'stale') return undefined
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = reply
+  return {
+    cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
+    pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
+  }
+}
+
+export function decodeRequeue(id: string, reply: RequeueReply): RequeueAnswer {
+  switch (reply[0]) {
+    case 'requeued':
+      return { kind: 'requeued', ready: toReady(id, reply[1], reply[2]) }
+    case 'cancelled':
+      return { kind: 'cancelled', by: reply[1], reason: reply[2] || undefined }
+    case 'exhausted':
+    case 'refused':
+      return { kind: reply[0] }
+  }
+}
+
+export function decodeRetry(id: string, reply: RetryReply): RetryAnswer {
+  switch (reply[0]) {
+    case 'retrying':
+      return { kind: 'retrying', ready: toReady(id, reply[1], reply[2]) }
+    case 'cancelled':
+      return { kind: 'cancelled', by: reply[1], reason: reply[2] || undefined }
+    case 'stale':
+    case 'alive':
+      return { kind: reply[0] }
+    case 'refused':
+      return { kind: 'refused', state: reply[1] }
+  }
+}
+
+export function decodeConclude(reply: ConcludeReply): ConcludeAnswer {
+  switch (reply[0]) {
+    case 'concluded': {
+      const [kind, , parentId, ...ready] = reply
+      return { kind, parentId: parentId || undefined, ready: decodeReady(ready) }
+    }
+    case 'refused':
+      return { kind: 'refused', state: reply[1] }
+    case 'stale':
+    case 'alive':
+    case 'moved':
+      return { kind: reply[0] }
+  }
+}
+
+export function decodeAdvance(followingId: string | undefined, reply: AdvanceReply): AdvanceAnswer {
+  switch (reply[0]) {
+    case 'next':
+      return { kind: 'next', ready: toReady(followingId ?? '', reply[1], reply[2]) }
+    case 'over':
+      return { kind: 'over', fence: reply[1] }
+    case 'waiting':
+    case 'moved':
+    case 'settled':
+      return { kind: reply[0] }
+  }
+}
+
+export function decodeCancelList(reply: CancelListReply): CancelListAnswer {
+  if (reply[0] === 'refused') return { kind: 'refused' }
+  const [kind, id, state] = reply
+  return { kind, task: id === '' ? undefined : { id, state } }
+}

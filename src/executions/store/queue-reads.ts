@@ -1,0 +1,59 @@
+import type { Priority } from '../../protocol/execute-request.js'
+import { PRIORITY_RANK, PRIORITY_STEP } from './queue-score.js'
+import { execute, type StoreContext } from './store-context.js'
+
+/** Who waits for what, and who has started. */
+export interface QueueReads {
+  /** How many wait by priority, how many of them for a workspace or for a time, and which have started. */
+  count(): Promise<{ byPriority: Record<Priority, number>; parked: number; delayed: number; active: string[] }>
+  /** Credentials whose limit is reached, and until when. */
+  listBlocked(): Promise<Array<{ credential: string; until: Date }>>
+  listWaiting(count: number): Promise<string[]>
+  listParked(count: number): Promise<string[]>
+  /** Queued executions whose queue timeout is over. */
+  listOverdue(count: number): Promise<string[]>
+  /** Task lists that somebody must advance, waiting for at least this long, longest first. */
+  listUnsettled(sinceMs: number, count: number): Promise<string[]>
+}
+
+export function createQueueReads({ redis, root, now }: StoreContext): QueueReads {
+  return {
+    async count() {
+      const pipeline = redis.pipeline()
+      for (const list of ['waiting', 'parked', 'delayed']) {
+        for (const rank of Object.values(PRIORITY_RANK))
+          pipeline.zcount(`${root}:${list}`, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
+      }
+      const answers = await execute(pipeline.zrange(`${root}:leases`, '0', '-1'))
+      const at = (list: number, rank: number): number => Number(answers[list * 3 + rank] ?? 0)
+      const of = (rank: number): number => at(0, rank) + at(1, rank) + at(2, rank)
+      const all = (list: number): number => at(list, 0) + at(list, 1) + at(list, 2)
+      return {
+        byPriority: { high: of(PRIORITY_RANK.high), normal: of(PRIORITY_RANK.normal), low: of(PRIORITY_RANK.low) },
+        parked: all(1),
+        delayed: all(2),
+        // Safe: what ZRANGE answers.
+        active: (answers[9] as string[] | undefined) ?? [],
+      }
+    },
+    async listBlocked() {
+      const answer = await redis.zrange(`${root}:blocked`, `(${await now()}`, '+inf', 'BYSCORE', 'WITHSCORES')
+      const blocked: Array<{ credential: string; until: Date }> = []
+      for (let index = 0; index < answer.length; index += 2)
+        blocked.push({ credential: answer[index] ?? '', until: new Date(Number(answer[index + 1])) })
+      return blocked
+    },
+    listWaiting(count) {
+      return redis.zrange(`${root}:waiting`, '0', String(count - 1))
+    },
+    listParked(count) {
+      return redis.zrange(`${root}:parked`, '0', String(count - 1))
+    },
+    async listOverdue(count) {
+      return redis.zrangebyscore(`${root}:deadlines`, '-inf', await now(), 'LIMIT', 0, count)
+    },
+    async listUnsettled(sinceMs, count) {
+      return redis.zrangebyscore(`${root}:unsettled`, '-inf', (await now()) - sinceMs, 'LIMIT', 0, count)
+    },
+  }
+}

@@ -1,0 +1,110 @@
+import type { ExecutionState } from '../records/execution-state.js'
+import { toListedTask, type ListedTask } from '../records/listed-task.js'
+import {
+  ALL_FIELDS,
+  LISTED_FIELDS,
+  toRecord,
+  type ExecutionRecord,
+  type RecordField,
+  type StoredFields,
+} from '../records/execution-record.js'
+import { execute, type StoreContext } from './store-context.js'
+
+/** The records and their lists, as they are read without changing anything. */
+export interface RecordReads {
+  now: StoreContext['now']
+  get(id: string): Promise<ExecutionRecord | undefined>
+  /** Records without their long texts; ids that have none are left out. */
+  getMany(ids: readonly string[]): Promise<ExecutionRecord[]>
+  /**
+   * As `get`, where what is read of the record is no older than what is read of the tasks: its usage has at least all
+   * that they tell of.
+   */
+  getTaskList(id: string): Promise<ExecutionRecord | undefined>
+  /** The ids of a list's tasks, as far as they exist, in order. */
+  listTaskIds(listId: string): Promise<string[]>
+  exists(id: string): Promise<boolean>
+  /** Whether its folders are still needed: by itself, or by others that continue its conversation. */
+  needsFolders(id: string): Promise<boolean>
+  /** The receipt's text, as it was signed. */
+  getReceipt(id: string): Promise<string | undefined>
+  /** Every public key that has signed a receipt here, as JSON. */
+  listReceiptKeys(): Promise<string[]>
+  /**
+   * Ids of an owner, newest first, strictly older than `before` and not older than `notBefore` (both as UUIDv7 bounds).
+   */
+  listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
+}
+
+export function createRecordReads({ redis, root, now }: StoreContext): RecordReads {
+  async function load(
+    ids: readonly string[],
+    fields: readonly RecordField[],
+  ): Promise<Array<ExecutionRecord | undefined>> {
+    if (ids.length === 0) return []
+    const pipeline = redis.pipeline()
+    for (const id of ids) {
+      pipeline
+        .hmget(`${root}:execution:${id}`, ...fields)
+        .hget(`${root}:log:${id}`, 'lastSeq')
+        .zrank(`${root}:waiting`, id)
+    }
+    const answers = await execute(pipeline)
+    return ids.map((id, index) => {
+      const values = answers[index * 3] as Array<string | null>
+      const stored: StoredFields = Object.fromEntries(fields.map((field, position) => [field, values[position]]))
+      return toRecord(id, stored, Number(answers[index * 3 + 1] ?? 0), answers[index * 3 + 2] as number | null)
+    })
+  }
+
+  async function loadTasks(listId: string): Promise<ListedTask[]> {
+    const texts = await redis.hgetall(`${root}:tasks:${listId}`)
+    const indexes = Object.keys(texts)
+      .map(Number)
+      .sort((one, other) => one - other)
+    const last = indexes.at(-1)
+    if (last === undefined) return []
+    const tasks = indexes.map((index) => toListedTask(index, texts[index] ?? '', undefined))
+    // Only the last one may still be under way.
+    const state =
+      tasks[last]?.isRecorded === false ? await redis.hget(`${root}:execution:${tasks[last].id}`, 'state') : undefined
+    // Safe: the scripts write nothing else there.
+    return state ? tasks.with(last, toListedTask(last, texts[last] ?? '', state as ExecutionState)) : tasks
+  }
+
+  return {
+    now,
+    async get(id) {
+      const [record] = await load([id], ALL_FIELDS)
+      return record?.kind === 'task_list' ? { ...record, tasks: await loadTasks(id) } : record
+    },
+    async getMany(ids) {
+      return (await load(ids, LISTED_FIELDS)).filter((record) => record !== undefined)
+    },
+    async getTaskList(id) {
+      const tasks = await loadTasks(id)
+      const [record] = await load([id], ALL_FIELDS)
+      return record?.kind === 'task_list' ? { ...record, tasks } : undefined
+    },
+    async listTaskIds(listId) {
+      return (await loadTasks(listId)).map(({ id }) => id)
+    },
+    async exists(id) {
+      return (await redis.exists(`${root}:execution:${id}`)) === 1
+    },
+    async needsFolders(id) {
+      return (await redis.exists(`${root}:execution:${id}`, `${root}:folders:${id}`)) > 0
+    },
+    async getReceipt(id) {
+      return (await redis.hget(`${root}:execution:${id}`, 'receipt')) ?? undefined
+    },
+    listReceiptKeys() {
+      return redis.hvals(`${root}:receipt-keys`)
+    },
+    listIds(owner, bounds) {
+      const newest = bounds.before === undefined ? '+' : `(${bounds.before}`
+      const oldest = bounds.notBefore === undefined ? '-' : `[${bounds.notBefore}`
+      return redis.zrevrangebylex(`${root}:index:${owner}`, newest, oldest, 'LIMIT', 0, bounds.count)
+    },
+  }
+}

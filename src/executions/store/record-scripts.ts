@@ -1,0 +1,163 @@
+import type { Redis } from 'ioredis'
+import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
+import type { Priority } from '../../protocol/execute-request.js'
+import type { NewRecordArguments } from './new-record.js'
+import { SCRIPTS } from './scripts.generated.js'
+import type { SessionRefusal, WantedSession } from './transitions.js'
+
+type Flag = '1' | '0'
+type Timestamp = number
+type Text = string | null
+/** A number, as a script has calculated it or as it is stored. */
+type Count = number | string
+/** A state, or why there is none. */
+type State = string
+
+/** What makes a job: id, claim, priority. */
+type Ready = [id: string, claim: Count, priority: Priority]
+/** Three values for each execution whose turn has come. */
+export type ReadyReply = Array<Ready[number]>
+
+export interface Admission {
+  readonly id: string
+  readonly owner: string
+  readonly idempotencyKey: string | undefined
+  readonly requestDigest: string
+  readonly maxQueue: number
+  readonly sharedWorkspaces: readonly string[]
+  readonly score: string
+  readonly new: Omit<NewRecordArguments, 'score'>
+}
+
+export type CreateReply =
+  | ['created', position: number]
+  | ['replayed' | 'conflict', id: string]
+  | ['full']
+  | ['over', unit: string, ...amounts: string[]]
+  | ['refused', why: SessionRefusal['why'], detail: string]
+
+export type ClaimReply =
+  | ['claimed', fence: string, lastSeq: number, attempt: number, storedBytes: number, ...ready: ReadyReply]
+  | ['parked', ...ready: ReadyReply]
+  | ['refused', State]
+  | ['blocked', milliseconds: number]
+  | ['expired' | 'unsuited']
+
+export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancelled' | 'stale'] | ['refused', State]
+
+export type StartReply = ['started', lastSeq: number] | ['stale' | 'cancelled']
+
+export type RenewReply =
+  | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]
+  | ['stale']
+
+type Cancelled = ['cancelled', by: string, reason: Text]
+
+export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
+
+export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
+
+/** As include/conclude.lua takes it. */
+export interface Concluding {
+  readonly status: string
+  readonly fields: Record<string, string | undefined>
+  readonly event: string
+  /** The event before the last. */
+  readonly cause: string | undefined
+  readonly retentionMs: number
+  readonly seal: { readonly finishedSeq: number; readonly keyId: string; readonly jwk: string } | undefined
+}
+
+export type ConcludeReply =
+  | ['concluded', from: State, parentId: string, ...ready: ReadyReply]
+  | ['stale' | 'alive' | 'moved']
+  | ['refused', State]
+
+export type AdvanceReply =
+  ['next', claim: Count, Priority] | ['over', fence?: string] | ['waiting' | 'moved' | 'settled']
+
+export type CancelListReply = ['requested', taskId: string, State] | ['refused', State]
+
+export interface Requested {
+  readonly id: string
+  readonly kind: 'cancel' | 'pause'
+  readonly wanted?: boolean
+  readonly by: string
+  readonly reason: string
+}
+
+/** Every script of lua/, whose files say more. */
+export interface RecordScripts {
+  ccCreate(
+    args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
+  ): CreateReply
+  ccCreateList(args: Admission & { task: NewRecordArguments & { id: string } }): CreateReply
+  ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
+  ccRequest(args: Requested): ['requested' | 'known' | 'refused', State]
+  ccCancelList(list: string, by: string, reason: string, event: string): CancelListReply
+
+  ccClaim(args: {
+    id: string
+    claim: string
+    workerId: string
+    leaseMs: number
+    credential: string
+    highestSandbox: number
+  }): ClaimReply
+  ccTakePlaces(args: { id: string; fence: string; places: readonly string[] }): PlacesReply
+  ccStart(args: {
+    id: string
+    fence: string
+    fields: Record<string, string | undefined>
+    event: string
+    listEvent: string | undefined
+  }): StartReply
+  ccRenew(id: string, fence: string, leaseMs: number, usage: object | ''): RenewReply
+  ccEnter(id: string, fence: string, state: 'running' | 'paused'): 'ok' | 'stale'
+  ccBlock(credential: string, until: Timestamp): []
+  ccKeepFiles(id: string, fence: string, ttlMs: number, ...fields: Array<string | Buffer>): 'ok' | 'stale'
+
+  ccConclude(args: Concluding & { id: string; fence: string }): ConcludeReply
+  ccConcludeAbandoned(args: Concluding & { id: string }): ConcludeReply
+  ccConcludeQueued(args: Concluding & { id: string }): ConcludeReply
+  ccConcludeList(args: Concluding & { id: string; fence: string }): ConcludeReply
+  ccRequeue(id: string, fence: string, lostStarts: number): RequeueReply
+  ccRetry(args: {
+    id: string
+    fence: string | undefined
+    fields: Record<string, string | undefined>
+    event: string
+    notBefore: Timestamp | undefined
+    queueDeadline: Timestamp | undefined
+  }): RetryReply
+
+  ccAdvanceList(args: {
+    list: string
+    index: number
+    listed: string
+    event: string
+    usage: string
+    holdMs: number | undefined
+    following: (NewRecordArguments & { id: string }) | undefined
+  }): AdvanceReply
+  ccAppendListEvent(args: {
+    list: string
+    holder: string
+    fence: string
+    number: number
+    event: string
+    hooksRun: number | undefined
+    refusal: string | undefined
+  }): ['recorded' | 'stale']
+
+  ccTryLock(name: string, milliseconds: number): 1 | 0
+  ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
+  ccWakeDue(): ReadyReply
+  ccReclaim(id: string, claim: number): number | ''
+  ccUnpark(id: string): ReadyReply
+  ccRetain(bytes: number, executions: number, count: number): string[]
+  ccDisown(workspace: string, before: Timestamp): 1 | 0
+}
+
+export const openRecordScripts = (redis: Redis, root: string): RunScript<RecordScripts> =>
+  openScripts<RecordScripts>(redis, root, SCRIPTS)

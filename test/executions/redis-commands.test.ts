@@ -1,0 +1,125 @@
+// How many commands one call sends to Redis: a bound by count, which no slow machine moves.
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
+import { submitExecution } from '../../src/executions/submit/submit-execution.js'
+import { openDomain } from '../../src/main/lifecycle/open-services.js'
+import { readConfig } from '../../src/platform/config.js'
+import { Lifetime } from '../../src/platform/lifetime.js'
+import { createLogger } from '../../src/platform/logger.js'
+import type { Scope } from '../../src/protocol/caller.js'
+import { openTestRedis, type TestRedis } from '../support/redis.js'
+
+const caller = { name: 'tester', scopes: new Set<Scope>(['read', 'execute']) }
+
+/** A record is read by three commands in one round trip. */
+const LOOK = 3
+/** The words of a line of MONITOR that a client has sent; what scripts do in Redis is not sent. */
+const SENT = /^\+[\d.]+ \[\d+ (?!lua\])[^\]]*\] "(\w+)"(?: "([^"]*)")?/
+
+/** What is sent while something runs, by the name of the command. */
+async function openCounter(t: Test, { directory, url }: TestRedis) {
+  const marker = new Redis(url)
+  const socket = connect(join(directory, 'redis.sock'))
+  t.teardown(async () => {
+    marker.disconnect()
+    socket.destroy()
+  })
+  const lines = createInterface(socket)
+  socket.write('MONITOR\r\n')
+  await once(lines, 'line')
+  /** Until Redis shows a command that was sent now. */
+  async function pass(): Promise<void> {
+    const mark = randomUUID()
+    const shown = new Promise<void>((resolve) => {
+      const look = (line: string): void => {
+        if (!line.includes(mark)) return
+        lines.off('line', look)
+        resolve()
+      }
+      lines.on('line', look)
+    })
+    await marker.echo(mark)
+    await shown
+  }
+  return async function count<Answer>(act: () => Promise<Answer>): Promise<{ answer: Answer; sent: string[] }> {
+    const sent: string[] = []
+    const note = (line: string): void => {
+      const command = SENT.exec(line)?.[1]?.toLowerCase()
+      if (command !== undefined && command !== 'echo') sent.push(command)
+    }
+    await pass()
+    lines.on('line', note)
+    try {
+      const answer = await act()
+      await pass()
+      return { answer, sent }
+    } finally {
+      lines.off('line', note)
+    }
+  }
+}
+
+async function openScene(t: Test) {
+  const redis = await openTestRedis(t)
+  const lifetime = new Lifetime()
+  t.teardown(() => lifetime.close())
+  const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
+  const services = openDomain(
+    { config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime },
+    'keeper',
+  )
+  const count = await openCounter(t, redis)
+  const submit = async () => submitExecution(services, { prompt: 'x' }, caller)
+  // Connections are opened, scripts are loaded, and what a process looks up once is known.
+  const { execution } = await submit()
+  await cancelExecution(services, execution.id, caller)
+  await services.outlook()
+  return { services, count, submit }
+}
+
+void t.test('one submission and one cancel send few commands', async (t) => {
+  const { services, count, submit } = await openScene(t)
+  const { store } = services
+  const atMost = (most: number, sent: readonly string[]): void => {
+    t.ok(sent.length > 0 && sent.length <= most, `${most} at most: ${sent.join(' ')}`)
+  }
+  const submitted = await count(submit)
+  const { id } = submitted.answer.execution
+  // Its time, the record, the job; one look at the record.
+  atMost(3 + LOOK, submitted.sent)
+  const queued = await count(() => cancelExecution(services, id, caller))
+  // A look, the end (its time, the record and two pages of the log for the receipt), the job; what it is now.
+  atMost(5 + 3 * LOOK, queued.sent)
+  const running = (await submit()).execution.id
+  const claim = await store.claim(running, 1, 'worker', 60_000, 'default')
+  if (claim.kind !== 'claimed') throw new Error(claim.kind)
+  await store.start(
+    running,
+    claim.fence,
+    { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
+    {
+      type: 'execution.started',
+      data: {
+        attempt: 1,
+        workerId: 'worker',
+        pid: 1,
+        pgid: 1,
+        claudeVersion: '1',
+        sessionId: 's',
+        workspace: 'w',
+        argv: [],
+      },
+    },
+  )
+  await cancelExecution(services, running, caller)
+  const started = await count(() => cancelExecution(services, running, caller))
+  atMost(2 + LOOK, started.sent)
+  const ended = await count(() => cancelExecution(services, id, caller))
+  atMost(LOOK, ended.sent)
+})
