@@ -4,7 +4,8 @@ import type { ExecutionServices } from '../src/executions/services.js'
 import type { Caller } from '../src/protocol/caller.js'
 import type { Execution } from '../src/protocol/execution.js'
 import { escapeLineBreaks } from '../src/protocol/json-line.js'
-import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../src/protocol/operations.js'
+import { LIST_LIMIT } from '../src/protocol/limits.js'
+import type { ExecutionFilters, ExecutionPage } from '../src/protocol/listing.js'
 
 export type ExportFormat = 'csv' | 'ndjson'
 

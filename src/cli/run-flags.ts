@@ -1,4 +1,5 @@
-import { ExecuteRequest, PROMPT_LIMIT_BYTES } from '../protocol/execute-request.js'
+import { ExecuteRequest } from '../protocol/execute-request.js'
+import { PROMPT_LIMIT_BYTES } from '../protocol/limits.js'
 import { toFieldErrors } from '../protocol/errors.js'
 import { toMetadata, UsageError } from './command.js'
 

@@ -2,7 +2,7 @@ import { EventSourceParserStream } from 'eventsource-parser/stream'
 import type { ReadableWritablePair } from 'node:stream/web'
 import { joinSignals } from '../platform/abort-signals.js'
 import type { Event } from '../protocol/events.js'
-import type { SubscribeParams } from '../protocol/operations.js'
+import type { SubscribeParams } from '../protocol/subscription.js'
 import { decodeProblem, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
 import type { EventSubscription } from './shared-socket.js'
 

@@ -1,5 +1,6 @@
 import type { Execution } from '../protocol/execution.js'
-import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protocol/operations.js'
+import { LIST_LIMIT } from '../protocol/limits.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { Client } from './open-client.js'
 
 /** The newest so many. A page may be shorter than its limit while its cursor leads on. */

@@ -5,7 +5,7 @@ import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import type { WorkspaceFiles } from '../protocol/files.js'
-import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
 import { ClientError, toClosed } from './client-error.js'
@@ -21,7 +21,7 @@ export type { Admission, AdmissionRequest } from '../protocol/admission.js'
 export type { Event, EventType } from '../protocol/events.js'
 export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
-export type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 
 /** Readiness says in its body what is wrong. */
 const SERVICE_UNAVAILABLE = 503

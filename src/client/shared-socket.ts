@@ -1,5 +1,5 @@
 import type { Event } from '../protocol/events.js'
-import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
+import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/subscription.js'
 import { ClientError } from './client-error.js'
 import { createEventInbox } from './event-inbox.js'
 import { openRpcSocket, type RpcSocket } from './rpc-socket.js'

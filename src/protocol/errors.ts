@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { areTooMany, findCrowded, findUnknownFields } from './crowded.js'
+import { ERROR_PATH_LIMIT_CHARACTERS, ERRORS_LIMIT } from './limits.js'
 import { BudgetRefusal } from './usage.js'
 
 interface ErrorRow {
@@ -115,11 +116,6 @@ export const FieldError = z.object({ path: z.string(), message: z.string() }).me
   description: 'One invalid field. The path uses dots, and brackets for array items: `tasks[3].prompt`.',
 })
 export type FieldError = z.infer<typeof FieldError>
-
-/** A request of 400,000 unknown fields is one small body; its answer must not be a large one. */
-export const ERRORS_LIMIT = 20
-/** Of a path that an answer repeats: the names in it are the caller's, of any length. */
-const PATH_LIMIT_CHARACTERS = 256
 
 const FieldErrors = z.array(FieldError).meta({ description: `The first ${ERRORS_LIMIT}; \`errorCount\` counts all.` })
 const ErrorCount = z.number().int().meta({ description: 'Total number of invalid fields; `errors` may list fewer.' })
@@ -237,7 +233,9 @@ function toPath(path: readonly PropertyKey[]): string {
       typeof part === 'number' ? `${before}[${part}]` : `${before}${before === '' ? '' : '.'}${String(part)}`,
     '',
   )
-  return whole.length <= PATH_LIMIT_CHARACTERS ? whole : `${whole.slice(0, PATH_LIMIT_CHARACTERS).toWellFormed()}…`
+  return whole.length <= ERROR_PATH_LIMIT_CHARACTERS
+    ? whole
+    : `${whole.slice(0, ERROR_PATH_LIMIT_CHARACTERS).toWellFormed()}…`
 }
 
 /** Of a value that may be one thing or another: what is wrong with the only one of them whose kind it has. */
