@@ -8,7 +8,7 @@ import { WebSocket } from 'ws'
 import { readConfig } from '../src/platform/config.js'
 import { describeConfig } from '../src/platform/describe-config.js'
 import { SECRET_NAMES } from '../src/platform/secret-files.js'
-import { ERROR_TABLE } from '../src/protocol/errors.js'
+import { ERROR_TABLE, RESERVED_CODES } from '../src/protocol/errors.js'
 import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
@@ -86,6 +86,12 @@ void t.test('it names every operation, event, field and error, and none that doe
       rpc,
       retryable ? 'yes' : 'no',
     ]),
+  )
+  t.same(
+    rows(chapter('## 5. Errors')).flatMap(([code, , , , means]) =>
+      means?.startsWith('reserved:') ? unquote(code) : [],
+    ),
+    RESERVED_CODES,
   )
   const outcomes = /^Codes of an outcome.*$/m.exec(manual)?.[0] ?? ''
   t.same(sorted(quoted(outcomes)), sorted(OutcomeCode.options))

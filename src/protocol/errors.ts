@@ -104,8 +104,10 @@ export const ERROR_TABLE = {
   SANDBOX_UNAVAILABLE: { status: 503, rpc: 50303, retryable: true, title: 'No worker provides that sandbox level.' },
 } as const satisfies Record<string, ErrorRow>
 
-export type ErrorCode = keyof typeof ERROR_TABLE
-export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]]
+/** Nothing sends these today; clients that know them need no change on the day when something does. */
+export const RESERVED_CODES = ['CURSOR_EXPIRED', 'SHUTTING_DOWN'] as const
+/** What can be thrown. */
+export type ErrorCode = Exclude<keyof typeof ERROR_TABLE, (typeof RESERVED_CODES)[number]>
 
 /**
  * One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a
