@@ -25,7 +25,7 @@ export function createProcessor(services: RunServices, stop: AbortSignal, onBloc
     }).catch((error: unknown) => {
       // Its end, which the sweep writes, cannot tell why.
       services.logger.error(
-        { executionId: job.data.executionId, error: String(error) },
+        { executionId: job.data.executionId, err: error },
         'its run failed; it is settled when its lease expires',
       )
       throw error

@@ -68,9 +68,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
       },
     },
   )
-  const pause = createPause(worker, (error) =>
-    logger.warn({ error: String(error) }, 'the worker could not be paused or resumed'),
-  )
+  const pause = createPause(worker, (error) => logger.warn({ err: error }, 'the worker could not be paused or resumed'))
   worker.on('error', (error) => logger.debug({ error: error.message }, 'queue worker'))
   // The fence in the record is what counts; BullMQ's own lock only keeps its books.
   worker.on('lockRenewalFailed', (jobIds: string[]) => logger.warn({ jobIds }, 'BullMQ could not renew its lock'))
@@ -86,7 +84,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
     if (!job) return
     const round = forgetIfDeleted(job.data)
       .catch((error: unknown) =>
-        logger.debug({ executionId: job.data.executionId, error: String(error) }, 'its job could not be removed'),
+        logger.debug({ executionId: job.data.executionId, err: error }, 'its job could not be removed'),
       )
       .finally(() => forgetting.delete(round))
     forgetting.add(round)

@@ -151,7 +151,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       if (kind === 'wish') services.live.get(executionId)?.renewNow()
       else
         void removeUnneeded(services, executionId).catch((error: unknown) =>
-          logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'),
+          logger.warn({ executionId, err: error }, 'its folders could not be removed'),
         )
     })
 
@@ -185,7 +185,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       worker.setHeld(claude.pausedBecause() !== undefined)
       announce().catch((error: unknown) =>
         logger.debug(
-          { error: String(error) },
+          { err: error },
           'a change of the CLI could not be announced; the next announcement will include it',
         ),
       )

@@ -3,6 +3,16 @@ import { NO_SECRETS, type SecretMask } from './secret-mask.js'
 
 export type { Logger }
 
+/**
+ * Type, message and stack, with those of the causes, and the code: no other field. Those that ioredis throws carry the
+ * arguments of their command, prompts and answers among them.
+ */
+function toLoggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error)
+  const { type, message, stack } = pino.stdSerializers.err(error)
+  return { type, message, stack, code: (error as NodeJS.ErrnoException).code }
+}
+
 /** Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */
 export function createLogger(level: string, name: string, mask: SecretMask = NO_SECRETS): Logger {
   return pino(
@@ -14,6 +24,7 @@ export function createLogger(level: string, name: string, mask: SecretMask = NO_
       hooks: { streamWrite: (line) => mask.line(line.trimEnd()) + '\n' },
       // Header values are secrets; a serializer that does not take them cannot leak them.
       serializers: {
+        err: toLoggedError,
         req: (request: { method?: string; url?: string; id?: unknown }) => ({
           method: request.method,
           url: request.url?.split('?')[0],

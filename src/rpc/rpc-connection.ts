@@ -50,10 +50,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     writer: endpoint.writer,
     limit: config.maxSubscriptions,
     onError: (error, executionId) =>
-      logger.warn(
-        { connectionId, executionId, error: String(error) },
-        'a subscription ended: its log could not be read',
-      ),
+      logger.warn({ connectionId, executionId, err: error }, 'a subscription ended: its log could not be read'),
   })
   const handlers = createOperationHandlers({ ...options, subscriptions })
 

@@ -102,7 +102,7 @@ export async function openClaudeWatch(options: WatchOptions): Promise<ClaudeWatc
     }
   }
   const watching = watch().catch((error: unknown) => {
-    if (!stop.signal.aborted) logger.warn({ error: String(error) }, 'the Claude CLI is no longer checked')
+    if (!stop.signal.aborted) logger.warn({ err: error }, 'the Claude CLI is no longer checked')
   })
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
@@ -140,7 +140,7 @@ async function findBehaviour(
   } catch (error) {
     if (!signal.aborted)
       logger.warn(
-        { version, error: String(error) },
+        { version, err: error },
         'the self-check of this Claude CLI failed; it is treated like the newest known version',
       )
     return undefined
