@@ -1,6 +1,9 @@
 import { ERROR_TABLE, type FieldError } from '../protocol/errors.js'
 import type { Outcome } from '../protocol/execution.js'
 
+/** The HTTP status of a service that cannot do it now. */
+export const SERVICE_UNAVAILABLE = 503
+
 /** What only a client can meet, beside the protocol's own codes. */
 export type ClientErrorCode = 'UNREACHABLE' | 'BAD_ANSWER' | 'CLIENT_CLOSED'
 

@@ -8,7 +8,7 @@ import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
-import { ClientError, toClosed } from './client-error.js'
+import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
 import { openEventStream } from './event-stream.js'
 import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
@@ -23,8 +23,6 @@ export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
 export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 
-/** Readiness says in its body what is wrong. */
-const SERVICE_UNAVAILABLE = 503
 const DEFAULT_RECONNECT_SECONDS = 300
 
 export interface ClientOptions {
@@ -210,6 +208,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
       ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
+    // Its body says what is wrong.
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),
     auth: ({ signal } = {}) => ask({ path: '/auth/status', signal }),
     follow: (executionId, options = {}) =>

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { sha256 } from '../platform/hash.js'
 import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { defineScripts } from '../platform/redis-scripts.js'
@@ -59,8 +59,6 @@ interface LogCommands {
  */
 const READS_AT_ONCE = 8
 
-export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
-
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const commands = defineScripts<LogCommands>(redis, SCRIPTS)
   const root = keyRoot(prefix)
@@ -77,7 +75,7 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
   }
   return {
     async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
-      const digest = digestOf(lines)
+      const digest = sha256(lines)
       const answer = await commands.ccAppend(
         root,
         executionId,

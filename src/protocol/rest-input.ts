@@ -11,13 +11,11 @@ import {
   SMALLEST_EVENT_BYTES,
 } from './limits.js'
 import type { ExecutionFilters } from './listing.js'
+import { wholeNumber } from './numbers.js'
 import { USAGE_GROUPS } from './usage.js'
 
 /** How long a wait that was asked for is held, in seconds. */
 export const toHold = (seconds: number): number => Math.min(seconds, HOLD_LIMIT_SECONDS)
-
-const wholeNumber = (minimum: number, maximum: number) =>
-  z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
 
 /** `a,b`, or the parameter given several times. */
 const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
