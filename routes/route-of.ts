@@ -1,12 +1,10 @@
 import { z } from 'zod'
 import { ERROR_TABLE, Problem, type ErrorCode } from '../src/protocol/errors.js'
-import { OPERATIONS, type Operation, type OperationName, type RestMapping } from '../src/protocol/operations.js'
+import { OPERATIONS, type Operation, type OperationWith, type RestMapping } from '../src/protocol/operations.js'
 
 type Operations = typeof OPERATIONS
-/** Names of operations that have a route, or an answer as JSON. */
-type Having<Part> = { [Name in OperationName]: Operations[Name] extends Part ? Name : never }[OperationName]
-type RestOperation = Having<{ rest: RestMapping }>
-type JsonOperation = Having<{ result: z.ZodType }>
+type RestOperation = OperationWith<{ rest: RestMapping }>
+type JsonOperation = OperationWith<{ rest: RestMapping; result: z.ZodType }>
 type InputOf<Name extends RestOperation> = Operations[Name]['rest'] extends { input: infer Input } ? Input : unknown
 
 /** What a reader is told beside the title of a code. */
@@ -97,7 +95,7 @@ export function mediaOf(name: RestOperation): readonly string[] {
 }
 
 /** The operation's answer as JSON, and as text of the other media types that it offers. */
-export function answerOf<Name extends JsonOperation & RestOperation>(
+export function answerOf<Name extends JsonOperation>(
   name: Name,
   description: string,
 ): { description: string; content: { 'application/json': { schema: Operations[Name]['result'] } } } {

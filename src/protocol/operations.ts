@@ -310,10 +310,13 @@ export const OPERATIONS = {
 
 type Operations = typeof OPERATIONS
 export type OperationName = keyof Operations
-type Having<Way> = { [Name in OperationName]: Operations[Name] extends Way ? Name : never }[OperationName]
+/** Names of the operations that have a part: a method, a route, an answer as JSON. */
+export type OperationWith<Part> = {
+  [Name in OperationName]: Operations[Name] extends Part ? Name : never
+}[OperationName]
 
 /** Names of methods of `/ws`. */
-export type RpcMethod = Having<{ rpc: RpcMapping }>
+export type RpcMethod = OperationWith<{ rpc: RpcMapping }>
 export type RpcParams<Name extends RpcMethod> = z.output<Operations[Name]['rpc']['params']>
 export type RpcResult<Name extends RpcMethod> = z.input<
   Operations[Name]['rpc'] extends { result: infer Result extends z.ZodType } ? Result : Operations[Name]['result']
@@ -323,6 +326,3 @@ export function isRpcMethod(name: string): name is RpcMethod {
   return Object.hasOwn(OPERATIONS, name) && 'rpc' in OPERATIONS[name as OperationName]
 }
 export const RPC_METHODS: readonly RpcMethod[] = Object.keys(OPERATIONS).filter(isRpcMethod)
-
-/** Names of operations that have a route. */
-export type RestOperation = Having<{ rest: RestMapping }>

@@ -230,4 +230,3 @@ export const TOOLS = {
 
 export type ToolName = keyof typeof TOOLS
 export type ToolInput<Name extends ToolName> = z.output<(typeof TOOLS)[Name]['input']>
-export type ToolOutput<Name extends ToolName> = z.output<(typeof TOOLS)[Name]['output']>

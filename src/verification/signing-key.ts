@@ -29,7 +29,7 @@ export interface SigningKey {
 export const toKeyId = (x: string): string =>
   sha256Bytes(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).toString('base64url')
 
-export const toPublicJwk = (x: string): PublicJwk => ({
+const toPublicJwk = (x: string): PublicJwk => ({
   kty: 'OKP',
   crv: 'Ed25519',
   x,

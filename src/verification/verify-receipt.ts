@@ -150,7 +150,7 @@ const toCheck = ({ name, mismatches, detail, skipped }: Finding): ReceiptCheck =
       : detail,
 })
 
-export function toReport(raw: RawReceipt | undefined, findings: readonly Finding[]): ReceiptReport {
+function toReport(raw: RawReceipt | undefined, findings: readonly Finding[]): ReceiptReport {
   const executionId = raw?.['executionId']
   const seen = new Set<string>()
   const mismatches = findings
