@@ -66,11 +66,7 @@ export async function exportExecutions(
   format: ExportFormat,
 ): Promise<AsyncIterable<string>> {
   const read = (cursor: string | undefined, remaining: number): Promise<ExecutionPage> =>
-    listExecutions(
-      services,
-      { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) },
-      caller,
-    )
+    listExecutions(services, { ...filters, limit: Math.min(LIST_LIMIT, remaining), cursor }, caller)
   const first = await read(filters.cursor, limit)
   return (async function* write() {
     if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])

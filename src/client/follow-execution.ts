@@ -80,7 +80,7 @@ export async function* followExecution(
 
   try {
     while (!stop.aborted) {
-      const subscription = source().subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
+      const subscription = source().subscribe({ executionId, after: cursor, types: types && [...types] })
       stop.addEventListener('abort', subscription.close, { once: true })
       try {
         for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {

@@ -11,10 +11,10 @@ export async function listUpTo(
   signal?: AbortSignal,
 ): Promise<ExecutionPage> {
   const executions: Execution[] = []
-  for (let cursor: string | undefined; ;) {
+  for (let { cursor } = filters; ;) {
     const page = await client.list(
-      { ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) },
-      { ...(signal && { signal }) },
+      { ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), cursor },
+      { signal },
     )
     executions.push(...page.executions)
     if (page.nextCursor === null || executions.length >= count) return { executions, nextCursor: page.nextCursor }

@@ -1,4 +1,5 @@
 import { createSharedStop } from '../platform/abort-signals.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import type { Admission, AdmissionList, AdmissionRequest } from '../protocol/admission.js'
 import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
@@ -145,7 +146,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         method: 'POST',
         path: at(executionId, `/${name}`),
         signal,
-        ...(reason !== undefined && { body: { reason } }),
+        body: reason === undefined ? undefined : { reason },
       })
 
   return {
@@ -157,10 +158,10 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         body: request,
         signal,
         waitSeconds: wait,
-        headers: {
-          ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
-          ...(wait !== undefined && { prefer: `wait=${Math.ceil(wait)}` }),
-        },
+        headers: definedFields({
+          'idempotency-key': idempotencyKey,
+          prefer: wait === undefined ? undefined : `wait=${Math.ceil(wait)}`,
+        }),
       }),
     get: (executionId, { signal } = {}) => ask({ path: at(executionId), signal }),
     list({ status, metadata = {}, ...filters } = {}, { signal } = {}) {

@@ -58,7 +58,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     const choosing = chooseContainment({
       policy: config.containment,
       extraPath: [config.cacheBin],
-      ...(signal && { signal }),
+      signal,
     })
     const tryInside = async (binary: string, over: AbortSignal) =>
       tryInSandbox(binary, { config, containment: await choosing, signal: over })
@@ -119,7 +119,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       concurrency: config.concurrency,
       running,
       draining,
-      ...(claude.pausedBecause() !== undefined && { pausedBecause: claude.pausedBecause() }),
+      pausedBecause: claude.pausedBecause(),
       credential,
       containment: {
         level: containment.level,
@@ -134,7 +134,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
         source,
         billed,
         message,
-        ...(remedy !== undefined && { remedy }),
+        remedy,
         ...(login?.problem && { method: 'none' as const, ...login.problem }),
       },
       permissionMode: config.permissionMode,

@@ -204,9 +204,10 @@ export function toWireError(error: unknown): WireError {
     code: known.code,
     ...row,
     detail: known.details.detail ?? row.title,
-    ...(errors && { errors: errors.slice(0, ERRORS_LIMIT), errorCount: known.details.errorCount ?? errors.length }),
-    ...(known.details.budget && { budget: known.details.budget }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    errors: errors?.slice(0, ERRORS_LIMIT),
+    errorCount: errors && (known.details.errorCount ?? errors.length),
+    budget: known.details.budget,
+    retryAfterSeconds,
   }
 }
 
@@ -220,9 +221,9 @@ export function toProblem(error: unknown, requestId: string): Problem {
     code,
     retryable,
     requestId,
-    ...(errors && { errors: [...errors] }),
-    ...(errorCount !== undefined && { errorCount }),
-    ...(budget && { budget }),
+    errors: errors && [...errors],
+    errorCount,
+    budget,
   }
 }
 

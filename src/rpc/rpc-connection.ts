@@ -83,9 +83,10 @@ function describeError(error: unknown, requestId: string, logger: Logger): RpcEr
       code,
       retryable,
       requestId,
-      ...(errors && { errors, errorCount }),
-      ...(budget && { budget }),
-      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      errors,
+      errorCount,
+      budget,
+      retryAfterSeconds,
     },
   }
 }

@@ -153,7 +153,7 @@ function toState(seen: ClaudeInspection, { environment, sandbox }: Config): Work
       found: false,
       tested: false,
       message: seen.message,
-      ...(seen.kind === 'too_old' && { version: seen.version }),
+      version: seen.kind === 'too_old' ? seen.version : undefined,
     }
   const { version, behaviour, unseen } = seen.claude
   const defaultModel = environment['ANTHROPIC_MODEL'] || behaviour.defaultModel
@@ -162,7 +162,7 @@ function toState(seen: ClaudeInspection, { environment, sandbox }: Config): Work
     found: unseen === undefined || sandbox.least === 'host',
     tested: isTestedVersion(version),
     version,
-    ...(defaultModel !== undefined && { defaultModel }),
+    defaultModel,
     message: unseen === undefined ? describeVersion(version, defaultModel) : `${unseen}. Remedy: ${SHOW_FILES}.`,
   }
 }
