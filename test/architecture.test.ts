@@ -190,8 +190,19 @@ function readImports(from: string): Import[] {
     }
     ts.forEachChild(node, visit)
   }
-  visit(ts.createSourceFile(from, readFileSync(join(ROOT, from), 'utf8'), ts.ScriptTarget.Latest, true))
+  visit(parse(from))
   return found
+}
+
+const parsed = new Map<string, ts.SourceFile>()
+/** Each file once for all tests. */
+function parse(file: string): ts.SourceFile {
+  const known = parsed.get(file)
+  if (known) return known
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+  parsed.set(file, source)
+  return source
 }
 
 function readIncludes(from: string): Import[] {
@@ -369,7 +380,7 @@ async function findLongLines(file: string): Promise<string[]> {
   const text = await readFile(join(ROOT, file), 'utf8')
   const lines = text.split('\n')
   if (lines.every((line) => line.length <= CODE_COLUMNS)) return []
-  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+  const source = parse(file)
   const literals = literalsOf(source)
   const starts = source.getLineStarts()
   return lines.flatMap((line, index) => {
@@ -583,8 +594,7 @@ function listNames(file: string): string[] {
     }
     ts.forEachChild(node, visit)
   }
-  const text = readFileSync(join(ROOT, file), 'utf8')
-  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))
+  visit(parse(file))
   return names
 }
 

@@ -9,7 +9,8 @@ import { checkoutDirectory } from './cache.mjs'
  */
 const LONGEST = [
   'test/cli/cli.test.ts',
-  'test/routes/rest.test.ts',
+  'test/routes/events.test.ts',
+  'test/routes/service.test.ts',
   'test/faults/faults.test.ts',
   'test/proxies.test.ts',
   'test/mcp/mcp.test.ts',
@@ -38,7 +39,6 @@ const LONGEST = [
   'test/verification/receipt-routes.test.ts',
   'test/client/client.test.ts',
   'test/fuzz/fuzz.test.ts',
-  'test/claude/real-cli.test.ts',
   'test/cli/here.test.ts',
   'test/executions/sandbox-attempts.test.ts',
   'test/executions/upgrade.test.ts',

@@ -218,7 +218,7 @@ void t.test('a lock that a killed holder left is taken over', { timeout: 600_000
   t.ok(performance.now() - signed > 12_000)
 })
 
-void t.test('whoever holds either of the CLI’s own locks is waited for', { timeout: 60_000 }, async (t) => {
+void t.test('whoever holds either of the CLI’s own locks is waited for', { timeout: 600_000 }, async (t) => {
   const { simulator, folder, write, keeper } = await openPlace(t)
   const [old, next] = [simulator.logins.issue(), simulator.logins.issue()]
   for (const lock of [join(folder, '.oauth_refresh.lock'), `${folder}.lock`]) {

@@ -7,17 +7,27 @@ import { openSimulator } from '../../src/simulator/simulator.js'
 import { makeCliPlace, runCli, skip } from '../support/real-cli.js'
 
 const schema = { type: 'object', properties: { a: { type: 'string' } } }
-const KINDS: Record<
-  string,
-  (word: string) => { request: Partial<ExecuteRequest>; settings?: Partial<ClaudeSettings> }
-> = {
+type Asked = { request: Partial<ExecuteRequest>; settings?: Partial<ClaudeSettings> }
+const KINDS: Record<string, (word: string) => Asked> = {
   appendSystemPrompt: (word) => ({ request: { appendSystemPrompt: word } }),
   systemPrompt: (word) => ({ request: { systemPrompt: word } }),
   "JSON mode's instruction": (word) => ({ request: {}, settings: { answer: { schema, instruction: word } } }),
 }
+const NAMES = Object.keys(KINDS)
 
-for (const [kind, ask] of Object.entries(KINDS)) {
-  void t.test(`${kind} reaches the model whatever the session had before`, { skip }, async (t) => {
+/** All of them at once in `npm test`, and each by itself in test:all: every look is three starts of the CLI. */
+const ASKED = [NAMES, ...(process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? NAMES.map((name) => [name]) : [])]
+
+for (const names of ASKED) {
+  const ask = (word: string): Asked => {
+    const all = names.flatMap((name) => KINDS[name]?.(`${word} of ${name}`) ?? [])
+    return {
+      request: Object.assign({}, ...all.map(({ request }) => request)),
+      settings: Object.assign({}, ...all.map(({ settings }) => settings)),
+    }
+  }
+  const wordsOf = (word: string): string[] => names.map((name) => `${word} of ${name}`)
+  void t.test(`${names.join(', ')}: what is asked reaches the model in every session`, { skip }, async (t) => {
     const simulator = await openSimulator()
     t.teardown(() => simulator.close())
     const place = await makeCliPlace(t)
@@ -29,12 +39,13 @@ for (const [kind, ask] of Object.entries(KINDS)) {
       const [first] = simulator.requests.slice(before).filter(({ method }) => method === 'POST')
       return first?.system?.join('\n') ?? ''
     }
-    t.match(await run('the first words', { sessionId }), 'the first words')
+    const fresh = await run('the first words', { sessionId })
+    for (const words of wordsOf('the first words')) t.match(fresh, words)
     const resumed = await run('the second words', { sessionId, resume: sessionId })
-    t.match(resumed, 'the second words')
+    for (const words of wordsOf('the second words')) t.match(resumed, words)
     t.notMatch(resumed, 'the first words')
     const forked = await run('the third words', { sessionId: randomUUID(), resume: sessionId })
-    t.match(forked, 'the third words')
+    for (const words of wordsOf('the third words')) t.match(forked, words)
     t.notMatch(forked, /the (?:first|second) words/)
   })
 }

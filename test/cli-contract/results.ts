@@ -2,7 +2,7 @@
 import { classifyExit } from '../../src/claude/stream/classify-exit.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
 import { holds, YES, type Fact } from './fact.js'
-import type { Ended } from './scene.js'
+import { plain, type Ended } from './scene.js'
 import { observe } from './talk.js'
 
 const ONE_REQUEST = { CLAUDE_CODE_MAX_RETRIES: '0' }
@@ -28,7 +28,7 @@ const failure = (status: number, code: string, short?: true): Fact => ({
 
 export const resultFacts: readonly Fact[] = [
   failure(401, 'CLAUDE_NOT_AUTHENTICATED', true),
-  failure(429, 'CLAUDE_RATE_LIMITED'),
+  failure(429, 'CLAUDE_RATE_LIMITED', true),
   failure(529, 'CLAUDE_OVERLOADED'),
   failure(500, 'CLAUDE_EXITED'),
   {
@@ -124,8 +124,8 @@ export const resultFacts: readonly Fact[] = [
     for: 'observation.ts, GET /usage',
     short: true,
     known: YES,
-    async look({ run }) {
-      const ended = await run({ steps: [{ usage: { inputTokens: 1_000, outputTokens: 200 } }, { text: 'x' }] })
+    async look(scene) {
+      const ended = await plain(scene)
       const { usage } = observe(ended)
       return holds(
         usage.inputTokens === 1_000 &&
@@ -173,8 +173,8 @@ export const resultFacts: readonly Fact[] = [
     name: 'the model’s stop reason is in the result',
     for: 'outcome.stopReason, ANSWER_INCOMPLETE, REFUSED',
     known: YES,
-    async look({ run }) {
-      const { results } = await run({ steps: [{ text: 'x' }] })
+    async look(scene) {
+      const { results } = await plain(scene)
       return holds(results[0]?.['stop_reason'] === 'end_turn', results[0])
     },
   },

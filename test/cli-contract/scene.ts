@@ -73,6 +73,8 @@ export interface Scene {
   start(options: Start): Promise<Running>
   /** To its end: standard input is closed at the first `result`. */
   run(options: Start): Promise<Ended>
+  /** What several facts are looked up in is made once; each start of the CLI is most of a second. */
+  once<Made>(name: string, make: () => Promise<Made>): Promise<Made>
   close(): Promise<void>
 }
 
@@ -86,11 +88,26 @@ export const busy = (seconds: number, more: object = {}): object => ({
   input: { command: `env sleep ${seconds}; echo over`, description: 'works', ...more },
 })
 
+/** A run that says something and does nothing, with partial messages and known numbers. */
+export const plain = ({ once, run }: Scene): Promise<Ended> =>
+  once('plain', () =>
+    run({
+      steps: [{ usage: { inputTokens: 1_000, outputTokens: 200 } }, { text: 'Grüße aus dem Strom.', chunks: 5 }],
+    }),
+  )
+
+/** A run that writes a file. */
+export const working = ({ once, run }: Scene): Promise<Ended> =>
+  once('working', () =>
+    run({ steps: [{ tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'x' } }, { text: 'done' }] }),
+  )
+
 export async function openScene(binary: string, version: string): Promise<Scene> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'cce-contract-')))
   const groups = new Set<number>()
   // Each CLI has its own, so that its requests are its own.
   const simulators = new Set<Simulator>()
+  const made = new Map<string, Promise<unknown>>()
   let count = 0
   const endGroup = (pid: number): void => {
     try {
@@ -122,7 +139,10 @@ export async function openScene(binary: string, version: string): Promise<Scene>
     simulators.add(simulator)
     const sessionId = settings.sessionId ?? randomUUID()
     const asked = toRunRequest(
-      ExecuteRequest.parse({ prompt: prompt ?? script(steps ?? [{ text: 'Hello.' }]), ...request }),
+      ExecuteRequest.parse({
+        ...(request.command === undefined && { prompt: prompt ?? script(steps ?? [{ text: 'Hello.' }]) }),
+        ...request,
+      }),
     )
     const command = claudeCommand(asked, {
       binary,
@@ -219,6 +239,12 @@ export async function openScene(binary: string, version: string): Promise<Scene>
     version,
     newFolders,
     start,
+    once<Made>(name: string, make: () => Promise<Made>) {
+      const promise = made.get(name) ?? make()
+      made.set(name, promise)
+      // Safe: each name stands for one function.
+      return promise as Promise<Made>
+    },
     async run(options) {
       const running = await start(options)
       if (options.silent) running.closeInput()

@@ -7,27 +7,35 @@ import { behaviourOf, isMeasured } from '../../src/claude/behaviour.js'
 import { measureBehaviour } from '../../src/main/self-check/measure-behaviour.js'
 import { holds, YES, type Fact } from './fact.js'
 import { until } from '../support/processes.js'
-import { busy, type Ended, type Running, type Scene } from './scene.js'
+import { busy, working, type Ended, type Running, type Scene } from './scene.js'
 
 const FIRST = [{ usage: { inputTokens: 100_000, outputTokens: 1 } }, { text: 'I know the bird.' }]
 const SECOND = [{ usage: { inputTokens: 1, outputTokens: 1 } }, { text: 'Resumed.' }]
 
-/** A session, and the same one gone on with as `again` says. */
-async function twice(
-  { run }: Scene,
-  again: { fork?: true; appendSystemPrompt?: string; args?: readonly string[] } = {},
-): Promise<[Ended, Ended]> {
-  const first = await run({ steps: FIRST, request: { appendSystemPrompt: 'the first words' } })
-  const sessionId = again.fork ? randomUUID() : first.sessionId
-  const second = await run({
+type Again = { fork?: true; appendSystemPrompt?: string; args?: readonly string[] }
+
+const begin = ({ run }: Scene): Promise<Ended> =>
+  run({ steps: FIRST, request: { appendSystemPrompt: 'the first words' } })
+const goOn = ({ run }: Scene, first: Ended, again: Again = {}): Promise<Ended> =>
+  run({
     folders: first.folders,
     steps: SECOND,
     request: { appendSystemPrompt: again.appendSystemPrompt ?? 'the first words' },
-    settings: { sessionId, resume: first.sessionId },
+    settings: { sessionId: again.fork ? randomUUID() : first.sessionId, resume: first.sessionId },
     args: again.args ?? [],
   })
-  return [first, second]
-}
+
+/** A session, a fork of it, and the same one gone on with twice: as it was, and with another appended prompt. */
+const conversation = (scene: Scene) =>
+  scene.once('conversation', async () => {
+    const first = await begin(scene)
+    const forked = await goOn(scene, first, { fork: true })
+    const transcript = await readTranscript(join(first.folders.home, '.claude'), first.sessionId)
+    const resumed = await goOn(scene, first)
+    const appendSystemPrompt = 'the second words'
+    const snapshotOff = await goOn(scene, first, { appendSystemPrompt, args: ['--system-prompt-snapshot=off'] })
+    return { first, forked, answersAfterFork: transcript?.answers.size, resumed, snapshotOff }
+  })
 
 async function untilWritten({ folders, sessionId }: Running): Promise<void> {
   await until(
@@ -47,7 +55,7 @@ export const sessionFacts: readonly Fact[] = [
     short: true,
     known: YES,
     async look(scene) {
-      const [first, second] = await twice(scene)
+      const { first, resumed: second } = await conversation(scene)
       return holds(
         second.results[0]?.['session_id'] === first.sessionId &&
           (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false),
@@ -61,13 +69,12 @@ export const sessionFacts: readonly Fact[] = [
     short: true,
     known: YES,
     async look(scene) {
-      const [first, second] = await twice(scene, { fork: true })
-      const before = await readTranscript(join(first.folders.home, '.claude'), first.sessionId)
+      const { first, forked: second, answersAfterFork } = await conversation(scene)
       return holds(
         second.results[0]?.['session_id'] === second.sessionId &&
           second.sessionId !== first.sessionId &&
           (second.requests.at(-1)?.said?.some((text) => text.includes('I know the bird.')) ?? false) &&
-          before?.answers.size === 1,
+          answersAfterFork === 1,
         second.results[0] ?? second.stderr,
       )
     },
@@ -78,7 +85,7 @@ export const sessionFacts: readonly Fact[] = [
     short: true,
     known: ['own', 'conversation'],
     async look(scene) {
-      const [first, second] = await twice(scene)
+      const { first, resumed: second } = await conversation(scene)
       return costOf(second) < costOf(first) / 2 ? 'own' : 'conversation'
     },
   },
@@ -87,7 +94,7 @@ export const sessionFacts: readonly Fact[] = [
     for: 'usage, budgets',
     known: ['own', 'conversation'],
     async look(scene) {
-      const [first, second] = await twice(scene, { fork: true })
+      const { first, forked: second } = await conversation(scene)
       return costOf(second) < costOf(first) / 2 ? 'own' : 'conversation'
     },
   },
@@ -96,7 +103,7 @@ export const sessionFacts: readonly Fact[] = [
     for: 'what is asked for reaches the model',
     known: ['reaches the model', 'ignored'],
     look: async (scene) => {
-      const [, second] = await twice(scene, { appendSystemPrompt: 'the second words' })
+      const second = await goOn(scene, await begin(scene), { appendSystemPrompt: 'the second words' })
       return wordsReach(second) ? 'reaches the model' : 'ignored'
     },
   },
@@ -106,10 +113,7 @@ export const sessionFacts: readonly Fact[] = [
     short: true,
     known: ['reaches the model', 'unknown option'],
     look: async (scene) => {
-      const [, second] = await twice(scene, {
-        appendSystemPrompt: 'the second words',
-        args: ['--system-prompt-snapshot=off'],
-      })
+      const { snapshotOff: second } = await conversation(scene)
       if (second.exitCode !== 0)
         return /unknown option/.test(second.stderr)
           ? 'unknown option'
@@ -145,10 +149,8 @@ export const sessionFacts: readonly Fact[] = [
     for: 'transcript.ts: retries, GET /sessions',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { folders, sessionId } = await run({
-        steps: [{ tool: 'Bash', input: { command: 'echo 1', description: 'x' } }, { text: 'done' }],
-      })
+    async look(scene) {
+      const { folders, sessionId } = await working(scene)
       const transcript = await readTranscript(join(folders.home, '.claude'), sessionId)
       return holds(
         transcript?.hasMessage === true && transcript.toolResults.size === 1 && transcript.answers.size === 2,

@@ -1,10 +1,8 @@
 // What the CLI takes from where it runs, and what it may do there.
 import { access, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { holds, YES, type Fact } from './fact.js'
-import { isResult, isSystem, type Scene, type Start } from './scene.js'
+import { isResult, isSystem, plain, working, type Scene, type Start } from './scene.js'
 import { observe } from './talk.js'
 
 /** What the fact is about, and no test waits on. */
@@ -66,8 +64,8 @@ export const surroundingFacts: readonly Fact[] = [
     for: 'runs do not meet',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { folders } = await run({ steps: [{ text: 'x' }] })
+    async look(scene) {
+      const { folders } = await plain(scene)
       return holds(
         (await readdir(folders.cwd)).length === 0 &&
           (await exists(join(folders.home, '.claude'))) &&
@@ -81,8 +79,8 @@ export const surroundingFacts: readonly Fact[] = [
     for: 'the simulator’s ${cwd}',
     short: true,
     known: ['system prompt', 'message of role system'],
-    async look({ run }) {
-      const { requests, folders } = await run({ steps: [{ text: 'x' }] })
+    async look(scene) {
+      const { requests, folders } = await plain(scene)
       const words = `Primary working directory: ${folders.cwd}`
       const last = requests.at(-1)
       if (last?.said?.some((text) => text.startsWith('system: ') && text.includes(words)))
@@ -95,10 +93,8 @@ export const surroundingFacts: readonly Fact[] = [
     for: 'the simulator',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { folders } = await run({
-        steps: [{ tool: 'Write', input: { file_path: '${cwd}/note.txt', content: 'x' } }, { text: 'done' }],
-      })
+    async look(scene) {
+      const { folders } = await working(scene)
       return holds(await exists(join(folders.cwd, 'note.txt')), await readdir(folders.cwd))
     },
   },
@@ -107,48 +103,10 @@ export const surroundingFacts: readonly Fact[] = [
     for: 'the simulator',
     short: true,
     known: ['HEAD /', 'nothing'],
-    async look({ run }) {
-      const { requests } = await run({})
+    async look(scene) {
+      const { requests } = await plain(scene)
       const others = requests.filter(({ method }) => method !== 'POST').map(({ method, path }) => `${method} ${path}`)
       return others[0] ?? 'nothing'
-    },
-  },
-  {
-    name: 'values of --mcp-config come from ${…} of the environment, as they are',
-    for: 'mcp-config.ts keeps secrets off the command line',
-    short: true,
-    known: YES,
-    async look({ run }) {
-      const heard: IncomingHttpHeaders[] = []
-      const server = createServer((request, response) => {
-        heard.push(request.headers)
-        response.writeHead(404).end()
-      }).listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const address = server.address()
-      const port = typeof address === 'object' ? address?.port : 0
-      try {
-        await run({
-          request: {
-            mcpServers: {
-              web: {
-                type: 'http',
-                url: `http://127.0.0.1:${port}/x`,
-                headers: { 'x-one': 'a $HOME {x}', 'x-two': 'plain' },
-              },
-            },
-          },
-        })
-      } finally {
-        server.closeAllConnections()
-        server.close()
-      }
-      const named = heard.filter((headers) => headers['x-one'] !== undefined)
-      return holds(
-        named.length > 0 &&
-          named.every((headers) => headers['x-one'] === 'a $HOME {x}' && headers['x-two'] === 'plain'),
-        heard,
-      )
     },
   },
   {

@@ -1,5 +1,6 @@
 // How the CLI is spoken to and what its stream says.
-import { access, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
+import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { createLineSplitter } from '../../src/claude/stream/line-splitter.js'
 import { probeClaude } from '../../src/claude/install/find-claude.js'
@@ -7,7 +8,8 @@ import { toRunRequest } from '../../src/claude/command/run-request.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { holds, YES, type Fact } from './fact.js'
-import { busy, isResult, isSystem, script, type Ended, type Line } from './scene.js'
+import { flagged, FLAGS, HEADERS, PROMPT } from './flagged.js'
+import { busy, isResult, isSystem, plain, script, type Ended, type Line } from './scene.js'
 
 const INTERRUPT = { type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } }
 const textOf = (result: Line | undefined): unknown => result?.['result']
@@ -22,13 +24,14 @@ export function observe({ texts }: Pick<Ended, 'texts'>): ReturnType<typeof crea
 
 export const talkFacts: readonly Fact[] = [
   {
-    name: '--version says X.Y.Z (Claude Code)',
+    name: '--version says X.Y.Z (Claude Code), and leaves nothing in HOME',
     for: 'find-claude.ts finds out the version',
     short: true,
     known: YES,
-    async look({ binary, version }) {
-      const probe = await probeClaude(binary, process.env)
-      return holds('version' in probe && probe.version === version, probe)
+    async look({ binary, version, newFolders }) {
+      const { home } = await newFolders()
+      const probe = await probeClaude(binary, { ...process.env, HOME: home })
+      return holds('version' in probe && probe.version === version && (await readdir(home)).length === 0, probe)
     },
   },
   {
@@ -36,8 +39,8 @@ export const talkFacts: readonly Fact[] = [
     for: 'observation.ts; the start gate lets the next one start at the first output',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { lines } = await run({ steps: [{ text: 'Hello.' }] })
+    async look(scene) {
+      const { lines } = await plain(scene)
       const kinds = lines.map(({ type, subtype }) => (type === 'system' ? `system/${String(subtype)}` : String(type)))
       const first = kinds.findIndex((kind) => ['assistant', 'stream_event', 'user'].includes(kind))
       return holds(
@@ -51,13 +54,13 @@ export const talkFacts: readonly Fact[] = [
     for: 'observation.ts; checks session and permissions',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { lines, sessionId, folders } = await run({ request: { model: 'claude-sonnet-4-5' } })
+    async look(scene) {
+      const { lines, sessionId, folders } = (await flagged(scene)).ended
       const init = lines.find((line) => isSystem(line, 'init'))
       return holds(
         init?.['session_id'] === sessionId &&
           init['cwd'] === folders.cwd &&
-          init['model'] === 'claude-sonnet-4-5' &&
+          init['model'] === FLAGS.model &&
           init['permissionMode'] === 'acceptEdits',
         init,
       )
@@ -68,14 +71,15 @@ export const talkFacts: readonly Fact[] = [
     for: 'doctor, banner and /health/ready name it',
     short: true,
     known: /^claude-[\w.[\]-]+$/,
-    look: async ({ run }) => String((await run({})).lines.find((line) => isSystem(line, 'init'))?.['model']),
+    look: async (scene) => String((await plain(scene)).lines.find((line) => isSystem(line, 'init'))?.['model']),
   },
   {
     name: 'place of "type" in the line of a result',
     for: 'what recognises a result in a line over the limit',
     short: true,
     known: ['first', 'in the middle'],
-    look: async ({ run }) => ((await run({})).texts.at(-1)?.startsWith('{"type":"result"') ? 'first' : 'in the middle'),
+    look: async (scene) =>
+      (await plain(scene)).texts.at(-1)?.startsWith('{"type":"result"') ? 'first' : 'in the middle',
   },
   {
     name: 'standard input held open: it stays after its result, and exits 0 at its end',
@@ -109,13 +113,12 @@ export const talkFacts: readonly Fact[] = [
     for: 'literalPrompt',
     short: true,
     known: YES,
-    async look({ run, newFolders }) {
-      const folders = await newFolders()
-      const { requests, results } = await run({ folders, prompt: '/compact @/etc/hostname --help $(id)' })
+    async look(scene) {
+      const { requests, results } = (await flagged(scene)).ended
       const hostname = (await readFile('/etc/hostname', 'utf8')).trim()
       const said = requests.at(-1)?.said?.filter((text) => text.startsWith('user: ')) ?? []
       return holds(
-        said.some((text) => text.includes('/compact @/etc/hostname --help $(id)')) &&
+        said.some((text) => text.includes(PROMPT)) &&
           !said.some((text) => text.includes(`\n${hostname}`) || text.includes('Called the Read tool')) &&
           results.length === 1,
         said,
@@ -136,8 +139,8 @@ export const talkFacts: readonly Fact[] = [
     for: 'text-stream.ts',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { lines, results } = await run({ steps: [{ text: 'Grüße aus dem Strom.', chunks: 5 }] })
+    async look(scene) {
+      const { lines, results } = await plain(scene)
       const deltas = lines
         .flatMap(({ type, event }) => (type === 'stream_event' ? [event as { delta?: { text?: string } }] : []))
         .map(({ delta }) => delta?.text ?? '')
@@ -150,21 +153,8 @@ export const talkFacts: readonly Fact[] = [
     for: 'claude-command.ts',
     short: true,
     known: YES,
-    async look({ run }) {
-      const { results, stderr } = await run({
-        request: {
-          model: 'claude-sonnet-4-5',
-          fallbackModel: 'claude-haiku-4-5',
-          effort: 'low',
-          systemPrompt: '-be brief',
-          appendSystemPrompt: '--also this',
-          maxTurns: 3,
-          maxBudgetUsd: 2.5,
-          allowedTools: ['Bash(git commit:*)', 'Read'],
-          disallowedTools: ['WebSearch'],
-          agents: { reviewer: { description: 'd', prompt: 'p', tools: ['Read'] } },
-        },
-      })
+    async look(scene) {
+      const { results, stderr } = (await flagged(scene)).ended
       return holds(results[0]?.['is_error'] === false, stderr)
     },
   },
@@ -173,12 +163,33 @@ export const talkFacts: readonly Fact[] = [
     for: 'systemPrompt, appendSystemPrompt',
     short: true,
     known: YES,
+    async look(scene) {
+      const system = (await flagged(scene)).ended.requests.at(-1)?.system?.join('\n') ?? ''
+      return holds(system.includes(FLAGS.systemPrompt) && system.includes(FLAGS.appendSystemPrompt), system.slice(-300))
+    },
+  },
+  {
+    name: 'values of --mcp-config come from ${…} of the environment, as they are',
+    for: 'mcp-config.ts keeps secrets off the command line',
+    short: true,
+    known: YES,
+    async look(scene) {
+      const { heard } = await flagged(scene)
+      const named = heard.filter((headers) => headers['x-one'] !== undefined)
+      const isKept = (headers: IncomingHttpHeaders): boolean =>
+        Object.entries(HEADERS).every(([name, value]) => headers[name] === value)
+      return holds(named.length > 0 && named.every(isKept), heard)
+    },
+  },
+  {
+    name: 'a command in the words of the original is taken',
+    for: 'command, /ws/mcp',
+    short: true,
+    known: YES,
     async look({ run }) {
-      const { requests } = await run({
-        request: { systemPrompt: 'words of the first', appendSystemPrompt: 'words of the second' },
-      })
-      const system = requests.at(-1)?.system?.join('\n') ?? ''
-      return holds(system.includes('words of the first') && system.includes('words of the second'), system.slice(-300))
+      const flags = '--output-format stream-json --include-partial-messages --allowedTools Bash'
+      const { results, stderr } = await run({ request: { command: `claude -p 'say hello' ${flags}` } })
+      return holds(results[0]?.['is_error'] === false, stderr)
     },
   },
   {

@@ -1,4 +1,5 @@
-// The command line as a user meets it: real processes, a real service, the real CLI and the scripted model.
+// The command line as a user meets it: a real service, the real CLI and the scripted model; in real processes where the
+// process is the subject, and what commands print by openCommandLine.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -11,12 +12,19 @@ import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { UsageReport } from '../../src/protocol/usage.js'
 import { scripted } from '../support/environment.js'
+import { openCommandLine } from '../support/command-line.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
+import { findLastingPort } from '../support/ports.js'
 import { openTestService, type TestService } from '../support/service.js'
-import { CLI } from '../support/paths.js'
 
 if (!existsSync(CLI)) throw new Error('dist is missing: npm test builds it, or npx tsc -p tsconfig.build.json')
 
-const HANGING = scripted({ text: 'Well' }, { delayMs: 50 }, { hangMs: 120_000 })
+/** Steps of the scripted CLI. */
+const say = (text: string) => ({
+  line: { type: 'assistant', message: { id: 'm1', content: [{ type: 'text', text }] } },
+})
+const answer = (result: string) => ({ line: { type: 'result', subtype: 'success', is_error: false, result } })
+const HANGING = JSON.stringify([say('Well'), { hang: true }])
 
 interface Ran {
   readonly code: number | null
@@ -64,74 +72,29 @@ function startCli(t: Test, args: readonly string[], env: NodeJS.ProcessEnv, inpu
   }
 }
 
-function openCli(t: Test, service: TestService) {
+function openCli(t: Test, service: TestService, url = service.url()) {
   const env = {
-    CC_EXECUTOR_URL: service.url(),
+    CC_EXECUTOR_URL: url,
     CC_EXECUTOR_TOKEN: service.token,
     CC_EXECUTOR_DATA_DIR: join(service.directory, 'elsewhere'),
   }
   return {
     start: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input),
-    run: (args: readonly string[], input?: string | Buffer) => startCli(t, args, env, input).ended,
+    run: (args: readonly string[], input?: string | Buffer) => runCommand(args, env, input),
   }
 }
 
-let shared: Promise<TestService> | undefined
-/** Of all tests that look only at executions of their own. */
-const openShared = (): Promise<TestService> => (shared ??= openTestService(t))
+const runCommand = openCommandLine(t)
+const service = await openTestService(t, { env: { CC_EXECUTOR_NETWORK_HOSTS: 'a.example,*.b.example' } })
+let scriptedService: Promise<TestService> | undefined
+/** With the scripted CLI, where no answer of the real one matters. */
+const openScripted = (): Promise<TestService> =>
+  (scriptedService ??= openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } }))
 
 const idIn = (text: string): string => /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(text)?.[0] ?? ''
 
-void t.test('run shows text on stdout and the rest on stderr, and finds service and token by itself', async (t) => {
-  const service = await openTestService(t)
-  const env = { CC_EXECUTOR_PORT: String(service.apis[0]?.address.port), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
-  const prompt = scripted(
-    { text: 'I look. ', chunks: 3 },
-    { tool: 'Bash', input: { command: 'ls' } },
-    { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } },
-    { text: 'Done.', chunks: 2 },
-  )
-  const { code, stdout, stderr } = await startCli(t, ['run', prompt], env).ended
-  t.equal(stdout, 'I look. \nDone.\n')
-  t.match(stderr, /^execution [0-9a-f-]{36} \(simulated\)$/m)
-  t.match(stderr, /^> Bash \{"command":"ls".*\}$/m)
-  t.match(stderr, /^! WebFetch was denied; to allow it: --allowed-tools 'WebFetch\(domain:a\.test\)'$/m)
-  t.equal(code, 0, stderr)
-
-  const shown = await startCli(t, ['token'], env).ended
-  t.same(shown, { code: 0, stdout: `${service.token}\n`, stderr: '' })
-})
-
-void t.test('remedies are worded as flags, and nothing else is', (t) => {
-  for (const [said, shown] of [
-    ['allowedTools: ["Bash(npm install:*)"]', "--allowed-tools 'Bash(npm install:*)'"],
-    ['permissionMode: "acceptEdits", allowedTools: ["Bash"]', '--permission-mode acceptEdits --allowed-tools Bash'],
-    ['allowedTools: ["Bash(a:*)", "Edit(//x)"]', "--allowed-tools 'Bash(a:*),Edit(//x)'"],
-    ['disallowedTools without the rule', '--disallowed-tools without the rule'],
-    ['turns than allowed (maxTurns). Raise maxTurns, or', 'turns than allowed (--max-turns). Raise --max-turns, or'],
-    ['(backgroundTimeoutSeconds: 0)', '(--background-timeout 0)'],
-    ['"maxTurns": 1 in a/maxTurns, the model of json', '"maxTurns": 1 in a/maxTurns, the model of json'],
-  ] as const)
-    t.equal(toFlags(said), shown)
-  t.end()
-})
-
-void t.test('an answer that is an object is alone on stdout', async (t) => {
-  const service = await openShared()
-  const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
-  const { code, stdout, stderr } = await openCli(t, service).run([
-    'run',
-    '--output-schema',
-    schema,
-    scripted({ text: 'I think.' }, { structured: { a: 'x' } }),
-  ])
-  t.same(JSON.parse(stdout), { a: 'x' })
-  t.match(stderr, /^I think\.\n> StructuredOutput /m)
-  t.equal(code, 0, stderr)
-})
-
+// The first of all: its lists are of everything that there is.
 void t.test('one execution, seen in every way', async (t) => {
-  const service = await openTestService(t, { env: { CC_EXECUTOR_NETWORK_HOSTS: 'a.example,*.b.example' } })
   const { run } = openCli(t, service)
   const flags = [
     '--metadata',
@@ -289,8 +252,53 @@ void t.test('one execution, seen in every way', async (t) => {
   })
 })
 
+void t.test('run shows text on stdout and the rest on stderr, and finds service and token by itself', async (t) => {
+  const env = { CC_EXECUTOR_PORT: String(service.apis[0]?.address.port), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
+  const prompt = scripted(
+    { text: 'I look. ', chunks: 3 },
+    { tool: 'Bash', input: { command: 'ls' } },
+    { tool: 'WebFetch', input: { url: 'http://a.test', prompt: 'x' } },
+    { text: 'Done.', chunks: 2 },
+  )
+  const { code, stdout, stderr } = await startCli(t, ['run', prompt], env).ended
+  t.equal(stdout, 'I look. \nDone.\n')
+  t.match(stderr, /^execution [0-9a-f-]{36} \(simulated\)$/m)
+  t.match(stderr, /^> Bash \{"command":"ls".*\}$/m)
+  t.match(stderr, /^! WebFetch was denied; to allow it: --allowed-tools 'WebFetch\(domain:a\.test\)'$/m)
+  t.equal(code, 0, stderr)
+
+  const shown = await runCommand(['token'], env)
+  t.same(shown, { code: 0, stdout: `${service.token}\n`, stderr: '' })
+})
+
+void t.test('remedies are worded as flags, and nothing else is', (t) => {
+  for (const [said, shown] of [
+    ['allowedTools: ["Bash(npm install:*)"]', "--allowed-tools 'Bash(npm install:*)'"],
+    ['permissionMode: "acceptEdits", allowedTools: ["Bash"]', '--permission-mode acceptEdits --allowed-tools Bash'],
+    ['allowedTools: ["Bash(a:*)", "Edit(//x)"]', "--allowed-tools 'Bash(a:*),Edit(//x)'"],
+    ['disallowedTools without the rule', '--disallowed-tools without the rule'],
+    ['turns than allowed (maxTurns). Raise maxTurns, or', 'turns than allowed (--max-turns). Raise --max-turns, or'],
+    ['(backgroundTimeoutSeconds: 0)', '(--background-timeout 0)'],
+    ['"maxTurns": 1 in a/maxTurns, the model of json', '"maxTurns": 1 in a/maxTurns, the model of json'],
+  ] as const)
+    t.equal(toFlags(said), shown)
+  t.end()
+})
+
+void t.test('an answer that is an object is alone on stdout', async (t) => {
+  const schema = JSON.stringify({ type: 'object', properties: { a: { type: 'string' } }, required: ['a'] })
+  const { code, stdout, stderr } = await openCli(t, service).run([
+    'run',
+    '--output-schema',
+    schema,
+    scripted({ text: 'I think.' }, { structured: { a: 'x' } }),
+  ])
+  t.same(JSON.parse(stdout), { a: 'x' })
+  t.match(stderr, /^I think\.\n> StructuredOutput /m)
+  t.equal(code, 0, stderr)
+})
+
 void t.test('a batch: submitted with a label, awaited, its answers read one by one and as a table', async (t) => {
-  const service = await openTestService(t)
   const { run } = openCli(t, service)
   const submit = async (...steps: object[]): Promise<string> =>
     (await service.submit({ prompt: scripted(...steps), metadata: { batch: 'night' } })).id
@@ -310,28 +318,27 @@ void t.test('a batch: submitted with a label, awaited, its answers read one by o
   t.match(await run(['result', failing]), { code: 1, stdout: '', stderr: /failed \(\w+\): / })
   t.match((await run(['list', '--label', 'batch=night'])).stdout, /^\S+  failed .*\[\w+\] .*\n.*\[1 denied\] .*\n/)
   const here = { CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_DATA_DIR: service.config.dataDir }
-  t.match((await startCli(t, ['show', plain], here).ended).stdout, new RegExp(`^folder +/.*/${plain}$`, 'm'))
+  t.match((await runCommand(['show', plain], here)).stdout, new RegExp(`^folder +/.*/${plain}$`, 'm'))
 
   const { stdout: csv } = await run(['list', '--csv', '--label', 'batch=night'])
   t.match(csv, /^id,status,code,denied,created,finished,usd,labels,prompt,answer\n/)
   t.match(csv, new RegExp(`^${denied},succeeded,,1,20.*,batch=night,".*"?,Without it\\.$`, 'ms'))
   t.ok(csv.endsWith(',"Said, ""so"",\nit was."\n'))
 
-  const going = (await service.submit({ prompt: HANGING })).id
+  const going = (await service.submit({ prompt: scripted({ hangMs: 600_000 }) })).id
   t.match(await run(['result', going]), { code: 1, stdout: '', stderr: /cli\.js wait \S+ waits for its end$/m })
   t.match(await run(['wait', '--timeout', '1', going]), { code: 124, stdout: '', stderr: /not finished after 1 s/ })
   t.match(await run(['wait', 'x', '--label', 'a=b']), { code: 2, stdout: '' })
   t.match(await run(['wait', 'no-such-id']), { code: 1, stderr: /no-such-id|not found|no execution/i })
   await service.call('POST', `/executions/${going}/cancel`)
-  const answer = await service.call('GET', `/executions/${plain}`)
-  t.ok(answer.text.endsWith('}\n'), 'an answer of the API ends with its line, also for curl on a terminal')
+  const { text } = await service.call('GET', `/executions/${plain}`)
+  t.ok(text.endsWith('}\n'), 'an answer of the API ends with its line, also for curl on a terminal')
 })
 
 void t.test('the prompt may come on standard input', async (t) => {
-  const service = await openShared()
-  const { run } = openCli(t, service)
-  const prompt = scripted({ text: 'Heard: ü' })
-  t.match(await run(['run'], prompt), { code: 0, stdout: 'Heard: ü\n' })
+  const { run, start } = openCli(t, await openScripted())
+  const prompt = JSON.stringify([say('Heard: ü'), answer('Heard: ü')])
+  t.match(await start(['run'], prompt).ended, { code: 0, stdout: 'Heard: ü\n' })
   t.match(await run(['run', '-'], prompt), { code: 0, stdout: 'Heard: ü\n' })
   t.match(await run(['run'], ''), { code: 2, stdout: '', stderr: /the prompt is empty/ })
   t.match(await run(['run', '-'], Buffer.from([0x68, 0xff])), { code: 2, stderr: /not UTF-8/ })
@@ -339,13 +346,12 @@ void t.test('the prompt may come on standard input', async (t) => {
 })
 
 void t.test('the exit code tells the outcome', async (t) => {
-  const service = await openShared()
-  const { run, start } = openCli(t, service)
-  t.match(await run(['run', scripted({ status: 400, message: 'no', times: 'always' })]), {
+  const { run, start } = openCli(t, await openScripted())
+  t.match(await openCli(t, service).start(['run', scripted({ status: 400, message: 'no', times: 'always' })]).ended, {
     code: 1,
     stderr: /^failed \(\w+\): /m,
   })
-  t.match(await run(['run', '--timeout', '1', HANGING]), { code: 124, stderr: /^timed_out \(TIMED_OUT\): /m })
+  t.match(await start(['run', '--timeout', '1', HANGING]).ended, { code: 124, stderr: /^timed_out \(TIMED_OUT\): /m })
 
   const running = start(['run', HANGING])
   const [, id = ''] = await running.said(/execution ([0-9a-f-]{36})/)
@@ -367,7 +373,7 @@ void t.test('the exit code tells the outcome', async (t) => {
 
 void t.test('a wrong call is told with the usage, before any service is asked', async (t) => {
   const wrong = async (args: string[], sentence: RegExp): Promise<void> => {
-    const { code, stdout, stderr } = await startCli(t, args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x').ended
+    const { code, stdout, stderr } = await runCommand(args, { CC_EXECUTOR_URL: 'http://127.0.0.1:1' }, 'x')
     t.match({ code, stdout, stderr }, { code: 2, stdout: '', stderr: sentence }, args.join(' '))
     t.match(
       stderr,
@@ -395,11 +401,12 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
     wrong(['token', 'x'], /Unexpected argument 'x'/),
     wrong(['list', '--limit', '0'], /--limit/),
   ])
-  t.match(await startCli(t, ['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }).ended, {
+  t.match(await runCommand(['list'], { CC_EXECUTOR_PORT: '0', CC_EXECUTOR_DATA_DIR: '/nowhere' }), {
     code: 2,
     stderr: /CC_EXECUTOR_PORT is 0/,
   })
-  t.match(await startCli(t, ['run', '--help'], {}).ended, { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
+  t.match(await runCommand(['run', '--help'], {}), { code: 0, stdout: /^Usage: cc-executor run /, stderr: '' })
+  t.match(await startCli(t, ['run'], {}, '').ended, { code: 2, stdout: '', stderr: /\n\nUsage: cc-executor run / })
   const names = ['start', 'api', 'worker', 'mcp', 'config', 'doctor']
   for (const [index, ended] of (
     await Promise.all(names.map((name) => startCli(t, [name, '--help'], { REDIS_URL: 'redis://127.0.0.1:1' }).ended))
@@ -411,13 +418,14 @@ void t.test('a wrong call is told with the usage, before any service is asked', 
 })
 
 void t.test('an unreachable service is one sentence and 69; a refused token names where it comes from', async (t) => {
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const url = `http://127.0.0.1:${(free.address() as AddressInfo).port}`
-  free.close()
+  const url = `http://127.0.0.1:${await findLastingPort()}`
   const env = { CC_EXECUTOR_URL: url }
-  const calls = [['run', 'hello'], ['tail', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'], ['list']]
-  for (const { code, stdout, stderr } of await Promise.all(calls.map((args) => startCli(t, args, env).ended))) {
+  const calls = [
+    ['run', 'hello'],
+    ['tail', '019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'],
+  ]
+  const ended = [startCli(t, ['list'], env).ended, ...calls.map((args) => runCommand(args, env))]
+  for (const { code, stdout, stderr } of await Promise.all(ended)) {
     t.match(
       stderr,
       /^cc-executor: CC Executor cannot be reached at [^\n]*: nothing listens there \(ECONNREFUSED\)[^\n]*\n$/,
@@ -425,9 +433,8 @@ void t.test('an unreachable service is one sentence and 69; a refused token name
     t.match(stderr, url)
     t.same({ code, stdout }, { code: 69, stdout: '' })
   }
-  const service = await openTestService(t, { workers: 0 })
   const foreign = { CC_EXECUTOR_TOKEN: 'some-other-services-token' }
-  t.match(await startCli(t, ['list', '--url', service.url()], foreign).ended, {
+  t.match(await runCommand(['list', '--url', service.url()], foreign), {
     code: 1,
     stdout: '',
     stderr: /^cc-executor: .*CC_EXECUTOR_TOKEN[^\n]*\n$/,
@@ -440,7 +447,6 @@ void t.test('an unreachable service is one sentence and 69; a refused token name
 })
 
 void t.test('the token of this machine goes to this machine only', async (t) => {
-  const service = await openTestService(t, { workers: 0 })
   const heard: Array<string | undefined> = []
   const server = createServer((request, response) => {
     heard.push(request.headers.authorization)
@@ -451,13 +457,13 @@ void t.test('the token of this machine goes to this machine only', async (t) => 
   const { port } = server.address() as AddressInfo
   const env = { CC_EXECUTOR_DATA_DIR: service.config.dataDir }
   for (const host of ['127.0.0.1', '127.0.0.2'])
-    t.equal((await startCli(t, ['list', '--url', `http://${host}:${port}`], env).ended).code, 0)
-  await startCli(t, ['list', '--url', `http://127.0.0.2:${port}`], { ...env, CC_EXECUTOR_TOKEN: 'meant-for-it' }).ended
+    t.equal((await runCommand(['list', '--url', `http://${host}:${port}`], env)).code, 0)
+  await runCommand(['list', '--url', `http://127.0.0.2:${port}`], { ...env, CC_EXECUTOR_TOKEN: 'meant-for-it' })
   t.same(heard, [`Bearer ${service.token}`, undefined, 'Bearer meant-for-it'])
 })
 
 void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
-  const service = await openShared()
+  const service = await openScripted()
   const running = openCli(t, service).start(['run', HANGING])
   await running.said(/Well/)
   running.child.kill('SIGINT')
@@ -469,10 +475,10 @@ void t.test('Ctrl-C cancels the execution and waits for its end', async (t) => {
 })
 
 void t.test('Ctrl-C while the service is away is remembered; a second one leaves at once', async (t) => {
-  const service = await openTestService(t)
-  const api = service.apis[0]
-  if (!api) throw new Error('there is an API')
-  const cli = openCli(t, service)
+  const service = await openScripted()
+  const port = await findLastingPort()
+  const api = await service.openApi({ CC_EXECUTOR_PORT: String(port) })
+  const cli = openCli(t, service, api.url)
   const [leaving, staying] = [cli.start(['run', HANGING]), cli.start(['run', HANGING])]
   await Promise.all([leaving.said(/Well/), staying.said(/Well/)])
   await api.close()
@@ -481,7 +487,7 @@ void t.test('Ctrl-C while the service is away is remembered; a second one leaves
   leaving.child.kill('SIGINT')
   const left = await leaving.ended
   t.equal(left.code, 130)
-  service.apis[0] = await service.openApi({ CC_EXECUTOR_PORT: String(api.address.port) })
+  await service.openApi({ CC_EXECUTOR_PORT: String(port) })
   const stayed = await staying.ended
   t.match(stayed, { code: 130, stderr: /cancelled \(CANCELLED\)/ })
   t.match(
@@ -492,24 +498,18 @@ void t.test('Ctrl-C while the service is away is remembered; a second one leaves
 })
 
 void t.test('--detach prints the id and leaves it running', async (t) => {
-  const service = await openShared()
-  const { run } = openCli(t, service)
-  const { code, stdout, stderr } = await run([
-    'run',
-    '--detach',
-    '--idempotency-key',
-    'one',
-    scripted({ text: 'later' }),
-  ])
+  const { run } = openCli(t, await openScripted())
+  const later = ['run', '--detach', '--idempotency-key', 'one', JSON.stringify([say('later'), answer('later')])]
+  const { code, stdout, stderr } = await run(later)
   t.same({ code, stderr }, { code: 0, stderr: '' })
   t.match(stdout, /^[0-9a-f-]{36}\n$/)
-  t.equal((await run(['run', '--detach', '--idempotency-key', 'one', scripted({ text: 'later' })])).stdout, stdout)
+  t.equal((await run(later)).stdout, stdout)
   t.match(await run(['tail', stdout.trim()]), { code: 0, stdout: 'later\n' })
 })
 
 void t.test('a reader that has enough ends tail without a word', async (t) => {
-  const service = await openShared()
-  const { id } = await service.submit({ prompt: scripted({ repeatText: 'line\n', bytes: 400_000 }) })
+  const service = await openScripted()
+  const { id } = await service.submit({ prompt: JSON.stringify([say('line\n'.repeat(80_000)), answer('done')]) })
   await service.finished(id)
   const shell = spawn('bash', ['-c', `set -o pipefail; "$0" "$1" tail ${id} | head -1`, process.execPath, CLI], {
     env: { PATH: process.env['PATH'], CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: service.token },

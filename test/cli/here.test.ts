@@ -11,14 +11,17 @@ import { reversePatch } from '../../src/cli/reverse-patch.js'
 import { toPatch } from '../../src/files/patch.js'
 import type { AdmissionList } from '../../src/protocol/admission.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
-import { scripted } from '../support/environment.js'
-import { CLI } from '../support/paths.js'
+import { openCommandLine } from '../support/command-line.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
 const OTHER = 'the-token-of-somebody-else'
 const MINE = 'the-token-of-this-test-here'
-const service = await openTestService(t, { env: { CC_EXECUTOR_TOKENS: `mine=${MINE},other=${OTHER}:execute+read` } })
+const service = await openTestService(t, {
+  env: { CC_EXECUTOR_TOKENS: `mine=${MINE},other=${OTHER}:execute+read`, CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI },
+})
+const runCommand = openCommandLine(t)
 const projects = join(service.directory, 'projects')
 await mkdir(projects)
 
@@ -59,7 +62,11 @@ async function start(
 }
 
 const run = (args: readonly string[], cwd: string, env = environmentOf(MINE)): Promise<Ran> =>
-  start([process.execPath, CLI, ...args], cwd, env)
+  runCommand(args, env, '', cwd)
+/** A prompt for the scripted CLI: what it does in its folder, and what it says then. */
+const doing = (command: string, result = 'Done.'): string =>
+  JSON.stringify([{ tool: command }, { line: { type: 'result', subtype: 'success', is_error: false, result } }])
+const WRITE_HELLO = doing('echo "def greet(): pass" > hello.py')
 const idOf = ({ stderr }: Ran): string => /undo ([0-9a-f-]{36})/.exec(stderr)?.[1] ?? ''
 const makeFolder = async (name: string): Promise<string> => {
   const folder = join(projects, name)
@@ -94,11 +101,11 @@ t.jobs = 4
 void t.test('run --here works in this folder, after one yes, for this token alone; undo takes it back', async (t) => {
   const folder = await makeFolder('one')
   await writeFile(join(folder, 'mine.txt'), 'mine\n')
-  const asked = await run(['run', '--here', 'Write hello.py'], folder)
+  const asked = await run(['run', '--here', WRITE_HELLO], folder)
   t.equal(asked.code, 2)
   t.match(asked.stderr, new RegExp(`is not allowed to work in ${folder} yet; --yes`), 'nobody is there to be asked')
 
-  const ran = await run(['run', '--here', '--yes', 'Write hello.py'], folder)
+  const ran = await run(['run', '--here', '--yes', WRITE_HELLO], folder)
   t.equal(ran.code, 0, ran.stderr)
   // Named as it is called from a checkout.
   t.match(ran.stderr, new RegExp(`working in ${folder}; node \\S+cli\\.js undo [0-9a-f-]{36} reverts its changes`))
@@ -117,7 +124,7 @@ void t.test('run --here works in this folder, after one yes, for this token alon
   t.match(refused.stderr, /nothing was reverted in .*\n {2}hello\.py: it has changed since/)
   t.equal(await readFile(join(folder, 'hello.py'), 'utf8'), 'changed\n')
   await rm(join(folder, 'hello.py'))
-  t.equal((await run(['run', '--workspace', '.', 'Write hello.py'], folder)).code, 0, 'it is asked once')
+  t.equal((await run(['run', '--workspace', '.', WRITE_HELLO], folder)).code, 0, 'it is asked once')
   const undone = await run(['undo', id], projects)
   t.equal(undone.code, 0, undone.stderr)
   t.equal(undone.stdout, 'removed   hello.py\n')
@@ -141,13 +148,7 @@ void t.test(
   async (t) => {
     const folder = await makeFolder('withdrawn')
     const go = join(folder, 'go')
-    const waits = scripted(
-      {
-        tool: 'Bash',
-        input: { command: `echo > begun; until [ -e go ]; do perl -e 'select(undef,undef,undef,0.1)'; done` },
-      },
-      { text: 'It went on.' },
-    )
+    const waits = doing('echo > begun; until [ -e go ]; do sleep 0.1; done', 'It went on.')
     t.equal((await run(['run', '--here', '--yes', 'Say hello'], folder)).code, 0)
     const list = async (token: string) => {
       const answer = await fetch(`${service.url()}/workspaces/admissions`, {
@@ -200,8 +201,7 @@ void t.test('undo restores to the byte what was modified and deleted, and names 
   await writeFile(join(folder, 'gone.txt'), 'gone\n')
   await writeFile(join(folder, 'empty'), '')
   const command = `printf 'new\\nlast line\\n' > 'a script.sh'; chmod 644 'a script.sh'; rm gone.txt empty; mkdir sub; echo x > sub/new`
-  const prompt = scripted({ tool: 'Bash', input: { command } }, { text: 'Done.' })
-  const ran = await run(['run', '--here', '-y', '--allowed-tools', 'Bash', prompt], folder)
+  const ran = await run(['run', '--here', '-y', '--allowed-tools', 'Bash', doing(command)], folder)
   t.equal(ran.code, 0, ran.stderr)
   t.equal(await readFile(script, 'utf8'), 'new\nlast line\n')
   const undone = await run(['undo', idOf(ran)], folder)
@@ -213,10 +213,7 @@ void t.test('undo restores to the byte what was modified and deleted, and names 
   await t.rejects(lstat(join(folder, 'sub/new')))
 
   await writeFile(join(folder, 'binary'), Buffer.from([1, 0, 2]))
-  const change = scripted(
-    { tool: 'Bash', input: { command: 'echo x > binary; echo y >> gone.txt; ln -s gone.txt link' } },
-    { text: 'Done.' },
-  )
+  const change = doing('echo x > binary; echo y >> gone.txt; ln -s gone.txt link')
   const second = await run(['run', '--here', '--allowed-tools', 'Bash', change], folder)
   const refused = await run(['undo', idOf(second)], folder)
   t.equal(refused.code, 1)
@@ -255,9 +252,13 @@ void t.test(
     const secret = (await readLocalSecret(service.config.dataDir)) ?? ''
     t.not(secret, '')
     t.equal((await lstat(join(service.config.dataDir, 'local-secret'))).mode & 0o777, 0o600)
-    const claim = { folder, device: String(dev), inode: String(ino), issuedAt: Date.now() }
-    const admit = (changed: Partial<typeof claim>, key = secret, signed: Partial<typeof claim> = changed) =>
-      call(MINE, '/workspaces/admissions', { ...claim, ...changed, proof: proveLocal(key, { ...claim, ...signed }) })
+    const toClaim = () => ({ folder, device: String(dev), inode: String(ino), issuedAt: Date.now() })
+    type Changed = Partial<ReturnType<typeof toClaim>>
+    const admit = (changed: Changed, key = secret, signed: Changed = changed) => {
+      const claim = toClaim()
+      const proof = proveLocal(key, { ...claim, ...signed })
+      return call(MINE, '/workspaces/admissions', { ...claim, ...changed, proof })
+    }
     const FORBIDDEN = { status: 403, body: { code: 'FORBIDDEN' } }
     t.match(await admit({}, 'guessed'), FORBIDDEN, 'a token alone')
     t.match(await admit({ folder: projects }, secret, {}), FORBIDDEN, 'the proof of another folder')

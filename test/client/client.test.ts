@@ -3,6 +3,8 @@
 import { getEventListeners, once } from 'node:events'
 import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { ClientError } from '../../src/client/client-error.js'
@@ -12,11 +14,19 @@ import { sleep } from '../../src/platform/abort-signals.js'
 import type { Event } from '../../src/protocol/events.js'
 import { scripted } from '../support/environment.js'
 import { amidCollections } from '../support/garbage.js'
-import { openTestService, type TestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
+import { findLastingPort } from '../support/ports.js'
+import { until } from '../support/processes.js'
+import { openTestService } from '../support/service.js'
 
 t.jobs = 2
 
-/** Some three seconds of text, so that something can happen in its midst. */
+/** With the scripted CLI: what the model says is no matter of the client. */
+const service = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
+const answer = { line: { type: 'result', subtype: 'success', is_error: false, result: 'Bye.' } }
+const SHORT = JSON.stringify([{ ticks: 4, everyMs: 0 }, answer])
+const HANGING = JSON.stringify([{ ticks: 1, everyMs: 0 }, { hang: true }])
+/** Some three seconds of text, in pieces that this process gives out. */
 const LONG = scripted({ text: 'one two three four five '.repeat(20), chunks: 60, delayMs: 50 })
 
 function open(t: Test, options: ClientOptions): Client {
@@ -41,15 +51,6 @@ const failure = (promise: Promise<unknown>): Promise<ClientError> =>
       throw error
     },
   )
-
-/** A port on which nobody listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 /** A network in between, which can be cut. */
 async function openProxy(t: Test) {
@@ -83,18 +84,14 @@ async function openProxy(t: Test) {
 }
 
 void t.test('submits, reads, steers and forgets over REST', async (t) => {
-  const service = await openTestService(t)
   const client = open(t, { url: `${service.url()}/`, token: service.token })
 
   t.match(await client.health(), { status: 'ok', service: 'cc-executor' })
   t.match(await client.ready(), { parts: { redis: { status: 'ok' } } })
-  t.match(await client.queue(), { depth: 0, capacity: 4 })
+  t.match(await client.queue(), { depth: Number, capacity: 4 })
   t.match(await client.auth(), { authenticated: true })
 
-  const ended = await client.execute(
-    { prompt: scripted({ text: 'Bye.' }), metadata: { team: 'docs' } },
-    { wait: 60, idempotencyKey: 'one' },
-  )
+  const ended = await client.execute({ prompt: SHORT, metadata: { team: 'docs' } }, { wait: 60, idempotencyKey: 'one' })
   t.match(ended, { status: 'succeeded', outcome: { result: 'Bye.' } })
   t.equal(
     (await client.execute(ended.request, { idempotencyKey: 'one' })).id,
@@ -109,7 +106,7 @@ void t.test('submits, reads, steers and forgets over REST', async (t) => {
   )
   t.same((await client.list({ metadata: { team: 'other' } })).executions, [])
 
-  const running = await client.execute({ prompt: scripted({ hangMs: 60_000 }) })
+  const running = await client.execute({ prompt: HANGING })
   t.match(await failure(client.result(running.id)), { code: 'NOT_FINISHED', status: 409, retryable: true })
   await service.until(running.id, 'execution.started')
   t.match(await client.pause(running.id), { id: running.id })
@@ -136,13 +133,12 @@ void t.test('submits, reads, steers and forgets over REST', async (t) => {
 })
 
 void t.test('follows to the terminal event: all of it, from a cursor, by type, several on one WebSocket', async (t) => {
-  const service = await openTestService(t)
   const proxy = await openProxy(t)
   const api = await service.openApi({ CC_EXECUTOR_ALLOWED_HOSTS: `127.0.0.1:${proxy.port}` })
   proxy.lead(api.address.port)
   const submitter = open(t, { url: service.url(), token: service.token })
   const client = open(t, { url: proxy.url, token: service.token })
-  const { id } = await submitter.execute({ prompt: scripted({ text: 'a b c d', chunks: 4 }) })
+  const { id } = await submitter.execute({ prompt: SHORT })
   const [all, rest, texts] = await Promise.all([
     collect(client.follow(id)),
     collect(client.follow(id, { after: 2 })),
@@ -176,24 +172,31 @@ void t.test('follows to the terminal event: all of it, from a cursor, by type, s
 })
 
 void t.test('goes on by its cursor while APIs come and go on one port', async (t) => {
-  const service = await openTestService(t)
-  const api = service.apis[0]
-  if (!api) throw new Error('there is an API')
+  const port = await findLastingPort()
+  let api = await service.openApi({ CC_EXECUTOR_PORT: String(port) })
   const client = open(t, { url: api.url, token: service.token })
-  const { id } = await client.execute({ prompt: LONG })
+  const go = (which: number): string => join(service.directory, `go-on-${which}`)
+  const piece = { ticks: 8, everyMs: 0 }
+  const { id } = await client.execute({
+    prompt: JSON.stringify([piece, { file: go(0) }, piece, { file: go(1) }, piece, answer]),
+  })
   const interruptions: ClientError[] = []
   const events: Event[] = []
-  let current = api
-  for await (const event of client.follow(id, { onInterrupted: (error) => interruptions.push(error) })) {
-    events.push(event)
-    if (event.seq !== 8 && event.seq !== 20) continue
-    await current.close()
-    // Long enough for some attempts that fail.
-    await sleep(500)
-    current = await service.openApi({ CC_EXECUTOR_PORT: String(api.address.port) })
-    service.apis[0] = current
+  const following = (async () => {
+    for await (const event of client.follow(id, { onInterrupted: (error) => interruptions.push(error) }))
+      events.push(event)
+  })()
+  for (const which of [0, 1]) {
+    const isTick = ({ type }: Event): boolean => type === 'text.delta'
+    await until(() => events.filter(isTick).length === 8 * (which + 1), 'all is there that is said before')
+    await api.close()
+    await until(() => interruptions.length > which, 'the loss is seen')
+    // The run waits for both to be back.
+    api = await service.openApi({ CC_EXECUTOR_PORT: String(port) })
+    await writeFile(go(which), '')
   }
-  t.ok(interruptions.length >= 2, `${interruptions.length} interruptions`)
+  await following
+  t.equal(interruptions.length, 2)
   t.match(interruptions[0], { code: 'UNREACHABLE', retryable: true })
   t.equal(events.at(-1)?.type, 'execution.finished')
   t.same(events, await service.events(id), 'no gap, no duplicate')
@@ -223,12 +226,11 @@ void t.test('goes on by its cursor however often the network is cut', async (t) 
 })
 
 void t.test('ends by a signal, by close and by patience', async (t) => {
-  const service = await openTestService(t)
   const proxy = await openProxy(t)
   const api = await service.openApi({ CC_EXECUTOR_ALLOWED_HOSTS: `127.0.0.1:${proxy.port}` })
   proxy.lead(api.address.port)
   const client = open(t, { url: proxy.url, token: service.token, patienceSeconds: 0.5 })
-  const { id } = await client.execute({ prompt: scripted({ hangMs: 60_000 }) })
+  const { id } = await client.execute({ prompt: HANGING })
 
   const abort = new AbortController()
   for await (const event of client.follow(id, { signal: abort.signal }))
@@ -247,7 +249,7 @@ void t.test('ends by a signal, by close and by patience', async (t) => {
   const lost = failure(collect(client.follow(id, { after: 1 })))
   const before = client.follow(id, { after: 1 })
   await before.next()
-  proxy.lead(await freePort())
+  proxy.lead(await findLastingPort())
   proxy.cut()
   t.match(await lost, { code: 'UNREACHABLE' }, 'patience has an end')
   await before.return()
@@ -262,15 +264,14 @@ void t.test('ends by a signal, by close and by patience', async (t) => {
 })
 
 void t.test('an execution that is deleted while its last events wait ends the following', async (t) => {
-  const service = await openTestService(t)
   const client = open(t, { url: service.url(), token: service.token })
-  const { id } = await client.execute({ prompt: scripted({ text: 'short' }) }, { wait: 60 })
+  const { id } = await client.execute({ prompt: SHORT }, { wait: 60 })
   await client.delete(id)
   t.match(await failure(collect(client.follow(id, { after: 1 }))), { code: 'EXECUTION_NOT_FOUND' })
 })
 
 void t.test('says in one sentence what it did not reach', async (t) => {
-  const port = await freePort()
+  const port = await findLastingPort()
   const client = open(t, { url: `http://127.0.0.1:${port}` })
   const sentence =
     `CC Executor cannot be reached at http://127.0.0.1:${port}: nothing listens there ` +
@@ -386,6 +387,7 @@ void t.test('a reader that does not pull has the socket paused, then is set asid
     if (event.type === 'execution.finished') break
   }
   t.same(heard, [1, 2, 3], 'the neighbour is served')
+  await until(() => flood.unsubscribed.length > 0, 'the service is told')
   t.same(flood.unsubscribed, ['sub-1'], 'the slow one was set aside')
   let last = 1
   for (let event = await slow.next(); event; event = await slow.next()) {
@@ -399,7 +401,7 @@ void t.test('a reader that does not pull has the socket paused, then is set asid
 })
 
 void t.test('following: a slow consumer gets every event once', async (t) => {
-  const total = 2048
+  const total = 1536
   const flood = await openFlood(t, total)
   const client = open(t, { url: flood.url })
   let last = 0
@@ -410,14 +412,14 @@ void t.test('following: a slow consumer gets every event once', async (t) => {
     if (event.seq === 10) await sleep(6_500)
   }
   t.equal(last, total)
-  t.equal(flood.subscribed.length, 2, `set aside once, then from ${flood.subscribed[1]} on`)
+  t.ok(flood.subscribed.length >= 2, `set aside, then from ${flood.subscribed[1]} on`)
 })
 
 void t.test('a large log through the real service, read slowly', async (t) => {
-  const service: TestService = await openTestService(t)
   const client = open(t, { url: service.url(), token: service.token })
+  const piece = { type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'abcdefgh'.repeat(512) }] } }
   const { id } = await client.execute({
-    prompt: scripted({ repeatText: 'abcdefgh', bytes: 3 * 1024 * 1024, chunkBytes: 2048 }),
+    prompt: JSON.stringify([{ repeat: `${JSON.stringify(piece)}\n`, times: 768 }, answer]),
   })
   const events: Event[] = []
   for await (const event of client.follow(id)) {

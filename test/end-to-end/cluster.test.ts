@@ -1,17 +1,22 @@
-// Two APIs and two workers, each a process of its own, on one Redis, with the real CLI: what dies does not take an
-// execution with it.
+// Two APIs and two workers, each a process of its own, on one Redis: what dies does not take an execution with it.
 // What else can break is in test/faults.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import { isWhole, openCluster, textOf, type Server, type Transport } from '../support/cluster.js'
 import { lasting, scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { describe, listMentioning, livingOf, treeOf, until, type CliProcess } from '../support/processes.js'
 
 t.jobs = 2
 
-/** A text in so many pieces: many events, over so many milliseconds. */
-const written = (pieces: number, delayMs: number): string =>
-  scripted({ text: Array.from({ length: pieces }, (_, index) => `word-${index} `).join(''), chunks: pieces, delayMs })
+/** Of the scripted CLI: so many texts, and the end. */
+const ticks = (count: number) => ({ ticks: count, everyMs: 0 })
+const ANSWER = { line: { type: 'result', subtype: 'success', is_error: false, result: 'done' } }
+/** A run of the real CLI that goes on when a file is there. */
+const held = (go: string): string =>
+  scripted({ tool: 'Bash', input: { command: `until [ -e ${go} ]; do perl -e 'select(undef,undef,undef,0.1)'; done` } })
 
 const skip =
   process.env['CC_EXECUTOR_TEST_ALL'] === '1'
@@ -19,7 +24,7 @@ const skip =
     : 'only in npm run test:all; the fault battery kills and stops workers as well'
 
 void t.test('any API serves any execution, whatever is cut or restarted meanwhile', async (t) => {
-  const cluster = await openCluster(t)
+  const cluster = await openCluster(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
   // All at once: the first one to come makes the token, the other finds it.
   let [first, second] = await Promise.all([
     cluster.openApi(),
@@ -30,9 +35,7 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
 
   await t.test('submitted on one, watched on the other, cancelled through either', async (t) => {
     const ids = await Promise.all(
-      [first, second].map((server) =>
-        cluster.submit(server, scripted({ tool: 'Bash', input: { command: lasting() } }), { allowedTools: ['Bash'] }),
-      ),
+      [first, second].map((server) => cluster.submit(server, JSON.stringify([{ tool: lasting() }, ANSWER]))),
     )
     await Promise.all(
       ids.map(async (id, index) => {
@@ -53,7 +56,7 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
   })
 
   await t.test('a client that is cut off at every seq sees every event once', async (t) => {
-    const id = await cluster.submit(first, written(12, 60))
+    const id = await cluster.submit(first, JSON.stringify([{ ticks: 12, everyMs: 60 }, ANSWER]))
     const seen: Event[] = []
     const transports: Transport[] = ['websocket', 'sse', 'rest']
     for (let turn = 0; seen.at(-1)?.type !== 'execution.finished' && turn < 500; turn += 1) {
@@ -69,13 +72,14 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
     }
     isWhole(t, seen)
     t.same(seen, await cluster.readLog(first, id))
-    t.match(textOf(seen), /^word-0 word-1 .*word-11 $/)
+    t.match(textOf(seen), /^tick 0tick 1.*tick 11$/)
   })
 
   await t.test(
     'an API that is stopped, and one that is killed, in mid-run: the client goes on elsewhere',
     async (t) => {
-      const id = await cluster.submit(first, written(60, 100))
+      const go = join(cluster.folder, 'go')
+      const id = await cluster.submit(first, JSON.stringify([ticks(20), { file: go }, ticks(20), ANSWER]))
       const seen: Event[] = []
       async function take(server: Server, transport: Transport, onSixth?: () => void): Promise<void> {
         let count = 0
@@ -94,6 +98,7 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
       t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
       ;[first] = await Promise.all([cluster.openApi(), take(second, 'sse', () => second.kill('SIGKILL'))])
       t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
+      await writeFile(go, '')
       await take(first, 'rest')
       isWhole(t, seen)
       t.match(await cluster.finished(first, id), { status: 'succeeded', attempt: 1 })
@@ -142,11 +147,12 @@ void t.test(
     const cluster = await openCluster(t)
     const [api, patient, hasty] = await Promise.all([
       cluster.openApi(),
-      cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '40' }),
+      cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '400' }),
       cluster.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '0' }),
     ])
-    // One run on each: which worker takes which is not known before.
-    const ids = await Promise.all([1, 2, 3, 4].map(() => cluster.submit(api, written(50, 100))))
+    // Two on each: which worker takes which is not known before.
+    const go = join(cluster.folder, 'go')
+    const ids = await Promise.all([1, 2, 3, 4].map(() => cluster.submit(api, held(go), { allowedTools: ['Bash'] })))
     await until(
       async () =>
         (await Promise.all(ids.map((id) => cluster.get(api, id)))).every(({ status }) => status === 'running'),
@@ -172,6 +178,8 @@ void t.test(
       'both say that they take nothing more',
     )
     const queued = await cluster.submit(api, 'Say hello')
+    await hasty.ended
+    await writeFile(go, '')
     for (const worker of [patient, hasty]) {
       t.match(await worker.ended, { code: 0, signal: null })
       t.equal(isOf(worker).length, 2)

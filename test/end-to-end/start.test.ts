@@ -1,9 +1,9 @@
 // `cc-executor start` and its neighbours as a user meets them: real processes, a private Redis, the real CLI and the
-// scripted model.
+// scripted model; the scripted CLI where only the processes are looked at.
 import { execFile, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { openServiceProcess } from '../../src/main/lifecycle/service-process.js'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { VERSION } from '../../src/platform/version.js'
 import { lasting, scripted, testEnvironment } from '../support/environment.js'
-import { CLI } from '../support/paths.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import {
   commandLineOf,
@@ -29,12 +29,16 @@ import {
 } from '../support/processes.js'
 
 t.jobs = 3
+const TEST_ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
 
 /**
  * From the request to stop, or the SIGKILL, to the last process: a few seconds, and as many again for a busy machine.
  */
 const GONE_MS = 120_000
 const LONG_RUN = scripted({ tool: 'Bash', input: { command: lasting(250) } }, { text: 'done' })
+const ANSWER = { line: { type: 'result', subtype: 'success', is_error: false, result: 'survived' } }
+const byScript = (tool: string): string => JSON.stringify([{ tool }, ANSWER])
+const WITH_SCRIPTED_CLI = { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI }
 
 interface Running extends CliProcess {
   readonly url: string
@@ -74,9 +78,9 @@ async function start(
 }
 
 /** Submits a run whose tool takes long, and waits until its process is there. */
-async function startLongRun({ call, folder }: Running): Promise<void> {
+async function startLongRun({ call, folder }: Running, prompt = LONG_RUN): Promise<void> {
   const { status } = await call('POST', '/execute', {
-    prompt: LONG_RUN,
+    prompt,
     permissionMode: 'acceptEdits',
     allowedTools: ['Bash'],
   })
@@ -112,14 +116,16 @@ async function runToEnd(t: Test, args: string[], env: NodeJS.ProcessEnv, cwd?: s
 /** What a refused start owes: one sentence on stderr, exit code 1, within five seconds. */
 async function refused(t: Test, args: string[], env: NodeJS.ProcessEnv, sentence: RegExp): Promise<void> {
   // At its own level of logging: what is logged counts as well.
-  const { code, stdout, stderr, afterMs } = await runToEnd(t, args, { ...env, LOG_LEVEL: undefined })
+  const start = () => runToEnd(t, args, { ...env, LOG_LEVEL: undefined })
+  const { code, stdout, stderr, afterMs } = await start()
   t.match(stderr, sentence)
   t.match(stderr, /^cc-executor: [^\n]+[.)]\n$/, 'one sentence')
   t.equal(stdout, '')
   t.equal(code, 1)
-  // On a busy machine a process that has nothing to do takes seconds as well, and that is no fault of the service.
-  const busyMs = afterMs < 5_000 ? 0 : 4 * (await runToEnd(t, ['--version'], env)).afterMs
-  t.ok(afterMs < 5_000 + busyMs, `after ${Math.round(afterMs)} ms`)
+  // On a busy machine a process that has nothing to do takes seconds as well, and loading an API several times that.
+  const isQuick = async (tookMs: number): Promise<boolean> =>
+    tookMs < 5_000 || tookMs < 5_000 + 10 * (await runToEnd(t, ['--version'], env)).afterMs
+  t.ok((await isQuick(afterMs)) || (await isQuick((await start()).afterMs)), `after ${Math.round(afterMs)} ms`)
 }
 
 void t.test('start tells all that a person needs, and its curl line works', async (t) => {
@@ -179,17 +185,14 @@ void t.test('--open needs no token, --root admits a folder, .env is read; SIGKIL
   // What is set already stays: three and not seven.
   const service = await start(t, ['--open', '--root', root], {
     cwd,
-    env: { CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_DRAIN_SECONDS: undefined },
+    env: { ...WITH_SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '3', CC_EXECUTOR_DRAIN_SECONDS: undefined },
   })
   t.match(service.stdout(), `workspaces  ${service.folder}/data/workspaces, ${root}`)
   t.match((await service.call('GET', '/queue')).body, { workers: [{ credential: 'of-dot-env', concurrency: 3 }] })
   const { stdout } = await runToEnd(t, ['config'], testEnvironment(service.folder), cwd)
   t.match(stdout, /CC_EXECUTOR_CREDENTIAL=\(unset\)\n/, 'no other command reads .env')
 
-  const prompt = scripted(
-    { tool: 'Write', input: { file_path: '${cwd}/written.txt', content: 'by the run' } },
-    { text: 'done' },
-  )
+  const prompt = byScript('printf "by the run" > written.txt')
   const workspace = join(root, 'project')
   const response = await fetch(`${service.url}/execute`, {
     method: 'POST',
@@ -204,14 +207,18 @@ void t.test('--open needs no token, --root admits a folder, .env is read; SIGKIL
     'other folders are refused',
   )
 
-  await startLongRun(service)
+  await startLongRun(service, byScript(lasting(250)))
   await nothingIsLeft(t, service, () => service.kill('SIGKILL'))
 })
 
-void t.test(
-  'a worker or an API that dies is started again, at the same address; SIGTERM in mid-run ends everything',
-  async (t) => {
-    const service = await start(t)
+void t.test('what dies is started again; SIGTERM in mid-run ends everything', { timeout: 600_000 }, async (t) => {
+  const service = await start(t, [], { env: WITH_SCRIPTED_CLI })
+  const isServing = async (): Promise<boolean> =>
+    (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
+  const get = async (id: string) => (await service.call('GET', `/executions/${id}`)).body
+  const isOver = async (id: string): Promise<boolean> => (await get(id)).status === 'succeeded'
+
+  await t.test('a worker or an API, at the same address', async () => {
     const childOf = (name: string) =>
       treeOf(service.pid).find(({ pid }) => commandLineOf(pid).endsWith(`cli.js ${name}`))?.pid
     for (const name of ['worker', 'api']) {
@@ -220,58 +227,38 @@ void t.test(
       await service.said(new RegExp(`the ${name} ended \\(SIGKILL\\); starting it again`))
       await until(() => ![undefined, before].includes(childOf(name)), `there is another ${name}`)
     }
-    await until(
-      async () => (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200,
-      'it serves again',
-    )
-    const response = await fetch(`${service.url}/execute`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        prefer: 'wait=60',
-        authorization: `Bearer ${(await readFile(join(service.folder, 'data', 'token'), 'utf8')).trim()}`,
-      },
-      body: JSON.stringify({ prompt: 'Say hello' }),
-    })
-    t.match(await response.json(), { status: 'succeeded' })
-    await startLongRun(service)
-    await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
-    t.match(await service.ended, { code: 0, signal: null })
-  },
-)
+    await until(isServing, 'it serves again')
+    const { body } = await service.call('POST', '/execute', { prompt: 'Say hello' })
+    await until(() => isOver(body.id), 'it works')
+  })
 
-void t.test(
-  'the private Redis that is killed is started again on its folder, also when its keeper was: what runs goes on, what was asked is known',
-  { timeout: 600_000 },
-  async (t) => {
-    const service = await start(t)
-    const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
-    const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
-    const prompt = scripted({ tool: 'Bash', input: { command: 'sleep 4; echo awake' } }, { text: 'survived' })
-    const { body } = await service.call('POST', '/execute', { prompt, allowedTools: ['Bash'] })
-    const isServing = async (): Promise<boolean> =>
-      (await fetch(`${service.url}/health/ready`).catch(() => undefined))?.status === 200
-    await until(async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'running', 'it runs')
-    // Its last second may not be on disk; what is older is.
-    await sleep(1_500)
-    for (const pattern of [SERVER, /cc-executor-redis/]) {
-      const before = redisOf(SERVER)
-      tryKill(redisOf(pattern) ?? 0)
-      await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis', 90_000)
-      await until(isServing, 'it serves again')
-    }
-    await until(
-      async () => (await service.call('GET', `/executions/${body.id}`)).body.status === 'succeeded',
-      'the run came to its end',
-    )
-    t.match((await service.call('GET', `/executions/${body.id}`)).body, { outcome: { result: 'survived' }, attempt: 1 })
-    t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
-    // A terminal that is closed: it drains as with SIGTERM.
-    await nothingIsLeft(t, service, () => service.kill('SIGHUP'))
-    t.match(await service.ended, { code: 0, signal: null })
-    t.match(service.stderr(), /stopping \(SIGHUP\)/)
-  },
-)
+  await t.test(
+    'the private Redis that is killed is started again on its folder, also when its keeper was: what runs goes on, what was asked is known',
+    async (t) => {
+      const redisOf = (pattern: RegExp) => treeOf(service.pid).find(({ pid }) => pattern.test(commandLineOf(pid)))?.pid
+      const SERVER = /^(?:\S*\/)?(?:redis|valkey)-server/
+      const go = join(service.folder, 'go')
+      const prompt = byScript(`until [ -e "${go}" ]; do sleep 0.1; done`)
+      const { body } = await service.call('POST', '/execute', { prompt })
+      await until(async () => (await get(body.id)).status === 'running', 'it runs')
+      for (const pattern of [SERVER, /cc-executor-redis/]) {
+        // Its last second may not be on disk; what is older is.
+        await sleep(1_500)
+        const before = redisOf(SERVER)
+        tryKill(redisOf(pattern) ?? 0)
+        await until(() => ![undefined, before].includes(redisOf(SERVER)), 'there is another Redis')
+        await until(isServing, 'it serves again')
+      }
+      await writeFile(go, '')
+      await until(() => isOver(body.id), 'the run came to its end')
+      t.match(await get(body.id), { outcome: { result: 'survived' }, attempt: 1 })
+      t.match(service.stderr(), /the Redis ended \(.*\); starting it again/)
+    },
+  )
+  await startLongRun(service, byScript(lasting(250)))
+  await nothingIsLeft(t, service, () => service.kill('SIGTERM'))
+  t.match(await service.ended, { code: 0, signal: null })
+})
 
 void t.test('a process that is closed while it is being started again is gone with it', async (t) => {
   const folder = await makeFolder(t)
@@ -292,9 +279,8 @@ void t.test('a process that is closed while it is being started again is gone wi
 })
 
 void t.test('SIGKILL or SIGTERM while it starts leaves nothing either', async (t) => {
-  const all = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
-  for (const delayMs of all ? Array.from({ length: 24 }, (_, index) => index * 75) : [150, 450, 900]) {
-    for (const signal of all ? (['SIGKILL', 'SIGTERM'] as const) : (['SIGKILL'] as const)) {
+  for (const delayMs of TEST_ALL ? Array.from({ length: 24 }, (_, index) => index * 75) : [150, 900]) {
+    for (const signal of TEST_ALL ? (['SIGKILL', 'SIGTERM'] as const) : (['SIGKILL'] as const)) {
       const folder = await makeFolder(t)
       const cli = startCli(t, ['start', '--simulate'], testEnvironment(folder))
       await sleep(delayMs)
@@ -310,21 +296,27 @@ void t.test(
   'asked to stop while its worker looks at the CLI it waits for nothing, and nothing outlives it',
   async (t) => {
     const folder = await makeFolder(t)
-    const [asked, hangs, claude] = ['asked', 'hangs', 'claude'].map((name) => join(folder, name)) as [
-      string,
-      ...string[],
-    ]
+    const [asked, hangs, claude] = [join(folder, 'asked'), join(folder, 'hangs'), join(folder, 'claude')]
     // `start` asks it first, and is answered.
     const hang = `[ ! -e ${asked} ] || { : > ${hangs}; exec tail -f ${asked}; }; : > ${asked}`
-    await writeFile(claude ?? '', `#!/bin/sh\n${hang}\necho "2.1.332 (Claude Code)"\n`, { mode: 0o755 })
-    const cli = startCli(t, ['start', '--simulate'], { ...testEnvironment(folder), CC_EXECUTOR_CLAUDE_BIN: claude })
-    await until(() => existsSync(hangs ?? ''), 'the worker asks for the version')
-    const askedAt = performance.now()
-    cli.kill('SIGTERM')
-    const { code } = await cli.ended
-    t.same(describe(listMentioning(folder)), [], 'when it has ended, all that it has started has')
-    t.equal(code, 0)
-    t.ok(performance.now() - askedAt < 9_000, 'it did not wait for the 10 s that the CLI has')
+    await writeFile(claude, `#!/bin/sh\n${hang}\necho "2.1.332 (Claude Code)"\n`, { mode: 0o755 })
+    const stop = async (): Promise<number> => {
+      await rm(asked, { force: true })
+      await rm(hangs, { force: true })
+      const cli = startCli(t, ['start', '--simulate'], { ...testEnvironment(folder), CC_EXECUTOR_CLAUDE_BIN: claude })
+      await until(() => existsSync(hangs), 'the worker asks for the version')
+      const askedAt = performance.now()
+      // A terminal that is closed: as with SIGTERM.
+      cli.kill('SIGHUP')
+      const { code } = await cli.ended
+      const tookMs = performance.now() - askedAt
+      t.same(describe(listMentioning(folder)), [], 'when it has ended, all that it has started has')
+      t.equal(code, 0)
+      return tookMs
+    }
+    // A busy machine may hold it up once.
+    const tookMs = await stop()
+    t.ok(tookMs < 9_000 || (await stop()) < 9_000, 'it did not wait for the 10 s that the CLI has')
   },
 )
 
@@ -374,6 +366,14 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
     CC_EXECUTOR_CACHE_DIR: join(folder, 'empty'),
   }
   const nowhere = { REDIS_URL: 'redis://somebody:secret-of-redis@127.0.0.1:1' }
+  /** Like another one. */
+  const VARIANTS = [
+    'the data folder cannot be made',
+    'the data folder cannot be written',
+    'REDIS_URL refuses (worker)',
+    'REDIS_URL refuses (start)',
+    'no REDIS_URL (api)',
+  ]
   const cases: Array<[string, string[], NodeJS.ProcessEnv, RegExp]> = [
     [
       'the port is in use',
@@ -447,9 +447,20 @@ void t.test('what cannot work is refused with one sentence', async (t) => {
     ['no token yet', ['token'], { CC_EXECUTOR_DATA_DIR: join(folder, 'none') }, /There is no token yet/],
   ]
   for (const [name, args, variables, sentence] of cases)
-    void t.test(name, (t) => refused(t, args, { ...env, ...variables }, sentence))
+    void t.test(name, { skip: VARIANTS.includes(name) && !TEST_ALL && 'only in npm run test:all' }, (t) =>
+      refused(t, args, { ...env, ...variables }, sentence),
+    )
   void t.test('a call that does not exist says where help is, exit code 2', async (t) => {
-    for (const args of [['serve'], ['start', '--fast'], ['start', '--root'], ['api', 'now']]) {
+    for (const args of [
+      ['serve'],
+      ['start', '--fast'],
+      ...(TEST_ALL
+        ? [
+            ['start', '--root'],
+            ['api', 'now'],
+          ]
+        : []),
+    ]) {
       const { code, stderr } = await runToEnd(t, args, env)
       t.equal(code, 2, args.join(' '))
       t.match(
@@ -476,7 +487,7 @@ void t.test('config, help and --version answer', async (t) => {
   t.match(config.stdout, /CC_EXECUTOR_LOCK_SECONDS=30\n +.+ \(default\)/)
   t.notMatch(config.stdout, /secret/)
 
-  for (const help of ['help', '--help'])
+  for (const help of TEST_ALL ? ['help', '--help'] : ['--help'])
     t.match(await runToEnd(t, [help], env), { code: 0, stdout: /^cc-executor .*\n\nUsage: /, stderr: '' })
   t.match(await runToEnd(t, ['--version'], env), { code: 0, stdout: `${VERSION}\n` })
 })

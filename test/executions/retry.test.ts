@@ -133,6 +133,16 @@ void t.test('how often, and not before when', async (t) => {
     undefined,
     'who does not wait so long in the queue is told at once',
   )
+  const patience = (queueTimeoutSeconds: number) =>
+    planRetry(
+      { kind: 'transient' },
+      overloaded,
+      { made: 1, spared: 0 },
+      { maxAttempts: 2, queueTimeoutSeconds },
+      now,
+      0.5,
+    )
+  t.match([patience(4.9), patience(5)], [undefined, { isSpared: false }])
   t.equal(planRetry(limit, overloaded, { made: 51, spared: 50 }, { maxAttempts: 1 }, now), undefined, 'not for ever')
   t.match(
     planRetry({ kind: 'limit', resetsAt: new Date(0) }, overloaded, { made: 1, spared: 0 }, { maxAttempts: 1 }, now),
@@ -200,52 +210,43 @@ async function eventsOf<Type extends EventType>(
 
 void t.test('failures of the API with the real CLI', async (t) => {
   const service = await openTestService(t, { env: { CC_EXECUTOR_CONCURRENCY: '8' } })
-  // By itself, so that its first attempt is over before the API is well again, also on a busy machine.
-  const fresh = await submit(service, [{ status: 529, resetsAt: inSeconds(10) }, { text: 'at last' }], {
-    maxAttempts: 4,
+  // Its first attempt is to be over before the API is well again.
+  const recovering = withLongerClocks(6, async (seconds) => {
+    const steps = [{ status: 529, resetsAt: inSeconds(seconds) }, { text: 'at last' }]
+    const execution = await submit(service, steps, { maxAttempts: 10 })
+    return service.until(execution.id, 'execution.retrying').then(
+      () => execution,
+      () => undefined,
+    )
   })
-  await service.until(fresh.id, 'execution.retrying')
-  // The first backoff is 3.75 s at least. Alone, for it must be claimed within its time.
-  const impatient = await submit(service, [{ status: 500, times: 'always' }], {
-    maxAttempts: 10,
-    queueTimeoutSeconds: 3.7,
-  })
-  await service.until(impatient.id, 'execution.started')
-  const [resumed, unasked, refused, waiting] = await Promise.all([
-    // As often as one attempt asks. An older CLI then goes on behind its own report of the error, a newer one asks once
-    // more.
+  // As often as one attempt asks. An older CLI then goes on behind its own report of the error, a newer one asks once
+  // more.
+  const [fresh, resumed, unasked, refused] = await Promise.all([
+    recovering,
     submit(service, [bash('echo made >> marks'), { status: 500, times: 3 }, { text: 'x' }], { maxAttempts: 2 }),
     submit(service, [{ status: 529, times: 'always' }]),
     submit(service, [{ status: 401, times: 'always' }], { maxAttempts: 3 }),
-    submit(service, [{ status: 500, times: 'always' }], { maxAttempts: 10 }),
   ])
-  t.match((await service.until(waiting.id, 'execution.retrying')).data, {
-    reason: 'CLAUDE_EXITED',
-    nextAttempt: 2,
-    notBefore: String,
-  })
-  const { body: queued } = await service.call('GET', `/executions/${waiting.id}`)
-  t.match(queued, { status: 'queued', attempt: 1, waitingFor: 'retry', notBefore: String, position: undefined })
-  t.ok((await service.call('GET', '/queue')).body.waitingForRetry >= 1)
-  t.match((await service.call('POST', `/executions/${waiting.id}/cancel`)).body, { status: 'cancelled', attempt: 1 })
   t.match(await service.finished(unasked.id), { status: 'failed', attempt: 1, outcome: { code: 'CLAUDE_OVERLOADED' } })
   t.match(await service.finished(refused.id), {
     status: 'failed',
     attempt: 1,
-    outcome: { code: 'CLAUDE_NOT_AUTHENTICATED' },
+    outcome: { code: 'CLAUDE_NOT_AUTHENTICATED', message: /ANTHROPIC_API_KEY/ },
   })
-  t.match(await service.finished(impatient.id), {
-    status: 'failed',
-    attempt: 1,
-    outcome: { code: 'CLAUDE_EXITED', apiStatus: 500 },
+  t.match(await service.finished(fresh.id), {
+    status: 'succeeded',
+    attempt: /^([2-9]|10)$/,
+    outcome: { result: 'at last' },
   })
-  t.match(await service.finished(fresh.id), { status: 'succeeded', attempt: /[234]/, outcome: { result: 'at last' } })
   const [{ data }] = (await eventsOf(service, fresh, 'execution.retrying')) as [Event<'execution.retrying'>]
   const starts = await eventsOf(service, fresh, 'execution.started')
   t.ok(String(starts[1]?.at) >= String(data.notBefore), 'not before its time')
   t.not(starts[0]?.data.sessionId, starts[1]?.data.sessionId, 'nothing was done, so the prompt is sent again')
   const ended = await service.finished(resumed.id)
   t.match(ended, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.outcome))
+  t.match(await eventsOf(service, resumed, 'execution.retrying'), [
+    { data: { reason: 'CLAUDE_EXITED', nextAttempt: 2, notBefore: String } },
+  ])
   const [first, second] = await eventsOf(service, resumed, 'execution.started')
   t.match(
     [first?.data.sessionId, second?.data.resumed],
@@ -257,6 +258,17 @@ void t.test('failures of the API with the real CLI', async (t) => {
     (await service.events(resumed.id)).map(({ seq }) => seq),
     (await service.events(resumed.id)).map((_event, index) => index + 1),
   )
+  // One of the waits between attempts is longer than that. The same time holds for its claim.
+  const impatient = await withLongerClocks(3.7, async (queueTimeoutSeconds) => {
+    const { id } = await submit(service, [{ status: 500, times: 'always' }], { maxAttempts: 10, queueTimeoutSeconds })
+    const execution = await service.finished(id)
+    return execution.outcome?.code === 'QUEUE_TIMEOUT' ? undefined : execution
+  })
+  t.match(impatient, {
+    status: 'failed',
+    attempt: /^[1-6]$/,
+    outcome: { code: 'CLAUDE_EXITED', apiStatus: 500, exitCode: 1 },
+  })
 })
 
 void t.test('a limit of the subscription stops the workers with it until it is over, and no other', async (t) => {
@@ -293,10 +305,10 @@ void t.test('a limit of the subscription stops the workers with it until it is o
       nextAttempt: 2,
       notBefore: new Date(later * 1_000).toISOString(),
     })
-    const others = await Promise.all([1, 2, 3].map((number) => service.submit({ prompt: `other ${number}` })))
+    const other = await service.submit({ prompt: 'another' })
     const blockedCredentials = [{ credential: 'oauth_token', until: new Date(later * 1_000).toISOString() }]
     t.match((await service.call('GET', '/queue')).body, {
-      depth: 4,
+      depth: 2,
       running: 0,
       capacity: 0,
       waitingForRetry: 1,
@@ -309,14 +321,16 @@ void t.test('a limit of the subscription stops the workers with it until it is o
       [200, { status: 'degraded', message: /oauth_token is reached until/, blockedCredentials }],
     )
     const paid = await service.openWorker({ ...reach(service), ANTHROPIC_API_KEY: 'a-key' })
-    for (const other of others)
-      t.match(await service.finished(other.id), { status: 'succeeded', attempt: 1, workerId: paid.state.id })
+    t.match(await service.finished(other.id), { status: 'succeeded', attempt: 1, workerId: paid.state.id })
     t.match((await service.call('GET', '/queue')).body, { depth: 1, capacity: 2 })
     t.match((await service.call('GET', `/executions/${first.id}`)).body, {
       status: 'queued',
       attempt: 1,
       waitingFor: 'retry',
+      notBefore: String,
+      position: undefined,
     })
+    t.match((await service.call('POST', `/executions/${first.id}/cancel`)).body, { status: 'cancelled', attempt: 1 })
   })
 
   await t.test(

@@ -10,6 +10,7 @@ import t from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import { findCgroupPlace } from '../../src/supervision/run-cgroup.js'
 import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -81,15 +82,6 @@ void t.test(
     })
   },
 )
-
-void t.test('host is raised to the least level of the operator', { timeout: 600_000 }, async (t) => {
-  const { execution } = await run(['true'], { sandbox: 'host' })
-  t.match(execution, {
-    status: 'succeeded',
-    request: { sandbox: 'host' },
-    outcome: { sandbox: { level: 'workspace' } },
-  })
-})
 
 void t.test(
   'what a run makes in an allowed root belongs to its owner, given files included; verify commands are at the same level',
@@ -178,7 +170,7 @@ void t.test('a host beyond those of the operator is refused at submission', asyn
 
 void t.test('what no worker has is refused, what one has is waited for', { timeout: 600_000 }, async (t) => {
   const poor = await openTestService(t, {
-    env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CLAUDE_CODE_USE_BEDROCK: '1', CC_EXECUTOR_SIMULATOR_URL: '' },
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CLAUDE_CODE_USE_BEDROCK: '1', CC_EXECUTOR_SIMULATOR_URL: '' },
   })
   const { status, body } = await poor.call('POST', '/execute', { body: { prompt: 'x', sandbox: 'locked' } })
   t.equal(status, 503)
@@ -212,9 +204,14 @@ void t.test('limits hold for the run as a whole, and the one that is met is told
     'head -c 5000000 /dev/zero > large; stat -c size=%s large; ulimit -n; ulimit -n 5000 || echo kept',
   ]
   const execution = await small.finished(
-    (await small.submit({ prompt: scripted(...commands.map(bash), { text: 'done' }) })).id,
+    (await small.submit({ prompt: scripted(...commands.map(bash), { text: 'done' }), sandbox: 'host' })).id,
   )
   t.match(execution, { status: 'succeeded' }, JSON.stringify(execution.outcome))
+  t.match(
+    execution,
+    { request: { sandbox: 'host' }, outcome: { sandbox: { level: 'workspace' } } },
+    'host is raised to the least level of the operator',
+  )
   const events = await small.events(execution.id)
   t.equal(of(events, 'execution.started')[0]?.data.containment?.limits, kept)
   const told = of(events, 'limit.reached').map(({ data }) => data)

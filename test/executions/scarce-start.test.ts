@@ -4,7 +4,7 @@ import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { findExecutable, splitPath } from '../../src/platform/redis-server.js'
-import { lasting, scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -35,9 +35,12 @@ void t.test(
   'a start that fails for lack of resources is queued again; a cancel ends it meanwhile',
   { skip: bwrap === undefined ? 'there is no bubblewrap' : false, timeout: 600_000 },
   async (t) => {
-    const service = await openTestService(t, { env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash' } })
-    const keepsOn = await service.submit({ prompt: scripted({ tool: 'Bash', input: { command: lasting() } }) })
-    await service.until(keepsOn.id, 'tool.started')
+    const service = await openTestService(t, {
+      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '4' },
+    })
+    const begins = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
+    const keepsOn = await service.submit({ prompt: JSON.stringify([begins, { hang: true }]) })
+    await service.until(keepsOn.id, 'claude.message')
     await writeFile(isScarce, '')
     const [started, cancelled] = await Promise.all([
       service.submit({ prompt: 'starts later' }),

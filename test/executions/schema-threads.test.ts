@@ -8,6 +8,7 @@ import t from 'tap'
 import { newBudget, SchemaChecks, SCHEMA_BUDGET_MS } from '../../src/executions/json-mode/schema-checks.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { ROOT, SCRIPTED_CLI } from '../support/paths.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -15,6 +16,8 @@ const SLOW = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+
 /** Takes the pattern longer than anybody waits. */
 const ENDLESS = { a: `${'a'.repeat(50)}b` }
 const QUICK = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] }
+/** Where no time is looked at. */
+const LONG_MS = 120_000
 /** A stopped thread holds everything up for as long as the pattern is let run; less than that is the machine's load. */
 const STOPPED_MS = SCHEMA_BUDGET_MS - 500
 
@@ -34,14 +37,14 @@ void t.test('answers are held against the dialect that the schema names', async 
     type: 'object',
     properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'integer' }] } },
   }
-  const faultsOf = (answer: unknown) => checks.validate(pair, answer, 'ann', newBudget())
+  const faultsOf = (answer: unknown) => checks.validate(pair, answer, 'ann', newBudget(LONG_MS))
   t.same(await faultsOf({ pair: ['a', 1] }), { kind: 'checked', faults: [] })
   t.match(await faultsOf({ pair: ['a', 'b'] }), { kind: 'checked', faults: [/pair\/1 must be integer/] })
-  t.match(await checks.compile({ type: 'object', properties: { a: { type: 'no' } } }, 'ann', newBudget()), {
+  t.match(await checks.compile({ type: 'object', properties: { a: { type: 'no' } } }, 'ann', newBudget(LONG_MS)), {
     kind: 'unusable',
     message: /schema is invalid/,
   })
-  t.match(await checks.compileAsCli({ type: 'object', unknown: 1 }, 'ann', newBudget()), {
+  t.match(await checks.compileAsCli({ type: 'object', unknown: 1 }, 'ann', newBudget(LONG_MS)), {
     kind: 'unusable',
     message: /strict mode/,
   })
@@ -61,25 +64,29 @@ void t.test('answers are held against the dialect that the schema names', async 
     )
   // An id of one schema is none of the next one's.
   const named = { type: 'object', properties: { a: { $id: 'https://example.com/a', type: 'string' } } }
-  t.match(await checks.compile(named, 'ann', newBudget()), { kind: 'checked' })
+  t.match(await checks.compile(named, 'ann', newBudget(LONG_MS)), { kind: 'checked' })
   const borrowing = { type: 'object', properties: { a: { $ref: 'https://example.com/a' } } }
-  t.match(await checks.compile(borrowing, 'bob', newBudget()), { kind: 'unusable', message: /can't resolve/ })
+  t.match(await checks.compile(borrowing, 'bob', newBudget(LONG_MS)), { kind: 'unusable', message: /can't resolve/ })
 })
 
 void t.test('what exceeds its budget is given up, and nobody else waits for it', async (t) => {
   const checks = openChecks(t)
-  const slow = checks.validate(SLOW, ENDLESS, 'ann', newBudget())
-  const order: string[] = []
-  const done = (name: string) => () => order.push(name)
-  const same = checks.validate(QUICK, { n: 1 }, 'ann', newBudget())
-  await Promise.all([
-    slow.then(done('slow')),
-    same.then(done('of the same owner')),
-    checks.validate(QUICK, { n: 1 }, 'bob', newBudget()).then(done("of another's")),
-  ])
-  t.same(await slow, { kind: 'late' })
-  t.match(await same, { kind: 'checked' })
-  t.equal(checks.threads, 1, 'the one that was late is gone')
+  // The other's thread may come later than that, where the machine has more to do.
+  const order = await withLongerClocks(1, async (seconds) => {
+    const slow = checks.validate(SLOW, ENDLESS, 'ann', newBudget(seconds * 1_000))
+    const names: string[] = []
+    const done = (name: string) => () => names.push(name)
+    const same = checks.validate(QUICK, { n: 1 }, 'ann', newBudget(LONG_MS))
+    await Promise.all([
+      slow.then(done('slow')),
+      same.then(done('of the same owner')),
+      checks.validate(QUICK, { n: 1 }, 'bob', newBudget(LONG_MS)).then(done("of another's")),
+    ])
+    t.same(await slow, { kind: 'late' })
+    t.match(await same, { kind: 'checked' })
+    t.equal(checks.threads, 1, 'the one that was late is gone')
+    return names[0] === 'slow' ? undefined : names
+  })
   t.same(order, ["of another's", 'slow', 'of the same owner'])
   const budget = newBudget(100)
   t.match(await checks.validate(SLOW, ENDLESS, 'ann', budget), { kind: 'late' })
@@ -93,14 +100,18 @@ void t.test('what exceeds its budget is given up, and nobody else waits for it',
 
 void t.test('a schema is compiled once, and of an owner a bounded number waits', async (t) => {
   const checks = openChecks(t)
-  t.match(await checks.compile(QUICK, 'ann', newBudget()), { kind: 'checked' })
+  t.match(await checks.compile(QUICK, 'ann', newBudget(LONG_MS)), { kind: 'checked' })
   t.match(await checks.compile({ ...QUICK }, 'bob', newBudget(0)), { kind: 'checked' }, 'without any time of its own')
   t.match(await checks.compile(SLOW, 'ann', newBudget(0)), { kind: 'late' }, 'another one needs some')
   const other = (index: number) => ({ type: 'object', title: String(index) })
-  const asked = Array.from({ length: 300 }, (_, index) => checks.compile(other(index), 'ann', newBudget()))
-  const crowded = checks.compile(other(300), 'ann', newBudget())
+  const asked = Array.from({ length: 300 }, (_, index) => checks.compile(other(index), 'ann', newBudget(LONG_MS)))
+  const crowded = checks.compile(other(300), 'ann', newBudget(LONG_MS))
   t.same(await Promise.race([crowded, asked[250]]), { kind: 'crowded' })
-  t.match(await checks.compile(other(301), 'bob', newBudget()), { kind: 'checked' }, 'nobody else waits for that')
+  t.match(
+    await checks.compile(other(301), 'bob', newBudget(LONG_MS)),
+    { kind: 'checked' },
+    'nobody else waits for that',
+  )
   const kinds = (await Promise.all(asked)).map(({ kind }) => kind)
   t.ok(kinds.filter((kind) => kind === 'checked').length >= 200, 'the first of them are compiled')
 })
@@ -110,24 +121,24 @@ void t.test('what asks for more memory than a thread has ends the thread and not
   const list = { type: 'object', properties: { list: { type: 'array', items: { type: 'string' } } } }
   const wrong = { list: Array.from({ length: 300_000 }, () => 1) }
   t.match(await checks.validate(list, wrong, 'ann', newBudget(60_000)), { kind: 'failed', message: /memory/ })
-  t.match(await checks.validate(list, { list: [1] }, 'ann', newBudget()), { faults: [/must be string/] })
+  t.match(await checks.validate(list, { list: [1] }, 'ann', newBudget(LONG_MS)), { faults: [/must be string/] })
 })
 
 void t.test('a thread that does not start is told', async (t) => {
   const checks = openChecks(t, { threadFile: new URL('file:///nowhere/thread.js') })
-  t.match(await checks.compile(QUICK, 'ann', newBudget()), { kind: 'failed', message: /Cannot find module/ })
+  t.match(await checks.compile(QUICK, 'ann', newBudget(LONG_MS)), { kind: 'failed', message: /Cannot find module/ })
 })
 
 void t.test('there is a thread only while there is work, and it keeps no process', async (t) => {
   const checks = openChecks(t, { idleMs: 1 })
   t.equal(checks.threads, 0)
-  await checks.compile(QUICK, 'ann', newBudget())
+  await checks.compile(QUICK, 'ann', newBudget(LONG_MS))
   await until(() => checks.threads === 0, 'the thread has gone')
-  t.match(await checks.validate(QUICK, { n: 1 }, 'ann', newBudget()), { faults: [] }, 'and comes again')
+  t.match(await checks.validate(QUICK, { n: 1 }, 'ann', newBudget(LONG_MS)), { faults: [] }, 'and comes again')
   const file = join(ROOT, 'dist/src/executions/json-mode/schema-checks.js')
   const script =
     `const { SchemaChecks, newBudget } = await import(${JSON.stringify(file)})\n` +
-    `console.log((await new SchemaChecks().compile({ type: 'object' }, 'ann', newBudget())).kind)`
+    `console.log((await new SchemaChecks().compile({ type: 'object' }, 'ann', newBudget(120_000))).kind)`
   const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 120_000 })
   t.equal((await run).stdout, 'checked\n')
 })
@@ -152,14 +163,21 @@ void t.test('slow patterns fail their own runs; the worker goes on', async (t) =
       },
       { eof: true },
     ])
-  const delay = monitorEventLoopDelay({ resolution: 20 })
-  delay.enable()
-  const hostile = await Promise.all(
-    [1, 2].map(() => service.submit({ prompt: answer(ENDLESS), outputSchema: SLOW, maxRepairs: 5 })),
-  )
-  const beside = await service.submit({ prompt: answer({ n: 1 }), outputSchema: QUICK })
-  const ends: Execution[] = await Promise.all(hostile.map(({ id }) => service.finished(id)))
-  delay.disable()
+  /** A machine that stops the process does so once; a pattern on its thread would do so each time. */
+  async function play(plays: number): Promise<{ ends: Execution[]; besides: Execution; delayMs: number }> {
+    const delay = monitorEventLoopDelay({ resolution: 20 })
+    delay.enable()
+    const hostile = await Promise.all(
+      [1, 2].map(() => service.submit({ prompt: answer(ENDLESS), outputSchema: SLOW, maxRepairs: 5 })),
+    )
+    const beside = await service.submit({ prompt: answer({ n: 1 }), outputSchema: QUICK })
+    const ends: Execution[] = await Promise.all(hostile.map(({ id }) => service.finished(id)))
+    delay.disable()
+    const [besides, delayMs] = [await service.finished(beside.id), delay.max / 1e6]
+    const isFine = besides.status === 'succeeded' && delayMs < STOPPED_MS
+    return isFine || plays === 1 ? { ends, besides, delayMs } : play(plays - 1)
+  }
+  const { ends, besides, delayMs } = await play(4)
   for (const end of ends) {
     t.match(end, {
       status: 'failed',
@@ -172,8 +190,8 @@ void t.test('slow patterns fail their own runs; the worker goes on', async (t) =
       },
     })
   }
-  t.match(await service.finished(beside.id), { status: 'succeeded', outcome: { result: { n: 1 } } })
-  t.ok(delay.max / 1e6 < STOPPED_MS, `the process was never held up (${Math.round(delay.max / 1e6)} ms)`)
+  t.match(besides, { status: 'succeeded', outcome: { result: { n: 1 } } })
+  t.ok(delayMs < STOPPED_MS, `the process was never held up (${Math.round(delayMs)} ms)`)
 
   await t.test('a list of tasks has an end of schemas, and others are served meanwhile', async (t) => {
     const schema = (index: number) => ({

@@ -2,14 +2,14 @@
 import { Redis } from 'ioredis'
 import { join } from 'node:path'
 import t from 'tap'
+import { keyRoot } from '../../src/platform/redis.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
 void t.test('where Redis is full, what runs keeps its lease and can be cancelled, and readiness says so', async (t) => {
   const service = await openTestService(t, {
-    // Shorter than the time that Redis is full: without renewals the run would be lost.
-    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '6', CC_EXECUTOR_CONCURRENCY: '2' },
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_LOCK_SECONDS: '12', CC_EXECUTOR_CONCURRENCY: '2' },
   })
   const admin = new Redis(service.redis.url.slice('unix://'.length))
   t.teardown(() => admin.disconnect())
@@ -44,6 +44,9 @@ void t.test('where Redis is full, what runs keeps its lease and can be cancelled
   t.equal((await service.call('DELETE', `/executions/${first.id}`)).status, 204, 'a deletion makes room')
   t.equal((await service.call('GET', `/executions/${second.id}`)).body.status, 'running')
 
+  const lease = async (): Promise<number> => Number(await admin.zscore(`${keyRoot('cc')}:leases`, second.id))
+  const renewed = await lease()
+  await until(async () => (await lease()) > renewed, 'its lease is renewed although Redis is full')
   const held = (await service.events(second.id)).at(-1)!.seq
   await setLimit('0')
   t.equal(await ready(), 'answers')

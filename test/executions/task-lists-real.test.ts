@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { openClient } from '../../src/client/open-client.js'
 import type { Event } from '../../src/protocol/events.js'
-import type { Execution } from '../../src/protocol/execution.js'
 import { isWhole, openCluster } from '../support/cluster.js'
 import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { makeFolder, treeOf, until } from '../support/processes.js'
+import { openTestService } from '../support/service.js'
 
 const isAll = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 const skip = isAll ? false : 'only in npm run test:all'
@@ -21,26 +22,25 @@ const inOrder = (count: number): string[] =>
 void t.test(
   'each task of the real CLI has a context of its own and the files of those before; a WebSocket watches the list',
   async (t) => {
-    const count = isAll ? 5 : 3
-    const cluster = await openCluster(t)
-    const [api] = await Promise.all([cluster.openApi(), cluster.openWorker()])
+    const count = isAll ? 5 : 2
+    const service = await openTestService(t)
     const write = (index: number): string =>
       scripted(
         { text: `Task ${index}.` },
         { tool: 'Write', input: { file_path: `task-${index}.txt`, content: `by ${index}` } },
       )
-    const submitted = await cluster.call(api, 'POST', '/execute', {
+    const { id } = await service.submit({
       tasks: Array.from({ length: count }, (_none, index) => `MARK-${index} ${write(index)}`),
     })
-    t.equal(submitted.status, 202)
-    const { id } = submitted.body
+    const client = openClient({ url: service.url(), token: service.token })
+    t.teardown(() => client.close())
     const seen: Event[] = []
-    for await (const event of cluster.follow(api, id, 0, 'websocket')) seen.push(event)
+    for await (const event of client.follow(id)) seen.push(event)
     isWhole(t, seen)
     t.same(toldOf(seen), inOrder(count))
-    const list: Execution = await cluster.get(api, id)
+    const list = await service.finished(id)
     t.match(list, { status: 'succeeded', kind: 'task_list', simulated: true })
-    const { requests } = cluster.simulator
+    const { requests } = service.simulator
     for (let index = 0; index < count; index += 1) {
       const own = requests.filter(({ prompt }) => prompt?.includes(`MARK-${index} `))
       t.ok(own.length > 0, `tasks[${index}] was asked`)
@@ -54,7 +54,7 @@ void t.test(
         'and has heard of no other',
       )
       t.equal(
-        await readFile(join(cluster.folder, 'data/workspaces', list.workspace, `task-${index}.txt`), 'utf8'),
+        await readFile(join(service.config.workspaceRoot, list.workspace, `task-${index}.txt`), 'utf8'),
         `by ${index}`,
         'in one workspace',
       )
@@ -162,7 +162,7 @@ void t.test(
     for (const process of [worker, api]) process.kill('SIGTERM')
     t.match(await Promise.all([worker.ended, api.ended]), [{ code: 0 }, { code: 0 }])
     const [again] = await Promise.all([cluster.openApi(), cluster.openWorker()])
-    await until(async () => (await cluster.get(again, id)).status === 'succeeded', 'the list ends', 60_000)
+    await until(async () => (await cluster.get(again, id)).status === 'succeeded', 'the list ends')
     const log = await cluster.readLog(again, id)
     isWhole(t, log)
     t.same(toldOf(log), inOrder(12))
@@ -177,14 +177,14 @@ void t.test(
   },
 )
 
-void t.test('five hundred tasks, one after the other', { skip, timeout: 600_000 }, async (t) => {
+void t.test('five hundred tasks, one after the other', { skip, timeout: 1_200_000 }, async (t) => {
   const cluster = await openCluster(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
   const [api] = await Promise.all([cluster.openApi(), cluster.openWorker()])
   const tasks = Array.from({ length: 500 }, (_none, index) =>
     JSON.stringify([{ tool: `echo ${index} >> starts` }, RESULT]),
   )
   const { id } = (await cluster.call(api, 'POST', '/execute', { tasks })).body
-  await until(async () => (await cluster.get(api, id)).status === 'succeeded', 'the list ends', 270_000)
+  await until(async () => (await cluster.get(api, id)).status === 'succeeded', 'the list ends')
   const log = await cluster.readLog(api, id)
   isWhole(t, log)
   t.same(toldOf(log), inOrder(500))

@@ -1,11 +1,13 @@
 // Task lists, with a scripted CLI where many tasks are wanted; the real one is in task-lists-real.test.ts.
 import { createHash } from 'node:crypto'
-import { access, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
+import { until as untilTrue } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
 const service = await openTestService(t, {
@@ -90,7 +92,7 @@ void t.test(
     const list = await submit({
       tasks: Array.from({ length: 20 }, (_none, index) => step(index)),
       metadata: { team: 'docs' },
-      timeoutSeconds: 30,
+      timeoutSeconds: 600,
     })
     t.match(list, {
       kind: 'task_list',
@@ -99,15 +101,14 @@ void t.test(
       tasks: [{ index: 0, status: 'queued' }],
       attempt: 0,
     })
+    // None of them comes to its last task before the single run has had its turn.
+    const gate = join(service.directory, 'go-single')
     const others = await Promise.all(
-      [1, 2, 3, 4].map(() => submit({ tasks: Array.from({ length: 4 }, () => 'another') })),
+      [1, 2, 3, 4].map(() => submit({ tasks: ['another', 'another', 'another', script({ file: gate }, answer('x'))] })),
     )
     const single = await submit({ prompt: 'a single run' })
-    t.match(
-      await Promise.race([single, ...others].map(finished)),
-      { id: single.id },
-      'lists do not starve a single run',
-    )
+    t.match(await finished(single), { status: 'succeeded' }, 'lists do not starve a single run')
+    await writeFile(gate, '')
 
     const done = await finished(list)
     t.match(done, {
@@ -269,7 +270,10 @@ void t.test('a list has its named workspace from its first task to its end', asy
   })
   await until(list, 'task.started', 2)
   const after = await submit({ prompt: script({ tool: 'echo after >> order' }, answer('x')), workspace: 'shared' })
-  for (;;) if ((await call('GET', `/executions/${after.id}`)).body.waitingFor === 'workspace') break
+  await untilTrue(
+    async () => (await call('GET', `/executions/${after.id}`)).body.waitingFor === 'workspace',
+    'the other one waits',
+  )
   await writeFile(gate, '')
   t.match(await finished(after), { status: 'succeeded' })
   t.equal(await readFile(workspace('shared', 'order'), 'utf8'), '1\n2\nafter\n')
@@ -300,14 +304,7 @@ void t.test('tasks are listed by their list, and deleted with it', async (t) => 
   t.equal((await call('DELETE', `/executions/${list.id}`)).status, 204)
   for (const id of [list.id, ...page.executions.map((task: Execution) => task.id)])
     t.match(await call('GET', `/executions/${id}`), { status: 404 })
-  for (;;)
-    if (
-      await access(workspace(list.id, '.')).then(
-        () => false,
-        () => true,
-      )
-    )
-      break
+  await untilTrue(() => !existsSync(workspace(list.id, '.')), 'its folder is removed')
 })
 
 void t.test('what is wrong is named where it stands', async (t) => {

@@ -7,7 +7,7 @@ import t from 'tap'
 import { Execution } from '../../src/protocol/execution.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { RedisServer } from '../../src/platform/redis-server.js'
-import { FIXTURES } from '../support/paths.js'
+import { FIXTURES, SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
 
@@ -54,7 +54,11 @@ for (const commit of COMMITS) {
     t.test('this version reads, runs and ends what an older one has stored', async (t) => {
       const service = await openTestService(t, {
         workers: 0,
-        env: { CC_EXECUTOR_TOKENS: 'tester=a-long-enough-token:admin', CC_EXECUTOR_CONCURRENCY: '4' },
+        env: {
+          CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
+          CC_EXECUTOR_TOKENS: 'tester=a-long-enough-token:admin',
+          CC_EXECUTOR_CONCURRENCY: '4',
+        },
         prepare: (redis) => restore(redis, dump),
       })
       const call = (method: string, path: string, body?: unknown, headers = {}) =>
@@ -122,9 +126,7 @@ for (const commit of COMMITS) {
       await service.openWorker()
       await t.test('run and end', async (t) => {
         await Promise.all(
-          names.map((name) =>
-            until(async () => (await get(name)).finishedAt !== undefined, `${name} has ended`, 120_000),
-          ),
+          names.map((name) => until(async () => (await get(name)).finishedAt !== undefined, `${name} has ended`)),
         )
         const ends = await Promise.all(
           names.map(async (name) => {

@@ -9,7 +9,6 @@ import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
@@ -218,25 +217,25 @@ void t.test(
   'a run that exchanges a folder of its workspace for a link leads nobody elsewhere',
   { timeout: 600_000 },
   async (t) => {
-    const real = await openTestService(t, {
-      env: { CC_EXECUTOR_ALLOWED_TOOLS: 'Bash', CC_EXECUTOR_CONCURRENCY: '4', CC_EXECUTOR_SANDBOX: 'host' },
+    const onHost = await openTestService(t, {
+      env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '4', CC_EXECUTOR_SANDBOX: 'host' },
     })
-    const [secret, go] = [join(real.directory, 'secret'), join(real.directory, 'go')]
+    const [secret, go] = [join(onHost.directory, 'secret'), join(onHost.directory, 'go')]
     await mkdir(secret)
     await writeFile(join(secret, 'key'), 'secret')
     const exchange =
-      `touch ${real.directory}/begun; until test -e ${go}; do rm -rf b; mkdir b; mv b c; ln -s ${secret} b; ` +
+      `touch ${onHost.directory}/begun; until test -e ${go}; do rm -rf b; mkdir b; mv b c; ln -s ${secret} b; ` +
       'rm b; rm -rf c; done; rm -rf b; mkdir b'
-    const first = await real.submit({
-      prompt: scripted({ tool: 'Bash', input: { command: exchange } }, { text: 'done' }),
+    const first = await onHost.submit({
+      prompt: JSON.stringify([INIT, { tool: exchange }, RESULT]),
       workspace: 'a',
     })
-    await until(() => existsSync(join(real.directory, 'begun')), 'it exchanges')
+    await until(() => existsSync(join(onHost.directory, 'begun')), 'it exchanges')
     const files = [{ path: 'given', content: 'given' }]
     const others = await Promise.all(
-      Array.from({ length: 3 }, () => real.submit({ prompt: scripted({ text: 'hello' }), workspace: 'a/b', files })),
+      Array.from({ length: 3 }, () => onHost.submit({ prompt: 'hello', workspace: 'a/b', files })),
     )
-    const seen = async (id: string): Promise<Execution> => (await real.call('GET', `/executions/${id}`)).body
+    const seen = async (id: string): Promise<Execution> => (await onHost.call('GET', `/executions/${id}`)).body
     for (const { id } of others) {
       await until(
         async () => (await seen(id)).waitingFor === 'workspace' || (await seen(id)).finishedAt !== undefined,
@@ -245,10 +244,10 @@ void t.test(
       t.match(await seen(id), { status: 'queued', waitingFor: 'workspace' })
     }
     await writeFile(go, '')
-    await real.finished(first.id)
+    await onHost.finished(first.id)
     for (const { id } of others) {
-      t.match(await real.finished(id), { status: 'succeeded' })
-      const { body } = await real.call('GET', `/executions/${id}/files`)
+      t.match(await onHost.finished(id), { status: 'succeeded' })
+      const { body } = await onHost.call('GET', `/executions/${id}/files`)
       t.same(
         body.files.map(({ path }: { path: string }) => path),
         ['given'],

@@ -75,7 +75,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   )
   await hasty.drained
   for (const { id, name } of [untold, inTool])
-    t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be told`), `it names ${name}`)
+    t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be stored`), `it names ${name}`)
   t.same(listMentioning(tag, 'cmdline'), [], 'nothing of them is left')
   await redis.start()
   for (const execution of [untold, inTool])

@@ -18,7 +18,7 @@ import { openFuzzScene } from './scene.js'
 
 const { CC_EXECUTOR_TEST_ALL: all, CC_EXECUTOR_FUZZ_SEED: seedText, CC_EXECUTOR_FUZZ_RUNS: runsText } = process.env
 const LONG = { rest: 6_000, rpc: 3_000 }
-const SHORT = { rest: 300, rpc: 150 }
+const SHORT = { rest: 200, rpc: 100 }
 const runs = runsText === undefined ? (all === '1' ? LONG : SHORT) : { rest: Number(runsText), rpc: Number(runsText) }
 const seed = seedText === undefined ? randomInt(2 ** 31) : Number(seedText)
 /** Connections at once, each with a seed of its own. */

@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -42,6 +41,7 @@ import { openTestRedis } from '../support/redis.js'
 import { testEnvironment } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 import { ROOT } from '../support/paths.js'
+import { findLastingPort } from '../support/ports.js'
 
 const run = promisify(execFile)
 const HERE = fileURLToPath(import.meta.url)
@@ -453,10 +453,9 @@ void t.test('the port: free, somebody else’s, ours, ours and not well, no addr
   const folder = await makeFolder(t)
   const check = (port: number, env: NodeJS.ProcessEnv = {}) =>
     checkPort(configOf(folder, { CC_EXECUTOR_PORT: String(port), ...env }))
-  const other = createServer((_request, response) => response.end('{"service":"another"}')).listen(0, '127.0.0.1')
+  const port = await findLastingPort()
+  const other = createServer((_request, response) => response.end('{"service":"another"}')).listen(port, '127.0.0.1')
   await new Promise((resolve) => other.once('listening', resolve))
-  // Safe: it listens on a port.
-  const { port } = other.address() as AddressInfo
   t.match(await check(port), { status: 'failed', message: /something else listens/, remedy: /CC_EXECUTOR_PORT/ })
   other.closeAllConnections()
   await new Promise((resolve) => other.close(resolve))

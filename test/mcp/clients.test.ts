@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { scripted } from '../support/environment.js'
-import { CLI } from '../support/paths.js'
+import { CLI, SCRIPTED_CLI } from '../support/paths.js'
+import { openTestService } from '../support/service.js'
 import { CLIENTS, installFromNpm, PROBES, type PinnedClient } from './clients/pinned-clients.js'
 import { openStandInModel, type StandInModel, type Turn } from './clients/stand-in-model.js'
 import { openMcpFolder } from './harness.js'
@@ -19,8 +20,10 @@ const CLIENT_MS = 150_000
 void t.test(
   'the habits of clients: texts for values, null for absent, a parameter of their own, a cancel after the answer',
   async (t) => {
-    const mcp = await openMcpFolder(t)
-    const { client, call, failures } = await mcp.connect()
+    const service = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
+    const { token } = service
+    const mcp = await openMcpFolder(t, { CC_EXECUTOR_URL: service.url(), CC_EXECUTOR_TOKEN: token })
+    const { client, call, failures } = await mcp.connect({ args: [CLI, 'mcp'] })
     const habits = {
       waitSeconds: '0',
       partialText: 'false',
@@ -32,7 +35,7 @@ void t.test(
       session: null,
       wait_for_previous: true,
     }
-    const { structured, isError, text } = await call('execute', { prompt: HANGING, ...habits })
+    const { structured, isError, text } = await call('execute', { prompt: '[{"hang":true}]', ...habits })
     t.notOk(isError, text)
     t.match(structured, { isFinished: false, metadata: { by: 'texts' } })
     // Of all requests so far: opencode sends one for each call that was answered.
@@ -58,17 +61,15 @@ void t.test(
       structured: { code: 'INVALID_REQUEST', detail: /wait_for_next/ },
     })
 
-    const service = await mcp.serving()
-    const token = (await readFile(join(mcp.dataDir, 'token'), 'utf8')).trim()
     for (const body of [{ maxTurns: '5' }, { model: null }, { wait_for_previous: true }]) {
-      const { status } = await fetch(`${service?.url}/execute`, {
+      const { status } = await fetch(`${service.url()}/execute`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         body: JSON.stringify({ prompt: 'x', ...body }),
       })
       t.equal(status, 400, `REST stays strict: ${JSON.stringify(body)}`)
     }
-    t.match((await call('cancel_execution', { executionId, waitSeconds: '10' })).structured, { status: 'cancelled' })
+    t.match((await call('cancel_execution', { executionId, waitSeconds: '45' })).structured, { status: 'cancelled' })
     t.same(failures, [])
   },
 )

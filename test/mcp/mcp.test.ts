@@ -40,7 +40,7 @@ function saysProtocolOnly(t: Test, { failures, stderr }: McpSession): void {
 }
 
 void t.test('the tools on a service that is started for them', async (t) => {
-  const mcp = await openMcpFolder(t, { CC_EXECUTOR_LOCK_SECONDS: '4' })
+  const mcp = await openMcpFolder(t, { CC_EXECUTOR_LOCK_SECONDS: '12' })
   const session = await mcp.connect({
     env: { CLAUDECODE: '1', CLAUDE_CODE_SESSION_ID: 'of-the-client', CLAUDE_PROJECT_DIR: '/of-the-client' },
   })
@@ -158,7 +158,10 @@ void t.test('the tools on a service that is started for them', async (t) => {
   })
 
   await t.test('a run that fails is an answer; a wrong call is an error that names the field', async (t) => {
-    const failed = await call('execute', { prompt: scripted({ status: 400, message: 'no', times: 'always' }) })
+    const failed = await call('execute', {
+      prompt: scripted({ status: 400, message: 'no', times: 'always' }),
+      waitSeconds: 45,
+    })
     t.notOk(failed.isError)
     t.match(failed.structured, { status: 'failed', isFinished: true, outcome: { status: 'failed', code: String } })
     t.match(failed.text, /^Failed \(\w+\): /)
@@ -214,7 +217,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
       'the end of a request ends no execution',
     )
 
-    const cancelled = await call('cancel_execution', { executionId: id, reason: 'enough' })
+    const cancelled = await call('cancel_execution', { executionId: id, reason: 'enough', waitSeconds: 45 })
     t.match(cancelled.structured, { id, status: 'cancelled', isFinished: true, outcome: { code: 'CANCELLED' } })
     t.match(
       (await call('cancel_execution', { executionId: id })).structured,
@@ -224,7 +227,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
   })
 
   await t.test('a long result comes in parts', async (t) => {
-    const first = await call('execute', { prompt: scripted({ repeatText: 'äbc ', bytes: 60_000 }) })
+    const first = await call('execute', { prompt: scripted({ repeatText: 'äbc ', bytes: 60_000 }), waitSeconds: 45 })
     const { id, resultLength, next } = first.structured
     t.match(next, /get_execution with executionId .* and resultOffset 24000 /)
     let whole: string = first.structured.outcome.result
@@ -316,7 +319,9 @@ void t.test('the tools on a service that is started for them', async (t) => {
         }),
       )
       t.match((await call('get_execution', { executionId: structured.id })).structured, { isFinished: false })
-      t.match((await call('cancel_execution', { executionId: structured.id })).structured, { status: 'cancelled' })
+      t.match((await call('cancel_execution', { executionId: structured.id, waitSeconds: 45 })).structured, {
+        status: 'cancelled',
+      })
     },
   )
 
@@ -420,7 +425,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
     const messages: string[] = []
     const waiting = call(
       'wait_for_execution',
-      { executionId: structured.id, waitSeconds: 10 },
+      { executionId: structured.id, waitSeconds: 45 },
       { onprogress: ({ message }) => messages.push(message ?? '') },
     )
     const before = await mcp.serving()
@@ -432,8 +437,11 @@ void t.test('the tools on a service that is started for them', async (t) => {
     t.ok(messages.includes('connection to the service lost; reconnecting'), messages.join('; '))
     const after = await mcp.serving()
     t.not(after?.instanceId, before?.instanceId)
+    let told: { isFinished: boolean }
+    do told = (await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured
+    while (!told.isFinished)
     t.match(
-      (await call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured,
+      told,
       { status: 'failed', outcome: { code: 'WORKER_LOST' } },
       'what was accepted is kept, and its end is told',
     )
@@ -469,7 +477,7 @@ void t.test(
     const [first, second] = sessions
     await first.close()
     t.match(
-      (await second.call('wait_for_execution', { executionId: structured.id })).structured,
+      (await second.call('wait_for_execution', { executionId: structured.id, waitSeconds: 45 })).structured,
       { status: 'succeeded' },
       'one that leaves stops nothing',
     )

@@ -1,6 +1,5 @@
 // DNS that is silent, as after a restart of containers: what it said before counts, and few threads wait for it.
-import { createServer, type LookupFunction } from 'node:net'
-import { once } from 'node:events'
+import type { LookupFunction } from 'node:net'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { openRedisServer, splitPath } from '../../src/platform/redis-server.js'
 import { createLookup, RedisConnector } from '../../src/platform/redis-connector.js'
 import { redisOptions } from '../../src/platform/redis.js'
 import { testEnvironment } from '../support/environment.js'
+import { listenOn } from '../support/redis.js'
 
 const DEADLINE_MS = 50
 const look = (lookup: LookupFunction, options = {}): Promise<unknown> =>
@@ -51,12 +51,7 @@ void t.test('Redis is reached by name, and through it', async (t) => {
   t.teardown(() => server.close())
   const admin = new Redis(redisOptions(server))
   t.teardown(() => admin.disconnect())
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  await admin.config('SET', 'port', port)
+  const port = await listenOn((free) => admin.config('SET', 'port', free))
   const options = redisOptions({ url: `redis://localhost:${port}` })
   t.equal(options.Connector, RedisConnector)
   const redis = new Redis(options)

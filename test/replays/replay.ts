@@ -44,6 +44,8 @@ const Run = z.strictObject({
   holdUntil: z.string().optional(),
   /** Kind transcript: how the CLI ends after its last line. */
   exit: z.union([z.int(), z.string()]).default(0),
+  /** Only in `npm run test:all`: another one like it, which costs a start of the CLI. */
+  all: z.boolean().default(false),
   expect: Expected,
 })
 

@@ -52,11 +52,12 @@ async function play(t: Test, replay: Replay): Promise<void> {
   if (!service) throw new Error(`no service for ${replay.cli}`)
   const ids: string[] = []
   for (const [index, run] of replay.runs.entries()) {
+    if (run.all && process.env['CC_EXECUTOR_TEST_ALL'] !== '1') continue
     const workspace = `${replay.name}-${index}`
     const folder = join(service.config.workspaceRoot, workspace)
     await mkdir(folder, { recursive: true })
     const id = await submit(service, replay, run, { workspace, goOn: join(folder, 'go-on'), ids })
-    ids.push(id)
+    ids[index] = id
     if (run.holdUntil !== undefined) {
       t.ok(
         await service.until(id, run.holdUntil).catch((error: Error) => t.fail(error.message)),
@@ -82,7 +83,7 @@ async function submit(
     JSON.stringify(run.request).replaceAll(/"#(\d+)"/g, (_all, index: string) => JSON.stringify(ids[Number(index)])),
   )
   const { id } = await service.submit({
-    timeoutSeconds: 60,
+    timeoutSeconds: 600,
     ...(request.session === undefined && { workspace }),
     ...request,
     prompt,

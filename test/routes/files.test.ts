@@ -409,7 +409,7 @@ void t.test('they live and go with their execution, and nothing of them is left'
     (await left()).filter((name) => !name.startsWith('{cc}:executions:')),
     [],
   )
-  await until(async () => (await left()).length === 0, 'nothing is left of its job either', 45_000)
+  await until(async () => (await left()).length === 0, 'nothing is left of its job either')
   t.equal(Number(await redis.get('{cc}:finished-total')), total - counted)
 })
 

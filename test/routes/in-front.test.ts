@@ -6,10 +6,11 @@ import t, { type Test } from 'tap'
 import { readConfig } from '../../src/platform/config.js'
 import { openClient } from '../../src/client/open-client.js'
 import type { Event } from '../../src/protocol/events.js'
-import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
 
-const service = await openTestService(t)
+const service = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
+const RESULT = { line: { type: 'result', subtype: 'success', is_error: false, result: 'over' } }
 const UNKNOWN = '01900000-0000-7000-8000-000000000000'
 
 /** As many proxies are set up: hop-by-hop headers end here, and nothing puts `Upgrade` back. */
@@ -133,7 +134,7 @@ void t.test('426 for a WebSocket’s path without an upgrade, before a token is 
 void t.test('where a proxy lets no WebSocket through, the client goes on by SSE and says so', async (t) => {
   const client = openClient({ url: await openPlainProxy(t, service.url()), token: service.token })
   t.teardown(() => client.close())
-  const prompt = scripted({ text: 'one two three four five '.repeat(4), chunks: 12, delayMs: 20 })
+  const prompt = JSON.stringify([{ ticks: 12, everyMs: 20 }, RESULT])
   const follow = async (id: string, types?: ['execution.started', 'progress']) => {
     const told: string[] = []
     const events: Event[] = []
@@ -155,9 +156,9 @@ void t.test('where a proxy lets no WebSocket through, the client goes on by SSE 
 })
 
 void t.test('an event stream or a page in parts that a client can take', async (t) => {
-  const { id } = await service.finished(
-    (await service.submit({ prompt: scripted({ text: 'long \u2028 '.repeat(1_000) }) })).id,
-  )
+  const content = [{ type: 'text', text: 'long \u2028 '.repeat(1_000) }]
+  const prompt = JSON.stringify([{ line: { type: 'assistant', message: { id: 'm1', content } } }, RESULT])
+  const { id } = await service.finished((await service.submit({ prompt })).id)
   const ask = (accept: string, query: string) =>
     service.call('GET', `/executions/${id}/events?${query}`, { headers: { accept } })
   const lines = (await ask('text/event-stream', 'maxEventBytes=512')).text

@@ -35,12 +35,18 @@ async function connect(harness: Harness): Promise<Client> {
   return client
 }
 
-/** The newest execution, as soon as there is one. */
-async function findExecution({ services }: Harness): Promise<string> {
-  for (;;) {
-    const [id] = await services.store.listIds(CALLER.name, { count: 1 })
-    if (id) return id
-  }
+const found = new WeakMap<Harness, Set<string>>()
+/** The newest execution that was not found before, as soon as there is one. */
+async function findExecution(harness: Harness): Promise<string> {
+  const known = found.get(harness) ?? new Set()
+  found.set(harness, known)
+  let newest: string | undefined
+  await until(async () => {
+    ;[newest] = await harness.services.store.listIds(CALLER.name, { count: 1 })
+    return newest !== undefined && !known.has(newest)
+  }, 'it is submitted')
+  known.add(newest ?? '')
+  return newest ?? ''
 }
 
 /** Everything up to `process.completed`. */
@@ -59,6 +65,14 @@ const outputOf = (messages: Message[], type = 'stdout'): string =>
     )
     .join('')
 
+const opened = new WeakMap<Test, Promise<Harness>>()
+/** One for all runs of a test. */
+function harnessOf(t: Test): Promise<Harness> {
+  const harness = opened.get(t) ?? open(t)
+  opened.set(t, harness)
+  return harness
+}
+
 /** Executes a command, plays a run of it, and gives what the client heard. */
 async function play(
   t: Test,
@@ -66,7 +80,7 @@ async function play(
   lines: readonly string[],
   outcome: Partial<Outcome> = {},
 ): Promise<Message[]> {
-  const harness = await open(t)
+  const harness = await harnessOf(t)
   const client = await connect(harness)
   client.send(request(1, 'execute', { command: `claude -p hello ${flags}`, timeout: 7 }))
   const run = await harness.start(await findExecution(harness))
@@ -226,11 +240,10 @@ void t.test('pause, resume and cancel: the answer first, the notification once, 
   ] as const) {
     const id = `${type}-1`
     client.send(request(id, 'control', { type }))
-    for (
-      let controls = await run.control();
-      !(type === 'CANCEL' ? controls?.cancel : controls?.pause?.wanted === (type === 'PAUSE'));
-    )
-      controls = await run.control()
+    await until(async () => {
+      const controls = await run.control()
+      return Boolean(type === 'CANCEL' ? controls?.cancel : controls?.pause?.wanted === (type === 'PAUSE'))
+    }, `${type} has reached the run`)
     await run.write({ type: event, data: { by: 'tester' } })
     t.match(await client.take(2), [
       { id, result: { status: method } },

@@ -7,6 +7,7 @@ import type { WorkspaceFiles } from '../../src/protocol/files.js'
 import { openTestService } from '../support/service.js'
 
 t.jobs = 4
+const isLong = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 const service = await openTestService(t)
 const run = async (request: Record<string, unknown>): Promise<Execution> =>
   service.finished((await service.submit(request)).id)
@@ -33,16 +34,19 @@ void t.test('the README’s task list writes a file, tests it, and both are seen
     'hello.py is written; it prints "Hello, world!".',
   ])
 
-  const listed = await run({ prompt: 'What is in this folder?', workspace: 'readme' })
-  t.match(listed.outcome, { result: 'The folder holds:\nhello.py' })
-  const tested = await run({ prompt: 'test  Hello.py.', workspace: 'readme', allowedTools: RUN_HELLO })
-  t.match(tested, { outcome: { result: 'The test passed: hello.py printed "Hello, world!".' } }, 'by its words alone')
-  t.notOk(tested.outcome?.permissionDenials)
+  const listed = await run({ prompt: ' what is  in this folder? ', workspace: 'readme' })
+  t.match(listed.outcome, { result: 'The folder holds:\nhello.py' }, 'by its words alone')
+  if (isLong) {
+    const tested = await run({ prompt: 'test  Hello.py.', workspace: 'readme', allowedTools: RUN_HELLO })
+    t.match(tested, { outcome: { result: 'The test passed: hello.py printed "Hello, world!".' } })
+    t.notOk(tested.outcome?.permissionDenials)
+  }
 
   const deleted = await run({ prompt: 'Delete hello.py', workspace: 'readme' })
   t.match(deleted, { status: 'succeeded', outcome: { result: 'hello.py is deleted.' } })
   t.match(await filesOf(deleted.id), { deleted: 1, files: [{ path: 'hello.py', change: 'deleted' }] })
   t.match((await service.call('GET', `/executions/${deleted.id}/files?diff`)).text, /^deleted file mode/m)
+  if (!isLong) return
   t.match(await run({ prompt: 'What is in this folder?', workspace: 'readme' }), {
     outcome: { result: 'The folder is empty.' },
   })
@@ -68,9 +72,11 @@ void t.test('what the default permissions do not allow is denied, and what was a
     outcome: { result: /^That was refused/, permissionDenials: [{ tool: 'Bash' }] },
   })
   t.ok((await service.events(forbidden.id)).some(({ type }) => type === 'tool.denied'))
-  t.match(await run({ prompt: 'Try something forbidden', onPermissionDenied: 'fail' }), { status: 'failed' })
+  if (isLong)
+    t.match(await run({ prompt: 'Try something forbidden', onPermissionDenied: 'fail' }), { status: 'failed' })
 
-  await run({ prompt: 'Write hello.py', workspace: 'denied' })
+  await mkdir(join(workspaces, 'denied'), { recursive: true })
+  await writeFile(join(workspaces, 'denied/hello.py'), 'print("mine")\n')
   t.match(await run({ prompt: 'Test hello.py', workspace: 'denied' }), {
     outcome: { result: /only read, not run: .*Bash\(python3:\*\)/, permissionDenials: [{ tool: 'Bash' }] },
   })
@@ -110,10 +116,12 @@ const SCHEMAS: Record<string, Record<string, unknown>> = {
 
 void t.test('JSON mode is answered with an object that fits, whatever the schema', async (t) => {
   await Promise.all([
-    ...Object.entries(SCHEMAS).map(async ([name, outputSchema]) => {
-      const execution = await run({ prompt: 'Say hello', outputSchema })
-      t.match(execution, { status: 'succeeded', outcome: { result: {} } }, name)
-    }),
+    ...Object.entries(SCHEMAS)
+      .slice(isLong ? 0 : -1)
+      .map(async ([name, outputSchema]) => {
+        const execution = await run({ prompt: 'Say hello', outputSchema })
+        t.match(execution, { status: 'succeeded', outcome: { result: {} } }, name)
+      }),
     (async () => {
       const execution = await run({ prompt: 'Write hello.py', json: true })
       t.match(execution, { status: 'succeeded', outcome: { result: { result: /^hello.py is written/ } } })
@@ -131,7 +139,7 @@ void t.test('"Work for a minute" goes on, and can be cancelled', async (t) => {
 
 void t.test(
   '"Work for a minute" lasts one, and writes a file in its midst',
-  { skip: process.env['CC_EXECUTOR_TEST_ALL'] === '1' ? false : 'only in npm run test:all', timeout: 600_000 },
+  { skip: isLong ? false : 'only in npm run test:all', timeout: 600_000 },
   async (t) => {
     const execution = await run({ prompt: 'Work for a minute' })
     t.match(execution, { status: 'succeeded' })

@@ -5,11 +5,7 @@ import { CLI } from '../support/paths.js'
 import { startParts, TOKENS } from './started-service.js'
 import { walk } from './walk.js'
 
-t.jobs = 2
-
-void t.test('the parts, started one by one, answer all that they document', async (t) => {
-  await walk(t, await startParts(t))
-})
+const skip = process.env['CC_EXECUTOR_TEST_ALL'] === undefined ? 'only in npm run test:all' : false
 
 /** What each tool is called with, given what was called before; an answer of the wrong form fails in the harness. */
 const TOOL_CALLS: Readonly<Record<string, (executionId: string) => Record<string, unknown>>> = {
@@ -37,8 +33,12 @@ async function callAll(t: Test, { client, call }: McpSession): Promise<void> {
   }
 }
 
-void t.test('cc-executor mcp, on an API and a worker by themselves, answers every tool that it lists', async (t) => {
-  const { url } = await startParts(t)
-  const folder = await openMcpFolder(t, { CC_EXECUTOR_URL: url, CC_EXECUTOR_TOKEN: TOKENS.all })
-  await callAll(t, await folder.connect({ args: [CLI, 'mcp'] }))
+void t.test('cc-executor api, worker and mcp, each by itself, answer all that they document', async (t) => {
+  const started = await startParts(t)
+  await t.test('mcp answers every tool that it lists', async (t) => {
+    const folder = await openMcpFolder(t, { CC_EXECUTOR_URL: started.url, CC_EXECUTOR_TOKEN: TOKENS.all })
+    await callAll(t, await folder.connect({ args: [CLI, 'mcp'] }))
+  })
+  // The same processes as `start` has, whose walk is in every run (npm-start.test.ts).
+  await t.test('the walk', { skip }, (t) => walk(t, started))
 })

@@ -62,6 +62,9 @@ for (const user of users) {
       }
   }
 }
+/** Of ways that differ in one program or in how the user is mapped, `npm test` tries one; test:all tries each. */
+const OTHER_WAYS = ['unshare without tini', 'weak without tini', 'locked, mapped', 'workspace, renamed']
+if (process.env['CC_EXECUTOR_TEST_ALL'] !== '1') for (const name of OTHER_WAYS) delete containments[name]
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'cc-supervision-')))
 t.teardown(() => rmSync(directory, { recursive: true }))
 
@@ -338,7 +341,7 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
       })
       .on('close', () => reject(new Error('The worker ended early.')))
   })
-  for (const { name, tag } of runs) t.ok(countTagged(tag) >= EVIL_COUNT, `${name} runs`)
+  for (const { name, tag } of runs) await until(() => countTagged(tag) >= EVIL_COUNT, `${name} runs`)
   worker.kill('SIGKILL')
   for (const { name, tag } of runs) await until(() => countTagged(tag) === 0, `everything under ${name} has ended`)
 })

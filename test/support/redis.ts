@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
@@ -25,4 +27,21 @@ export async function openTestRedis(
     await rm(directory, { recursive: true, force: true })
   })
   return { url: server.url, server, directory }
+}
+
+/** A port that was free a moment ago; somebody else's by now, it is tried with another one. */
+export async function listenOn(listen: (port: number) => Promise<unknown>): Promise<number> {
+  for (let tries = 0; ; tries += 1) {
+    const probe = createServer().listen(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const { port } = probe.address() as AddressInfo
+    probe.close()
+    await once(probe, 'close')
+    try {
+      await listen(port)
+      return port
+    } catch (error) {
+      if (tries === 20) throw error
+    }
+  }
 }

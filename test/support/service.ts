@@ -7,9 +7,9 @@ import { readConfig, type Config } from '../../src/platform/config.js'
 import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { isTerminal } from '../../src/protocol/execution.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 import { testEnvironment } from './environment.js'
+import { openWaiters } from './waiters.js'
 
 export interface Answer {
   readonly status: number
@@ -131,15 +131,6 @@ export async function openTestService(
       !/ndjson/.test(response.headers.get('content-type') ?? '')
     return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined }
   }
-  const events: TestService['events'] = async (id, after = 0) => {
-    const all: Event[] = []
-    for (let cursor = after; ;) {
-      const { body } = await call('GET', `/executions/${id}/events?after=${cursor}&limit=1000`)
-      all.push(...body.events)
-      cursor = body.nextAfter
-      if (!body.hasMore) return all
-    }
-  }
   return {
     directory,
     redis,
@@ -149,7 +140,7 @@ export async function openTestService(
     environment,
     url,
     call,
-    events,
+    ...openWaiters(call),
     ...service,
     ...open,
     async submit(body, headers = {}) {
@@ -157,27 +148,6 @@ export async function openTestService(
       if (answer.status !== 202 && answer.status !== 200)
         throw new Error(`not accepted: ${answer.status} ${answer.text}`)
       return answer.body
-    },
-    async finished(id, api = 0) {
-      for (;;) {
-        // A long poll: it answers when something happens.
-        const { body } = await call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { api })
-        const execution: Execution = (await call('GET', `/executions/${id}`, { api })).body
-        if (isTerminal(execution.status)) return execution
-        if (body.code !== undefined) throw new Error(`${id}: ${body.code}`)
-      }
-    },
-    async until(id, type) {
-      for (let after = 0; ;) {
-        const { body } = await call(
-          'GET',
-          `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30&after=${after}`,
-        )
-        const found = body.events.find((event: Event) => event.type === type)
-        if (found) return found
-        if (body.finished) throw new Error(`${id} ended without ${type}`)
-        after = body.nextAfter
-      }
     },
   }
 }

@@ -12,7 +12,8 @@ import { limitsOf } from '../../src/verification/verify-files.js'
 import { verifyReceipt } from '../../src/verification/verify-receipt.js'
 import { takeManifest, type Manifest, type ManifestLimits } from '../../src/verification/manifest.js'
 import { scripted } from '../support/environment.js'
-import { openTestService } from '../support/service.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
+import { openTestService, type TestService } from '../support/service.js'
 
 const MIB = 1024 * 1024
 const LIMITS: ManifestLimits = {
@@ -20,11 +21,12 @@ const LIMITS: ManifestLimits = {
   maxEntries: 10_000,
   maxFileBytes: 4 * MIB,
   maxBytes: 64 * MIB,
-  maxMs: 10_000,
+  maxMs: 600_000,
 }
-const service = await openTestService(t, {
-  env: { CC_EXECUTOR_TOKENS: 'ops=an-operators-token,ci=a-callers-own-token:execute+read' },
-})
+const TOKENS = 'ops=an-operators-token,ci=a-callers-own-token:execute+read'
+/** Where Claude itself is not what is looked at. */
+const quick = await openTestService(t, { env: { CC_EXECUTOR_TOKENS: TOKENS, CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
+const service = await openTestService(t, { env: { CC_EXECUTOR_TOKENS: TOKENS } })
 const headers = { authorization: 'Bearer an-operators-token' }
 
 async function openFolder(t: { teardown(fn: () => Promise<void>): void }): Promise<string> {
@@ -167,29 +169,44 @@ void t.test('what changed is found by content; what was not touched is not read 
   t.not(summarizeManifest(await takeManifest(folder, LIMITS)).digest, summarizeManifest(after).digest)
 })
 
-async function run(steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> {
-  const answer = await service.call('POST', '/execute', {
-    headers: { ...headers, prefer: 'wait=60' },
-    body: { prompt: scripted(...steps), ...more },
-  })
-  if (answer.status !== 200) throw new Error(answer.text)
-  return answer.body
+async function execute(at: TestService, prompt: string, more: Record<string, unknown>): Promise<Execution> {
+  const { id } = await at.submit({ prompt, ...more }, headers)
+  for (;;) {
+    await at.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
+    const execution: Execution = (await at.call('GET', `/executions/${id}`, { headers })).body
+    if (execution.finishedAt !== undefined) return execution
+  }
 }
+const run = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> =>
+  execute(service, scripted(...steps), more)
+
+const SESSION = 'the-session-of-the-run'
+const line = (message: object): unknown => ({
+  recorded: `${JSON.stringify({ ...message, session_id: SESSION })}\n`,
+  session: SESSION,
+})
+const BEGUN = line({ type: 'system', subtype: 'init', model: 'none', cwd: '/' })
+const toTool = (command: string): unknown => ({ tool: command })
+const toAnswer = (result: string, more: object = {}): unknown =>
+  line({ type: 'result', subtype: 'success', is_error: false, result, num_turns: 1, usage: {}, ...more })
+/** The same with the scripted CLI: what it does, then its answer. */
+const script = (...steps: unknown[]): string => JSON.stringify([BEGUN, ...steps, { eof: true }])
+const runScript = (steps: unknown[], more: Record<string, unknown> = {}): Promise<Execution> =>
+  execute(quick, script(...steps), more)
 
 const write = (name: string, content = 'x'): unknown => ({
   tool: 'Write',
   input: { file_path: `\${cwd}/${name}`, content },
 })
-const claim = (created: string[], modified: string[] = []): unknown => ({
-  text: JSON.stringify({ result: 'done', files_created: created, files_modified: modified, summary: 's' }),
-})
+const toClaim = (created: string[], modified: string[] = []): string =>
+  JSON.stringify({ result: 'done', files_created: created, files_modified: modified, summary: 's' })
 const statuses = ({ verification }: Outcome = { status: 'failed' }): Record<string, string> =>
   Object.fromEntries(verification?.checks.map(({ name, status }) => [name, status]) ?? [])
 const detail = ({ outcome }: Execution, name: string): string =>
   outcome?.verification?.checks.find((check) => check.name === name)?.detail ?? ''
 
 void t.test('an honest run passes, and its receipt says what it changed', async (t) => {
-  const execution = await run([write('made.txt', 'hello'), claim(['made.txt'])], {
+  const execution = await run([write('made.txt', 'hello'), { text: toClaim(['made.txt']) }], {
     verify: {
       files: ['made.txt'],
       commands: [
@@ -266,7 +283,8 @@ void t.test('where the workspace is a git repository the receipt tells HEAD befo
 })
 
 void t.test('a claim that is not true, a missing file, a failing command: each fails by name', async (t) => {
-  const liar = await run([write('made.txt'), claim(['made.txt', 'invented.txt'])], { verify: {} })
+  const make = toTool('echo x > made.txt')
+  const liar = await runScript([make, toAnswer(toClaim(['made.txt', 'invented.txt']))], { verify: {} })
   t.match(liar.outcome, {
     status: 'failed',
     code: 'VERIFICATION_FAILED',
@@ -274,20 +292,21 @@ void t.test('a claim that is not true, a missing file, a failing command: each f
     verification: { status: 'failed' },
   })
   t.equal(statuses(liar.outcome)['permissions'], 'pass')
+  t.equal(statuses(liar.outcome)['session'], 'pass')
 
-  const reported = await run([write('secret.txt'), claim([], ['old.txt'])])
+  const reported = await runScript([toTool('echo x > secret.txt'), toAnswer(toClaim([], ['old.txt']))])
   t.equal(reported.status, 'succeeded', 'without verify it is only told')
   t.match(statuses(reported.outcome), { claimed_files_exist: 'fail' })
   t.match(detail(reported, 'unclaimed_changes'), /secret\.txt/)
 
-  const missing = await run([{ text: 'ok' }], { verify: { files: ['report.md'] } })
+  const missing = await runScript([toAnswer('ok')], { verify: { files: ['report.md'] } })
   t.match(missing.outcome, {
     code: 'VERIFICATION_FAILED',
     message: /required_files: Missing: report\.md/,
     result: 'ok',
   })
 
-  const failing = await run([write('made.txt')], {
+  const failing = await runScript([make, toAnswer('ok')], {
     verify: {
       commands: [
         ['test', '-f', 'made.txt'],
@@ -300,7 +319,7 @@ void t.test('a claim that is not true, a missing file, a failing command: each f
     code: 'VERIFICATION_FAILED',
     message: /commands: test exited with 0.*sh exited with 3 after \d+ ms with 3 bytes/,
   })
-  t.match((await run([{ text: 'ok' }], { verify: { commands: [['no-such-program']] } })).outcome, {
+  t.match((await runScript([toAnswer('ok')], { verify: { commands: [['no-such-program']] } })).outcome, {
     code: 'VERIFICATION_FAILED',
     message: /no-such-program was not found/,
   })
@@ -333,24 +352,25 @@ void t.test(
     })
     t.match([honest.status, statuses(honest.outcome)], ['succeeded', { schema: 'pass', claimed_files_exist: 'pass' }])
     t.equal(statuses(honest.outcome)['uuid_echo'], undefined, 'a schema of the caller’s asks for no uuid')
-    const liar = await run([{ structured: { files_created: ['made.txt'] } }], { outputSchema, verify: {} })
+    const lie = toAnswer('', { structured_output: { files_created: ['made.txt'] } })
+    const liar = await runScript([lie], { outputSchema, verify: {} })
     t.match(liar.outcome, { code: 'VERIFICATION_FAILED', result: { files_created: ['made.txt'] } })
-    const receipt = await service.call('GET', `/executions/${liar.id}/receipt`, { headers })
-    t.ok((await service.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
+    const receipt = await quick.call('GET', `/executions/${liar.id}/receipt`, { headers })
+    t.ok((await quick.call('POST', '/receipts/verify', { headers, body: { receipt: receipt.text } })).body.valid)
   },
 )
 
 void t.test('an answer that cannot be said in canonical JSON is signed nevertheless', async (t) => {
-  const odd = await run([{ text: JSON.stringify({ files_created: ['half \ud800 a pair'] }) }], { verify: {} })
+  const odd = await runScript([toAnswer(JSON.stringify({ files_created: ['half \ud800 a pair'] }))], { verify: {} })
   t.match(odd.outcome, { code: 'VERIFICATION_FAILED' })
-  const { text } = await service.call('GET', `/executions/${odd.id}/receipt`, { headers })
+  const { text } = await quick.call('GET', `/executions/${odd.id}/receipt`, { headers })
   const events = (
-    await service.call('GET', `/executions/${odd.id}/events`, {
+    await quick.call('GET', `/executions/${odd.id}/events`, {
       headers: { ...headers, accept: 'application/x-ndjson' },
     })
   ).text
   t.same(
-    (await service.call('POST', '/receipts/verify', { headers, body: { receipt: text, events } })).body.mismatches,
+    (await quick.call('POST', '/receipts/verify', { headers, body: { receipt: text, events } })).body.mismatches,
     [],
   )
 })
@@ -374,13 +394,13 @@ void t.test(
   'commands run as the run did: contained, without credentials, within the time, and cancelled with it',
   async (t) => {
     const leftover = `sleep 31337.${process.pid}`
-    const contained = await run([{ text: 'ok' }], {
+    const contained = await runScript([toAnswer('ok')], {
       verify: {
         commands: [
           [
             'sh',
             '-c',
-            `(setsid ${leftover} &) ; ! env | grep -q ANTHROPIC && ! ls ${service.config.dataDir}/receipt-keys 2>/dev/null`,
+            `(setsid ${leftover} &) ; ! env | grep -q ANTHROPIC && ! ls ${quick.config.dataDir}/receipt-keys 2>/dev/null`,
           ],
         ],
       },
@@ -390,23 +410,23 @@ void t.test(
     // Long enough for a start on a busy machine.
     const slow =
       process.env['CC_EXECUTOR_TEST_ALL'] === '1' &&
-      (await run([{ text: 'ok' }], { timeoutSeconds: 10, verify: { commands: [['sleep', '60']] } }))
+      (await runScript([toAnswer('ok')], { timeoutSeconds: 10, verify: { commands: [['sleep', '60']] } }))
     if (slow)
       t.match(slow.outcome, { code: 'VERIFICATION_FAILED', message: /sleep was stopped: the time limit was reached/ })
     const { id } = (
-      await service.call('POST', '/execute', {
+      await quick.call('POST', '/execute', {
         headers,
-        body: { prompt: scripted(write('go')), verify: { commands: [['sleep', '60']] } },
+        body: { prompt: script(toAnswer('ok')), verify: { commands: [['sleep', '60']] } },
       })
     ).body
     for (;;) {
-      const { body } = await service.call('GET', `/executions/${id}/events?limit=1000`, { headers })
+      const { body } = await quick.call('GET', `/executions/${id}/events?limit=1000`, { headers })
       if (JSON.stringify(body.events).includes('"type":"result"')) break
-      await service.call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=5`, { headers })
+      await quick.call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=5`, { headers })
     }
-    await service.call('POST', `/executions/${id}/cancel`, { headers })
-    await service.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
-    t.match((await service.call('GET', `/executions/${id}`, { headers })).body.outcome, {
+    await quick.call('POST', `/executions/${id}/cancel`, { headers })
+    await quick.call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`, { headers })
+    t.match((await quick.call('GET', `/executions/${id}`, { headers })).body.outcome, {
       status: 'cancelled',
       code: 'CANCELLED',
     })
@@ -416,7 +436,7 @@ void t.test(
 void t.test('commands need the admin scope; files must lie inside', async (t) => {
   const refuse = async (verify: unknown, token: string) =>
     (
-      await service.call('POST', '/execute', {
+      await quick.call('POST', '/execute', {
         headers: { authorization: `Bearer ${token}` },
         body: { prompt: 'x', verify },
       })
@@ -438,7 +458,7 @@ void t.test('commands need the admin scope; files must lie inside', async (t) =>
   })
   t.match(
     (
-      await service.call('POST', '/execute', {
+      await quick.call('POST', '/execute', {
         headers: { authorization: 'Bearer a-callers-own-token' },
         body: { prompt: 'x', verify: { files: ['a'] } },
       })

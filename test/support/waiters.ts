@@ -1,0 +1,48 @@
+// Waiting for what an execution does, by long polls: they answer when something happens.
+import { sleep } from '../../src/platform/abort-signals.js'
+import type { Event } from '../../src/protocol/events.js'
+import { isTerminal, type Execution } from '../../src/protocol/execution.js'
+import type { TestService } from './service.js'
+
+export type Waiters = Pick<TestService, 'events' | 'finished' | 'until'>
+
+/** By whatever `call` says who asks. */
+export function openWaiters(call: TestService['call']): Waiters {
+  /** As a client does: on a machine that is held up an API may not reach Redis in time. */
+  async function ask(path: string, api = 0): Promise<ReturnType<typeof JSON.parse>> {
+    for (let tries = 0; ; tries += 1) {
+      const { body } = await call('GET', path, { api })
+      if (body?.code !== 'STORE_UNAVAILABLE' || tries === 40) return body
+      await sleep(250)
+    }
+  }
+  return {
+    async events(id, after = 0) {
+      const all: Event[] = []
+      for (let cursor = after; ;) {
+        const body = await ask(`/executions/${id}/events?after=${cursor}&limit=1000`)
+        all.push(...body.events)
+        cursor = body.nextAfter
+        if (!body.hasMore) return all
+      }
+    },
+    async finished(id, api = 0) {
+      for (;;) {
+        const { code } = await ask(`/executions/${id}/events?types=execution.finished&waitSeconds=30`, api)
+        const execution: Execution = await ask(`/executions/${id}`, api)
+        if (isTerminal(execution.status)) return execution
+        if (code !== undefined) throw new Error(`${id}: ${code}`)
+      }
+    },
+    async until(id, type) {
+      for (let after = 0; ;) {
+        const types = `${type},execution.finished`
+        const body = await ask(`/executions/${id}/events?types=${types}&waitSeconds=30&after=${after}`)
+        const found = body.events.find((event: Event) => event.type === type)
+        if (found) return found
+        if (body.finished) throw new Error(`${id} ended without ${type}`)
+        after = body.nextAfter
+      }
+    },
+  }
+}
