@@ -2,10 +2,9 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 import { ExecutorError } from '../src/protocol/errors.js'
+import { BODY_LIMIT_BYTES } from '../src/protocol/limits.js'
 import { takeOnlyWebSockets } from './upgrades.js'
 
-/** Larger frames are refused with 1009. */
-const FRAME_LIMIT_BYTES = 8 * 1024 * 1024
 /** Of a browser, which cannot set Authorization: `new WebSocket(url, ['cc-executor', 'bearer.' + token])`. */
 export const BEARER_PROTOCOL = 'bearer.'
 
@@ -34,7 +33,7 @@ export const websocketPlugin = plugin(
         socket.terminate()
       },
       options: {
-        maxPayload: FRAME_LIMIT_BYTES,
+        maxPayload: BODY_LIMIT_BYTES,
         perMessageDeflate: false,
         // The one that carries the token is never said back.
         handleProtocols: (offered) => [...offered].find((protocol) => !protocol.startsWith(BEARER_PROTOCOL)) ?? false,

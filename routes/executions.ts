@@ -14,30 +14,17 @@ import {
 import { exportEvents, readEventPage } from '../src/executions/read/read-events.js'
 import { submitExecution } from '../src/executions/submit/submit-execution.js'
 import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
-import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
-import { EventPage, ExecutionPage } from '../src/protocol/operations.js'
+import { IDEMPOTENCY_KEY_LIMIT } from '../src/protocol/limits.js'
+import { CSV, EVENT_STREAM, NDJSON, OPERATIONS } from '../src/protocol/operations.js'
+import { toFilters, toHold } from '../src/protocol/rest-input.js'
 import { shortenEvent } from '../src/rpc/shorten-event.js'
-import {
-  endLine,
-  isForShell,
-  GUARDED,
-  jsonResponse,
-  jsonOrResponse,
-  negotiate,
-  OF_ONE,
-  problems,
-  whileConnected,
-  WITH_BODY,
-} from './answers.js'
+import { endLine, isForShell, negotiate, whileConnected } from './answers.js'
 import { exportExecutions } from './export.js'
-import { EventsQuery, ListQuery, Params, ResultQuery, toFilters, toHold, ReasonBody } from './queries.js'
+import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
 
 const DEFAULT_PAGE = 100
-const EVENT_STREAM = 'text/event-stream'
-const NDJSON = 'application/x-ndjson'
-const IDEMPOTENCY_KEY_LIMIT = 255
 
 const tags = ['executions']
 const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({
@@ -70,55 +57,30 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
   const { services } = app
   const located = (id: string): string => `${services.config.basePath}/executions/${id}`
 
-  for (const url of ['/execute', '/executions']) {
-    app.post(
-      url,
-      {
-        config: { scope: 'execute' },
-        schema: {
+  for (const path of Object.keys(OPERATIONS.execute.rest.paths)) {
+    app.route({
+      ...routeOf(
+        'execute',
+        {
           tags,
-          operationId: url === '/execute' ? 'execute' : 'createExecution',
-          summary: url === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
+          summary: path === '/execute' ? 'Submit an execution' : 'Submit an execution (the same as POST /execute)',
           description:
             'Answers 202 as soon as the execution is stored; it then runs independently of this connection. ' +
             '`Prefer: wait=N` answers 200 when it ends within N seconds (55 at most). `Accept: ' +
             'text/event-stream` answers with the events themselves. With `Idempotency-Key` a repeated request ' +
             'returns the same execution.',
-          headers: z.object({
-            'idempotency-key': z
-              .string()
-              .optional()
-              .meta({ description: 'The same key and body return the same execution.' }),
-            prefer: z.string().optional().meta({
-              description: '`wait=N`: answer when it has ended, after at most N seconds (maximum 55).',
-            }),
-          }),
-          body: ExecuteRequest,
           response: {
-            200: jsonOrResponse(
+            200: answerOf(
+              'execute',
               'It has ended within the time of Prefer: wait, or the Idempotency-Key was known (Idempotent-Replayed: true).',
-              Execution,
-              EVENT_STREAM,
             ),
-            202: jsonResponse('Accepted.', Execution),
-            ...problems(
-              ...GUARDED,
-              ...WITH_BODY,
-              'COMMAND_NOT_ALLOWED',
-              'WORKSPACE_NOT_FOUND',
-              'SESSION_NOT_FOUND',
-              'EXECUTION_NOT_FOUND',
-              'NOT_ACCEPTABLE',
-              'SESSION_BUSY',
-              'IDEMPOTENCY_CONFLICT',
-              'QUEUE_FULL',
-              'BUDGET_EXCEEDED',
-            ),
+            202: { description: 'Accepted.', content: { 'application/json': { schema: Execution } } },
           },
         },
-      },
-      async (request, reply) => {
-        const stream = negotiate(request, reply, ['application/json', EVENT_STREAM]) === EVENT_STREAM
+        path,
+      ),
+      handler: async (request, reply) => {
+        const stream = negotiate(request, reply, mediaOf('execute')) === EVENT_STREAM
         const waitMs = readWait(request) * 1_000
         const { execution, replayed } = await submitExecution(
           services,
@@ -134,87 +96,69 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         reply.header('preference-applied', `wait=${waitMs / 1_000}`)
         return reply.code(replayed || isTerminal(record.state) ? 200 : 202).send(toExecution(record))
       },
-    )
+    })
   }
 
-  app.get(
-    '/executions',
-    {
-      schema: {
-        tags,
-        operationId: 'listExecutions',
-        summary: 'List executions, newest first',
-        description:
-          'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are ' +
-          'shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) ' +
-          'exports.',
-        querystring: ListQuery,
-        response: {
-          200: jsonOrResponse('A page.', ExecutionPage, 'text/csv', NDJSON),
-          ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
-        },
+  app.route({
+    ...routeOf('execution.list', {
+      tags,
+      summary: 'List executions, newest first',
+      description:
+        'Filter by `status`, by time and by labels (`metadata.<label>=<value>`). Long prompts are ' +
+        'shortened and results left out here. `Accept: text/csv` or `application/x-ndjson` (or `format`) ' +
+        'exports.',
+      response: {
+        200: answerOf('execution.list', 'A page.'),
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const filters = toFilters(request.query)
-      const media = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' }
+      const media = { json: 'application/json', csv: CSV, ndjson: NDJSON }
       const chosen = request.query.format
         ? media[request.query.format]
-        : negotiate(request, reply, Object.values(media))
+        : negotiate(request, reply, mediaOf('execution.list'))
       if (chosen === media.json) return listExecutions(services, filters, request.caller)
-      const format = chosen === media.csv ? 'csv' : 'ndjson'
+      const format = chosen === CSV ? 'csv' : 'ndjson'
       // Safe to bypass the declared JSON answer: an export is a stream of text.
       return reply
         .type(`${chosen}; charset=utf-8`)
         .send(Readable.from(await exportExecutions(services, filters, request.caller, format)) as never)
     },
-  )
+  })
 
-  app.get(
-    '/executions/:id',
-    {
-      schema: {
-        tags,
-        operationId: 'getExecution',
-        summary: 'One execution',
-        description: 'Its current state: position in the queue, usage, outcome.',
-        params: Params,
-        response: { 200: jsonResponse('The execution.', Execution), ...problems(...OF_ONE) },
-      },
-    },
-    async (request) => getExecution(services, request.params.id, request.caller),
-  )
+  app.route({
+    ...routeOf('execution.get', {
+      tags,
+      summary: 'One execution',
+      description: 'Its current state: position in the queue, usage, outcome.',
+      response: { 200: answerOf('execution.get', 'The execution.') },
+    }),
+    handler: async (request) => getExecution(services, request.params.id, request.caller),
+  })
 
-  app.get(
-    '/executions/:id/result',
-    {
-      schema: {
-        tags,
-        operationId: 'getResult',
-        summary: 'The answer only',
-        description:
-          "Claude's answer without the execution around it; a problem if it did not succeed. Text is the exact " +
-          'answer, whose SHA-256 is in the receipt; curl, wget and HTTPie get a newline after it, unless ' +
-          '`Accept` names `text/plain`.',
-        params: Params,
-        querystring: ResultQuery,
-        response: {
-          200: {
-            description: 'The answer: text, or in JSON mode the object.',
-            content: {
-              'text/plain': { schema: z.string() },
-              'application/json': { schema: z.record(z.string(), z.unknown()) },
-            },
-          },
-          ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_FINISHED'),
-          422: {
-            description: 'It did not succeed: `code` is that of the outcome, `outcome` the complete outcome.',
-            content: { 'application/problem+json': { schema: OutcomeProblem } },
+  app.route({
+    ...routeOf('execution.result', {
+      tags,
+      summary: 'The answer only',
+      description:
+        "Claude's answer without the execution around it; a problem if it did not succeed. Text is the exact " +
+        'answer, whose SHA-256 is in the receipt; curl, wget and HTTPie get a newline after it, unless ' +
+        '`Accept` names `text/plain`.',
+      response: {
+        200: {
+          description: 'The answer: text, or in JSON mode the object.',
+          content: {
+            'text/plain': { schema: z.string() },
+            'application/json': { schema: z.record(z.string(), z.unknown()) },
           },
         },
+        422: {
+          description: 'It did not succeed: `code` is that of the outcome, `outcome` the complete outcome.',
+          content: { 'application/problem+json': { schema: OutcomeProblem } },
+        },
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const { id } = request.params
       const record = await awaitExecution(
         services,
@@ -247,35 +191,27 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       }
       return reply.code(422).type('application/problem+json').send(body)
     },
-  )
+  })
 
-  app.get(
-    '/executions/:id/events',
-    {
-      schema: {
-        tags,
-        operationId: 'getEvents',
-        summary: 'Events after a cursor: a page, a long poll, or a live stream',
-        description:
-          'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
-          'stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: ' +
-          'application/x-ndjson` all events in the log, one per line, byte for byte as covered by the receipt. ' +
-          'Otherwise a page; with `waitSeconds` a long poll.',
-        params: Params,
-        querystring: EventsQuery,
-        headers: z.object({ 'last-event-id': z.string().optional() }),
-        response: {
-          200: jsonOrResponse('A page of events.', EventPage, EVENT_STREAM, NDJSON),
-          204: z.null().meta({ description: 'No further events follow (event stream only).' }),
-          ...problems(...OF_ONE, 'INVALID_REQUEST', 'NOT_ACCEPTABLE'),
-        },
+  app.route({
+    ...routeOf('execution.events', {
+      tags,
+      summary: 'Events after a cursor: a page, a long poll, or a live stream',
+      description:
+        'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
+        'stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: ' +
+        'application/x-ndjson` all events in the log, one per line, byte for byte as covered by the receipt. ' +
+        'Otherwise a page; with `waitSeconds` a long poll.',
+      response: {
+        200: answerOf('execution.events', 'A page of events.'),
+        204: z.null().meta({ description: 'No further events follow (event stream only).' }),
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const { id } = request.params
       const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types, maxEventBytes = Infinity } = request.query
       const wanted = types && { types: new Set<string>(types) }
-      const media = negotiate(request, reply, ['application/json', EVENT_STREAM, NDJSON])
+      const media = negotiate(request, reply, mediaOf('execution.events'))
       if (media === NDJSON) {
         await requireExecution(services, id, request.caller)
         // Safe to bypass the declared JSON answer: an export is a stream of text.
@@ -309,7 +245,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         .serializer(String)
         .send(body as never)
     },
-  )
+  })
 
   /**
    * With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at.
@@ -331,78 +267,49 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     return events.length > 0
   }
 
-  const accepted = {
-    202: jsonResponse('Accepted; watch the events for completion.', Execution),
-    ...problems(...OF_ONE, ...WITH_BODY),
-  }
-  const steered = { ...accepted, ...problems('ALREADY_FINISHED', 'NOT_RUNNING') }
   const controls = {
     cancel: {
       summary: 'End an execution',
       description: 'Idempotent; a finished one is answered unchanged.',
       act: cancelExecution,
-      response: { ...accepted, 200: jsonResponse('It had finished already.', Execution) },
     },
     pause: {
       summary: 'Stop the processes of a running execution',
       description: 'Idempotent; its timeouts are suspended.',
       act: pause(true),
-      response: steered,
     },
-    resume: {
-      summary: 'Resume a paused execution',
-      description: 'Idempotent.',
-      act: pause(false),
-      response: steered,
-    },
+    resume: { summary: 'Resume a paused execution', description: 'Idempotent.', act: pause(false) },
   } as const
-  for (const [name, { summary, description, act, response }] of Object.entries(controls)) {
-    app.post(
-      `/executions/:id/${name}`,
-      {
-        config: { scope: 'execute' },
-        schema: {
-          tags,
-          operationId: `${name}Execution`,
-          summary,
-          description,
-          params: Params,
-          body: ReasonBody,
-          response,
-        },
-      },
-      async (request, reply) => {
+  for (const name of ['cancel', 'pause', 'resume'] as const) {
+    const { act, ...texts } = controls[name]
+    const accepted = answerOf(`execution.${name}`, 'Accepted; watch the events for completion.')
+    // A finished one is answered by cancel alone; pause and resume refuse it.
+    const finished = name === 'cancel' && { 200: answerOf('execution.cancel', 'It had finished already.') }
+    app.route({
+      ...routeOf(`execution.${name}`, { tags, ...texts, response: { 202: accepted, ...finished } }),
+      handler: async (request, reply) => {
         const { execution, hadEnded } = await act(services, request.params.id, request.caller, request.body?.reason)
-        // A finished one is answered by cancel alone; pause and resume have thrown by now.
-        // Safe to bypass the declared answers: of routes made in a loop the types know only what all of them declare
-        // alike.
+        // Safe to bypass the declared answers: of routes made in a loop the types know only what all declare alike.
         return reply.code((hadEnded ? 200 : 202) as never).send(execution as never)
       },
-    )
+    })
   }
 
-  app.delete(
-    '/executions/:id',
-    {
-      config: { scope: 'execute' },
-      schema: {
-        tags,
-        operationId: 'deleteExecution',
-        summary: 'Delete a finished execution',
-        description: 'Deletes its record, its events, and its workspace if it was created for this execution.',
-        params: Params,
-        response: {
-          204: z.null().meta({ description: 'Forgotten.' }),
-          // A body has no meaning here, but one that cannot be read is refused like any other.
-          ...problems(...OF_ONE, 'NOT_FINISHED', 'PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'),
-        },
+  app.route({
+    ...routeOf('execution.delete', {
+      tags,
+      summary: 'Delete a finished execution',
+      description: 'Deletes its record, its events, and its workspace if it was created for this execution.',
+      response: {
+        204: z.null().meta({ description: 'Forgotten.' }),
+        // A body has no meaning here, but one that cannot be read is refused like any other.
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       await deleteExecution(services, request.params.id, request.caller)
       return reply.code(204).send(null)
     },
-  )
+  })
 }
 
 function pause(wanted: boolean): typeof cancelExecution {

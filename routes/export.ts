@@ -4,7 +4,8 @@ import type { ExecutionServices } from '../src/executions/services.js'
 import type { Caller } from '../src/protocol/caller.js'
 import type { Execution } from '../src/protocol/execution.js'
 import { escapeLineBreaks } from '../src/protocol/json-line.js'
-import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../src/protocol/operations.js'
+import { LIST_LIMIT } from '../src/protocol/limits.js'
+import type { ExecutionFilters, ExecutionPage } from '../src/protocol/listing.js'
 
 export type ExportFormat = 'csv' | 'ndjson'
 
@@ -65,11 +66,7 @@ export async function exportExecutions(
   format: ExportFormat,
 ): Promise<AsyncIterable<string>> {
   const read = (cursor: string | undefined, remaining: number): Promise<ExecutionPage> =>
-    listExecutions(
-      services,
-      { ...filters, limit: Math.min(LIST_LIMIT, remaining), ...(cursor !== undefined && { cursor }) },
-      caller,
-    )
+    listExecutions(services, { ...filters, limit: Math.min(LIST_LIMIT, remaining), cursor }, caller)
   const first = await read(filters.cursor, limit)
   return (async function* write() {
     if (format === 'csv') yield stringify([COLUMNS.map(([name]) => name)])

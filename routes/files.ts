@@ -14,25 +14,11 @@ import {
   type KeptFile,
 } from '../src/executions/read/read-files.js'
 import { WorkspaceFiles } from '../src/protocol/files.js'
-import { OF_ONE, problems } from './answers.js'
 import { toMediaType } from './media-types.js'
-import { Params, PathId } from './queries.js'
+import { routeOf } from './route-of.js'
 
 const tags = ['files']
 const PATCH = 'text/x-diff; charset=utf-8'
-const FileParams = z.strictObject({
-  id: PathId,
-  '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }),
-})
-/** `?diff` and `?diff=true` alike. */
-const DiffQuery = z.strictObject({
-  diff: z
-    .enum(['', 'true', 'false'])
-    .optional()
-    .transform((value) => value === '' || value === 'true')
-    .meta({ description: 'Return a patch instead.' }),
-})
-const REFUSALS = [...OF_ONE, 'NOT_FINISHED', 'FILE_NOT_KEPT'] as const
 
 /**
  * What an agent wrote is nobody's page: no script of it runs, nothing is sniffed, and what a browser would show with
@@ -72,61 +58,47 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>()
   const { services } = app
 
-  app.get(
-    '/executions/:id/files',
-    {
-      schema: {
-        tags,
-        operationId: 'getFiles',
-        summary: 'Files of the workspace and changes of the run',
-        description:
-          'The state at the end of the run. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
-        params: Params,
-        querystring: DiffQuery,
-        response: {
-          200: {
-            description: 'The listing, or the patch.',
-            content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } },
-          },
-          ...problems(...REFUSALS, 'INVALID_REQUEST'),
+  app.route({
+    ...routeOf('execution.files', {
+      tags,
+      summary: 'Files of the workspace and changes of the run',
+      description:
+        'The state at the end of the run. With `?diff` one patch of all changes, for `git apply` and `patch -p1`.',
+      response: {
+        200: {
+          description: 'The listing, or the patch.',
+          content: { 'application/json': { schema: WorkspaceFiles }, 'text/x-diff': { schema: z.string() } },
         },
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const listing = await readFiles(services, request.params.id, request.caller)
       if (!request.query.diff) return reply.send(listing)
       // Safe to bypass the declared answer: a stream of text.
       return reply.type(PATCH).send(Readable.from(readAllPatches(services, listing)) as never)
     },
-  )
+  })
 
-  app.get(
-    '/executions/:id/files/*',
-    {
-      schema: {
-        tags,
-        operationId: 'getFile',
-        summary: 'One file that the run created or modified',
-        description:
-          'The content, with its SHA-256 as ETag; one `Range` at a time. With `?diff` the changes of the run, ' +
-          'as a patch. Web pages and scripts are sent as attachments.',
-        params: FileParams,
-        querystring: DiffQuery,
-        response: {
-          200: {
-            description: 'The file, or the patch.',
-            content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } },
-          },
-          206: {
-            description: 'The requested range.',
-            content: { 'application/octet-stream': { schema: z.string() } },
-          },
-          304: z.null().meta({ description: 'Not modified.' }),
-          ...problems(...REFUSALS, 'INVALID_REQUEST', 'FILE_NOT_FOUND'),
+  app.route({
+    ...routeOf('execution.file', {
+      tags,
+      summary: 'One file that the run created or modified',
+      description:
+        'The content, with its SHA-256 as ETag; one `Range` at a time. With `?diff` the changes of the run, ' +
+        'as a patch. Web pages and scripts are sent as attachments.',
+      response: {
+        200: {
+          description: 'The file, or the patch.',
+          content: { 'application/octet-stream': { schema: z.string() }, 'text/x-diff': { schema: z.string() } },
         },
+        206: {
+          description: 'The requested range.',
+          content: { 'application/octet-stream': { schema: z.string() } },
+        },
+        304: z.null().meta({ description: 'Not modified.' }),
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const { id, '*': path } = request.params
       if (request.query.diff) {
         const patch = await readFilePatch(services, id, path, request.caller)
@@ -146,26 +118,20 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       // Safe to bypass the declared answer: a stream of bytes.
       return reply.send(Readable.from(content, { objectMode: false }) as never)
     },
-  )
+  })
 
-  app.get(
-    '/executions/:id/files.tar.gz',
-    {
-      schema: {
-        tags,
-        operationId: 'getFilesArchive',
-        summary: 'All files that the run created or modified',
-        description:
-          'A gzipped tar archive; the same files give the same bytes. `Files-Omitted` is the number of changed ' +
-          'files that are not included; the listing gives the reasons.',
-        params: Params,
-        response: {
-          200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } },
-          ...problems(...REFUSALS),
-        },
+  app.route({
+    ...routeOf('execution.archive', {
+      tags,
+      summary: 'All files that the run created or modified',
+      description:
+        'A gzipped tar archive; the same files give the same bytes. `Files-Omitted` is the number of changed ' +
+        'files that are not included; the listing gives the reasons.',
+      response: {
+        200: { description: 'The archive.', content: { 'application/gzip': { schema: z.string() } } },
       },
-    },
-    async (request, reply) => {
+    }),
+    handler: async (request, reply) => {
       const { id } = request.params
       const listing = await readFiles(services, id, request.caller)
       const { kept, missing } = splitChanged(listing)
@@ -180,5 +146,5 @@ export async function fileRoutes(fastify: FastifyInstance): Promise<void> {
       // Safe to bypass the declared answer: a stream of bytes.
       return reply.send(archive.pipe(gzip) as never)
     },
-  )
+  })
 }

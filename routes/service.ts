@@ -2,8 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { getAuthStatus, getQueueState, getReadiness } from '../src/executions/read/queue-state.js'
 import { toReadinessForStrangers } from '../src/executions/read/readiness-for-strangers.js'
-import { AuthStatus, Health, QueueState, Readiness } from '../src/protocol/service-state.js'
-import { GUARDED, jsonResponse, problems } from './answers.js'
+import { OPERATIONS } from '../src/protocol/operations.js'
+import { Health, Readiness } from '../src/protocol/service-state.js'
+import { answerOf, routeOf } from './route-of.js'
 
 export interface ServiceRouteOptions {
   readonly health: () => Health
@@ -27,71 +28,57 @@ export async function serviceRoutes(
     reply.redirect(`${app.services.config.basePath}/docs/`),
   )
 
-  for (const url of ['/health', '/health/live']) {
-    app.get(
-      url,
-      {
-        config: { open: true },
-        schema: {
+  for (const path of Object.keys(OPERATIONS['health.get'].rest.paths)) {
+    app.route({
+      ...routeOf(
+        'health.get',
+        {
           tags,
-          operationId: url === '/health' ? 'getHealth' : 'getLiveness',
-          summary: url === '/health' ? 'Whether this process serves' : 'Same as /health, for probes',
+          summary: path === '/health' ? 'Whether this process serves' : 'Same as /health, for probes',
           description: 'Requires no token and does not check Redis or the workers; /health/ready does.',
           security: [],
           response: { 200: Health },
         },
-      },
-      async () => health(),
-    )
+        path,
+      ),
+      handler: async () => health(),
+    })
   }
-  app.get(
-    '/health/ready',
-    {
-      config: { open: true },
-      schema: {
-        tags,
-        operationId: 'getReadiness',
-        summary: 'Whether executions can run, part by part',
-        description:
-          'With a token of the read scope the messages give reasons; without one they reveal nothing about the ' +
-          'host.',
-        security: [{}, { bearer: [] }],
-        response: { 200: Readiness, 503: Readiness },
-      },
-    },
-    async ({ caller }, reply) => {
+  app.route({
+    ...routeOf('health.ready', {
+      tags,
+      summary: 'Whether executions can run, part by part',
+      description:
+        'With a token of the read scope the messages give reasons; without one they reveal nothing about the ' +
+        'host.',
+      security: [{}, { bearer: [] }],
+      response: { 200: Readiness, 503: Readiness },
+    }),
+    handler: async ({ caller }, reply) => {
       const readiness = await getReadiness(services, checkRedis)
       const shown = caller.scopes.has('read') ? readiness : toReadinessForStrangers(readiness)
       if (readiness.status === 'ok') return shown
       return reply.code(503).header('retry-after', READY_RETRY_SECONDS).send(shown)
     },
-  )
-  app.get(
-    '/queue',
-    {
-      schema: {
-        tags,
-        operationId: 'getQueue',
-        summary: 'Depth, running, workers',
-        description:
-          'Waiting executions by priority, running ones, each worker with its slots, and credentials whose ' +
-          'limit is reached.',
-        response: { 200: jsonResponse('The queue.', QueueState), ...problems(...GUARDED) },
-      },
-    },
-    async () => getQueueState(services),
-  )
-  app.get(
-    '/auth/status',
-    {
-      schema: {
-        tags,
-        operationId: 'getAuthStatus',
-        summary: 'How Claude is authenticated',
-        description: 'Per worker: the method, and what to do if there is none. Credentials are not shown.',
-        response: { 200: jsonResponse('As seen by the workers.', AuthStatus), ...problems(...GUARDED) },
-      },
-    },
-    async () => getAuthStatus(services),
-  )
+  })
+  app.route({
+    ...routeOf('queue.get', {
+      tags,
+      summary: 'Depth, running, workers',
+      description:
+        'Waiting executions by priority, running ones, each worker with its slots, and credentials whose ' +
+        'limit is reached.',
+      response: { 200: answerOf('queue.get', 'The queue.') },
+    }),
+    handler: async () => getQueueState(services),
+  })
+  app.route({
+    ...routeOf('auth.get', {
+      tags,
+      summary: 'How Claude is authenticated',
+      description: 'Per worker: the method, and what to do if there is none. Credentials are not shown.',
+      response: { 200: answerOf('auth.get', 'As seen by the workers.') },
+    }),
+    handler: async () => getAuthStatus(services),
+  })
 }

@@ -66,7 +66,7 @@ export async function sendEventStream(
         await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
     }
   } catch (error) {
-    request.log.debug({ executionId, error: String(error) }, 'event stream ended early')
+    request.log.debug({ executionId, err: error }, 'event stream ended early')
   } finally {
     clearInterval(comment)
     raw.end()

@@ -8,11 +8,12 @@ import { WebSocket } from 'ws'
 import { readConfig } from '../src/platform/config.js'
 import { describeConfig } from '../src/platform/describe-config.js'
 import { SECRET_NAMES } from '../src/platform/secret-files.js'
-import { ERROR_TABLE } from '../src/protocol/errors.js'
+import { ERROR_TABLE, RESERVED_CODES } from '../src/protocol/errors.js'
 import { EVENT_TYPES } from '../src/protocol/events.js'
 import { ExecuteRequest } from '../src/protocol/execute-request.js'
 import { OutcomeCode, RetryReason } from '../src/protocol/execution.js'
-import { NOTIFICATIONS, OPERATIONS, SubscriptionClosedReason } from '../src/protocol/operations.js'
+import { RPC_METHODS } from '../src/protocol/operations.js'
+import { NOTIFICATIONS, SubscriptionClosedReason } from '../src/protocol/subscription.js'
 import { openTestService } from './support/service.js'
 
 const PAGES = [
@@ -42,11 +43,11 @@ const sorted = (names: Iterable<string>): string[] => [...new Set(names)].sort()
 const firstColumn = (heading: string): string[] => rows(chapter(heading)).flatMap(([cell = '']) => quoted(cell))
 
 void t.test('it names every operation, event, field and error, and none that does not exist', async (t) => {
-  t.same(sorted(firstColumn('### WebSocket `/ws`\n')), sorted(Object.keys(OPERATIONS)))
+  t.same(sorted(firstColumn('### WebSocket `/ws`\n')), sorted(RPC_METHODS))
   for (const name of [...Object.keys(NOTIFICATIONS), ...SubscriptionClosedReason.options])
     t.match(chapter('### WebSocket `/ws`\n'), `\`${name}`, name)
   t.same(sorted(firstColumn('## 4. Events')), sorted(EVENT_TYPES))
-  const known = new Set<string>([...Object.keys(OPERATIONS), ...Object.keys(NOTIFICATIONS), ...EVENT_TYPES])
+  const known = new Set<string>([...RPC_METHODS, ...Object.keys(NOTIFICATIONS), ...EVENT_TYPES])
   for (const [page, text] of texts) {
     const names = [
       ...text.matchAll(/\b(?:execution|subscription|queue|health|rpc|text|tool|hook|log)\.[a-z_]+\b(?!\()/g),
@@ -85,6 +86,12 @@ void t.test('it names every operation, event, field and error, and none that doe
       rpc,
       retryable ? 'yes' : 'no',
     ]),
+  )
+  t.same(
+    rows(chapter('## 5. Errors')).flatMap(([code, , , , means]) =>
+      means?.startsWith('reserved:') ? unquote(code) : [],
+    ),
+    RESERVED_CODES,
   )
   const outcomes = /^Codes of an outcome.*$/m.exec(manual)?.[0] ?? ''
   t.same(sorted(quoted(outcomes)), sorted(OutcomeCode.options))

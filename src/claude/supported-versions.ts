@@ -14,7 +14,7 @@ export const GET_NEWER =
 
 export const isTooOld = (version: string): boolean => compareVersions(version, TESTED_VERSIONS.from) < 0
 
-export const isNewerThanTested = (version: string): boolean => compareVersions(version, TESTED_VERSIONS.to) > 0
+const isNewerThanTested = (version: string): boolean => compareVersions(version, TESTED_VERSIONS.to) > 0
 
 export const isTestedVersion = (version: string): boolean => !isTooOld(version) && !isNewerThanTested(version)
 

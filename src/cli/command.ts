@@ -1,6 +1,7 @@
-import { ClientError } from '../client/client-error.js'
+import { ClientError, SERVICE_UNAVAILABLE } from '../client/client-error.js'
 import { nameCalls } from '../platform/own-command.js'
 import type { TerminalStatus } from '../protocol/execution.js'
+import { wholeNumber } from '../protocol/numbers.js'
 import { nearestWord } from './nearest-word.js'
 
 /** By outcome, as `timeout` and the shell number them; 69 is EX_UNAVAILABLE of sysexits. */
@@ -13,7 +14,6 @@ const WRONG_USAGE = 2
 const UNAVAILABLE = 69
 /** As a shell reports a process that SIGPIPE ended. */
 const READER_GONE = 141
-const SERVICE_UNAVAILABLE = 503
 
 /** A wrong call, told with how the command is called. */
 export class UsageError extends Error {
@@ -106,8 +106,9 @@ export function requireId(positionals: readonly string[]): string {
 
 export function toWholeNumber(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${name}: expected a whole number, not ${JSON.stringify(text)}`)
-  return Number(text)
+  const { data } = wholeNumber(0, Number.MAX_SAFE_INTEGER).safeParse(text)
+  if (data === undefined) throw new UsageError(`${name}: expected a whole number, not ${JSON.stringify(text)}`)
+  return data
 }
 
 /** `k=v`, each once. */

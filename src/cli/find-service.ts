@@ -48,7 +48,7 @@ async function findAddress({ url, port, dataDir }: Config, given: string | undef
 /**
  * A client of the service that the user means; whoever opens it closes it. @throws UsageError, ConfigError, ClientError
  */
-export async function connect(given: string | undefined): Promise<Client> {
+async function connect(given: string | undefined): Promise<Client> {
   const config = readConfig()
   const { url, isHere } = await findAddress(config, given)
   return openClient({ url, token: config.token ?? (isHere ? await readLocalToken(config) : undefined) })

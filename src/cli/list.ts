@@ -68,8 +68,8 @@ ${SERVICE_USAGE}`,
       const room = (process.stdout.columns ?? Number.POSITIVE_INFINITY) - LEAD_LENGTH
       const taskLength = room < NAME_WIDTH ? TASK_LENGTH : Math.min(TASK_LENGTH, room)
       const page = await listUpTo(client, count, {
-        ...(status && { status }),
-        ...(values.parent !== undefined && { parentId: values.parent }),
+        status,
+        parentId: values.parent,
         metadata: labels,
       })
       if (values.json) printJson(page)

@@ -1,4 +1,6 @@
-import { ExecuteRequest, PROMPT_LIMIT_BYTES } from '../protocol/execute-request.js'
+import { ExecuteRequest } from '../protocol/execute-request.js'
+import { PROMPT_LIMIT_BYTES } from '../protocol/limits.js'
+import { parseNumber } from '../protocol/numbers.js'
 import { toFieldErrors } from '../protocol/errors.js'
 import { toMetadata, UsageError } from './command.js'
 
@@ -84,8 +86,6 @@ const splitRules = (texts: readonly string[]): string[] =>
     .map((rule) => rule.trim())
     .filter((rule) => rule !== '')
 
-const toNumber = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text))
-
 /** @throws UsageError */
 function toJson(text: string, flag: string): unknown {
   try {
@@ -117,9 +117,9 @@ export const FIELDS: {
   effort: ['effort'],
   'system-prompt': ['systemPrompt'],
   'append-system-prompt': ['appendSystemPrompt'],
-  'max-turns': ['maxTurns', toNumber],
-  'max-budget-usd': ['maxBudgetUsd', toNumber],
-  'max-budget-tokens': ['maxBudgetTokens', toNumber],
+  'max-turns': ['maxTurns', parseNumber],
+  'max-budget-usd': ['maxBudgetUsd', parseNumber],
+  'max-budget-tokens': ['maxBudgetTokens', parseNumber],
   'allowed-tools': ['allowedTools', splitRules],
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],
@@ -129,17 +129,17 @@ export const FIELDS: {
   'no-project-instructions': ['projectInstructions', () => false],
   'json-mode': ['json'],
   'output-schema': ['outputSchema', toSchema],
-  'max-repairs': ['maxRepairs', toNumber],
+  'max-repairs': ['maxRepairs', parseNumber],
   'on-worker-lost': ['onWorkerLost'],
-  'max-attempts': ['maxAttempts', toNumber],
+  'max-attempts': ['maxAttempts', parseNumber],
   sandbox: ['sandbox'],
   'network-host': ['network', (hosts: string[]) => ({ hosts })],
   workspace: ['workspace'],
   resume: ['session', (resume: string) => ({ resume })],
-  timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : toNumber(text))],
-  'idle-timeout': ['idleTimeoutSeconds', toNumber],
-  'background-timeout': ['backgroundTimeoutSeconds', toNumber],
-  'queue-timeout': ['queueTimeoutSeconds', toNumber],
+  timeout: ['timeoutSeconds', (text: string) => (text === 'auto' ? text : parseNumber(text))],
+  'idle-timeout': ['idleTimeoutSeconds', parseNumber],
+  'background-timeout': ['backgroundTimeoutSeconds', parseNumber],
+  'queue-timeout': ['queueTimeoutSeconds', parseNumber],
   priority: ['priority'],
   'on-task-failure': ['onTaskFailure'],
   metadata: ['metadata', toMetadata],

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { ClientError } from '../client/client-error.js'
 import type { Client } from '../client/open-client.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import type { Event } from '../protocol/events.js'
 import type { Outcome } from '../protocol/execution.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
@@ -119,11 +120,11 @@ export const run: Command = {
     const folder = await findLocalFolder(here, flags.workspace)
     const request = toRequest(
       tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks),
-      {
+      definedFields({
         ...flags,
-        ...(folder !== undefined && { workspace: folder }),
-        ...(label.length > 0 && { metadata: [...(flags.metadata ?? []), ...label] }),
-      },
+        workspace: folder ?? flags.workspace,
+        metadata: label.length > 0 ? [...(flags.metadata ?? []), ...label] : flags.metadata,
+      }),
     )
 
     return withService(url, async (client) => {
@@ -137,7 +138,7 @@ export const run: Command = {
         })
       }
       const execution = await executeIn(client, folder, yes, request, {
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
+        idempotencyKey,
       })
       if (!events && (!detach || folder !== undefined)) sayWhere(folder, request, execution.id)
       if (detach) {

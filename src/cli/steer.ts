@@ -19,7 +19,7 @@ ${SERVICE_USAGE}`,
     const executionId = requireId(positionals)
     return withService(values.url, async (client) => {
       const { status } = await client[name](executionId, {
-        ...(values.reason !== undefined && { reason: values.reason }),
+        reason: values.reason,
       })
       process.stdout.write(`${executionId} ${isTerminal(status) ? status : doing}\n`)
       return EXIT_CODES.succeeded

@@ -1,11 +1,11 @@
 /** Takes back what a run changed in a folder of this machine: all of it, or nothing. */
-import { createHash } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Client } from '../client/open-client.js'
 import { readConfig } from '../platform/config.js'
 import { readConfined, removeConfined, writeConfined } from '../platform/confined-folder.js'
+import { sha256 as toSha256 } from '../platform/hash.js'
 import type { WorkspaceFile, WorkspaceFiles } from '../protocol/files.js'
 import { EXIT_CODES, requireId, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
@@ -32,7 +32,7 @@ async function readUnchanged(folder: string, { path, sha256, mode }: WorkspaceFi
   if (state === undefined) return 'it has been deleted since'
   const bytes = await readConfined(folder, path, COMPARED_BYTES)
   if (bytes === 'too_large') return `it is larger than ${COMPARED_BYTES} bytes`
-  const isSame = bytes !== undefined && createHash('sha256').update(bytes).digest('hex') === sha256
+  const isSame = bytes !== undefined && toSha256(bytes) === sha256
   return isSame && (state.mode & 0o777) === toMode(mode) ? bytes : 'it has changed since'
 }
 

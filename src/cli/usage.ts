@@ -42,9 +42,9 @@ ${SERVICE_USAGE}`,
     return withService(values.url, async (client) => {
       const report = await client.usage({
         groupBy,
-        ...(from !== undefined && { from }),
-        ...(to !== undefined && { to }),
-        ...(token !== undefined && { token }),
+        from,
+        to,
+        token,
       })
       if (values.json) {
         printJson(report)

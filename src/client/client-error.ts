@@ -1,6 +1,9 @@
 import { ERROR_TABLE, type FieldError } from '../protocol/errors.js'
 import type { Outcome } from '../protocol/execution.js'
 
+/** The HTTP status of a service that cannot do it now. */
+export const SERVICE_UNAVAILABLE = 503
+
 /** What only a client can meet, beside the protocol's own codes. */
 export type ClientErrorCode = 'UNREACHABLE' | 'BAD_ANSWER' | 'CLIENT_CLOSED'
 
@@ -107,10 +110,10 @@ export function decodeProblem(url: string, status: number, text: string, retryAf
     detail: typeof detail === 'string' ? detail : code,
     retryable: retryable === true,
     // Safe: the service's own shapes, published by the protocol.
-    ...(Array.isArray(errors) && { errors: errors as FieldError[] }),
-    ...(typeof requestId === 'string' && { requestId }),
-    ...(Number.isFinite(seconds) && { retryAfterSeconds: seconds }),
-    ...(typeof outcome === 'object' && outcome !== null && { outcome: outcome as Outcome }),
+    errors: Array.isArray(errors) ? (errors as FieldError[]) : undefined,
+    requestId: typeof requestId === 'string' ? requestId : undefined,
+    retryAfterSeconds: Number.isFinite(seconds) ? seconds : undefined,
+    outcome: typeof outcome === 'object' && outcome !== null ? (outcome as Outcome) : undefined,
   })
 }
 
@@ -131,9 +134,9 @@ export function decodeRpcError(error: { readonly message?: string; readonly data
     status,
     detail: error.message ?? code,
     retryable,
-    ...(requestId !== undefined && { requestId }),
-    ...(errors && { errors }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    requestId,
+    errors,
+    retryAfterSeconds,
   })
 }
 

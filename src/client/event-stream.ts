@@ -1,8 +1,9 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import type { ReadableWritablePair } from 'node:stream/web'
 import { joinSignals } from '../platform/abort-signals.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import type { Event } from '../protocol/events.js'
-import type { SubscribeParams } from '../protocol/operations.js'
+import type { SubscribeParams } from '../protocol/subscription.js'
 import { decodeProblem, parseJson, toBadAnswer, toUnreachable, type ClientError } from './client-error.js'
 import type { EventSubscription } from './shared-socket.js'
 
@@ -40,9 +41,12 @@ export function openEventStream(
     }, silenceLimitMs)
     const stop = joinSignals([closing.signal, silence.signal])
     try {
-      const query = new URLSearchParams({ after: String(after), ...(types && { types: types.join(',') }) })
+      const query = new URLSearchParams(definedFields({ after: String(after), types: types?.join(',') }))
       const response = await fetch(`${url}/executions/${encodeURIComponent(executionId)}/events?${query.toString()}`, {
-        headers: { accept: 'text/event-stream', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+        headers: definedFields({
+          accept: 'text/event-stream',
+          authorization: token === undefined ? undefined : `Bearer ${token}`,
+        }),
         redirect: 'error',
         signal: stop.signal,
       })

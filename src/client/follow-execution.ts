@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { joinSignals } from '../platform/abort-signals.js'
 import type { Event, EventType } from '../protocol/events.js'
-import type { SubscribeParams } from '../protocol/operations.js'
+import type { SubscribeParams } from '../protocol/subscription.js'
 import { toClosed, type ClientError } from './client-error.js'
 import { isUpgradeLost } from './event-stream.js'
 import type { EventSubscription } from './shared-socket.js'
@@ -80,7 +80,7 @@ export async function* followExecution(
 
   try {
     while (!stop.aborted) {
-      const subscription = source().subscribe({ executionId, after: cursor, ...(types && { types: [...types] }) })
+      const subscription = source().subscribe({ executionId, after: cursor, types: types && [...types] })
       stop.addEventListener('abort', subscription.close, { once: true })
       try {
         for (let event = await subscription.next(); event && !stop.aborted; event = await subscription.next()) {

@@ -1,5 +1,6 @@
 import type { Execution } from '../protocol/execution.js'
-import { LIST_LIMIT, type ExecutionFilters, type ExecutionPage } from '../protocol/operations.js'
+import { LIST_LIMIT } from '../protocol/limits.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { Client } from './open-client.js'
 
 /** The newest so many. A page may be shorter than its limit while its cursor leads on. */
@@ -10,10 +11,10 @@ export async function listUpTo(
   signal?: AbortSignal,
 ): Promise<ExecutionPage> {
   const executions: Execution[] = []
-  for (let cursor: string | undefined; ;) {
+  for (let { cursor } = filters; ;) {
     const page = await client.list(
-      { ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), ...(cursor !== undefined && { cursor }) },
-      { ...(signal && { signal }) },
+      { ...filters, limit: Math.min(LIST_LIMIT, count - executions.length), cursor },
+      { signal },
     )
     executions.push(...page.executions)
     if (page.nextCursor === null || executions.length >= count) return { executions, nextCursor: page.nextCursor }

@@ -1,14 +1,15 @@
 import { createSharedStop } from '../platform/abort-signals.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import type { Admission, AdmissionList, AdmissionRequest } from '../protocol/admission.js'
 import type { EstimateQuery, TimeoutEstimate } from '../protocol/estimate.js'
 import type { Event } from '../protocol/events.js'
 import type { ExecuteRequest } from '../protocol/execute-request.js'
 import type { Execution } from '../protocol/execution.js'
 import type { WorkspaceFiles } from '../protocol/files.js'
-import type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
-import { ClientError, toClosed } from './client-error.js'
+import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
 import { openEventStream } from './event-stream.js'
 import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
@@ -21,10 +22,8 @@ export type { Admission, AdmissionRequest } from '../protocol/admission.js'
 export type { Event, EventType } from '../protocol/events.js'
 export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
-export type { ExecutionFilters, ExecutionPage } from '../protocol/operations.js'
+export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 
-/** Readiness says in its body what is wrong. */
-const SERVICE_UNAVAILABLE = 503
 const DEFAULT_RECONNECT_SECONDS = 300
 
 export interface ClientOptions {
@@ -147,7 +146,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         method: 'POST',
         path: at(executionId, `/${name}`),
         signal,
-        ...(reason !== undefined && { body: { reason } }),
+        body: reason === undefined ? undefined : { reason },
       })
 
   return {
@@ -159,10 +158,10 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         body: request,
         signal,
         waitSeconds: wait,
-        headers: {
-          ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
-          ...(wait !== undefined && { prefer: `wait=${Math.ceil(wait)}` }),
-        },
+        headers: definedFields({
+          'idempotency-key': idempotencyKey,
+          prefer: wait === undefined ? undefined : `wait=${Math.ceil(wait)}`,
+        }),
       }),
     get: (executionId, { signal } = {}) => ask({ path: at(executionId), signal }),
     list({ status, metadata = {}, ...filters } = {}, { signal } = {}) {
@@ -210,6 +209,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
       ask({ path: '/usage', query: { ...query, groupBy: groupBy?.join(',') }, signal }),
     queue: ({ signal } = {}) => ask({ path: '/queue', signal }),
     health: ({ signal } = {}) => ask({ path: '/health', signal }),
+    // Its body says what is wrong.
     ready: ({ signal } = {}) => ask({ path: '/health/ready', signal, accept: [SERVICE_UNAVAILABLE] }),
     auth: ({ signal } = {}) => ask({ path: '/auth/status', signal }),
     follow: (executionId, options = {}) =>

@@ -1,4 +1,5 @@
 import { joinSignals } from '../platform/abort-signals.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable } from './client-error.js'
 
 /** Beyond the time that the service was asked to wait. */
@@ -48,13 +49,13 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
     try {
       const response = await fetch(`${url}${path}${search === '' ? '' : `?${search}`}`, {
         method,
-        headers: {
+        headers: definedFields({
           accept: 'application/json, text/plain;q=0.9',
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          authorization: token === undefined ? undefined : `Bearer ${token}`,
+          'content-type': body === undefined ? undefined : 'application/json',
           ...headers,
-        },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        }),
+        body: body === undefined ? undefined : JSON.stringify(body),
         // An answer of the service's is never a redirect; what comes from elsewhere is told below.
         redirect: 'manual',
         signal: stop.signal,

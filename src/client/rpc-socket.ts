@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type * as ws from 'ws'
 import type { Event } from '../protocol/events.js'
-import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
+import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/subscription.js'
 import {
   decodeProblem,
   decodeRpcError,

@@ -1,6 +1,6 @@
 import type { Event } from '../protocol/events.js'
-import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/operations.js'
-import { ClientError } from './client-error.js'
+import type { SubscribeParams, SubscriptionClosedReason } from '../protocol/subscription.js'
+import { ClientError, SERVICE_UNAVAILABLE } from './client-error.js'
 import { createEventInbox } from './event-inbox.js'
 import { openRpcSocket, type RpcSocket } from './rpc-socket.js'
 
@@ -157,7 +157,7 @@ function toError(executionId: string, reason: Exclude<SubscriptionClosedReason, 
     case 'unsubscribed':
       return new ClientError({
         code: 'STORE_UNAVAILABLE',
-        status: 503,
+        status: SERVICE_UNAVAILABLE,
         retryable: true,
         detail: 'The service cannot reach its store.',
       })

@@ -66,9 +66,7 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
   /** Reads the log from where the tail ends. Failures wait for the next slow read. */
   function repair(executionId: string, shared: SharedTail): void {
     shared.repairing ??= readOn(executionId, shared)
-      .catch((error: unknown) =>
-        logger.debug({ executionId, error: String(error) }, 'the log could not be read; trying again'),
-      )
+      .catch((error: unknown) => logger.debug({ executionId, err: error }, 'the log could not be read; trying again'))
       .finally(() => {
         shared.repairing = undefined
       })

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { sha256 } from '../platform/hash.js'
 import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
@@ -58,8 +58,6 @@ interface LogScripts {
  */
 const READS_AT_ONCE = 8
 
-export const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
-
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const root = keyRoot(prefix)
   const run = openScripts<LogScripts>(redis, root, SCRIPTS)
@@ -76,8 +74,7 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
   }
   return {
     async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
-      const digest = digestOf(lines)
-      const answer = await run('ccAppend', executionId, fence, first, last, digest, lines, evenIfFull ? '1' : '')
+      const answer = await run('ccAppend', executionId, fence, first, last, sha256(lines), lines, evenIfFull ? '1' : '')
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }

@@ -1,4 +1,5 @@
-import { DEFAULT_TIMEOUT_SECONDS, TIMEOUT_LIMIT_SECONDS } from '../protocol/execute-request.js'
+import { DEFAULT_TIMEOUT_SECONDS } from '../protocol/execute-request.js'
+import { TIMEOUT_LIMIT_SECONDS } from '../protocol/limits.js'
 import type { TimeoutEstimate } from '../protocol/estimate.js'
 import { LEVELS, type KnownLevel } from './fingerprint.js'
 

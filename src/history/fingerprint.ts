@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256Bytes } from '../platform/hash.js'
 import type { EstimateLevel } from '../protocol/estimate.js'
 
 export type KnownLevel = Exclude<EstimateLevel, 'none'>
@@ -32,7 +32,7 @@ export const normalizePrompt = (prompt: string): string =>
     .trim()
 
 const digest = (...parts: ReadonlyArray<string | number>): string =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
+  sha256Bytes(JSON.stringify(parts)).toString('base64url').slice(0, 22)
 
 /** A name for each level, in the order of LEVELS: runs with the same name teach each other. */
 export function fingerprintsOf({ owner, prompt, model = '', effort = '', workspace = '', tasks }: RunTraits): string[] {

@@ -88,7 +88,7 @@ export async function runHook({
       output: more.said ?? hide(output.text()),
       outputBytes: output.bytes,
       ending,
-      ...(more.signal !== undefined && { signal: more.signal }),
+      signal: more.signal,
     },
     reason: toReason(hide(streams.stderr.bytes > 0 ? streams.stderr.text() : streams.stdout.text())),
   })

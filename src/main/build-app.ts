@@ -25,11 +25,10 @@ import { ConfigError } from '../platform/config.js'
 import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
 import { VERSION } from '../platform/version.js'
+import { BODY_LIMIT_BYTES } from '../protocol/limits.js'
 import type { Health } from '../protocol/service-state.js'
 import { buildOpenRpcDocument } from '../rpc/open-rpc-document.js'
 
-/** A prompt of 4 MiB, written in JSON, with the other fields: what is too long is then refused by its name. */
-const BODY_LIMIT_BYTES = 8 * 1024 * 1024
 const REQUEST_TIMEOUT_MS = 30_000
 const PARAMETER_LIMIT_CHARACTERS = 64 * 1024
 

@@ -104,7 +104,7 @@ export function openStart({
     const claimed = await claimService({
       dataDir: config.dataDir,
       exclusive: onDemand || config.redisUrl === undefined,
-      ...(onDemand && { idleSeconds: config.idleSeconds }),
+      idleSeconds: onDemand ? config.idleSeconds : undefined,
     })
     if ('other' in claimed) throw toRefusal(claimed.other)
     const claim = lifetime.own('record', claimed.claim, (opened) => opened.release())

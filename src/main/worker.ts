@@ -58,7 +58,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     const choosing = chooseContainment({
       policy: config.containment,
       extraPath: [config.cacheBin],
-      ...(signal && { signal }),
+      signal,
     })
     const tryInside = async (binary: string, over: AbortSignal) =>
       tryInSandbox(binary, { config, containment: await choosing, signal: over })
@@ -119,7 +119,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       concurrency: config.concurrency,
       running,
       draining,
-      ...(claude.pausedBecause() !== undefined && { pausedBecause: claude.pausedBecause() }),
+      pausedBecause: claude.pausedBecause(),
       credential,
       containment: {
         level: containment.level,
@@ -134,7 +134,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
         source,
         billed,
         message,
-        ...(remedy !== undefined && { remedy }),
+        remedy,
         ...(login?.problem && { method: 'none' as const, ...login.problem }),
       },
       permissionMode: config.permissionMode,
@@ -151,7 +151,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       if (kind === 'wish') services.live.get(executionId)?.renewNow()
       else
         void removeUnneeded(services, executionId).catch((error: unknown) =>
-          logger.warn({ executionId, error: String(error) }, 'its folders could not be removed'),
+          logger.warn({ executionId, err: error }, 'its folders could not be removed'),
         )
     })
 
@@ -185,7 +185,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       worker.setHeld(claude.pausedBecause() !== undefined)
       announce().catch((error: unknown) =>
         logger.debug(
-          { error: String(error) },
+          { err: error },
           'a change of the CLI could not be announced; the next announcement will include it',
         ),
       )

@@ -1,5 +1,6 @@
 import { McpServer, type ServerContext } from '@modelcontextprotocol/server'
 import { parseInput } from '../protocol/errors.js'
+import { OPERATIONS } from '../protocol/operations.js'
 import { TOOLS, type ToolInput, type ToolName } from '../protocol/tools.js'
 import { readArguments } from './read-arguments.js'
 import type { ServiceAccess } from './service-access.js'
@@ -29,7 +30,7 @@ export function createMcpServer({ access, version, onFailure }: McpServerOptions
   const handlers = createToolHandlers(access)
 
   function register<Name extends ToolName>(name: Name): void {
-    const { title, description, input, output, annotations } = TOOLS[name]
+    const { operation, title, description, input, output, annotations } = TOOLS[name]
     const handler: ToolHandlers[Name] = handlers[name]
     const json = toJsonSchema(input)
     server.registerTool(
@@ -39,7 +40,7 @@ export function createMcpServer({ access, version, onFailure }: McpServerOptions
         description,
         inputSchema: toInputSchema(json),
         outputSchema: toOutputSchema(output),
-        annotations: { title, ...annotations },
+        annotations: { title, readOnlyHint: OPERATIONS[operation].scope === 'read', ...annotations },
       },
       async (given: unknown, context: ServerContext) => {
         try {

@@ -4,7 +4,7 @@ import type { ExecutionReport } from '../protocol/tools.js'
 import type { ToolAnswer } from './tool-result.js'
 
 /** What a client's model is shown of a result at once. Claude Code takes answers of 25,000 tokens. */
-export const RESULT_LIMIT_CHARACTERS = 24_000
+const RESULT_LIMIT_CHARACTERS = 24_000
 const DENIALS_LIMIT = 10
 
 /** A part of a text, not within a surrogate pair at its end. */
@@ -66,12 +66,11 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   const report: ExecutionReport = {
     ...rest,
     isFinished,
-    ...(outcome && {
-      outcome: { ...outcome, ...(outcome.result !== undefined && { result: isPart ? result : outcome.result }) },
-    }),
-    ...(isPart && { resultLength: whole.length, resultOffset }),
-    ...(note !== undefined && { note }),
-    ...(next !== undefined && { next }),
+    outcome: outcome && { ...outcome, result: isPart ? result : outcome.result },
+    resultLength: isPart ? whole.length : undefined,
+    resultOffset: isPart ? resultOffset : undefined,
+    note,
+    next,
   }
   const denials = (outcome?.permissionDenials ?? [])
     .slice(0, DENIALS_LIMIT)

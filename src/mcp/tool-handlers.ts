@@ -3,10 +3,10 @@ import type { ServerContext } from '@modelcontextprotocol/server'
 import { joinSignals } from '../platform/abort-signals.js'
 import type { Execution } from '../protocol/execution.js'
 import { isTerminal } from '../protocol/execution.js'
+import { TOOL_WAIT_LIMIT_SECONDS } from '../protocol/limits.js'
 import {
   DEFAULT_CANCEL_WAIT_SECONDS,
   DEFAULT_WAIT_SECONDS,
-  TOOL_WAIT_LIMIT_SECONDS,
   type ExecutorStatus,
   type ToolInput,
   type ToolName,

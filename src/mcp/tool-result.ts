@@ -21,9 +21,9 @@ export function toToolError(error: unknown): ToolError {
       code,
       detail,
       retryable,
-      ...(requestId !== undefined && { requestId }),
-      ...(errors && { errors: [...errors] }),
-      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      requestId,
+      errors: errors && [...errors],
+      retryAfterSeconds,
     }
   }
   const { code, detail, retryable, errors, retryAfterSeconds } = toWireError(error)
@@ -31,8 +31,8 @@ export function toToolError(error: unknown): ToolError {
     code,
     detail,
     retryable,
-    ...(errors && { errors: [...errors] }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    errors: errors && [...errors],
+    retryAfterSeconds,
   }
 }
 

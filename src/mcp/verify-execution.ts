@@ -94,7 +94,7 @@ async function readLog(
     eventsRead,
     hasGap,
     isEnded,
-    ...(isSameOutcome !== undefined && { isSameOutcome }),
+    isSameOutcome,
     truncatedBytes,
     message,
   }
@@ -113,7 +113,7 @@ export async function verifyExecution(client: Client, executionId: string, signa
     isFinished,
     simulated,
     // Safe: what is left of the outcome without its result.
-    ...(outcome && { outcome: summary as VerificationReport['outcome'] }),
+    outcome: outcome && (summary as VerificationReport['outcome']),
     usage,
     log,
     notChecked: NOT_CHECKED,

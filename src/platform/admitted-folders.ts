@@ -3,11 +3,11 @@
  * folder, a line each: an execution that was accepted for such a folder may start, or go on, after a restart. A later
  * line withdraws it, and so does whoever deletes the first, at once.
  */
-import { createHash } from 'node:crypto'
 import { appendFile, readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import type { Config } from './config.js'
+import { sha256 } from './hash.js'
 
 const FILE = 'admitted-folders'
 const LIMIT = 1_000
@@ -21,10 +21,7 @@ type Line = z.infer<typeof Line>
 
 /** The same for the same token and folder. */
 export const admissionId = ({ token, folder }: Pick<AdmittedFolder, 'token' | 'folder'>): string =>
-  createHash('sha256')
-    .update(JSON.stringify([token, folder]))
-    .digest('hex')
-    .slice(0, 32)
+  sha256(JSON.stringify([token, folder])).slice(0, 32)
 
 /** A line that is none admits nothing. */
 function readLine(line: string): Line[] {

@@ -1,14 +1,13 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { PermissionMode } from '../protocol/execute-request.js'
+import { wholeNumber } from '../protocol/numbers.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
 import { explainRedisUrl, hasPassword, type RedisAccess } from './redis-url.js'
 import { readSecretFiles, type SecretFile, type SecretFiles } from './secret-files.js'
 import { SANDBOX_VARIABLES, toSandboxSettings, type SandboxSettings } from './sandbox-settings.js'
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1')
-const count = (minimum: number, maximum: number) =>
-  z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
 const seconds = (minimum: number, maximum: number) =>
   z
     .string()
@@ -39,7 +38,7 @@ const MIB = 1024 * 1024
  */
 export const VARIABLES = {
   CC_EXECUTOR_HOST: [z.string().min(1), '127.0.0.1', 'address to listen on'],
-  CC_EXECUTOR_PORT: [count(0, 65_535), '8001', 'port; 0 takes any free one'],
+  CC_EXECUTOR_PORT: [wholeNumber(0, 65_535), '8001', 'port; 0 takes any free one'],
   CC_EXECUTOR_BASE_PATH: [
     z.string().regex(/^(?:\/[\w.~-]+)*$/, 'expected a path such as /cc, without a slash at its end'),
     '',
@@ -90,7 +89,7 @@ export const VARIABLES = {
     '',
     'named workspaces shared by all tokens, with their content; others belong to the token that used them first',
   ],
-  CC_EXECUTOR_CONCURRENCY: [count(1, 256), '4', 'concurrent executions of a worker'],
+  CC_EXECUTOR_CONCURRENCY: [wholeNumber(1, 256), '4', 'concurrent executions of a worker'],
   CC_EXECUTOR_CLAUDE_BIN: [absolutePath, undefined, 'the claude binary'],
   CC_EXECUTOR_CREDENTIAL: [
     z.string().regex(/^[\w.-]{1,64}$/, 'expected a name'),
@@ -113,7 +112,7 @@ export const VARIABLES = {
     'required: refuse to run unless both the processes and the file access of runs are contained',
   ],
   CC_EXECUTOR_MCP_TIMEOUT_SECONDS: [
-    count(1, 600),
+    wholeNumber(1, 600),
     '10',
     'how long the MCP servers of a run may take to connect; the run starts when all states are known',
   ],
@@ -136,46 +135,50 @@ export const VARIABLES = {
     'names of files and folders to exclude from the manifests of a workspace',
   ],
   CC_EXECUTOR_MAX_BUDGET_USD: [amount, undefined, "what a run may spend at most, by the CLI's estimate"],
-  CC_EXECUTOR_MAX_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens: input, output and cache creation'],
+  CC_EXECUTOR_MAX_BUDGET_TOKENS: [
+    wholeNumber(1, 1e12),
+    undefined,
+    'the same in tokens: input, output and cache creation',
+  ],
   CC_EXECUTOR_DAILY_BUDGET_USD: [
     amount,
     undefined,
     'what a token may spend on a UTC day; its own entry may override this',
   ],
-  CC_EXECUTOR_DAILY_BUDGET_TOKENS: [count(1, 1e12), undefined, 'the same in tokens'],
+  CC_EXECUTOR_DAILY_BUDGET_TOKENS: [wholeNumber(1, 1e12), undefined, 'the same in tokens'],
   CC_EXECUTOR_RETENTION_SECONDS: [seconds(1, 10 * 365 * 86_400), '604800', 'how long a finished execution is kept'],
   CC_EXECUTOR_RETENTION_BYTES: [
-    count(64 * 1024, 1024 * 1024 * MIB),
+    wholeNumber(64 * 1024, 1024 * 1024 * MIB),
     String(2048 * MIB),
     'of all finished executions together, in Redis; beyond this the oldest are deleted',
   ],
   CC_EXECUTOR_RETENTION_COUNT: [
-    count(1, 100_000_000),
+    wholeNumber(1, 100_000_000),
     '100000',
     'how many finished executions are kept; beyond this the oldest are deleted',
   ],
-  CC_EXECUTOR_MAX_QUEUE: [count(1, 10_000_000), '10000', 'waiting executions; beyond this QUEUE_FULL'],
+  CC_EXECUTOR_MAX_QUEUE: [wholeNumber(1, 10_000_000), '10000', 'waiting executions; beyond this QUEUE_FULL'],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
-  CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [count(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events per execution'],
+  CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [wholeNumber(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events per execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [
-    count(64 * 1024, 1024 * 1024 * MIB),
+    wholeNumber(64 * 1024, 1024 * 1024 * MIB),
     String(1024 * MIB),
     'raw output; beyond this a run is stopped',
   ],
   CC_EXECUTOR_LINE_LIMIT_BYTES: [
-    count(1024, 512 * MIB),
+    wholeNumber(1024, 512 * MIB),
     String(16 * MIB),
     'longest line of the CLI that is parsed; of a longer answer the streamed beginning is kept, marked ' +
       '`isPartial`',
   ],
   CC_EXECUTOR_FILES_LIMIT_BYTES: [
-    count(0, 1024 * MIB),
+    wholeNumber(0, 1024 * MIB),
     String(16 * MIB),
     'stored content of changed files per execution',
   ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
-  CC_EXECUTOR_MAX_CONNECTIONS: [count(1, 1_000_000), '10000', 'WebSocket connections per process'],
-  CC_EXECUTOR_MAX_SUBSCRIPTIONS: [count(1, 100_000), '1000', 'subscriptions per connection'],
+  CC_EXECUTOR_MAX_CONNECTIONS: [wholeNumber(1, 1_000_000), '10000', 'WebSocket connections per process'],
+  CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
     '60',

@@ -4,13 +4,13 @@ import { NO_SECRETS, type SecretMask } from './secret-mask.js'
 export type { Logger }
 
 /**
- * With its stack and causes, and none of its other fields: an error of Redis carries the command that failed, with the
- * prompts and answers among its arguments.
+ * Type, message and stack, with those of the causes, and the code: no other field. Those that ioredis throws carry the
+ * arguments of their command, prompts and answers among them.
  */
-function toLoggedError(error: unknown): object {
-  if (!(error instanceof Error)) return { message: String(error) }
+function toLoggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error)
   const { type, message, stack } = pino.stdSerializers.err(error)
-  return { type, message, stack, code: 'code' in error ? error.code : undefined }
+  return { type, message, stack, code: (error as NodeJS.ErrnoException).code }
 }
 
 /** Structured lines on stderr: stdout belongs to what a command answers. Never a prompt, an answer or a token. */

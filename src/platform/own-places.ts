@@ -55,7 +55,7 @@ export function listLeadingFiles({
 }
 
 /** Wherever settings have moved them; what lies in the data folder is named as well, as the workspace root may, too. */
-export function listOwnFolders(settings: OwnSettings): OwnFolder[] {
+function listOwnFolders(settings: OwnSettings): OwnFolder[] {
   const { dataDir, cacheBin, redisUrl } = settings
   const socket = socketOf(redisUrl)
   return [

@@ -3,7 +3,7 @@
  * once in 10^8 megabytes of random text, five of them in every gigabyte), and it is no secret that lasts: it is guessed
  * in hours. GitLab masks no shorter variables either.
  */
-export const SECRET_CHARACTERS = 8
+const SECRET_CHARACTERS = 8
 
 /** Names that say that what they hold is a secret. `PWD` is a folder; `KEYBOARD` and `AUTHOR` are none of these. */
 const SECRET_NAME = new RegExp(

@@ -107,7 +107,7 @@ export async function claimService({
     processStart: readProcessStart(process.pid) ?? '',
     startedAt: new Date().toISOString(),
     state: 'starting',
-    ...(idleSeconds !== undefined && { idleSeconds }),
+    idleSeconds,
   }
   const release = (): Promise<void> => rm(path, { force: true })
   const deadline = performance.now() + CLAIM_DEADLINE_MS

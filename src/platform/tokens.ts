@@ -1,7 +1,8 @@
-import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigError, type Config } from './config.js'
+import { sha256Bytes } from './hash.js'
 import { makeFolder } from './make-folder.js'
 
 const SCOPES = ['execute', 'read', 'admin'] as const
@@ -20,8 +21,6 @@ const NAME = /^[\w.-]{1,64}$/
 const HASHED = /^sha256:([0-9a-f]{64})$/
 /** Shorter ones can be guessed. */
 const MINIMUM_TOKEN_LENGTH = 16
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 function parseScopes(text: string | undefined, where: string): ReadonlySet<TokenScope> {
   if (text === undefined) return new Set(SCOPES)
@@ -70,7 +69,7 @@ function parseEntry(entry: string, where: string): TokenEntry {
   if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
   if (token.length < MINIMUM_TOKEN_LENGTH)
     throw new ConfigError(`${where}: a token has at least ${MINIMUM_TOKEN_LENGTH} characters.`)
-  return { name, scopes, sha256: sha256(token), ...budget }
+  return { name, scopes, sha256: sha256Bytes(token), ...budget }
 }
 
 function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {
@@ -131,7 +130,7 @@ export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): 
     created,
     inFile: fromFile.length > 0,
     find(token) {
-      const digest = sha256(token)
+      const digest = sha256Bytes(token)
       // Every entry is compared, so that the time taken tells nothing.
       return entries.reduce<TokenEntry | undefined>(
         (found, entry) => (timingSafeEqual(entry.sha256, digest) ? entry : found),

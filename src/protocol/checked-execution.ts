@@ -32,12 +32,12 @@ export function toCheckedExecution(execution: Execution): CheckedExecution {
     executionId: id,
     kind,
     status,
-    ...(outcome?.code !== undefined && { code: outcome.code }),
+    code: outcome?.code,
     createdAt,
-    ...(finishedAt !== undefined && { finishedAt }),
+    finishedAt,
     simulated,
     prompt: beginningOf(execution),
-    ...(taskCount !== undefined && { taskCount }),
+    taskCount,
     verification: outcome?.verification ?? { status: 'none', checks: [] },
   }
 }

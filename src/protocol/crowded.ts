@@ -1,9 +1,5 @@
 import { z } from 'zod'
-
-/** Members of one object that are looked at. A schema of 100 KiB, the most of what is taken, has fewer. */
-const MEMBERS_LIMIT = 5_000
-/** Members of all objects of a request together. */
-const WHOLE_LIMIT = 50_000
+import { ALL_MEMBERS_LIMIT, MEMBERS_LIMIT } from './limits.js'
 
 export interface Crowded {
   readonly path: readonly PropertyKey[]
@@ -31,7 +27,8 @@ export function findCrowded(whole: unknown): Crowded | undefined {
       push(member, next, key)
     }
     total += members
-    if (total > WHOLE_LIMIT) return { path: [], message: `must not have more than ${WHOLE_LIMIT} members in all` }
+    if (total > ALL_MEMBERS_LIMIT)
+      return { path: [], message: `must not have more than ${ALL_MEMBERS_LIMIT} members in all` }
   }
   return undefined
 }

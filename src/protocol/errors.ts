@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { areTooMany, findCrowded, findUnknownFields } from './crowded.js'
+import { ERROR_PATH_LIMIT_CHARACTERS, ERRORS_LIMIT } from './limits.js'
 import { BudgetRefusal } from './usage.js'
 
 interface ErrorRow {
@@ -103,8 +104,10 @@ export const ERROR_TABLE = {
   SANDBOX_UNAVAILABLE: { status: 503, rpc: 50303, retryable: true, title: 'No worker provides that sandbox level.' },
 } as const satisfies Record<string, ErrorRow>
 
-export type ErrorCode = keyof typeof ERROR_TABLE
-export const ERROR_CODES = Object.keys(ERROR_TABLE) as [ErrorCode, ...ErrorCode[]]
+/** Nothing sends these today; clients that know them need no change on the day when something does. */
+export const RESERVED_CODES = ['CURSOR_EXPIRED', 'SHUTTING_DOWN'] as const
+/** What can be thrown. */
+export type ErrorCode = Exclude<keyof typeof ERROR_TABLE, (typeof RESERVED_CODES)[number]>
 
 /**
  * One field at fault: `path` in dots and brackets (`metadata.team`, `tasks[3].prompt`), empty for the request as a
@@ -115,11 +118,6 @@ export const FieldError = z.object({ path: z.string(), message: z.string() }).me
   description: 'One invalid field. The path uses dots, and brackets for array items: `tasks[3].prompt`.',
 })
 export type FieldError = z.infer<typeof FieldError>
-
-/** A request of 400,000 unknown fields is one small body; its answer must not be a large one. */
-export const ERRORS_LIMIT = 20
-/** Of a path that an answer repeats: the names in it are the caller's, of any length. */
-const PATH_LIMIT_CHARACTERS = 256
 
 const FieldErrors = z.array(FieldError).meta({ description: `The first ${ERRORS_LIMIT}; \`errorCount\` counts all.` })
 const ErrorCount = z.number().int().meta({ description: 'Total number of invalid fields; `errors` may list fewer.' })
@@ -206,9 +204,10 @@ export function toWireError(error: unknown): WireError {
     code: known.code,
     ...row,
     detail: known.details.detail ?? row.title,
-    ...(errors && { errors: errors.slice(0, ERRORS_LIMIT), errorCount: known.details.errorCount ?? errors.length }),
-    ...(known.details.budget && { budget: known.details.budget }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    errors: errors?.slice(0, ERRORS_LIMIT),
+    errorCount: errors && (known.details.errorCount ?? errors.length),
+    budget: known.details.budget,
+    retryAfterSeconds,
   }
 }
 
@@ -222,9 +221,9 @@ export function toProblem(error: unknown, requestId: string): Problem {
     code,
     retryable,
     requestId,
-    ...(errors && { errors: [...errors] }),
-    ...(errorCount !== undefined && { errorCount }),
-    ...(budget && { budget }),
+    errors: errors && [...errors],
+    errorCount,
+    budget,
   }
 }
 
@@ -237,7 +236,9 @@ function toPath(path: readonly PropertyKey[]): string {
       typeof part === 'number' ? `${before}[${part}]` : `${before}${before === '' ? '' : '.'}${String(part)}`,
     '',
   )
-  return whole.length <= PATH_LIMIT_CHARACTERS ? whole : `${whole.slice(0, PATH_LIMIT_CHARACTERS).toWellFormed()}…`
+  return whole.length <= ERROR_PATH_LIMIT_CHARACTERS
+    ? whole
+    : `${whole.slice(0, ERROR_PATH_LIMIT_CHARACTERS).toWellFormed()}…`
 }
 
 /** Of a value that may be one thing or another: what is wrong with the only one of them whose kind it has. */

@@ -1,7 +1,5 @@
 import { z } from 'zod'
-
-/** Below it nothing of an event but its envelope would be left. */
-export const SMALLEST_EVENT_BYTES = 256
+import { SMALLEST_EVENT_BYTES } from './limits.js'
 
 export const MaxEventBytes = z
   .int()

@@ -1,17 +1,34 @@
 import { z } from 'zod'
 import { MaxEventBytes } from './event-size.js'
 import { InlineFiles } from './inline-files.js'
+import {
+  AGENT_DESCRIPTION_LIMIT_BYTES,
+  AGENT_PROMPT_LIMIT_BYTES,
+  ATTEMPTS_LIMIT,
+  BUDGET_LIMIT_TOKENS,
+  BUDGET_LIMIT_USD,
+  CHECK_ARGUMENT_LIMIT_BYTES,
+  IDEMPOTENCY_KEY_LIMIT,
+  METADATA_LIMIT_BYTES,
+  NAMES_LIMIT,
+  PROGRAM_LIMIT_BYTES,
+  PROMPT_LIMIT_BYTES,
+  REPAIRS_LIMIT,
+  SYSTEM_PROMPT_LIMIT_BYTES,
+  TASKS_LIMIT,
+  TIMEOUT_LIMIT_SECONDS,
+  TOOL_RULE_LIMIT_BYTES,
+  TURNS_LIMIT,
+  VERIFIED_FILES_LIMIT,
+  VERIFIED_PATH_LIMIT_BYTES,
+  VERIFY_COMMANDS_LIMIT,
+  WORKSPACE_LIMIT_BYTES,
+} from './limits.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { SessionRequest } from './session.js'
 
-const KIB = 1024
-export const PROMPT_LIMIT_BYTES = 4 * KIB * KIB
-export const METADATA_LIMIT_BYTES = 4 * KIB
-export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
 export const DEFAULT_TIMEOUT_SECONDS = 600
-export const TASKS_LIMIT = 500
-const MAX_ATTEMPTS = 10
 
 /** Text that reaches a program: well-formed Unicode without NUL. */
 function text(limitBytes: number) {
@@ -41,7 +58,7 @@ const seconds = z
   .number()
   .positive('must be more than 0')
   .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
-const toolRules = z.array(text(4 * KIB)).max(200)
+const toolRules = z.array(text(TOOL_RULE_LIMIT_BYTES)).max(NAMES_LIMIT)
 
 export const PermissionMode = z
   .enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions'])
@@ -80,28 +97,25 @@ export const Metadata = z
 
 const AgentDefinition = z
   .strictObject({
-    description: text(16 * KIB),
-    prompt: text(256 * KIB),
+    description: text(AGENT_DESCRIPTION_LIMIT_BYTES),
+    prompt: text(AGENT_PROMPT_LIMIT_BYTES),
     tools: toolRules.optional(),
     disallowedTools: toolRules.optional(),
     model: text(200).optional(),
   })
   .meta({ id: 'AgentDefinition', description: 'A subagent, as the CLI takes it with --agents.' })
 
-const FILES_LIMIT = 1_000
-const COMMANDS_LIMIT = 20
-
 export const Verify = z
   .strictObject({
     files: z
       .array(
-        text(4 * KIB).refine(
+        text(VERIFIED_PATH_LIMIT_BYTES).refine(
           (path) => !path.startsWith('/') && !path.split('/').includes('..'),
           'must be a path inside the workspace',
         ),
       )
       .min(1)
-      .max(FILES_LIMIT)
+      .max(VERIFIED_FILES_LIMIT)
       .optional()
       .meta({ description: 'Must exist in the workspace after the run.' }),
     background: z
@@ -113,14 +127,9 @@ export const Verify = z
           'also with `backgroundTimeoutSeconds: 0`.',
       }),
     commands: z
-      .array(
-        z
-          .array(text(32 * KIB))
-          .min(1)
-          .max(256),
-      )
+      .array(z.array(text(CHECK_ARGUMENT_LIMIT_BYTES)).min(1).max(256))
       .min(1)
-      .max(COMMANDS_LIMIT)
+      .max(VERIFY_COMMANDS_LIMIT)
       .optional()
       .meta({
         description:
@@ -150,7 +159,7 @@ export const McpServer = z
       }),
       z.strictObject({
         type: z.literal('stdio').optional(),
-        command: text(4 * KIB),
+        command: text(PROGRAM_LIMIT_BYTES),
         args: z.array(z.string()).optional(),
         env: StringMap.optional(),
       }),
@@ -182,22 +191,20 @@ const fields = {
   model: text(200).optional(),
   fallbackModel: text(200).optional(),
   effort: Effort.optional(),
-  systemPrompt: text(100 * KIB)
-    .optional()
-    .meta({ description: "Replaces the CLI's system prompt." }),
-  appendSystemPrompt: text(100 * KIB).optional(),
-  maxTurns: z.int().min(1).max(10_000).optional(),
+  systemPrompt: text(SYSTEM_PROMPT_LIMIT_BYTES).optional().meta({ description: "Replaces the CLI's system prompt." }),
+  appendSystemPrompt: text(SYSTEM_PROMPT_LIMIT_BYTES).optional(),
+  maxTurns: z.int().min(1).max(TURNS_LIMIT).optional(),
   maxBudgetUsd: z
     .number()
     .positive()
-    .max(1_000_000)
+    .max(BUDGET_LIMIT_USD)
     .optional()
     .meta({
       description:
         'In US dollars, as estimated by the CLI; not meaningful under a subscription. Applies to all ' +
         'attempts together; the operator may have set a lower limit.',
     }),
-  maxBudgetTokens: z.int().positive().max(1e12).optional().meta({
+  maxBudgetTokens: z.int().positive().max(BUDGET_LIMIT_TOKENS).optional().meta({
     description: 'Input, output and cache creation tokens of all attempts; a run that exceeds this is stopped.',
   }),
   allowedTools: toolRules
@@ -214,7 +221,7 @@ const fields = {
     .record(z.string().regex(/^[\w-]{1,64}$/, 'a name is 1 to 64 letters, digits, _ or -'), McpServer)
     .optional(),
   mcpRequired: z
-    .union([z.boolean(), z.array(text(64)).max(200)], 'must be true, false, or a list of names of mcpServers')
+    .union([z.boolean(), z.array(text(64)).max(NAMES_LIMIT)], 'must be true, false, or a list of names of mcpServers')
     .optional()
     .meta({
       description:
@@ -231,7 +238,7 @@ const fields = {
         'to 64 KiB each. Hooks, MCP servers and settings of the workspace apply only with ' +
         'CC_EXECUTOR_TRUST_WORKSPACES.',
     }),
-  workspace: text(4 * KIB)
+  workspace: text(WORKSPACE_LIMIT_BYTES)
     .optional()
     .meta({
       description:
@@ -301,7 +308,7 @@ const fields = {
         'same document; at most 100 KiB, no references to other documents.',
       examples: [{ type: 'object', properties: { answer: { type: 'number' } }, required: ['answer'] }],
     }),
-  maxRepairs: z.int().min(0).max(5).optional().meta({
+  maxRepairs: z.int().min(0).max(REPAIRS_LIMIT).optional().meta({
     description:
       'JSON mode: how many times Claude is asked, in the same session, to correct an invalid answer; default 1.',
   }),
@@ -317,7 +324,7 @@ const fields = {
   maxAttempts: z
     .int()
     .min(1)
-    .max(MAX_ATTEMPTS)
+    .max(ATTEMPTS_LIMIT)
     .optional()
     .meta({
       description:
@@ -453,7 +460,7 @@ export const ExecuteParams = z
     idempotencyKey: z
       .string()
       .min(1)
-      .max(255)
+      .max(IDEMPOTENCY_KEY_LIMIT)
       .optional()
       .meta({ description: 'Same as the header Idempotency-Key of POST /execute; both share one namespace.' }),
   })

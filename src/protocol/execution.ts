@@ -6,7 +6,7 @@ import { SandboxOutcome } from './sandbox.js'
 import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
 
-export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
+const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 

@@ -1,9 +1,5 @@
 import { z } from 'zod'
-
-export const INLINE_FILES_LIMIT = 100
-export const INLINE_FILES_LIMIT_BYTES = 1024 * 1024
-const PATH_LIMIT_BYTES = 1_024
-const NAME_LIMIT_BYTES = 255
+import { INLINE_FILES_LIMIT, INLINE_FILES_LIMIT_BYTES, PATH_LIMIT_BYTES, PATH_PART_LIMIT_BYTES } from './limits.js'
 
 /** Why a path cannot name a file of the workspace; undefined where it can. */
 function findPathFault(path: string): string | undefined {
@@ -14,8 +10,8 @@ function findPathFault(path: string): string | undefined {
   const names = path.split('/')
   if (names.includes('..')) return 'must not leave the workspace'
   if (names.some((name) => name === '' || name === '.')) return 'must name a file, without empty, . or .. segments'
-  if (names.some((name) => Buffer.byteLength(name) > NAME_LIMIT_BYTES))
-    return `must not have a name longer than ${NAME_LIMIT_BYTES} bytes`
+  if (names.some((name) => Buffer.byteLength(name) > PATH_PART_LIMIT_BYTES))
+    return `must not have a name longer than ${PATH_PART_LIMIT_BYTES} bytes`
   if (names.some((name) => name.toLowerCase() === '.git'))
     return 'must not lie in .git: a repository’s own configuration runs programs'
   return undefined

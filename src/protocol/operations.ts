@@ -1,78 +1,77 @@
 import { z } from 'zod'
+import { Admission, AdmissionList, AdmissionRequest } from './admission.js'
+import type { Scope } from './caller.js'
 import type { ErrorCode } from './errors.js'
-import { EventSchema, EventType, ShortenedEvent } from './events.js'
-import { MaxEventBytes } from './event-size.js'
-import { ExecuteParams } from './execute-request.js'
-import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
-import { Cursor, ExecutionId, ExecutionReference } from './ids.js'
-import { Health, QueueState } from './service-state.js'
-
-export const LIST_LIMIT = 200
-export const EVENT_PAGE_LIMIT = 1_000
-
-const SubscriptionId = z.string().meta({ id: 'SubscriptionId' })
-
-export const ExecutionFilters = z
-  .strictObject({
-    status: z.array(ExecutionStatus).optional(),
-    kind: ExecutionKind.optional().meta({
-      description: 'Only this kind. Tasks are listed only with `parentId`.',
-    }),
-    parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
-    metadata: z.record(z.string(), z.string()).optional().meta({ description: 'All given labels must match.' }),
-    createdAfter: z.iso.datetime({ offset: true }).optional(),
-    createdBefore: z.iso.datetime({ offset: true }).optional(),
-    limit: z.int().min(1).max(LIST_LIMIT).optional().meta({ description: 'Default 50.' }),
-    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the previous page.' }),
-  })
-  .meta({ id: 'ExecutionFilters' })
-export type ExecutionFilters = z.infer<typeof ExecutionFilters>
-
-export const ExecutionPage = z
-  .object({ executions: z.array(Execution), nextCursor: ExecutionId.nullable() })
-  .meta({ id: 'ExecutionPage', description: 'Newest first.' })
-export type ExecutionPage = z.infer<typeof ExecutionPage>
-
-export const EventPage = z
-  .object({
-    events: z.array(z.union([EventSchema, ShortenedEvent])),
-    nextAfter: Cursor.meta({ description: 'The cursor for the next page.' }),
-    hasMore: z.boolean().meta({ description: 'The log already holds more events.' }),
-    finished: z
-      .boolean()
-      .meta({ description: 'The terminal event is at or before nextAfter: no further events follow.' }),
-  })
-  .meta({ id: 'EventPage' })
-
-export const SubscribeParams = z.strictObject({
-  executionId: ExecutionReference,
-  after: Cursor.optional(),
-  types: z
-    .array(EventType)
-    .min(1)
-    .optional()
-    .meta({ description: 'Only these event types; the order is kept, seqs have gaps.' }),
-  maxEventBytes: MaxEventBytes.optional(),
-})
-export type SubscribeParams = z.infer<typeof SubscribeParams>
+import { EstimateQuery, TimeoutEstimate } from './estimate.js'
+import { ExecuteParams, ExecuteRequest } from './execute-request.js'
+import { Execution } from './execution.js'
+import { WorkspaceFiles } from './files.js'
+import { ExecutionReference } from './ids.js'
+import { REASON_LIMIT } from './limits.js'
+import { EventPage, ExecutionFilters, ExecutionPage } from './listing.js'
+import { KeySet, Receipt, ReceiptReport, VerifyRequest } from './receipt.js'
+import * as rest from './rest-input.js'
+import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
+import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
+import { UsageReport } from './usage.js'
 
 const Target = z.strictObject({ executionId: ExecutionReference })
-const ControlParams = z.strictObject({ executionId: ExecutionReference, reason: z.string().max(500).optional() })
+const ControlParams = Target.extend({ reason: z.string().max(REASON_LIMIT).optional() })
 const Nothing = z.strictObject({})
 
-interface Operation {
+/** A method of `/ws`. */
+export interface RpcMapping {
   readonly summary: string
   readonly params: z.ZodType
-  readonly result: z.ZodType
-  readonly errors: readonly ErrorCode[]
+  /** Where it is more than the operation's. */
+  readonly result?: z.ZodType
 }
 
-/** Every JSON-RPC method of `/ws`: params, result, errors. The OpenRPC document is generated from this. */
+/** A route. */
+export interface RestMapping {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** As Fastify writes it; each path has its operationId in the OpenAPI document. */
+  readonly paths: Readonly<Record<`/${string}`, string>>
+  readonly input?: {
+    readonly params?: z.ZodType
+    readonly querystring?: z.ZodType
+    readonly headers?: z.ZodType
+    readonly body?: z.ZodType
+  }
+  /** What `Accept` chooses from, where there is more than one. */
+  readonly media?: readonly string[]
+  /** Answers without a token. */
+  readonly open?: true
+}
+
+export interface Operation {
+  /** What a token must be allowed to do, whichever way it comes in. */
+  readonly scope: Scope
+  /** The answer as JSON, where there is one. */
+  readonly result?: z.ZodType
+  /** Its own errors. Each way in adds what follows from its form: a token, a body, a query, a media type. */
+  readonly errors: readonly ErrorCode[]
+  readonly rpc?: RpcMapping
+  readonly rest?: RestMapping
+}
+
+const JSON_MEDIA = 'application/json'
+export const EVENT_STREAM = 'text/event-stream'
+export const NDJSON = 'application/x-ndjson'
+export const CSV = 'text/csv'
+export const MARKDOWN = 'text/markdown'
+
+const FILE_ERRORS = ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'FILE_NOT_KEPT', 'STORE_UNAVAILABLE'] as const
+const STEERING_ERRORS = ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'] as const
+
+/**
+ * What a client can ask for: name → scope, answer, errors, and the ways in, as a method of `/ws` and as a route.
+ * Routes, JSON-RPC, MCP's tools and the documents are made from this.
+ */
 export const OPERATIONS = {
   execute: {
-    summary: 'Submits an execution and, unless subscribe is false, sends its events from seq 1.',
-    params: ExecuteParams,
-    result: Execution.extend({ subscriptionId: SubscriptionId.optional() }).meta({ id: 'ExecuteResult' }),
+    scope: 'execute',
+    result: Execution,
     errors: [
       'COMMAND_NOT_ALLOWED',
       'FORBIDDEN',
@@ -87,96 +86,243 @@ export const OPERATIONS = {
       'SUBSCRIPTION_LIMIT',
       'STORE_UNAVAILABLE',
     ],
+    rpc: {
+      summary: 'Submits an execution and, unless subscribe is false, sends its events from seq 1.',
+      params: ExecuteParams,
+      result: Execution.extend({ subscriptionId: SubscriptionId.optional() }).meta({ id: 'ExecuteResult' }),
+    },
+    rest: {
+      method: 'POST',
+      paths: { '/execute': 'execute', '/executions': 'createExecution' },
+      input: { headers: rest.SubmitHeaders, body: ExecuteRequest },
+      media: [JSON_MEDIA, EVENT_STREAM],
+    },
   },
   'execution.get': {
-    summary: 'One execution.',
-    params: Target,
+    scope: 'read',
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'One execution.', params: Target },
+    rest: { method: 'GET', paths: { '/executions/:id': 'getExecution' }, input: { params: rest.IdParams } },
   },
   'execution.list': {
-    summary: 'Executions, newest first.',
-    params: ExecutionFilters,
+    scope: 'read',
     result: ExecutionPage,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'Executions, newest first.', params: ExecutionFilters },
+    rest: {
+      method: 'GET',
+      paths: { '/executions': 'listExecutions' },
+      input: { querystring: rest.ListQuery },
+      media: [JSON_MEDIA, CSV, NDJSON],
+    },
+  },
+  'execution.result': {
+    scope: 'read',
+    errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/result': 'getResult' },
+      input: { params: rest.IdParams, querystring: rest.ResultQuery },
+    },
+  },
+  'execution.events': {
+    scope: 'read',
+    result: EventPage,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/events': 'getEvents' },
+      input: { params: rest.IdParams, querystring: rest.EventsQuery, headers: rest.EventsHeaders },
+      media: [JSON_MEDIA, EVENT_STREAM, NDJSON],
+    },
   },
   'execution.cancel': {
-    summary: 'Ends an execution; idempotent.',
-    params: ControlParams,
+    scope: 'execute',
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'Ends an execution; idempotent.', params: ControlParams },
+    rest: {
+      method: 'POST',
+      paths: { '/executions/:id/cancel': 'cancelExecution' },
+      input: { params: rest.IdParams, body: rest.ReasonBody },
+    },
   },
   'execution.pause': {
-    summary: 'Stops the processes of a running execution until it is resumed; idempotent.',
-    params: ControlParams,
+    scope: 'execute',
     result: Execution,
-    errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
+    errors: STEERING_ERRORS,
+    rpc: {
+      summary: 'Stops the processes of a running execution until it is resumed; idempotent.',
+      params: ControlParams,
+    },
+    rest: {
+      method: 'POST',
+      paths: { '/executions/:id/pause': 'pauseExecution' },
+      input: { params: rest.IdParams, body: rest.ReasonBody },
+    },
   },
   'execution.resume': {
-    summary: 'Resumes a paused execution; idempotent.',
-    params: ControlParams,
+    scope: 'execute',
     result: Execution,
-    errors: ['EXECUTION_NOT_FOUND', 'ALREADY_FINISHED', 'NOT_RUNNING', 'STORE_UNAVAILABLE'],
+    errors: STEERING_ERRORS,
+    rpc: { summary: 'Resumes a paused execution; idempotent.', params: ControlParams },
+    rest: {
+      method: 'POST',
+      paths: { '/executions/:id/resume': 'resumeExecution' },
+      input: { params: rest.IdParams, body: rest.ReasonBody },
+    },
+  },
+  'execution.delete': {
+    scope: 'execute',
+    errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
+    rest: { method: 'DELETE', paths: { '/executions/:id': 'deleteExecution' }, input: { params: rest.IdParams } },
+  },
+  'execution.files': {
+    scope: 'read',
+    result: WorkspaceFiles,
+    errors: FILE_ERRORS,
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/files': 'getFiles' },
+      input: { params: rest.IdParams, querystring: rest.DiffQuery },
+    },
+  },
+  'execution.file': {
+    scope: 'read',
+    errors: [...FILE_ERRORS, 'FILE_NOT_FOUND'],
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/files/*': 'getFile' },
+      input: { params: rest.FileParams, querystring: rest.DiffQuery },
+    },
+  },
+  'execution.archive': {
+    scope: 'read',
+    errors: FILE_ERRORS,
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/files.tar.gz': 'getFilesArchive' },
+      input: { params: rest.IdParams },
+    },
+  },
+  'execution.receipt': {
+    scope: 'read',
+    result: Receipt,
+    errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'GET',
+      paths: { '/executions/:id/receipt': 'getReceipt' },
+      input: { params: rest.IdParams },
+      media: [JSON_MEDIA, MARKDOWN],
+    },
   },
   'execution.subscribe': {
-    summary: 'Sends the events after a seq, then live events until the end.',
-    params: SubscribeParams,
-    result: z
-      .object({ subscriptionId: SubscriptionId, status: ExecutionStatus, lastSeq: Cursor })
-      .meta({ id: 'SubscribeResult' }),
+    scope: 'read',
+    result: SubscribeResult,
     errors: ['EXECUTION_NOT_FOUND', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'Sends the events after a seq, then live events until the end.', params: SubscribeParams },
   },
   'execution.unsubscribe': {
-    summary: 'Ends a subscription.',
-    params: z.strictObject({ subscriptionId: SubscriptionId }),
+    scope: 'read',
     result: Nothing,
     errors: ['SUBSCRIPTION_NOT_FOUND'],
+    rpc: { summary: 'Ends a subscription.', params: z.strictObject({ subscriptionId: SubscriptionId }) },
+  },
+  'receipt.keys': {
+    scope: 'read',
+    result: KeySet,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/receipts/keys': 'getReceiptKeys' } },
+  },
+  'receipt.verify': {
+    scope: 'read',
+    result: ReceiptReport,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'POST', paths: { '/receipts/verify': 'verifyReceipt' }, input: { body: VerifyRequest } },
+  },
+  'admission.create': {
+    scope: 'execute',
+    result: Admission,
+    errors: [],
+    rest: { method: 'POST', paths: { '/workspaces/admissions': 'admitFolder' }, input: { body: AdmissionRequest } },
+  },
+  'admission.list': {
+    scope: 'execute',
+    result: AdmissionList,
+    errors: [],
+    rest: { method: 'GET', paths: { '/workspaces/admissions': 'listAdmissions' } },
+  },
+  'admission.withdraw': {
+    scope: 'execute',
+    errors: ['WORKSPACE_NOT_FOUND'],
+    rest: {
+      method: 'DELETE',
+      paths: { '/workspaces/admissions/:id': 'withdrawAdmission' },
+      input: { params: rest.AdmissionParams },
+    },
+  },
+  'estimate.get': {
+    scope: 'read',
+    result: TimeoutEstimate,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/estimates': 'getEstimate' }, input: { querystring: EstimateQuery } },
+  },
+  'usage.get': {
+    scope: 'read',
+    result: UsageReport,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/usage': 'getUsage' }, input: { querystring: rest.UsageQuery } },
   },
   'queue.get': {
-    summary: 'The queue and its workers.',
-    params: Nothing,
+    scope: 'read',
     result: QueueState,
     errors: ['STORE_UNAVAILABLE'],
+    rpc: { summary: 'The queue and its workers.', params: Nothing },
+    rest: { method: 'GET', paths: { '/queue': 'getQueue' } },
   },
-  'health.get': { summary: 'Whether this process serves.', params: Nothing, result: Health, errors: [] },
+  'auth.get': {
+    scope: 'read',
+    result: AuthStatus,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/auth/status': 'getAuthStatus' } },
+  },
+  'health.get': {
+    scope: 'read',
+    result: Health,
+    errors: [],
+    rpc: { summary: 'Whether this process serves.', params: Nothing },
+    rest: { method: 'GET', paths: { '/health': 'getHealth', '/health/live': 'getLiveness' }, open: true },
+  },
+  'health.ready': {
+    scope: 'read',
+    result: Readiness,
+    errors: [],
+    rest: { method: 'GET', paths: { '/health/ready': 'getReadiness' }, open: true },
+  },
   'rpc.discover': {
-    summary: 'This interface as an OpenRPC document.',
-    params: Nothing,
+    scope: 'read',
     result: z.record(z.string(), z.unknown()).meta({ id: 'OpenRpcDocument' }),
     errors: [],
+    rpc: { summary: 'This interface as an OpenRPC document.', params: Nothing },
   },
 } as const satisfies Record<string, Operation>
 
-export type OperationName = keyof typeof OPERATIONS
-export type OperationParams<Name extends OperationName> = z.output<(typeof OPERATIONS)[Name]['params']>
-export type OperationResult<Name extends OperationName> = z.input<(typeof OPERATIONS)[Name]['result']>
+type Operations = typeof OPERATIONS
+export type OperationName = keyof Operations
+/** Names of the operations that have a part: a method, a route, an answer as JSON. */
+export type OperationWith<Part> = {
+  [Name in OperationName]: Operations[Name] extends Part ? Name : never
+}[OperationName]
 
-export function isOperation(name: string): name is OperationName {
-  return Object.hasOwn(OPERATIONS, name)
+/** Names of methods of `/ws`. */
+export type RpcMethod = OperationWith<{ rpc: RpcMapping }>
+export type RpcParams<Name extends RpcMethod> = z.output<Operations[Name]['rpc']['params']>
+export type RpcResult<Name extends RpcMethod> = z.input<
+  Operations[Name]['rpc'] extends { result: infer Result extends z.ZodType } ? Result : Operations[Name]['result']
+>
+
+export function isRpcMethod(name: string): name is RpcMethod {
+  return Object.hasOwn(OPERATIONS, name) && 'rpc' in OPERATIONS[name as OperationName]
 }
-
-/** Why a subscription ended. */
-export const SubscriptionClosedReason = z.enum([
-  'finished',
-  'unsubscribed',
-  'deleted',
-  'cursor_expired',
-  'store_unavailable',
-])
-export type SubscriptionClosedReason = z.infer<typeof SubscriptionClosedReason>
-
-/** What the server sends by itself. */
-export const NOTIFICATIONS = {
-  'execution.event': {
-    summary: 'One event of a subscription, in order.',
-    params: z.object({
-      subscriptionId: SubscriptionId,
-      executionId: ExecutionId,
-      event: z.union([EventSchema, ShortenedEvent]),
-    }),
-  },
-  'subscription.closed': {
-    summary: 'No further events follow on this subscription.',
-    params: z.object({ subscriptionId: SubscriptionId, executionId: ExecutionId, reason: SubscriptionClosedReason }),
-  },
-} as const
+export const RPC_METHODS: readonly RpcMethod[] = Object.keys(OPERATIONS).filter(isRpcMethod)

@@ -8,7 +8,7 @@ import { Verification, VerificationCheck, WorkspaceEvidence } from './verificati
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
 
 /** Everything is strict here: a field that nobody knows is a field that nobody has checked. */
-export const ReceiptSignature = z.strictObject({
+const ReceiptSignature = z.strictObject({
   algorithm: z.literal('Ed25519'),
   keyId: z.string().meta({ description: 'RFC 7638 thumbprint of the public key.' }),
   publicKey: z
@@ -19,7 +19,7 @@ export const ReceiptSignature = z.strictObject({
     .meta({ description: 'Base64url, over the canonical JSON (RFC 8785) of the receipt without this member.' }),
 })
 
-export const ReceiptProcess = z.strictObject({
+const ReceiptProcess = z.strictObject({
   workerId: z.string(),
   claudeVersion: z.string(),
   sessionId: z.string(),

@@ -4,16 +4,14 @@ import { FieldError } from './errors.js'
 import { ExecuteRequest, requireExactlyOneTask } from './execute-request.js'
 import { Execution, Outcome, Usage } from './execution.js'
 import { ExecutionReference } from './ids.js'
+import { IDEMPOTENCY_KEY_LIMIT, LAST_LIMIT, TOOL_WAIT_LIMIT_SECONDS } from './limits.js'
+import { OPERATIONS, type OperationName } from './operations.js'
 import { QueueState, Readiness } from './service-state.js'
 
-/**
- * Clients of MCP give up after 60 s as a rule; a call of ours, a service that must be started first included, ends
- * before that.
- */
-export const TOOL_WAIT_LIMIT_SECONDS = 45
 export const DEFAULT_WAIT_SECONDS = 30
 export const DEFAULT_CANCEL_WAIT_SECONDS = 10
 
+const Target = OPERATIONS['execution.get'].rpc.params
 const waitSeconds = (fallback: number) =>
   z
     .number()
@@ -25,9 +23,6 @@ const waitSeconds = (fallback: number) =>
         `How long to wait for the end, at most ${TOOL_WAIT_LIMIT_SECONDS}; default ${fallback}. An execution ` +
         'that is not finished by then keeps running, and its id is returned.',
     })
-/** How many executions verify_execution lists at most: their checks must fit into one answer. */
-export const LAST_LIMIT = 50
-const Target = { executionId: ExecutionReference }
 
 const ExecuteToolInput = z
   .strictObject({
@@ -36,7 +31,7 @@ const ExecuteToolInput = z
     idempotencyKey: z
       .string()
       .min(1)
-      .max(255)
+      .max(IDEMPOTENCY_KEY_LIMIT)
       .optional()
       .meta({ description: 'The same key and request return the same execution, also if this call is repeated.' }),
   })
@@ -139,23 +134,25 @@ export const ToolError = z.looseObject({
 export type ToolError = z.infer<typeof ToolError>
 
 interface ToolDeclaration {
+  /** What it does to the execution; what it reads beside that needs no more than the read scope. */
+  readonly operation: OperationName
   readonly title: string
   readonly description: string
   readonly input: z.ZodType
   readonly output: z.ZodType
   readonly annotations: {
-    readonly readOnlyHint: boolean
     readonly destructiveHint?: boolean
     readonly idempotentHint?: boolean
     readonly openWorldHint?: boolean
   }
 }
 
-const READS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false } as const
+const READS = { idempotentHint: true, openWorldHint: false } as const
 
 /** Every tool of the MCP server: what it takes, what it answers. */
 export const TOOLS = {
   execute: {
+    operation: 'execute',
     title: 'Run Claude Code',
     description:
       'Runs a prompt with Claude Code in a separate folder (or the named workspace), in the background, ' +
@@ -165,24 +162,26 @@ export const TOOLS = {
       'earlier execution, in its folder.',
     input: ExecuteToolInput,
     output: ExecutionReport,
-    annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
+    annotations: { destructiveHint: true, idempotentHint: false, openWorldHint: true },
   },
   wait_for_execution: {
+    operation: 'execution.get',
     title: 'Wait for an execution',
     description:
       `Waits up to waitSeconds (at most ${TOOL_WAIT_LIMIT_SECONDS}) for the end of an execution and ` +
       'returns it with its result, or, if it is still running, its state; then call it again.',
-    input: z.strictObject({ ...Target, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
+    input: z.strictObject({ ...Target.shape, waitSeconds: waitSeconds(DEFAULT_WAIT_SECONDS) }),
     output: ExecutionReport,
     annotations: READS,
   },
   get_execution: {
+    operation: 'execution.get',
     title: 'Get an execution',
     description:
       'Returns an execution as it is now, without waiting. A long result is returned in parts: ' +
       'resultOffset says where to continue.',
     input: z.strictObject({
-      ...Target,
+      ...Target.shape,
       resultOffset: z
         .int()
         .min(0)
@@ -193,19 +192,20 @@ export const TOOLS = {
     annotations: READS,
   },
   cancel_execution: {
+    operation: 'execution.cancel',
     title: 'Cancel an execution',
     description:
       'Ends an execution and every process that it has started. Cancelling twice, or after the end, is not ' +
       'an error.',
     input: z.strictObject({
-      ...Target,
-      reason: z.string().max(500).optional(),
+      ...OPERATIONS['execution.cancel'].rpc.params.shape,
       waitSeconds: waitSeconds(DEFAULT_CANCEL_WAIT_SECONDS),
     }),
     output: ExecutionReport,
-    annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+    annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: false },
   },
   verify_execution: {
+    operation: 'execution.get',
     title: 'Check an execution',
     description:
       "Returns what is known about an execution beyond the model's own report: how the process ended, what " +
@@ -217,6 +217,7 @@ export const TOOLS = {
     annotations: READS,
   },
   get_executor_status: {
+    operation: 'queue.get',
     title: 'Status of the executor',
     description:
       'Whether executions can run: the service, its queue and workers, the Claude CLI and how it is ' +
@@ -229,4 +230,3 @@ export const TOOLS = {
 
 export type ToolName = keyof typeof TOOLS
 export type ToolInput<Name extends ToolName> = z.output<(typeof TOOLS)[Name]['input']>
-export type ToolOutput<Name extends ToolName> = z.output<(typeof TOOLS)[Name]['output']>

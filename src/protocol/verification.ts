@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const CHECK_NAMES = [
+const CHECK_NAMES = [
   'process_exit',
   'session',
   'uuid_echo',

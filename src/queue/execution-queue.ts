@@ -28,7 +28,7 @@ export interface ExecutionQueue {
   close(): Promise<void>
 }
 
-export const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${executionId}-${claim}`
+const jobIdOf = ({ executionId, claim }: ExecutionJob): string => `${executionId}-${claim}`
 
 export function openExecutionQueue({
   url,

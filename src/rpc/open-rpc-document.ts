@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ERROR_TABLE, RpcErrorData, type ErrorCode } from '../protocol/errors.js'
-import { NOTIFICATIONS, OPERATIONS } from '../protocol/operations.js'
+import { OPERATIONS, RPC_METHODS, type RpcMapping } from '../protocol/operations.js'
+import { NOTIFICATIONS } from '../protocol/subscription.js'
 
 type Json = string | number | boolean | null | undefined | Json[] | { [key: string]: Json }
 type JsonObject = { [key: string]: Json }
@@ -14,7 +15,9 @@ const ENVELOPE_ERRORS: readonly ErrorCode[] = ['PARSE_ERROR', 'INVALID_ENVELOPE'
 export function buildOpenRpcDocument(version: string): Record<string, unknown> {
   const schemas: JsonObject = {}
   const toSchema = (schema: z.ZodType): JsonObject => hoistDefinitions(schema, schemas)
-  const methods = Object.entries(OPERATIONS).map(([name, { summary, params, result, errors }]) => {
+  const methods = RPC_METHODS.map((name) => {
+    const { errors, rpc, result: answer } = OPERATIONS[name]
+    const { summary, params, result = answer }: RpcMapping = rpc
     const whole = toSchema(params)
     return {
       name,
@@ -36,7 +39,7 @@ export function buildOpenRpcDocument(version: string): Record<string, unknown> {
   const used = new Set<ErrorCode>([
     ...ENVELOPE_ERRORS,
     ...COMMON_ERRORS,
-    ...Object.values(OPERATIONS).flatMap(({ errors }) => errors),
+    ...RPC_METHODS.flatMap((name) => OPERATIONS[name].errors),
   ])
   return {
     openrpc: '1.3.2',

@@ -2,9 +2,8 @@ import { cancelExecution, pauseExecution } from '../executions/control/cancel-ex
 import { getExecution, listExecutions } from '../executions/read/find-execution.js'
 import type { ExecutionServices } from '../executions/services.js'
 import type { Caller } from '../protocol/caller.js'
-import type { Scope } from '../protocol/caller.js'
 import { submitExecution } from '../executions/submit/submit-execution.js'
-import type { OperationName, OperationParams, OperationResult } from '../protocol/operations.js'
+import type { RpcMethod, RpcParams, RpcResult } from '../protocol/operations.js'
 import type { Health, QueueState } from '../protocol/service-state.js'
 import type { Subscriptions } from './subscriptions.js'
 
@@ -24,22 +23,7 @@ interface Done<Result> {
 }
 
 export type OperationHandlers = {
-  readonly [Name in OperationName]: (params: OperationParams<Name>) => Promise<Done<OperationResult<Name>>>
-}
-
-/** What a token must be allowed to do; `admin` includes all. */
-export const OPERATION_SCOPES: Readonly<Record<OperationName, Scope>> = {
-  execute: 'execute',
-  'execution.get': 'read',
-  'execution.list': 'read',
-  'execution.cancel': 'execute',
-  'execution.pause': 'execute',
-  'execution.resume': 'execute',
-  'execution.subscribe': 'read',
-  'execution.unsubscribe': 'read',
-  'queue.get': 'read',
-  'health.get': 'read',
-  'rpc.discover': 'read',
+  readonly [Name in RpcMethod]: (params: RpcParams<Name>) => Promise<Done<RpcResult<Name>>>
 }
 
 export function createOperationHandlers({

@@ -1,8 +1,6 @@
 import { ExecutorError, toInvalidRequest } from '../protocol/errors.js'
+import { BATCH_LIMIT } from '../protocol/limits.js'
 import { RpcId, RpcRequest } from '../protocol/rpc.js'
-
-/** A batch's answer is built in memory as one frame: more requests at once are refused as a whole. */
-export const BATCH_LIMIT = 1_000
 
 export type CallParams = Readonly<Record<string, unknown>> | readonly unknown[]
 

@@ -5,11 +5,11 @@ import type { ExecutionServices } from '../executions/services.js'
 import type { Caller } from '../protocol/caller.js'
 import type { Logger } from '../platform/logger.js'
 import { ExecutorError, parseInput, toWireError } from '../protocol/errors.js'
-import { isOperation, OPERATIONS, type OperationName } from '../protocol/operations.js'
+import { isRpcMethod, OPERATIONS, type RpcMethod } from '../protocol/operations.js'
 import type { RpcError } from '../protocol/rpc.js'
 import type { Health, QueueState } from '../protocol/service-state.js'
 import { CallTurns } from './call-turns.js'
-import { createOperationHandlers, OPERATION_SCOPES } from './operation-handlers.js'
+import { createOperationHandlers } from './operation-handlers.js'
 import { requireNamed, type CallParams } from './read-calls.js'
 import { requireScope } from './require-scope.js'
 import { openRpcEndpoint, type Answer } from './rpc-endpoint.js'
@@ -50,27 +50,24 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     writer: endpoint.writer,
     limit: config.maxSubscriptions,
     onError: (error, executionId) =>
-      logger.warn(
-        { connectionId, executionId, error: String(error) },
-        'a subscription ended: its log could not be read',
-      ),
+      logger.warn({ connectionId, executionId, err: error }, 'a subscription ended: its log could not be read'),
   })
   const handlers = createOperationHandlers({ ...options, subscriptions })
 
   async function dispatch(method: string, params: CallParams): Promise<Answer> {
-    if (!isOperation(method))
+    if (!isRpcMethod(method))
       throw new ExecutorError('METHOD_NOT_FOUND', {
         detail: `Unknown method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
       })
-    requireScope(caller, OPERATION_SCOPES[method], method)
+    requireScope(caller, OPERATIONS[method].scope, method)
     return call(method, requireNamed(params))
   }
 
-  function call(method: OperationName, params: Readonly<Record<string, unknown>>): Promise<Answer> {
+  function call(method: RpcMethod, params: Readonly<Record<string, unknown>>): Promise<Answer> {
     // The handler of a name takes what that name's schema gives; TypeScript does not follow a table by a generic key
     // that far.
     const handle = handlers[method] as (params: unknown) => Promise<Answer>
-    return handle(parseInput(OPERATIONS[method].params, params))
+    return handle(parseInput(OPERATIONS[method].rpc.params, params))
   }
 
   return { close: endpoint.close }
@@ -86,9 +83,10 @@ function describeError(error: unknown, requestId: string, logger: Logger): RpcEr
       code,
       retryable,
       requestId,
-      ...(errors && { errors, errorCount }),
-      ...(budget && { budget }),
-      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      errors,
+      errorCount,
+      budget,
+      retryAfterSeconds,
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { EventFeed } from '../events/event-feed.js'
 import type { StoredEvent } from '../events/stored-event.js'
 import { ExecutorError } from '../protocol/errors.js'
-import type { SubscriptionClosedReason } from '../protocol/operations.js'
+import type { SubscriptionClosedReason } from '../protocol/subscription.js'
 import { eventNotificationParts, toRpcNotification } from '../protocol/rpc.js'
 import type { Frame, FrameWriter } from './frame-writer.js'
 import { shortenEvent } from './shorten-event.js'

@@ -15,7 +15,7 @@ const PROBE_DEADLINE_MS = 20_000
 const known = new Map<number, Promise<boolean>>()
 
 /** Whether the launcher can map this folder. */
-export async function canMap(perl: string, path: string): Promise<boolean> {
+async function canMap(perl: string, path: string): Promise<boolean> {
   const { file, args } = toMappedLaunch({
     perl,
     uid: 1,

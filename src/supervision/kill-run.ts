@@ -6,7 +6,7 @@ import type { ProcessIdentity } from './process-tree.js'
 import { listRunProcesses } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
 
-export const KILL_DEADLINE_MS = 10_000
+const KILL_DEADLINE_MS = 10_000
 const EMPTY_SCANS = 2
 
 /** What execa's subprocess and Node's ChildProcess have in common. */

@@ -2,7 +2,7 @@ import { PROXY_FOLDER } from './sandbox-view.js'
 
 /** The relay's text travels in this variable; it takes it out of the environment. */
 export const RELAY_VARIABLE = 'CC_EXECUTOR_RELAY'
-export const RELAY_PORT = 3128
+const RELAY_PORT = 3128
 export const PROXY_SOCKET = 'proxy.sock'
 
 /**

@@ -5,7 +5,7 @@ import type { RunLimits } from '../platform/run-limits.js'
 import { LAUNCHER, LAUNCHER_VARIABLE, chooseStage, stagedFolder, toMappedLaunch } from './mapped-launcher.js'
 import { RELAY, RELAY_VARIABLE, toRelayCommand } from './relay.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
-import { viewOf, type Bind, type View } from './sandbox-view.js'
+import type { Bind, View } from './sandbox-view.js'
 import { seccompFilter } from './seccomp-filter.js'
 
 /** Descriptors of the start, after the six that the warden has; bubblewrap reads and closes each. */
@@ -35,8 +35,6 @@ export interface SandboxedCommand {
   readonly inputs: ReadonlyArray<string | Buffer | number>
 }
 
-export { viewOf }
-
 /** Every uid that this user namespace knows: a container may have fewer. */
 function hasManyUids(): boolean {
   try {
@@ -48,7 +46,7 @@ function hasManyUids(): boolean {
 }
 
 /** The same for every run in a workspace, so that they share their sessions; another one for another workspace. */
-export function uidOf(workspace: string): number {
+function uidOf(workspace: string): number {
   const { first, count } = hasManyUids() ? OWN_UIDS : OWN_UIDS_OF_FEW
   return first + (createHash('sha256').update(workspace).digest().readUInt32LE(0) % count)
 }

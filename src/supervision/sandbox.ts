@@ -7,9 +7,6 @@ import type { CgroupPlace } from './run-cgroup.js'
 export const SANDBOX_LEVELS = ['host', 'workspace', 'locked'] as const
 export type SandboxLevel = (typeof SANDBOX_LEVELS)[number]
 
-export const isAtLeast = (level: SandboxLevel, least: SandboxLevel): boolean =>
-  SANDBOX_LEVELS.indexOf(level) >= SANDBOX_LEVELS.indexOf(least)
-
 /**
  * What a run above `host` may reach beside the system's own read-only folders. Paths are absolute; what is not there is
  * skipped.

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /**
  * Canonical JSON by RFC 8785. ECMAScript's own writing of numbers and strings is the canonical one; what is left are
  * the order of names (by UTF-16 code units, as `sort` does) and refusing what is no JSON.
@@ -36,8 +34,6 @@ function membersOf(value: object): Array<[string, unknown]> {
 export function compactJson(text: string): string {
   return text.replaceAll(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, '$1')
 }
-
-export const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex')
 
 /**
  * What a run said may hold what canonical JSON refuses (half a surrogate pair, a number beyond all bounds): its end

@@ -12,6 +12,7 @@ import {
   type Stats,
 } from 'node:fs'
 import { OPEN_FOLDER_FLAGS, pathOf } from '../platform/folder-identity.js'
+import { sha256 } from '../platform/hash.js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
@@ -191,7 +192,7 @@ function examineEntry(path: string, relative: string, walk: Walk): 'folder' | un
       kind: 'link',
       mode: 0,
       size: 0,
-      sha256: createHash('sha256').update(target).digest('hex'),
+      sha256: sha256(target),
     })
   } else {
     walk.entries.push({ ...common, kind: 'other', mode: modeOf(stats), size: 0 })

@@ -1,5 +1,6 @@
 import type { Receipt, ReceiptFacts } from '../protocol/receipt.js'
-import { sha256, toCanonicalJson, toSignable } from './canonical-json.js'
+import { sha256 } from '../platform/hash.js'
+import { toCanonicalJson, toSignable } from './canonical-json.js'
 import type { SigningKey } from './signing-key.js'
 
 const LOCATOR_DIGITS = 16

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { sha256 } from '../platform/hash.js'
 import type { OpenFolder } from '../platform/open-folder.js'
 import type { Containment } from '../supervision/containment.js'
 import type { Sandbox } from '../supervision/sandbox.js'
@@ -64,12 +65,7 @@ export async function runCheckCommand({
   signal,
 }: CheckCommand): Promise<CheckCommandReport> {
   const startedAt = performance.now()
-  const report = (
-    ending: string,
-    passes = false,
-    outputBytes = 0,
-    outputSha256 = createHash('sha256').digest('hex'),
-  ): CheckCommandReport => ({
+  const report = (ending: string, passes = false, outputBytes = 0, outputSha256 = sha256('')): CheckCommandReport => ({
     passes,
     ending,
     outputBytes,

@@ -1,5 +1,4 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -11,6 +10,7 @@ import {
 import { chmod, link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../platform/config.js'
+import { sha256Bytes } from '../platform/hash.js'
 import { makeFolder } from '../platform/make-folder.js'
 import { PublicJwk } from '../protocol/receipt.js'
 
@@ -27,9 +27,9 @@ export interface SigningKey {
 
 /** RFC 7638: the name of a public key is the hash of its required members in canonical JSON. */
 export const toKeyId = (x: string): string =>
-  createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest('base64url')
+  sha256Bytes(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).toString('base64url')
 
-export const toPublicJwk = (x: string): PublicJwk => ({
+const toPublicJwk = (x: string): PublicJwk => ({
   kty: 'OKP',
   crv: 'Ed25519',
   x,

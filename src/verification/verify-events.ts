@@ -1,5 +1,6 @@
 import { ReceiptEvents } from '../protocol/receipt.js'
-import { sha256, toAnswerText } from './canonical-json.js'
+import { sha256 } from '../platform/hash.js'
+import { toAnswerText } from './canonical-json.js'
 import { EventChain, type ChainSummary } from './event-chain.js'
 import { isObject, type RawReceipt } from './receipt.js'
 import type { Finding } from './finding.js'

@@ -1,6 +1,7 @@
 import { Receipt, type PublicJwk, type ReceiptCheck, type ReceiptReport } from '../protocol/receipt.js'
 import { findCrowded } from '../protocol/crowded.js'
-import { ERRORS_LIMIT, toFieldErrors } from '../protocol/errors.js'
+import { toFieldErrors } from '../protocol/errors.js'
+import { ERRORS_LIMIT } from '../protocol/limits.js'
 import { compactJson, toCanonicalJson } from './canonical-json.js'
 import { locateFault } from './locate-fault.js'
 import { checkEvents, checkResult } from './verify-events.js'
@@ -149,7 +150,7 @@ const toCheck = ({ name, mismatches, detail, skipped }: Finding): ReceiptCheck =
       : detail,
 })
 
-export function toReport(raw: RawReceipt | undefined, findings: readonly Finding[]): ReceiptReport {
+function toReport(raw: RawReceipt | undefined, findings: readonly Finding[]): ReceiptReport {
   const executionId = raw?.['executionId']
   const seen = new Set<string>()
   const mismatches = findings

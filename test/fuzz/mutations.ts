@@ -9,7 +9,7 @@ const LONG = 70_000
 const nested = (levels: number): string => RAW + '['.repeat(levels) + ']'.repeat(levels)
 const nestedObjects = (levels: number): string => `${RAW}${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
 
-export const ODD_TEXTS: readonly string[] = [
+const ODD_TEXTS: readonly string[] = [
   '',
   ' ',
   '\0',

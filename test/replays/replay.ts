@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Event } from '../../src/protocol/events.js'
 import { ROOT } from '../support/paths.js'
 
-export const REPLAYS = join(ROOT, 'test/replays')
+const REPLAYS = join(ROOT, 'test/replays')
 
 const Step = z.record(z.string(), z.unknown())
 

@@ -133,7 +133,7 @@ async function connect(t: Test, url: string) {
   }
 }
 
-export const STARTED = {
+const STARTED = {
   attempt: 1,
   workerId: 'worker',
   pid: 4711,

@@ -21,7 +21,7 @@ export type TokenName = keyof typeof TOKENS
 /** Small limits, so that a walk reaches them. */
 export const FILES_LIMIT_BYTES = 4_096
 export const SUBSCRIPTION_LIMIT = 2
-export const QUEUE_LIMIT = 12
+const QUEUE_LIMIT = 12
 /** More than a walk ends by the way. */
 export const RETENTION_COUNT = 60
 

@@ -1,5 +1,6 @@
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import { toInvalidRequest } from '../../protocol/errors.js'
+import { parseNumber } from '../../protocol/numbers.js'
 import { toRecord } from '../json-shape.js'
 import { splitToolRules } from './tool-rules.js'
 
@@ -253,8 +254,8 @@ function setField(draft: Draft, field: keyof ExecuteRequest, value: unknown, nam
 }
 
 function toNumber(value: string, name: string): number {
-  const number = Number(value)
-  if (value.trim() === '' || !Number.isFinite(number)) throw refuseFlag(`${name} must be a number`)
+  const number = parseNumber(value)
+  if (!Number.isFinite(number)) throw refuseFlag(`${name} must be a number`)
   return number
 }
 

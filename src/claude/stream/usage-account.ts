@@ -12,7 +12,7 @@ export interface ModelSums extends TokenSums {
   readonly costUsd: number
 }
 
-export const NO_SUMS: ModelSums = {
+const NO_SUMS: ModelSums = {
   inputTokens: 0,
   outputTokens: 0,
   cacheReadTokens: 0,

@@ -1,5 +1,5 @@
 import { addUsage, isTerminal, NO_USAGE, type Outcome } from '../../protocol/execution.js'
-import { sha256 } from '../../verification/canonical-json.js'
+import { sha256 } from '../../platform/hash.js'
 import { enqueueReady } from './enqueue-ready.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { newTask } from '../submit/new-task.js'

@@ -1,7 +1,7 @@
 import { isTerminal, type Execution } from '../../protocol/execution.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import { isExecutionId } from '../../protocol/ids.js'
-import type { ExecutionFilters, ExecutionPage } from '../../protocol/operations.js'
+import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
 import { joinSignals } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../../platform/hash.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 
 /** Object keys in order, so that two spellings of one request have one digest. */
@@ -12,7 +12,4 @@ function sortKeys(value: unknown): unknown {
   )
 }
 
-export const digestRequest = (request: ExecuteRequest): string =>
-  createHash('sha256')
-    .update(JSON.stringify(sortKeys(request)))
-    .digest('hex')
+export const digestRequest = (request: ExecuteRequest): string => sha256(JSON.stringify(sortKeys(request)))

@@ -49,7 +49,7 @@ export interface RunSandbox {
 }
 
 /** Redis' socket and the file of its password, with which a run would be the service, and the files of secrets. */
-export function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
+function listSecretFiles({ redisUrl, redisAccess: { passwordFile }, secretFiles }: Config): string[] {
   return [socketOf(redisUrl), passwordFile, ...secretFiles.map(({ path }) => path)].filter((path) => path !== undefined)
 }
 

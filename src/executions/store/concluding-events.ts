@@ -10,7 +10,7 @@ export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }:
 }
 
 /** The result lies in a field of its own, so that lists need not load it. */
-export function concludingFields(
+function concludingFields(
   { outcome: { result, ...outcome }, usage, finishedAt, durationSample, model }: Conclusion,
   seal: Seal | undefined,
 ): Record<string, string | undefined> {

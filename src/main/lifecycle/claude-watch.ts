@@ -102,7 +102,7 @@ export async function openClaudeWatch(options: WatchOptions): Promise<ClaudeWatc
     }
   }
   const watching = watch().catch((error: unknown) => {
-    if (!stop.signal.aborted) logger.warn({ error: String(error) }, 'the Claude CLI is no longer checked')
+    if (!stop.signal.aborted) logger.warn({ err: error }, 'the Claude CLI is no longer checked')
   })
   return {
     current: () => (seen.kind === 'usable' ? seen.claude : undefined),
@@ -140,7 +140,7 @@ async function findBehaviour(
   } catch (error) {
     if (!signal.aborted)
       logger.warn(
-        { version, error: String(error) },
+        { version, err: error },
         'the self-check of this Claude CLI failed; it is treated like the newest known version',
       )
     return undefined
@@ -153,7 +153,7 @@ function toState(seen: ClaudeInspection, { environment, sandbox }: Config): Work
       found: false,
       tested: false,
       message: seen.message,
-      ...(seen.kind === 'too_old' && { version: seen.version }),
+      version: seen.kind === 'too_old' ? seen.version : undefined,
     }
   const { version, behaviour, unseen } = seen.claude
   const defaultModel = environment['ANTHROPIC_MODEL'] || behaviour.defaultModel
@@ -162,7 +162,7 @@ function toState(seen: ClaudeInspection, { environment, sandbox }: Config): Work
     found: unseen === undefined || sandbox.least === 'host',
     tested: isTestedVersion(version),
     version,
-    ...(defaultModel !== undefined && { defaultModel }),
+    defaultModel,
     message: unseen === undefined ? describeVersion(version, defaultModel) : `${unseen}. Remedy: ${SHOW_FILES}.`,
   }
 }

@@ -14,7 +14,7 @@ export function repeat(name: string, intervalMs: number, logger: Logger, round: 
   const rounds = (async () => {
     while (!stop.signal.aborted) {
       await round().catch((error: unknown) =>
-        logger.debug({ name, error: String(error) }, 'housekeeping failed; it will be retried'),
+        logger.debug({ name, err: error }, 'housekeeping failed; it will be retried'),
       )
       await sleep(intervalMs, stop.signal)
     }

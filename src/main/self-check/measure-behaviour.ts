@@ -68,7 +68,7 @@ export async function measureBehaviour(
             home,
             tmpDir,
             input: tmpDir,
-            ...(resume !== undefined && { resume }),
+            resume,
             credentials: findCredentials({}, { simulated: true }),
             // Of the operator's only what a program needs in order to start.
             env: { PATH: environment['PATH'], LANG: environment['LANG'] },
@@ -157,7 +157,7 @@ async function check(scene: Scene, sessionId: string): Promise<SelfCheck> {
       knowsPromptSnapshot,
       costAfterResume: (costs[1] ?? 0) < (costs[0] ?? 0) / 2 ? 'own' : 'conversation',
       tellsBackgroundTasks: ended(first.messages, 'background_tasks_changed') > 0,
-      ...(typeof model === 'string' && { defaultModel: model }),
+      defaultModel: typeof model === 'string' ? model : undefined,
     },
     problems,
   }

@@ -156,7 +156,7 @@ export function openOriginalConnection({
     run.submitted
       .then((executionId) => cancelExecution(services, executionId, caller, 'its connection was closed'))
       .catch((error: unknown) =>
-        logger.warn({ sessionId, error: String(error) }, 'a run could not be cancelled with its connection'),
+        logger.warn({ sessionId, err: error }, 'a run could not be cancelled with its connection'),
       )
   }
 

@@ -50,6 +50,6 @@ export function toOriginalError(error: unknown, requestId: string, logger: Logge
   return {
     code: NUMBERS[code] ?? ORIGINAL_ERRORS.internal,
     message: detail,
-    data: { code, retryable, requestId, ...(errors && { errors, errorCount }) },
+    data: { code, retryable, requestId, errors, errorCount },
   }
 }

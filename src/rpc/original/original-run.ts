@@ -77,10 +77,7 @@ export function startOriginalRun({ services, caller, request, writer, onEnd }: O
         await writer.write(toFrames(events))
       }
     } catch (error) {
-      services.logger.warn(
-        { executionId: await submitted, error: String(error) },
-        'a run could not be followed to its end',
-      )
+      services.logger.warn({ executionId: await submitted, err: error }, 'a run could not be followed to its end')
       onEnd()
       await writer.write([
         notification('process.error', {

@@ -22,7 +22,7 @@ export const FILE = { path: 'deep/100% é.txt', encoded: 'deep%2F100%25%20%C3%A9
 export const HANGING = scripted({ text: 'live', chunks: 1 }, { hangMs: 600_000 })
 
 /** Reads on until the pattern is there. */
-export async function readUntil(stream: Readable, pattern: RegExp): Promise<string> {
+async function readUntil(stream: Readable, pattern: RegExp): Promise<string> {
   let text = ''
   stream.setEncoding('utf8')
   const late = setTimeout(() => stream.destroy(new Error(`${String(pattern)} is held back: ${text}`)), WAIT_MS)

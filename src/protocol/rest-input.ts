@@ -1,21 +1,21 @@
 import { z } from 'zod'
-import { SMALLEST_EVENT_BYTES } from '../src/protocol/event-size.js'
-import { EventType } from '../src/protocol/events.js'
-import { ExecutionKind, ExecutionStatus } from '../src/protocol/execution.js'
-import { ExecutionId, ExecutionReference } from '../src/protocol/ids.js'
-import { USAGE_GROUPS } from '../src/protocol/usage.js'
-import { EVENT_PAGE_LIMIT, LIST_LIMIT, type ExecutionFilters } from '../src/protocol/operations.js'
-
-/** The longest wait that may be asked for. */
-const ASKED_WAIT_LIMIT_SECONDS = 60
-/** The longest that a request is held: most proxies give up after 60 s, and the client would lose the answer. */
-const HOLD_LIMIT_SECONDS = 55
+import { EventType } from './events.js'
+import { ExecutionKind, ExecutionStatus } from './execution.js'
+import { ExecutionId, ExecutionReference } from './ids.js'
+import {
+  ASKED_WAIT_LIMIT_SECONDS,
+  EVENT_PAGE_LIMIT,
+  HOLD_LIMIT_SECONDS,
+  LIST_LIMIT,
+  REASON_LIMIT,
+  SMALLEST_EVENT_BYTES,
+} from './limits.js'
+import type { ExecutionFilters } from './listing.js'
+import { wholeNumber } from './numbers.js'
+import { USAGE_GROUPS } from './usage.js'
 
 /** How long a wait that was asked for is held, in seconds. */
 export const toHold = (seconds: number): number => Math.min(seconds, HOLD_LIMIT_SECONDS)
-
-const wholeNumber = (minimum: number, maximum: number) =>
-  z.string().regex(/^\d+$/, 'expected a whole number').transform(Number).pipe(z.number().min(minimum).max(maximum))
 
 /** `a,b`, or the parameter given several times. */
 const listOf = <Item extends z.ZodType<string, string>>(item: Item) =>
@@ -30,21 +30,23 @@ const waitSeconds = wholeNumber(0, ASKED_WAIT_LIMIT_SECONDS).transform(toHold).o
 
 const METADATA = 'metadata.'
 
+const LIST_PARAMETERS = {
+  status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
+  kind: ExecutionKind.optional().meta({
+    description: 'Only this kind. Tasks are listed only with `parentId`.',
+  }),
+  parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
+  createdAfter: z.iso.datetime({ offset: true }).optional(),
+  createdBefore: z.iso.datetime({ offset: true }).optional(),
+  limit: wholeNumber(1, LIST_LIMIT)
+    .optional()
+    .meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
+  cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the previous page.' }),
+  format: z.enum(['json', 'csv', 'ndjson']).optional().meta({ description: 'Instead of the Accept header.' }),
+}
+
 export const ListQuery = z
-  .object({
-    status: listOf(ExecutionStatus).optional().meta({ description: 'One status or several, separated by commas.' }),
-    kind: ExecutionKind.optional().meta({
-      description: 'Only this kind. Tasks are listed only with `parentId`.',
-    }),
-    parentId: ExecutionReference.optional().meta({ description: 'The tasks of this list.' }),
-    createdAfter: z.iso.datetime({ offset: true }).optional(),
-    createdBefore: z.iso.datetime({ offset: true }).optional(),
-    limit: wholeNumber(1, LIST_LIMIT)
-      .optional()
-      .meta({ description: 'Default 50, at most 200; an export without it holds everything.' }),
-    cursor: ExecutionId.optional().meta({ description: '`nextCursor` of the previous page.' }),
-    format: z.enum(['json', 'csv', 'ndjson']).optional().meta({ description: 'Instead of the Accept header.' }),
-  })
+  .object(LIST_PARAMETERS)
   .catchall(z.string())
   .superRefine((query, context) => {
     for (const name of Object.keys(query)) {
@@ -52,17 +54,6 @@ export const ListQuery = z
         context.addIssue({ code: 'custom', path: [name], message: 'unknown parameter' })
     }
   })
-
-const LIST_PARAMETERS = {
-  status: 1,
-  kind: 1,
-  parentId: 1,
-  createdAfter: 1,
-  createdBefore: 1,
-  limit: 1,
-  cursor: 1,
-  format: 1,
-}
 
 /** `metadata.<label>=<value>` parameters become a filter by equality. */
 export function toFilters({
@@ -79,16 +70,7 @@ export function toFilters({
   const metadata = Object.fromEntries(
     Object.entries(labels).map(([name, value]) => [name.slice(METADATA.length), value]),
   )
-  return {
-    ...(status && { status }),
-    ...(kind && { kind }),
-    ...(parentId !== undefined && { parentId }),
-    ...(createdAfter !== undefined && { createdAfter }),
-    ...(createdBefore !== undefined && { createdBefore }),
-    ...(limit !== undefined && { limit }),
-    ...(cursor !== undefined && { cursor }),
-    ...(Object.keys(metadata).length > 0 && { metadata }),
-  }
+  return { status, kind, parentId, createdAfter, createdBefore, limit, cursor, metadata }
 }
 
 export const EventsQuery = z.strictObject({
@@ -108,6 +90,7 @@ export const EventsQuery = z.strictObject({
         'contains them in full.',
     }),
 })
+export const EventsHeaders = z.object({ 'last-event-id': z.string().optional() })
 
 export const UsageQuery = z.strictObject({
   from: z.iso.date().optional().meta({ description: 'First UTC day; default: 30 days up to `to`.' }),
@@ -121,10 +104,32 @@ export const UsageQuery = z.strictObject({
 })
 
 export const ResultQuery = z.strictObject({ waitSeconds })
+
+/** `?diff` and `?diff=true` alike. */
+export const DiffQuery = z.strictObject({
+  diff: z
+    .enum(['', 'true', 'false'])
+    .optional()
+    .transform((value) => value === '' || value === 'true')
+    .meta({ description: 'Return a patch instead.' }),
+})
+
 /** Of any length: what is no id of ours is not found, and never a wrong request. */
-export const PathId = z
+const PathId = z
   .string()
   .meta({ description: 'The id of an execution.', examples: ['019aa6f2-7c1e-7a52-9f1d-0c8e5a4b3d21'] })
-export const Params = z.strictObject({ id: PathId })
+export const IdParams = z.strictObject({ id: PathId })
+export const FileParams = z.strictObject({
+  id: PathId,
+  '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }),
+})
+export const AdmissionParams = z.object({ id: z.string() })
+
+export const SubmitHeaders = z.object({
+  'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same execution.' }),
+  prefer: z.string().optional().meta({
+    description: '`wait=N`: answer when it has ended, after at most N seconds (maximum 55).',
+  }),
+})
 /** The body of cancel, pause and resume; none at all will do. */
-export const ReasonBody = z.strictObject({ reason: z.string().max(500).optional() }).optional()
+export const ReasonBody = z.strictObject({ reason: z.string().max(REASON_LIMIT).optional() }).optional()

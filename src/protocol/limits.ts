@@ -1,0 +1,78 @@
+/**
+ * Every limit that a client can meet and that no setting changes. Where one is exceeded the request is refused with the
+ * field named, unless its line says something else.
+ */
+const KIB = 1024
+const MIB = KIB * KIB
+
+// A request.
+export const PROMPT_LIMIT_BYTES = 4 * MIB
+export const SYSTEM_PROMPT_LIMIT_BYTES = 100 * KIB
+export const AGENT_PROMPT_LIMIT_BYTES = 256 * KIB
+export const AGENT_DESCRIPTION_LIMIT_BYTES = 16 * KIB
+export const WORKSPACE_LIMIT_BYTES = 4 * KIB
+/** Of the program of an MCP server. */
+export const PROGRAM_LIMIT_BYTES = 4 * KIB
+export const METADATA_LIMIT_BYTES = 4 * KIB
+export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
+export const TURNS_LIMIT = 10_000
+export const BUDGET_LIMIT_USD = 1_000_000
+export const BUDGET_LIMIT_TOKENS = 1e12
+export const ATTEMPTS_LIMIT = 10
+export const REPAIRS_LIMIT = 5
+/** Of a task list. */
+export const TASKS_LIMIT = 500
+/** Of each of the lists that name tools or MCP servers. */
+export const NAMES_LIMIT = 200
+export const TOOL_RULE_LIMIT_BYTES = 4 * KIB
+/** Of `verify`. */
+export const VERIFIED_FILES_LIMIT = 1_000
+export const VERIFIED_PATH_LIMIT_BYTES = 4 * KIB
+export const VERIFY_COMMANDS_LIMIT = 20
+export const CHECK_ARGUMENT_LIMIT_BYTES = 32 * KIB
+/** Of `files`. */
+export const INLINE_FILES_LIMIT = 100
+export const INLINE_FILES_LIMIT_BYTES = MIB
+export const PATH_LIMIT_BYTES = KIB
+export const PATH_PART_LIMIT_BYTES = 255
+export const IDEMPOTENCY_KEY_LIMIT = 255
+/** Of cancel, pause and resume. */
+export const REASON_LIMIT = 500
+
+// What a list or a page holds at most.
+export const LIST_LIMIT = 200
+export const EVENT_PAGE_LIMIT = 1_000
+/** Of a shortened event: below it nothing but its envelope would be left. */
+export const SMALLEST_EVENT_BYTES = 256
+
+// Waits.
+/** The longest wait that may be asked for. */
+export const ASKED_WAIT_LIMIT_SECONDS = 60
+/** The longest that a request is held: most proxies give up after 60 s, and the client would lose the answer. */
+export const HOLD_LIMIT_SECONDS = 55
+/**
+ * Clients of MCP give up after 60 s as a rule; a call of ours, a service that must be started first included, ends
+ * before that.
+ */
+export const TOOL_WAIT_LIMIT_SECONDS = 45
+
+// MCP.
+/** How many executions verify_execution lists: their checks must fit into one answer. */
+export const LAST_LIMIT = 50
+
+// Transport.
+/**
+ * Of a body, and of a WebSocket frame, which is refused with 1009: a prompt of the largest size, written in JSON, with
+ * the other fields, so that what is too long is refused by its name.
+ */
+export const BODY_LIMIT_BYTES = 8 * MIB
+/** Requests of one JSON-RPC batch, whose answer is built in memory as one frame: more are refused as a whole. */
+export const BATCH_LIMIT = 1_000
+/** Of one object or list of a request. A schema of 100 KiB, the most of what is taken, has fewer members. */
+export const MEMBERS_LIMIT = 5_000
+/** Of all objects of a request together. */
+export const ALL_MEMBERS_LIMIT = 50_000
+/** A request of 400,000 unknown fields is one small body; its answer names the first of them only. */
+export const ERRORS_LIMIT = 20
+/** Of a path that an answer repeats, which is cut there: the names in it are the caller's, of any length. */
+export const ERROR_PATH_LIMIT_CHARACTERS = 256
