@@ -14,6 +14,8 @@ import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
 export const DEADLINE_MS = 300_000
+/** A run is ended after two fifths of it without its worker: much longer than a busy machine holds a process up. */
+const LEASE_SECONDS = '15'
 
 export type Step = Record<string, unknown>
 export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
@@ -95,7 +97,7 @@ export async function openScene(
   const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
     redisUrl: `unix://${redis.socket}`,
-    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '5', ...env },
+    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: LEASE_SECONDS, ...env },
   })
   const marks = join(cluster.folder, 'marks')
   await mkdir(marks, { mode: 0o777 })

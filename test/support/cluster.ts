@@ -179,7 +179,21 @@ export async function openCluster(
     }
   }
 
-  return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, forget, follow }
+  return {
+    folder,
+    environment,
+    simulator,
+    openApi,
+    openWorker,
+    call,
+    insist,
+    submit,
+    get,
+    finished,
+    readLog,
+    forget,
+    follow,
+  }
 }
 
 /** The events of a stream as they come, until it ends, by whoever. */
