@@ -6,7 +6,9 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { openTestService } from '../support/service.js'
 
-const LIMIT_SECONDS = 12
+/** What never answers takes all of it; what answers does so within, also where the machine holds it up. */
+const LIMIT_SECONDS = 30
+const ALL = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 const service = await openTestService(t, { env: { CC_EXECUTOR_MCP_TIMEOUT_SECONDS: String(LIMIT_SECONDS) } })
 
 /**
@@ -57,7 +59,8 @@ async function run(
 const checkOf = ({ outcome }: Execution): unknown =>
   outcome?.verification?.checks.find(({ name }) => name === 'mcp_servers')
 
-t.jobs = 2
+// Most of the time they wait for what never answers.
+t.jobs = 4
 
 void t.test('each server is told once, connected or not, and what is there can be called', async (t) => {
   const names: Name[] = ['fine', 'slow', 'missing', 'exits', 'mute']
@@ -100,10 +103,11 @@ void t.test('what is required is there, or the prompt is not sent', async (t) =>
 
   const posts = () => service.simulator.requests.filter(({ prompt }) => prompt?.includes('never sent') === true).length
   t.ok(asked() > 0)
-  for (const [mcpRequired, names] of [
-    [true, ['fine', 'missing']],
+  const unavailable = [
     [['exits'], ['fine', 'exits']],
-  ] as const) {
+    [true, ['fine', 'missing']],
+  ] as const
+  for (const [mcpRequired, names] of unavailable.slice(0, ALL ? undefined : 1)) {
     const { execution, status } = await run([{ text: 'never sent' }], { mcpServers: pick(...names), mcpRequired })
     t.match(execution, {
       status: 'failed',
@@ -130,9 +134,12 @@ void t.test('what is required is there, or the prompt is not sent', async (t) =>
 })
 
 void t.test('a run without servers tells nothing of them, one that is cancelled while they connect ends', async (t) => {
-  const none = await run([{ text: 'done' }], {})
-  t.same(none.status, [])
-  t.equal(checkOf(none.execution), undefined)
+  // With the scripted CLI in each story of hooks.test.ts.
+  if (ALL) {
+    const none = await run([{ text: 'done' }], {})
+    t.same(none.status, [])
+    t.equal(checkOf(none.execution), undefined)
+  }
   const { id } = await service.submit({ prompt: scripted({ text: 'x' }), mcpServers: pick('mute') })
   await service.until(id, 'execution.started')
   await service.call('POST', `/executions/${id}/cancel`)
