@@ -678,12 +678,12 @@ void t.test('success is a result that says so, and every failure tells what to d
         }),
       ),
       'CONTEXT_TOO_LONG',
-      /less at once/,
+      /Send less input/,
     ],
     [
       exitOf(failing('invalid_request', 'Request too large (max 32MB).', { api_error_status: 413 })),
       'CONTEXT_TOO_LONG',
-      /less at once/,
+      /Send less input/,
     ],
     [
       exitOf(failing('billing_error', 'Credit balance is too low', { api_error_status: 400 })),

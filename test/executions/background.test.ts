@@ -501,7 +501,10 @@ for (const [name, env] of clis) {
       ),
     )
     for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
-    await until(() => hasTranscript(service, continued?.id ?? '', '"tool_result"'), 'the answered call is in the transcript')
+    await until(
+      () => hasTranscript(service, continued?.id ?? '', '"tool_result"'),
+      'the answered call is in the transcript',
+    )
     victim.kill('SIGKILL')
     await victim.ended
     const heir = await service.openWorker()

@@ -71,7 +71,7 @@ void t.test(
       ['folder', /names a folder/],
       ['link', /names a symbolic link/],
       ['way-out/new', /through a symbolic link/],
-      ['old/below', /no folder/],
+      ['old/below', /is not a folder/],
     ] as const) {
       t.match(
         await run([{ path, content: 'x' }], { workspace: 'project' }, 'true'),

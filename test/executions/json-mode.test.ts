@@ -114,7 +114,7 @@ void t.test('a model that goes on talking fails, and what it said is kept', asyn
   const execution = await run(talk, { outputSchema: SCHEMA })
   t.match(execution, {
     status: 'failed',
-    outcome: { code: 'OUTPUT_INVALID', message: /is no JSON/, result: 'Still Ada.', isPartial: true },
+    outcome: { code: 'OUTPUT_INVALID', message: /is not valid JSON/, result: 'Still Ada.', isPartial: true },
   })
   t.equal(await turnsOf(execution), 2)
   const unrepaired = await runQuick({ prompt: claim({ result: 'Ada, I say.' }), outputSchema: SCHEMA, maxRepairs: 0 })

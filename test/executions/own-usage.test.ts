@@ -132,7 +132,7 @@ for (const { name, env } of listClaudeVersions()) {
           outcome: {
             code: 'BUDGET_EXCEEDED',
             result: 'The whole answer.',
-            message: /maxBudgetUsd.*whole/,
+            message: /maxBudgetUsd.*answer was complete/,
             isPartial: undefined,
           },
         },
@@ -229,7 +229,7 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   await service.openWorker()
   t.match(
     await service.finished(spent.id),
-    { status: 'failed', attempt: 1, outcome: { code: 'BUDGET_EXCEEDED', message: /may have used up.*dearest/ } },
+    { status: 'failed', attempt: 1, outcome: { code: 'BUDGET_EXCEEDED', message: /may have used up.*highest price/ } },
     'what was not told is not left to spend',
   )
 })

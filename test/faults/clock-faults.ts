@@ -87,9 +87,7 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   const counts = running.map(({ seen }) => seen.map(({ length }) => length))
   await until(
     () =>
-      running.every(({ seen }, index) =>
-        seen.every(({ length }, which) => length > (counts[index]?.[which] ?? 0) + 5),
-      ),
+      running.every(({ seen }, index) => seen.every(({ length }, which) => length > (counts[index]?.[which] ?? 0) + 5)),
     'all go on after the jump',
   )
   await writeFile(go, '')

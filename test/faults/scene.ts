@@ -97,7 +97,12 @@ export async function openScene(
   const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
     redisUrl: `unix://${redis.socket}`,
-    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: LEASE_SECONDS, ...env },
+    env: {
+      CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
+      CC_EXECUTOR_CONCURRENCY: '8',
+      CC_EXECUTOR_LOCK_SECONDS: LEASE_SECONDS,
+      ...env,
+    },
   })
   const marks = join(cluster.folder, 'marks')
   await mkdir(marks, { mode: 0o777 })

@@ -74,7 +74,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   )
   await hasty.drained
   for (const { id, name } of [untold, inTool])
-    t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be told`), `it names ${name}`)
+    t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be stored`), `it names ${name}`)
   await until(() => listMentioning(tag, 'cmdline').length === 0, 'nothing of them is left', 60_000)
   await redis.start()
   for (const execution of [untold, inTool])

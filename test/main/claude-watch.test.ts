@@ -236,7 +236,7 @@ void t.test('a model that wants a newer CLI ends the execution with CLAUDE_TOO_O
       code: 'CLAUDE_TOO_OLD',
       requiredVersion: '9.0.0',
       apiStatus: 400,
-      message: /too old for this model, which wants version 9\.0\.0 or newer.*npm run setup -- --claude=latest/,
+      message: /too old for this model, which needs version 9\.0\.0 or newer.*npm run setup -- --claude=latest/,
     },
   })
   const taken = await service.submit({

@@ -212,7 +212,7 @@ void t.test('TLS: each way in which the two do not fit is told with its remedy',
   await t.rejects(ask(url), { message: /CC_EXECUTOR_REDIS_CA/ })
   await t.rejects(ask(`rediss://127.0.0.1:${port}`, { ca }), { message: /its certificate is for another name/ })
   await t.rejects(ask(`redis://localhost:${port}`), { message: /write rediss:\/\// })
-  await t.rejects(ask(`rediss://localhost:${plain}`, { ca }), { message: /does not use TLS: write redis:\/\// })
+  await t.rejects(ask(`rediss://localhost:${plain}`, { ca }), { message: /does not use TLS: then write redis:\/\// })
   await t.rejects(ask(url, { ca: file('none.pem') }), { message: /^CC_EXECUTOR_REDIS_CA: .*none\.pem.*ENOENT/ })
   await admin.config('SET', 'tls-auth-clients', 'yes')
   await t.rejects(ask(url, { ca }), { message: /CC_EXECUTOR_REDIS_CERT and CC_EXECUTOR_REDIS_KEY/ })
