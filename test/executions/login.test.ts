@@ -286,7 +286,7 @@ for (const { name, env } of listClaudeVersions())
 
 void t.test(
   'a run holds no refresh token, also where the operator has opened their folder, and nothing of the run before it',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async (t) => {
     const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
     t.teardown(() => rm(operator, { recursive: true, force: true }))
@@ -320,7 +320,7 @@ void t.test(
   },
 )
 
-void t.test('starts that failed count, also after one that did not', { ...long, timeout: 120_000 }, async (t) => {
+void t.test('starts that failed count, also after one that did not', { ...long, timeout: 600_000 }, async (t) => {
   const operator = await mkdtemp(join(tmpdir(), 'cce-operator-'))
   t.teardown(() => rm(operator, { recursive: true, force: true }))
   const env = { CC_EXECUTOR_SIMULATOR_URL: '', CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI }
