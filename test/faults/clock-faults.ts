@@ -49,10 +49,10 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
     seed,
     env: { CC_EXECUTOR_CONCURRENCY: '2', CC_EXECUTOR_LOCK_SECONDS: '30' },
   })
-  const { cluster, random, apis, workers } = scene
+  const { cluster, random } = scene
   const wrong = (sign: number): NodeJS.ProcessEnv => ({ CLOCK_SHIFT_MS: String(sign * HOUR_MS) })
   const [slow, fast] = await Promise.all([-1, 1].map((sign) => scene.openApi(wrong(sign), WRONG_CLOCK)))
-  await Promise.all([-1, 1].map((sign) => scene.openWorker(wrong(sign), WRONG_CLOCK)))
+  const others = await Promise.all([-1, 1].map((sign) => scene.openWorker(wrong(sign), WRONG_CLOCK)))
   if (!slow || !fast) throw new Error('there are two')
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
@@ -83,7 +83,7 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   )
   for (const execution of impatient)
     t.match(await scene.ended(execution), { status: 'failed', code: 'QUEUE_TIMEOUT' }, execution.name)
-  for (const member of random.shuffle([...apis, ...workers])) member.kill('SIGUSR2')
+  for (const member of random.shuffle([slow, fast, ...others])) member.kill('SIGUSR2')
   const counts = running.map(({ seen }) => seen.map(({ length }) => length))
   await until(
     () =>
@@ -117,7 +117,8 @@ export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
   }
   const scene = await openScene(t, { name: 'jumpRedisClock', seed, clock, env: { CC_EXECUTOR_LOCK_SECONDS: '15' } })
   const { cluster, random, redis } = scene
-  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
+  await Promise.all([scene.hostApi(), scene.hostApi()])
+  const both = await Promise.all([scene.openWorker(), scene.openWorker()])
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
     [1, 2, 3, 4].map((which) =>
@@ -158,7 +159,7 @@ export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
   redis.setClock(3 * HOUR_S)
   await goOn('after an hour back', running)
 
-  const [doomed] = random.shuffle(scene.workers)
+  const [doomed] = random.shuffle(both)
   if (!doomed) throw new Error('there are two')
   const lost = running.filter((execution) => scene.workerOf(execution) === doomed)
   const survivors = running.filter((execution) => !lost.includes(execution))

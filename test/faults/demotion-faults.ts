@@ -55,7 +55,7 @@ export async function demotePrimary(
   const portOf = (redis: FaultyRedis): number => ports.get(redis) ?? 0
   await next.admin.replicaof('127.0.0.1', portOf(primary))
   await until(() => isFollowing(next), 'the replica has all')
-  await Promise.all(Array.from({ length: processes }, () => Promise.all([scene.openApi(), scene.openWorker()])))
+  await Promise.all(Array.from({ length: processes }, () => Promise.all([scene.hostApi(), scene.hostWorker()])))
   const members = [...scene.apis, ...scene.workers]
 
   const go = join(cluster.folder, 'go')

@@ -12,7 +12,7 @@ import { openScene, RESULT } from './scene.js'
 export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'endEverythingAtOnce', seed })
   const { redis, random, cluster } = scene
-  await Promise.all([
+  const all = await Promise.all([
     scene.openApi(),
     scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
     scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
@@ -30,7 +30,6 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   await sleep(random.between(0, 300))
   const isRedisToo = random.between(0, 2) === 1
   t.comment(isRedisToo ? 'with Redis' : 'without Redis')
-  const all = [...scene.apis, ...scene.workers]
   const [endings] = await Promise.all([
     Promise.all(all.map((member) => scene.end(member, 'SIGTERM'))),
     isRedisToo && redis.end('SIGTERM'),
@@ -38,7 +37,7 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   for (const [index, { code, signal }] of endings.entries())
     t.equal(signal ?? code, 0, 'each ends well', { said: all[index]?.stderr() })
   if (isRedisToo) await redis.start()
-  await Promise.all([scene.openApi(), scene.openWorker()])
+  await Promise.all([scene.hostApi(), scene.hostWorker()])
   for (const execution of running)
     t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
   for (const execution of waiting) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
@@ -53,7 +52,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   const scene = await openScene(t, { name: 'stopWorkerAsRedisGoes', seed })
   const { redis, random, cluster, tag } = scene
   const [, hasty] = await Promise.all([
-    scene.openApi(),
+    scene.hostApi(),
     scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '5', LOG_LEVEL: 'warn' }),
   ])
   const [untold, inTool] = await Promise.all([
@@ -91,7 +90,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   await writeFile(go, '')
   t.match(await scene.ended(told), { status: 'succeeded' }, 'Redis is back in time')
   t.equal((await ending).code, 0, 'and it ends well, too')
-  await scene.openWorker()
+  await scene.hostWorker()
   await checkInvariants(t, scene)
 }
 
@@ -99,7 +98,7 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
 export async function submitFiftyTimes(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'submitFiftyTimes', seed, env: { CC_EXECUTOR_LOCK_SECONDS: '30' } })
   const { random, cluster } = scene
-  const [first] = await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker()])
+  const [first] = await Promise.all([scene.hostApi(), scene.hostApi(), scene.hostWorker()])
   const [mark, go] = [join(cluster.folder, 'marks', 'once'), join(cluster.folder, 'go')]
   await writeFile(mark, '')
   const prompt = JSON.stringify([{ mark }, { ticks: 10_000, everyMs: 25, until: go }, RESULT])

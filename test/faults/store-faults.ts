@@ -63,7 +63,7 @@ export async function surviveShortOutages(t: Test, seed: string): Promise<void> 
     watchers: 3,
   })
   const { redis, random, cluster } = scene
-  const [api, , worker] = await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
+  const [api, , worker] = await Promise.all([scene.hostApi(), scene.hostApi(), scene.hostWorker(), scene.hostWorker()])
   const go = join(cluster.folder, 'go')
   const executions = await Promise.all(
     [1, 2, 3, 4].map((which) =>
@@ -170,7 +170,7 @@ export async function endWithLongOutages(
     env: { CC_EXECUTOR_LOCK_SECONDS: String(leaseSeconds) },
   })
   const { redis, random } = scene
-  const [, worker] = await Promise.all([scene.openApi(), scene.openWorker()])
+  const [, worker] = await Promise.all([scene.hostApi(), scene.hostWorker()])
   // Also than a worker that was held up itself takes to see it.
   const longer = leaseSeconds * 1_000 + 8_000
   const faults: Array<[string, () => Promise<unknown>]> = [

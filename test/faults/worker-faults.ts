@@ -48,7 +48,7 @@ async function holdStarts(
 export async function killWorkerAtEveryPhase(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'killWorkerAtEveryPhase', seed })
   const starts = await holdStarts(scene)
-  const [, victim] = await Promise.all([scene.openApi(), scene.openWorker(starts?.env)])
+  const [doomed, victim] = await Promise.all([scene.openApi(), scene.openWorker(starts?.env)])
   const { random, cluster, tag } = scene
 
   const go = join(cluster.folder, 'go')
@@ -81,11 +81,10 @@ export async function killWorkerAtEveryPhase(t: Test, seed: string): Promise<voi
   await writeFile(go, '')
   await concluded
   await sleep(random.between(0, 200))
-  const [doomed] = random.shuffle(scene.apis)
-  await Promise.all([scene.end(victim, 'SIGKILL'), doomed && scene.end(doomed, 'SIGKILL')])
+  await Promise.all([scene.end(victim, 'SIGKILL'), scene.end(doomed, 'SIGKILL')])
   // What was held up finds that its worker is gone.
   await starts?.release()
-  await Promise.all([scene.openWorker(), scene.openApi()])
+  await Promise.all([scene.hostWorker(), scene.hostApi()])
 
   t.match(await scene.ended(concluding), { status: 'succeeded' }, 'what was stored stands')
   for (const execution of [streaming, inTool, afterResult]) t.match(await scene.ended(execution), LOST, execution.name)
@@ -99,7 +98,8 @@ export async function freezeWorkerBeyondItsLease(t: Test, seed: string): Promise
   // Places for just as many as come: both workers have something to do.
   const env = { CC_EXECUTOR_CONCURRENCY: '3' }
   const scene = await openScene(t, { name: 'freezeWorkerBeyondItsLease', seed, env })
-  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
+  await Promise.all([scene.hostApi(), scene.hostApi()])
+  const both = await Promise.all([scene.openWorker(), scene.openWorker()])
   const { random, cluster, tag } = scene
   const executions = await Promise.all(
     [1, 2, 3, 4, 5, 6].map((which) =>
@@ -110,7 +110,7 @@ export async function freezeWorkerBeyondItsLease(t: Test, seed: string): Promise
   )
   await until(() => executions.every((execution) => execution.has('claude.message')), 'all run')
   const of = (worker: Worker): Watched[] => executions.filter((execution) => scene.workerOf(execution) === worker)
-  const [frozen, doomed] = random.shuffle(scene.workers)
+  const [frozen, doomed] = random.shuffle(both)
   if (!frozen || !doomed) throw new Error('there are two workers')
   const [lost, raced] = [of(frozen), of(doomed)]
   t.ok(lost.length > 0 && raced.length > 0, 'both have something to do')
