@@ -118,15 +118,18 @@ for (const [name, env] of clis) {
       [once('go.txt', 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }],
       { verify: { files: ['done.txt'], background: true } },
     )
-    const subagent = await submit(
-      [
-        agent(bash(awaiting('go.txt', 'echo done > done.txt')), { text: 'The agent is done.' }),
-        { text: 'It works.' },
-        TURN,
-        { text: 'It has worked.' },
-      ],
-      { verify: { files: ['done.txt'] } },
-    )
+    // In `npm test` the one that leaves something behind speaks for it.
+    const subagent = ALL
+      ? await submit(
+          [
+            agent(bash(awaiting('go.txt', 'echo done > done.txt')), { text: 'The agent is done.' }),
+            { text: 'It works.' },
+            TURN,
+            { text: 'It has worked.' },
+          ],
+          { verify: { files: ['done.txt'] } },
+        )
+      : undefined
     const nested = await submit(
       [
         agent(once('go.txt', `${waiting(3)}; echo inner > inner.txt`), { text: 'Begun.' }, TURN, { text: 'Ended.' }),
@@ -162,13 +165,15 @@ for (const [name, env] of clis) {
     const retried = await submit([behind(FOR_EVER), unasked, { status: 500, times: 3 }, { text: 'It went on.' }], {
       maxAttempts: 2,
     })
-    const erringLater = await submit([
-      behind(FOR_EVER),
-      once('go.txt'),
-      { text: 'Both run.' },
-      TURN,
-      { status: 400, message: 'no such thing', times: 'always' },
-    ])
+    const erringLater = ALL
+      ? await submit([
+          behind(FOR_EVER),
+          once('go.txt'),
+          { text: 'Both run.' },
+          TURN,
+          { status: 400, message: 'no such thing', times: 'always' },
+        ])
+      : undefined
     const list = await service.submit({
       tasks: [
         scripted(once('go.txt', 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
@@ -224,10 +229,10 @@ for (const [name, env] of clis) {
     }
     const released = Promise.all([
       release(command.id, 'go.txt'),
-      release(subagent.id, 'go.txt'),
+      subagent && release(subagent.id, 'go.txt'),
       release(nested.id, 'go.txt'),
       release(chained.id, 'first.txt').then(() => release(chained.id, 'go.txt', 2)),
-      release(erringLater.id, 'go.txt'),
+      erringLater && release(erringLater.id, 'go.txt'),
       release(answered.id, 'go.txt'),
       release(list.tasks?.[0]?.id ?? '', 'go.txt'),
     ])
@@ -263,6 +268,7 @@ for (const [name, env] of clis) {
         [command, 'It is done.', 'local_bash'],
         [subagent, 'It has worked.', 'local_agent'],
       ] as const) {
+        if (!submitted) continue
         await released
         const played = await play(service, submitted)
         t.match(
@@ -301,6 +307,7 @@ for (const [name, env] of clis) {
         { status: 'succeeded', outcome: { result: /^(?:The agent has reported|All of it is done)\.$/ } },
         JSON.stringify(inner.execution.outcome),
       )
+      t.match(inner.of('background.waiting')[0]?.data.tasks, [{ kind: 'local_agent' }])
       t.ok(
         inner.of('background.finished').some(({ data }) => data.kind === 'local_bash' && data.status === 'completed'),
       )
@@ -397,6 +404,7 @@ for (const [name, env] of clis) {
 
     await t.test('an error ends the run, whatever lives beside it: none of it makes an answer', async (t) => {
       for (const submitted of [erring, erringLater]) {
+        if (!submitted) continue
         const played = await play(service, submitted)
         const { execution } = played
         t.match(
@@ -495,12 +503,12 @@ for (const [name, env] of clis) {
     const victim = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
     await victim.said(/worker \S+: \d+ at once/)
     const steps = [behind(FOR_EVER, 'true'), { text: 'It runs.' }, TURN, { text: 'I looked.' }]
-    const [lost, continued] = await Promise.all(
-      ['fail', 'continue'].map((onWorkerLost) =>
+    const [continued, lost] = await Promise.all(
+      (ALL ? ['continue', 'fail'] : ['continue']).map((onWorkerLost) =>
         service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost }),
       ),
     )
-    for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
+    for (const submitted of [continued, lost]) if (submitted) await service.until(submitted.id, 'background.waiting')
     await until(
       () => hasTranscript(service, continued?.id ?? '', '"tool_result"'),
       'the answered call is in the transcript',
@@ -508,7 +516,7 @@ for (const [name, env] of clis) {
     victim.kill('SIGKILL')
     await victim.ended
     const heir = await service.openWorker()
-    t.match(await service.finished(lost?.id ?? ''), { status: 'failed', outcome: { code: 'WORKER_LOST' } })
+    if (lost) t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' } })
     const ended = await play(service, continued as Execution)
     t.match(ended.execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.execution.outcome))
     isWhole(t, ended.events)
