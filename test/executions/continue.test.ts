@@ -76,11 +76,12 @@ void t.test('what a killed worker was at is continued where that was asked for a
     ),
   )) as [Execution, Execution]
   const refused = await submit(MUTE, { maxAttempts: 1 })
-  const wanted = await submit(MUTE)
+  const wanted = await submit(WORK)
   for (const execution of [resumed, forgotten, lost, followed, left])
     await untilWritten(execution, /"tool_result"[^]*And on/)
   await until(() => listMentioning(lasting(`300.${tag}`), 'cmdline').length > 0, 'the tool runs')
-  for (const execution of [refused, wanted]) await service.until(execution.id, 'claude.message')
+  await service.until(refused.id, 'claude.message')
+  await service.until(wanted.id, 'tool.finished')
   const doomed = await submit(MUTE)
   await service.until(doomed.id, 'claude.message')
   const next = await service.submit({ prompt: 'next in the same folder', workspace: 'kept' })
@@ -121,6 +122,8 @@ void t.test('what a killed worker was at is continued where that was asked for a
         attempt: 1,
         outcome: { code: 'CANCELLED', message: /next attempt/ },
       })
+      const { usage } = await look(wanted)
+      t.ok(usage.inputTokens > 0 && usage.isCostIncomplete, 'with what it has used')
       isWhole(t, await service.events(wanted.id))
       await service.until(resumed.id, 'execution.retrying')
       t.same(describe(listMentioning(lasting(`300.${tag}`), 'cmdline')), [])

@@ -196,8 +196,7 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   const lost = await service.submit(work)
   // At its dearest the first attempt cost more than this: 3,000 tokens of a model at $15 a million.
   const spent = await service.submit({ ...work, model: 'opus', onWorkerLost: 'continue', maxBudgetUsd: 0.04 })
-  const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
-  for (const { id } of [lost, spent, kept]) await service.until(id, 'tool.started')
+  for (const { id } of [lost, spent]) await service.until(id, 'tool.started')
   // The CLI writes it a moment later than the stream, and nothing goes on without it.
   await until(() => hasTranscript(service, spent.id, '"text":"Begun."'), 'what was said is in the transcript')
   worker.kill('SIGKILL')
@@ -213,17 +212,12 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   t.match(receipt.usage, { inputTokens: 3_000, isCostIncomplete: true })
   t.match((await service.call('POST', '/receipts/verify', { body: { receipt } })).body, { valid: true })
   await until(
-    async () => (await service.call('GET', `/executions/${kept.id}`)).body.status === 'queued',
+    async () => (await service.call('GET', `/executions/${spent.id}`)).body.status === 'queued',
     'it waits for its next attempt',
   )
-  t.match((await service.call('GET', `/executions/${kept.id}`)).body.usage, {
-    inputTokens: 3_000,
-    isCostIncomplete: true,
-  })
-  await service.call('POST', `/executions/${kept.id}/cancel`)
   t.match(
-    await service.finished(kept.id),
-    { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } },
+    (await service.call('GET', `/executions/${spent.id}`)).body.usage,
+    { inputTokens: 3_000, isCostIncomplete: true },
     'also between two attempts',
   )
   await service.openWorker()
