@@ -5,6 +5,8 @@ import { homedir } from 'node:os'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { EventLog } from '../../src/events/event-log.js'
+import { readSessionHistory } from '../../src/executions/read/read-session-history.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
@@ -88,6 +90,37 @@ function isComplete(t: Test, { events, of }: Played): void {
     'every call has its end',
   )
 }
+
+/** As an older CLI tells it: its task is stopped with the error, and it has another turn about that. */
+void t.test('the next attempt hears of a task that was stopped with the one before, whatever came then', async (t) => {
+  const start = (id: string) => ({
+    type: 'system',
+    subtype: 'task_started',
+    task_id: id,
+    task_type: 'local_bash',
+    description: `the task ${id}`,
+    is_backgrounded: true,
+  })
+  const end = (id: string, status: string) => ({ type: 'system', subtype: 'task_notification', task_id: id, status })
+  const init = { type: 'system', subtype: 'init' }
+  const answer = { type: 'assistant', message: { content: [] } }
+  const result = { type: 'result', subtype: 'success' }
+  const readLost = async (...messages: object[]): Promise<string[]> => {
+    const events = messages.map((message, index) => ({
+      seq: index + 1,
+      type: 'claude.message',
+      bytes: Buffer.from(JSON.stringify({ type: 'claude.message', data: { message } })),
+    }))
+    // Safe: nothing else of the log is asked for.
+    const log = { readAfter: () => Promise.resolve({ events, lastSeq: events.length }) } as unknown as EventLog
+    return [...(await readSessionHistory(log, 'x')).lostTasks.keys()]
+  }
+  const begun = [init, start('a'), start('b'), answer]
+  t.same(await readLost(...begun), ['a', 'b'], 'both live')
+  t.same(await readLost(...begun, result, end('a', 'stopped'), init, answer, result), ['a', 'b'])
+  t.same(await readLost(...begun, result, end('a', 'completed'), init, answer, result), ['b'])
+  t.same(await readLost(...begun, result, init, answer, end('a', 'stopped'), result), ['b'], 'stopped by the model')
+})
 
 const clis = Object.entries(findClis())
 for (const [name, env] of clis) {
@@ -421,7 +454,12 @@ for (const [name, env] of clis) {
         {
           status: 'succeeded',
           attempt: 2,
-          outcome: { result: 'It went on.', permissionDenials: [{ tool: 'WebFetch' }] },
+          // The simulated model's word for a prompt without a script: an older CLI has a turn about the task that was
+          // stopped (2.1.197), and what comes after that is a prompt of its own.
+          outcome: {
+            result: /^It went on\.$|^Hello! This answer is simulated/,
+            permissionDenials: [{ tool: 'WebFetch' }],
+          },
         },
         JSON.stringify(execution.outcome),
       )
