@@ -1,10 +1,12 @@
 // What a run leaves in the background, with the real CLI: it is awaited, limited, cancelled, paused, lost, and never
 // called done.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { EventLog } from '../../src/events/event-log.js'
+import { readSessionHistory } from '../../src/executions/read/read-session-history.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
@@ -12,8 +14,10 @@ import { isWhole } from '../support/cluster.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { startCli, until } from '../support/processes.js'
 import { openTestService, type TestService } from '../support/service.js'
+import { hasTranscript } from '../support/transcripts.js'
 
 const ALL = process.env['CC_EXECUTOR_TEST_ALL'] !== undefined
+const LONG = 'only in the run of all tests'
 
 /** The CLI that this checkout uses; in the run of all tests every version that is in the cache. */
 function findClis(): Record<string, NodeJS.ProcessEnv> {
@@ -34,9 +38,10 @@ const bash = (command: string, more: object = {}): unknown => ({
   input: { command, description: `waits: ${command.slice(-20)}`, ...more },
 })
 const behind = (seconds: number, then?: string): unknown => bash(waiting(seconds, then), { run_in_background: true })
-/** In the background, until the test writes the file: what is waited for has been told by then, on any machine. */
-const once = (file: string, then = 'true'): unknown =>
-  bash(`until [ -e ${file} ]; do ${waiting(0.1)}; done; ${then}`, { run_in_background: true })
+/** Until the test writes the file: what is waited for has been told by then, on any machine. */
+const awaiting = (file: string, then = 'true'): string => `until [ -e ${file} ]; do ${waiting(0.1)}; done; ${then}`
+/** In the background. */
+const once = (file: string, then?: string): unknown => bash(awaiting(file, then), { run_in_background: true })
 const agent = (...steps: Steps): unknown => ({
   tool: 'Agent',
   input: {
@@ -86,13 +91,36 @@ function isComplete(t: Test, { events, of }: Played): void {
   )
 }
 
-/** Whether the session of an execution holds a tool call with its answer on disk. */
-function hasTranscript(service: TestService, id: string): boolean {
-  const home = join(service.config.dataDir, 'sessions', id)
-  if (!existsSync(home)) return false
-  const files = readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.jsonl'))
-  return files.some((name) => readFileSync(join(home, name), 'utf8').includes('"tool_result"'))
-}
+/** As an older CLI tells it: its task is stopped with the error, and it has another turn about that. */
+void t.test('the next attempt hears of a task that was stopped with the one before, whatever came then', async (t) => {
+  const start = (id: string) => ({
+    type: 'system',
+    subtype: 'task_started',
+    task_id: id,
+    task_type: 'local_bash',
+    description: `the task ${id}`,
+    is_backgrounded: true,
+  })
+  const end = (id: string, status: string) => ({ type: 'system', subtype: 'task_notification', task_id: id, status })
+  const init = { type: 'system', subtype: 'init' }
+  const answer = { type: 'assistant', message: { content: [] } }
+  const result = { type: 'result', subtype: 'success' }
+  const readLost = async (...messages: object[]): Promise<string[]> => {
+    const events = messages.map((message, index) => ({
+      seq: index + 1,
+      type: 'claude.message',
+      bytes: Buffer.from(JSON.stringify({ type: 'claude.message', data: { message } })),
+    }))
+    // Safe: nothing else of the log is asked for.
+    const log = { readAfter: () => Promise.resolve({ events, lastSeq: events.length }) } as unknown as EventLog
+    return [...(await readSessionHistory(log, 'x')).lostTasks.keys()]
+  }
+  const begun = [init, start('a'), start('b'), answer]
+  t.same(await readLost(...begun), ['a', 'b'], 'both live')
+  t.same(await readLost(...begun, result, end('a', 'stopped'), init, answer, result), ['a', 'b'])
+  t.same(await readLost(...begun, result, end('a', 'completed'), init, answer, result), ['b'])
+  t.same(await readLost(...begun, result, init, answer, end('a', 'stopped'), result), ['b'], 'stopped by the model')
+})
 
 const clis = Object.entries(findClis())
 for (const [name, env] of clis) {
@@ -120,21 +148,24 @@ for (const [name, env] of clis) {
       { verify: { files: ['on.txt'] } },
     )
     const command = await submit(
-      [behind(12, 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }],
+      [once('go.txt', 'echo done > done.txt'), { text: 'It runs.' }, TURN, { text: 'It is done.' }],
       { verify: { files: ['done.txt'], background: true } },
     )
-    const subagent = await submit(
-      [
-        agent(bash(waiting(12, 'echo done > done.txt')), { text: 'The agent is done.' }),
-        { text: 'It works.' },
-        TURN,
-        { text: 'It has worked.' },
-      ],
-      { verify: { files: ['done.txt'] } },
-    )
+    // In `npm test` the one that leaves something behind speaks for it.
+    const subagent = ALL
+      ? await submit(
+          [
+            agent(bash(awaiting('go.txt', 'echo done > done.txt')), { text: 'The agent is done.' }),
+            { text: 'It works.' },
+            TURN,
+            { text: 'It has worked.' },
+          ],
+          { verify: { files: ['done.txt'] } },
+        )
+      : undefined
     const nested = await submit(
       [
-        agent(behind(5, 'echo inner > inner.txt'), { text: 'Begun.' }, TURN, { text: 'Ended.' }),
+        agent(once('go.txt', `${waiting(3)}; echo inner > inner.txt`), { text: 'Begun.' }, TURN, { text: 'Ended.' }),
         { text: 'It works.' },
         TURN,
         { text: 'The agent has reported.' },
@@ -167,21 +198,22 @@ for (const [name, env] of clis) {
     const retried = await submit([behind(FOR_EVER), unasked, { status: 500, times: 3 }, { text: 'It went on.' }], {
       maxAttempts: 2,
     })
-    const erringLater = await submit([
-      behind(FOR_EVER),
-      once('go.txt'),
-      { text: 'Both run.' },
-      TURN,
-      { status: 400, message: 'no such thing', times: 'always' },
-    ])
+    const erringLater = ALL
+      ? await submit([
+          behind(FOR_EVER),
+          once('go.txt'),
+          { text: 'Both run.' },
+          TURN,
+          { status: 400, message: 'no such thing', times: 'always' },
+        ])
+      : undefined
     const list = await service.submit({
       tasks: [
         scripted(once('go.txt', 'echo one > one.txt'), { text: 'One.' }, TURN, { text: 'One is done.' }),
-        scripted(bash('cat one.txt'), { text: 'Two.' }),
+        scripted(bash(waiting(5, 'cat one.txt')), { text: 'Two.' }),
       ],
       allowedTools: ['Bash'],
     })
-    const foreground = await submit([bash(waiting(5)), { text: 'It was in the foreground.' }])
     const answered = await submit(
       [
         once('go.txt'),
@@ -193,15 +225,13 @@ for (const [name, env] of clis) {
       ],
       { outputSchema: { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] } },
     )
-    const refused = await submit([
-      { text: 'I will not.' },
-      { stop: 'refusal' },
-      { text: 'I will not.' },
-      { stop: 'refusal' },
-    ])
-    const cut = await submit(
-      Array.from({ length: 5 }, () => [{ text: 'half an answer' }, { stop: 'max_tokens' }]).flat(),
-    )
+    // Without the real CLI: test/claude/ends.test.ts.
+    const [refused, cut] = ALL
+      ? await Promise.all([
+          submit(Array.from({ length: 2 }, () => [{ text: 'I will not.' }, { stop: 'refusal' }]).flat()),
+          submit(Array.from({ length: 5 }, () => [{ text: 'half an answer' }, { stop: 'max_tokens' }]).flat()),
+        ])
+      : []
     const longer = ALL
       ? await Promise.all([
           submit([behind(60, 'echo done > done.txt'), { text: 'x' }, TURN, { text: 'After a minute.' }], {
@@ -231,8 +261,11 @@ for (const [name, env] of clis) {
       await writeFile(join(service.config.workspaceRoot, (await look(id)).workspace, file), '')
     }
     const released = Promise.all([
+      release(command.id, 'go.txt'),
+      subagent && release(subagent.id, 'go.txt'),
+      release(nested.id, 'go.txt'),
       release(chained.id, 'first.txt').then(() => release(chained.id, 'go.txt', 2)),
-      release(erringLater.id, 'go.txt'),
+      erringLater && release(erringLater.id, 'go.txt'),
       release(answered.id, 'go.txt'),
       release(list.tasks?.[0]?.id ?? '', 'go.txt'),
     ])
@@ -263,11 +296,13 @@ for (const [name, env] of clis) {
       t.ok(order.indexOf('execution.resumed') > order.indexOf('execution.paused'))
     })
 
-    await t.test('a command and a subagent of twelve seconds are awaited, and the last result counts', async (t) => {
+    await t.test('a command and a subagent are awaited, and the last result counts', async (t) => {
       for (const [submitted, answer, kind] of [
         [command, 'It is done.', 'local_bash'],
         [subagent, 'It has worked.', 'local_agent'],
       ] as const) {
+        if (!submitted) continue
+        await released
         const played = await play(service, submitted)
         t.match(
           played.execution,
@@ -305,6 +340,7 @@ for (const [name, env] of clis) {
         { status: 'succeeded', outcome: { result: /^(?:The agent has reported|All of it is done)\.$/ } },
         JSON.stringify(inner.execution.outcome),
       )
+      t.match(inner.of('background.waiting')[0]?.data.tasks, [{ kind: 'local_agent' }])
       t.ok(
         inner.of('background.finished').some(({ data }) => data.kind === 'local_bash' && data.status === 'completed'),
       )
@@ -401,6 +437,7 @@ for (const [name, env] of clis) {
 
     await t.test('an error ends the run, whatever lives beside it: none of it makes an answer', async (t) => {
       for (const submitted of [erring, erringLater]) {
+        if (!submitted) continue
         const played = await play(service, submitted)
         const { execution } = played
         t.match(
@@ -417,7 +454,12 @@ for (const [name, env] of clis) {
         {
           status: 'succeeded',
           attempt: 2,
-          outcome: { result: 'It went on.', permissionDenials: [{ tool: 'WebFetch' }] },
+          // The simulated model's word for a prompt without a script: an older CLI has a turn about the task that was
+          // stopped (2.1.197), and what comes after that is a prompt of its own.
+          outcome: {
+            result: /^It went on\.$|^Hello! This answer is simulated/,
+            permissionDenials: [{ tool: 'WebFetch' }],
+          },
         },
         JSON.stringify(execution.outcome),
       )
@@ -441,13 +483,11 @@ for (const [name, env] of clis) {
       const [end] = (await service.events(one)).filter(({ type }) => type === 'background.finished')
       const [begin] = (await service.events(two)).filter(({ type }) => type === 'execution.started')
       t.ok(Date.parse(end?.at ?? '') <= Date.parse(begin?.at ?? ''))
-    })
 
-    await t.test('a command in the foreground is none, however long it takes', async (t) => {
-      const played = await play(service, foreground)
-      t.match(played.execution, { status: 'succeeded', outcome: { result: 'It was in the foreground.' } })
-      t.same([...played.of('background.waiting'), ...played.of('background.finished')], [])
-      t.equal(checkOf(played.execution, 'background_tasks'), 'skip')
+      const foreground = await play(service, await look(two))
+      t.match(foreground.execution, { outcome: { result: 'Two.' } })
+      t.same([...foreground.of('background.waiting'), ...foreground.of('background.finished')], [])
+      t.equal(checkOf(foreground.execution, 'background_tasks'), 'skip', 'a command in the foreground is none')
     })
 
     await t.test('in JSON mode the answer of the last turn is judged, and may still be repaired', async (t) => {
@@ -460,7 +500,8 @@ for (const [name, env] of clis) {
       t.equal(played.of('background.waiting').length, 1)
     })
 
-    await t.test('a refusal and an answer that was cut off are no success', async (t) => {
+    await t.test('a refusal and an answer that was cut off are no success', { skip: !ALL && LONG }, async (t) => {
+      if (!refused || !cut) return
       t.match((await play(service, refused)).execution.outcome, {
         status: 'failed',
         code: 'REFUSED',
@@ -477,7 +518,7 @@ for (const [name, env] of clis) {
       })
     })
 
-    await t.test('half a minute and a whole one', { skip: !ALL && 'only in the run of all tests' }, async (t) => {
+    await t.test('half a minute and a whole one', { skip: !ALL && LONG }, async (t) => {
       for (const submitted of longer) {
         const played = await play(service, submitted)
         t.match(
@@ -496,27 +537,24 @@ for (const [name, env] of clis) {
   })
 
   void t.test(`${name}: its worker dies, or is stopped, in the middle of the wait`, async (t) => {
-    const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_LOCK_SECONDS: '6' } })
-    const openWorker = async () => {
-      const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
-      await worker.said(/worker \S+: \d+ at once/)
-      return worker
-    }
-    const victim = await openWorker()
+    const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_LOCK_SECONDS: '20' } })
+    const victim = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
+    await victim.said(/worker \S+: \d+ at once/)
     const steps = [behind(FOR_EVER, 'true'), { text: 'It runs.' }, TURN, { text: 'I looked.' }]
-    const [lost, continued] = await Promise.all(
-      ['fail', 'continue'].map((onWorkerLost) =>
+    const [continued, lost] = await Promise.all(
+      (ALL ? ['continue', 'fail'] : ['continue']).map((onWorkerLost) =>
         service.submit({ prompt: scripted(...steps), allowedTools: ['Bash'], onWorkerLost }),
       ),
     )
-    for (const { id } of [lost, continued] as Execution[]) await service.until(id, 'background.waiting')
-    // The CLI writes its transcript a moment later than the stream (seen: seconds, 2.1.197);
-    // what lacks a call is not continued.
-    await until(() => hasTranscript(service, continued?.id ?? ''), 'the answered call is in the transcript')
+    for (const submitted of [continued, lost]) if (submitted) await service.until(submitted.id, 'background.waiting')
+    await until(
+      () => hasTranscript(service, continued?.id ?? '', '"tool_result"'),
+      'the answered call is in the transcript',
+    )
     victim.kill('SIGKILL')
     await victim.ended
-    const heir = await openWorker()
-    t.match(await service.finished(lost?.id ?? ''), { status: 'failed', outcome: { code: 'WORKER_LOST' } })
+    const heir = await service.openWorker()
+    if (lost) t.match(await service.finished(lost.id), { status: 'failed', outcome: { code: 'WORKER_LOST' } })
     const ended = await play(service, continued as Execution)
     t.match(ended.execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(ended.execution.outcome))
     isWhole(t, ended.events)
@@ -532,9 +570,8 @@ for (const [name, env] of clis) {
       onWorkerLost: 'continue',
     })
     await service.until(handedOver.id, 'background.waiting')
-    heir.kill('SIGTERM')
-    await heir.ended
-    await openWorker()
+    await heir.close('at once')
+    await service.openWorker()
     const { execution } = await play(service, handedOver)
     t.match(execution, { status: 'succeeded', attempt: 2 }, JSON.stringify(execution.outcome))
   })

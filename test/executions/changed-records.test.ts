@@ -6,7 +6,7 @@ import type { Event } from '../../src/protocol/events.js'
 import type { ExecuteRequest } from '../../src/protocol/execute-request.js'
 import { readRights } from '../../src/executions/claim/record-grant.js'
 import { digestRequest } from '../../src/executions/records/digest-request.js'
-import { scripted } from '../support/environment.js'
+import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService } from '../support/service.js'
 
 const USER = 'user-token-0123456789'
@@ -15,6 +15,7 @@ const service = await openTestService(t, {
   apis: 0,
   workers: 0,
   env: {
+    CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
     CC_EXECUTOR_TOKENS: `user=${USER}:execute+read,boss=${ADMIN}:admin`,
     CC_EXECUTOR_MAX_BUDGET_USD: '2',
     CC_EXECUTOR_MAX_BUDGET_TOKENS: '1000',
@@ -36,7 +37,10 @@ const keyOf = (id: string): string => `{cc}:execution:${id}`
 const headers = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
 const submit = async (body: Record<string, unknown>, token = USER): Promise<string> =>
   (await service.submit(body, headers(token))).id
-const PROMPT = scripted({ text: 'done' })
+/** For the scripted CLI; the simulated model answers it as any other text. */
+const PROMPT = JSON.stringify([
+  { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {} } },
+])
 const SERVERS = { x: { command: 'sh', args: ['-c', 'echo'] } }
 
 async function setRequest(id: string, more: Partial<ExecuteRequest>): Promise<void> {
@@ -195,12 +199,14 @@ void t.test(
   'what an older API has queued in a path below the workspace root runs, and can be gone on with',
   async (t) => {
     await Promise.all(service.workers.splice(0).map((worker) => worker.close()))
-    const list = await submit({ tasks: [PROMPT, PROMPT], workspace: 'listed' })
+    const list = await submit({ tasks: [PROMPT], workspace: 'listed' })
     const id = await submit({ prompt: PROMPT, workspace: 'before' })
     const path = await makeOld(id)
     const [task = ''] = await redis.hvals(`{cc}:tasks:${list}`)
     await makeOld(list, [task.split(' ')[0] ?? ''])
-    await service.openWorker({ ...folder, CC_EXECUTOR_CONCURRENCY: '4' })
+    // The real CLI: a conversation that can be gone on with has a transcript.
+    const real = { CC_EXECUTOR_CLAUDE_BIN: process.env['CC_EXECUTOR_CLAUDE_BIN'] }
+    await service.openWorker({ ...folder, ...real, CC_EXECUTOR_CONCURRENCY: '4' })
     for (const one of [id, list]) t.match((await read(one)).outcome, { status: 'succeeded' })
 
     const as = { headers: headers(USER), body: { prompt: PROMPT, workspace: path, session: { resume: id } } }

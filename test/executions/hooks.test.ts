@@ -23,6 +23,8 @@ import { openTestService } from '../support/service.js'
 const MIB = 1024 * 1024
 const SECRET = 'a-secret-that-only-one-hook-may-see'
 const HOOK = join(ROOT, 'test/fixtures/hook.sh')
+/** Of hooks that must not reach it everywhere else, on a machine that holds a process up for seconds. */
+const PATIENCE_SECONDS = 20
 
 const folder = await makeFolder(t)
 const hooksFile = join(folder, 'hooks.json')
@@ -34,16 +36,16 @@ await writeFile(
     env: { GREETING: 'good day' },
     'pre-execute': [
       hook('gate', { passEnv: ['HOOK_TEST_SECRET'] }),
-      hook('patience', { timeoutSeconds: 2 }),
+      hook('patience', { timeoutSeconds: PATIENCE_SECONDS }),
       hook('policy', { required: true, cwd: 'workspace' }),
     ],
     'post-execute': hook('after'),
     'pre-task-list': [
       hook('list-gate'),
-      hook('list-patience', { timeoutSeconds: 2 }),
+      hook('list-patience', { timeoutSeconds: PATIENCE_SECONDS }),
       hook('list-policy', { required: true, cwd: 'workspace' }),
     ],
-    'post-task-list': [hook('list-after'), hook('list-late', { timeoutSeconds: 2 })],
+    'post-task-list': [hook('list-after'), hook('list-late', { timeoutSeconds: PATIENCE_SECONDS })],
     'on-failure': [hook('alarm'), { name: 'absent', command: ['./not-there.sh'] }],
   }),
 )
@@ -84,6 +86,25 @@ async function hookOf({ id }: Execution, name: string): Promise<Event<'hook.fini
   if (!found) throw new Error(`there is no event of ${name}`)
   return found.data
 }
+
+// What hangs until its deadline does so while the others run.
+const HANGING = `hook-survivor-${process.pid}`
+const HANGING_IN_LIST = `list-hook-${process.pid}`
+const stay = (tag: string): string => `bash -c 'trap "" TERM HUP; while :; do sleep 5; done' ${tag}`
+const hanging = await submit({
+  patience:
+    `trap "" TERM; setsid ${stay(HANGING)} & (setsid nohup env -i ${stay(HANGING)} >/dev/null 2>&1 &); ` +
+    `echo before; ${stay(HANGING)}`,
+})
+const hangingList = await service.submit({
+  tasks: ['one'],
+  metadata: act({
+    'list-gate': 'exit 1',
+    'list-patience': `trap "" TERM; ${stay(HANGING_IN_LIST)}`,
+    'list-late': 'sleep 600',
+    'list-after': 'exit 2',
+  }),
+})
 const untilExists = (path: string): Promise<void> => until(() => existsSync(path), path)
 
 void t.test('they run in order, each an event, and the end comes last', async (t) => {
@@ -198,16 +219,12 @@ void t.test('any other failure stands in the way only where the hook is required
 void t.test(
   'a hook that hangs is ended at its deadline with all that it started, and the execution goes on',
   async (t) => {
-    const tag = `hook-survivor-${process.pid}`
-    const stay = `bash -c 'trap "" TERM HUP; while :; do sleep 5; done' ${tag}`
-    const execution = await run({
-      patience: `trap "" TERM; setsid ${stay} & (setsid nohup env -i ${stay} >/dev/null 2>&1 &); echo before; ${stay}`,
-    })
+    const execution = await service.finished(hanging.id)
     t.match(execution, { status: 'succeeded' })
     const report = await hookOf(execution, 'patience')
     t.match(report, { exitCode: null, ending: 'timed_out', output: 'before\n' })
-    t.ok(report.durationMs >= 2_000 && report.durationMs < 20_000, `${report.durationMs} ms`)
-    t.equal(countTagged(tag), 0)
+    t.ok(report.durationMs >= PATIENCE_SECONDS * 1_000, `${report.durationMs} ms`)
+    t.equal(countTagged(HANGING), 0)
   },
 )
 
@@ -286,7 +303,7 @@ void t.test(
 )
 
 void t.test('a cancel that comes after the result ends the hooks, and what happened stays', async (t) => {
-  const { id } = await submit({ after: `touch ${folder}/after-runs; sleep 60` })
+  const { id } = await submit({ after: `touch ${folder}/after-runs; sleep 600` })
   await untilExists(join(folder, 'after-runs'))
   await service.call('POST', `/executions/${id}/cancel`)
   t.match(await service.finished(id), { status: 'succeeded', outcome: { result: 'heard: hello' } })
@@ -423,13 +440,7 @@ void t.test(
 void t.test(
   'whatever else goes wrong before a list stands in its way only where the hook is required; what hangs is ended',
   async (t) => {
-    const tag = `list-hook-${process.pid}`
-    const { list, log } = await runList(['one'], {
-      'list-gate': 'exit 1',
-      'list-patience': `trap "" TERM; bash -c 'while :; do sleep 5; done' ${tag}`,
-      'list-late': 'sleep 60',
-      'list-after': 'exit 2',
-    })
+    const { list, log } = await readList(await service.finished(hangingList.id))
     t.match(list, { status: 'succeeded' })
     t.same(log, [
       'queued',
@@ -442,7 +453,7 @@ void t.test(
       'list-late timed_out',
       'finished',
     ])
-    t.equal(countTagged(tag), 0)
+    t.equal(countTagged(HANGING_IN_LIST), 0)
     const refused = await runList(['one', 'two'], { 'list-policy': 'kill -SEGV $$' })
     t.match(refused.list, {
       status: 'failed',
@@ -493,7 +504,7 @@ void t.test('a cancel ends the hooks of a list: before it nothing is begun, afte
   const early = await service.submit({
     tasks: ['one', 'two'],
     onTaskFailure: 'continue',
-    metadata: act({ 'list-gate': `touch ${folder}/list-gate-runs; sleep 60` }),
+    metadata: act({ 'list-gate': `touch ${folder}/list-gate-runs; sleep 600` }),
   })
   await untilExists(join(folder, 'list-gate-runs'))
   await service.call('POST', `/executions/${early.id}/cancel`)
@@ -503,7 +514,7 @@ void t.test('a cancel ends the hooks of a list: before it nothing is begun, afte
 
   const late = await service.submit({
     tasks: ['one', 'two'],
-    metadata: act({ 'list-after': `touch ${folder}/list-after-runs; sleep 60` }),
+    metadata: act({ 'list-after': `touch ${folder}/list-after-runs; sleep 600` }),
   })
   await untilExists(join(folder, 'list-after-runs'))
   t.match((await service.call('GET', `/executions/${late.id}`)).body, {
@@ -522,7 +533,7 @@ void t.test(
     const { id } = await service.submit({
       tasks: ['one', 'two'],
       onTaskFailure: 'continue',
-      metadata: act({ 'list-policy': `[[ -e ${folder}/policy-once ]] || { touch ${folder}/policy-once; sleep 60; }` }),
+      metadata: act({ 'list-policy': `[[ -e ${folder}/policy-once ]] || { touch ${folder}/policy-once; sleep 600; }` }),
     })
     await untilExists(join(folder, 'policy-once'))
     const [first] = (await service.call('GET', `/executions/${id}`)).body.tasks
@@ -585,7 +596,7 @@ void t.test('hook_status tells the original’s clients', async (t) => {
 })
 
 void t.test('a worker that stops ends a hook and hands its execution back', async (t) => {
-  const { id } = await submit({ gate: `[[ -e ${folder}/once ]] || { touch ${folder}/once; sleep 60; }` })
+  const { id } = await submit({ gate: `[[ -e ${folder}/once ]] || { touch ${folder}/once; sleep 600; }` })
   await untilExists(join(folder, 'once'))
   await service.workers[0]?.close('at once')
   await service.openWorker()

@@ -13,19 +13,41 @@ const SCHEMA = {
   additionalProperties: false,
 }
 const RIGHT = { name: 'ada', n: 4 }
+const ALL = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 
 t.jobs = 4
 const service = await openTestService(t)
 const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI } })
 const run = async (steps: unknown[], more: Record<string, unknown>): Promise<Execution> =>
   service.finished((await service.submit({ prompt: scripted(...steps), ...more })).id)
-const turnsOf = async ({ id }: Execution): Promise<number> =>
-  (await service.events(id)).filter(
+/** What a CLI claims that checks nothing, as its end. */
+const claim = (result: Record<string, unknown>): string =>
+  JSON.stringify([
+    {
+      line: {
+        type: 'result',
+        subtype: 'success',
+        is_error: false,
+        result: '',
+        num_turns: 1,
+        usage: {},
+        total_cost_usd: 0,
+        ...result,
+      },
+    },
+    { eof: true },
+  ])
+const runQuick = async (body: Record<string, unknown>): Promise<Execution> =>
+  quick.finished((await quick.submit(body)).id)
+const turnsOf = async ({ id }: Execution, of = service): Promise<number> =>
+  (await of.events(id)).filter(
     ({ type, data }) => type === 'claude.message' && (data as { message: { type: string } }).message.type === 'result',
   ).length
 
 void t.test('an answer that matches is the result, as an object', async (t) => {
-  const execution = await run([{ text: 'Thinking.' }, { structured: RIGHT }], { outputSchema: SCHEMA })
+  // What the CLI itself refused and the model then corrected is no fault.
+  const steps = [{ text: 'Thinking.' }, { structured: { name: 5 } }, { structured: RIGHT }]
+  const execution = await run(steps, { outputSchema: SCHEMA })
   t.match(execution, { status: 'succeeded', outcome: { result: RIGHT } })
   const answer = await service.call('GET', `/executions/${execution.id}/result`)
   t.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
@@ -48,25 +70,19 @@ void t.test('an answer that matches is the result, as an object', async (t) => {
 })
 
 void t.test('a schema may name its dialect, which the CLI is not told', async (t) => {
-  for (const $schema of [
+  const dialects = [
+    'https://json-schema.org/draft/2019-09/schema',
     'http://json-schema.org/draft-06/schema#',
     'http://json-schema.org/draft-07/schema#',
-    'https://json-schema.org/draft/2019-09/schema',
     'https://json-schema.org/draft/2020-12/schema',
-  ]) {
+  ]
+  for (const $schema of dialects.slice(0, ALL ? undefined : 1)) {
     t.match(
       await run([{ structured: RIGHT }], { outputSchema: { $schema, ...SCHEMA } }),
       { status: 'succeeded', outcome: { result: RIGHT } },
       $schema,
     )
   }
-})
-
-void t.test('what the CLI itself refused and the model then corrected is no fault', async (t) => {
-  t.match(await run([{ structured: { name: 5 } }, { structured: RIGHT }], { outputSchema: SCHEMA }), {
-    status: 'succeeded',
-    outcome: { result: RIGHT },
-  })
 })
 
 void t.test('a model that only talks is asked again in the same session, and its repaired answer counts', async (t) => {
@@ -96,9 +112,9 @@ void t.test('a model that goes on talking fails, and what it said is kept', asyn
     outcome: { code: 'OUTPUT_INVALID', message: /is not valid JSON/, result: 'Still Ada.', isPartial: true },
   })
   t.equal(await turnsOf(execution), 2)
-  const unrepaired = await run(talk, { outputSchema: SCHEMA, maxRepairs: 0 })
+  const unrepaired = await runQuick({ prompt: claim({ result: 'Ada, I say.' }), outputSchema: SCHEMA, maxRepairs: 0 })
   t.match(unrepaired, { status: 'failed', outcome: { code: 'OUTPUT_INVALID', result: 'Ada, I say.' } })
-  t.equal(await turnsOf(unrepaired), 1)
+  t.equal(await turnsOf(unrepaired, quick), 1)
   const answer = await service.call('GET', `/executions/${execution.id}/result`)
   t.match(answer, { status: 422, body: { code: 'OUTPUT_INVALID' } })
 })
@@ -130,7 +146,8 @@ void t.test('a reference at the root, as generators write it, stands for what it
     status: 'succeeded',
     outcome: { result: right },
   })
-  const wrong = await run([{ structured: { n: 1, next: { n: 'two' } } }], { outputSchema: named, maxRepairs: 0 })
+  const prompt = claim({ structured_output: { n: 1, next: { n: 'two' } } })
+  const wrong = await runQuick({ prompt, outputSchema: named, maxRepairs: 0 })
   t.match(wrong, { status: 'failed', outcome: { code: 'OUTPUT_INVALID' } })
 })
 
@@ -166,24 +183,7 @@ void t.test('JSON mode has a schema of its own, whose uuid is the execution’s 
   })
 
   // The scripted CLI echoes it, as a CLI would that checks nothing.
-  const claims = (uuid: unknown) => ({
-    line: {
-      type: 'result',
-      subtype: 'success',
-      is_error: false,
-      result: '',
-      structured_output: { ...answer, execution_uuid: uuid },
-      num_turns: 1,
-      usage: {},
-      total_cost_usd: 0,
-    },
-  })
-  const lied = await quick.submit({
-    prompt: JSON.stringify([claims(wrong.execution_uuid), { eof: true }]),
-    json: true,
-    maxRepairs: 0,
-  })
-  t.match(await quick.finished(lied.id), {
+  t.match(await runQuick({ prompt: claim({ structured_output: wrong }), json: true, maxRepairs: 0 }), {
     status: 'failed',
     outcome: { code: 'OUTPUT_INVALID', message: /\/execution_uuid must be equal to constant/ },
   })
@@ -197,28 +197,18 @@ void t.test('JSON mode has a schema of its own, whose uuid is the execution’s 
 void t.test(
   'what is wrong is named by its place and its value, by the server and after the CLI’s own tries',
   async (t) => {
+    // After the CLI's own: above, for the uuid.
     const steps = Array.from({ length: 5 }, () => ({ structured: { name: 'ada', n: 'seven' } }))
-    t.match(await run(steps, { outputSchema: SCHEMA }), {
-      status: 'failed',
-      outcome: {
-        code: 'OUTPUT_INVALID',
-        message: /: \/n must be integer, was "seven"; the CLI refused it five times\. /,
-      },
-    })
-    const unseen = JSON.stringify([
-      {
-        line: {
-          type: 'result',
-          subtype: 'success',
-          is_error: false,
-          result: '',
-          structured_output: { name: { first: 'a' }, n: 0, more: 1 },
+    if (ALL)
+      t.match(await run(steps, { outputSchema: SCHEMA }), {
+        status: 'failed',
+        outcome: {
+          code: 'OUTPUT_INVALID',
+          message: /: \/n must be integer, was "seven"; the CLI refused it five times\. /,
         },
-      },
-      { eof: true },
-    ])
-    const { id } = await quick.submit({ prompt: unseen, outputSchema: SCHEMA, maxRepairs: 0 })
-    const { outcome } = await quick.finished(id)
+      })
+    const unseen = claim({ structured_output: { name: { first: 'a' }, n: 0, more: 1 } })
+    const { outcome } = await runQuick({ prompt: unseen, outputSchema: SCHEMA, maxRepairs: 0 })
     for (const fault of [
       'the answer must NOT have additional properties ("more"); ',
       '/name must be string, was an object; ',
@@ -229,9 +219,8 @@ void t.test(
 )
 
 void t.test('a command may carry the schema', async (t) => {
-  const command = `claude -p '${scripted({ structured: RIGHT })}' --json-schema '${JSON.stringify(SCHEMA)}'`
-  const { id } = await service.submit({ command })
-  t.match(await service.finished(id), { status: 'succeeded', outcome: { result: RIGHT } })
+  const command = `claude -p '${claim({ structured_output: RIGHT })}' --json-schema '${JSON.stringify(SCHEMA)}'`
+  t.match(await runQuick({ command }), { status: 'succeeded', outcome: { result: RIGHT } })
 })
 
 void t.test('a schema that nothing could be held against is refused at submission, by name', async (t) => {

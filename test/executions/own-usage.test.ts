@@ -4,12 +4,15 @@ import t, { type Test } from 'tap'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { listClaudeVersions } from '../support/claude-versions.js'
-import { scripted } from '../support/environment.js'
+import { hasTranscript } from '../support/transcripts.js'
+import { lasting, scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli, until } from '../support/processes.js'
 import { estimateCostUsd } from '../../src/executions/records/estimate-cost.js'
 import { openTestService, type TestService } from '../support/service.js'
 
+/** All models, too. */
+const ALL = process.env['CC_EXECUTOR_TEST_ALL'] === '1'
 const usage = (inputTokens: number, outputTokens: number) => ({ usage: { inputTokens, outputTokens } })
 const bash = (command: string) => ({ tool: 'Bash', input: { command, description: 'works' } })
 const isNear = (t: Test, found: number, expected: number, what: string) =>
@@ -19,13 +22,15 @@ const run = async (service: TestService, body: Record<string, unknown>): Promise
 
 for (const { name, env } of listClaudeVersions()) {
   void t.test(`with ${name}`, async (t) => {
-    const service = await openTestService(t, { env: { CC_EXECUTOR_CONCURRENCY: '4', ...env } })
+    // Of lines only one is longer.
+    const service = await openTestService(t, {
+      env: { CC_EXECUTOR_CONCURRENCY: '4', CC_EXECUTOR_LINE_LIMIT_BYTES: '65536', ...env },
+    })
 
     await t.test('four equal runs of one conversation cost the same', async (t) => {
       const prompt = scripted(usage(80_000, 800), { text: 'Said.' })
       const first = await run(service, { prompt })
       const second = await run(service, { prompt, session: { resume: first.id } })
-      const third = await run(service, { prompt, session: { resume: first.id } })
       const fork = await run(service, { prompt, session: { resume: first.id, fork: true } })
       // Each of them three times what one costs: the CLI holds against it what its own process spends.
       const limited = await run(service, {
@@ -34,7 +39,7 @@ for (const { name, env } of listClaudeVersions()) {
         maxBudgetUsd: first.usage.costUsd * 3,
       })
       t.ok(first.usage.costUsd > 0.3)
-      for (const execution of [first, second, third, fork, limited]) {
+      for (const execution of [first, second, fork, limited]) {
         t.match(execution, {
           status: 'succeeded',
           usage: { inputTokens: 80_000, outputTokens: 800, cacheReadTokens: 0, cacheCreationTokens: 0, turns: 1 },
@@ -75,7 +80,7 @@ for (const { name, env } of listClaudeVersions()) {
       isNear(
         t,
         (await service.call('GET', '/usage')).body.total.costUsd,
-        first.usage.costUsd * 5 + repaired.usage.costUsd,
+        first.usage.costUsd * 4 + repaired.usage.costUsd,
         'GET /usage',
       )
     })
@@ -136,8 +141,7 @@ for (const { name, env } of listClaudeVersions()) {
     })
 
     await t.test('an answer over the line limit is partial, and its usage is known', async (t) => {
-      const small = await openTestService(t, { env: { CC_EXECUTOR_LINE_LIMIT_BYTES: '65536', ...env } })
-      const long = await run(small, {
+      const long = await run(service, {
         prompt: scripted(usage(5_000, 900), {
           repeatText: 'abc ","is_error":true,"type":"x" ',
           bytes: 300_000,
@@ -155,7 +159,7 @@ for (const { name, env } of listClaudeVersions()) {
 
     await t.test('a run that is cut off has the tokens that were told', async (t) => {
       const { id } = await service.submit({
-        prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in 1 2 3 4 5 6 7 8 9; do sleep 2; done'), {
+        prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash(lasting()), {
           text: 'x',
         }),
         allowedTools: ['Bash'],
@@ -170,7 +174,7 @@ for (const { name, env } of listClaudeVersions()) {
 void t.test('what is reckoned for tokens without a sum is not below what the CLI tells', async (t) => {
   const service = await openTestService(t, { env: { CC_EXECUTOR_CONCURRENCY: '4' } })
   const prompt = scripted(usage(80_000, 8_000), { text: 'Said.' })
-  const models = [{ model: 'haiku' }, { model: 'sonnet' }, { model: 'opus' }, {}]
+  const models = [{ model: 'haiku' }, {}, { model: 'sonnet' }, { model: 'opus' }].slice(0, ALL ? undefined : 2)
   for (const told of await Promise.all(models.map((model) => run(service, { prompt, ...model })))) {
     const estimate = estimateCostUsd({ ...told.usage, costUsd: 0 }, told.model)
     const { costUsd } = told.usage
@@ -179,12 +183,12 @@ void t.test('what is reckoned for tokens without a sum is not below what the CLI
 })
 
 void t.test('a worker that dies leaves the tokens that its stream told', async (t) => {
-  // A lease much longer than the run: what is known of it comes from the log alone.
-  const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
+  // A lease much longer than any run is held up: what is known of them comes from the log alone.
+  const service = await openTestService(t, { workers: 0, env: { CC_EXECUTOR_LOCK_SECONDS: '20' } })
   const worker = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
   await worker.said(/worker \S+: \d+ at once/)
   const work = {
-    prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash('for i in $(seq 20); do sleep 2; done'), usage(400, 5), {
+    prompt: scripted(usage(3_000, 5), { text: 'Begun.' }, bash(lasting()), usage(400, 5), {
       text: 'End.',
     }),
     allowedTools: ['Bash'],
@@ -192,8 +196,9 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   const lost = await service.submit(work)
   // At its dearest the first attempt cost more than this: 3,000 tokens of a model at $15 a million.
   const spent = await service.submit({ ...work, model: 'opus', onWorkerLost: 'continue', maxBudgetUsd: 0.04 })
-  const kept = await service.submit({ ...work, onWorkerLost: 'continue' })
-  for (const { id } of [lost, spent, kept]) await service.until(id, 'tool.started')
+  for (const { id } of [lost, spent]) await service.until(id, 'tool.started')
+  // The CLI writes it a moment later than the stream, and nothing goes on without it.
+  await until(() => hasTranscript(service, spent.id, '"text":"Begun."'), 'what was said is in the transcript')
   worker.kill('SIGKILL')
   await worker.ended
   t.match(await service.finished(lost.id), {
@@ -207,21 +212,15 @@ void t.test('a worker that dies leaves the tokens that its stream told', async (
   t.match(receipt.usage, { inputTokens: 3_000, isCostIncomplete: true })
   t.match((await service.call('POST', '/receipts/verify', { body: { receipt } })).body, { valid: true })
   await until(
-    async () => (await service.call('GET', `/executions/${kept.id}`)).body.status === 'queued',
+    async () => (await service.call('GET', `/executions/${spent.id}`)).body.status === 'queued',
     'it waits for its next attempt',
   )
-  t.match((await service.call('GET', `/executions/${kept.id}`)).body.usage, {
-    inputTokens: 3_000,
-    isCostIncomplete: true,
-  })
-  await service.call('POST', `/executions/${kept.id}/cancel`)
   t.match(
-    await service.finished(kept.id),
-    { status: 'cancelled', usage: { inputTokens: 3_000, isCostIncomplete: true } },
+    (await service.call('GET', `/executions/${spent.id}`)).body.usage,
+    { inputTokens: 3_000, isCostIncomplete: true },
     'also between two attempts',
   )
-  const heir = startCli(t, ['worker'], { ...service.environment, REDIS_URL: service.redis.url })
-  await heir.said(/worker \S+: \d+ at once/)
+  await service.openWorker()
   t.match(
     await service.finished(spent.id),
     { status: 'failed', attempt: 1, outcome: { code: 'BUDGET_EXCEEDED', message: /may have used up.*highest price/ } },

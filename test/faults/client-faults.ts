@@ -5,10 +5,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { FIXTURES } from '../support/paths.js'
-import { tryKill, until } from '../support/processes.js'
+import { tryKill, until, type CliProcess } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
 import { openLink } from './link.js'
-import { INIT, openScene, RESULT, type Api, type Scene } from './scene.js'
+import { INIT, openScene, RESULT, type Scene } from './scene.js'
 
 const SOCKETS = 8
 const LINES = 1_200
@@ -133,7 +133,7 @@ export async function loseClients(t: Test, seed: string): Promise<void> {
   await checkInvariants(t, scene)
 }
 
-const countClosings = (api: Api): number => api.stderr().split('accepted no data for too long').length - 1
+const countClosings = (api: CliProcess): number => api.stderr().split('accepted no data for too long').length - 1
 /** The API tells of each reader that it gives up. */
-const closings = (api: Api, count: number): Promise<void> =>
+const closings = (api: CliProcess, count: number): Promise<void> =>
   until(() => countClosings(api) >= count, `${count} readers are given up`)

@@ -10,6 +10,8 @@ import { INIT, openScene, RESULT, type Step, type Watched } from './scene.js'
 
 const HOUR_S = 3_600
 const HOUR_MS = HOUR_S * 1_000
+/** Over at once by a clock that is an hour fast, and by no other. */
+const LESS_THAN_AN_HOUR_S = 1_800
 const WRONG_CLOCK = [process.execPath, '--import', join(FIXTURES, 'shift-clock.mjs')]
 
 /** An overloaded model: it passes, so another attempt follows where one is left. */
@@ -42,23 +44,29 @@ const OVERLOADED: readonly Step[] = [
  * late or in another order.
  */
 export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
-  const scene = await openScene(t, { name: 'shiftEveryClock', seed, env: { CC_EXECUTOR_CONCURRENCY: '2' } })
-  const { cluster, random, apis, workers } = scene
+  const scene = await openScene(t, {
+    name: 'shiftEveryClock',
+    seed,
+    env: { CC_EXECUTOR_CONCURRENCY: '2', CC_EXECUTOR_LOCK_SECONDS: '30' },
+  })
+  const { cluster, random } = scene
   const wrong = (sign: number): NodeJS.ProcessEnv => ({ CLOCK_SHIFT_MS: String(sign * HOUR_MS) })
   const [slow, fast] = await Promise.all([-1, 1].map((sign) => scene.openApi(wrong(sign), WRONG_CLOCK)))
-  await Promise.all([-1, 1].map((sign) => scene.openWorker(wrong(sign), WRONG_CLOCK)))
+  const others = await Promise.all([-1, 1].map((sign) => scene.openWorker(wrong(sign), WRONG_CLOCK)))
   if (!slow || !fast) throw new Error('there are two')
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
     [1, 2, 3, 4].map((which) =>
-      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: 50, until: go }, RESULT], { timeoutSeconds: 300 }),
+      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: 200, until: go }, RESULT], {
+        timeoutSeconds: LESS_THAN_AN_HOUR_S,
+      }),
     ),
   )
   await until(() => running.every((execution) => execution.has('claude.message')), 'all run')
   // All places are taken: what comes now waits, with deadlines of which some are over soon and some are not.
   const patient = await Promise.all(
     [slow, fast].map((api, index) =>
-      scene.submit(`patient ${index}`, [INIT, RESULT], { queueTimeoutSeconds: 120 }, api),
+      scene.submit(`patient ${index}`, [INIT, RESULT], { queueTimeoutSeconds: LESS_THAN_AN_HOUR_S }, api),
     ),
   )
   const impatient = await Promise.all(
@@ -75,13 +83,11 @@ export async function shiftEveryClock(t: Test, seed: string): Promise<void> {
   )
   for (const execution of impatient)
     t.match(await scene.ended(execution), { status: 'failed', code: 'QUEUE_TIMEOUT' }, execution.name)
-  for (const member of random.shuffle([...apis, ...workers])) member.kill('SIGUSR2')
+  for (const member of random.shuffle([slow, fast, ...others])) member.kill('SIGUSR2')
   const counts = running.map(({ seen }) => seen.map(({ length }) => length))
   await until(
     () =>
-      running.every(({ seen }, index) =>
-        seen.every(({ length }, which) => length > (counts[index]?.[which] ?? 0) + 20),
-      ),
+      running.every(({ seen }, index) => seen.every(({ length }, which) => length > (counts[index]?.[which] ?? 0) + 5)),
     'all go on after the jump',
   )
   await writeFile(go, '')
@@ -109,14 +115,15 @@ export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
     t.comment("there is no C compiler here: a jump of Redis' clock was not tried")
     return
   }
-  const scene = await openScene(t, { name: 'jumpRedisClock', seed, clock, env: { CC_EXECUTOR_LOCK_SECONDS: '8' } })
+  const scene = await openScene(t, { name: 'jumpRedisClock', seed, clock, env: { CC_EXECUTOR_LOCK_SECONDS: '15' } })
   const { cluster, random, redis } = scene
-  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker(), scene.openWorker()])
+  await Promise.all([scene.hostApi(), scene.hostApi()])
+  const both = await Promise.all([scene.openWorker(), scene.openWorker()])
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
     [1, 2, 3, 4].map((which) =>
-      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: 50, until: go }, RESULT], {
-        timeoutSeconds: 300,
+      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: 150, until: go }, RESULT], {
+        timeoutSeconds: LESS_THAN_AN_HOUR_S,
         onWorkerLost: random.pick(['fail', 'continue']),
       }),
     ),
@@ -152,7 +159,7 @@ export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
   redis.setClock(3 * HOUR_S)
   await goOn('after an hour back', running)
 
-  const [doomed] = random.shuffle(scene.workers)
+  const [doomed] = random.shuffle(both)
   if (!doomed) throw new Error('there are two')
   const lost = running.filter((execution) => scene.workerOf(execution) === doomed)
   const survivors = running.filter((execution) => !lost.includes(execution))
@@ -162,7 +169,7 @@ export async function jumpRedisClock(t: Test, seed: string): Promise<void> {
   await until(
     () => lost.every((execution) => execution.has('execution.finished') || execution.has('execution.retrying')),
     'what the dead one held is not waited for by an hour',
-    40_000,
+    120_000,
   )
   await writeFile(go, '')
   for (const execution of survivors) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)

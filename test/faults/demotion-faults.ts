@@ -9,7 +9,7 @@ import { openScene, RESULT, type Scene } from './scene.js'
 import { submitMeanwhile } from './store-faults.js'
 
 /** Whoever writes finds out within some seconds, and all others with it. */
-const LEAVING_MS = 20_000
+const LEAVING_MS = 60_000
 
 const roleOf = async ({ admin }: FaultyRedis): Promise<string | undefined> =>
   /^role:(\w+)/m.exec(await admin.info('replication'))?.[1]
@@ -44,7 +44,7 @@ export async function demotePrimary(
   const scene = await openScene(t, {
     name: 'demotePrimary',
     seed,
-    env: { CC_EXECUTOR_LOCK_SECONDS: '20', CC_EXECUTOR_CONCURRENCY: '2' },
+    env: { CC_EXECUTOR_LOCK_SECONDS: '40', CC_EXECUTOR_CONCURRENCY: '2' },
     watchers: 3,
   })
   const { random, cluster } = scene
@@ -55,13 +55,13 @@ export async function demotePrimary(
   const portOf = (redis: FaultyRedis): number => ports.get(redis) ?? 0
   await next.admin.replicaof('127.0.0.1', portOf(primary))
   await until(() => isFollowing(next), 'the replica has all')
-  await Promise.all(Array.from({ length: processes }, () => Promise.all([scene.openApi(), scene.openWorker()])))
+  await Promise.all(Array.from({ length: processes }, () => Promise.all([scene.hostApi(), scene.hostWorker()])))
   const members = [...scene.apis, ...scene.workers]
 
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
     Array.from({ length: 2 * processes }, (_, which) =>
-      scene.submit(`stream ${which}`, [{ ticks: 10_000, everyMs: random.between(20, 80), until: go }, RESULT]),
+      scene.submit(`stream ${which}`, [{ ticks: 10_000, everyMs: random.between(100, 300), until: go }, RESULT]),
     ),
   )
   await until(() => running.every((execution) => execution.has('claude.message')), 'all run')

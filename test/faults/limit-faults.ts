@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import type { Event } from '../../src/protocol/events.js'
 import { until } from '../support/processes.js'
 import { checkInvariants } from './invariants.js'
-import { INIT, openScene, RESULT, type Api, type Scene, type Watched } from './scene.js'
+import { INIT, openScene, RESULT, type Api, type Scene, type Started, type Watched } from './scene.js'
 
 const MIB = 1024 * 1024
 /** Stored: more than the kernel keeps for a socket, so that whoever does not read is behind. */
@@ -43,7 +43,7 @@ async function connect(
 }
 
 /** Stops reading, is closed, and comes back by its cursor: each event once. */
-async function readTooSlowly(t: Test, scene: Scene, api: Api, { id }: Watched): Promise<void> {
+async function readTooSlowly(t: Test, scene: Scene, api: Started<Api>, { id }: Watched): Promise<void> {
   const { socket, call } = await connect(t, scene, api)
   const seqs: number[] = []
   socket.on('message', (data: Buffer) => {

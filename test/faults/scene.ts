@@ -3,9 +3,12 @@ import { appendFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { openApi } from '../../src/main/api.js'
+import { openWorker } from '../../src/main/worker.js'
 import { sleep } from '../../src/platform/abort-signals.js'
+import { readConfig, type Config } from '../../src/platform/config.js'
 import type { Event } from '../../src/protocol/events.js'
-import { openCluster, type Cluster, type Server, type Transport } from '../support/cluster.js'
+import { openCluster, type Cluster, type Place, type Transport } from '../support/cluster.js'
 import { until, type CliProcess } from '../support/processes.js'
 import { openFaultyRedis, type FaultyRedis } from './faulty-redis.js'
 import { openLink, type Link } from './link.js'
@@ -14,6 +17,8 @@ import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
 export const DEADLINE_MS = 300_000
+/** A run is ended after two fifths of it without its worker: much longer than a busy machine holds a process up. */
+const LEASE_SECONDS = '15'
 
 export type Step = Record<string, unknown>
 export const INIT: Step = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
@@ -29,12 +34,17 @@ export const RESULT: Step = {
   },
 }
 
-/** A process of the service with a way to Redis of its own. */
-export interface Worker extends CliProcess {
+/** A part of the service with a way to Redis of its own. */
+export interface Worker {
+  readonly pid: number
   readonly link: Link
 }
-export interface Api extends Server {
-  readonly link: Link
+export interface Api extends Worker, Place {}
+/** In a process of its own, to which something can be done. */
+export type Started<Member> = Member & CliProcess
+
+interface Way extends NodeJS.ProcessEnv {
+  readonly REDIS_URL: string
 }
 
 /** An execution that was accepted, with everybody who watches it. */
@@ -59,10 +69,13 @@ export interface Scene {
   /** A part of every command line that a tool leaves behind: `sleep ${tag}…`. */
   readonly tag: string
   /** `command`: instead of plain node. */
-  openApi(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Api>
-  openWorker(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Worker>
+  openApi(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Started<Api>>
+  openWorker(env?: NodeJS.ProcessEnv, command?: readonly string[]): Promise<Started<Worker>>
+  /** In the test's own process, for a third of the time: for one to which nothing is done but by its link. */
+  hostApi(): Promise<Api>
+  hostWorker(): Promise<Worker>
   /** Ends a process and waits until it is gone. */
-  end(member: Api | Worker, signal: 'SIGKILL' | 'SIGTERM'): CliProcess['ended']
+  end(member: CliProcess, signal: 'SIGKILL' | 'SIGTERM'): CliProcess['ended']
   /**
    * Submits to any API, or to that one, and lets subscribers watch it, who come back after every break, at any API, by
    * their cursor.
@@ -95,7 +108,12 @@ export async function openScene(
   const redis = await openFaultyRedis(t, clock)
   const cluster = await openCluster(t, {
     redisUrl: `unix://${redis.socket}`,
-    env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '8', CC_EXECUTOR_LOCK_SECONDS: '5', ...env },
+    env: {
+      CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
+      CC_EXECUTOR_CONCURRENCY: '8',
+      CC_EXECUTOR_LOCK_SECONDS: LEASE_SECONDS,
+      ...env,
+    },
   })
   const marks = join(cluster.folder, 'marks')
   await mkdir(marks, { mode: 0o777 })
@@ -108,17 +126,24 @@ export async function openScene(
   t.teardown(() => Promise.resolve(stopped.abort()))
   const tag = `8${process.pid}${random.between(1_000, 10_000)}`
 
-  async function openBehindLink<Member extends CliProcess>(
-    members: Array<Member & { link: Link }>,
-    open: (env: NodeJS.ProcessEnv, command?: readonly string[]) => Promise<Member>,
-    more: NodeJS.ProcessEnv = {},
-    command?: readonly string[],
-  ): Promise<Member & { link: Link }> {
+  async function openBehindLink<Own>(open: (env: Way) => Promise<Own>): Promise<Own & { link: Link }> {
     const link = await openLink(t, redis.socket)
-    const member = { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}`, ...more }, command)), link }
-    members.push(member)
-    void member.ended.then(() => members.splice(members.indexOf(member), 1))
-    return member
+    return { ...(await open({ REDIS_URL: `redis://127.0.0.1:${link.port}` })), link }
+  }
+  /** Among those that live, until it has ended. */
+  function keep<Member, Own extends Member>(members: Member[], own: Own & { ended?: CliProcess['ended'] }): Own {
+    members.push(own)
+    void own.ended?.then(() => members.splice(members.indexOf(own), 1))
+    return own
+  }
+  /** Opened in this process, and closed with the test. */
+  async function host<Part extends { close(): Promise<void> }>(
+    open: (config: Config, redisUrl: string) => Promise<Part>,
+    env: Way,
+  ): Promise<Part & { pid: number }> {
+    const part = await open(readConfig({ ...cluster.environment, ...env }), env.REDIS_URL)
+    t.teardown(() => part.close())
+    return { ...part, pid: process.pid }
   }
 
   /** One subscriber: it sees what it sees, and comes back with its cursor when a connection ends too early. */
@@ -159,8 +184,12 @@ export async function openScene(
     executions,
     tag,
     watch,
-    openApi: (more, command) => openBehindLink(apis, cluster.openApi, more, command),
-    openWorker: (more, command) => openBehindLink(workers, cluster.openWorker, more, command),
+    openApi: async (more, command) =>
+      keep(apis, await openBehindLink((env) => cluster.openApi({ ...env, ...more }, command))),
+    openWorker: async (more, command) =>
+      keep(workers, await openBehindLink((env) => cluster.openWorker({ ...env, ...more }, command))),
+    hostApi: async () => keep(apis, await openBehindLink((env) => host(openApi, env))),
+    hostWorker: async () => keep(workers, await openBehindLink((env) => host(openWorker, env))),
     async end(member, signal) {
       member.kill(signal)
       return member.ended

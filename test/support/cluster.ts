@@ -14,9 +14,11 @@ import { makeFolder, startCli, until, type CliProcess, type Teardown } from './p
 import { testEnvironment } from './environment.js'
 
 export type Transport = 'websocket' | 'sse' | 'rest'
-export interface Server extends CliProcess {
+/** Where an API is. */
+export interface Place {
   readonly url: string
 }
+export type Server = CliProcess & Place
 export interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -60,7 +62,7 @@ export async function openCluster(
     authorization: `Bearer ${(await readFile(join(folder, 'data', 'token'), 'utf8')).trim()}`,
   })
   async function call(
-    server: Server,
+    server: Place,
     method: string,
     path: string,
     body?: unknown,
@@ -83,14 +85,14 @@ export async function openCluster(
     }
     return answer
   }
-  async function submit(server: Server, prompt: string, more: Record<string, unknown> = {}): Promise<string> {
+  async function submit(server: Place, prompt: string, more: Record<string, unknown> = {}): Promise<string> {
     const key = { 'idempotency-key': randomUUID() }
     const { status, body } = await insist(() => call(server, 'POST', '/execute', { prompt, ...more }, key))
     if (status !== 202 && status !== 200) throw new Error(`not accepted: ${status} ${JSON.stringify(body)}`)
     return body.id
   }
   /** 204, also where a first try that was told to have failed has done it. */
-  const forget = async (server: Server, id: string): Promise<number> => {
+  const forget = async (server: Place, id: string): Promise<number> => {
     let tries = 0
     const { status } = await insist(() => {
       tries += 1
@@ -98,14 +100,14 @@ export async function openCluster(
     })
     return status === 404 && tries > 1 ? 204 : status
   }
-  const get = async (server: Server, id: string): Promise<Execution> =>
+  const get = async (server: Place, id: string): Promise<Execution> =>
     (await insist(() => call(server, 'GET', `/executions/${id}`))).body
-  async function finished(server: Server, id: string): Promise<Execution> {
+  async function finished(server: Place, id: string): Promise<Execution> {
     await until(async () => isTerminal((await get(server, id)).status), `${id} ends`)
     return get(server, id)
   }
   /** The whole log, as it is now. */
-  async function readLog(server: Server, id: string): Promise<Event[]> {
+  async function readLog(server: Place, id: string): Promise<Event[]> {
     const log: Event[] = []
     for (;;) {
       const page = `/executions/${id}/events?limit=1000&after=${log.at(-1)?.seq ?? 0}`
@@ -117,7 +119,7 @@ export async function openCluster(
 
   /** Events after a cursor by one of the transports, until the connection ends, by whoever. */
   async function* follow(
-    server: Server,
+    server: Place,
     id: string,
     after: number,
     transport: Transport,
@@ -179,7 +181,21 @@ export async function openCluster(
     }
   }
 
-  return { folder, environment, simulator, openApi, openWorker, call, submit, get, finished, readLog, forget, follow }
+  return {
+    folder,
+    environment,
+    simulator,
+    openApi,
+    openWorker,
+    call,
+    insist,
+    submit,
+    get,
+    finished,
+    readLog,
+    forget,
+    follow,
+  }
 }
 
 /** The events of a stream as they come, until it ends, by whoever. */

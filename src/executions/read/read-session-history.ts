@@ -3,7 +3,7 @@ import { createNotices, noteSystemMessage } from '../../claude/stream/notices.js
 import { createObservation, DENIALS_KEPT, type Earlier } from '../../claude/stream/observation.js'
 import type { OpenToolCall } from '../../claude/command/continuation-prompt.js'
 import type { EventLog } from '../../events/event-log.js'
-import type { Event } from '../../protocol/events.js'
+import type { BackgroundTask, Event } from '../../protocol/events.js'
 import type { PermissionDenial } from '../../protocol/execution.js'
 
 const PAGE_BYTES = 1024 * 1024
@@ -88,22 +88,34 @@ const READ = new Set([
 
 /**
  * Of one attempt: the tasks that lived at its last result and have not come to an end of their own since, and those
- * that live. What the service ended may be told as stopped on the way.
+ * that live. What the service ended may be told as stopped on the way: between two turns, in which the model can stop
+ * none. An older CLI has another turn about it before it exits, with a result of its own (seen: 2.1.197).
  */
 function followTasks() {
   const observation = createObservation()
   const tasks = createBackgroundTasks(observation)
   let atResult = observation.liveTasks
+  let isBetweenTurns = false
+  const ended: BackgroundTask[] = []
   return {
     note(message: Readonly<Record<string, unknown>>): void {
-      if (message['type'] === 'result') atResult = observation.liveTasks
-      for (const event of tasks.observe(String(message['type']), message))
-        if (event.type === 'background.finished' && event.data.status !== 'stopped')
-          atResult = atResult.filter(({ id }) => id !== event.data.id)
+      const before = observation.liveTasks
+      if (message['type'] === 'result') {
+        atResult = before
+        isBetweenTurns = true
+      } else if (beginsTurn(message)) isBetweenTurns = false
+      for (const event of tasks.observe(String(message['type']), message)) {
+        if (event.type !== 'background.finished') continue
+        if (event.data.status !== 'stopped') atResult = atResult.filter(({ id }) => id !== event.data.id)
+        else if (isBetweenTurns) ended.push(...before.filter(({ id }) => id === event.data.id))
+      }
     },
-    lost: () => [...atResult, ...observation.liveTasks],
+    lost: () => [...ended, ...atResult, ...observation.liveTasks],
   }
 }
+
+const beginsTurn = ({ type, subtype, parent_tool_use_id: parent }: Readonly<Record<string, unknown>>): boolean =>
+  type === 'system' ? subtype === 'init' : type === 'assistant' && typeof parent !== 'string'
 
 /** Reads an execution's log from its beginning; what is kept of it is small. */
 export async function readSessionHistory(log: EventLog, executionId: string): Promise<SessionHistory> {
