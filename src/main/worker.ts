@@ -29,6 +29,7 @@ import { chooseContainment } from '../supervision/containment.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openDomain, readDeploymentId } from './lifecycle/open-services.js'
+import { createPresence } from './lifecycle/presence.js'
 import { repeat } from './lifecycle/repeat.js'
 import { keepsFiles, requireContainment } from './lifecycle/require-containment.js'
 import { tryInSandbox } from './self-check/try-in-sandbox.js'
@@ -157,17 +158,18 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
 
     let wait: BoundedWait | undefined
     const withinWait = async (work: Promise<unknown>): Promise<void> => void (await (wait?.for(work) ?? work))
-    lifetime.own('presence', workerId, (id) => {
-      // It asks by announcing, which must not come after this.
-      wait?.close()
-      return withinWait(services.workers.withdraw(id).catch(() => undefined))
-    })
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
-    const announce = async (): Promise<void> => {
+    const presence = createPresence(services.workers, workerId, async () => {
       await login?.recheck()
-      await services.workers.announce(describe(worker?.running() ?? 0, worker?.isDraining() ?? false))
-    }
+      return describe(worker?.running() ?? 0, worker?.isDraining() ?? false)
+    })
+    lifetime.own('presence', presence, (own) => {
+      // It asks by announcing.
+      wait?.close()
+      return withinWait(own.withdraw().catch(() => undefined))
+    })
+    const announce = (): Promise<void> => presence.announce()
     for (const [name, interval, round] of [
       ['announce', ANNOUNCE_INTERVAL_MS, announce],
       ['sweep', SWEEP_INTERVAL_MS, () => sweepExecutions(services)],

@@ -43,6 +43,9 @@ const LONGEST = [
   'test/executions/sandbox-attempts.test.ts',
   'test/executions/upgrade.test.ts',
   'test/executions/retry.test.ts',
+  'test/executions/login.test.ts',
+  'test/executions/mcp-servers.test.ts',
+  'test/platform/require-redis.test.ts',
 ]
 
 /**

@@ -82,7 +82,11 @@ export async function startParts(t: Test, cli: readonly string[] = [process.exec
   t.teardown(() => redis.close())
   const simulator = await openSimulator()
   t.teardown(() => simulator.close())
-  Object.assign(environment, { REDIS_URL: redis.url, CC_EXECUTOR_SIMULATOR_URL: simulator.url })
+  Object.assign(environment, {
+    REDIS_URL: redis.url,
+    CC_EXECUTOR_REDIS_WAIT_SECONDS: '60',
+    CC_EXECUTOR_SIMULATOR_URL: simulator.url,
+  })
   const [api, worker] = [
     spawnWatched(t, [...cli, 'api'], environment, '/'),
     spawnWatched(t, [...cli, 'worker'], environment, '/'),

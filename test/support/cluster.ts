@@ -43,6 +43,8 @@ export async function openCluster(
   const environment: NodeJS.ProcessEnv = {
     ...base,
     REDIS_URL: redisUrl ?? redis?.url,
+    // It is there: what it needs for an answer is the machine's affair.
+    CC_EXECUTOR_REDIS_WAIT_SECONDS: '60',
     CC_EXECUTOR_SIMULATOR_URL: simulator.url,
     CC_EXECUTOR_CONCURRENCY: '2',
     ...env,

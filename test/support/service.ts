@@ -78,6 +78,8 @@ export async function openTestService(
   const simulator = await openSimulator()
   const environment: NodeJS.ProcessEnv = {
     ...testEnvironment(directory),
+    // It is there: what it needs for an answer is the machine's affair.
+    CC_EXECUTOR_REDIS_WAIT_SECONDS: '60',
     CC_EXECUTOR_SIMULATOR_URL: simulator.url,
     ...env,
   }
