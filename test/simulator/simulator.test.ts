@@ -9,6 +9,7 @@ import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
+import { readProcess } from '../../src/supervision/process-tree.js'
 import { until } from '../support/processes.js'
 
 const claude = await findClaude()
@@ -150,7 +151,7 @@ void t.test('a killed run is resumed where it stood', async (t) => {
   const asked = killed.ask(
     simulate([
       { text: 'begin' },
-      { tool: 'Bash', input: { command: 'touch begun; until test -e never; do sleep 0.1; done', description: 'x' } },
+      { tool: 'Bash', input: { command: 'echo $$ > begun; until test -e over; do sleep 0.1; done', description: 'x' } },
       { text: 'went on in ${cwd}' },
     ]),
   )
@@ -158,10 +159,14 @@ void t.test('a killed run is resumed where it stood', async (t) => {
   // The transcript is written late: what it must hold is the call.
   await until(async () => {
     const text = await readTranscript(place, sessionId)
-    return text.includes('"tool_use"') && text.includes('touch begun')
+    return text.includes('"tool_use"') && text.includes('> begun')
   }, 'the transcript has the call')
   await killed.kill()
   await ended
+  // A Bash tool has a session of its own, and survives its CLI.
+  await writeFile(join(place.cwd, 'over'), '')
+  const left = Number(await readFile(join(place.cwd, 'begun'), 'utf8').catch(() => ''))
+  if (left > 0) await until(() => readProcess(left) === undefined, 'its tool has ended')
   const resumed = await startClaude(t, place, ['--resume', sessionId])
   t.match(await resumed.ask('[cc-executor] Go on.'), { result: `went on in ${place.cwd}` })
   await resumed.end()
