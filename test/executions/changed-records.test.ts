@@ -37,7 +37,7 @@ const keyOf = (id: string): string => `{cc}:execution:${id}`
 const headers = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
 const submit = async (body: Record<string, unknown>, token = USER): Promise<string> =>
   (await service.submit(body, headers(token))).id
-/** For the scripted CLI; the simulated model answers it as any other text. */
+/** A script for the scripted CLI; with the real CLI an ordinary prompt, which the simulated model answers. */
 const PROMPT = JSON.stringify([
   { line: { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1, usage: {} } },
 ])
