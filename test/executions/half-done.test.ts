@@ -13,6 +13,7 @@ import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { openTestRedis } from '../support/redis.js'
+import { startRecord } from '../support/start-record.js'
 
 const OVER = -5_000
 const MIB = 1024 * 1024
@@ -47,25 +48,7 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     if (answer.kind !== 'claimed') throw new Error(answer.kind)
     return answer.fence
   }
-  const start = (id: string, fence: string) =>
-    store.start(
-      id,
-      fence,
-      { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: true },
-      {
-        type: 'execution.started',
-        data: {
-          attempt: 1,
-          workerId: 'worker',
-          pid: 1,
-          pgid: 1,
-          claudeVersion: '',
-          sessionId: 's',
-          workspace: '',
-          argv: [],
-        },
-      },
-    )
+  const start = (id: string, fence: string) => startRecord(store, id, fence)
   async function sweep(): Promise<void> {
     for (const lock of await keys.keys('{cc}:lock:*')) await keys.del(lock)
     await sweepExecutions(domain)

@@ -14,6 +14,7 @@ import { NO_USAGE } from '../../src/protocol/execution.js'
 import { ROOT } from '../support/paths.js'
 import { namesTest } from '../support/named-tests.js'
 import { openTestRedis } from '../support/redis.js'
+import { startRecord } from '../support/start-record.js'
 
 type State = ExecutionState | 'missing'
 const COMMANDS = [
@@ -222,25 +223,7 @@ const newRecord = (id: string): NewRecord => ({
   metadata: {},
   simulated: true,
 })
-const start = (id: string, fence: string) =>
-  store.start(
-    id,
-    fence,
-    { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
-    {
-      type: 'execution.started',
-      data: {
-        attempt: 1,
-        workerId: 'worker',
-        pid: 1,
-        pgid: 1,
-        claudeVersion: '',
-        sessionId: 's',
-        workspace: '',
-        argv: [],
-      },
-    },
-  )
+const start = (id: string, fence: string) => startRecord(store, id, fence)
 
 interface Subject {
   readonly id: string

@@ -1,5 +1,4 @@
 // What a crash leaves between two tasks, made by hand: the sweep goes on with it, once however often it runs.
-import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
 import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
@@ -12,6 +11,7 @@ import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import { openTestRedis } from '../support/redis.js'
+import { startRecord } from '../support/start-record.js'
 
 const CALLER = { name: 'tester', scopes: new Set(['execute', 'read'] as const) }
 const DONE: Outcome = { status: 'succeeded', result: 'done' }
@@ -33,25 +33,10 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     const claim = await store.claim(id, record?.claim ?? 0, 'worker', 60_000, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
     const index = record?.taskIndex ?? -1
-    await store.start(
-      id,
-      claim.fence,
-      { startedAt: new Date(), attempt: 1, sessionId: randomUUID(), simulated: true },
-      {
-        type: 'execution.started',
-        data: {
-          attempt: 1,
-          workerId: 'worker',
-          pid: 1,
-          pgid: 1,
-          claudeVersion: '',
-          sessionId: 's',
-          workspace: '',
-          argv: [],
-        },
-      },
-      { type: 'task.started', data: { index, executionId: id, status: 'running' } },
-    )
+    await startRecord(store, id, claim.fence, {
+      type: 'task.started',
+      data: { index, executionId: id, status: 'running' },
+    })
     return { id, fence: claim.fence }
   }
   /** The process that wrote the end died before it told the list. */
