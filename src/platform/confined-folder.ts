@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants, existsSync } from 'node:fs'
+import { constants, existsSync, type Stats } from 'node:fs'
 import { lchown, link, lstat, mkdir, open, readlink, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
@@ -119,6 +119,11 @@ export async function readLinkConfined(root: string, path: string): Promise<Buff
   }
 }
 
+function describeKind(stats: Stats): string {
+  if (stats.isDirectory()) return 'names a folder'
+  return stats.isSymbolicLink() ? 'names a symbolic link' : 'names something that is not a file'
+}
+
 /**
  * Writes a file below the root, its folders made where they are missing. It appears whole or not at all.
  * `replaces`: a regular file of that name is replaced; otherwise it is refused. Anything else of that name always is.
@@ -133,9 +138,7 @@ export async function writeConfined(
   await inParent(root, path, true, async (address, name) => {
     const target = `${address}/${name}`
     const present = await lstat(target).catch(() => undefined)
-    if (present?.isDirectory()) throw new ConfinedPathError('names a folder')
-    if (present?.isSymbolicLink()) throw new ConfinedPathError('names a symbolic link')
-    if (present && !present.isFile()) throw new ConfinedPathError('names something that is not a file')
+    if (present && !present.isFile()) throw new ConfinedPathError(describeKind(present))
     if (present && !replaces) throw new ConfinedPathError('already exists')
     const draft = `${address}/.cc-executor-${randomUUID()}`
     const file = await open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
