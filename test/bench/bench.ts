@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from '../support/paths.js'
 import type { Bench, Part } from './bench-context.js'
+import { fillCapacity } from './capacity.js'
 import { openBase, ours } from './checkout.js'
 import { findLosses, printLosses, record, type Release } from './guard.js'
 import { benchEvidence } from './parts/evidence.js'
@@ -19,11 +20,11 @@ import { benchReadBack } from './parts/read-back.js'
 import { benchRedisSize } from './parts/redis-size.js'
 import { benchRelay, KINDS } from './parts/relay.js'
 import { benchRun } from './parts/run.js'
-import { benchSeveral } from './parts/several.js'
+import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
 import { benchSubmit } from './parts/submit.js'
 import { compilePrograms, run, searchPath } from './programs.js'
-import { judge, printRows, ratiosOf, medianOf, HERE, type Missing, type Row } from './rows.js'
+import { judge, printRows, ratiosOf, medianOf, type Missing, type Row } from './rows.js'
 
 const PARTS: Record<string, Part> = {
   submit: benchSubmit,
@@ -32,6 +33,7 @@ const PARTS: Record<string, Part> = {
   'read-back': benchReadBack,
   'relay.200B': benchRelay(KINDS['200B']),
   'relay.tools': benchRelay(KINDS.tools),
+  'relay.calls': benchRelay(KINDS.calls),
   'relay.2KB': benchRelay(KINDS['2KB']),
   'relay.deltas': benchRelay(KINDS.deltas),
   pace: benchPace,
@@ -41,6 +43,7 @@ const PARTS: Record<string, Part> = {
   growth: benchGrowth,
   watched: benchGrowthWatched,
   several: benchSeveral,
+  'idle-workers': benchIdleWorkers,
   run: benchRun,
   starts: benchStarts,
   evidence: benchEvidence,
@@ -92,6 +95,18 @@ async function measure(bench: Bench, parts: readonly string[], tell: (rows: Row[
 const readRelease = async (): Promise<Release | undefined> =>
   // Safe: our own file.
   existsSync(RECORD_FILE) ? (JSON.parse(await readFile(RECORD_FILE, 'utf8')) as Release) : undefined
+
+/** The release, and the page of the manual that reckons with it, once all that it needs was measured. */
+async function keepRelease(rows: readonly Row[], commit: string, base: string | undefined): Promise<void> {
+  const release = record(rows, commit, base, await readRelease())
+  await writeFile(RECORD_FILE, `${JSON.stringify(release, null, 2)}\n`)
+  const page = join(ROOT, 'deployment/CAPACITY.md')
+  try {
+    await writeFile(page, fillCapacity(await readFile(page, 'utf8'), release))
+  } catch (error) {
+    process.stderr.write(`bench: deployment/CAPACITY.md stays as it is: ${String(error)}\n`)
+  }
+}
 
 /** A part that seems to have lost is measured once more: the machine may have been busy with something else. */
 async function checkAgain(
@@ -177,11 +192,7 @@ async function bench(): Promise<void> {
       process.stdout.write(`${told.join('\n')}\n`)
     }
     if (options.check) process.stderr.write(await checkAgain(context, parts, rows, base?.title))
-    if (options.record)
-      await writeFile(
-        RECORD_FILE,
-        `${JSON.stringify(record(rows, commit, base?.title, await readRelease()), null, 2)}\n`,
-      )
+    if (options.record) await keepRelease(rows, commit, base?.title)
     if (base && base.root !== options.against) await rm(base.root, { recursive: true, force: true })
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -1,6 +1,10 @@
 // What the bench makes of its figures: ratios, goals, and what was lost since a release.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { findLosses, printLosses, record } from './guard.js'
+import { ROOT } from '../support/paths.js'
+import { fillCapacity } from './capacity.js'
+import { findLosses, printLosses, record, type Release } from './guard.js'
 import { judge, printRows, ratiosOf, type Row } from './rows.js'
 
 const relay = (here: number, peer: number, base = 1): Row => ({
@@ -50,4 +54,14 @@ void t.test('a row that lost more than a tenth against the release is named', as
     base: '6c4780c',
     rows: { relay: { ratios: { peer: 2 } }, size: { ratios: { figure: 3 } } },
   })
+})
+
+void t.test('the manual reckons with the figures of the release', async (t) => {
+  const page = readFileSync(join(ROOT, 'deployment/CAPACITY.md'), 'utf8')
+  // Safe: our own file.
+  const release = JSON.parse(readFileSync(join(ROOT, 'test/bench/release.json'), 'utf8')) as Release
+  t.equal(fillCapacity(page, release), page)
+  const { 'submit.rate': rate, ...others } = release.rows
+  t.ok(rate)
+  t.throws(() => fillCapacity(page, { ...release, rows: others }), /no row submit.rate/)
 })

@@ -6,6 +6,8 @@ const MAX_LOSS = 0.1
 
 export interface Recorded {
   readonly better: 'more' | 'less'
+  /** As it was on the machine of the record: the manual reckons with it, nothing is compared with it. */
+  readonly here: number
   /** By contestant; `figure` is that of the row itself, where it is the same on every machine. */
   readonly ratios: Readonly<Record<string, number>>
 }
@@ -29,11 +31,12 @@ export interface Loss {
 const round = (value: number): number => Number(value.toPrecision(4))
 
 export function toRecorded(row: Row): Recorded | undefined {
-  const figure = row.isPortable ? medianOf(row, HERE) : undefined
+  const here = medianOf(row, HERE)
+  if (here === undefined) return undefined
+  const figure = row.isPortable ? here : undefined
   const ratios = { ...ratiosOf(row), ...(figure !== undefined && { figure }) }
-  if (Object.keys(ratios).length === 0) return undefined
   const rounded = Object.entries(ratios).map(([name, value]) => [name, round(value)] as const)
-  return { better: row.better, ratios: Object.fromEntries(rounded) }
+  return { better: row.better, here: round(here), ratios: Object.fromEntries(rounded) }
 }
 
 /** What was not measured this time stays as it was. */

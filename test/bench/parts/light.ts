@@ -13,10 +13,10 @@ import { endWithUs, run } from '../programs.js'
 import { BASE, type Row } from '../rows.js'
 import { serviceEnvironment } from '../service.js'
 
-const ROUNDS = 5
+const ROUNDS = 4
 const LISTS = 5
 /** After that nothing of the start is going on any more. */
-const IDLE_MS = 8_000
+const IDLE_MS = 6_000
 
 interface Figures {
   readonly startMs: number
@@ -34,7 +34,7 @@ function pssOf(pid: number): number {
 
 /** Of npm's own process and of what a worker keeps ready for runs nothing is counted. */
 function pssOfService(root: number): number {
-  const [worker] = treeOf(root).filter(({ pid }) => / worker$/.test(commandLineOf(pid)))
+  const [worker] = treeOf(root).filter(({ pid }) => commandLineOf(pid).endsWith(' worker'))
   const spared = new Set((worker ? treeOf(worker.pid) : []).map(({ pid }) => pid))
   if (worker) spared.delete(worker.pid)
   return treeOf(root)
@@ -79,7 +79,7 @@ async function measureStart(bench: Bench, checkout: Checkout, withMemory: boolea
     } finally {
       // The service itself, which npm waits for.
       const [service] = treeOf(child.pid ?? -1).filter(
-        ({ pid }) => / start --simulate$/.test(commandLineOf(pid)) && !/^npm|^sh/.test(commandLineOf(pid)),
+        ({ pid }) => commandLineOf(pid).endsWith(' start --simulate') && !/^npm|^sh/.test(commandLineOf(pid)),
       )
       process.kill(service?.pid ?? child.pid ?? -1, 'SIGTERM')
       await exited

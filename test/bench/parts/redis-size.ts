@@ -6,7 +6,7 @@ import { BASE, type Row } from '../rows.js'
 import { settle, withServices, type Service } from '../service.js'
 
 const WAITING = 5_000
-const FINISHED = 200
+const FINISHED = 120
 /** A prompt of 400 B. */
 const BODY = JSON.stringify({ prompt: 'Say hello. '.padEnd(400, 'x') })
 /** 20 deltas of 300 B of text each. */
@@ -44,7 +44,7 @@ export async function benchRedisSize(bench: Bench): Promise<Row[]> {
     ),
   )
   const body = JSON.stringify({ prompt: toPrompt(DELTAS) })
-  const finished = await withServices(bench, {}, (services) =>
+  const finished = await withServices(bench, { env: { CC_EXECUTOR_CONCURRENCY: '16' } }, (services) =>
     inTurn(
       1,
       services.map((service) => ({

@@ -25,11 +25,19 @@ export const KINDS = {
   },
   tools: {
     name: 'tools',
-    title: 'tool calls of 250 B',
+    title: 'messages of 200 B with one tool call',
     kind: 'tool',
-    bytes: 250,
+    bytes: 200,
     lines: 150_000,
     goals: [{ against: 'websocketd', atLeast: 1.2 }],
+  },
+  calls: {
+    name: 'calls',
+    title: 'another tool call of 250 B each, which is two events',
+    kind: 'call',
+    bytes: 250,
+    lines: 60_000,
+    goals: [],
   },
   '2KB': {
     name: '2KB',

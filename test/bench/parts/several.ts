@@ -96,10 +96,6 @@ export async function benchSeveral(bench: Bench): Promise<Row[]> {
         },
       })),
     )
-    const idle = await inTurn(
-      1,
-      bench.checkouts.map((each) => ({ name: each.name, measure: () => costOfIdleWorkers(bench, each) })),
-    )
     return [
       {
         id: 'several.workers',
@@ -117,23 +113,32 @@ export async function benchSeveral(bench: Bench): Promise<Row[]> {
         samples: pick(posts, ({ answered, seconds }) => answered / seconds),
         goals: [{ against: 'one API', atLeast: 1 }],
       },
-      {
-        id: 'several.idle-redis',
-        title: 'a worker that has nothing to do: CPU of Redis',
-        unit: 'ms/s',
-        better: 'less',
-        samples: pick(idle, ({ redisMs }) => redisMs),
-      },
-      {
-        id: 'several.idle-connections',
-        title: 'the same: connections to Redis',
-        unit: '',
-        better: 'less',
-        samples: pick(idle, ({ connections }) => connections),
-        isPortable: true,
-      },
     ]
   } finally {
     for (const service of services) await service.close()
   }
+}
+
+export async function benchIdleWorkers(bench: Bench): Promise<Row[]> {
+  const idle = await inTurn(
+    1,
+    bench.checkouts.map((each) => ({ name: each.name, measure: () => costOfIdleWorkers(bench, each) })),
+  )
+  return [
+    {
+      id: 'idle-workers.redis',
+      title: 'a worker that has nothing to do: CPU of Redis',
+      unit: 'ms/s',
+      better: 'less',
+      samples: pick(idle, ({ redisMs }) => redisMs),
+    },
+    {
+      id: 'idle-workers.connections',
+      title: 'the same: connections to Redis',
+      unit: '',
+      better: 'less',
+      samples: pick(idle, ({ connections }) => connections),
+      isPortable: true,
+    },
+  ]
 }

@@ -1,6 +1,7 @@
 // Stands in for the Claude CLI in rows about throughput: it prints as fast as a pipe takes it, or at a pace, so that it
 // is never the limit. It waits for a line with `BENCH kind bytes lines perSecond startAt`: kind is raw (of a type that
-// the service does not know), delta, tool or none; startAt is a time of the monotonic clock in us, 0: at once.
+// the service does not know), delta, tool (one tool call, told of in every line), call (another one in each line) or
+// none; startAt is a time of the monotonic clock in us, 0: at once.
 // Each line bears `<~~>` and the time at which it was printed; the end of input ends it.
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -59,9 +60,9 @@ static char *make_line(const char *kind, size_t bytes, char **stamp) {
            "{\"type\":\"text_delta\",\"text\":\"" MARK " ";
     tail = "\"}},\"session_id\":\"cb98b0e1-1825-4bd0-a0e5-a56e24857888\",\"parent_tool_use_id\":null,"
            "\"uuid\":\"2119935d-037c-449c-92ee-04898cbb5df6\"}\n";
-  } else if (strcmp(kind, "tool") == 0) {
+  } else if (strcmp(kind, "tool") == 0 || strcmp(kind, "call") == 0) {
     // The mark is in none of what the service tells of a call besides: one line is one mark.
-    head = "{\"type\":\"assistant\",\"message\":{\"id\":\"msg_1\",\"note\":\"" MARK
+    head = "{\"type\":\"assistant\",\"message\":{\"id\":\"msg_001\",\"note\":\"" MARK
            "\",\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"Read\","
            "\"input\":{\"file_path\":\"/";
     tail = "\"}}]},\"parent_tool_use_id\":null}\n";
@@ -75,15 +76,17 @@ static char *make_line(const char *kind, size_t bytes, char **stamp) {
   return line;
 }
 
-/** A tool call has an id of its own, as the CLI gives it: the same one again would be the same call. */
-static void number_tool(char *line, long n) {
-  static char *place;
-  if (place == NULL) place = strstr(line, "toolu_1");
-  if (place != NULL) {
-    char digits[8];
-    snprintf(digits, sizeof digits, "t%06ld", n % 1000000);
-    memcpy(place, digits, 7);
+/** A message and its call with ids of their own. */
+static void number_call(char *line, long n) {
+  static char *call, *message;
+  if (call == NULL) {
+    call = strstr(line, "toolu_1");
+    message = strstr(line, "msg_001");
   }
+  char digits[24];
+  snprintf(digits, sizeof digits, "%06ld", n % 1000000);
+  memcpy(call + 1, digits, 6);
+  memcpy(message + 1, digits, 6);
 }
 
 static void run(const char *kind, size_t bytes, long lines, long per_second, int64_t start_at) {
@@ -97,7 +100,7 @@ static void run(const char *kind, size_t bytes, long lines, long per_second, int
   }
   char *stamp, *line = make_line(kind, bytes, &stamp);
   size_t length = strlen(line);
-  int is_tool = strcmp(kind, "tool") == 0;
+  int is_call = strcmp(kind, "call") == 0;
   int64_t begun = now_us();
   if (per_second > 0) {
     flush();
@@ -113,7 +116,7 @@ static void run(const char *kind, size_t bytes, long lines, long per_second, int
       snprintf(digits, sizeof digits, "%016lld", (long long)now_us());
       memcpy(stamp, digits, STAMP_DIGITS);
     }
-    if (is_tool) number_tool(line, n);
+    if (is_call) number_call(line, n);
     put(line, length);
     if (per_second > 0) flush();
   }
