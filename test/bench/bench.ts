@@ -14,7 +14,7 @@ import { benchFanOut, benchIdleSockets } from './parts/fan-out.js'
 import { benchFlood } from './parts/flood.js'
 import { benchGrowth, benchGrowthWatched } from './parts/growth.js'
 import { benchLight } from './parts/light.js'
-import { benchPace } from './parts/pace.js'
+import { benchPace, PACES } from './parts/pace.js'
 import { benchQuickRuns } from './parts/quick-runs.js'
 import { benchReadBack } from './parts/read-back.js'
 import { benchRedisSize } from './parts/redis-size.js'
@@ -23,7 +23,7 @@ import { benchRun } from './parts/run.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
 import { benchSubmit } from './parts/submit.js'
-import { compilePrograms, run, searchPath } from './programs.js'
+import { compilePrograms, NO_PROGRAMS, run, searchPath } from './programs.js'
 import { judge, printRows, ratiosOf, medianOf, type Missing, type Row } from './rows.js'
 
 const PARTS: Record<string, Part> = {
@@ -36,7 +36,8 @@ const PARTS: Record<string, Part> = {
   'relay.calls': benchRelay(KINDS.calls),
   'relay.2KB': benchRelay(KINDS['2KB']),
   'relay.deltas': benchRelay(KINDS.deltas),
-  pace: benchPace,
+  'pace.1x200': benchPace(PACES['1x200']),
+  'pace.100x20': benchPace(PACES['100x20']),
   'quick-runs': benchQuickRuns,
   light: benchLight,
   'redis-size': benchRedisSize,
@@ -49,6 +50,8 @@ const PARTS: Record<string, Part> = {
   evidence: benchEvidence,
   flood: benchFlood,
 }
+/** They need no C compiler. */
+const WITHOUT_PROGRAMS = ['starts', 'evidence', 'flood']
 /** Measured only where they are named. */
 const ONLY_BY_NAME = ['flood']
 const ROUNDS = 3
@@ -152,7 +155,7 @@ async function bench(): Promise<void> {
   const rounds = Number(options.rounds)
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new Error(`--rounds: expected a whole number above 0; it is ${options.rounds}`)
-  const parts = chooseParts(options.only)
+  const chosen = chooseParts(options.only)
   const folder = await mkdtemp(join(tmpdir(), 'cceb-'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
@@ -168,10 +171,12 @@ async function bench(): Promise<void> {
     const missing: Missing[] = []
     const notes: string[] = []
     const programs = await compilePrograms(folder)
-    if (programs === undefined) throw new Error('a C compiler is needed for its programs (apt-get install gcc)')
+    const parts = chosen.filter((part) => programs !== undefined || WITHOUT_PROGRAMS.includes(part))
+    if (parts.length < chosen.length)
+      missing.push({ what: 'all other parts', why: 'there is no C compiler (apt-get install gcc)' })
     const context: Bench = {
       folder,
-      programs,
+      programs: programs ?? NO_PROGRAMS,
       redisPath: [...searchPath, join(process.env['HOME'] ?? '/root', '.cache/cc-executor/bin')],
       checkouts: [await ours(), ...(base ? [base] : [])],
       rounds,

@@ -53,8 +53,8 @@ export interface ReadOptions {
   readonly lines: number
   readonly end?: string
   readonly message?: () => string
-  /** One of its own for each connection, instead. */
-  readonly messages?: readonly string[]
+  /** One of its own for each connection, instead, asked for when all are connected. */
+  readonly messages?: () => Promise<readonly string[]>
   readonly withLatency?: boolean
   /** When all are connected, before any of them says anything. */
   readonly onConnected?: () => Promise<void>
@@ -66,7 +66,6 @@ export interface ReadOptions {
 export async function readSockets({ programs, folder }: Bench, options: ReadOptions): Promise<Read> {
   const { port, path, token = '', connections = 1, lines, end = '', withLatency = false } = options
   const file = join(folder, `messages-${(requestCount += 1)}`)
-  if (options.messages) await writeFile(file, `${options.messages.join('\n')}\n`)
   const text = options.messages ? `@${file}` : (options.message?.() ?? '')
   const child = spawn(
     programs['ws-reader'],
@@ -76,11 +75,12 @@ export async function readSockets({ programs, folder }: Bench, options: ReadOpti
   endWithUs(child)
   const closed = once(child, 'close')
   // Then it says how far it has come.
-  const deadline = setTimeout(() => child.stdin.end(), READ_DEADLINE_MS)
+  const deadline = lines === 0 ? undefined : setTimeout(() => child.stdin.end(), READ_DEADLINE_MS)
   let last = ''
   for await (const line of createInterface({ input: child.stdout })) {
     if (line === 'connected') {
       await options.onConnected?.()
+      if (options.messages) await writeFile(file, `${(await options.messages()).join('\n')}\n`)
       child.stdin.write('go\n')
     } else if (line === 'ready') {
       await options.onReady?.()

@@ -8,6 +8,9 @@ import { ROOT } from '../support/paths.js'
 const NAMES = ['printer', 'ws-reader', 'http-load', 'no-namespaces'] as const
 export type Programs = Readonly<Record<(typeof NAMES)[number], string>>
 
+/** For parts that need none. */
+export const NO_PROGRAMS: Programs = { printer: '', 'ws-reader': '', 'http-load': '', 'no-namespaces': '' }
+
 export const searchPath = splitPath(process.env['PATH'])
 
 const children = new Set<ChildProcess>()

@@ -1,9 +1,10 @@
 // Whether a call costs more when much is there: 100,000 executions that wait and 100,000 that have ended, or 1,000
-// watched runs. Of ours only: the yardstick is the same service while it is nearly empty.
-import { open, readFile, writeFile } from 'node:fs/promises'
+// watched runs. Of ours only: the yardstick is a second service that is nearly empty, asked in turn.
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sleep } from '../../../src/platform/abort-signals.js'
-import type { Bench } from '../bench-context.js'
+import { inTurn, pick, type Bench } from '../bench-context.js'
+import type { Checkout } from '../checkout.js'
 import { call, load, readSockets, subscribeMessage, toPrompt, type LoadOptions } from '../clients.js'
 import { HERE, type Row } from '../rows.js'
 import { cpuMsOf, openService, settle, type Service } from '../service.js'
@@ -11,63 +12,54 @@ import { BODY } from './submit.js'
 
 const FEW = 1_000
 const MANY = Number(process.env['BENCH_MANY'] ?? 100_000)
-/** Of each kind; three times, of which the median counts. */
-const CALLS = 150
-const REPEATS = 3
+const CALLS = 100
+const ROUNDS = 5
 const CONNECTIONS = 32
-const CLAIM_SECONDS = 5
+const CLAIM_SECONDS = 4
+const CLAIM_ROUNDS = 2
 const MAX_GROWTH = 1.25
 /** Stands for an id in a path. */
 const ID = '#'.repeat(36)
 
-/** What a call costs: CPU of API and Redis, which a busy machine changes less than the time. */
+/** CPU of API and Redis, which a busy machine changes less than the time. */
 interface Cost {
-  readonly cpuUs: number[]
-  readonly p50Ms: number[]
+  readonly cpuUs: number
+  readonly p50Ms: number
 }
 
-interface Call {
-  readonly title: string
-  readonly options: Omit<LoadOptions, 'ports' | 'token'>
+interface Place {
+  readonly name: string
+  readonly service: Service
+  /** Of executions that wait. */
+  readonly ids: readonly string[]
 }
 
-async function cost(bench: Bench, service: Service, { options }: Call, ids: readonly string[]): Promise<Cost> {
-  const pids = [...service.apiPids, service.redisPid]
-  const { ports, token } = service
-  const costs: Cost = { cpuUs: [], p50Ms: [] }
-  await settle(service)
-  for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-    const idsIn = join(bench.folder, 'ids-of-calls')
-    await writeFile(idsIn, `${ids.slice(repeat * CALLS, (repeat + 1) * CALLS).join('\n')}\n`)
-    const before = cpuMsOf(pids)
-    const { answered, p50Ms } = await load(bench, { ports, token, ...options, idsIn, count: CALLS })
-    costs.cpuUs.push(((cpuMsOf(pids) - before) * 1000) / answered)
-    costs.p50Ms.push(p50Ms)
-  }
-  return costs
+type Call = Omit<LoadOptions, 'ports' | 'token'>
+const CALL_TABLE: ReadonlyArray<readonly [id: string, title: string, options: Call]> = [
+  ['status', 'GET /executions/{id}', { path: `/executions/${ID}` }],
+  ['list', 'GET /executions?limit=50', { path: '/executions?limit=50' }],
+  ['queue', 'GET /queue', { path: '/queue' }],
+  ['submit', 'POST /execute', { method: 'POST', path: '/execute', body: BODY }],
+  [
+    'cancel',
+    'POST /executions/{id}/cancel of one that waits',
+    { method: 'POST', path: `/executions/${ID}/cancel`, body: '{}' },
+  ],
+]
+
+async function cost(bench: Bench, { service, ids }: Place, options: Call, round: number): Promise<Cost> {
+  const { ports, token, apiPids, redisPid } = service
+  // Those in the middle of the queue, others in each round.
+  const from = Math.floor((ids.length - CALLS * (ROUNDS + 1)) / 2) + round * CALLS
+  const idsIn = join(bench.folder, 'ids-of-calls')
+  await writeFile(idsIn, `${ids.slice(from, from + CALLS).join('\n')}\n`)
+  const before = cpuMsOf([...apiPids, redisPid])
+  const { answered, p50Ms } = await load(bench, { ports, token, ...options, idsIn, count: CALLS })
+  return { cpuUs: ((cpuMsOf([...apiPids, redisPid]) - before) * 1000) / answered, p50Ms }
 }
 
-/** Each call of the API. `ids`: waiting ones, of which those in the middle are asked for, and cancelled at the end. */
-async function costOfCalls(bench: Bench, service: Service, ids: readonly string[]): Promise<Map<string, Cost>> {
-  const needed = CALLS * REPEATS
-  const middle = ids.slice(Math.floor((ids.length - needed) / 2)).slice(0, needed)
-  const calls: Call[] = [
-    { title: 'GET /executions/{id}', options: { path: `/executions/${ID}` } },
-    { title: 'GET /executions?limit=50', options: { path: '/executions?limit=50' } },
-    { title: 'GET /queue', options: { path: '/queue' } },
-    { title: 'POST /execute', options: { method: 'POST', path: '/execute', body: BODY } },
-    {
-      title: 'POST /executions/{id}/cancel',
-      options: { method: 'POST', path: `/executions/${ID}/cancel`, body: '{}' },
-    },
-  ]
-  const costs = new Map<string, Cost>()
-  for (const entry of calls) costs.set(entry.title, await cost(bench, service, entry, middle))
-  return costs
-}
-
-/** How much of Redis a run takes from its claim to its end, while a worker works off the queue for some seconds. */
-async function costOfClaim(service: Service): Promise<Cost> {
+/** What Redis does for a run from its claim to its end, while a worker works off the queue for some seconds. */
+async function costOfClaim({ service }: Place): Promise<Cost> {
   const waiting = async (): Promise<number> => (await call<{ depth: number }>(service, '/queue')).depth
   await service.add('worker', { CC_EXECUTOR_CONCURRENCY: '8' })
   try {
@@ -75,139 +67,162 @@ async function costOfClaim(service: Service): Promise<Cost> {
     const [before, cpu] = [await waiting(), cpuMsOf([service.redisPid])]
     await sleep(CLAIM_SECONDS * 1000)
     const claimed = before - (await waiting())
-    if (claimed === 0) throw new Error('nothing was claimed')
+    if (claimed <= 0) throw new Error('nothing was claimed')
     const cpuUs = ((cpuMsOf([service.redisPid]) - cpu) * 1000) / claimed
-    return { cpuUs: [cpuUs], p50Ms: [(CLAIM_SECONDS * 1000) / claimed] }
+    return { cpuUs, p50Ms: (CLAIM_SECONDS * 1000) / claimed }
   } finally {
     await service.stopWorkers()
   }
 }
 
+const toRows = (id: string, title: string, costs: Record<string, Cost[]>): Row[] => {
+  const other = Object.keys(costs).find((name) => name !== HERE) ?? ''
+  return [
+    {
+      id: `${id}.cpu`,
+      title: `${title}: CPU`,
+      unit: 'us',
+      better: 'less',
+      samples: pick(costs, ({ cpuUs }) => cpuUs),
+      goals: [{ against: other, atMost: MAX_GROWTH }],
+    },
+    {
+      id: `${id}.p50`,
+      title: 'the same: p50',
+      unit: 'ms',
+      better: 'less',
+      samples: pick(costs, ({ p50Ms }) => p50Ms),
+    },
+  ]
+}
+
+/** Every call at each place, in turn. */
+async function compareCalls(bench: Bench, part: string, what: string, places: readonly Place[]): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const [id, title, options] of CALL_TABLE) {
+    const lanes = places.map((place) => ({
+      name: place.name,
+      measure: (round: number) => cost(bench, place, options, round),
+    }))
+    for (const { service } of places) await settle(service)
+    // A first one for what has not run for long; its ids are those of no round.
+    for (const { measure } of lanes) await measure(ROUNDS)
+    rows.push(...toRows(`${part}.${id}`, `${title}, ${what}`, await inTurn(ROUNDS, lanes)))
+  }
+  return rows
+}
+
+const submit = async (bench: Bench, { ports, token }: Service, count: number, body = BODY): Promise<string[]> => {
+  const idsOut = join(bench.folder, 'ids-submitted')
+  const connections = Math.min(count, CONNECTIONS)
+  await load(bench, { ports, token, connections, count, method: 'POST', path: '/execute', body, idsOut })
+  return (await readFile(idsOut, 'utf8')).trim().split('\n')
+}
+
 /** Twice as many are submitted, and the later half of them is cancelled: ended they are, as after a run. */
 async function fill(bench: Bench, service: Service, count: number): Promise<string[]> {
+  const ids = await submit(bench, service, 2 * count)
+  const idsIn = join(bench.folder, 'ids-to-cancel')
+  await writeFile(idsIn, `${ids.slice(count).toReversed().join('\n')}\n`)
   const { ports, token } = service
-  const common = { ports, token, connections: CONNECTIONS, method: 'POST' }
-  const [all, half] = [join(bench.folder, 'ids-all'), join(bench.folder, 'ids-half')]
-  await load(bench, { ...common, count: 2 * count, path: '/execute', body: BODY, idsOut: all })
-  const ids = (await readFile(all, 'utf8')).trim().split('\n')
-  const file = await open(half, 'w')
-  await file.writeFile(`${ids.slice(count).toReversed().join('\n')}\n`)
-  await file.close()
-  await load(bench, { ...common, count, path: `/executions/${ID}/cancel`, body: '{}', idsIn: half })
+  const path = `/executions/${ID}/cancel`
+  await load(bench, { ports, token, connections: CONNECTIONS, method: 'POST', count, path, body: '{}', idsIn })
   return ids.slice(0, count)
 }
 
-const toRows = (
-  part: string,
-  few: Map<string, Cost>,
-  many: Map<string, Cost>,
-  what: readonly [string, string],
-): Row[] =>
-  [...few].flatMap(([title, before]) => {
-    const after = many.get(title)
-    if (!after) return []
-    const id = `${part}.${title
-      .replaceAll(/[^\w]+/g, '-')
-      .replaceAll(/^-|-$/g, '')
-      .toLowerCase()}`
-    const [, name] = what
-    return [
-      {
-        id: `${id}.cpu`,
-        title: `${title}, ${what[0]}: CPU`,
-        unit: 'us',
-        better: 'less',
-        samples: { [HERE]: after.cpuUs, [name]: before.cpuUs },
-        goals: [{ against: name, atMost: MAX_GROWTH }],
-      },
-      {
-        id: `${id}.p50`,
-        title: 'the same: p50',
-        unit: 'ms',
-        better: 'less',
-        samples: { [HERE]: after.p50Ms, [name]: before.p50Ms },
-      },
-    ]
-  })
-
-const ours = (bench: Bench) => {
-  const [checkout] = bench.checkouts
+const ours = ({ checkouts: [checkout] }: Bench): Checkout => {
   if (!checkout) throw new Error('there is no checkout')
   return checkout
 }
-const CLAIM = 'claim and run, Redis alone'
+
+/** A nearly empty service and a full one, both warm. */
+async function withPlaces(
+  bench: Bench,
+  names: readonly string[],
+  make: (service: Service, name: string) => Promise<readonly string[]>,
+  use: (places: readonly Place[]) => Promise<Row[]>,
+): Promise<Row[]> {
+  const places: Place[] = []
+  const services: Service[] = []
+  try {
+    for (const name of names) {
+      const service = await openService(bench, ours(bench), { workers: 0 })
+      services.push(service)
+      places.push({ name, service, ids: await make(service, name) })
+    }
+    return await use(places)
+  } finally {
+    for (const service of services) await service.close()
+  }
+}
 
 export async function benchGrowth(bench: Bench): Promise<Row[]> {
-  const service = await openService(bench, ours(bench), { workers: 0 })
-  try {
-    // Nothing of it is cold when the first figure is taken.
-    await costOfCalls(bench, service, await fill(bench, service, FEW / 2))
-    const few = await costOfCalls(bench, service, await fill(bench, service, FEW / 2))
-    few.set(CLAIM, await costOfClaim(service))
-    const ids = await fill(bench, service, MANY)
-    const many = await costOfCalls(bench, service, ids)
-    many.set(CLAIM, await costOfClaim(service))
-    return toRows('growth', few, many, [`${MANY} waiting and ${MANY} finished`, String(FEW)])
-  } finally {
-    await service.close()
-  }
+  const few = String(FEW)
+  const what = `${MANY} waiting and ${MANY} finished`
+  return withPlaces(
+    bench,
+    [few, HERE],
+    (service, name) => fill(bench, service, name === HERE ? MANY : FEW),
+    async (places) => {
+      const rows = await compareCalls(bench, 'growth', what, places)
+      const lanes = places.map((place) => ({ name: place.name, measure: () => costOfClaim(place) }))
+      const claims = await inTurn(CLAIM_ROUNDS, lanes)
+      return [...rows, ...toRows('growth.claim', `claim and run, Redis alone, ${what}`, claims)]
+    },
+  )
 }
 
 const WATCHED = 1_000
 const PER_WORKER = 250
 const START_DEADLINE_MS = 100_000
 
-/** Runs that print nothing, each followed by a socket; then what a call costs beside them. */
-async function costBeside(bench: Bench, runs: number): Promise<Map<string, Cost>> {
-  const service = await openService(bench, ours(bench), { workers: 0 })
-  try {
-    const perWorker = Math.min(runs, PER_WORKER)
-    const env = { CC_EXECUTOR_CONCURRENCY: String(perWorker) }
-    for (let worker = 0; worker < runs / perWorker; worker += 1) await service.add('worker', env)
-    const { ports, token, port } = service
-    const prompt = toPrompt({ kind: 'raw', bytes: 200, lines: 1, delayMs: 600_000 })
-    const idsOut = join(bench.folder, `ids-watched-${runs}`)
-    await load(bench, {
-      ports,
-      token,
-      count: runs,
-      connections: Math.min(runs, CONNECTIONS),
-      method: 'POST',
-      path: '/execute',
-      body: JSON.stringify({ prompt }),
-      idsOut,
-    })
-    const ids = (await readFile(idsOut, 'utf8')).trim().split('\n')
-    const deadline = performance.now() + START_DEADLINE_MS
-    while ((await call<{ running: number }>(service, '/queue')).running < runs) {
-      if (performance.now() > deadline) throw new Error(`not all of ${runs} runs have started`)
-      await sleep(250)
-    }
-    let costs = new Map<string, Cost>()
-    await readSockets(bench, {
-      port,
-      path: '/ws',
-      token,
-      connections: runs,
-      lines: 0,
-      messages: ids.map(subscribeMessage),
-      onReady: async () => {
-        const waiting = join(bench.folder, `ids-waiting-${runs}`)
-        const common = { ports, token, connections: CONNECTIONS, method: 'POST', path: '/execute', body: BODY }
-        await load(bench, { ...common, count: 2 * FEW, idsOut: waiting })
-        const all = (await readFile(waiting, 'utf8')).trim().split('\n')
-        await costOfCalls(bench, service, all.slice(0, FEW))
-        costs = await costOfCalls(bench, service, all.slice(FEW))
-      },
-    })
-    return costs
-  } finally {
-    await service.close()
+/** Runs that print nothing; and executions that wait behind them. */
+async function startRuns(bench: Bench, service: Service, runs: number): Promise<string[]> {
+  const perWorker = Math.min(runs, PER_WORKER)
+  const env = { CC_EXECUTOR_CONCURRENCY: String(perWorker) }
+  for (let worker = 0; worker < runs / perWorker; worker += 1) await service.add('worker', env)
+  const prompt = toPrompt({ kind: 'raw', bytes: 200, lines: 1, delayMs: 600_000 })
+  const ids = await submit(bench, service, runs, JSON.stringify({ prompt }))
+  const deadline = performance.now() + START_DEADLINE_MS
+  while ((await call<{ running: number }>(service, '/queue')).running < runs) {
+    if (performance.now() > deadline) throw new Error(`not all of ${runs} runs have started`)
+    await sleep(250)
   }
+  return ids
 }
 
+/** Each of the runs is followed by a socket while the work is done. */
+const whileWatched = (bench: Bench, { port, token }: Service, ids: readonly string[], work: () => Promise<void>) =>
+  readSockets(bench, {
+    port,
+    path: '/ws',
+    token,
+    connections: ids.length,
+    lines: 0,
+    messages: () => Promise.resolve(ids.map(subscribeMessage)),
+    onReady: work,
+  })
+
 export async function benchGrowthWatched(bench: Bench): Promise<Row[]> {
-  const few = await costBeside(bench, 1)
-  const many = await costBeside(bench, WATCHED)
-  return toRows('watched', few, many, [`${WATCHED} watched runs`, '1 run'])
+  const watched = new Map<Service, string[]>()
+  return withPlaces(
+    bench,
+    ['1 run', HERE],
+    async (service, name) => {
+      watched.set(service, await startRuns(bench, service, name === HERE ? WATCHED : 1))
+      return submit(bench, service, FEW)
+    },
+    async (places) => {
+      let rows: Row[] = []
+      let work = async (): Promise<void> => {
+        rows = await compareCalls(bench, 'watched', `${WATCHED} watched runs`, places)
+      }
+      for (const [service, ids] of watched) {
+        const inner = work
+        work = async () => void (await whileWatched(bench, service, ids, inner))
+      }
+      await work()
+      return rows
+    },
+  )
 }

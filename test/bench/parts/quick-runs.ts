@@ -1,7 +1,7 @@
 // Runs that end at once: what the service itself takes for each, under bubblewrap and where there are no namespaces.
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import { sleep } from '../../../src/platform/abort-signals.js'
+import { within } from '../../../src/platform/abort-signals.js'
 import { inTurn, pick, type Bench } from '../bench-context.js'
 import { toPrompt } from '../clients.js'
 import { BASE, type Row } from '../rows.js'
@@ -40,13 +40,7 @@ export async function runQuickly(service: Service, runs: number): Promise<QuickR
     sockets[run % sockets.length]?.send(
       JSON.stringify({ jsonrpc: '2.0', id: run, method: 'execute', params: { prompt } }),
     )
-  const giveUp = new AbortController()
-  await Promise.race([
-    over,
-    sleep(DEADLINE_MS, giveUp.signal).then(() => {
-      if (!giveUp.signal.aborted) throw new Error(`${ended} of ${runs} runs ended`)
-    }),
-  ]).finally(() => giveUp.abort())
+  await within(DEADLINE_MS, `the end of ${runs} quick runs`, over)
   const seconds = (performance.now() - startedAt) / 1000
   for (const socket of sockets) socket.close()
   return { perSecond: runs / seconds, cpuMs: (cpuMsOf(pidsOf(service)) - before) / runs }
