@@ -113,7 +113,7 @@ void t.test('each half-done state is repaired by the first sweep, and the second
   t.same(await typesOf(lostRun.id), ['1 execution.queued', '2 execution.started', '3 execution.finished'])
   t.same(await typesOf(overdue.id), ['1 execution.queued', '2 execution.finished'])
   t.same(
-    await log.append(lostRun.id, fence, { first: 4, last: 4, lines: '{}' }),
+    await log.append(lostRun.id, fence, { first: 4, last: 4, bytes: Buffer.from('{}') }),
     { kind: 'stale' },
     'its worker is fenced off',
   )

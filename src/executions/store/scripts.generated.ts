@@ -775,11 +775,18 @@ return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'prio
   if before then redis.call('ZREM', key('session', before), id) end
   enterSession(id, session)
 end`,
-  'start': `local args = cjson.decode(ARGV[1])
+  'start': `local SHORT = 32
+local args = cjson.decode(ARGV[1])
 local id = args.id
+local function started(last)
+  local answer = {'started', last}
+  if last > SHORT then return answer end
+  for _, entry in ipairs(redis.call('XRANGE', key('events', id), '-', '+')) do answer[#answer + 1] = entry[2][2] end
+  return answer
+end
 if not holdsFence(id, args.fence) then return {'stale'} end
 local state = get(id, 'state')
-if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
+if state == 'running' or state == 'paused' then return started(lastSeq(id)) end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
@@ -791,7 +798,7 @@ if list and get(id, 'attempt') == '0' then
 end
 setAll(id, args.fields)
 beginSession(id, before)
-return {'started', writeNext(id, args.event)}`,
+return started(writeNext(id, args.event))`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
