@@ -58,8 +58,7 @@ export class EventChain {
 
   #next(bytes: Buffer): string {
     const end = HEAD_BYTES + bytes.length
-    if (end > workspace.length)
-      return createHash('sha256').update(this.#head, 'latin1').update(bytes).digest('binary')
+    if (end > workspace.length) return createHash('sha256').update(this.#head, 'latin1').update(bytes).digest('binary')
     workspace.write(this.#head, 0, 'latin1')
     bytes.copy(workspace, HEAD_BYTES)
     return hash('sha256', workspace.subarray(0, end), 'binary')

@@ -48,7 +48,12 @@ async function openLog(fence = '1'): Promise<string> {
 
 function write(
   id: string,
-  { fence = '1', lastSeq = 0, through = log }: { fence?: string; lastSeq?: number; through?: EventLog } = {},
+  {
+    fence = '1',
+    lastSeq = 0,
+    through = log,
+    written,
+  }: { fence?: string; lastSeq?: number; through?: EventLog; written?: { add(bytes: Buffer): void } } = {},
 ) {
   let stale = 0
   const writer = new LogWriter({
@@ -58,6 +63,7 @@ function write(
     attempt: 1,
     lastSeq,
     onStale: () => (stale += 1),
+    written,
   })
   return { writer, staleCalls: () => stale }
 }
@@ -240,6 +246,33 @@ void t.test(
     await noSubscriber(t, id)
   },
 )
+
+void t.test('a log that came back in the midst of a batch gets the rest of it, byte by byte', async (t) => {
+  const id = await openLog()
+  const keys = keysOf(id)
+  const seen: string[] = []
+  const { writer, staleCalls } = write(id, { written: { add: (bytes) => seen.push(bytes.toString()) } })
+  const message = (text: string): NewEvent => {
+    const rawMessage = JSON.stringify({ type: 'new', text })
+    return { type: 'claude.message', rawMessage, bytes: Buffer.from(rawMessage) }
+  }
+  for (let index = 1; index <= 9; index += 1) writer.write(index % 2 === 0 ? message('m'.repeat(9_000)) : delta('ü'))
+  await writer.flushed()
+  const [entry, [, lines = '']] = (await redis.xrange(keys.events, '-', '+'))[0] ?? ['', ['', '']]
+  t.equal(entry, '9-0', 'they were written as one')
+  await redis.del(keys.events)
+  await redis.xadd(keys.events, '4-0', 'e', lines.split('\n').slice(0, 4).join('\n'))
+  await redis.hset(keys.log, 'lastSeq', '4')
+  writer.write(message('and on'))
+  await writer.flushed()
+  t.equal(staleCalls(), 0)
+  t.equal(writer.pendingBytes, 0)
+  t.same(
+    (await readAll(id)).map(({ bytes }) => bytes.toString()),
+    seen,
+  )
+  t.equal(seen.length, 10)
+})
 
 void t.test('a log that lacks more than the writer still has makes it give up instead of leaving a hole', async (t) => {
   const id = await openLog()

@@ -137,12 +137,7 @@ export function createTranslator({
     return [...deltas(settled), passed, ...calls.start(content)]
   }
 
-  function translateMessage(
-    type: string,
-    message: Record<string, unknown>,
-    raw: string,
-    bytes?: Buffer,
-  ): NewEvent[] {
+  function translateMessage(type: string, message: Record<string, unknown>, raw: string, bytes?: Buffer): NewEvent[] {
     const passed: NewEvent = { type: 'claude.message', rawMessage: raw, bytes }
     observeSession(observation, message)
     observeLine(observation, message)
