@@ -225,7 +225,10 @@ void t.test('a receipt needs no reading of the log that its writer knows, unless
     t.equal(written?.lastSeq, 5)
     if (loses) {
       // What Redis held in its last moments is gone, and the writer has nothing more to say that would show it.
-      await keys.xdel(`{cc}:events:${id}`, '5-0')
+      const name = `{cc}:events:${id}`
+      const kept = (await keys.xrange(name, '-', '+')).slice(0, -1)
+      await keys.del(name)
+      for (const [entry, fields] of kept) await keys.xadd(name, entry, ...fields)
       await keys.hset(`{cc}:log:${id}`, 'lastSeq', 4)
     }
     reads = 0
@@ -235,7 +238,7 @@ void t.test('a receipt needs no reading of the log that its writer knows, unless
     const { events } = await domain.log.readAfter(id, 0, 10 * MIB)
     const chain = new EventChain()
     for (const { bytes } of events) chain.add(bytes)
-    const { receipt = '{}' } = (await domain.store.get(id)) ?? {}
+    const receipt = (await domain.store.getReceipt(id)) ?? '{}'
     t.equal(events.length, loses ? 5 : 6)
     t.match(JSON.parse(receipt), { events: chain.summary(), process: { workerId: 'worker' } })
   }
