@@ -23,6 +23,7 @@ import { endLine, isForShell, negotiate, whileConnected } from './answers.js'
 import { exportExecutions } from './export.js'
 import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
+import { definedFields } from '../src/protocol/defined-fields.js'
 
 const DEFAULT_PAGE = 100
 
@@ -88,7 +89,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           request.caller,
           readIdempotencyKey(request),
         )
-        const headers = { location: located(execution.id), ...(replayed && { 'idempotent-replayed': 'true' }) }
+        const headers = definedFields({
+          location: located(execution.id),
+          'idempotent-replayed': replayed ? 'true' : undefined,
+        })
         if (stream) return sendEventStream(services, request, reply, { executionId: execution.id, after: 0, headers })
         reply.headers(headers)
         if (waitMs === 0) return reply.code(replayed ? 200 : 202).send(execution)

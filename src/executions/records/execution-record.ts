@@ -98,12 +98,10 @@ const shorten = (text: string): string =>
 export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
   return {
     ...request,
-    ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
-    ...(request.command !== undefined && { command: shorten(request.command) }),
-    ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
-    ...(request.tasks && {
-      tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
-    }),
+    prompt: request.prompt && shorten(request.prompt),
+    command: request.command && shorten(request.command),
+    files: request.files?.map(({ path }) => ({ path, content: '' })),
+    tasks: request.tasks?.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
   }
 }
 
@@ -241,6 +239,8 @@ export function toRecord(
 }
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
+  milliseconds === undefined ? undefined : toTime(milliseconds)
 
 /** As every surface shows it. */
 export function toExecution(record: ExecutionRecord): Execution {
@@ -266,28 +266,27 @@ export function toExecution(record: ExecutionRecord): Execution {
     kind,
     status,
     request,
-    ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
-    ...(record.waitingFor && { waitingFor: record.waitingFor }),
-    ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
-    ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }),
-    ...(record.model !== undefined && { model: record.model }),
-    ...(record.budget && { budget: record.budget }),
+    position: record.state === 'queued' ? record.position : undefined,
+    waitingFor: record.notBefore === undefined ? record.waitingFor : 'retry',
+    notBefore: toOptionalTime(record.notBefore),
+    timeoutEstimate: record.timeoutEstimate,
+    model: record.model,
+    budget: record.budget,
     createdAt: toTime(record.createdAt),
-    ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
-    ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),
+    startedAt: toOptionalTime(record.startedAt),
+    finishedAt: toOptionalTime(record.finishedAt),
     attempt,
-    ...(record.workerId !== undefined && { workerId: record.workerId }),
-    ...(record.sessionId !== undefined && { sessionId: record.sessionId }),
-    ...(record.resumedFrom !== undefined && { resumedFrom: record.resumedFrom }),
+    workerId: record.workerId,
+    sessionId: record.sessionId,
+    resumedFrom: record.resumedFrom,
     workspace,
     lastSeq,
     usage,
-    ...(outcome && { outcome }),
-    ...(taskCount !== undefined && { taskCount }),
-    ...(tasks && {
-      tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
-    }),
-    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
+    outcome,
+    taskCount,
+    tasks: tasks?.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
+    parentId,
+    taskIndex: parentId === undefined ? undefined : (taskIndex ?? 0),
     metadata,
     simulated,
   }
