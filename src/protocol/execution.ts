@@ -179,7 +179,7 @@ export function addUsage(one: Usage, other: Usage): Usage {
     costUsd: one.costUsd + other.costUsd,
     turns: one.turns + other.turns,
     durationMs: one.durationMs + other.durationMs,
-    ...((one.isCostIncomplete === true || other.isCostIncomplete === true) && { isCostIncomplete: true }),
+    isCostIncomplete: one.isCostIncomplete === true || other.isCostIncomplete === true || undefined,
   }
 }
 
