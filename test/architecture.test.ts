@@ -104,7 +104,6 @@ const MAXIMUM_LINES = 250
 const LONG_FILES: Record<string, string> = {
   'routes/executions.ts': 'one table of routes, each a few lines of its own; layout alone has made it long',
   'src/claude/command/command-flags.ts': 'one table of flags and how their words are read',
-  'src/executions/records/execution-record.ts': 'the record as it is stored and read, field by field',
   'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
   'src/platform/config.ts': 'the one table of settings',
   'src/protocol/errors.ts': 'the one table of error codes',
