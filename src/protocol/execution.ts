@@ -191,10 +191,7 @@ export const ExecutionKind = z.enum(['run', 'task_list', 'task']).meta({
 })
 export type ExecutionKind = z.infer<typeof ExecutionKind>
 
-export const TaskState = z
-  .object({ index: z.int(), id: ExecutionId, status: ExecutionStatus })
-  .meta({ id: 'TaskState' })
-export type TaskState = z.infer<typeof TaskState>
+const TaskState = z.object({ index: z.int(), id: ExecutionId, status: ExecutionStatus }).meta({ id: 'TaskState' })
 
 /** An execution as every surface shows it. */
 export const Execution = z
