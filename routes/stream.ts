@@ -4,6 +4,7 @@ import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { CallTurns } from '../src/rpc/call-turns.js'
 import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
+import type { EndOfToken } from '../src/tokens/live-token.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
 
 export interface StreamRoutesOptions {
@@ -12,6 +13,24 @@ export interface StreamRoutesOptions {
   /** The OpenRPC document. */
   readonly discover: () => Record<string, unknown>
   readonly version: string
+}
+
+const POLICY_VIOLATION = 1008
+const REASONS: { readonly [Why in EndOfToken]: string } = {
+  revoked: 'the token was revoked',
+  expired: 'the token has expired',
+  restricted: 'the token has fewer scopes now; connect again',
+}
+
+function closeWithToken(
+  socket: WebSocket,
+  { access }: FastifyRequest,
+  connection: { close(code: number, reason: string): void },
+): void {
+  socket.once(
+    'close',
+    access.onEnd((why) => connection.close(POLICY_VIOLATION, REASONS[why])),
+  )
 }
 
 /** The two WebSockets. The websocket plugin upgrades and ends them; who may connect is settled before that, as HTTP. */
@@ -27,7 +46,7 @@ export async function streamRoutes(
       method: 'GET',
       url,
       // Each method asks for its own scope.
-      config: { scope: 'any', webSocket: true },
+      config: { scope: 'any', webSocket: true, forOneExecution: true, ticket: true },
       schema: { hide: true },
       async preValidation(request) {
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
@@ -46,7 +65,7 @@ export async function streamRoutes(
   }
 
   open('/ws', (socket, request) => {
-    openRpcConnection({
+    const connection = openRpcConnection({
       socket,
       transport: request.raw.socket,
       services,
@@ -57,9 +76,11 @@ export async function streamRoutes(
       discover,
       requestId: request.id,
     })
+    closeWithToken(socket, request, connection)
   })
   open('/ws/mcp', (socket, request) => {
     const { caller, raw } = request
-    openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
+    const connection = openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
+    closeWithToken(socket, request, connection)
   })
 }

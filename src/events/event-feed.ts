@@ -31,7 +31,7 @@ export interface EventFeed {
 
 interface FeedOptions {
   readonly log: EventLog
-  /** A connection of the `subscriber` role; the feed is its only user. */
+  /** A connection of the `subscriber` role. */
   readonly subscriber: Redis
   readonly logger: Logger
 }

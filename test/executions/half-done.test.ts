@@ -291,7 +291,12 @@ void t.test(
     await store.delete(first.id, 'tester')
     t.match(await keys.get(name), second.id)
     const submit = () =>
-      submitExecution({ store, ...domain }, { prompt: 'x' }, { name: 'tester', scopes: new Set() }, 'forgotten')
+      submitExecution(
+        { store, ...domain },
+        { prompt: 'x' },
+        { id: 'tester', name: 'tester', scopes: new Set() },
+        'forgotten',
+      )
     const { execution } = await submit()
     await concludeExecution(
       { store, ...domain },
@@ -320,7 +325,7 @@ void t.test('no more finished executions are kept than their number allows; a ta
     start: _start,
     ...domain
   } = await openStore(t, { CC_EXECUTOR_RETENTION_COUNT: '2' })
-  const caller = { name: 'tester', scopes: new Set<Scope>(['execute']) }
+  const caller = { id: 'tester', name: 'tester', scopes: new Set<Scope>(['execute']) }
   const waiting = await create()
   const finished: string[] = []
   for (const request of [{ prompt: 'x' }, { tasks: ['a', 'b'] }, { prompt: 'y' }, { prompt: 'z' }]) {

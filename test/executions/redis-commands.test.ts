@@ -16,7 +16,7 @@ import type { Scope } from '../../src/protocol/caller.js'
 import { openTestRedis, type TestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
 
-const caller = { name: 'tester', scopes: new Set<Scope>(['read', 'execute']) }
+const caller = { id: 'tester', name: 'tester', scopes: new Set<Scope>(['read', 'execute']) }
 
 /** A record is read by three commands in one round trip. */
 const LOOK = 3

@@ -46,6 +46,7 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
   switch (reply[0]) {
     case 'created':
     case 'full':
+    case 'withdrawn':
       return { kind: reply[0] }
     case 'replayed':
     case 'conflict':

@@ -32,7 +32,7 @@ export interface Admission {
 export type CreateReply =
   | ['created', position: number]
   | ['replayed' | 'conflict', id: string]
-  | ['full']
+  | ['full' | 'withdrawn']
   | ['over', unit: string, ...amounts: string[]]
   | ['refused', why: SessionRefusal['why'], detail: string]
 

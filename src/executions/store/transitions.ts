@@ -65,7 +65,7 @@ export type CreateAnswer =
   | { readonly kind: 'created' }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
-  | { readonly kind: 'full' }
+  | { readonly kind: 'full' | 'withdrawn' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
   | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
 
