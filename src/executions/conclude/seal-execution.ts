@@ -6,6 +6,7 @@ import { toAnswerText } from '../../verification/canonical-json.js'
 import { EventChain } from '../../verification/event-chain.js'
 import { signReceipt } from '../../verification/receipt.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { DomainServices } from '../services.js'
@@ -53,6 +54,7 @@ function toFacts(
   { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
+  paidBy: Seal['paidBy'],
 ): ReceiptFacts {
   const {
     status,
@@ -99,6 +101,7 @@ function toFacts(
     },
     ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
     usage,
+    ...(paidBy && { paidBy: [...paidBy] }),
     ...(tasks && { tasks: tasks.map(toReceiptTask) }),
     ...(files && { files }),
     ...(verification && { verification }),
@@ -119,8 +122,10 @@ export async function sealExecution(
   const reading = await readLog(services, id)
   const last = concludingEvents(conclusion)
   for (const [index, event] of last.entries()) reading.chain.add(`{"seq":${reading.lastSeq + index + 1},${event}`)
+  const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
   return {
-    receipt: signReceipt(toFacts(record, reading, conclusion), key),
+    paidBy,
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy), key),
     finishedSeq: reading.lastSeq + last.length,
     key: key.jwk,
   }

@@ -6,6 +6,7 @@ import {
   type Execution,
   type ExecutionKind,
   type Outcome,
+  type Payment,
   type RetryReason,
   type Usage,
 } from '../../protocol/execution.js'
@@ -59,6 +60,10 @@ export interface ExecutionRecord {
   readonly usage: Usage
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
+  /** The name of the credential with which this claim was taken; an older worker says none. */
+  readonly credential?: string
+  /** What has been paid until its last attempt began, and at its end all of it. */
+  readonly paidBy?: readonly Payment[]
   readonly outcome?: Outcome
   /** What the API vouched for; an older one does not. */
   readonly grant?: Grant
@@ -139,6 +144,9 @@ export const LISTED_FIELDS = [
   'reserved:tokens',
   'usage',
   'earlierUsage',
+  'credential',
+  'credentialClaim',
+  'paidBy',
   'outcome',
   'metadata',
   'simulated',
@@ -218,6 +226,9 @@ export function toRecord(
     usage: parse<Usage>(fields.usage) ?? NO_USAGE,
     // Safe: a retry wrote it.
     earlierUsage: parse<Usage>(fields.earlierUsage),
+    credential: (fields.credentialClaim === fields.claim && fields.credential) || undefined,
+    // Safe: toPayments made it.
+    paidBy: parse<Payment[]>(fields.paidBy),
     // An empty answer is one, too: only null means that there is none.
     outcome: outcome && { ...outcome, ...toResult(fields) },
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
@@ -282,6 +293,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     workspace,
     lastSeq,
     usage,
+    ...(record.paidBy && { paidBy: [...record.paidBy] }),
     ...(outcome && { outcome }),
     ...(taskCount !== undefined && { taskCount }),
     ...(tasks && {
