@@ -101,7 +101,7 @@ export function describeEntry(
   const found = findCredentials(environmentOf(entry, environment), options)
   if (found.method === 'none') return found
   const billed = found.billed ? 'billed per use' : 'paid by its subscription'
-  return { ...found, source: kind === 'login' ? found.source : name, message: `${name} (${kind}, ${billed})` }
+  return { ...found, source: kind === 'login' ? found.source : 'CC_EXECUTOR_CREDENTIALS_FILE', message: `${name} (${kind}, ${billed})` }
 }
 
 function isSwitchedOn(value: string | undefined): boolean {

@@ -44,6 +44,8 @@ export async function planNextAttempt(
 ): Promise<NextAttempt> {
   const { services, credential } = claim
   const { code } = ended
+  // What the operator has just changed counts, too.
+  if (code !== undefined) services.credentials.refresh(services.logger)
   const attempts = { made: claim.attempt, spared: record.spared }
   const tries = { ...attempts, made: attempts.made + record.failedStarts }
   const renewal = planRenewal(ended, record.retryReason, activeMs)

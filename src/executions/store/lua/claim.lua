@@ -1,5 +1,6 @@
 -- queued → starting: a worker takes an execution, under a new fence and a lease, with one of its credentials.
--- Arguments (JSON): id, claim (text), workerId, leaseMs, offers: {name, weight, highestSandbox (in SandboxLevel)} of each credential
+-- Arguments (JSON): id, claim (text), workerId, leaseMs, offers: {name, weight, highestSandbox (its number in
+--   SandboxLevel)} of each credential
 -- Answers: claimed fence lastSeq attempt storedBytes credential ready… | refused state | expired | blocked ms |
 --   unsuited | parked ready…
 -- Sent again: yes; the same worker gets the same fence and credential

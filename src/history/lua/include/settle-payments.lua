@@ -16,8 +16,8 @@ local function settlePayments(owner, kind, day, model, payments, hasSucceeded)
   local sums = root .. ':usage-by-credential:' .. kind .. ':' .. (day or whole(math.floor(nowMs() / DAY_MS)))
   for index, paid in ipairs(payments) do
     local function field(measure) return cjson.encode({owner, model, paid.credential, measure}) end
-    local isKept = redis.call('HLEN', sums) < PAYMENT_SUMS_KEPT or redis.call('HEXISTS', sums, field('costMicroUsd')) == 1
-    if isKept then
+    local isThere = redis.call('HEXISTS', sums, field('costMicroUsd')) == 1
+    if isThere or redis.call('HLEN', sums) < PAYMENT_SUMS_KEPT then
       local isLast = index == #payments
       touch(sums, field('executions'), isLast and 1 or 0)
       touch(sums, field('succeeded'), isLast and hasSucceeded and 1 or 0)

@@ -1,5 +1,5 @@
--- Which of a worker's credentials pays: that of the conversation's last run, which has its cache, else the first in turn
---   by weight. Never one whose limit is reached.
+-- Which of a worker's credentials pays: that of the conversation's last run, which has its cache, else the first in
+--   turn by weight. Never one whose limit is reached.
 -- → {name, start, turn} | nil, why there is none: 'blocked', ms (all of them are); 'unsuited' (none has its sandbox);
 --   'busy' (those that have it are blocked)
 
