@@ -1,4 +1,4 @@
-// Several credentials of a worker, with the real CLI: who pays when a limit is reached, when one is taken away, and what
+// Several credentials of a worker, with the real CLI: who pays when a limit is reached, or one is taken away, and what
 // nobody is told.
 import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,6 +27,8 @@ const [first, second, third, fourth] = [
   entry('third', 'auth_token'),
   entry('fourth', 'api_key'),
 ]
+/** `npm test` has what a second shows. */
+const long = { skip: process.env['CC_EXECUTOR_TEST_ALL'] !== '1' && 'npm run test:all' }
 /** As the API answers one account: for a subscription it says when, for a key how long at most. */
 const limitOf = ({ name }: Entry, resetsAt?: number): unknown => ({
   status: 429,
@@ -210,10 +212,10 @@ for (const { name, env } of listClaudeVersions())
       for (const execution of [held, refused]) await hasNoGap(t, execution)
     })
 
+    const steps = [bash(HOLD), limitOf(second), limitOf(first, inSeconds(1_800)), { text: 'done' }]
     await t.test('two runs reach a limit at once: each goes on once', async (t) => {
       await free()
       await know(second)
-      const steps = [bash(HOLD), limitOf(second), limitOf(first, inSeconds(1_800)), { text: 'done' }]
       const both = await Promise.all([begin(steps), begin(steps)])
       await Promise.all(both.map(works))
       await know(second, third)
@@ -225,27 +227,30 @@ for (const { name, env } of listClaudeVersions())
         t.equal(await readFile(place(execution, 'marks'), 'utf8'), 'made\n')
         await hasNoGap(t, execution)
       }
+    })
+
+    await t.test('each of two runs its own limit at once: nobody can pay, and nothing is lost', long, async (t) => {
       await free()
-      // Each of two its own limit at the same moment: nobody is left to pay, and nothing is lost.
       await know(first, second)
       const pair = await Promise.all([begin(steps), begin(steps)])
       await Promise.all(pair.map(works))
-      t.same((await Promise.all(pair.map(payers))).flat().toSorted(), ['first', 'second'])
+      t.same(new Set((await Promise.all(pair.map(payers))).flat()), new Set(['first', 'second']))
       await Promise.all(pair.map(go))
       await until(async () => (await queue()).blockedCredentials.length === 2, 'both are reached')
       await until(async () => {
-        const { running, depth, capacity } = await queue()
-        return running === 0 && depth === 2 && capacity === 0
-      }, 'both wait')
+        const { running, capacity } = await queue()
+        return running === 0 && capacity === 0
+      }, 'nobody can pay')
+      // Whoever was first may have been on the way with the other's credential: an older CLI then is past the script.
       for (const { id } of pair) {
         await call('POST', `/executions/${id}/cancel`)
         const execution = await service.finished(id)
-        t.ok(execution.attempt <= 2)
+        t.match(execution, { status: /^(cancelled|succeeded)$/, attempt: /^[12]$/ }, JSON.stringify(execution.outcome))
         await hasNoGap(t, execution)
       }
     })
 
-    await t.test('a file that becomes wrong keeps what was, and says so', async (t) => {
+    await t.test('a file that becomes wrong keeps what was, and says so', long, async (t) => {
       await know(fourth)
       t.same(await payers(await service.finished((await begin([{ text: 'x' }])).id)), ['fourth'])
       await writeFile(file, '[{')

@@ -22,7 +22,11 @@ const CLOUDS = [
 ] as const
 
 /** The file of the operator's login and the setting that leads to it, where runs use it. */
-export const listLoginFiles = ({ configDir }: Pick<Credentials, 'configDir'>): { path: string; setting: string }[] =>
+export const listLoginFiles = ({
+  configDir,
+}: {
+  readonly configDir?: string | undefined
+}): { path: string; setting: string }[] =>
   configDir === undefined ? [] : [{ path: join(configDir, '.credentials.json'), setting: 'CLAUDE_CONFIG_DIR' }]
 
 /** Looks in the CLI's own order: a cloud provider, then the key and the tokens in variables, then a login. */
@@ -101,7 +105,11 @@ export function describeEntry(
   const found = findCredentials(environmentOf(entry, environment), options)
   if (found.method === 'none') return found
   const billed = found.billed ? 'billed per use' : 'paid by its subscription'
-  return { ...found, source: kind === 'login' ? found.source : 'CC_EXECUTOR_CREDENTIALS_FILE', message: `${name} (${kind}, ${billed})` }
+  return {
+    ...found,
+    source: kind === 'login' ? found.source : 'CC_EXECUTOR_CREDENTIALS_FILE',
+    message: `${name} (${kind}, ${billed})`,
+  }
 }
 
 function isSwitchedOn(value: string | undefined): boolean {

@@ -19,8 +19,8 @@ function subtractUsage(whole: Usage, part: Usage): Usage {
 }
 
 /**
- * Who has paid what, when `usage` is the sum of all attempts and `attempt` the number of the last one: what those before
- * it have not used is the last one's. undefined: nothing has been started, or nobody knows with what.
+ * Who has paid what, when `usage` is the sum of all attempts and `attempt` the number of the last one: what those
+ * before it have not used is the last one's. undefined: nothing has been started, or nobody knows with what.
  */
 export function toPayments(
   { credential, paidBy = [] }: Pick<ExecutionRecord, 'credential' | 'paidBy'>,
