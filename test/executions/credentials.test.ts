@@ -43,7 +43,7 @@ for (const { name, env } of listClaudeVersions())
     const file = join(config.dataDir, 'credentials.json')
     await mkdir(config.dataDir, { recursive: true })
     /** Whole or not at all, as editors and secret stores write. */
-    async function know(...entries: readonly Entry[]): Promise<void> {
+    async function know(...entries: readonly object[]): Promise<void> {
       await writeFile(`${file}.new`, JSON.stringify(entries), { mode: 0o600 })
       await rename(`${file}.new`, file)
     }
@@ -53,6 +53,7 @@ for (const { name, env } of listClaudeVersions())
         ANTHROPIC_BASE_URL: simulator.url,
         ANTHROPIC_API_KEY: 'key-of-the-environment',
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+        CC_EXECUTOR_LOGIN_TOKEN_URL: `${simulator.url}/v1/oauth/token`,
         HOME: service.directory,
         CC_EXECUTOR_CREDENTIALS_FILE: file,
         CC_EXECUTOR_CONCURRENCY: '2',
@@ -210,6 +211,21 @@ for (const { name, env } of listClaudeVersions())
       )
       t.equal(await readFile(place(refused, 'marks'), 'utf8'), 'made\n')
       for (const execution of [held, refused]) await hasNoGap(t, execution)
+    })
+
+    await t.test('a login that is refused: another credential takes its place, and it is told', async (t) => {
+      await free()
+      const folder = join(config.dataDir, 'dead')
+      await mkdir(folder)
+      const login = { accessToken: 'dead-access-token', refreshToken: 'dead-refresh-token', expiresAt: 1 }
+      await writeFile(join(folder, '.credentials.json'), JSON.stringify({ claudeAiOauth: login }))
+      await know({ name: 'dead', kind: 'login', folder }, second)
+      const execution = await service.finished((await begin([{ text: 'x' }])).id)
+      t.same([execution.status, execution.attempt, await payers(execution)], ['succeeded', 1, ['second']])
+      await until(async () => {
+        const [dead] = (await queue()).credentials
+        return dead.name === 'dead' && /renewal was refused/.test(dead.problem ?? '')
+      }, 'it is told')
     })
 
     const steps = [bash(HOLD), limitOf(second), limitOf(first, inSeconds(1_800)), { text: 'done' }]

@@ -195,9 +195,11 @@ async function openReach(
     return reach
   } catch (error) {
     if (!(error instanceof LoginError)) return refused(toFolderFailure(error))
-    return error.isTransient
-      ? { kind: 'delayed', folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }
-      : refused(failed('CLAUDE_NOT_AUTHENTICATED', error.message))
+    if (error.isTransient) return { kind: 'delayed', folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }
+    const outcome = failed('CLAUDE_NOT_AUTHENTICATED', error.message)
+    // It is not offered any more, unless it is all that there is.
+    const isOffered = services.credentials.offer().some(({ account }) => account === credential.account)
+    return isOffered ? refused(outcome) : { kind: 'elsewhere', folders, outcome }
   }
 }
 
