@@ -48,6 +48,7 @@ export const EVENT_DATA = {
       .optional()
       .meta({ description: 'true: this attempt continues the session of the previous one.' }),
     containment: RunContainment.optional(),
+    credential: z.string().optional().meta({ description: 'The name of the credential that this attempt uses.' }),
   }),
   'text.delta': z.object({
     message: z

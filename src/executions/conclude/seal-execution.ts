@@ -4,6 +4,7 @@ import { sha256 } from '../../platform/hash.js'
 import { toAnswerText } from '../../verification/canonical-json.js'
 import { signReceipt } from '../../verification/receipt.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { DomainServices } from '../services.js'
@@ -24,6 +25,7 @@ function toFacts(
   { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
+  paidBy: Seal['paidBy'],
 ): ReceiptFacts {
   const {
     status,
@@ -69,6 +71,7 @@ function toFacts(
     },
     result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
+    paidBy: paidBy && [...paidBy],
     tasks: tasks?.map(toReceiptTask),
     files,
     verification,
@@ -91,8 +94,10 @@ export async function sealExecution(
   if (!record) return undefined
   const reading = written === undefined ? await readLog(services.log, id) : new LogReading(written)
   for (const event of concludingEvents(conclusion)) reading.add(`{"seq":${reading.lastSeq + 1},${event}`)
+  const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
   return {
-    receipt: signReceipt(toFacts(record, reading, conclusion), key),
+    paidBy,
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
   }

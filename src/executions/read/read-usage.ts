@@ -38,8 +38,8 @@ function toRange({ from, to }: UsageFilters, today: number): { first: number; la
 function toRows(entries: readonly UsageEntry[], groupBy: readonly UsageGroup[]): UsageRow[] {
   const rows = new Map<string, UsageRow>()
   for (const { sums, ...of } of entries) {
-    const group = Object.fromEntries(groupBy.map((name) => [name, of[name]]))
-    const name = JSON.stringify(Object.values(group))
+    const group = Object.fromEntries(groupBy.flatMap((name) => (of[name] === undefined ? [] : [[name, of[name]]])))
+    const name = JSON.stringify(groupBy.map((one) => of[one] ?? null))
     rows.set(name, { ...group, ...addSums(rows.get(name) ?? NO_SUMS, sums) })
   }
   return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
@@ -64,7 +64,8 @@ export async function getUsage(
   const today = await fromStore(ledger.today())
   const { first, last } = toRange(filters, today)
   const groupBy = [...new Set(filters.groupBy ?? (['day'] as const))]
-  const entries = (await fromStore(ledger.read(first, last, simulated))).filter(
+  const read = groupBy.includes('credential') ? ledger.readByCredential : ledger.read
+  const entries = (await fromStore(read(first, last, simulated))).filter(
     (entry) => token === EVERYBODY || entry.token === token,
   )
   const rows = toRows(entries, groupBy)
@@ -79,7 +80,7 @@ export async function getUsage(
     groupBy,
     token,
     rows,
-    total: rows.map(({ day: _day, model: _model, token: _token, ...sums }) => sums).reduce(addSums, NO_SUMS),
+    total: rows.reduce(addSums, NO_SUMS),
     budget:
       token === caller.id
         ? {

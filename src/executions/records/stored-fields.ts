@@ -2,7 +2,7 @@ import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import { NO_USAGE, type ExecutionKind, type Outcome, type RetryReason, type Usage } from '../../protocol/execution.js'
+import { NO_USAGE, type ExecutionKind, type Outcome, type Payment, type RetryReason, type Usage } from '../../protocol/execution.js'
 import type { ExecutionRecord } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
@@ -40,6 +40,9 @@ export const LISTED_FIELDS = [
   'reserved:tokens',
   'usage',
   'earlierUsage',
+  'credential',
+  'credentialClaim',
+  'paidBy',
   'outcome',
   'metadata',
   'simulated',
@@ -119,6 +122,9 @@ export function toRecord(
     usage: parse<Usage>(fields.usage) ?? NO_USAGE,
     // Safe: a retry wrote it.
     earlierUsage: parse<Usage>(fields.earlierUsage),
+    credential: (fields.credentialClaim === fields.claim && fields.credential) || undefined,
+    // Safe: toPayments made it.
+    paidBy: parse<Payment[]>(fields.paidBy),
     // An empty answer is one, too: only null means that there is none.
     outcome: outcome && { ...outcome, ...toResult(fields) },
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,

@@ -1,7 +1,7 @@
 import { runClaimed } from './claimed-run.js'
 import type { RunContext, RunReport } from './run-report.js'
 import type { RunServices } from '../claim/run-services.js'
-import { highestOf } from '../claim/sandbox-levels.js'
+import { toOffers } from '../claim/credential-pool.js'
 import { concludeOverdue } from '../conclude/conclude-overdue.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 
@@ -11,10 +11,12 @@ export async function runExecution(
   job: { executionId: string; claim: number },
   context: RunContext,
 ): Promise<RunReport> {
-  const { store, config, workerId, credential } = services
+  const { store, config, workerId, credentials, logger } = services
   const { executionId } = job
   const leaseMs = config.lockSeconds * 1_000
-  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, credential, highestOf(services.sandboxes))
+  credentials.refresh(logger)
+  const offered = credentials.offer()
+  const claim = await store.claim(executionId, job.claim, workerId, leaseMs, toOffers(offered))
   if ('ready' in claim) await enqueueReady(services, ...claim.ready)
   switch (claim.kind) {
     case 'refused':
@@ -28,7 +30,10 @@ export async function runExecution(
       const outcome = await concludeOverdue(services, executionId)
       return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
     }
-    case 'claimed':
-      return runClaimed(services, executionId, claim, context)
+    case 'claimed': {
+      const credential = offered.find(({ name }) => name === claim.credential)
+      if (!credential) throw new Error('the claim was taken with a credential that was not offered')
+      return runClaimed(services, executionId, { ...claim, credential }, context)
+    }
   }
 }

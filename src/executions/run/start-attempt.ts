@@ -31,6 +31,7 @@ export async function startAttempt(
   })
   const attempt = new RunAttempt({
     services: claim.services,
+    credential: claim.credential,
     executionId: record.id,
     fence: claim.fence,
     run: beginning.run,
@@ -60,7 +61,7 @@ export async function startAttempt(
 }
 
 async function storeStart(
-  { services, fence, attempt }: HeldClaim,
+  { services, fence, attempt, credential }: HeldClaim,
   { record, run, beginning, sessionId, command, mask, child, reach }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
@@ -86,6 +87,7 @@ async function storeStart(
         workspace: record.workspace,
         argv: command.argv.map(mask.text),
         containment: reach.containment,
+        credential: credential.name,
         resumed: beginning.kind === 'resume' || undefined,
         model: run.model,
       },

@@ -61,8 +61,8 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
 export function decodeClaim(reply: ClaimReply): ClaimAnswer {
   switch (reply[0]) {
     case 'claimed': {
-      const [kind, fence, lastSeq, attempt, storedBytes, ...ready] = reply
-      return { kind, fence, lastSeq, attempt, storedBytes, ready: decodeReady(ready) }
+      const [kind, fence, lastSeq, attempt, storedBytes, credential, ...ready] = reply
+      return { kind, fence, lastSeq, attempt, storedBytes, credential, ready: decodeReady(ready) }
     }
     case 'parked': {
       const [kind, ...ready] = reply

@@ -3,7 +3,7 @@ import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
 import { SCRIPTS } from './scripts.generated.js'
-import type { SessionRefusal, WantedSession } from './transitions.js'
+import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
 type Flag = '1' | '0'
 type Timestamp = number
@@ -37,7 +37,15 @@ export type CreateReply =
   | ['refused', why: SessionRefusal['why'], detail: string]
 
 export type ClaimReply =
-  | ['claimed', fence: string, lastSeq: number, attempt: number, storedBytes: number, ...ready: ReadyReply]
+  | [
+      'claimed',
+      fence: string,
+      lastSeq: number,
+      attempt: number,
+      storedBytes: number,
+      credential: string,
+      ...ready: ReadyReply,
+    ]
   | ['parked', ...ready: ReadyReply]
   | ['refused', State]
   | ['blocked', milliseconds: number]
@@ -101,8 +109,7 @@ export interface RecordScripts {
     claim: string
     workerId: string
     leaseMs: number
-    credential: string
-    highestSandbox: number
+    offers: readonly CredentialOffer[]
   }): ClaimReply
   ccTakePlaces(args: { id: string; fence: string; places: readonly string[] }): PlacesReply
   ccStart(args: {

@@ -163,6 +163,33 @@ local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
 return {'requested', task, taskState or ''}`,
   'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
+  'include/choose-credential': `local function chooseCredential(id, offers, now)
+  local sandbox, before = tonumber(get(id, 'sandbox') or '0'), get(id, 'credential')
+  local source = #offers > 1 and not before and get(id, 'resumedFrom')
+  if source then before = get(source, 'credential') end
+  local turns = root .. ':credential-turns'
+  local clock = #offers > 1 and tonumber(redis.call('HGET', turns, '') or '0') or 0
+  local best, waitMs, isSuited, isFree = nil, nil, false, false
+  for _, offer in ipairs(offers) do
+    local share, suits = 1 / offer.weight, sandbox <= offer.highestSandbox
+    local score = redis.call('ZSCORE', root .. ':blocked', offer.name)
+    local leftMs = score and math.ceil(tonumber(score) - now) or 0
+    isSuited = isSuited or suits
+    if leftMs > 0 then
+      waitMs = math.min(waitMs or leftMs, leftMs)
+    else
+      isFree = true
+      local last = #offers > 1 and tonumber(redis.call('HGET', turns, offer.name) or '0') or 0
+      local start = math.max(last, clock - share)
+      local candidate = {name = offer.name, start = start, turn = start + share}
+      if suits and offer.name == before then return candidate end
+      if suits and (not best or candidate.turn < best.turn) then best = candidate end
+    end
+  end
+  if best then return best end
+  if not isFree and waitMs then return nil, 'blocked', waitMs end
+  return nil, isSuited and 'busy' or 'unsuited'
+end`,
   'include/enter': `local function enter(id, to)
   local from = get(id, 'state')
   if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
@@ -234,12 +261,20 @@ end`,
   if not name or isHeld(name) then return {} end
   return wakeNext(name)
 end`,
+  'include/take-turn': `local TURNS_KEPT_MS = 24 * 60 * 60 * 1000
+local function takeTurn(chosen, offered)
+  if offered < 2 then return end
+  local turns = root .. ':credential-turns'
+  local clock = tonumber(redis.call('HGET', turns, '') or '0')
+  redis.call('HSET', turns, '', math.max(clock, chosen.start), chosen.name, chosen.turn)
+  redis.call('PEXPIRE', turns, TURNS_KEPT_MS)
+end`,
   'claim': `local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
 local function claimed(fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(ready)}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, get(id, 'credential'), unpack(ready)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
   return claimed(redis.call('HGET', key('log', id), 'fence'), {})
@@ -250,12 +285,10 @@ needMemory()
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
-local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
-if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
-if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
-  set(id, 'waitingFor', 'sandbox')
-  return {'unsuited'}
-end
+local chosen, why, waitMs = chooseCredential(id, args.offers, now)
+if why == 'blocked' then return {'blocked', waitMs} end
+if why == 'unsuited' then set(id, 'waitingFor', 'sandbox') end
+if not chosen then return {'unsuited'} end
 local from = get(id, 'parkedOn')
 if from then redis.call('ZREM', key('parked', from), id) end
 redis.call('HDEL', record(id), 'parkedOn', 'wantedPlaces')
@@ -274,7 +307,8 @@ leaveQueue(id)
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
+set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'credential', chosen.name, 'credentialClaim', args.claim)
+takeTurn(chosen, #args.offers)
 return claimed(fence, passOn(from))`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
@@ -328,6 +362,22 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
   end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end
 end`,
+  'history/include/settle-payments': `local PAYMENT_SUMS_KEPT = 20000
+local REPORTED = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+local function settlePayments(owner, kind, day, model, payments, hasSucceeded)
+  local sums = root .. ':usage-by-credential:' .. kind .. ':' .. (day or whole(math.floor(nowMs() / DAY_MS)))
+  for index, paid in ipairs(payments) do
+    local function field(measure) return cjson.encode({owner, model, paid.credential, measure}) end
+    local isThere = redis.call('HEXISTS', sums, field('costMicroUsd')) == 1
+    if isThere or redis.call('HLEN', sums) < PAYMENT_SUMS_KEPT then
+      local isLast = index == #payments
+      touch(sums, field('executions'), isLast and 1 or 0)
+      touch(sums, field('succeeded'), isLast and hasSucceeded and 1 or 0)
+      touch(sums, field('costMicroUsd'), math.floor(paid.usage.costUsd * MICRO + 0.5))
+      for _, measure in ipairs(REPORTED) do touch(sums, field(measure), paid.usage[measure]) end
+    end
+  end
+end`,
   'include/account': `local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
@@ -335,6 +385,8 @@ end`,
   local usage = cjson.decode(get(id, 'usage'))
   local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local paidBy = get(id, 'paidBy')
+  if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
@@ -911,18 +963,19 @@ export const SCRIPTS = {
   ),
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
-    'platform/include/need-memory', 'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'include/folders-above', 'include/is-active', 'include/is-ended',
-    'include/holds-workspace', 'include/is-held', 'include/find-held', 'include/hold-folders', 'include/holder-of',
-    'include/parked-on', 'include/leave-queue', 'include/park', 'include/wake-next', 'include/pass-on', 'claim',
+    'platform/include/need-memory', 'platform/include/now-ms', 'include/record', 'include/get',
+    'include/choose-credential', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/folders-above',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
+    'include/hold-folders', 'include/holder-of', 'include/parked-on', 'include/leave-queue', 'include/park',
+    'include/wake-next', 'include/pass-on', 'include/take-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
@@ -934,8 +987,8 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
@@ -947,8 +1000,8 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
@@ -960,8 +1013,8 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
     'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',

@@ -1,8 +1,9 @@
--- queued → starting: a worker with this credential takes an execution, under a new fence and a lease.
--- Arguments (JSON): id, claim (text), workerId, leaseMs, credential, highestSandbox (its number in SandboxLevel)
--- Answers: claimed fence lastSeq attempt storedBytes ready… | refused state | expired | blocked ms | unsuited |
---   parked ready…
--- Sent again: yes; the same worker gets the same fence
+-- queued → starting: a worker takes an execution, under a new fence and a lease, with one of its credentials.
+-- Arguments (JSON): id, claim (text), workerId, leaseMs, offers: {name, weight, highestSandbox (its number in
+--   SandboxLevel)} of each credential
+-- Answers: claimed fence lastSeq attempt storedBytes credential ready… | refused state | expired | blocked ms |
+--   unsuited | parked ready…
+-- Sent again: yes; the same worker gets the same fence and credential
 
 --- @include "../../../events/lua/include/last-seq.lua"
 --- @include "../../../events/lua/include/take-fence.lua"
@@ -10,6 +11,7 @@
 --- @include "../../../platform/lua/include/need-memory.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/choose-credential.lua"
 --- @include "./include/enter.lua"
 --- @include "./include/find-held.lua"
 --- @include "./include/get.lua"
@@ -20,13 +22,14 @@
 --- @include "./include/pass-on.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
+--- @include "./include/take-turn.lua"
 
 local args = cjson.decode(ARGV[1])
 local id, workerId = args.id, args.workerId
 local state = get(id, 'state')
 local function claimed(fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(ready)}
+  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, get(id, 'credential'), unpack(ready)}
 end
 if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
   return claimed(redis.call('HGET', key('log', id), 'fence'), {})
@@ -38,12 +41,10 @@ needMemory()
 local now = nowMs()
 local deadline = get(id, 'queueDeadline')
 if deadline and now > tonumber(deadline) then return {'expired'} end
-local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
-if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
-if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
-  set(id, 'waitingFor', 'sandbox')
-  return {'unsuited'}
-end
+local chosen, why, waitMs = chooseCredential(id, args.offers, now)
+if why == 'blocked' then return {'blocked', waitMs} end
+if why == 'unsuited' then set(id, 'waitingFor', 'sandbox') end
+if not chosen then return {'unsuited'} end
 -- It may have been woken for a workspace: if it takes another one, or none, the next in line may have that.
 local from = get(id, 'parkedOn')
 if from then redis.call('ZREM', key('parked', from), id) end
@@ -63,5 +64,6 @@ leaveQueue(id)
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
+set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'credential', chosen.name, 'credentialClaim', args.claim)
+takeTurn(chosen, #args.offers)
 return claimed(fence, passOn(from))
