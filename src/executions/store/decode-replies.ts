@@ -60,8 +60,8 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
 export function decodeClaim(reply: ClaimReply): ClaimAnswer {
   switch (reply[0]) {
     case 'claimed': {
-      const [kind, fence, lastSeq, attempt, storedBytes, ...ready] = reply
-      return { kind, fence, lastSeq, attempt, storedBytes, ready: decodeReady(ready) }
+      const [kind, executionId, fence, lastSeq, attempt, storedBytes, ...ready] = reply
+      return { kind, executionId, fence, lastSeq, attempt, storedBytes, ready: decodeReady(ready) }
     }
     case 'parked': {
       const [kind, ...ready] = reply
@@ -72,6 +72,7 @@ export function decodeClaim(reply: ClaimReply): ClaimAnswer {
     case 'blocked':
       return { kind: 'blocked', waitMs: reply[1] }
     case 'expired':
+      return { kind: 'expired', executionId: reply[1] }
     case 'unsuited':
       return { kind: reply[0] }
   }

@@ -9,7 +9,10 @@ import type { ClaimAnswer, PendingRequests, PlacesAnswer, StartAnswer } from './
 
 /** What a worker does with an execution, from its claim on under a fence. */
 export interface HolderCommands {
-  /** queued → starting, by a worker with this credential and sandboxes up to this one. */
+  /**
+   * queued → starting, by a worker with this credential and sandboxes up to this one: this execution, or the one that
+   * is due before it.
+   */
   claim(
     id: string,
     claim: number,

@@ -37,11 +37,12 @@ export type CreateReply =
   | ['refused', why: SessionRefusal['why'], detail: string]
 
 export type ClaimReply =
-  | ['claimed', fence: string, lastSeq: number, attempt: number, storedBytes: number, ...ready: ReadyReply]
+  | ['claimed', id: string, fence: string, lastSeq: number, attempt: number, storedBytes: number, ...ready: ReadyReply]
   | ['parked', ...ready: ReadyReply]
   | ['refused', State]
   | ['blocked', milliseconds: number]
-  | ['expired' | 'unsuited']
+  | ['expired', id: string]
+  | ['unsuited']
 
 export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancelled' | 'stale'] | ['refused', State]
 
@@ -152,6 +153,8 @@ export interface RecordScripts {
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
+  ccListDue(count: number): [due: number, active: number, ...ids: string[]]
+  ccPositions(...ids: string[]): Array<number | ''>
   ccWakeDue(): ReadyReply
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply

@@ -72,6 +72,8 @@ export type CreateAnswer =
 export type ClaimAnswer =
   | {
       readonly kind: 'claimed'
+      /** Another one than the job's where that is due first. */
+      readonly executionId: string
       readonly fence: string
       readonly lastSeq: number
       readonly attempt: number
@@ -80,7 +82,7 @@ export type ClaimAnswer =
       readonly ready: readonly ReadyExecution[]
     }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'expired' }
+  | { readonly kind: 'expired'; readonly executionId: string }
   /** The limit of this worker's credential is reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
   | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }

@@ -6,6 +6,7 @@
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "../../../events/lua/include/last-seq.lua"
 --- @include "../../../events/lua/include/write-next.lua"
+--- @include "../../../platform/lua/include/key.lua"
 --- @include "./include/begin-session.lua"
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
@@ -22,6 +23,9 @@ if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} 
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
+-- Its claim is not sent again any more.
+local job = get(id, 'job')
+if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
