@@ -329,6 +329,8 @@ for (const state of STATES) {
       const [answer, next] = typeof expected === 'string' ? [expected, state] : expected
       t.equal(await DO[command](subject), answer, `${command} of one that is ${state} answers ${answer}`)
       t.equal(await stateOf(subject.id), next, `${command} leaves it ${next}`)
+      // The next claim would find it due.
+      if (next === 'queued') await store.concludeQueued(subject.id, conclusion('cancelled'))
     }
   })
 }

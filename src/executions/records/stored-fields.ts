@@ -85,7 +85,7 @@ export function toRecord(
   id: string,
   fields: StoredFields,
   lastSeq: number,
-  rank: number | null,
+  position: number | undefined,
 ): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = parse<Outcome>(fields.outcome)
@@ -130,7 +130,7 @@ export function toRecord(
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
     simulated: fields.simulated === '1',
     lastSeq,
-    position: rank === null ? undefined : rank + 1,
+    position,
     parentId: fields.parentId || undefined,
     taskIndex: fields.parentId ? Number(fields.taskIndex) : undefined,
     taskCount: toNumber(fields.taskCount),

@@ -5,7 +5,10 @@ import { toOffers } from '../claim/credential-pool.js'
 import { concludeOverdue } from '../conclude/conclude-overdue.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 
-/** Takes an execution from the queue to its end: claim, prepare, start, run, conclude. */
+/**
+ * Takes an execution from the queue to its end: claim, prepare, start, run, conclude. The job's own, or the one that is
+ * due before it.
+ */
 export async function runExecution(
   services: RunServices,
   job: { executionId: string; claim: number },
@@ -27,13 +30,13 @@ export async function runExecution(
     case 'unsuited':
       return claim
     case 'expired': {
-      const outcome = await concludeOverdue(services, executionId)
+      const outcome = await concludeOverdue(services, claim.executionId)
       return outcome ? { kind: 'finished', outcome } : { kind: 'passed_over', why: 'another process concluded it' }
     }
     case 'claimed': {
       const credential = offered.find(({ name }) => name === claim.credential)
       if (!credential) throw new Error('the claim was taken with a credential that was not offered')
-      return runClaimed(services, executionId, { ...claim, credential }, context)
+      return runClaimed(services, claim.executionId, { ...claim, credential }, context)
     }
   }
 }

@@ -61,8 +61,8 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
 export function decodeClaim(reply: ClaimReply): ClaimAnswer {
   switch (reply[0]) {
     case 'claimed': {
-      const [kind, fence, lastSeq, attempt, storedBytes, credential, ...ready] = reply
-      return { kind, fence, lastSeq, attempt, storedBytes, credential, ready: decodeReady(ready) }
+      const [kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ...ready] = reply
+      return { kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ready: decodeReady(ready) }
     }
     case 'parked': {
       const [kind, ...ready] = reply
@@ -73,6 +73,7 @@ export function decodeClaim(reply: ClaimReply): ClaimAnswer {
     case 'blocked':
       return { kind: 'blocked', waitMs: reply[1] }
     case 'expired':
+      return { kind: 'expired', executionId: reply[1] }
     case 'unsuited':
       return { kind: reply[0] }
   }

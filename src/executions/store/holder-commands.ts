@@ -9,7 +9,10 @@ import type { ClaimAnswer, CredentialOffer, PendingRequests, PlacesAnswer, Start
 
 /** What a worker does with an execution, from its claim on under a fence. */
 export interface HolderCommands {
-  /** queued → starting, by a worker with these credentials, or with one of this name and all sandboxes. */
+  /**
+   * queued → starting, by a worker with these credentials, or with one of this name and all sandboxes: this execution,
+   * or the one that is due before it.
+   */
   claim(
     id: string,
     claim: number,

@@ -30,25 +30,28 @@ export interface RecordReads {
   listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
 }
 
-export function createRecordReads({ redis, root, now }: StoreContext): RecordReads {
+export function createRecordReads({ redis, root, run, now }: StoreContext): RecordReads {
   async function load(
     ids: readonly string[],
     fields: readonly RecordField[],
   ): Promise<Array<ExecutionRecord | undefined>> {
     if (ids.length === 0) return []
     const pipeline = redis.pipeline()
-    for (const id of ids) {
-      pipeline
-        .hmget(`${root}:execution:${id}`, ...fields)
-        .hget(`${root}:log:${id}`, 'lastSeq')
-        .zrank(`${root}:waiting`, id)
-    }
+    for (const id of ids) pipeline.hmget(`${root}:execution:${id}`, ...fields).hget(`${root}:log:${id}`, 'lastSeq')
     const answers = await execute(pipeline)
-    return ids.map((id, index) => {
-      const values = answers[index * 3] as Array<string | null>
+    const found = ids.map((id, index) => {
+      const values = answers[index * 2] as Array<string | null>
       const stored: StoredFields = Object.fromEntries(fields.map((field, position) => [field, values[position]]))
-      return toRecord(id, stored, Number(answers[index * 3 + 1] ?? 0), answers[index * 3 + 2] as number | null)
+      return { id, stored, lastSeq: Number(answers[index * 2 + 1] ?? 0) }
     })
+    const positions = await readPositions(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
+    return found.map(({ id, stored, lastSeq }) => toRecord(id, stored, lastSeq, positions.get(id)))
+  }
+
+  async function readPositions(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (ids.length === 0) return new Map()
+    const positions = await run('ccPositions', ...ids)
+    return new Map(ids.flatMap((id, index) => (positions[index] ? [[id, positions[index]] as const] : [])))
   }
 
   async function loadTasks(listId: string): Promise<ListedTask[]> {

@@ -39,6 +39,7 @@ export type CreateReply =
 export type ClaimReply =
   | [
       'claimed',
+      id: string,
       fence: string,
       lastSeq: number,
       attempt: number,
@@ -49,7 +50,8 @@ export type ClaimReply =
   | ['parked', ...ready: ReadyReply]
   | ['refused', State]
   | ['blocked', milliseconds: number]
-  | ['expired' | 'unsuited']
+  | ['expired', id: string]
+  | ['unsuited']
 
 export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancelled' | 'stale'] | ['refused', State]
 
@@ -159,6 +161,8 @@ export interface RecordScripts {
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
+  ccListDue(count: number): [due: number, active: number, ...ids: string[]]
+  ccPositions(...ids: string[]): Array<number | ''>
   ccWakeDue(): ReadyReply
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply

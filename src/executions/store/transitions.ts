@@ -81,6 +81,8 @@ export interface CredentialOffer {
 export type ClaimAnswer =
   | {
       readonly kind: 'claimed'
+      /** Another one than the job's where that is due first. */
+      readonly executionId: string
       readonly fence: string
       readonly lastSeq: number
       readonly attempt: number
@@ -91,7 +93,7 @@ export type ClaimAnswer =
       readonly ready: readonly ReadyExecution[]
     }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'expired' }
+  | { readonly kind: 'expired'; readonly executionId: string }
   /** The limits of all of this worker's credentials are reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
   | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }

@@ -3,15 +3,17 @@
 
 --- @include "../../../../events/lua/include/write-next.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "./enter-queue.lua"
 --- @include "./get.lua"
+--- @include "./position-of.lua"
 --- @include "./set-all.lua"
 
 local function queueNew(id, score, new)
   setAll(id, new.fields)
-  redis.call('ZADD', root .. ':waiting', score, id)
+  enterQueue(id, score)
   local deadline = get(id, 'queueDeadline')
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
-  local position = redis.call('ZRANK', root .. ':waiting', id) + 1
+  local position = positionOf(id)
   writeNext(id, new.before .. position .. new.after)
   return position
 end
