@@ -45,6 +45,9 @@ function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionF
   return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
 }
 
+const isSelective = ({ status, metadata, kind }: ExecutionFilters): boolean =>
+  kind !== undefined || status !== undefined || Object.keys(metadata ?? {}).length > 0
+
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(
   services: ReadServices,
@@ -89,14 +92,10 @@ export async function listExecutions(
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ExecutionRecord[] = []
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
-  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
-    const ids = await fromStore(
-      store.listIds(caller.name, {
-        count: SCAN_CHUNK,
-        before,
-        notBefore,
-      }),
-    )
+  // Where everything fits, what fills the page and one more that says that others follow is all there is to read.
+  const chunk = isSelective(filters) ? SCAN_CHUNK : limit + 1
+  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
+    const ids = await fromStore(store.listIds(caller.name, { count: chunk, before, notBefore }))
     for (const record of await fromStore(store.getMany(ids))) {
       if (!matches(record, filters)) continue
       found.push(record)
@@ -104,7 +103,7 @@ export async function listExecutions(
         return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
     before = ids.at(-1)
-    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
+    if (ids.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
   }
   return { executions: await show(found), nextCursor: before ?? null }
 }
