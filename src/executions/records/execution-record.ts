@@ -107,6 +107,13 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
   }
 }
 
+/** A request that takes no more is stored once, and shortened when a list reads it. */
+const SMALL_REQUEST_CHARACTERS = 1024
+
+/** What a list reads in place of a request whose JSON is `text`. undefined: the request itself. */
+export const toShortRequest = (request: ExecuteRequest, text: string): string | undefined =>
+  text.length <= SMALL_REQUEST_CHARACTERS ? undefined : JSON.stringify(shortenRequest(request))
+
 /** The fields that a list reads; `request` and `result` can be megabytes. */
 export const LISTED_FIELDS = [
   'state',
@@ -176,6 +183,12 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
 }
 
+function toRequest({ request, shortRequest }: StoredFields): ExecuteRequest {
+  // Safe: toNewRecord wrote both.
+  if (typeof request === 'string') return JSON.parse(request) as ExecuteRequest
+  return shortenRequest(JSON.parse(shortRequest ?? '{}') as ExecuteRequest)
+}
+
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
 export function toRecord(
   id: string,
@@ -190,7 +203,7 @@ export function toRecord(
     kind: (fields.kind ?? 'run') as ExecutionKind,
     state: fields.state as ExecutionState,
     owner: fields.owner ?? '',
-    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
+    request: toRequest(fields),
     requestDigest: fields.requestDigest ?? '',
     priority: (fields.priority ?? 'normal') as Priority,
     claim: Number(fields.claim),

@@ -13,6 +13,7 @@ import { execute, type StoreContext } from './store-context.js'
 /** The records and their lists, as they are read without changing anything. */
 export interface RecordReads {
   now: StoreContext['now']
+  recentNow: StoreContext['recentNow']
   get(id: string): Promise<ExecutionRecord | undefined>
   /** Records without their long texts; ids that have none are left out. */
   getMany(ids: readonly string[]): Promise<ExecutionRecord[]>
@@ -36,11 +37,18 @@ export interface RecordReads {
   listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
 }
 
-export function createRecordReads({ redis, root, now }: StoreContext): RecordReads {
-  async function load(
-    ids: readonly string[],
-    fields: readonly RecordField[],
-  ): Promise<Array<ExecutionRecord | undefined>> {
+interface Loaded {
+  readonly id: string
+  readonly stored: StoredFields
+  readonly lastSeq: number
+  readonly rank: number | null
+}
+
+const toLoadedRecord = ({ id, stored, lastSeq, rank }: Loaded): ExecutionRecord | undefined =>
+  toRecord(id, stored, lastSeq, rank)
+
+export function createRecordReads({ redis, root, now, recentNow }: StoreContext): RecordReads {
+  async function load(ids: readonly string[], fields: readonly RecordField[]): Promise<Loaded[]> {
     if (ids.length === 0) return []
     const pipeline = redis.pipeline()
     for (const id of ids) {
@@ -52,9 +60,25 @@ export function createRecordReads({ redis, root, now }: StoreContext): RecordRea
     const answers = await execute(pipeline)
     return ids.map((id, index) => {
       const values = answers[index * 3] as Array<string | null>
-      const stored: StoredFields = Object.fromEntries(fields.map((field, position) => [field, values[position]]))
-      return toRecord(id, stored, Number(answers[index * 3 + 1] ?? 0), answers[index * 3 + 2] as number | null)
+      const stored: StoredFields = {}
+      for (const [position, field] of fields.entries()) stored[field] = values[position]
+      return { id, stored, lastSeq: Number(answers[index * 3 + 1] ?? 0), rank: answers[index * 3 + 2] as number | null }
     })
+  }
+
+  /** Small requests are stored once. */
+  async function addRequests(loaded: readonly Loaded[]): Promise<void> {
+    const small = loaded.filter(({ stored }) => stored.state && !stored.shortRequest)
+    if (small.length === 0) return
+    const pipeline = redis.pipeline()
+    for (const { id } of small) pipeline.hget(`${root}:execution:${id}`, 'request')
+    const requests = await execute(pipeline)
+    for (const [index, { stored }] of small.entries()) stored.shortRequest = requests[index] as string | null
+  }
+
+  async function loadOne(id: string): Promise<ExecutionRecord | undefined> {
+    const [loaded] = await load([id], ALL_FIELDS)
+    return loaded && toLoadedRecord(loaded)
   }
 
   async function loadTasks(listId: string): Promise<ListedTask[]> {
@@ -74,16 +98,19 @@ export function createRecordReads({ redis, root, now }: StoreContext): RecordRea
 
   return {
     now,
+    recentNow,
     async get(id) {
-      const [record] = await load([id], ALL_FIELDS)
+      const record = await loadOne(id)
       return record?.kind === 'task_list' ? { ...record, tasks: await loadTasks(id) } : record
     },
     async getMany(ids) {
-      return (await load(ids, LISTED_FIELDS)).filter((record) => record !== undefined)
+      const loaded = await load(ids, LISTED_FIELDS)
+      await addRequests(loaded)
+      return loaded.map(toLoadedRecord).filter((record) => record !== undefined)
     },
     async getTaskList(id) {
       const tasks = await loadTasks(id)
-      const [record] = await load([id], ALL_FIELDS)
+      const record = await loadOne(id)
       return record?.kind === 'task_list' ? { ...record, tasks } : undefined
     },
     async listTaskIds(listId) {
