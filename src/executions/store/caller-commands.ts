@@ -54,8 +54,9 @@ export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContex
       const { workspace, simulated, queueDeadline } = fields
       // The record itself is not wrapped into JSON once more, which the script would have to unwrap.
       const seen = { ...content, fields: { workspace, simulated, queueDeadline } }
-      const answer = decodeCreate(await run('ccCreate', { ...admission, new: seen, session }, ...toPairs(fields)))
-      return answer.kind === 'created' ? { ...answer, record: toQueuedRecord(record, fields, answer.position) } : answer
+      const reply = await run('ccCreate', { ...admission, new: seen, session }, ...toPairs(fields))
+      const queued = reply[0] === 'created' ? toQueuedRecord(record, fields, reply[1]) : undefined
+      return queued ? { kind: 'created', record: queued } : decodeCreate(reply)
     },
     async request(id, request, by, reason = '') {
       const [kind, state] = await run('ccRequest', { id, ...request, by, reason })

@@ -45,9 +45,8 @@ export function decodeReady(values: ReadyReply): ReadyExecution[] {
 export function decodeCreate(reply: CreateReply): CreateAnswer {
   switch (reply[0]) {
     case 'created':
-      return { kind: 'created', position: reply[1] }
     case 'full':
-      return { kind: 'full' }
+      return { kind: reply[0] }
     case 'replayed':
     case 'conflict':
       return { kind: reply[0], id: reply[1] }

@@ -63,7 +63,7 @@ export interface SessionRefusal {
 
 export type CreateAnswer =
   /** The record as it would be read, where that is known without reading it. */
-  | { readonly kind: 'created'; readonly position: number; readonly record?: ExecutionRecord | undefined }
+  | { readonly kind: 'created'; readonly record?: ExecutionRecord }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'full' }
