@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
-import { v7 as uuidv7 } from 'uuid'
 import { authPlugin } from '../../plugins/auth.js'
 import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
 import { jsonPlugin } from '../../plugins/json.js'
@@ -26,6 +25,7 @@ import type { ExecutionServices } from '../executions/services.js'
 import { ConfigError } from '../platform/config.js'
 import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
+import { mintUuid } from '../platform/mint-uuid.js'
 import { VERSION } from '../platform/version.js'
 import { BODY_LIMIT_BYTES } from '../protocol/limits.js'
 import type { Health } from '../protocol/service-state.js'
@@ -101,7 +101,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: () => uuidv7(),
+    genReqId: () => mintUuid(Date.now()),
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerMalformed,
     // The origin plugin looks at the Host, and says what is wrong with it.

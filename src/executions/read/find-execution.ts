@@ -49,6 +49,9 @@ const isWithin = ({ createdAt }: ExecutionRecord, { createdAfter, createdBefore 
   (createdAfter === undefined || createdAt >= Date.parse(createdAfter)) &&
   (createdBefore === undefined || createdAt < Date.parse(createdBefore))
 
+const isSelective = ({ status, metadata, kind }: ExecutionFilters): boolean =>
+  kind !== undefined || status !== undefined || Object.keys(metadata ?? {}).length > 0
+
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(
   services: ReadServices,
@@ -102,14 +105,10 @@ export async function listExecutions(
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ExecutionRecord[] = []
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
-  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
-    const ids = await fromStore(
-      store.listIds(caller.id, {
-        count: SCAN_CHUNK,
-        before,
-        notBefore,
-      }),
-    )
+  // Where everything fits, what fills the page and one more that says that others follow is all there is to read.
+  const chunk = isSelective(filters) ? SCAN_CHUNK : limit + 1
+  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
+    const ids = await fromStore(store.listIds(caller.id, { count: chunk, before, notBefore }))
     for (const record of await fromStore(store.getMany(ids))) {
       if (!matches(record, filters)) continue
       found.push(record)
@@ -117,7 +116,7 @@ export async function listExecutions(
         return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
     before = ids.at(-1)
-    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
+    if (ids.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
   }
   return { executions: await show(found), nextCursor: before ?? null }
 }

@@ -101,6 +101,13 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
   }
 }
 
+/** A request that takes no more is stored once, and shortened when a list reads it. */
+const SMALL_REQUEST_CHARACTERS = 1024
+
+/** What a list reads in place of a request whose JSON is `text`. undefined: the request itself. */
+export const toShortRequest = (request: ExecuteRequest, text: string): string | undefined =>
+  text.length <= SMALL_REQUEST_CHARACTERS ? undefined : JSON.stringify(shortenRequest(request))
+
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
   milliseconds === undefined ? undefined : toTime(milliseconds)

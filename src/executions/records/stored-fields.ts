@@ -3,7 +3,7 @@ import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
 import { NO_USAGE, type ExecutionKind, type Outcome, type Payment, type RetryReason, type Usage } from '../../protocol/execution.js'
-import type { ExecutionRecord } from './execution-record.js'
+import { shortenRequest, type ExecutionRecord } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import { toRunBudget } from './run-budget.js'
@@ -80,6 +80,12 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
 }
 
+function toRequest({ request, shortRequest }: StoredFields): ExecuteRequest {
+  // Safe: toNewRecord wrote both.
+  if (typeof request === 'string') return JSON.parse(request) as ExecuteRequest
+  return shortenRequest(JSON.parse(shortRequest ?? '{}') as ExecuteRequest)
+}
+
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
 export function toRecord(
   id: string,
@@ -94,7 +100,7 @@ export function toRecord(
     kind: (fields.kind ?? 'run') as ExecutionKind,
     state: fields.state as ExecutionState,
     owner: fields.owner ?? '',
-    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
+    request: toRequest(fields),
     requestDigest: fields.requestDigest ?? '',
     priority: (fields.priority ?? 'normal') as Priority,
     claim: Number(fields.claim),

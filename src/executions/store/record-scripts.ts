@@ -100,6 +100,7 @@ export interface Requested {
 export interface RecordScripts {
   ccCreate(
     args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
+    ...fieldsAndValues: string[]
   ): CreateReply
   ccCreateList(args: Admission & { task: NewRecordArguments & { id: string } }): CreateReply
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]

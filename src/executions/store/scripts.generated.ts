@@ -52,6 +52,14 @@ end`,
   redis.call('ZADD', root .. ':leases', nowMs() + holdMs, list)
   return {'over', fence}
 end`,
+  'events/include/write-first': `local function writeFirst(id, event)
+  local lines, draft = '{"seq":1,' .. event, root .. ':events-draft'
+  redis.call('XADD', key('events', id), '1-0', 'e', lines)
+  redis.call('COPY', key('events', id), draft, 'REPLACE')
+  redis.call('RENAME', draft, key('events', id))
+  redis.call('HSET', key('log', id), 'lastSeq', 1, 'bytes', #lines)
+  redis.call('PUBLISH', key('channel', id), lines)
+end`,
   'constant/PRIORITY_STEP': `local PRIORITY_STEP = 100000000000000`,
   'include/band-of': `local function bandOf(score) return string.format('%d', math.floor(tonumber(score) / PRIORITY_STEP)) end`,
   'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('HGET', root .. ':turn-clock', band) or '0') end`,
@@ -89,18 +97,22 @@ end`,
   end
   return before + place + 1
 end`,
-  'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
-  'include/set-all': `local function setAll(id, fields)
-  for field, value in pairs(fields) do set(id, field, value) end
-end`,
   'include/queue-new': `local function queueNew(id, score, new)
-  setAll(id, new.fields)
   enterQueue(id, score)
-  local deadline = get(id, 'queueDeadline')
+  local deadline = new.fields.queueDeadline
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
   local position = positionOf(id)
-  writeNext(id, new.before .. position .. new.after)
+  writeFirst(id, new.before .. position .. new.after)
   return position
+end`,
+  'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
+  'include/set-all': `local function setAll(id, fields)
+  local all = {}
+  for field, value in pairs(fields) do
+    all[#all + 1] = field
+    all[#all + 1] = value
+  end
+  if #all > 0 then set(id, unpack(all)) end
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
   'history/include/weigh': `local function weigh(owner, kind, wanted)
@@ -128,9 +140,9 @@ end`,
   return taken
 end`,
   'include/kind-of': `local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end`,
-  'include/weigh-new': `local function weighNew(owner, fields)
-  local kind = kindOf(fields.simulated)
-  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+  'include/weigh-new': `local function weighNew(owner, simulated, wantedBudget)
+  local kind = kindOf(simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(wantedBudget))
   return taken, over, kind
 end`,
   'advance-list': `local args = cjson.decode(ARGV[1])
@@ -156,13 +168,14 @@ if not following or get(list, 'cancelBy') then
   return over(list, holdMs)
 end
 local owner = get(list, 'owner')
-local taken, refused, kind = weighNew(owner, following.fields)
+local taken, refused, kind = weighNew(owner, following.fields.simulated, following.wantedBudget)
 if refused then
   set(list, 'over', 'budget')
   return over(list, holdMs)
 end
 reserve(following.id, owner, kind, taken)
 redis.call('HSET', key('tasks', list), index + 1, following.id)
+setAll(following.id, following.fields)
 queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}`,
@@ -712,7 +725,7 @@ local function ownWorkspace(owner, name, shared)
   if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
   for _, folder in ipairs(foldersAbove(name)) do redis.call('HINCRBY', key('owned-within', folder), owner, 1) end
 end`,
-  'include/admit': `local function admit(args, payer, payerFields, join)
+  'include/admit': `local function admit(args, payer, new, join)
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
@@ -729,7 +742,7 @@ end`,
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
   end
   if queued >= args.maxQueue then return {'full'} end
-  local taken, over, kind = weighNew(owner, payerFields)
+  local taken, over, kind = weighNew(owner, new.fields.simulated, new.wantedBudget)
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
@@ -742,12 +755,13 @@ end`,
 end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
-local answer = admit(args, task.id, task.fields)
+local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
 redis.call('HSET', key('tasks', id), 0, task.id)
+setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, task)
-writeNext(id, new.before .. position .. new.after)
+writeFirst(id, new.before .. position .. new.after)
 return {'created', position}`,
   'include/enter-session': `local function enterSession(id, session)
   redis.call('ZADD', key('session', session), nowMs(), id)
@@ -812,7 +826,10 @@ end`,
   'create': `local args = cjson.decode(ARGV[1])
 local session = args.session
 local function join() return session and joinSession(args.id, args.owner, session, args.new.fields.simulated) end
-return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.id, args.score, args.new)}`,
+local answer = admit(args, args.id, args.new, join)
+if answer then return answer end
+redis.call('HSET', record(args.id), unpack(ARGV, 2))
+return {'created', queueNew(args.id, args.score, args.new)}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -1129,10 +1146,10 @@ export const SCRIPTS = {
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
-    'include/over', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/set', 'include/set-all',
-    'include/queue-new', 'include/task-at', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'advance-list',
+    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1219,13 +1236,13 @@ export const SCRIPTS = {
     'include/conclude', 'conclude',
   ),
   ccCreateList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'tokens/include/is-withdrawn',
-    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/set', 'include/set-all', 'include/queue-new', 'create-list',
+    'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
+    'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
@@ -1233,10 +1250,9 @@ export const SCRIPTS = {
     'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
     'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
     'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/set-all', 'include/queue-new', 'create',
+    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',

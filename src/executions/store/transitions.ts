@@ -62,7 +62,8 @@ export interface SessionRefusal {
 }
 
 export type CreateAnswer =
-  | { readonly kind: 'created' }
+  /** The record as it would be read, where that is known without reading it. */
+  | { readonly kind: 'created'; readonly record?: ExecutionRecord }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'full' | 'withdrawn' }

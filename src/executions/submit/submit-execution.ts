@@ -5,9 +5,11 @@ import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
+import { withOneExpectedStart } from '../read/expected-start.js'
 import { getExecution } from '../read/find-execution.js'
+import { toExecution } from '../records/execution-record.js'
 import { notOwned, toSessionError, toWantedSession } from './join-session.js'
-import { mintId } from './mint-id.js'
+import { mintUuid } from '../../platform/mint-uuid.js'
 import { newTask, toDeadline } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
@@ -68,8 +70,8 @@ export async function submitExecution(
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
   await requireKeeping(services)
-  const createdAt = await fromStore(store.now())
-  const id = mintId(createdAt)
+  const createdAt = await fromStore(store.recentNow())
+  const id = mintUuid(createdAt)
   const session = run?.session && toWantedSession(run.session, request.workspace, config)
   const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
@@ -130,5 +132,8 @@ export async function submitExecution(
   await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((err: unknown) => {
     logger.warn({ executionId: id, err }, 'stored but not yet queued; the sweep will do it')
   })
-  return { execution: await getExecution(services, id, caller), replayed: false }
+  const execution = answer.record
+    ? await withOneExpectedStart(services, toExecution(answer.record))
+    : await getExecution(services, id, caller)
+  return { execution, replayed: false }
 }
