@@ -18,7 +18,7 @@ import { createSubscriptions, type Subscriptions } from './subscriptions.js'
 export interface RpcConnectionOptions {
   readonly socket: WebSocket
   /** The TCP socket below, `request.raw.socket`. */
-  readonly transport?: Socket | undefined
+  readonly transport: Socket
   readonly services: ExecutionServices
   readonly caller: Caller
   /** In which calls of all connections are started; without it those of this one alone. */

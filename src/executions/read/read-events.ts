@@ -79,8 +79,8 @@ export async function readPageAfter(
 
 /** Whether the terminal event is at or before the cursor: one that came since the page was read is still to be told. */
 async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolean> {
-  const last = (await fromStore(log.readLast(id))).events.at(-1)
-  return last !== undefined && last.seq <= cursor && isTerminalEvent(last)
+  const last = (await fromStore(log.readLast(id))).chunks.at(-1)
+  return last !== undefined && last.last <= cursor && last.isTerminal
 }
 
 /** Half an export is of no use, and its status has been sent: while Redis is away for a moment it is asked again. */
