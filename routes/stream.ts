@@ -1,5 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
+import { forgetUpgrade } from '../plugins/websocket.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { CallTurns } from '../src/rpc/call-turns.js'
@@ -21,6 +23,7 @@ export async function streamRoutes(
 ): Promise<void> {
   const { services } = app
   const turns = new CallTurns()
+  const responses = new WeakMap<FastifyRequest, ServerResponse>()
 
   function open(url: string, wsHandler: (socket: WebSocket, request: FastifyRequest) => void): void {
     app.route({
@@ -29,7 +32,8 @@ export async function streamRoutes(
       // Each method asks for its own scope.
       config: { scope: 'any', webSocket: true },
       schema: { hide: true },
-      async preValidation(request) {
+      async preValidation(request, reply) {
+        responses.set(request, reply.raw)
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
           throw new ExecutorError('RATE_LIMITED', {
             detail: `This process already serves ${services.config.maxConnections} WebSocket connections.`,
@@ -41,7 +45,11 @@ export async function streamRoutes(
         // The plugin upgrade-required has answered by now.
         throw new ExecutorError('UPGRADE_REQUIRED', { detail: `${url} is a WebSocket.` })
       },
-      wsHandler,
+      wsHandler(socket, request) {
+        const [response, transport] = [responses.get(request), request.raw.socket]
+        if (response) forgetUpgrade(socket, { transport, response, log: app.log })
+        wsHandler(socket, request)
+      },
     })
   }
 
