@@ -31,6 +31,10 @@ export function toChunk(bytes: Buffer): Chunk | undefined {
 
 export const eventsOf = ({ bytes }: Chunk): StoredEvent[] => splitBatch(bytes)
 
+/** Each event by itself. */
+export const toSingles = (chunk: Chunk): Chunk[] =>
+  eventsOf(chunk).map(({ seq, type, bytes }) => ({ first: seq, last: seq, isTerminal: type === TERMINAL_TYPE, bytes }))
+
 /** Where the line of a seq begins; there are as many lines as seqs. */
 function startOf({ first, bytes }: Chunk, seq: number): number {
   let start = 0
@@ -42,12 +46,6 @@ function startOf({ first, bytes }: Chunk, seq: number): number {
 export function cutAfter(chunk: Chunk, cursor: number): Chunk {
   if (cursor < chunk.first) return chunk
   return { ...chunk, first: cursor + 1, bytes: chunk.bytes.subarray(startOf(chunk, cursor + 1)) }
-}
-
-/** Its part up to a seq that stands in it. */
-export function cutBehind(chunk: Chunk, seq: number): Chunk {
-  if (seq >= chunk.last) return chunk
-  return { ...chunk, last: seq, isTerminal: false, bytes: chunk.bytes.subarray(0, startOf(chunk, seq + 1) - 1) }
 }
 
 /**

@@ -40,8 +40,8 @@ export interface EventLog {
   append(executionId: string, fence: string, batch: Batch, evenIfFull?: boolean): Promise<AppendAnswer>
   /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
   readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
-  /** The same, as it was written. */
-  readChunks(executionId: string, after: number, maxBytes: number): Promise<ChunkPage>
+  /** The same, as it was written; where a limit is given, at most so many events. */
+  readChunks(executionId: string, after: number, maxBytes: number, limit?: number): Promise<ChunkPage>
   /** The newest events, as many as were written at once. */
   readLast(executionId: string): Promise<ChunkPage>
   channelOf(executionId: string): string
@@ -57,7 +57,7 @@ interface LogScripts {
     lines: string,
     evenIfFull: '1' | '',
   ): string
-  ccReadBuffer(id: string, after: number, maxBytes: number): [lastSeq: number, ...batches: Buffer[]]
+  ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
   ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
 }
 
@@ -83,8 +83,8 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       if (redis.status !== 'ready') limited.letAllPass()
     }
   }
-  async function readChunks(executionId: string, after: number, maxBytes: number): Promise<ChunkPage> {
-    const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes))
+  async function readChunks(executionId: string, after: number, maxBytes: number, limit = 0): Promise<ChunkPage> {
+    const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes, limit))
     // The first batch may begin at or before the cursor.
     return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
   }

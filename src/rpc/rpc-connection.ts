@@ -65,7 +65,9 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
     // The handler of a name takes what that name's schema gives; TypeScript does not follow a table by a generic key
     // that far.
     // Made for each call: kept for each connection they would be a tenth of what an idle one costs.
-    const handle = createOperationHandlers({ ...options, subscriptions })[method] as (params: unknown) => Promise<Answer>
+    const handle = createOperationHandlers({ ...options, subscriptions })[method] as (
+      params: unknown,
+    ) => Promise<Answer>
     return handle(parseInput(OPERATIONS[method].rpc.params, params))
   }
 

@@ -14,6 +14,7 @@ import { execute, type StoreContext } from './store-context.js'
 export interface RecordReads {
   now: StoreContext['now']
   get(id: string): Promise<ExecutionRecord | undefined>
+  ownerOf(id: string): Promise<string | undefined>
   /** Records without their long texts; ids that have none are left out. */
   getMany(ids: readonly string[]): Promise<ExecutionRecord[]>
   /**
@@ -77,6 +78,9 @@ export function createRecordReads({ redis, root, now }: StoreContext): RecordRea
     async get(id) {
       const [record] = await load([id], ALL_FIELDS)
       return record?.kind === 'task_list' ? { ...record, tasks: await loadTasks(id) } : record
+    },
+    async ownerOf(id) {
+      return (await redis.hget(`${root}:execution:${id}`, 'owner')) ?? undefined
     },
     async getMany(ids) {
       return (await load(ids, LISTED_FIELDS)).filter((record) => record !== undefined)
