@@ -1,9 +1,6 @@
-import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import websocket from '@fastify/websocket'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
-import type { WebSocket } from 'ws'
 import { ExecutorError } from '../src/protocol/errors.js'
 import { BODY_LIMIT_BYTES } from '../src/protocol/limits.js'
 import { takeOnlyWebSockets } from './upgrades.js'
@@ -21,32 +18,20 @@ declare module 'fastify' {
 /** One stuck peer must not hold up the end of the process. */
 const CLOSE_DEADLINE_MS = 500
 
-/** What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault here. */
-function endFailed(error: Error, socket: WebSocket, log: FastifyBaseLogger): void {
-  const isClients = (error as { code?: string }).code?.startsWith('WS_ERR_')
-  log[isClients ? 'debug' : 'error']({ err: error }, 'a WebSocket failed')
-  socket.terminate()
-}
-
-/**
- * Lets go of the request that became a WebSocket: Node keeps its response with the TCP socket, and the plugin's
- * listener for errors keeps all of both, a third of what an idle socket costs.
- */
-export function forgetUpgrade(
-  socket: WebSocket,
-  { transport, response, log }: { transport: Socket; response: ServerResponse; log: FastifyBaseLogger },
-): void {
-  response.detachSocket(transport)
-  socket.removeAllListeners('error')
-  socket.on('error', (error) => endFailed(error, socket, log))
-}
-
 /** WebSocket upgrades; at the end every socket gets 1001, and whoever does not go is cut off. */
 export const websocketPlugin = plugin(
   async function webSocket(app: FastifyInstance) {
     let isClosing = false
     await app.register(websocket, {
-      errorHandler: (error, socket, request) => endFailed(error, socket, request.log),
+      // What a client sent wrong, a frame too large for instance, is answered by a close code and is nobody's fault
+      // here.
+      errorHandler(error, socket, request) {
+        request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error'](
+          { err: error },
+          'a WebSocket failed',
+        )
+        socket.terminate()
+      },
       options: {
         maxPayload: BODY_LIMIT_BYTES,
         perMessageDeflate: false,

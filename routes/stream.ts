@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { forgetUpgrade } from '../plugins/websocket.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { CallTurns } from '../src/rpc/call-turns.js'
+import { forgetUpgrade } from '../src/rpc/forget-upgrade.js'
 import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
 
@@ -47,7 +47,7 @@ export async function streamRoutes(
       },
       wsHandler(socket, request) {
         const [response, transport] = [responses.get(request), request.raw.socket]
-        if (response) forgetUpgrade(socket, { transport, response, log: app.log })
+        if (response) forgetUpgrade(socket, { transport, response, logger: services.logger })
         wsHandler(socket, request)
       },
     })

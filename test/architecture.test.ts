@@ -66,7 +66,7 @@ const RULES: Record<string, Rule> = {
   plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
-    rooms: ['src/protocol', 'src/executions', 'src/rpc'],
+    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc'],
     packages: ['fastify', 'ws'],
   },
   openapi: { rooms: ['src/main'] },

@@ -43,17 +43,8 @@ export class LogReader {
     this.executionId = executionId
     this.cursor = after
     this.#listener = listener
-    source.acquire(executionId, this).then(
-      (shared) => {
-        this.#shared = shared
-        if (this.isOver) source.release(executionId, this, shared)
-        else listener.wake()
-      },
-      (error: unknown) => {
-        this.#end(error)
-        listener.wake()
-      },
-    )
+    // A promise of its own, which never rejects: a failure is the end.
+    void this.#begin()
   }
 
   /** Others follow the same log. */
@@ -69,7 +60,7 @@ export class LogReader {
     if (tail.isGone) return this.#end(new ExecutorError('EXECUTION_NOT_FOUND'))
     const found = this.#find()
     if (!found) {
-      if (this.cursor < tail.lastSeq) this.#read(this.cursor)
+      if (this.cursor < tail.lastSeq) void this.#read(this.cursor)
       else if (tail.isFinished) this.#end()
       return undefined
     }
@@ -120,26 +111,36 @@ export class LogReader {
     if (!last || this.#isReading || this.#page.length - this.#next > 2) return
     const tail = this.#shared?.tail
     if (!tail || last.last >= tail.lastSeq || tail.after(last.last)) return
-    if (!this.#recent(last.last)) this.#read(last.last)
+    if (!this.#recent(last.last)) void this.#read(last.last)
   }
 
-  #read(after: number): void {
+  async #begin(): Promise<void> {
+    try {
+      const shared = await this.#source.acquire(this.executionId, this)
+      this.#shared = shared
+      if (this.isOver) return this.#source.release(this.executionId, this, shared)
+    } catch (error) {
+      this.#end(error)
+    }
+    this.#listener.wake()
+  }
+
+  /** Never rejects. */
+  async #read(after: number): Promise<void> {
     if (this.#isReading) return
     this.#isReading = true
-    this.#source.readPage(this, after).then(
-      (chunks) => {
-        this.#isReading = false
-        if (this.isOver || chunks.length === 0) return
-        this.#page = [...this.#page.slice(this.#next), ...chunks]
-        this.#next = 0
-        this.#listener.wake()
-      },
-      (error: unknown) => {
-        this.#isReading = false
-        if (this.isOver) return
-        this.#end(error)
-        this.#listener.wake()
-      },
-    )
+    try {
+      const chunks = await this.#source.readPage(this, after)
+      // None: what Redis has lost comes again, or the end is told by the tail.
+      if (this.isOver || chunks.length === 0) return
+      this.#page = [...this.#page.slice(this.#next), ...chunks]
+      this.#next = 0
+    } catch (error) {
+      if (this.isOver) return
+      this.#end(error)
+    } finally {
+      this.#isReading = false
+    }
+    this.#listener.wake()
   }
 }

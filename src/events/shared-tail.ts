@@ -1,5 +1,4 @@
 import type { Chunk } from './chunk.js'
-import type { LogReader } from './log-reader.js'
 import { LiveTail } from './live-tail.js'
 
 /** So long one go may take; the rest of the readers get theirs after what else the process has to do. */
@@ -7,14 +6,19 @@ const GO_MS = 5
 /** Readers between two looks at the clock. */
 const READERS_PER_LOOK = 32
 
+interface Reader {
+  readonly cursor: number
+  wake(): void
+}
+
 /** The tail of one followed execution, and those in this process who follow it. */
 export class SharedTail {
   readonly tail: LiveTail
-  readonly readers = new Set<LogReader>()
+  readonly readers = new Set<Reader>()
   /** Set while the log is read for this tail, so that one gap is repaired once. */
   repairing: Promise<void> | undefined
   timer: NodeJS.Timeout | undefined
-  #round: Iterator<LogReader> | undefined
+  #round: Iterator<Reader> | undefined
   /** Something came while readers were woken. */
   #isStale = false
   /** The least cursor of this round. */

@@ -40,7 +40,7 @@ interface SubscriptionsOptions {
 
 const EVERYTHING: Selection = { maxEventBytes: Infinity }
 
-/** Carries one log to the socket, in pieces, whenever there is room for one. An idle one is little more than its fields. */
+/** Carries one log to the socket, in pieces, whenever there is room for one. An idle one is little but its fields. */
 class Subscription implements FrameSource {
   isOffered = false
   /** undefined before its start. */
