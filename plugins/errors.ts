@@ -8,6 +8,8 @@ import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/
 
 /** An answer is one caller's, at one moment: a shared cache would hand it to others, and outlive the service. */
 const NO_STORE = 'no-store'
+/** How to come in, which every 401 says. */
+export const CHALLENGE = 'Bearer realm="cc-executor"'
 
 const isClientError = ({ statusCode = 500 }: FastifyError): boolean => statusCode >= 400 && statusCode < 500
 
@@ -70,7 +72,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const wire = toWireError(error)
   if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
   if (wire.retryAfterSeconds !== undefined) reply.header('retry-after', wire.retryAfterSeconds)
-  if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cc-executor"')
+  if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', CHALLENGE)
   // What reaches no hook of ours gets it here.
   return reply
     .header('cache-control', NO_STORE)

@@ -6,6 +6,7 @@ import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { CallTurns } from '../src/rpc/call-turns.js'
 import { forgetUpgrade } from '../src/rpc/forget-upgrade.js'
 import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
+import type { EndOfToken } from '../src/tokens/live-token.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
 
 export interface StreamRoutesOptions {
@@ -14,6 +15,24 @@ export interface StreamRoutesOptions {
   /** The OpenRPC document. */
   readonly discover: () => Record<string, unknown>
   readonly version: string
+}
+
+const POLICY_VIOLATION = 1008
+const REASONS: { readonly [Why in EndOfToken]: string } = {
+  revoked: 'the token was revoked',
+  expired: 'the token has expired',
+  restricted: 'the token has fewer scopes now; connect again',
+}
+
+function closeWithToken(
+  socket: WebSocket,
+  { access }: FastifyRequest,
+  connection: { close(code: number, reason: string): void },
+): void {
+  socket.once(
+    'close',
+    access.onEnd((why) => connection.close(POLICY_VIOLATION, REASONS[why])),
+  )
 }
 
 /** The two WebSockets. The websocket plugin upgrades and ends them; who may connect is settled before that, as HTTP. */
@@ -30,7 +49,7 @@ export async function streamRoutes(
       method: 'GET',
       url,
       // Each method asks for its own scope.
-      config: { scope: 'any', webSocket: true },
+      config: { scope: 'any', webSocket: true, forOneExecution: true, ticket: true },
       schema: { hide: true },
       async preValidation(request, reply) {
         responses.set(request, reply.raw)
@@ -54,7 +73,7 @@ export async function streamRoutes(
   }
 
   open('/ws', (socket, request) => {
-    openRpcConnection({
+    const connection = openRpcConnection({
       socket,
       transport: request.raw.socket,
       services,
@@ -65,9 +84,11 @@ export async function streamRoutes(
       discover,
       requestId: request.id,
     })
+    closeWithToken(socket, request, connection)
   })
   open('/ws/mcp', (socket, request) => {
     const { caller, raw } = request
-    openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
+    const connection = openOriginalConnection({ socket, transport: raw.socket, services, caller, turns, version })
+    closeWithToken(socket, request, connection)
   })
 }

@@ -8,6 +8,7 @@ import { run } from './run.js'
 import { cancel, pause, resume } from './steer.js'
 import { tail } from './tail.js'
 import { token } from './token.js'
+import { tokens } from './tokens.js'
 import { undo } from './undo.js'
 import { usage } from './usage.js'
 import { verify } from './verify.js'
@@ -32,6 +33,7 @@ const COMMANDS = {
   report,
   usage,
   token,
+  tokens,
 } satisfies Record<string, Command>
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46

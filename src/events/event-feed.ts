@@ -41,7 +41,7 @@ export interface FollowedChunk {
 
 interface FeedOptions {
   readonly log: EventLog
-  /** A connection of the `subscriber` role; the feed is its only user. */
+  /** A connection of the `subscriber` role. */
   readonly subscriber: Redis
   readonly logger: Logger
 }

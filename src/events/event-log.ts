@@ -1,5 +1,5 @@
+import { crc32 } from 'node:zlib'
 import type { Redis } from 'ioredis'
-import { sha256 } from '../platform/hash.js'
 import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
@@ -11,7 +11,7 @@ import type { StoredEvent } from './stored-event.js'
 export interface Batch {
   readonly first: number
   readonly last: number
-  readonly lines: string
+  readonly bytes: Buffer
 }
 
 export type AppendAnswer =
@@ -53,8 +53,8 @@ interface LogScripts {
     fence: string,
     first: number,
     last: number,
-    digest: string,
-    lines: string,
+    digest: number,
+    lines: Buffer,
     evenIfFull: '1' | '',
   ): string
   ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
@@ -89,8 +89,10 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
     return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
   }
   return {
-    async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
-      const answer = await run('ccAppend', executionId, fence, first, last, sha256(lines), lines, evenIfFull ? '1' : '')
+    async append(executionId, fence, { first, last, bytes }, evenIfFull = false) {
+      const full = evenIfFull ? '1' : ''
+      // The fence says whose it is; the sum only tells a batch that is sent again from another one in its place.
+      const answer = await run('ccAppend', executionId, fence, first, last, crc32(bytes), bytes, full)
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }

@@ -178,6 +178,11 @@ export const VARIABLES = {
   ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
   CC_EXECUTOR_MAX_CONNECTIONS: [wholeNumber(1, 1_000_000), '10000', 'WebSocket connections per process'],
+  CC_EXECUTOR_MAX_TOKENS: [
+    wholeNumber(1, 100_000),
+    '10000',
+    'tokens made by POST /tokens; those of the settings do not count',
+  ],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
@@ -283,6 +288,7 @@ export interface Config {
   readonly lockSeconds: number
   readonly maxConnections: number
   readonly maxSubscriptions: number
+  readonly maxTokens: number
   readonly writeDeadlineSeconds: number
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
@@ -411,6 +417,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     lockSeconds: values.CC_EXECUTOR_LOCK_SECONDS,
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
+    maxTokens: values.CC_EXECUTOR_MAX_TOKENS,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,

@@ -169,11 +169,11 @@ export interface Event<Type extends EventType = EventType> {
 
 /**
  * What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the
- * CLI that passes with its bytes as they came.
+ * CLI that passes with its bytes as they came. `bytes`: these, where they are ASCII and nothing in them was changed.
  */
 export type NewEvent =
   | { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType]
-  | { readonly type: 'claude.message'; readonly rawMessage: string }
+  | { readonly type: 'claude.message'; readonly rawMessage: string; readonly bytes?: Buffer | undefined }
 
 function eventSchema<Type extends EventType>(type: Type) {
   return z

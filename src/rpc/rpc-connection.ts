@@ -57,7 +57,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
       throw new ExecutorError('METHOD_NOT_FOUND', {
         detail: `Unknown method ${JSON.stringify(method.slice(0, 100))}; rpc.discover lists them.`,
       })
-    requireScope(caller, OPERATIONS[method].scope, method)
+    requireScope(caller, OPERATIONS[method], method)
     return call(method, requireNamed(params))
   }
 

@@ -263,7 +263,8 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   renew: async ({ id, fence }) => ((await store.renew(id, fence, LEASE_MS)) ? 'ok' : 'stale'),
   append: async ({ id, fence }) => {
     const next = (await log.readAfter(id, 0, 1e6)).lastSeq + 1
-    return (await log.append(id, fence, { first: next, last: next, lines: `{"seq":${next},"type":"x"}` })).kind
+    return (await log.append(id, fence, { first: next, last: next, bytes: Buffer.from(`{"seq":${next},"type":"x"}`) }))
+      .kind
   },
   'keep files': async ({ id, fence }) =>
     files

@@ -54,8 +54,8 @@ export async function getUsage(
   filters: UsageFilters,
   caller: Caller,
 ): Promise<UsageReport> {
-  const token = filters.token ?? caller.name
-  if (token !== caller.name && !caller.scopes.has('admin'))
+  const token = filters.token ?? caller.id
+  if (token !== caller.id && !caller.scopes.has('admin'))
     throw new ExecutorError('FORBIDDEN', {
       detail: "token: reading other tokens' usage requires the admin scope.",
       errors: [{ path: 'token', message: 'needs the admin scope' }],
@@ -68,7 +68,7 @@ export async function getUsage(
     (entry) => token === EVERYBODY || entry.token === token,
   )
   const rows = toRows(entries, groupBy)
-  const { resetsAt, usd, tokens } = await fromStore(ledger.book(today, caller.name, simulated))
+  const { resetsAt, usd, tokens } = await fromStore(ledger.book(today, caller.id, simulated))
   const limits = {
     usd: caller.dailyBudget?.usd ?? config.dailyBudgetUsd ?? null,
     tokens: caller.dailyBudget?.tokens ?? config.dailyBudgetTokens ?? null,
@@ -80,13 +80,14 @@ export async function getUsage(
     token,
     rows,
     total: rows.map(({ day: _day, model: _model, token: _token, ...sums }) => sums).reduce(addSums, NO_SUMS),
-    ...(token === caller.name && {
-      budget: {
-        resetsAt: resetsAt.toISOString(),
-        usd: { limit: limits.usd, ...usd },
-        tokens: { limit: limits.tokens, ...tokens },
-      },
-    }),
+    budget:
+      token === caller.id
+        ? {
+            resetsAt: resetsAt.toISOString(),
+            usd: { limit: limits.usd, ...usd },
+            tokens: { limit: limits.tokens, ...tokens },
+          }
+        : undefined,
     basis: 'cli_estimate',
     note: NOTE,
     simulated,

@@ -5,6 +5,7 @@ import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
 import { RunHooks } from '../hooks/run-hooks.js'
+import type { LogReading } from '../conclude/log-reading.js'
 import type { ClaimAnswer, PendingRequests } from '../store/transitions.js'
 import type { RunAttempt } from './run-attempt.js'
 import type { RunContext } from './run-report.js'
@@ -30,6 +31,8 @@ export class HeldClaim {
   readonly attempt: number
   /** Sum of the attempts before this one. */
   earlierUsage: Usage = NO_USAGE
+  /** The whole log, as this claim has written it; undefined: it must be read for the receipt. */
+  written: LogReading | undefined
   readonly context: RunContext
   readonly lease: LeaseKeeper
   readonly hooks: RunHooks
@@ -112,6 +115,7 @@ export class HeldClaim {
       storedBytes: this.#storedBytes,
       limitBytes: config.outputLimitBytes,
       onStale: () => this.#lose('stale'),
+      written: this.written,
     })
   }
 

@@ -46,6 +46,7 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
   switch (reply[0]) {
     case 'created':
     case 'full':
+    case 'withdrawn':
       return { kind: reply[0] }
     case 'replayed':
     case 'conflict':
@@ -83,8 +84,11 @@ export function decodePlaces(reply: PlacesReply): PlacesAnswer {
   return { kind, ready: decodeReady(ready) }
 }
 
-export const decodeStart = (reply: StartReply): StartAnswer =>
-  reply[0] === 'started' ? { kind: 'started', lastSeq: reply[1] } : { kind: reply[0] }
+export function decodeStart(reply: StartReply): StartAnswer {
+  if (reply[0] !== 'started') return { kind: reply[0] }
+  const [kind, lastSeq, ...batches] = reply
+  return { kind, lastSeq, batches }
+}
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined

@@ -32,7 +32,7 @@ export interface Admission {
 export type CreateReply =
   | ['created', position: number]
   | ['replayed' | 'conflict', id: string]
-  | ['full']
+  | ['full' | 'withdrawn']
   | ['over', unit: string, ...amounts: string[]]
   | ['refused', why: SessionRefusal['why'], detail: string]
 
@@ -45,7 +45,7 @@ export type ClaimReply =
 
 export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancelled' | 'stale'] | ['refused', State]
 
-export type StartReply = ['started', lastSeq: number] | ['stale' | 'cancelled']
+export type StartReply = ['started', lastSeq: number, ...batches: string[]] | ['stale' | 'cancelled']
 
 export type RenewReply =
   | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]

@@ -471,6 +471,11 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'tokens/include/is-withdrawn': `local function isWithdrawn(id)
+  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
+  return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
+end`,
   'include/own-workspace': `local function isOwnable(name, shared)
   if not name or string.sub(name, 1, 1) == '/' or isFresh(name) then return false end
   for _, folder in ipairs(shared) do
@@ -504,6 +509,7 @@ end`,
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  if isWithdrawn(owner) then return {'withdrawn'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -600,6 +606,22 @@ end`,
 local session = args.session
 local function join() return session and joinSession(args.id, args.owner, session, args.new.fields.simulated) end
 return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.id, args.score, args.new)}`,
+  'tokens/include/announce': `local function announce(what, id)
+  redis.call('INCR', root .. ':token-revision')
+  redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
+end`,
+  'tokens/include/drop-token': `local function dropToken(id)
+  local execution = redis.call('HGET', key('token', id), 'executionId')
+  local wasThere = redis.call('DEL', key('token', id)) == 1
+  redis.call('ZREM', root .. ':tokens', id)
+  redis.call('ZREM', root .. ':token-ends', id)
+  if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if wasThere then announce('removed', id) end
+  return wasThere
+end`,
+  'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
+  for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
+end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
   if session then redis.call('ZREM', key('session', session), id) end
@@ -609,6 +631,7 @@ return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.
   end
 end`,
   'include/release': `local function release(id)
+  dropTokensOf(id)
   local bytes = redis.call('HGET', root .. ':finished-bytes', id)
   redis.call('ZREM', root .. ':finished', id)
   redis.call('HDEL', root .. ':finished-bytes', id)
@@ -621,6 +644,7 @@ end`,
   leaveSession(id)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
+    dropTokensOf(task)
     redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
   end
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
@@ -775,11 +799,18 @@ return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'prio
   if before then redis.call('ZREM', key('session', before), id) end
   enterSession(id, session)
 end`,
-  'start': `local args = cjson.decode(ARGV[1])
+  'start': `local SHORT = 32
+local args = cjson.decode(ARGV[1])
 local id = args.id
+local function started(last)
+  local answer = {'started', last}
+  if last > SHORT then return answer end
+  for _, entry in ipairs(redis.call('XRANGE', key('events', id), '-', '+')) do answer[#answer + 1] = entry[2][2] end
+  return answer
+end
 if not holdsFence(id, args.fence) then return {'stale'} end
 local state = get(id, 'state')
-if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
+if state == 'running' or state == 'paused' then return started(lastSeq(id)) end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
@@ -791,7 +822,7 @@ if list and get(id, 'attempt') == '0' then
 end
 setAll(id, args.fields)
 beginSession(id, before)
-return {'started', writeNext(id, args.event)}`,
+return started(writeNext(id, args.event))`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
@@ -940,23 +971,24 @@ export const SCRIPTS = {
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new',
-    'create-list',
+    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'tokens/include/is-withdrawn',
+    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/set-all',
+    'include/queue-new', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get',
-    'include/is-active', 'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of',
-    'include/set', 'include/join-session', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
+    'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
+    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
+    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
+    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/last-seq',
+    'events/include/write', 'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
   ),
   ccDelete: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
+    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
@@ -991,8 +1023,9 @@ export const SCRIPTS = {
     'include/enter', 'platform/include/now-ms', 'include/has-lease', 'requeue',
   ),
   ccRetain: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
+    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(

@@ -65,7 +65,7 @@ export type CreateAnswer =
   | { readonly kind: 'created' }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
-  | { readonly kind: 'full' }
+  | { readonly kind: 'full' | 'withdrawn' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
   | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
 
@@ -94,7 +94,9 @@ export interface PlacesAnswer {
 }
 
 export type StartAnswer =
-  { readonly kind: 'started'; readonly lastSeq: number } | { readonly kind: 'stale' | 'cancelled' }
+  /** `batches`: the log so far, where it is short. */
+  | { readonly kind: 'started'; readonly lastSeq: number; readonly batches: readonly string[] }
+  | { readonly kind: 'stale' | 'cancelled' }
 
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }

@@ -2,6 +2,7 @@ import { fromStore } from '../../platform/redis.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
+import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { getExecution } from '../read/find-execution.js'
@@ -54,7 +55,8 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
  * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
- * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
+ * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(
   services: DomainServices,
@@ -74,7 +76,7 @@ export async function submitExecution(
   const estimate =
     run &&
     (await estimateFor(services, run, {
-      owner: caller.name,
+      owner: caller.id,
       workspace: workspace?.lock,
       isWanted: request.timeoutSeconds === 'auto',
     }))
@@ -82,7 +84,7 @@ export async function submitExecution(
   const lock = workspace?.lock ?? (request.tasks && workspace?.name)
   const record: NewRecord = {
     id,
-    owner: caller.name,
+    owner: caller.id,
     request,
     requestDigest: digestRequest(request),
     priority,
@@ -110,6 +112,8 @@ export async function submitExecution(
         detail: `${config.maxQueue} executions are waiting already; try again later.`,
         retryAfterSeconds: 5,
       })
+    case 'withdrawn':
+      throw withdrawn()
     case 'over':
       throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':

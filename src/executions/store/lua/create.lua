@@ -2,7 +2,7 @@
 -- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score, new: {fields, before, after} (the
 --   record, and the event
 --   before and after its position), session?: {reference (session or execution to resume), fork, workspace?}
--- Answers: created position | replayed id | conflict id | full | refused why detail (join-session.lua) |
+-- Answers: created position | replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
 --   over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 

@@ -6,6 +6,7 @@
 --- @include "../../../../history/lua/include/reserve.lua"
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "../../../../tokens/lua/include/is-withdrawn.lua"
 --- @include "./own-workspace.lua"
 --- @include "./record.lua"
 --- @include "./weigh-new.lua"
@@ -14,6 +15,7 @@ local function admit(args, payer, payerFields, join)
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  if isWithdrawn(owner) then return {'withdrawn'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
