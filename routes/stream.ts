@@ -1,8 +1,10 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Health, QueueState } from '../src/protocol/service-state.js'
 import { CallTurns } from '../src/rpc/call-turns.js'
+import { forgetUpgrade } from '../src/rpc/forget-upgrade.js'
 import { openOriginalConnection } from '../src/rpc/original/original-dialect.js'
 import type { EndOfToken } from '../src/tokens/live-token.js'
 import { openRpcConnection } from '../src/rpc/rpc-connection.js'
@@ -40,6 +42,7 @@ export async function streamRoutes(
 ): Promise<void> {
   const { services } = app
   const turns = new CallTurns()
+  const responses = new WeakMap<FastifyRequest, ServerResponse>()
 
   function open(url: string, wsHandler: (socket: WebSocket, request: FastifyRequest) => void): void {
     app.route({
@@ -48,7 +51,8 @@ export async function streamRoutes(
       // Each method asks for its own scope.
       config: { scope: 'any', webSocket: true, forOneExecution: true, ticket: true },
       schema: { hide: true },
-      async preValidation(request) {
+      async preValidation(request, reply) {
+        responses.set(request, reply.raw)
         if (request.ws && app.websocketServer.clients.size >= services.config.maxConnections) {
           throw new ExecutorError('RATE_LIMITED', {
             detail: `This process already serves ${services.config.maxConnections} WebSocket connections.`,
@@ -60,7 +64,11 @@ export async function streamRoutes(
         // The plugin upgrade-required has answered by now.
         throw new ExecutorError('UPGRADE_REQUIRED', { detail: `${url} is a WebSocket.` })
       },
-      wsHandler,
+      wsHandler(socket, request) {
+        const [response, transport] = [responses.get(request), request.raw.socket]
+        if (response) forgetUpgrade(socket, { transport, response, logger: services.logger })
+        wsHandler(socket, request)
+      },
     })
   }
 

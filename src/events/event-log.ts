@@ -4,7 +4,8 @@ import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
-import { splitBatch, type StoredEvent } from './stored-event.js'
+import { cutAfter, eventsOf, toChunk, type Chunk } from './chunk.js'
+import type { StoredEvent } from './stored-event.js'
 
 /** A run of numbered events, serialised one a line, as the holder of a fence hands it over. */
 export interface Batch {
@@ -27,14 +28,22 @@ export interface LogPage {
   readonly lastSeq: number
 }
 
+export interface ChunkPage {
+  readonly chunks: readonly Chunk[]
+  /** As of a `LogPage`. */
+  readonly lastSeq: number
+}
+
 /** The append-only log of every execution: fenced writes, reads after a cursor. */
 export interface EventLog {
   /** `evenIfFull`: also where Redis is at its maxmemory. */
   append(executionId: string, fence: string, batch: Batch, evenIfFull?: boolean): Promise<AppendAnswer>
   /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
   readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
+  /** The same, as it was written; where a limit is given, at most so many events. */
+  readChunks(executionId: string, after: number, maxBytes: number, limit?: number): Promise<ChunkPage>
   /** The newest events, as many as were written at once. */
-  readLast(executionId: string): Promise<LogPage>
+  readLast(executionId: string): Promise<ChunkPage>
   channelOf(executionId: string): string
 }
 
@@ -48,7 +57,7 @@ interface LogScripts {
     lines: Buffer,
     evenIfFull: '1' | '',
   ): string
-  ccReadBuffer(id: string, after: number, maxBytes: number): [lastSeq: number, ...batches: Buffer[]]
+  ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
   ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
 }
 
@@ -57,6 +66,8 @@ interface LogScripts {
  * readers of a long log would keep everybody waiting for longer than a command may take.
  */
 const READS_AT_ONCE = 8
+
+const toChunks = (batches: readonly Buffer[]): Chunk[] => batches.map(toChunk).filter((chunk) => chunk !== undefined)
 
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const root = keyRoot(prefix)
@@ -72,6 +83,11 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       if (redis.status !== 'ready') limited.letAllPass()
     }
   }
+  async function readChunks(executionId: string, after: number, maxBytes: number, limit = 0): Promise<ChunkPage> {
+    const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes, limit))
+    // The first batch may begin at or before the cursor.
+    return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
+  }
   return {
     async append(executionId, fence, { first, last, bytes }, evenIfFull = false) {
       const full = evenIfFull ? '1' : ''
@@ -82,14 +98,13 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       return { kind: 'ok' }
     },
     async readAfter(executionId, after, maxBytes) {
-      const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes))
-      const events = batches.flatMap(splitBatch)
-      // The first batch may begin at or before the cursor.
-      return { lastSeq, events: events.filter((event) => event.seq > after) }
+      const { chunks, lastSeq } = await readChunks(executionId, after, maxBytes)
+      return { lastSeq, events: chunks.flatMap(eventsOf) }
     },
+    readChunks,
     async readLast(executionId) {
       const [lastSeq, ...batches] = await read(() => run('ccReadLastBuffer', executionId))
-      return { lastSeq, events: batches.flatMap(splitBatch) }
+      return { lastSeq, chunks: toChunks(batches) }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,
   }

@@ -67,16 +67,28 @@ export function toLine(seq: number, event: NewEvent, atMs: number, attempt: numb
     : { text: `${head}"data":${serializeData(event)}}`, end: '' }
 }
 
-export const isTerminalEvent = (event: StoredEvent): boolean => event.type === 'execution.finished'
+/** Nothing follows it in a log. */
+export const TERMINAL_TYPE = 'execution.finished'
+export const isTerminalEvent = (event: StoredEvent): boolean => event.type === TERMINAL_TYPE
 
-function toStoredEvent(bytes: Buffer): StoredEvent {
-  let position = SEQ_START
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39
+
+/** The seq of the event that begins there. */
+export function readSeq(lines: Buffer, start: number): number {
   let seq = 0
-  for (let digit = bytes[position]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++position])
-    seq = seq * 10 + digit - 0x30
-  const typeStart = position + TYPE_START
-  return { seq, type: bytes.toString('latin1', typeStart, bytes.indexOf(QUOTE, typeStart)), bytes }
+  for (let at = start + SEQ_START; isDigit(lines[at]); at += 1) seq = seq * 10 + (lines[at] ?? 0) - 0x30
+  return seq
 }
+
+/** The type of the event that begins there. */
+export function readType(lines: Buffer, start: number): string {
+  let at = start + SEQ_START
+  while (isDigit(lines[at])) at += 1
+  const typeStart = at + TYPE_START
+  return lines.toString('latin1', typeStart, lines.indexOf(QUOTE, typeStart))
+}
+
+const toStoredEvent = (bytes: Buffer): StoredEvent => ({ seq: readSeq(bytes, 0), type: readType(bytes, 0), bytes })
 
 /** Cuts a stored batch, one event a line, without copying. */
 export function splitBatch(batch: Buffer): StoredEvent[] {

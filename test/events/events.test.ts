@@ -3,9 +3,10 @@
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { createEventLog, type EventLog } from '../../src/events/event-log.js'
+import { eventsOf } from '../../src/events/chunk.js'
 import { openEventFeed } from '../../src/events/event-feed.js'
 import { LogWriter } from '../../src/events/log-writer.js'
-import { serializeWithoutSeq, type StoredEvent } from '../../src/events/stored-event.js'
+import { serializeWithoutSeq, splitBatch, type StoredEvent } from '../../src/events/stored-event.js'
 import { readPageAfter } from '../../src/executions/read/read-events.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
@@ -373,6 +374,27 @@ void t.test('a page of the log holds at least one event, however large, and then
   t.same(await log.readAfter(uuidv7(), 0, 1), { lastSeq: -1, events: [] })
 })
 
+void t.test('with a limit a page is cut out of entries, wherever it begins and ends in them', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  // Three entries of several events each, and what is written alone between them.
+  for (const count of [1, 7, 1, 5, 9]) {
+    for (let index = 0; index < count; index += 1) writer.write(delta('x'.repeat(index)))
+    await writer.flushed()
+  }
+  const { lastSeq, events: all } = await log.readAfter(id, 0, 1_000_000)
+  for (let after = 0; after <= lastSeq; after += 1)
+    for (const limit of [1, 2, 6, 100]) {
+      const { chunks } = await log.readChunks(id, after, 1_000_000, limit)
+      const found = chunks.flatMap(eventsOf).map(({ bytes }) => bytes.toString())
+      const wanted = all.slice(after, after + limit).map(({ bytes }) => bytes.toString())
+      if (found.join('\n') !== wanted.join('\n')) t.same(found, wanted, `${limit} after ${after}`)
+      const last = chunks.at(-1)
+      if (last && last.last !== after + wanted.length) t.fail(`${last.last} is not the last of ${limit} after ${after}`)
+    }
+  t.equal(lastSeq, 23)
+})
+
 /** What a worker does, without the message to those who follow. */
 async function storeSilently(id: string, seq: number, event: NewEvent): Promise<void> {
   await redis.xadd(keysOf(id).events, `${seq}-0`, 'e', textOf(seq, event))
@@ -393,14 +415,14 @@ void t.test('a page that found nothing does not say finished for an end that cam
     },
   }
   t.same(await readPageAfter(overtaken, id, { limit: 10 }, 1), {
-    events: [],
+    lines: [],
     nextAfter: 1,
     hasMore: false,
     finished: false,
   })
   const last = await readPageAfter(log, id, { limit: 10 }, 1)
-  t.match([seqsOf(last.events), last.finished], [[2], true])
-  t.match(await readPageAfter(log, id, { limit: 10 }, 2), { events: [], nextAfter: 2, finished: true })
+  t.match([last.lines.flatMap(splitBatch).map(({ seq }) => seq), last.finished], [[2], true])
+  t.match(await readPageAfter(log, id, { limit: 10 }, 2), { lines: [], nextAfter: 2, finished: true })
 })
 
 void t.test(

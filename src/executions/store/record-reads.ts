@@ -9,6 +9,7 @@ export interface RecordReads {
   now: StoreContext['now']
   recentNow: StoreContext['recentNow']
   get(id: string): Promise<ExecutionRecord | undefined>
+  ownerOf(id: string): Promise<string | undefined>
   /** Records without their long texts; ids that have none are left out. */
   getMany(ids: readonly string[]): Promise<ExecutionRecord[]>
   /**
@@ -99,6 +100,9 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
     async get(id) {
       const record = await loadOne(id)
       return record?.kind === 'task_list' ? { ...record, tasks: await loadTasks(id) } : record
+    },
+    async ownerOf(id) {
+      return (await redis.hget(`${root}:execution:${id}`, 'owner')) ?? undefined
     },
     async getMany(ids) {
       const loaded = await load(ids, LISTED_FIELDS)

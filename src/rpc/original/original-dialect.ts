@@ -20,7 +20,7 @@ import { openRpcEndpoint, type Answer } from '../rpc-endpoint.js'
 
 export interface OriginalConnectionOptions {
   readonly socket: WebSocket
-  readonly transport?: Socket | undefined
+  readonly transport: Socket
   readonly services: ExecutionServices
   readonly caller: Caller
   /** In which calls of all connections are started; without it those of this one alone. */
