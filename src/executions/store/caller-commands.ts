@@ -1,7 +1,8 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import { decodeCancelList, decodeCreate } from './decode-replies.js'
 import { toNewRecord, type NewRecordArguments } from './new-record.js'
-import { toRecord, type ExecutionRecord } from '../records/execution-record.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { toRecord } from '../records/stored-fields.js'
 import type { StoreContext } from './store-context.js'
 import type { CancelListAnswer, CreateAnswer, NewRecord } from './transitions.js'
 
