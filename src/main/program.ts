@@ -57,12 +57,11 @@ async function runStart(args: string[]): Promise<void> {
   // Under npm the working directory is the package's; INIT_CWD is where the user stood.
   const roots = values.root.map((root) => resolve(process.env['INIT_CWD'] ?? process.cwd(), root))
   for (const root of roots) requireFolder(root)
-  const environment = {
-    ...process.env,
-    ...(values.open && { CC_EXECUTOR_AUTH: 'open' }),
-    ...(roots.length > 0 && {
-      CC_EXECUTOR_ALLOWED_ROOTS: [process.env['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots].filter((root) => root).join(','),
-    }),
+  const environment = { ...process.env }
+  if (values.open) environment['CC_EXECUTOR_AUTH'] = 'open'
+  if (roots.length > 0) {
+    const allowed = [environment['CC_EXECUTOR_ALLOWED_ROOTS'], ...roots]
+    environment['CC_EXECUTOR_ALLOWED_ROOTS'] = allowed.filter((root) => root).join(',')
   }
   const stopped = untilStopped({ child: false })
   // The first time the CLI is tried out, which takes seconds.
@@ -144,14 +143,13 @@ async function runDoctor(args: string[]): Promise<void> {
     options: { simulate: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
   })
   const { diagnose, toLine, NOT_LOOKED_AT } = await import('./doctor/diagnose.js')
+  const environment = { ...process.env }
   // No address of a simulator is asked for: it only says that no credentials are needed.
-  const found = await diagnose({
-    ...process.env,
-    ...(values.simulate && { CC_EXECUTOR_SIMULATOR_URL: 'http://127.0.0.1' }),
-  })
+  if (values.simulate) environment['CC_EXECUTOR_SIMULATOR_URL'] = 'http://127.0.0.1'
+  const found = await diagnose(environment)
   const findings = found.map(({ remedy, ...finding }) => ({
     ...finding,
-    ...(remedy !== undefined && { remedy: nameCalls(remedy) }),
+    remedy: remedy === undefined ? undefined : nameCalls(remedy),
   }))
   const isWell = findings.every(({ status }) => status !== 'failed')
   const text = values.json

@@ -141,10 +141,10 @@ export function openStart({
       ...environment,
       CC_EXECUTOR_PORT: String(port),
       CC_EXECUTOR_INSTANCE_ID: claim.instanceId,
-      ...(onDemand && { CC_EXECUTOR_ON_DEMAND: '1' }),
-      ...(embedded && { REDIS_URL: embedded.url }),
-      ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
+    if (onDemand) childEnvironment['CC_EXECUTOR_ON_DEMAND'] = '1'
+    if (embedded) childEnvironment['REDIS_URL'] = embedded.url
+    if (simulator) childEnvironment['CC_EXECUTOR_SIMULATOR_URL'] = simulator.url
     const open = { environment: childEnvironment, onRestart, onIdle, signal }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [

@@ -66,7 +66,7 @@ export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ i
 export const Priority = z.enum(['low', 'normal', 'high']).meta({ id: 'Priority' })
 export type Priority = z.infer<typeof Priority>
 
-export const Metadata = z
+const Metadata = z
   .record(
     z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'),
     z
@@ -101,7 +101,7 @@ const AgentDefinition = z
   })
   .meta({ id: 'AgentDefinition', description: 'A subagent, as the CLI takes it with --agents.' })
 
-export const Verify = z
+const Verify = z
   .strictObject({
     files: z
       .array(
@@ -140,7 +140,6 @@ export const Verify = z
       'VERIFICATION_FAILED`.',
     examples: [{ files: ['report.md'], commands: [['npm', 'test']] }],
   })
-export type Verify = z.infer<typeof Verify>
 
 const StringMap = z.record(z.string(), z.string())
 
@@ -346,7 +345,7 @@ const {
   ...taskFields
 } = fields
 
-export const Task = z
+const Task = z
   .union(
     [prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)],
     'expected a prompt, or an object with a prompt',

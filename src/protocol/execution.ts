@@ -177,7 +177,7 @@ export function addUsage(one: Usage, other: Usage): Usage {
     costUsd: one.costUsd + other.costUsd,
     turns: one.turns + other.turns,
     durationMs: one.durationMs + other.durationMs,
-    ...((one.isCostIncomplete === true || other.isCostIncomplete === true) && { isCostIncomplete: true }),
+    isCostIncomplete: one.isCostIncomplete === true || other.isCostIncomplete === true || undefined,
   }
 }
 
@@ -189,10 +189,7 @@ export const ExecutionKind = z.enum(['run', 'task_list', 'task']).meta({
 })
 export type ExecutionKind = z.infer<typeof ExecutionKind>
 
-export const TaskState = z
-  .object({ index: z.int(), id: ExecutionId, status: ExecutionStatus })
-  .meta({ id: 'TaskState' })
-export type TaskState = z.infer<typeof TaskState>
+const TaskState = z.object({ index: z.int(), id: ExecutionId, status: ExecutionStatus }).meta({ id: 'TaskState' })
 
 /** An execution as every surface shows it. */
 export const Execution = z

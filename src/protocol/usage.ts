@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { Timestamp } from './ids.js'
 
-export const UsageBasis = z.literal('cli_estimate').meta({
+const UsageBasis = z.literal('cli_estimate').meta({
   id: 'UsageBasis',
   description:
     'Dollars are the CLI’s estimate, from list prices. They are not meaningful under a subscription, ' +

@@ -133,7 +133,7 @@ async function answerMessages(
     model: decoded.model,
     inputTokens: toTokens(Buffer.byteLength(body)),
     clientVersion: entry.clientVersion,
-    ...(failsAt === undefined ? {} : { failsAt }),
+    failsAt,
   })
   return decoded.stream ? streamReply(beats, response, gone) : sendWholeReply(beats, response, gone)
 }

@@ -16,6 +16,7 @@ import { NO_USAGE } from '../../src/protocol/execution.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
+import { startRecord } from '../support/start-record.js'
 
 const MICRO = 1_000_000
 
@@ -95,12 +96,7 @@ async function openStore(t: Test) {
   const start = async (id: string, leaseMs = 60_000): Promise<string> => {
     const claim = await domain.store.claim(id, 1, 'worker', leaseMs, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
-    await domain.store.start(
-      id,
-      claim.fence,
-      { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: false },
-      { type: 'execution.paused', data: { by: 'x' } },
-    )
+    await startRecord(domain.store, id, claim.fence, { simulated: false })
     return claim.fence
   }
   const book = async () => {

@@ -35,7 +35,7 @@ async function readLog({ log }: DomainServices, id: string): Promise<LogReading>
       // Safe: the service's own event, by its type.
       if (event.type === 'execution.started') started = (JSON.parse(event.bytes.toString()) as { data: Started }).data
     }
-    if (page.events.length === 0) return { chain, lastSeq, ...(started && { started }) }
+    if (page.events.length === 0) return { chain, lastSeq, started }
   }
 }
 
@@ -44,7 +44,7 @@ const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): Receipt
   index,
   executionId: id,
   status: TerminalStatus.parse(state),
-  ...(receiptSha256 !== undefined && { receipt: { sha256: receiptSha256 } }),
+  receipt: receiptSha256 === undefined ? undefined : { sha256: receiptSha256 },
 })
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
@@ -71,37 +71,36 @@ function toFacts(
   return {
     executionId: id,
     requestDigest,
-    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
+    parentId,
+    taskIndex: parentId === undefined ? undefined : (taskIndex ?? 0),
     workspace,
     attempt,
     createdAt: toTime(createdAt),
-    ...(startedAt !== undefined && { startedAt: toTime(startedAt) }),
+    startedAt: startedAt === undefined ? undefined : toTime(startedAt),
     finishedAt: finishedAt.toISOString(),
-    ...(started && {
-      process: {
-        workerId: started.workerId,
-        claudeVersion: started.claudeVersion,
-        sessionId: started.sessionId,
-        ...(started.model !== undefined && { model: started.model }),
-        argv: started.argv,
-        ...(started.containment && { containment: started.containment }),
-      },
-    }),
+    process: started && {
+      workerId: started.workerId,
+      claudeVersion: started.claudeVersion,
+      sessionId: started.sessionId,
+      model: started.model,
+      argv: started.argv,
+      containment: started.containment,
+    },
     outcome: {
       status,
-      ...(code !== undefined && { code }),
-      ...(exitCode !== undefined && { exitCode }),
-      ...(signal !== undefined && { signal }),
-      ...(isPartial !== undefined && { isPartial }),
-      ...(stopReason !== undefined && { stopReason }),
-      ...(unfinished.length > 0 && { unfinished: unfinished.length }),
+      code,
+      exitCode,
+      signal,
+      isPartial,
+      stopReason,
+      unfinished: unfinished.length > 0 ? unfinished.length : undefined,
       permissionDenials: permissionDenialCount,
     },
-    ...(answer !== undefined && { result: { sha256: sha256(answer), bytes: Buffer.byteLength(answer) } }),
+    result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
-    ...(tasks && { tasks: tasks.map(toReceiptTask) }),
-    ...(files && { files }),
-    ...(verification && { verification }),
+    tasks: tasks?.map(toReceiptTask),
+    files,
+    verification,
     events: chain.summary(),
     simulated,
   }

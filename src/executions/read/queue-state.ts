@@ -46,7 +46,7 @@ export async function getQueueState({ store, workers, history, config }: ReadSer
       concurrency,
       draining,
       credential,
-      ...(pausedBecause !== undefined && { pausedBecause }),
+      pausedBecause,
     })),
     blockedCredentials: blocked,
     maxDepth: config.maxQueue,
@@ -63,17 +63,15 @@ const describeWorker = ({ claude, authentication }: WorkerState): string =>
 export async function getAuthStatus({ workers }: ReadServices): Promise<AuthStatus> {
   const present = await fromStore(workers.list())
   const authenticated = present.some(({ authentication }) => authentication.method !== 'none')
-  const remedy = present.find(({ authentication }) => authentication.remedy !== undefined)?.authentication.remedy
   const [first] = present
+  const remedy = first
+    ? present.find(({ authentication }) => authentication.remedy !== undefined)?.authentication.remedy
+    : 'Start a worker: npm start, or cc-executor worker.'
   return {
     authenticated,
     workers: present.map(({ id, credential, authentication }) => ({ workerId: id, credential, authentication })),
     message: first ? first.authentication.message : 'No worker is connected, so its credentials are unknown.',
-    ...(!first
-      ? { remedy: 'Start a worker: npm start, or cc-executor worker.' }
-      : !authenticated && remedy !== undefined
-        ? { remedy }
-        : {}),
+    remedy: authenticated ? undefined : remedy,
   }
 }
 
@@ -103,10 +101,10 @@ function describeWorkers(
     claude: {
       status: isUsable ? 'ok' : 'failed',
       message: describeWorker(usable),
-      ...(usable.claude.version !== undefined && { version: usable.claude.version }),
-      ...(usable.claude.defaultModel !== undefined && { defaultModel: usable.claude.defaultModel }),
+      version: usable.claude.version,
+      defaultModel: usable.claude.defaultModel,
       authentication: usable.authentication,
-      ...(usable.account && { account: usable.account }),
+      account: usable.account,
     },
     containment: {
       status: lifetime && files ? 'ok' : 'degraded',
@@ -136,7 +134,7 @@ function describePresence(present: readonly WorkerState[], blocked: readonly Blo
     status: 'degraded',
     message: `${count} present; ${[...paused, ...limits].join('; ')}`,
     count,
-    ...(reached.length > 0 && { blockedCredentials: reached }),
+    blockedCredentials: reached.length > 0 ? reached : undefined,
   }
 }
 

@@ -80,13 +80,14 @@ export async function getUsage(
     token,
     rows,
     total: rows.map(({ day: _day, model: _model, token: _token, ...sums }) => sums).reduce(addSums, NO_SUMS),
-    ...(token === caller.name && {
-      budget: {
-        resetsAt: resetsAt.toISOString(),
-        usd: { limit: limits.usd, ...usd },
-        tokens: { limit: limits.tokens, ...tokens },
-      },
-    }),
+    budget:
+      token === caller.name
+        ? {
+            resetsAt: resetsAt.toISOString(),
+            usd: { limit: limits.usd, ...usd },
+            tokens: { limit: limits.tokens, ...tokens },
+          }
+        : undefined,
     basis: 'cli_estimate',
     note: NOTE,
     simulated,

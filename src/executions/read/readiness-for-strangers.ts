@@ -29,7 +29,7 @@ export function toReadinessForStrangers({ status, parts }: Readiness): Readiness
       claude: {
         ...known,
         ...say(claude),
-        ...(authentication && { authentication: sayAuthentication(authentication) }),
+        authentication: authentication && sayAuthentication(authentication),
       },
       containment: { ...containment, ...say(containment) },
     },

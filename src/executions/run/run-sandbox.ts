@@ -178,9 +178,10 @@ async function openReach(
   const proxy =
     lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
   const { readable, writable, sockets, limits } = config.sandbox
+  const locked = lent ? toLockedVariables(lent) : {}
   const env: Record<string, string> = {
     ...Object.fromEntries(Object.entries(command.env).filter(([name]) => lent === undefined || !NOT_LENT.test(name))),
-    ...(lent && toLockedVariables(lent)),
+    ...locked,
     TMPDIR: folders.temporary,
     USER: 'agent',
     LOGNAME: 'agent',

@@ -41,6 +41,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
       return decodeRequeue(id, await run('ccRequeue', id, fence ?? '', limit))
     },
     async retry(id, fence, { reason, message, usage, attempt, failedStarts, spared, at, notBefore, queueDeadline }) {
+      const cause = failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }
       const data = { reason, nextAttempt: attempt + 1, notBefore: notBefore?.toISOString(), message }
       return decodeRetry(
         id,
@@ -52,7 +53,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
             earlierUsage: JSON.stringify(usage),
             spared: String(spared),
             // How the next one begins depends on the last that has started.
-            ...(failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }),
+            ...cause,
           },
           event: serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt),
           notBefore: notBefore?.getTime(),

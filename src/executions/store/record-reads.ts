@@ -1,13 +1,7 @@
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
-import {
-  ALL_FIELDS,
-  LISTED_FIELDS,
-  toRecord,
-  type ExecutionRecord,
-  type RecordField,
-  type StoredFields,
-} from '../records/execution-record.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { ALL_FIELDS, LISTED_FIELDS, toRecord, type RecordField, type StoredFields } from '../records/stored-fields.js'
 import { execute, type StoreContext } from './store-context.js'
 
 /** The records and their lists, as they are read without changing anything. */

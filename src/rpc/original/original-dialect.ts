@@ -99,7 +99,7 @@ export function openOriginalConnection({
         'A process is already running on this connection; wait for its process.completed, or cancel it.',
       )
     if (command.trim() === '') throw new ExecutorError('COMMAND_NOT_ALLOWED', { detail: 'command: must not be empty' })
-    const request = parseInput(ExecuteRequest, { command, ...(typeof timeout === 'number' && { timeout }) })
+    const request = parseInput(ExecuteRequest, { command, timeout: typeof timeout === 'number' ? timeout : undefined })
     // Taken before anything is awaited: a second execute that comes meanwhile is refused.
     const run = startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
     current = { run, killOnDisconnect: killOnDisconnect ?? false }
