@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ExecutionRecord } from '../src/executions/records/execution-record.js'
 import { requireExecution } from '../src/executions/read/find-execution.js'
 import { exportEvents, readEventPage } from '../src/executions/read/read-events.js'

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/control/cancel-execution.js'
 import { deleteExecution } from '../src/executions/control/delete-execution.js'
 import { toExecution } from '../src/executions/records/execution-record.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ERROR_TABLE, Problem, type ErrorCode } from '../src/protocol/errors.js'
 import type { Scope } from '../src/protocol/caller.js'
 import { OPERATIONS, type Operation, type OperationWith, type RestMapping } from '../src/protocol/operations.js'

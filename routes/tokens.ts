@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import * as z from 'zod'
 import { requireExecution } from '../src/executions/read/find-execution.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Token } from '../src/protocol/tokens.js'

@@ -1,9 +1,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { openSimulator } from '../simulator/simulator.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
-import { requireRedis } from '../platform/require-redis.js'
 import { makeRedisPassword } from '../platform/redis-password.js'
 import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
@@ -114,6 +112,8 @@ export function openStart({
     if (claude.kind === 'too_old') throw new ConfigError(claude.message)
     if (config.redisUrl !== undefined) {
       await makeRedisPassword(config)
+      // This process stays, and of all that it once needs nothing should.
+      const { requireRedis } = await import('../platform/require-redis.js')
       await requireRedis({ ...config, redisUrl: config.redisUrl })
     }
     const embedded =
@@ -132,7 +132,9 @@ export function openStart({
           )
         : undefined
     const simulator = simulate
-      ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close())
+      ? lifetime.own('simulator', await (await import('../simulator/simulator.js')).openSimulator(), (opened) =>
+          opened.close(),
+        )
       : undefined
     signal?.throwIfAborted()
     const childEnvironment: NodeJS.ProcessEnv = {

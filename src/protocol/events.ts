@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import {
   ExecutionStatus,

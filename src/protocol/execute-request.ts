@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { MaxEventBytes } from './event-size.js'
 import { InlineFiles } from './inline-files.js'
 import {
@@ -24,6 +24,7 @@ import {
   VERIFY_COMMANDS_LIMIT,
   WORKSPACE_LIMIT_BYTES,
 } from './limits.js'
+import { PermissionMode } from './permission-mode.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { SessionRequest } from './session.js'
@@ -59,11 +60,6 @@ const seconds = z
   .positive('must be more than 0')
   .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(TOOL_RULE_LIMIT_BYTES)).max(NAMES_LIMIT)
-
-export const PermissionMode = z
-  .enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions'])
-  .meta({ id: 'PermissionMode' })
-export type PermissionMode = z.infer<typeof PermissionMode>
 
 export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
 

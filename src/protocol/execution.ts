@@ -1,12 +1,14 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
 import { SandboxOutcome } from './sandbox.js'
+import { TERMINAL_STATUSES } from './terminal-status.js'
 import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
 
-const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
+export { isTerminal } from './terminal-status.js'
+
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 
@@ -15,10 +17,6 @@ export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINA
   description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final.',
 })
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
-
-export function isTerminal(status: string): status is TerminalStatus {
-  return (TERMINAL_STATUSES as readonly string[]).includes(status)
-}
 
 /** Why a run did not succeed. */
 export const OutcomeCode = z

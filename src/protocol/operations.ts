@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { Admission, AdmissionList, AdmissionRequest } from './admission.js'
 import type { Scope } from './caller.js'
 import type { ErrorCode } from './errors.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { isShallow, TOO_DEEP } from './nesting.js'

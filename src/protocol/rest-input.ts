@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { EventType } from './events.js'
 import { ExecutionKind, ExecutionStatus } from './execution.js'
 import { ExecutionId, ExecutionReference } from './ids.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { HooksState } from './hooks.js'
 import { Timestamp } from './ids.js'
 import { Qualities, SandboxLevel } from './sandbox.js'

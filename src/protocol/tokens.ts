@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Scope } from './caller.js'
 import { ExecutionId, ExecutionReference, Timestamp } from './ids.js'
 import { BUDGET_LIMIT_TOKENS, BUDGET_LIMIT_USD, TICKET_SECONDS } from './limits.js'

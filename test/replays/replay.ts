@@ -2,7 +2,7 @@
 // it.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { EVENT_TYPES, type Event } from '../../src/protocol/events.js'
 import { ROOT } from '../support/paths.js'
 

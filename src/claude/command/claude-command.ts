@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { PermissionMode } from '../../protocol/execute-request.js'
+import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
 import { toInputFiles, toSetUp } from './run-input.js'

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const KINDS = ['api_key', 'auth_token', 'oauth_token', 'login', 'bedrock', 'vertex', 'foundry'] as const
 type Kind = (typeof KINDS)[number]

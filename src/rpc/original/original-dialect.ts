@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cancelExecution, pauseExecution } from '../../executions/control/cancel-execution.js'
 import type { ExecutionServices } from '../../executions/services.js'
 import type { Caller } from '../../protocol/caller.js'
