@@ -174,7 +174,7 @@ for (const { name, env } of listClaudeVersions())
     await t.test('only when all are at their limit the queue waits, until the file has another', async (t) => {
       const waiting = await begin([limitOf(second), { text: 'x' }])
       // A key's limit has no end that the CLI tells: a minute.
-      const { data } = (await service.until(waiting.id, 'execution.retrying')) as Event<'execution.retrying'>
+      const { data } = await service.until(waiting.id, 'execution.retrying')
       const waitMs = Date.parse(data.notBefore ?? '') - Date.now()
       t.ok(waitMs > 1_000 && waitMs <= 60_000, `${waitMs} ms`)
       const held = await begin([{ text: 'x' }])

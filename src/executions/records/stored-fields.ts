@@ -2,7 +2,14 @@ import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import { NO_USAGE, type ExecutionKind, type Outcome, type Payment, type RetryReason, type Usage } from '../../protocol/execution.js'
+import {
+  NO_USAGE,
+  type ExecutionKind,
+  type Outcome,
+  type Payment,
+  type RetryReason,
+  type Usage,
+} from '../../protocol/execution.js'
 import { shortenRequest, type ExecutionRecord } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
