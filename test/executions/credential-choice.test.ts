@@ -72,11 +72,12 @@ void t.test('the claim chooses: by weight, never a blocked one, and two workers 
   await store.blockCredential('a', later)
   t.same(count(await Promise.all([1, 2, 3].map(() => claim(both)))), { b: 3 })
   await store.blockCredential('b', new Date(Date.now() + 60_000))
-  const all = await store.claim(await create(), 1, 'worker', 60_000, both)
+  const stopped = await create()
+  const all = await store.claim(stopped, 1, 'worker', 60_000, both)
   t.equal(all.kind, 'blocked')
   t.ok(all.kind === 'blocked' && all.waitMs > 30_000 && all.waitMs <= 60_000, 'until the first of them is free')
   await keys.zrem('{cc}:blocked', 'a')
-  const back = [await claim(both), await claim(both), await claim([...both, offer('new', 1)])]
+  const back = [await claim(both, 'worker', stopped), await claim(both), await claim([...both, offer('new', 1)])]
   t.same(back, ['a', 'a', 'new'], 'a new one is first once')
   await keys.del('{cc}:blocked')
   const after: string[] = []
