@@ -319,9 +319,11 @@ end`,
   if not score then return end
   local band = bandOf(score)
   local line = lineOf(band, owner)
-  if redis.call('ZREM', line, id) == 1 and redis.call('EXISTS', line) == 0 then
-    redis.call('ZREM', turnsOf(band), owner)
-  end
+  if redis.call('ZREM', line, id) == 0 or redis.call('EXISTS', line) == 1 then return end
+  redis.call('ZREM', turnsOf(band), owner)
+  if redis.call('EXISTS', turnsOf(band)) == 1 then return end
+  redis.call('DEL', servedOf(band))
+  redis.call('HDEL', root .. ':turn-clock', band)
 end`,
   'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
