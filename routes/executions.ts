@@ -1,30 +1,23 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/control/cancel-execution.js'
 import { deleteExecution } from '../src/executions/control/delete-execution.js'
-import { toExecution, type ExecutionRecord } from '../src/executions/records/execution-record.js'
-import {
-  awaitExecution,
-  getExecution,
-  listExecutions,
-  requireExecution,
-} from '../src/executions/read/find-execution.js'
-import { exportEvents, readEventPage } from '../src/executions/read/read-events.js'
+import { toExecution } from '../src/executions/records/execution-record.js'
+import { awaitExecution, getExecution, listExecutions } from '../src/executions/read/find-execution.js'
 import { submitExecution } from '../src/executions/submit/submit-execution.js'
 import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { IDEMPOTENCY_KEY_LIMIT } from '../src/protocol/limits.js'
 import { CSV, EVENT_STREAM, NDJSON, OPERATIONS } from '../src/protocol/operations.js'
 import { toFilters, toHold } from '../src/protocol/rest-input.js'
-import { shortenEvent } from '../src/rpc/shorten-event.js'
 import { endLine, isForShell, negotiate, whileConnected } from './answers.js'
+import { eventRoutes } from './events.js'
 import { exportExecutions } from './export.js'
 import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
-
-const DEFAULT_PAGE = 100
+import { definedFields } from '../src/protocol/defined-fields.js'
 
 const tags = ['executions']
 const OutcomeProblem = Problem.extend({ outcome: Outcome }).meta({
@@ -88,11 +81,16 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
           request.caller,
           readIdempotencyKey(request),
         )
-        const headers = { location: located(execution.id), ...(replayed && { 'idempotent-replayed': 'true' }) }
+        const headers = definedFields({
+          location: located(execution.id),
+          'idempotent-replayed': replayed ? 'true' : undefined,
+        })
         if (stream) return sendEventStream(services, request, reply, { executionId: execution.id, after: 0, headers })
         reply.headers(headers)
         if (waitMs === 0) return reply.code(replayed ? 200 : 202).send(execution)
         const record = await awaitExecution(services, execution.id, request.caller, waitMs, whileConnected(reply))
+        // What was accepted is answered as that; what came of it since is no longer this token's to see.
+        if (request.access.ended !== undefined) return reply.code(replayed ? 200 : 202).send(execution)
         reply.header('preference-applied', `wait=${waitMs / 1_000}`)
         return reply.code(replayed || isTerminal(record.state) ? 200 : 202).send(toExecution(record))
       },
@@ -193,79 +191,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
     },
   })
 
-  app.route({
-    ...routeOf('execution.events', {
-      tags,
-      summary: 'Events after a cursor: a page, a long poll, or a live stream',
-      description:
-        'With `Accept: text/event-stream` Server-Sent Events, resumed by `Last-Event-ID` or `after`; the ' +
-        'stream ends after the terminal event, and a reconnect behind it gets 204. With `Accept: ' +
-        'application/x-ndjson` all events in the log, one per line, byte for byte as covered by the receipt. ' +
-        'Otherwise a page; with `waitSeconds` a long poll.',
-      response: {
-        200: answerOf('execution.events', 'A page of events.'),
-        204: z.null().meta({ description: 'No further events follow (event stream only).' }),
-      },
-    }),
-    handler: async (request, reply) => {
-      const { id } = request.params
-      const { after, limit = DEFAULT_PAGE, waitSeconds = 0, types, maxEventBytes = Infinity } = request.query
-      const wanted = types && { types: new Set<string>(types) }
-      const media = negotiate(request, reply, mediaOf('execution.events'))
-      if (media === NDJSON) {
-        await requireExecution(services, id, request.caller)
-        // Safe to bypass the declared JSON answer: an export is a stream of text.
-        return reply
-          .type(`${NDJSON}; charset=utf-8`)
-          .send(Readable.from(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
-      }
-      if (media === EVENT_STREAM) {
-        const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0
-        const record = await requireExecution(services, id, request.caller)
-        if (isTerminal(record.state) && !(await willFollow(request, record, cursor, wanted)))
-          return reply.code(204).send(null)
-        return sendEventStream(services, request, reply, { executionId: id, after: cursor, maxEventBytes, ...wanted })
-      }
-      const page = await readEventPage(services, id, request.caller, {
-        after: after ?? 0,
-        limit,
-        waitMs: waitSeconds * 1_000,
-        signal: whileConnected(reply),
-        ...wanted,
-      })
-      // The events go out with their bytes as they are stored; only the page around them is new.
-      const { nextAfter, hasMore, finished } = page
-      // Safe: the text is an EventPage.
-      const events = page.events
-        .map(({ bytes }) => (bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes)).toString())
-        .join(',')
-      const body = `{"events":[${events}],"nextAfter":${nextAfter},"hasMore":${hasMore},"finished":${finished}}\n`
-      return reply
-        .type('application/json; charset=utf-8')
-        .serializer(String)
-        .send(body as never)
-    },
-  })
-
-  /**
-   * With `types` a client's cursor never reaches the last seq: it would reconnect for ever if only that were looked at.
-   */
-  async function willFollow(
-    request: FastifyRequest,
-    { id, lastSeq }: ExecutionRecord,
-    after: number,
-    wanted: { types: ReadonlySet<string> } | undefined,
-  ): Promise<boolean> {
-    if (after >= lastSeq || !wanted) return after < lastSeq
-    const { events } = await readEventPage(services, id, request.caller, {
-      after,
-      limit: 1,
-      waitMs: 0,
-      signal: AbortSignal.abort(),
-      ...wanted,
-    })
-    return events.length > 0
-  }
+  eventRoutes(fastify)
 
   const controls = {
     cancel: {
@@ -317,11 +243,4 @@ function pause(wanted: boolean): typeof cancelExecution {
     execution: await pauseExecution(services, id, caller, wanted, reason),
     hadEnded: false,
   })
-}
-
-function readCursor(lastEventId: string | undefined): number | undefined {
-  if (lastEventId === undefined || lastEventId === '') return undefined
-  if (!/^\d+$/.test(lastEventId))
-    throw toInvalidRequest([{ path: 'Last-Event-ID', message: 'expected the seq of an event' }])
-  return Number(lastEventId)
 }

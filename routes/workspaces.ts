@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import * as z from 'zod'
 import { admitFolder, listAdmissions, withdrawAdmission } from '../src/executions/submit/admit-folder.js'
 import { answerOf, routeOf } from './route-of.js'
 

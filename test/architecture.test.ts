@@ -27,6 +27,7 @@ const RULES: Record<string, Rule> = {
   'src/platform': { rooms: ['src/protocol'], packages: ['ioredis'] },
   'src/supervision': { rooms: ['src/platform'], packages: ['execa'] },
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  'src/tokens': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.
@@ -36,14 +37,15 @@ const RULES: Record<string, Rule> = {
   'src/egress': { rooms: [] },
   'src/files': { rooms: ['src/protocol', 'src/platform', 'src/verification'] },
   'src/simulator': { rooms: [] },
-  // tap-parser reads what the tests say, when everything is installed.
-  'src/setup': { rooms: [], packages: ['tap-parser'] },
+  // Both are loaded when everything is installed: one reads what the tests say, one bundles.
+  'src/setup': { rooms: [], packages: ['tap-parser', 'esbuild'] },
   'src/executions': {
     rooms: [
       'src/protocol',
       'src/claude',
       'src/events',
       'src/history',
+      'src/tokens',
       'src/queue',
       'src/verification',
       'src/hooks',
@@ -63,10 +65,10 @@ const RULES: Record<string, Rule> = {
   'src/client': { rooms: ['src/protocol'], files: ['src/platform/abort-signals.ts'], packages: ['ws'] },
   'src/mcp': { rooms: ['src/protocol', 'src/client'], files: ['src/platform/abort-signals.ts'] },
   'src/cli': { rooms: ['src/protocol', 'src/client', 'src/verification', 'src/platform'] },
-  plugins: { rooms: ['src/protocol', 'src/platform'], types: ['src/executions'], packages: ['fastify'] },
+  plugins: { rooms: ['src/protocol', 'src/platform', 'src/tokens'], types: ['src/executions'], packages: ['fastify'] },
   workers: { rooms: ['src/platform', 'src/executions', 'src/queue'], packages: ['bullmq'] },
   routes: {
-    rooms: ['src/protocol', 'src/executions', 'src/rpc'],
+    rooms: ['src/protocol', 'src/executions', 'src/events', 'src/rpc', 'src/tokens'],
     packages: ['fastify', 'ws'],
   },
   openapi: { rooms: ['src/main'] },
@@ -102,15 +104,12 @@ const ONLY_THESE_PACKAGES = ['src/protocol', 'src/simulator', 'src/setup']
 /** Files over 250 lines, each with the reason why it is still one subject. */
 const MAXIMUM_LINES = 250
 const LONG_FILES: Record<string, string> = {
-  'routes/executions.ts': 'one table of routes, each a few lines of its own; layout alone has made it long',
   'src/claude/command/command-flags.ts': 'one table of flags and how their words are read',
-  'src/executions/records/execution-record.ts': 'the record as it is stored and read, field by field',
   'src/executions/store/scripts.generated.ts': 'generated from the files in lua/',
   'src/platform/config.ts': 'the one table of settings',
-  'src/protocol/errors.ts': 'the one table of error codes',
   'src/protocol/execution.ts': 'the fields of an execution, each with its description',
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
-  'src/protocol/operations.ts': 'the one table of operations',
+  'src/protocol/operations.ts': 'the one table of operations, and the types that are read from it',
   'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
   'src/verification/checks.ts': 'one function a check',
   'src/verification/manifest.ts': 'one walk of a folder with its bounds',
@@ -462,7 +461,8 @@ function checkReadme(text: string, imports: string): string[] {
   return [
     ...(lines.length > README_LINES ? [`${lines.length} lines`] : []),
     ...lines.flatMap((line, index) =>
-      line.length > README_COLUMNS ? [`line ${index + 1}: ${line.length} columns`] : [],
+      // One sentence, which is compared below as it stands.
+      line.length > README_COLUMNS && !line.startsWith('Imports:') ? [`line ${index + 1}: ${line.length} columns`] : [],
     ),
     ...(lines.filter((line) => line.startsWith('Imports:')).join() === imports ? [] : [`it must say: ${imports}`]),
     ...(/^(?:## )?Decisions(?!: \[DECISIONS\.md\]\(DECISIONS\.md\)\.$)/m.test(text)

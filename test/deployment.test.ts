@@ -199,7 +199,7 @@ void t.test('an unset credential blanks nothing', async (t) => {
 void t.test('a stop waits for the drain', async (t) => {
   const drain = Number(worker.environment?.['CC_EXECUTOR_DRAIN_SECONDS'])
   t.equal(drain, readConfig({ HOME: '/nonexistent' }).drainSeconds)
-  // src/main/cli.ts ends itself ten seconds after the drain.
+  // src/main/program.ts ends itself ten seconds after the drain.
   t.ok(Number.parseInt(worker.stop_grace_period ?? '', 10) > drain + 10)
 })
 
@@ -545,7 +545,7 @@ void t.test('every command of the manual names files, services, volumes and path
   const services = Object.keys(base.services)
   const volumes = Object.keys(base.volumes ?? {}).map((volume) => `${base.name}_${volume}`)
   const { paths } = JSON.parse(await readFile('openapi/openapi.json', 'utf8')) as { paths: Record<string, unknown> }
-  const commands = (await import('../src/cli/commands.js')).CLI_USAGE
+  const commands = await (await import('../src/cli/commands.js')).describeCommands()
   const used = [...texts.values()].join('\n')
 
   const isCompose = (command: string): boolean => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 import { CLI_COMMANDS } from '../src/cli/commands.js'
-import { PROCESS_USAGE, USAGE } from '../src/main/terminal/usage.js'
+import { PROCESS_USAGE, readUsage } from '../src/main/terminal/usage.js'
 import { ERROR_TABLE } from '../src/protocol/errors.js'
 import { ROOT } from './support/paths.js'
 
@@ -96,7 +96,7 @@ void t.test('what people read is in plain technical English', async (t) => {
     ...ofSources,
     ...['openapi/openapi.json', 'openapi/rpc.schema.json'].flatMap(listDocumentTexts),
     ...Object.entries(ERROR_TABLE).map(([code, { title }]) => ({ where: code, text: title })),
-    ...[USAGE, ...Object.values(PROCESS_USAGE)].map((text) => ({ where: 'usage', text })),
+    ...[await readUsage(), ...Object.values(PROCESS_USAGE)].map((text) => ({ where: 'usage', text })),
   ]
   t.ok(texts.length > 1_500, `${texts.length} texts were found`)
   const wrong = texts.flatMap((text) => findForbidden(text).map((why) => `${text.where}: ${text.text} (${why})`))

@@ -72,7 +72,7 @@ function report(error: unknown, usage: string): number {
   return error.code === 'INVALID_REQUEST' ? WRONG_USAGE : FAILED
 }
 
-/** What `src/main/cli.ts` calls: everything that a user can do wrong ends in a sentence and an exit code. */
+/** What `src/main/program.ts` calls: everything that a user can do wrong ends in a sentence and an exit code. */
 export function toRunner({ usage, run }: Command): (args: string[]) => Promise<void> {
   return async (args) => {
     if (asksForHelp(args)) return void process.stdout.write(`${usage}\n`)

@@ -1,47 +1,36 @@
 import { toRunner, type Command } from './command.js'
-import { files } from './files.js'
-import { list, show } from './list.js'
-import { receipt } from './receipt.js'
-import { report } from './report.js'
-import { result } from './result.js'
-import { run } from './run.js'
-import { cancel, pause, resume } from './steer.js'
-import { tail } from './tail.js'
-import { token } from './token.js'
-import { undo } from './undo.js'
-import { usage } from './usage.js'
-import { verify } from './verify.js'
-import { wait } from './wait.js'
-import { workspaces } from './workspaces.js'
 
-const COMMANDS = {
-  run,
-  tail,
-  list,
-  show,
-  result,
-  wait,
-  cancel,
-  pause,
-  resume,
-  files,
-  undo,
-  workspaces,
-  receipt,
-  verify,
-  report,
-  usage,
-  token,
-} satisfies Record<string, Command>
+/** Loaded by the one that is called: what some of them need takes longer to load than the others to answer. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.js')).run,
+  tail: async () => (await import('./tail.js')).tail,
+  list: async () => (await import('./list.js')).list,
+  show: async () => (await import('./list.js')).show,
+  result: async () => (await import('./result.js')).result,
+  wait: async () => (await import('./wait.js')).wait,
+  cancel: async () => (await import('./steer.js')).cancel,
+  pause: async () => (await import('./steer.js')).pause,
+  resume: async () => (await import('./steer.js')).resume,
+  files: async () => (await import('./files.js')).files,
+  undo: async () => (await import('./undo.js')).undo,
+  workspaces: async () => (await import('./workspaces.js')).workspaces,
+  receipt: async () => (await import('./receipt.js')).receipt,
+  verify: async () => (await import('./verify.js')).verify,
+  report: async () => (await import('./report.js')).report,
+  usage: async () => (await import('./usage.js')).usage,
+  token: async () => (await import('./token.js')).token,
+  tokens: async () => (await import('./tokens.js')).tokens,
+}
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46
 
-/** By name, for `src/main/cli.ts`. */
+/** By name, for `src/main/program.ts`. */
 export const CLI_COMMANDS: Readonly<Record<string, (args: string[]) => Promise<void>>> = Object.fromEntries(
-  Object.entries(COMMANDS).map(([name, command]) => [name, toRunner(command)]),
+  Object.entries(COMMANDS).map(([name, load]) => [name, async (args: string[]) => toRunner(await load())(args)]),
 )
 
 /** A line for each, as `cc-executor help` shows them. */
-export const CLI_USAGE = Object.values(COMMANDS)
-  .map(({ summary: [call, what] }) => `  ${call.padEnd(COLUMN)}${what}`)
-  .join('\n')
+export async function describeCommands(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
+  return commands.map(({ summary: [call, what] }) => `  ${call.padEnd(COLUMN)}${what}`).join('\n')
+}

@@ -4,11 +4,11 @@ import { parseArgs } from 'node:util'
 import { listUpTo } from '../client/list-up-to.js'
 import { isLoopback, readConfig } from '../platform/config.js'
 import { toRemedy } from '../protocol/denials.js'
-import { isTerminal, type Execution, type ExecutionStatus } from '../protocol/execution.js'
+import type { Execution, ExecutionStatus } from '../protocol/execution.js'
+import { isTerminal } from '../protocol/terminal-status.js'
 import { EXIT_CODES, requireId, toMetadata, toWholeNumber, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { toFlags } from './flag-words.js'
-import { printCsv } from './print-csv.js'
 import { countDenials, toAnswer } from './result.js'
 import { printJson, toLine, toPrintable, toUsageLine } from './print.js'
 
@@ -73,7 +73,7 @@ ${SERVICE_USAGE}`,
         metadata: labels,
       })
       if (values.json) printJson(page)
-      else if (values.csv) await printCsv(client, page.executions)
+      else if (values.csv) await (await import('./print-csv.js')).printCsv(client, page.executions)
       else
         for (const execution of page.executions)
           process.stdout.write(

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { isTerminal, type Execution } from '../protocol/execution.js'
+import type { Execution } from '../protocol/execution.js'
+import { isTerminal } from '../protocol/terminal-status.js'
 import { EXIT_CODES, requireId, say, type Command } from './command.js'
 import { toFlags } from './flag-words.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { isTerminal } from '../protocol/execution.js'
+import { isTerminal } from '../protocol/terminal-status.js'
 import { EXIT_CODES, requireId, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 

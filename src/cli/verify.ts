@@ -90,10 +90,10 @@ export const verify: Command = {
     const receipt = await read(path)
     const report = verifyReceipt({
       receipt,
-      ...(values.workspace !== undefined && { workspace: await inspect(values.workspace, receipt) }),
+      workspace: values.workspace === undefined ? undefined : await inspect(values.workspace, receipt),
       keys,
       keysAreComplete: values.keys !== undefined,
-      ...(values.events !== undefined && { events: await read(values.events) }),
+      events: values.events === undefined ? undefined : await read(values.events),
     })
     if (values.json ?? false) printJson(report)
     else print(report)

@@ -1,4 +1,5 @@
-import { ERROR_TABLE, type FieldError } from '../protocol/errors.js'
+import { ERROR_TABLE } from '../protocol/error-table.js'
+import type { FieldError } from '../protocol/errors.js'
 import type { Outcome } from '../protocol/execution.js'
 
 /** The HTTP status of a service that cannot do it now. */

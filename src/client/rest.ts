@@ -1,12 +1,13 @@
 import { joinSignals } from '../platform/abort-signals.js'
 import { definedFields } from '../protocol/defined-fields.js'
-import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable } from './client-error.js'
+import { decodeProblem, parseJson, toBadAnswer, toClosed, toUnreachable, type ClientError } from './client-error.js'
+import { requestHttp } from './http-request.js'
 
 /** Beyond the time that the service was asked to wait. */
 const ANSWER_DEADLINE_MS = 30_000
 
 export interface RestCall {
-  readonly method?: 'GET' | 'POST' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | undefined>>
   readonly headers?: Readonly<Record<string, string>>
@@ -35,19 +36,29 @@ interface RestOptions {
   readonly onReached: () => void
 }
 
+/** As the answers of `fetch` are read: without a byte order mark. */
+const decodeUtf8 = (bytes: Buffer): string => new TextDecoder().decode(bytes)
+
 /** One request, one answer, with a deadline; nothing is repeated by itself. */
 export function createRest({ url, token, closing, onReached }: RestOptions): Rest {
-  async function request<Body extends string | Uint8Array>(
-    read: (response: Response) => Promise<Body>,
-    { method = 'GET', path, query = {}, headers = {}, body, signal, waitSeconds = 0, accept = [] }: RestCall,
-  ): Promise<Body> {
+  async function request({
+    method = 'GET',
+    path,
+    query = {},
+    headers = {},
+    body,
+    signal,
+    waitSeconds = 0,
+    accept = [],
+  }: RestCall): Promise<Buffer> {
     const parameters = Object.entries(query).flatMap(([name, value]): Array<[string, string]> =>
       value === undefined ? [] : [[name, String(value)]],
     )
     const search = new URLSearchParams(parameters).toString()
+    let refused: ClientError
     const stop = joinSignals([closing, ...(signal ? [signal] : [])], waitSeconds * 1_000 + ANSWER_DEADLINE_MS)
     try {
-      const response = await fetch(`${url}${path}${search === '' ? '' : `?${search}`}`, {
+      const answer = await requestHttp(`${url}${path}${search === '' ? '' : `?${search}`}`, {
         method,
         headers: definedFields({
           accept: 'application/json, text/plain;q=0.9',
@@ -56,31 +67,27 @@ export function createRest({ url, token, closing, onReached }: RestOptions): Res
           ...headers,
         }),
         body: body === undefined ? undefined : JSON.stringify(body),
-        // An answer of the service's is never a redirect; what comes from elsewhere is told below.
-        redirect: 'manual',
         signal: stop.signal,
       })
-      const isWanted = response.ok || accept.includes(response.status)
-      const answer = isWanted ? await read(response) : await response.text()
       onReached()
-      // Safe: what is wanted was read by `read`.
-      if (isWanted) return answer as Body
-      throw decodeProblem(url, response.status, String(answer), response.headers.get('retry-after'))
+      const { status } = answer
+      if ((status >= 200 && status < 300) || accept.includes(status)) return answer.body
+      refused = decodeProblem(url, status, decodeUtf8(answer.body), answer.retryAfter)
     } catch (error) {
       if (closing.aborted) throw toClosed()
-      // The caller's own abort stays what it is; fetch's failures are TypeErrors, the deadline a DOMException.
+      // The caller's own abort stays what it is.
       if (signal?.aborted) throw error
-      if (error instanceof TypeError || error instanceof DOMException) throw toUnreachable(url, error)
-      throw error
+      throw toUnreachable(url, error)
     } finally {
       stop.release()
     }
+    throw refused
   }
 
-  const text = (call: RestCall): Promise<string> => request((response) => response.text(), call)
+  const text = async (call: RestCall): Promise<string> => decodeUtf8(await request(call))
   return {
     text,
-    bytes: (call) => request(async (response) => new Uint8Array(await response.arrayBuffer()), call),
+    bytes: request,
     async json(call) {
       const answer = parseJson(await text(call))
       if (typeof answer !== 'object' || answer === null) throw toBadAnswer(url, 'An answer without JSON')

@@ -53,14 +53,14 @@ const toFile = (
   kind,
   size,
   mode: toMode(mode),
-  ...(sha256 !== undefined && { sha256 }),
+  sha256,
   content,
 })
 
 const toState = ({ kind, mode }: ManifestEntry, bytes: Buffer | undefined): FileState => ({
   mode,
   isLink: kind === 'link',
-  ...(bytes && kind !== 'other' && { bytes }),
+  bytes: kind === 'other' ? undefined : bytes,
 })
 
 const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1)

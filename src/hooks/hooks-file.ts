@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../platform/config.js'
 import { toFieldErrors } from '../protocol/errors.js'
 import { HOOK_STAGES, type HookStage } from '../protocol/hooks.js'

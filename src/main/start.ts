@@ -1,9 +1,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { openSimulator } from '../simulator/simulator.js'
 import { ConfigError, readConfig, type Config } from '../platform/config.js'
 import { openWithin } from '../platform/lifetime.js'
-import { requireRedis } from '../platform/require-redis.js'
 import { makeRedisPassword } from '../platform/redis-password.js'
 import { splitPath } from '../platform/redis-server.js'
 import { claimService, type ServiceRecord } from '../platform/service-record.js'
@@ -114,6 +112,8 @@ export function openStart({
     if (claude.kind === 'too_old') throw new ConfigError(claude.message)
     if (config.redisUrl !== undefined) {
       await makeRedisPassword(config)
+      // This process stays, and of all that it once needs nothing should.
+      const { requireRedis } = await import('../platform/require-redis.js')
       await requireRedis({ ...config, redisUrl: config.redisUrl })
     }
     const embedded =
@@ -132,17 +132,19 @@ export function openStart({
           )
         : undefined
     const simulator = simulate
-      ? lifetime.own('simulator', await openSimulator(), (opened) => opened.close())
+      ? lifetime.own('simulator', await (await import('../simulator/simulator.js')).openSimulator(), (opened) =>
+          opened.close(),
+        )
       : undefined
     signal?.throwIfAborted()
     const childEnvironment: NodeJS.ProcessEnv = {
       ...environment,
       CC_EXECUTOR_PORT: String(port),
       CC_EXECUTOR_INSTANCE_ID: claim.instanceId,
-      ...(onDemand && { CC_EXECUTOR_ON_DEMAND: '1' }),
-      ...(embedded && { REDIS_URL: embedded.url }),
-      ...(simulator && { CC_EXECUTOR_SIMULATOR_URL: simulator.url }),
     }
+    if (onDemand) childEnvironment['CC_EXECUTOR_ON_DEMAND'] = '1'
+    if (embedded) childEnvironment['REDIS_URL'] = embedded.url
+    if (simulator) childEnvironment['CC_EXECUTOR_SIMULATOR_URL'] = simulator.url
     const open = { environment: childEnvironment, onRestart, onIdle, signal }
     const drainMs = config.drainSeconds * 1_000 + CLOSE_MARGIN_MS
     const opening = [

@@ -5,7 +5,7 @@
  */
 import { appendFile, readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Config } from './config.js'
 import { sha256 } from './hash.js'
 

@@ -4,6 +4,7 @@ import { ConfigError } from './config.js'
 import { RedisConnector } from './redis-connector.js'
 import { readRedisPassword } from './redis-password.js'
 import { socketOf, type RedisAccess } from './redis-url.js'
+import { definedFields } from '../protocol/defined-fields.js'
 
 const DEFAULT_PORT = 6379
 
@@ -18,11 +19,11 @@ function readPem(variable: string, path: string): Buffer {
 
 /** @throws ConfigError naming the variable whose file cannot be read */
 function toTlsOptions({ ca, cert, key }: RedisAccess): NonNullable<RedisOptions['tls']> {
-  return {
-    ...(ca !== undefined && { ca: readPem('CC_EXECUTOR_REDIS_CA', ca) }),
-    ...(cert !== undefined && { cert: readPem('CC_EXECUTOR_REDIS_CERT', cert) }),
-    ...(key !== undefined && { key: readPem('CC_EXECUTOR_REDIS_KEY', key) }),
-  }
+  return definedFields({
+    ca: ca === undefined ? undefined : readPem('CC_EXECUTOR_REDIS_CA', ca),
+    cert: cert === undefined ? undefined : readPem('CC_EXECUTOR_REDIS_CERT', cert),
+    key: key === undefined ? undefined : readPem('CC_EXECUTOR_REDIS_KEY', key),
+  })
 }
 
 /**
@@ -32,17 +33,16 @@ function toTlsOptions({ ca, cert, key }: RedisAccess): NonNullable<RedisOptions[
  */
 export function toRedisAddress(url: string, access: RedisAccess = {}): RedisOptions {
   const fromFile = readRedisPassword(access)
-  const secret = fromFile === undefined ? {} : { password: fromFile }
   const path = socketOf(url)
-  if (path !== undefined) return { path, ...secret }
+  if (path !== undefined) return definedFields({ path, password: fromFile })
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
-  return {
+  return definedFields({
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? DEFAULT_PORT : Number(port),
     Connector: RedisConnector,
-    ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password === '' ? secret : { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: toTlsOptions(access) }),
-  }
+    username: username === '' ? undefined : decodeURIComponent(username),
+    password: password === '' ? fromFile : decodeURIComponent(password),
+    db: pathname.length > 1 ? Number(pathname.slice(1)) : undefined,
+    tls: protocol === 'rediss:' ? toTlsOptions(access) : undefined,
+  })
 }

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { NetworkHost, SandboxLevel } from '../protocol/sandbox.js'
 import { parseRunLimits, type RunLimits } from './run-limits.js'
 

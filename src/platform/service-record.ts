@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { sleep } from './abort-signals.js'
 import { makeFolder } from './make-folder.js'
 import { readProcessStart } from './process-identity.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { Execution } from './execution.js'
 import { Verification } from './verification.js'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ALL_MEMBERS_LIMIT, MEMBERS_LIMIT } from './limits.js'
 
 export interface Crowded {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { Effort } from './execute-request.js'
 
 export const EstimateLevel = z.enum(['prompt', 'opening', 'model', 'all', 'none']).meta({

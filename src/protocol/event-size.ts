@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { SMALLEST_EVENT_BYTES } from './limits.js'
 
 export const MaxEventBytes = z

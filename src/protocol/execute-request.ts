@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { MaxEventBytes } from './event-size.js'
 import { InlineFiles } from './inline-files.js'
 import {
@@ -24,6 +24,7 @@ import {
   VERIFY_COMMANDS_LIMIT,
   WORKSPACE_LIMIT_BYTES,
 } from './limits.js'
+import { PermissionMode } from './permission-mode.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
 import { SessionRequest } from './session.js'
@@ -60,17 +61,12 @@ const seconds = z
   .max(TIMEOUT_LIMIT_SECONDS, `must not be more than ${TIMEOUT_LIMIT_SECONDS}`)
 const toolRules = z.array(text(TOOL_RULE_LIMIT_BYTES)).max(NAMES_LIMIT)
 
-export const PermissionMode = z
-  .enum(['default', 'manual', 'acceptEdits', 'plan', 'dontAsk', 'auto', 'bypassPermissions'])
-  .meta({ id: 'PermissionMode' })
-export type PermissionMode = z.infer<typeof PermissionMode>
-
 export const Effort = z.enum(['low', 'medium', 'high', 'xhigh', 'max']).meta({ id: 'Effort' })
 
 export const Priority = z.enum(['low', 'normal', 'high']).meta({ id: 'Priority' })
 export type Priority = z.infer<typeof Priority>
 
-export const Metadata = z
+const Metadata = z
   .record(
     z.string().regex(/^[\w.-]{1,64}$/, 'a label is 1 to 64 letters, digits, _, . or -'),
     z
@@ -105,7 +101,7 @@ const AgentDefinition = z
   })
   .meta({ id: 'AgentDefinition', description: 'A subagent, as the CLI takes it with --agents.' })
 
-export const Verify = z
+const Verify = z
   .strictObject({
     files: z
       .array(
@@ -144,7 +140,6 @@ export const Verify = z
       'VERIFICATION_FAILED`.',
     examples: [{ files: ['report.md'], commands: [['npm', 'test']] }],
   })
-export type Verify = z.infer<typeof Verify>
 
 const StringMap = z.record(z.string(), z.string())
 
@@ -350,7 +345,7 @@ const {
   ...taskFields
 } = fields
 
-export const Task = z
+const Task = z
   .union(
     [prompt, z.strictObject({ ...taskFields, prompt }).superRefine(requireOneMode)],
     'expected a prompt, or an object with a prompt',

@@ -1,12 +1,14 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { TimeoutEstimate } from './estimate.js'
 import { ExecuteRequest } from './execute-request.js'
 import { Cursor, ExecutionId, Timestamp } from './ids.js'
 import { SandboxOutcome } from './sandbox.js'
+import { TERMINAL_STATUSES } from './terminal-status.js'
 import { RunBudget } from './usage.js'
 import { Verification } from './verification.js'
 
-const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
+export { isTerminal } from './terminal-status.js'
+
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 
@@ -15,10 +17,6 @@ export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINA
   description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final.',
 })
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
-
-export function isTerminal(status: string): status is TerminalStatus {
-  return (TERMINAL_STATUSES as readonly string[]).includes(status)
-}
 
 /** Why a run did not succeed. */
 export const OutcomeCode = z
@@ -169,6 +167,14 @@ export const NO_USAGE: Usage = {
   durationMs: 0,
 }
 
+export const Payment = z
+  .object({
+    credential: z.string().meta({ description: 'The name of a credential of the worker.' }),
+    usage: Usage,
+  })
+  .meta({ id: 'Payment', description: 'The part of the usage that one credential paid for.' })
+export type Payment = z.infer<typeof Payment>
+
 /** Attempts of one execution, or parts of one run, together. */
 export function addUsage(one: Usage, other: Usage): Usage {
   return {
@@ -179,7 +185,7 @@ export function addUsage(one: Usage, other: Usage): Usage {
     costUsd: one.costUsd + other.costUsd,
     turns: one.turns + other.turns,
     durationMs: one.durationMs + other.durationMs,
-    ...((one.isCostIncomplete === true || other.isCostIncomplete === true) && { isCostIncomplete: true }),
+    isCostIncomplete: one.isCostIncomplete === true || other.isCostIncomplete === true || undefined,
   }
 }
 
@@ -191,10 +197,7 @@ export const ExecutionKind = z.enum(['run', 'task_list', 'task']).meta({
 })
 export type ExecutionKind = z.infer<typeof ExecutionKind>
 
-export const TaskState = z
-  .object({ index: z.int(), id: ExecutionId, status: ExecutionStatus })
-  .meta({ id: 'TaskState' })
-export type TaskState = z.infer<typeof TaskState>
+const TaskState = z.object({ index: z.int(), id: ExecutionId, status: ExecutionStatus }).meta({ id: 'TaskState' })
 
 /** An execution as every surface shows it. */
 export const Execution = z
@@ -243,6 +246,10 @@ export const Execution = z
     }),
     lastSeq: Cursor,
     usage: Usage,
+    paidBy: z
+      .array(Payment)
+      .optional()
+      .meta({ description: 'The usage of the finished attempts by the credential that paid for it, in order.' }),
     outcome: Outcome.optional(),
     tasks: z
       .array(TaskState)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ExecutionId } from './ids.js'
 
 /** Whether `GET /executions/{id}/files/{path}` gives a file, and why not. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** An execution's id: a UUIDv7, so that ids sort by the time of submission. */
 export const ExecutionId = z

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { INLINE_FILES_LIMIT, INLINE_FILES_LIMIT_BYTES, PATH_LIMIT_BYTES, PATH_PART_LIMIT_BYTES } from './limits.js'
 
 /** Why a path cannot name a file of the workspace; undefined where it can. */

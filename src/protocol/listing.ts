@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { EventSchema, ShortenedEvent } from './events.js'
 import { Execution, ExecutionKind, ExecutionStatus } from './execution.js'
 import { Cursor, ExecutionId, ExecutionReference } from './ids.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A text of digits and nothing else, as a number within the bounds. */
 export const wholeNumber = (minimum: number, maximum: number) =>

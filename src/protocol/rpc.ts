@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const RpcId = z.union([z.string(), z.number(), z.null()])
 export type RpcId = z.infer<typeof RpcId>

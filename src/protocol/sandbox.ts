@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** From least to most. */
 export const SandboxLevel = z.enum(['host', 'workspace', 'locked']).meta({

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * Every schema that has an id has a name in the documents. zod takes `id: undefined` as an id as well, and the

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ExecutionReference } from './ids.js'
 
 /** Goes on with an earlier conversation: in its workspace, and with everything that was said in it. */

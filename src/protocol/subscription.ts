@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { MaxEventBytes } from './event-size.js'
 import { EventSchema, EventType, ShortenedEvent } from './events.js'
 import { ExecutionStatus } from './execution.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { CheckedExecution } from './checked-execution.js'
 import { FieldError } from './errors.js'
 import { ExecuteRequest, requireExactlyOneTask } from './execute-request.js'

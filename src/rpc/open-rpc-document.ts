@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ERROR_TABLE, RpcErrorData, type ErrorCode } from '../protocol/errors.js'
 import { OPERATIONS, RPC_METHODS, type RpcMapping } from '../protocol/operations.js'
 import { NOTIFICATIONS } from '../protocol/subscription.js'

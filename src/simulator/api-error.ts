@@ -42,22 +42,22 @@ export function toApiError(
   { message, retryAfter, resetsAt, minimumVersion, clientVersion }: ApiErrorDetails = {},
 ): ApiError {
   const known = TYPES[status] ?? { type: 'api_error', message: 'Internal server error' }
+  const headers: Record<string, string> = {}
+  if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter)
+  if (resetsAt !== undefined) {
+    headers['anthropic-ratelimit-unified-status'] = 'rejected'
+    headers['anthropic-ratelimit-unified-reset'] = String(resetsAt)
+    headers['anthropic-ratelimit-unified-representative-claim'] = 'five_hour'
+  }
   return {
     status,
-    headers: {
-      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
-      ...(resetsAt !== undefined && {
-        'anthropic-ratelimit-unified-status': 'rejected',
-        'anthropic-ratelimit-unified-reset': String(resetsAt),
-        'anthropic-ratelimit-unified-representative-claim': 'five_hour',
-      }),
-    },
+    headers,
     body: {
       type: 'error',
       error: {
         type: known.type,
         message: message ?? (minimumVersion === undefined ? known.message : describeAge(minimumVersion, clientVersion)),
-        ...(minimumVersion !== undefined && { details: { error_code: 'claude_code_version_too_old' } }),
+        details: minimumVersion === undefined ? undefined : { error_code: 'claude_code_version_too_old' },
       },
     },
   }

@@ -128,7 +128,7 @@ export function readConversation(request: MessagesRequest): Conversation {
     position,
     lastToolResult,
     lastToolFailed,
-    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    workingDirectory,
   }
 }
 

@@ -61,8 +61,8 @@ export function decodeMessagesRequest(body: string): MessagesRequest {
     })),
     callableTools: tools.length - serverTools,
     serverTools,
-    ...(isRecord(schema) ? { answerSchema: schema } : {}),
-    ...(isRecord(structured) ? { structuredSchema: structured } : {}),
+    answerSchema: isRecord(schema) ? schema : undefined,
+    structuredSchema: isRecord(structured) ? structured : undefined,
     userId: typeof userId === 'string' ? userId : '',
   }
 }

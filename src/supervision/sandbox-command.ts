@@ -172,12 +172,12 @@ export function toSandboxedCommand({
         command: [means.bwrap, '--args', String(DESCRIPTORS.args), '--', ...inner],
       })
     : { file: means.bwrap, args: ['--args', String(DESCRIPTORS.args), '--', ...inner] }
+  const variables: Record<string, string> = {}
+  if (isMapped) variables[LAUNCHER_VARIABLE] = LAUNCHER
+  if (sandbox.level === 'locked') variables[RELAY_VARIABLE] = RELAY
   return {
     ...launched,
-    variables: {
-      ...(isMapped && { [LAUNCHER_VARIABLE]: LAUNCHER }),
-      ...(sandbox.level === 'locked' && { [RELAY_VARIABLE]: RELAY }),
-    },
+    variables,
     inputs: [
       whole.map((argument) => `${argument}\0`).join(''),
       SECCOMP ?? '',

@@ -4,7 +4,7 @@ import type { CgroupPlace } from './run-cgroup.js'
 /**
  * From least to most: `host` hides the service's own folders, `workspace` shows nothing else, `locked` has no network.
  */
-export const SANDBOX_LEVELS = ['host', 'workspace', 'locked'] as const
+const SANDBOX_LEVELS = ['host', 'workspace', 'locked'] as const
 export type SandboxLevel = (typeof SANDBOX_LEVELS)[number]
 
 /**

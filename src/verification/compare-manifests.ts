@@ -15,7 +15,7 @@ export function summarizeManifest({ entries, hashedBytes, incomplete }: Manifest
     bytes: entries.reduce((sum, { size }) => sum + size, 0),
     hashedBytes,
     unhashed: entries.filter(({ kind, sha256 }) => kind === 'file' && sha256 === undefined).length,
-    ...(incomplete !== undefined && { incomplete }),
+    incomplete,
   }
 }
 
@@ -32,7 +32,8 @@ function differs(before: ManifestEntry, after: ManifestEntry): boolean {
 const toChange = ({ path, size, sha256 }: ManifestEntry, change: FileChange['change']): FileChange => ({
   path,
   change,
-  ...(change !== 'deleted' && { size, ...(sha256 !== undefined && { sha256 }) }),
+  size: change === 'deleted' ? undefined : size,
+  sha256: change === 'deleted' ? undefined : sha256,
 })
 
 /** What is different afterwards, by path. */

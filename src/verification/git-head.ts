@@ -81,5 +81,5 @@ function readHead(git: GitFolder): GitHead | undefined {
       .find((line) => line.endsWith(` ${ref}`))
       ?.split(' ')[0]
   const commit = toCommit(readText(git, ref, REF_BYTES)) ?? toCommit(packed())
-  return { ref, ...(commit !== undefined && { commit }) }
+  return { ref, commit }
 }

@@ -156,7 +156,7 @@ function readFile(path: string, relative: string, walk: Walk): boolean {
       ino,
       mtimeMs,
       ctimeMs,
-      ...(sha256 !== undefined && { sha256 }),
+      sha256,
     })
     return true
   } finally {
@@ -313,6 +313,6 @@ export async function takeManifest(
     entries: walk.entries.sort(byPath),
     hashedBytes: walk.hashedBytes,
     begunAt,
-    ...(walk.incomplete !== undefined && { incomplete: walk.incomplete }),
+    incomplete: walk.incomplete,
   }
 }

@@ -87,7 +87,7 @@ export async function runCheckCommand({
       exposedPaths: exposed,
       protectedPaths: kept,
       heartbeatTimeoutMs,
-      ...(sandbox && { sandbox }),
+      sandbox,
     })
   } catch (error) {
     // Codes of supervision; its messages show paths of the host.

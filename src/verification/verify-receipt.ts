@@ -158,10 +158,10 @@ function toReport(raw: RawReceipt | undefined, findings: readonly Finding[]): Re
     .filter(({ name }) => !seen.has(name) && seen.add(name))
   return {
     valid: mismatches.length === 0,
-    ...(typeof executionId === 'string' && { executionId }),
+    executionId: typeof executionId === 'string' ? executionId : undefined,
     checks: findings.map(toCheck),
     mismatches: mismatches.slice(0, ERRORS_LIMIT),
-    ...(mismatches.length > 0 && { errorCount: mismatches.length }),
+    errorCount: mismatches.length > 0 ? mismatches.length : undefined,
   }
 }
 

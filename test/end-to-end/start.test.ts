@@ -326,7 +326,7 @@ void t.test('under a program that keeps a channel to it, as pm2 does, an API is 
   const folder = await makeFolder(t)
   const { url } = await openTestRedis(t)
   const fromPm2 = (command: string, env: NodeJS.ProcessEnv) => {
-    const child = fork(CLI, [command], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const child = fork(CLI, [command], { execArgv: [], env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     t.teardown(() => void child.kill('SIGKILL'))
     const texts: string[] = []
     child.stderr?.setEncoding('utf8').on('data', (text: string) => texts.push(text))

@@ -1,21 +1,14 @@
-// Executions from submission to end: what Claude does with the real CLI and the simulator, what the queue does with a
-// scripted one.
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
-import { once } from 'node:events'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
+// Executions from submission to end, with the real CLI and the simulator; the queue is in test/queue.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sleep } from '../../src/platform/abort-signals.js'
-import { keyRoot } from '../../src/platform/redis.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { until } from '../support/processes.js'
-import { openTestService, type TestService } from '../support/service.js'
-import { SCRIPTED_CLI } from '../support/paths.js'
+import { openTestService } from '../support/service.js'
 
 const FOR_EVER = { hangMs: 3_600_000 }
 const SECRET = 'a-token-that-no-run-may-see'
@@ -28,7 +21,6 @@ const service = await openTestService(t, {
     CC_EXECUTOR_CONCURRENCY: '8',
   },
 })
-const quick = await openTestService(t, { env: { CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI, CC_EXECUTOR_CONCURRENCY: '1' } })
 
 type Request = Record<string, unknown>
 const submit = (steps: unknown[], more: Request = {}): Promise<Execution> =>
@@ -36,16 +28,12 @@ const submit = (steps: unknown[], more: Request = {}): Promise<Execution> =>
 const run = async (steps: unknown[], more: Request = {}): Promise<Execution> =>
   service.finished((await submit(steps, more)).id)
 const bash = (command: string): unknown => ({ tool: 'Bash', input: { command } })
-const control = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution, at: TestService = service) =>
-  at.call('POST', `/executions/${id}/${name}`)
+const control = async (name: 'cancel' | 'pause' | 'resume', { id }: Execution) =>
+  service.call('POST', `/executions/${id}/${name}`)
 
-async function eventsOf<Type extends EventType>(
-  { id }: Execution,
-  type: Type,
-  at: TestService = service,
-): Promise<Array<Event<Type>>> {
+async function eventsOf<Type extends EventType>({ id }: Execution, type: Type): Promise<Array<Event<Type>>> {
   // Safe: filtered by the type.
-  return (await at.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
+  return (await service.events(id)).filter((event) => event.type === type) as Array<Event<Type>>
 }
 
 /** Per message the text since its last reset. */
@@ -342,222 +330,4 @@ void t.test('the total timeout is timed_out, keeps what was said, and ends the w
   })
   t.match(await toolResults(execution), /started/)
   t.same(processesWith(NUMBERS.timedOut), [])
-})
-
-// From here on the queue: a scripted CLI, one at a time.
-const INIT = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
-const RESULT = { line: { type: 'result', subtype: 'success', is_error: false, result: 'released' } }
-let heldCount = 0
-async function held(more: Request = {}): Promise<Execution & { release(): Promise<void> }> {
-  const file = join(quick.directory, `go-${(heldCount += 1)}`)
-  const execution = await quick.submit({ prompt: JSON.stringify([INIT, { file }, RESULT]), ...more })
-  return { ...execution, release: () => writeFile(file, '') }
-}
-const look = async ({ id }: Execution): Promise<Execution> => (await quick.call('GET', `/executions/${id}`)).body
-
-void t.test('BullMQ’s own books are kept: progress, return value, failure', async (t) => {
-  const queue = new Queue('executions', {
-    prefix: keyRoot('cc'),
-    connection: { path: quick.redis.url.replace('unix://', '') },
-  })
-  t.teardown(() => queue.close())
-  /** Some time after the execution's own end. */
-  const settled = async ({ id }: Execution) => {
-    let job = await queue.getJob(`${id}-1`)
-    await until(async () => (job = await queue.getJob(`${id}-1`))?.finishedOn !== undefined, 'the job is finished')
-    return job
-  }
-  const [good, bad] = [await quick.submit({ prompt: 'fine' }), await quick.submit({ prompt: '[{"exit":3}]' })]
-  for (const { id } of [good, bad]) await quick.finished(id)
-  const job = await settled(good)
-  t.match(job?.progress, { turns: Number, elapsedMs: Number })
-  t.same(job?.returnvalue, { status: 'succeeded' })
-  t.match((await settled(bad))?.failedReason, /^CLAUDE_EXITED: /)
-  t.match(await eventsOf(good, 'progress', quick), [{ data: { turns: Number } }])
-})
-
-void t.test(
-  'the queue runs by priority, then by time, one at a time where only one may, and says the place',
-  async (t) => {
-    const first = await held()
-    await quick.until(first.id, 'claude.message')
-    const waiting = [] as Execution[]
-    for (const priority of ['low', 'normal', 'high', 'normal', 'high'])
-      waiting.push(await quick.submit({ prompt: `p ${priority}`, priority }))
-    const positions = (await Promise.all(waiting.map(look))).map(({ position }) => position)
-    t.same(positions, [5, 3, 1, 4, 2])
-    t.match((await quick.call('GET', '/queue')).body, {
-      depth: 5,
-      byPriority: { low: 1, normal: 2, high: 2 },
-      running: 1,
-      capacity: 1,
-    })
-    const cancelled = await quick.submit({ prompt: 'never starts' })
-    t.match((await control('cancel', cancelled, quick)).body, {
-      status: 'cancelled',
-      outcome: { code: 'CANCELLED' },
-      attempt: 0,
-    })
-    const overdue = await quick.submit({ prompt: 'too late', queueTimeoutSeconds: 0.2 })
-    t.match(await quick.finished(overdue.id), {
-      status: 'failed',
-      outcome: { code: 'QUEUE_TIMEOUT', message: /queueTimeoutSeconds/ },
-      attempt: 0,
-    })
-    await first.release()
-    const ended = await Promise.all([first, ...waiting].map(({ id }) => quick.finished(id)))
-    t.ok(ended.every(({ status }) => status === 'succeeded'))
-    const inOrder = ended.sort((a, b) => String(a.startedAt).localeCompare(String(b.startedAt)))
-    t.same(
-      inOrder.map(({ request }) => request.priority),
-      [undefined, 'high', 'high', 'normal', 'normal', 'low'],
-    )
-    for (const [index, { startedAt = '' }] of inOrder.entries())
-      t.ok(index === 0 || startedAt >= String(inOrder[index - 1]?.finishedAt), 'never two at once')
-    t.same(
-      (await quick.events(cancelled.id)).map(({ type }) => type),
-      ['execution.queued', 'execution.cancel_requested', 'execution.finished'],
-    )
-    t.notOk((await quick.events(overdue.id)).some(({ type }) => type === 'execution.started'))
-  },
-)
-
-void t.test(
-  'a worker without the CLI, or without credentials, fails what it takes with its own code and the remedy',
-  async (t) => {
-    await Promise.all(quick.workers.splice(0).map((worker) => worker.close()))
-    const cases = [
-      [{ CC_EXECUTOR_CLAUDE_BIN: '/nowhere/claude' }, 'CLAUDE_NOT_FOUND', /CC_EXECUTOR_CLAUDE_BIN/],
-      [{ CC_EXECUTOR_SIMULATOR_URL: '', HOME: quick.directory }, 'CLAUDE_NOT_AUTHENTICATED', /ANTHROPIC_API_KEY/],
-    ] as const
-    for (const [env, code, remedy] of cases) {
-      const worker = await quick.openWorker(env)
-      const { id } = await quick.submit({ prompt: 'x' })
-      t.match(await quick.finished(id), { status: 'failed', attempt: 0, outcome: { code, message: remedy } }, code)
-      const ready = await quick.call('GET', '/health/ready')
-      t.match([ready.status, ready.body.parts.claude], [503, { status: 'failed', message: String }])
-      await worker.close()
-    }
-    t.match((await quick.call('GET', '/health/ready')).body.parts.workers, { count: 0 })
-  },
-)
-
-void t.test(
-  'one execution at a time has a named workspace; the next says what it waits for, and both end in order',
-  async (t) => {
-    await quick.openWorker({ CC_EXECUTOR_CONCURRENCY: '3' })
-    const first = await held({ workspace: 'shared' })
-    await quick.until(first.id, 'claude.message')
-    const second = await quick.submit({ prompt: 'second', workspace: './shared/' })
-    const third = await quick.submit({ prompt: 'third', workspace: 'shared' })
-    const elsewhere = await quick.submit({ prompt: 'free', workspace: 'other' })
-    t.match(await quick.finished(elsewhere.id), { status: 'succeeded' }, 'others pass by')
-    for (const execution of [second, third]) {
-      await until(async () => (await look(execution)).waitingFor !== undefined, 'it says that it waits')
-      t.match(await look(execution), { status: 'queued', waitingFor: 'workspace' })
-    }
-    t.match((await quick.call('GET', '/queue')).body, { depth: 2, waitingForWorkspace: 2, running: 1 })
-    t.match((await control('cancel', third, quick)).body, { status: 'cancelled' })
-    await first.release()
-    const [one, two] = await Promise.all([quick.finished(first.id), quick.finished(second.id)])
-    t.match([one, two], [{ status: 'succeeded' }, { status: 'succeeded', workspace: 'shared' }])
-    t.ok(String(two.startedAt) >= String(one.finishedAt))
-    t.notOk('waitingFor' in two)
-  },
-)
-
-void t.test('a workspace that leads out by a symbolic link, or is no folder, is WORKSPACE_ERROR', async (t) => {
-  const root = quick.config.workspaceRoot
-  await mkdir(root, { recursive: true })
-  await symlink(quick.directory, join(root, 'leak'))
-  await symlink('/nowhere/at/all', join(root, 'dangling'))
-  await writeFile(join(root, 'file'), '')
-  for (const workspace of ['leak', 'leak/below', 'dangling', 'dangling/below', 'file', 'file/below']) {
-    const { id } = await quick.submit({ prompt: 'x', workspace })
-    const { status, outcome } = await quick.finished(id)
-    t.match({ status, outcome }, { status: 'failed', outcome: { code: 'WORKSPACE_ERROR' } }, workspace)
-    if (workspace.startsWith('leak')) t.match(outcome?.message, /leads out of the allowed folders/, workspace)
-    t.notMatch(outcome?.message, quick.directory)
-  }
-  t.notOk(existsSync(join(quick.directory, 'below')), 'nothing was made where the link leads')
-})
-
-void t.test(
-  'a workspace has one name: through a symbolic link inside the root it is refused, and its name told',
-  async (t) => {
-    const root = quick.config.workspaceRoot
-    await mkdir(join(root, 'folder', 'below'), { recursive: true })
-    await symlink('folder', join(root, 'alias'))
-    for (const [workspace, name] of [
-      ['alias', 'folder'],
-      ['alias/below', 'folder/below'],
-    ] as const) {
-      const { id } = await quick.submit({ prompt: 'x', workspace })
-      t.match(
-        (await quick.finished(id)).outcome,
-        { code: 'WORKSPACE_ERROR', message: `name the folder itself: "${name}".` },
-        workspace,
-      )
-    }
-  },
-)
-
-void t.test('the clocks of a paused run stand still', async (t) => {
-  const ended = await withLongerClocks(3, async (seconds) => {
-    const execution = await held({ timeoutSeconds: seconds, idleTimeoutSeconds: seconds })
-    const comes = (type: EventType): Promise<boolean> =>
-      quick.until(execution.id, type).then(
-        () => true,
-        () => false,
-      )
-    if (!(await comes('claude.message'))) return undefined
-    await control('pause', execution, quick)
-    if (!(await comes('execution.paused'))) return undefined
-    const { startedAt = '' } = await look(execution)
-    await sleep(Math.max(0, Date.parse(startedAt) + seconds * 1_000 + 500 - Date.now()))
-    t.match(await look(execution), { status: 'paused' })
-    await execution.release()
-    await control('resume', execution, quick)
-    const { status, outcome } = await quick.finished(execution.id)
-    return status === 'timed_out' ? undefined : { status, outcome }
-  })
-  t.match(ended, { status: 'succeeded', outcome: { result: 'released' } })
-})
-
-void t.test('a pause that comes when Claude has ended stops nothing, and nothing says so', async (t) => {
-  const admin = new Redis(quick.redis.url.slice('unix://'.length))
-  t.teardown(() => admin.disconnect())
-  const { id } = await quick.submit({
-    prompt: JSON.stringify([INIT, RESULT]),
-    verify: { commands: [['bash', '-c', 'touch begun; until test -e go; do sleep 0.02; done']] },
-  })
-  const folder = join(quick.config.workspaceRoot, id)
-  await until(() => existsSync(join(folder, 'begun')), 'its verification runs')
-  const lease = (): Promise<string | null> => admin.zscore(`${keyRoot('cc')}:leases`, id)
-  const before = await lease()
-  t.equal((await quick.call('POST', `/executions/${id}/pause`)).status, 202)
-  await until(async () => (await lease()) !== before, 'the worker has seen the request')
-  await writeFile(join(folder, 'go'), '')
-  const { outcome } = await quick.finished(id)
-  t.match(
-    outcome?.verification?.checks.find(({ name }) => name === 'commands'),
-    { status: 'pass' },
-  )
-  t.notOk((await quick.events(id)).some(({ type }) => type === 'execution.paused'))
-})
-
-void t.test('a start that Redis keeps waiting for most of a lease is one', async (t) => {
-  await Promise.all(quick.workers.splice(0).map((worker) => worker.close()))
-  await quick.openWorker({ CC_EXECUTOR_LOCK_SECONDS: '12' })
-  const admin = new Redis(quick.redis.url.slice('unix://'.length))
-  t.teardown(() => admin.disconnect())
-  // The first folder of its own: claimed, and not yet started.
-  const watcher = watch(join(quick.config.dataDir, 'sessions'))
-  const prepared = once(watcher, 'change')
-  const { id } = await quick.submit({ prompt: JSON.stringify([INIT, RESULT]) })
-  await prepared
-  watcher.close()
-  await admin.call('CLIENT', 'PAUSE', '6400', 'ALL')
-  await admin.ping()
-  t.match(await quick.finished(id), { status: 'succeeded', attempt: 1 })
 })

@@ -186,7 +186,7 @@ void t.test('one execution at a time has a session', async (t) => {
     { status: 409, body: { code: 'SESSION_BUSY', retryable: true, detail: new RegExp(first.id) } },
     'also while it has not started',
   )
-  const { data } = (await service.until(first.id, 'execution.started')) as Event<'execution.started'>
+  const { data } = await service.until(first.id, 'execution.started')
   for (const session of [{ resume: data.sessionId }, { resume: first.id, fork: true }])
     t.match(await post({ prompt: 'x', session }), { status: 409, body: { code: 'SESSION_BUSY' } })
   await service.until(first.id, 'claude.message')

@@ -10,10 +10,11 @@ import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
+import type { NewEvent } from '../../src/protocol/events.js'
 import { openTestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
 
-const CALLER = { name: 'tester', scopes: new Set(['execute', 'read'] as const) }
+const CALLER = { id: 'tester', name: 'tester', scopes: new Set(['execute', 'read'] as const) }
 const DONE: Outcome = { status: 'succeeded', result: 'done' }
 
 async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
@@ -33,10 +34,8 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     const claim = await store.claim(id, record?.claim ?? 0, 'worker', 60_000, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
     const index = record?.taskIndex ?? -1
-    await startRecord(store, id, claim.fence, {
-      type: 'task.started',
-      data: { index, executionId: id, status: 'running' },
-    })
+    const listEvent: NewEvent = { type: 'task.started', data: { index, executionId: id, status: 'running' } }
+    await startRecord(store, id, claim.fence, { listEvent })
     return { id, fence: claim.fence }
   }
   /** The process that wrote the end died before it told the list. */

@@ -9,6 +9,7 @@ import type { Execution } from '../../src/protocol/execution.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until as untilTrue } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { openWaiters } from '../support/waiters.js'
 
 const service = await openTestService(t, {
   env: {
@@ -34,32 +35,17 @@ const answer = (result: string): Step => ({ line: { ...RESULT, result } })
 const FAILS = script({ exit: 3 })
 const HANGS = script({ line: { type: 'system', subtype: 'init', session_id: 's' } }, { hang: true })
 
-const call = (method: string, path: string, body?: unknown) =>
-  service.call(method, path, { headers: TOKEN, ...(body !== undefined && { body }) })
+const call = (method: string, path: string, body?: unknown) => service.call(method, path, { headers: TOKEN, body })
 async function submit(body: Step): Promise<Execution> {
   const { status, body: execution, text } = await call('POST', '/execute', body)
   if (status !== 202) throw new Error(text)
   return execution
 }
-async function finished({ id }: Pick<Execution, 'id'>): Promise<Execution> {
-  for (;;) {
-    const { body } = await call('GET', `/executions/${id}/events?types=execution.finished&waitSeconds=30`)
-    if (body.finished) return (await call('GET', `/executions/${id}`)).body
-  }
-}
-const events = async ({ id }: Pick<Execution, 'id'>): Promise<Event[]> =>
-  (await call('GET', `/executions/${id}/events?limit=1000`)).body.events
-async function until<Type extends EventType>(
-  { id }: Pick<Execution, 'id'>,
-  type: Type,
-  count = 1,
-): Promise<Event<Type>> {
-  for (;;) {
-    const { body } = await call('GET', `/executions/${id}/events?types=${type}&limit=1000`)
-    if (body.events.length >= count) return body.events[count - 1]
-    await call('GET', `/executions/${id}/events?after=${body.nextAfter}&waitSeconds=30`)
-  }
-}
+const waiters = openWaiters((method, path) => call(method, path))
+const finished = ({ id }: Pick<Execution, 'id'>): Promise<Execution> => waiters.finished(id)
+const events = ({ id }: Pick<Execution, 'id'>): Promise<Event[]> => waiters.events(id)
+const until = <Type extends EventType>({ id }: Pick<Execution, 'id'>, type: Type, count = 1): Promise<Event<Type>> =>
+  waiters.until(id, type, count)
 const tasksOf = async ({ id }: Pick<Execution, 'id'>): Promise<Execution[]> =>
   (await call('GET', `/executions?parentId=${id}&limit=200`)).body.executions.toReversed()
 const workspace = (name: string, file: string): string => join(service.directory, 'data/workspaces', name, file)

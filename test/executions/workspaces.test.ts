@@ -9,9 +9,11 @@ import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import { submitHeld, type HeldRun } from '../support/held-run.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { until } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { openWaiters } from '../support/waiters.js'
 
 const INIT = { line: { type: 'system', subtype: 'init', session_id: 'of-the-script' } }
 const RESULT = {
@@ -42,18 +44,10 @@ const submit = (workspace: string, more: Record<string, unknown> = {}, name: Nam
   service.submit({ prompt: 'hello', workspace, ...more }, as(name))
 const look = async ({ id }: { id: string }): Promise<Execution> =>
   (await service.call('GET', `/executions/${id}`, { headers: as('alice') })).body
-async function finished({ id }: { id: string }): Promise<Execution> {
-  for (;;) {
-    const path = `/executions/${id}/events?types=execution.finished&waitSeconds=30`
-    if ((await service.call('GET', path, { headers: as('alice') })).body.events.length > 0) return look({ id })
-  }
-}
-let count = 0
-async function hold(workspace: string, more: Record<string, unknown> = {}) {
-  const file = join(service.directory, `go-${(count += 1)}`)
-  const execution = await submit(workspace, { prompt: JSON.stringify([INIT, { file }, RESULT]), ...more })
-  return { ...execution, release: () => writeFile(file, '') }
-}
+const waiters = openWaiters((method, path) => service.call(method, path, { headers: as('alice') }))
+const finished = ({ id }: Pick<Execution, 'id'>): Promise<Execution> => waiters.finished(id)
+const hold = (workspace: string, more: Record<string, unknown> = {}): Promise<HeldRun> =>
+  submitHeld(service.directory, (prompt) => submit(workspace, { prompt, ...more }))
 const isRunning = (execution: Execution): Promise<void> =>
   until(async () => (await look(execution)).status === 'running', `${execution.workspace} runs`)
 const waits = (execution: Execution): Promise<void> =>
@@ -254,6 +248,42 @@ void t.test(
       )
     }
     t.notOk(existsSync(join(secret, 'given')))
+  },
+)
+
+void t.test('a workspace that leads out by a symbolic link, or is no folder, is WORKSPACE_ERROR', async (t) => {
+  const root = service.config.workspaceRoot
+  await mkdir(root, { recursive: true })
+  await symlink(service.directory, join(root, 'leak'))
+  await symlink('/nowhere/at/all', join(root, 'dangling'))
+  await writeFile(join(root, 'file'), '')
+  for (const workspace of ['leak', 'leak/below', 'dangling', 'dangling/below', 'file', 'file/below']) {
+    const execution = await submit(workspace)
+    const { status, outcome } = await finished(execution)
+    t.match({ status, outcome }, { status: 'failed', outcome: { code: 'WORKSPACE_ERROR' } }, workspace)
+    if (workspace.startsWith('leak')) t.match(outcome?.message, /leads out of the allowed folders/, workspace)
+    t.notMatch(outcome?.message, service.directory)
+  }
+  t.notOk(existsSync(join(service.directory, 'below')), 'nothing was made where the link leads')
+})
+
+void t.test(
+  'a workspace has one name: through a symbolic link inside the root it is refused, and its name told',
+  async (t) => {
+    const root = service.config.workspaceRoot
+    await mkdir(join(root, 'folder', 'below'), { recursive: true })
+    await symlink('folder', join(root, 'alias'))
+    for (const [workspace, name] of [
+      ['alias', 'folder'],
+      ['alias/below', 'folder/below'],
+    ] as const) {
+      const execution = await submit(workspace)
+      t.match(
+        (await finished(execution)).outcome,
+        { code: 'WORKSPACE_ERROR', message: `name the folder itself: "${name}".` },
+        workspace,
+      )
+    }
   },
 )
 

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { scripted } from '../support/environment.js'
 import { ask, ENDLESS, NOBODY } from '../started/scene.js'
+import { openWaiters } from '../support/waiters.js'
 
 export interface FuzzScene {
   readonly url: string
@@ -30,20 +31,16 @@ export async function openFuzzScene(url: string): Promise<FuzzScene> {
     return answer.body
   }
   const cancel = (id: string): Promise<unknown> => ask(url, { method: 'POST', path: `/executions/${id}/cancel` })
-  const until = async (id: string, type: string): Promise<void> => {
-    const path = `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30`
-    while ((await ask(url, { method: 'GET', path })).body.events.length === 0);
-  }
+  const waiters = openWaiters((method, path) => ask(url, { method, path }))
   const succeeds = async (prompt: string): Promise<{ id: string; sessionId: string }> => {
     const execution = await submit({ prompt })
-    await until(execution.id, 'execution.finished')
-    const { body } = await ask(url, { method: 'GET', path: `/executions/${execution.id}` })
-    if (body.status !== 'succeeded') throw new Error(`an ordinary run: ${JSON.stringify(body.outcome)}`)
+    const { status, outcome } = await waiters.finished(execution.id)
+    if (status !== 'succeeded') throw new Error(`an ordinary run: ${JSON.stringify(outcome)}`)
     return execution
   }
   const finished = await succeeds(KEPT)
   const running = await submit({ prompt: ENDLESS })
-  await until(running.id, 'text.delta')
+  await waiters.until(running.id, 'text.delta')
   const [queued, cancelled] = [await submit({ prompt: 'waits' }), await submit({ prompt: 'is cancelled' })]
   await cancel(cancelled.id)
 

@@ -48,6 +48,8 @@ async function makeTree(folder, guard) {
   const links = spawnSync('cp', ['-al', join(checkoutDirectory, 'dist'), join(folder, 'dist')])
   // Another file system than the checkout's.
   if (links.status !== 0) cpSync(join(checkoutDirectory, 'dist'), join(folder, 'dist'), { recursive: true })
+  // The guard would still be in there.
+  rmSync(join(folder, 'dist/bundle'), { recursive: true, force: true })
   const source = removeGuard(guard)
   if (guard.file.endsWith('.ts')) return writeAnew(join(folder, 'dist', outputOf(guard.file)), compile(guard, source))
   // Of what is not compiled the whole top folder is a copy.

@@ -16,6 +16,7 @@ import { NO_USAGE } from '../../src/protocol/execution.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
+import { startRecord } from '../support/start-record.js'
 
 const MICRO = 1_000_000
 
@@ -71,6 +72,7 @@ async function openStore(t: Test) {
   t.teardown(() => lifetime.close())
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
   const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
+  let createdAt = Date.now()
   const create = async (wantedBudget: WantedBudget, more: Partial<NewRecord> = {}) => {
     const id = randomUUID()
     const answer = await domain.store.create(
@@ -80,7 +82,8 @@ async function openStore(t: Test) {
         request: { prompt: 'x' },
         requestDigest: 'd',
         priority: 'normal',
-        createdAt: Date.now(),
+        // In the order in which they are made, which is that of their claims.
+        createdAt: createdAt++,
         workspace: id,
         metadata: {},
         simulated: false,
@@ -95,12 +98,7 @@ async function openStore(t: Test) {
   const start = async (id: string, leaseMs = 60_000): Promise<string> => {
     const claim = await domain.store.claim(id, 1, 'worker', leaseMs, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
-    await domain.store.start(
-      id,
-      claim.fence,
-      { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: false },
-      { type: 'execution.paused', data: { by: 'x' } },
-    )
+    await startRecord(domain.store, id, claim.fence, { simulated: false })
     return claim.fence
   }
   const book = async () => {

@@ -18,6 +18,7 @@ import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
+import { startRecord } from '../support/start-record.js'
 
 void t.test('quantiles take a run that was cut off for one that takes longer', async (t) => {
   const ten = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
@@ -170,12 +171,7 @@ async function openStore(t: Test) {
     )
     const claim = await domain.store.claim(id, 1, 'worker', 60_000, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
-    await domain.store.start(
-      id,
-      claim.fence,
-      { startedAt: new Date(), attempt: 1, sessionId: 's', simulated: more.simulated ?? false },
-      { type: 'execution.paused', data: { by: 'x' } },
-    )
+    await startRecord(domain.store, id, claim.fence, { simulated: more.simulated ?? false })
     return { id, fence: claim.fence }
   }
   async function sample(durationSample: DurationSample, more: Partial<NewRecord> = {}) {

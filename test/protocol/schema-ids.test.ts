@@ -1,6 +1,6 @@
 // The names under which schemas stand in the documents.
 import t from 'tap'
-import { z } from 'zod'
+import * as z from 'zod'
 import { buildDocuments } from '../../src/main/build-documents.js'
 
 void t.test(

@@ -2,8 +2,8 @@
 // it.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { z } from 'zod'
-import type { Event } from '../../src/protocol/events.js'
+import * as z from 'zod'
+import { EVENT_TYPES, type Event } from '../../src/protocol/events.js'
 import { ROOT } from '../support/paths.js'
 
 const REPLAYS = join(ROOT, 'test/replays')
@@ -41,7 +41,7 @@ const Run = z.strictObject({
    * Kind transcript: after its first `result` the CLI waits until this event was seen, and ends there if its standard
    * input has been closed by then.
    */
-  holdUntil: z.string().optional(),
+  holdUntil: z.enum(EVENT_TYPES).optional(),
   /** Kind transcript: how the CLI ends after its last line. */
   exit: z.union([z.int(), z.string()]).default(0),
   /** Only in `npm run test:all`: another one like it, which costs a start of the CLI. */

@@ -1,12 +1,11 @@
 // One service with a scripted CLI for the REST half of the protocol; each answer is held against /openapi.json as well.
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
 import { request, type IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { openConformingCall } from '../support/conformance.js'
+import { submitHeld, type HeldRun } from '../support/held-run.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestService, type TestService } from '../support/service.js'
 import { openWaiters } from '../support/waiters.js'
@@ -26,8 +25,9 @@ export interface Frame {
   readonly event: Event
 }
 
-export async function openRest(t: Parameters<typeof openTestService>[0]) {
+export async function openRest(t: Parameters<typeof openTestService>[0], { apis = 1 } = {}) {
   const service = await openTestService(t, {
+    apis,
     env: {
       CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
       CC_EXECUTOR_TOKENS: `alice=${TOKENS.alice},bob=${TOKENS.bob},reader=${TOKENS.reader}:read,runner=${TOKENS.runner}:execute`,
@@ -46,18 +46,10 @@ export async function openRest(t: Parameters<typeof openTestService>[0]) {
   const run = async (body: Record<string, unknown>): Promise<Execution> => finished((await submit(body)).id)
 
   /** One that runs until the test says so. */
-  async function held(more: Record<string, unknown> = {}): Promise<Execution & { release(): Promise<void> }> {
-    const file = join(service.directory, `go-${Math.random()}`)
-    const init = { line: { type: 'system', subtype: 'init', session_id: 's', cwd: '/' } }
-    const steps = [
-      init,
-      { file },
-      { line: { type: 'assistant', message: { id: 'm1', content: [{ type: 'text', text: 'released' }] } } },
-      { line: { type: 'result', is_error: false, subtype: 'success', result: 'released' } },
-    ]
-    const execution = await submit({ prompt: JSON.stringify(steps), ...more })
+  async function held(more: Record<string, unknown> = {}): Promise<HeldRun> {
+    const execution = await submitHeld(service.directory, (prompt) => submit({ prompt, ...more }))
     await until(execution.id, 'claude.message')
-    return { ...execution, release: () => writeFile(file, '') }
+    return execution
   }
   const openStream = (path: string, headers: Record<string, string> = {}, init: RequestInit = {}): Promise<Response> =>
     fetch(service.url() + path, {

@@ -39,6 +39,16 @@ const COMPILER = `
   writeFileSync('dist/.tsbuildinfo', '{}')
 `
 
+/** Stands in for esbuild, of which the real one is tested in bundle.test.ts. */
+const BUNDLER = `
+  import { mkdirSync, writeFileSync } from 'node:fs'
+  export async function build({ absWorkingDir, outdir }) {
+    mkdirSync(absWorkingDir + '/' + outdir, { recursive: true })
+    writeFileSync(absWorkingDir + '/' + outdir + '/program.js', '')
+    return { metafile: { inputs: {} } }
+  }
+`
+
 /** An npm that says which version is the latest, and installs whatever it is asked for. */
 function npmOfClaude(latest: string): string {
   const name = `@anthropic-ai/claude-code-${process.platform}-${process.arch}`
@@ -94,6 +104,9 @@ function checkout(t: Test) {
   cpSync(join(ROOT, 'src/setup'), join(directory, 'src/setup'), { recursive: true })
   mkdirSync(join(directory, 'node_modules/typescript/bin'), { recursive: true })
   writeFileSync(join(directory, 'node_modules/typescript/bin/tsc'), COMPILER)
+  mkdirSync(join(directory, 'node_modules/esbuild'))
+  writeFileSync(join(directory, 'node_modules/esbuild/package.json'), '{"type":"module","main":"main.js"}')
+  writeFileSync(join(directory, 'node_modules/esbuild/main.js'), BUNDLER)
   symlinkSync(join(ROOT, 'node_modules/tap-parser'), join(directory, 'node_modules/tap-parser'))
   for (const name of [
     'sh',

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
 import type { Execution } from '../../src/protocol/execution.js'
-import { isTerminal } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
+import { openWaiters } from '../support/waiters.js'
 import { FILES_LIMIT_BYTES, RETENTION_COUNT, TOKENS, type TokenName } from './started-service.js'
 
 export interface Asked {
@@ -83,20 +83,8 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
   }
   const get = async (id: string): Promise<Execution> =>
     (await ask(url, { method: 'GET', path: `/executions/${id}` })).body
-  /** A long poll for an event, or for the end. */
-  const until = async (id: string, type: string): Promise<void> => {
-    for (;;) {
-      const { body } = await ask(url, {
-        method: 'GET',
-        path: `/executions/${id}/events?types=${type},execution.finished&waitSeconds=30`,
-      })
-      if (body.events.length > 0) return
-    }
-  }
-  const finished = async (id: string): Promise<string> => {
-    await until(id, 'execution.finished')
-    for (;;) if (isTerminal((await get(id)).status)) return id
-  }
+  const { until, ...waiters } = openWaiters((method, path) => ask(url, { method, path }))
+  const finished = async (id: string): Promise<string> => (await waiters.finished(id)).id
   // Of all the first to end.
   const forgottenKey = randomUUID()
   const forgotten = await finished(await submit({ prompt: 'forgotten soon' }, { 'idempotency-key': forgottenKey }))

@@ -7,6 +7,9 @@ import onSpawn from 'process-on-spawn'
 onSpawn.removeAllListeners()
 // Of package.json, plain-loading.mjs.
 delete process.env.NODE_OPTIONS
+// fork() hands them on, tap's loader among them: in an environment without tap's variables it would count the child's
+// coverage even where none is asked for, and one file alone would fail below the threshold.
+process.execArgv.length = 0
 
 // It has kept tap from loading the TypeScript compiler into this process, half a second for each file (package.json).
 // What a newer Node's tap would make of it later, an option for every child, is not wanted.

@@ -5,11 +5,10 @@ import { openApi, type Api } from '../../src/main/api.js'
 import { openWorker, type WorkerProcess } from '../../src/main/worker.js'
 import { readConfig, type Config } from '../../src/platform/config.js'
 import { openRedisServer, splitPath, type RedisServer } from '../../src/platform/redis-server.js'
-import type { Event } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { openSimulator, type Simulator } from '../../src/simulator/simulator.js'
 import { testEnvironment } from './environment.js'
-import { openWaiters } from './waiters.js'
+import { openWaiters, type Waiters } from './waiters.js'
 
 export interface Answer {
   readonly status: number
@@ -19,7 +18,7 @@ export interface Answer {
   readonly body: ReturnType<typeof JSON.parse>
 }
 
-export interface TestService {
+export interface TestService extends Waiters {
   readonly directory: string
   readonly redis: RedisServer
   readonly simulator: Simulator
@@ -43,12 +42,6 @@ export interface TestService {
     },
   ): Promise<Answer>
   submit(body: Record<string, unknown>, headers?: Record<string, string>): Promise<Execution>
-  /** Resolves with the execution once it has ended. */
-  finished(id: string, api?: number): Promise<Execution>
-  /** Every event of an execution, by REST pages. */
-  events(id: string, after?: number): Promise<Event[]>
-  /** Resolves with the first event of a type. */
-  until(id: string, type: string): Promise<Event>
 }
 
 export interface TestServiceOptions {

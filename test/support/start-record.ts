@@ -7,13 +7,13 @@ export function startRecord(
   store: Pick<ExecutionStore, 'start'>,
   id: string,
   fence: string,
-  listEvent?: NewEvent,
+  { simulated = true, listEvent }: { simulated?: boolean; listEvent?: NewEvent } = {},
 ): ReturnType<ExecutionStore['start']> {
   const sessionId = randomUUID()
   return store.start(
     id,
     fence,
-    { startedAt: new Date(), attempt: 1, sessionId, simulated: true },
+    { startedAt: new Date(), attempt: 1, sessionId, simulated },
     {
       type: 'execution.started',
       data: {

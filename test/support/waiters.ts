@@ -1,13 +1,21 @@
 // Waiting for what an execution does, by long polls: they answer when something happens.
 import { sleep } from '../../src/platform/abort-signals.js'
-import type { Event } from '../../src/protocol/events.js'
+import type { Event, EventType } from '../../src/protocol/events.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
-import type { TestService } from './service.js'
 
-export type Waiters = Pick<TestService, 'events' | 'finished' | 'until'>
+export interface Waiters {
+  /** Every event of an execution, by REST pages. */
+  events(id: string, after?: number): Promise<Event[]>
+  /** Resolves with the execution once it has ended. */
+  finished(id: string, api?: number): Promise<Execution>
+  /** Resolves with an event of a type: the first, or a later one by its number. */
+  until<Type extends EventType>(id: string, type: Type, count?: number): Promise<Event<Type>>
+}
+
+type Call = (method: string, path: string, options: { api: number }) => Promise<{ body: ReturnType<typeof JSON.parse> }>
 
 /** By whatever `call` says who asks. */
-export function openWaiters(call: TestService['call']): Waiters {
+export function openWaiters(call: Call): Waiters {
   /** As a client does: on a machine that is held up an API may not reach Redis in time. */
   async function ask(path: string, api = 0): Promise<ReturnType<typeof JSON.parse>> {
     for (let tries = 0; ; tries += 1) {
@@ -34,12 +42,14 @@ export function openWaiters(call: TestService['call']): Waiters {
         if (code !== undefined) throw new Error(`${id}: ${code}`)
       }
     },
-    async until(id, type) {
-      for (let after = 0; ;) {
+    async until<Type extends EventType>(id: string, type: Type, count = 1) {
+      for (let [after, left] = [0, count]; ;) {
         const types = `${type},execution.finished`
         const body = await ask(`/executions/${id}/events?types=${types}&waitSeconds=30&after=${after}`)
-        const found = body.events.find((event: Event) => event.type === type)
-        if (found) return found
+        const found: Array<Event<Type>> = body.events.filter((event: Event) => event.type === type)
+        const wanted = found[left - 1]
+        if (wanted) return wanted
+        left -= found.length
         if (body.finished) throw new Error(`${id} ended without ${type}`)
         after = body.nextAfter
       }

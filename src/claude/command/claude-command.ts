@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { PermissionMode } from '../../protocol/execute-request.js'
+import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
 import { toInputFiles, toSetUp } from './run-input.js'
@@ -110,22 +110,22 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     })),
     ...(settings.hooks && Object.keys(settings.hooks).length > 0 ? [{ text: '--include-hook-events' }] : []),
   ]
-  const env = childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' })
+  const env: Record<string, string> = {
+    ...childEnvironment({ ...settings, bypassAsRoot: settings.asRoot && permissionMode === 'bypassPermissions' }),
+    CLAUDE_ENV_FILE: join(settings.input, SHELL_START.name),
+    // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
+    // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
+    CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
+  }
+  if (run.mcpServers && settings.mcpTimeoutSeconds !== undefined)
+    env['MCP_TIMEOUT'] = String(settings.mcpTimeoutSeconds * 1_000)
+  // Trusted, the CLI reads CLAUDE.md by itself.
+  if (settings.trustWorkspaces && !run.projectInstructions) env['CLAUDE_CODE_DISABLE_CLAUDE_MDS'] = '1'
   return {
     file: settings.binary,
     args: list.map(({ text }) => text),
-    env: {
-      ...env,
-      CLAUDE_ENV_FILE: join(settings.input, SHELL_START.name),
-      // With it the CLI names the reason of a refusal to start in a `result`, and not only on standard error.
-      CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
-      // How long the CLI waits for background tasks once its standard input is closed; its own limit is ten minutes.
-      CLAUDE_CODE_PRINT_BG_WAIT_CEILING_MS: String(Math.ceil(run.timeoutSeconds * 1_000) + PAUSE_LIMIT_MS),
-      ...(run.mcpServers &&
-        settings.mcpTimeoutSeconds !== undefined && { MCP_TIMEOUT: String(settings.mcpTimeoutSeconds * 1_000) }),
-      // Trusted, the CLI reads CLAUDE.md by itself.
-      ...(settings.trustWorkspaces && !run.projectInstructions && { CLAUDE_CODE_DISABLE_CLAUDE_MDS: '1' }),
-    },
+    env,
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
     files: [SHELL_START, ...files.map(({ name, content }) => ({ name, content }))],
     setUpLine: setUp.line,

@@ -35,17 +35,17 @@ export function toLogin(text: string): Login | undefined {
   const { scopes, expiresAt, refreshTokenExpiresAt } = oauth
   const word = (name: 'refreshToken' | 'subscriptionType' | 'rateLimitTier' | 'clientId') => {
     const value = toText(oauth[name])
-    return value !== undefined && value !== '' && { [name]: value }
+    return value === '' ? undefined : value
   }
   return {
     accessToken,
-    ...word('refreshToken'),
-    ...word('subscriptionType'),
-    ...word('rateLimitTier'),
-    ...word('clientId'),
-    ...(typeof expiresAt === 'number' && { expiresAt }),
-    ...(typeof refreshTokenExpiresAt === 'number' && { refreshTokenExpiresAt }),
-    ...(Array.isArray(scopes) && { scopes: scopes.filter((scope) => typeof scope === 'string') }),
+    refreshToken: word('refreshToken'),
+    subscriptionType: word('subscriptionType'),
+    rateLimitTier: word('rateLimitTier'),
+    clientId: word('clientId'),
+    expiresAt: typeof expiresAt === 'number' ? expiresAt : undefined,
+    refreshTokenExpiresAt: typeof refreshTokenExpiresAt === 'number' ? refreshTokenExpiresAt : undefined,
+    scopes: Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : undefined,
   }
 }
 

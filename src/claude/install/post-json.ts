@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
+import { definedFields } from '../../protocol/defined-fields.js'
 
 const ANSWER_LIMIT_BYTES = 1024 * 1024
 
@@ -41,10 +42,10 @@ async function openTunnel(url: URL, proxy: URL, signal: AbortSignal): Promise<So
     method: 'CONNECT',
     path: target,
     signal,
-    headers: {
+    headers: definedFields({
       host: target,
-      ...(user !== undefined && { 'proxy-authorization': `Basic ${Buffer.from(user).toString('base64')}` }),
-    },
+      'proxy-authorization': user === undefined ? undefined : `Basic ${Buffer.from(user).toString('base64')}`,
+    }),
   })
   asked.end()
   // Safe: what the event 'connect' of a client's request brings.

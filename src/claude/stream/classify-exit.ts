@@ -61,6 +61,10 @@ export function classifyExit(input: ClaudeExit): Outcome {
     : { ...outcome, message: [...(outcome.message === undefined ? [] : [outcome.message]), ...notes].join(' ') }
 }
 
+/** An answer that is not the whole one; without a text none. */
+const toPartial = (text: string): Pick<Outcome, 'result' | 'isPartial'> =>
+  text === '' ? {} : { result: text, isPartial: true }
+
 function classify(input: ClaudeExit): Outcome {
   const { observation, exit, stopCause, run } = input
   const common = {
@@ -72,7 +76,7 @@ function classify(input: ClaudeExit): Outcome {
   }
   const result = observation.lastResult
   const answer = result?.isError === false ? (result.text ?? observation.partialText) : observation.partialText
-  const partial = answer === '' ? {} : { result: answer, isPartial: true }
+  const partial = toPartial(answer)
 
   if (stopCause !== undefined)
     return { status: stopCause.status, code: stopCause.code, message: stopCause.message, ...common, ...partial }
@@ -81,7 +85,12 @@ function classify(input: ClaudeExit): Outcome {
     const hasAnswer = (result.text ?? '') !== '' || result.structuredOutput !== undefined || result.isCut === true
     const unfinished = classifyDeath(input) ?? findNoEnd(observation, hasAnswer) ?? describeLostTasks(input)
     if (unfinished !== undefined)
-      return { status: 'failed', ...unfinished, ...common, ...(unfinished.code !== 'HOOK_VETOED' && partial) }
+      return {
+        status: 'failed',
+        ...unfinished,
+        ...common,
+        ...toPartial(unfinished.code === 'HOOK_VETOED' ? '' : answer),
+      }
     if (run.onPermissionDenied === 'fail' && observation.denialCount > 0)
       return { status: 'failed', ...describeDenials(observation), ...common, result: answer }
     const judgement = input.judge?.(result)
@@ -90,7 +99,7 @@ function classify(input: ClaudeExit): Outcome {
         status: 'failed',
         ...describeFaults(judgement.faults, judgement.isUnchecked),
         ...common,
-        ...(judgement.raw !== '' && { result: judgement.raw, isPartial: true }),
+        ...toPartial(judgement.raw),
       }
     const remark =
       result.isCut === true

@@ -35,8 +35,8 @@ export class AccountState {
     if (credentialExpiresAt === undefined && limits.length === 0) return {}
     return {
       account: {
-        ...(credentialExpiresAt !== undefined && { credentialExpiresAt }),
-        ...(limits.length > 0 && { limits }),
+        credentialExpiresAt,
+        limits: limits.length > 0 ? limits : undefined,
       },
     }
   }

@@ -5,6 +5,7 @@ import type { HookStage } from '../../protocol/hooks.js'
 import { toHookContext, type HookFacts } from './hook-context.js'
 import type { LeaseKeeper } from '../claim/lease-keeper.js'
 import type { RunServices } from '../claim/run-services.js'
+import { definedFields } from '../../protocol/defined-fields.js'
 
 /** An exit code before an execution or a list that says: it is not to start. */
 const VETO = 2
@@ -39,11 +40,11 @@ export async function runClaimedHook(
     marker,
     signal,
     context: toHookContext(stage, hook.name, facts),
-    variables: {
+    variables: definedFields({
       HOOK_STAGE: stage,
       HOOK_EXECUTION_ID: record.id,
-      ...(workspace !== undefined && { HOOK_WORKSPACE: workspace }),
-    },
+      HOOK_WORKSPACE: workspace,
+    }),
     cwd: hook.cwd === 'folder' ? hooks.folder : (workspace ?? NO_FOLDER),
     folder: hook.cwd === 'folder' ? undefined : facts.folder,
     environment: config.environment,

@@ -31,6 +31,7 @@ export function toHookContext(
   name: string,
   { record, attempt, workspace, outcome, usage, sessionId }: HookFacts,
 ): object {
+  const isList = record.kind === 'task_list'
   return {
     stage,
     hook: name,
@@ -43,9 +44,8 @@ export function toHookContext(
     metadata: record.metadata,
     createdAt: new Date(record.createdAt).toISOString(),
     workspace: workspace ?? null,
-    ...(record.kind === 'task_list'
-      ? { request: toListRequest(record.request), tasks: toTasks(record) }
-      : { request: toRequest(record) }),
+    request: isList ? toListRequest(record.request) : toRequest(record),
+    tasks: isList ? toTasks(record) : undefined,
     sessionId,
     outcome: outcome && shortenResult(outcome),
     usage,

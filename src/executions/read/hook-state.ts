@@ -16,7 +16,8 @@ export async function getHooks({ workers }: ReadServices): Promise<HooksOfWorker
   const first = states.find(({ configured }) => configured.length > 0) ?? states[0]
   const sum = (field: 'runs' | 'failed' | 'vetoed'): number => states.reduce((total, state) => total + state[field], 0)
   return {
-    ...(first && { path: first.path, timeoutSeconds: first.timeoutSeconds }),
+    path: first?.path,
+    timeoutSeconds: first?.timeoutSeconds,
     configured: [...new Set(states.flatMap(({ configured }) => configured))],
     runs: sum('runs'),
     failed: sum('failed'),

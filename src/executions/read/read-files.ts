@@ -95,10 +95,10 @@ interface Part {
   readonly omission?: Buffer
 }
 
-const toPart = (path: string, before: FileState | undefined, after: FileState | undefined): Part => {
-  const omission = toOmission(path, before, after)
-  return { patch: toPatch(path, before, after), ...(omission && { omission }) }
-}
+const toPart = (path: string, before: FileState | undefined, after: FileState | undefined): Part => ({
+  patch: toPatch(path, before, after),
+  omission: toOmission(path, before, after),
+})
 
 async function readPart(services: ReadServices, id: string, file: WorkspaceFile): Promise<Part> {
   const { path, change } = file

@@ -44,5 +44,5 @@ export async function listReceiptKeys({ store, config }: ReadServices): Promise<
 /** Checks what somebody else holds to be a receipt of this service. */
 export async function verifyGiven(services: ReadServices, { receipt, events }: VerifyRequest): Promise<ReceiptReport> {
   const { keys } = await listReceiptKeys(services)
-  return verifyReceipt({ receipt, keys, keysAreComplete: true, ...(events !== undefined && { events }) })
+  return verifyReceipt({ receipt, keys, keysAreComplete: true, events })
 }

@@ -1,19 +1,11 @@
 import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import {
-  NO_USAGE,
-  type Execution,
-  type ExecutionKind,
-  type Outcome,
-  type RetryReason,
-  type Usage,
-} from '../../protocol/execution.js'
+import type { Execution, ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { RunBudget } from '../../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
-import { toRunBudget } from './run-budget.js'
 import type { Caller } from '../../protocol/caller.js'
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
@@ -59,6 +51,10 @@ export interface ExecutionRecord {
   readonly usage: Usage
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
+  /** The name of the credential with which this claim was taken; an older worker says none. */
+  readonly credential?: string
+  /** What has been paid until its last attempt began, and at its end all of it. */
+  readonly paidBy?: readonly Payment[]
   readonly outcome?: Outcome
   /** What the API vouched for; an older one does not. */
   readonly grant?: Grant
@@ -98,149 +94,23 @@ const shorten = (text: string): string =>
 export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
   return {
     ...request,
-    ...(request.prompt !== undefined && { prompt: shorten(request.prompt) }),
-    ...(request.command !== undefined && { command: shorten(request.command) }),
-    ...(request.files && { files: request.files.map(({ path }) => ({ path, content: '' })) }),
-    ...(request.tasks && {
-      tasks: request.tasks.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
-    }),
+    prompt: request.prompt && shorten(request.prompt),
+    command: request.command && shorten(request.command),
+    files: request.files?.map(({ path }) => ({ path, content: '' })),
+    tasks: request.tasks?.slice(0, SHORT_TASKS).map((task) => shorten(typeof task === 'string' ? task : task.prompt)),
   }
 }
 
-/** The fields that a list reads; `request` and `result` can be megabytes. */
-export const LISTED_FIELDS = [
-  'state',
-  'owner',
-  'shortRequest',
-  'requestDigest',
-  'priority',
-  'claim',
-  'attempt',
-  'createdAt',
-  'startedAt',
-  'finishedAt',
-  'workerId',
-  'sessionId',
-  'resumedFrom',
-  'sourceSession',
-  'sessionMark',
-  'fork',
-  'home',
-  'workspace',
-  'workspaceLock',
-  'waitingFor',
-  'spared',
-  'failedStarts',
-  'retryReason',
-  'notBefore',
-  'timeoutEstimate',
-  'model',
-  'reserved:usd',
-  'reserved:tokens',
-  'usage',
-  'earlierUsage',
-  'outcome',
-  'metadata',
-  'simulated',
-  'kind',
-  'parentId',
-  'taskIndex',
-  'taskCount',
-  'over',
-  'hooksRun',
-  'refusal',
-  'dailyBudget',
-  'grant',
-  'cancelBy',
-  'cancelReason',
-] as const
-export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
-export type RecordField = (typeof ALL_FIELDS)[number]
-export type StoredFields = Partial<Record<RecordField, string | null>>
+/** A request that takes no more is stored once, and shortened when a list reads it. */
+const SMALL_REQUEST_CHARACTERS = 1024
 
-/** Safe: the scripts store what was made JSON of this type. */
-const parse = <Value extends object>(text: string | null | undefined): Value | undefined =>
-  text ? (JSON.parse(text) as Value) : undefined
-
-const toNumber = (text: string | null | undefined): number | undefined => (text ? Number(text) : undefined)
-
-/** Text and JSON mode's objects lie in fields of their own kind: the text may look like JSON. */
-function toResult({ result, resultJson }: StoredFields): Pick<Outcome, 'result'> {
-  // Safe: concludingFields wrote it from an object.
-  if (typeof resultJson === 'string') return { result: JSON.parse(resultJson) as Record<string, unknown> }
-  return typeof result === 'string' ? { result } : {}
-}
-
-function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNullable<ExecutionRecord['source']> {
-  // Safe: the start of an attempt wrote it.
-  return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
-}
-
-/** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
-export function toRecord(
-  id: string,
-  fields: StoredFields,
-  lastSeq: number,
-  rank: number | null,
-): ExecutionRecord | undefined {
-  if (!fields.state) return undefined
-  const outcome = parse<Outcome>(fields.outcome)
-  return {
-    id,
-    kind: (fields.kind ?? 'run') as ExecutionKind,
-    state: fields.state as ExecutionState,
-    owner: fields.owner ?? '',
-    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
-    requestDigest: fields.requestDigest ?? '',
-    priority: (fields.priority ?? 'normal') as Priority,
-    claim: Number(fields.claim),
-    attempt: Number(fields.attempt),
-    createdAt: Number(fields.createdAt),
-    startedAt: toNumber(fields.startedAt),
-    finishedAt: toNumber(fields.finishedAt),
-    workerId: fields.workerId || undefined,
-    sessionId: fields.sessionId || undefined,
-    resumedFrom: fields.resumedFrom || undefined,
-    source: fields.sourceSession ? toSource(fields.sourceSession, fields) : undefined,
-    home: fields.home || id,
-    workspace: fields.workspace ?? '',
-    workspaceLock: fields.workspaceLock || undefined,
-    waitingFor: fields.waitingFor ? (fields.waitingFor === 'sandbox' ? 'sandbox' : 'workspace') : undefined,
-    spared: Number(fields.spared ?? 0),
-    failedStarts: Number(fields.failedStarts ?? 0),
-    // Safe: a retry wrote it.
-    retryReason: (fields.retryReason || undefined) as RetryReason | undefined,
-    notBefore: toNumber(fields.notBefore),
-    // Safe: toNewRecord wrote it.
-    timeoutEstimate: parse<TimeoutEstimate>(fields.timeoutEstimate),
-    model: fields.model || undefined,
-    budget: toRunBudget(fields['reserved:usd'], fields['reserved:tokens']),
-    usage: parse<Usage>(fields.usage) ?? NO_USAGE,
-    // Safe: a retry wrote it.
-    earlierUsage: parse<Usage>(fields.earlierUsage),
-    // An empty answer is one, too: only null means that there is none.
-    outcome: outcome && { ...outcome, ...toResult(fields) },
-    metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
-    simulated: fields.simulated === '1',
-    lastSeq,
-    position: rank === null ? undefined : rank + 1,
-    parentId: fields.parentId || undefined,
-    taskIndex: fields.parentId ? Number(fields.taskIndex) : undefined,
-    taskCount: toNumber(fields.taskCount),
-    isOver: Boolean(fields.over),
-    isOverBudget: fields.over === 'budget',
-    // Safe: submitExecution wrote it; who has changed it is found out by its signature.
-    grant: parse<Grant>(fields.grant),
-    // Safe: RunHooks wrote it.
-    refusal: parse<Outcome>(fields.refusal),
-    hooksRun: toNumber(fields.hooksRun),
-    // Safe: toNewRecord wrote it.
-    dailyBudget: parse<NonNullable<Caller['dailyBudget']>>(fields.dailyBudget),
-    cancelled: fields.cancelBy ? { by: fields.cancelBy, reason: fields.cancelReason || undefined } : undefined,
-  }
-}
+/** What a list reads in place of a request whose JSON is `text`. undefined: the request itself. */
+export const toShortRequest = (request: ExecuteRequest, text: string): string | undefined =>
+  text.length <= SMALL_REQUEST_CHARACTERS ? undefined : JSON.stringify(shortenRequest(request))
 
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
+const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
+  milliseconds === undefined ? undefined : toTime(milliseconds)
 
 /** As every surface shows it. */
 export function toExecution(record: ExecutionRecord): Execution {
@@ -266,28 +136,28 @@ export function toExecution(record: ExecutionRecord): Execution {
     kind,
     status,
     request,
-    ...(record.state === 'queued' && record.position !== undefined && { position: record.position }),
-    ...(record.waitingFor && { waitingFor: record.waitingFor }),
-    ...(record.notBefore !== undefined && { waitingFor: 'retry' as const, notBefore: toTime(record.notBefore) }),
-    ...(record.timeoutEstimate && { timeoutEstimate: record.timeoutEstimate }),
-    ...(record.model !== undefined && { model: record.model }),
-    ...(record.budget && { budget: record.budget }),
+    position: record.state === 'queued' ? record.position : undefined,
+    waitingFor: record.notBefore === undefined ? record.waitingFor : 'retry',
+    notBefore: toOptionalTime(record.notBefore),
+    timeoutEstimate: record.timeoutEstimate,
+    model: record.model,
+    budget: record.budget,
     createdAt: toTime(record.createdAt),
-    ...(record.startedAt !== undefined && { startedAt: toTime(record.startedAt) }),
-    ...(record.finishedAt !== undefined && { finishedAt: toTime(record.finishedAt) }),
+    startedAt: toOptionalTime(record.startedAt),
+    finishedAt: toOptionalTime(record.finishedAt),
     attempt,
-    ...(record.workerId !== undefined && { workerId: record.workerId }),
-    ...(record.sessionId !== undefined && { sessionId: record.sessionId }),
-    ...(record.resumedFrom !== undefined && { resumedFrom: record.resumedFrom }),
+    workerId: record.workerId,
+    sessionId: record.sessionId,
+    resumedFrom: record.resumedFrom,
     workspace,
     lastSeq,
     usage,
-    ...(outcome && { outcome }),
-    ...(taskCount !== undefined && { taskCount }),
-    ...(tasks && {
-      tasks: tasks.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
-    }),
-    ...(parentId !== undefined && { parentId, taskIndex: taskIndex ?? 0 }),
+    paidBy: record.paidBy && [...record.paidBy],
+    outcome,
+    taskCount,
+    tasks: tasks?.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),
+    parentId,
+    taskIndex: parentId === undefined ? undefined : (taskIndex ?? 0),
     metadata,
     simulated,
   }

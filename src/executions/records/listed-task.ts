@@ -25,6 +25,6 @@ export function toListedTask(index: number, text: string, state: ExecutionState 
     id,
     state: isRecorded ? recorded : (state ?? 'queued'),
     isRecorded,
-    ...(receiptSha256 !== undefined && { receiptSha256 }),
+    receiptSha256,
   }
 }

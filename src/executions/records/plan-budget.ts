@@ -22,13 +22,12 @@ export interface WantedBudget {
 
 /** Of limits that are not there nothing follows. */
 function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefined, scale: number): Want | undefined {
-  const known = limits.filter((limit) => limit !== undefined)
-  if (known.length === 0 && cap === undefined) return undefined
-  const amounts = [...known, ...(cap === undefined ? [] : [cap])].map((amount) => Math.ceil(amount * scale))
+  const known = [...limits, cap].filter((limit) => limit !== undefined)
+  if (known.length === 0) return undefined
   return {
-    run: Math.min(...amounts),
-    ...(cap !== undefined && { cap: Math.floor(cap * scale) }),
-    ...(known.length === 0 && { isRest: true }),
+    run: Math.min(...known.map((amount) => Math.ceil(amount * scale))),
+    cap: cap === undefined ? undefined : Math.floor(cap * scale),
+    isRest: limits.every((limit) => limit === undefined) || undefined,
   }
 }
 
@@ -44,7 +43,7 @@ export function planBudget(
     dailyBudget?.tokens ?? config.dailyBudgetTokens,
     1,
   )
-  return { ...(usd && { usd }), ...(tokens && { tokens }) }
+  return { usd, tokens }
 }
 
 const smaller = (one: number | undefined, other: number | undefined): number | undefined =>
@@ -62,11 +61,7 @@ export function withBudget(
   const maxBudgetUsd = smaller(smaller(run.maxBudgetUsd, budget?.usd), caps.maxBudgetUsd)
   const tokens = smaller(smaller(run.maxBudgetTokens, budget?.tokens), caps.maxBudgetTokens)
   const maxBudgetTokens = tokens === undefined ? undefined : Math.max(0, tokens - countTokens(usage))
-  return {
-    ...run,
-    ...(maxBudgetUsd !== undefined && { maxBudgetUsd }),
-    ...(maxBudgetTokens !== undefined && { maxBudgetTokens }),
-  }
+  return { ...run, maxBudgetUsd, maxBudgetTokens }
 }
 
 /**

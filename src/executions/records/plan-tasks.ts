@@ -23,17 +23,18 @@ export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRe
     ...shared
   } = request
   const own = ownFields(request, index)
+  const hasOwnJson = own.json !== undefined || own.outputSchema !== undefined
   return {
     ...shared,
-    ...(timeout_per_task !== undefined && { timeoutSeconds: timeout_per_task }),
+    timeoutSeconds: timeout_per_task ?? shared.timeoutSeconds,
     // They are there for all: written again they would undo what the tasks before have made of them.
-    ...(files && index === 0 && { files }),
+    files: index === 0 ? files : undefined,
     // JSON mode is one thing, of which `outputSchema` is the stronger word: who takes either for itself takes neither
     // from the list.
-    ...(own.json === undefined &&
-      own.outputSchema === undefined && { ...(json !== undefined && { json }), ...(outputSchema && { outputSchema }) }),
+    json: hasOwnJson ? undefined : json,
+    outputSchema: hasOwnJson ? undefined : outputSchema,
     ...own,
-    ...((metadata ?? own.metadata) && { metadata: { ...metadata, ...own.metadata } }),
+    metadata: (metadata ?? own.metadata) && { ...metadata, ...own.metadata },
   }
 }
 
@@ -55,8 +56,7 @@ export function toListOutcome(
   if (refusal) return refusal
   const failed = tasks.filter(({ state }) => state !== 'succeeded')
   const unstarted = taskCount - tasks.length
-  if (unstarted === 0 && failed.length === 0)
-    return { status: 'succeeded', ...(last?.result !== undefined && { result: last.result }) }
+  if (unstarted === 0 && failed.length === 0) return { status: 'succeeded', result: last?.result }
   if (cancelled && (unstarted > 0 || failed.some(({ state }) => state === 'cancelled'))) {
     const succeeded = tasks.length - failed.length
     return {

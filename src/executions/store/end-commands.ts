@@ -40,7 +40,8 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
     async requeue(id, fence, limit) {
       return decodeRequeue(id, await run('ccRequeue', id, fence ?? '', limit))
     },
-    async retry(id, fence, { reason, message, usage, attempt, failedStarts, spared, at, notBefore, queueDeadline }) {
+    async retry(id, fence, { reason, message, usage, attempt, failedStarts, at, notBefore, queueDeadline, ...counts }) {
+      const cause = failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }
       const data = { reason, nextAttempt: attempt + 1, notBefore: notBefore?.toISOString(), message }
       return decodeRetry(
         id,
@@ -50,9 +51,10 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
           fields: {
             usage: JSON.stringify(usage),
             earlierUsage: JSON.stringify(usage),
-            spared: String(spared),
+            spared: String(counts.spared),
+            paidBy: counts.paidBy && JSON.stringify(counts.paidBy),
             // How the next one begins depends on the last that has started.
-            ...(failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }),
+            ...cause,
           },
           event: serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt),
           notBefore: notBefore?.getTime(),

@@ -15,7 +15,7 @@ export function toWantedSession(
     reference: resume,
     fork,
     workspaceRoot: resolve(config.workspaceRoot),
-    ...(workspace !== undefined && { workspace: fromWorkspaceRoot(normalizeWorkspace(workspace), config) }),
+    workspace: workspace === undefined ? undefined : fromWorkspaceRoot(normalizeWorkspace(workspace), config),
   }
 }
 

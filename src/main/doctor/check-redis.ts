@@ -41,12 +41,10 @@ export function judgeRedis(info: string): Finding[] {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const findings: Finding[] = []
   const isOld = major < MINIMUM_VERSION[0] || (major === MINIMUM_VERSION[0] && minor < MINIMUM_VERSION[1])
-  findings.push({
-    part,
-    ...(isOld
-      ? fail(`version ${version} is too old for BullMQ`, `use ${MINIMUM_VERSION.join('.')} or later`)
-      : ok(`version ${version} answers at REDIS_URL`)),
-  })
+  const verdict = isOld
+    ? fail(`version ${version} is too old for BullMQ`, `use ${MINIMUM_VERSION.join('.')} or later`)
+    : ok(`version ${version} answers at REDIS_URL`)
+  findings.push({ part, ...verdict })
   if (read('role') === 'slave')
     findings.push({ part, ...fail('it is a read-only replica', 'let REDIS_URL use the primary') })
   if (read('loading') === '1')

@@ -1,5 +1,6 @@
 /** How a process of its own, `api` or `worker`, lives: it opens, tells, serves until it is told to stop, closes. */
 import { ConfigError, readConfig, type Config } from '../../platform/config.js'
+import { settle } from './memory.js'
 import type { ChildMessage } from './service-process.js'
 import { PARENT_GONE, untilStopped } from './signals.js'
 
@@ -51,6 +52,7 @@ export async function serve(
     const { info, sentence, close } = await open(config, requireRedisUrl(config), opening.signal)
     if (isChild) tellParent({ kind: 'ready', info })
     else say(sentence)
+    void settle()
     const why = await stopped
     await close(why === PARENT_GONE ? 'at once' : undefined)
   } catch (error) {

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { SelfCheck } from './measure-behaviour.js'
 
 /** Of each CLI that was seen, the newest last; the oldest are forgotten. */

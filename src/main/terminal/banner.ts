@@ -15,7 +15,7 @@ async function toLack({ config, worker: { authentication } }: Started): Promise<
   if (authentication.method !== 'none') return ''
   const { claudeBin: explicit, cacheBin, environment } = config
   const claude = await findClaude({
-    ...(explicit !== undefined && { explicit }),
+    explicit,
     path: environment['PATH'] ?? '',
     cacheBin: join(cacheBin, 'claude'),
   })

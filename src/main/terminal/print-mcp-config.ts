@@ -26,7 +26,7 @@ export function describeMcpConfig(
   const command = [process.execPath, CLI, 'mcp', ...args]
   const [program, ...rest] = command
   // An application that was not started from a shell has a short PATH, without claude.
-  const env = { ...(isSet('PATH') && { PATH: environment['PATH'] }), ...settings }
+  const env = { PATH: isSet('PATH') ? environment['PATH'] : undefined, ...settings }
   const block = { mcpServers: { 'cc-executor': { command: program, args: rest, env } } }
   const flags = names.map((name) => ` -e ${quoteForShell(`${name}=${settings[name] ?? ''}`)}`).join('')
   return {

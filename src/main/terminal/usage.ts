@@ -1,7 +1,7 @@
-import { CLI_USAGE } from '../../cli/commands.js'
+import { describeCommands } from '../../cli/commands.js'
 import { VERSION } from '../../platform/version.js'
 
-export const USAGE = `cc-executor ${VERSION}: runs Claude Code in the background.
+export const readUsage = async (): Promise<string> => `cc-executor ${VERSION}: runs Claude Code in the background.
 
 Usage: cc-executor <command>
 
@@ -12,7 +12,7 @@ Usage: cc-executor <command>
   config                                        every setting, its value and where it comes from
   doctor [--simulate] [--json]                  checks this machine and suggests fixes
 
-${CLI_USAGE}
+${await describeCommands()}
 
 Every command accepts --help. Settings are environment variables; cc-executor config lists them.`
 
