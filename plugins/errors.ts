@@ -2,12 +2,14 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import plugin from 'fastify-plugin'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { v7 as uuidv7 } from 'uuid'
 import { JSON_ONLY } from './json.js'
+import { mintUuid } from '../src/platform/mint-uuid.js'
 import { ExecutorError, toInvalidRequest, toProblem, toWireError } from '../src/protocol/errors.js'
 
 /** An answer is one caller's, at one moment: a shared cache would hand it to others, and outlive the service. */
 const NO_STORE = 'no-store'
+/** How to come in, which every 401 says. */
+export const CHALLENGE = 'Bearer realm="cc-executor"'
 
 const isClientError = ({ statusCode = 500 }: FastifyError): boolean => statusCode >= 400 && statusCode < 500
 
@@ -57,7 +59,7 @@ export function answerMalformed(error: { code?: string }, socket: Duplex): void 
   // Not public, and Node's own handler looks at it: in the middle of an answer, a second one would become a part of it.
   const { _httpMessage: inFlight } = socket as Duplex & { _httpMessage?: { headersSent: boolean } | null }
   if (error.code === 'ECONNRESET' || !socket.writable || inFlight?.headersSent === true) return void socket.destroy()
-  const problem = toProblem(toParserError(error.code), uuidv7())
+  const problem = toProblem(toParserError(error.code), mintUuid(Date.now()))
   const body = `${JSON.stringify(problem)}\n`
   const head =
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: ` +
@@ -70,7 +72,7 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const wire = toWireError(error)
   if (wire.code === 'INTERNAL') request.log.error({ err: error, requestId: request.id }, 'request failed')
   if (wire.retryAfterSeconds !== undefined) reply.header('retry-after', wire.retryAfterSeconds)
-  if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cc-executor"')
+  if (wire.code === 'UNAUTHENTICATED') reply.header('www-authenticate', CHALLENGE)
   // What reaches no hook of ours gets it here.
   return reply
     .header('cache-control', NO_STORE)

@@ -51,6 +51,12 @@ export const openapiPlugin = plugin(
         components: {
           securitySchemes: {
             bearer: { type: 'http', scheme: 'bearer', description: 'The token that cc-executor token prints.' },
+            ticket: {
+              type: 'apiKey',
+              in: 'query',
+              name: 'ticket',
+              description: 'From `POST /tickets`, once: for an EventSource, which cannot send a header.',
+            },
           },
         },
         security: [{ bearer: [] }],
@@ -59,6 +65,7 @@ export const openapiPlugin = plugin(
           { name: 'files', description: 'Files that runs left in their workspaces.' },
           { name: 'receipts', description: 'Signed records of executions, and their verification.' },
           { name: 'history', description: 'How long runs take, and what was spent.' },
+          { name: 'tokens', description: 'Who may call, for how long; tickets for browsers.' },
           { name: 'service', description: 'The queue, health, authentication.' },
         ],
       },

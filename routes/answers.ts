@@ -2,11 +2,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { ExecutorError } from '../src/protocol/errors.js'
 
-/** Aborted when the client goes away, or has gone already: its connection tells that only once. */
-export function whileConnected({ raw }: FastifyReply): AbortSignal {
+/**
+ * Aborted when the client goes away, or has gone already: its connection tells that only once. And when its token ends,
+ * so that whatever is held open or sent bit by bit ends with it.
+ */
+export function whileConnected({ raw, request }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   if (raw.destroyed) gone.abort()
   raw.once('close', () => gone.abort())
+  raw.once(
+    'close',
+    request.access.onEnd(() => gone.abort()),
+  )
   return gone.signal
 }
 

@@ -89,6 +89,8 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         reply.headers(headers)
         if (waitMs === 0) return reply.code(replayed ? 200 : 202).send(execution)
         const record = await awaitExecution(services, execution.id, request.caller, waitMs, whileConnected(reply))
+        // What was accepted is answered as that; what came of it since is no longer this token's to see.
+        if (request.access.ended !== undefined) return reply.code(replayed ? 200 : 202).send(execution)
         reply.header('preference-applied', `wait=${waitMs / 1_000}`)
         return reply.code(replayed || isTerminal(record.state) ? 200 : 202).send(toExecution(record))
       },

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { ERROR_TABLE, Problem, type ErrorCode } from '../src/protocol/errors.js'
+import type { Scope } from '../src/protocol/caller.js'
 import { OPERATIONS, type Operation, type OperationWith, type RestMapping } from '../src/protocol/operations.js'
 
 type Operations = typeof OPERATIONS
@@ -10,6 +11,7 @@ type InputOf<Name extends RestOperation> = Operations[Name]['rest'] extends { in
 /** What a reader is told beside the title of a code. */
 const NOTES: { readonly [Code in ErrorCode]?: string } = {
   INVALID_REQUEST: '`errors` names the fields.',
+  TOKEN_NOT_FOUND: 'Or it has been revoked.',
   EXECUTION_NOT_FOUND: 'Or it belongs to another token.',
   FORBIDDEN: 'The token’s scopes do not cover it, or the operator has not allowed it.',
   FILE_NOT_KEPT: '`detail` says why.',
@@ -57,6 +59,14 @@ interface RouteTexts {
   readonly security?: ReadonlyArray<Record<string, readonly string[]>>
 }
 
+/** What plugins/auth asks of a route. */
+interface RouteConfig {
+  readonly open?: true | 'recognised'
+  readonly scope?: Scope
+  readonly forOneExecution: boolean
+  readonly ticket: boolean
+}
+
 /**
  * A route for `app.route` without its handler: method, path, scope, input and errors are those of the operations table.
  * `path` is for an operation that has several.
@@ -68,20 +78,25 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
 ): {
   method: RestMapping['method']
   url: string
-  config: object
+  config: RouteConfig
   schema: InputOf<Name> & Texts
 } {
   const operation: Operation & { readonly rest: RestMapping } = OPERATIONS[name]
-  const { method, paths, input, open } = operation.rest
+  const { method, paths, input, open, ticket = false } = operation.rest
   const [url = '', operationId] = Object.entries(paths).find(([each]) => path === undefined || each === path) ?? []
   return {
     method,
     url,
-    config: open ? { open } : { scope: operation.scope },
+    config: {
+      ...(open ? { open } : { scope: operation.scope }),
+      forOneExecution: operation.forOneExecution ?? false,
+      ticket,
+    },
     // Safe: exactly the table's input; the response has the errors beside what the type lists.
     schema: {
       ...input,
       ...texts,
+      ...(ticket && { security: [{ bearer: [] }, { ticket: [] }] }),
       operationId,
       response: { ...texts.response, ...describeErrors(listErrors(operation)) },
     } as unknown as InputOf<Name> & Texts,

@@ -56,7 +56,8 @@ export async function serviceRoutes(
     }),
     handler: async ({ caller }, reply) => {
       const readiness = await getReadiness(services, checkRedis)
-      const shown = caller.scopes.has('read') ? readiness : toReadinessForStrangers(readiness)
+      const shown =
+        caller.scopes.has('read') && caller.executionId === undefined ? readiness : toReadinessForStrangers(readiness)
       if (readiness.status === 'ok') return shown
       return reply.code(503).header('retry-after', READY_RETRY_SECONDS).send(shown)
     },

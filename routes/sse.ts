@@ -1,23 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ExecutionServices } from '../src/executions/services.js'
 import { readQueuedBytes } from '../src/rpc/queued-bytes.js'
-import { shortenEvent } from '../src/rpc/shorten-event.js'
 import { whileConnected } from './answers.js'
+import { toEventStream } from './event-texts.js'
 
 /** How long an EventSource waits before it connects anew; browsers' own defaults are three to five seconds. */
 const RETRY_MS = 1_000
 /** A comment so often keeps proxies from cutting a silent stream. */
 const COMMENT_INTERVAL_MS = 15_000
-
-const CARRIAGE_RETURN = 0x0d
-
-function toFrame({ seq, bytes }: { seq: number; bytes: Buffer }, maxEventBytes: number): Buffer {
-  const event = bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes)
-  const frame = Buffer.concat([Buffer.from(`id: ${seq}\ndata: `), event, Buffer.from('\n\n')])
-  // The CLI's own bytes may hold it between two tokens, where to JSON it is a blank; here it would end the line.
-  for (let at = frame.indexOf(CARRIAGE_RETURN); at !== -1; at = frame.indexOf(CARRIAGE_RETURN, at)) frame[at] = 0x20
-  return frame
-}
 
 /**
  * Sends an execution's events after a cursor as Server-Sent Events: unnamed frames, `id:` is the seq.
@@ -59,10 +49,10 @@ export async function sendEventStream(
   raw.write(`retry: ${RETRY_MS}\n\n`)
   const comment = setInterval(() => raw.write(': still here\n\n'), COMMENT_INTERVAL_MS)
   try {
-    for await (const events of services.feed.follow(executionId, after, gone)) {
-      const wanted = types ? events.filter(({ type }) => types.has(type)) : events
-      if (wanted.length === 0) continue
-      if (!raw.write(Buffer.concat(wanted.map((event) => toFrame(event, maxEventBytes)))))
+    const shapeName = `sse ${maxEventBytes} ${types ? [...types].join() : '*'}`
+    for await (const { chunk, shape } of services.feed.followChunks(executionId, after, gone)) {
+      const frames = shape(shapeName, () => toEventStream(chunk, { types, maxEventBytes }))
+      if (frames.length > 0 && !raw.write(frames))
         await roomOrGone(raw, gone, services.config.writeDeadlineSeconds * 1_000)
     }
   } catch (error) {

@@ -29,6 +29,8 @@ export interface ExecutionWorker {
   readonly isDraining: () => boolean
   /** Held, it takes no new job until it is let go again; what runs goes on. */
   readonly setHeld: (isHeld: boolean) => void
+  /** A wait for a credential's limit may be over before its time: there may be another credential now. */
+  readonly lookAgain: () => void
   /**
    * Takes no new job, gives the running ones so long, then ends them honestly; resolves when all are concluded, or are
    * over and
@@ -135,6 +137,7 @@ export function openExecutionWorker(services: RunServices, redisUrl: string): Ex
     running: () => running,
     isDraining: () => closing !== undefined,
     setHeld: (isHeld) => pause.setHeld(isHeld),
+    lookAgain: () => pause.end(),
     close: (drainMs, wait) => (closing ??= drain(drainMs, wait)),
   }
 }

@@ -6,13 +6,15 @@ const LONGEST_MS = 24 * 60 * 60 * 1_000
 export interface Pause {
   /** Takes no new job for so long; what runs goes on. */
   for(waitMs: number): void
+  /** The wait is over at once. */
+  end(): void
   /** Takes none until it is let go, whatever time that takes. */
   setHeld(isHeld: boolean): void
   close(): void
 }
 
 /**
- * Keeps a worker from taking jobs while it could do nothing with them: until the limit of its credential is over (the
+ * Keeps a worker from taking jobs while it could do nothing with them: until the limit of a credential is over (the
  * claim is what
  * refuses, so a worker learns of it with the first job that it takes, and each wait ends with a claim that looks
  * again), and as long
@@ -38,6 +40,11 @@ export function createPause(worker: Pick<Worker, 'pause' | 'resume'>, onError: (
         },
         Math.min(LONGEST_MS, waitMs),
       )
+      apply().catch(onError)
+    },
+    end() {
+      clearTimeout(timer)
+      timer = undefined
       apply().catch(onError)
     },
     setHeld(value) {

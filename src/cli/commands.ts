@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   report: async () => (await import('./report.js')).report,
   usage: async () => (await import('./usage.js')).usage,
   token: async () => (await import('./token.js')).token,
+  tokens: async () => (await import('./tokens.js')).tokens,
 }
 /** The column in which `cc-executor help` says what a command does. */
 const COLUMN = 46

@@ -17,7 +17,7 @@ export const usage: Command = {
   usage: `Usage: cc-executor usage [flags]
 
   --from DAY, --to DAY            UTC days, such as 2026-11-22; default the last 30
-  --by GROUP                      day (default), model, token; several are comma-separated
+  --by GROUP                      day (default), model, token, credential; comma-separated
   --token NAME                    usage of another token, or '*' for all; requires the admin scope
   --json                          as JSON
 ${SERVICE_USAGE}`,

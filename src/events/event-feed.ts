@@ -3,11 +3,13 @@ import { sleep } from '../platform/abort-signals.js'
 import type { Logger } from '../platform/logger.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { EventLog } from './event-log.js'
-import { LiveTail } from './live-tail.js'
-import { isTerminalEvent, type StoredEvent } from './stored-event.js'
+import { ChunkForms } from './chunk-forms.js'
+import { eventsOf, keepChunks, toChunk, type Chunk } from './chunk.js'
+import { LogReader, type Listener, type ReaderSource } from './log-reader.js'
+import { PAGE_BYTES, RecentChunks } from './recent-chunks.js'
+import { SharedTail } from './shared-tail.js'
+import type { StoredEvent } from './stored-event.js'
 
-/** Read at once from the log: enough to be quick, little enough for many slow readers. */
-const PAGE_BYTES = 256 * 1024
 /** How soon a published message that was lost (a broken connection) is made good. */
 const SLOW_READ_MS = 2_000
 const RETRY_MS = 250
@@ -15,12 +17,14 @@ const RETRY_MS = 250
 /** Past and future of an execution's log as one ordered sequence. */
 export interface EventFeed {
   /**
-   * The events after the cursor, in order, each once, up to the terminal one; then it ends. It also ends when the
-   * signal aborts.
-   * A consumer that does not pull costs nothing: history waits in Redis.
-   * @throws ExecutorError EXECUTION_NOT_FOUND where there is no such log, or no longer; an error of the driver only
-   * where the log cannot be reached at the beginning
+   * A reader of the events after the cursor, in order, each once, up to the terminal one. One that does not take costs
+   * nothing: history waits in Redis. Its `error` is EXECUTION_NOT_FOUND where there is no such log, or no longer; an
+   * error of the driver only where the log cannot be reached at the beginning.
    */
+  read(executionId: string, after: number, listener: Listener): LogReader
+  /** The same as chunks to be pulled; also ends when the signal aborts. @throws what a reader has as its error */
+  followChunks(executionId: string, after: number, signal: AbortSignal): AsyncGenerator<FollowedChunk, void, undefined>
+  /** The same as events, which may be kept. */
   follow(
     executionId: string,
     after: number,
@@ -29,19 +33,17 @@ export interface EventFeed {
   close(): void
 }
 
-interface FeedOptions {
-  readonly log: EventLog
-  /** A connection of the `subscriber` role; the feed is its only user. */
-  readonly subscriber: Redis
-  readonly logger: Logger
+export interface FollowedChunk {
+  readonly chunk: Chunk
+  /** As of its reader. */
+  shape(name: string, make: () => Buffer): Buffer
 }
 
-interface SharedTail {
-  readonly tail: LiveTail
-  followers: number
-  readonly timer: NodeJS.Timeout
-  /** Set while the log is read for this tail, so that one gap is repaired once. */
-  repairing: Promise<void> | undefined
+interface FeedOptions {
+  readonly log: EventLog
+  /** A connection of the `subscriber` role. */
+  readonly subscriber: Redis
+  readonly logger: Logger
 }
 
 /**
@@ -52,14 +54,18 @@ interface SharedTail {
 export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFeed {
   const tails = new Map<string, Promise<SharedTail>>()
   const byChannel = new Map<string, { executionId: string; shared: SharedTail }>()
+  const recent = new RecentChunks(log)
+  const forms = new ChunkForms()
   let isClosed = false
 
   subscriber.on('messageBuffer', (channel: Buffer, batch: Buffer) => {
-    const entry = byChannel.get(channel.toString())
-    if (entry && !entry.shared.tail.push(batch)) repair(entry.executionId, entry.shared)
+    const entry = byChannel.get(channel.toString('latin1'))
+    const chunk = entry && toChunk(batch)
+    if (chunk && !entry.shared.add([chunk])) repair(entry.executionId, entry.shared)
   })
-  // Whatever was published while the connection was down is in the log.
+  // Whatever was published while the connection was down is in the log, and Redis may have come back with less.
   subscriber.on('ready', () => {
+    recent.clear()
     for (const { executionId, shared } of byChannel.values()) repair(executionId, shared)
   })
 
@@ -72,18 +78,21 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
       })
   }
 
-  async function readOn(executionId: string, { tail }: SharedTail): Promise<void> {
+  async function readOn(executionId: string, shared: SharedTail): Promise<void> {
+    const { tail } = shared
     for (;;) {
       const known = tail.lastSeq
-      const page = await log.readAfter(executionId, known, PAGE_BYTES)
+      const page = await log.readChunks(executionId, known, PAGE_BYTES)
       if (page.lastSeq === -1) {
         tail.isGone = true
-        tail.wake()
+        shared.wake()
       }
       // Redis came back without its last moments. A writer that lives sends them again; what has ended without them
       // stays so.
-      if (page.lastSeq < known && !tail.isFinished) tail.endShort((await log.readLast(executionId)).events)
-      if (page.events.length === 0 || !tail.add(page.events)) return
+      if (page.lastSeq < known) recent.clear()
+      if (page.lastSeq < known && !tail.isFinished && tail.endShort((await log.readLast(executionId)).chunks))
+        shared.wake()
+      if (page.chunks.length === 0 || !shared.add(page.chunks)) return
     }
   }
 
@@ -92,18 +101,16 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     // ioredis subscribes again by itself after a reconnect; meanwhile the slow reads carry on.
     const subscribed = subscriber.subscribe(channel).catch(() => undefined)
     if (subscriber.status === 'ready') await subscribed
-    const { events } = await log.readLast(executionId).catch((error: unknown) => {
+    const { chunks } = await log.readLast(executionId).catch((error: unknown) => {
       subscriber.unsubscribe(channel).catch(() => undefined)
       throw error
     })
-    const tail = new LiveTail((events[0]?.seq ?? 1) - 1)
-    tail.add(events)
-    const shared: SharedTail = {
-      tail,
-      followers: 0,
-      repairing: undefined,
-      timer: setInterval(() => repair(executionId, shared), SLOW_READ_MS),
-    }
+    const shared = new SharedTail((chunks[0]?.first ?? 1) - 1)
+    shared.tail.add(chunks)
+    shared.timer = setInterval(() => {
+      shared.trim()
+      repair(executionId, shared)
+    }, SLOW_READ_MS)
     shared.timer.unref()
     byChannel.set(channel, { executionId, shared })
     // What was published between the subscription and the read above is in the log.
@@ -111,79 +118,109 @@ export function openEventFeed({ log, subscriber, logger }: FeedOptions): EventFe
     return shared
   }
 
-  async function acquire(executionId: string): Promise<SharedTail> {
-    for (;;) {
-      let opening = tails.get(executionId)
-      if (!opening) {
-        opening = openTail(executionId)
-        tails.set(executionId, opening)
-        opening.catch(() => tails.delete(executionId))
-      }
-      const shared = await opening
-      if (tails.get(executionId) !== opening) continue
-      shared.followers += 1
-      return shared
-    }
-  }
-
-  function release(executionId: string, shared: SharedTail): void {
-    shared.followers -= 1
-    if (shared.followers > 0) return
-    clearInterval(shared.timer)
-    tails.delete(executionId)
-    byChannel.delete(log.channelOf(executionId))
-    if (!isClosed) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
-  }
-
-  async function* follow(
-    executionId: string,
-    after: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<readonly StoredEvent[], void, undefined> {
-    const shared = await acquire(executionId)
-    const { tail } = shared
-    let cursor = after
-    try {
-      while (!signal.aborted && !isClosed) {
-        const { version } = tail
-        if (tail.isGone) throw new ExecutorError('EXECUTION_NOT_FOUND')
-        const events = tail.after(cursor) ?? (cursor < tail.lastSeq ? await readPage(executionId, cursor, signal) : [])
-        const last = events.at(-1)
-        if (last) {
-          cursor = last.seq
-          yield events
-          if (isTerminalEvent(last)) return
-        } else if (tail.isFinished && cursor >= tail.lastSeq) {
-          return
-        } else {
-          await tail.changed(version, signal)
-        }
-      }
-    } finally {
-      release(executionId, shared)
-    }
-  }
-
-  /** A page of history. A follower outlives an outage: it waits here and asks again. */
-  async function readPage(executionId: string, cursor: number, signal: AbortSignal): Promise<readonly StoredEvent[]> {
-    while (!signal.aborted && !isClosed) {
+  /** A page of history. A reader outlives an outage: it is asked for again. */
+  async function readPage(reader: LogReader, after: number): Promise<readonly Chunk[]> {
+    while (!reader.isOver && !isClosed) {
       try {
-        const page = await log.readAfter(executionId, cursor, PAGE_BYTES)
+        const page = await recent.read(reader.executionId, after, reader.isShared)
         if (page.lastSeq === -1) throw new ExecutorError('EXECUTION_NOT_FOUND')
-        return page.events
+        return page.chunks
       } catch (error) {
         if (error instanceof ExecutorError) throw error
-        await sleep(RETRY_MS, signal)
+        await sleep(RETRY_MS)
       }
     }
     return []
   }
 
+  const source: ReaderSource = {
+    forms,
+    get isClosed() {
+      return isClosed
+    },
+    async acquire(executionId, reader) {
+      for (;;) {
+        let opening = tails.get(executionId)
+        if (!opening) {
+          opening = openTail(executionId)
+          tails.set(executionId, opening)
+          opening.catch(() => tails.delete(executionId))
+        }
+        const shared = await opening
+        if (tails.get(executionId) !== opening) continue
+        shared.readers.add(reader)
+        return shared
+      }
+    },
+    release(executionId, reader, shared) {
+      shared.readers.delete(reader)
+      if (shared.readers.size > 0) return
+      clearInterval(shared.timer)
+      tails.delete(executionId)
+      byChannel.delete(log.channelOf(executionId))
+      if (!isClosed) subscriber.unsubscribe(log.channelOf(executionId)).catch(() => undefined)
+    },
+    recent: (executionId, cursor) => recent.get(executionId, cursor),
+    readPage,
+  }
+
+  async function* followChunks(
+    executionId: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<FollowedChunk, void, undefined> {
+    if (signal.aborted) return
+    const bell = new Bell()
+    const reader = new LogReader(source, executionId, after, bell)
+    const leave = (): void => {
+      reader.close()
+      bell.wake()
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      for (;;) {
+        const heard = bell.next()
+        const chunk = reader.take()
+        if (chunk) yield { chunk, shape: (name, make) => reader.shape(chunk, name, make) }
+        else if (!reader.isOver) await heard
+        else if (reader.error === undefined) return
+        else throw reader.error
+      }
+    } finally {
+      signal.removeEventListener('abort', leave)
+      reader.close()
+    }
+  }
+
   return {
-    follow,
+    read: (executionId, after, listener) => new LogReader(source, executionId, after, listener),
+    followChunks,
+    async *follow(executionId, after, signal) {
+      for await (const { chunk } of followChunks(executionId, after, signal)) {
+        const own = { ...chunk }
+        keepChunks([own])
+        yield eventsOf(own)
+      }
+    },
     close() {
       isClosed = true
-      for (const { shared } of byChannel.values()) shared.tail.wake()
+      for (const { shared } of byChannel.values()) shared.wake()
     },
+  }
+}
+
+/** One promise for however many wakes come before it is waited for again. */
+class Bell implements Listener {
+  #ring: (() => void) | undefined
+  #heard: Promise<void> | undefined
+
+  next(): Promise<void> {
+    this.#heard ??= new Promise((resolve) => (this.#ring = resolve))
+    return this.#heard
+  }
+
+  wake(): void {
+    this.#ring?.()
+    this.#heard = undefined
   }
 }

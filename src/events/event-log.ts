@@ -1,16 +1,17 @@
+import { crc32 } from 'node:zlib'
 import type { Redis } from 'ioredis'
-import { sha256 } from '../platform/hash.js'
 import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
-import { splitBatch, type StoredEvent } from './stored-event.js'
+import { cutAfter, eventsOf, toChunk, type Chunk } from './chunk.js'
+import type { StoredEvent } from './stored-event.js'
 
 /** A run of numbered events, serialised one a line, as the holder of a fence hands it over. */
 export interface Batch {
   readonly first: number
   readonly last: number
-  readonly lines: string
+  readonly bytes: Buffer
 }
 
 export type AppendAnswer =
@@ -27,14 +28,22 @@ export interface LogPage {
   readonly lastSeq: number
 }
 
+export interface ChunkPage {
+  readonly chunks: readonly Chunk[]
+  /** As of a `LogPage`. */
+  readonly lastSeq: number
+}
+
 /** The append-only log of every execution: fenced writes, reads after a cursor. */
 export interface EventLog {
   /** `evenIfFull`: also where Redis is at its maxmemory. */
   append(executionId: string, fence: string, batch: Batch, evenIfFull?: boolean): Promise<AppendAnswer>
   /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
   readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
+  /** The same, as it was written; where a limit is given, at most so many events. */
+  readChunks(executionId: string, after: number, maxBytes: number, limit?: number): Promise<ChunkPage>
   /** The newest events, as many as were written at once. */
-  readLast(executionId: string): Promise<LogPage>
+  readLast(executionId: string): Promise<ChunkPage>
   channelOf(executionId: string): string
 }
 
@@ -44,11 +53,11 @@ interface LogScripts {
     fence: string,
     first: number,
     last: number,
-    digest: string,
-    lines: string,
+    digest: number,
+    lines: Buffer,
     evenIfFull: '1' | '',
   ): string
-  ccReadBuffer(id: string, after: number, maxBytes: number): [lastSeq: number, ...batches: Buffer[]]
+  ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
   ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
 }
 
@@ -57,6 +66,8 @@ interface LogScripts {
  * readers of a long log would keep everybody waiting for longer than a command may take.
  */
 const READS_AT_ONCE = 8
+
+const toChunks = (batches: readonly Buffer[]): Chunk[] => batches.map(toChunk).filter((chunk) => chunk !== undefined)
 
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const root = keyRoot(prefix)
@@ -72,22 +83,28 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       if (redis.status !== 'ready') limited.letAllPass()
     }
   }
+  async function readChunks(executionId: string, after: number, maxBytes: number, limit = 0): Promise<ChunkPage> {
+    const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes, limit))
+    // The first batch may begin at or before the cursor.
+    return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
+  }
   return {
-    async append(executionId, fence, { first, last, lines }, evenIfFull = false) {
-      const answer = await run('ccAppend', executionId, fence, first, last, sha256(lines), lines, evenIfFull ? '1' : '')
+    async append(executionId, fence, { first, last, bytes }, evenIfFull = false) {
+      const full = evenIfFull ? '1' : ''
+      // The fence says whose it is; the sum only tells a batch that is sent again from another one in its place.
+      const answer = await run('ccAppend', executionId, fence, first, last, crc32(bytes), bytes, full)
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }
     },
     async readAfter(executionId, after, maxBytes) {
-      const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes))
-      const events = batches.flatMap(splitBatch)
-      // The first batch may begin at or before the cursor.
-      return { lastSeq, events: events.filter((event) => event.seq > after) }
+      const { chunks, lastSeq } = await readChunks(executionId, after, maxBytes)
+      return { lastSeq, events: chunks.flatMap(eventsOf) }
     },
+    readChunks,
     async readLast(executionId) {
       const [lastSeq, ...batches] = await read(() => run('ccReadLastBuffer', executionId))
-      return { lastSeq, events: batches.flatMap(splitBatch) }
+      return { lastSeq, chunks: toChunks(batches) }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,
   }

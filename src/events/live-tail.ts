@@ -1,20 +1,21 @@
-import { isTerminalEvent, splitBatch, toKept, type StoredEvent } from './stored-event.js'
+import { cutAfter, keepChunks, type Chunk } from './chunk.js'
 
-/** What one API process keeps in memory of a running execution's newest events. */
+/** What one API process keeps in memory of a running execution for those who have not taken it yet. */
 const TAIL_BYTES = 1024 * 1024
 
 /**
- * The newest events of one execution, contiguous, shared by all who follow it in this process.
- * Past the bound the oldest are forgotten: whoever is slower than that reads the log by himself.
+ * The newest events of one execution, contiguous, as far as somebody who follows it in this process has yet to take
+ * them. Past the bound the oldest are forgotten: whoever is slower than that reads the log.
  */
 export class LiveTail {
-  #events: StoredEvent[] = []
+  /** Those before `#start` are forgotten; what is moved for it is less than what has been forgotten. */
+  #chunks: Chunk[] = []
+  #start = 0
+  /** Those from here on still lie in the memory of the driver. */
+  #kept = 0
   #bytes = 0
-  #waiters = new Set<() => void>()
   /** The seq up to which this tail knows the log. */
   lastSeq: number
-  /** Grows whenever the log may hold something new. */
-  version = 0
   isFinished = false
   /** The log was deleted. */
   isGone = false
@@ -23,26 +24,18 @@ export class LiveTail {
     this.lastSeq = lastSeq
   }
 
-  /** Takes a published batch. false: events between are missing, the log must be read. */
-  push(batch: Buffer): boolean {
-    return this.add(splitBatch(batch))
-  }
-
-  add(events: readonly StoredEvent[]): boolean {
-    const first = events[0]
-    if (first && first.seq > this.lastSeq + 1) return false
-    const fresh = toKept(events.filter((event) => event.seq > this.lastSeq))
-    const last = fresh.at(-1)
-    if (!last) return true
-    // In a loop and not by push(...fresh): a batch may hold more events than a call may have arguments.
-    for (const event of fresh) {
-      this.#events.push(event)
-      this.#bytes += event.bytes.length
+  /** false: events between are missing, the log must be read. */
+  add(chunks: readonly Chunk[]): boolean {
+    const [first] = chunks
+    if (first && first.first > this.lastSeq + 1) return false
+    for (const chunk of chunks) {
+      if (chunk.last <= this.lastSeq) continue
+      const fresh = cutAfter(chunk, this.lastSeq)
+      this.#chunks.push(fresh)
+      this.#bytes += fresh.bytes.length
+      this.lastSeq = fresh.last
+      this.isFinished ||= fresh.isTerminal
     }
-    this.lastSeq = last.seq
-    this.isFinished ||= isTerminalEvent(last)
-    this.#forget()
-    this.wake()
     return true
   }
 
@@ -50,50 +43,48 @@ export class LiveTail {
    * Takes the last events of a log that is found shorter than what was seen of it: where it has ended there, nothing
    * will follow.
    */
-  endShort(events: readonly StoredEvent[]): void {
-    const last = events.at(-1)
-    if (!last || last.seq > this.lastSeq || !isTerminalEvent(last)) return
-    this.lastSeq = last.seq
+  endShort(chunks: readonly Chunk[]): boolean {
+    const last = chunks.at(-1)
+    if (!last?.isTerminal || last.last > this.lastSeq) return false
+    this.lastSeq = last.last
     this.isFinished = true
-    this.#events = [...toKept(events)]
-    this.#bytes = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    this.wake()
+    this.#chunks = [...chunks]
+    this.#start = 0
+    this.#kept = 0
+    this.#bytes = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    return true
   }
 
-  /** The events after the cursor, or undefined where the tail does not reach back so far. */
-  after(cursor: number): readonly StoredEvent[] | undefined {
-    const first = this.#events[0]
-    if (!first || cursor + 1 < first.seq || cursor >= this.lastSeq) return undefined
-    return this.#events.slice(cursor + 1 - first.seq)
-  }
-
-  wake(): void {
-    this.version += 1
-    const waiters = this.#waiters
-    this.#waiters = new Set()
-    for (const wake of waiters) wake()
-  }
-
-  /** Resolves when the version is no longer the given one, or the signal aborts. */
-  changed(version: number, signal: AbortSignal): Promise<void> {
-    if (this.version !== version || signal.aborted) return Promise.resolve()
-    return new Promise((resolve) => {
-      const finish = () => {
-        this.#waiters.delete(finish)
-        signal.removeEventListener('abort', finish)
-        resolve()
-      }
-      this.#waiters.add(finish)
-      signal.addEventListener('abort', finish, { once: true })
-    })
-  }
-
-  #forget(): void {
-    let forgotten = 0
-    while (this.#bytes > TAIL_BYTES && forgotten < this.#events.length - 1) {
-      this.#bytes -= this.#events[forgotten]?.bytes.length ?? 0
-      forgotten += 1
+  /** The chunk with the event after the cursor, or undefined where the tail does not have it. */
+  after(cursor: number): Chunk | undefined {
+    const oldest = this.#chunks[this.#start]
+    if (!oldest || cursor + 1 < oldest.first || cursor >= this.lastSeq) return undefined
+    let [low, high] = [this.#start, this.#chunks.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#chunks[middle]?.last ?? 0) > cursor) high = middle
+      else low = middle + 1
     }
-    if (forgotten > 0) this.#events = this.#events.slice(forgotten)
+    return this.#chunks[low]
+  }
+
+  /** Forgets what everybody has taken, and what is beyond the bound; what stays gets memory of its own. */
+  keepAfter(cursor: number): void {
+    const newest = this.#chunks.length - 1
+    for (let oldest = this.#chunks[this.#start]; oldest; oldest = this.#chunks[this.#start]) {
+      if (oldest.last > cursor && (this.#bytes <= TAIL_BYTES || this.#start === newest)) break
+      this.#bytes -= oldest.bytes.length
+      this.#start += 1
+    }
+    if (this.#start * 2 >= this.#chunks.length) {
+      this.#kept = Math.max(0, this.#kept - this.#start)
+      this.#chunks = this.#start > newest ? [] : this.#chunks.slice(this.#start)
+      this.#start = 0
+    }
+    for (let at = Math.max(this.#start, this.#kept); at < this.#chunks.length; at += 1) {
+      const chunk = this.#chunks[at]
+      if (chunk) keepChunks([chunk])
+    }
+    this.#kept = this.#chunks.length
   }
 }

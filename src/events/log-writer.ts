@@ -1,10 +1,9 @@
 import { sleep } from '../platform/abort-signals.js'
 import type { NewEvent } from '../protocol/events.js'
-import type { Batch, EventLog } from './event-log.js'
-import { serializeEvent } from './stored-event.js'
+import { EventBatch, type Line } from './event-batch.js'
+import type { EventLog } from './event-log.js'
+import { toLine } from './stored-event.js'
 
-/** A batch is closed at this size, so that one append stays a short step in Redis. */
-const BATCH_BYTES = 64 * 1024
 /** Beyond this much unconfirmed text the writer says that it is full; its caller then stops reading the child. */
 const HIGH_WATER_BYTES = 4 * 1024 * 1024
 /** Of what is confirmed, so much is kept: a Redis that came back without its last second gets it again. */
@@ -21,6 +20,8 @@ export interface LogWriterOptions {
   readonly lastSeq: number
   /** Called once when the fence is found to be lost. */
   readonly onStale: () => void
+  /** Gets the bytes of each event that is written, in order. They are the writer's own: read them at once. */
+  readonly written?: { add(bytes: Buffer): void } | undefined
 }
 
 /**
@@ -32,9 +33,9 @@ export interface LogWriterOptions {
 export class LogWriter {
   readonly #options: LogWriterOptions
   /** Batches not confirmed yet, oldest first; the last one may still grow unless it is in flight. */
-  readonly #pending: OpenBatch[] = []
+  readonly #pending: EventBatch[] = []
   /** Confirmed batches, oldest first, bounded by TAIL_BYTES. */
-  readonly #tail: OpenBatch[] = []
+  readonly #tail: EventBatch[] = []
   #tailBytes = 0
   #pendingBytes = 0
   #nextSeq: number
@@ -64,17 +65,11 @@ export class LogWriter {
 
   write(event: NewEvent): void {
     if (this.#stale) return
-    const seq = this.#nextSeq++
-    const line = serializeEvent(seq, event, new Date(), this.#options.attempt)
-    const size = Buffer.byteLength(line)
-    const open = this.#pending.at(-1)
-    if (open && !open.inFlight && open.size + size <= BATCH_BYTES) {
-      open.lines.push(line)
-      open.last = seq
-      open.size += size
-    } else {
-      this.#pending.push({ first: seq, last: seq, lines: [line], size, inFlight: false })
-    }
+    const { attempt, written } = this.#options
+    const line = toLine(this.#nextSeq++, event, Date.now(), attempt)
+    const bytes = this.#pending.at(-1)?.add(line) ?? this.#begin(line)
+    written?.add(bytes)
+    const size = bytes.length
     this.#pendingBytes += size
     this.storedBytes += size
     this.#send()
@@ -109,20 +104,27 @@ export class LogWriter {
     })
   }
 
+  #begin(line: Line): Buffer {
+    // As long as the one before, probably: an event that comes alone takes no memory for a flood.
+    const batch = new EventBatch(this.#nextSeq - 1, this.#pending.at(-1)?.size)
+    this.#pending.push(batch)
+    return batch.begin(line)
+  }
+
   async #sendAll(): Promise<void> {
     // Let the events of this tick gather.
     await Promise.resolve()
     for (let batch = this.#pending[0]; batch && !this.#stale; batch = this.#pending[0]) {
-      batch.inFlight = true
+      batch.close()
       await this.#sendOne(batch)
       this.#wake()
     }
   }
 
-  async #sendOne(batch: OpenBatch): Promise<void> {
+  async #sendOne(batch: EventBatch): Promise<void> {
     const { log, executionId, fence } = this.#options
     try {
-      const answer = await log.append(executionId, fence, toBatch(batch), this.#evenIfFull)
+      const answer = await log.append(executionId, fence, batch, this.#evenIfFull)
       if (answer.kind === 'ok') this.#confirm(batch)
       else if (answer.kind === 'gap') this.#goBackTo(answer.lastSeq)
       else this.#giveUp()
@@ -132,7 +134,7 @@ export class LogWriter {
     }
   }
 
-  #confirm(batch: OpenBatch): void {
+  #confirm(batch: EventBatch): void {
     this.#pending.shift()
     this.#pendingBytes -= batch.size
     this.#tail.push(batch)
@@ -151,7 +153,7 @@ export class LogWriter {
       this.#pendingBytes += batch.size
       this.#pending.unshift(batch)
     }
-    const kept = this.#pending.flatMap(splitLines).filter((line) => line.first > lastSeq)
+    const kept = this.#pending.flatMap((batch) => (batch.last > lastSeq ? batch.after(lastSeq) : []))
     if (kept[0]?.first !== lastSeq + 1) return this.#giveUp()
     this.#pending.splice(0, this.#pending.length, ...kept)
     this.#pendingBytes = kept.reduce((sum, line) => sum + line.size, 0)
@@ -175,22 +177,3 @@ export class LogWriter {
     for (const wake of waiters) wake()
   }
 }
-
-interface OpenBatch {
-  readonly first: number
-  last: number
-  readonly lines: string[]
-  size: number
-  inFlight: boolean
-}
-
-const toBatch = ({ first, last, lines }: OpenBatch): Batch => ({ first, last, lines: lines.join('\n') })
-
-const splitLines = (batch: OpenBatch): OpenBatch[] =>
-  batch.lines.map((line, index) => ({
-    first: batch.first + index,
-    last: batch.first + index,
-    lines: [line],
-    size: Buffer.byteLength(line),
-    inFlight: false,
-  }))

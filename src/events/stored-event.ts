@@ -1,5 +1,6 @@
 import type { NewEvent } from '../protocol/events.js'
 import { escapeLineBreaks, hasLineBreak } from '../protocol/json-line.js'
+import type { Line } from './event-batch.js'
 
 /**
  * An event as it lies in the log and goes out to clients: its bytes, serialised once by the writer.
@@ -20,14 +21,15 @@ const TYPE_START = ',"type":"'.length
 /** A blank before a message says that line breaks in it were escaped here, and not by the CLI. */
 const toMessage = (raw: string): string => (hasLineBreak(raw) ? ` ${escapeLineBreaks(raw)}` : raw)
 
-const MESSAGE_START = Buffer.from('"data":{"message":')
-const MESSAGE_END = '}}'.length
+const MESSAGE_START_TEXT = '"data":{"message":'
+const MESSAGE_START = Buffer.from(MESSAGE_START_TEXT)
+const MESSAGE_END = '}}'
 const BLANK = 0x20
 
 /** Of a `claude.message`: the line as the CLI wrote it. */
 export function cutMessage({ bytes }: StoredEvent): Buffer {
   // What stands before the message in an event holds no such mark.
-  const message = bytes.subarray(bytes.indexOf(MESSAGE_START) + MESSAGE_START.length, bytes.length - MESSAGE_END)
+  const message = bytes.subarray(bytes.indexOf(MESSAGE_START) + MESSAGE_START.length, bytes.length - MESSAGE_END.length)
   if (message[0] !== BLANK) return message
   const raw = message
     .toString('utf8', 1)
@@ -37,27 +39,56 @@ export function cutMessage({ bytes }: StoredEvent): Buffer {
   return Buffer.from(raw)
 }
 
+const serializeData = (event: NewEvent): string =>
+  'rawMessage' in event ? `{"message":${toMessage(event.rawMessage)}}` : escapeLineBreaks(JSON.stringify(event.data))
+
 /** Everything of an event after its seq: what scripts complete by themselves. */
 export function serializeWithoutSeq(event: NewEvent, at: Date, attempt: number): string {
-  const data =
-    'rawMessage' in event ? `{"message":${toMessage(event.rawMessage)}}` : escapeLineBreaks(JSON.stringify(event.data))
-  return `"type":"${event.type}","at":"${at.toISOString()}","attempt":${attempt},"data":${data}}`
+  return `"type":"${event.type}","at":"${at.toISOString()}","attempt":${attempt},"data":${serializeData(event)}}`
 }
 
-export function serializeEvent(seq: number, event: NewEvent, at: Date, attempt: number): string {
-  return `{"seq":${seq},${serializeWithoutSeq(event, at, attempt)}`
+let writtenMs = Number.NaN
+let writtenAt = ''
+
+/** Many events are written in the same millisecond, and its text costs as much as the rest of their heads. */
+function toTimestamp(milliseconds: number): string {
+  if (milliseconds !== writtenMs) {
+    writtenMs = milliseconds
+    writtenAt = new Date(milliseconds).toISOString()
+  }
+  return writtenAt
 }
 
-export const isTerminalEvent = (event: StoredEvent): boolean => event.type === 'execution.finished'
+/** An event as its writer adds it to a batch: a message of the CLI whose bytes are known keeps them. */
+export function toLine(seq: number, event: NewEvent, atMs: number, attempt: number): Line {
+  const head = `{"seq":${seq},"type":"${event.type}","at":"${toTimestamp(atMs)}","attempt":${attempt},`
+  return 'rawMessage' in event && event.bytes !== undefined
+    ? { text: head + MESSAGE_START_TEXT, message: event.bytes, end: MESSAGE_END }
+    : { text: `${head}"data":${serializeData(event)}}`, end: '' }
+}
 
-function toStoredEvent(bytes: Buffer): StoredEvent {
-  let position = SEQ_START
+/** Nothing follows it in a log. */
+export const TERMINAL_TYPE = 'execution.finished'
+export const isTerminalEvent = (event: StoredEvent): boolean => event.type === TERMINAL_TYPE
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39
+
+/** The seq of the event that begins there. */
+export function readSeq(lines: Buffer, start: number): number {
   let seq = 0
-  for (let digit = bytes[position]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++position])
-    seq = seq * 10 + digit - 0x30
-  const typeStart = position + TYPE_START
-  return { seq, type: bytes.toString('latin1', typeStart, bytes.indexOf(QUOTE, typeStart)), bytes }
+  for (let at = start + SEQ_START; isDigit(lines[at]); at += 1) seq = seq * 10 + (lines[at] ?? 0) - 0x30
+  return seq
 }
+
+/** The type of the event that begins there. */
+export function readType(lines: Buffer, start: number): string {
+  let at = start + SEQ_START
+  while (isDigit(lines[at])) at += 1
+  const typeStart = at + TYPE_START
+  return lines.toString('latin1', typeStart, lines.indexOf(QUOTE, typeStart))
+}
+
+const toStoredEvent = (bytes: Buffer): StoredEvent => ({ seq: readSeq(bytes, 0), type: readType(bytes, 0), bytes })
 
 /** Cuts a stored batch, one event a line, without copying. */
 export function splitBatch(batch: Buffer): StoredEvent[] {

@@ -8,6 +8,7 @@ import type { Logger } from '../platform/logger.js'
 import type { ControlMessage } from '../queue/control-channel.js'
 import type { ExecutionQueue } from '../queue/execution-queue.js'
 import type { SigningKey } from '../verification/signing-key.js'
+import type { TokenServices } from '../tokens/token-services.js'
 import type { SchemaChecks } from './json-mode/schema-checks.js'
 import type { ExecutionReads, ExecutionStore } from './store/execution-store.js'
 import type { FileStore } from './store/file-store.js'
@@ -49,4 +50,5 @@ export type FollowServices = ReadServices & Pick<ExecutionServices, 'feed'>
 /** What the API's process needs besides. */
 export interface ExecutionServices extends DomainServices {
   readonly feed: EventFeed
+  readonly tokens: TokenServices
 }

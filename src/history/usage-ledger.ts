@@ -8,6 +8,8 @@ export interface UsageEntry {
   readonly day: string
   readonly token: string
   readonly model: string
+  /** Absent: it is not known who paid, or it was not asked for. */
+  readonly credential?: string
   readonly sums: UsageSums
 }
 
@@ -23,6 +25,8 @@ export interface UsageLedger {
   today(): Promise<number>
   /** The sums of whole days, first and last included. */
   read(first: number, last: number, simulated: boolean): Promise<UsageEntry[]>
+  /** The same by the credential that paid; the entries without one are what is left of the whole. */
+  readByCredential(first: number, last: number, simulated: boolean): Promise<UsageEntry[]>
   book(day: number, owner: string, simulated: boolean): Promise<DayBook>
 }
 
@@ -51,30 +55,68 @@ export function addSums(one: UsageSums, other: UsageSums): UsageSums {
   return { ...NO_SUMS, ...Object.fromEntries(added), costUsd }
 }
 
-function toEntries(day: number, hash: Record<string, string>): UsageEntry[] {
-  const entries = new Map<string, { token: string; model: string; sums: UsageSums }>()
+/** `names`: what stands in a field before its measure. */
+function toEntries(
+  day: number,
+  hash: Record<string, string>,
+  names: ReadonlyArray<'token' | 'model' | 'credential'>,
+): UsageEntry[] {
+  const entries = new Map<string, Omit<UsageEntry, 'day'>>()
   for (const [field, text] of Object.entries(hash)) {
     // Safe: `settle` wrote it.
-    const [token, model, measure] = JSON.parse(field) as [string, string, string]
-    const name = JSON.stringify([token, model])
-    const entry = entries.get(name) ?? { token, model, sums: NO_SUMS }
+    const values = JSON.parse(field) as string[]
+    const measure = values[names.length] ?? ''
+    const of = Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']))
+    const name = JSON.stringify(of)
+    const entry = entries.get(name) ?? { token: '', model: '', ...of, sums: NO_SUMS }
     const value = measure === 'costMicroUsd' ? { costUsd: Number(text) / MICRO } : { [measure]: Number(text) }
     entries.set(name, { ...entry, sums: { ...entry.sums, ...value } })
   }
   return [...entries.values()].map((entry) => ({ day: toDate(day), ...entry }))
 }
 
+const PLAIN = ['token', 'model'] as const
+const BY_CREDENTIAL = [...PLAIN, 'credential'] as const
+
+/** What of the whole nobody is named for: older versions, and executions that ended before they began. */
+function toRest(whole: readonly UsageEntry[], named: readonly UsageEntry[]): UsageEntry[] {
+  const nameOf = ({ day, token, model }: UsageEntry): string => JSON.stringify([day, token, model])
+  const paid = new Map<string, UsageSums>()
+  for (const entry of named) paid.set(nameOf(entry), addSums(paid.get(nameOf(entry)) ?? NO_SUMS, entry.sums))
+  return whole.flatMap((entry) => {
+    const less = paid.get(nameOf(entry)) ?? NO_SUMS
+    const left = MEASURES.map((measure): [string, number] => [
+      measure,
+      Math.max(0, entry.sums[measure] - less[measure]),
+    ])
+    const sums = addSums(NO_SUMS, { ...NO_SUMS, ...Object.fromEntries(left) })
+    return MEASURES.every((measure) => sums[measure] === 0) ? [] : [{ ...entry, sums }]
+  })
+}
+
 export function createUsageLedger(redis: Redis, prefix: string): UsageLedger {
   const root = keyRoot(prefix)
+  async function readDays(
+    hash: 'usage' | 'usage-by-credential',
+    { first, last, simulated }: { first: number; last: number; simulated: boolean },
+  ): Promise<UsageEntry[]> {
+    const days = Array.from({ length: last - first + 1 }, (_, index) => first + index)
+    const hashes = await Promise.all(days.map((day) => redis.hgetall(`${root}:${hash}:${kindOf(simulated)}:${day}`)))
+    const names = hash === 'usage' ? PLAIN : BY_CREDENTIAL
+    return days.flatMap((day, index) => toEntries(day, hashes[index] ?? {}, names))
+  }
   return {
     async today() {
       const [seconds] = await redis.time()
       return Math.floor((Number(seconds) * 1_000) / DAY_MS)
     },
-    async read(first, last, simulated) {
-      const days = Array.from({ length: last - first + 1 }, (_, index) => first + index)
-      const hashes = await Promise.all(days.map((day) => redis.hgetall(`${root}:usage:${kindOf(simulated)}:${day}`)))
-      return days.flatMap((day, index) => toEntries(day, hashes[index] ?? {}))
+    read(first, last, simulated) {
+      return readDays('usage', { first, last, simulated })
+    },
+    async readByCredential(first, last, simulated) {
+      // In this order: what ends in between is in the rest at most, and counts once.
+      const named = await readDays('usage-by-credential', { first, last, simulated })
+      return [...named, ...toRest(await readDays('usage', { first, last, simulated }), named)]
     },
     async book(day, owner, simulated) {
       const hash = await redis.hgetall(`${root}:budget:${kindOf(simulated)}:${day}:${owner}`)

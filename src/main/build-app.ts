@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
-import { v7 as uuidv7 } from 'uuid'
 import { authPlugin } from '../../plugins/auth.js'
 import { answerMalformed, errorsPlugin, sendFrameworkError } from '../../plugins/errors.js'
 import { jsonPlugin } from '../../plugins/json.js'
@@ -12,18 +11,21 @@ import { servicesPlugin } from '../../plugins/services.js'
 import { upgradeRequiredPlugin } from '../../plugins/upgrade-required.js'
 import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
+import { takeTicket, type WithUrl } from '../../plugins/ticket-parameter.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
 import { receiptRoutes } from '../../routes/receipts.js'
 import { serviceRoutes } from '../../routes/service.js'
 import { streamRoutes } from '../../routes/stream.js'
+import { tokenRoutes } from '../../routes/tokens.js'
 import { workspaceRoutes } from '../../routes/workspaces.js'
 import { getQueueState } from '../executions/read/queue-state.js'
 import type { ExecutionServices } from '../executions/services.js'
 import { ConfigError } from '../platform/config.js'
 import { explainEviction } from '../platform/eviction.js'
 import type { TokenBook } from '../platform/tokens.js'
+import { mintUuid } from '../platform/mint-uuid.js'
 import { VERSION } from '../platform/version.js'
 import { BODY_LIMIT_BYTES } from '../protocol/limits.js'
 import type { Health } from '../protocol/service-state.js'
@@ -59,10 +61,14 @@ export function createRedisCheck(redis: Redis): () => Promise<string | undefined
   }
 }
 
-/** A proxy may strip the prefix, or leave it: both are served. */
-function withoutBasePath(basePath: string): (request: { url?: string | undefined }) => string {
+/** A proxy may strip the prefix, or leave it: both are served. A ticket is taken out, which nothing else is to see. */
+function withoutBasePath(basePath: string): (request: WithUrl) => string {
   const prefix = `${basePath}/`
-  return ({ url = '/' }) => (basePath !== '' && url.startsWith(prefix) ? url.slice(basePath.length) : url)
+  return (request) => {
+    takeTicket(request)
+    const { url = '/' } = request
+    return basePath !== '' && url.startsWith(prefix) ? url.slice(basePath.length) : url
+  }
 }
 
 /**
@@ -95,7 +101,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: () => uuidv7(),
+    genReqId: () => mintUuid(Date.now()),
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerMalformed,
     // The origin plugin looks at the Host, and says what is wrong with it.
@@ -130,7 +136,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     allowedOrigins: config.allowedOrigins,
   })
   await app.register(upgradeRequiredPlugin)
-  await app.register(authPlugin, { tokens })
+  await app.register(authPlugin, { tokens, made: services.tokens })
   await app.register(securityHeadersPlugin)
   await app.register(jsonPlugin)
   await app.register(servicesPlugin, { services })
@@ -140,6 +146,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(receiptRoutes)
   await app.register(workspaceRoutes)
   await app.register(historyRoutes)
+  await app.register(tokenRoutes, { configured: tokens?.shown })
   await app.register(serviceRoutes, { health, checkRedis })
   await app.register(streamRoutes, { queue: () => getQueueState(services), health, discover, version: VERSION })
   requireOwnPrefix()

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { availableParallelism, hostname } from 'node:os'
 import { openExecutionWorker, type ExecutionWorker } from '../../workers/execution-worker.js'
-import { findCredentials, listLoginFiles } from '../claude/install/credentials.js'
-import { LoginKeeper } from '../claude/install/login-keeper.js'
-import { AccountState } from '../executions/claim/account-state.js'
+import { CredentialPool } from '../executions/claim/credential-pool.js'
 import type { RunServices } from '../executions/claim/run-services.js'
 import { sandboxLevelsOf } from '../executions/claim/sandbox-levels.js'
 import { StartGate } from '../executions/claim/start-gate.js'
@@ -15,9 +13,9 @@ import { HookLedger } from '../hooks/hook-ledger.js'
 import { listHookPrograms } from '../hooks/hook-programs.js'
 import { readHooks } from '../hooks/hooks-file.js'
 import type { Config } from '../platform/config.js'
+import { createGrowingMask } from '../platform/growing-mask.js'
 import { openWithin } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
-import { createSecretMask } from '../platform/secret-mask.js'
 import { secretsOfEnvironment } from '../platform/secret-values.js'
 import { openBoundedWait, type BoundedWait } from '../platform/bounded-wait.js'
 import { closeRedis, openRedis } from '../platform/redis.js'
@@ -26,6 +24,7 @@ import { requireRedis } from '../platform/require-redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
 import { chooseContainment } from '../supervision/containment.js'
+import { describeCredentials } from './lifecycle/describe-credentials.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
 import { openDomain, readDeploymentId } from './lifecycle/open-services.js'
@@ -53,7 +52,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     requireNotRunWritable(listHookPrograms(hooks), config)
     const hookLedger = new HookLedger(hooks)
     await requireRedis({ ...config, redisUrl })
-    const mask = createSecretMask(secretsOfEnvironment(config.environment, config.childEnv))
+    const mask = createGrowingMask(secretsOfEnvironment(config.environment, config.childEnv))
     const logger = createLogger(config.logLevel, 'worker', mask)
     let onClaudeChange = (): void => undefined
     const choosing = chooseContainment({
@@ -73,20 +72,15 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     await Promise.allSettled(opening)
     const [containment, claude] = await Promise.all(opening)
     signal?.throwIfAborted()
-    const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
-    requireNotRunWritable(listLoginFiles(credentials), config)
-    const { loginTokenUrl: tokenUrl, environment: env } = config
-    const login =
-      credentials.configDir === undefined
-        ? undefined
-        : new LoginKeeper({ configDir: credentials.configDir, tokenUrl, env })
-    const sandboxes = sandboxLevelsOf(containment, config, credentials.method)
+    const credentials = new CredentialPool({
+      config,
+      sandboxesOf: (method) => sandboxLevelsOf(containment, config, method),
+      onSecrets: mask.add,
+    })
+    const { sandboxes } = credentials
     requireContainment(config, containment, sandboxes)
     if (!containment.strong || !sandboxes.every((level) => level !== 'host'))
       logger.warn({ level: containment.level }, containment.detail)
-    // Two kinds of credential are two accounts; those of one kind are told apart by the operator.
-    const credential = config.credential ?? credentials.method
-
     const domain = openDomain({ config, redisUrl, logger, lifetime }, 'keeper')
     await domain.signingKey()
     const workerId = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
@@ -99,10 +93,6 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
         return claude.current()
       },
       credentials,
-      login,
-      credential,
-      account: new AccountState(login && (() => login.endsAt)),
-      sandboxes,
       hooks,
       hookLedger,
       mask,
@@ -110,7 +100,6 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       live: new Map(),
     }
 
-    const { method, source, billed, message, remedy } = credentials
     const startedAt = new Date().toISOString()
     const describe = (running: number, draining: boolean): WorkerState => ({
       id: workerId,
@@ -121,7 +110,7 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
       running,
       draining,
       pausedBecause: claude.pausedBecause(),
-      credential,
+      ...describeCredentials(credentials),
       containment: {
         level: containment.level,
         strong: containment.strong,
@@ -130,17 +119,8 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
         sandboxes: [...sandboxes],
       },
       claude: claude.state(),
-      authentication: {
-        method: login?.problem ? 'none' : method,
-        source,
-        billed,
-        message,
-        remedy,
-        ...login?.problem,
-      },
       permissionMode: config.permissionMode,
       hooks: hookLedger.state(),
-      ...services.account.describe(),
     })
 
     const control = lifetime.own(
@@ -161,7 +141,8 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     let worker: ExecutionWorker | undefined
     let drainMs = config.drainSeconds * 1_000
     const presence = createPresence(services.workers, workerId, async () => {
-      await login?.recheck()
+      if (credentials.refresh(logger)) worker?.lookAgain()
+      await credentials.recheck()
       return describe(worker?.running() ?? 0, worker?.isDraining() ?? false)
     })
     lifetime.own('presence', presence, (own) => {

@@ -97,6 +97,16 @@ export const VARIABLES = {
     "name of this worker's Claude credential, the same for all workers that share it; unset: its kind " +
       '(api_key, oauth_token …)',
   ],
+  CC_EXECUTOR_CREDENTIALS_FILE: [
+    absolutePath,
+    undefined,
+    'JSON file of several credentials in place of those of the environment; mode 0600, read again when it changes',
+  ],
+  CC_EXECUTOR_POOL_LOGINS: [
+    flag,
+    'false',
+    'let that file name more than one subscription (login or oauth_token); the terms of the accounts apply',
+  ],
   CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that do not set one'],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'additional variables that a run may see'],
@@ -178,6 +188,11 @@ export const VARIABLES = {
   ],
   CC_EXECUTOR_LOCK_SECONDS: [seconds(0.5, 3600), '30', "a worker's lease on its execution"],
   CC_EXECUTOR_MAX_CONNECTIONS: [wholeNumber(1, 1_000_000), '10000', 'WebSocket connections per process'],
+  CC_EXECUTOR_MAX_TOKENS: [
+    wholeNumber(1, 100_000),
+    '10000',
+    'tokens made by POST /tokens; those of the settings do not count',
+  ],
   CC_EXECUTOR_MAX_SUBSCRIPTIONS: [wholeNumber(1, 100_000), '1000', 'subscriptions per connection'],
   CC_EXECUTOR_WRITE_DEADLINE_SECONDS: [
     seconds(0.1, 3600),
@@ -252,6 +267,8 @@ export interface Config {
   readonly concurrency: number
   readonly claudeBin: string | undefined
   readonly credential: string | undefined
+  readonly credentialsFile: string | undefined
+  readonly poolLogins: boolean
   readonly permissionMode: z.output<typeof PermissionMode>
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]
@@ -283,6 +300,7 @@ export interface Config {
   readonly lockSeconds: number
   readonly maxConnections: number
   readonly maxSubscriptions: number
+  readonly maxTokens: number
   readonly writeDeadlineSeconds: number
   /** Where the command line finds the service, and what it sends there. */
   readonly url: string | undefined
@@ -355,6 +373,9 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
         'or use a token (in a container: deployment/compose.open.yaml).',
     )
   }
+  const credentialsFile = values.CC_EXECUTOR_CREDENTIALS_FILE
+  if (credentialsFile !== undefined && values.CC_EXECUTOR_CREDENTIAL !== undefined)
+    throw new ConfigError('CC_EXECUTOR_CREDENTIAL: the entries of CC_EXECUTOR_CREDENTIALS_FILE have names; unset it.')
   return {
     host: values.CC_EXECUTOR_HOST,
     port: values.CC_EXECUTOR_PORT,
@@ -381,6 +402,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     concurrency: values.CC_EXECUTOR_CONCURRENCY,
     claudeBin: values.CC_EXECUTOR_CLAUDE_BIN,
     credential: values.CC_EXECUTOR_CREDENTIAL,
+    credentialsFile,
+    poolLogins: values.CC_EXECUTOR_POOL_LOGINS,
     permissionMode: values.CC_EXECUTOR_PERMISSION_MODE,
     allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
     childEnv: values.CC_EXECUTOR_CHILD_ENV,
@@ -411,6 +434,7 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     lockSeconds: values.CC_EXECUTOR_LOCK_SECONDS,
     maxConnections: values.CC_EXECUTOR_MAX_CONNECTIONS,
     maxSubscriptions: values.CC_EXECUTOR_MAX_SUBSCRIPTIONS,
+    maxTokens: values.CC_EXECUTOR_MAX_TOKENS,
     writeDeadlineSeconds: values.CC_EXECUTOR_WRITE_DEADLINE_SECONDS,
     url: values.CC_EXECUTOR_URL,
     token: values.CC_EXECUTOR_TOKEN,
@@ -420,7 +444,10 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     onDemand: values.CC_EXECUTOR_ON_DEMAND,
     part: values.CC_EXECUTOR_PART,
     logLevel: values.LOG_LEVEL,
-    secretFiles,
+    secretFiles: [
+      ...secretFiles,
+      ...(credentialsFile === undefined ? [] : [{ path: credentialsFile, setting: 'CC_EXECUTOR_CREDENTIALS_FILE' }]),
+    ],
     cacheBin: join(cacheDirectory(environment), 'bin'),
     environment,
   }

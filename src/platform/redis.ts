@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { ExecutorError } from '../protocol/errors.js'
-import { DeadlineError } from './abort-signals.js'
+import { joinWrites, limitCommandTime } from './command-deadline.js'
 import type { Logger } from './logger.js'
 import { toRedisAddress } from './redis-address.js'
 import { closeSocketsBefore, RedisConnector } from './redis-connector.js'
@@ -8,11 +8,6 @@ import type { RedisAccess } from './redis-url.js'
 
 export type { Redis }
 
-/**
- * How long a caller of the API waits for Redis before it hears STORE_UNAVAILABLE.
- * The promise is "within a second" (design: executions).
- */
-const COMMAND_DEADLINE_MS = 900
 const RECONNECT_CEILING_MS = 1_000
 /**
  * A connection on which an answer is missing for so long is given up for a new one: it may lead nowhere without anybody
@@ -109,7 +104,10 @@ export function openRedis({ url, access, logger, role }: RedisSettings): Redis {
     role === 'subscriber'
       ? new Redis({ ...redisOptions({ url, access }), ...settings })
       : openLeader({ url, access, ...settings })
-  if (role === 'caller') limitCommandTime(redis)
+  if (role === 'caller') {
+    limitCommandTime(redis)
+    joinWrites(redis)
+  }
   watchOutages(redis, role, logger)
   if (role === 'subscriber') pingPeriodically(redis)
   return redis
@@ -133,25 +131,6 @@ function watchOutages(redis: Redis, role: RedisSettings['role'], logger: Logger)
       )
     outage = undefined
   })
-}
-
-/**
- * Each command fails after COMMAND_DEADLINE_MS. Unlike ioredis' own `commandTimeout`, which a busy process sees expire
- * before it
- * looks at the socket, what has been answered by then counts: timers come before reading in Node's loop, so one more
- * turn is granted.
- */
-function limitCommandTime(redis: Redis): void {
-  const send = redis.sendCommand.bind(redis)
-  redis.sendCommand = (command, stream) => {
-    const expire = (): void => {
-      if (!command.isSettled) command.reject(new DeadlineError(`Redis took longer than ${COMMAND_DEADLINE_MS} ms`))
-    }
-    const timer = setTimeout(() => setImmediate(expire), COMMAND_DEADLINE_MS)
-    const clear = (): void => clearTimeout(timer)
-    command.promise.then(clear, clear)
-    return send(command, stream)
-  }
 }
 
 /** A connection that only listens would never miss an answer; so it asks for one. */

@@ -4,31 +4,33 @@ import { dirname } from 'node:path'
 import { ConfigError, type Config } from './config.js'
 import { sha256Bytes } from './hash.js'
 import { makeFolder } from './make-folder.js'
-
-const SCOPES = ['execute', 'read', 'admin'] as const
-export type TokenScope = (typeof SCOPES)[number]
+import type { Scope } from '../protocol/caller.js'
+import { SCOPES, type Token } from '../protocol/tokens.js'
 
 /** A token as it is kept: only its SHA-256. */
 export interface TokenEntry {
+  /** Its name, which is what records hold that are older than ids. */
+  readonly id: string
   readonly name: string
-  readonly scopes: ReadonlySet<TokenScope>
+  readonly scopes: ReadonlySet<Scope>
   readonly sha256: Buffer
   /** What it may spend on a UTC day, in place of the settings for all. */
   readonly dailyBudget?: { readonly usd?: number; readonly tokens?: number }
 }
 
 const NAME = /^[\w.-]{1,64}$/
+const MADE_ID = /^tok_[0-9a-f]{32}$/
 const HASHED = /^sha256:([0-9a-f]{64})$/
 /** Shorter ones can be guessed. */
 const MINIMUM_TOKEN_LENGTH = 16
 
-function parseScopes(text: string | undefined, where: string): ReadonlySet<TokenScope> {
+function parseScopes(text: string | undefined, where: string): ReadonlySet<Scope> {
   if (text === undefined) return new Set(SCOPES)
   const scopes = text.split('+')
   if (!scopes.every((scope) => (SCOPES as readonly string[]).includes(scope)))
     throw new ConfigError(`${where} has a scope that there is not; expected ${SCOPES.join(', ')}, joined by +.`)
   // `admin` is the right to do everything, so it implies the others.
-  return new Set(scopes.includes('admin') ? SCOPES : (scopes as TokenScope[]))
+  return new Set(scopes.includes('admin') ? SCOPES : (scopes as Scope[]))
 }
 
 const BUDGETS: Readonly<Record<string, 'usd' | 'tokens'>> = { 'daily-usd': 'usd', 'daily-tokens': 'tokens' }
@@ -56,6 +58,8 @@ function parseEntry(entry: string, where: string): TokenEntry {
   const name = isBare ? 'default' : entry.slice(0, equals)
   const rest = isBare ? entry : entry.slice(equals + 1)
   if (!NAME.test(name)) throw new ConfigError(`${where}: a token's name is 1 to 64 letters, digits, _, . or -.`)
+  // Else it would own what such a token has made.
+  if (MADE_ID.test(name)) throw new ConfigError(`${where}: a name like this is the id of a token that the API makes.`)
   const hashed = /^sha256:[0-9a-f]+/.exec(rest)?.[0]
   const token = hashed ?? rest.split(':')[0] ?? ''
   const [first, ...others] = rest
@@ -66,10 +70,10 @@ function parseEntry(entry: string, where: string): TokenEntry {
   const scopes = parseScopes(hasScopes ? first : undefined, where)
   const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], where)
   const digest = HASHED.exec(token)?.[1]
-  if (digest !== undefined) return { name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
+  if (digest !== undefined) return { id: name, name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
   if (token.length < MINIMUM_TOKEN_LENGTH)
     throw new ConfigError(`${where}: a token has at least ${MINIMUM_TOKEN_LENGTH} characters.`)
-  return { name, scopes, sha256: sha256Bytes(token), ...budget }
+  return { id: name, name, scopes, sha256: sha256Bytes(token), ...budget }
 }
 
 function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {
@@ -82,6 +86,10 @@ function parseEntries(text: string, separator: RegExp, origin: string): TokenEnt
 
 export interface TokenBook {
   find(token: string): TokenEntry | undefined
+  /** One of that id with exactly these scopes: several may have one name. */
+  findById(id: string, scopes: readonly Scope[]): TokenEntry | undefined
+  /** One for each name, as the API shows them. */
+  readonly shown: readonly Token[]
   /** The file was made now, as there was none. */
   readonly created: boolean
   /** The file has some of them. */
@@ -113,6 +121,25 @@ async function makeTokenFile(path: string): Promise<boolean> {
   }
 }
 
+/** Entries of one name are one token to what it has made; it is shown with all that any of them may do. */
+function toShown(fromVariable: readonly TokenEntry[], fromFile: readonly TokenEntry[]): Token[] {
+  const shown = new Map<string, Token>()
+  for (const { id, name, scopes, dailyBudget } of [...fromVariable, ...fromFile]) {
+    const before = shown.get(id)
+    shown.set(id, {
+      ...before,
+      id,
+      name,
+      scopes: SCOPES.filter((scope) => scopes.has(scope) || before?.scopes.includes(scope)),
+      origin: before?.origin ?? (fromVariable.some((entry) => entry.id === id) ? 'environment' : 'file'),
+      status: 'active',
+      ...(dailyBudget?.usd !== undefined && { dailyBudgetUsd: dailyBudget.usd }),
+      ...(dailyBudget?.tokens !== undefined && { dailyBudgetTokens: dailyBudget.tokens }),
+    })
+  }
+  return [...shown.values()]
+}
+
 /** Reads the tokens; where none is configured one is made, 256 bits, readable by its owner only. */
 export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): Promise<TokenBook> {
   const fromVariable = config.tokens === undefined ? [] : parseEntries(config.tokens, /,/, 'CC_EXECUTOR_TOKENS')
@@ -129,6 +156,12 @@ export async function openTokens(config: Pick<Config, 'tokens' | 'tokenFile'>): 
   return {
     created,
     inFile: fromFile.length > 0,
+    shown: toShown(fromVariable, fromFile),
+    findById: (id, scopes) =>
+      entries.find(
+        (entry) =>
+          entry.id === id && entry.scopes.size === scopes.length && scopes.every((one) => entry.scopes.has(one)),
+      ),
     find(token) {
       const digest = sha256Bytes(token)
       // Every entry is compared, so that the time taken tells nothing.

@@ -28,6 +28,7 @@ export const ERROR_TABLE = {
   },
   SESSION_NOT_FOUND: { status: 404, rpc: 40403, retryable: false, title: 'There is no such session to resume.' },
   FILE_NOT_FOUND: { status: 404, rpc: 40404, retryable: false, title: 'The workspace has no such file.' },
+  TOKEN_NOT_FOUND: { status: 404, rpc: 40409, retryable: false, title: 'There is no such token.' },
   WORKSPACE_NOT_FOUND: { status: 404, rpc: 40410, retryable: false, title: 'You have no such workspace.' },
   METHOD_NOT_ALLOWED: {
     status: 405,

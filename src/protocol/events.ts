@@ -48,6 +48,7 @@ export const EVENT_DATA = {
       .optional()
       .meta({ description: 'true: this attempt continues the session of the previous one.' }),
     containment: RunContainment.optional(),
+    credential: z.string().optional().meta({ description: 'The name of the credential that this attempt uses.' }),
   }),
   'text.delta': z.object({
     message: z
@@ -169,11 +170,11 @@ export interface Event<Type extends EventType = EventType> {
 
 /**
  * What a writer hands to the log, which gives it its seq. `rawMessage` takes the place of `data` for a message of the
- * CLI that passes with its bytes as they came.
+ * CLI that passes with its bytes as they came. `bytes`: these, where they are ASCII and nothing in them was changed.
  */
 export type NewEvent =
   | { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType]
-  | { readonly type: 'claude.message'; readonly rawMessage: string }
+  | { readonly type: 'claude.message'; readonly rawMessage: string; readonly bytes?: Buffer | undefined }
 
 function eventSchema<Type extends EventType>(type: Type) {
   return z

@@ -167,6 +167,14 @@ export const NO_USAGE: Usage = {
   durationMs: 0,
 }
 
+export const Payment = z
+  .object({
+    credential: z.string().meta({ description: 'The name of a credential of the worker.' }),
+    usage: Usage,
+  })
+  .meta({ id: 'Payment', description: 'The part of the usage that one credential paid for.' })
+export type Payment = z.infer<typeof Payment>
+
 /** Attempts of one execution, or parts of one run, together. */
 export function addUsage(one: Usage, other: Usage): Usage {
   return {
@@ -238,6 +246,10 @@ export const Execution = z
     }),
     lastSeq: Cursor,
     usage: Usage,
+    paidBy: z
+      .array(Payment)
+      .optional()
+      .meta({ description: 'The usage of the finished attempts by the credential that paid for it, in order.' }),
     outcome: Outcome.optional(),
     tasks: z
       .array(TaskState)

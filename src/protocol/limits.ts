@@ -45,6 +45,10 @@ export const EVENT_PAGE_LIMIT = 1_000
 /** Of a shortened event: below it nothing but its envelope would be left. */
 export const SMALLEST_EVENT_BYTES = 256
 
+/** Of a token, not used yet: one more takes the place of the oldest. */
+export const TICKETS_LIMIT = 1_000
+export const TICKET_SECONDS = 30
+
 // Waits.
 /** The longest wait that may be asked for. */
 export const ASKED_WAIT_LIMIT_SECONDS = 60

@@ -13,6 +13,7 @@ import { KeySet, Receipt, ReceiptReport, VerifyRequest } from './receipt.js'
 import * as rest from './rest-input.js'
 import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
 import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
+import { NewToken, Ticket, TicketRequest, Token, TokenChange, TokenPage, TokenRequest } from './tokens.js'
 import { UsageReport } from './usage.js'
 
 const Target = z.strictObject({ executionId: ExecutionReference })
@@ -29,7 +30,7 @@ export interface RpcMapping {
 
 /** A route. */
 export interface RestMapping {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** As Fastify writes it; each path has its operationId in the OpenAPI document. */
   readonly paths: Readonly<Record<`/${string}`, string>>
   readonly input?: {
@@ -40,13 +41,20 @@ export interface RestMapping {
   }
   /** What `Accept` chooses from, where there is more than one. */
   readonly media?: readonly string[]
-  /** Answers without a token. */
-  readonly open?: true
+  /** Answers without a token; `recognised`: tells more to who shows one. */
+  readonly open?: true | 'recognised'
+  /** Also with a one-use `?ticket=`: what asks for it in a browser cannot send a header. */
+  readonly ticket?: true
 }
 
 export interface Operation {
   /** What a token must be allowed to do, whichever way it comes in. */
   readonly scope: Scope
+  /**
+   * A token of one execution may ask for it: it shows that execution, or nothing of anybody’s. All else is refused to
+   * such a token.
+   */
+  readonly forOneExecution?: true
   /** The answer as JSON, where there is one. */
   readonly result?: z.ZodType
   /** Its own errors. Each way in adds what follows from its form: a token, a body, a query, a media type. */
@@ -100,6 +108,7 @@ export const OPERATIONS = {
   },
   'execution.get': {
     scope: 'read',
+    forOneExecution: true,
     result: Execution,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
     rpc: { summary: 'One execution.', params: Target },
@@ -107,6 +116,7 @@ export const OPERATIONS = {
   },
   'execution.list': {
     scope: 'read',
+    forOneExecution: true,
     result: ExecutionPage,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
     rpc: { summary: 'Executions, newest first.', params: ExecutionFilters },
@@ -119,6 +129,7 @@ export const OPERATIONS = {
   },
   'execution.result': {
     scope: 'read',
+    forOneExecution: true,
     errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
     rest: {
       method: 'GET',
@@ -128,6 +139,7 @@ export const OPERATIONS = {
   },
   'execution.events': {
     scope: 'read',
+    forOneExecution: true,
     result: EventPage,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
     rest: {
@@ -135,6 +147,7 @@ export const OPERATIONS = {
       paths: { '/executions/:id/events': 'getEvents' },
       input: { params: rest.IdParams, querystring: rest.EventsQuery, headers: rest.EventsHeaders },
       media: [JSON_MEDIA, EVENT_STREAM, NDJSON],
+      ticket: true,
     },
   },
   'execution.cancel': {
@@ -180,6 +193,7 @@ export const OPERATIONS = {
   },
   'execution.files': {
     scope: 'read',
+    forOneExecution: true,
     result: WorkspaceFiles,
     errors: FILE_ERRORS,
     rest: {
@@ -190,6 +204,7 @@ export const OPERATIONS = {
   },
   'execution.file': {
     scope: 'read',
+    forOneExecution: true,
     errors: [...FILE_ERRORS, 'FILE_NOT_FOUND'],
     rest: {
       method: 'GET',
@@ -199,6 +214,7 @@ export const OPERATIONS = {
   },
   'execution.archive': {
     scope: 'read',
+    forOneExecution: true,
     errors: FILE_ERRORS,
     rest: {
       method: 'GET',
@@ -208,6 +224,7 @@ export const OPERATIONS = {
   },
   'execution.receipt': {
     scope: 'read',
+    forOneExecution: true,
     result: Receipt,
     errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
     rest: {
@@ -219,12 +236,14 @@ export const OPERATIONS = {
   },
   'execution.subscribe': {
     scope: 'read',
+    forOneExecution: true,
     result: SubscribeResult,
     errors: ['EXECUTION_NOT_FOUND', 'SUBSCRIPTION_LIMIT', 'STORE_UNAVAILABLE'],
     rpc: { summary: 'Sends the events after a seq, then live events until the end.', params: SubscribeParams },
   },
   'execution.unsubscribe': {
     scope: 'read',
+    forOneExecution: true,
     result: Nothing,
     errors: ['SUBSCRIPTION_NOT_FOUND'],
     rpc: { summary: 'Ends a subscription.', params: z.strictObject({ subscriptionId: SubscriptionId }) },
@@ -262,6 +281,46 @@ export const OPERATIONS = {
       input: { params: rest.AdmissionParams },
     },
   },
+  'token.create': {
+    scope: 'admin',
+    result: NewToken,
+    errors: ['EXECUTION_NOT_FOUND', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
+    rest: { method: 'POST', paths: { '/tokens': 'createToken' }, input: { body: TokenRequest } },
+  },
+  'token.list': {
+    scope: 'admin',
+    result: TokenPage,
+    errors: ['STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/tokens': 'listTokens' }, input: { querystring: rest.TokensQuery } },
+  },
+  'token.get': {
+    scope: 'admin',
+    result: Token,
+    errors: ['TOKEN_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: { method: 'GET', paths: { '/tokens/:id': 'getToken' }, input: { params: rest.TokenParams } },
+  },
+  'token.change': {
+    scope: 'admin',
+    result: Token,
+    errors: ['TOKEN_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'PATCH',
+      paths: { '/tokens/:id': 'changeToken' },
+      input: { params: rest.TokenParams, body: TokenChange },
+    },
+  },
+  'token.revoke': {
+    scope: 'admin',
+    errors: ['TOKEN_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: { method: 'DELETE', paths: { '/tokens/:id': 'revokeToken' }, input: { params: rest.TokenParams } },
+  },
+  'ticket.create': {
+    scope: 'read',
+    forOneExecution: true,
+    result: Ticket,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rest: { method: 'POST', paths: { '/tickets': 'createTicket' }, input: { body: TicketRequest.optional() } },
+  },
   'estimate.get': {
     scope: 'read',
     result: TimeoutEstimate,
@@ -289,6 +348,7 @@ export const OPERATIONS = {
   },
   'health.get': {
     scope: 'read',
+    forOneExecution: true,
     result: Health,
     errors: [],
     rpc: { summary: 'Whether this process serves.', params: Nothing },
@@ -296,12 +356,14 @@ export const OPERATIONS = {
   },
   'health.ready': {
     scope: 'read',
+    forOneExecution: true,
     result: Readiness,
     errors: [],
-    rest: { method: 'GET', paths: { '/health/ready': 'getReadiness' }, open: true },
+    rest: { method: 'GET', paths: { '/health/ready': 'getReadiness' }, open: 'recognised' },
   },
   'rpc.discover': {
     scope: 'read',
+    forOneExecution: true,
     result: z.record(z.string(), z.unknown()).meta({ id: 'OpenRpcDocument' }),
     errors: [],
     rpc: { summary: 'This interface as an OpenRPC document.', params: Nothing },

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { OutcomeCode, TerminalStatus, Usage } from './execution.js'
+import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { RunContainment } from './sandbox.js'
@@ -81,6 +81,10 @@ export const Receipt = z
       .optional()
       .meta({ description: 'Of the answer in UTF-8.' }),
     usage: z.strictObject(Usage.shape),
+    paidBy: z
+      .array(z.strictObject({ ...Payment.shape, usage: z.strictObject(Usage.shape) }))
+      .optional()
+      .meta({ description: 'The usage by the credential that paid for it; absent if the CLI was never started.' }),
     tasks: z
       .array(ReceiptTask)
       .optional()

@@ -99,7 +99,7 @@ export const UsageQuery = z.strictObject({
     .optional()
     .meta({ description: '`day`, `model`, `token`: one or more, comma-separated; default `day`.' }),
   token: z.string().min(1).max(64).optional().meta({
-    description: 'The name of a token, or `*` for all; requires the admin scope. Default: the calling token.',
+    description: 'The id of a token, or `*` for all; requires the admin scope. Default: the calling token.',
   }),
 })
 
@@ -122,6 +122,15 @@ export const IdParams = z.strictObject({ id: PathId })
 export const FileParams = z.strictObject({
   id: PathId,
   '*': z.string().meta({ description: 'Relative to the workspace, as the listing names it.' }),
+})
+export const TokenParams = z.strictObject({ id: z.string().meta({ description: 'The id of a token.' }) })
+export const TokensQuery = z.strictObject({
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 100, at most 200.' }),
+  cursor: z
+    .string()
+    .regex(/^tok_[0-9a-f]{32}$/, 'expected the nextCursor of a page')
+    .optional()
+    .meta({ description: '`nextCursor` of the previous page.' }),
 })
 export const AdmissionParams = z.object({ id: z.string() })
 

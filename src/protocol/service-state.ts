@@ -3,19 +3,21 @@ import { HooksState } from './hooks.js'
 import { Timestamp } from './ids.js'
 import { Qualities, SandboxLevel } from './sandbox.js'
 
+const AuthenticationMethod = z.enum([
+  'api_key',
+  'auth_token',
+  'oauth_token',
+  'login',
+  'bedrock',
+  'vertex',
+  'foundry',
+  'simulated',
+  'none',
+])
+
 export const ClaudeAuthentication = z
   .object({
-    method: z.enum([
-      'api_key',
-      'auth_token',
-      'oauth_token',
-      'login',
-      'bedrock',
-      'vertex',
-      'foundry',
-      'simulated',
-      'none',
-    ]),
+    method: AuthenticationMethod,
     source: z.string().meta({ description: 'The variable or file it comes from, never its value.' }),
     billed: z.boolean().meta({ description: 'Whether use is billed per token.' }),
     message: z.string(),
@@ -46,6 +48,17 @@ export const ClaudeAccountState = z
   })
 export type ClaudeAccountState = z.infer<typeof ClaudeAccountState>
 
+/** One of a worker's credentials, as the worker knows it. */
+const WorkerCredential = z.object({
+  name: z.string(),
+  method: AuthenticationMethod,
+  billed: z.boolean(),
+  weight: z.number(),
+  problem: z.string().optional(),
+  account: ClaudeAccountState.optional(),
+})
+export type WorkerCredential = z.infer<typeof WorkerCredential>
+
 /** What a worker says of itself, renewed as long as it lives. */
 export const WorkerState = z
   .object({
@@ -57,7 +70,9 @@ export const WorkerState = z
     running: z.number().int(),
     draining: z.boolean(),
     pausedBecause: z.string().optional().meta({ description: 'Why it takes no jobs from the queue at present.' }),
-    credential: z.string().meta({ description: "The name of this worker's credential." }),
+    credential: z.string().meta({ description: "The name of this worker's credential, or of the first of several." }),
+    credentials: z.array(WorkerCredential).optional(),
+    credentialsProblem: z.string().optional(),
     containment: z.object({
       level: z.enum(['bubblewrap', 'unshare', 'weak']),
       strong: z.boolean(),
@@ -85,6 +100,25 @@ export const BlockedCredential = z
   .meta({ id: 'BlockedCredential', description: 'A credential whose limit is reached, and when it can be used again.' })
 export type BlockedCredential = z.infer<typeof BlockedCredential>
 
+export const CredentialState = z
+  .object({
+    name: z.string(),
+    method: AuthenticationMethod,
+    billed: z.boolean().meta({ description: 'Whether use is billed per token.' }),
+    workers: z.number().int().meta({ description: 'How many connected workers have it.' }),
+    blockedUntil: Timestamp.optional().meta({
+      description: 'Its limit is reached: no execution starts with it before.',
+    }),
+    account: ClaudeAccountState.optional(),
+    problem: z.string().optional().meta({ description: 'Why no execution can use it, and what to do.' }),
+    warning: z
+      .string()
+      .optional()
+      .meta({ description: 'What will need attention: a login that expires within ten days.' }),
+  })
+  .meta({ id: 'CredentialState', description: 'A credential by its name, as the connected workers know it.' })
+export type CredentialState = z.infer<typeof CredentialState>
+
 export const QueueState = z
   .object({
     depth: z.number().int().meta({ description: 'Executions waiting.' }),
@@ -106,14 +140,21 @@ export const QueueState = z
           concurrency: z.number().int(),
           draining: z.boolean(),
           credential: z.string(),
+          credentials: z
+            .array(z.string())
+            .optional()
+            .meta({ description: 'Names of all its credentials, if it has several.' }),
           pausedBecause: z.string().optional(),
         }),
       )
       .meta({ description: 'A worker with `pausedBecause` accepts no work; its slots are not counted in `capacity`.' }),
     blockedCredentials: z.array(BlockedCredential).meta({
       description:
-        'Workers with one of these credentials accept no work until then; their slots are not counted in ' +
-        '`capacity`.',
+        'No execution starts with one of these until then. A worker that has no other credential accepts no work; ' +
+        'its slots are not counted in `capacity`.',
+    }),
+    credentials: z.array(CredentialState).optional().meta({
+      description: 'Every credential of the connected workers, with its limits as far as they are known.',
     }),
     maxDepth: z
       .number()
@@ -158,6 +199,7 @@ export const Readiness = z
         defaultModel: z.string().optional(),
         authentication: ClaudeAuthentication.optional(),
         account: ClaudeAccountState.optional(),
+        credentials: z.array(CredentialState).optional(),
       }),
       containment: PartState.extend({
         level: z.string().optional(),

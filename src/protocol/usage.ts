@@ -56,7 +56,7 @@ export const RunBudget = z
   })
 export type RunBudget = z.infer<typeof RunBudget>
 
-export const USAGE_GROUPS = ['day', 'model', 'token'] as const
+export const USAGE_GROUPS = ['day', 'model', 'token', 'credential'] as const
 export type UsageGroup = (typeof USAGE_GROUPS)[number]
 /** Days of one answer. */
 export const USAGE_RANGE_DAYS = 366
@@ -81,6 +81,10 @@ export const UsageRow = UsageSums.extend({
   day: z.iso.date().optional(),
   model: z.string().optional(),
   token: z.string().optional(),
+  credential: z
+    .string()
+    .optional()
+    .meta({ description: 'Absent for what was recorded without one, by an older version for instance.' }),
 }).meta({ id: 'UsageRow' })
 export type UsageRow = z.infer<typeof UsageRow>
 

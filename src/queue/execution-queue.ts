@@ -21,8 +21,10 @@ const KEEP_FINISHED = { age: 3_600, count: 1_000 }
 export interface ExecutionQueue {
   /** Safe to repeat: the job's id is `<executionId>-<claim>`. */
   enqueue(job: ExecutionJob, priority: Priority): Promise<void>
-  /** Whether a job is still on its way to a worker. */
+  /** Whether a job is still on its way to a worker. One that a worker has may be used for another execution. */
   isOnItsWay(job: ExecutionJob): Promise<boolean>
+  /** How many jobs are on their way, or in a worker's hands. */
+  countJobs(): Promise<number>
   /** Forgets the jobs of an execution, as far as no worker holds them. */
   remove(job: ExecutionJob): Promise<void>
   close(): Promise<void>
@@ -51,7 +53,10 @@ export function openExecutionQueue({
     },
     async isOnItsWay(job) {
       const state = await queue.getJobState(jobIdOf(job))
-      return state !== 'unknown' && state !== 'completed' && state !== 'failed'
+      return state !== 'unknown' && state !== 'completed' && state !== 'failed' && state !== 'active'
+    },
+    async countJobs() {
+      return queue.getJobCountByTypes('wait', 'prioritized', 'delayed', 'active')
     },
     async remove(job) {
       // An active job is locked by its worker, which will find the record gone; that is no failure.

@@ -2,8 +2,18 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { readQueuedBytes } from './queued-bytes.js'
 
-/** One WebSocket message of text, or its UTF-8. */
-export type Frame = string | Buffer
+/** One WebSocket message of text. */
+export type Frame = string
+
+/** Sends again and again what is at hand, when there is room for it. */
+export interface FrameSource {
+  /** A message, or whole frames as they go over the wire; undefined: nothing is at hand, `offer` it again. */
+  next(): Frame | Buffer | undefined
+  /** Where `next` has thrown. */
+  fail(error: unknown): void
+  /** The writer's: it waits for its turn. */
+  isOffered: boolean
+}
 
 /**
  * So much is handed to the socket at most, and one frame more; the kernel's own buffer comes on top. Past it frames
@@ -17,8 +27,8 @@ const TOO_SLOW = 1013
 const OPEN = 1
 /** At most so much stands before a frame's text. */
 const HEADER_BYTES = 14
-/** Buffers hold UTF-8 text, too. */
-const TEXT = { binary: false }
+/** Below this, writing by itself costs more than waiting for what else the tick brings. */
+const GATHERED_BYTES = 16 * 1024
 
 export interface FrameWriter {
   /**
@@ -28,6 +38,8 @@ export interface FrameWriter {
    * their building throws.
    */
   write(frames: Iterable<Frame>): Promise<void>
+  /** What it has at hand takes its turn; a turn of several sources passes on with each of their buffers. */
+  offer(source: FrameSource): void
   /** An answer: goes before every frame that waits for its turn. */
   answer(frame: Frame): Promise<void>
   /** Somebody waits for the peer to take something. */
@@ -38,16 +50,17 @@ export interface FrameWriter {
 
 interface FrameWriterOptions {
   readonly socket: WebSocket
-  /** The TCP socket below; without it frames are not gathered into few system calls. */
-  readonly transport?: Socket | undefined
+  /** The TCP socket below: frames that are ready are written to it, and small ones gathered into few system calls. */
+  readonly transport: Socket
   readonly writeDeadlineMs: number
   readonly onTooSlow: () => void
 }
 
 interface Turn {
-  readonly frames: Iterator<Frame>
-  readonly done: () => void
-  readonly fail: (error: unknown) => void
+  next(): Frame | Buffer | undefined
+  fail(error: unknown): void
+  /** It has left the queue. */
+  readonly done?: () => void
 }
 
 /**
@@ -56,7 +69,7 @@ interface Turn {
  */
 export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlow }: FrameWriterOptions): FrameWriter {
   const answers: Turn[] = []
-  const turns: Turn[] = []
+  const turns: Array<Turn | FrameSource> = []
   let isClosed = false
   let isCorked = false
   /** Frames on which a callback waits: those that reached the high water. */
@@ -67,46 +80,54 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
 
   /** All writers that one event wakes up share one system call: ticks run only when no promise is left to run. */
   function cork(): void {
-    if (isCorked || !transport) return
+    if (isCorked) return
     isCorked = true
     transport.cork()
-    process.nextTick(() => {
-      isCorked = false
-      transport.uncork()
-    })
+    process.nextTick(uncork)
+  }
+
+  function uncork(): void {
+    isCorked = false
+    transport.uncork()
   }
 
   function send(): void {
     for (let turn = next(); turn; turn = next()) {
-      if (socket.bufferedAmount >= HIGH_WATER_BYTES) return awaitRoom()
+      if (transport.writableLength >= HIGH_WATER_BYTES) return awaitRoom()
       const frame = nextFrame(turn)
-      if (frame === undefined) {
-        ;(turn === answers[0] ? answers : turns).shift()
-        turn.done()
-      } else {
-        cork()
-        sendFrame(frame)
+      if (frame === undefined) leave(turn)
+      else if (typeof frame === 'string') sendFrame(frame)
+      else {
+        sendReady(frame)
+        if (turns.length > 1 && turn === turns[0]) turns.push(...turns.splice(0, 1))
       }
     }
+    if (deadline === undefined) return
     clearTimeout(deadline)
     deadline = undefined
+  }
+
+  function leave(turn: Turn | FrameSource): void {
+    ;(turn === answers[0] ? answers : turns).shift()
+    if ('isOffered' in turn) turn.isOffered = false
+    else turn.done?.()
   }
 
   /**
    * undefined: there is none, or it cannot be built; that is its writer's to know, and nobody listens where a flush has
    * called us.
    */
-  function nextFrame({ frames, fail }: Turn): Frame | undefined {
+  function nextFrame(turn: Turn | FrameSource): Frame | Buffer | undefined {
     try {
-      const { value, done } = frames.next()
-      return done === true ? undefined : value
+      return turn.next()
     } catch (error) {
-      fail(error)
+      turn.fail(error)
       return undefined
     }
   }
 
-  const next = (): Turn | undefined => (isClosed ? undefined : (answers[0] ?? turns[0]))
+  const next = (): Turn | FrameSource | undefined =>
+    isClosed || socket.readyState !== OPEN ? undefined : (answers[0] ?? turns[0])
 
   function awaitRoom(): void {
     if (deadline === undefined) {
@@ -114,7 +135,7 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
       queuedBelow = readQueuedBytes(transport)
       deadline = setTimeout(checkDeadline, writeDeadlineMs)
     }
-    if (unflushed > 0 || transport?.writable !== true) return
+    if (unflushed > 0 || !transport.writable) return
     // Pings and pongs have filled it, of whose end nobody tells us.
     unflushed += 1
     transport.write('', onFlushed)
@@ -122,10 +143,18 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
 
   /** Only the frame that fills the buffer carries a callback: a callback for each would cost more than the frame. */
   function sendFrame(frame: Frame): void {
-    const fills = socket.bufferedAmount + Buffer.byteLength(frame) + HEADER_BYTES >= HIGH_WATER_BYTES
-    if (!fills) return socket.send(frame, TEXT)
+    cork()
+    const fills = transport.writableLength + Buffer.byteLength(frame) + HEADER_BYTES >= HIGH_WATER_BYTES
+    if (!fills) return socket.send(frame)
     unflushed += 1
-    socket.send(frame, TEXT, onFlushed)
+    socket.send(frame, onFlushed)
+  }
+
+  function sendReady(frames: Buffer): void {
+    if (frames.length < GATHERED_BYTES) cork()
+    if (transport.writableLength + frames.length < HIGH_WATER_BYTES) return void transport.write(frames)
+    unflushed += 1
+    transport.write(frames, onFlushed)
   }
 
   function onFlushed(error?: Error | null): void {
@@ -141,7 +170,7 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
     const queued = readQueuedBytes(transport)
     if (queued !== queuedBelow) takenAt = performance.now()
     queuedBelow = queued
-    if (socket.bufferedAmount < HIGH_WATER_BYTES) send()
+    if (transport.writableLength < HIGH_WATER_BYTES) send()
     if (deadline === undefined || isClosed) return
     const left = takenAt + writeDeadlineMs - performance.now()
     if (left > 0) {
@@ -159,19 +188,34 @@ export function createFrameWriter({ socket, transport, writeDeadlineMs, onTooSlo
     isClosed = true
     clearTimeout(deadline)
     deadline = undefined
-    for (const turn of [...answers.splice(0), ...turns.splice(0)]) turn.done()
+    for (const turn of [...answers.splice(0), ...turns.splice(0)]) if ('done' in turn) turn.done?.()
   }
 
-  function enqueue(queue: Turn[], frames: Iterable<Frame>): Promise<void> {
+  function enqueue(queue: Array<Turn | FrameSource>, frames: Iterable<Frame>): Promise<void> {
     if (isClosed || socket.readyState !== OPEN) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      queue.push({ frames: frames[Symbol.iterator](), done: resolve, fail: reject })
+      const iterator = frames[Symbol.iterator]()
+      queue.push({
+        next() {
+          const { value, done } = iterator.next()
+          return done === true ? undefined : value
+        },
+        done: resolve,
+        fail: reject,
+      })
       send()
     })
   }
 
   return {
     write: (frames) => enqueue(turns, frames),
+    offer(source) {
+      if (source.isOffered || isClosed || socket.readyState !== OPEN) return
+      source.isOffered = true
+      turns.push(source)
+      // Who waits for room is called when there is some.
+      if (deadline === undefined) send()
+    },
     answer: (frame) => enqueue(answers, [frame]),
     get isWaiting() {
       return deadline !== undefined

@@ -26,7 +26,7 @@ export type Answer = ({ readonly result: unknown } | { readonly error: RpcError 
 
 export interface RpcEndpointOptions {
   readonly socket: WebSocket
-  readonly transport?: Socket | undefined
+  readonly transport: Socket
   readonly logger: Logger
   readonly writeDeadlineMs: number
   /** Whether silence means that the peer is gone; see `startHeartbeat`. */
@@ -76,7 +76,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
     isBehind: () => writer.isWaiting || socket.isPaused,
     wantsPong: options.wantsPong ?? true,
   })
-  options.transport?.setKeepAlive(true, KEEPALIVE_MS)
+  options.transport.setKeepAlive(true, KEEPALIVE_MS)
 
   function end(): void {
     if (hasEnded) return

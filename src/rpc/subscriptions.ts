@@ -1,10 +1,10 @@
 import type { EventFeed } from '../events/event-feed.js'
-import type { StoredEvent } from '../events/stored-event.js'
+import type { LogReader } from '../events/log-reader.js'
 import { ExecutorError } from '../protocol/errors.js'
 import type { SubscriptionClosedReason } from '../protocol/subscription.js'
-import { eventNotificationParts, toRpcNotification } from '../protocol/rpc.js'
-import type { Frame, FrameWriter } from './frame-writer.js'
-import { shortenEvent } from './shorten-event.js'
+import { toRpcNotification } from '../protocol/rpc.js'
+import { toEventFrames, type Selection } from './event-frames.js'
+import type { Frame, FrameSource, FrameWriter } from './frame-writer.js'
 
 export interface SubscriptionOptions {
   readonly after?: number | undefined
@@ -38,65 +38,87 @@ interface SubscriptionsOptions {
   readonly onError: (error: unknown, executionId: string) => void
 }
 
-/**
- * The pumps of a connection: each carries one log to the socket and pulls only when the writer has taken what it
- * brought.
- */
+const EVERYTHING: Selection = { maxEventBytes: Infinity }
+
+/** Carries one log to the socket, in pieces, whenever there is room for one. An idle one is little but its fields. */
+class Subscription implements FrameSource {
+  isOffered = false
+  /** undefined before its start. */
+  #reader: LogReader | undefined
+  #isClosed = false
+  /** Names what its chunks look like: the same for all subscriptions that get the same bytes. */
+  readonly #shape: string
+  readonly #selection: Selection
+
+  constructor(
+    private readonly owner: Pick<SubscriptionsOptions, 'feed' | 'writer' | 'onError'> & { forget(id: string): void },
+    readonly id: string,
+    readonly executionId: string,
+    private readonly after: number,
+    { types, maxEventBytes = Infinity }: SubscriptionOptions,
+  ) {
+    const isWhole = types === undefined && maxEventBytes === Infinity
+    this.#selection = isWhole ? EVERYTHING : { types: types && new Set(types), maxEventBytes }
+    this.#shape = isWhole ? id : `${id} ${maxEventBytes} ${types?.join() ?? '*'}`
+  }
+
+  start(): void {
+    if (!this.#isClosed) this.#reader = this.owner.feed.read(this.executionId, this.after, this)
+  }
+
+  wake(): void {
+    this.owner.writer.offer(this)
+  }
+
+  next(): Frame | Buffer | undefined {
+    const reader = this.#reader
+    if (this.#isClosed || !reader) return undefined
+    for (let chunk = reader.take(); chunk; chunk = reader.take()) {
+      const taken = chunk
+      const frames = reader.shape(taken, this.#shape, () =>
+        toEventFrames(taken, this.id, this.executionId, this.#selection),
+      )
+      if (frames.length > 0) return frames
+    }
+    return reader.isOver ? this.#conclude(reader.error) : undefined
+  }
+
+  fail(error: unknown): void {
+    const closed = this.#isClosed ? undefined : this.#conclude(error)
+    if (closed !== undefined) void this.owner.writer.write([closed])
+  }
+
+  /** Nothing is said of it any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#reader?.close()
+  }
+
+  #conclude(error: unknown): Frame {
+    this.close()
+    this.owner.forget(this.id)
+    if (error === undefined) return toClosed(this, 'finished')
+    if (error instanceof ExecutorError && error.code === 'EXECUTION_NOT_FOUND') return toClosed(this, 'deleted')
+    this.owner.onError(error, this.executionId)
+    return toClosed(this, 'store_unavailable')
+  }
+}
+
+/** The subscriptions of a connection. */
 export function createSubscriptions({ feed, writer, limit, onError }: SubscriptionsOptions): Subscriptions {
-  const active = new Map<string, { readonly executionId: string; readonly abort: AbortController }>()
+  const active = new Map<string, Subscription>()
+  const owner = { feed, writer, onError, forget: (id: string) => void active.delete(id) }
   let reserved = 0
   let count = 0
   let isClosed = false
 
-  async function pump(
-    subscriptionId: string,
-    executionId: string,
-    { after = 0, types, maxEventBytes = Infinity }: SubscriptionOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const wanted = types && new Set(types)
-    const parts = eventNotificationParts(subscriptionId, executionId)
-    const envelope = { before: toOwnBytes(parts.before), after: toOwnBytes(parts.after) }
-
-    /**
-     * Lazily: while a batch waits for its turn it costs nothing but the log's own bytes, and an end is obeyed in its
-     * middle.
-     */
-    function* toFrames(events: readonly StoredEvent[]): Generator<Frame, void, undefined> {
-      for (const { type, bytes } of events) {
-        if (signal.aborted) return
-        if (wanted && !wanted.has(type)) continue
-        yield Buffer.concat([
-          envelope.before,
-          bytes.length <= maxEventBytes ? bytes : shortenEvent(bytes, maxEventBytes),
-          envelope.after,
-        ])
-      }
-    }
-
-    let reason: SubscriptionClosedReason = 'finished'
-    try {
-      for await (const events of feed.follow(executionId, after, signal)) await writer.write(toFrames(events))
-    } catch (error) {
-      reason = error instanceof ExecutorError && error.code === 'EXECUTION_NOT_FOUND' ? 'deleted' : 'store_unavailable'
-      if (reason === 'store_unavailable') onError(error, executionId)
-    }
-    if (signal.aborted) return
-    active.delete(subscriptionId)
-    await writer.write([toClosed(subscriptionId, executionId, reason)])
-  }
-
   function subscribe(executionId: string, options: SubscriptionOptions): ReturnType<Place['subscribe']> {
     const subscriptionId = `sub-${(count += 1)}`
-    const abort = new AbortController()
-    active.set(subscriptionId, { executionId, abort })
-    return {
-      subscriptionId,
-      start() {
-        // A promise of its own, which never rejects: its end is told to the peer.
-        if (!abort.signal.aborted) void pump(subscriptionId, executionId, options, abort.signal)
-      },
-    }
+    const subscription = new Subscription(owner, subscriptionId, executionId, options.after ?? 0, options)
+    // The socket may have gone away while the execution was looked up.
+    if (isClosed) subscription.close()
+    else active.set(subscriptionId, subscription)
+    return { subscriptionId, start: () => subscription.start() }
   }
 
   return {
@@ -115,10 +137,7 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
       return {
         subscribe(executionId, options) {
           release()
-          const subscription = subscribe(executionId, options)
-          // The socket went away while the execution was looked up.
-          if (isClosed) active.get(subscription.subscriptionId)?.abort.abort()
-          return subscription
+          return subscribe(executionId, options)
         },
         release,
       }
@@ -130,23 +149,16 @@ export function createSubscriptions({ feed, writer, limit, onError }: Subscripti
           detail: `This connection has no subscription ${subscriptionId}, or no longer has it.`,
         })
       active.delete(subscriptionId)
-      subscription.abort.abort()
-      return () => void writer.write([toClosed(subscriptionId, subscription.executionId, 'unsubscribed')])
+      subscription.close()
+      return () => void writer.write([toClosed(subscription, 'unsubscribed')])
     },
     close() {
       isClosed = true
-      for (const { abort } of active.values()) abort.abort()
+      for (const subscription of active.values()) subscription.close()
       active.clear()
     },
   }
 }
 
-/** For as long as the subscription lasts: Buffer.from would pin a pool of up to 64 KiB for these few bytes. */
-function toOwnBytes(text: string): Buffer {
-  const own = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
-  own.write(text)
-  return own
-}
-
-const toClosed = (subscriptionId: string, executionId: string, reason: SubscriptionClosedReason): string =>
+const toClosed = ({ id: subscriptionId, executionId }: Subscription, reason: SubscriptionClosedReason): Frame =>
   JSON.stringify(toRpcNotification('subscription.closed', { subscriptionId, executionId, reason }))

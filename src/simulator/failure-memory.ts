@@ -21,7 +21,16 @@ export class FailureMemory {
   noteRequest(
     reply: Reply,
     conversation: Conversation,
-    { userId, clientVersion }: { readonly userId: string; readonly clientVersion: string | undefined },
+    {
+      userId,
+      clientVersion,
+      isBy,
+    }: {
+      readonly userId: string
+      readonly clientVersion: string | undefined
+      /** Whether the request's key or token ends so. */
+      readonly isBy: (end: string) => boolean
+    },
   ): number | undefined {
     if (!reply.some(isFailureStep)) return undefined
     const place = toPlace(conversation, userId)
@@ -37,7 +46,9 @@ export class FailureMemory {
       if ('resetsAt' in step && step.resetsAt !== undefined && Date.now() >= step.resetsAt * 1_000) continue
       if ('minimumVersion' in step && step.minimumVersion !== undefined && !isOlder(clientVersion, step.minimumVersion))
         continue
-      const times = step.times ?? ('resetsAt' in step || 'minimumVersion' in step ? 'always' : 1)
+      if ('credential' in step && step.credential !== undefined && !isBy(step.credential)) continue
+      const isLasting = 'resetsAt' in step || 'minimumVersion' in step || 'credential' in step
+      const times = step.times ?? (isLasting ? 'always' : 1)
       const count = met[index] ?? 0
       if (times !== 'always' && count >= times) continue
       met[index] = count + 1

@@ -54,6 +54,8 @@ export interface StatusStep {
   readonly resetsAt?: number
   /** With 400: every request of an older CLI fails, and one of this version or newer passes. */
   readonly minimumVersion?: string
+  /** Only requests fail whose key or token ends with it, as those of one account at its limit. */
+  readonly credential?: string
   readonly times?: Times
 }
 
@@ -167,7 +169,14 @@ const STEPS: Readonly<
   turn: { required: { turn: isTrue } },
   status: {
     required: { status: oneOf(400, 401, 403, 404, 429, 500, 529) },
-    optional: { message: isText, retryAfter: isCount, resetsAt: isCount, minimumVersion: isVersion, times: isTimes },
+    optional: {
+      message: isText,
+      retryAfter: isCount,
+      resetsAt: isCount,
+      minimumVersion: isVersion,
+      credential: isName,
+      times: isTimes,
+    },
   },
   cut: { required: { cut: oneOf(true, 'eof') }, optional: { times: isTimes } },
   hangMs: { required: { hangMs: isWait } },

@@ -95,7 +95,7 @@ async function answer(
   const isMessages = path === '/v1/messages'
   if (request.method === 'POST' && path === '/v1/oauth/token') return room.logins.renew(body, response)
   if (!room.logins.admits(request.headers)) return sendApiError(response, toApiError(401))
-  if (request.method === 'POST' && isMessages) return answerMessages(room, entry, response, body, gone)
+  if (request.method === 'POST' && isMessages) return answerMessages(room, { request, entry }, response, body, gone)
   if (request.method === 'POST' && path === '/v1/messages/count_tokens') {
     decodeMessagesRequest(body)
     return sendJson(response, 200, { input_tokens: toTokens(Buffer.byteLength(body)) })
@@ -109,7 +109,7 @@ async function answer(
 
 async function answerMessages(
   room: Room,
-  entry: SimulatedRequest,
+  { request, entry }: { readonly request: IncomingMessage; readonly entry: SimulatedRequest },
   response: ServerResponse,
   body: string,
   gone: AbortSignal,
@@ -128,6 +128,8 @@ async function answerMessages(
   const failsAt = room.failures.noteRequest(reply, conversation, {
     userId: decoded.userId,
     clientVersion: entry.clientVersion,
+    isBy: (end) =>
+      [request.headers['x-api-key'], request.headers.authorization].some((proof) => String(proof ?? '').endsWith(end)),
   })
   const beats = playReply(reply, {
     model: decoded.model,

@@ -9,10 +9,24 @@ import type { RunProcesses } from './run-processes.js'
 const KILL_DEADLINE_MS = 10_000
 const EMPTY_SCANS = 2
 
-/** What execa's subprocess and Node's ChildProcess have in common. */
-export type SpawnedRoot = Pick<ChildProcess, 'pid' | 'kill' | 'exitCode' | 'signalCode'>
+export type SpawnedRoot = Pick<ChildProcess, 'pid' | 'kill' | 'exitCode' | 'signalCode' | 'once'>
 
 const hasEnded = (root: SpawnedRoot): boolean => root.exitCode !== null || root.signalCode !== null
+
+/** Most are gone by then; from then on it is looked for. */
+const SOON_MS = 20
+
+/** Heard from Node as soon as the kernel tells; it gives up early, since what counts is looked at afterwards. */
+async function untilExit(root: SpawnedRoot, limitMs: number): Promise<void> {
+  if (hasEnded(root)) return
+  await new Promise<void>((resolve) => {
+    const limit = setTimeout(resolve, limitMs)
+    root.once('exit', () => {
+      clearTimeout(limit)
+      resolve()
+    })
+  })
+}
 
 async function waitUntil(holds: () => boolean, deadline: number, what: string): Promise<void> {
   for (let pauseMs = 1; !holds(); pauseMs = Math.min(pauseMs * 2, 20)) {
@@ -26,6 +40,7 @@ async function killNamespace(init: ProcessIdentity, root: SpawnedRoot, deadline:
   if (isAlive(init)) signalProcess(init.pid, 'SIGKILL')
   root.kill('SIGKILL')
   // The kernel lets PID 1 of a namespace become a zombie only after every other process in it is dead and reaped.
+  await untilExit(root, SOON_MS)
   await waitUntil(() => !isAlive(init), deadline, `the namespace's process ${init.pid} is still alive.`)
   await waitUntil(() => hasEnded(root), deadline, `process ${root.pid} is still alive.`)
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 
 /** A process as /proc tells it. `startTime` (clock ticks since boot) makes the pid unmistakable. */
 export interface ProcessEntry {
@@ -18,13 +18,26 @@ export const MARKER_NAME = 'CC_EXECUTOR_ATTEMPT'
 // Reads are synchronous on purpose: /proc answers from memory, and a scan that yields in its middle sees two
 // different moments and misses a process which moved between them.
 function readProc(path: string): string | undefined {
+  let fd: number | undefined
   try {
-    return readFileSync(path, 'latin1')
+    fd = openSync(path, 'r')
+    let text = ''
+    for (;;) {
+      const length = readSync(fd, chunk, 0, chunk.length, null)
+      // Less than was asked for may be a page of it: the end alone says that it was all.
+      if (length === 0) return text
+      text += chunk.toString('latin1', 0, length)
+    }
   } catch {
     // A process may end, or belong to somebody else, at any time: both mean that it is not ours to look at.
     return undefined
+  } finally {
+    if (fd !== undefined) closeSync(fd)
   }
 }
+
+/** Reads follow each other by the hundred: one memory for all of them. */
+const chunk = Buffer.alloc(16 * 1024)
 
 export function hasProc(): boolean {
   return readProc('/proc/self/stat') !== undefined

@@ -106,8 +106,12 @@ export function listRunProcesses(run: RunProcesses, known: readonly ProcessIdent
     return findAgain(run.init) === undefined ? [] : descendantsOf([run.init.pid], processes).filter(isOfTheRun)
   }
   const remembered = new Set(known.map(({ pid, startTime }) => `${pid}@${startTime}`))
+  // Nothing of it is older than what was spawned for it: the environment of everything else need not be read.
+  const since = Number(run.root.startTime)
   const strayed = processes.filter(
-    (entry) => remembered.has(`${entry.pid}@${entry.startTime}`) || readMarker(entry.pid) === run.marker,
+    (entry) =>
+      remembered.has(`${entry.pid}@${entry.startTime}`) ||
+      (Number(entry.startTime) >= since && readMarker(entry.pid) === run.marker),
   )
   // A root that has ended may have lent its pid to a stranger, whose children are none of ours.
   const roots = findAgain(run.root) === undefined ? [] : [run.root.pid]

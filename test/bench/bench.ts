@@ -1,388 +1,207 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+// npm run bench: what the service costs beside its peers and beside another commit. README.md says what each row means.
+import { existsSync, rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { WebSocket } from 'ws'
-import { claudeCommand } from '../../src/claude/command/claude-command.js'
-import { findCredentials } from '../../src/claude/install/credentials.js'
-import { findClaude } from '../../src/claude/install/find-claude.js'
-import { toRunRequest } from '../../src/claude/command/run-request.js'
-import { openStart } from '../../src/main/start.js'
-import { type Started } from '../../src/main/lifecycle/started.js'
-import { readConfig } from '../../src/platform/config.js'
-import { openSimulator } from '../../src/simulator/simulator.js'
-import { compareManifests } from '../../src/verification/compare-manifests.js'
-import { takeManifest } from '../../src/verification/manifest.js'
-import { benchAgainst, printComparison } from './against.js'
-import { benchFlood, printFlood } from './flood.js'
-import { cpuOf, median, percentile, type Sample } from './measure.js'
-import { benchStarts, printStarts, type StartCosts } from './starts.js'
+import { parseArgs } from 'node:util'
+import { ROOT } from '../support/paths.js'
+import type { Bench, Part } from './bench-context.js'
+import { fillCapacity } from './capacity.js'
+import { openBase, ours } from './checkout.js'
+import { findLosses, printLosses, record, type Release } from './guard.js'
+import { benchEvidence } from './parts/evidence.js'
+import { benchFanOut, benchIdleSockets } from './parts/fan-out.js'
+import { benchFlood } from './parts/flood.js'
+import { benchGrowth, benchGrowthWatched } from './parts/growth.js'
+import { benchLight } from './parts/light.js'
+import { benchPace, PACES } from './parts/pace.js'
+import { benchQuickRuns } from './parts/quick-runs.js'
+import { benchReadBack } from './parts/read-back.js'
+import { benchRedisSize } from './parts/redis-size.js'
+import { benchRelay, KINDS } from './parts/relay.js'
+import { benchRun } from './parts/run.js'
+import { benchIdleWorkers, benchSeveral } from './parts/several.js'
+import { benchStarts } from './parts/starts.js'
+import { benchSubmit } from './parts/submit.js'
+import { compilePrograms, NO_PROGRAMS, run, searchPath } from './programs.js'
+import { judge, printRows, ratiosOf, medianOf, type Missing, type Row } from './rows.js'
 
-/**
- * `npm run bench`: what the service costs beside the CLI that it runs. Both sides of a ratio come from the same run,
- * one after the other in turn, because absolute figures of a shared machine mean little. A table, and JSON with --json.
- * `--only NAME`: one part (run, starts, relay, evidence, flood); `--against COMMIT`: another commit and this one in
- * turn, `--rounds N` (3).
- */
-const PAIRS = 7
-const LINES = 100_000
-const PACED_LINES = 400
-const FILES = 50_000
-const PACED_PER_SECOND = 200
-const RUN_DEADLINE_MS = 120_000
-
-/** Prints as fast as it can, or at a pace with the time on each line; then a result, so that the run succeeds. */
-const PRINTER = `#!/usr/bin/env node
-if (process.argv.includes('--version')) { console.log('2.1.197 (Claude Code)'); process.exit(0) }
-let prompt = ''
-process.stdin.setEncoding('utf8')
-process.stdin.on('data', (text) => { prompt += text; if (prompt.includes('\\n')) begin() })
-let begun = false
-async function begin() {
-  if (begun) return
-  begun = true
-  const paced = prompt.includes('PACED')
-  const count = paced ? ${PACED_LINES} : ${LINES}
-  const pad = 'x'.repeat(130)
-  const line = (n) => JSON.stringify({ type: 'bench', n, at: Number(process.hrtime.bigint() / 1000n), pad }) + '\\n'
-  if (paced) for (let n = 0; n < count; n += 1) { process.stdout.write(line(n)); await new Promise((r) => setTimeout(r, ${1000 / PACED_PER_SECOND})) }
-  else for (let n = 0; n < count; n += 1) if (!process.stdout.write(line(n))) await new Promise((r) => process.stdout.once('drain', r))
-  process.stdout.write(JSON.stringify({ type: 'result', subtype: 'success', is_error: false, num_turns: 1, result: 'done', total_cost_usd: 0, usage: {} }) + '\\n')
-  process.stdin.on('end', () => process.exit(0))
+const PARTS: Record<string, Part> = {
+  submit: benchSubmit,
+  'fan-out': benchFanOut,
+  'idle-sockets': benchIdleSockets,
+  'read-back': benchReadBack,
+  'relay.200B': benchRelay(KINDS['200B']),
+  'relay.tools': benchRelay(KINDS.tools),
+  'relay.calls': benchRelay(KINDS.calls),
+  'relay.2KB': benchRelay(KINDS['2KB']),
+  'relay.deltas': benchRelay(KINDS.deltas),
+  'pace.1x200': benchPace(PACES['1x200']),
+  'pace.100x20': benchPace(PACES['100x20']),
+  'quick-runs': benchQuickRuns,
+  light: benchLight,
+  'redis-size': benchRedisSize,
+  growth: benchGrowth,
+  watched: benchGrowthWatched,
+  several: benchSeveral,
+  'idle-workers': benchIdleWorkers,
+  run: benchRun,
+  starts: benchStarts,
+  evidence: benchEvidence,
+  flood: benchFlood,
 }
-`
+/** They need no C compiler. */
+const WITHOUT_PROGRAMS = ['starts', 'evidence', 'flood']
+/** Measured only where they are named. */
+const ONLY_BY_NAME = ['flood']
+const ROUNDS = 3
+const RECORD_FILE = join(ROOT, 'test/bench/release.json')
 
-const nowMicros = (): number => Number(process.hrtime.bigint() / 1_000n)
-
-/** The CLI by itself, with the very command line and environment that the service gives it. */
-async function runDirectly(folder: string, simulatorUrl: string): Promise<Sample> {
-  const config = readConfig(process.env)
-  const binary = await findClaude({
-    path: process.env['PATH'] ?? '',
-    cacheBin: join(config.cacheBin, 'claude'),
-    ...(config.claudeBin !== undefined && { explicit: config.claudeBin }),
-  })
-  if (binary === undefined) throw new Error('The Claude CLI was not found; run npm run setup.')
-  const run = join(folder, `direct-${nowMicros()}`)
-  for (const name of ['workspace', 'home', 'tmp']) await mkdir(join(run, name), { recursive: true })
-  const command = claudeCommand(toRunRequest({ prompt: 'Say hello' }), {
-    binary,
-    sessionId: crypto.randomUUID(),
-    workspace: join(run, 'workspace'),
-    home: join(run, 'home'),
-    tmpDir: join(run, 'tmp'),
-    input: join(run, 'tmp'),
-    credentials: findCredentials({}, { simulated: true }),
-    env: process.env,
-    childEnv: [],
-    defaultPermissionMode: 'acceptEdits',
-    extraAllowedTools: [],
-    trustWorkspaces: false,
-    asRoot: process.getuid?.() === 0,
-    simulatorUrl,
-    knowsPromptSnapshot: false,
-  })
-  const startedAt = performance.now()
-  const child = spawn(command.file, command.args, {
-    cwd: join(run, 'workspace'),
-    env: command.env,
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  child.stdin.write(command.firstLine)
-  let heard = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    heard += text
-    if (heard.includes('"type":"result"')) child.stdin.end()
-  })
-  await once(child, 'exit')
-  return { wallMs: performance.now() - startedAt }
-}
-
-interface Session {
-  readonly url: string
-  readonly token: string
-  readonly started: Started
-}
-
-const request = (session: Session, prompt: string): Promise<Response> =>
-  fetch(`${session.url}/execute`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json', prefer: 'wait=60' },
-    body: JSON.stringify({ prompt }),
-  })
-
-async function runThroughService(session: Session): Promise<Sample> {
-  const startedAt = performance.now()
-  const response = await request(session, 'Say hello')
-  // Safe: the service's own answer.
-  const { status } = (await response.json()) as { status: string }
-  if (status !== 'succeeded') throw new Error(`the run through the service ended as ${status}`)
-  return { wallMs: performance.now() - startedAt }
-}
-
-/** Follows a run of the printer over the WebSocket; onLine gets the printer's own numbers. */
-async function relay(
-  session: Session,
-  prompt: string,
-  onLine: (at: number) => void,
-): Promise<{ lines: number; seconds: number }> {
-  const socket = new WebSocket(`${session.url.replace('http', 'ws')}/ws`, {
-    headers: { authorization: `Bearer ${session.token}` },
-  })
-  await once(socket, 'open')
-  let lines = 0
-  let first = 0
-  const finished = new Promise<void>((resolve, reject) => {
-    const deadline = setTimeout(() => reject(new Error('the relay took too long')), RUN_DEADLINE_MS)
-    socket.on('message', (data: Buffer) => {
-      const text = data.toString('latin1')
-      const at = /"type":"bench","n":\d+,"at":(\d+)/.exec(text)?.[1]
-      if (at !== undefined) {
-        first ||= performance.now()
-        lines += 1
-        onLine(Number(at))
-      } else if (text.includes('"method":"subscription.closed"')) {
-        clearTimeout(deadline)
-        resolve()
-      }
-    })
-  })
-  socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execute', params: { prompt } }))
-  await finished
-  const seconds = (performance.now() - first) / 1_000
-  socket.close()
-  return { lines, seconds }
-}
-
-async function withService<Result>(
-  folder: string,
-  overrides: NodeJS.ProcessEnv,
-  simulate: boolean,
-  use: (session: Session) => Promise<Result>,
-): Promise<Result> {
-  const dataDir = await mkdtemp(join(folder, 'data-'))
-  const started = await openStart({
-    environment: {
-      ...process.env,
-      REDIS_URL: undefined,
-      REDIS_URL_FILE: undefined,
-      CC_EXECUTOR_DATA_DIR: dataDir,
-      CC_EXECUTOR_PORT: '0',
-      CC_EXECUTOR_DRAIN_SECONDS: '0',
-      LOG_LEVEL: 'error',
-      ...overrides,
+const readOptions = () =>
+  parseArgs({
+    options: {
+      only: { type: 'string', multiple: true, default: [] },
+      against: { type: 'string' },
+      rounds: { type: 'string', default: String(ROUNDS) },
+      json: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
     },
-    simulate,
-  })
-  try {
-    return await use({
-      url: started.api.url,
-      token: (await readFile(started.config.tokenFile, 'utf8')).trim(),
-      started,
-    })
-  } finally {
-    await started.close()
-  }
-}
+  }).values
 
-/** The floor for the relay: the same printer into a pipe that is only counted. */
-async function printIntoPipe(printer: string): Promise<number> {
-  const child = spawn(printer, [], { stdio: ['pipe', 'pipe', 'ignore'] })
-  child.stdin.write('{"prompt":"FAST"}\n')
-  let lines = 0
-  let first = 0
-  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-    first ||= performance.now()
-    for (const byte of chunk) if (byte === 0x0a) lines += 1
-    if (lines > LINES) break
-  }
-  child.stdin.end()
-  return lines / ((performance.now() - first) / 1_000)
-}
-
-/** What evidence costs on a large workspace: a manifest before, one after, and what is different. */
-async function inspectWorkspace(folder: string): Promise<{ files: number; beforeMs: number; afterMs: number }> {
-  const workspace = join(folder, 'large')
-  for (let group = 0; group < 500; group += 1) {
-    await mkdir(join(workspace, `group-${group}`), { recursive: true })
-    await Promise.all(
-      Array.from({ length: FILES / 500 }, (_, index) =>
-        writeFile(join(workspace, `group-${group}`, `${index}.txt`), `${group}/${index}\n`.repeat(50)),
-      ),
-    )
-  }
-  const limits = {
-    ignored: [],
-    maxEntries: 200_000,
-    maxFileBytes: 16 * 1024 * 1024,
-    maxBytes: 1024 ** 3,
-    maxMs: 60_000,
-  }
-  const startedAt = performance.now()
-  const before = await takeManifest(workspace, limits)
-  const beforeMs = performance.now() - startedAt
-  await writeFile(join(workspace, 'group-7', 'new.txt'), 'new')
-  const againAt = performance.now()
-  const after = await takeManifest(workspace, limits, before)
-  if (compareManifests(before, after).length !== 1) throw new Error('the manifests differ in something else')
-  return { files: before.entries.length, beforeMs, afterMs: performance.now() - againAt }
-}
-
-/** The CLI by itself and through the service, in turn. */
-async function benchRun(folder: string): Promise<Record<string, number>> {
-  const simulator = await openSimulator()
-  const direct: Sample[] = []
-  const service: Sample[] = []
-  let serviceCpuMs = 0
-  await withService(folder, {}, true, async (session) => {
-    await runThroughService(session)
-    await runDirectly(folder, simulator.url)
-    const before = await cpuOf(process.pid)
-    for (let pair = 0; pair < PAIRS; pair += 1) {
-      direct.push(await runDirectly(folder, simulator.url))
-      service.push(await runThroughService(session))
-    }
-    serviceCpuMs = ((await cpuOf(process.pid)) - before) / PAIRS
-  })
-  await simulator.close()
-  const directMs = median(direct.map(({ wallMs }) => wallMs))
-  const serviceMs = median(service.map(({ wallMs }) => wallMs))
-  return {
-    pairs: PAIRS,
-    directWallMs: directMs,
-    serviceWallMs: serviceMs,
-    wallRatio: serviceMs / directMs,
-    serviceCpuMsPerRun: serviceCpuMs,
-  }
-}
-
-/** Lines from a child to a WebSocket client: as many as go through, and how long one takes at a pace. */
-async function benchRelay(folder: string): Promise<Record<'relay' | 'latency', Record<string, number>>> {
-  const printer = join(folder, 'printer.mjs')
-  await writeFile(printer, PRINTER)
-  await chmod(printer, 0o755)
-  const floor = await printIntoPipe(printer)
-  const latencies: number[] = []
-  const fast = await withService(
-    folder,
-    { CC_EXECUTOR_CLAUDE_BIN: printer, ANTHROPIC_API_KEY: 'bench' },
-    false,
-    async (session) => {
-      const answer = await relay(session, 'FAST', () => undefined)
-      await relay(session, 'PACED', (at) => latencies.push((nowMicros() - at) / 1_000))
-      return answer
-    },
+/** `relay` names all of its kinds. */
+function chooseParts(names: readonly string[]): string[] {
+  const all = Object.keys(PARTS)
+  const isMeant = (part: string, name: string): boolean => part === name || part.startsWith(`${name}.`)
+  for (const name of names)
+    if (!all.some((part) => isMeant(part, name)))
+      throw new Error(`--only: expected one of ${all.join(', ')}; it is ${name}`)
+  return all.filter((part) =>
+    names.length === 0 ? !ONLY_BY_NAME.includes(part) : names.some((name) => isMeant(part, name)),
   )
-  return {
-    relay: {
-      lines: fast.lines,
-      bytesPerLine: 180,
-      linesPerSecond: fast.lines / fast.seconds,
-      pipeLinesPerSecond: floor,
-      ratio: fast.lines / fast.seconds / floor,
-    },
-    latency: {
-      linesPerSecond: PACED_PER_SECOND,
-      p50Ms: percentile(latencies, 0.5),
-      p99Ms: percentile(latencies, 0.99),
-    },
+}
+
+/** Told part by part: whoever ends it early has the first ones. */
+async function measure(bench: Bench, parts: readonly string[], tell: (rows: Row[]) => void): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const name of parts) {
+    const startedAt = performance.now()
+    process.stderr.write(`bench: ${name} …`)
+    const found = (await PARTS[name]?.(bench)) ?? []
+    process.stderr.write(` ${((performance.now() - startedAt) / 1000).toFixed(0)} s\n`)
+    tell(found)
+    rows.push(...found)
+  }
+  return rows
+}
+
+const readRelease = async (): Promise<Release | undefined> =>
+  // Safe: our own file.
+  existsSync(RECORD_FILE) ? (JSON.parse(await readFile(RECORD_FILE, 'utf8')) as Release) : undefined
+
+/** The release, and the page of the manual that reckons with it, once all that it needs was measured. */
+async function keepRelease(rows: readonly Row[], commit: string, base: string | undefined): Promise<void> {
+  const release = record(rows, commit, base, await readRelease())
+  await writeFile(RECORD_FILE, `${JSON.stringify(release, null, 2)}\n`)
+  const page = join(ROOT, 'deployment/CAPACITY.md')
+  try {
+    await writeFile(page, fillCapacity(await readFile(page, 'utf8'), release))
+  } catch (error) {
+    process.stderr.write(`bench: deployment/CAPACITY.md stays as it is: ${String(error)}\n`)
   }
 }
 
-/** What `--only` names; `flood` is measured only where it is named. */
-const PARTS: Record<string, (folder: string) => Promise<Results>> = {
-  starts: async () => ({ starts: await benchStarts() }),
-  run: async (folder) => ({ run: await benchRun(folder) }),
-  relay: benchRelay,
-  evidence: async (folder) => ({ evidence: { ...(await inspectWorkspace(folder)) } }),
-}
-type Results = Partial<Record<'run' | 'relay' | 'latency' | 'evidence', Record<string, number>>> & {
-  starts?: StartCosts
+/** A part that seems to have lost is measured once more: the machine may have been busy with something else. */
+async function checkAgain(
+  bench: Bench,
+  parts: readonly string[],
+  rows: readonly Row[],
+  base?: string,
+): Promise<string> {
+  const release = await readRelease()
+  if (!release) throw new Error(`there is no ${RECORD_FILE} to compare with; --record makes it`)
+  const suspects = findLosses(rows, release, base)
+  const again = parts.filter((part) => suspects.some(({ id }) => id.startsWith(part)))
+  const losses = again.length > 0 ? findLosses(await measure(bench, again, () => undefined), release, base) : []
+  const lasting = losses.filter(({ id, against }) =>
+    suspects.some((suspect) => suspect.id === id && suspect.against === against),
+  )
+  if (lasting.length === 0) return `no row lost more than a tenth against ${release.commit}\n`
+  process.exitCode = 1
+  return `against ${release.commit}:\n${printLosses(lasting)}\n`
 }
 
-/** The value of an option, or undefined. @throws Error where it has none */
-function readOption(name: string): string | undefined {
-  const at = process.argv.indexOf(name)
-  if (at === -1) return undefined
-  const value = process.argv[at + 1]
-  if (value === undefined || value.startsWith('--')) throw new Error(`${name}: a value is missing`)
-  return value
-}
+const toJson = (rows: readonly Row[], missing: readonly Missing[], base: string | undefined, commit: string): string =>
+  JSON.stringify(
+    {
+      commit,
+      ...(base !== undefined && { base }),
+      node: process.version,
+      cpus: cpus().length,
+      rows: rows.map((row) => ({
+        ...row,
+        medians: Object.fromEntries(Object.keys(row.samples).map((name) => [name, medianOf(row, name)])),
+        ratios: ratiosOf(row),
+        goals: judge(row),
+      })),
+      missing,
+    },
+    null,
+    2,
+  )
 
 async function bench(): Promise<void> {
-  const isJson = process.argv.includes('--json')
-  const only = readOption('--only') ?? (process.argv.includes('flood') ? 'flood' : undefined)
-  if (only !== undefined && only !== 'flood' && !(only in PARTS))
-    throw new Error(`--only: expected one of ${[...Object.keys(PARTS), 'flood'].join(', ')}; it is ${only}`)
-  const against = readOption('--against')
-  if (against !== undefined) {
-    const rounds = readOption('--rounds')
-    if (rounds !== undefined && !(Number.isInteger(Number(rounds)) && Number(rounds) > 0))
-      throw new Error(`--rounds: expected a whole number above 0; it is ${rounds}`)
-    const { comparison, file } = await benchAgainst(against, {
-      only,
-      rounds: rounds === undefined ? undefined : Number(rounds),
+  const options = readOptions()
+  const rounds = Number(options.rounds)
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds: expected a whole number above 0; it is ${options.rounds}`)
+  const chosen = chooseParts(options.only)
+  const folder = await mkdtemp(join(tmpdir(), 'cceb-'))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      rmSync(folder, { recursive: true, force: true })
+      process.exit(1)
     })
-    process.stdout.write(
-      isJson
-        ? `${JSON.stringify(comparison, null, 2)}\n`
-        : `${printComparison(comparison)}as JSON, with every round: ${file}\n`,
-    )
-    return
-  }
-  if (only === 'flood') {
-    const results = await benchFlood()
-    process.stdout.write(
-      isJson
-        ? `${JSON.stringify(process.argv.includes('--only') ? { flood: results } : results, null, 2)}\n`
-        : printFlood(results),
-    )
-    return
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'cce-bench-'))
   try {
-    let results: Results = {}
-    for (const [name, measure] of Object.entries(PARTS))
-      if (only === undefined || only === name) results = { ...results, ...(await measure(folder)) }
-    if (isJson) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`)
-    else {
-      printTable(results)
-      if (results.starts) process.stdout.write(printStarts(results.starts))
+    const base =
+      options.against === undefined
+        ? undefined
+        : await openBase(options.against, await mkdtemp(join(tmpdir(), 'cceb-base-')))
+    const commit = (await run('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT }).catch(() => 'unknown')).trim()
+    const missing: Missing[] = []
+    const notes: string[] = []
+    const programs = await compilePrograms(folder)
+    const parts = chosen.filter((part) => programs !== undefined || WITHOUT_PROGRAMS.includes(part))
+    if (parts.length < chosen.length)
+      missing.push({ what: 'all other parts', why: 'there is no C compiler (apt-get install gcc)' })
+    const context: Bench = {
+      folder,
+      programs: programs ?? NO_PROGRAMS,
+      redisPath: [...searchPath, join(process.env['HOME'] ?? '/root', '.cache/cc-executor/bin')],
+      checkouts: [await ours(), ...(base ? [base] : [])],
+      rounds,
+      miss: (entry) => void missing.push(entry),
+      note: (text) => void notes.push(text),
     }
+    const rows = await measure(context, parts, (found) => {
+      if (!options.json) process.stdout.write(`${printRows(found, base?.title)}\n`)
+    })
+    const json = toJson(rows, missing, base?.title, commit)
+    const file = join(ROOT, '.cache', 'bench', `${options.only.length > 0 ? options.only.join('+') : 'all'}.json`)
+    await mkdir(join(ROOT, '.cache', 'bench'), { recursive: true })
+    await writeFile(file, `${json}\n`)
+    if (options.json) process.stdout.write(`${json}\n`)
+    else {
+      const told = [...notes, ...missing.map(({ what, why }) => `not measured: ${what}: ${why}`)]
+      told.push(`medians of ${rounds} rounds in turn; as JSON, with every round: ${file}`)
+      process.stdout.write(`${told.join('\n')}\n`)
+    }
+    if (options.check) process.stderr.write(await checkAgain(context, parts, rows, base?.title))
+    if (options.record) await keepRelease(rows, commit, base?.title)
+    if (base && base.root !== options.against) await rm(base.root, { recursive: true, force: true })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-function printTable({ run, relay: relayed, latency, evidence }: Results): void {
-  const row = (name: string, value: number | undefined, unit: string): string =>
-    `${name.padEnd(58)}${(value ?? Number.NaN).toFixed(2).padStart(12)} ${unit}\n`
-  process.stdout.write(
-    [
-      run && [
-        row(`the CLI called directly, median of ${run['pairs']} pairs`, run['directWallMs'], 'ms'),
-        row('the same through the service', run['serviceWallMs'], 'ms'),
-        row('ratio', run['wallRatio'], ''),
-        row('CPU of API, worker, Redis and simulator per run', run['serviceCpuMsPerRun'], 'ms'),
-      ],
-      relayed && [
-        row('lines of 180 B from a child to a WebSocket client', relayed['linesPerSecond'], '/s'),
-        row('the same child into a pipe', relayed['pipeLinesPerSecond'], '/s'),
-        row('ratio', relayed['ratio'], ''),
-      ],
-      latency && [
-        row(`latency of a line at ${latency['linesPerSecond']}/s, p50`, latency['p50Ms'], 'ms'),
-        row('p99', latency['p99Ms'], 'ms'),
-      ],
-      evidence && [
-        row(`evidence: the first look at a workspace of ${evidence['files']} files`, evidence['beforeMs'], 'ms'),
-        row('the second look, and the comparison', evidence['afterMs'], 'ms'),
-      ],
-    ]
-      .flatMap((rows) => rows ?? [])
-      .join(''),
-  )
 }
 
 bench()

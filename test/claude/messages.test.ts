@@ -494,7 +494,11 @@ void t.test('a denial names the narrowest setting that would allow the call', as
 void t.test('what is not understood passes or is named, and nothing throws', async (t) => {
   t.same(translateAll([line('no JSON'), line('{"type":"brand_new","x":1}'), line('{"type":"keep_alive"}')]).events, [
     { type: 'output', data: { stream: 'stdout', data: 'no JSON' } },
-    { type: 'claude.message', rawMessage: '{"type":"brand_new","x":1}' },
+    {
+      type: 'claude.message',
+      rawMessage: '{"type":"brand_new","x":1}',
+      bytes: Buffer.from('{"type":"brand_new","x":1}'),
+    },
   ])
   t.same(translateStderr('oops'), { type: 'output', data: { stream: 'stderr', data: 'oops' } })
   const long = Buffer.from(`{"type":"result","subtype":"success","is_error":false,"result":"${'x'.repeat(100)}"}\n`)

@@ -248,7 +248,7 @@ void t.test('one execution, seen in every way', async (t) => {
   t.match(await run(['usage', '--by', 'hour']), {
     code: 2,
     stdout: '',
-    stderr: /--by: expected day, model, token, not "hour"/,
+    stderr: /--by: expected day, model, token, credential, not "hour"/,
   })
 })
 

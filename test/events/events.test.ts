@@ -3,9 +3,10 @@
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { createEventLog, type EventLog } from '../../src/events/event-log.js'
+import { eventsOf } from '../../src/events/chunk.js'
 import { openEventFeed } from '../../src/events/event-feed.js'
 import { LogWriter } from '../../src/events/log-writer.js'
-import { serializeEvent, type StoredEvent } from '../../src/events/stored-event.js'
+import { serializeWithoutSeq, splitBatch, type StoredEvent } from '../../src/events/stored-event.js'
 import { readPageAfter } from '../../src/executions/read/read-events.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
@@ -37,6 +38,8 @@ const seqsOf = (events: readonly StoredEvent[]): number[] => events.map(({ seq }
 /** Lets everything that is ready run, Redis' answers included, without waiting for a time. */
 const pong = async (): Promise<void> => void (await redis.ping())
 
+const textOf = (seq: number, event: NewEvent): string => `{"seq":${seq},${serializeWithoutSeq(event, new Date(), 1)}`
+
 /** A log whose fence is held, as a claim leaves it. */
 async function openLog(fence = '1'): Promise<string> {
   const id = uuidv7()
@@ -46,7 +49,12 @@ async function openLog(fence = '1'): Promise<string> {
 
 function write(
   id: string,
-  { fence = '1', lastSeq = 0, through = log }: { fence?: string; lastSeq?: number; through?: EventLog } = {},
+  {
+    fence = '1',
+    lastSeq = 0,
+    through = log,
+    written,
+  }: { fence?: string; lastSeq?: number; through?: EventLog; written?: { add(bytes: Buffer): void } } = {},
 ) {
   let stale = 0
   const writer = new LogWriter({
@@ -56,6 +64,7 @@ function write(
     attempt: 1,
     lastSeq,
     onStale: () => (stale += 1),
+    written,
   })
   return { writer, staleCalls: () => stale }
 }
@@ -133,7 +142,7 @@ void t.test(
 
 void t.test('no character in a stored event ends a line for a reader of another stack', (t) => {
   const text = 'a\u2028b\u2029c\u0085d \\u2028'
-  const written = (event: NewEvent) => serializeEvent(1, event, new Date(), 1)
+  const written = (event: NewEvent) => textOf(1, event)
   const rawMessage = `{"type":"user","text":${JSON.stringify(text)}}`
   for (const line of [written(delta(text)), written({ type: 'claude.message', rawMessage })])
     t.notMatch(line, /[\u0085\u2028\u2029]/)
@@ -146,14 +155,14 @@ void t.test(
   'a batch that is sent again after a lost answer is stored once, and another text in its place is refused',
   async (t) => {
     const id = await openLog()
-    const lines = [1, 2].map((seq) => serializeEvent(seq, delta('x'), new Date(), 1)).join('\n')
-    t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
-    t.same(await log.append(id, '1', { first: 1, last: 2, lines }), { kind: 'ok' })
-    t.same(await log.append(id, '1', { first: 1, last: 2, lines: lines.replace('x', 'y') }), {
+    const bytes = Buffer.from([1, 2].map((seq) => textOf(seq, delta('x'))).join('\n'))
+    t.same(await log.append(id, '1', { first: 1, last: 2, bytes }), { kind: 'ok' })
+    t.same(await log.append(id, '1', { first: 1, last: 2, bytes }), { kind: 'ok' })
+    t.same(await log.append(id, '1', { first: 1, last: 2, bytes: Buffer.from(bytes.toString().replace('x', 'y')) }), {
       kind: 'gap',
       lastSeq: 2,
     })
-    t.same(await log.append(id, '1', { first: 4, last: 4, lines }), { kind: 'gap', lastSeq: 2 })
+    t.same(await log.append(id, '1', { first: 4, last: 4, bytes }), { kind: 'gap', lastSeq: 2 })
     t.same(seqsOf(await readAll(id)), [1, 2])
   },
 )
@@ -238,6 +247,33 @@ void t.test(
     await noSubscriber(t, id)
   },
 )
+
+void t.test('a log that came back in the midst of a batch gets the rest of it, byte by byte', async (t) => {
+  const id = await openLog()
+  const keys = keysOf(id)
+  const seen: string[] = []
+  const { writer, staleCalls } = write(id, { written: { add: (bytes) => seen.push(bytes.toString()) } })
+  const message = (text: string): NewEvent => {
+    const rawMessage = JSON.stringify({ type: 'new', text })
+    return { type: 'claude.message', rawMessage, bytes: Buffer.from(rawMessage) }
+  }
+  for (let index = 1; index <= 9; index += 1) writer.write(index % 2 === 0 ? message('m'.repeat(9_000)) : delta('ü'))
+  await writer.flushed()
+  const [entry, [, lines = '']] = (await redis.xrange(keys.events, '-', '+'))[0] ?? ['', ['', '']]
+  t.equal(entry, '9-0', 'they were written as one')
+  await redis.del(keys.events)
+  await redis.xadd(keys.events, '4-0', 'e', lines.split('\n').slice(0, 4).join('\n'))
+  await redis.hset(keys.log, 'lastSeq', '4')
+  writer.write(message('and on'))
+  await writer.flushed()
+  t.equal(staleCalls(), 0)
+  t.equal(writer.pendingBytes, 0)
+  t.same(
+    (await readAll(id)).map(({ bytes }) => bytes.toString()),
+    seen,
+  )
+  t.equal(seen.length, 10)
+})
 
 void t.test('a log that lacks more than the writer still has makes it give up instead of leaving a hole', async (t) => {
   const id = await openLog()
@@ -338,9 +374,30 @@ void t.test('a page of the log holds at least one event, however large, and then
   t.same(await log.readAfter(uuidv7(), 0, 1), { lastSeq: -1, events: [] })
 })
 
+void t.test('with a limit a page is cut out of entries, wherever it begins and ends in them', async (t) => {
+  const id = await openLog()
+  const { writer } = write(id)
+  // Three entries of several events each, and what is written alone between them.
+  for (const count of [1, 7, 1, 5, 9]) {
+    for (let index = 0; index < count; index += 1) writer.write(delta('x'.repeat(index)))
+    await writer.flushed()
+  }
+  const { lastSeq, events: all } = await log.readAfter(id, 0, 1_000_000)
+  for (let after = 0; after <= lastSeq; after += 1)
+    for (const limit of [1, 2, 6, 100]) {
+      const { chunks } = await log.readChunks(id, after, 1_000_000, limit)
+      const found = chunks.flatMap(eventsOf).map(({ bytes }) => bytes.toString())
+      const wanted = all.slice(after, after + limit).map(({ bytes }) => bytes.toString())
+      if (found.join('\n') !== wanted.join('\n')) t.same(found, wanted, `${limit} after ${after}`)
+      const last = chunks.at(-1)
+      if (last && last.last !== after + wanted.length) t.fail(`${last.last} is not the last of ${limit} after ${after}`)
+    }
+  t.equal(lastSeq, 23)
+})
+
 /** What a worker does, without the message to those who follow. */
 async function storeSilently(id: string, seq: number, event: NewEvent): Promise<void> {
-  await redis.xadd(keysOf(id).events, `${seq}-0`, 'e', serializeEvent(seq, event, new Date(), 1))
+  await redis.xadd(keysOf(id).events, `${seq}-0`, 'e', textOf(seq, event))
   await redis.hset(keysOf(id).log, 'lastSeq', String(seq))
 }
 
@@ -358,14 +415,14 @@ void t.test('a page that found nothing does not say finished for an end that cam
     },
   }
   t.same(await readPageAfter(overtaken, id, { limit: 10 }, 1), {
-    events: [],
+    lines: [],
     nextAfter: 1,
     hasMore: false,
     finished: false,
   })
   const last = await readPageAfter(log, id, { limit: 10 }, 1)
-  t.match([seqsOf(last.events), last.finished], [[2], true])
-  t.match(await readPageAfter(log, id, { limit: 10 }, 2), { events: [], nextAfter: 2, finished: true })
+  t.match([last.lines.flatMap(splitBatch).map(({ seq }) => seq), last.finished], [[2], true])
+  t.match(await readPageAfter(log, id, { limit: 10 }, 2), { lines: [], nextAfter: 2, finished: true })
 })
 
 void t.test(
@@ -378,8 +435,8 @@ void t.test(
     const reader = follow(id)
     await reader.until(1)
     await storeSilently(id, 2, delta('2'))
-    const third = serializeEvent(3, delta('3'), new Date(), 1)
-    await log.append(id, '1', { first: 3, last: 3, lines: third })
+    const third = textOf(3, delta('3'))
+    await log.append(id, '1', { first: 3, last: 3, bytes: Buffer.from(third) })
     await reader.until(3)
     await storeSilently(id, 4, FINISHED)
     await reader.ended
@@ -395,10 +452,10 @@ void t.test('an event that is kept holds no more memory than its own', async (t)
   const [first, noise] = [source.next(), other.next()]
   while ((await subscribers(quiet)) + (await subscribers(loud)) < 2) await pong()
   // Both reach the subscriber in one piece.
-  const lines = serializeEvent(1, delta('quiet'), new Date(), 1)
+  const lines = textOf(1, delta('quiet'))
   await redis
     .multi()
-    .publish(log.channelOf(loud), serializeEvent(1, delta('x'.repeat(50_000)), new Date(), 1))
+    .publish(log.channelOf(loud), textOf(1, delta('x'.repeat(50_000))))
     .publish(log.channelOf(quiet), lines)
     .exec()
   const { value } = await first

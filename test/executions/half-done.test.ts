@@ -4,6 +4,10 @@ import t, { type Test } from 'tap'
 import type { NewRecord } from '../../src/executions/store/transitions.js'
 import { cancelExecution } from '../../src/executions/control/cancel-execution.js'
 import { concludeExecution } from '../../src/executions/conclude/conclude-execution.js'
+import { toLogReading } from '../../src/executions/conclude/log-reading.js'
+import type { EventLog } from '../../src/events/event-log.js'
+import { LogWriter } from '../../src/events/log-writer.js'
+import { EventChain } from '../../src/verification/event-chain.js'
 import type { Scope } from '../../src/protocol/caller.js'
 import { submitExecution } from '../../src/executions/submit/submit-execution.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
@@ -113,7 +117,7 @@ void t.test('each half-done state is repaired by the first sweep, and the second
   t.same(await typesOf(lostRun.id), ['1 execution.queued', '2 execution.started', '3 execution.finished'])
   t.same(await typesOf(overdue.id), ['1 execution.queued', '2 execution.finished'])
   t.same(
-    await log.append(lostRun.id, fence, { first: 4, last: 4, lines: '{}' }),
+    await log.append(lostRun.id, fence, { first: 4, last: 4, bytes: Buffer.from('{}') }),
     { kind: 'stale' },
     'its worker is fenced off',
   )
@@ -191,6 +195,55 @@ void t.test('a record that nobody can read keeps the sweep from no other', async
   t.match(await store.get(overdue.id), { state: 'failed', outcome: { code: 'QUEUE_TIMEOUT' } })
 })
 
+void t.test('a receipt needs no reading of the log that its writer knows, unless it ends elsewhere', async (t) => {
+  const { create, claim, start, keys, sweep: _sweep, dump: _dump, typesOf: _typesOf, ...domain } = await openStore(t)
+  let reads = 0
+  const log: EventLog = {
+    ...domain.log,
+    readAfter: (...args) => {
+      reads += 1
+      return domain.log.readAfter(...args)
+    },
+  }
+  for (const loses of [false, true]) {
+    const { id } = await create()
+    const fence = await claim(id, 60_000)
+    await start(id, fence)
+    // Asked again, it answers the same.
+    const started = await start(id, fence)
+    if (started.kind !== 'started') throw new Error(started.kind)
+    const written = toLogReading(started.batches, started.lastSeq)
+    t.equal(toLogReading(started.batches.slice(1), started.lastSeq), undefined, 'it must be all of it')
+    const writer = new LogWriter({ log, executionId: id, fence, attempt: 1, lastSeq: 2, onStale: t.fail, written })
+    for (const text of ['a', 'é', 'x'.repeat(70_000)]) {
+      const rawMessage = JSON.stringify({ type: 'new', text })
+      const bytes = text === 'é' ? undefined : Buffer.from(rawMessage)
+      writer.write({ type: 'claude.message', rawMessage, bytes })
+      if (text === 'é') await writer.flushed()
+    }
+    await writer.flushed()
+    t.equal(written?.lastSeq, 5)
+    if (loses) {
+      // What Redis held in its last moments is gone, and the writer has nothing more to say that would show it.
+      const name = `{cc}:events:${id}`
+      const kept = (await keys.xrange(name, '-', '+')).slice(0, -1)
+      await keys.del(name)
+      for (const [entry, fields] of kept) await keys.xadd(name, entry, ...fields)
+      await keys.hset(`{cc}:log:${id}`, 'lastSeq', 4)
+    }
+    reads = 0
+    const ending = { outcome: { status: 'succeeded' as const, result: 'done' }, attempt: 1 }
+    t.ok(await concludeExecution({ ...domain, log }, id, { kind: 'holder', fence, written }, ending))
+    t.equal(reads > 0, loses)
+    const { events } = await domain.log.readAfter(id, 0, 10 * MIB)
+    const chain = new EventChain()
+    for (const { bytes } of events) chain.add(bytes)
+    const receipt = (await domain.store.getReceipt(id)) ?? '{}'
+    t.equal(events.length, loses ? 5 : 6)
+    t.match(JSON.parse(receipt), { events: chain.summary(), process: { workerId: 'worker' } })
+  }
+})
+
 void t.test('an answer with half of a character ends its execution', async (t) => {
   const {
     create,
@@ -238,7 +291,12 @@ void t.test(
     await store.delete(first.id, 'tester')
     t.match(await keys.get(name), second.id)
     const submit = () =>
-      submitExecution({ store, ...domain }, { prompt: 'x' }, { name: 'tester', scopes: new Set() }, 'forgotten')
+      submitExecution(
+        { store, ...domain },
+        { prompt: 'x' },
+        { id: 'tester', name: 'tester', scopes: new Set() },
+        'forgotten',
+      )
     const { execution } = await submit()
     await concludeExecution(
       { store, ...domain },
@@ -267,7 +325,7 @@ void t.test('no more finished executions are kept than their number allows; a ta
     start: _start,
     ...domain
   } = await openStore(t, { CC_EXECUTOR_RETENTION_COUNT: '2' })
-  const caller = { name: 'tester', scopes: new Set<Scope>(['execute']) }
+  const caller = { id: 'tester', name: 'tester', scopes: new Set<Scope>(['execute']) }
   const waiting = await create()
   const finished: string[] = []
   for (const request of [{ prompt: 'x' }, { tasks: ['a', 'b'] }, { prompt: 'y' }, { prompt: 'z' }]) {

@@ -74,7 +74,7 @@ for (const { name, env } of listClaudeVersions())
     await t.test('a run has an access token, no refresh token, and a configuration of its own', async (t) => {
       const login = await read()
       const execution = await run([
-        bash(`cat ~/.claude/.credentials.json > held; env > environment; ls ${operator} > listed; true`),
+        bash(`cat ~/.claude/.credentials.json | tee held; env > environment; ls ${operator} > listed; true`),
         DONE,
       ])
       succeed(t, execution)
@@ -83,6 +83,11 @@ for (const { name, env } of listClaudeVersions())
         claudeAiOauth: { accessToken: login.accessToken, refreshToken: '', subscriptionType: 'max' },
       })
       t.notMatch(held + (await made(execution, 'environment')), login.refreshToken)
+      const projects = join(service.config.dataDir, 'sessions', execution.id, 'home/.claude/projects')
+      const names = (await readdir(projects, { recursive: true })).filter((name) => name.endsWith('.jsonl'))
+      const transcript = await readFile(join(projects, names[0] ?? ''), 'utf8')
+      t.match(transcript, '[masked]', 'its transcript is masked where it is')
+      t.notMatch(transcript, login.accessToken)
       t.notMatch(await made(execution, 'environment'), operator)
       t.equal(await made(execution, 'listed'), '', 'the operator’s folder is not there')
       t.equal(await made(execution, 'hooked'), undefined, 'the operator’s own settings are not a run’s')

@@ -10,6 +10,7 @@ import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
+import type { Priority } from '../../src/protocol/execute-request.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { ROOT } from '../support/paths.js'
 import { namesTest } from '../support/named-tests.js'
@@ -212,12 +213,12 @@ const conclusion = (status: 'succeeded' | 'failed' | 'cancelled' | 'timed_out', 
   attempt,
   finishedAt: new Date(),
 })
-const newRecord = (id: string): NewRecord => ({
+const newRecord = (id: string, priority: Priority = 'normal'): NewRecord => ({
   id,
   owner: 'tester',
   request: { prompt: 'x' },
   requestDigest: 'digest',
-  priority: 'normal',
+  priority,
   createdAt: Date.now(),
   workspace: id,
   metadata: {},
@@ -231,10 +232,10 @@ interface Subject {
 }
 
 /** By the commands themselves, as far as they lead there. */
-async function bringTo(state: State): Promise<Subject> {
+async function bringTo(state: State, priority?: Priority): Promise<Subject> {
   const id = randomUUID()
   if (state === 'missing') return { id, fence: '1' }
-  await store.create(newRecord(id), 1_000)
+  await store.create(newRecord(id, priority), 1_000)
   if (state === 'queued') return { id, fence: '1' }
   const claimed = await store.claim(id, 1, 'worker', LEASE_MS, 'default')
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind)
@@ -252,7 +253,8 @@ const retryOf = { reason: 'WORKER_LOST', message: '', usage: NO_USAGE, attempt: 
 const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   'take places': async ({ id, fence }) => (await store.takePlaces(id, fence, [`@here/${id}`])).kind,
   'take places, somebody has one': async ({ id, fence }) => {
-    const other = await bringTo('starting')
+    // Before the one that may be queued.
+    const other = await bringTo('starting', 'high')
     await store.takePlaces(other.id, other.fence, [`@here/${id}/below`])
     return (await store.takePlaces(id, fence, [`@here/${id}`])).kind
   },
@@ -263,7 +265,8 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   renew: async ({ id, fence }) => ((await store.renew(id, fence, LEASE_MS)) ? 'ok' : 'stale'),
   append: async ({ id, fence }) => {
     const next = (await log.readAfter(id, 0, 1e6)).lastSeq + 1
-    return (await log.append(id, fence, { first: next, last: next, lines: `{"seq":${next},"type":"x"}` })).kind
+    return (await log.append(id, fence, { first: next, last: next, bytes: Buffer.from(`{"seq":${next},"type":"x"}`) }))
+      .kind
   },
   'keep files': async ({ id, fence }) =>
     files
@@ -328,6 +331,8 @@ for (const state of STATES) {
       const [answer, next] = typeof expected === 'string' ? [expected, state] : expected
       t.equal(await DO[command](subject), answer, `${command} of one that is ${state} answers ${answer}`)
       t.equal(await stateOf(subject.id), next, `${command} leaves it ${next}`)
+      // The next claim would find it due.
+      if (next === 'queued') await store.concludeQueued(subject.id, conclusion('cancelled'))
     }
   })
 }

@@ -14,7 +14,7 @@ import type { NewEvent } from '../../src/protocol/events.js'
 import { openTestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
 
-const CALLER = { name: 'tester', scopes: new Set(['execute', 'read'] as const) }
+const CALLER = { id: 'tester', name: 'tester', scopes: new Set(['execute', 'read'] as const) }
 const DONE: Outcome = { status: 'succeeded', result: 'done' }
 
 async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {

@@ -72,6 +72,7 @@ async function openStore(t: Test) {
   t.teardown(() => lifetime.close())
   const config = readConfig({ CC_EXECUTOR_DATA_DIR: redis.directory, LOG_LEVEL: 'silent' })
   const domain = openDomain({ config, redisUrl: redis.url, logger: createLogger('silent', 'api'), lifetime }, 'keeper')
+  let createdAt = Date.now()
   const create = async (wantedBudget: WantedBudget, more: Partial<NewRecord> = {}) => {
     const id = randomUUID()
     const answer = await domain.store.create(
@@ -81,7 +82,8 @@ async function openStore(t: Test) {
         request: { prompt: 'x' },
         requestDigest: 'd',
         priority: 'normal',
-        createdAt: Date.now(),
+        // In the order in which they are made, which is that of their claims.
+        createdAt: createdAt++,
         workspace: id,
         metadata: {},
         simulated: false,

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { checkClaude, checkCredentials } from '../../src/main/doctor/check-claude.js'
+import { checkClaude } from '../../src/main/doctor/check-claude.js'
+import { checkCredentials } from '../../src/main/doctor/check-credentials.js'
 import { checkContainment, findContainmentRemedy } from '../../src/main/doctor/check-containment.js'
 import { checkHooks } from '../../src/main/doctor/check-hooks.js'
 import {
@@ -29,7 +30,7 @@ import {
   checkUser,
 } from '../../src/main/doctor/check-machine.js'
 import { checkRedis, judgeRedis, judgeSkew } from '../../src/main/doctor/check-redis.js'
-import { checkPort } from '../../src/main/doctor/check-service.js'
+import { checkPort, describeLimits } from '../../src/main/doctor/check-service.js'
 import { diagnose, toLine } from '../../src/main/doctor/diagnose.js'
 import type { Finding } from '../../src/main/doctor/finding.js'
 import { inspectClaude } from '../../src/main/lifecycle/inspect-claude.js'
@@ -347,6 +348,39 @@ void t.test('credentials: none, one, several of which one counts and is billed',
     message: /^CLAUDE_CODE_USE_BEDROCK is used/,
   })
   t.notMatch(JSON.stringify([all, check({ CLAUDE_CODE_USE_BEDROCK: '1' })]), /secret/)
+})
+
+void t.test('several credentials: each of the file, a login that ends soon, and what the service knows', async (t) => {
+  const folder = await makeFolder(t)
+  const path = join(folder, 'credentials.json')
+  const write = (...entries: unknown[]) => writeFile(path, JSON.stringify(entries), { mode: 0o600 })
+  const check = (env: NodeJS.ProcessEnv = {}) =>
+    checkCredentials(configOf(folder, { HOME: folder, CC_EXECUTOR_CREDENTIALS_FILE: path, ...env }), new Date(0))
+  t.match(check(), [{ status: 'failed', message: /CC_EXECUTOR_CREDENTIALS_FILE: it cannot be read/ }])
+  const day = 86_400_000
+  const login = { accessToken: 'secret', refreshToken: 'secret', refreshTokenExpiresAt: 9 * day }
+  await mkdir(join(folder, 'max'))
+  await writeFile(join(folder, 'max/.credentials.json'), JSON.stringify({ claudeAiOauth: login }))
+  await write(
+    { name: 'key', kind: 'api_key', value: 'secret-of-the-key', weight: 3 },
+    { name: 'max', kind: 'login', folder: join(folder, 'max') },
+  )
+  const findings = check({ ANTHROPIC_API_KEY: 'secret-of-the-user' })
+  t.match(findings, [
+    { status: 'ok', message: 'key (api_key, billed per use), weight 3' },
+    { status: 'ok', message: /^max \(login, paid by its subscription\)/ },
+    { status: 'warning', message: /the login in .*max expires on 1970-01-10/, remedy: /sign in again/ },
+    { status: 'warning', message: /ANTHROPIC_API_KEY is set and not used/, remedy: 'unset ANTHROPIC_API_KEY' },
+  ])
+  t.notMatch(JSON.stringify(findings), /secret/)
+  const limits = [{ name: 'five_hour', status: 'allowed', utilization: 0.934 }]
+  const known = { name: 'max', method: 'login', billed: false, workers: 1, account: { limits } }
+  t.same(describeLimits([known]), { status: 'ok', message: 'max: five_hour 93 %' })
+  t.match(describeLimits([{ ...known, blockedUntil: '2026-11-30T18:00:00.000Z' }]), {
+    status: 'warning',
+    message: /max: its limit is reached until 2026-11-30T18:00/,
+  })
+  t.equal(describeLimits([{ ...known, account: undefined }]), undefined)
 })
 
 void t.test('containment: what stands in its way is named with its remedy', async (t) => {

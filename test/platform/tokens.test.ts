@@ -52,3 +52,31 @@ void t.test('an entry that is wrong is told by its place, and nothing of it is r
     await refused.catch(({ message }: Error) => t.notMatch(message, /secret/))
   }
 })
+
+void t.test('a configured token has its name as id, and cannot have that of one that the API made', async (t) => {
+  const tokenFile = join(t.testdir({ token: 'ci=in-the-file-0123456:approve\n' }), 'token')
+  const tokens = 'ci=in-the-variable-0123:read+execute:daily-usd=2,ops=another-0123456789abc'
+  const book = await openTokens({ tokens, tokenFile })
+  t.match(book.find('in-the-file-0123456'), { id: 'ci', name: 'ci' })
+  t.same(book.shown, [
+    {
+      id: 'ci',
+      name: 'ci',
+      scopes: ['read', 'execute', 'approve'],
+      origin: 'environment',
+      status: 'active',
+      dailyBudgetUsd: 2,
+    },
+    {
+      id: 'ops',
+      name: 'ops',
+      scopes: ['read', 'execute', 'approve', 'admin'],
+      origin: 'environment',
+      status: 'active',
+    },
+  ])
+  t.same(book.findById('ci', ['execute', 'read']), book.find('in-the-variable-0123'))
+  t.equal(book.findById('ci', ['read']), undefined, 'of one name each has its own scopes')
+  const id = `tok_${'0'.repeat(32)}`
+  await t.rejects(openTokens({ tokens: `${id}=in-the-variable-0123`, tokenFile }), { message: /id of a token/ })
+})

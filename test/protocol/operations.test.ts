@@ -22,6 +22,7 @@ const routes = Object.entries<Operation>(OPERATIONS).flatMap(([name, { scope, re
     isOpen: rest?.open ?? false,
     method: rest?.method ?? 'GET',
     url: path.replace(':id', 'x').replace('*', 'y'),
+    path,
     documented: `${rest?.method.toLowerCase()} ${path.replace(':id', '{id}').replace('*', '{path}')}`,
     operationId,
   })),
@@ -58,8 +59,13 @@ void t.test('the scopes are those that the walk through all answers expects', (t
 })
 
 /** A service without a store: what a token may not do is refused before anything is looked for. */
-async function listen(): Promise<string> {
-  const entry = (name: 'read' | 'execute'): TokenEntry => ({ name, scopes: new Set([name]), sha256: Buffer.from('') })
+async function listen(): Promise<{ address: string; printed: string }> {
+  const entry = (name: 'read' | 'execute'): TokenEntry => ({
+    id: name,
+    name,
+    scopes: new Set([name]),
+    sha256: Buffer.from(''),
+  })
   const find = (token: string): TokenEntry | undefined =>
     token === 'read' || token === 'execute' ? entry(token) : undefined
   const known = { config: readConfig({ LOG_LEVEL: 'silent' }), logger: createLogger('silent', 'test') }
@@ -69,15 +75,34 @@ async function listen(): Promise<string> {
   const app = await buildApp({
     // Safe: what is not there refuses every call.
     services: services as ExecutionServices,
-    tokens: { find, created: false, inFile: false },
+    tokens: { find, findById: () => undefined, shown: [], created: false, inFile: false },
     checkRedis: async () => undefined,
   })
   t.teardown(() => app.close())
-  return app.listen({ host: '127.0.0.1', port: 0 })
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  return { address, printed: app.printRoutes({ commonPrefix: false }) }
+}
+
+/** `GET executions:id`: what Fastify prints as a tree, without the slashes, which it sets differently. */
+function pathsOf(printed: string): string[] {
+  const above: string[] = []
+  return printed.split('\n').flatMap((line) => {
+    const [, indent = '', part = '', methods = ''] = /^([│├└─ ]+)(\S+)(?: \(([\w, ]+)\))?$/.exec(line) ?? []
+    if (part === '') return []
+    const depth = indent.length / 4
+    above.length = depth
+    above[depth - 1] = part
+    const path = above.join('').replaceAll('/', '')
+    const named = methods.split(', ').filter((method) => method !== '' && method !== 'HEAD')
+    return named.map((method) => `${method} ${path}`)
+  })
 }
 
 void t.test('each way in asks for the scope of the table', async (t) => {
-  const address = await listen()
+  const { address, printed } = await listen()
+  const known = new Set(routes.map(({ method, path }) => `${method} ${path.replaceAll('/', '')}`))
+  const others = pathsOf(printed).filter((one) => !known.has(one) && !/^GET (?:docs|$)/.test(one))
+  t.same(others, ['GET openapi.json', 'GET ws', 'GET wsmcp'], 'no door that the table does not know')
   for (const { method, url, scope, isOpen, documented } of routes) {
     const ask = async (token?: string): Promise<number> => {
       const headers = definedFields({ authorization: token && `Bearer ${token}` })

@@ -25,8 +25,9 @@ export interface Frame {
   readonly event: Event
 }
 
-export async function openRest(t: Parameters<typeof openTestService>[0]) {
+export async function openRest(t: Parameters<typeof openTestService>[0], { apis = 1 } = {}) {
   const service = await openTestService(t, {
+    apis,
     env: {
       CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,
       CC_EXECUTOR_TOKENS: `alice=${TOKENS.alice},bob=${TOKENS.bob},reader=${TOKENS.reader}:read,runner=${TOKENS.runner}:execute`,

@@ -398,7 +398,24 @@ void t.test('the service tells of itself: queue, health, readiness, authenticati
 void t.test('the documents: OpenAPI that is valid, and a page that needs no other host', async (t) => {
   const page = await call('GET', '/docs', { as: 'nobody' })
   t.equal(page.status, 200)
-  t.match(page.headers.get('content-security-policy'), /default-src 'self'/)
+  // Word for word what helmet 8 sends with this policy.
+  const safe = {
+    'content-security-policy':
+      "default-src 'self';img-src 'self' data:;style-src 'self' 'unsafe-inline';script-src 'self';" +
+      "connect-src 'self';frame-ancestors 'none';base-uri 'none';form-action 'self'",
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-resource-policy': 'same-origin',
+    'origin-agent-cluster': '?1',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'x-dns-prefetch-control': 'off',
+    'x-download-options': 'noopen',
+    'x-frame-options': 'SAMEORIGIN',
+    'x-permitted-cross-domain-policies': 'none',
+    'x-xss-protection': '0',
+  }
+  for (const { headers } of [page, await call('GET', '/executions'), await call('GET', '/none')])
+    t.match(Object.fromEntries(headers), safe)
   const addresses = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = '']) => address)
   t.ok(addresses.length > 2)
   t.same(
@@ -443,11 +460,28 @@ void t.test('without a worker the service accepts, and says what is missing', as
   t.match(ready.headers.get('retry-after'), /^\d+$/)
   t.match((await alone.call('GET', '/auth/status')).body, { authenticated: false, workers: [], remedy: /npm start/ })
   t.equal((await alone.call('GET', '/health')).status, 200)
-  const { id } = await alone.submit({ prompt: 'x' })
+  const { id } = await alone.submit({ prompt: 'x'.repeat(500) })
   for (const control of ['pause', 'resume'])
     t.match((await alone.call('POST', `/executions/${id}/${control}`)).body, { status: 409, code: 'NOT_RUNNING' })
   t.match((await alone.call('GET', `/executions/${id}/result`)).body, { code: 'NOT_FINISHED' })
-  await alone.submit({ prompt: 'y' })
+  const body = {
+    prompt: 'y'.repeat(2_000),
+    workspace: 'kept',
+    priority: 'high',
+    metadata: { a: 'b' },
+    timeoutSeconds: 'auto',
+    queueTimeoutSeconds: 86_400,
+  }
+  const submitted = await alone.call('POST', '/execute', { body })
+  const { body: read } = await alone.call('GET', `/executions/${submitted.body.id}`)
+  t.same(submitted.body, read, 'the answer is what a look at it finds')
+  t.match(read, { request: body, position: 1, lastSeq: 1, workspace: 'kept' })
+  const { executions } = (await alone.call('GET', '/executions')).body
+  t.same(
+    executions.map(({ request }: { request: { prompt: string } }) => request.prompt),
+    [`${'y'.repeat(200)}…`, 'x'.repeat(500).slice(0, 200).concat('…')],
+    'a list shows the beginning of a prompt, whether a short form of it is stored or not',
+  )
   const full = await alone.call('POST', '/execute', { body: { prompt: 'z' } })
   t.match(full.body, { status: 429, code: 'QUEUE_FULL', retryable: true })
   t.match(full.headers.get('retry-after'), /^\d+$/)

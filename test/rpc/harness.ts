@@ -23,7 +23,7 @@ import { buildOpenRpcDocument } from '../../src/rpc/open-rpc-document.js'
 import { openRpcConnection } from '../../src/rpc/rpc-connection.js'
 import { openTestRedis } from '../support/redis.js'
 
-export const CALLER: Caller = { name: 'tester', scopes: new Set(['execute', 'read']) }
+export const CALLER: Caller = { id: 'tester', name: 'tester', scopes: new Set(['execute', 'read']) }
 
 /** Whatever the server sends; tests look into it with t.match. */
 export type Message = Partial<RpcResponse> & {

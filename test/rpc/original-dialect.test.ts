@@ -359,12 +359,12 @@ void t.test('errors carry the numbers of the dialect, and JSON-RPC is kept to th
   await says(request(1, 'hook_status'), { id: 1, result: { enabled: false, config_path: null, hooks_configured: [] } })
   client.send({ jsonrpc: '2.0', method: 'pong', params: { timestamp: 1 } })
   await says(request('s', 'hook_status'), { id: 's' })
-  const reader = await connect(await open(t, { name: 'reader', scopes: new Set(['read']) }))
+  const reader = await connect(await open(t, { id: 'reader', name: 'reader', scopes: new Set(['read']) }))
   t.match(await reader.call('execute', { command: 'claude -p x' }), {
     error: { code: -32002, message: /execute scope/ },
   })
   t.match(await reader.call('hook_status'), { result: { enabled: false } })
-  const runner = await connect(await open(t, { name: 'runner', scopes: new Set(['execute']) }))
+  const runner = await connect(await open(t, { id: 'runner', name: 'runner', scopes: new Set(['execute']) }))
   t.match(await runner.call('hook_status'), { error: { code: -32002, message: /hook_status needs .* read scope/ } })
 })
 

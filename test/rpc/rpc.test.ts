@@ -121,11 +121,11 @@ void t.test('errors say which field is wrong, and nothing of ours', async (t) =>
 })
 
 void t.test('a token without the scope is refused by the scope’s name; admin includes all', async (t) => {
-  const reader = await (await openRpc(t, {}, { name: 'reader', scopes: new Set(['read']) })).connect()
+  const reader = await (await openRpc(t, {}, { id: 'reader', name: 'reader', scopes: new Set(['read']) })).connect()
   t.match(await reader.call('execute', { prompt: 'x' }), { error: { code: 40301, message: /execute scope/ } })
   t.match(await reader.call('execution.cancel', { executionId: UNKNOWN }), { error: { code: 40301 } })
   t.match(await reader.call('execution.list'), { result: { executions: [], nextCursor: null } })
-  const admin = await (await openRpc(t, {}, { name: 'admin', scopes: new Set(['admin']) })).connect()
+  const admin = await (await openRpc(t, {}, { id: 'admin', name: 'admin', scopes: new Set(['admin']) })).connect()
   t.match(await admin.call('execute', { prompt: 'x', subscribe: false }), { result: { status: 'queued' } })
 })
 

@@ -1,6 +1,7 @@
 // One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
 // there, fails the walk: the table and the document grow together.
 import type { ErrorCode } from '../../src/protocol/errors.js'
+import { TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
 
 /** Of the answer to a request: everything but its method. */
@@ -18,7 +19,7 @@ export interface RestOperation {
   /** Asks for something that is there and changes nothing; what is wrong is put into it. */
   readonly base: Make
   /** What the token must be allowed to do; undefined: it needs none. */
-  readonly scope?: 'read' | 'execute'
+  readonly scope?: 'read' | 'execute' | 'admin'
   /** A query that is not valid. */
   readonly wrongQuery?: string
   /** `200 application/json`, `204`, or the code of a problem. */
@@ -125,6 +126,20 @@ const plain = (path: string, more: Partial<RestOperation> = {}): RestOperation =
 })
 const etagOf = async (scene: Scene): Promise<string> =>
   `"${(await scene.listing()).files.find(({ path }: { path: string }) => path === 'data.bin').sha256}"`
+
+const makeToken = ({ url }: Scene): ReturnType<typeof ask> =>
+  ask(url, { method: 'POST', path: '/tokens', body: { name: 'walked', scopes: ['read'] } })
+
+/** A token that nothing else needs. */
+const made =
+  (more: Omit<Parts, 'path'> = {}): Make =>
+  async (scene) => ({ path: `/tokens/${(await makeToken(scene)).body.id}`, ...more })
+
+const ofToken = (cases: RestOperation['cases']): RestOperation => ({
+  base: () => ({ path: '/tokens/tok_nothing' }),
+  scope: 'admin',
+  cases: { TOKEN_NOT_FOUND: { make: () => ({ path: '/tokens/tok_nothing' }) }, ...cases },
+})
 
 export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   'post /execute': submission('/execute'),
@@ -239,6 +254,37 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       },
       WORKSPACE_NOT_FOUND: { make: () => ({ path: '/workspaces/admissions/nothing' }) },
     },
+  },
+  'post /tokens': {
+    base: () => ({ path: '/tokens', body: { name: 'walked', scopes: ['read'] } }),
+    scope: 'admin',
+    cases: {
+      '201 application/json': {
+        make: ({ kept: id }) => ({ path: '/tokens', body: { name: 'watches', scopes: ['read'], executionId: id } }),
+      },
+      EXECUTION_NOT_FOUND: {
+        make: () => ({ path: '/tokens', body: { name: 'watches', scopes: ['read'], executionId: NOBODY } }),
+      },
+      RATE_LIMITED: {
+        phase: 'full',
+        async make(scene) {
+          for (let count = 0; count < TOKENS_LIMIT; count += 1) await makeToken(scene)
+          return { path: '/tokens', body: { name: 'too many', scopes: ['read'] } }
+        },
+      },
+    },
+  },
+  'get /tokens': plain('/tokens', { scope: 'admin', wrongQuery: 'limit=0' }),
+  'get /tokens/{id}': ofToken({ '200 application/json': { make: made() } }),
+  'patch /tokens/{id}': ofToken({
+    '200 application/json': { make: made({ body: { expiresAt: '2999-01-01T00:00:00Z', dailyBudgetUsd: 1 } }) },
+    INVALID_REQUEST: { make: made({ body: { expiresAt: '1999-01-01T00:00:00Z' } }) },
+  }),
+  'delete /tokens/{id}': ofToken({ 204: { make: made() } }),
+  'post /tickets': {
+    base: ({ kept: id }) => ({ path: '/tickets', body: { executionId: id } }),
+    scope: 'read',
+    cases: { '201 application/json': { make: () => ({ path: '/tickets' }) } },
   },
   'get /estimates': plain('/estimates?prompt=hello', { wrongQuery: 'effort=none' }),
   'get /usage': plain('/usage', { wrongQuery: 'from=yesterday' }),

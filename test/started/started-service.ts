@@ -22,6 +22,8 @@ export type TokenName = keyof typeof TOKENS
 export const FILES_LIMIT_BYTES = 4_096
 export const SUBSCRIPTION_LIMIT = 2
 const QUEUE_LIMIT = 12
+/** More than the walk makes by the way. */
+export const TOKENS_LIMIT = 30
 /** More than a walk ends by the way. */
 export const RETENTION_COUNT = 60
 
@@ -44,6 +46,7 @@ export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
     CC_EXECUTOR_FILES_LIMIT_BYTES: String(FILES_LIMIT_BYTES),
     CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),
     CC_EXECUTOR_MAX_QUEUE: String(QUEUE_LIMIT),
+    CC_EXECUTOR_MAX_TOKENS: String(TOKENS_LIMIT),
     CC_EXECUTOR_RETENTION_COUNT: String(RETENTION_COUNT),
     CC_EXECUTOR_LOCK_SECONDS: '60',
   }

@@ -99,7 +99,7 @@ export function childEnvironment(settings: ChildEnvironment): Record<string, str
   const passed = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && mayPass(entry[0], entry[1], settings),
   )
-  const simulated = simulatorUrl === undefined ? {} : simulate(simulatorUrl, env)
+  const simulated = simulatorUrl === undefined ? {} : simulate(simulatorUrl, settings)
   const made: Record<string, string> = {
     PATH: DEFAULT_PATH,
     CLAUDE_CODE_MAX_RETRIES: '2', // the queue owns the waiting; the CLI's own ten retries take three minutes
@@ -129,12 +129,12 @@ function mayPass(name: string, value: string, { childEnv, credentials, simulator
   )
 }
 
-function simulate(simulatorUrl: string, env: NodeJS.ProcessEnv): Record<string, string> {
+function simulate(simulatorUrl: string, { env, credentials }: ChildEnvironment): Record<string, string> {
   // A proxy must not be asked for the loopback address.
   const noProxy = [env['NO_PROXY'] || env['no_proxy'], '127.0.0.1', 'localhost'].filter(Boolean).join(',')
   return {
     ANTHROPIC_BASE_URL: simulatorUrl,
-    ANTHROPIC_API_KEY: 'simulated',
+    ANTHROPIC_API_KEY: credentials.standIn ?? 'simulated',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     NO_PROXY: noProxy,
     no_proxy: noProxy,

@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Credentials } from '../command/claude-credentials.js'
+import { environmentOf, type CredentialEntry } from './credentials-file.js'
 import { toLogin } from './login-file.js'
 
 export interface CredentialOptions {
@@ -21,7 +22,11 @@ const CLOUDS = [
 ] as const
 
 /** The file of the operator's login and the setting that leads to it, where runs use it. */
-export const listLoginFiles = ({ configDir }: Pick<Credentials, 'configDir'>): { path: string; setting: string }[] =>
+export const listLoginFiles = ({
+  configDir,
+}: {
+  readonly configDir?: string | undefined
+}): { path: string; setting: string }[] =>
   configDir === undefined ? [] : [{ path: join(configDir, '.credentials.json'), setting: 'CLAUDE_CONFIG_DIR' }]
 
 /** Looks in the CLI's own order: a cloud provider, then the key and the tokens in variables, then a login. */
@@ -87,6 +92,24 @@ export function findCredentials(env: NodeJS.ProcessEnv, options: CredentialOptio
     }
   }
   return login
+}
+
+/** One of several, as the operator's file has it. A login that cannot be used for now is `none`. */
+export function describeEntry(
+  entry: CredentialEntry,
+  environment: NodeJS.ProcessEnv,
+  options: CredentialOptions,
+): Credentials {
+  const { name, kind } = entry
+  if (options.simulated) return { ...findCredentials({}, options), standIn: `simulated-${name}` }
+  const found = findCredentials(environmentOf(entry, environment), options)
+  if (found.method === 'none') return found
+  const billed = found.billed ? 'billed per use' : 'paid by its subscription'
+  return {
+    ...found,
+    source: kind === 'login' ? found.source : 'CC_EXECUTOR_CREDENTIALS_FILE',
+    message: `${name} (${kind}, ${billed})`,
+  }
 }
 
 function isSwitchedOn(value: string | undefined): boolean {

@@ -35,7 +35,7 @@ const bearer = (token: unknown): Record<string, string> =>
 
 /** undefined where only the run itself can prove who it is, as with the clouds. */
 export async function lendCredential(
-  { method }: Credentials,
+  { method, standIn = 'simulated' }: Credentials,
   env: NodeJS.ProcessEnv,
   simulatorUrl: string | undefined,
   keeper: LoginKeeper | undefined,
@@ -51,8 +51,8 @@ export async function lendCredential(
     case 'simulated':
       return {
         upstream,
-        variables: { ANTHROPIC_API_KEY: 'simulated' },
-        headers: async () => ({ 'x-api-key': 'simulated' }),
+        variables: { ANTHROPIC_API_KEY: standIn },
+        headers: async () => ({ 'x-api-key': standIn }),
       }
     case 'api_key':
       return fixed(

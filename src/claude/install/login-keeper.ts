@@ -74,6 +74,11 @@ export class LoginKeeper {
     return { message: message.replace(` ${LOG_IN}`, ''), remedy: isTransient ? WAIT : LOG_IN }
   }
 
+  /** Somebody must log in again: no run can have it before. */
+  get isRefused(): boolean {
+    return this.#problem?.isTransient === false
+  }
+
   /** ISO 8601: when a new login is needed at last, where the file says so. */
   get endsAt(): string | undefined {
     const end = this.#last?.refreshTokenExpiresAt

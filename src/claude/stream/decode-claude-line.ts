@@ -1,10 +1,17 @@
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { NO_SECRETS, type SecretMask } from '../../platform/secret-mask.js'
 import { isTextDelta } from './delta-mask.js'
 import { toRecord } from '../json-shape.js'
 
 export type Decoded =
-  | { readonly kind: 'message'; readonly type: string; readonly message: Record<string, unknown>; readonly raw: string }
+  | {
+      readonly kind: 'message'
+      readonly type: string
+      readonly message: Record<string, unknown>
+      readonly raw: string
+      /** The same, where it is ASCII. */
+      readonly bytes: Buffer | undefined
+    }
   /** Not stream-json: no JSON, no object, no type, or not even UTF-8 (then decoded with replacement characters). */
   | { readonly kind: 'text'; readonly text: string }
 
@@ -13,10 +20,11 @@ export type Decoded =
  * write anything.
  */
 export function decodeClaudeLine(bytes: Buffer, mask: SecretMask = NO_SECRETS): Decoded {
-  const raw = bytes.toString('utf8')
+  const plain = isAscii(bytes)
+  const raw = bytes.toString(plain ? 'latin1' : 'utf8')
   // A byte order or replacement trick must not let damaged bytes pass as a message whose bytes are promised to be the
   // CLI's.
-  if (!isUtf8(bytes)) return { kind: 'text', text: mask.text(raw) }
+  if (!plain && !isUtf8(bytes)) return { kind: 'text', text: mask.text(raw) }
   let parsed: unknown
   try {
     parsed = JSON.parse(raw)
@@ -28,6 +36,6 @@ export function decodeClaudeLine(bytes: Buffer, mask: SecretMask = NO_SECRETS): 
   const message = toRecord(parsed)
   const type = message?.['type']
   return message !== undefined && typeof type === 'string'
-    ? { kind: 'message', type, message, raw }
+    ? { kind: 'message', type, message, raw, bytes: plain ? bytes : undefined }
     : { kind: 'text', text: raw }
 }

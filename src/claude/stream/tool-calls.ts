@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { NewEvent } from '../../protocol/events.js'
 import { shorten, toJson, toRecord, toRecords, toText } from '../json-shape.js'
 import type { HookAnswers } from './hook-answers.js'
@@ -136,7 +136,7 @@ export function createToolCalls(observation: Observation, now: () => number, hoo
                 toolUseId: id,
                 name,
                 input: shorten(json, INPUT_SHOWN),
-                inputDigest: createHash('sha256').update(json).digest('hex'),
+                inputDigest: hash('sha256', json, 'hex'),
               },
             },
           ]

@@ -137,8 +137,8 @@ export function createTranslator({
     return [...deltas(settled), passed, ...calls.start(content)]
   }
 
-  function translateMessage(type: string, message: Record<string, unknown>, raw: string): NewEvent[] {
-    const passed: NewEvent = { type: 'claude.message', rawMessage: raw }
+  function translateMessage(type: string, message: Record<string, unknown>, raw: string, bytes?: Buffer): NewEvent[] {
+    const passed: NewEvent = { type: 'claude.message', rawMessage: raw, bytes }
     observeSession(observation, message)
     observeLine(observation, message)
     switch (type) {
@@ -186,7 +186,7 @@ export function createTranslator({
   ): NewEvent[] {
     return messages.flatMap((message) =>
       message === line?.message
-        ? translateMessage(line.type, message, line.raw)
+        ? translateMessage(line.type, message, line.raw, line.bytes)
         : translateMessage('stream_event', message, JSON.stringify(message)),
     )
   }

@@ -21,17 +21,16 @@ const NO_SUMS: ModelSums = {
 }
 
 const TOKENS = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens'] as const
-const FIELDS = [...TOKENS, 'costUsd'] as const
 /** Messages remembered by their id; the lines of one message follow each other closely. */
 const MESSAGES_KEPT = 2_000
 
-function combine(one: ModelSums, other: ModelSums, how: (a: number, b: number) => number): ModelSums {
-  const [inputTokens, outputTokens, cacheReadTokens, cacheCreationTokens, costUsd] = FIELDS.map((field) =>
-    how(one[field], other[field]),
-  )
-  // Safe: FIELDS has five entries.
-  return { inputTokens, outputTokens, cacheReadTokens, cacheCreationTokens, costUsd } as ModelSums
-}
+const combine = (one: ModelSums, other: ModelSums, how: (a: number, b: number) => number): ModelSums => ({
+  inputTokens: how(one.inputTokens, other.inputTokens),
+  outputTokens: how(one.outputTokens, other.outputTokens),
+  cacheReadTokens: how(one.cacheReadTokens, other.cacheReadTokens),
+  cacheCreationTokens: how(one.cacheCreationTokens, other.cacheCreationTokens),
+  costUsd: how(one.costUsd, other.costUsd),
+})
 
 const add = (one: ModelSums, other: ModelSums): ModelSums => combine(one, other, (a, b) => a + b)
 const larger = (one: ModelSums, other: ModelSums): ModelSums => combine(one, other, Math.max)

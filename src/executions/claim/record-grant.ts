@@ -14,21 +14,20 @@ type Granted = Pick<ExecutionRecord, 'id' | 'owner' | 'createdAt' | 'simulated' 
   readonly workspace?: string
 }
 
-const toGranted = ({ request, workspace, ...record }: Granted) => ({
-  ...record,
-  requestDigest: digestRequest(request),
-  workspace: sessionOf(request) === undefined ? (workspace ?? null) : null,
-})
+const toText = (record: Granted, requestDigest: string, claim: Omit<Grant, 'signature'>): string => {
+  const workspace = sessionOf(record.request) === undefined ? (record.workspace ?? null) : null
+  return toGrantText({ ...record, requestDigest, workspace }, claim)
+}
 
 /** Signs what the token of a request may do, with the key of this process's data folder. */
 export async function grantRights(
   { signingKey }: { readonly signingKey: () => Promise<SigningKey> },
-  record: Granted,
+  record: Granted & Pick<ExecutionRecord, 'requestDigest'>,
   { isAdmin }: Rights,
 ): Promise<Grant> {
   const key = await signingKey()
   const claim = { isAdmin, kid: key.jwk.kid }
-  return { ...claim, signature: key.sign(toGrantText(toGranted(record), claim)) }
+  return { ...claim, signature: key.sign(toText(record, record.requestDigest, claim)) }
 }
 
 /** Redis is this data folder's own: every API that writes to it has the folder's key. */
@@ -54,7 +53,7 @@ export async function readRights(
   if (!grant) return { isAdmin: false }
   const known = (await readPublicKeys(config.dataDir)).find(({ kid }) => kid === grant.kid)
   if (known) {
-    if (!verifySignature(known.x, toGrantText(toGranted(record), grant), grant.signature))
+    if (!verifySignature(known.x, toText(record, digestRequest(record.request), grant), grant.signature))
       throw changed('its signature does not match its content')
   } else if (isEmbedded(config)) throw changed('it is signed with a key that never belonged to this service')
   return { isAdmin: grant.isAdmin }

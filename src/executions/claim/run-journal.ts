@@ -13,6 +13,8 @@ export interface RunJournalOptions {
   /** So much is stored of one execution; then the log says where it was cut and how much was left out. */
   readonly limitBytes: number
   readonly onStale: () => void
+  /** Gets what is written. */
+  readonly written?: { add(bytes: Buffer): void } | undefined
 }
 
 /** What must be in the log even when it is full: what a client acts upon. */

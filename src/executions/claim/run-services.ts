@@ -1,11 +1,8 @@
 import type { InstalledClaude } from '../../claude/behaviour.js'
-import type { Credentials } from '../../claude/command/claude-credentials.js'
-import type { LoginKeeper } from '../../claude/install/login-keeper.js'
 import type { Containment } from '../../claude/stream/spawn-claude.js'
 import type { HookLedger } from '../../hooks/hook-ledger.js'
 import type { Hooks } from '../../hooks/hooks-file.js'
-import type { AccountState } from './account-state.js'
-import type { SandboxLevel } from '../../protocol/sandbox.js'
+import type { CredentialPool } from './credential-pool.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { DomainServices } from '../services.js'
 import type { StartGate } from './start-gate.js'
@@ -18,15 +15,8 @@ export interface RunServices extends DomainServices {
   readonly containment: Containment
   /** undefined: there is no CLI. How it behaves may be known better later. */
   readonly claude: InstalledClaude | undefined
-  readonly credentials: Credentials
-  /** The operator's login, where that is what the runs use. */
-  readonly login?: LoginKeeper | undefined
-  /** At which it runs executions, least first. */
-  readonly sandboxes: readonly SandboxLevel[]
-  /** The name under which their limits are kept. */
-  readonly credential: string
-  /** What the runs were told of their account. */
-  readonly account: AccountState
+  /** What its runs pay with. */
+  readonly credentials: CredentialPool
   /** The operator's, as they were when the worker started. */
   readonly hooks: Hooks
   readonly hookLedger: HookLedger

@@ -92,6 +92,13 @@ function toPlan(
   }
 }
 
+/** The limit of its credential is reached, and another credential is free: at once, and it counts for nothing. */
+export const planElsewhere = (
+  { code, message = '' }: Outcome,
+  { spared }: Pick<Attempts, 'spared'>,
+): RetryPlan | undefined =>
+  code !== undefined && spared < SPARED_LIMIT ? { reason: code, message, isSpared: true } : undefined
+
 /** An attempt that has gone on for so long has had its access for a good part of it. */
 const LONG_ATTEMPT_MS = 10 * 60_000
 

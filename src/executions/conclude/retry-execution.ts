@@ -3,6 +3,7 @@ import type { Outcome, Usage } from '../../protocol/execution.js'
 import { concludeExecution, type ConcludeAs, type Concluded } from './conclude-execution.js'
 import { enqueueReady } from './enqueue-ready.js'
 import type { Attempts, RetryPlan } from './plan-retry.js'
+import { toPayments } from '../records/payments.js'
 import type { DomainServices } from '../services.js'
 
 export interface RetryOptions {
@@ -35,6 +36,7 @@ export async function retryExecution(
   { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, holdListMs }: RetryOptions,
 ): Promise<RetryReport> {
   const at = new Date(await services.store.now())
+  const [record] = await services.store.getMany([id])
   const { reason, message, notBefore, isSpared } = plan
   const answer = await services.store.retry(id, fence, {
     reason,
@@ -44,6 +46,7 @@ export async function retryExecution(
     attempt: attempts.made,
     spared: attempts.spared + (isSpared ? 1 : 0),
     failedStarts,
+    paidBy: record && toPayments(record, usage, attempts.made),
     notBefore,
     queueDeadline: queueTimeoutSeconds === undefined ? undefined : new Date(at.getTime() + queueTimeoutSeconds * 1_000),
   })

@@ -1,43 +1,15 @@
-import type { EventData } from '../../protocol/events.js'
 import { TerminalStatus } from '../../protocol/execution.js'
 import type { ReceiptFacts, ReceiptTask } from '../../protocol/receipt.js'
 import { sha256 } from '../../platform/hash.js'
 import { toAnswerText } from '../../verification/canonical-json.js'
-import { EventChain } from '../../verification/event-chain.js'
 import { signReceipt } from '../../verification/receipt.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
-
-/** Read from the log at once: the chain over it is a matter of milliseconds. */
-const READ_BYTES = 1024 * 1024
-
-type Started = EventData<'execution.started'>
-
-interface LogReading {
-  readonly chain: EventChain
-  readonly lastSeq: number
-  /** Of the last attempt. */
-  readonly started?: Started
-}
-
-/** Links every stored event: what the receipt vouches for is what can be read, whoever wrote it. */
-async function readLog({ log }: DomainServices, id: string): Promise<LogReading> {
-  const chain = new EventChain()
-  let started: Started | undefined
-  for (let lastSeq = 0; ;) {
-    const page = await log.readAfter(id, lastSeq, READ_BYTES)
-    for (const event of page.events) {
-      chain.add(event.bytes)
-      lastSeq = event.seq
-      // Safe: the service's own event, by its type.
-      if (event.type === 'execution.started') started = (JSON.parse(event.bytes.toString()) as { data: Started }).data
-    }
-    if (page.events.length === 0) return { chain, lastSeq, started }
-  }
-}
+import { LogReading, readLog } from './log-reading.js'
 
 /** Only what has ended is in a list that ends. */
 const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): ReceiptTask => ({
@@ -53,6 +25,7 @@ function toFacts(
   { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
+  paidBy: Seal['paidBy'],
 ): ReceiptFacts {
   const {
     status,
@@ -98,6 +71,7 @@ function toFacts(
     },
     result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
+    paidBy: paidBy && [...paidBy],
     tasks: tasks?.map(toReceiptTask),
     files,
     verification,
@@ -106,21 +80,25 @@ function toFacts(
   }
 }
 
-/** The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. */
+/**
+ * The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. `written`: the
+ * log as its writer knows it. The store takes the receipt only where the log ends there; else it is made anew without.
+ */
 export async function sealExecution(
   services: DomainServices,
   id: string,
   conclusion: Conclusion,
+  written?: LogReading,
 ): Promise<Seal | undefined> {
-  const key = await services.signingKey()
-  const [record] = await services.store.getMany([id])
+  const [key, [record]] = await Promise.all([services.signingKey(), services.store.getMany([id])])
   if (!record) return undefined
-  const reading = await readLog(services, id)
-  const last = concludingEvents(conclusion)
-  for (const [index, event] of last.entries()) reading.chain.add(`{"seq":${reading.lastSeq + index + 1},${event}`)
+  const reading = written === undefined ? await readLog(services.log, id) : new LogReading(written)
+  for (const event of concludingEvents(conclusion)) reading.add(`{"seq":${reading.lastSeq + 1},${event}`)
+  const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
   return {
-    receipt: signReceipt(toFacts(record, reading, conclusion), key),
-    finishedSeq: reading.lastSeq + last.length,
+    paidBy,
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy), key),
+    finishedSeq: reading.lastSeq,
     key: key.jwk,
   }
 }

@@ -1,15 +1,22 @@
 import { NO_USAGE } from '../../protocol/execution.js'
 import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
+import type { LogReading } from './log-reading.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from '../services.js'
 
 /**
  * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
  * for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if this is the end of a
- * list's last task, the list is held for so long before its own end is written.
+ * list's last task, the list is held for so long before its own end is written. `written`: the log, where the holder
+ * has made all of it.
  */
 export type ConcludeAs =
-  | { readonly kind: 'holder'; readonly fence: string; readonly holdListMs?: number }
+  | {
+      readonly kind: 'holder'
+      readonly fence: string
+      readonly holdListMs?: number
+      readonly written?: LogReading | undefined
+    }
   | { readonly kind: 'queued' }
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'list'; readonly fence?: string }
@@ -49,7 +56,8 @@ async function sealAndStore(
   conclusion: Conclusion,
 ): Promise<ConcludeAnswer> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const seal = await sealExecution(services, id, conclusion)
+    const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
+    const seal = await sealExecution(services, id, conclusion, written)
     if (!seal) return { kind: 'refused', state: 'missing' }
     const answer = await store(services, id, concludeAs, conclusion, seal)
     if (answer.kind !== 'moved') return answer

@@ -19,7 +19,7 @@ export async function deleteExecution(services: DomainServices, id: string, call
       detail: `It is a task of ${list.id}, which has not ended yet and reports all its tasks.`,
     })
   const tasks = record.kind === 'task_list' ? await fromStore(store.getMany(await store.listTaskIds(id))) : []
-  const answer = await fromStore(store.delete(id, caller.name))
+  const answer = await fromStore(store.delete(id, caller.id))
   if (answer.kind === 'refused') {
     if (answer.state === 'missing') throw new ExecutorError('EXECUTION_NOT_FOUND')
     throw new ExecutorError('NOT_FINISHED', {

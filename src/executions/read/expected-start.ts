@@ -7,11 +7,19 @@ import type { ReadServices } from '../services.js'
 /** An outlook is good for so long: a list of queued executions does not ask for it anew each time. */
 const OUTLOOK_MS = 500
 
+/** Of a worker of an older version, the one that it has. */
+export const credentialsOf = ({ credential, credentials }: WorkerState): readonly string[] =>
+  credentials?.map(({ name }) => name) ?? [credential]
+
+/** Whether it has a credential whose limit is not reached. */
+export const canPay = (worker: WorkerState, blocked: ReadonlyArray<Pick<BlockedCredential, 'credential'>>): boolean =>
+  credentialsOf(worker).some((name) => !blocked.some(({ credential }) => credential === name))
+
 /** Neither stopping nor paused. */
 export const isTaking = ({ draining, pausedBecause }: Pick<WorkerState, 'draining' | 'pausedBecause'>): boolean =>
   !draining && pausedBecause === undefined
 
-/** The places of the workers that take something: not of those that stop, or whose credential's limit is reached. */
+/** The places of the workers that take something: not of those that stop, or that could not pay. */
 export function listPlaces(
   present: readonly WorkerState[],
   active: readonly ExecutionRecord[],
@@ -19,8 +27,8 @@ export function listPlaces(
   now: number,
 ): Place[] {
   return present.flatMap((worker): Place[] => {
-    const { id, concurrency, credential } = worker
-    if (!isTaking(worker) || blocked.some((limit) => limit.credential === credential)) return []
+    const { id, concurrency } = worker
+    if (!isTaking(worker) || !canPay(worker, blocked)) return []
     const taken = active
       .filter(({ workerId }) => workerId === id)
       .map(({ state, startedAt }): Place => (state === 'paused' ? 'paused' : { since: startedAt ?? now }))

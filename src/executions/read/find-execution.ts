@@ -8,7 +8,7 @@ import { toExecution, type ExecutionRecord } from '../records/execution-record.j
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
 import { toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
-import type { Caller } from '../../protocol/caller.js'
+import { mayWatch, type Caller } from '../../protocol/caller.js'
 
 const DEFAULT_LIMIT = 50
 /** Ids read from the index at once while filtering. */
@@ -22,12 +22,20 @@ const SCAN_LIMIT = 5_000
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
 export async function requireExecution({ store }: ReadServices, id: string, caller: Caller): Promise<ExecutionRecord> {
   const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
-  if (!record || record.owner !== caller.name)
-    throw new ExecutorError('EXECUTION_NOT_FOUND', {
-      detail: `There is no execution ${id.slice(0, 100)}, or it was deleted.`,
-    })
+  if (!record || !mayWatch(record, caller)) throw notFound(id)
   return record
 }
+
+/** The same where nothing of the record is needed. */
+export async function requireOwn({ store }: ReadServices, id: string, caller: Caller): Promise<void> {
+  const owner = isExecutionId(id) ? await fromStore(store.ownerOf(id)) : undefined
+  if (owner === undefined || !mayWatch({ id, owner }, caller)) throw notFound(id)
+}
+
+const notFound = (id: string): ExecutorError =>
+  new ExecutorError('EXECUTION_NOT_FOUND', {
+    detail: `There is no execution ${id.slice(0, 100)}, or it was deleted.`,
+  })
 
 export async function getExecution(services: ReadServices, id: string, caller: Caller): Promise<Execution> {
   return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
@@ -45,6 +53,13 @@ function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionF
   return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
 }
 
+const isWithin = ({ createdAt }: ExecutionRecord, { createdAfter, createdBefore }: ExecutionFilters): boolean =>
+  (createdAfter === undefined || createdAt >= Date.parse(createdAfter)) &&
+  (createdBefore === undefined || createdAt < Date.parse(createdBefore))
+
+const isSelective = ({ status, metadata, kind }: ExecutionFilters): boolean =>
+  kind !== undefined || status !== undefined || Object.keys(metadata ?? {}).length > 0
+
 /** The tasks of a list, newest first. There are 500 at most, so they are looked at all at once. */
 async function listTasks(
   services: ReadServices,
@@ -54,20 +69,28 @@ async function listTasks(
 ): Promise<ExecutionPage> {
   const list = await requireExecution(services, parentId, caller)
   const limit = filters.limit ?? DEFAULT_LIMIT
-  const { createdAfter, createdBefore, cursor } = filters
+  const { cursor } = filters
   const ids = (list.tasks ?? []).map(({ id }) => id).toReversed()
   const found = (
     await fromStore(services.store.getMany(cursor === undefined ? ids : ids.slice(ids.indexOf(cursor) + 1)))
-  ).filter(
-    (record) =>
-      matches(record, filters) &&
-      (createdAfter === undefined || record.createdAt >= Date.parse(createdAfter)) &&
-      (createdBefore === undefined || record.createdAt < Date.parse(createdBefore)),
-  )
+  ).filter((record) => matches(record, filters) && isWithin(record, filters))
   return {
     executions: found.slice(0, limit).map(toExecution),
     nextCursor: found.length > limit ? (found[limit - 1]?.id ?? null) : null,
   }
+}
+
+/** All that is there for a token of one execution. */
+async function listOnly(services: ReadServices, id: string, filters: ExecutionFilters): Promise<ExecutionPage> {
+  const isAsked = filters.cursor === undefined || id < filters.cursor
+  const records = isAsked ? await fromStore(services.store.getMany([id])) : []
+  const found = records.filter(
+    (record) =>
+      matches(record, filters) &&
+      isWithin(record, filters) &&
+      (filters.parentId === undefined || filters.parentId === record.parentId),
+  )
+  return { executions: await withExpectedStart(services, found.map(toExecution)), nextCursor: null }
 }
 
 /**
@@ -80,6 +103,7 @@ export async function listExecutions(
   caller: Caller,
 ): Promise<ExecutionPage> {
   const { store } = services
+  if (caller.executionId !== undefined) return listOnly(services, caller.executionId, filters)
   if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
   if (filters.kind === 'task')
     throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
@@ -89,14 +113,10 @@ export async function listExecutions(
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ExecutionRecord[] = []
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
-  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += SCAN_CHUNK) {
-    const ids = await fromStore(
-      store.listIds(caller.name, {
-        count: SCAN_CHUNK,
-        before,
-        notBefore,
-      }),
-    )
+  // Where everything fits, what fills the page and one more that says that others follow is all there is to read.
+  const chunk = isSelective(filters) ? SCAN_CHUNK : limit + 1
+  for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
+    const ids = await fromStore(store.listIds(caller.id, { count: chunk, before, notBefore }))
     for (const record of await fromStore(store.getMany(ids))) {
       if (!matches(record, filters)) continue
       found.push(record)
@@ -104,7 +124,7 @@ export async function listExecutions(
         return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
     before = ids.at(-1)
-    if (ids.length < SCAN_CHUNK || before === undefined) return { executions: await show(found), nextCursor: null }
+    if (ids.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
   }
   return { executions: await show(found), nextCursor: before ?? null }
 }

@@ -2,7 +2,8 @@ import { fromStore } from '../../platform/redis.js'
 import type { AuthStatus, BlockedCredential, QueueState, Readiness, WorkerState } from '../../protocol/service-state.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
 import { outlookOf } from '../../history/queue-outlook.js'
-import { isTaking, listPlaces } from './expected-start.js'
+import { describeCredentials, listTroubles } from './credential-states.js'
+import { canPay, credentialsOf, isTaking, listPlaces } from './expected-start.js'
 import type { ReadServices } from '../services.js'
 
 async function listBlocked(store: ReadServices['store']): Promise<BlockedCredential[]> {
@@ -22,10 +23,9 @@ export async function getQueueState({ store, workers, history, config }: ReadSer
   ])
   const records = await fromStore(store.getMany(active))
   const started = records.filter(({ state }) => state === 'running' || state === 'paused')
-  const isBlocked = (name: string): boolean => blocked.some(({ credential }) => credential === name)
   const depth = byPriority.high + byPriority.normal + byPriority.low
   const capacity = present.reduce(
-    (sum, worker) => sum + (isTaking(worker) && !isBlocked(worker.credential) ? worker.concurrency : 0),
+    (sum, worker) => sum + (isTaking(worker) && canPay(worker, blocked) ? worker.concurrency : 0),
     0,
   )
   const now = Date.now()
@@ -39,16 +39,20 @@ export async function getQueueState({ store, workers, history, config }: ReadSer
     running: started.length,
     paused: started.filter(({ state }) => state === 'paused').length,
     capacity,
-    workers: present.map(({ id, host, running, concurrency, draining, credential, pausedBecause }) => ({
-      id,
-      host,
-      running,
-      concurrency,
-      draining,
-      credential,
-      pausedBecause,
-    })),
+    workers: present.map(
+      ({ id, host, running, concurrency, draining, credential, pausedBecause, credentials = [] }) => ({
+        id,
+        host,
+        running,
+        concurrency,
+        draining,
+        credential,
+        credentials: credentials.length > 1 ? credentials.map(({ name }) => name) : undefined,
+        pausedBecause,
+      }),
+    ),
     blockedCredentials: blocked,
+    credentials: describeCredentials(present, blocked, new Date(now)),
     maxDepth: config.maxQueue,
     estimatedWaitSeconds: start === undefined ? null : Math.round((start - now) / 1_000),
     estimatedStartAt: start === undefined ? null : new Date(start).toISOString(),
@@ -79,7 +83,7 @@ type Parts = Readiness['parts']
 
 function describeWorkers(
   present: readonly WorkerState[],
-  blocked: readonly BlockedCredential[],
+  { blockedCredentials: blocked, credentials = [] }: Pick<QueueState, 'blockedCredentials' | 'credentials'>,
 ): Pick<Parts, 'workers' | 'claude' | 'containment'> {
   const [first] = present
   if (!first) {
@@ -91,6 +95,10 @@ function describeWorkers(
   }
   const usable = present.find(({ claude, authentication }) => claude.found && authentication.method !== 'none') ?? first
   const isUsable = usable.claude.found && usable.authentication.method !== 'none'
+  const troubles = [
+    ...present.flatMap(({ credentialsProblem }) => credentialsProblem ?? []),
+    ...listTroubles(credentials),
+  ]
   const weakest =
     present.find(({ containment }) => !containment.strong) ??
     present.find(({ containment }) => containment.files !== true) ??
@@ -99,12 +107,13 @@ function describeWorkers(
   return {
     workers: describePresence(present, blocked),
     claude: {
-      status: isUsable ? 'ok' : 'failed',
-      message: describeWorker(usable),
+      status: isUsable ? (troubles.length > 0 ? 'degraded' : 'ok') : 'failed',
+      message: [describeWorker(usable), ...(isUsable ? new Set(troubles) : [])].join(' '),
       version: usable.claude.version,
       defaultModel: usable.claude.defaultModel,
       authentication: usable.authentication,
       account: usable.account,
+      credentials,
     },
     containment: {
       status: lifetime && files ? 'ok' : 'degraded',
@@ -122,7 +131,9 @@ function describeWorkers(
 /** A limit that is reached delays executions and refuses none, so it makes nothing `failed`. */
 function describePresence(present: readonly WorkerState[], blocked: readonly BlockedCredential[]): Parts['workers'] {
   const count = present.length
-  const reached = blocked.filter(({ credential }) => present.some((worker) => worker.credential === credential))
+  const reached = blocked.filter(({ credential }) =>
+    present.some((worker) => credentialsOf(worker).includes(credential)),
+  )
   const paused = present.flatMap(({ id, pausedBecause }) =>
     pausedBecause === undefined ? [] : [`worker ${id} accepts no work: ${pausedBecause}`],
   )
@@ -157,7 +168,7 @@ export async function getReadiness(
         message: isFull ? 'full' : `${queue.depth} waiting`,
         depth: queue.depth,
       },
-      ...describeWorkers(present, queue.blockedCredentials),
+      ...describeWorkers(present, queue),
     }
     return { status: Object.values(parts).some(({ status }) => status === 'failed') ? 'failed' : 'ok', parts }
   } catch {

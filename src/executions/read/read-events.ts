@@ -1,19 +1,22 @@
-import type { EventLog } from '../../events/event-log.js'
-import { isTerminalEvent, type StoredEvent } from '../../events/stored-event.js'
+import type { ChunkPage, EventLog } from '../../events/event-log.js'
+import { eventsOf, toSingles } from '../../events/chunk.js'
+import { isTerminalEvent, readType, type StoredEvent } from '../../events/stored-event.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
-import { requireExecution } from './find-execution.js'
+import { isExecutionId } from '../../protocol/ids.js'
+import { requireOwn } from './find-execution.js'
 import type { FollowServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
 
-/** Read from the log at once while a page is filled. */
-const READ_BYTES = 1024 * 1024
+/** Read from the log at once at most while a page is filled, or an export is written. */
+const READ_BYTES = 256 * 1024
 const EXPORT_WAIT_MS = 10_000
 const RETRY_MS = 250
 const NEWLINE = Buffer.from('\n')
 
 export interface EventPage {
-  readonly events: readonly StoredEvent[]
+  /** Its events as they are stored, one a line; a text may hold many. */
+  readonly lines: readonly Buffer[]
   readonly nextAfter: number
   readonly hasMore: boolean
   readonly finished: boolean
@@ -28,6 +31,8 @@ export interface EventPageOptions {
   readonly signal: AbortSignal
 }
 
+const NOTHING: EventPage = { lines: [], nextAfter: 0, hasMore: false, finished: false }
+
 /** A page of an execution's events. With `types` seqs skip; `nextAfter` then stands behind all that was looked at. */
 export async function readEventPage(
   services: FollowServices,
@@ -35,9 +40,12 @@ export async function readEventPage(
   caller: Caller,
   options: EventPageOptions,
 ): Promise<EventPage> {
-  await requireExecution(services, id, caller)
-  const page = await readPageAfter(services.log, id, options, options.after)
-  if (page.events.length > 0 || page.finished || options.waitMs <= 0) return page
+  // Both on their way at once: what is read of a log that is not the caller's is for nobody.
+  const [page] = await Promise.all([
+    isExecutionId(id) ? readPageAfter(services.log, id, options, options.after) : NOTHING,
+    requireOwn(services, id, caller),
+  ])
+  if (page.lines.length > 0 || page.finished || options.waitMs <= 0) return page
   const deadline = joinSignals([options.signal], options.waitMs)
   try {
     for await (const events of services.feed.follow(id, page.nextAfter, deadline.signal)) {
@@ -56,31 +64,36 @@ const isWanted = (event: StoredEvent, { types }: Pick<EventPageOptions, 'types'>
 export async function readPageAfter(
   log: EventLog,
   id: string,
-  options: Pick<EventPageOptions, 'limit' | 'types'>,
+  { limit, types }: Pick<EventPageOptions, 'limit' | 'types'>,
   after: number,
 ): Promise<EventPage> {
-  const found: StoredEvent[] = []
+  const lines: Buffer[] = []
+  let left = limit
   let nextAfter = after
   let finished = false
   for (;;) {
-    const { events, lastSeq } = await fromStore(log.readAfter(id, nextAfter, READ_BYTES))
-    for (const event of events) {
-      if (found.length === options.limit) return { events: found, nextAfter, hasMore: true, finished: false }
-      nextAfter = event.seq
-      finished = isTerminalEvent(event)
-      if (isWanted(event, options)) found.push(event)
+    const { chunks, lastSeq } = await fromStore(log.readChunks(id, nextAfter, READ_BYTES, types ? 0 : left))
+    for (const part of types ? chunks.flatMap(toSingles) : chunks) {
+      if (left === 0) break
+      ;({ last: nextAfter, isTerminal: finished } = part)
+      if (types && !types.has(readType(part.bytes, 0))) continue
+      lines.push(part.bytes)
+      left -= part.last - part.first + 1
     }
-    if (events.length > 0 && nextAfter < lastSeq) continue
+    if (chunks.length > 0 && nextAfter < lastSeq) {
+      if (left > 0) continue
+      return { lines, nextAfter, hasMore: true, finished: false }
+    }
     // A cursor at the end of a finished log: the page is empty and nothing will follow.
-    if (events.length === 0 && nextAfter >= lastSeq) finished = await endsBy(log, id, nextAfter)
-    return { events: found, nextAfter, hasMore: false, finished }
+    if (chunks.length === 0 && nextAfter >= lastSeq) finished = await endsBy(log, id, nextAfter)
+    return { lines, nextAfter, hasMore: false, finished }
   }
 }
 
 /** Whether the terminal event is at or before the cursor: one that came since the page was read is still to be told. */
 async function endsBy(log: EventLog, id: string, cursor: number): Promise<boolean> {
-  const last = (await fromStore(log.readLast(id))).events.at(-1)
-  return last !== undefined && last.seq <= cursor && isTerminalEvent(last)
+  const last = (await fromStore(log.readLast(id))).chunks.at(-1)
+  return last !== undefined && last.last <= cursor && last.isTerminal
 }
 
 /** Half an export is of no use, and its status has been sent: while Redis is away for a moment it is asked again. */
@@ -105,14 +118,21 @@ export async function* exportEvents(
   id: string,
   { after, types }: Pick<EventPageOptions, 'after' | 'types'>,
 ): AsyncGenerator<Buffer> {
-  for (let cursor = after; ;) {
-    const { events } = await readPatiently(() => log.readAfter(id, cursor, READ_BYTES))
-    const last = events.at(-1)
+  const read = (cursor: number): Promise<ChunkPage> => readPatiently(() => log.readChunks(id, cursor, READ_BYTES))
+  for (let next = read(after); ;) {
+    const { chunks } = await next
+    const last = chunks.at(-1)
     if (!last) return
-    cursor = last.seq
-    const lines = events
-      .filter((event) => types === undefined || types.has(event.type))
-      .flatMap(({ bytes }) => [bytes, NEWLINE])
-    if (lines.length > 0) yield Buffer.concat(lines)
+    // Read while this page goes out; whoever leaves meanwhile has no more of it.
+    next = read(last.last)
+    next.catch(() => undefined)
+    for (const chunk of chunks) {
+      const wanted = types ? eventsOf(chunk).filter(({ type }) => types.has(type)) : [chunk]
+      // The line break by itself: copying the chunk for it would double the memory that is left to be collected.
+      for (const { bytes } of wanted) {
+        yield bytes
+        yield NEWLINE
+      }
+    }
   }
 }

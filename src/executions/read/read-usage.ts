@@ -38,8 +38,8 @@ function toRange({ from, to }: UsageFilters, today: number): { first: number; la
 function toRows(entries: readonly UsageEntry[], groupBy: readonly UsageGroup[]): UsageRow[] {
   const rows = new Map<string, UsageRow>()
   for (const { sums, ...of } of entries) {
-    const group = Object.fromEntries(groupBy.map((name) => [name, of[name]]))
-    const name = JSON.stringify(Object.values(group))
+    const group = Object.fromEntries(groupBy.flatMap((name) => (of[name] === undefined ? [] : [[name, of[name]]])))
+    const name = JSON.stringify(groupBy.map((one) => of[one] ?? null))
     rows.set(name, { ...group, ...addSums(rows.get(name) ?? NO_SUMS, sums) })
   }
   return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
@@ -54,8 +54,8 @@ export async function getUsage(
   filters: UsageFilters,
   caller: Caller,
 ): Promise<UsageReport> {
-  const token = filters.token ?? caller.name
-  if (token !== caller.name && !caller.scopes.has('admin'))
+  const token = filters.token ?? caller.id
+  if (token !== caller.id && !caller.scopes.has('admin'))
     throw new ExecutorError('FORBIDDEN', {
       detail: "token: reading other tokens' usage requires the admin scope.",
       errors: [{ path: 'token', message: 'needs the admin scope' }],
@@ -64,11 +64,12 @@ export async function getUsage(
   const today = await fromStore(ledger.today())
   const { first, last } = toRange(filters, today)
   const groupBy = [...new Set(filters.groupBy ?? (['day'] as const))]
-  const entries = (await fromStore(ledger.read(first, last, simulated))).filter(
+  const read = groupBy.includes('credential') ? ledger.readByCredential : ledger.read
+  const entries = (await fromStore(read(first, last, simulated))).filter(
     (entry) => token === EVERYBODY || entry.token === token,
   )
   const rows = toRows(entries, groupBy)
-  const { resetsAt, usd, tokens } = await fromStore(ledger.book(today, caller.name, simulated))
+  const { resetsAt, usd, tokens } = await fromStore(ledger.book(today, caller.id, simulated))
   const limits = {
     usd: caller.dailyBudget?.usd ?? config.dailyBudgetUsd ?? null,
     tokens: caller.dailyBudget?.tokens ?? config.dailyBudgetTokens ?? null,
@@ -79,9 +80,9 @@ export async function getUsage(
     groupBy,
     token,
     rows,
-    total: rows.map(({ day: _day, model: _model, token: _token, ...sums }) => sums).reduce(addSums, NO_SUMS),
+    total: rows.reduce(addSums, NO_SUMS),
     budget:
-      token === caller.name
+      token === caller.id
         ? {
             resetsAt: resetsAt.toISOString(),
             usd: { limit: limits.usd, ...usd },

@@ -19,7 +19,7 @@ const sayAuthentication = ({ method, source, billed }: ClaudeAuthentication): Cl
 /** What a probe without a token is told: the state of each part, and nothing that names something of this place. */
 export function toReadinessForStrangers({ status, parts }: Readiness): Readiness {
   const { redis, queue, workers, claude, containment } = parts
-  const { authentication, account: _account, ...known } = claude
+  const { authentication, account: _account, credentials: _credentials, ...known } = claude
   return {
     status,
     parts: {

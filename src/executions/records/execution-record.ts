@@ -1,7 +1,7 @@
 import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import type { Execution, ExecutionKind, Outcome, RetryReason, Usage } from '../../protocol/execution.js'
+import type { Execution, ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { RunBudget } from '../../protocol/usage.js'
 import { toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
@@ -51,6 +51,10 @@ export interface ExecutionRecord {
   readonly usage: Usage
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
+  /** The name of the credential with which this claim was taken; an older worker says none. */
+  readonly credential?: string
+  /** What has been paid until its last attempt began, and at its end all of it. */
+  readonly paidBy?: readonly Payment[]
   readonly outcome?: Outcome
   /** What the API vouched for; an older one does not. */
   readonly grant?: Grant
@@ -97,6 +101,13 @@ export function shortenRequest(request: ExecuteRequest): ExecuteRequest {
   }
 }
 
+/** A request that takes no more is stored once, and shortened when a list reads it. */
+const SMALL_REQUEST_CHARACTERS = 1024
+
+/** What a list reads in place of a request whose JSON is `text`. undefined: the request itself. */
+export const toShortRequest = (request: ExecuteRequest, text: string): string | undefined =>
+  text.length <= SMALL_REQUEST_CHARACTERS ? undefined : JSON.stringify(shortenRequest(request))
+
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
   milliseconds === undefined ? undefined : toTime(milliseconds)
@@ -141,6 +152,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     workspace,
     lastSeq,
     usage,
+    paidBy: record.paidBy && [...record.paidBy],
     outcome,
     taskCount,
     tasks: tasks?.map(({ index, id: taskId, state }) => ({ index, id: taskId, status: toStatus(state) })),

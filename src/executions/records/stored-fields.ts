@@ -2,8 +2,15 @@ import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import { NO_USAGE, type ExecutionKind, type Outcome, type RetryReason, type Usage } from '../../protocol/execution.js'
-import type { ExecutionRecord } from './execution-record.js'
+import {
+  NO_USAGE,
+  type ExecutionKind,
+  type Outcome,
+  type Payment,
+  type RetryReason,
+  type Usage,
+} from '../../protocol/execution.js'
+import { shortenRequest, type ExecutionRecord } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import { toRunBudget } from './run-budget.js'
@@ -40,6 +47,9 @@ export const LISTED_FIELDS = [
   'reserved:tokens',
   'usage',
   'earlierUsage',
+  'credential',
+  'credentialClaim',
+  'paidBy',
   'outcome',
   'metadata',
   'simulated',
@@ -77,12 +87,18 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
 }
 
+function toRequest({ request, shortRequest }: StoredFields): ExecuteRequest {
+  // Safe: toNewRecord wrote both.
+  if (typeof request === 'string') return JSON.parse(request) as ExecuteRequest
+  return shortenRequest(JSON.parse(shortRequest ?? '{}') as ExecuteRequest)
+}
+
 /** Reads what the scripts wrote; JSON here is our own and needs no second validation. */
 export function toRecord(
   id: string,
   fields: StoredFields,
   lastSeq: number,
-  rank: number | null,
+  position: number | undefined,
 ): ExecutionRecord | undefined {
   if (!fields.state) return undefined
   const outcome = parse<Outcome>(fields.outcome)
@@ -91,7 +107,7 @@ export function toRecord(
     kind: (fields.kind ?? 'run') as ExecutionKind,
     state: fields.state as ExecutionState,
     owner: fields.owner ?? '',
-    request: JSON.parse(fields.request ?? fields.shortRequest ?? '{}') as ExecuteRequest,
+    request: toRequest(fields),
     requestDigest: fields.requestDigest ?? '',
     priority: (fields.priority ?? 'normal') as Priority,
     claim: Number(fields.claim),
@@ -119,12 +135,15 @@ export function toRecord(
     usage: parse<Usage>(fields.usage) ?? NO_USAGE,
     // Safe: a retry wrote it.
     earlierUsage: parse<Usage>(fields.earlierUsage),
+    credential: (fields.credentialClaim === fields.claim && fields.credential) || undefined,
+    // Safe: toPayments made it.
+    paidBy: parse<Payment[]>(fields.paidBy),
     // An empty answer is one, too: only null means that there is none.
     outcome: outcome && { ...outcome, ...toResult(fields) },
     metadata: JSON.parse(fields.metadata ?? '{}') as Record<string, string>,
     simulated: fields.simulated === '1',
     lastSeq,
-    position: rank === null ? undefined : rank + 1,
+    position,
     parentId: fields.parentId || undefined,
     taskIndex: fields.parentId ? Number(fields.taskIndex) : undefined,
     taskCount: toNumber(fields.taskCount),

@@ -2,6 +2,7 @@ import type { RunRequest } from '../../claude/command/run-request.js'
 import { hasUnsummedUsage, type Observation, type Translator } from '../../claude/stream/translate-message.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Usage } from '../../protocol/execution.js'
+import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
 import { countTokens } from '../records/plan-budget.js'
@@ -14,7 +15,8 @@ import { stopCauses } from './stop-causes.js'
 import { TokenLimit } from './token-limit.js'
 
 export interface AttemptOutputOptions {
-  readonly services: Pick<RunServices, 'account' | 'config'>
+  readonly services: Pick<RunServices, 'config'>
+  readonly credential: Pick<PooledCredential, 'account'>
   readonly run: Pick<RunRequest, 'maxBudgetTokens'>
   readonly translator: Translator
   readonly servers: RunServers | undefined
@@ -61,12 +63,12 @@ export class AttemptOutput {
   }
 
   readonly take = async (events: readonly NewEvent[], rawBytes: number): Promise<void> => {
-    const { journal, services, servers, onProgress, onFirstOutput } = this.#options
+    const { journal, credential, servers, onProgress, onFirstOutput } = this.#options
     const { observation } = this.#options.translator
     if (this.#rawBytes === 0) onFirstOutput()
     this.#rawBytes += rawBytes
     await this.#compareWithLimits(observation)
-    services.account.note(observation.notices)
+    credential.account.note(observation.notices)
     const progress = this.#meter.next(observation)
     await journal.write([
       ...events,

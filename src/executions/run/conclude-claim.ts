@@ -13,7 +13,7 @@ export async function concludeClaim(claim: HeldClaim, ending: Ending, mask = cla
     concludeExecution(
       services,
       executionId,
-      { kind: 'holder', fence, holdListMs: hooks.holdListMs },
+      { kind: 'holder', fence, holdListMs: hooks.holdListMs, written: claim.written },
       { ...ending, outcome: mask.value(outcome) },
     ),
   )

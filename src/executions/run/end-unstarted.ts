@@ -25,6 +25,14 @@ export function endUnstarted(claim: HeldClaim, record: ExecutionRecord, unstarte
       return claim.leaving === 'stopping' ? handBack(claim, unstarted.folders) : concludeCancelled(claim)
     case 'scarce':
       return startLater(claim, unstarted)
+    case 'elsewhere':
+      return requeue(
+        claim,
+        unstarted.folders,
+        'its login was refused; another credential takes its place',
+        SCARCE_START_LIMIT,
+        unstarted.outcome,
+      )
     case 'delayed':
       return delay(claim, record, unstarted)
     case 'refused':

@@ -1,16 +1,21 @@
 import { Lifetime } from '../../platform/lifetime.js'
 import { sleep } from '../../platform/abort-signals.js'
 import { addUsage, NO_USAGE, type Usage } from '../../protocol/execution.js'
+import type { PooledCredential } from '../claim/credential-pool.js'
 import { LeaseKeeper } from '../claim/lease-keeper.js'
 import { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
 import { RunHooks } from '../hooks/run-hooks.js'
+import type { LogReading } from '../conclude/log-reading.js'
 import type { ClaimAnswer, PendingRequests } from '../store/transitions.js'
 import type { RunAttempt } from './run-attempt.js'
 import type { RunContext } from './run-report.js'
 import { stopCauses } from './stop-causes.js'
 
-export type GrantedClaim = Extract<ClaimAnswer, { kind: 'claimed' }>
+/** With the credential that the script has chosen. */
+export type GrantedClaim = Omit<Extract<ClaimAnswer, { kind: 'claimed' }>, 'credential'> & {
+  readonly credential: PooledCredential
+}
 
 const PERSIST_RETRY_MS = 500
 
@@ -28,8 +33,12 @@ export class HeldClaim {
   readonly marker: string
   /** The number of the attempt that is about to begin, or runs. */
   readonly attempt: number
+  /** What it pays with, also when the operator has taken that away meanwhile. */
+  readonly credential: PooledCredential
   /** Sum of the attempts before this one. */
   earlierUsage: Usage = NO_USAGE
+  /** The whole log, as this claim has written it; undefined: it must be read for the receipt. */
+  written: LogReading | undefined
   readonly context: RunContext
   readonly lease: LeaseKeeper
   readonly hooks: RunHooks
@@ -43,7 +52,7 @@ export class HeldClaim {
   constructor(
     services: RunServices,
     executionId: string,
-    { fence, attempt, lastSeq, storedBytes }: GrantedClaim,
+    { fence, attempt, lastSeq, storedBytes, credential }: GrantedClaim,
     context: RunContext,
   ) {
     const { config, deploymentId, live, logger, store } = services
@@ -52,6 +61,7 @@ export class HeldClaim {
     this.fence = fence
     this.marker = `${deploymentId}/${executionId}/${fence}`
     this.attempt = attempt + 1
+    this.credential = credential
     this.context = context
     this.#storedBytes = storedBytes
     this.lease = new LeaseKeeper({
@@ -112,6 +122,7 @@ export class HeldClaim {
       storedBytes: this.#storedBytes,
       limitBytes: config.outputLimitBytes,
       onStale: () => this.#lose('stale'),
+      written: this.written,
     })
   }
 

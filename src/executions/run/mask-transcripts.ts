@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { readConfined, writeConfined } from '../../platform/confined-folder.js'
 import type { SecretMask } from '../../platform/secret-mask.js'
 import type { RunServices } from '../claim/run-services.js'
+import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
 import type { PreparedRun } from './prepared-run.js'
 
 /** A longer transcript, and further files of a session, are left as they are. */
@@ -79,11 +80,10 @@ async function maskFile(projects: string, path: string, mask: SecretMask): Promi
  * there as well, once the run's processes are gone. Where that fails the run's end does not.
  */
 export async function maskTranscripts(
-  { credentials, logger }: Pick<RunServices, 'credentials' | 'logger'>,
-  { record, sessionId, folders, mask, reach }: PreparedRun,
+  { logger }: Pick<RunServices, 'logger'>,
+  { record, sessionId, folders, mask }: PreparedRun,
 ): Promise<void> {
-  const own = join(folders.home, '.claude')
-  const projects = join(reach.level === 'locked' ? own : (credentials.configDir ?? own), 'projects')
+  const projects = join(folders.home, CLAUDE_FOLDER, 'projects')
   try {
     for (const path of await listFiles(projects, sessionId)) await maskFile(projects, path, mask)
   } catch (error) {

@@ -9,7 +9,6 @@ import { spawnClaude } from '../../claude/stream/spawn-claude.js'
 import { withAdmitted } from '../../platform/admitted-folders.js'
 import { writeConfined } from '../../platform/confined-folder.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
-import type { RunServices } from '../claim/run-services.js'
 import type { StartGate } from '../claim/start-gate.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { answerSchemaOf } from '../json-mode/answer-schema.js'
@@ -46,9 +45,9 @@ const HEARTBEAT_TIMEOUT_OF_LEASE = 0.4
  * worker, the folders, where to begin, the operator's hooks, the login, the start itself.
  */
 export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Promise<PreparedRun | Unstarted> {
-  const { services } = claim
+  const { services, credential } = claim
   const { config, log } = services
-  const able = await requireAble(services, record)
+  const able = await requireAble(services, credential, record)
   if (able.kind !== 'able') return able
   const opened = await openFolders(claim, record)
   if (opened.kind !== 'opened') return opened
@@ -66,7 +65,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const go = await claim.hooks.beforeStart(record, workspace)
   if (go.kind === 'stopped') return { kind: 'stopped', folders }
   if (go.kind === 'refused') return refused(go.outcome)
-  const planned = await planCommand(services, record, { claude: able.claude, run, beginning, sessionId, ...opened })
+  const planned = await planCommand(claim, record, { claude: able.claude, run, beginning, sessionId, ...opened })
   const reach = await openReach(claim, record, { level: able.level, folders, planned })
   if ('kind' in reach) return reach
   const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, command: reach.command }
@@ -149,7 +148,7 @@ interface CommandParts {
 }
 
 async function planCommand(
-  { config, credentials, hooks, schemas }: RunServices,
+  { services: { config, hooks, schemas }, credential: { credentials, environment } }: HeldClaim,
   { id, owner }: ExecutionRecord,
   { claude, run, beginning, sessionId, folders, workspace }: CommandParts,
 ): Promise<ClaudeCommand> {
@@ -168,7 +167,7 @@ async function planCommand(
     ...folders,
     tmpDir: folders.temporary,
     credentials,
-    env: config.environment,
+    env: environment,
     childEnv: config.childEnv,
     defaultPermissionMode: config.permissionMode,
     extraAllowedTools: config.allowedTools,
@@ -183,12 +182,12 @@ async function planCommand(
 
 /** Its sandbox, proxy and login, and the files that its command reads. */
 async function openReach(
-  { services, lifetime }: HeldClaim,
+  { services, credential, lifetime }: HeldClaim,
   { request }: ExecutionRecord,
   { level, folders, planned }: { level: SandboxLevel; folders: RunFolders; planned: ClaudeCommand },
 ): Promise<RunSandbox | Unstarted> {
   try {
-    const reach = await openRunSandbox(services, request, level, folders, planned)
+    const reach = await openRunSandbox(services, credential, request, level, folders, planned)
     // Until the claim is over, whatever happens from here on: it may have a proxy, and follows the login.
     lifetime.own('sandbox', reach, (opened) => opened.close())
     for (const { name, content } of reach.command.files)
@@ -196,9 +195,11 @@ async function openReach(
     return reach
   } catch (error) {
     if (!(error instanceof LoginError)) return refused(toFolderFailure(error))
-    return error.isTransient
-      ? { kind: 'delayed', folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }
-      : refused(failed('CLAUDE_NOT_AUTHENTICATED', error.message))
+    if (error.isTransient) return { kind: 'delayed', folders, outcome: failed('CLAUDE_OVERLOADED', error.message) }
+    const outcome = failed('CLAUDE_NOT_AUTHENTICATED', error.message)
+    // It is not offered any more, unless it is all that there is.
+    const isOffered = services.credentials.offer().some(({ account }) => account === credential.account)
+    return isOffered ? refused(outcome) : { kind: 'elsewhere', folders, outcome }
   }
 }
 

@@ -42,6 +42,8 @@ export type Unstarted =
   | { readonly kind: 'parked' }
   /** The machine had no process, memory or descriptor left: it is no fault of the execution's. */
   | { readonly kind: 'scarce'; readonly folders: RunFolders; readonly why: string }
+  /** Its login was refused for good, and its worker has another credential. */
+  | { readonly kind: 'elsewhere'; readonly folders: RunFolders; readonly outcome: Outcome }
   /** The login could not be renewed for now: nothing is known to be wrong with the execution or the login. */
   | { readonly kind: 'delayed'; readonly folders: RunFolders; readonly outcome: Outcome }
 

@@ -1,5 +1,6 @@
 import type { InstalledClaude } from '../../claude/behaviour.js'
 import type { SandboxLevel } from '../../protocol/sandbox.js'
+import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunServices } from '../claim/run-services.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
@@ -14,8 +15,12 @@ export interface Able {
 }
 
 /** The record is what the API stored, and this worker can run it. */
-export async function requireAble(services: RunServices, record: ExecutionRecord): Promise<Able | Unstarted> {
-  const { claude, credentials, sandboxes } = services
+export async function requireAble(
+  services: RunServices,
+  { credentials, sandboxes }: PooledCredential,
+  record: ExecutionRecord,
+): Promise<Able | Unstarted> {
+  const { claude } = services
   const refusal = await checkRecord(services, record)
   if (refusal) return refused(refusal)
   const level = chooseLevel(record.request.sandbox, sandboxes)

@@ -7,6 +7,7 @@ import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import type { Observation, Translator } from '../../claude/stream/translate-message.js'
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
+import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
 import { AnswerCheck } from '../json-mode/answer-check.js'
@@ -38,6 +39,7 @@ export interface AttemptReport {
 
 export interface AttemptOptions {
   readonly services: RunServices
+  readonly credential: PooledCredential
   readonly executionId: string
   readonly fence: string
   readonly run: RunRequest

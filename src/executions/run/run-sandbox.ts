@@ -12,6 +12,7 @@ import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { OutcomeCode } from '../../protocol/execution.js'
 import type { RunContainment, SandboxLevel, SandboxOutcome } from '../../protocol/sandbox.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunServices } from '../claim/run-services.js'
 import { lendLogin, toOther, writeLogin, type OtherLogin, type RunLogin } from './run-login.js'
 
@@ -60,8 +61,8 @@ export function listOwn({ config }: Pick<RunServices, 'config'>): string[] {
 }
 
 /** The refresh token is the worker's alone, whatever folder an opening shows. */
-const listOfLogin = ({ configDir }: RunServices['credentials']): string[] =>
-  configDir === undefined ? [] : [join(configDir, '.credentials.json')]
+const listOfLogins = ({ loginFolders }: RunServices['credentials']): string[] =>
+  loginFolders.map((folder) => join(folder, '.credentials.json'))
 
 /** What the service is made of: an opening may show it, but never for writing. */
 export function listProtected({
@@ -121,6 +122,7 @@ const PROXYS_WORDS: ReadonlySet<OutcomeCode> = new Set(['CLAUDE_NOT_AUTHENTICATE
 /** What a run of this level needs beside its folders. The caller closes it. @throws LoginError */
 export async function openRunSandbox(
   services: RunServices,
+  credential: PooledCredential,
   request: ExecuteRequest,
   level: SandboxLevel,
   folders: RunFolders,
@@ -128,9 +130,9 @@ export async function openRunSandbox(
 ): Promise<RunSandbox> {
   const { home } = folders
   const login =
-    services.login && level !== 'locked' ? await lendLogin(services.login, home, services.logger) : undefined
+    credential.login && level !== 'locked' ? await lendLogin(credential.login, home, services.logger) : undefined
   try {
-    return await openReach(services, request, level, folders, command, login)
+    return await openReach(services, credential, request, level, folders, command, login)
   } catch (error) {
     await login?.close()
     throw error
@@ -139,13 +141,14 @@ export async function openRunSandbox(
 
 async function openReach(
   services: RunServices,
+  { credentials, environment, login: keeper }: PooledCredential,
   request: ExecuteRequest,
   level: SandboxLevel,
   folders: RunFolders,
   command: ClaudeCommand,
   login: RunLogin | undefined,
 ): Promise<RunSandbox> {
-  const { config, containment, credentials } = services
+  const { config, containment } = services
   const qualities = {
     sandbox: level,
     lifetime: containment.strong,
@@ -171,9 +174,7 @@ async function openReach(
       close: async () => login?.close(),
     }
   const lent =
-    level === 'locked'
-      ? await lendCredential(credentials, config.environment, config.simulatorUrl, services.login)
-      : undefined
+    level === 'locked' ? await lendCredential(credentials, environment, config.simulatorUrl, keeper) : undefined
   if (lent?.login !== undefined) await writeLogin(folders.home, lent.login)
   const proxy =
     lent && (await openProxy(services, request, lent, (event) => (listener ? listener(event) : early.push(event))))
@@ -201,7 +202,7 @@ async function openReach(
     ],
     writable: [folders.home, folders.temporary, ...writable],
     sockets,
-    hidden: [...listOwn(services), ...listOfLogin(services.credentials)],
+    hidden: [...listOwn(services), ...listOfLogins(services.credentials)],
     protected: listProtected(services),
     proxyFolder: proxy?.folder,
   }

@@ -19,11 +19,11 @@ const ofServer = (server: McpServer): string[] =>
     ? [...secretsOf('url', server.url, 'named'), ...ofEntries(server.headers)]
     : [...ofEntries(server.env), ...(server.args ?? []).flatMap(ofArgument)]
 
-/** The operator's secrets, the login as it is now, and what the request hands to its servers. */
+/** The operator's secrets, all logins as they are now, and what the request hands to its servers. */
 export async function maskOf(
-  { mask, credentials: { configDir } }: Pick<RunServices, 'mask' | 'credentials'>,
+  { mask, credentials }: Pick<RunServices, 'mask' | 'credentials'>,
   { mcpServers = {} }: Pick<RunRequest, 'mcpServers'>,
 ): Promise<SecretMask> {
-  const tokens = configDir === undefined ? [] : await readLoginTokens(configDir)
-  return mask.with([...Object.values(mcpServers).flatMap(ofServer), ...tokens])
+  const tokens = await Promise.all(credentials.loginFolders.map(readLoginTokens))
+  return mask.with([...Object.values(mcpServers).flatMap(ofServer), ...tokens.flat()])
 }

@@ -1,5 +1,6 @@
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import type { RunJournal } from '../claim/run-journal.js'
+import { toLogReading } from '../conclude/log-reading.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
 import { RunAttempt } from './run-attempt.js'
@@ -20,6 +21,7 @@ export async function startAttempt(
   const { record, run, beginning, reach } = prepared
   const answer = await storeStart(claim, prepared)
   if (answer.kind !== 'started') return answer.kind === 'cancelled' ? { kind: 'cancelled' } : { kind: 'stale' }
+  claim.written = toLogReading(answer.batches, answer.lastSeq)
   const journal = claim.openJournal(claim.attempt, answer.lastSeq)
   const servers = followServers({
     run: beginning.run,
@@ -29,6 +31,7 @@ export async function startAttempt(
   })
   const attempt = new RunAttempt({
     services: claim.services,
+    credential: claim.credential,
     executionId: record.id,
     fence: claim.fence,
     run: beginning.run,
@@ -58,7 +61,7 @@ export async function startAttempt(
 }
 
 async function storeStart(
-  { services, fence, attempt }: HeldClaim,
+  { services, fence, attempt, credential }: HeldClaim,
   { record, run, beginning, sessionId, command, mask, child, reach }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
@@ -84,6 +87,7 @@ async function storeStart(
         workspace: record.workspace,
         argv: command.argv.map(mask.text),
         containment: reach.containment,
+        credential: credential.name,
         resumed: beginning.kind === 'resume' || undefined,
         model: run.model,
       },

@@ -1,6 +1,8 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import { decodeCancelList, decodeCreate } from './decode-replies.js'
-import { toNewRecord } from './new-record.js'
+import { toNewRecord, type NewRecordArguments } from './new-record.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { toRecord } from '../records/stored-fields.js'
 import type { StoreContext } from './store-context.js'
 import type { CancelListAnswer, CreateAnswer, NewRecord } from './transitions.js'
 
@@ -22,10 +24,27 @@ export interface CallerCommands {
   delete(id: string, owner: string): Promise<{ kind: 'deleted'; claim: number } | { kind: 'refused'; state: string }>
 }
 
+function toPairs(fields: NewRecordArguments['fields']): string[] {
+  const pairs: string[] = []
+  for (const [field, value] of Object.entries(fields)) if (value !== undefined) pairs.push(field, value)
+  return pairs
+}
+
+/** What would be read of a new record now. undefined: the script has added to it, or had made it before. */
+function toQueuedRecord(
+  { id, session, wantedBudget }: NewRecord,
+  fields: NewRecordArguments['fields'],
+  position: number,
+): ExecutionRecord | undefined {
+  const hasReserved = wantedBudget !== undefined && Object.keys(wantedBudget).length > 0
+  return session || hasReserved || position === 0 ? undefined : toRecord(id, fields, 1, position - 1)
+}
+
 export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContext): CallerCommands {
   return {
     async create(record, maxQueue, firstTask) {
       const { score, ...content } = toNewRecord(record)
+      const { fields } = content
       const { id, owner, idempotencyKey, requestDigest } = record
       const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, sharedWorkspaces, new: content }
       if (firstTask) {
@@ -33,7 +52,12 @@ export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContex
         return decodeCreate(await run('ccCreateList', { ...admission, task }))
       }
       const session = record.session && { ...record.session, sharedWorkspaces }
-      return decodeCreate(await run('ccCreate', { ...admission, session }))
+      const { workspace, simulated, queueDeadline } = fields
+      // The record itself is not wrapped into JSON once more, which the script would have to unwrap.
+      const seen = { ...content, fields: { workspace, simulated, queueDeadline } }
+      const reply = await run('ccCreate', { ...admission, new: seen, session }, ...toPairs(fields))
+      const queued = reply[0] === 'created' ? toQueuedRecord(record, fields, reply[1]) : undefined
+      return queued ? { kind: 'created', record: queued } : decodeCreate(reply)
     },
     async request(id, request, by, reason = '') {
       const [kind, state] = await run('ccRequest', { id, ...request, by, reason })

@@ -21,6 +21,7 @@ function concludingFields(
     result: typeof result === 'string' ? result : undefined,
     resultJson: typeof result === 'object' ? JSON.stringify(result) : undefined,
     receipt: seal?.receipt,
+    paidBy: seal?.paidBy && JSON.stringify(seal.paidBy),
     model,
     activeMs: durationSample && String(Math.round(durationSample.activeMs)),
     // `lesson` is the name of the stored field, which workers of other versions read.

@@ -46,6 +46,7 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
   switch (reply[0]) {
     case 'created':
     case 'full':
+    case 'withdrawn':
       return { kind: reply[0] }
     case 'replayed':
     case 'conflict':
@@ -60,8 +61,8 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
 export function decodeClaim(reply: ClaimReply): ClaimAnswer {
   switch (reply[0]) {
     case 'claimed': {
-      const [kind, fence, lastSeq, attempt, storedBytes, ...ready] = reply
-      return { kind, fence, lastSeq, attempt, storedBytes, ready: decodeReady(ready) }
+      const [kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ...ready] = reply
+      return { kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ready: decodeReady(ready) }
     }
     case 'parked': {
       const [kind, ...ready] = reply
@@ -72,6 +73,7 @@ export function decodeClaim(reply: ClaimReply): ClaimAnswer {
     case 'blocked':
       return { kind: 'blocked', waitMs: reply[1] }
     case 'expired':
+      return { kind: 'expired', executionId: reply[1] }
     case 'unsuited':
       return { kind: reply[0] }
   }
@@ -83,8 +85,11 @@ export function decodePlaces(reply: PlacesReply): PlacesAnswer {
   return { kind, ready: decodeReady(ready) }
 }
 
-export const decodeStart = (reply: StartReply): StartAnswer =>
-  reply[0] === 'started' ? { kind: 'started', lastSeq: reply[1] } : { kind: reply[0] }
+export function decodeStart(reply: StartReply): StartAnswer {
+  if (reply[0] !== 'started') return { kind: reply[0] }
+  const [kind, lastSeq, ...batches] = reply
+  return { kind, lastSeq, batches }
+}
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined

@@ -40,7 +40,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
     async requeue(id, fence, limit) {
       return decodeRequeue(id, await run('ccRequeue', id, fence ?? '', limit))
     },
-    async retry(id, fence, { reason, message, usage, attempt, failedStarts, spared, at, notBefore, queueDeadline }) {
+    async retry(id, fence, { reason, message, usage, attempt, failedStarts, at, notBefore, queueDeadline, ...counts }) {
       const cause = failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }
       const data = { reason, nextAttempt: attempt + 1, notBefore: notBefore?.toISOString(), message }
       return decodeRetry(
@@ -51,7 +51,8 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
           fields: {
             usage: JSON.stringify(usage),
             earlierUsage: JSON.stringify(usage),
-            spared: String(spared),
+            spared: String(counts.spared),
+            paidBy: counts.paidBy && JSON.stringify(counts.paidBy),
             // How the next one begins depends on the last that has started.
             ...cause,
           },

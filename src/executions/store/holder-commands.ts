@@ -5,18 +5,20 @@ import type { Usage } from '../../protocol/execution.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
 import { decodeClaim, decodePlaces, decodeRenew, decodeStart } from './decode-replies.js'
 import type { StoreContext } from './store-context.js'
-import type { ClaimAnswer, PendingRequests, PlacesAnswer, StartAnswer } from './transitions.js'
+import type { ClaimAnswer, CredentialOffer, PendingRequests, PlacesAnswer, StartAnswer } from './transitions.js'
 
 /** What a worker does with an execution, from its claim on under a fence. */
 export interface HolderCommands {
-  /** queued → starting, by a worker with this credential and sandboxes up to this one. */
+  /**
+   * queued → starting, by a worker with these credentials, or with one of this name and all sandboxes: this execution,
+   * or the one that is due before it.
+   */
   claim(
     id: string,
     claim: number,
     workerId: string,
     leaseMs: number,
-    credential: string,
-    highestSandbox?: number,
+    offered: string | readonly CredentialOffer[],
   ): Promise<ClaimAnswer>
   /**
    * The folder in which it will work, as its worker found it, is its own until its end; where somebody has it, it waits
@@ -44,15 +46,17 @@ export interface HolderCommands {
   renew(id: string, fence: string, leaseMs: number, usage?: Usage): Promise<PendingRequests | undefined>
   /** running ⇄ paused by the holder of the fence. */
   enter(id: string, fence: string, state: 'running' | 'paused'): Promise<boolean>
-  /** Workers with this credential take nothing until then. */
+  /** Nothing starts with this credential until then. */
   blockCredential(credential: string, until: Date): Promise<void>
 }
 
+const HIGHEST = SandboxLevel.options.length - 1
+
 export function createHolderCommands({ run }: StoreContext): HolderCommands {
   return {
-    async claim(id, claim, workerId, leaseMs, credential, highestSandbox = SandboxLevel.options.length - 1) {
-      const args = { id, claim: String(claim), workerId, leaseMs, credential, highestSandbox }
-      return decodeClaim(await run('ccClaim', args))
+    async claim(id, claim, workerId, leaseMs, offered) {
+      const offers = typeof offered === 'string' ? [{ name: offered, weight: 1, highestSandbox: HIGHEST }] : offered
+      return decodeClaim(await run('ccClaim', { id, claim: String(claim), workerId, leaseMs, offers }))
     },
     async takePlaces(id, fence, places) {
       return decodePlaces(await run('ccTakePlaces', { id, fence, places }))

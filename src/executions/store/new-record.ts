@@ -1,6 +1,6 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import { toScore } from './queue-score.js'
-import { shortenRequest } from '../records/execution-record.js'
+import { toShortRequest } from '../records/execution-record.js'
 import type { NewRecord } from './transitions.js'
 import { SandboxLevel } from '../../protocol/sandbox.js'
 
@@ -8,7 +8,9 @@ import { SandboxLevel } from '../../protocol/sandbox.js'
 export interface NewRecordArguments {
   /** Its place in the queue. */
   readonly score: string
-  readonly fields: Record<string, string | undefined>
+  /** Without those that are as they are read where they are missing. */
+  readonly fields: Readonly<Partial<Record<string, string>>>
+  readonly wantedBudget: string
   /** Its first event in two pieces, between which stands its position. */
   readonly before: string
   readonly after: string
@@ -18,28 +20,28 @@ const toJson = (value: object | undefined): string | undefined => value && JSON.
 
 export function toNewRecord(record: NewRecord): NewRecordArguments {
   const { owner, request, requestDigest, priority, createdAt, workspace, metadata, simulated, kind = 'run' } = record
+  const text = JSON.stringify(request)
   const score = String(toScore(priority, createdAt))
   const fields = {
     state: 'queued',
     owner,
-    request: JSON.stringify(request),
-    shortRequest: JSON.stringify(shortenRequest(request)),
+    request: text,
+    shortRequest: toShortRequest(request, text),
     requestDigest,
     priority,
     claim: '1',
     attempt: '0',
     createdAt: String(createdAt),
     workspace,
-    metadata: JSON.stringify(metadata),
+    metadata: Object.keys(metadata).length === 0 ? undefined : JSON.stringify(metadata),
     simulated: simulated ? '1' : '0',
     score,
-    kind,
+    kind: kind === 'run' ? undefined : kind,
     grant: toJson(record.grant),
     workspaceLock: record.workspaceLock,
     sandbox: request.sandbox && String(SandboxLevel.options.indexOf(request.sandbox)),
     queueDeadline: record.queueDeadline?.toString(),
     idempotencyKey: record.idempotencyKey,
-    wantedBudget: JSON.stringify(record.wantedBudget ?? {}),
     model: record.model,
     dailyBudget: toJson(record.dailyBudget),
     timeoutEstimate: toJson(record.timeoutEstimate),
@@ -57,5 +59,5 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     0,
   )
   const [before = '', after = ''] = event.split(/(?<="position":)0/)
-  return { score, fields, before, after }
+  return { score, fields, wantedBudget: JSON.stringify(record.wantedBudget ?? {}), before, after }
 }

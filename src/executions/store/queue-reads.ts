@@ -8,7 +8,11 @@ export interface QueueReads {
   count(): Promise<{ byPriority: Record<Priority, number>; parked: number; delayed: number; active: string[] }>
   /** Credentials whose limit is reached, and until when. */
   listBlocked(): Promise<Array<{ credential: string; until: Date }>>
-  listWaiting(count: number): Promise<string[]>
+  /**
+   * Those who could be taken now, as far as the limits of their owners go, by turns: how many, and the first of them;
+   * and how many are in somebody's hands.
+   */
+  listDue(count: number): Promise<{ due: number; active: number; ids: string[] }>
   listParked(count: number): Promise<string[]>
   /** Queued executions whose queue timeout is over. */
   listOverdue(count: number): Promise<string[]>
@@ -16,7 +20,7 @@ export interface QueueReads {
   listUnsettled(sinceMs: number, count: number): Promise<string[]>
 }
 
-export function createQueueReads({ redis, root, now }: StoreContext): QueueReads {
+export function createQueueReads({ redis, root, run, now }: StoreContext): QueueReads {
   return {
     async count() {
       const pipeline = redis.pipeline()
@@ -43,8 +47,9 @@ export function createQueueReads({ redis, root, now }: StoreContext): QueueReads
         blocked.push({ credential: answer[index] ?? '', until: new Date(Number(answer[index + 1])) })
       return blocked
     },
-    listWaiting(count) {
-      return redis.zrange(`${root}:waiting`, '0', String(count - 1))
+    async listDue(count) {
+      const [due, active, ...ids] = await run('ccListDue', count)
+      return { due, active, ids }
     },
     listParked(count) {
       return redis.zrange(`${root}:parked`, '0', String(count - 1))

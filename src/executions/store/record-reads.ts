@@ -7,7 +7,9 @@ import { execute, type StoreContext } from './store-context.js'
 /** The records and their lists, as they are read without changing anything. */
 export interface RecordReads {
   now: StoreContext['now']
+  recentNow: StoreContext['recentNow']
   get(id: string): Promise<ExecutionRecord | undefined>
+  ownerOf(id: string): Promise<string | undefined>
   /** Records without their long texts; ids that have none are left out. */
   getMany(ids: readonly string[]): Promise<ExecutionRecord[]>
   /**
@@ -30,25 +32,51 @@ export interface RecordReads {
   listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
 }
 
-export function createRecordReads({ redis, root, now }: StoreContext): RecordReads {
-  async function load(
-    ids: readonly string[],
-    fields: readonly RecordField[],
-  ): Promise<Array<ExecutionRecord | undefined>> {
+interface Loaded {
+  readonly id: string
+  readonly stored: StoredFields
+  readonly lastSeq: number
+  readonly position: number | undefined
+}
+
+const toLoadedRecord = ({ id, stored, lastSeq, position }: Loaded): ExecutionRecord | undefined =>
+  toRecord(id, stored, lastSeq, position)
+
+export function createRecordReads({ redis, root, run, now, recentNow }: StoreContext): RecordReads {
+  async function load(ids: readonly string[], fields: readonly RecordField[]): Promise<Loaded[]> {
     if (ids.length === 0) return []
     const pipeline = redis.pipeline()
-    for (const id of ids) {
-      pipeline
-        .hmget(`${root}:execution:${id}`, ...fields)
-        .hget(`${root}:log:${id}`, 'lastSeq')
-        .zrank(`${root}:waiting`, id)
-    }
+    for (const id of ids) pipeline.hmget(`${root}:execution:${id}`, ...fields).hget(`${root}:log:${id}`, 'lastSeq')
     const answers = await execute(pipeline)
-    return ids.map((id, index) => {
-      const values = answers[index * 3] as Array<string | null>
-      const stored: StoredFields = Object.fromEntries(fields.map((field, position) => [field, values[position]]))
-      return toRecord(id, stored, Number(answers[index * 3 + 1] ?? 0), answers[index * 3 + 2] as number | null)
+    const found = ids.map((id, index) => {
+      const values = answers[index * 2] as Array<string | null>
+      const stored: StoredFields = {}
+      for (const [position, field] of fields.entries()) stored[field] = values[position]
+      return { id, stored, lastSeq: Number(answers[index * 2 + 1] ?? 0) }
     })
+    const positions = await readPositions(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
+    return found.map((loaded) => ({ ...loaded, position: positions.get(loaded.id) }))
+  }
+
+  async function readPositions(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (ids.length === 0) return new Map()
+    const positions = await run('ccPositions', ...ids)
+    return new Map(ids.flatMap((id, index) => (positions[index] ? [[id, positions[index]] as const] : [])))
+  }
+
+  /** Small requests are stored once. */
+  async function addRequests(loaded: readonly Loaded[]): Promise<void> {
+    const small = loaded.filter(({ stored }) => stored.state && !stored.shortRequest)
+    if (small.length === 0) return
+    const pipeline = redis.pipeline()
+    for (const { id } of small) pipeline.hget(`${root}:execution:${id}`, 'request')
+    const requests = await execute(pipeline)
+    for (const [index, { stored }] of small.entries()) stored.shortRequest = requests[index] as string | null
+  }
+
+  async function loadOne(id: string): Promise<ExecutionRecord | undefined> {
+    const [loaded] = await load([id], ALL_FIELDS)
+    return loaded && toLoadedRecord(loaded)
   }
 
   async function loadTasks(listId: string): Promise<ListedTask[]> {
@@ -68,16 +96,22 @@ export function createRecordReads({ redis, root, now }: StoreContext): RecordRea
 
   return {
     now,
+    recentNow,
     async get(id) {
-      const [record] = await load([id], ALL_FIELDS)
+      const record = await loadOne(id)
       return record?.kind === 'task_list' ? { ...record, tasks: await loadTasks(id) } : record
     },
+    async ownerOf(id) {
+      return (await redis.hget(`${root}:execution:${id}`, 'owner')) ?? undefined
+    },
     async getMany(ids) {
-      return (await load(ids, LISTED_FIELDS)).filter((record) => record !== undefined)
+      const loaded = await load(ids, LISTED_FIELDS)
+      await addRequests(loaded)
+      return loaded.map(toLoadedRecord).filter((record) => record !== undefined)
     },
     async getTaskList(id) {
       const tasks = await loadTasks(id)
-      const [record] = await load([id], ALL_FIELDS)
+      const record = await loadOne(id)
       return record?.kind === 'task_list' ? { ...record, tasks } : undefined
     },
     async listTaskIds(listId) {

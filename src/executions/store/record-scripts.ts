@@ -3,7 +3,7 @@ import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
 import { SCRIPTS } from './scripts.generated.js'
-import type { SessionRefusal, WantedSession } from './transitions.js'
+import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
 type Flag = '1' | '0'
 type Timestamp = number
@@ -32,20 +32,30 @@ export interface Admission {
 export type CreateReply =
   | ['created', position: number]
   | ['replayed' | 'conflict', id: string]
-  | ['full']
+  | ['full' | 'withdrawn']
   | ['over', unit: string, ...amounts: string[]]
   | ['refused', why: SessionRefusal['why'], detail: string]
 
 export type ClaimReply =
-  | ['claimed', fence: string, lastSeq: number, attempt: number, storedBytes: number, ...ready: ReadyReply]
+  | [
+      'claimed',
+      id: string,
+      fence: string,
+      lastSeq: number,
+      attempt: number,
+      storedBytes: number,
+      credential: string,
+      ...ready: ReadyReply,
+    ]
   | ['parked', ...ready: ReadyReply]
   | ['refused', State]
   | ['blocked', milliseconds: number]
-  | ['expired' | 'unsuited']
+  | ['expired', id: string]
+  | ['unsuited']
 
 export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancelled' | 'stale'] | ['refused', State]
 
-export type StartReply = ['started', lastSeq: number] | ['stale' | 'cancelled']
+export type StartReply = ['started', lastSeq: number, ...batches: string[]] | ['stale' | 'cancelled']
 
 export type RenewReply =
   | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]
@@ -90,6 +100,7 @@ export interface Requested {
 export interface RecordScripts {
   ccCreate(
     args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
+    ...fieldsAndValues: string[]
   ): CreateReply
   ccCreateList(args: Admission & { task: NewRecordArguments & { id: string } }): CreateReply
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
@@ -101,8 +112,7 @@ export interface RecordScripts {
     claim: string
     workerId: string
     leaseMs: number
-    credential: string
-    highestSandbox: number
+    offers: readonly CredentialOffer[]
   }): ClaimReply
   ccTakePlaces(args: { id: string; fence: string; places: readonly string[] }): PlacesReply
   ccStart(args: {
@@ -152,6 +162,8 @@ export interface RecordScripts {
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
+  ccListDue(count: number): [due: number, active: number, ...ids: string[]]
+  ccPositions(...ids: string[]): Array<number | ''>
   ccWakeDue(): ReadyReply
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply

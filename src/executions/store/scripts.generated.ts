@@ -52,18 +52,67 @@ end`,
   redis.call('ZADD', root .. ':leases', nowMs() + holdMs, list)
   return {'over', fence}
 end`,
-  'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
-  'include/set-all': `local function setAll(id, fields)
-  for field, value in pairs(fields) do set(id, field, value) end
+  'events/include/write-first': `local function writeFirst(id, event)
+  local lines, draft = '{"seq":1,' .. event, root .. ':events-draft'
+  redis.call('XADD', key('events', id), '1-0', 'e', lines)
+  redis.call('COPY', key('events', id), draft, 'REPLACE')
+  redis.call('RENAME', draft, key('events', id))
+  redis.call('HSET', key('log', id), 'lastSeq', 1, 'bytes', #lines)
+  redis.call('PUBLISH', key('channel', id), lines)
+end`,
+  'constant/PRIORITY_STEP': `local PRIORITY_STEP = 100000000000000`,
+  'include/band-of': `local function bandOf(score) return string.format('%d', math.floor(tonumber(score) / PRIORITY_STEP)) end`,
+  'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('HGET', root .. ':turn-clock', band) or '0') end`,
+  'include/turn-keys': `local function turnsOf(band) return key('turns', band) end
+local function lineOf(band, owner) return key('line', band .. ':' .. owner) end
+local function servedOf(band) return key('served', band) end`,
+  'include/enter-turn': `local function enterTurn(id, score)
+  local band, owner = bandOf(score), get(id, 'owner')
+  redis.call('ZADD', lineOf(band, owner), score, id)
+  local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
+  redis.call('ZADD', turnsOf(band), 'NX', math.max(turnClock(band), served), owner)
+end`,
+  'include/enter-queue': `local function enterQueue(id, score)
+  redis.call('ZADD', root .. ':waiting', score, id)
+  enterTurn(id, score)
+end`,
+  'include/position-of': `local function positionOf(id)
+  local rank = redis.call('ZRANK', root .. ':waiting', id)
+  if not rank then return nil end
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  local band = bandOf(score)
+  if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  local place = redis.call('ZRANK', lineOf(band, owner), id)
+  local tag = redis.call('ZSCORE', turnsOf(band), owner)
+  if not place or not tag then return rank + 1 end
+  local turn = tonumber(tag) + place
+  local before = redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
+  for index = 1, #turns, 2 do
+    local other = turns[index]
+    if other ~= owner then
+      local ahead = turn - tonumber(turns[index + 1]) + (other < owner and 1 or 0)
+      before = before + math.min(ahead, redis.call('ZCARD', lineOf(band, other)))
+    end
+  end
+  return before + place + 1
 end`,
   'include/queue-new': `local function queueNew(id, score, new)
-  setAll(id, new.fields)
-  redis.call('ZADD', root .. ':waiting', score, id)
-  local deadline = get(id, 'queueDeadline')
+  enterQueue(id, score)
+  local deadline = new.fields.queueDeadline
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
-  local position = redis.call('ZRANK', root .. ':waiting', id) + 1
-  writeNext(id, new.before .. position .. new.after)
+  local position = positionOf(id)
+  writeFirst(id, new.before .. position .. new.after)
   return position
+end`,
+  'include/set': `local function set(id, ...) redis.call('HSET', record(id), ...) end`,
+  'include/set-all': `local function setAll(id, fields)
+  local all = {}
+  for field, value in pairs(fields) do
+    all[#all + 1] = field
+    all[#all + 1] = value
+  end
+  if #all > 0 then set(id, unpack(all)) end
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
   'history/include/weigh': `local function weigh(owner, kind, wanted)
@@ -91,9 +140,9 @@ end`,
   return taken
 end`,
   'include/kind-of': `local function kindOf(simulated) return simulated == '1' and 'simulated' or 'real' end`,
-  'include/weigh-new': `local function weighNew(owner, fields)
-  local kind = kindOf(fields.simulated)
-  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+  'include/weigh-new': `local function weighNew(owner, simulated, wantedBudget)
+  local kind = kindOf(simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(wantedBudget))
   return taken, over, kind
 end`,
   'advance-list': `local args = cjson.decode(ARGV[1])
@@ -119,13 +168,14 @@ if not following or get(list, 'cancelBy') then
   return over(list, holdMs)
 end
 local owner = get(list, 'owner')
-local taken, refused, kind = weighNew(owner, following.fields)
+local taken, refused, kind = weighNew(owner, following.fields.simulated, following.wantedBudget)
 if refused then
   set(list, 'over', 'budget')
   return over(list, holdMs)
 end
 reserve(following.id, owner, kind, taken)
 redis.call('HSET', key('tasks', list), index + 1, following.id)
+setAll(following.id, following.fields)
 queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}`,
@@ -163,6 +213,33 @@ local taskState = get(task, 'state')
 if isActive(taskState) and not get(task, 'cancelBy') then set(task, 'cancelBy', by, 'cancelReason', reason) end
 return {'requested', task, taskState or ''}`,
   'platform/include/need-memory': `local function needMemory() redis.call('SETRANGE', root .. ':nothing', 0, '') end`,
+  'include/choose-credential': `local function chooseCredential(id, offers, now)
+  local sandbox, before = tonumber(get(id, 'sandbox') or '0'), get(id, 'credential')
+  local source = #offers > 1 and not before and get(id, 'resumedFrom')
+  if source then before = get(source, 'credential') end
+  local turns = root .. ':credential-turns'
+  local clock = #offers > 1 and tonumber(redis.call('HGET', turns, '') or '0') or 0
+  local best, waitMs, isSuited, isFree = nil, nil, false, false
+  for _, offer in ipairs(offers) do
+    local share, suits = 1 / offer.weight, sandbox <= offer.highestSandbox
+    local score = redis.call('ZSCORE', root .. ':blocked', offer.name)
+    local leftMs = score and math.ceil(tonumber(score) - now) or 0
+    isSuited = isSuited or suits
+    if leftMs > 0 then
+      waitMs = math.min(waitMs or leftMs, leftMs)
+    else
+      isFree = true
+      local last = #offers > 1 and tonumber(redis.call('HGET', turns, offer.name) or '0') or 0
+      local start = math.max(last, clock - share)
+      local candidate = {name = offer.name, start = start, turn = start + share}
+      if suits and offer.name == before then return candidate end
+      if suits and (not best or candidate.turn < best.turn) then best = candidate end
+    end
+  end
+  if best then return best end
+  if not isFree and waitMs then return nil, 'blocked', waitMs end
+  return nil, isSuited and 'busy' or 'unsuited'
+end`,
   'include/enter': `local function enter(id, to)
   local from = get(id, 'state')
   if not from or not TRANSITIONS[from][to] then return false, from or 'missing' end
@@ -197,6 +274,19 @@ end`,
     end
   end
 end`,
+  'include/highest-free': `local function highestFree(offers, now)
+  local highest, waitMs = nil, nil
+  for _, offer in ipairs(offers) do
+    local score = redis.call('ZSCORE', root .. ':blocked', offer.name)
+    local leftMs = score and math.ceil(tonumber(score) - now) or 0
+    if leftMs > 0 then
+      waitMs = math.min(waitMs or leftMs, leftMs)
+    else
+      highest = math.max(highest or offer.highestSandbox, offer.highestSandbox)
+    end
+  end
+  return highest, waitMs
+end`,
   'include/hold-folders': `local function holdFolders(owner, names)
   for _, name in ipairs(names) do
     redis.call('SET', key('workspace', name), owner)
@@ -204,17 +294,71 @@ end`,
   end
 end`,
   'include/holder-of': `local function holderOf(id) return get(id, 'parentId') or id end`,
+  'include/may-run': `local function mayRun(owner)
+  local limit = redis.call('HGET', root .. ':owner-limits', owner)
+  if not limit then return true end
+  local active = key('active', owner)
+  if redis.call('SCARD', active) < tonumber(limit) then return true end
+  for _, id in ipairs(redis.call('SMEMBERS', active)) do
+    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
+  end
+  return redis.call('SCARD', active) < tonumber(limit)
+end`,
+  'include/is-due': `local function isDue(id)
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  local band = bandOf(score)
+  for higher = 0, tonumber(band) - 1 do
+    if redis.call('EXISTS', turnsOf(higher)) == 1 then return false end
+  end
+  return redis.call('ZRANGE', turnsOf(band), 0, 0)[1] == owner
+    and redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1] == id
+    and mayRun(owner)
+end`,
+  'include/leave-turn': `local function leaveTurn(id)
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  if not score then return end
+  local band = bandOf(score)
+  local line = lineOf(band, owner)
+  if redis.call('ZREM', line, id) == 0 or redis.call('EXISTS', line) == 1 then return end
+  redis.call('ZREM', turnsOf(band), owner)
+  if redis.call('EXISTS', turnsOf(band)) == 1 then return end
+  redis.call('DEL', servedOf(band))
+  redis.call('HDEL', root .. ':turn-clock', band)
+end`,
   'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
   for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
     redis.call('ZREM', root .. ':' .. list, id)
   end
+  leaveTurn(id)
   local workspace = parkedOn(id)
   if workspace then redis.call('ZREM', key('parked', workspace), id) end
+end`,
+  'include/next-due': `local OWNERS, OF_EACH = 64, 16
+local function nextDue(highestSandbox)
+  local isUnsuited = false
+  for band = 0, 2 do
+    for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, OWNERS - 1)) do
+      local line = lineOf(band, owner)
+      for _, id in ipairs(mayRun(owner) and redis.call('ZRANGE', line, 0, OF_EACH - 1) or {}) do
+        local state, sandbox = unpack(redis.call('HMGET', record(id), 'state', 'sandbox'))
+        if state ~= 'queued' or not redis.call('ZSCORE', root .. ':waiting', id) then
+          redis.call('ZREM', line, id)
+        elseif tonumber(sandbox or '0') > highestSandbox then
+          isUnsuited = true
+        else
+          return id, isUnsuited
+        end
+      end
+      if redis.call('EXISTS', line) == 0 then redis.call('ZREM', turnsOf(band), owner) end
+    end
+  end
+  return nil, isUnsuited
 end`,
   'include/park': `local function park(id, name)
   local score = get(id, 'score')
   redis.call('ZREM', root .. ':waiting', id)
+  leaveTurn(id)
   redis.call('ZADD', root .. ':parked', score, id)
   redis.call('ZADD', key('parked', name), score, id)
   set(id, 'waitingFor', 'workspace', 'parkedOn', name)
@@ -225,7 +369,7 @@ end`,
   local score = redis.call('ZSCORE', root .. ':parked', next)
   redis.call('ZREM', root .. ':parked', next)
   if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
-  redis.call('ZADD', root .. ':waiting', score, next)
+  enterQueue(next, score)
   redis.call('HDEL', record(next), 'waitingFor')
   local claim = redis.call('HINCRBY', record(next), 'claim', 1)
   return {next, claim, get(next, 'priority')}
@@ -234,28 +378,66 @@ end`,
   if not name or isHeld(name) then return {} end
   return wakeNext(name)
 end`,
+  'include/take-turn': `local TURNS_KEPT_MS = 24 * 60 * 60 * 1000
+local function takeTurn(chosen, offered)
+  if offered < 2 then return end
+  local turns = root .. ':credential-turns'
+  local clock = tonumber(redis.call('HGET', turns, '') or '0')
+  redis.call('HSET', turns, '', math.max(clock, chosen.start), chosen.name, chosen.turn)
+  redis.call('PEXPIRE', turns, TURNS_KEPT_MS)
+end`,
+  'include/use-turn': `local function useTurn(id)
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  local band = bandOf(score)
+  local tag = tonumber(redis.call('ZSCORE', turnsOf(band), owner))
+  if not tag then return end
+  local clock = math.max(turnClock(band), tag)
+  redis.call('HSET', root .. ':turn-clock', band, clock)
+  redis.call('ZADD', turnsOf(band), 'XX', tag + 1, owner)
+  redis.call('ZREMRANGEBYSCORE', servedOf(band), '-inf', clock)
+  redis.call('ZADD', servedOf(band), tag + 1, owner)
+end`,
   'claim': `local args = cjson.decode(ARGV[1])
-local id, workerId = args.id, args.workerId
-local state = get(id, 'state')
-local function claimed(fence, ready)
+local asked, workerId = args.id, args.workerId
+local state = get(asked, 'state')
+local function claimed(id, fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, unpack(ready)}
+  return {'claimed', id, fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, get(id, 'credential'), unpack(ready)}
 end
-if state == 'starting' and get(id, 'workerId') == workerId and get(id, 'claim') == args.claim then
-  return claimed(redis.call('HGET', key('log', id), 'fence'), {})
+local job = asked .. '-' .. args.claim
+local used = redis.call('GET', key('job', job)) or asked
+local before = redis.call('HMGET', record(used), 'state', 'workerId', 'job')
+if before[1] == 'starting' and before[2] == workerId and before[3] == job then
+  return claimed(used, redis.call('HGET', key('log', used), 'fence'), {})
 end
-if state ~= 'queued' then return {'refused', state or 'missing'} end
-if get(id, 'claim') ~= args.claim then return {'refused', 'claim'} end
+local refusal = state ~= 'queued' and (state or 'missing')
+  or get(asked, 'claim') ~= args.claim and 'claim'
+if refusal and redis.call('EXISTS', root .. ':waiting') == 0 then return {'refused', refusal} end
 needMemory()
 local now = nowMs()
-local deadline = get(id, 'queueDeadline')
-if deadline and now > tonumber(deadline) then return {'expired'} end
-local blocked = redis.call('ZSCORE', root .. ':blocked', args.credential)
-if blocked and tonumber(blocked) > now then return {'blocked', math.ceil(tonumber(blocked) - now)} end
-if tonumber(get(id, 'sandbox') or '0') > args.highestSandbox then
-  set(id, 'waitingFor', 'sandbox')
-  return {'unsuited'}
+local function isOverdue(id)
+  local deadline = get(id, 'queueDeadline')
+  return deadline and now > tonumber(deadline)
 end
+if not refusal and isOverdue(asked) then return {'expired', asked} end
+local highest, waitMs = highestFree(args.offers, now)
+if not highest then return {'blocked', waitMs} end
+local id = asked
+local waits = not refusal and redis.call('ZSCORE', root .. ':waiting', asked)
+local line = waits and lineOf(bandOf(waits), get(asked, 'owner'))
+if waits and not redis.call('ZSCORE', line, asked) then enterTurn(asked, waits) end
+if refusal or (waits and not isDue(asked)) then
+  local due, isUnsuited = nextDue(highest)
+  if not due and isUnsuited then return {'unsuited'} end
+  if not due then
+    if refusal or not mayRun(get(asked, 'owner')) then return {'refused', refusal or 'limited'} end
+  end
+  id = due or asked
+end
+if id ~= asked and isOverdue(id) then return {'expired', id} end
+local chosen, why = chooseCredential(id, args.offers, now)
+if why == 'unsuited' then set(id, 'waitingFor', 'sandbox') end
+if not chosen then return {'unsuited'} end
 local from = get(id, 'parkedOn')
 if from then redis.call('ZREM', key('parked', from), id) end
 redis.call('HDEL', record(id), 'parkedOn', 'wantedPlaces')
@@ -270,12 +452,17 @@ if workspace then
   holdFolders(owner, {workspace})
 end
 enter(id, 'starting')
+useTurn(id)
 leaveQueue(id)
+redis.call('SADD', key('active', get(id, 'owner')), id)
+if id ~= asked then redis.call('SET', key('job', job), id, 'PX', args.leaseMs) end
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
-set(id, 'workerId', workerId, 'leaseMs', args.leaseMs)
-return claimed(fence, passOn(from))`,
+set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'job', job)
+set(id, 'credential', chosen.name, 'credentialClaim', get(id, 'claim'))
+takeTurn(chosen, #args.offers)
+return claimed(id, fence, passOn(from))`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -328,6 +515,22 @@ local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
   end
   for measure, value in pairs(measures) do touch(sums, field(measure), value) end
 end`,
+  'history/include/settle-payments': `local PAYMENT_SUMS_KEPT = 20000
+local REPORTED = {'inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheCreationTokens', 'turns', 'durationMs'}
+local function settlePayments(owner, kind, day, model, payments, hasSucceeded)
+  local sums = root .. ':usage-by-credential:' .. kind .. ':' .. (day or whole(math.floor(nowMs() / DAY_MS)))
+  for index, paid in ipairs(payments) do
+    local function field(measure) return cjson.encode({owner, model, paid.credential, measure}) end
+    local isThere = redis.call('HEXISTS', sums, field('costMicroUsd')) == 1
+    if isThere or redis.call('HLEN', sums) < PAYMENT_SUMS_KEPT then
+      local isLast = index == #payments
+      touch(sums, field('executions'), isLast and 1 or 0)
+      touch(sums, field('succeeded'), isLast and hasSucceeded and 1 or 0)
+      touch(sums, field('costMicroUsd'), math.floor(paid.usage.costUsd * MICRO + 0.5))
+      for _, measure in ipairs(REPORTED) do touch(sums, field(measure), paid.usage[measure]) end
+    end
+  end
+end`,
   'include/account': `local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
@@ -335,6 +538,8 @@ end`,
   local usage = cjson.decode(get(id, 'usage'))
   local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local paidBy = get(id, 'paidBy')
+  if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
@@ -342,6 +547,22 @@ end`,
   for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do
     redis.call('PEXPIRE', kept, milliseconds)
   end
+end`,
+  'include/leave-work': `local function leaveWork(id)
+  local owner = get(id, 'owner')
+  return owner and redis.call('SREM', key('active', owner), id) == 1
+end`,
+  'include/pass-work': `local function passWork(id)
+  if not leaveWork(id) then return {} end
+  local owner = get(id, 'owner')
+  if redis.call('HEXISTS', root .. ':owner-limits', owner) == 0 then return {} end
+  for band = 0, 2 do
+    local next = redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1]
+    if next and get(next, 'state') == 'queued' then
+      return {next, redis.call('HINCRBY', record(next), 'claim', 1), get(next, 'priority')}
+    end
+  end
+  return {}
 end`,
   'include/let-go': `local function letGo(id, names)
   local ready = {}
@@ -434,6 +655,7 @@ local function conclude(id, args)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
   local ready = releaseWorkspace(id)
+  for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
   local list = get(id, 'parentId')
   if list then
     redis.call('ZADD', root .. ':unsettled', nowMs(), list)
@@ -471,6 +693,11 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'tokens/include/is-withdrawn': `local function isWithdrawn(id)
+  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
+  return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
+end`,
   'include/own-workspace': `local function isOwnable(name, shared)
   if not name or string.sub(name, 1, 1) == '/' or isFresh(name) then return false end
   for _, folder in ipairs(shared) do
@@ -500,10 +727,11 @@ local function ownWorkspace(owner, name, shared)
   if redis.call('HSETNX', root .. ':workspace-owners', name, owner) == 0 then return end
   for _, folder in ipairs(foldersAbove(name)) do redis.call('HINCRBY', key('owned-within', folder), owner, 1) end
 end`,
-  'include/admit': `local function admit(args, payer, payerFields, join)
+  'include/admit': `local function admit(args, payer, new, join)
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  if isWithdrawn(owner) then return {'withdrawn'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -516,7 +744,7 @@ end`,
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
   end
   if queued >= args.maxQueue then return {'full'} end
-  local taken, over, kind = weighNew(owner, payerFields)
+  local taken, over, kind = weighNew(owner, new.fields.simulated, new.wantedBudget)
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end
@@ -529,12 +757,13 @@ end`,
 end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
-local answer = admit(args, task.id, task.fields)
+local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
 redis.call('HSET', key('tasks', id), 0, task.id)
+setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, task)
-writeNext(id, new.before .. position .. new.after)
+writeFirst(id, new.before .. position .. new.after)
 return {'created', position}`,
   'include/enter-session': `local function enterSession(id, session)
   redis.call('ZADD', key('session', session), nowMs(), id)
@@ -599,7 +828,26 @@ end`,
   'create': `local args = cjson.decode(ARGV[1])
 local session = args.session
 local function join() return session and joinSession(args.id, args.owner, session, args.new.fields.simulated) end
-return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.id, args.score, args.new)}`,
+local answer = admit(args, args.id, args.new, join)
+if answer then return answer end
+redis.call('HSET', record(args.id), unpack(ARGV, 2))
+return {'created', queueNew(args.id, args.score, args.new)}`,
+  'tokens/include/announce': `local function announce(what, id)
+  redis.call('INCR', root .. ':token-revision')
+  redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
+end`,
+  'tokens/include/drop-token': `local function dropToken(id)
+  local execution = redis.call('HGET', key('token', id), 'executionId')
+  local wasThere = redis.call('DEL', key('token', id)) == 1
+  redis.call('ZREM', root .. ':tokens', id)
+  redis.call('ZREM', root .. ':token-ends', id)
+  if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if wasThere then announce('removed', id) end
+  return wasThere
+end`,
+  'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
+  for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
+end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
   if session then redis.call('ZREM', key('session', session), id) end
@@ -609,6 +857,7 @@ return admit(args, args.id, args.new.fields, join) or {'created', queueNew(args.
   end
 end`,
   'include/release': `local function release(id)
+  dropTokensOf(id)
   local bytes = redis.call('HGET', root .. ':finished-bytes', id)
   redis.call('ZREM', root .. ':finished', id)
   redis.call('HDEL', root .. ':finished-bytes', id)
@@ -621,6 +870,7 @@ end`,
   leaveSession(id)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
+    dropTokensOf(task)
     redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
   end
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
@@ -674,6 +924,29 @@ if expected and math.abs(now - expected) > tolerance and not (seen and math.abs(
   return {now}
 end
 return {now, unpack(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1]))}`,
+  'list-due': `local most = tonumber(ARGV[1])
+local oldest = redis.call('ZRANGE', root .. ':waiting', 0, most - 1, 'WITHSCORES')
+for index = 1, #oldest, 2 do
+  local id, score = oldest[index], oldest[index + 1]
+  local owner = get(id, 'owner')
+  if owner and not redis.call('ZSCORE', lineOf(bandOf(score), owner), id) then enterTurn(id, score) end
+end
+local ids, due = {}, 0
+for band = 0, 2 do
+  for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
+    local line, room = lineOf(band, owner), math.huge
+    local limit = redis.call('HGET', root .. ':owner-limits', owner)
+    if limit then room = mayRun(owner) and tonumber(limit) - redis.call('SCARD', key('active', owner)) or 0 end
+    local count = math.min(room, redis.call('ZCARD', line))
+    due = due + count
+    local listed = math.min(count, most - #ids)
+    for _, id in ipairs(listed > 0 and redis.call('ZRANGE', line, 0, listed - 1) or {}) do ids[#ids + 1] = id end
+  end
+end
+return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'positions': `local positions = {}
+for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
+return positions`,
   'reclaim': `exceedMemory()
 local id = ARGV[1]
 if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
@@ -710,7 +983,8 @@ takeFence(id)
 enter(id, 'queued')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+leaveWork(id)
+enterQueue(id, get(id, 'score'))
 local deadline = get(id, 'queueDeadline')
 if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
@@ -756,12 +1030,13 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+leaveWork(id)
 if args.notBefore then
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
-  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+  enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then
   set(id, 'queueDeadline', args.queueDeadline)
@@ -775,14 +1050,23 @@ return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'prio
   if before then redis.call('ZREM', key('session', before), id) end
   enterSession(id, session)
 end`,
-  'start': `local args = cjson.decode(ARGV[1])
+  'start': `local SHORT = 32
+local args = cjson.decode(ARGV[1])
 local id = args.id
+local function started(last)
+  local answer = {'started', last}
+  if last > SHORT then return answer end
+  for _, entry in ipairs(redis.call('XRANGE', key('events', id), '-', '+')) do answer[#answer + 1] = entry[2][2] end
+  return answer
+end
 if not holdsFence(id, args.fence) then return {'stale'} end
 local state = get(id, 'state')
-if state == 'running' or state == 'paused' then return {'started', lastSeq(id)} end
+if state == 'running' or state == 'paused' then return started(lastSeq(id)) end
 if not hasLease(id) then return {'stale'} end
 if get(id, 'cancelBy') then return {'cancelled'} end
 if not enter(id, 'running') then return {'stale'} end
+local job = get(id, 'job')
+if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
@@ -791,7 +1075,7 @@ if list and get(id, 'attempt') == '0' then
 end
 setAll(id, args.fields)
 beginSession(id, before)
-return {'started', writeNext(id, args.event)}`,
+return started(writeNext(id, args.event))`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
@@ -813,13 +1097,16 @@ takeFence(id)
 enter(id, 'queued')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+local ready = passWork(id)
 local deadline = get(id, 'queueDeadline')
 if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 park(id, held)
 set(id, 'wantedPlaces', wanted)
 local workspace = get(id, 'workspaceLock')
-if not workspace or holdsWorkspace(owner) then return {'parked'} end
-return {'parked', unpack(letGo(owner, {workspace}))}`,
+if workspace and not holdsWorkspace(owner) then
+  for _, value in ipairs(letGo(owner, {workspace})) do ready[#ready + 1] = value end
+end
+return {'parked', unpack(ready)}`,
   'try-lock': `local lock, now, milliseconds = root .. ':lock:' .. ARGV[1], nowMs(), tonumber(ARGV[2])
 local takenAt = tonumber(redis.call('GET', lock))
 if takenAt and math.abs(now - takenAt) < milliseconds then return 0 end
@@ -845,7 +1132,7 @@ return {}`,
   redis.call('ZREM', root .. ':delayed', id)
   if get(id, 'state') == 'queued' then
     redis.call('HDEL', record(id), 'notBefore')
-    redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+    enterQueue(id, get(id, 'score'))
     return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
   end
 end
@@ -861,8 +1148,10 @@ export const SCRIPTS = {
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
-    'include/over', 'include/set', 'include/set-all', 'include/queue-new', 'include/task-at', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'advance-list',
+    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -880,19 +1169,24 @@ export const SCRIPTS = {
   ),
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
-    'platform/include/need-memory', 'platform/include/now-ms', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'include/folders-above', 'include/is-active', 'include/is-ended',
-    'include/holds-workspace', 'include/is-held', 'include/find-held', 'include/hold-folders', 'include/holder-of',
-    'include/parked-on', 'include/leave-queue', 'include/park', 'include/wake-next', 'include/pass-on', 'claim',
+    'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/record', 'include/get', 'include/choose-credential', 'include/turn-clock', 'include/turn-keys',
+    'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/folders-above',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
+    'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run', 'include/is-due',
+    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due', 'include/park',
+    'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
-    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
     'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
@@ -903,9 +1197,11 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
-    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
     'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
@@ -916,9 +1212,11 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
-    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
     'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
@@ -929,34 +1227,39 @@ export const SCRIPTS = {
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'include/record', 'include/get', 'include/kind-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'include/parked-on',
-    'include/leave-queue', 'include/folders-above', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
     'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
     'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
     'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
     'include/conclude', 'conclude',
   ),
   ccCreateList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
-    'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/set-all', 'include/queue-new',
-    'create-list',
+    'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
+    'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'include/folders-above', 'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'include/admit', 'include/enter-session', 'include/get',
-    'include/is-active', 'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of',
-    'include/set', 'include/join-session', 'events/include/last-seq', 'events/include/write',
-    'events/include/write-next', 'include/set-all', 'include/queue-new', 'create',
+    'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
+    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
+    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
+    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
+    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
@@ -973,6 +1276,14 @@ export const SCRIPTS = {
     'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
     'list-abandoned',
   ),
+  ccListDue: join(
+    'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
+    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/may-run', 'list-due',
+  ),
+  ccPositions: join(
+    'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
+    'include/turn-keys', 'include/position-of', 'positions',
+  ),
   ccReclaim: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
     'reclaim',
@@ -987,18 +1298,22 @@ export const SCRIPTS = {
   ),
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
-    'platform/include/exceed-memory', 'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set',
-    'include/enter', 'platform/include/now-ms', 'include/has-lease', 'requeue',
+    'platform/include/exceed-memory', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record', 'include/get',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'constant/TRANSITIONS',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work', 'requeue',
   ),
   ccRetain: join(
-    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/expire-folders',
-    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
+    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
-    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/set-all', 'retry',
+    'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
+    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease',
+    'include/leave-work', 'include/set-all', 'retry',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1010,8 +1325,9 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
     'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/hold-folders', 'include/holder-of', 'include/wake-next', 'include/let-go', 'include/park',
-    'include/places-of', 'take-places',
+    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
@@ -1019,11 +1335,13 @@ export const SCRIPTS = {
   ccUnpark: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'include/record', 'include/get',
     'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/holder-of', 'include/set', 'include/park', 'include/parked-on', 'include/wake-next',
-    'unpark',
+    'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys',
+    'include/leave-turn', 'include/set', 'include/park', 'include/parked-on', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'unpark',
   ),
   ccWakeDue: join(
-    'platform/include/now-ms', 'platform/include/root', 'platform/include/key', 'include/record', 'include/get',
-    'wake-due',
+    'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',
+    'platform/include/key', 'include/record', 'include/get', 'include/turn-clock', 'include/turn-keys',
+    'include/enter-turn', 'include/enter-queue', 'wake-due',
   ),
 }

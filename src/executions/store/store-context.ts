@@ -22,6 +22,34 @@ export interface StoreContext {
    * differ or jump.
    */
   now(): Promise<number>
+  /** The same from what Redis has said within the last second. */
+  recentNow(): Promise<number>
+}
+
+/** So long the time that Redis has said is counted on, on this process's clocks. */
+const CLOCK_MS = 1_000
+
+/** Asks for the time not for each of many that want to know it, and anew where this process slept or was set. */
+function countOn(now: () => Promise<number>): () => Promise<number> {
+  let known: { readonly time: number; readonly steady: number; readonly wall: number } | undefined
+  let asking: Promise<number> | undefined
+  async function ask(): Promise<number> {
+    try {
+      const time = await now()
+      known = { time, steady: performance.now(), wall: Date.now() }
+      return time
+    } finally {
+      asking = undefined
+    }
+  }
+  return async () => {
+    if (known) {
+      const passed = performance.now() - known.steady
+      const shown = Date.now() - known.wall
+      if (passed < CLOCK_MS && shown >= 0 && shown < CLOCK_MS) return known.time + Math.floor(passed)
+    }
+    return (asking ??= ask())
+  }
 }
 
 export function openStoreContext(
@@ -29,16 +57,18 @@ export function openStoreContext(
   { prefix, retentionSeconds, sharedWorkspaces = [] }: StoreOptions,
 ): StoreContext {
   const root = keyRoot(prefix)
+  async function now(): Promise<number> {
+    const [seconds, microseconds] = await redis.time()
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
+  }
   return {
     redis,
     root,
     run: openRecordScripts(redis, root),
     retentionMs: Math.ceil(retentionSeconds * 1_000),
     sharedWorkspaces,
-    async now() {
-      const [seconds, microseconds] = await redis.time()
-      return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
-    },
+    now,
+    recentNow: countOn(now),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
-import type { ExecutionKind, Outcome, RetryReason, Usage } from '../../protocol/execution.js'
+import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
 import type { BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
@@ -62,29 +62,43 @@ export interface SessionRefusal {
 }
 
 export type CreateAnswer =
-  | { readonly kind: 'created' }
+  /** The record as it would be read, where that is known without reading it. */
+  | { readonly kind: 'created'; readonly record?: ExecutionRecord }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
-  | { readonly kind: 'full' }
+  | { readonly kind: 'full' | 'withdrawn' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
   | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
+
+/** What a worker could pay with; the script chooses. */
+export interface CredentialOffer {
+  readonly name: string
+  /** Its share of the executions, against those of the others. */
+  readonly weight: number
+  /** A number in SandboxLevel; -1: none. */
+  readonly highestSandbox: number
+}
 
 export type ClaimAnswer =
   | {
       readonly kind: 'claimed'
+      /** Another one than the job's where that is due first. */
+      readonly executionId: string
       readonly fence: string
       readonly lastSeq: number
       readonly attempt: number
       readonly storedBytes: number
+      /** By name, of those that were offered. */
+      readonly credential: string
       /** Others whose turn has come as well. */
       readonly ready: readonly ReadyExecution[]
     }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'expired' }
-  /** The limit of this worker's credential is reached, for so long. */
+  | { readonly kind: 'expired'; readonly executionId: string }
+  /** The limits of all of this worker's credentials are reached, for so long. */
   | { readonly kind: 'blocked'; readonly waitMs: number }
   | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
-  /** It wants a sandbox that this worker does not have. */
+  /** It wants a sandbox that this worker does not have, or has with a credential whose limit is reached. */
   | { readonly kind: 'unsuited' }
 
 export interface PlacesAnswer {
@@ -94,7 +108,9 @@ export interface PlacesAnswer {
 }
 
 export type StartAnswer =
-  { readonly kind: 'started'; readonly lastSeq: number } | { readonly kind: 'stale' | 'cancelled' }
+  /** `batches`: the log so far, where it is short. */
+  | { readonly kind: 'started'; readonly lastSeq: number; readonly batches: readonly string[] }
+  | { readonly kind: 'stale' | 'cancelled' }
 
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
@@ -142,6 +158,8 @@ export interface Seal {
   readonly receipt: string
   readonly finishedSeq: number
   readonly key: PublicJwk
+  /** As the receipt has it. */
+  readonly paidBy?: readonly Payment[]
 }
 
 export type ConcludeAnswer =
@@ -171,6 +189,8 @@ export interface Retry {
   readonly failedStarts?: number
   /** How many attempts so far count for nothing. */
   readonly spared: number
+  /** Of all attempts so far, by the credential that paid. */
+  readonly paidBy?: readonly Payment[]
   readonly at: Date
   readonly notBefore?: Date
   readonly queueDeadline?: Date

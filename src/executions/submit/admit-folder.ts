@@ -50,7 +50,7 @@ export async function admitFolder(
   } finally {
     await folder.close()
   }
-  const entry = { token: caller.name, folder: claim.folder, admittedAt: new Date().toISOString() }
+  const entry = { token: caller.id, folder: claim.folder, admittedAt: new Date().toISOString() }
   const added = await addAdmitted(config.dataDir, entry)
   if (!added)
     throw forbid('Too many folders are allowed; withdraw some, or delete lines of admitted-folders in the data folder.')
@@ -62,12 +62,12 @@ const toAdmission = (entry: AdmittedFolder): Admission => ({ id: admissionId(ent
 /** Those of the caller's token, newest first. */
 export async function listAdmissions(
   { config }: Pick<DomainServices, 'config'>,
-  { name }: Caller,
+  caller: Caller,
 ): Promise<AdmissionList> {
   const entries = await listAdmitted(config.dataDir)
   return {
     admissions: entries
-      .filter(({ token }) => token === name)
+      .filter(({ token }) => token === caller.id)
       .map(toAdmission)
       .toReversed(),
   }
@@ -80,8 +80,8 @@ export async function listAdmissions(
 export async function withdrawAdmission(
   { config }: Pick<DomainServices, 'config'>,
   id: string,
-  { name }: Caller,
+  caller: Caller,
 ): Promise<void> {
-  if (!(await withdrawAdmitted(config.dataDir, name, id)))
+  if (!(await withdrawAdmitted(config.dataDir, caller.id, id)))
     throw new ExecutorError('WORKSPACE_NOT_FOUND', { detail: 'No folder with that id is allowed for this token.' })
 }

@@ -40,7 +40,7 @@ export async function getEstimate(
 ): Promise<TimeoutEstimate> {
   const workspace = (await nameFor(services, caller, query.workspace, '')).lock
   const { timeoutEstimate } = await estimateFor(services, toRunRequest(query), {
-    owner: caller.name,
+    owner: caller.id,
     workspace,
     isWanted: true,
   })

@@ -9,4 +9,4 @@ export const nameFor = async (
   caller: Caller,
   wanted: string | undefined,
   executionId: string,
-): Promise<WorkspaceName> => nameWorkspace(wanted, executionId, await withAdmitted(config, caller.name, wanted))
+): Promise<WorkspaceName> => nameWorkspace(wanted, executionId, await withAdmitted(config, caller.id, wanted))

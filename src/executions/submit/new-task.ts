@@ -1,7 +1,7 @@
 import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
-import { mintId } from './mint-id.js'
+import { mintUuid } from '../../platform/mint-uuid.js'
 import { planBudget } from '../records/plan-budget.js'
 import { toTaskRequest } from '../records/plan-tasks.js'
 import type { DomainServices } from '../services.js'
@@ -36,7 +36,7 @@ export async function newTask(
     isWanted: request.timeoutSeconds === 'auto',
   })
   return {
-    id: mintId(createdAt),
+    id: mintUuid(createdAt),
     kind: 'task',
     parentId: list.id,
     taskIndex: index,

@@ -73,7 +73,7 @@ function checkTasks(request: ExecuteRequest, services: DomainServices, caller: C
 /** One after the other, on a thread, within one budget. */
 async function compileAll(schemas: Schemas, services: DomainServices, caller: Caller, budget = newBudget()) {
   for (const { schema, name } of schemas.values()) {
-    const refusal = toSchemaRefusal(schema, await services.schemas.compile(schema, caller.name, budget))
+    const refusal = toSchemaRefusal(schema, await services.schemas.compile(schema, caller.id, budget))
     if (refusal) throw rename(refusal, name)
   }
 }

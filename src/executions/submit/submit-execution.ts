@@ -2,11 +2,14 @@ import { fromStore } from '../../platform/redis.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
+import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
+import { withOneExpectedStart } from '../read/expected-start.js'
 import { getExecution } from '../read/find-execution.js'
+import { toExecution } from '../records/execution-record.js'
 import { notOwned, toSessionError, toWantedSession } from './join-session.js'
-import { mintId } from './mint-id.js'
+import { mintUuid } from '../../platform/mint-uuid.js'
 import { newTask, toDeadline } from './new-task.js'
 import { requireRunnable } from './require-runnable.js'
 import { planBudget, toBudgetError } from '../records/plan-budget.js'
@@ -54,7 +57,8 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
  * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
- * IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL, BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
+ * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
  */
 export async function submitExecution(
   services: DomainServices,
@@ -66,15 +70,15 @@ export async function submitExecution(
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
   await requireKeeping(services)
-  const createdAt = await fromStore(store.now())
-  const id = mintId(createdAt)
+  const createdAt = await fromStore(store.recentNow())
+  const id = mintUuid(createdAt)
   const session = run?.session && toWantedSession(run.session, request.workspace, config)
   const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
   const estimate =
     run &&
     (await estimateFor(services, run, {
-      owner: caller.name,
+      owner: caller.id,
       workspace: workspace?.lock,
       isWanted: request.timeoutSeconds === 'auto',
     }))
@@ -82,7 +86,7 @@ export async function submitExecution(
   const lock = workspace?.lock ?? (request.tasks && workspace?.name)
   const record: NewRecord = {
     id,
-    owner: caller.name,
+    owner: caller.id,
     request,
     requestDigest: digestRequest(request),
     priority,
@@ -110,6 +114,8 @@ export async function submitExecution(
         detail: `${config.maxQueue} executions are waiting already; try again later.`,
         retryAfterSeconds: 5,
       })
+    case 'withdrawn':
+      throw withdrawn()
     case 'over':
       throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':
@@ -126,5 +132,8 @@ export async function submitExecution(
   await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((err: unknown) => {
     logger.warn({ executionId: id, err }, 'stored but not yet queued; the sweep will do it')
   })
-  return { execution: await getExecution(services, id, caller), replayed: false }
+  const execution = answer.record
+    ? await withOneExpectedStart(services, toExecution(answer.record))
+    : await getExecution(services, id, caller)
+  return { execution, replayed: false }
 }

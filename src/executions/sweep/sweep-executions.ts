@@ -138,17 +138,26 @@ async function wakeDue(services: DomainServices): Promise<void> {
   }
 }
 
+/**
+ * A job counts for whoever is due when it arrives, so what matters is how many there are: one for each that could be
+ * taken now. Where some are missing, those get one that have none of their own.
+ */
 async function enqueueLost(services: DomainServices): Promise<void> {
   const { store, queue, logger } = services
   const now = await store.now()
-  for (const record of await store.getMany(await store.listWaiting(BATCH))) {
+  const { due, active, ids } = await store.listDue(BATCH)
+  let missing = due === 0 ? 0 : due + active - (await queue.countJobs())
+  if (missing <= 0) return
+  for (const record of await store.getMany(ids)) {
     // The clock may have been set back since then.
     if (record.state !== 'queued' || Math.abs(now - record.createdAt) < SETTLE_MS) continue
     if (await queue.isOnItsWay({ executionId: record.id, claim: record.claim })) continue
     const claim = await store.reclaim(record.id, record.claim)
     if (claim === undefined) continue
+    missing -= 1
     logger.warn({ executionId: record.id }, 'its job was lost; queued again')
     await queue.enqueue({ executionId: record.id, claim }, record.priority)
+    if (missing === 0) return
   }
 }
 

@@ -1,6 +1,4 @@
 import { isMeasured, type InstalledClaude } from '../../claude/behaviour.js'
-import { findCredentials } from '../../claude/install/credentials.js'
-import { type Credentials } from '../../claude/command/claude-credentials.js'
 import { probeClaudeStart } from '../../claude/install/probe-claude-start.js'
 import { describeVersion, GET_NEWER, TESTED_VERSIONS } from '../../claude/supported-versions.js'
 import type { Config } from '../../platform/config.js'
@@ -103,40 +101,4 @@ function toVerdict(check: SelfCheck | { readonly failure: string }): Verdict {
         `${found}; but ${problems.join('; ')}`,
         `a newer release of this service may know it (this one was tested up to ${TESTED_VERSIONS.to})`,
       )
-}
-
-/** Everything that would serve, best first: what counts, then what would count without it. */
-function rankCredentials(environment: NodeJS.ProcessEnv, rest: NodeJS.ProcessEnv = environment): Credentials[] {
-  const found = findCredentials(rest, { simulated: false })
-  if (found.method === 'none') return []
-  return found.method === 'login'
-    ? [found]
-    : [found, ...rankCredentials(environment, { ...rest, [found.source]: undefined })]
-}
-
-export function checkCredentials({ environment, simulatorUrl }: Config): Finding[] {
-  const part = 'credentials'
-  if (simulatorUrl !== undefined)
-    return [{ part, ...ok('simulated: a scripted model answers, no credentials are needed') }]
-  const [first, ...others] = rankCredentials(environment)
-  if (first === undefined) {
-    const { message, remedy = '' } = findCredentials(environment, { simulated: false })
-    return [{ part, ...fail(message, `${remedy} Without an account: npm start -- --simulate`) }]
-  }
-  const billed = first.billed ? 'billed per use' : 'not billed per use'
-  const counts: Verdict =
-    others.length === 0
-      ? ok(`${first.source}, ${billed}`)
-      : warn(
-          `${first.source} is used and is ${billed}; ${others.map(({ source }) => source).join(' and ')} ` +
-            `${others.length === 1 ? 'does' : 'do'} not`,
-          `unset ${first.source} if that is not intended`,
-        )
-  return [
-    { part, ...counts },
-    ...first.warnings.map((warning): Finding => ({
-      part,
-      ...warn(warning, 'see How Claude is authenticated in README.md'),
-    })),
-  ]
 }

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { findExecutable, splitPath } from '../../platform/redis-server.js'
-import { findCredentials } from '../../claude/install/credentials.js'
 import { sandboxLevelsOf } from '../../executions/claim/sandbox-levels.js'
 import { chooseContainment } from '../../supervision/containment.js'
 import { keepsFiles, requireContainment, tellSandboxes } from '../lifecycle/require-containment.js'
+import { listMethods } from './check-credentials.js'
 import { fail, ok, warn, type Verdict } from './finding.js'
 
 const KEEP = '(add a line in /etc/sysctl.d/ to make it permanent)'
@@ -31,8 +31,9 @@ export async function findContainmentRemedy(config: Config, sysctls = '/proc/sys
 export async function checkContainment(config: Config): Promise<Verdict> {
   try {
     const containment = await chooseContainment({ policy: config.containment, extraPath: [config.cacheBin] })
-    const { method } = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
-    const sandboxes = sandboxLevelsOf(containment, config, method)
+    const levels = listMethods(config).map((method) => sandboxLevelsOf(containment, config, method))
+    // Levels of one order: the longest list has them all.
+    const sandboxes = levels.reduce((most, list) => (list.length > most.length ? list : most), [])
     requireContainment(config, containment, sandboxes)
     const { level, strong, detail } = containment
     if (strong && keepsFiles(sandboxes)) return ok(`${level}: ${tellSandboxes(sandboxes)} ${detail}`)

@@ -7,6 +7,7 @@ import { makeFolder } from '../../platform/make-folder.js'
 import { describeAllowedRoot, listLeadingFiles, type OwnSettings } from '../../platform/own-places.js'
 import { describeRunWritable } from '../../platform/run-writable.js'
 import { openTokens } from '../../platform/tokens.js'
+import { listEntries } from './check-credentials.js'
 import { describeError, fail, ok, warn, type Verdict } from './finding.js'
 
 const MIB = 1024 * 1024
@@ -71,10 +72,24 @@ export async function checkAllowedRoot(path: string, settings?: OwnSettings): Pr
   }
 }
 
+/** The operator's logins that runs may use. A file that cannot be read is told elsewhere. */
+function listLogins(config: Config): Array<{ path: string; setting: string }> {
+  const { environment, credentialsFile, simulatorUrl } = config
+  if (credentialsFile === undefined)
+    return listLoginFiles(findCredentials(environment, { simulated: simulatorUrl !== undefined }))
+  try {
+    const setting = 'CC_EXECUTOR_CREDENTIALS_FILE'
+    return listEntries(config).flatMap(({ folder }) =>
+      listLoginFiles({ configDir: folder }).map(({ path }) => ({ path, setting })),
+    )
+  } catch {
+    return []
+  }
+}
+
 /** undefined: no run writes where the service takes its secrets and its hooks from. */
 export function checkOpenings(config: Config): Verdict | undefined {
-  const credentials = findCredentials(config.environment, { simulated: config.simulatorUrl !== undefined })
-  const trouble = describeRunWritable([...listLeadingFiles(config), ...listLoginFiles(credentials)], config)
+  const trouble = describeRunWritable([...listLeadingFiles(config), ...listLogins(config)], config)
   return trouble === undefined ? undefined : fail(trouble, 'correct it: the service does not start with this value')
 }
 

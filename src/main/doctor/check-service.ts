@@ -1,7 +1,12 @@
 import { createServer } from 'node:net'
+import { readLocalToken } from '../../cli/find-service.js'
 import type { Config } from '../../platform/config.js'
+import { CredentialState, type ClaudeAccountState } from '../../protocol/service-state.js'
+import { findService } from '../../platform/service-record.js'
 import { VERSION } from '../../platform/version.js'
 import { describeError, fail, ok, warn, type Verdict } from './finding.js'
+
+type LimitShown = NonNullable<ClaudeAccountState['limits']>[number]
 
 const DEADLINE_MS = 3_000
 const EVERYWHERE: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }
@@ -13,9 +18,10 @@ const tryToListen = ({ host, port }: Config): Promise<string | undefined> =>
     probe.listen({ host, port }, () => probe.close(() => resolve(undefined)))
   })
 
-async function ask(url: string): Promise<Record<string, unknown> | undefined> {
+async function ask(url: string, token?: string): Promise<Record<string, unknown> | undefined> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS) })
+    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(DEADLINE_MS) })
     const body: unknown = await response.json()
     // Safe: an object, of which every member is looked at as unknown.
     return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : undefined
@@ -29,6 +35,36 @@ function listTroubles(readiness: Record<string, unknown> | undefined): string[] 
   // Safe: as above; what does not look like a part is passed over.
   const parts = Object.entries((readiness?.['parts'] ?? {}) as Record<string, { status?: unknown; message?: unknown }>)
   return parts.filter(([, { status }]) => status !== 'ok').map(([name, { message }]) => `${name}: ${String(message)}`)
+}
+
+const toPercent = ({ name, utilization, resetsAt }: LimitShown): string =>
+  `${name} ${utilization === undefined ? 'reached' : `${Math.round(utilization * 100)} %`}` +
+  (resetsAt === undefined ? '' : ` until ${resetsAt}`)
+
+/** What a service says of its credentials in GET /queue. undefined: it knows nothing of their limits. */
+export function describeLimits(credentials: unknown): Verdict | undefined {
+  const { data: known = [] } = CredentialState.array().safeParse(credentials)
+  const described = known.flatMap(({ name, blockedUntil, account, problem, warning }) => {
+    const states = [
+      ...(blockedUntil === undefined ? [] : [`its limit is reached until ${blockedUntil}`]),
+      ...(account?.limits ?? []).map(toPercent),
+      ...[problem, warning].flatMap((text) => text ?? []),
+    ]
+    return states.length === 0 ? [] : [`${name}: ${states.join(', ')}`]
+  })
+  if (described.length === 0) return undefined
+  const isUrgent = known.some(({ blockedUntil, problem, warning }) => blockedUntil ?? problem ?? warning)
+  return isUrgent
+    ? warn(described.join('; '), 'wait until the limit resets, add a credential, or do as it says')
+    : ok(described.join('; '))
+}
+
+/** Of the service that is recorded in the data folder: its address is its own, so the token goes to nobody else. */
+export async function checkLimits(config: Config): Promise<Verdict | undefined> {
+  const service = await findService(config.dataDir)
+  if (!service) return undefined
+  const token = config.token ?? (await readLocalToken(config).catch(() => undefined))
+  return describeLimits((await ask(`${service.url}/queue`, token))?.['credentials'])
 }
 
 /** Whether the port is free, or ours already. */

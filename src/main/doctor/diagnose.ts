@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { ConfigError, readConfig, type Config } from '../../platform/config.js'
 import { checkoutDirectory } from '../../platform/own-folders.js'
-import { checkClaude, checkCredentials } from './check-claude.js'
+import { checkClaude } from './check-claude.js'
 import { checkContainment } from './check-containment.js'
+import { checkCredentials } from './check-credentials.js'
 import {
   checkAllowedRoot,
   checkDisk,
@@ -25,7 +26,7 @@ import {
   checkUser,
 } from './check-machine.js'
 import { checkRedis } from './check-redis.js'
-import { checkPort } from './check-service.js'
+import { checkLimits, checkPort } from './check-service.js'
 import type { Finding, Verdict } from './finding.js'
 
 type Check = readonly [part: string, verdict: Verdict | undefined | Promise<Verdict | undefined>]
@@ -102,7 +103,10 @@ export async function diagnose(environment: NodeJS.ProcessEnv): Promise<Finding[
     hasFolder && hasWorker ? checkClaude(config) : [],
     settle([
       ...only('worker', config, () => [['containment', checkContainment(config)]]),
-      ...only('api', config, () => [['port', checkPort(config)]]),
+      ...only('api', config, () => [
+        ['port', checkPort(config)],
+        ['limits', checkLimits(config)],
+      ]),
     ]),
   ])
   return [...machine, ...redis, ...claude, ...(hasWorker ? checkCredentials(config) : []), ...rest, ...folders]

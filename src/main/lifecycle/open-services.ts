@@ -16,6 +16,7 @@ import type { Logger } from '../../platform/logger.js'
 import { closeRedis, keyRoot, openRedis, type Redis } from '../../platform/redis.js'
 import { sendControl } from '../../queue/control-channel.js'
 import { openExecutionQueue } from '../../queue/execution-queue.js'
+import { openTokenServices } from '../../tokens/token-services.js'
 import { openSigningKey, type SigningKey } from '../../verification/signing-key.js'
 
 interface OpenOptions {
@@ -83,7 +84,9 @@ export function openApiServices(options: OpenOptions): ExecutionServices & { red
   )
   const log = createEventLog(reader, config.prefix)
   const feed = lifetime.own('event feed', openEventFeed({ log, subscriber, logger }), (opened) => opened.close())
-  return { ...domain, log, feed }
+  const { access, ...kept } = openTokenServices({ redis: domain.redis, subscriber, config, logger })
+  const tokens = { ...kept, access: lifetime.own('tokens in use', access, (opened) => opened.close()) }
+  return { ...domain, log, feed, tokens }
 }
 
 /**

@@ -7,6 +7,7 @@ import type { ExecutionServices } from '../../executions/services.js'
 import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, parseInput } from '../../protocol/errors.js'
 import { ExecuteRequest } from '../../protocol/execute-request.js'
+import { OPERATIONS } from '../../protocol/operations.js'
 import { isTerminal } from '../../protocol/execution.js'
 import { ExecutionId } from '../../protocol/ids.js'
 import { toHookStatus } from './original-hook-status.js'
@@ -19,7 +20,7 @@ import { openRpcEndpoint, type Answer } from '../rpc-endpoint.js'
 
 export interface OriginalConnectionOptions {
   readonly socket: WebSocket
-  readonly transport?: Socket | undefined
+  readonly transport: Socket
   readonly services: ExecutionServices
   readonly caller: Caller
   /** In which calls of all connections are started; without it those of this one alone. */
@@ -91,7 +92,7 @@ export function openOriginalConnection({
   void endpoint.notify('connected', { session_id: sessionId, version, capabilities: ['execute', 'control', 'stream'] })
 
   async function execute(params: Params): Promise<Answer> {
-    requireScope(caller, 'execute', 'execute')
+    requireScope(caller, OPERATIONS.execute, 'execute')
     const { command, timeout, kill_on_disconnect: killOnDisconnect } = parseInput(ExecuteParams, params)
     if (current)
       throw new OriginalError(
@@ -107,7 +108,7 @@ export function openOriginalConnection({
   }
 
   async function hookStatus(): Promise<Answer> {
-    requireScope(caller, 'read', 'hook_status')
+    requireScope(caller, OPERATIONS['queue.get'], 'hook_status')
     return { result: await toHookStatus(services) }
   }
 
@@ -116,7 +117,7 @@ export function openOriginalConnection({
   }
 
   async function control(params: Params): Promise<Answer> {
-    requireScope(caller, 'execute', 'control')
+    requireScope(caller, OPERATIONS['execution.cancel'], 'control')
     const { type, execution_id: named } = parseInput(ControlParams, params)
     const run = current?.run
     // Also before the process has started: the execution's id is known as soon as it is stored.

@@ -59,7 +59,7 @@ const endLine = (text: string): string => (text.endsWith('\n') ? text : `${text}
 
 /** Data of an event that the service itself wrote. */
 export function parseData<Type extends EventType>({ bytes }: StoredEvent, _type: Type): EventData<Type> {
-  // Written by serializeEvent from the very type that is named here.
+  // Written by toLine from the very type that is named here.
   return (JSON.parse(bytes.toString('utf8')) as { data: EventData<Type> }).data
 }
 

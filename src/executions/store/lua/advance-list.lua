@@ -3,7 +3,7 @@
 -- or by the sweep after a crash.
 -- Arguments (JSON): list, index, listed (text), event, usage (JSON text, of the list), holdMs? (a list that is over is
 --   held),
---   following?: the next task {id, score, fields, before, after}
+--   following?: the next task {id, score, fields, wantedBudget, before, after}
 -- Answers: next claim priority | over [fence]: no other follows, the end of the list is to be written | waiting: the
 --   task goes on |
 --   moved: somebody else was first | settled
@@ -18,6 +18,7 @@
 --- @include "./include/is-recorded.lua"
 --- @include "./include/over.lua"
 --- @include "./include/queue-new.lua"
+--- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
 --- @include "./include/task-at.lua"
 --- @include "./include/weigh-new.lua"
@@ -45,13 +46,14 @@ if not following or get(list, 'cancelBy') then
   return over(list, holdMs)
 end
 local owner = get(list, 'owner')
-local taken, refused, kind = weighNew(owner, following.fields)
+local taken, refused, kind = weighNew(owner, following.fields.simulated, following.wantedBudget)
 if refused then
   set(list, 'over', 'budget')
   return over(list, holdMs)
 end
 reserve(following.id, owner, kind, taken)
 redis.call('HSET', key('tasks', list), index + 1, following.id)
+setAll(following.id, following.fields)
 queueNew(following.id, following.score, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}

@@ -1,9 +1,9 @@
 -- The acceptance of a task list with its first task. Only the task stands in the queue: a list takes one place of it.
--- Arguments (JSON): as create up to new, and task: {id, fields, before, after}
+-- Arguments (JSON): as create up to new, and task: {id, fields, wantedBudget, before, after}
 -- Answers: as create
 -- Sent again: yes; as create
 
---- @include "../../../events/lua/include/write-next.lua"
+--- @include "../../../events/lua/include/write-first.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "./include/admit.lua"
 --- @include "./include/queue-new.lua"
@@ -11,10 +11,11 @@
 
 local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
-local answer = admit(args, task.id, task.fields)
+local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
 redis.call('HSET', key('tasks', id), 0, task.id)
+setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, task)
-writeNext(id, new.before .. position .. new.after)
+writeFirst(id, new.before .. position .. new.after)
 return {'created', position}

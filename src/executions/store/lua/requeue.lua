@@ -7,9 +7,11 @@
 --- @include "../../../events/lua/include/take-fence.lua"
 --- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/enter-queue.lua"
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/leave-work.lua"
 --- @include "./include/record.lua"
 
 exceedMemory()
@@ -24,7 +26,8 @@ takeFence(id)
 enter(id, 'queued')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+leaveWork(id)
+enterQueue(id, get(id, 'score'))
 local deadline = get(id, 'queueDeadline')
 if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 return {'requeued', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}

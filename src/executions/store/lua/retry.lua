@@ -8,9 +8,11 @@
 --- @include "../../../events/lua/include/write-next.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/enter-queue.lua"
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/leave-work.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
@@ -30,12 +32,13 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+leaveWork(id)
 if args.notBefore then
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
-  redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+  enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then
   set(id, 'queueDeadline', args.queueDeadline)

@@ -16,6 +16,7 @@
 --- @include "./include/holds-workspace.lua"
 --- @include "./include/let-go.lua"
 --- @include "./include/park.lua"
+--- @include "./include/pass-work.lua"
 --- @include "./include/places-of.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
@@ -42,11 +43,14 @@ takeFence(id)
 enter(id, 'queued')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+local ready = passWork(id)
 local deadline = get(id, 'queueDeadline')
 if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
 park(id, held)
 set(id, 'wantedPlaces', wanted)
 -- Its name it needs only with the folder, unless it has worked there already.
 local workspace = get(id, 'workspaceLock')
-if not workspace or holdsWorkspace(owner) then return {'parked'} end
-return {'parked', unpack(letGo(owner, {workspace}))}
+if workspace and not holdsWorkspace(owner) then
+  for _, value in ipairs(letGo(owner, {workspace})) do ready[#ready + 1] = value end
+end
+return {'parked', unpack(ready)}

@@ -5,6 +5,7 @@
 
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/enter-queue.lua"
 --- @include "./include/get.lua"
 --- @include "./include/record.lua"
 
@@ -13,7 +14,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', root .. ':due', '-inf', nowMs(),
   redis.call('ZREM', root .. ':delayed', id)
   if get(id, 'state') == 'queued' then
     redis.call('HDEL', record(id), 'notBefore')
-    redis.call('ZADD', root .. ':waiting', get(id, 'score'), id)
+    enterQueue(id, get(id, 'score'))
     return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
   end
 end

@@ -2,6 +2,7 @@
 
 --- @include "../../../../history/lua/include/learn.lua"
 --- @include "../../../../history/lua/include/settle.lua"
+--- @include "../../../../history/lua/include/settle-payments.lua"
 --- @include "./get.lua"
 --- @include "./kind-of.lua"
 --- @include "./record.lua"
@@ -14,6 +15,8 @@ local function account(id, status)
   local usage = cjson.decode(get(id, 'usage'))
   local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local paidBy = get(id, 'paidBy')
+  if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end

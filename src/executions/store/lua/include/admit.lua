@@ -1,19 +1,21 @@
 -- Whether a submission is accepted, and its reservations: of its budget, its Idempotency-Key and its place in the
 --   indexes.
--- payer: the execution that reserves the budget, with the fields of its record. → an answer of create.lua; nil where
---   the record may be made
+-- payer: the id of the execution that reserves the budget, new: it as the script was given it. → an answer of
+--   create.lua; nil where the record may be made
 
 --- @include "../../../../history/lua/include/reserve.lua"
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "../../../../tokens/lua/include/is-withdrawn.lua"
 --- @include "./own-workspace.lua"
 --- @include "./record.lua"
 --- @include "./weigh-new.lua"
 
-local function admit(args, payer, payerFields, join)
+local function admit(args, payer, new, join)
   local workspace, shared = args.new.fields.workspace, args.sharedWorkspaces
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
+  if isWithdrawn(owner) then return {'withdrawn'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -26,7 +28,7 @@ local function admit(args, payer, payerFields, join)
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
   end
   if queued >= args.maxQueue then return {'full'} end
-  local taken, over, kind = weighNew(owner, payerFields)
+  local taken, over, kind = weighNew(owner, new.fields.simulated, new.wantedBudget)
   if over then return over end
   local refusal = join and join()
   if refusal then return {'refused', refusal[1], refusal[2]} end

@@ -12,6 +12,7 @@
 --- @include "./expire.lua"
 --- @include "./get.lua"
 --- @include "./leave-queue.lua"
+--- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
 --- @include "./retain.lua"
@@ -41,6 +42,7 @@ local function conclude(id, args)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
   local ready = releaseWorkspace(id)
+  for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
   -- A task lives and dies with its list, which somebody must now go on with.
   local list = get(id, 'parentId')
   if list then

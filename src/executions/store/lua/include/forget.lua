@@ -3,6 +3,7 @@
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
 --- @include "./leave-session.lua"
 --- @include "./record.lua"
 --- @include "./release.lua"
@@ -13,6 +14,7 @@ local function forget(id, owner)
   leaveSession(id)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
+    dropTokensOf(task)
     redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
   end
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))

@@ -1,17 +1,16 @@
--- A new record takes its place in the queue, and its log begins. The event comes in two pieces: between them stands the
---   position.
+-- A record that has been written takes its place in the queue, and its log begins. The event comes in two pieces:
+--   between them stands the position.
 
---- @include "../../../../events/lua/include/write-next.lua"
+--- @include "../../../../events/lua/include/write-first.lua"
 --- @include "../../../../platform/lua/include/root.lua"
---- @include "./get.lua"
---- @include "./set-all.lua"
+--- @include "./enter-queue.lua"
+--- @include "./position-of.lua"
 
 local function queueNew(id, score, new)
-  setAll(id, new.fields)
-  redis.call('ZADD', root .. ':waiting', score, id)
-  local deadline = get(id, 'queueDeadline')
+  enterQueue(id, score)
+  local deadline = new.fields.queueDeadline
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
-  local position = redis.call('ZRANK', root .. ':waiting', id) + 1
-  writeNext(id, new.before .. position .. new.after)
+  local position = positionOf(id)
+  writeFirst(id, new.before .. position .. new.after)
   return position
 end

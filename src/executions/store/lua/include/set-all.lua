@@ -3,5 +3,10 @@
 --- @include "./set.lua"
 
 local function setAll(id, fields)
-  for field, value in pairs(fields) do set(id, field, value) end
+  local all = {}
+  for field, value in pairs(fields) do
+    all[#all + 1] = field
+    all[#all + 1] = value
+  end
+  if #all > 0 then set(id, unpack(all)) end
 end

@@ -3,6 +3,7 @@
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "./enter-queue.lua"
 --- @include "./get.lua"
 --- @include "./record.lua"
 
@@ -12,7 +13,7 @@ local function wakeNext(workspace)
   local score = redis.call('ZSCORE', root .. ':parked', next)
   redis.call('ZREM', root .. ':parked', next)
   if get(next, 'state') ~= 'queued' then return wakeNext(workspace) end
-  redis.call('ZADD', root .. ':waiting', score, next)
+  enterQueue(next, score)
   redis.call('HDEL', record(next), 'waitingFor')
   local claim = redis.call('HINCRBY', record(next), 'claim', 1)
   return {next, claim, get(next, 'priority')}

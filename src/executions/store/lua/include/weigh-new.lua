@@ -3,8 +3,8 @@
 --- @include "../../../../history/lua/include/weigh.lua"
 --- @include "./kind-of.lua"
 
-local function weighNew(owner, fields)
-  local kind = kindOf(fields.simulated)
-  local taken, over = weigh(owner, kind, cjson.decode(fields.wantedBudget))
+local function weighNew(owner, simulated, wantedBudget)
+  local kind = kindOf(simulated)
+  local taken, over = weigh(owner, kind, cjson.decode(wantedBudget))
   return taken, over, kind
 end

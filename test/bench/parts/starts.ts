@@ -3,21 +3,21 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig } from '../../src/platform/config.js'
-import { chooseContainment } from '../../src/supervision/containment.js'
-import { toSandboxedCommand } from '../../src/supervision/sandbox-command.js'
-import { viewOf } from '../../src/supervision/sandbox-view.js'
-import type { Sandbox, SandboxMeans } from '../../src/supervision/sandbox.js'
-import { median } from './measure.js'
+import { readConfig } from '../../../src/platform/config.js'
+import { chooseContainment } from '../../../src/supervision/containment.js'
+import { toSandboxedCommand } from '../../../src/supervision/sandbox-command.js'
+import { viewOf } from '../../../src/supervision/sandbox-view.js'
+import type { Sandbox, SandboxMeans } from '../../../src/supervision/sandbox.js'
+import type { Bench } from '../bench-context.js'
+import type { Row } from '../rows.js'
 
 /** So many of each, one after the other in turn. */
 const STARTS = 40
 
 /** What a level may cost at a start, beyond a plain spawn, on a machine that does nothing else. */
-export const START_LIMITS_MS = { workspace: 10, locked: 13 } as const
+const LIMITS_MS = { host: undefined, workspace: 10, locked: 13 } as const
 
 type Level = 'plain' | 'host' | Sandbox['level']
-export type StartCosts = Record<Level, number>
 
 async function timeSpawn(
   file: string,
@@ -48,7 +48,7 @@ async function timeSpawn(
 }
 
 /** `true`, by itself and in each level, as the worker starts a run in it. */
-export async function benchStarts(): Promise<StartCosts> {
+async function timeStarts(): Promise<Record<Level, number[]>> {
   const { programs, sandbox: means } = await chooseContainment({
     policy: 'auto',
     extraPath: [readConfig(process.env).cacheBin],
@@ -110,24 +110,30 @@ export async function benchStarts(): Promise<StartCosts> {
       times.workspace.push(await startAt('workspace', means))
       if (means.levels.includes('locked')) times.locked.push(await startAt('locked', means))
     }
-    return {
-      plain: median(times.plain),
-      host: median(times.host),
-      workspace: median(times.workspace),
-      locked: median(times.locked),
-    }
+    return times
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-export function printStarts({ plain, ...levels }: StartCosts): string {
-  const row = (name: string, value: number, limit?: number): string =>
-    `${name.padEnd(58)}${value.toFixed(2).padStart(12)} ms${limit === undefined ? '' : ` (at most ${limit} on a quiet machine)`}\n`
-  return [
-    row('a start of `true`', plain),
-    row('the same at the level host', levels.host - plain),
-    row('workspace, beyond a plain start', levels.workspace - plain, START_LIMITS_MS.workspace),
-    row('locked, beyond a plain start', levels.locked - plain, START_LIMITS_MS.locked),
-  ].join('')
+/** Each level beyond a plain start: the goal is a difference, in ms. */
+export async function benchStarts(bench: Bench): Promise<Row[]> {
+  const { plain, ...levels } = await timeStarts()
+  return (['host', 'workspace', 'locked'] as const).flatMap((level) => {
+    const limit = LIMITS_MS[level]
+    if (levels[level].length === 0) {
+      bench.miss({ what: `starts.${level}`, why: 'this machine does not have the level' })
+      return []
+    }
+    return [
+      {
+        id: `starts.${level}`,
+        title: `a start of \`true\` at the level ${level}`,
+        unit: 'ms',
+        better: 'less',
+        samples: { here: levels[level], plain },
+        goals: limit === undefined ? [] : [{ against: 'plain', isDifference: true, atMost: limit }],
+      },
+    ]
+  })
 }

@@ -2,12 +2,15 @@ import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
-import { openCluster, type Cluster, type Server } from '../support/cluster.js'
-import { until } from '../support/processes.js'
-import { SCRIPTED_CLI } from '../support/paths.js'
+import { openCluster, type Cluster, type Server } from '../../support/cluster.js'
+import { until } from '../../support/processes.js'
+import { SCRIPTED_CLI } from '../../support/paths.js'
+import type { Bench } from '../bench-context.js'
+import type { Row } from '../rows.js'
+import { forgetPeak, memoryOf } from '../service.js'
 
 /**
- * `npm run bench -- flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole one,
+ * `npm run bench -- --only flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole one,
  * before subscribers
  * that do not read. Bounded means: the second figure is as the first.
  */
@@ -24,7 +27,7 @@ interface Memory {
   readonly peak: number
   readonly after: number
 }
-export interface FloodResult {
+interface FloodResult {
   readonly printedMiB: number
   readonly seconds: number
   readonly api: Memory
@@ -33,13 +36,7 @@ export interface FloodResult {
   readonly closed: number
 }
 
-async function readMemory(pid: number, field: 'VmRSS' | 'VmHWM'): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Math.round(Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024)
-}
-
-/** From now on the peak is counted anew. */
-const forgetPeak = (pid: number): Promise<void> => writeFile(`/proc/${pid}/clear_refs`, '5')
+const mib = (pid: number, field: 'VmRSS' | 'VmHWM'): number => Math.round(memoryOf(pid, field) / 1024)
 
 async function openSubscriber({ folder }: Cluster, { url }: Server, executionId: string): Promise<WebSocket> {
   const token = (await readFile(join(folder, 'data', 'token'), 'utf8')).trim()
@@ -88,8 +85,8 @@ async function floodOnce(printedMiB: number): Promise<FloodResult> {
     const sockets: WebSocket[] = []
     for (let count = 0; count < SUBSCRIBERS; count += 1) sockets.push(await openSubscriber(cluster, api, id))
     const members = [api, worker] as const
-    const before = await Promise.all(members.map(({ pid }) => readMemory(pid, 'VmRSS')))
-    await Promise.all(members.map(({ pid }) => forgetPeak(pid)))
+    const before = members.map(({ pid }) => mib(pid, 'VmRSS'))
+    for (const { pid } of members) forgetPeak(pid)
     const startedAt = performance.now()
     await writeFile(go, '')
     await until(async () => (await cluster.get(api, id)).finishedAt !== undefined, 'the flood is over', DEADLINE_MS)
@@ -98,9 +95,7 @@ async function floodOnce(printedMiB: number): Promise<FloodResult> {
     if (status !== 'succeeded') throw new Error(`the flood ended as ${status}`)
     const closed = (): number => api.stderr().split('accepted no data for too long').length - 1
     await until(() => closed() >= SUBSCRIBERS, 'every subscriber that does not read is given up', DEADLINE_MS)
-    const [peak, after] = await Promise.all(
-      (['VmHWM', 'VmRSS'] as const).map((field) => Promise.all(members.map(({ pid }) => readMemory(pid, field)))),
-    )
+    const [peak, after] = (['VmHWM', 'VmRSS'] as const).map((field) => members.map(({ pid }) => mib(pid, field)))
     for (const socket of sockets) socket.terminate()
     const of = (index: number): Memory => ({
       before: before[index] ?? 0,
@@ -113,20 +108,19 @@ async function floodOnce(printedMiB: number): Promise<FloodResult> {
   }
 }
 
-export async function benchFlood(): Promise<FloodResult[]> {
+export async function benchFlood(bench: Bench): Promise<Row[]> {
   const results: FloodResult[] = []
   for (const amount of AMOUNTS_MIB) results.push(await floodOnce(amount))
-  return results
-}
-
-export function printFlood(results: readonly FloodResult[]): string {
-  const show = ({ before, peak, after }: Memory): string => `${before} → ${peak} → ${after}`.padEnd(22)
-  return [
-    `${'printed'.padEnd(12)}${'API (MiB)'.padEnd(22)}${'worker (MiB)'.padEnd(22)}seconds`,
-    ...results.map(
-      ({ printedMiB, api, worker, seconds }) =>
-        `${`${printedMiB} MiB`.padEnd(12)}${show(api)}${show(worker)}${seconds.toFixed(1)}`,
-    ),
-    `before → peak → after, with ${SUBSCRIBERS} subscribers that do not read\n`,
-  ].join('\n')
+  const [small, large] = results
+  if (!small || !large) return []
+  bench.note(`${SUBSCRIBERS} subscribers that read nothing: ${large.closed} were given up`)
+  const peer = `${small.printedMiB} MiB`
+  return (['api', 'worker'] as const).map((part) => ({
+    id: `flood.${part}`,
+    title: `peak RSS of the ${part} while ${large.printedMiB} MiB are printed before such subscribers`,
+    unit: 'MiB',
+    better: 'less',
+    samples: { here: [large[part].peak], [peer]: [small[part].peak] },
+    goals: [{ against: peer, atMost: 1.5 }],
+  }))
 }

@@ -1,0 +1,117 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import * as z from 'zod'
+import { requireExecution } from '../src/executions/read/find-execution.js'
+import { ExecutorError } from '../src/protocol/errors.js'
+import type { Token } from '../src/protocol/tokens.js'
+import {
+  changeToken,
+  createToken,
+  getToken,
+  issueTicket,
+  listTokens,
+  revokeToken,
+} from '../src/tokens/manage-tokens.js'
+import { answerOf, routeOf } from './route-of.js'
+
+export interface TokenRoutesOptions {
+  /** The operator's own. undefined: open, nobody is asked for a token. */
+  readonly configured: readonly Token[] | undefined
+}
+
+const tags = ['tokens']
+
+/** Who may call: tokens with a term and limits, and tickets for browsers. */
+export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutesOptions): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>()
+  const { services } = app
+  const { tokens } = services
+  const configured = options.configured ?? []
+  const located = (id: string): string => `${services.config.basePath}/tokens/${id}`
+
+  app.route({
+    ...routeOf('token.create', {
+      tags,
+      summary: 'Make a token',
+      description:
+        'Answers with its `secret`, which is not shown again. With `executionId` it may only watch that execution of ' +
+        'yours, and is deleted with it.',
+      response: { 201: answerOf('token.create', 'Made; valid at once, in every API process.') },
+    }),
+    handler: async (request, reply) => {
+      // Where nobody is asked for a token, one with limits would only seem to limit something.
+      if (options.configured === undefined)
+        throw new ExecutorError('FORBIDDEN', { detail: 'This service runs open: tokens are not checked here.' })
+      const { executionId } = request.body
+      if (executionId !== undefined) await requireExecution(services, executionId, request.caller)
+      const made = await createToken(tokens, request.body, request.caller)
+      return reply.code(201).header('location', located(made.id)).send(made)
+    },
+  })
+
+  app.route({
+    ...routeOf('token.list', {
+      tags,
+      summary: 'List tokens',
+      description:
+        'Those of the configuration on the first page, then those made here, newest first; expired ones for at least ' +
+        'a week. Secrets are not shown.',
+      response: { 200: answerOf('token.list', 'A page.') },
+    }),
+    handler: async (request) => listTokens(tokens, configured, request.query),
+  })
+
+  app.route({
+    ...routeOf('token.get', {
+      tags,
+      summary: 'One token',
+      description: 'Without its secret.',
+      response: { 200: answerOf('token.get', 'The token.') },
+    }),
+    handler: async (request) => getToken(tokens, configured, request.params.id),
+  })
+
+  app.route({
+    ...routeOf('token.change', {
+      tags,
+      summary: 'Change a token',
+      description:
+        'In force at once, also for what it has open: where a scope is taken away its sockets (1008) and streams ' +
+        'end. Tokens of the configuration are changed there.',
+      response: { 200: answerOf('token.change', 'As it is now.') },
+    }),
+    handler: async (request) => changeToken(tokens, configured, request.params.id, request.body),
+  })
+
+  app.route({
+    ...routeOf('token.revoke', {
+      tags,
+      summary: 'Revoke a token',
+      description:
+        'In force at once: nothing more is accepted of it, and its sockets (1008) and streams end in every API ' +
+        'process. What it submitted runs to its end; no other token can see it.',
+      response: { 204: z.null().meta({ description: 'Revoked.' }) },
+    }),
+    handler: async (request, reply) => {
+      await revokeToken(tokens, configured, request.params.id)
+      return reply.code(204).send(null)
+    },
+  })
+
+  app.route({
+    ...routeOf('ticket.create', {
+      tags,
+      summary: 'A ticket for a browser’s WebSocket or EventSource',
+      description:
+        'Valid once, for 30 seconds, as `?ticket=` in the address of `/ws` or of an event stream: the token itself ' +
+        'has no place in an address.',
+      response: { 201: answerOf('ticket.create', 'The ticket.') },
+    }),
+    handler: async (request, reply) => {
+      const { caller } = request
+      const executionId = request.body?.executionId ?? caller.executionId
+      if (executionId !== undefined) await requireExecution(services, executionId, caller)
+      return reply.code(201).send(await issueTicket(tokens, caller, executionId))
+    },
+  })
+}

@@ -1,0 +1,49 @@
+import type {
+  NewToken,
+  Ticket,
+  TicketRequest,
+  Token,
+  TokenChange,
+  TokenPage,
+  TokenRequest,
+} from '../protocol/tokens.js'
+import type { Rest, RestCall } from './rest.js'
+
+interface CallOptions {
+  readonly signal?: AbortSignal
+}
+
+export interface TokensQuery {
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+/** Tokens need the scope admin; a ticket is for whoever may read. */
+export interface TokenCalls {
+  /** With its secret, which is not shown again. */
+  createToken(request: TokenRequest, options?: CallOptions): Promise<NewToken>
+  tokens(query?: TokensQuery, options?: CallOptions): Promise<TokenPage>
+  token(id: string, options?: CallOptions): Promise<Token>
+  changeToken(id: string, change: TokenChange, options?: CallOptions): Promise<Token>
+  /** In force at once; what the token has open ends. */
+  revokeToken(id: string, options?: CallOptions): Promise<void>
+  /** For `?ticket=` in the address of a browser's WebSocket or EventSource: once, within 30 seconds. */
+  createTicket(request?: TicketRequest, options?: CallOptions): Promise<Ticket>
+}
+
+const at = (id: string): string => `/tokens/${encodeURIComponent(id)}`
+
+export function createTokenCalls(rest: Rest): TokenCalls {
+  // Safe: the service's own answers, in the shapes that the protocol publishes.
+  const ask = <Answer>(call: RestCall): Promise<Answer> => rest.json(call) as Promise<Answer>
+  return {
+    createToken: (body, { signal } = {}) => ask({ method: 'POST', path: '/tokens', body, signal }),
+    tokens: (query = {}, { signal } = {}) => ask({ path: '/tokens', query: { ...query }, signal }),
+    token: (id, { signal } = {}) => ask({ path: at(id), signal }),
+    changeToken: (id, body, { signal } = {}) => ask({ method: 'PATCH', path: at(id), body, signal }),
+    async revokeToken(id, { signal } = {}) {
+      await rest.text({ method: 'DELETE', path: at(id), signal })
+    },
+    createTicket: (body = {}, { signal } = {}) => ask({ method: 'POST', path: '/tickets', body, signal }),
+  }
+}

@@ -1,0 +1,67 @@
+import { splitBatch, type StoredEvent } from '../../events/stored-event.js'
+import type { EventLog } from '../../events/event-log.js'
+import type { EventData } from '../../protocol/events.js'
+import { EventChain } from '../../verification/event-chain.js'
+
+/** Read from the log at once: the chain over it is a matter of milliseconds. */
+const READ_BYTES = 1024 * 1024
+
+type Started = EventData<'execution.started'>
+
+/** What a receipt needs of a log, event by event: the chain over their bytes, and the start of the last attempt. */
+export class LogReading {
+  readonly #chain: EventChain
+  #started: Started | undefined
+
+  constructor(before?: LogReading) {
+    this.#chain = before?.chain.copy() ?? new EventChain()
+    this.#started = before?.started
+  }
+
+  get chain(): EventChain {
+    return this.#chain
+  }
+
+  get lastSeq(): number {
+    return this.#chain.count
+  }
+
+  get started(): Started | undefined {
+    return this.#started
+  }
+
+  /** The next event as it is stored: one that its writer has made and knows not to be a start. */
+  add(bytes: Buffer | string): void {
+    this.#chain.add(bytes)
+  }
+
+  /** The next event as it was read. */
+  addStored({ bytes, type }: StoredEvent): void {
+    this.#chain.add(bytes)
+    // Safe: the service's own event, by its type.
+    if (type === 'execution.started') this.#started = (JSON.parse(bytes.toString()) as { data: Started }).data
+  }
+}
+
+/** Links every stored event: what the receipt vouches for is what can be read, whoever wrote it. */
+export async function readLog(log: Pick<EventLog, 'readAfter'>, id: string): Promise<LogReading> {
+  const reading = new LogReading()
+  for (;;) {
+    const { events } = await log.readAfter(id, reading.lastSeq, READ_BYTES)
+    if (events.length === 0) return reading
+    for (const event of events) reading.addStored(event)
+  }
+}
+
+/**
+ * The log up to the start of an attempt, from the batches that the store gave with it; what is written from then on is
+ * added. undefined where they are not all: then it is read at the end.
+ */
+export function toLogReading(batches: readonly string[], lastSeq: number): LogReading | undefined {
+  const reading = new LogReading()
+  for (const event of batches.flatMap((batch) => splitBatch(Buffer.from(batch)))) {
+    if (event.seq !== reading.lastSeq + 1) return undefined
+    reading.addStored(event)
+  }
+  return reading.lastSeq === lastSeq ? reading : undefined
+}

@@ -1,0 +1,9 @@
+-- Takes its place in the queue.
+
+--- @include "../../../../platform/lua/include/root.lua"
+--- @include "./enter-turn.lua"
+
+local function enterQueue(id, score)
+  redis.call('ZADD', root .. ':waiting', score, id)
+  enterTurn(id, score)
+end

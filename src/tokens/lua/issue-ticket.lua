@@ -1,0 +1,21 @@
+-- Keeps a ticket until it is used or has expired. Where a token has as many as it may, the oldest goes.
+-- Arguments: SHA-256 of the ticket, id of its token, what it stands for (JSON), milliseconds
+-- Answers: when it ends (milliseconds since 1970)
+-- Sent again: yes; a ticket is new with each request
+
+--- @include "../../platform/lua/include/key.lua"
+--- @include "../../platform/lua/include/now-ms.lua"
+--- @constant TICKETS_LIMIT "../../protocol/limits.ts"
+
+local digest, token, meaning, milliseconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local now, open = nowMs(), key('tickets-of', token)
+redis.call('ZREMRANGEBYSCORE', open, '-inf', now)
+if redis.call('ZCARD', open) >= TICKETS_LIMIT then
+  local oldest = redis.call('ZRANGE', open, 0, 0)[1]
+  redis.call('DEL', key('ticket', oldest))
+  redis.call('ZREM', open, oldest)
+end
+redis.call('SET', key('ticket', digest), meaning, 'PX', milliseconds)
+redis.call('ZADD', open, now + milliseconds, digest)
+redis.call('PEXPIRE', open, milliseconds)
+return now + milliseconds

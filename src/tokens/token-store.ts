@@ -1,0 +1,61 @@
+import type { Redis } from 'ioredis'
+import { keyRoot } from '../platform/redis.js'
+import { openScripts } from '../platform/redis-scripts.js'
+import { SCRIPTS } from './scripts.generated.js'
+import { toStoredToken, type StoredToken, type TokenFields } from './stored-token.js'
+
+/** Expired ones are listed at least so long; then they make room for new ones. */
+const EXPIRED_KEPT_MS = 7 * 24 * 60 * 60 * 1_000
+
+type Made = 'created' | 'full' | 'missing' | 'withdrawn'
+
+interface TokenScripts {
+  ccCreateToken(id: string, fields: TokenFields, limit: number, keptMs: number): Made
+  ccChangeToken(id: string, fields: TokenFields, removed: readonly string[]): 0 | 1
+  ccRemoveToken(id: string): 0 | 1
+}
+
+export interface TokenSettings {
+  readonly prefix: string
+  /** How many there may be, expired ones that are still listed counted. */
+  readonly maxTokens: number
+}
+
+/** The tokens that the API has made. */
+export interface TokenStore {
+  get(id: string): Promise<StoredToken | undefined>
+  /** Newest first; the cursor is the last id that was seen. */
+  list(limit: number, cursor: string | undefined): Promise<{ tokens: StoredToken[]; nextCursor: string | null }>
+  create(id: string, fields: TokenFields): Promise<Made>
+  /** false: there is no such token. */
+  change(id: string, set: TokenFields, removed: readonly string[]): Promise<boolean>
+  /** false: there is no such token; of two at once one has removed it. */
+  remove(id: string): Promise<boolean>
+  /** Grows with every change of any token. */
+  revision(): Promise<string | null>
+  readonly channel: string
+}
+
+export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSettings): TokenStore {
+  const root = keyRoot(prefix)
+  const run = openScripts<TokenScripts>(redis, root, SCRIPTS)
+  const get = async (id: string): Promise<StoredToken | undefined> =>
+    toStoredToken(id, await redis.hgetall(`${root}:token:${id}`))
+  return {
+    channel: `${root}:token-changes`,
+    get,
+    async list(limit, cursor) {
+      const below = cursor === undefined ? '+' : `(${cursor}`
+      const ids = await redis.zrevrangebylex(`${root}:tokens`, below, '-', 'LIMIT', 0, limit + 1)
+      const found = await Promise.all(ids.slice(0, limit).map(get))
+      return {
+        tokens: found.filter((token) => token !== undefined),
+        nextCursor: ids.length > limit ? (ids[limit - 1] ?? null) : null,
+      }
+    },
+    create: (id, fields) => run('ccCreateToken', id, fields, maxTokens, EXPIRED_KEPT_MS),
+    change: async (id, set, removed) => (await run('ccChangeToken', id, set, removed)) === 1,
+    remove: async (id) => (await run('ccRemoveToken', id)) === 1,
+    revision: () => redis.get(`${root}:token-revision`),
+  }
+}
