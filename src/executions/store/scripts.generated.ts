@@ -62,15 +62,19 @@ end`,
 end`,
   'constant/PRIORITY_STEP': `local PRIORITY_STEP = 100000000000000`,
   'include/band-of': `local function bandOf(score) return string.format('%d', math.floor(tonumber(score) / PRIORITY_STEP)) end`,
-  'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('HGET', root .. ':turn-clock', band) or '0') end`,
   'include/turn-keys': `local function turnsOf(band) return key('turns', band) end
 local function lineOf(band, owner) return key('line', band .. ':' .. owner) end
-local function servedOf(band) return key('served', band) end`,
+local function servedOf(band) return key('served', band) end
+local function clockOf(band) return key('turn-clock', band) end`,
+  'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('GET', clockOf(band)) or '0') end`,
   'include/enter-turn': `local function enterTurn(id, score)
   local band, owner = bandOf(score), get(id, 'owner')
   redis.call('ZADD', lineOf(band, owner), score, id)
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
-  redis.call('ZADD', turnsOf(band), 'NX', math.max(turnClock(band), served), owner)
+  local tag = math.max(turnClock(band), served)
+  if redis.call('ZADD', turnsOf(band), 'NX', tag, owner) == 0 then return end
+  redis.call('PERSIST', servedOf(band))
+  redis.call('PERSIST', clockOf(band))
 end`,
   'include/enter-queue': `local function enterQueue(id, score)
   redis.call('ZADD', root .. ':waiting', score, id)
@@ -314,7 +318,8 @@ end`,
     and redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1] == id
     and mayRun(owner)
 end`,
-  'include/leave-turn': `local function leaveTurn(id)
+  'include/leave-turn': `local REMEMBERED_MS = 60 * 1000
+local function leaveTurn(id)
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   if not score then return end
   local band = bandOf(score)
@@ -322,8 +327,8 @@ end`,
   if redis.call('ZREM', line, id) == 0 or redis.call('EXISTS', line) == 1 then return end
   redis.call('ZREM', turnsOf(band), owner)
   if redis.call('EXISTS', turnsOf(band)) == 1 then return end
-  redis.call('DEL', servedOf(band))
-  redis.call('HDEL', root .. ':turn-clock', band)
+  redis.call('PEXPIRE', servedOf(band), REMEMBERED_MS)
+  redis.call('PEXPIRE', clockOf(band), REMEMBERED_MS)
 end`,
   'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
@@ -392,7 +397,7 @@ end`,
   local tag = tonumber(redis.call('ZSCORE', turnsOf(band), owner))
   if not tag then return end
   local clock = math.max(turnClock(band), tag)
-  redis.call('HSET', root .. ':turn-clock', band, clock)
+  redis.call('SET', clockOf(band), clock)
   redis.call('ZADD', turnsOf(band), 'XX', tag + 1, owner)
   redis.call('ZREMRANGEBYSCORE', servedOf(band), '-inf', clock)
   redis.call('ZADD', servedOf(band), tag + 1, owner)
@@ -1148,8 +1153,8 @@ export const SCRIPTS = {
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
-    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
     'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh', 'include/kind-of',
     'include/weigh-new', 'advance-list',
   ),
@@ -1170,7 +1175,7 @@ export const SCRIPTS = {
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/record', 'include/get', 'include/choose-credential', 'include/turn-clock', 'include/turn-keys',
+    'include/record', 'include/get', 'include/choose-credential', 'include/turn-keys', 'include/turn-clock',
     'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/folders-above',
     'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
     'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run', 'include/is-due',
@@ -1242,8 +1247,8 @@ export const SCRIPTS = {
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
     'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/turn-keys',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
     'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
@@ -1253,7 +1258,7 @@ export const SCRIPTS = {
     'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
     'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
     'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/turn-clock', 'include/enter-turn',
     'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
@@ -1278,7 +1283,7 @@ export const SCRIPTS = {
   ),
   ccListDue: join(
     'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/may-run', 'list-due',
+    'include/get', 'include/turn-keys', 'include/turn-clock', 'include/enter-turn', 'include/may-run', 'list-due',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
@@ -1299,7 +1304,7 @@ export const SCRIPTS = {
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'platform/include/exceed-memory', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record', 'include/get',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'constant/TRANSITIONS',
+    'include/turn-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'constant/TRANSITIONS',
     'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work', 'requeue',
   ),
   ccRetain: join(
@@ -1311,7 +1316,7 @@ export const SCRIPTS = {
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/get', 'include/turn-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease',
     'include/leave-work', 'include/set-all', 'retry',
   ),
@@ -1325,8 +1330,8 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
     'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
     'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
@@ -1341,7 +1346,7 @@ export const SCRIPTS = {
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',
-    'platform/include/key', 'include/record', 'include/get', 'include/turn-clock', 'include/turn-keys',
+    'platform/include/key', 'include/record', 'include/get', 'include/turn-keys', 'include/turn-clock',
     'include/enter-turn', 'include/enter-queue', 'wake-due',
   ),
 }

@@ -6,3 +6,4 @@
 local function turnsOf(band) return key('turns', band) end
 local function lineOf(band, owner) return key('line', band .. ':' .. owner) end
 local function servedOf(band) return key('served', band) end
+local function clockOf(band) return key('turn-clock', band) end
