@@ -3,6 +3,7 @@
 
 --- @include "./band-of.lua"
 --- @include "./get.lua"
+--- @include "./served-keys.lua"
 --- @include "./turn-clock.lua"
 --- @include "./turn-keys.lua"
 

@@ -3,6 +3,7 @@
 
 --- @include "./band-of.lua"
 --- @include "./record.lua"
+--- @include "./served-keys.lua"
 --- @include "./turn-keys.lua"
 
 local REMEMBERED_MS = 60 * 1000

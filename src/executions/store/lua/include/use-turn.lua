@@ -2,6 +2,7 @@
 
 --- @include "./band-of.lua"
 --- @include "./record.lua"
+--- @include "./served-keys.lua"
 --- @include "./turn-clock.lua"
 --- @include "./turn-keys.lua"
 
