@@ -178,7 +178,7 @@ async function bench(): Promise<void> {
       folder,
       programs: programs ?? NO_PROGRAMS,
       redisPath: [...searchPath, join(process.env['HOME'] ?? '/root', '.cache/cc-executor/bin')],
-      checkouts: [await ours(), ...(base ? [base] : [])],
+      checkouts: [ours(), ...(base ? [base] : [])],
       rounds,
       miss: (entry) => void missing.push(entry),
       note: (text) => void notes.push(text),

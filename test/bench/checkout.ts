@@ -11,28 +11,20 @@ export interface Checkout {
   /** How it is shown. */
   readonly title: string
   readonly root: string
-  /** What `npm start` runs after its set-up: flags of node and the file. */
+  /** What node is started with: flags, and the file. */
   readonly entry: readonly string[]
 }
 
 const BUILD_DEADLINE_MS = 600_000
 
-/** From the script `start` of package.json, so that whatever file it names is the one that is measured. */
-async function readEntry(root: string): Promise<string[]> {
-  // Safe: npm's own file.
-  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
-    scripts: Record<string, string>
-  }
-  const words = /exec node (.+) start$/.exec(scripts['start'] ?? '')?.[1]?.split(' ')
-  if (words === undefined) throw new Error(`${root}: the script start of package.json is not understood`)
-  return words.map((word) => (word.startsWith('-') ? word : join(root, word)))
-}
+/** The file that the deployment's units name, in every version. */
+const toEntry = (root: string): string[] => [join(root, 'dist/src/main/cli.js')]
 
-export const ours = async (): Promise<Checkout> => ({
+export const ours = (): Checkout => ({
   name: HERE,
   title: 'here',
   root: ROOT,
-  entry: await readEntry(ROOT),
+  entry: toEntry(ROOT),
 })
 
 const lockOf = (folder: string): Promise<string> => readFile(join(folder, 'package-lock.json'), 'utf8')
@@ -44,7 +36,7 @@ async function build(commit: string, folder: string): Promise<void> {
   if ((await lockOf(folder)) === (await lockOf(ROOT)))
     await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   else await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, deadlineMs })
-  await run('npm', ['run', 'build'], { cwd: folder, deadlineMs })
+  await run(process.execPath, ['src/setup/set-up.mjs', '--only=build'], { cwd: folder, deadlineMs })
 }
 
 /** A commit, which is built in `folder`, or the folder of one that is built already. */
@@ -56,12 +48,12 @@ export async function openBase(commitOrFolder: string, folder: string): Promise<
         .split('/')
         .at(-1)
         ?.replace(/^base-/, '') ?? BASE
-    return { name: BASE, title, root: commitOrFolder, entry: await readEntry(commitOrFolder) }
+    return { name: BASE, title, root: commitOrFolder, entry: toEntry(commitOrFolder) }
   }
   const title = (
     await run('git', ['rev-parse', '--short', '--verify', `${commitOrFolder}^{commit}`], { cwd: ROOT })
   ).trim()
   process.stderr.write(`bench: building ${title} …\n`)
   await build(title, folder)
-  return { name: BASE, title, root: folder, entry: await readEntry(folder) }
+  return { name: BASE, title, root: folder, entry: toEntry(folder) }
 }
