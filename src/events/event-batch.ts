@@ -9,6 +9,8 @@ export interface Line {
   /** With these the text is ASCII. */
   readonly message?: Buffer | undefined
   readonly end: string
+  /** Of a message to the run: the script that stores it keeps account of messages. */
+  readonly marks?: boolean
 }
 
 const sizeOf = ({ text, message, end }: Line): number =>
@@ -25,6 +27,7 @@ export class EventBatch {
   #last: number
   #buffer: Buffer
   #size = 0
+  #marks = false
 
   /** `expected`: so many bytes will probably be needed. */
   constructor(first: number, expected = 0) {
@@ -40,6 +43,11 @@ export class EventBatch {
   /** Of its events, without what stands between them. */
   get size(): number {
     return this.#size - Math.max(0, this.#last - this.first)
+  }
+
+  /** Whether events of messages are in it. */
+  get marks(): boolean {
+    return this.#marks
   }
 
   get bytes(): Buffer {
@@ -63,7 +71,8 @@ export class EventBatch {
     this.#makeRoom(start + size)
     const buffer = this.#buffer
     if (start > 0) buffer[start - 1] = NEWLINE
-    const { text, message, end } = line
+    const { text, message, end, marks = false } = line
+    this.#marks ||= marks
     if (message === undefined) buffer.write(text, start)
     else {
       buffer.write(text, start, 'latin1')
@@ -89,6 +98,7 @@ export class EventBatch {
     rest.#buffer = this.#buffer.subarray(start, this.#size)
     rest.#size = rest.#buffer.length
     rest.#last = this.#last
+    rest.#marks = this.#marks
     return rest
   }
 

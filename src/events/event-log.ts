@@ -12,6 +12,8 @@ export interface Batch {
   readonly first: number
   readonly last: number
   readonly bytes: Buffer
+  /** Whether events of messages are among them. */
+  readonly marks?: boolean
 }
 
 export type AppendAnswer =
@@ -56,6 +58,7 @@ interface LogScripts {
     digest: number,
     lines: Buffer,
     evenIfFull: '1' | '',
+    marks: '1' | '',
   ): string
   ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
   ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
@@ -89,10 +92,10 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
     return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
   }
   return {
-    async append(executionId, fence, { first, last, bytes }, evenIfFull = false) {
+    async append(executionId, fence, { first, last, bytes, marks = false }, evenIfFull = false) {
       const full = evenIfFull ? '1' : ''
       // The fence says whose it is; the sum only tells a batch that is sent again from another one in its place.
-      const answer = await run('ccAppend', executionId, fence, first, last, crc32(bytes), bytes, full)
+      const answer = await run('ccAppend', executionId, fence, first, last, crc32(bytes), bytes, full, marks ? '1' : '')
       if (answer === 'stale') return { kind: 'stale' }
       if (answer.startsWith('gap:')) return { kind: 'gap', lastSeq: Number(answer.slice('gap:'.length)) }
       return { kind: 'ok' }

@@ -5,6 +5,29 @@ const PARTS = {
   'platform/include/key': `local function key(kind, id) return root .. ':' .. kind .. ':' .. id end`,
   'include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
   'include/last-seq': `local function lastSeq(id) return tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '0') end`,
+  'include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
+  local messages = key('messages', id)
+  local number = redis.call('HGET', messages, 'number:' .. messageId)
+  if not number then return end
+  if kind == 'accepted' then
+    redis.call('HDEL', messages, 'event:' .. number)
+    if tonumber(number) > tonumber(redis.call('HGET', messages, 'noted') or '0') then
+      redis.call('HSET', messages, 'noted', number)
+    end
+  elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
+    redis.call('HINCRBY', messages, 'open', -1)
+    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
+  end
+end`,
+  'include/mark-messages': `local function markMessages(id, lines)
+  for line in string.gmatch(lines, '[^\\n]+') do
+    local kind = string.match(line, '^{"seq":%d+,"type":"message%.(%a+)"')
+    if kind then
+      local event = cjson.decode(line)
+      markMessage(id, kind, event.data.messageId, event.at, event.data.reason)
+    end
+  end
+end`,
   'include/write': `local function write(id, last, lines)
   redis.call('XADD', key('events', id), string.format('%d-0', last), 'e', lines)
   redis.call('HSET', key('log', id), 'lastSeq', last)
@@ -21,6 +44,7 @@ end`,
   end
   write(id, last, lines)
   redis.call('HSET', key('log', id), 'lastBatch', signature)
+  if ARGV[8] == '1' then markMessages(id, lines) end
   return 'ok'
 end
 if ARGV[7] == '1' then exceedMemory() end
@@ -80,7 +104,7 @@ const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) =
 export const SCRIPTS = {
   ccAppend: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/holds-fence',
-    'include/last-seq', 'include/write', 'append',
+    'include/last-seq', 'include/mark-message', 'include/mark-messages', 'include/write', 'append',
   ),
   ccReadLast: join(
     'platform/include/root', 'platform/include/key', 'read-last',

@@ -64,7 +64,7 @@ export function toLine(seq: number, event: NewEvent, atMs: number, attempt: numb
   const head = `{"seq":${seq},"type":"${event.type}","at":"${toTimestamp(atMs)}","attempt":${attempt},`
   return 'rawMessage' in event && event.bytes !== undefined
     ? { text: head + MESSAGE_START_TEXT, message: event.bytes, end: MESSAGE_END }
-    : { text: `${head}"data":${serializeData(event)}}`, end: '' }
+    : { text: `${head}"data":${serializeData(event)}}`, end: '', marks: event.type.startsWith('message.') }
 }
 
 /** Nothing follows it in a log. */

@@ -168,6 +168,16 @@ export const VARIABLES = {
     'how many finished executions are kept; beyond this the oldest are deleted',
   ],
   CC_EXECUTOR_MAX_QUEUE: [wholeNumber(1, 10_000_000), '10000', 'waiting executions; beyond this QUEUE_FULL'],
+  CC_EXECUTOR_MESSAGE_LIMIT_BYTES: [
+    wholeNumber(1, 4 * MIB),
+    String(256 * 1024),
+    'longest message to an execution, in UTF-8',
+  ],
+  CC_EXECUTOR_MAX_OPEN_MESSAGES: [
+    wholeNumber(1, 10_000),
+    '200',
+    'messages of an execution that are not delivered yet; beyond this RATE_LIMITED',
+  ],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [wholeNumber(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events per execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [
@@ -292,6 +302,8 @@ export interface Config {
   readonly retentionBytes: number
   readonly retentionCount: number
   readonly maxQueue: number
+  readonly messageLimitBytes: number
+  readonly maxOpenMessages: number
   readonly drainSeconds: number
   readonly outputLimitBytes: number
   readonly rawOutputLimitBytes: number
@@ -426,6 +438,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     retentionBytes: values.CC_EXECUTOR_RETENTION_BYTES,
     retentionCount: values.CC_EXECUTOR_RETENTION_COUNT,
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
+    messageLimitBytes: values.CC_EXECUTOR_MESSAGE_LIMIT_BYTES,
+    maxOpenMessages: values.CC_EXECUTOR_MAX_OPEN_MESSAGES,
     drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
     outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,
     rawOutputLimitBytes: values.CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES,

@@ -11,6 +11,7 @@ import {
 } from './execution.js'
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
+import { MessageDelivery, MessageReason } from './messages.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 
 const control = z.object({
@@ -25,6 +26,8 @@ export const BackgroundTask = z.object({
   description: z.string(),
 })
 export type BackgroundTask = z.infer<typeof BackgroundTask>
+
+const MessageId = z.uuid().meta({ description: 'The id of the message.' })
 
 /** The data of every event type, by type. What is published here only grows. */
 export const EVENT_DATA = {
@@ -106,6 +109,19 @@ export const EVENT_DATA = {
   'execution.paused': control,
   'execution.resumed': control,
   'execution.cancel_requested': control,
+  'message.accepted': z.object({
+    messageId: MessageId,
+    delivery: MessageDelivery,
+    by: z.string().meta({ description: 'The name of the token that sent it.' }),
+    text: z.string().meta({ description: 'Shortened; `GET /executions/{id}/messages` has all of it.' }),
+    sha256: z.string().meta({ description: 'Of the whole text in UTF-8, hex.' }),
+  }),
+  'message.delivered': z.object({ messageId: MessageId }),
+  'message.dropped': z.object({
+    messageId: MessageId,
+    reason: MessageReason,
+    followUpId: ExecutionId.optional().meta({ description: 'With `onDropped`: the execution that it becomes.' }),
+  }),
   'execution.retrying': z.object({
     reason: RetryReason,
     nextAttempt: z.number().int(),

@@ -27,27 +27,10 @@ import {
 import { PermissionMode } from './permission-mode.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { NetworkRequest, SandboxLevel } from './sandbox.js'
+import { runText as text } from './run-text.js'
 import { SessionRequest } from './session.js'
 
 export const DEFAULT_TIMEOUT_SECONDS = 600
-
-/** Text that reaches a program: well-formed Unicode without NUL. */
-function text(limitBytes: number) {
-  return z
-    .string()
-    .min(1, 'must not be empty')
-    .superRefine((value, context) => {
-      if (Buffer.byteLength(value) > limitBytes) {
-        context.addIssue({
-          code: 'custom',
-          message: `must not be longer than ${limitBytes} bytes in UTF-8`,
-          params: { tooLarge: true },
-        })
-      }
-      if (value.includes('\0')) context.addIssue({ code: 'custom', message: 'must not contain NUL characters' })
-      if (!value.isWellFormed()) context.addIssue({ code: 'custom', message: 'must not contain lone surrogates' })
-    })
-}
 
 /** Claude would be started, and paid, with nothing to do. */
 const prompt = text(PROMPT_LIMIT_BYTES).refine(

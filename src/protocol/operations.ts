@@ -9,6 +9,7 @@ import { WorkspaceFiles } from './files.js'
 import { ExecutionReference } from './ids.js'
 import { REASON_LIMIT } from './limits.js'
 import { EventPage, ExecutionFilters, ExecutionPage } from './listing.js'
+import { Message, MessageList, MessageRequest, MessageSendParams } from './messages.js'
 import { KeySet, Receipt, ReceiptReport, VerifyRequest } from './receipt.js'
 import * as rest from './rest-input.js'
 import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
@@ -185,6 +186,36 @@ export const OPERATIONS = {
       paths: { '/executions/:id/resume': 'resumeExecution' },
       input: { params: rest.IdParams, body: rest.ReasonBody },
     },
+  },
+  'message.send': {
+    scope: 'execute',
+    result: Message,
+    errors: [
+      'FORBIDDEN',
+      'SESSION_NOT_FOUND',
+      'EXECUTION_NOT_FOUND',
+      'NOT_RUNNING',
+      'PAYLOAD_TOO_LARGE',
+      'IDEMPOTENCY_CONFLICT',
+      'RATE_LIMITED',
+      'QUEUE_FULL',
+      'BUDGET_EXCEEDED',
+      'STORE_UNAVAILABLE',
+    ],
+    rpc: { summary: 'Sends a message to an execution.', params: MessageSendParams },
+    rest: {
+      method: 'POST',
+      paths: { '/executions/:id/messages': 'sendMessage' },
+      input: { params: rest.IdParams, headers: rest.KeyHeaders, body: MessageRequest },
+    },
+  },
+  'message.list': {
+    scope: 'read',
+    forOneExecution: true,
+    result: MessageList,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'The messages to an execution, in order.', params: Target },
+    rest: { method: 'GET', paths: { '/executions/:id/messages': 'listMessages' }, input: { params: rest.IdParams } },
   },
   'execution.delete': {
     scope: 'execute',

@@ -1,5 +1,7 @@
 import { cancelExecution, pauseExecution } from '../executions/control/cancel-execution.js'
+import { sendMessage } from '../executions/control/send-message.js'
 import { getExecution, listExecutions } from '../executions/read/find-execution.js'
+import { listMessages } from '../executions/read/list-messages.js'
 import type { ExecutionServices } from '../executions/services.js'
 import type { Caller } from '../protocol/caller.js'
 import { submitExecution } from '../executions/submit/submit-execution.js'
@@ -58,6 +60,10 @@ export function createOperationHandlers({
     'execution.resume': async ({ executionId, reason }) => ({
       result: await pauseExecution(services, executionId, caller, false, reason),
     }),
+    'message.send': async ({ executionId, idempotencyKey, ...message }) => ({
+      result: (await sendMessage(services, executionId, message, caller, idempotencyKey)).message,
+    }),
+    'message.list': async ({ executionId }) => ({ result: await listMessages(services, executionId, caller) }),
     async 'execution.subscribe'({ executionId, ...options }) {
       const place = subscriptions.reserve()
       try {

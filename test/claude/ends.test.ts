@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { classifyExit, type ClaudeExit } from '../../src/claude/stream/classify-exit.js'
+import { NO_INBOX } from '../../src/claude/stream/inbox.js'
 import { ResultPhases, type Phase } from '../../src/claude/stream/result-phases.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
 import type { Line } from '../../src/claude/stream/line-splitter.js'
@@ -291,6 +292,7 @@ void t.test('where tasks end with the answer, one that is to be repaired comes f
   const phases = new ResultPhases({
     observation: translator.observation,
     stdin,
+    inbox: NO_INBOX,
     followUp: { find: () => asked.pop() },
     background: { begin: () => undefined, end: () => undefined },
     startClock: () => ({ close: () => undefined }),
@@ -319,6 +321,7 @@ void t.test('the phases after a result', async (t) => {
   const phases = new ResultPhases({
     observation: translator.observation,
     stdin,
+    inbox: NO_INBOX,
     followUp: { find: () => asked.pop() },
     background: {
       begin: (tasks) => ({ tasks: [...tasks], until: '', message: '' }),
@@ -383,6 +386,7 @@ void t.test('a result of nobody’s turn after the last one throws nothing', asy
   const phases = new ResultPhases({
     observation,
     stdin: new PassThrough(),
+    inbox: NO_INBOX,
     followUp: undefined,
     background: { begin: () => undefined, end: () => undefined },
     startClock: (_milliseconds, onFire) => {

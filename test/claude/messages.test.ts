@@ -769,6 +769,7 @@ void t.test(
     t.same(await readTranscript(configDir, 'file'), {
       toolResults: new Set(['t1']),
       answers: new Set(['a1']),
+      lines: new Set(),
       hasMessage: true,
     })
   },

@@ -295,6 +295,7 @@ void t.test('the argument list is the one of the design, with every value behind
     '--input-format=stream-json',
     '--output-format=stream-json',
     '--verbose',
+    '--replay-user-messages',
     '--include-partial-messages',
     '--session-id=id-1',
     '--permission-mode=acceptEdits',
@@ -356,7 +357,7 @@ void t.test('the argument list is the one of the design, with every value behind
   t.match(full.argv.join('\n'), /--mcp-config=<web, tool>\n--agents=<reviewer>/)
 
   t.same(
-    command({}, { sessionId: 'id-2', resume: 'id-1' }).args.slice(5, 8),
+    command({}, { sessionId: 'id-2', resume: 'id-1' }).args.slice(6, 9),
     ['--resume=id-1', '--fork-session', '--session-id=id-2'],
     'another session to resume is forked',
   )

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
+import type { Message } from '../../src/protocol/messages.js'
 import { isWhole } from '../support/cluster.js'
 import { describe, listMentioning, startCli, until, type CliProcess } from '../support/processes.js'
 import { lasting, scripted } from '../support/environment.js'
@@ -88,6 +89,13 @@ void t.test('what a killed worker was at is continued where that was asked for a
   // The last one, so that it is killed before it speaks.
   const silent = await submit([{ delayMs: 20_000 }, { text: 'said at last' }])
   await service.until(silent.id, 'claude.message')
+  const send = async ({ id }: Execution, text: string): Promise<Message> =>
+    (await service.call('POST', `/executions/${id}/messages`, { body: { text } })).body
+  // Both are in a call that never comes back.
+  for (const execution of [followed, left]) {
+    await send(execution, 'sent before it died')
+    await service.until(execution.id, 'message.accepted')
+  }
   victim.kill('SIGKILL')
   await victim.ended
   // As if the CLI had died before it wrote down what had come back, and as on a host without the folder.
@@ -130,6 +138,8 @@ void t.test('what a killed worker was at is continued where that was asked for a
     },
   )
 
+  await service.until(followed.id, 'execution.retrying')
+  await send(followed, 'sent while nobody had it')
   const heir = await openWorker(t)
   await t.test('the same session goes on, nothing that had finished is done again, and the log is one', async (t) => {
     const ended = await service.finished(resumed.id)
@@ -192,6 +202,26 @@ void t.test('what a killed worker was at is continued where that was asked for a
       }
     },
   )
+
+  await t.test('a message survives its worker: the next attempt reads it once', async (t) => {
+    const { body } = await service.call('GET', `/executions/${followed.id}/messages`)
+    t.match(body.messages, [
+      { text: 'sent before it died', status: 'delivered' },
+      { text: 'sent while nobody had it', status: 'delivered' },
+    ])
+    const events = await service.events(followed.id)
+    isWhole(t, events)
+    t.same(
+      events.flatMap(({ type, attempt }) => (type.startsWith('message.') ? `${type} ${attempt}` : [])),
+      ['message.accepted 1', 'message.accepted 1', 'message.delivered 2', 'message.delivered 2'],
+    )
+    const said = service.simulator.requests.map(({ said: texts = [] }) => texts.join('\n'))
+    const last = said.findLast((texts) => texts.includes('sent while nobody had it')) ?? ''
+    for (const { text = '' } of body.messages as Message[]) t.equal(last.split(text).length, 2, 'once before the model')
+    const lost = await service.call('GET', `/executions/${left.id}/messages`)
+    t.match(lost.body.messages, [{ status: 'dropped', reason: 'failed' }])
+    isWhole(t, await service.events(left.id))
+  })
 
   await t.test('its workspace was its own until its end', async (t) => {
     const [one, two] = await Promise.all([service.finished(resumed.id), service.finished(next.id)])

@@ -179,7 +179,12 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
-  const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })
+  const transcript = (...ids: string[]) => ({
+    answers: new Set(['said']),
+    lines: new Set<string>(),
+    hasMessage: true,
+    toolResults: new Set(ids),
+  })
   const choose = (...args: Parameters<typeof chooseBeginning>): string => chooseBeginning(...args).kind
   t.equal(choose('WORKER_LOST', history, transcript('a', 'b')), 'resume')
   t.equal(

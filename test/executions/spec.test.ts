@@ -43,6 +43,8 @@ const COMMANDS = [
   'retry, fence lost',
   'retry, lease over',
   'reclaim',
+  'send message',
+  'drop messages',
   'delete',
 ] as const
 type Command = (typeof COMMANDS)[number]
@@ -75,12 +77,14 @@ const OVER = {
   'retry, fence lost': 'refused',
   'retry, lease over': 'refused',
   reclaim: 'moved',
+  'send message': 'dropped',
+  'drop messages': 'stale',
   delete: ['deleted', 'missing'],
 } as const satisfies Record<Command, Expected>
 
 /** No entry may be left out: a new state or a new command has to say what it does to all others. */
 const TABLE: Record<State, Record<Command, Expected>> = {
-  missing: { ...OVER, create: ['created', 'queued'], delete: 'refused' },
+  missing: { ...OVER, create: ['created', 'queued'], 'send message': 'refused', delete: 'refused' },
   queued: {
     create: 'created',
     claim: ['claimed', 'starting'],
@@ -106,6 +110,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'retry, fence lost': 'refused',
     'retry, lease over': 'refused',
     reclaim: 'reclaimed',
+    'send message': 'accepted',
+    'drop messages': 'stale',
     delete: 'refused',
   },
   starting: {
@@ -133,6 +139,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'retry, fence lost': 'stale',
     'retry, lease over': 'refused',
     reclaim: 'moved',
+    'send message': 'accepted',
+    'drop messages': 'dropped',
     delete: 'refused',
   },
   running: {
@@ -160,6 +168,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'retry, fence lost': 'stale',
     'retry, lease over': ['retrying', 'queued'],
     reclaim: 'moved',
+    'send message': 'accepted',
+    'drop messages': 'dropped',
     delete: 'refused',
   },
   paused: {
@@ -187,6 +197,8 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     'retry, fence lost': 'stale',
     'retry, lease over': ['retrying', 'queued'],
     reclaim: 'moved',
+    'send message': 'accepted',
+    'drop messages': 'dropped',
     delete: 'refused',
   },
   succeeded: OVER,
@@ -250,6 +262,8 @@ async function bringTo(state: State, priority?: Priority): Promise<Subject> {
 
 const loseLease = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
 const retryOf = { reason: 'WORKER_LOST', message: '', usage: NO_USAGE, attempt: 1, spared: 0, at: new Date() } as const
+
+const ending = { at: new Date(), attempt: 1, reason: 'ended' } as const
 
 const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   'take places': async ({ id, fence }) => (await store.takePlaces(id, fence, [`@here/${id}`])).kind,
@@ -316,6 +330,21 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
     return (await store.retry(id, undefined, retryOf)).kind
   },
   reclaim: async ({ id }) => ((await store.reclaim(id, 1)) === undefined ? 'moved' : 'reclaimed'),
+  'send message': async ({ id }) => {
+    const answer = await store.sendMessage(id, {
+      id: randomUUID(),
+      delivery: 'steer',
+      text: 'x',
+      by: 'tester',
+      acceptedAt: new Date().toISOString(),
+      attempt: 1,
+      key: undefined,
+      digest: '',
+      maxOpen: 1,
+    })
+    return answer.kind === 'accepted' ? (answer.message.fate?.kind ?? 'accepted') : answer.kind
+  },
+  'drop messages': async ({ id, fence }) => store.dropMessages({ ...ending, id, right: 'holder', fence }),
   delete: async ({ id }) => (await store.delete(id, 'tester')).kind,
 }
 
@@ -333,7 +362,9 @@ for (const state of STATES) {
       t.equal(await DO[command](subject), answer, `${command} of one that is ${state} answers ${answer}`)
       t.equal(await stateOf(subject.id), next, `${command} leaves it ${next}`)
       // The next claim would find it due.
-      if (next === 'queued') await store.concludeQueued(subject.id, conclusion('cancelled'))
+      if (next !== 'queued') continue
+      await store.dropMessages({ ...ending, id: subject.id, right: 'queued', fence: undefined })
+      await store.concludeQueued(subject.id, conclusion('cancelled'))
     }
   })
 }

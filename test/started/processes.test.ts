@@ -13,6 +13,7 @@ const TOOL_CALLS: Readonly<Record<string, (executionId: string) => Record<string
   wait_for_execution: (executionId) => ({ executionId, waitSeconds: 1 }),
   get_execution: (executionId) => ({ executionId }),
   verify_execution: (executionId) => ({ executionId }),
+  send_message: (executionId) => ({ executionId, text: 'And now?' }),
   cancel_execution: (executionId) => ({ executionId }),
   get_executor_status: () => ({}),
 }

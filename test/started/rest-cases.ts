@@ -114,6 +114,48 @@ const paused = (name: string): RestOperation =>
     NOT_RUNNING: { make: withId(of(`/${name}`), ({ queued }) => queued) },
   })
 
+const say = { body: { text: 'And now?' } }
+const follow = { body: { text: 'And now?', delivery: 'follow_up' } }
+const messages = of('/messages')
+const sending: RestOperation = {
+  base: withId(messages, kept, say),
+  scope: 'execute',
+  cases: {
+    '202 application/json': { make: withId(messages, ({ queued }) => queued, say) },
+    '200 application/json': {
+      async make(scene) {
+        const parts = { path: messages(scene.queued), ...say, headers: { 'idempotency-key': 'walked' } }
+        await ask(scene.url, { method: 'POST', ...parts })
+        return parts
+      },
+    },
+    IDEMPOTENCY_CONFLICT: {
+      async make(scene) {
+        const parts = { path: messages(scene.queued), headers: { 'idempotency-key': 'walked too' } }
+        await ask(scene.url, { method: 'POST', ...parts, ...say })
+        return { ...parts, body: { text: 'another' } }
+      },
+    },
+    SESSION_NOT_FOUND: { make: withId(messages, ({ neverStarted }) => neverStarted, follow) },
+    NOT_RUNNING: { make: withId(messages, ({ submit, workspace }) => submit({ tasks: ['one'], workspace }), say) },
+    BUDGET_EXCEEDED: { make: withId(messages, ({ spent }) => spent, { ...follow, as: 'poor' }) },
+    RATE_LIMITED: {
+      async make(scene) {
+        const parts = { path: messages(await scene.waits()), ...say }
+        while ((await ask(scene.url, { method: 'POST', ...parts })).status === 202);
+        return parts
+      },
+    },
+    QUEUE_FULL: {
+      phase: 'full',
+      async make(scene) {
+        await scene.fillQueue()
+        return { path: messages(scene.kept), ...follow }
+      },
+    },
+  },
+}
+
 function ofOne(suffix: string, cases: RestOperation['cases'], more: Partial<RestOperation> = {}): RestOperation {
   return { base: withId(of(suffix), kept), scope: 'read', cases, ...more }
 }
@@ -196,6 +238,10 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   }),
   'post /executions/{id}/pause': paused('pause'),
   'post /executions/{id}/resume': paused('resume'),
+  'post /executions/{id}/messages': sending,
+  'get /executions/{id}/messages': ofOne('/messages', {
+    '200 application/json': { make: withId(messages, kept) },
+  }),
   'get /executions/{id}/files': ofOne(
     '/files',
     {

@@ -29,6 +29,9 @@ export interface RpcMethod {
   readonly cases: Readonly<Record<string, RpcCase>>
 }
 
+/** As many as an execution may have by default. */
+const OPEN_MESSAGES = 200
+
 const target = (
   method: RpcMethod['scope'],
   result: (scene: Scene) => Promise<string> | string,
@@ -55,6 +58,50 @@ const steered: RpcMethod['cases'] = {
 const asked = (more: (scene: Scene) => Record<string, unknown>): RpcCase => ({
   make: (scene) => ({ params: { prompt: 'Say hello', workspace: scene.workspace, subscribe: false, ...more(scene) } }),
 })
+
+const text = 'And now?'
+const sending: RpcMethod = {
+  base: ({ kept }) => ({ executionId: kept, text }),
+  scope: 'execute',
+  cases: {
+    result: { make: ({ queued }) => ({ params: { executionId: queued, text } }) },
+    EXECUTION_NOT_FOUND: { make: () => ({ params: { executionId: NOBODY, text } }) },
+    SESSION_NOT_FOUND: {
+      make: ({ neverStarted }) => ({ params: { executionId: neverStarted, text, delivery: 'follow_up' } }),
+    },
+    NOT_RUNNING: {
+      make: async ({ submit, workspace }) => ({
+        params: { executionId: await submit({ tasks: ['one'], workspace }), text },
+      }),
+    },
+    PAYLOAD_TOO_LARGE: {
+      make: ({ queued }) => ({ params: { executionId: queued, text: 'x'.repeat(4 * 1024 * 1024 + 1) } }),
+    },
+    IDEMPOTENCY_CONFLICT: {
+      make: ({ queued }) => ({
+        before: [{ method: 'message.send', params: { executionId: queued, text, idempotencyKey: 'walked by rpc' } }],
+        params: { executionId: queued, text: 'another', idempotencyKey: 'walked by rpc' },
+      }),
+    },
+    BUDGET_EXCEEDED: {
+      make: ({ spent }) => ({ as: 'poor', params: { executionId: spent, text, delivery: 'follow_up' } }),
+    },
+    RATE_LIMITED: {
+      make: async (scene) => {
+        const executionId = await scene.waits()
+        const send = { method: 'message.send', params: { executionId, text } }
+        return { before: Array.from({ length: OPEN_MESSAGES }, () => send), params: send.params }
+      },
+    },
+    QUEUE_FULL: {
+      phase: 'full',
+      make: async (scene) => {
+        await scene.fillQueue()
+        return { params: { executionId: scene.kept, text, delivery: 'follow_up' } }
+      },
+    },
+  },
+}
 
 export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
   execute: {
@@ -108,6 +155,8 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
   'execution.cancel': target('execute', (scene) => scene.waits()),
   'execution.pause': target('execute', ({ running }) => running, steered),
   'execution.resume': target('execute', ({ running }) => running, steered),
+  'message.send': sending,
+  'message.list': target('read', ({ kept }) => kept),
   'execution.subscribe': target('read', ({ kept }) => kept, {
     SUBSCRIPTION_LIMIT: { make: (scene) => ({ before: filled(scene), params: { executionId: scene.running } }) },
   }),

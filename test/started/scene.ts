@@ -98,7 +98,7 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     until(running, 'text.delta'),
   ])
   // It takes all that its token may spend on a day.
-  await submit({ prompt: ENDLESS, workspace }, {}, 'poor')
+  const spent = await submit({ prompt: ENDLESS, workspace }, {}, 'poor')
   const neverStarted = await submit({ prompt: 'never starts', workspace })
   await ask(url, { method: 'POST', path: `/executions/${neverStarted}/cancel` })
   /** A run that nobody else needs, as it runs. */
@@ -143,6 +143,7 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     kept,
     structured,
     neverStarted,
+    spent,
     workspace,
     forgottenKey,
     submit,

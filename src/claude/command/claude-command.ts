@@ -85,6 +85,8 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     { text: '--input-format=stream-json' },
     { text: '--output-format=stream-json' },
     { text: '--verbose' },
+    // Each line is repeated when the model is about to read it.
+    { text: '--replay-user-messages' },
     ...(run.partialText || run.rawPartials ? [{ text: '--include-partial-messages' }] : []),
     ...toSessionFlags(settings),
     // By default a resumed or forked session is sent the system prompt of its first request again, whatever this run
@@ -165,11 +167,25 @@ function toPlainText(value: string | number): string {
  * The CLI looks for slash commands and @file attachments in the last text block of a message only (measured,
  * shared/facts/claude-cli.md section 3). So a literal prompt is followed by a short block of our own.
  */
-const CLOSING_BLOCK = '(end of the task)'
+const CLOSING = { type: 'text', text: '(end of the task)' }
+
+/** A further message for a run that goes on. The CLI repeats its id, and runs what has the same id once. */
+export const toMessageLine = (id: string, text: string): string =>
+  toLine([{ type: 'text', text }, CLOSING], { uuid: id })
+
+/** Takes back a message that the CLI has not begun to read. */
+export const toCancelLine = (id: string): string =>
+  `${JSON.stringify({
+    type: 'control_request',
+    request_id: `take-back-${id}`,
+    request: { subtype: 'cancel_async_message', message_uuid: id },
+  })}\n`
 
 /** A message of the user's for standard input. */
 export function toUserLine({ prompt, literalPrompt }: Pick<RunRequest, 'prompt' | 'literalPrompt'>): string {
-  const blocks = literalPrompt ? [prompt, CLOSING_BLOCK] : [prompt]
-  const content = blocks.map((text) => ({ type: 'text', text }))
-  return `${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`
+  const block = { type: 'text', text: prompt }
+  return toLine(literalPrompt ? [block, CLOSING] : [block])
 }
+
+const toLine = (content: readonly object[], extra: object = {}): string =>
+  `${JSON.stringify({ type: 'user', ...extra, message: { role: 'user', content } })}\n`

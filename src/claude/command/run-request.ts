@@ -94,6 +94,13 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
   }
 }
 
+/** The same request in fields: without a command line. */
+export function toFields(request: ExecuteRequest): ExecuteRequest {
+  if (request.command === undefined) return request
+  const { command, timeout, timeoutSeconds = timeout, ...rest } = request
+  return { ...rest, timeoutSeconds, ...readCommand(command, request).request }
+}
+
 /** The conversation that a request continues, named by its field or by `--resume` of its command. */
 export const sessionOf = (request: ExecuteRequest): RunRequest['session'] =>
   request.command === undefined ? request.session : toRunRequest(request).session

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { BackgroundTask } from '../../protocol/events.js'
 import type { SupervisedProcess } from '../../supervision/supervised-process.js'
+import type { Inbox } from './inbox.js'
 import type { Observation } from './observation.js'
 
 const INTERRUPT_MS = 3_000
@@ -15,6 +16,7 @@ export type EndAfterResult = 'hung' | 'with_tasks'
 export interface ClaudeEndingOptions {
   readonly child: SupervisedProcess
   readonly observation: Observation
+  readonly inbox: Inbox
   /** Called once, when the first step begins. */
   readonly onBegin: () => void
 }
@@ -81,7 +83,7 @@ export class ClaudeEnding {
   }
 
   async #end(urgency: StopUrgency): Promise<void> {
-    const { child, observation, onBegin } = this.#options
+    const { child, observation, inbox, onBegin } = this.#options
     // SIGTERM ends background tasks as well, and an older CLI tells the model of their end before it exits.
     const isBetweenTurns = observation.lastResult !== undefined && !observation.turnActive
     if (isBetweenTurns) this.#answer = answerOf(observation)
@@ -91,8 +93,9 @@ export class ClaudeEnding {
       // A child that cannot be resumed gets neither interrupt nor SIGTERM, but SIGKILL.
       await child.resume().catch(() => undefined)
       if (child.stdin.writable && !isBetweenTurns) {
+        // What waits behind the turn would be run after the interrupt.
         child.stdin.write(
-          `${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`,
+          `${inbox.takeBack()}${JSON.stringify({ type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } })}\n`,
         )
         if (await this.#exitsWithin(INTERRUPT_MS)) return
       }

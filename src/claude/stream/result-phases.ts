@@ -1,31 +1,32 @@
 import type { Writable } from 'node:stream'
 import type { BackgroundTask, EventData, NewEvent } from '../../protocol/events.js'
+import type { Inbox } from './inbox.js'
 import type { Observation } from './observation.js'
 
 /**
  * Time for the CLI to begin a turn about a task that has ended, or to continue a subagent for it: a tenth of a second
- * is
- * usual (measured, both versions). Not every end is followed by a turn: none where the model heard of it in the middle
- * of
- * the turn before, where the task was stopped, or where a subagent that is gone had started it.
+ * is usual (measured, both versions). Not every end is followed by a turn: none where the model heard of it in the
+ * middle of the turn before, where the task was stopped, or where a subagent that is gone had started it.
  */
 const SETTLE_MS = 2_000
-/**
- * How long the CLI may take from its last result to its exit, paused or not: a pause that comes then comes too late.
- */
+/** Time for the CLI from its last result to its exit, paused or not: a pause that comes then comes too late. */
 const EXIT_MS = 9_000
+/** How long the CLI may take to begin with a message that waited for its result; it does so at once (both versions). */
+const BEGIN_MS = 60_000
 
 /**
  * What follows a `result`.
  *
  *     working   → waiting    a result came while background tasks live: it is interim, standard input stays open
  *     working   → settling   a result of a run that had background tasks: the CLI may begin another turn about one
+ *     working   → working    a result, and a message was sent before it: the CLI goes on with that by itself
  *     working   → judging    a result, and nothing is left: whether a follow-up is needed is being found out
  *     judging   → finishing  none is: standard input is closed, which makes the CLI exit
  *     waiting   → settling   the last task has ended
  *     settling, finishing → waiting   a subagent is continued
  *     settling  → judging    no turn has begun within SETTLE_MS
  *     judging   → working    a follow-up is sent
+ *     settling, judging → working   a message is sent
  *     waiting, settling, judging, finishing → working   a further turn has begun
  *     any       → ending     a result is an error, whatever lives beside it: what follows is decided by its cause (a
  *                            limit waits in the queue, another attempt takes up the session), and no task makes an
@@ -73,6 +74,7 @@ export interface FollowUp {
 export interface ResultPhasesOptions {
   readonly observation: Observation
   readonly stdin: Writable
+  readonly inbox: Inbox
   readonly followUp: FollowUp | undefined
   readonly background: BackgroundWaits
   /** Stands still while the run is paused. */
@@ -119,12 +121,25 @@ export class ResultPhases {
     // One without a turn after the last (a process of the run may have written it) brings nothing back.
     if (isResult)
       return this.#follow(observation.tasksEnded > 0 && this.#phase !== 'finishing' ? 'settling' : 'finishing')
-    if (this.#phase === 'working') return []
+    if (this.#phase === 'working') {
+      if (observation.turnActive) this.#stopClock()
+      return []
+    }
     if (observation.turnActive) {
       this.#enter('working')
       return []
     }
     return this.#tasks === nameTasks(observation) ? [] : this.#follow('settling')
+  }
+
+  /** A further line of the user's; false where none is taken any more. */
+  sendFurther(line: string): boolean {
+    const { stdin } = this.#options
+    if (!stdin.writable || this.#phase === 'finishing' || this.#phase === 'ending') return false
+    stdin.write(line)
+    // Between turns it begins one.
+    if (this.#phase === 'settling' || this.#phase === 'judging') this.#awaitTurn()
+    return true
   }
 
   /** From now on nothing is asked of the CLI. */
@@ -139,9 +154,11 @@ export class ResultPhases {
 
   #follow(next: 'settling' | 'finishing'): NewEvent[] {
     const { observation, background, endTasks } = this.#options
+    const isError = observation.lastResult?.isError === true
     if (observation.liveTasks.length > 0) {
-      const waiting = observation.lastResult?.isError === true ? undefined : background.begin(observation.liveTasks)
+      const waiting = isError ? undefined : background.begin(observation.liveTasks)
       if (waiting === undefined) {
+        if (this.#goesOn(isError)) return []
         // An answer that is to be repaired is not the one that they end with.
         this.#ask(endTasks)
         return []
@@ -149,12 +166,37 @@ export class ResultPhases {
       this.#enter('waiting')
       return [{ type: 'background.waiting', data: waiting }]
     }
+    if (this.#goesOn(isError)) return []
     if (next === 'finishing') this.#ask(() => this.#finish())
     else {
       this.#enter('settling')
       this.#clock = this.#options.startClock(SETTLE_MS, () => this.#ask(() => this.#finish()))
     }
     return []
+  }
+
+  /**
+   * A message waits that was sent before the result: its turn follows. After an error it is taken back, as it is to
+   * reach the attempt that follows, or to be told as dropped.
+   */
+  #goesOn(isError: boolean): boolean {
+    const { inbox, stdin } = this.#options
+    if (!inbox.isAwaited || !stdin.writable) return false
+    if (isError) {
+      stdin.write(inbox.takeBack())
+      return false
+    }
+    this.#awaitTurn()
+    return true
+  }
+
+  #awaitTurn(): void {
+    const { inbox, stdin, startClock } = this.#options
+    this.#enter('working')
+    this.#clock = startClock(BEGIN_MS, () => {
+      if (stdin.writable) stdin.write(inbox.takeBack())
+      this.#finish()
+    })
   }
 
   #finish(): void {
@@ -186,13 +228,17 @@ export class ResultPhases {
     followUp?.onSent?.()
   }
 
+  #stopClock(): void {
+    this.#clock?.close()
+    this.#clock = undefined
+  }
+
   /** Entering a phase again starts it anew. */
   #enter(next: Phase): void {
     const { observation, background, onPhase } = this.#options
     if (next !== this.#phase && !NEXT[this.#phase].includes(next))
       throw new Error(`a run goes from ${this.#phase} to ${next}`)
-    this.#clock?.close()
-    this.#clock = undefined
+    this.#stopClock()
     if (this.#phase === 'waiting' && next !== 'waiting') background.end()
     this.#phase = next
     this.#tasks = nameTasks(observation)

@@ -1,6 +1,7 @@
 import type { BackgroundTask, NewEvent } from '../../protocol/events.js'
 import type { ExitReport, SupervisedProcess } from '../../supervision/supervised-process.js'
 import { ClaudeEnding, type EndAfterResult, type StopUrgency } from './claude-ending.js'
+import { NO_INBOX, type Inbox } from './inbox.js'
 import { OutputReader } from './output-reader.js'
 import {
   ResultPhases,
@@ -25,6 +26,8 @@ export interface ClaudeRun {
    */
   readonly beforeFirstLine?: ((over: AbortSignal) => Promise<void>) | undefined
   readonly lineLimitBytes: number
+  /** What people say to it while it goes on. */
+  readonly inbox?: Inbox | undefined
   readonly followUp?: FollowUp | undefined
   /** Decides how long background tasks may outlive an interim result; without it they are awaited. */
   readonly background?: BackgroundWaits
@@ -70,13 +73,14 @@ const EVERY_TASK_IS_AWAITED: BackgroundWaits = {
  *     swept   → read     the pipes have reached their end
  */
 export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
-  const { child, translator, stop } = run
+  const { child, translator, stop, inbox = NO_INBOX } = run
   const { observation } = translator
   const { stdin } = child
   const over = new AbortController()
   const ending = new ClaudeEnding({
     child,
     observation,
+    inbox,
     onBegin: () => {
       over.abort()
       phases.enterEnding()
@@ -85,6 +89,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
   const phases = new ResultPhases({
     observation,
     stdin,
+    inbox,
     followUp: run.followUp,
     background: run.background ?? EVERY_TASK_IS_AWAITED,
     startClock: run.startClock ?? startTimer,
@@ -114,7 +119,10 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
       if (stop.aborted) onStop()
       await Promise.race([run.beforeFirstLine(over.signal), exited])
     }
-    if (stdin.writable && !ending.hasBegun) stdin.write(run.firstLine)
+    if (stdin.writable && !ending.hasBegun) {
+      stdin.write(run.firstLine)
+      inbox.open((line) => phases.sendFurther(line))
+    }
     if (stop.aborted) onStop()
     const exit = await exited
     await child.killAll()
@@ -124,6 +132,7 @@ export async function runClaude(run: ClaudeRun): Promise<ClaudeRunReport> {
     const { stderrTail } = reader
     return { exit, stderrTail, endedAfterResult: ending.afterResult, unfinishedTasks: ending.unfinishedTasks }
   } finally {
+    inbox.close()
     phases.close()
     stop.removeEventListener('abort', onStop)
     stdin.destroy()

@@ -10,6 +10,8 @@ export interface Transcript {
   readonly toolResults: ReadonlySet<string>
   /** Ids of the model's messages, in order. */
   readonly answers: ReadonlySet<string>
+  /** Ids of the user's lines in it, those included that joined a turn. */
+  readonly lines: ReadonlySet<string>
   /** Whether anything was said in it, by whomever: the CLI finds no conversation otherwise. */
   readonly hasMessage: boolean
   /**
@@ -73,6 +75,7 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
   if (!file) return undefined
   const toolResults = new Set<string>()
   const answers = new Set<string>()
+  const lines = new Set<string>()
   let hasMessage = false
   let sums: ModelSums | undefined
   // It closes the file at its end.
@@ -82,6 +85,8 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
     if (entry?.['type'] === 'assistant' && message?.['model'] !== '<synthetic>')
       answers.add(toText(entry['uuid']) ?? String(answers.size))
     if (entry?.['type'] === 'cost-state') sums = toSums(entry) ?? sums
+    const uuid = toText(entry?.['type'] === 'user' ? entry['uuid'] : toRecord(entry?.['attachment'])?.['source_uuid'])
+    if (uuid !== undefined) lines.add(uuid)
     if (entry?.['type'] !== 'user') continue
     hasMessage = true
     for (const block of toRecords(message?.['content'])) {
@@ -89,5 +94,5 @@ export async function readTranscript(configDir: string, sessionId: string): Prom
       if (id !== undefined) toolResults.add(id)
     }
   }
-  return { toolResults, answers, hasMessage, sums }
+  return { toolResults, answers, lines, hasMessage, sums }
 }

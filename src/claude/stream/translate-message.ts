@@ -42,6 +42,8 @@ export interface TranslatorOptions {
   readonly earlier?: Earlier | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
   readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
+  /** The CLI repeats a line that has this id; gives the events that follow. */
+  readonly onReplay?: ((id: string) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number
 }
@@ -55,7 +57,14 @@ export interface Translator {
   readonly observation: Observation
 }
 
-const CONTROL_TYPES = new Set(['control_request', 'control_response', 'control_cancel_request', 'keep_alive'])
+/** What the CLI says of the way that it talks with us. With the ids of lines a newer one tells their life, too. */
+const CONTROL_TYPES = new Set([
+  'control_request',
+  'control_response',
+  'control_cancel_request',
+  'keep_alive',
+  'command_lifecycle',
+])
 
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
 export function createTranslator({
@@ -66,6 +75,7 @@ export function createTranslator({
   mask = NO_SECRETS,
   earlier,
   onControl,
+  onReplay,
   now = () => performance.now(),
 }: TranslatorOptions): Translator {
   const observation = createObservation(sessionSums, earlier)
@@ -137,7 +147,15 @@ export function createTranslator({
     return [...deltas(settled), passed, ...calls.start(content)]
   }
 
+  /** A line of ours, which the model is about to read: behind a tool's result, or as the beginning of a turn. */
+  function translateReplay(id: string | undefined): NewEvent[] {
+    const events = id === undefined ? [] : (onReplay?.(id) ?? [])
+    if (events.length > 0) observation.turnActive = true
+    return events
+  }
+
   function translateMessage(type: string, message: Record<string, unknown>, raw: string, bytes?: Buffer): NewEvent[] {
+    if (type === 'user' && message['isReplay'] === true) return translateReplay(toText(message['uuid']))
     const passed: NewEvent = { type: 'claude.message', rawMessage: raw, bytes }
     observeSession(observation, message)
     observeLine(observation, message)

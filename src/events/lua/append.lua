@@ -1,5 +1,6 @@
 -- One batch of events, from the writer that holds the fence. Runs for every batch of a run: plain arguments.
--- Arguments: id, fence, first, last, digest, lines, '1' where it is stored also if Redis is full
+-- Arguments: id, fence, first, last, digest, lines, '1' where it is stored also if Redis is full, '1' where events of
+--   messages are among them
 -- Answers: ok | stale | dup | gap:<lastSeq>: a batch is taken only from the holder of the fence and only where the log
 --   ends
 -- Sent again: yes; a batch that is already stored is dup
@@ -8,6 +9,7 @@
 --- @include "../../platform/lua/include/key.lua"
 --- @include "./include/holds-fence.lua"
 --- @include "./include/last-seq.lua"
+--- @include "./include/mark-messages.lua"
 --- @include "./include/write.lua"
 
 local function appendBatch(id, fence, first, last, digest, lines)
@@ -20,6 +22,7 @@ local function appendBatch(id, fence, first, last, digest, lines)
   end
   write(id, last, lines)
   redis.call('HSET', key('log', id), 'lastBatch', signature)
+  if ARGV[8] == '1' then markMessages(id, lines) end
   return 'ok'
 end
 

@@ -25,6 +25,8 @@ const ALWAYS_STORED = new Set<string>([
   'execution.resumed',
   'execution.cancel_requested',
   'hook.finished',
+  'message.accepted',
+  'message.delivered',
   'background.waiting',
   'background.finished',
 ])

@@ -1,5 +1,6 @@
 import { advanceTaskList, type HeldList } from './advance-task-list.js'
 import { enqueueReady } from './enqueue-ready.js'
+import { settleOwed, toOrphanOutcome } from './follow-ups.js'
 import type { DomainServices } from '../services.js'
 import type { Ending } from '../store/transitions.js'
 import { writeEnd, type ConcludeAs } from './write-end.js'
@@ -24,7 +25,11 @@ export async function concludeExecution(
   const answer = await writeEnd(services, id, concludeAs, ending)
   if (answer.kind !== 'concluded') return undefined
   await enqueueReady(services, ...answer.ready)
-  const { parentId } = answer
+  const { parentId, orphanId, hasDropped } = answer
+  if (orphanId !== undefined || hasDropped)
+    await settleFollowing(services, orphanId).catch((err: unknown) => {
+      services.logger.warn({ executionId: id, err }, 'what follows was not settled; the sweep will do it')
+    })
   if (parentId === undefined) return {}
   const holdMs = concludeAs.kind === 'holder' ? concludeAs.holdListMs : undefined
   try {
@@ -34,4 +39,20 @@ export async function concludeExecution(
     services.logger.warn({ executionId: parentId, err }, message)
     return {}
   }
+}
+
+const OWED_BATCH = 100
+
+async function settleFollowing(services: DomainServices, orphanId: string | undefined): Promise<void> {
+  if (orphanId !== undefined) await concludeOrphan(services, orphanId)
+  // Behind those that wait, and not behind one that is to be cancelled.
+  for (const owed of await services.store.listOwed(OWED_BATCH)) await settleOwed(services, owed)
+}
+
+/** Ends a follow-up whose turn never comes. */
+export async function concludeOrphan(services: DomainServices, id: string): Promise<void> {
+  const record = await services.store.get(id)
+  if (record?.follows === undefined) return
+  const outcome = toOrphanOutcome(record.follows, await services.store.get(record.follows))
+  await concludeExecution(services, id, { kind: 'queued' }, { outcome, attempt: 0 })
 }

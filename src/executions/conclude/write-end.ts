@@ -21,6 +21,9 @@ export type ConcludeAs =
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'list'; readonly fence?: string }
 
+/** `hasDropped`: messages were dropped, of which some may become follow-ups. */
+type WrittenEnd = ConcludeAnswer & { readonly hasDropped: boolean }
+
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */
 const TRIES = 5
 
@@ -33,7 +36,7 @@ export async function writeEnd(
   id: string,
   concludeAs: ConcludeAs,
   ending: Ending,
-): Promise<ConcludeAnswer> {
+): Promise<WrittenEnd> {
   const conclusion: Conclusion = {
     ...ending,
     usage: ending.usage ?? NO_USAGE,
@@ -54,15 +57,34 @@ async function sealAndStore(
   id: string,
   concludeAs: ConcludeAs,
   conclusion: Conclusion,
-): Promise<ConcludeAnswer> {
+): Promise<WrittenEnd> {
+  let hasDropped = false
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
     const seal = await sealExecution(services, id, conclusion, written)
-    if (!seal) return { kind: 'refused', state: 'missing' }
+    if (!seal) return { kind: 'refused', state: 'missing', hasDropped }
     const answer = await store(services, id, concludeAs, conclusion, seal)
-    if (answer.kind !== 'moved') return answer
+    if (answer.kind !== 'moved') return { ...answer, hasDropped }
+    // Perhaps because of messages that nobody has read.
+    await dropMessages(services, id, concludeAs, conclusion)
+    hasDropped = true
   }
   throw new Error(`The log of ${id} kept changing; its end could not be stored.`)
+}
+
+/** Before the last event the log tells of each message that it was not delivered. */
+async function dropMessages(
+  { store }: DomainServices,
+  id: string,
+  concludeAs: ConcludeAs,
+  { attempt, finishedAt, outcome }: Conclusion,
+): Promise<void> {
+  const { kind } = concludeAs
+  // A task list takes none.
+  if (kind === 'list') return
+  const fence = kind === 'holder' ? concludeAs.fence : undefined
+  const reason = outcome.status === 'succeeded' ? 'ended' : outcome.status
+  await store.dropMessages({ id, right: kind, fence, at: finishedAt, attempt, reason })
 }
 
 function store(

@@ -34,7 +34,9 @@ export interface ExecutionRecord {
   readonly workspace: string
   /** Named workspaces and those of a resumed session only: what may be held by one execution at a time. */
   readonly workspaceLock?: string
-  readonly waitingFor?: 'workspace' | 'sandbox'
+  readonly waitingFor?: 'workspace' | 'sandbox' | 'session'
+  /** Of a follow-up: the execution whose end it waits for. */
+  readonly follows?: string
   /** Attempts which do not count towards `maxAttempts`: handed over, or stopped by a rate limit. */
   readonly spared: number
   /** Attempts that could not start for a while, which count as well. */

@@ -37,6 +37,7 @@ export const LISTED_FIELDS = [
   'workspace',
   'workspaceLock',
   'waitingFor',
+  'follows',
   'spared',
   'failedStarts',
   'retryReason',
@@ -87,6 +88,11 @@ function toSource(sessionId: string, { fork, sessionMark }: StoredFields): NonNu
   return { sessionId, isForked: fork === '1', mark: parse<TranscriptMark>(sessionMark) }
 }
 
+function toWaitingFor(text: string | null | undefined): ExecutionRecord['waitingFor'] {
+  if (!text) return undefined
+  return text === 'sandbox' || text === 'session' ? text : 'workspace'
+}
+
 function toRequest({ request, shortRequest }: StoredFields): ExecuteRequest {
   // Safe: toNewRecord wrote both.
   if (typeof request === 'string') return JSON.parse(request) as ExecuteRequest
@@ -122,7 +128,8 @@ export function toRecord(
     home: fields.home || id,
     workspace: fields.workspace ?? '',
     workspaceLock: fields.workspaceLock || undefined,
-    waitingFor: fields.waitingFor ? (fields.waitingFor === 'sandbox' ? 'sandbox' : 'workspace') : undefined,
+    waitingFor: toWaitingFor(fields.waitingFor),
+    follows: fields.follows || undefined,
     spared: Number(fields.spared ?? 0),
     failedStarts: Number(fields.failedStarts ?? 0),
     // Safe: a retry wrote it.

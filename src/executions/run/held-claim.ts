@@ -52,7 +52,7 @@ export class HeldClaim {
   constructor(
     services: RunServices,
     executionId: string,
-    { fence, attempt, lastSeq, storedBytes, credential }: GrantedClaim,
+    { fence, attempt, lastSeq, storedBytes, credential, messages }: GrantedClaim,
     context: RunContext,
   ) {
     const { config, deploymentId, live, logger, store } = services
@@ -64,6 +64,7 @@ export class HeldClaim {
     this.credential = credential
     this.context = context
     this.#storedBytes = storedBytes
+    this.#requests = { messages }
     this.lease = new LeaseKeeper({
       store,
       logger,

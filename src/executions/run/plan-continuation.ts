@@ -29,6 +29,8 @@ export interface PossibleBeginning {
   readonly mark?: TranscriptMark
   /** What that session had used until now. */
   readonly sessionSums?: ModelSums
+  /** Of a resumed session: the user's lines that it knows. */
+  readonly lines?: ReadonlySet<string>
   readonly firstMessage: number
   readonly earlier?: Earlier
   /** What the attempt says before the CLI does: text that became void. */
@@ -169,6 +171,7 @@ export async function planBeginning(
     sessionId,
     from: sessionId,
     sessionSums: transcript?.sums,
+    lines: transcript?.lines ?? new Set(),
     run: {
       ...rest,
       prompt: continuationPrompt(reason, [...history.openCalls.values()], [...history.lostTasks.values()]),

@@ -19,6 +19,7 @@ import { AttemptOutput } from './attempt-output.js'
 import { AttemptStop } from './attempt-stop.js'
 import { BackgroundWait } from './background-wait.js'
 import { LimitWatch } from './limit-watch.js'
+import type { MessageDesk } from './message-desk.js'
 import { PauseSwitch } from './pause-switch.js'
 import type { Progress } from './progress-meter.js'
 import { RunClocks } from './run-clocks.js'
@@ -47,6 +48,7 @@ export interface AttemptOptions {
   readonly child: ClaudeProcess
   readonly translator: Translator
   readonly servers: RunServers | undefined
+  readonly desk: MessageDesk
   readonly journal: RunJournal
   /** JSON mode: what the answer must be. */
   readonly answerSchema: AnswerSchema | undefined
@@ -122,7 +124,8 @@ export class RunAttempt {
   }
 
   /** What the record says that others want; called with every renewal, so each request may come many times. */
-  apply({ cancel, pause }: PendingRequests): void {
+  apply({ cancel, pause, messages = 0 }: PendingRequests): void {
+    if (!this.#isOver) this.#options.desk.learn(messages)
     if (cancel && !this.#isCancelRequested) {
       this.#isCancelRequested = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
@@ -132,7 +135,7 @@ export class RunAttempt {
   }
 
   async run(): Promise<AttemptReport> {
-    const { child, command, translator, run, services, servers } = this.#options
+    const { child, command, translator, run, services, servers, desk } = this.#options
     const { request, signal } = this.#stop
     const clocks = this.#clocks
     const limits = new LimitWatch(child, services.config.sandbox.limits, (event) => this.#note(event))
@@ -147,6 +150,7 @@ export class RunAttempt {
         beforeFirstLine: servers && ((over) => servers.connect(over, clocks.start, request)),
         translator,
         lineLimitBytes: services.config.lineLimitBytes,
+        inbox: desk,
         followUp: this.#answer.followUp,
         background: new BackgroundWait({ run, clocks, onLimit: request }),
         startClock: clocks.start,

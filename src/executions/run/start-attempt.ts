@@ -3,6 +3,7 @@ import type { RunJournal } from '../claim/run-journal.js'
 import { toLogReading } from '../conclude/log-reading.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
+import { MessageDesk } from './message-desk.js'
 import { RunAttempt } from './run-attempt.js'
 import { followServers } from './run-servers.js'
 
@@ -29,6 +30,14 @@ export async function startAttempt(
     child: prepared.child,
     report: (events) => journal.write(events),
   })
+  const { executionId } = claim
+  const desk = new MessageDesk({
+    executionId,
+    store: claim.services.store,
+    report: (events) => journal.write(events),
+    known: beginning.lines,
+    onError: (err) => claim.services.logger.warn({ executionId, err }, 'messages were not read; tried again'),
+  })
   const attempt = new RunAttempt({
     services: claim.services,
     credential: claim.credential,
@@ -42,6 +51,7 @@ export async function startAttempt(
     answerSchema: prepared.answerSchema,
     owner: record.owner,
     servers,
+    desk,
     translator: createTranslator({
       partialText: run.partialText,
       rawPartials: run.rawPartials,
@@ -49,6 +59,7 @@ export async function startAttempt(
       sessionSums: beginning.sessionSums,
       earlier: beginning.earlier,
       onControl: servers?.take,
+      onReplay: desk.seen,
       mask: prepared.mask,
     }),
     onProgress: claim.context.onProgress,

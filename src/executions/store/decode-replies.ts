@@ -47,6 +47,7 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
     case 'created':
     case 'full':
     case 'withdrawn':
+    case 'waiting':
       return { kind: reply[0] }
     case 'replayed':
     case 'conflict':
@@ -61,8 +62,9 @@ export function decodeCreate(reply: CreateReply): CreateAnswer {
 export function decodeClaim(reply: ClaimReply): ClaimAnswer {
   switch (reply[0]) {
     case 'claimed': {
-      const [kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ...ready] = reply
-      return { kind, executionId, fence, lastSeq, attempt, storedBytes, credential, ready: decodeReady(ready) }
+      const [kind, executionId, fence, lastSeq, attempt, storedBytes, credential, messages, ...ready] = reply
+      const claimed = { executionId, fence, lastSeq, attempt, storedBytes, credential, messages: Number(messages) }
+      return { kind, ...claimed, ready: decodeReady(ready) }
     }
     case 'parked': {
       const [kind, ...ready] = reply
@@ -93,9 +95,10 @@ export function decodeStart(reply: StartReply): StartAnswer {
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined
-  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = reply
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, messages] = reply
   return {
     cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
+    messages: Number(messages),
     pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
   }
 }
@@ -129,8 +132,13 @@ export function decodeRetry(id: string, reply: RetryReply): RetryAnswer {
 export function decodeConclude(reply: ConcludeReply): ConcludeAnswer {
   switch (reply[0]) {
     case 'concluded': {
-      const [kind, , parentId, ...ready] = reply
-      return { kind, parentId: parentId || undefined, ready: decodeReady(ready) }
+      const [kind, , parentId, orphanId, ...ready] = reply
+      return {
+        kind,
+        parentId: parentId || undefined,
+        orphanId: orphanId || undefined,
+        ready: decodeReady(ready),
+      }
     }
     case 'refused':
       return { kind: 'refused', state: reply[1] }

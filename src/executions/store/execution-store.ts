@@ -3,6 +3,7 @@ import { createCallerCommands, type CallerCommands } from './caller-commands.js'
 import { createEndCommands, type EndCommands } from './end-commands.js'
 import { createHolderCommands, type HolderCommands } from './holder-commands.js'
 import { createListCommands, type ListCommands } from './list-commands.js'
+import { createMessageCommands, type MessageCommands } from './message-commands.js'
 import { createQueueReads, type QueueReads } from './queue-reads.js'
 import { createRecordReads, type RecordReads } from './record-reads.js'
 import { openStoreContext, type StoreOptions } from './store-context.js'
@@ -16,6 +17,7 @@ export type ExecutionStore = ExecutionReads &
   HolderCommands &
   EndCommands &
   ListCommands &
+  MessageCommands &
   SweepCommands
 
 export function createExecutionStore(redis: Redis, options: StoreOptions): ExecutionStore {
@@ -27,6 +29,7 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createHolderCommands(context),
     ...createEndCommands(context),
     ...createListCommands(context),
+    ...createMessageCommands(context),
     ...createSweepCommands(context),
   }
 }

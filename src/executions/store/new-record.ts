@@ -41,6 +41,7 @@ export function toNewRecord(record: NewRecord): NewRecordArguments {
     workspaceLock: record.workspaceLock,
     sandbox: request.sandbox && String(SandboxLevel.options.indexOf(request.sandbox)),
     queueDeadline: record.queueDeadline?.toString(),
+    queueTimeoutMs: record.queueTimeoutMs?.toString(),
     idempotencyKey: record.idempotencyKey,
     model: record.model,
     dailyBudget: toJson(record.dailyBudget),

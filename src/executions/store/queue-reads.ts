@@ -2,10 +2,22 @@ import type { Priority } from '../../protocol/execute-request.js'
 import { PRIORITY_RANK, PRIORITY_STEP } from './queue-score.js'
 import { execute, type StoreContext } from './store-context.js'
 
+/** The message that it comes from. */
+export interface OwedFollowUp {
+  readonly executionId: string
+  readonly number: number
+}
+
 /** Who waits for what, and who has started. */
 export interface QueueReads {
   /** How many wait by priority, how many of them for a workspace or for a time, and which have started. */
-  count(): Promise<{ byPriority: Record<Priority, number>; parked: number; delayed: number; active: string[] }>
+  count(): Promise<{
+    byPriority: Record<Priority, number>
+    parked: number
+    delayed: number
+    following: number
+    active: string[]
+  }>
   /** Credentials whose limit is reached, and until when. */
   listBlocked(): Promise<Array<{ credential: string; until: Date }>>
   /**
@@ -14,6 +26,10 @@ export interface QueueReads {
    */
   listDue(count: number): Promise<{ due: number; active: number; ids: string[] }>
   listParked(count: number): Promise<string[]>
+  /** Follow-ups that wait for the end of another execution. */
+  listFollowing(count: number): Promise<string[]>
+  /** Dropped messages whose follow-up is to be made now. */
+  listOwed(count: number): Promise<OwedFollowUp[]>
   /** Queued executions whose queue timeout is over. */
   listOverdue(count: number): Promise<string[]>
   /** Task lists that somebody must advance, waiting for at least this long, longest first. */
@@ -24,20 +40,21 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
   return {
     async count() {
       const pipeline = redis.pipeline()
-      for (const list of ['waiting', 'parked', 'delayed']) {
+      for (const list of ['waiting', 'parked', 'delayed', 'following']) {
         for (const rank of Object.values(PRIORITY_RANK))
           pipeline.zcount(`${root}:${list}`, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
       }
       const answers = await execute(pipeline.zrange(`${root}:leases`, '0', '-1'))
       const at = (list: number, rank: number): number => Number(answers[list * 3 + rank] ?? 0)
-      const of = (rank: number): number => at(0, rank) + at(1, rank) + at(2, rank)
+      const of = (rank: number): number => at(0, rank) + at(1, rank) + at(2, rank) + at(3, rank)
       const all = (list: number): number => at(list, 0) + at(list, 1) + at(list, 2)
       return {
         byPriority: { high: of(PRIORITY_RANK.high), normal: of(PRIORITY_RANK.normal), low: of(PRIORITY_RANK.low) },
         parked: all(1),
         delayed: all(2),
+        following: all(3),
         // Safe: what ZRANGE answers.
-        active: (answers[9] as string[] | undefined) ?? [],
+        active: (answers[12] as string[] | undefined) ?? [],
       }
     },
     async listBlocked() {
@@ -53,6 +70,16 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
     },
     listParked(count) {
       return redis.zrange(`${root}:parked`, '0', String(count - 1))
+    },
+    listFollowing(count) {
+      return redis.zrange(`${root}:following`, '0', String(count - 1))
+    },
+    async listOwed(count) {
+      const members = await redis.zrangebyscore(`${root}:owed`, '-inf', await now(), 'LIMIT', 0, count)
+      return members.map((member) => {
+        const [executionId = '', number] = member.split(' ')
+        return { executionId, number: Number(number) }
+      })
     },
     async listOverdue(count) {
       return redis.zrangebyscore(`${root}:deadlines`, '-inf', await now(), 'LIMIT', 0, count)

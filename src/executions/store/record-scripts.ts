@@ -32,7 +32,7 @@ export interface Admission {
 export type CreateReply =
   | ['created', position: number]
   | ['replayed' | 'conflict', id: string]
-  | ['full' | 'withdrawn']
+  | ['full' | 'withdrawn' | 'waiting']
   | ['over', unit: string, ...amounts: string[]]
   | ['refused', why: SessionRefusal['why'], detail: string]
 
@@ -45,6 +45,7 @@ export type ClaimReply =
       attempt: number,
       storedBytes: number,
       credential: string,
+      messages: string,
       ...ready: ReadyReply,
     ]
   | ['parked', ...ready: ReadyReply]
@@ -58,7 +59,15 @@ export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancell
 export type StartReply = ['started', lastSeq: number, ...batches: string[]] | ['stale' | 'cancelled']
 
 export type RenewReply =
-  | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]
+  | [
+      'ok',
+      cancelBy: string,
+      cancelReason: string,
+      pauseWanted: Flag | '',
+      pauseBy: string,
+      pauseReason: string,
+      messages: string,
+    ]
   | ['stale']
 
 type Cancelled = ['cancelled', by: string, reason: Text]
@@ -79,7 +88,7 @@ export interface Concluding {
 }
 
 export type ConcludeReply =
-  | ['concluded', from: State, parentId: string, ...ready: ReadyReply]
+  | ['concluded', from: State, parentId: string, orphanId: string, ...ready: ReadyReply]
   | ['stale' | 'alive' | 'moved']
   | ['refused', State]
 
@@ -87,6 +96,40 @@ export type AdvanceReply =
   ['next', claim: Count, Priority] | ['over', fence?: string] | ['waiting' | 'moved' | 'settled']
 
 export type CancelListReply = ['requested', taskId: string, State] | ['refused', State]
+
+export interface SentMessage {
+  readonly id: string
+  readonly messageId: string
+  readonly message: string
+  /** What is kept of one that is dropped at once. */
+  readonly dropped: string
+  readonly key: string | undefined
+  readonly digest: string
+  readonly event: string
+  readonly at: string
+  readonly maxOpen: number
+  readonly maxAll: number
+  /** It has become this execution already. */
+  readonly followUpId: string | undefined
+  /** The record that it becomes when it is dropped. */
+  readonly owed: string | undefined
+}
+
+export type SendReply =
+  | ['accepted', number: number, State]
+  | ['replayed', number: number]
+  | ['full', limit: number]
+  | ['conflict' | 'withdrawn']
+  | ['refused', State]
+
+export interface DroppedMessages {
+  readonly id: string
+  readonly right: 'holder' | 'queued' | 'abandoned'
+  readonly fence: string | undefined
+  readonly at: string
+  readonly attempt: number
+  readonly reason: string
+}
 
 export interface Requested {
   readonly id: string
@@ -106,6 +149,8 @@ export interface RecordScripts {
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
   ccRequest(args: Requested): ['requested' | 'known' | 'refused', State]
   ccCancelList(list: string, by: string, reason: string, event: string): CancelListReply
+  ccSendMessage(args: SentMessage): SendReply
+  ccDropMessages(args: DroppedMessages): ['dropped' | 'stale']
 
   ccClaim(args: {
     id: string
@@ -167,6 +212,7 @@ export interface RecordScripts {
   ccWakeDue(): ReadyReply
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
+  ccTakeOver(id: string): ['ready', ...Ready] | ['orphan' | 'waiting']
   ccRetain(bytes: number, executions: number, count: number): string[]
   ccDisown(workspace: string, before: Timestamp): 1 | 0
 }

@@ -332,7 +332,7 @@ local function leaveTurn(id)
 end`,
   'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines', 'following'}) do
     redis.call('ZREM', root .. ':' .. list, id)
   end
   leaveTurn(id)
@@ -407,7 +407,8 @@ local asked, workerId = args.id, args.workerId
 local state = get(asked, 'state')
 local function claimed(id, fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', id, fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, get(id, 'credential'), unpack(ready)}
+  local attempt, messages = tonumber(get(id, 'attempt')), redis.call('HGET', key('messages', id), 'count') or '0'
+  return {'claimed', id, fence, lastSeq(id), attempt, bytes, get(id, 'credential'), messages, unpack(ready)}
 end
 local job = asked .. '-' .. args.claim
 local used = redis.call('GET', key('job', job)) or asked
@@ -549,9 +550,13 @@ end`,
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
   'include/expire': `local function expire(id, milliseconds)
-  for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do
-    redis.call('PEXPIRE', kept, milliseconds)
+  for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
+    redis.call('PEXPIRE', key(kind, id), milliseconds)
   end
+end`,
+  'include/has-open-messages': `local function hasOpenMessages(id)
+  local open, noted, count = unpack(redis.call('HMGET', key('messages', id), 'open', 'noted', 'count'))
+  return count and (tonumber(open or '0') > 0 or noted ~= count)
 end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
@@ -602,7 +607,9 @@ end`,
   for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do
     bytes = bytes + redis.call('HSTRLEN', record(id), field)
   end
-  bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
+  for _, kind in ipairs({'files', 'messages'}) do
+    bytes = bytes + tonumber(redis.call('HGET', key(kind, id), 'bytes') or '0')
+  end
   return bytes
 end`,
   'include/task-ids': `local function taskIds(list)
@@ -641,10 +648,41 @@ end`,
     expireFolders(host)
   end
 end`,
+  'include/begin-deadline': `local function beginDeadline(id)
+  local limit = get(id, 'queueTimeoutMs')
+  if not limit then return end
+  local deadline = nowMs() + tonumber(limit)
+  set(id, 'queueDeadline', deadline)
+  redis.call('ZADD', root .. ':deadlines', deadline, id)
+end`,
+  'include/enter-session': `local function enterSession(id, session)
+  redis.call('ZADD', key('session', session), nowMs(), id)
+  redis.call('PERSIST', key('session', session))
+end`,
+  'include/is-over': `local function isOver(id)
+  local state = get(id, 'state')
+  return state ~= 'queued' and not isActive(state)
+end`,
+  'include/take-over': `local function takeOver(id)
+  local before = get(id, 'follows')
+  if not before or get(id, 'state') ~= 'queued' then return {}, false end
+  if get(before, 'state') and not isOver(before) then return {}, false end
+  local session = get(before, 'sessionId')
+  if not session or get(before, 'state') == 'cancelled' then return {}, true end
+  if redis.call('EXISTS', key('forks', session)) == 1 then return {}, false end
+  redis.call('ZREM', root .. ':following', id)
+  redis.call('HDEL', record(id), 'follows', 'waitingFor')
+  set(id, 'resumedFrom', before, 'sourceSession', session, 'sessionId', session)
+  enterSession(id, session)
+  beginDeadline(id)
+  enterQueue(id, get(id, 'score'))
+  return {id, redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}, false
+end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 local function conclude(id, args)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
   if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  if hasOpenMessages(id) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
@@ -661,6 +699,10 @@ local function conclude(id, args)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
   local ready = releaseWorkspace(id)
   for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
+  local next = get(id, 'next')
+  local follower, isOrphan = {}, false
+  if next and get(next, 'follows') == id then follower, isOrphan = takeOver(next) end
+  for _, value in ipairs(follower) do ready[#ready + 1] = value end
   local list = get(id, 'parentId')
   if list then
     redis.call('ZADD', root .. ':unsettled', nowMs(), list)
@@ -669,7 +711,7 @@ local function conclude(id, args)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', unpack(ready)}
+  return {'concluded', from, list or '', isOrphan and next or '', unpack(ready)}
 end`,
   'conclude-abandoned': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -745,7 +787,7 @@ end`,
   end
   if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
   local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'following'}) do
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
   end
   if queued >= args.maxQueue then return {'full'} end
@@ -770,19 +812,21 @@ setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, task)
 writeFirst(id, new.before .. position .. new.after)
 return {'created', position}`,
-  'include/enter-session': `local function enterSession(id, session)
-  redis.call('ZADD', key('session', session), nowMs(), id)
-  redis.call('PERSIST', key('session', session))
-end`,
-  'include/is-over': `local function isOver(id)
-  local state = get(id, 'state')
-  return state ~= 'queued' and not isActive(state)
-end`,
   'include/latest-of': `local function latestOf(session)
   for _, id in ipairs(redis.call('ZREVRANGE', key('session', session), 0, -1)) do
     if get(id, 'state') then return id end
     redis.call('ZREM', key('session', session), id)
   end
+end`,
+  'include/find-tail': `local function findTail(id)
+  local session = get(id, 'sessionId')
+  local tail = session and latestOf(session) or id
+  local next = get(tail, 'next')
+  while next and get(next, 'state') do
+    if not isOver(next) or get(next, 'sessionId') then tail = next end
+    next = get(next, 'next')
+  end
+  return tail
 end`,
   'include/find-session': `local function findSession(owner, reference)
   local session = reference
@@ -797,7 +841,22 @@ end`,
   local latest = latestOf(session)
   if not latest or get(latest, 'owner') ~= owner then return nil, 'unknown', '' end
   if not isOver(latest) then return nil, 'busy', latest end
+  local tail = findTail(latest)
+  if not isOver(tail) then return nil, 'busy', tail end
   return session, latest
+end`,
+  'include/need-folders': `local function needFolders(id)
+  for _, host in ipairs(hostsOf(id)) do
+    redis.call('ZADD', key('folders', host), 0, id)
+    redis.call('PERSIST', key('folders', host))
+  end
+end`,
+  'include/wait-for': `local function waitFor(id, tail)
+  local workspace = get(tail, 'workspace')
+  set(id, 'follows', tail, 'waitingFor', 'session', 'home', get(tail, 'home') or tail)
+  set(id, 'workspace', workspace, 'workspaceLock', workspace)
+  set(tail, 'next', id)
+  needFolders(id)
 end`,
   'include/join-session': `local function nameBelow(folder, name)
   local start = folder .. '/'
@@ -805,8 +864,18 @@ end`,
   local below = string.sub(name, #start + 1)
   return isFresh(string.match(below, '^[^/]*')) and name or below
 end
+local function isForked(id)
+  local session = get(id, 'sessionId')
+  return session and redis.call('EXISTS', key('forks', session)) == 1
+end
 local function joinSession(id, owner, wanted, simulated)
-  local session, latest, by = findSession(owner, wanted.reference)
+  local tail = wanted.follows and findTail(wanted.reference)
+  if tail and (not isOver(tail) or isForked(tail)) then
+    if get(tail, 'simulated') ~= simulated then return {'other_model', simulated} end
+    waitFor(id, tail)
+    return nil
+  end
+  local session, latest, by = findSession(owner, tail or wanted.reference)
   if not session then return {latest, by} end
   if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
   local fork = not wanted.fork and redis.call('SRANDMEMBER', key('forks', session))
@@ -818,10 +887,7 @@ local function joinSession(id, owner, wanted, simulated)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
   set(id, 'workspace', name, 'workspaceLock', name)
-  for _, host in ipairs(hostsOf(id)) do
-    redis.call('ZADD', key('folders', host), 0, id)
-    redis.call('PERSIST', key('folders', host))
-  end
+  needFolders(id)
   if wanted.fork then
     set(id, 'fork', '1')
     redis.call('SADD', key('forks', session), id)
@@ -836,6 +902,12 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
+if get(args.id, 'follows') then
+  redis.call('ZADD', root .. ':following', args.score, args.id)
+  writeFirst(args.id, args.new.before .. 0 .. args.new.after)
+  return {'waiting'}
+end
+beginDeadline(args.id)
 return {'created', queueNew(args.id, args.score, args.new)}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
@@ -876,9 +948,11 @@ end`,
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
-    redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
+    for _, kind in ipairs({'execution', 'log', 'events', 'files', 'messages'}) do redis.call('DEL', key(kind, task)) end
   end
-  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
+  for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
+    redis.call('DEL', key(kind, id))
+  end
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
   if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
@@ -904,6 +978,54 @@ for _, folder in ipairs(foldersAbove(name)) do
   if redis.call('HINCRBY', within, owner, -1) <= 0 then redis.call('HDEL', within, owner) end
 end
 return 1`,
+  'events/include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
+  local messages = key('messages', id)
+  local number = redis.call('HGET', messages, 'number:' .. messageId)
+  if not number then return end
+  if kind == 'accepted' then
+    redis.call('HDEL', messages, 'event:' .. number)
+    if tonumber(number) > tonumber(redis.call('HGET', messages, 'noted') or '0') then
+      redis.call('HSET', messages, 'noted', number)
+    end
+  elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
+    redis.call('HINCRBY', messages, 'open', -1)
+    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
+  end
+end`,
+  'events/include/note-messages': `local function noteMessages(id)
+  local messages = key('messages', id)
+  local noted, count = unpack(redis.call('HMGET', messages, 'noted', 'count'))
+  if noted == count then return end
+  for number = tonumber(noted or '0') + 1, tonumber(count) do
+    local event = redis.call('HGET', messages, 'event:' .. number)
+    if event then writeNext(id, event) end
+    redis.call('HDEL', messages, 'event:' .. number)
+  end
+  redis.call('HSET', messages, 'noted', count)
+end`,
+  'include/owe-follow-up': `local function oweFollowUp(id, number) redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number) end`,
+  'drop-messages': `local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
+exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id, state = args.id, get(args.id, 'state')
+local isAllowed = (args.right == 'holder' and holdsFence(id, args.fence))
+  or (args.right == 'queued' and state == 'queued')
+  or (args.right == 'abandoned' and isActive(state) and not hasLease(id))
+if not isAllowed then return {'stale'} end
+local messages = key('messages', id)
+noteMessages(id)
+for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
+  if redis.call('HEXISTS', messages, 'state:' .. number) == 0 then
+    local message = cjson.decode(redis.call('HGET', messages, number))
+    local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
+    local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
+    writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
+    if owed then oweFollowUp(id, number) end
+    markMessage(id, 'dropped', messageId, args.at, args.reason)
+  end
+end
+redis.call('HSET', messages, 'closing', redis.call('HGET', key('log', id), 'fence') or '')
+return {'dropped'}`,
   'enter': `exceedMemory()
 local id, fence, to = ARGV[1], ARGV[2], ARGV[3]
 local state = get(id, 'state')
@@ -963,6 +1085,7 @@ redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
 local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
 for index = 1, 5 do requests[index] = requests[index] or '' end
+requests[6] = redis.call('HGET', key('messages', id), 'count') or '0'
 return {'ok', unpack(requests)}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1048,6 +1171,51 @@ if args.queueDeadline then
   redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
 end
 return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+  'include/store-message': `local function storeMessage(args, state)
+  local messages = key('messages', args.id)
+  local number = redis.call('HINCRBY', messages, 'count', 1)
+  redis.call('HSET', messages, number, args.message, 'number:' .. args.messageId, number)
+  redis.call('HINCRBY', messages, 'bytes', #args.message)
+  if args.key then redis.call('HSET', messages, 'key:' .. args.key, number .. ' ' .. args.digest) end
+  if state then
+    redis.call('HSET', messages, 'state:' .. number, state)
+  else
+    redis.call('HINCRBY', messages, 'open', 1)
+  end
+  return number
+end`,
+  'send-message': `local args = cjson.decode(ARGV[1])
+local id, messages = args.id, key('messages', args.id)
+local state = get(id, 'state')
+if not state then return {'refused', 'missing'} end
+if get(id, 'kind') == 'task_list' then return {'refused', state} end
+local own = redis.call('HGET', messages, 'number:' .. args.messageId)
+if own then return {'accepted', tonumber(own), state} end
+if isWithdrawn(get(id, 'owner')) then return {'withdrawn'} end
+local known = args.key and redis.call('HGET', messages, 'key:' .. args.key)
+if known then
+  local number, digest = string.match(known, '^(%d+) (.*)$')
+  if digest ~= args.digest then return {'conflict'} end
+  return {'replayed', tonumber(number)}
+end
+local count, open, closing = unpack(redis.call('HMGET', messages, 'count', 'open', 'closing'))
+if tonumber(count or '0') >= args.maxAll then return {'full', args.maxAll} end
+needMemory()
+local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id), 'fence') or '')
+local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
+if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
+if fate and not args.followUpId then args.message = args.dropped end
+local number = storeMessage(args, fate or nil)
+if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
+if isClosed then
+  redis.call('HSET', messages, 'noted', number)
+  if args.owed then oweFollowUp(id, number) end
+  if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
+else
+  redis.call('HSET', messages, 'event:' .. number, args.event)
+  if state == 'queued' then noteMessages(id) end
+end
+return {'accepted', number, state}`,
   'include/begin-session': `local function beginSession(id, before)
   local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
   if source then redis.call('SREM', key('forks', source), id) end
@@ -1081,6 +1249,12 @@ end
 setAll(id, args.fields)
 beginSession(id, before)
 return started(writeNext(id, args.event))`,
+  'take-over': `local id = ARGV[1]
+if not get(id, 'follows') then redis.call('ZREM', root .. ':following', id) end
+local ready, isOrphan = takeOver(id)
+if isOrphan then return {'orphan'} end
+if #ready == 0 then return {'waiting'} end
+return {'ready', unpack(ready)}`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
@@ -1190,13 +1364,14 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
+    'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1205,13 +1380,14 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
+    'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1220,13 +1396,14 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude-queued',
+    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
+    'include/is-over', 'include/take-over', 'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1235,13 +1412,14 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude',
+    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
+    'include/is-over', 'include/take-over', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
@@ -1253,14 +1431,15 @@ export const SCRIPTS = {
     'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
-    'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
-    'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
-    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
+    'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
+    'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
+    'include/is-active', 'include/is-over', 'include/latest-of', 'include/find-tail', 'include/find-session',
+    'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -1270,6 +1449,12 @@ export const SCRIPTS = {
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
+  ),
+  ccDropMessages: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/mark-message',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'events/include/note-messages',
+    'platform/include/exceed-memory', 'include/record', 'include/get', 'platform/include/now-ms', 'include/has-lease',
+    'include/is-active', 'include/owe-follow-up', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1323,11 +1508,23 @@ export const SCRIPTS = {
     'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
     'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
   ),
+  ccSendMessage: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'events/include/note-messages', 'platform/include/need-memory',
+    'platform/include/now-ms', 'tokens/include/is-withdrawn', 'include/record', 'include/get', 'constant/TRANSITIONS',
+    'include/is-ended', 'include/owe-follow-up', 'include/store-message', 'send-message',
+  ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
     'include/has-lease', 'include/set-all', 'start',
+  ),
+  ccTakeOver: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'platform/include/now-ms',
+    'include/set', 'include/begin-deadline', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/enter-session',
+    'include/is-active', 'include/is-over', 'include/take-over', 'take-over',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',

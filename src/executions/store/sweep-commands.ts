@@ -18,6 +18,8 @@ export interface SweepCommands {
   /** A new claim for a queued record whose job was lost; undefined where it has moved on meanwhile. */
   reclaim(id: string, claim: number): Promise<number | undefined>
   unpark(id: string): Promise<ReadyExecution | undefined>
+  /** A follow-up gets its turn where that has come; orphan: it never comes. */
+  takeOver(id: string): Promise<ReadyExecution | 'orphan' | undefined>
   /**
    * Forgets the oldest finished executions, at most `count` now, while all take more bytes, or are more, than the
    * limits; which those were.
@@ -61,6 +63,12 @@ export function createSweepCommands({ redis, root, run, now }: StoreContext): Sw
     },
     async unpark(id) {
       return decodeReady(await run('ccUnpark', id)).at(0)
+    },
+    async takeOver(id) {
+      const reply = await run('ccTakeOver', id)
+      if (reply[0] !== 'ready') return reply[0] === 'orphan' ? 'orphan' : undefined
+      const [, ...ready] = reply
+      return decodeReady(ready).at(0)
     },
     async retain({ bytes, executions }, count) {
       const answer = await run('ccRetain', bytes, executions, count)

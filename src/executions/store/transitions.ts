@@ -34,6 +34,8 @@ export type NewRecord = Pick<
   readonly grant?: Grant
   readonly session?: WantedSession
   readonly queueDeadline?: number
+  /** Of a follow-up, whose time in the queue begins with its turn. */
+  readonly queueTimeoutMs?: number
   readonly idempotencyKey?: string
   /** Under what its duration is remembered. */
   readonly fingerprints?: readonly string[]
@@ -50,6 +52,8 @@ export interface WantedSession {
   readonly workspace?: string
   /** What an older API has named by its path below it has a name, and an owner, from now on. */
   readonly workspaceRoot: string
+  /** It waits for its turn in the session. */
+  readonly follows?: boolean
 }
 
 export interface SessionRefusal {
@@ -67,6 +71,8 @@ export type CreateAnswer =
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
   | { readonly kind: 'full' | 'withdrawn' }
+  /** For the end of those that have its session: there is no job for it until then. */
+  | { readonly kind: 'waiting' }
   | { readonly kind: 'refused'; readonly refusal: SessionRefusal }
   | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
 
@@ -90,6 +96,8 @@ export type ClaimAnswer =
       readonly storedBytes: number
       /** By name, of those that were offered. */
       readonly credential: string
+      /** How many have been sent to it. */
+      readonly messages: number
       /** Others whose turn has come as well. */
       readonly ready: readonly ReadyExecution[]
     }
@@ -113,6 +121,8 @@ export type StartAnswer =
   | { readonly kind: 'stale' | 'cancelled' }
 
 export interface PendingRequests {
+  /** How many have been sent to it. */
+  readonly messages?: number
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
 }
@@ -164,7 +174,13 @@ export interface Seal {
 
 export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
-  | { readonly kind: 'concluded'; readonly ready: readonly ReadyExecution[]; readonly parentId?: string }
+  | {
+      readonly kind: 'concluded'
+      readonly ready: readonly ReadyExecution[]
+      readonly parentId?: string
+      /** A follow-up whose turn never comes. */
+      readonly orphanId?: string
+    }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }

@@ -1,6 +1,6 @@
 import { fromStore } from '../../platform/redis.js'
 import { ExecutorError } from '../../protocol/errors.js'
-import type { ExecuteRequest } from '../../protocol/execute-request.js'
+import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
@@ -52,27 +52,29 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
   })
 }
 
+/** What is fixed of an execution when it is accepted. */
+interface PlannedRecord {
+  readonly record: NewRecord
+  readonly firstTask?: NewRecord | undefined
+}
+
 /**
- * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
- * by the sweep.
- * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
- * SESSION_BUSY,
- * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
- * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * What would be accepted, with the rights of its caller. `follows`: it waits for its turn in its session.
+ * @throws ExecutorError as submitExecution does before anything is stored
  */
-export async function submitExecution(
+export async function planRecord(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
-  idempotencyKey?: string,
-): Promise<Submission> {
-  const { config, store, queue, logger } = services
+  { idempotencyKey, follows }: { readonly idempotencyKey?: string | undefined; readonly follows?: boolean } = {},
+): Promise<PlannedRecord> {
+  const { config, store } = services
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
   await requireKeeping(services)
   const createdAt = await fromStore(store.recentNow())
   const id = mintUuid(createdAt)
-  const session = run?.session && toWantedSession(run.session, request.workspace, config)
+  const session = run?.session && { ...toWantedSession(run.session, request.workspace, config), follows }
   const workspace = session ? undefined : await nameFor(services, caller, request.workspace, id)
   const priority = request.priority ?? 'normal'
   const estimate =
@@ -84,6 +86,7 @@ export async function submitExecution(
     }))
   // A list keeps others out of a fresh workspace, too: somebody might go on with the conversation of a task meanwhile.
   const lock = workspace?.lock ?? (request.tasks && workspace?.name)
+  const deadline = run && toDeadline(run, createdAt)
   const record: NewRecord = {
     id,
     owner: caller.id,
@@ -102,12 +105,34 @@ export async function submitExecution(
     kind: request.tasks ? 'task_list' : 'run',
     taskCount: request.tasks?.length,
     workspaceLock: lock,
-    queueDeadline: run && toDeadline(run, createdAt),
+    queueDeadline: follows === true ? undefined : deadline,
+    queueTimeoutMs: follows === true && deadline !== undefined ? deadline - createdAt : undefined,
     idempotencyKey,
   }
-  const granted = { ...record, grant: await grantRights(services, record, { isAdmin: caller.scopes.has('admin') }) }
+  const grant = await grantRights(services, record, { isAdmin: caller.scopes.has('admin') })
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
-  const answer = await fromStore(store.create(granted, config.maxQueue, firstTask))
+  return { record: { ...record, grant }, firstTask }
+}
+
+/**
+ * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
+ * by the sweep. `follows`: it waits for its turn in its session, instead of SESSION_BUSY.
+ * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
+ * SESSION_BUSY,
+ * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
+ * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ */
+export async function submitExecution(
+  services: DomainServices,
+  request: ExecuteRequest,
+  caller: Caller,
+  idempotencyKey?: string,
+  { follows }: { readonly follows?: boolean } = {},
+): Promise<Submission> {
+  const { config, store } = services
+  const { record, firstTask } = await planRecord(services, request, caller, { idempotencyKey, follows })
+  const { id, session } = record
+  const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', {
@@ -127,13 +152,20 @@ export async function submitExecution(
     case 'refused':
       throw session ? toSessionError(answer.refusal, session) : notOwned(answer.refusal.detail)
     case 'created':
+      await enqueue(services, firstTask?.id ?? id, record.priority)
+      break
+    case 'waiting':
       break
   }
-  await queue.enqueue({ executionId: firstTask?.id ?? id, claim: 1 }, priority).catch((err: unknown) => {
-    logger.warn({ executionId: id, err }, 'stored but not yet queued; the sweep will do it')
-  })
-  const execution = answer.record
-    ? await withOneExpectedStart(services, toExecution(answer.record))
-    : await getExecution(services, id, caller)
+  const execution =
+    'record' in answer && answer.record
+      ? await withOneExpectedStart(services, toExecution(answer.record))
+      : await getExecution(services, id, caller)
   return { execution, replayed: false }
+}
+
+async function enqueue({ queue, logger }: DomainServices, executionId: string, priority: Priority): Promise<void> {
+  await queue.enqueue({ executionId, claim: 1 }, priority).catch((err: unknown) => {
+    logger.warn({ executionId, err }, 'stored but not yet queued; the sweep will do it')
+  })
 }

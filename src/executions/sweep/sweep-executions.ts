@@ -1,7 +1,8 @@
 import type { Outcome } from '../../protocol/execution.js'
 import { cancelUnheld } from '../control/cancel-queued.js'
 import { settleTaskList } from '../control/cancel-task-list.js'
-import { concludeExecution } from '../conclude/conclude-execution.js'
+import { concludeExecution, concludeOrphan } from '../conclude/conclude-execution.js'
+import { settleOwed } from '../conclude/follow-ups.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { runOf } from '../records/run-of.js'
@@ -60,6 +61,8 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       () => wakeDue(services),
       () => enqueueLost(services),
       () => unparkFree(services),
+      async () => settle(await store.listFollowing(BATCH), settleFollowing),
+      async () => eachInTurn(await store.listOwed(BATCH), (owed) => settleOwed(services, owed), isRedisThere),
       () => retainExecutions(services),
       () => store.trimIndexes(BATCH),
     ],
@@ -166,4 +169,11 @@ async function unparkFree(services: DomainServices): Promise<void> {
     const ready = await services.store.unpark(id)
     if (ready) await enqueueReady(services, ready)
   }
+}
+
+/** Whoever ended the execution before it died in between, or a fork of its session has begun. */
+async function settleFollowing(services: DomainServices, id: string): Promise<void> {
+  const turn = await services.store.takeOver(id)
+  if (turn === 'orphan') await concludeOrphan(services, id)
+  else if (turn) await enqueueReady(services, turn)
 }

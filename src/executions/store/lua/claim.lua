@@ -3,8 +3,8 @@
 --   execution taken is not lost: there are as many jobs as there are executions that wait.
 -- Arguments (JSON): id, claim (text), workerId, leaseMs, offers: {name, weight, highestSandbox (its number in
 --   SandboxLevel)} of each credential
--- Answers: claimed id fence lastSeq attempt storedBytes credential ready… | refused state | expired id | blocked ms |
---   unsuited | parked ready…
+-- Answers: claimed id fence lastSeq attempt storedBytes credential messages ready… | refused state | expired id |
+--   blocked ms | unsuited | parked ready…
 -- Sent again: yes; the same worker gets the same fence and credential
 
 --- @include "../../../events/lua/include/last-seq.lua"
@@ -39,7 +39,8 @@ local asked, workerId = args.id, args.workerId
 local state = get(asked, 'state')
 local function claimed(id, fence, ready)
   local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or '0')
-  return {'claimed', id, fence, lastSeq(id), tonumber(get(id, 'attempt')), bytes, get(id, 'credential'), unpack(ready)}
+  local attempt, messages = tonumber(get(id, 'attempt')), redis.call('HGET', key('messages', id), 'count') or '0'
+  return {'claimed', id, fence, lastSeq(id), attempt, bytes, get(id, 'credential'), messages, unpack(ready)}
 end
 -- Whom the job was used for, where that is not its own.
 local job = asked .. '-' .. args.claim

@@ -1,6 +1,6 @@
 -- The end of an execution, by the holder of the fence.
 -- Arguments (JSON): id, fence, and those of include/conclude.lua
--- Answers: concluded from list ready… | refused state | stale | moved
+-- Answers: concluded from list orphan ready… | refused state | stale | moved
 -- Sent again: yes; a second conclusion is stale, as nobody holds the fence any more
 
 --- @include "../../../events/lua/include/holds-fence.lua"

@@ -1,13 +1,17 @@
 -- An acceptance: the record, its place in the queue and the first event of its log.
 -- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score,
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
---   session?: {reference (session or execution to resume), fork, workspace?};
+--   session?: {reference (session or execution to resume), fork, workspace?, follows? (waits for its turn)};
 --   then the fields of the record and their values, in turn
--- Answers: created position | replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
---   over unit limit spent reserved wanted next day (weigh.lua)
+-- Answers: created position | waiting | replayed id | conflict id | full | withdrawn |
+--   refused why detail (join-session.lua) | over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 
+--- @include "../../../events/lua/include/write-first.lua"
+--- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/admit.lua"
+--- @include "./include/begin-deadline.lua"
+--- @include "./include/get.lua"
 --- @include "./include/join-session.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/record.lua"
@@ -18,4 +22,10 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
+if get(args.id, 'follows') then
+  redis.call('ZADD', root .. ':following', args.score, args.id)
+  writeFirst(args.id, args.new.before .. 0 .. args.new.after)
+  return {'waiting'}
+end
+beginDeadline(args.id)
 return {'created', queueNew(args.id, args.score, args.new)}

@@ -1,11 +1,12 @@
 -- The holder of the fence extends its lease and hears what was requested. Runs several times in each lease: plain
 --   arguments.
 -- Arguments: id, fence, lease ms, usage JSON or ''
--- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason | stale
+-- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason messages (how many there are) | stale
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/holds-fence.lua"
 --- @include "../../../platform/lua/include/exceed-memory.lua"
+--- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/record.lua"
@@ -18,4 +19,5 @@ redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
 local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
 for index = 1, 5 do requests[index] = requests[index] or '' end
+requests[6] = redis.call('HGET', key('messages', id), 'count') or '0'
 return {'ok', unpack(requests)}

@@ -24,7 +24,7 @@ local function admit(args, payer, new, join)
   end
   if isOwnedByOther(owner, workspace, shared) then return {'refused', 'not_owned', workspace} end
   local queued = 0
-  for _, list in ipairs({'waiting', 'parked', 'delayed'}) do
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'following'}) do
     queued = queued + redis.call('ZCARD', root .. ':' .. list)
   end
   if queued >= args.maxQueue then return {'full'} end

@@ -11,6 +11,7 @@
 --- @include "./enter.lua"
 --- @include "./expire.lua"
 --- @include "./get.lua"
+--- @include "./has-open-messages.lua"
 --- @include "./leave-queue.lua"
 --- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
@@ -18,6 +19,7 @@
 --- @include "./retain.lua"
 --- @include "./set-all.lua"
 --- @include "./settle-session.lua"
+--- @include "./take-over.lua"
 --- @include "./task-ids.lua"
 
 -- At least a day, as the protocol promises, and no shorter than the execution itself is kept; both from its end on.
@@ -26,6 +28,7 @@ local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 local function conclude(id, args)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
   if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  if hasOpenMessages(id) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
@@ -43,6 +46,11 @@ local function conclude(id, args)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
   local ready = releaseWorkspace(id)
   for _, value in ipairs(passWork(id)) do ready[#ready + 1] = value end
+  -- Whoever follows takes the session, or never can.
+  local next = get(id, 'next')
+  local follower, isOrphan = {}, false
+  if next and get(next, 'follows') == id then follower, isOrphan = takeOver(next) end
+  for _, value in ipairs(follower) do ready[#ready + 1] = value end
   -- A task lives and dies with its list, which somebody must now go on with.
   local list = get(id, 'parentId')
   if list then
@@ -52,5 +60,5 @@ local function conclude(id, args)
     for _, task in ipairs(taskIds(id)) do expire(task, retentionMs) end
     expire(id, retentionMs)
   end
-  return {'concluded', from, list or '', unpack(ready)}
+  return {'concluded', from, list or '', isOrphan and next or '', unpack(ready)}
 end

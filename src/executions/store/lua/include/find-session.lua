@@ -1,5 +1,6 @@
 -- What an id of an execution or of a session leads to. → session, its latest execution | nil, why not, by whom
 
+--- @include "./find-tail.lua"
 --- @include "./get.lua"
 --- @include "./is-over.lua"
 --- @include "./latest-of.lua"
@@ -17,5 +18,7 @@ local function findSession(owner, reference)
   local latest = latestOf(session)
   if not latest or get(latest, 'owner') ~= owner then return nil, 'unknown', '' end
   if not isOver(latest) then return nil, 'busy', latest end
+  local tail = findTail(latest)
+  if not isOver(tail) then return nil, 'busy', tail end
   return session, latest
 end

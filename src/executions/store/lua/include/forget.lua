@@ -5,7 +5,6 @@
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
 --- @include "./leave-session.lua"
---- @include "./record.lua"
 --- @include "./release.lua"
 --- @include "./task-ids.lua"
 
@@ -15,9 +14,11 @@ local function forget(id, owner)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
-    redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
+    for _, kind in ipairs({'execution', 'log', 'events', 'files', 'messages'}) do redis.call('DEL', key(kind, task)) end
   end
-  redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
+  for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
+    redis.call('DEL', key(kind, id))
+  end
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
   if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end

@@ -1,14 +1,17 @@
 -- A new record takes over session and folders; of a session that is forked it waits for its own start.
--- wanted: {reference, fork, workspace?, workspaceRoot, sharedWorkspaces} → nil | {why not, by whom or where}
+-- wanted: {reference, fork, workspace?, workspaceRoot, sharedWorkspaces, follows?} → nil | {why not, by whom or where}
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "./enter-session.lua"
 --- @include "./find-session.lua"
+--- @include "./find-tail.lua"
 --- @include "./get.lua"
---- @include "./hosts-of.lua"
 --- @include "./is-fresh.lua"
+--- @include "./is-over.lua"
+--- @include "./need-folders.lua"
 --- @include "./own-workspace.lua"
 --- @include "./set.lua"
+--- @include "./wait-for.lua"
 
 -- As fromWorkspaceRoot of workspace-name.ts.
 local function nameBelow(folder, name)
@@ -18,8 +21,20 @@ local function nameBelow(folder, name)
   return isFresh(string.match(below, '^[^/]*')) and name or below
 end
 
+-- A fork begins as a copy of what its caller saw.
+local function isForked(id)
+  local session = get(id, 'sessionId')
+  return session and redis.call('EXISTS', key('forks', session)) == 1
+end
+
 local function joinSession(id, owner, wanted, simulated)
-  local session, latest, by = findSession(owner, wanted.reference)
+  local tail = wanted.follows and findTail(wanted.reference)
+  if tail and (not isOver(tail) or isForked(tail)) then
+    if get(tail, 'simulated') ~= simulated then return {'other_model', simulated} end
+    waitFor(id, tail)
+    return nil
+  end
+  local session, latest, by = findSession(owner, tail or wanted.reference)
   if not session then return {latest, by} end
   if get(latest, 'simulated') ~= simulated then return {'other_model', simulated} end
   local fork = not wanted.fork and redis.call('SRANDMEMBER', key('forks', session))
@@ -31,10 +46,7 @@ local function joinSession(id, owner, wanted, simulated)
   local home = get(latest, 'home') or latest
   set(id, 'resumedFrom', latest, 'sourceSession', session, 'home', home)
   set(id, 'workspace', name, 'workspaceLock', name)
-  for _, host in ipairs(hostsOf(id)) do
-    redis.call('ZADD', key('folders', host), 0, id)
-    redis.call('PERSIST', key('folders', host))
-  end
+  needFolders(id)
   if wanted.fork then
     set(id, 'fork', '1')
     redis.call('SADD', key('forks', session), id)

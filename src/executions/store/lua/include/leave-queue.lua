@@ -6,7 +6,7 @@
 --- @include "./parked-on.lua"
 
 local function leaveQueue(id)
-  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines'}) do
+  for _, list in ipairs({'waiting', 'parked', 'delayed', 'due', 'deadlines', 'following'}) do
     redis.call('ZREM', root .. ':' .. list, id)
   end
   leaveTurn(id)

@@ -8,6 +8,8 @@ local function sizeOf(id)
   for _, field in ipairs({'request', 'result', 'resultJson', 'receipt'}) do
     bytes = bytes + redis.call('HSTRLEN', record(id), field)
   end
-  bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
+  for _, kind in ipairs({'files', 'messages'}) do
+    bytes = bytes + tonumber(redis.call('HGET', key(kind, id), 'bytes') or '0')
+  end
   return bytes
 end

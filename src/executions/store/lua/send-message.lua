@@ -1,0 +1,51 @@
+-- A message to an execution. Its number, and with it the order of all, is fixed here. Where nobody holds the execution
+--   its event is written in the same step; else its holder does.
+-- Arguments (JSON): id, messageId, message (its JSON), dropped (that of one that is dropped at once), key?, digest,
+--   event (message.accepted without its seq), at, maxOpen, maxAll, followUpId? (that it has become already), owed? (the
+--   record that it becomes when it is dropped)
+-- Answers: accepted number state | replayed number | conflict | full limit | withdrawn | refused state
+-- Sent again: yes; a message that is known by its id is accepted once
+
+--- @include "../../../events/lua/include/note-messages.lua"
+--- @include "../../../platform/lua/include/key.lua"
+--- @include "../../../platform/lua/include/need-memory.lua"
+--- @include "../../../tokens/lua/include/is-withdrawn.lua"
+--- @include "./include/get.lua"
+--- @include "./include/is-ended.lua"
+--- @include "./include/owe-follow-up.lua"
+--- @include "./include/record.lua"
+--- @include "./include/store-message.lua"
+
+local args = cjson.decode(ARGV[1])
+local id, messages = args.id, key('messages', args.id)
+local state = get(id, 'state')
+if not state then return {'refused', 'missing'} end
+if get(id, 'kind') == 'task_list' then return {'refused', state} end
+local own = redis.call('HGET', messages, 'number:' .. args.messageId)
+if own then return {'accepted', tonumber(own), state} end
+if isWithdrawn(get(id, 'owner')) then return {'withdrawn'} end
+local known = args.key and redis.call('HGET', messages, 'key:' .. args.key)
+if known then
+  local number, digest = string.match(known, '^(%d+) (.*)$')
+  if digest ~= args.digest then return {'conflict'} end
+  return {'replayed', tonumber(number)}
+end
+local count, open, closing = unpack(redis.call('HMGET', messages, 'count', 'open', 'closing'))
+if tonumber(count or '0') >= args.maxAll then return {'full', args.maxAll} end
+needMemory()
+-- Its end is being written, or was: nothing is added to the log any more.
+local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id), 'fence') or '')
+local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
+if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
+if fate and not args.followUpId then args.message = args.dropped end
+local number = storeMessage(args, fate or nil)
+if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
+if isClosed then
+  redis.call('HSET', messages, 'noted', number)
+  if args.owed then oweFollowUp(id, number) end
+  if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
+else
+  redis.call('HSET', messages, 'event:' .. number, args.event)
+  if state == 'queued' then noteMessages(id) end
+end
+return {'accepted', number, state}
