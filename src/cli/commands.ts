@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./list.js')).show,
   result: async () => (await import('./result.js')).result,
   wait: async () => (await import('./wait.js')).wait,
+  send: async () => (await import('./send.js')).send,
   cancel: async () => (await import('./steer.js')).cancel,
   pause: async () => (await import('./steer.js')).pause,
   resume: async () => (await import('./steer.js')).resume,

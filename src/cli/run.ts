@@ -10,6 +10,7 @@ import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { executeIn, findLocalFolder, HERE_FLAGS, HERE_USAGE, sayWhere } from './here.js'
 import { printJson } from './print.js'
 import { readTasks } from './read-tasks.js'
+import { openTalk } from './talk.js'
 import { createTextView, EVENTS_AS_JSON, type EventView } from './show-events.js'
 import { readPrompt, REQUEST_FLAGS, REQUEST_USAGE, toRequest } from './run-flags.js'
 
@@ -18,6 +19,7 @@ const CANCEL_RETRY_MS = 1_000
 const usage = `Usage: cc-executor run [flags] "prompt"       (or the prompt on standard input)
 
 Submits the prompt and follows the execution: text goes to stdout as it is generated, tools as short lines to stderr.
+On a terminal each line that is typed meanwhile is sent to the run as a message.
 If the answer is an object (--json-mode, --output-schema), only that is written to stdout.
 Ctrl-C cancels the execution and waits for its end; a second Ctrl-C exits immediately.
 
@@ -150,12 +152,11 @@ export const run: Command = {
       if (isCancelled) void cancel(client, executionId)
       if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
       const answersInJson = request.json === true || request.outputSchema !== undefined
-      const outcome = await followToEnd(
-        client,
-        executionId,
-        0,
-        events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true }),
-      )
+      // A prompt that was typed has used the terminal's input up, and a list reads no messages.
+      const isTalking = tasks === undefined && positionals.length > 0
+      const endTalk = isTalking ? openTalk(client, executionId) : undefined
+      const view = events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true })
+      const outcome = await followToEnd(client, executionId, 0, view).finally(endTalk)
       if (json) printJson(await client.get(executionId))
       return EXIT_CODES[outcome?.status ?? 'failed']
     })

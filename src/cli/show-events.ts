@@ -144,6 +144,12 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
         note(
           `task ${event.data.index} ${event.data.status}${event.data.code === undefined ? '' : ` (${event.data.code})`}`,
         )
+      else if (is(event, 'message.accepted')) note(`message from ${event.data.by}: ${event.data.text}`)
+      else if (is(event, 'message.dropped'))
+        note(
+          `! message ${event.data.messageId} was not read (${event.data.reason})` +
+            (event.data.followUpId === undefined ? '' : `; it becomes ${event.data.followUpId}`),
+        )
       else if (is(event, 'execution.finished')) finish(event)
     },
   }

@@ -14,6 +14,7 @@ import { openEventStream } from './event-stream.js'
 import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
+import { createMessageCalls, type MessageCalls } from './message-calls.js'
 import { createTokenCalls, type TokenCalls } from './token-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
@@ -24,6 +25,7 @@ export type { Event, EventType } from '../protocol/events.js'
 export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
 export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
+export type { Message, MessageRequest } from '../protocol/messages.js'
 export type { NewToken, Ticket, Token, TokenChange, TokenPage, TokenRequest } from '../protocol/tokens.js'
 
 const DEFAULT_RECONNECT_SECONDS = 300
@@ -67,7 +69,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls {
+export interface Client extends TokenCalls, MessageCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -154,6 +156,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
   return {
     url,
     ...createTokenCalls(rest),
+    ...createMessageCalls(rest),
     execute: (request, { idempotencyKey, wait, signal } = {}) =>
       ask({
         method: 'POST',

@@ -14,6 +14,7 @@ import {
 import { describeEvent, openProgress } from './report-progress.js'
 import { reportExecution } from './report-execution.js'
 import { askService, type ServiceAccess } from './service-access.js'
+import { describeMessage } from '../protocol/messages.js'
 import type { ToolAnswer } from './tool-result.js'
 import { verifyExecution, verifyLast } from './verify-execution.js'
 import { waitForEnd } from './wait-for-end.js'
@@ -94,6 +95,12 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
         client.cancel(executionId, { reason: reason ?? 'cancel_execution' }),
       )
       return waitAndReport(asked, waitSeconds, deadline, context)
+    },
+    async send_message({ executionId, idempotencyKey = randomUUID(), ...message }) {
+      const sent = await askService(access, callDeadline(), (client) =>
+        client.send(executionId, message, { idempotencyKey }),
+      )
+      return { structured: sent, text: describeMessage(sent) }
     },
     async verify_execution({ executionId, lastN }, context) {
       const { signal, release } = joinSignals([context.mcpReq.signal], TOOL_WAIT_LIMIT_SECONDS * 1_000)

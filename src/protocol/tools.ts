@@ -5,6 +5,7 @@ import { ExecuteRequest, requireExactlyOneTask } from './execute-request.js'
 import { Execution, Outcome, Usage } from './execution.js'
 import { ExecutionReference } from './ids.js'
 import { IDEMPOTENCY_KEY_LIMIT, LAST_LIMIT, TOOL_WAIT_LIMIT_SECONDS } from './limits.js'
+import { Message, MessageSendParams } from './messages.js'
 import { OPERATIONS, type OperationName } from './operations.js'
 import { QueueState, Readiness } from './service-state.js'
 
@@ -203,6 +204,18 @@ export const TOOLS = {
     }),
     output: ExecutionReport,
     annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  },
+  send_message: {
+    operation: 'message.send',
+    title: 'Send a message to an execution',
+    description:
+      'Sends a message to an execution while it runs: Claude reads it after its next tool call, or as its next turn. ' +
+      'With delivery "follow_up" it becomes a new execution on the same session, which starts when the ' +
+      'ones before it have ended; followUpId is its id for wait_for_execution. A message that comes too late is ' +
+      'dropped (status "dropped" and a reason), unless onDropped is "follow_up".',
+    input: MessageSendParams,
+    output: Message.loose(),
+    annotations: { destructiveHint: true, idempotentHint: false, openWorldHint: true },
   },
   verify_execution: {
     operation: 'execution.get',
