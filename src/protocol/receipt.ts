@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
+import { MessageDelivery, MessageReason } from './messages.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { RunContainment } from './sandbox.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
@@ -46,6 +47,18 @@ export const ReceiptTask = z.strictObject({
 })
 export type ReceiptTask = z.infer<typeof ReceiptTask>
 
+export const ReceiptMessage = z.strictObject({
+  id: z.uuid(),
+  delivery: MessageDelivery,
+  by: z.string().meta({ description: 'The name of the token that sent it.' }),
+  acceptedAt: Timestamp,
+  sha256: Sha256.meta({ description: 'Of the text in UTF-8.' }),
+  deliveredAt: Timestamp.optional(),
+  dropped: MessageReason.optional(),
+  followUpId: ExecutionId.optional(),
+})
+export type ReceiptMessage = z.infer<typeof ReceiptMessage>
+
 /** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
 export const Receipt = z
   .strictObject({
@@ -85,6 +98,10 @@ export const Receipt = z
       .array(z.strictObject({ ...Payment.shape, usage: z.strictObject(Usage.shape) }))
       .optional()
       .meta({ description: 'The usage by the credential that paid for it; absent if the CLI was never started.' }),
+    messages: z
+      .array(ReceiptMessage)
+      .optional()
+      .meta({ description: 'What was said to the execution, in order; absent if nothing was.' }),
     tasks: z
       .array(ReceiptTask)
       .optional()

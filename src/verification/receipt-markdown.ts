@@ -1,4 +1,4 @@
-import type { Receipt } from '../protocol/receipt.js'
+import type { Receipt, ReceiptMessage } from '../protocol/receipt.js'
 import type { GitHead } from '../protocol/verification.js'
 
 /** What a run can choose (paths, arguments) must not become markup. */
@@ -15,6 +15,21 @@ const toHead = ({ ref, commit }: GitHead = {}): string =>
   ref === undefined && commit === undefined
     ? 'none'
     : toCode([ref, commit].filter((part) => part !== undefined).join(' '))
+
+const toFate = ({ deliveredAt, dropped, followUpId }: ReceiptMessage): string => {
+  const fate = deliveredAt === undefined ? dropped && `dropped: ${dropped}` : `delivered ${deliveredAt}`
+  return [fate, followUpId && `as execution ${followUpId}`].filter((part) => part !== undefined).join(', ')
+}
+
+const toMessages = ({ messages = [] }: Receipt): string =>
+  messages.length === 0
+    ? ''
+    : `## Messages
+
+| accepted | from | text | |
+|---|---|---|---|
+${messages.map((one) => `| ${one.acceptedAt} | ${toCode(one.by)} | SHA-256 ${one.sha256} | ${toFate(one)} |\n`).join('')}
+`
 
 const LIMITS_OF_A_RECEIPT =
   'It shows what this service recorded, not that the answer is right. `cc-executor verify` checks the JSON form of this ' +
@@ -83,6 +98,6 @@ ${verification.checks
   .join('')}
 `
     : ''
-}${LIMITS_OF_A_RECEIPT}
+}${toMessages(receipt)}${LIMITS_OF_A_RECEIPT}
 `
 }

@@ -1,5 +1,6 @@
 import { TerminalStatus } from '../../protocol/execution.js'
-import type { ReceiptFacts, ReceiptTask } from '../../protocol/receipt.js'
+import { MessageReason } from '../../protocol/messages.js'
+import type { ReceiptFacts, ReceiptMessage, ReceiptTask } from '../../protocol/receipt.js'
 import { sha256 } from '../../platform/hash.js'
 import { toAnswerText } from '../../verification/canonical-json.js'
 import { signReceipt } from '../../verification/receipt.js'
@@ -7,6 +8,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
+import type { StoredMessage } from '../records/stored-message.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
 import { LogReading, readLog } from './log-reading.js'
@@ -19,6 +21,26 @@ const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): Receipt
   receipt: receiptSha256 === undefined ? undefined : { sha256: receiptSha256 },
 })
 
+/** Of one that is an execution nothing else is known when the one that it was sent to ends. */
+const toReceiptMessage = ({
+  id,
+  delivery,
+  by,
+  acceptedAt,
+  text = '',
+  fate,
+  followUpId,
+}: StoredMessage): ReceiptMessage => ({
+  id,
+  delivery,
+  by,
+  acceptedAt,
+  sha256: sha256(text),
+  deliveredAt: fate?.kind === 'delivered' ? fate.at : undefined,
+  dropped: fate?.kind === 'dropped' ? MessageReason.parse(fate.reason) : undefined,
+  followUpId: delivery === 'follow_up' || fate?.kind === 'dropped' ? followUpId : undefined,
+})
+
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 function toFacts(
@@ -26,6 +48,7 @@ function toFacts(
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
+  messages: readonly StoredMessage[],
 ): ReceiptFacts {
   const {
     status,
@@ -72,6 +95,7 @@ function toFacts(
     result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
     paidBy: paidBy && [...paidBy],
+    messages: messages.length > 0 ? messages.map(toReceiptMessage) : undefined,
     tasks: tasks?.map(toReceiptTask),
     files,
     verification,
@@ -90,14 +114,19 @@ export async function sealExecution(
   conclusion: Conclusion,
   written?: LogReading,
 ): Promise<Seal | undefined> {
-  const [key, [record]] = await Promise.all([services.signingKey(), services.store.getMany([id])])
+  const { store } = services
+  const [key, [record], { messages }] = await Promise.all([
+    services.signingKey(),
+    store.getMany([id]),
+    store.listMessages(id),
+  ])
   if (!record) return undefined
   const reading = written === undefined ? await readLog(services.log, id) : new LogReading(written)
   for (const event of concludingEvents(conclusion)) reading.add(`{"seq":${reading.lastSeq + 1},${event}`)
   const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
   return {
     paidBy,
-    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy), key),
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
   }
