@@ -111,6 +111,13 @@ void t.test('submits, reads, steers and forgets over REST', async (t) => {
   await service.until(running.id, 'execution.started')
   t.match(await client.pause(running.id), { id: running.id })
   t.match(await client.resume(running.id), { id: running.id })
+  const sent = await client.send(running.id, { text: 'And now?' }, { idempotencyKey: 'a message' })
+  t.match(sent, { executionId: running.id, delivery: 'steer', text: 'And now?' })
+  t.equal((await client.send(running.id, { text: 'And now?' }, { idempotencyKey: 'a message' })).id, sent.id)
+  t.same(
+    (await client.messages(running.id)).map(({ id }) => id),
+    [sent.id],
+  )
   await client.cancel(running.id, { reason: 'enough' })
   const cancelled = await failure(client.result(running.id, { wait: 60 }))
   t.match(cancelled, { code: 'CANCELLED', status: 422, outcome: { status: 'cancelled' } })

@@ -24,7 +24,7 @@ interface Scene {
   readonly service: TestService
   send(id: string, body: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>
   list(id: string): Promise<Message[]>
-  release(execution: Execution, file?: string): Promise<void>
+  release(execution: Pick<Execution, 'workspace'>, file?: string): Promise<void>
   /** The run is in its command. */
   begin(steps: readonly unknown[], more?: Record<string, unknown>): Promise<Execution>
   /** Every text that the model was given. */
@@ -87,133 +87,147 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
   const service = await openTestService(t, { workers: 0, env: { ...env, CC_EXECUTOR_MAX_OPEN_MESSAGES: '100' } })
   const scene = toScene(service)
   const { send, list, begin, release, heard } = scene
+  const { submit, finished, call, until } = service
 
-  // While it is queued.
-  const queued = await service.submit({
-    prompt: scripted(held('go'), TURN, { text: 'done' }),
-    allowedTools: ['Bash'],
-  })
+  const queued = await submit({ prompt: scripted(held('go'), TURN, { text: 'done' }), allowedTools: ['Bash'] })
   const texts = Array.from({ length: 100 }, (_, index) => `message number ${index} of a hundred`)
   const first = await send(queued.id, { text: texts[0] }, { 'idempotency-key': 'first' })
-  t.match(first, { status: 202, body: { executionId: queued.id, delivery: 'steer', status: 'accepted' } })
-  t.equal(first.headers.get('location'), `/executions/${queued.id}/messages`)
-  t.match((await service.events(queued.id)).at(-1), {
-    type: 'message.accepted',
-    data: { messageId: first.body.id, text: texts[0], by: first.body.by },
+  await t.test('while it is queued, and what is refused', async (t) => {
+    t.match(first, { status: 202, body: { executionId: queued.id, delivery: 'steer', status: 'accepted' } })
+    t.equal(first.headers.get('location'), `/executions/${queued.id}/messages`)
+    t.match((await service.events(queued.id)).at(-1), {
+      type: 'message.accepted',
+      data: { messageId: first.body.id, text: texts[0], sha256: sha256(texts[0] ?? ''), by: first.body.by },
+    })
+    const again = await send(queued.id, { text: texts[0] }, { 'idempotency-key': 'first' })
+    t.match(again, { status: 200, body: { id: first.body.id } }, 'the same key is the same message')
+    t.equal(again.headers.get('idempotent-replayed'), 'true')
+    t.match(await send(queued.id, { text: 'another' }, { 'idempotency-key': 'first' }), {
+      status: 422,
+      body: { code: 'IDEMPOTENCY_CONFLICT' },
+    })
+    const tasks = await submit({ tasks: ['one'] })
+    const [task] = (await call('GET', `/executions/${tasks.id}`)).body.tasks
+    for (const delivery of ['steer', 'follow_up'])
+      t.match(await send(tasks.id, { text: 'x', delivery }), {
+        status: 409,
+        body: { code: 'NOT_RUNNING', detail: new RegExp(task.id) },
+      })
+    t.match(await send(task.id, { text: 'x' }), { status: 202 })
+    await call('POST', `/executions/${tasks.id}/cancel`)
+    t.match(await list(task.id), [{ status: 'dropped', reason: 'cancelled' }])
+    t.match(await send(queued.id, { text: 'x'.repeat(256 * 1024 + 1) }), {
+      status: 413,
+      body: { code: 'PAYLOAD_TOO_LARGE', errors: [{ path: 'text', message: /CC_EXECUTOR_MESSAGE_LIMIT_BYTES/ }] },
+    })
+    for (const text of ['', ' ', 'a\0b', 7])
+      t.match(await send(queued.id, { text }), { status: 400, body: { errors: [{ path: 'text' }] } })
+    t.match(await send(queued.id, { text: 'x', to: 'y' }), { status: 400, body: { errors: [{ path: 'to' }] } })
+    t.match(await send(queued.id, { text: 'x', delivery: 'follow_up', onDropped: 'follow_up' }), {
+      status: 400,
+      body: { errors: [{ path: 'onDropped' }] },
+    })
   })
-  for (const text of texts.slice(1, 50)) t.equal((await send(queued.id, { text })).status, 202)
-  const limited = await service.submit({
+
+  for (const text of texts.slice(1, 50)) await send(queued.id, { text })
+  const limited = await submit({
     prompt: scripted(held('never'), TURN, { text: 'done' }),
     allowedTools: ['Bash'],
     timeoutSeconds: 5,
   })
   await send(limited.id, { text: scripted({ text: 'never said' }) })
   await service.openWorker()
-  await service.until(queued.id, 'tool.started')
-
-  // In its tool call.
-  for (const text of texts.slice(50)) t.equal((await send(queued.id, { text })).status, 202)
-  const again = await send(queued.id, { text: texts[0] }, { 'idempotency-key': 'first' })
-  t.match(again, { status: 200, body: { id: first.body.id } }, 'the same key is the same message')
-  t.equal(again.headers.get('idempotent-replayed'), 'true')
-  t.match(await send(queued.id, { text: 'another' }, { 'idempotency-key': 'first' }), {
-    status: 422,
-    body: { code: 'IDEMPOTENCY_CONFLICT' },
+  await t.test('a hundred in order, each once, at most so many open', async (t) => {
+    await until(queued.id, 'tool.started')
+    for (const text of texts.slice(50)) t.equal((await send(queued.id, { text })).status, 202)
+    t.match(await send(queued.id, { text: 'one more' }), {
+      status: 429,
+      body: { code: 'RATE_LIMITED', detail: /100 messages.*CC_EXECUTOR_MAX_OPEN_MESSAGES/ },
+    })
+    await release(queued)
+    t.match(await finished(queued.id), { status: 'succeeded' })
+    const hundred = await isSettled(t, scene, queued.id)
+    t.same(
+      hundred.map(({ text, status }) => [text, status]),
+      texts.map((text) => [text, 'delivered']),
+    )
+    const events = await service.events(queued.id)
+    t.same(
+      events.flatMap(({ type, data }) => (type === 'message.delivered' && 'messageId' in data ? data.messageId : [])),
+      hundred.map(({ id }) => id),
+    )
+    const transcript = await readTranscript(service, queued.id)
+    const twice = hundred.filter(({ id }) => transcript.split(new RegExp(`"(?:source_)?uuid":"${id}"`)).length !== 2)
+    t.same(twice, [], 'once before the model')
+    t.notOk(
+      events.some((event) => JSON.stringify(event).includes('isReplay')),
+      'what the CLI repeats is no event',
+    )
   })
-  await release(queued)
-  t.match(await service.finished(queued.id), { status: 'succeeded' })
-  const hundred = await isSettled(t, scene, queued.id)
-  t.same(
-    hundred.map(({ text }) => text),
-    texts,
-    'a hundred in order',
-  )
-  t.ok(
-    hundred.every(({ status, deliveredAt }) => status === 'delivered' && deliveredAt !== undefined),
-    'all of them are delivered',
-  )
-  const events = await service.events(queued.id)
-  t.same(
-    events.flatMap(({ type, data }) => (type === 'message.delivered' && 'messageId' in data ? data.messageId : [])),
-    hundred.map(({ id }) => id),
-  )
-  const transcript = await readTranscript(service, queued.id)
-  for (const { id, text = '' } of hundred)
-    t.equal(transcript.split(new RegExp(`"(?:source_)?uuid":"${id}"`)).length, 2, `${text}: once before the model`)
-  t.notOk(
-    events.some((event) => JSON.stringify(event).includes('isReplay')),
-    'what the CLI repeats is no event',
-  )
 
-  await t.test('behind a tool call it joins the turn', async (t) => {
+  await t.test('behind a tool call, also in a pause, it joins the turn; the receipt names it', async (t) => {
     const execution = await begin([held('go'), TURN, { text: 'done' }])
-    const { body } = await send(execution.id, { text: '@file and /compact stay text' })
-    await release(execution)
-    t.match(await service.finished(execution.id), { status: 'succeeded', outcome: { result: 'done' } })
-    const log = await service.events(execution.id)
+    const { id, workspace } = execution
+    const { body } = await send(id, { text: '@file and /compact stay text' })
+    await call('POST', `/executions/${id}/pause`)
+    await until(id, 'execution.paused')
+    await send(id, { text: 'in a pause' })
+    await until(id, 'message.accepted', 2)
+    await release({ workspace })
+    await call('POST', `/executions/${id}/resume`)
+    t.match(await finished(id), { status: 'succeeded', outcome: { result: 'done' } })
+    const log = await service.events(id)
     t.equal(resultsOf(log).length, 1, 'one turn')
     t.same(typesOf(log, 'message.accepted', 'tool.finished', 'message.delivered', 'execution.finished'), [
       'message.accepted',
+      'message.accepted',
       'tool.finished',
+      'message.delivered',
       'message.delivered',
       'execution.finished',
     ])
     t.match(heard(), /The user sent a new message while you were working:\n@file and \/compact stay text/)
-    t.match(await isSettled(t, scene, execution.id), [{ id: body.id, status: 'delivered' }])
+    t.match(await isSettled(t, scene, id), [{ id: body.id, status: 'delivered' }, { status: 'delivered' }])
 
+    const late = { text: 'too late' }
     t.match(
-      await send(execution.id, { text: 'too late' }, { 'idempotency-key': 'late' }),
+      await send(id, late, { 'idempotency-key': 'late' }),
       { status: 202, body: { status: 'dropped', reason: 'ended' } },
       'a finished one drops it',
     )
-    t.match(await send(execution.id, { text: 'too late' }, { 'idempotency-key': 'late' }), { status: 200 })
-    t.equal((await list(execution.id)).length, 2)
-    t.same(await service.events(execution.id), log, 'and its log stays as it is')
-    t.equal(
-      (
-        await service.call('POST', '/receipts/verify', {
-          body: {
-            receipt: (await service.call('GET', `/executions/${execution.id}/receipt`)).text,
-            events: (
-              await service.call('GET', `/executions/${execution.id}/events`, {
-                headers: { accept: 'application/x-ndjson' },
-              })
-            ).text,
-          },
-        })
-      ).body.valid,
-      true,
-    )
-    const receipt = await service.call('GET', `/executions/${execution.id}/receipt`)
+    t.match(await send(id, late, { 'idempotency-key': 'late' }), { status: 200 })
+    t.equal((await list(id)).length, 3)
+    t.same(await service.events(id), log, 'and its log stays as it is')
+    const receipt = await call('GET', `/executions/${id}/receipt`)
     const named = { id: body.id, by: body.by, sha256: sha256('@file and /compact stay text'), deliveredAt: String }
-    t.match(receipt.body.messages, [named])
+    t.match(receipt.body.messages, [named, {}])
+    const { text: events } = await call('GET', `/executions/${id}/events`, {
+      headers: { accept: 'application/x-ndjson' },
+    })
+    const verify = async (text: string) =>
+      (await call('POST', '/receipts/verify', { body: { receipt: text, events } })).body
+    t.equal((await verify(receipt.text)).valid, true)
     for (const [from, to] of [
       [named.sha256, sha256('another')],
       [`"by":"${body.by}"`, '"by":"somebody"'],
-    ] as const) {
-      const { body: report } = await service.call('POST', '/receipts/verify', {
-        body: { receipt: receipt.text.replace(from, to) },
-      })
-      t.match(report, { valid: false, mismatches: [{ name: /^messages/ }] })
-    }
-    const { text } = await service.call('GET', `/executions/${execution.id}/receipt`, {
-      headers: { accept: 'text/markdown' },
-    })
+    ] as const)
+      t.match(await verify(receipt.text.replace(from, to)), { valid: false, mismatches: [{ name: /^messages/ }] })
+    const { text } = await call('GET', `/executions/${id}/receipt`, { headers: { accept: 'text/markdown' } })
     t.match(text, `| \`${body.by}\` | SHA-256 ${named.sha256} | delivered `)
-    await service.call('DELETE', `/executions/${execution.id}`)
-    t.match(await send(execution.id, { text: 'gone' }), { status: 404 })
+    await call('DELETE', `/executions/${id}`)
+    t.match(await send(id, { text: 'gone' }), { status: 404 })
   })
 
-  await t.test('while text streams, and at the moment of the result', async (t) => {
+  await t.test('while text streams, at the moment of the result, and at a limit', async (t) => {
     const streams = { text: 'a few words of an answer', chunks: 6, delayMs: 60 }
     const runs = await Promise.all(
-      [0, 240, 300, 330, 360].map(async (waitMs) => {
-        const execution = await service.submit({ prompt: scripted(streams) })
-        await service.until(execution.id, 'text.delta')
+      (ALL ? [0, 240, 300, 330, 360, 420] : [0, 330]).map(async (waitMs) => {
+        const execution = await submit({ prompt: scripted(streams) })
+        await until(execution.id, 'text.delta')
         // Where in the answer, or behind it, that is does not matter: each has its end.
         await sleep(waitMs)
         await send(execution.id, { text: `behind it${scripted({ text: 'the second turn' })}` })
-        return service.finished(execution.id)
+        return finished(execution.id)
       }),
     )
     for (const execution of runs) {
@@ -221,116 +235,74 @@ async function tryAll(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
       const result = message?.status === 'delivered' ? 'the second turn' : streams.text
       t.match(execution, { status: 'succeeded', outcome: { result } })
     }
-  })
-
-  await t.test('a cancel and a limit drop what is not read; a pause keeps it', async (t) => {
-    const cancelled = await begin([held('never'), TURN, { text: 'done' }])
-    const paused = await begin([held('go'), TURN, { text: 'done' }])
-    await send(cancelled.id, { text: scripted({ text: 'never said' }) })
-    await service.until(cancelled.id, 'message.accepted')
-    await service.call('POST', `/executions/${cancelled.id}/cancel`)
-    t.match(await service.finished(cancelled.id), { status: 'cancelled' })
-    t.match(await isSettled(t, scene, cancelled.id), [{ status: 'dropped', reason: 'cancelled' }])
-    await service.call('POST', `/executions/${paused.id}/pause`)
-    await service.until(paused.id, 'execution.paused')
-    await send(paused.id, { text: 'in a pause' })
-    await service.until(paused.id, 'message.accepted')
-    await release(paused)
-    await service.call('POST', `/executions/${paused.id}/resume`)
-    t.match(await service.finished(paused.id), { status: 'succeeded' })
-    t.match(await isSettled(t, scene, paused.id), [{ status: 'delivered' }])
-    t.match(await service.finished(limited.id), { status: 'timed_out' })
+    t.match(await finished(limited.id), { status: 'timed_out' })
     t.match(await isSettled(t, scene, limited.id), [{ status: 'dropped', reason: 'timed_out' }])
-    t.notMatch(heard(), /assistant: never said/)
-  })
-
-  await t.test('what is refused', async (t) => {
-    const list = await service.submit({ tasks: [scripted(held('go'), { text: 'done' })], allowedTools: ['Bash'] })
-    const { data } = await service.until(list.id, 'task.started')
-    const task: Execution = (await service.call('GET', `/executions/${data.executionId}`)).body
-    t.match(await send(list.id, { text: 'x' }), { status: 409, body: { code: 'NOT_RUNNING', detail: task.id } })
-    t.match(await send(task.id, { text: 'x'.repeat(256 * 1024 + 1) }), {
-      status: 413,
-      body: { code: 'PAYLOAD_TOO_LARGE', errors: [{ path: 'text', message: /CC_EXECUTOR_MESSAGE_LIMIT_BYTES/ }] },
-    })
-    for (const text of ['', ' ', 'a\0b', 7])
-      t.match(await send(task.id, { text }), { status: 400, body: { errors: [{ path: 'text' }] } })
-    t.match(await send(task.id, { text: 'x', to: 'y' }), { status: 400, body: { errors: [{ path: 'to' }] } })
-    for (let count = 0; count < 100; count += 1) await send(task.id, { text: `${count}` })
-    t.match(await send(task.id, { text: 'one more' }), {
-      status: 429,
-      body: { code: 'RATE_LIMITED', detail: /100 messages.*CC_EXECUTOR_MAX_OPEN_MESSAGES/ },
-    })
-    await service.until(task.id, 'tool.started')
-    await release(task)
-    t.match(await service.finished(list.id), { status: 'succeeded' })
-    t.ok((await isSettled(t, scene, task.id)).every(({ status }) => status === 'delivered'))
   })
 
   await t.test('follow-ups wait for their turn and inherit', async (t) => {
-    const { submit, finished, call } = service
+    const follow = async (id: string, text: string, headers = {}): Promise<Message> =>
+      (await send(id, { text: scripted({ text }), delivery: 'follow_up' }, headers)).body
     const more = { metadata: { team: 'docs' }, timeoutSeconds: 400, queueTimeoutSeconds: 300, maxTurns: 7 }
-    const first = await begin([held('go'), TURN, { text: 'the first answer' }], more)
+    // It fails, which does not keep the next ones from going on.
+    const before = await begin([held('go'), TURN, { text: 'the first answer' }], {
+      ...more,
+      verify: { files: ['missing.md'] },
+    })
     const chain: Execution[] = []
-    for (let count = 1; count <= (ALL ? 20 : 3); count += 1) {
-      const key = { 'idempotency-key': `follow-${count}` }
-      const body = { text: scripted({ text: `answer of follow-up ${count}` }), delivery: 'follow_up' }
-      const { status, body: message } = await send(first.id, body, key)
-      t.match({ status, message }, { status: 202, message: { delivery: 'follow_up', status: 'accepted' } })
-      t.match(await send(first.id, body, key), { status: 200, body: { followUpId: message.followUpId } })
+    for (let count = 1; count <= (ALL ? 20 : 2); count += 1) {
+      const headers = { 'idempotency-key': `follow-${count}` }
+      const message = await follow(before.id, `answer of follow-up ${count}`, headers)
+      t.match(message, { delivery: 'follow_up', status: 'accepted' })
+      t.match(await follow(before.id, `answer of follow-up ${count}`, headers), { followUpId: message.followUpId })
       chain.push((await call('GET', `/executions/${message.followUpId}`)).body)
     }
     t.match(chain[0], {
       status: 'queued',
       waitingFor: 'session',
-      workspace: first.workspace,
+      workspace: before.workspace,
       metadata: more.metadata,
-      request: { allowedTools: ['Bash'], timeoutSeconds: 400, maxTurns: 7, session: { resume: first.id } },
+      request: { allowedTools: ['Bash'], timeoutSeconds: 400, maxTurns: 7, session: { resume: before.id } },
     })
-    t.match(await call('POST', '/execute', { body: { prompt: 'x', session: { resume: first.id } } }), {
+    t.notOk(chain[0]?.request.verify)
+    t.match(await call('POST', '/execute', { body: { prompt: 'x', session: { resume: before.id } } }), {
       status: 409,
       body: { code: 'SESSION_BUSY' },
     })
-    await service.until(first.id, 'message.accepted', chain.length)
-    await release(first)
+    await until(before.id, 'message.accepted', chain.length)
+
+    const cancelled = await begin([held('never')])
+    const orphans = [await follow(cancelled.id, 'never said'), await follow(cancelled.id, 'never said')]
+    const dropped = await send(cancelled.id, { text: scripted({ text: 'instead' }), onDropped: 'follow_up' })
+    t.match(dropped.body, { status: 'accepted', followUpId: undefined })
+    await until(cancelled.id, 'message.accepted', 3)
+    await call('POST', `/executions/${cancelled.id}/cancel`)
+
+    await release(before)
+    const failed = await finished(before.id)
+    t.match(failed, { status: 'failed', outcome: { code: 'VERIFICATION_FAILED' } })
     for (const [index, { id }] of chain.entries())
       t.match(await finished(id), {
         status: 'succeeded',
-        sessionId: (await finished(first.id)).sessionId,
-        resumedFrom: (chain[index - 1] ?? first).id,
+        sessionId: failed.sessionId,
+        resumedFrom: (chain[index - 1] ?? before).id,
         outcome: { result: `answer of follow-up ${index + 1}` },
       })
-    t.ok((await list(first.id)).every(({ status, deliveredAt }) => status === 'delivered' && deliveredAt))
+    t.ok((await list(before.id)).every(({ status, deliveredAt }) => status === 'delivered' && deliveredAt))
     const last = service.simulator.requests.findLast(({ said }) => said?.join().includes('answer of follow-up 1'))
     t.match(last?.said?.join('\n'), 'assistant: the first answer', 'it is one conversation')
-    const { body: late } = await send(first.id, { text: scripted({ text: 'late' }), delivery: 'follow_up' })
-    t.match(await finished(late.followUpId), { status: 'succeeded', resumedFrom: chain.at(-1)?.id })
-    t.match(await send(first.id, { text: 'x', delivery: 'follow_up', onDropped: 'follow_up' }), { status: 400 })
 
-    // What the end of the one before means to it.
-    const failing = await begin([held('go'), TURN, { text: 'done' }], { verify: { files: ['missing.md'] } })
-    const cancelled = await begin([held('never')])
-    const unstarted = await submit({ prompt: 'x', workspace: 'taken-by-it', queueTimeoutSeconds: 300 })
-    const follow = async (id: string, text: string): Promise<string> =>
-      (await send(id, { text: scripted({ text }), delivery: 'follow_up' })).body.followUpId
-    const afterFailure = await follow(failing.id, 'after a failure')
-    const orphans = [await follow(cancelled.id, 'never'), await follow(cancelled.id, 'never')]
-    const dropped = await send(cancelled.id, { text: scripted({ text: 'instead' }), onDropped: 'follow_up' })
-    t.match(dropped.body, { status: 'accepted', followUpId: undefined })
-    await service.until(cancelled.id, 'message.accepted', 3)
-    await call('POST', `/executions/${cancelled.id}/cancel`)
-    await release(failing)
-    t.match(await finished(failing.id), { status: 'failed' })
-    t.match(await finished(afterFailure), { status: 'succeeded', outcome: { result: 'after a failure' } })
-    for (const id of orphans)
-      t.match(await finished(id), { status: 'cancelled', outcome: { code: 'CANCELLED', message: /follows/ } })
+    for (const { followUpId = '' } of orphans)
+      t.match(await finished(followUpId), { status: 'cancelled', outcome: { code: 'CANCELLED', message: /follows/ } })
     const [, , instead] = await list(cancelled.id)
     t.match(instead, { id: dropped.body.id, status: 'dropped', reason: 'cancelled' })
+    t.match((await until(cancelled.id, 'message.dropped')).data, { followUpId: instead?.followUpId })
     t.match(await finished(instead?.followUpId ?? ''), { status: 'succeeded', outcome: { result: 'instead' } })
-    t.match((await service.until(cancelled.id, 'message.dropped')).data, { followUpId: instead?.followUpId })
+    t.notMatch(heard(), /assistant: never said/)
+    if (!ALL) return
+    const late = await follow(before.id, 'late')
+    t.match(await finished(late.followUpId ?? ''), { status: 'succeeded', resumedFrom: chain.at(-1)?.id })
     const { body: atOnce } = await send(cancelled.id, { text: scripted({ text: 'at once' }), onDropped: 'follow_up' })
     t.match(atOnce, { status: 'dropped', reason: 'ended' })
     t.match(await finished(atOnce.followUpId), { status: 'succeeded', outcome: { result: 'at once' } })
-    await finished(unstarted.id)
   })
 }

@@ -217,6 +217,12 @@ void t.test('the tools on a service that is started for them', async (t) => {
       'the end of a request ends no execution',
     )
 
+    t.match((await call('send_message', { executionId: id, text: 'And now?' })).structured, {
+      executionId: id,
+      delivery: 'steer',
+      status: /^(?:accepted|delivered)$/,
+    })
+    t.match(await call('send_message', { executionId: id, text: '' }), { isError: true, text: /text/ })
     const cancelled = await call('cancel_execution', { executionId: id, reason: 'enough', waitSeconds: 45 })
     t.match(cancelled.structured, { id, status: 'cancelled', isFinished: true, outcome: { code: 'CANCELLED' } })
     t.match(
@@ -224,6 +230,10 @@ void t.test('the tools on a service that is started for them', async (t) => {
       { status: 'cancelled' },
       'twice is no error',
     )
+    t.match((await call('send_message', { executionId: id, text: 'Too late?' })).structured, {
+      status: 'dropped',
+      reason: 'ended',
+    })
   })
 
   await t.test('a long result comes in parts', async (t) => {

@@ -42,6 +42,8 @@ const OWNERS: Readonly<
   '/workspaces/admissions/:id': { foreign: 'of-another', code: 'WORKSPACE_NOT_FOUND' },
   '/tokens/:id': 'everybody with the scope',
 }
+/** Of routes that cannot be asked without. */
+const BODIES: Readonly<Record<string, string>> = { 'POST /executions/:id/messages': '{"text":"x"}' }
 const ownerOf = (path: string) => Object.entries(OWNERS).find(([prefix]) => path.startsWith(prefix))?.[1]
 
 const fill = (path: string, id: string): string => path.replace(':id', id).replace('*', 'file')
@@ -166,7 +168,9 @@ void t.test('what is another token’s is not there, on every route', async (t) 
       ['with every scope', TOKENS.alice],
       ['a token of one execution', watching],
     ] as const) {
-      const { code } = await ask({ ...route, path }, { authorization: `Bearer ${token}` })
+      const json: Record<string, string> = route.name in BODIES ? { 'content-type': 'application/json' } : {}
+      const headers = { authorization: `Bearer ${token}`, ...json }
+      const { code } = await ask({ ...route, path }, headers, BODIES[route.name])
       const isRefused = token === watching && !route.operation.forOneExecution
       t.equal(code, isRefused ? 'FORBIDDEN' : owner.code, `${route.name}, ${who}`)
     }
@@ -216,8 +220,10 @@ void t.test('every method of the socket: scope and owner', async (t) => {
     const socket = new WebSocket(`${base.replace('http', 'ws')}/ws`, ['cc-executor', `bearer.${token}`])
     await once(socket, 'open')
     const answered = once(socket, 'message')
-    const params = (method: string): object =>
-      'executionId' in shapeOf(operationOf(method).rpc?.params) ? { executionId: foreign } : { wrong: 1 }
+    const params = (method: string): object => {
+      const shape = shapeOf(operationOf(method).rpc?.params)
+      return 'executionId' in shape ? { executionId: foreign, ...('text' in shape && { text: 'x' }) } : { wrong: 1 }
+    }
     socket.send(
       JSON.stringify(RPC_METHODS.map((method) => ({ jsonrpc: '2.0', id: method, method, params: params(method) }))),
     )
