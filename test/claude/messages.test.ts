@@ -114,6 +114,23 @@ void t.test('the same bytes give the same lines, however they are cut', async (t
   t.ok(flood?.kind === 'oversized' && flood.length === 32_000_000)
 })
 
+void t.test('what the CLI repeats of ours is no event, however long, and says that it was read', async (t) => {
+  const replay = { type: 'user', isReplay: true, uuid: 'one', message: { role: 'user', content: [] } }
+  const translator = createTranslator({
+    partialText: true,
+    rawPartials: false,
+    onReplay: (id) => [{ type: 'message.delivered', data: { messageId: id } }],
+  })
+  const delivered = [{ type: 'message.delivered', data: { messageId: 'one' } }]
+  t.same(translator.translate(line(replay)), delivered)
+  const [long] = toLines(Buffer.from(`${JSON.stringify({ ...replay, message: 'x'.repeat(9_000) })}\n`), 4_000)
+  t.equal(long?.kind, 'oversized')
+  t.same(long && translator.translate(long), delivered)
+  t.same(translator.translate(line({ type: 'command_lifecycle', command_uuid: 'one', state: 'queued' })), [])
+  t.equal(translator.observation.unreadLines, 0)
+  t.same(translateAll([line(replay)]).events, [], 'the prompt is repeated too')
+})
+
 void t.test('a line is a message only if it is an object with a type in valid UTF-8', async (t) => {
   const raw = '{"type":"x", "a":"\u2028 ü","n":1.0}\r'
   t.same(

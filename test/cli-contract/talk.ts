@@ -1,15 +1,18 @@
 // How the CLI is spoken to and what its stream says.
+import { randomUUID } from 'node:crypto'
 import { access, readdir, readFile } from 'node:fs/promises'
 import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { createLineSplitter } from '../../src/claude/stream/line-splitter.js'
 import { probeClaude } from '../../src/claude/install/find-claude.js'
 import { toRunRequest } from '../../src/claude/command/run-request.js'
+import { toCancelLine, toMessageLine } from '../../src/claude/command/claude-command.js'
+import { readTranscript } from '../../src/claude/stream/transcript.js'
 import { createTranslator } from '../../src/claude/stream/translate-message.js'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { holds, YES, type Fact } from './fact.js'
 import { flagged, FLAGS, HEADERS, PROMPT } from './flagged.js'
-import { busy, isResult, isSystem, plain, script, type Ended, type Line } from './scene.js'
+import { busy, isResult, isSystem, plain, script, type Ended, type Line, type Scene } from './scene.js'
 
 const INTERRUPT = { type: 'control_request', request_id: 'stop', request: { subtype: 'interrupt' } }
 const textOf = (result: Line | undefined): unknown => result?.['result']
@@ -21,6 +24,18 @@ export function observe({ texts }: Pick<Ended, 'texts'>): ReturnType<typeof crea
   for (const line of splitter.push(Buffer.from(`${texts.join('\n')}\n`))) translator.translate(line)
   return translator.observation
 }
+
+/** A run to which something is said while its tool works. */
+const steered = ({ once, start }: Scene) =>
+  once('steered', async () => {
+    const id = randomUUID()
+    const running = await start({ steps: [busy(2), { text: 'done' }], request: { allowedTools: ['Bash'] } })
+    await running.until(({ type }) => type === 'assistant')
+    running.send(toMessageLine(id, 'And this.').trimEnd())
+    await running.until(isResult)
+    running.closeInput()
+    return { id, ended: await running.ended }
+  })
 
 export const talkFacts: readonly Fact[] = [
   {
@@ -97,6 +112,63 @@ export const talkFacts: readonly Fact[] = [
       running.closeInput()
       const { exitCode, results } = await running.ended
       return holds(exitCode === 0 && results.length === 2, { exitCode, results: results.length })
+    },
+  },
+  {
+    name: 'a further line joins the turn behind a tool call, and is repeated with its uuid',
+    for: 'message-desk.ts: message.delivered',
+    short: true,
+    known: YES,
+    look: async (scene) => {
+      const { id, ended } = await steered(scene)
+      const repeated = ended.lines.filter(({ isReplay, uuid }) => isReplay === true && uuid === id)
+      return holds(repeated.length === 1 && ended.results.length === 1, ended.texts.slice(-6))
+    },
+  },
+  {
+    name: 'the transcript has the uuid of a line that joined, as source_uuid',
+    for: 'transcript.ts: a resumed session is not sent it again',
+    short: true,
+    known: YES,
+    look: async (scene) => {
+      const { id, ended } = await steered(scene)
+      const transcript = await readTranscript(join(ended.folders.home, '.claude'), ended.sessionId)
+      return holds(transcript?.lines.has(id) === true, [...(transcript?.lines ?? [])])
+    },
+  },
+  {
+    name: 'a line that joined, sent again to the resumed session',
+    for: 'message-desk.ts looks for it in the transcript first',
+    // The first is what makes the look necessary.
+    known: ['runs again', 'is recognised'],
+    look: async ({ start, ...scene }) => {
+      const { id, ended } = await steered({ start, ...scene })
+      const { folders, sessionId } = ended
+      const again = await start({ folders, settings: { sessionId, resume: sessionId } })
+      again.send(toMessageLine(id, 'say it again').trimEnd())
+      await again.until(isResult)
+      // Its own turn would follow at once.
+      await sleep(2_000)
+      again.closeInput()
+      return (await again.ended).results.length === 2 ? 'runs again' : 'is recognised'
+    },
+  },
+  {
+    name: 'a line that is taken back is not run, also by an interrupt',
+    for: 'claude-ending.ts: what was not read is dropped',
+    short: true,
+    known: YES,
+    async look({ start }) {
+      const running = await start({ steps: [busy(600), { text: 'done' }], request: { allowedTools: ['Bash'] } })
+      await running.until(({ type }) => type === 'assistant')
+      const id = randomUUID()
+      running.send(toMessageLine(id, script([{ text: 'never' }])).trimEnd())
+      running.send(toCancelLine(id).trimEnd())
+      running.send(INTERRUPT)
+      await running.until(isResult)
+      running.closeInput()
+      const { results, lines } = await running.ended
+      return holds(results.length === 1 && !lines.some(({ uuid }) => uuid === id), results)
     },
   },
   {

@@ -66,6 +66,9 @@ const CONTROL_TYPES = new Set([
   'command_lifecycle',
 ])
 
+const isReplay = (message: Readonly<Record<string, unknown>> | undefined): boolean =>
+  message?.['type'] === 'user' && message['isReplay'] === true
+
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
 export function createTranslator({
   partialText,
@@ -155,7 +158,7 @@ export function createTranslator({
   }
 
   function translateMessage(type: string, message: Record<string, unknown>, raw: string, bytes?: Buffer): NewEvent[] {
-    if (type === 'user' && message['isReplay'] === true) return translateReplay(toText(message['uuid']))
+    if (isReplay(message)) return translateReplay(toText(message['uuid']))
     const passed: NewEvent = { type: 'claude.message', rawMessage: raw, bytes }
     observeSession(observation, message)
     observeLine(observation, message)
@@ -214,6 +217,8 @@ export function createTranslator({
     mask,
     translate(line) {
       if (line.kind === 'oversized') {
+        // A long line of ours, repeated: nothing that is to be read is lost.
+        if (isReplay(line.members)) return translateReplay(toText(line.members?.['uuid']))
         stream.doubt()
         observation.unreadLines += 1
         const truncated: NewEvent = {
