@@ -284,6 +284,54 @@ void t.test('of a result that is too long its stop reason and its number count a
   t.notMatch(cut({}, result({ result_index: 2 })).message ?? '', /lost/, 'it came')
 })
 
+void t.test('a result while a message is on its way is not the end; after an error it is taken back', async (t) => {
+  const openPhases = () => {
+    const translator = open()
+    const stdin = new PassThrough()
+    const clocks: Array<() => void> = []
+    const inbox = { ...NO_INBOX, isAwaited: true, takeBack: () => 'back\n' }
+    const phases = new ResultPhases({
+      observation: translator.observation,
+      stdin,
+      inbox,
+      followUp: { find: () => 'repair\n' },
+      background: { begin: () => undefined, end: () => undefined },
+      startClock: (_milliseconds, onFire) => {
+        clocks.push(onFire)
+        return { close: () => undefined }
+      },
+      onPhase: undefined,
+      endTasks: () => undefined,
+      force: () => undefined,
+    })
+    t.teardown(() => phases.close())
+    const hear = (message: Message): void => {
+      say(translator, message)
+      phases.noteLine()
+    }
+    return { stdin, clocks, inbox, phases, hear }
+  }
+  const goesOn = openPhases()
+  goesOn.hear(result())
+  t.equal(goesOn.phases.phase, 'working')
+  t.equal(goesOn.stdin.read(), null, 'nothing is asked before the message is answered')
+  t.notOk(goesOn.stdin.writableEnded)
+  goesOn.inbox.isAwaited = false
+  goesOn.hear(result())
+  t.equal(goesOn.stdin.read()?.toString(), 'repair\n', 'then as ever')
+
+  const silent = openPhases()
+  silent.hear(result())
+  silent.clocks.at(-1)?.()
+  t.equal(silent.stdin.read()?.toString(), 'back\n', 'a CLI that never begins with it is not awaited for ever')
+  t.ok(silent.stdin.writableEnded)
+  t.notOk(silent.phases.sendFurther('more\n'), 'and no more is taken')
+
+  const failed = openPhases()
+  failed.hear(result({ is_error: true }))
+  t.match(failed.stdin.read()?.toString(), /^back\n/)
+})
+
 void t.test('where tasks end with the answer, one that is to be repaired comes first', async (t) => {
   const translator = open()
   const stdin = new PassThrough()

@@ -156,7 +156,6 @@ export const talkFacts: readonly Fact[] = [
   {
     name: 'a line that is taken back is not run, also by an interrupt',
     for: 'claude-ending.ts: what was not read is dropped',
-    short: true,
     known: YES,
     async look({ start }) {
       const running = await start({ steps: [busy(600), { text: 'done' }], request: { allowedTools: ['Bash'] } })
