@@ -949,6 +949,21 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local fields = {unpack(ARGV, 5)}
+local answer, size = {}, 0
+local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
+for _, id in ipairs(ids) do
+  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', unpack(fields))
+  local state = values[1]
+  answer[size + 1], answer[size + 2] = id, lastSeq(id)
+  answer[size + 3] = state == 'queued' and positionOf(id) or ''
+  answer[size + 4] = values[2] or (state and get(id, 'request'))
+  answer[size + 5] = state
+  for index = 1, #fields do answer[size + 5 + index] = values[2 + index] end
+  size = size + 5 + #fields
+end
+return answer`,
   'positions': `local positions = {}
 for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
 return positions`,
@@ -1286,6 +1301,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/may-run', 'list-due',
+  ),
+  ccList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/position-of', 'list',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
