@@ -468,6 +468,20 @@ set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'job', job)
 set(id, 'credential', chosen.name, 'credentialClaim', get(id, 'claim'))
 takeTurn(chosen, #args.offers)
 return claimed(id, fence, passOn(from))`,
+  'events/include/pack': `local PACKED_BYTES = 32 * 1024
+local function pack(id)
+  local events, draft = key('events', id), root .. ':events-draft'
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or PACKED_BYTES + 1)
+  if bytes > PACKED_BYTES then return end
+  local lines, last = {}, nil
+  for index, entry in ipairs(redis.call('XRANGE', events, '-', '+')) do
+    last, lines[index] = entry[1], string.gsub(entry[2][2], '\\n$', '')
+  end
+  if not last then return end
+  redis.call('XADD', draft, last, 'e', table.concat(lines, '\\n'))
+  redis.call('COPY', draft, events, 'REPLACE')
+  redis.call('DEL', draft)
+end`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -652,6 +666,7 @@ local function conclude(id, args)
   account(id, status)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  pack(id)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -1200,9 +1215,9 @@ export const SCRIPTS = {
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
@@ -1215,9 +1230,9 @@ export const SCRIPTS = {
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
@@ -1230,9 +1245,9 @@ export const SCRIPTS = {
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
@@ -1245,9 +1260,9 @@ export const SCRIPTS = {
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
