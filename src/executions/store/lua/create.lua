@@ -18,4 +18,4 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
-return {'created', queueNew(args.id, args.score, args.new)}
+return {'created', queueNew(args.id, args.score, args.owner, args.new)}
