@@ -1,6 +1,7 @@
 -- A page of an owner's executions, newest first, with what a list shows of each; in one answer, where a command for each
 --   took the API ten times as long as Redis.
--- Arguments: owner, newest and oldest (bounds of ids as ZREVRANGEBYLEX takes them), how many, then the fields that are shown
+-- Arguments: owner, newest and oldest (bounds of ids as ZREVRANGEBYLEX takes them), how many, then the fields that are
+--   shown
 -- Answers: one after the other for each its id, its last seq, its position ('' where it does not wait), its request and
 --   the fields; all of them nothing where there is no record
 -- Sent again: yes; writes nothing
