@@ -27,7 +27,7 @@ export const websocketPlugin = plugin(
       // here.
       errorHandler(error, socket, request) {
         request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error'](
-          { err: error },
+          { err: error, requestId: request.id },
           'a WebSocket failed',
         )
         socket.terminate()
