@@ -15,8 +15,8 @@ local function account(id, status)
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
-  local day = get(id, 'ledgerDay') or whole(math.floor(tonumber(get(id, 'createdAt')) / DAY_MS))
-  local model = get(id, 'model') or ''
+  local created, model = tonumber(get(id, 'createdAt')), get(id, 'model') or ''
+  local day = get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
