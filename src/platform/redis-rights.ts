@@ -16,6 +16,7 @@ const PROBES: ReadonlyArray<(key: string) => readonly [command: string, ...args:
   (key) => ['type', key],
   (key) => ['incr', key],
   (key) => ['incrby', key, '1'],
+  (key) => ['copy', key, key],
   (key) => ['decrby', key, '1'],
   (key) => ['persist', key],
   (key) => ['expire', key, '10'],

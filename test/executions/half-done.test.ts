@@ -17,7 +17,7 @@ import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { openTestRedis } from '../support/redis.js'
-import { startRecord } from '../support/start-record.js'
+import { putFirst, startRecord } from '../support/start-record.js'
 
 const OVER = -5_000
 const MIB = 1024 * 1024
@@ -48,6 +48,7 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
     return record
   }
   async function claim(id: string, leaseMs: number): Promise<string> {
+    await putFirst(keys, id)
     const answer = await store.claim(id, 1, 'worker', leaseMs, 'default')
     if (answer.kind !== 'claimed') throw new Error(answer.kind)
     return answer.fence
@@ -99,6 +100,7 @@ void t.test('each half-done state is repaired by the first sweep, and the second
   const holder = await create({ workspaceLock: 'shared' })
   const parked = await create({ workspaceLock: 'shared' })
   await claim(holder.id, 60_000)
+  await putFirst(keys, parked.id)
   t.same(await store.claim(parked.id, 1, 'worker', 60_000, 'default'), { kind: 'parked', ready: [] })
   // As if its end had been stored by something that woke nobody.
   await keys.hset(`{cc}:execution:${holder.id}`, 'state', 'failed')

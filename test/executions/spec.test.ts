@@ -15,7 +15,7 @@ import { NO_USAGE } from '../../src/protocol/execution.js'
 import { ROOT } from '../support/paths.js'
 import { namesTest } from '../support/named-tests.js'
 import { openTestRedis } from '../support/redis.js'
-import { startRecord } from '../support/start-record.js'
+import { putFirst, startRecord } from '../support/start-record.js'
 
 type State = ExecutionState | 'missing'
 const COMMANDS = [
@@ -237,6 +237,7 @@ async function bringTo(state: State, priority?: Priority): Promise<Subject> {
   if (state === 'missing') return { id, fence: '1' }
   await store.create(newRecord(id, priority), 1_000)
   if (state === 'queued') return { id, fence: '1' }
+  await putFirst(keys, id)
   const claimed = await store.claim(id, 1, 'worker', LEASE_MS, 'default')
   if (claimed.kind !== 'claimed') throw new Error(claimed.kind)
   const { fence } = claimed

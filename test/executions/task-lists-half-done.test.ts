@@ -12,7 +12,7 @@ import { createLogger } from '../../src/platform/logger.js'
 import type { Execution, Outcome } from '../../src/protocol/execution.js'
 import type { NewEvent } from '../../src/protocol/events.js'
 import { openTestRedis } from '../support/redis.js'
-import { startRecord } from '../support/start-record.js'
+import { putFirst, startRecord } from '../support/start-record.js'
 
 const CALLER = { id: 'tester', name: 'tester', scopes: new Set(['execute', 'read'] as const) }
 const DONE: Outcome = { status: 'succeeded', result: 'done' }
@@ -31,6 +31,7 @@ async function openStore(t: Test, env: NodeJS.ProcessEnv = {}) {
   async function start(list: Execution): Promise<{ id: string; fence: string }> {
     const id = await currentOf(list)
     const record = await store.get(id)
+    await putFirst(keys, id)
     const claim = await store.claim(id, record?.claim ?? 0, 'worker', 60_000, 'default')
     if (claim.kind !== 'claimed') throw new Error(claim.kind)
     const index = record?.taskIndex ?? -1

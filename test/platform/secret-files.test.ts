@@ -46,7 +46,7 @@ void t.test('whatever is a secret by its name, and is passed on to a container, 
   const secrets = passed.filter((name) => /(?:KEY|TOKENS?|SECRET|PASSWORD|HEADERS|_URL|_PROXY)$/.test(name))
   // What is asked for without proof, and files by nature.
   const others =
-    /^(?:ANTHROPIC_BASE_URL|CC_EXECUTOR_LOGIN_TOKEN_URL|CC_EXECUTOR_REDIS_KEY|CC_EXECUTOR_MAX_BUDGET_TOKENS|CC_EXECUTOR_DAILY_BUDGET_TOKENS|NO_PROXY)$/
+    /^(?:ANTHROPIC_BASE_URL|CC_EXECUTOR_LOGIN_TOKEN_URL|CC_EXECUTOR_REDIS_KEY|CC_EXECUTOR_MAX_BUDGET_TOKENS|CC_EXECUTOR_DAILY_BUDGET_TOKENS|CC_EXECUTOR_MAX_TOKENS|NO_PROXY)$/
   t.same(
     secrets.filter((name) => !others.test(name) && !(SECRET_NAMES as readonly string[]).includes(name)),
     [],
@@ -54,7 +54,7 @@ void t.test('whatever is a secret by its name, and is passed on to a container, 
   t.same(
     [...new Set(passed.filter((name) => name.endsWith('_FILE')))].sort(),
     // The address of Redis is the file's own: whoever has another one says so in an override.
-    [...SECRET_NAMES.filter((name) => name !== 'REDIS_URL'), 'CC_EXECUTOR_REDIS_PASSWORD']
+    [...SECRET_NAMES.filter((name) => name !== 'REDIS_URL'), 'CC_EXECUTOR_REDIS_PASSWORD', 'CC_EXECUTOR_CREDENTIALS']
       .map((name) => `${name}_FILE`)
       .sort(),
   )

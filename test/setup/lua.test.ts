@@ -20,7 +20,11 @@ const files = all
   .filter((path) => path.endsWith('.lua'))
   .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
 /** Plain arguments beyond the four: hot, or bytes. */
-const MANY_ARGUMENTS = ['src/events/lua/append.lua', 'src/executions/store/lua/keep-files.lua']
+const MANY_ARGUMENTS = [
+  'src/events/lua/append.lua',
+  'src/executions/store/lua/create.lua',
+  'src/executions/store/lua/keep-files.lua',
+]
 const isCommand = (path: string): boolean => /\/lua\/[^/]+$/.test(path)
 
 interface Use {

@@ -135,10 +135,10 @@ const made =
   (more: Omit<Parts, 'path'> = {}): Make =>
   async (scene) => ({ path: `/tokens/${(await makeToken(scene)).body.id}`, ...more })
 
-const ofToken = (cases: RestOperation['cases']): RestOperation => ({
-  base: () => ({ path: '/tokens/tok_nothing' }),
+const ofToken = (cases: RestOperation['cases'], more: Omit<Parts, 'path'> = {}): RestOperation => ({
+  base: () => ({ path: '/tokens/tok_nothing', ...more }),
   scope: 'admin',
-  cases: { TOKEN_NOT_FOUND: { make: () => ({ path: '/tokens/tok_nothing' }) }, ...cases },
+  cases: { TOKEN_NOT_FOUND: { make: () => ({ path: '/tokens/tok_nothing', ...more }) }, ...cases },
 })
 
 export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
@@ -276,10 +276,13 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   },
   'get /tokens': plain('/tokens', { scope: 'admin', wrongQuery: 'limit=0' }),
   'get /tokens/{id}': ofToken({ '200 application/json': { make: made() } }),
-  'patch /tokens/{id}': ofToken({
-    '200 application/json': { make: made({ body: { expiresAt: '2999-01-01T00:00:00Z', dailyBudgetUsd: 1 } }) },
-    INVALID_REQUEST: { make: made({ body: { expiresAt: '1999-01-01T00:00:00Z' } }) },
-  }),
+  'patch /tokens/{id}': ofToken(
+    {
+      '200 application/json': { make: made({ body: { expiresAt: '2999-01-01T00:00:00Z', dailyBudgetUsd: 1 } }) },
+      INVALID_REQUEST: { make: made({ body: { expiresAt: '1999-01-01T00:00:00Z' } }) },
+    },
+    { body: { dailyBudgetUsd: 1 } },
+  ),
   'delete /tokens/{id}': ofToken({ 204: { make: made() } }),
   'post /tickets': {
     base: ({ kept: id }) => ({ path: '/tickets', body: { executionId: id } }),

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { PRIORITY_STEP } from '../../src/executions/store/queue-score.js'
 import type { ExecutionStore } from '../../src/executions/store/execution-store.js'
 import type { NewEvent } from '../../src/protocol/events.js'
 
@@ -29,4 +31,10 @@ export function startRecord(
     },
     listEvent,
   )
+}
+
+/** Makes a waiting execution the first in the line of its owner, so that a claim by hand takes no other. */
+export async function putFirst(redis: Redis, id: string): Promise<void> {
+  const [score, owner] = await redis.hmget(`{cc}:execution:${id}`, 'score', 'owner')
+  await redis.zadd(`{cc}:line:${Math.floor(Number(score) / PRIORITY_STEP)}:${owner}`, 'XX', '-1', id)
 }

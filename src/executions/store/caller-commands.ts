@@ -36,8 +36,8 @@ function toQueuedRecord(
   fields: NewRecordArguments['fields'],
   position: number,
 ): ExecutionRecord | undefined {
-  const hasReserved = wantedBudget !== undefined && Object.keys(wantedBudget).length > 0
-  return session || hasReserved || position === 0 ? undefined : toRecord(id, fields, 1, position - 1)
+  const hasReserved = Object.values(wantedBudget ?? {}).some((amount) => amount !== undefined)
+  return session || hasReserved || position === 0 ? undefined : toRecord(id, fields, 1, position)
 }
 
 export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContext): CallerCommands {

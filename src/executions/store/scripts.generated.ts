@@ -62,15 +62,19 @@ end`,
 end`,
   'constant/PRIORITY_STEP': `local PRIORITY_STEP = 100000000000000`,
   'include/band-of': `local function bandOf(score) return string.format('%d', math.floor(tonumber(score) / PRIORITY_STEP)) end`,
-  'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('HGET', root .. ':turn-clock', band) or '0') end`,
+  'include/served-keys': `local function servedOf(band) return key('served', band) end
+local function clockOf(band) return key('turn-clock', band) end`,
+  'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('GET', clockOf(band)) or '0') end`,
   'include/turn-keys': `local function turnsOf(band) return key('turns', band) end
-local function lineOf(band, owner) return key('line', band .. ':' .. owner) end
-local function servedOf(band) return key('served', band) end`,
+local function lineOf(band, owner) return key('line', band .. ':' .. owner) end`,
   'include/enter-turn': `local function enterTurn(id, score)
   local band, owner = bandOf(score), get(id, 'owner')
   redis.call('ZADD', lineOf(band, owner), score, id)
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
-  redis.call('ZADD', turnsOf(band), 'NX', math.max(turnClock(band), served), owner)
+  local tag = math.max(turnClock(band), served)
+  if redis.call('ZADD', turnsOf(band), 'NX', tag, owner) == 0 then return end
+  redis.call('PERSIST', servedOf(band))
+  redis.call('PERSIST', clockOf(band))
 end`,
   'include/enter-queue': `local function enterQueue(id, score)
   redis.call('ZADD', root .. ':waiting', score, id)
@@ -279,10 +283,10 @@ end`,
   for _, offer in ipairs(offers) do
     local score = redis.call('ZSCORE', root .. ':blocked', offer.name)
     local leftMs = score and math.ceil(tonumber(score) - now) or 0
-    if leftMs > 0 then
-      waitMs = math.min(waitMs or leftMs, leftMs)
-    else
+    if leftMs <= 0 then
       highest = math.max(highest or offer.highestSandbox, offer.highestSandbox)
+    else
+      waitMs = math.min(waitMs or leftMs, leftMs)
     end
   end
   return highest, waitMs
@@ -314,7 +318,8 @@ end`,
     and redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1] == id
     and mayRun(owner)
 end`,
-  'include/leave-turn': `local function leaveTurn(id)
+  'include/leave-turn': `local REMEMBERED_MS = 60 * 1000
+local function leaveTurn(id)
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   if not score then return end
   local band = bandOf(score)
@@ -322,8 +327,8 @@ end`,
   if redis.call('ZREM', line, id) == 0 or redis.call('EXISTS', line) == 1 then return end
   redis.call('ZREM', turnsOf(band), owner)
   if redis.call('EXISTS', turnsOf(band)) == 1 then return end
-  redis.call('DEL', servedOf(band))
-  redis.call('HDEL', root .. ':turn-clock', band)
+  redis.call('PEXPIRE', servedOf(band), REMEMBERED_MS)
+  redis.call('PEXPIRE', clockOf(band), REMEMBERED_MS)
 end`,
   'include/parked-on': `local function parkedOn(id) return get(id, 'parkedOn') or get(id, 'workspaceLock') end`,
   'include/leave-queue': `local function leaveQueue(id)
@@ -392,7 +397,7 @@ end`,
   local tag = tonumber(redis.call('ZSCORE', turnsOf(band), owner))
   if not tag then return end
   local clock = math.max(turnClock(band), tag)
-  redis.call('HSET', root .. ':turn-clock', band, clock)
+  redis.call('SET', clockOf(band), clock)
   redis.call('ZADD', turnsOf(band), 'XX', tag + 1, owner)
   redis.call('ZREMRANGEBYSCORE', servedOf(band), '-inf', clock)
   redis.call('ZADD', servedOf(band), tag + 1, owner)
@@ -455,7 +460,7 @@ enter(id, 'starting')
 useTurn(id)
 leaveQueue(id)
 redis.call('SADD', key('active', get(id, 'owner')), id)
-if id ~= asked then redis.call('SET', key('job', job), id, 'PX', args.leaseMs) end
+if id ~= asked then redis.call('SET', key('job', job), id, 'PX', math.max(1, args.leaseMs)) end
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')
@@ -1148,10 +1153,10 @@ export const SCRIPTS = {
     'events/include/write-next', 'constant/DAY_MS', 'platform/include/now-ms', 'history/include/book-of',
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
-    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
-    'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'advance-list',
+    'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh',
+    'include/kind-of', 'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1170,12 +1175,13 @@ export const SCRIPTS = {
   ccClaim: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/take-fence',
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
-    'include/record', 'include/get', 'include/choose-credential', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/folders-above',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run', 'include/is-due',
-    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due', 'include/park',
-    'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
+    'include/record', 'include/get', 'include/choose-credential', 'include/served-keys', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run',
+    'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due',
+    'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
+    'include/use-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1184,13 +1190,13 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
+    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
+    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1199,13 +1205,13 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'include/has-lease', 'conclude-list',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
+    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
+    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1214,13 +1220,13 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'conclude-queued',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
+    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
+    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1229,22 +1235,22 @@ export const SCRIPTS = {
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/conclude', 'conclude',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
+    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
+    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
+    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
+    'include/settle-session', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
     'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
-    'include/set', 'include/set-all', 'create-list',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
@@ -1253,8 +1259,8 @@ export const SCRIPTS = {
     'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
     'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
     'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
+    'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -1278,7 +1284,8 @@ export const SCRIPTS = {
   ),
   ccListDue: join(
     'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/may-run', 'list-due',
+    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/may-run', 'list-due',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
@@ -1299,8 +1306,9 @@ export const SCRIPTS = {
   ccRequeue: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'platform/include/exceed-memory', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record', 'include/get',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'constant/TRANSITIONS',
-    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work', 'requeue',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease',
+    'include/leave-work', 'requeue',
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
@@ -1311,9 +1319,9 @@ export const SCRIPTS = {
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease',
-    'include/leave-work', 'include/set-all', 'retry',
+    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
+    'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1325,9 +1333,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
     'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-clock',
-    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
+    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work',
+    'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
@@ -1335,13 +1344,13 @@ export const SCRIPTS = {
   ccUnpark: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'include/record', 'include/get',
     'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys',
-    'include/leave-turn', 'include/set', 'include/park', 'include/parked-on', 'include/turn-clock',
+    'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park', 'include/parked-on', 'include/turn-clock',
     'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'unpark',
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',
-    'platform/include/key', 'include/record', 'include/get', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'include/enter-queue', 'wake-due',
+    'platform/include/key', 'include/record', 'include/get', 'include/served-keys', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'wake-due',
   ),
 }

@@ -10,9 +10,8 @@ import type { Row } from '../rows.js'
 import { forgetPeak, memoryOf } from '../service.js'
 
 /**
- * `npm run bench -- --only flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole one,
- * before subscribers
- * that do not read. Bounded means: the second figure is as the first.
+ * `npm run bench -- --only flood`: what API and worker take while a child prints a quarter of a gigabyte, and a whole
+ * one, before subscribers that do not read. Bounded means: the second figure is as the first.
  */
 const MIB = 1024 * 1024
 const AMOUNTS_MIB = [256, 1024]

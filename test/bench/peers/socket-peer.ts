@@ -1,5 +1,6 @@
-// What the relay is measured against: one Node.js process that starts the program and sends each of its lines to each of
-// the sockets. socket-peer.js PROGRAM SOCKETS; says its port. When so many sockets have sent a line, the program gets it.
+// What the relay is measured against: one Node.js process that starts the program and sends each of its lines to each
+// of the sockets. socket-peer.js PROGRAM SOCKETS; says its port. When so many sockets have sent a line, the program
+// gets it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'

@@ -98,7 +98,7 @@ enter(id, 'starting')
 useTurn(id)
 leaveQueue(id)
 redis.call('SADD', key('active', get(id, 'owner')), id)
-if id ~= asked then redis.call('SET', key('job', job), id, 'PX', args.leaseMs) end
+if id ~= asked then redis.call('SET', key('job', job), id, 'PX', math.max(1, args.leaseMs)) end
 local fence = takeFence(id)
 redis.call('ZADD', root .. ':leases', now + args.leaseMs, id)
 redis.call('HDEL', record(id), 'waitingFor', 'notBefore')

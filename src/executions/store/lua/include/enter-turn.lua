@@ -3,6 +3,7 @@
 
 --- @include "./band-of.lua"
 --- @include "./get.lua"
+--- @include "./served-keys.lua"
 --- @include "./turn-clock.lua"
 --- @include "./turn-keys.lua"
 
@@ -10,5 +11,8 @@ local function enterTurn(id, score)
   local band, owner = bandOf(score), get(id, 'owner')
   redis.call('ZADD', lineOf(band, owner), score, id)
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
-  redis.call('ZADD', turnsOf(band), 'NX', math.max(turnClock(band), served), owner)
+  local tag = math.max(turnClock(band), served)
+  if redis.call('ZADD', turnsOf(band), 'NX', tag, owner) == 0 then return end
+  redis.call('PERSIST', servedOf(band))
+  redis.call('PERSIST', clockOf(band))
 end

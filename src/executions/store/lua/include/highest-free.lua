@@ -8,10 +8,10 @@ local function highestFree(offers, now)
   for _, offer in ipairs(offers) do
     local score = redis.call('ZSCORE', root .. ':blocked', offer.name)
     local leftMs = score and math.ceil(tonumber(score) - now) or 0
-    if leftMs > 0 then
-      waitMs = math.min(waitMs or leftMs, leftMs)
-    else
+    if leftMs <= 0 then
       highest = math.max(highest or offer.highestSandbox, offer.highestSandbox)
+    else
+      waitMs = math.min(waitMs or leftMs, leftMs)
     end
   end
   return highest, waitMs

@@ -1,5 +1,5 @@
 -- How far the turns of a priority have come: the highest tag that was served.
 
---- @include "../../../../platform/lua/include/root.lua"
+--- @include "./served-keys.lua"
 
-local function turnClock(band) return tonumber(redis.call('HGET', root .. ':turn-clock', band) or '0') end
+local function turnClock(band) return tonumber(redis.call('GET', clockOf(band)) or '0') end
