@@ -132,14 +132,17 @@ export const authPlugin = plugin(
       if (open !== true) admit(open ? await recognise(request) : await identify(request))
       if (!open) requireAllowed(request)
     })
-    app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+    function toSent(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
       const { access, method } = request
       // What no hook has seen yet, such as a path that is not valid.
       if (!access) return payload
       // What was done is answered as done; what was only read is no longer this token's to see.
       if (access.ended !== undefined && (method === 'GET' || method === 'HEAD')) return toEnded(request, reply, payload)
       return payload instanceof Readable ? cutWithToken(request, payload) : payload
-    })
+    }
+    app.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, payload: unknown, done) =>
+      done(null, toSent(request, reply, payload)),
+    )
   },
   { name: 'auth', dependencies: ['errors', 'websocket'] },
 )

@@ -113,14 +113,15 @@ export const errorsPlugin = plugin(
       if (url !== '*') routes.push({ pattern: toPattern(url), methods: [method].flat() })
     })
     // A route that knows better sets its own.
-    app.addHook('onRequest', async (_request, reply) => {
+    app.addHook('onRequest', (_request, reply, done) => {
       reply.header('cache-control', NO_STORE)
+      done()
     })
     // Node would answer an unknown expectation with an empty 417; a server may ignore it (RFC 9110, section 10.1.1).
     app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
     // Before a body is looked at: where there is nothing, no media type is wrong and no body too large.
-    app.addHook('preParsing', async (request, reply) => {
-      if (request.is404) throw toNotFound(request, reply)
+    app.addHook('preParsing', (request, reply, _payload, done) => {
+      done(request.is404 ? toNotFound(request, reply) : null)
     })
     app.setErrorHandler<FastifyError | ExecutorError>((error, request, reply) => {
       if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') letFinish(request, reply)

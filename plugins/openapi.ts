@@ -73,10 +73,10 @@ export const openapiPlugin = plugin(
       transformObject: (document) => tidyOpenApi(transformObject(document)),
     })
     // By a relative way: the page's own links are relative to the slash, behind whatever prefix a proxy adds.
-    app.addHook('onRequest', async ({ raw }, reply) => {
-      const [path, query] = raw.url?.split('?') ?? []
-      if (path === DOCS) return reply.redirect(`.${DOCS}/${query === undefined ? '' : `?${query}`}`)
-      return undefined
+    app.addHook('onRequest', ({ raw: { url = '' } }, reply, done) => {
+      const [path, query] = url.startsWith(DOCS) ? url.split('?') : []
+      if (path !== DOCS) return done()
+      return void reply.redirect(`.${DOCS}/${query === undefined ? '' : `?${query}`}`)
     })
     // The page is open; what it calls is not.
     app.addHook('onRoute', (route) => {

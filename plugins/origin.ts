@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import { isLoopback, type Config } from '../src/platform/config.js'
 import { ExecutorError, toInvalidRequest } from '../src/protocol/errors.js'
@@ -13,6 +13,13 @@ const DEFAULT_PORT = 80
  */
 const ANY_HOST: ReadonlySet<string> = new Set(['/health', '/health/live', '/health/ready'])
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? url
+
+/** Names and values in turn. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) if (/^host$/i.test(rawHeaders[index] ?? '')) count += 1
+  return count
+}
 
 /** The Host values this process answers to: its own address and names with its port, and what the operator added. */
 function ownHosts(app: FastifyInstance, { host, allowedHosts }: OriginOptions): Set<string> | undefined {
@@ -34,26 +41,26 @@ export const originPlugin = plugin(
   async function origin(app: FastifyInstance, options: OriginOptions) {
     const origins = new Set(options.allowedOrigins)
     let hosts: Set<string> | undefined
-    app.addHook('onRequest', async (request) => {
+    function findFault({ raw, headers, url }: FastifyRequest): ExecutorError | undefined {
       // Node tells of the first alone, and what stands in front of us may go by the last.
-      if ((request.raw.headersDistinct.host?.length ?? 0) > 1)
-        throw toInvalidRequest([{ path: 'Host', message: 'must be given once' }])
+      if (countHosts(raw.rawHeaders) > 1) return toInvalidRequest([{ path: 'Host', message: 'must be given once' }])
       hosts ??= ownHosts(app, options)
-      if (!hosts) return
-      const host = request.headers.host?.toLowerCase()
-      if (host === undefined) throw toInvalidRequest([{ path: 'Host', message: 'is required' }])
-      if (!hosts.has(host) && !ANY_HOST.has(pathOf(request.url))) {
-        throw new ExecutorError('MISDIRECTED_REQUEST', {
+      if (!hosts) return undefined
+      const host = headers.host?.toLowerCase()
+      if (host === undefined) return toInvalidRequest([{ path: 'Host', message: 'is required' }])
+      if (!hosts.has(host) && !ANY_HOST.has(pathOf(url))) {
+        return new ExecutorError('MISDIRECTED_REQUEST', {
           detail: 'This Host is not served here; the operator can allow more with CC_EXECUTOR_ALLOWED_HOSTS.',
         })
       }
-      const { origin } = request.headers
+      const { origin } = headers
       if (origin === undefined || origins.has(origin) || hosts.has(origin.replace(/^https?:\/\//, '').toLowerCase()))
-        return
-      throw new ExecutorError('FORBIDDEN', {
+        return undefined
+      return new ExecutorError('FORBIDDEN', {
         detail: 'This Origin is not allowed; the operator can allow web origins with CC_EXECUTOR_ALLOWED_ORIGINS.',
       })
-    })
+    }
+    app.addHook('onRequest', (request, _reply, done) => done(findFault(request)))
     if (origins.size > 0) {
       app.addHook('onRequest', async ({ method, headers }, reply) => {
         // CORS would answer every OPTIONS; one that is no preflight is a method like any other.

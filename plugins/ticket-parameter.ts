@@ -20,7 +20,8 @@ const isTicket = (parameter: string): boolean => {
  * query can repeat what was never there. One that is given several times counts as none.
  */
 export function takeTicket(request: WithUrl): void {
-  const [path = '', ...rest] = (request.url ?? '').split('?')
+  if (request.url?.includes('?') !== true) return
+  const [path = '', ...rest] = request.url.split('?')
   const parameters = rest.join('?').split('&')
   const tickets = parameters.filter(isTicket)
   if (tickets.length === 0) return

@@ -8,14 +8,13 @@ import { ExecutorError } from '../src/protocol/errors.js'
  */
 export const upgradeRequiredPlugin = plugin(
   async function upgradeRequired(app: FastifyInstance) {
-    app.addHook('onRequest', async ({ routeOptions, ws }, reply) => {
-      if (ws || !routeOptions.config.webSocket) return
+    app.addHook('onRequest', ({ routeOptions, ws }, reply, done) => {
+      if (ws || !routeOptions.config.webSocket) return done()
       reply.headers({ upgrade: 'websocket', connection: 'Upgrade' })
-      throw new ExecutorError('UPGRADE_REQUIRED', {
-        detail:
-          `${routeOptions.url} is a WebSocket, and this request does not ask for one: connect with ws:// or ` +
-          'wss://. If you did, a proxy has removed the headers Upgrade and Connection; it must forward them.',
-      })
+      const detail =
+        `${routeOptions.url} is a WebSocket, and this request does not ask for one: connect with ws:// or ` +
+        'wss://. If you did, a proxy has removed the headers Upgrade and Connection; it must forward them.'
+      return done(new ExecutorError('UPGRADE_REQUIRED', { detail }))
     })
   },
   { name: 'upgrade-required', dependencies: ['errors', 'websocket', 'origin'] },

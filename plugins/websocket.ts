@@ -27,7 +27,7 @@ export const websocketPlugin = plugin(
       // here.
       errorHandler(error, socket, request) {
         request.log[(error as { code?: string }).code?.startsWith('WS_ERR_') ? 'debug' : 'error'](
-          { err: error },
+          { err: error, requestId: request.id },
           'a WebSocket failed',
         )
         socket.terminate()
@@ -57,11 +57,10 @@ export const websocketPlugin = plugin(
     app.server.on('upgrade', (_request, socket) => {
       if (isClosing) socket.end(() => socket.destroy())
     })
-    app.addHook('preParsing', async (request) => {
-      if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return
-      throw new ExecutorError('METHOD_NOT_FOUND', {
-        detail: `${request.routeOptions.url} is not a WebSocket; connect to /ws.`,
-      })
+    app.addHook('preParsing', (request, _reply, _payload, done) => {
+      if (!request.ws || request.is404 || request.routeOptions.config.webSocket) return done()
+      const detail = `${request.routeOptions.url} is not a WebSocket; connect to /ws.`
+      return done(new ExecutorError('METHOD_NOT_FOUND', { detail }))
     })
   },
   { name: 'websocket' },

@@ -47,6 +47,8 @@ export function negotiate(request: FastifyRequest, reply: FastifyReply, offered:
   varyByAccept(reply)
   // An empty header asks for nothing in particular.
   const accept = request.headers.accept?.replaceAll(OTHER_PARAMETER, '').trim() || '*/*'
+  const [first] = offered
+  if (accept === '*/*' && first !== undefined) return first
   const chosen = new Negotiator({ headers: { accept } }).mediaType([...offered])
   if (chosen === undefined)
     throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this is available as ${offered.join(', ')}.` })

@@ -101,6 +101,8 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // One for each request would carry an id that only what fails is logged with, and there it is named.
+    childLoggerFactory: (parent) => parent,
     genReqId: () => mintUuid(Date.now()),
     frameworkErrors: sendFrameworkError,
     clientErrorHandler: answerMalformed,

@@ -84,7 +84,7 @@ async function openScene(t: Test) {
   return { services, count, submit }
 }
 
-void t.test('one submission and one cancel send few commands', async (t) => {
+void t.test('one submission, one cancel and one list send few commands', async (t) => {
   const { services, count, submit } = await openScene(t)
   const { store } = services
   const atMost = (most: number, sent: readonly string[]): void => {
@@ -109,4 +109,6 @@ void t.test('one submission and one cancel send few commands', async (t) => {
   atMost(2 + LOOK, again.sent)
   const ended = await count(() => cancelExecution(services, id, caller))
   atMost(LOOK, ended.sent)
+  const listed = await count(() => store.list(caller.id, { count: 51 }))
+  atMost(1, listed.sent)
 })

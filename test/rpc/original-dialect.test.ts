@@ -42,7 +42,7 @@ async function findExecution(harness: Harness): Promise<string> {
   found.set(harness, known)
   let newest: string | undefined
   await until(async () => {
-    ;[newest] = await harness.services.store.listIds(CALLER.name, { count: 1 })
+    newest = (await harness.services.store.list(CALLER.name, { count: 1 }))[0]?.id
     return newest !== undefined && !known.has(newest)
   }, 'it is submitted')
   known.add(newest ?? '')

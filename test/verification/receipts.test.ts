@@ -416,6 +416,7 @@ void t.test('the key is made once, kept to its owner, and rotated by deleting it
   t.equal(statSync(join(folder, 'signing-key.pem')).mode & 0o777, 0o600)
   t.equal(statSync(folder).mode & 0o777, 0o700)
   t.same((await openSigningKey(directory)).jwk, key.jwk, 'the same at the next start')
+  t.equal(await key.signBeside('text'), key.sign('text'), 'and signs the same on any thread')
   const publicFile = join(folder, `${key.jwk.kid}.public.json`)
   const before = statSync(publicFile)
   await openSigningKey(directory)

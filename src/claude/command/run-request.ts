@@ -136,6 +136,8 @@ function refuseCommand(messages: readonly string[], code: ErrorCode = 'COMMAND_N
 }
 
 function requireFit(asked: ExecuteRequest): void {
+  const { agents, mcpServers, mcpRequired, allowedTools, disallowedTools } = asked
+  if (!agents && !mcpServers && !mcpRequired && !allowedTools && !disallowedTools) return
   const sizes = [
     {
       path: 'agents',

@@ -27,7 +27,7 @@ export async function grantRights(
 ): Promise<Grant> {
   const key = await signingKey()
   const claim = { isAdmin, kid: key.jwk.kid }
-  return { ...claim, signature: key.sign(toText(record, record.requestDigest, claim)) }
+  return { ...claim, signature: await key.signBeside(toText(record, record.requestDigest, claim)) }
 }
 
 /** Redis is this data folder's own: every API that writes to it has the folder's key. */

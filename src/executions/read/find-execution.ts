@@ -4,7 +4,7 @@ import { isExecutionId } from '../../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
 import { joinSignals } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
-import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
+import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
 import { toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
@@ -47,7 +47,7 @@ function lowestIdAt(time: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`
 }
 
-function matches(record: ExecutionRecord, { status, metadata, kind }: ExecutionFilters): boolean {
+function matches(record: ShownRecord, { status, metadata, kind }: ExecutionFilters): boolean {
   if (kind && record.kind !== kind) return false
   if (status && !status.includes(toStatus(record.state))) return false
   return Object.entries(metadata ?? {}).every(([label, value]) => record.metadata[label] === value)
@@ -108,23 +108,23 @@ export async function listExecutions(
   if (filters.kind === 'task')
     throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
   const limit = filters.limit ?? DEFAULT_LIMIT
-  const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
+  const show = (records: readonly ShownRecord[]) => withExpectedStart(services, records.map(toExecution))
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
-  const found: ExecutionRecord[] = []
+  const found: ShownRecord[] = []
   let before = [filters.cursor, upper].filter((bound) => bound !== undefined).sort()[0]
   // Where everything fits, what fills the page and one more that says that others follow is all there is to read.
   const chunk = isSelective(filters) ? SCAN_CHUNK : limit + 1
   for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
-    const ids = await fromStore(store.listIds(caller.id, { count: chunk, before, notBefore }))
-    for (const record of await fromStore(store.getMany(ids))) {
-      if (!matches(record, filters)) continue
+    const listed = await fromStore(store.list(caller.id, { count: chunk, before, notBefore }))
+    for (const { record } of listed) {
+      if (!record || !matches(record, filters)) continue
       found.push(record)
       if (found.length > limit)
         return { executions: await show(found.slice(0, limit)), nextCursor: found[limit - 1]?.id ?? null }
     }
-    before = ids.at(-1)
-    if (ids.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
+    before = listed.at(-1)?.id
+    if (listed.length < chunk || before === undefined) return { executions: await show(found), nextCursor: null }
   }
   return { executions: await show(found), nextCursor: before ?? null }
 }

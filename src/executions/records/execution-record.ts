@@ -114,8 +114,14 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
   milliseconds === undefined ? undefined : toTime(milliseconds)
 
+/** What is shown of a record. */
+export type ShownRecord = Pick<
+  ExecutionRecord,
+  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt'
+>
+
 /** As every surface shows it. */
-export function toExecution(record: ExecutionRecord): Execution {
+export function toExecution(record: ShownRecord): Execution {
   const status = toStatus(record.state)
   const {
     id,

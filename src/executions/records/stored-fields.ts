@@ -66,6 +66,32 @@ export const LISTED_FIELDS = [
   'cancelBy',
   'cancelReason',
 ] as const
+/** What a list shows of each, beside its state and its request. */
+export const SHOWN_FIELDS = [
+  'attempt',
+  'createdAt',
+  'startedAt',
+  'finishedAt',
+  'workerId',
+  'sessionId',
+  'resumedFrom',
+  'workspace',
+  'waitingFor',
+  'notBefore',
+  'timeoutEstimate',
+  'model',
+  'reserved:usd',
+  'reserved:tokens',
+  'usage',
+  'outcome',
+  'paidBy',
+  'metadata',
+  'simulated',
+  'kind',
+  'parentId',
+  'taskIndex',
+  'taskCount',
+] as const satisfies ReadonlyArray<(typeof LISTED_FIELDS)[number]>
 export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
 export type StoredFields = Partial<Record<RecordField, string | null>>

@@ -1,6 +1,9 @@
 import { createTranslator } from '../../claude/stream/translate-message.js'
+import { fingerprintsOf } from '../../history/fingerprint.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import { toLogReading } from '../conclude/log-reading.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
+import { runOf } from '../records/run-of.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
 import { MessageDesk } from './message-desk.js'
@@ -71,6 +74,14 @@ export async function startAttempt(
   return { kind: 'started', prepared, attempt, journal }
 }
 
+/** By what its duration is remembered: as it was asked for, in whichever attempt. */
+function toFingerprints(record: ExecutionRecord): string[] {
+  const { prompt, model, effort, session } = runOf(record)
+  const isNamed = record.request.workspace !== undefined && session === undefined
+  const workspace = isNamed ? record.workspaceLock : undefined
+  return fingerprintsOf({ owner: record.owner, prompt, model, effort, workspace, tasks: 1 })
+}
+
 async function storeStart(
   { services, fence, attempt, credential }: HeldClaim,
   { record, run, beginning, sessionId, command, mask, child, reach }: PreparedRun,
@@ -85,6 +96,7 @@ async function storeStart(
       sessionId,
       mark: beginning.mark,
       simulated: config.simulatorUrl !== undefined,
+      fingerprints: toFingerprints(record),
     },
     {
       type: 'execution.started',

@@ -38,6 +38,8 @@ export interface HolderCommands {
       sessionId: string
       mark?: TranscriptMark
       simulated: boolean
+      /** Under what its duration is remembered. */
+      fingerprints?: readonly string[]
     },
     event: NewEvent,
     listEvent?: NewEvent,
@@ -61,7 +63,7 @@ export function createHolderCommands({ run }: StoreContext): HolderCommands {
     async takePlaces(id, fence, places) {
       return decodePlaces(await run('ccTakePlaces', { id, fence, places }))
     },
-    async start(id, fence, { startedAt, attempt, sessionId, mark, simulated }, event, listEvent) {
+    async start(id, fence, { startedAt, attempt, sessionId, mark, simulated, fingerprints }, event, listEvent) {
       return decodeStart(
         await run('ccStart', {
           id,
@@ -72,6 +74,7 @@ export function createHolderCommands({ run }: StoreContext): HolderCommands {
             sessionId,
             simulated: simulated ? '1' : '0',
             sessionMark: mark && JSON.stringify(mark),
+            fingerprints: fingerprints && JSON.stringify(fingerprints),
           },
           event: serializeWithoutSeq(event, startedAt, attempt),
           listEvent: listEvent && serializeWithoutSeq(listEvent, startedAt, 0),

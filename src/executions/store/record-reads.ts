@@ -1,7 +1,14 @@
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
-import type { ExecutionRecord } from '../records/execution-record.js'
-import { ALL_FIELDS, LISTED_FIELDS, toRecord, type RecordField, type StoredFields } from '../records/stored-fields.js'
+import type { ExecutionRecord, ShownRecord } from '../records/execution-record.js'
+import {
+  ALL_FIELDS,
+  LISTED_FIELDS,
+  SHOWN_FIELDS,
+  toRecord,
+  type RecordField,
+  type StoredFields,
+} from '../records/stored-fields.js'
 import { execute, type StoreContext } from './store-context.js'
 
 /** The records and their lists, as they are read without changing anything. */
@@ -27,9 +34,16 @@ export interface RecordReads {
   /** Every public key that has signed a receipt here, as JSON. */
   listReceiptKeys(): Promise<string[]>
   /**
-   * Ids of an owner, newest first, strictly older than `before` and not older than `notBefore` (both as UUIDv7 bounds).
+   * The executions of an owner, newest first, strictly older than `before` and not older than `notBefore` (both as
+   * UUIDv7 bounds); without a record where it has just gone.
    */
-  listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
+  list(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<Listed[]>
+}
+
+/** A row of a list. */
+export interface Listed {
+  readonly id: string
+  readonly record: ShownRecord | undefined
 }
 
 interface Loaded {
@@ -41,6 +55,25 @@ interface Loaded {
 
 const toLoadedRecord = ({ id, stored, lastSeq, position }: Loaded): ExecutionRecord | undefined =>
   toRecord(id, stored, lastSeq, position)
+
+const LISTED_VALUES = 5 + SHOWN_FIELDS.length
+
+function toListed(values: ReadonlyArray<string | number | null>): Listed[] {
+  const listed: Listed[] = []
+  for (let start = 0; start < values.length; start += LISTED_VALUES) {
+    // Safe: as list.lua answers.
+    const [id, lastSeq, position, shortRequest, state, ...shown] = values.slice(start, start + LISTED_VALUES) as [
+      string,
+      number,
+      number | '',
+      ...Array<string | null>,
+    ]
+    const stored: StoredFields = { state, shortRequest }
+    for (const [index, field] of SHOWN_FIELDS.entries()) stored[field] = shown[index]
+    listed.push({ id, record: toRecord(id, stored, lastSeq, position || undefined) })
+  }
+  return listed
+}
 
 export function createRecordReads({ redis, root, run, now, recentNow }: StoreContext): RecordReads {
   async function load(ids: readonly string[], fields: readonly RecordField[]): Promise<Loaded[]> {
@@ -129,10 +162,10 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
     listReceiptKeys() {
       return redis.hvals(`${root}:receipt-keys`)
     },
-    listIds(owner, bounds) {
-      const newest = bounds.before === undefined ? '+' : `(${bounds.before}`
-      const oldest = bounds.notBefore === undefined ? '-' : `[${bounds.notBefore}`
-      return redis.zrevrangebylex(`${root}:index:${owner}`, newest, oldest, 'LIMIT', 0, bounds.count)
+    async list(owner, { before, notBefore, count }) {
+      const newest = before === undefined ? '+' : `(${before}`
+      const oldest = notBefore === undefined ? '-' : `[${notBefore}`
+      return toListed(await run('ccList', owner, newest, oldest, count, ...SHOWN_FIELDS))
     },
   }
 }

@@ -206,6 +206,7 @@ export interface RecordScripts {
   }): ['recorded' | 'stale']
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
+  ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): Array<Text | number>
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
   ccListDue(count: number): [due: number, active: number, ...ids: string[]]
   ccPositions(...ids: string[]): Array<number | ''>

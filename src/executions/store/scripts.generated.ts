@@ -24,6 +24,7 @@ local function touch(hash, field, by)
   redis.call('PEXPIRE', hash, LEDGER_KEPT_MS)
 end`,
   'history/include/reserve': `local function reserve(id, owner, kind, taken)
+  if not next(taken) then return end
   local day = whole(math.floor(nowMs() / DAY_MS))
   local book = bookOf(kind, day, owner)
   redis.call('HSET', key('execution', id), 'ledgerDay', day)
@@ -58,7 +59,6 @@ end`,
   redis.call('COPY', key('events', id), draft, 'REPLACE')
   redis.call('RENAME', draft, key('events', id))
   redis.call('HSET', key('log', id), 'lastSeq', 1, 'bytes', #lines)
-  redis.call('PUBLISH', key('channel', id), lines)
 end`,
   'constant/PRIORITY_STEP': `local PRIORITY_STEP = 100000000000000`,
   'include/band-of': `local function bandOf(score) return string.format('%d', math.floor(tonumber(score) / PRIORITY_STEP)) end`,
@@ -67,23 +67,24 @@ local function clockOf(band) return key('turn-clock', band) end`,
   'include/turn-clock': `local function turnClock(band) return tonumber(redis.call('GET', clockOf(band)) or '0') end`,
   'include/turn-keys': `local function turnsOf(band) return key('turns', band) end
 local function lineOf(band, owner) return key('line', band .. ':' .. owner) end`,
-  'include/enter-turn': `local function enterTurn(id, score)
-  local band, owner = bandOf(score), get(id, 'owner')
+  'include/enter-turn': `local function enterTurn(id, score, known)
+  local band, owner = bandOf(score), known or get(id, 'owner')
   redis.call('ZADD', lineOf(band, owner), score, id)
+  if redis.call('ZSCORE', turnsOf(band), owner) then return end
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
   local tag = math.max(turnClock(band), served)
-  if redis.call('ZADD', turnsOf(band), 'NX', tag, owner) == 0 then return end
+  redis.call('ZADD', turnsOf(band), tag, owner)
   redis.call('PERSIST', servedOf(band))
   redis.call('PERSIST', clockOf(band))
 end`,
-  'include/enter-queue': `local function enterQueue(id, score)
+  'include/enter-queue': `local function enterQueue(id, score, owner)
   redis.call('ZADD', root .. ':waiting', score, id)
-  enterTurn(id, score)
+  enterTurn(id, score, owner)
 end`,
-  'include/position-of': `local function positionOf(id)
+  'include/position-of': `local function positionOf(id, score, owner)
   local rank = redis.call('ZRANK', root .. ':waiting', id)
   if not rank then return nil end
-  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
   if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
@@ -101,11 +102,11 @@ end`,
   end
   return before + place + 1
 end`,
-  'include/queue-new': `local function queueNew(id, score, new)
-  enterQueue(id, score)
+  'include/queue-new': `local function queueNew(id, score, owner, new)
+  enterQueue(id, score, owner)
   local deadline = new.fields.queueDeadline
   if deadline then redis.call('ZADD', root .. ':deadlines', deadline, id) end
-  local position = positionOf(id)
+  local position = positionOf(id, score, owner)
   writeFirst(id, new.before .. position .. new.after)
   return position
 end`,
@@ -120,6 +121,7 @@ end`,
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
   'history/include/weigh': `local function weigh(owner, kind, wanted)
+  if not next(wanted) then return {} end
   local day = math.floor(nowMs() / DAY_MS)
   local book = bookOf(kind, whole(day), owner)
   local taken = {}
@@ -180,7 +182,7 @@ end
 reserve(following.id, owner, kind, taken)
 redis.call('HSET', key('tasks', list), index + 1, following.id)
 setAll(following.id, following.fields)
-queueNew(following.id, following.score, following)
+queueNew(following.id, following.score, following.fields.owner, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}`,
   'events/include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
@@ -469,6 +471,20 @@ set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'job', job)
 set(id, 'credential', chosen.name, 'credentialClaim', get(id, 'claim'))
 takeTurn(chosen, #args.offers)
 return claimed(id, fence, passOn(from))`,
+  'events/include/pack': `local PACKED_BYTES = 32 * 1024
+local function pack(id)
+  local events, draft = key('events', id), root .. ':events-draft'
+  local bytes = tonumber(redis.call('HGET', key('log', id), 'bytes') or PACKED_BYTES + 1)
+  if bytes > PACKED_BYTES then return end
+  local lines, last = {}, nil
+  for index, entry in ipairs(redis.call('XRANGE', events, '-', '+')) do
+    last, lines[index] = entry[1], string.gsub(entry[2][2], '\\n$', '')
+  end
+  if not last then return end
+  redis.call('XADD', draft, last, 'e', table.concat(lines, '\\n'))
+  redis.call('COPY', draft, events, 'REPLACE')
+  redis.call('DEL', draft)
+end`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -542,7 +558,8 @@ end`,
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
-  local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
+  local created, model = tonumber(get(id, 'createdAt')), get(id, 'model') or ''
+  local day = get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
@@ -690,6 +707,7 @@ local function conclude(id, args)
   account(id, status)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  pack(id)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -809,7 +827,7 @@ if answer then return answer end
 setAll(id, new.fields)
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
-local position = queueNew(task.id, args.score, task)
+local position = queueNew(task.id, args.score, args.owner, task)
 writeFirst(id, new.before .. position .. new.after)
 return {'created', position}`,
   'include/latest-of': `local function latestOf(session)
@@ -908,7 +926,7 @@ if get(args.id, 'follows') then
   return {'waiting'}
 end
 beginDeadline(args.id)
-return {'created', queueNew(args.id, args.score, args.new)}`,
+return {'created', queueNew(args.id, args.score, args.owner, args.new)}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -1071,6 +1089,21 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local fields = {unpack(ARGV, 5)}
+local answer, size = {}, 0
+local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
+for _, id in ipairs(ids) do
+  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', unpack(fields))
+  local state = values[1]
+  answer[size + 1], answer[size + 2] = id, lastSeq(id)
+  answer[size + 3] = state == 'queued' and positionOf(id) or ''
+  answer[size + 4] = values[2] or (state and get(id, 'request'))
+  answer[size + 5] = state
+  for index = 1, #fields do answer[size + 5 + index] = values[2 + index] end
+  size = size + 5 + #fields
+end
+return answer`,
   'positions': `local positions = {}
 for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
 return positions`,
@@ -1359,12 +1392,12 @@ export const SCRIPTS = {
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
     'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
     'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
@@ -1375,12 +1408,12 @@ export const SCRIPTS = {
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
     'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
     'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
@@ -1391,12 +1424,12 @@ export const SCRIPTS = {
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
     'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
     'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
@@ -1407,12 +1440,12 @@ export const SCRIPTS = {
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
-    'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
-    'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
+    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
+    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
     'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
     'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
@@ -1471,6 +1504,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/may-run', 'list-due',
+  ),
+  ccList: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/position-of', 'list',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',

@@ -15,14 +15,14 @@ interface Place {
   readonly isWanted: boolean
 }
 
-/** By what a run is remembered, and what is remembered of it. */
+/** What is remembered of such runs, where that is asked for; and by what. */
 export async function estimateFor(
   { history, config }: DomainServices,
   { prompt, model, effort }: RunRequest,
   { owner, workspace, isWanted }: Place,
-): Promise<{ fingerprints: string[]; timeoutEstimate?: TimeoutEstimate }> {
+): Promise<{ fingerprints?: string[]; timeoutEstimate?: TimeoutEstimate }> {
+  if (!isWanted) return {}
   const fingerprints = fingerprintsOf({ owner, prompt, model, effort, workspace, tasks: 1 })
-  if (!isWanted) return { fingerprints }
   return {
     fingerprints,
     timeoutEstimate: estimateTimeout(await fromStore(history.samples(fingerprints, config.simulatorUrl !== undefined))),

@@ -9,4 +9,7 @@ export const nameFor = async (
   caller: Caller,
   wanted: string | undefined,
   executionId: string,
-): Promise<WorkspaceName> => nameWorkspace(wanted, executionId, await withAdmitted(config, caller.id, wanted))
+): Promise<WorkspaceName> =>
+  wanted === undefined
+    ? { name: executionId }
+    : nameWorkspace(wanted, executionId, await withAdmitted(config, caller.id, wanted))

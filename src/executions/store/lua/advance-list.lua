@@ -54,6 +54,6 @@ end
 reserve(following.id, owner, kind, taken)
 redis.call('HSET', key('tasks', list), index + 1, following.id)
 setAll(following.id, following.fields)
-queueNew(following.id, following.score, following)
+queueNew(following.id, following.score, following.fields.owner, following)
 redis.call('ZREM', root .. ':unsettled', list)
 return {'next', get(following.id, 'claim'), get(following.id, 'priority')}

@@ -16,6 +16,6 @@ if answer then return answer end
 setAll(id, new.fields)
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
-local position = queueNew(task.id, args.score, task)
+local position = queueNew(task.id, args.score, args.owner, task)
 writeFirst(id, new.before .. position .. new.after)
 return {'created', position}

@@ -28,4 +28,4 @@ if get(args.id, 'follows') then
   return {'waiting'}
 end
 beginDeadline(args.id)
-return {'created', queueNew(args.id, args.score, args.new)}
+return {'created', queueNew(args.id, args.score, args.owner, args.new)}

@@ -1,4 +1,4 @@
--- Reserves what weigh has found, for an execution.
+-- Reserves what weigh has found, for an execution; without a reservation the day of its creation counts.
 
 --- @constant DAY_MS "../../units.ts"
 --- @include "../../../platform/lua/include/key.lua"
@@ -8,6 +8,7 @@
 --- @include "./whole.lua"
 
 local function reserve(id, owner, kind, taken)
+  if not next(taken) then return end
   local day = whole(math.floor(nowMs() / DAY_MS))
   local book = bookOf(kind, day, owner)
   redis.call('HSET', key('execution', id), 'ledgerDay', day)

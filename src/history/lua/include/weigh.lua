@@ -7,6 +7,7 @@
 --- @include "./whole.lua"
 
 local function weigh(owner, kind, wanted)
+  if not next(wanted) then return {} end
   local day = math.floor(nowMs() / DAY_MS)
   local book = bookOf(kind, whole(day), owner)
   local taken = {}

@@ -1,8 +1,10 @@
 -- What an end teaches and costs, told once: nothing comes here a second time.
 
+--- @constant DAY_MS "../../../../history/units.ts"
 --- @include "../../../../history/lua/include/learn.lua"
 --- @include "../../../../history/lua/include/settle.lua"
 --- @include "../../../../history/lua/include/settle-payments.lua"
+--- @include "../../../../history/lua/include/whole.lua"
 --- @include "./get.lua"
 --- @include "./kind-of.lua"
 --- @include "./record.lua"
@@ -13,7 +15,8 @@ local function account(id, status)
   local kind = kindOf(get(id, 'simulated'))
   local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
-  local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
+  local created, model = tonumber(get(id, 'createdAt')), get(id, 'model') or ''
+  local day = get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
   settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end

@@ -3,6 +3,7 @@
 --   seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk}
 
 --- @include "../../../../events/lua/include/last-seq.lua"
+--- @include "../../../../events/lua/include/pack.lua"
 --- @include "../../../../events/lua/include/write-next.lua"
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/now-ms.lua"
@@ -36,6 +37,7 @@ local function conclude(id, args)
   account(id, status)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  pack(id)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)

@@ -3,7 +3,7 @@
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "./enter-turn.lua"
 
-local function enterQueue(id, score)
+local function enterQueue(id, score, owner)
   redis.call('ZADD', root .. ':waiting', score, id)
-  enterTurn(id, score)
+  enterTurn(id, score, owner)
 end

@@ -1,5 +1,5 @@
 -- Stands in the line of its owner. An owner whose line was empty has its next turn now, but not before those who have
---   waited while it was served (start-time fair queueing: nobody saves turns up).
+--   waited while it was served (start-time fair queueing: nobody saves turns up). known: its owner, where that is.
 
 --- @include "./band-of.lua"
 --- @include "./get.lua"
@@ -7,12 +7,13 @@
 --- @include "./turn-clock.lua"
 --- @include "./turn-keys.lua"
 
-local function enterTurn(id, score)
-  local band, owner = bandOf(score), get(id, 'owner')
+local function enterTurn(id, score, known)
+  local band, owner = bandOf(score), known or get(id, 'owner')
   redis.call('ZADD', lineOf(band, owner), score, id)
+  if redis.call('ZSCORE', turnsOf(band), owner) then return end
   local served = tonumber(redis.call('ZSCORE', servedOf(band), owner) or '0')
   local tag = math.max(turnClock(band), served)
-  if redis.call('ZADD', turnsOf(band), 'NX', tag, owner) == 0 then return end
+  redis.call('ZADD', turnsOf(band), tag, owner)
   redis.call('PERSIST', servedOf(band))
   redis.call('PERSIST', clockOf(band))
 end

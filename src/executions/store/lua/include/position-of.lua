@@ -1,5 +1,5 @@
 -- As how manyth a waiting execution will start, if nobody else comes; nil where it does not wait. Within a priority
---   each owner in turn has one, by its tag, then by its name.
+--   each owner in turn has one, by its tag, then by its name. score, owner: where they are known.
 
 --- @constant PRIORITY_STEP "../../queue-score.ts"
 --- @include "../../../../platform/lua/include/root.lua"
@@ -7,10 +7,10 @@
 --- @include "./record.lua"
 --- @include "./turn-keys.lua"
 
-local function positionOf(id)
+local function positionOf(id, score, owner)
   local rank = redis.call('ZRANK', root .. ':waiting', id)
   if not rank then return nil end
-  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
   if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
