@@ -15,6 +15,7 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   EXECUTION_NOT_FOUND: 'Or it belongs to another token.',
   FORBIDDEN: 'The token’s scopes do not cover it, or the operator has not allowed it.',
   FILE_NOT_KEPT: '`detail` says why.',
+  APPROVAL_CLOSED: '`approval` says how, by whom and when.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
 /** What can be wrong with a body, before anybody looks at its fields. */
@@ -63,6 +64,7 @@ interface RouteTexts {
 interface RouteConfig {
   readonly open?: true | 'recognised'
   readonly scope?: Scope
+  readonly orScope?: Scope | undefined
   readonly forOneExecution: boolean
   readonly ticket: boolean
 }
@@ -88,7 +90,7 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
     method,
     url,
     config: {
-      ...(open ? { open } : { scope: operation.scope }),
+      ...(open ? { open } : { scope: operation.scope, orScope: operation.orScope }),
       forOneExecution: operation.forOneExecution ?? false,
       ticket,
     },

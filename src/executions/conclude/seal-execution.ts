@@ -3,12 +3,14 @@ import type { ReceiptFacts, ReceiptTask } from '../../protocol/receipt.js'
 import { sha256 } from '../../platform/hash.js'
 import { toAnswerText } from '../../verification/canonical-json.js'
 import { signReceipt } from '../../verification/receipt.js'
+import { toReceiptApproval, type ApprovalRecord } from '../records/approval-record.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
+import { findUnrecordedApprovals } from './closing-approvals.js'
 import { LogReading, readLog } from './log-reading.js'
 
 /** Only what has ended is in a list that ends. */
@@ -26,6 +28,7 @@ function toFacts(
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
+  approvals: readonly ApprovalRecord[],
 ): ReceiptFacts {
   const {
     status,
@@ -73,6 +76,7 @@ function toFacts(
     usage,
     paidBy: paidBy && [...paidBy],
     tasks: tasks?.map(toReceiptTask),
+    approvals: approvals.length > 0 ? approvals.map(toReceiptApproval) : undefined,
     files,
     verification,
     events: chain.summary(),
@@ -81,24 +85,30 @@ function toFacts(
 }
 
 /**
- * The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. `written`: the
+ * The signed receipt of a conclusion that is about to be stored, which tells of its approvals, too; undefined where the execution is gone. `written`: the
  * log as its writer knows it. The store takes the receipt only where the log ends there; else it is made anew without.
  */
 export async function sealExecution(
   services: DomainServices,
   id: string,
-  conclusion: Conclusion,
+  given: Conclusion,
   written?: LogReading,
-): Promise<Seal | undefined> {
+): Promise<{ readonly seal: Seal; readonly conclusion: Conclusion } | undefined> {
   const [key, [record]] = await Promise.all([services.signingKey(), services.store.getMany([id])])
   if (!record) return undefined
   const reading = written === undefined ? await readLog(services.log, id) : new LogReading(written)
+  const approvals = record.approvalCount > 0 ? await services.store.listApprovalsOf(id) : []
+  // The holder has told of all of its own.
+  const closing =
+    written === undefined && approvals.length > 0 ? await findUnrecordedApprovals(services, id, reading) : []
+  const conclusion: Conclusion = { ...given, closing }
   for (const event of concludingEvents(conclusion)) reading.add(`{"seq":${reading.lastSeq + 1},${event}`)
   const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
-  return {
+  const seal: Seal = {
     paidBy,
-    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy), key),
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, approvals), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
   }
+  return { seal, conclusion }
 }

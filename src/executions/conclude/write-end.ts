@@ -57,9 +57,9 @@ async function sealAndStore(
 ): Promise<ConcludeAnswer> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
-    const seal = await sealExecution(services, id, conclusion, written)
-    if (!seal) return { kind: 'refused', state: 'missing' }
-    const answer = await store(services, id, concludeAs, conclusion, seal)
+    const sealed = await sealExecution(services, id, conclusion, written)
+    if (!sealed) return { kind: 'refused', state: 'missing' }
+    const answer = await store(services, id, concludeAs, sealed.conclusion, sealed.seal)
     if (answer.kind !== 'moved') return answer
   }
   throw new Error(`The log of ${id} kept changing; its end could not be stored.`)

@@ -64,6 +64,8 @@ export const LISTED_FIELDS = [
   'grant',
   'cancelBy',
   'cancelReason',
+  'openApprovals',
+  'approvalCount',
 ] as const
 export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -156,6 +158,8 @@ export function toRecord(
     hooksRun: toNumber(fields.hooksRun),
     // Safe: toNewRecord wrote it.
     dailyBudget: parse<NonNullable<Caller['dailyBudget']>>(fields.dailyBudget),
+    openApprovals: fields.openApprovals ? fields.openApprovals.split(' ') : [],
+    approvalCount: Number(fields.approvalCount ?? 0),
     cancelled: fields.cancelBy ? { by: fields.cancelBy, reason: fields.cancelReason || undefined } : undefined,
   }
 }

@@ -93,10 +93,11 @@ export function decodeStart(reply: StartReply): StartAnswer {
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined
-  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = reply
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, approvalsClosed] = reply
   return {
     cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
     pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
+    approvalsClosed: approvalsClosed ? Number(approvalsClosed) : undefined,
   }
 }
 

@@ -3,6 +3,7 @@ import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
 import { SCRIPTS } from './scripts.generated.js'
+import type { ApprovalStatus } from '../../protocol/approvals.js'
 import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
 type Flag = '1' | '0'
@@ -58,7 +59,15 @@ export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancell
 export type StartReply = ['started', lastSeq: number, ...batches: string[]] | ['stale' | 'cancelled']
 
 export type RenewReply =
-  | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]
+  | [
+      'ok',
+      cancelBy: string,
+      cancelReason: string,
+      pauseWanted: Flag | '',
+      pauseBy: string,
+      pauseReason: string,
+      approvalsClosed: string,
+    ]
   | ['stale']
 
 type Cancelled = ['cancelled', by: string, reason: Text]
@@ -67,6 +76,12 @@ export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['
 
 export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
 
+/** Of an approval: of a pending one, which is withdrawn, or of one whose end nobody has told yet. */
+export interface ClosingEvent {
+  readonly id: string | undefined
+  readonly event: string
+}
+
 /** As include/conclude.lua takes it. */
 export interface Concluding {
   readonly status: string
@@ -74,6 +89,7 @@ export interface Concluding {
   readonly event: string
   /** The event before the last. */
   readonly cause: string | undefined
+  readonly closing: readonly ClosingEvent[]
   readonly retentionMs: number
   readonly seal: { readonly finishedSeq: number; readonly keyId: string; readonly jwk: string } | undefined
 }
@@ -139,6 +155,7 @@ export interface RecordScripts {
     event: string
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
+    closing: readonly ClosingEvent[]
   }): RetryReply
 
   ccAdvanceList(args: {
@@ -159,6 +176,25 @@ export interface RecordScripts {
     hooksRun: number | undefined
     refusal: string | undefined
   }): ['recorded' | 'stale']
+
+  ccRequestApproval(args: {
+    id: string
+    executionId: string
+    fence: string
+    asked: string
+    timeoutMs: number
+    maxOpen: number
+    maxAll: number
+  }): ['requested', requestedAt: Timestamp, expiresAt: Timestamp] | ['full', limit: number] | ['stale']
+  ccDecideApproval(args: {
+    id: string
+    status: ApprovalStatus
+    decision: string
+    digest: string
+    by: string
+    byId: string
+  }): ['decided' | 'same' | 'closed' | 'missing']
+  ccCloseApproval(id: string, status: 'expired' | 'withdrawn'): ApprovalStatus | 'missing'
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]

@@ -468,6 +468,48 @@ set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'job', job)
 set(id, 'credential', chosen.name, 'credentialClaim', get(id, 'claim'))
 takeTurn(chosen, #args.offers)
 return claimed(id, fence, passOn(from))`,
+  'include/approval': `local function approval(id) return key('approval', id) end`,
+  'include/open-approvals': `local function openApprovals(id)
+  local ids = {}
+  for each in string.gmatch(get(id, 'openApprovals') or '', '%S+') do ids[#ids + 1] = each end
+  return ids
+end
+local function setOpen(id, ids)
+  if #ids == 0 then redis.call('HDEL', record(id), 'openApprovals')
+  else set(id, 'openApprovals', table.concat(ids, ' ')) end
+end
+local function addOpen(id, added)
+  local ids = openApprovals(id)
+  ids[#ids + 1] = added
+  setOpen(id, ids)
+end
+local function removeOpen(id, removed)
+  local ids = {}
+  for _, each in ipairs(openApprovals(id)) do
+    if each ~= removed then ids[#ids + 1] = each end
+  end
+  setOpen(id, ids)
+end`,
+  'include/close-approval': `local function closeApproval(id, status, ...)
+  local execution, owner = unpack(redis.call('HMGET', approval(id), 'executionId', 'owner'))
+  redis.call('HSET', approval(id), 'status', status, ...)
+  redis.call('ZREM', root .. ':approval-deadlines', id)
+  redis.call('ZREM', root .. ':open-approvals', id)
+  redis.call('ZREM', key('open-approvals', owner), id)
+  redis.call('ZADD', root .. ':closed-approvals', 0, id)
+  redis.call('ZADD', key('closed-approvals', owner), 0, id)
+  redis.call('HINCRBY', record(execution), 'approvalsClosed', 1)
+  removeOpen(execution, id)
+  local list = get(execution, 'parentId')
+  if list then removeOpen(list, id) end
+end`,
+  'close-approval': `exceedMemory()
+local id, to = ARGV[1], ARGV[2]
+local status, expiresAt = unpack(redis.call('HMGET', approval(id), 'status', 'expiresAt'))
+if not status then return 'missing' end
+if status ~= 'pending' or (to == 'expired' and nowMs() < tonumber(expiresAt)) then return status end
+closeApproval(id, to)
+return to`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -548,10 +590,13 @@ end`,
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
+  'include/approval-ids': `local function approvalIds(id) return redis.call('ZRANGE', key('approvals-of', id), 0, -1) end`,
   'include/expire': `local function expire(id, milliseconds)
   for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do
     redis.call('PEXPIRE', kept, milliseconds)
   end
+  for _, each in ipairs(approvalIds(id)) do redis.call('PEXPIRE', approval(each), milliseconds) end
+  redis.call('PEXPIRE', key('approvals-of', id), milliseconds)
 end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
@@ -603,7 +648,7 @@ end`,
     bytes = bytes + redis.call('HSTRLEN', record(id), field)
   end
   bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
-  return bytes
+  return bytes + tonumber(redis.call('HGET', record(id), 'approvalBytes') or '0')
 end`,
   'include/task-ids': `local function taskIds(list)
   local ids = {}
@@ -616,6 +661,24 @@ end`,
   redis.call('ZADD', root .. ':finished', nowMs(), id)
   redis.call('HSET', root .. ':finished-bytes', id, bytes)
   redis.call('INCRBY', root .. ':finished-total', bytes)
+end`,
+  'include/settle-approvals': `local function isSeen(id, closing)
+  local count = 0
+  for _, entry in ipairs(closing or {}) do
+    if entry.id then
+      count = count + 1
+      if redis.call('HGET', approval(entry.id), 'status') ~= 'pending' then return false end
+    end
+  end
+  return count == #openApprovals(id)
+end
+local function settleApprovals(id, closing)
+  for _, entry in ipairs(closing or {}) do
+    local isOpen = entry.id and redis.call('HGET', approval(entry.id), 'status') == 'pending'
+    if isOpen then closeApproval(entry.id, 'withdrawn') end
+    if isOpen or not entry.id then writeNext(id, entry.event) end
+  end
+  for _, each in ipairs(openApprovals(id)) do closeApproval(each, 'withdrawn') end
 end`,
   'include/expire-folders': `local function expireFolders(host)
   local folders = key('folders', host)
@@ -644,12 +707,16 @@ end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 local function conclude(id, args)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
-  if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  local closing = args.closing or {}
+  if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  local isList = get(id, 'kind') == 'task_list'
+  if not isList and not isSeen(id, closing) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
   account(id, status)
+  if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   redis.call('HSET', key('log', id), 'fence', '')
@@ -837,6 +904,28 @@ local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
 return {'created', queueNew(args.id, args.score, args.new)}`,
+  'decide-approval': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id = args.id
+local status, execution, fence, expiresAt, digest, byId =
+  unpack(redis.call('HMGET', approval(id), 'status', 'executionId', 'fence', 'expiresAt', 'digest', 'decidedById'))
+if not status then return {'missing'} end
+if status ~= 'pending' then
+  return {digest == args.digest and byId == args.byId and 'same' or 'closed'}
+end
+local now = nowMs()
+if not holdsFence(execution, fence) then
+  closeApproval(id, 'withdrawn')
+  return {'closed'}
+end
+if now >= tonumber(expiresAt) then
+  closeApproval(id, 'expired')
+  return {'closed'}
+end
+closeApproval(id, args.status, 'decision', args.decision, 'digest', args.digest, 'decidedAt', now,
+  'decidedBy', args.by, 'decidedById', args.byId)
+redis.call('HINCRBY', record(execution), 'approvalBytes', #args.decision)
+return {'decided'}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -852,6 +941,15 @@ end`,
 end`,
   'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
   for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
+end`,
+  'include/forget-approvals': `local function forgetApprovals(id)
+  for _, each in ipairs(approvalIds(id)) do
+    local owner = redis.call('HGET', approval(each), 'owner')
+    redis.call('ZREM', root .. ':closed-approvals', each)
+    if owner then redis.call('ZREM', key('closed-approvals', owner), each) end
+    redis.call('DEL', approval(each))
+  end
+  redis.call('DEL', key('approvals-of', id))
 end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
@@ -876,8 +974,10 @@ end`,
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
+    forgetApprovals(task)
     redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
   end
+  forgetApprovals(id)
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
@@ -961,9 +1061,31 @@ local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
-local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
-for index = 1, 5 do requests[index] = requests[index] or '' end
+local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason',
+  'approvalsClosed')
+for index = 1, 6 do requests[index] = requests[index] or '' end
 return {'ok', unpack(requests)}`,
+  'request-approval': `local args = cjson.decode(ARGV[1])
+local id, execution = args.id, args.executionId
+local before = redis.call('HMGET', approval(id), 'requestedAt', 'expiresAt')
+if before[1] then return {'requested', tonumber(before[1]), tonumber(before[2])} end
+if not holdsFence(execution, args.fence) or not hasLease(execution) then return {'stale'} end
+if #openApprovals(execution) >= args.maxOpen then return {'full', args.maxOpen} end
+if redis.call('ZCARD', key('approvals-of', execution)) >= args.maxAll then return {'full', args.maxAll} end
+local now, owner = nowMs(), get(execution, 'owner')
+local expiresAt = now + args.timeoutMs
+redis.call('HSET', approval(id), 'executionId', execution, 'owner', owner, 'fence', args.fence, 'status', 'pending',
+  'asked', args.asked, 'requestedAt', now, 'expiresAt', expiresAt)
+redis.call('ZADD', key('approvals-of', execution), 0, id)
+redis.call('ZADD', root .. ':open-approvals', 0, id)
+redis.call('ZADD', key('open-approvals', owner), 0, id)
+redis.call('ZADD', root .. ':approval-deadlines', expiresAt, id)
+addOpen(execution, id)
+redis.call('HINCRBY', record(execution), 'approvalCount', 1)
+redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
+local list = get(execution, 'parentId')
+if list then addOpen(list, id) end
+return {'requested', now, expiresAt}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
@@ -1030,6 +1152,7 @@ if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 enter(id, 'queued')
+settleApprovals(id, args.closing)
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
@@ -1183,20 +1306,26 @@ export const SCRIPTS = {
     'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
     'include/use-turn', 'claim',
   ),
+  ccCloseApproval: join(
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/now-ms', 'platform/include/key',
+    'include/approval', 'include/record', 'include/get', 'include/set', 'include/open-approvals',
+    'include/close-approval', 'close-approval',
+  ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'platform/include/now-ms',
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids',
+    'include/approval', 'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/open-approvals',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1204,14 +1333,15 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids',
+    'include/approval', 'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/open-approvals',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1219,14 +1349,15 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude-queued',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids',
+    'include/approval', 'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/open-approvals',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1234,14 +1365,15 @@ export const SCRIPTS = {
     'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn', 'constant/DAY_MS',
     'constant/MICRO', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
-    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude',
+    'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids',
+    'include/approval', 'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/open-approvals',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
@@ -1262,11 +1394,17 @@ export const SCRIPTS = {
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
     'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
+  ccDecideApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'platform/include/now-ms', 'include/approval', 'include/record', 'include/get', 'include/set',
+    'include/open-approvals', 'include/close-approval', 'decide-approval',
+  ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
+    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget',
+    'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1299,6 +1437,11 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'platform/include/now-ms', 'include/record', 'include/set', 'renew',
   ),
+  ccRequestApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
+    'include/approval', 'include/record', 'include/get', 'include/has-lease', 'include/set', 'include/open-approvals',
+    'request-approval',
+  ),
   ccRequest: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
     'include/is-active', 'include/set', 'request',
@@ -1312,16 +1455,17 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'retain',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
+    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
+    'include/has-lease', 'include/leave-work', 'include/set-all', 'include/approval', 'include/open-approvals',
+    'include/close-approval', 'include/settle-approvals', 'retry',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',

@@ -115,6 +115,8 @@ export type StartAnswer =
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+  /** How many approvals of the execution have been closed so far, by whomever. */
+  readonly approvalsClosed?: number
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
@@ -147,8 +149,16 @@ export interface Ending {
   readonly tasks?: readonly ListedTask[]
 }
 
+/** The event of an approval's end; `id`: of a pending one, which is withdrawn with it. */
+export interface ClosingApproval {
+  readonly id?: string
+  readonly event: NewEvent
+}
+
 /** An ending as it is stored. */
 export interface Conclusion extends Ending {
+  /** Of approvals whose end the log does not tell yet, before the cause. */
+  readonly closing?: readonly ClosingApproval[]
   readonly usage: Usage
   readonly finishedAt: Date
 }
@@ -194,6 +204,7 @@ export interface Retry {
   readonly at: Date
   readonly notBefore?: Date
   readonly queueDeadline?: Date
+  readonly closing?: readonly ClosingApproval[]
 }
 
 export type RetryAnswer =

@@ -2,6 +2,7 @@ import type { Outcome } from '../../protocol/execution.js'
 import { cancelUnheld } from '../control/cancel-queued.js'
 import { settleTaskList } from '../control/cancel-task-list.js'
 import { concludeExecution } from '../conclude/conclude-execution.js'
+import { expireApprovals } from './expire-approvals.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { runOf } from '../records/run-of.js'
@@ -57,11 +58,13 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       async () => settle(await listAbandoned(services), settleAbandoned),
       async () => settle(await store.listOverdue(BATCH), concludeOverdue),
       async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
+      () => expireApprovals(services, BATCH),
       () => wakeDue(services),
       () => enqueueLost(services),
       () => unparkFree(services),
       () => retainExecutions(services),
       () => store.trimIndexes(BATCH),
+      () => store.trimApprovals(BATCH),
     ],
     (step) => step(),
     isRedisThere,

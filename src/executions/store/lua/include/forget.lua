@@ -4,6 +4,7 @@
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
+--- @include "./forget-approvals.lua"
 --- @include "./leave-session.lua"
 --- @include "./record.lua"
 --- @include "./release.lua"
@@ -15,8 +16,10 @@ local function forget(id, owner)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
+    forgetApprovals(task)
     redis.call('DEL', record(task), key('log', task), key('events', task), key('files', task))
   end
+  forgetApprovals(id)
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)

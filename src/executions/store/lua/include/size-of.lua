@@ -9,5 +9,5 @@ local function sizeOf(id)
     bytes = bytes + redis.call('HSTRLEN', record(id), field)
   end
   bytes = bytes + tonumber(redis.call('HGET', key('files', id), 'bytes') or '0')
-  return bytes
+  return bytes + tonumber(redis.call('HGET', record(id), 'approvalBytes') or '0')
 end
