@@ -99,6 +99,10 @@ export interface Observation {
   reply?: Reply
   /** Up to {@link DENIALS_KEPT}. */
   readonly denials: PermissionDenial[]
+  /** Who has denied a call that was asked of people, by the call's id. */
+  readonly deniedBy: Map<string, string>
+  /** How many of all denials are people's. */
+  deniedByPeople: number
   /** All of them. */
   denialCount: number
   /** JSON mode: what was last handed to the StructuredOutput tool, accepted or not. */
@@ -134,6 +138,8 @@ export function createObservation(sessionSums?: ModelSums, earlier = NOTHING_EAR
     unreadLines: 0,
     turns: 0,
     denials: [...earlier.denials],
+    deniedBy: new Map(),
+    deniedByPeople: earlier.denials.filter(({ by }) => by !== undefined).length,
     denialCount: earlier.denialCount,
     partialText: '',
     tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0 },

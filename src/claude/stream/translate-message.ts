@@ -27,6 +27,9 @@ export { coalesceDeltas } from './text-stream.js'
 export { hasUnsummedUsage } from './observation.js'
 export type { ClaudeResult, Observation } from './observation.js'
 
+/** `own` gives the message as it was before its secrets were masked: for answers to the CLI, never to be told. */
+export type OnControl = (message: Record<string, unknown>, own: () => Record<string, unknown>) => NewEvent[]
+
 export interface TranslatorOptions {
   /** Whether to give `text.delta` and `text.reset`. */
   readonly partialText: boolean
@@ -41,7 +44,7 @@ export interface TranslatorOptions {
   /** Of the attempts before this one. */
   readonly earlier?: Earlier | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
-  readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
+  readonly onControl?: OnControl | undefined
   /** Milliseconds of a monotonic clock. */
   readonly now?: () => number
 }
@@ -212,7 +215,12 @@ export function createTranslator({
       const decoded = decodeClaudeLine(line.bytes, mask)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
       if (CONTROL_TYPES.has(decoded.type)) {
-        return onControl?.(decoded.message) ?? []
+        const { message } = decoded
+        const own = (): Record<string, unknown> => {
+          const plain = decodeClaudeLine(line.bytes)
+          return plain.kind === 'message' ? plain.message : message
+        }
+        return onControl?.(message, own) ?? []
       }
       return translateAll(masked.pass(decoded.type, decoded.message), decoded)
     },

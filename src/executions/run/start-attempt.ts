@@ -1,4 +1,4 @@
-import { createTranslator } from '../../claude/stream/translate-message.js'
+import { createTranslator, type OnControl } from '../../claude/stream/translate-message.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import { toLogReading } from '../conclude/log-reading.js'
 import type { HeldClaim } from './held-claim.js'
@@ -29,6 +29,8 @@ export async function startAttempt(
     child: prepared.child,
     report: (events) => journal.write(events),
   })
+  // The translator is a part of the attempt, which takes what it has no event for.
+  let onControl: OnControl = () => []
   const attempt = new RunAttempt({
     services: claim.services,
     credential: claim.credential,
@@ -48,12 +50,15 @@ export async function startAttempt(
       firstMessage: beginning.firstMessage,
       sessionSums: beginning.sessionSums,
       earlier: beginning.earlier,
-      onControl: servers?.take,
+      onControl: (message, own) => onControl(message, own),
       mask: prepared.mask,
     }),
     onProgress: claim.context.onProgress,
     onFirstOutput: prepared.leaveGate,
+    attempt: claim.attempt,
+    persist: (store) => claim.persist(store),
   })
+  onControl = attempt.takeControl
   claim.begin(attempt)
   await journal.write(beginning.firstEvents)
   reach.listen((event) => void journal.write([event]).catch(() => undefined))
