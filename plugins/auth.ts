@@ -25,8 +25,6 @@ declare module 'fastify' {
     open?: boolean | 'recognised'
     /** What the token must be allowed to do; default: read. `any`: whoever has a token may come in. */
     scope?: Scope | 'any'
-    /** Another scope that is enough as well. */
-    orScope?: Scope | undefined
     /** A token of one execution may come in. */
     forOneExecution?: boolean
     /** A ticket will do in place of a token. */
@@ -111,10 +109,10 @@ export const authPlugin = plugin(
 
     function requireAllowed({ caller, is404, routeOptions: { config } }: FastifyRequest): void {
       // What is no route is nobody's to allow: every token gets the same 404 or 405.
-      const { scope = is404 ? 'any' : 'read', orScope, forOneExecution = is404 } = config
+      const { scope = is404 ? 'any' : 'read', forOneExecution = is404 } = config
       if (caller.executionId !== undefined && !forOneExecution)
         throw new ExecutorError('FORBIDDEN', { detail: 'This token is for one execution, and may only watch it.' })
-      if (scope === 'any' || caller.scopes.has(scope) || (orScope && caller.scopes.has(orScope))) return
+      if (scope === 'any' || caller.scopes.has(scope)) return
       throw new ExecutorError('FORBIDDEN', {
         detail: `This needs a token with the ${scope} scope; ${caller.name} has ${[...caller.scopes].join(', ')}.`,
       })

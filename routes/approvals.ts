@@ -16,8 +16,8 @@ export async function approvalRoutes(fastify: FastifyInstance): Promise<void> {
       tags,
       summary: 'List approvals, newest first',
       description:
-        'Calls, questions and plans of runs with `onPermissionNeeded: "ask"`; by default those that are pending. With ' +
-        'the admin scope: of all tokens.',
+        'Calls, questions and plans of runs with `onPermissionNeeded: "ask"`; by default those that are pending. ' +
+        'With the admin scope: of all tokens.',
       response: { 200: answerOf('approval.list', 'A page.') },
     }),
     handler: async (request) => listApprovals(services, request.query, request.caller),

@@ -64,7 +64,6 @@ interface RouteTexts {
 interface RouteConfig {
   readonly open?: true | 'recognised'
   readonly scope?: Scope
-  readonly orScope?: Scope | undefined
   readonly forOneExecution: boolean
   readonly ticket: boolean
 }
@@ -90,7 +89,7 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
     method,
     url,
     config: {
-      ...(open ? { open } : { scope: operation.scope, orScope: operation.orScope }),
+      ...(open ? { open } : { scope: operation.scope }),
       forOneExecution: operation.forOneExecution ?? false,
       ticket,
     },

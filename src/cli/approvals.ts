@@ -156,7 +156,7 @@ ${SERVICE_USAGE}`,
 }
 
 export const deny: Command = {
-  summary: ['deny ID', 'denies a call, a plan or questions; the run goes on without it'],
+  summary: ['deny ID', 'denies a call, a plan or questions; the run continues without it'],
   usage: `Usage: cc-executor deny [flags] ID
 
   --message TEXT                  Claude reads it word for word

@@ -102,7 +102,7 @@ export function readDecision({ kind, suggestions }: Approval, line: string): App
 }
 
 export function describeChoices({ kind, suggestions }: Approval): string {
-  if (kind === 'plan') return 'y: go on, a: go on and accept edits, n [why]: not yet > '
+  if (kind === 'plan') return 'y: approve, a: approve and accept edits, n [why]: deny > '
   const rest = suggestions.length > 0 ? `, a: always in this run (${toLine(suggestions.join(', '), 80)})` : ''
   return `y: allow${rest}, n [why]: deny > `
 }

@@ -44,7 +44,7 @@ function toDecisionForm(approval: Approval): Form {
       type: 'object',
       properties: {
         decision: { type: 'string', title: 'Decision', enum: choices },
-        message: { type: 'string', title: 'What Claude is told with a denial' },
+        message: { type: 'string', title: 'Message to Claude with a denial' },
       },
       required: ['decision'],
     },

@@ -58,8 +58,6 @@ export interface RestMapping {
 export interface Operation {
   /** What a token must be allowed to do, whichever way it comes in. */
   readonly scope: Scope
-  /** Another scope that is enough as well. */
-  readonly orScope?: Scope
   /**
    * A token of one execution may ask for it: it shows that execution, or nothing of anybody’s. All else is refused to
    * such a token.
@@ -260,7 +258,6 @@ export const OPERATIONS = {
   },
   'approval.list': {
     scope: 'read',
-    orScope: 'approve',
     forOneExecution: true,
     result: ApprovalPage,
     errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
@@ -269,7 +266,6 @@ export const OPERATIONS = {
   },
   'approval.get': {
     scope: 'read',
-    orScope: 'approve',
     forOneExecution: true,
     result: Approval,
     errors: ['APPROVAL_NOT_FOUND', 'STORE_UNAVAILABLE'],

@@ -7,13 +7,13 @@ import type { Operation } from '../protocol/operations.js'
  */
 export function requireScope(
   caller: Caller,
-  { scope, orScope = scope, forOneExecution }: Pick<Operation, 'scope' | 'orScope' | 'forOneExecution'>,
+  { scope, forOneExecution }: Pick<Operation, 'scope' | 'forOneExecution'>,
   method: string,
 ): void {
   if (caller.executionId !== undefined && !forOneExecution)
     throw new ExecutorError('FORBIDDEN', {
       detail: `${method} is not for a token of one execution, which may only watch it.`,
     })
-  if ([scope, orScope, 'admin' as const].some((held) => caller.scopes.has(held))) return
+  if (caller.scopes.has(scope) || caller.scopes.has('admin')) return
   throw new ExecutorError('FORBIDDEN', { detail: `${method} needs a token with the ${scope} scope.` })
 }

@@ -117,7 +117,7 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
           input: { command: 'touch a.txt' },
           suggestions: ['Bash(touch a.txt)'],
         })
-        const token = await makeToken({ scopes: ['approve'], executionId: id })
+        const token = await makeToken({ scopes: ['read', 'approve'], executionId: id })
         const reader = await makeToken({ scopes: ['read'], executionId: id })
         const stranger = await makeToken({ scopes: ['read', 'approve'] })
         t.match(await list(`?executionId=${id}`), [{ id: approval.id }])

@@ -151,7 +151,7 @@ void t.test('a tool that only reads stands on an operation that only reads', (t)
   const written = Object.entries(TOOLS).filter(([, { operation }]) => OPERATIONS[operation].scope !== 'read')
   t.same(
     written.map(([name]) => name),
-    ['execute', 'cancel_execution'],
+    ['execute', 'cancel_execution', 'decide_approval'],
   )
   t.end()
 })

@@ -36,10 +36,14 @@ const routes: Route[] = Object.values<Operation>(OPERATIONS).flatMap((operation)
 
 /** Whose is what an id in a path names: how to name what is another token's, and what is then answered. */
 const OWNERS: Readonly<
-  Record<string, { readonly foreign: string; readonly code: string } | 'everybody with the scope'>
+  Record<
+    string,
+    { readonly foreign: string; readonly code: string; readonly body?: object } | 'everybody with the scope'
+  >
 > = {
   '/executions/:id': { foreign, code: 'EXECUTION_NOT_FOUND' },
   '/workspaces/admissions/:id': { foreign: 'of-another', code: 'WORKSPACE_NOT_FOUND' },
+  '/approvals/:id': { foreign: 'of-another', code: 'APPROVAL_NOT_FOUND', body: { decision: 'deny' } },
   '/tokens/:id': 'everybody with the scope',
 }
 const ownerOf = (path: string) => Object.entries(OWNERS).find(([prefix]) => path.startsWith(prefix))?.[1]
@@ -166,11 +170,15 @@ void t.test('what is another token’s is not there, on every route', async (t) 
       ['with every scope', TOKENS.alice],
       ['a token of one execution', watching],
     ] as const) {
-      const { code } = await ask({ ...route, path }, { authorization: `Bearer ${token}` })
+      const { rest } = route.operation
+      const body = rest?.method === 'POST' && owner.body !== undefined ? JSON.stringify(owner.body) : undefined
+      const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
+      const { code } = await ask({ ...route, path }, { authorization: `Bearer ${token}`, ...type }, body)
       const isRefused = token === watching && !route.operation.forOneExecution
       t.equal(code, isRefused ? 'FORBIDDEN' : owner.code, `${route.name}, ${who}`)
     }
-    if (!route.operation.forOneExecution) continue
+    // An approval has another id than its execution.
+    if (!route.operation.forOneExecution || owner.foreign !== foreign) continue
     const { code } = await ask({ ...route, path: fill(route.path, own) }, { authorization: `Bearer ${watching}` })
     t.not(code, owner.code, `${route.name}: its own is there`)
   }
@@ -181,6 +189,7 @@ void t.test('where a body or a query names an execution, it must be one’s own'
     'POST /tokens': { body: { name: 'x', scopes: ['read'], executionId: foreign } },
     'POST /tickets': { body: { executionId: foreign } },
     'GET /executions': { path: `/executions?parentId=${foreign}` },
+    'GET /approvals': { path: `/approvals?executionId=${foreign}` },
   }
   const naming = routes.filter(({ operation: { rest } }) =>
     /executionId|parentId/.test(

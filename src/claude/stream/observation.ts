@@ -99,9 +99,8 @@ export interface Observation {
   reply?: Reply
   /** Up to {@link DENIALS_KEPT}. */
   readonly denials: PermissionDenial[]
-  /** Who has denied a call that was asked of people, by the call's id. */
+  /** The person who denied a call, by its id, and how many of all denials are people's. */
   readonly deniedBy: Map<string, string>
-  /** How many of all denials are people's. */
   deniedByPeople: number
   /** All of them. */
   denialCount: number

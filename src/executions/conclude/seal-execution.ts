@@ -85,8 +85,9 @@ function toFacts(
 }
 
 /**
- * The signed receipt of a conclusion that is about to be stored, which tells of its approvals, too; undefined where the execution is gone. `written`: the
- * log as its writer knows it. The store takes the receipt only where the log ends there; else it is made anew without.
+ * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
+ * undefined where the execution is gone. `written`: the log as its writer knows it. The store takes the receipt only
+ * where the log ends there; else it is made anew without.
  */
 export async function sealExecution(
   services: DomainServices,

@@ -97,7 +97,7 @@ export class AttemptApprovals {
     for (const held of arrived) this.#enqueue(() => this.#store(held))
   }
 
-  /** How many approvals of the execution are closed, as the record says: with a new number there is something to read. */
+  /** How many approvals of the execution are closed: with a new number there is something to read. */
   noteClosed(count: number | undefined): void {
     if (count === undefined || count === this.#closedSeen) return
     this.#closedSeen = count

@@ -1,7 +1,7 @@
 -- running | paused → queued: an attempt is over and another one follows. starting → queued: its holder could not begin
 -- it. The event that tells of it is written in the same step, and nobody holds the fence any more.
--- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms),
---   closing? (of approvals, settle-approvals.lua)
+-- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
+--   (ms), closing? (of approvals, settle-approvals.lua)
 -- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
