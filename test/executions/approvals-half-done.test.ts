@@ -207,6 +207,15 @@ void t.test('pages of all tokens with admin, of one’s own without; nothing is 
   t.same(left, [])
 })
 
+void t.test('an approval of another token is not there', async (t) => {
+  const { ask } = await running({ owner: 'somebody' })
+  const { id } = await ask()
+  const missing = { code: 'APPROVAL_NOT_FOUND' }
+  await t.rejects(decideApproval(domain, id, DENY, caller('other', 'approve')), missing)
+  await t.rejects(decideApproval(domain, id, DENY, { ...caller('somebody', 'admin'), executionId: 'another' }), missing)
+  t.match(await decideApproval(domain, id, DENY, caller('root', 'admin')), { status: 'denied', decidedBy: 'ROOT' })
+})
+
 void t.test('the clocks of a run stand still while it waits for a person, paused or not', (t) => {
   const clocks = new RunClocks({ timeoutSeconds: 3_600 })
   clocks.begin(() => undefined)

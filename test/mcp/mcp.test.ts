@@ -62,7 +62,7 @@ void t.test('the tools on a service that is started for them', async (t) => {
       )
       t.equal(outputSchema?.type, 'object')
       t.notMatch(JSON.stringify([inputSchema, outputSchema]), /"\$ref":/)
-      t.equal(annotations?.readOnlyHint, !['execute', 'cancel_execution'].includes(name), name)
+      t.equal(annotations?.readOnlyHint, !['execute', 'cancel_execution', 'decide_approval'].includes(name), name)
     }
     t.match(client.getInstructions(), /wait_for_execution/)
   })
