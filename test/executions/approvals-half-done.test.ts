@@ -5,11 +5,14 @@ import { continuationPrompt } from '../../src/claude/command/continuation-prompt
 import { decideApproval } from '../../src/executions/control/decide-approval.js'
 import { listApprovals } from '../../src/executions/read/find-approvals.js'
 import { digestDecision, type AskedApproval } from '../../src/executions/records/approval-record.js'
+import { AttemptApprovals } from '../../src/executions/run/attempt-approvals.js'
+import { AttemptStop } from '../../src/executions/run/attempt-stop.js'
 import { NOTHING_ASKED, readApproved, readAskedCalls } from '../../src/executions/run/earlier-approvals.js'
 import { RunClocks } from '../../src/executions/run/run-clocks.js'
 import { expireApprovals } from '../../src/executions/sweep/expire-approvals.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
+import { sleep } from '../../src/platform/abort-signals.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
@@ -206,6 +209,68 @@ void t.test('pages of all tokens with admin, of one’s own without; nothing is 
   const left = (await keys.keys('*approval*')).filter((name) => !before.includes(name))
   t.same(left, [])
 })
+
+void t.test(
+  'the CLI is answered only once the log holds the decision, and by nobody whose claim is lost',
+  async (t) => {
+    const { id, fence } = await running()
+    const written: string[] = []
+    const journal = { isStale: false, waits: [] as Array<() => void> }
+    const answers: string[] = []
+    const stop = new AttemptStop(
+      () => false,
+      () => undefined,
+    )
+    const approvals = new AttemptApprovals({
+      services: { store, config, logger: domain.logger },
+      executionId: id,
+      owner: 'tester',
+      fence,
+      attempt: 1,
+      run: { approvalTimeoutSeconds: 3_600, onApprovalTimeout: 'deny' },
+      // Safe: of both nothing else is used.
+      child: { stdin: { writable: true, write: (line: string) => answers.push(line) } } as never,
+      journal: {
+        get isStale() {
+          return journal.isStale
+        },
+        write: async (events: ReadonlyArray<{ type: string }>) => void written.push(...events.map(({ type }) => type)),
+        flushed: () => new Promise<void>((resolve) => journal.waits.push(resolve)),
+      } as never,
+      observation: { deniedBy: new Map() },
+      clocks: { pause: () => undefined, resume: () => undefined },
+      stop,
+      persist: (act) => act(),
+    })
+    async function ask(requestId: string): Promise<void> {
+      const request = { subtype: 'can_use_tool', tool_name: 'Bash', tool_use_id: requestId, input: { command: 'x' } }
+      const message = { type: 'control_request', request_id: requestId, request }
+      t.equal(
+        approvals.take(message, () => message),
+        true,
+      )
+      approvals.proceed()
+      let open: readonly string[] = []
+      while (open.length === 0) open = (await store.get(id))?.openApprovals ?? []
+      await decide(open[0] ?? '', ALLOW)
+      const seen = journal.waits.length
+      while (journal.waits.length === seen) {
+        approvals.noteClosed((await store.renew(id, fence, 600_000))?.approvalsClosed)
+        await sleep(5)
+      }
+    }
+    await ask('first')
+    t.same([written, answers], [['approval.requested', 'approval.decided'], []], 'written, and not confirmed')
+    journal.waits[0]?.()
+    while (answers.length === 0) await sleep(5)
+    t.match(answers[0], /"request_id":"first".*"behavior":"allow"/)
+    await ask('second')
+    journal.isStale = true
+    journal.waits[1]?.()
+    await approvals.close()
+    t.equal(answers.length, 1, 'another one may hold the claim by now')
+  },
+)
 
 void t.test('an approval of another token is not there', async (t) => {
   const { ask } = await running({ owner: 'somebody' })

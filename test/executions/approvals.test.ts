@@ -1,9 +1,11 @@
 // What a run asks of people, with the real CLI: held until somebody decides, on every way in, and told in the log, the
 // outcome and the receipt. In the run of all tests with both ends of the range.
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
 import type { Approval } from '../../src/protocol/approvals.js'
 import type { Event, EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
@@ -342,6 +344,20 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
       t.match((await service.finished(id)).outcome?.result, /No such tool available/)
       const [{ argv } = { argv: [] }] = await of(id, 'execution.started')
       t.match(argv.join(' '), /--permission-prompt-tool=stdio --disallowedTools=EnterPlanMode/)
+    })
+
+    void t.test('a client of the original is asked nothing, whatever the operator has set', async (t) => {
+      const socket = new WebSocket(`${service.url().replace('http', 'ws')}/ws/mcp`, [
+        'cc-executor',
+        `bearer.${service.token}`,
+      ])
+      await once(socket, 'message')
+      const params = { command: "claude -p 'Say hello'" }
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'execute', params }))
+      const [answer] = await once(socket, 'message')
+      socket.terminate()
+      const { result } = JSON.parse(String(answer)) as { result: { execution_id: string } }
+      t.match((await look(result.execution_id)).request, { onPermissionNeeded: 'deny' })
     })
 
     void t.test(
