@@ -62,6 +62,7 @@ export const openapiPlugin = plugin(
         security: [{ bearer: [] }],
         tags: [
           { name: 'executions', description: 'Submit, watch, steer, read.' },
+          { name: 'approvals', description: 'What runs wait for, and what people decide.' },
           { name: 'files', description: 'Files that runs left in their workspaces.' },
           { name: 'receipts', description: 'Signed records of executions, and their verification.' },
           { name: 'history', description: 'How long runs take, and what was spent.' },

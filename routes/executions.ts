@@ -159,7 +159,10 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       const { outcome } = record
       if (!outcome)
         throw new ExecutorError('NOT_FINISHED', {
-          detail: `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=50.`,
+          detail:
+            record.openApprovals.length > 0
+              ? `The execution waits for a decision on ${record.openApprovals.join(', ')} (GET /approvals); ask again after it.`
+              : `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=50.`,
         })
       const { status, result = '' } = outcome
       if (status === 'succeeded') {

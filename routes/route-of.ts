@@ -15,6 +15,7 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   EXECUTION_NOT_FOUND: 'Or it belongs to another token.',
   FORBIDDEN: 'The token’s scopes do not cover it, or the operator has not allowed it.',
   FILE_NOT_KEPT: '`detail` says why.',
+  APPROVAL_CLOSED: '`approval` says how, by whom and when.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
 /** What can be wrong with a body, before anybody looks at its fields. */

@@ -111,6 +111,7 @@ const LONG_FILES: Record<string, string> = {
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
   'src/protocol/operations.ts': 'the one table of operations, and the types that are read from it',
   'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
+  'src/protocol/tools.ts': 'the one table of tools, what they take and answer',
   'src/verification/checks.ts': 'one function a check',
   'src/verification/manifest.ts': 'one walk of a folder with its bounds',
 }

@@ -22,6 +22,9 @@ export const REQUEST_FLAGS = {
   'disallowed-tools': many,
   'permission-mode': one,
   'on-permission-denied': one,
+  'on-permission-needed': one,
+  'approval-timeout': one,
+  'on-approval-timeout': one,
   'mcp-config': one,
   'mcp-required': many,
   'no-project-instructions': flag,
@@ -53,6 +56,10 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
                                   bypassPermissions
   --on-permission-denied report|fail
                                   fail: a denied tool call fails the run, with exit code 1
+  --on-permission-needed deny|ask
+                                  ask: what needs a permission waits for a decision (cc-executor approvals); run returns
+                                  with exit code 75, unless it asks itself (--ask)
+  --approval-timeout SECONDS, --on-approval-timeout deny|fail
   --mcp-config JSON               {"mcpServers":{"NAME":{"type":"http","url":"…"}}}
   --mcp-required all|NAME         servers that must be connected before the run starts (repeatable)
   --json-mode                     the answer is an object: result, files_created, files_modified, summary, execution_uuid
@@ -124,6 +131,9 @@ export const FIELDS: {
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],
   'on-permission-denied': ['onPermissionDenied'],
+  'on-permission-needed': ['onPermissionNeeded'],
+  'approval-timeout': ['approvalTimeoutSeconds', parseNumber],
+  'on-approval-timeout': ['onApprovalTimeout'],
   'mcp-config': ['mcpServers', toMcpServers],
   'mcp-required': ['mcpRequired', (names: string[]) => names.includes('all') || names],
   'no-project-instructions': ['projectInstructions', () => false],

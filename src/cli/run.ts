@@ -5,6 +5,8 @@ import type { Client } from '../client/open-client.js'
 import { definedFields } from '../protocol/defined-fields.js'
 import type { Event } from '../protocol/events.js'
 import type { Outcome } from '../protocol/execution.js'
+import { openTerminalAsker } from './ask.js'
+import { watchApprovals } from './watch-approvals.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { executeIn, findLocalFolder, HERE_FLAGS, HERE_USAGE, sayWhere } from './here.js'
@@ -15,16 +17,19 @@ import { createTextView, EVENTS_AS_JSON, type EventView } from './show-events.js
 import { readPrompt, REQUEST_FLAGS, REQUEST_USAGE, toRequest } from './run-flags.js'
 
 const CANCEL_RETRY_MS = 1_000
+/** EX_TEMPFAIL of sysexits: it goes on, and ends later. */
+const WAITS_FOR_DECISION = 75
 
 const usage = `Usage: cc-executor run [flags] "prompt"       (or the prompt on standard input)
 
 Submits the prompt and follows the execution: text goes to stdout as it is generated, tools as short lines to stderr.
-On a terminal each line that is typed meanwhile is sent to the run as a message.
+On a terminal each line that is typed meanwhile is sent to the run as a message (with --ask it is an answer).
 If the answer is an object (--json-mode, --output-schema), only that is written to stdout.
 Ctrl-C cancels the execution and waits for its end; a second Ctrl-C exits immediately.
 
   --json                          prints the finished execution as JSON instead of the text
   --events                        prints every event as a line of JSON instead
+  --ask                           asks here, line by line on standard input, for what needs a permission
   --detach                        prints the id and exits
   --tasks FILE                    a task list instead of the prompt: a JSON array, or one prompt per line; - reads standard input
   --idempotency-key KEY           the same key and request give the same execution
@@ -32,28 +37,32 @@ ${HERE_USAGE}
 ${REQUEST_USAGE}
 ${SERVICE_USAGE}
 
-Exit code: 0 succeeded, 1 failed (with --on-permission-denied fail also where a tool call was denied), 124 timed out, 130 cancelled, 2 wrong usage, 69 service unreachable.`
+Exit code: 0 succeeded, 1 failed (with --on-permission-denied fail also where a tool call was denied), 124 timed out, 130 cancelled, 75 it waits for a decision, 2 wrong usage, 69 service unreachable.`
 
-/** Follows to the end. @throws ClientError, after a word on how to come back */
+/** Follows to the end, or until the signal aborts. @throws ClientError, after a word on how to come back */
 export async function followToEnd(
   client: Client,
   executionId: string,
   after: number,
   view: EventView,
-): Promise<Outcome | undefined> {
+  leave?: AbortSignal,
+): Promise<Outcome | 'left' | undefined> {
   let cursor = after
   let outcome: Outcome | undefined
   try {
     for await (const event of client.follow(executionId, {
       after,
+      ...(leave && { signal: leave }),
       onInterrupted: () => say('connection lost; reconnecting'),
       onFallback: () => say('a proxy blocks WebSockets; receiving the events over plain HTTP (SSE)'),
     })) {
       view.show(event)
       cursor = event.seq
+      if (leave?.aborted) return 'left'
       if (event.type === 'execution.finished') outcome = (event as Event<'execution.finished'>).data.outcome
     }
   } catch (error) {
+    if (leave?.aborted) return 'left'
     if ((error as ClientError).retryable)
       say(`the execution is still running; follow it with: cc-executor tail ${executionId} --after ${cursor}`)
     throw error
@@ -99,6 +108,7 @@ export const run: Command = {
       ...HERE_FLAGS,
       json: { type: 'boolean' },
       events: { type: 'boolean' },
+      ask: { type: 'boolean' },
       detach: { type: 'boolean' },
       'idempotency-key': { type: 'string' },
       tasks: { type: 'string' },
@@ -109,6 +119,7 @@ export const run: Command = {
       url,
       json = false,
       events = false,
+      ask = false,
       detach = false,
       'idempotency-key': idempotencyKey,
       tasks,
@@ -119,11 +130,15 @@ export const run: Command = {
     } = values
     if (events && (json || detach)) throw new UsageError('--events cannot be combined with --json or --detach')
     if (tasks !== undefined && positionals.length > 0) throw new UsageError('give either a prompt or --tasks, not both')
+    if (ask && detach) throw new UsageError('--ask cannot be combined with --detach')
+    if (ask && positionals.length === 0 && tasks === undefined)
+      throw new UsageError('--ask reads standard input: give the prompt as an argument')
     const folder = await findLocalFolder(here, flags.workspace)
     const request = toRequest(
       tasks === undefined ? { prompt: await readPrompt(positionals) } : await readTasks(tasks),
       definedFields({
         ...flags,
+        'on-permission-needed': ask ? 'ask' : flags['on-permission-needed'],
         workspace: folder ?? flags.workspace,
         metadata: label.length > 0 ? [...(flags.metadata ?? []), ...label] : flags.metadata,
       }),
@@ -152,12 +167,38 @@ export const run: Command = {
       if (isCancelled) void cancel(client, executionId)
       if (!events) process.stderr.write(`execution ${executionId}${execution.simulated ? ' (simulated)' : ''}\n`)
       const answersInJson = request.json === true || request.outputSchema !== undefined
-      // A prompt that was typed has used the terminal's input up, and a list reads no messages.
-      const isTalking = tasks === undefined && positionals.length > 0
-      const endTalk = isTalking ? openTalk(client, executionId) : undefined
       const view = events ? EVENTS_AS_JSON : createTextView({ text: !json, answersInJson, whole: true })
-      const outcome = await followToEnd(client, executionId, 0, view).finally(endTalk)
+      const asker = ask ? openTerminalAsker(client) : undefined
+      // A prompt that was typed has used the terminal's input up, a list reads no messages, and answers are none.
+      const isTalking = tasks === undefined && positionals.length > 0 && !ask
+      const endTalk = isTalking ? openTalk(client, executionId) : undefined
+      const leave = new AbortController()
+      const watch = watchApprovals(client, (event, isOfTask) => {
+        if (isOfTask && !events) view.show(event)
+        if (asker) asker.note(event)
+        else if (event.type === 'approval.requested') leave.abort()
+      })
+      const outcome = await followToEnd(
+        client,
+        executionId,
+        0,
+        {
+          show(event) {
+            view.show(event)
+            watch.note(event)
+          },
+        },
+        leave.signal,
+      ).finally(() => {
+        watch.close()
+        asker?.close()
+        endTalk?.()
+      })
       if (json) printJson(await client.get(executionId))
+      if (outcome === 'left') {
+        say(`the execution waits for a decision; follow it with: cc-executor tail ${executionId}`)
+        return WAITS_FOR_DECISION
+      }
       return EXIT_CODES[outcome?.status ?? 'failed']
     })
   },

@@ -2,6 +2,7 @@ import { nameCalls } from '../platform/own-command.js'
 import { toRemedy } from '../protocol/denials.js'
 import type { EventData, Event, EventType } from '../protocol/events.js'
 import { toFlags } from './flag-words.js'
+import { sayHowToDecide } from './show-approval.js'
 import { toLine, toPrintable } from './print.js'
 
 /** Half a remedy is none. */
@@ -70,6 +71,11 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       if (status !== 'connected') note(`! MCP server ${name} is not connected: ${error ?? status}`)
   }
 
+  function noteApproval({ approval }: EventData<'approval.requested'>): void {
+    note(`? ${approval.tool} ${JSON.stringify(approval.input)}`)
+    note(`  ${sayHowToDecide(approval)}`, REMEDY_LENGTH)
+  }
+
   function finish({ data: { outcome } }: Event<'execution.finished'>): void {
     const { result = '', status } = outcome
     if (typeof result === 'object') {
@@ -106,6 +112,10 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       } else if (is(event, 'tool.started')) note(`> ${event.data.name} ${event.data.input}`)
       else if (is(event, 'tool.finished') && event.data.isError)
         note(`! ${event.data.name} failed after ${(event.data.durationMs / 1_000).toFixed(1)} s`)
+      else if (is(event, 'approval.requested')) noteApproval(event.data)
+      else if (is(event, 'approval.decided'))
+        note(`${event.data.decision === 'deny' ? 'denied' : 'allowed'} by ${event.data.by}`)
+      else if (is(event, 'approval.expired')) note('! nobody decided in time')
       else if (is(event, 'mcp.status')) noteServers(event.data)
       else if (is(event, 'tool.denied'))
         note(`! ${event.data.tool} was denied; ${toFlags(toRemedy(event.data.allowWith))}`, REMEDY_LENGTH)

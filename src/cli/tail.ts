@@ -33,7 +33,7 @@ Exit code: as for run.`,
         values.events ? EVENTS_AS_JSON : createTextView({ text: true, whole: after === 0 }),
       )
       // Nothing came: the cursor stood at the end already.
-      const { status } = outcome ?? (await client.get(executionId))
+      const { status } = (outcome === 'left' ? undefined : outcome) ?? (await client.get(executionId))
       return status in EXIT_CODES ? EXIT_CODES[status as keyof typeof EXIT_CODES] : EXIT_CODES.failed
     })
   },

@@ -9,6 +9,7 @@ import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
 import type { UsageGroup, UsageReport } from '../protocol/usage.js'
+import { createApprovalCalls, type ApprovalCalls } from './approval-calls.js'
 import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
 import { openEventStream } from './event-stream.js'
 import { followExecution, type EventSource, type FollowOptions } from './follow-execution.js'
@@ -21,6 +22,7 @@ import { createTokenCalls, type TokenCalls } from './token-calls.js'
 export { ClientError } from './client-error.js'
 export type { FollowOptions } from './follow-execution.js'
 export type { Admission, AdmissionRequest } from '../protocol/admission.js'
+export type { Approval, ApprovalDecision, ApprovalFilters, ApprovalPage } from '../protocol/approvals.js'
 export type { Event, EventType } from '../protocol/events.js'
 export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
@@ -69,7 +71,7 @@ export interface ResultOptions extends CallOptions {
 }
 
 /** Every method throws ClientError and nothing else, an abort by the caller's own signal excepted. */
-export interface Client extends TokenCalls, MessageCalls {
+export interface Client extends TokenCalls, ApprovalCalls, MessageCalls {
   readonly url: string
   execute(request: ExecuteRequest, options?: ExecuteOptions): Promise<Execution>
   get(executionId: string, options?: CallOptions): Promise<Execution>
@@ -156,6 +158,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
   return {
     url,
     ...createTokenCalls(rest),
+    ...createApprovalCalls(rest),
     ...createMessageCalls(rest),
     execute: (request, { idempotencyKey, wait, signal } = {}) =>
       ask({

@@ -12,6 +12,7 @@ import { upgradeRequiredPlugin } from '../../plugins/upgrade-required.js'
 import { WEBSOCKETS_ONLY } from '../../plugins/upgrades.js'
 import { websocketPlugin } from '../../plugins/websocket.js'
 import { takeTicket, type WithUrl } from '../../plugins/ticket-parameter.js'
+import { approvalRoutes } from '../../routes/approvals.js'
 import { executionRoutes } from '../../routes/executions.js'
 import { historyRoutes } from '../../routes/history.js'
 import { fileRoutes } from '../../routes/files.js'
@@ -144,6 +145,7 @@ export async function buildApp({ services, tokens, checkRedis }: AppOptions): Pr
   await app.register(servicesPlugin, { services })
   await app.register(openapiPlugin, { basePath: config.basePath })
   await app.register(executionRoutes)
+  await app.register(approvalRoutes)
   await app.register(fileRoutes)
   await app.register(receiptRoutes)
   await app.register(workspaceRoutes)

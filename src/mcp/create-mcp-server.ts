@@ -2,6 +2,7 @@ import { McpServer, type ServerContext } from '@modelcontextprotocol/server'
 import { parseInput } from '../protocol/errors.js'
 import { OPERATIONS } from '../protocol/operations.js'
 import { TOOLS, type ToolInput, type ToolName } from '../protocol/tools.js'
+import { createAskClient } from './ask-client.js'
 import { readArguments } from './read-arguments.js'
 import type { ServiceAccess } from './service-access.js'
 import { createToolHandlers, type ToolHandlers } from './tool-handlers.js'
@@ -11,7 +12,8 @@ import { toInputSchema, toJsonSchema, toOutputSchema } from './tool-schema.js'
 const INSTRUCTIONS =
   'Runs Claude Code in the background, one execution for each prompt, each in a separate folder.\nCall ' +
   'execute. If it returns before the end (isFinished is false), the execution keeps running: call ' +
-  'wait_for_execution with its id until it has ended. A result that says succeeded is what the run ' +
+  'wait_for_execution with its id until it has ended. With onPermissionNeeded "ask" a call that needs a permission ' +
+  'waits for a person: the answer names the approval, and decide_approval decides on it. A result that says succeeded is what the run ' +
   'itself reports; verify_execution returns what else is known, and what is not.'
 
 export interface McpServerOptions {
@@ -27,7 +29,7 @@ export function createMcpServer({ access, version, onFailure }: McpServerOptions
     { name: 'cc-executor', title: 'CC Executor', version },
     { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false } } },
   )
-  const handlers = createToolHandlers(access)
+  const handlers = createToolHandlers(access, createAskClient(server))
 
   function register<Name extends ToolName>(name: Name): void {
     const { operation, title, description, input, output, annotations } = TOOLS[name]

@@ -1,3 +1,4 @@
+import type { Approval } from '../protocol/approvals.js'
 import { toRemedy } from '../protocol/denials.js'
 import { isTerminal, type Execution } from '../protocol/execution.js'
 import type { ExecutionReport } from '../protocol/tools.js'
@@ -45,10 +46,22 @@ interface ReportOptions {
   readonly resultOffset?: number | undefined
   /** A sentence on how the waiting went. */
   readonly note?: string | undefined
+  /** Those that are pending. */
+  readonly approvals?: readonly Approval[]
 }
 
+const INPUT_SHOWN = 1_000
+
+/** What waits for a decision, in a line or two. */
+export const describeApproval = ({ id, kind, status, tool, input, executionId }: Approval): string =>
+  `Approval ${id} (${status}) of execution ${executionId}: ${kind === 'tool' ? `the call of ${tool}` : kind} ` +
+  JSON.stringify(input).slice(0, INPUT_SHOWN)
+
 /** An execution for a tool's caller: who reads the text alone knows what happened and what to call next. */
-export function reportExecution(execution: Execution, { resultOffset = 0, note }: ReportOptions = {}): ToolAnswer {
+export function reportExecution(
+  execution: Execution,
+  { resultOffset = 0, note, approvals = [] }: ReportOptions = {},
+): ToolAnswer {
   const { request: _request, outcome, ...rest } = execution
   const { result: answer = '' } = outcome ?? {}
   const whole = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
@@ -57,7 +70,9 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
   const isPart = whole !== '' && result.length < whole.length
   const isFinished = isTerminal(execution.status)
   const next = !isFinished
-    ? `Call wait_for_execution with executionId ${execution.id} to wait for its end.`
+    ? approvals.length > 0
+      ? `It waits for a decision: call decide_approval with approvalId ${approvals[0]?.id ?? ''}, as the person who is responsible says.`
+      : `Call wait_for_execution with executionId ${execution.id} to wait for its end.`
     : end < whole.length
       ? `The result has ${whole.length} characters; these are ${resultOffset} to ${end}. Call ` +
         `get_execution with executionId ${execution.id} and resultOffset ${end} for the next ones; ` +
@@ -70,6 +85,7 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
     resultLength: isPart ? whole.length : undefined,
     resultOffset: isPart ? resultOffset : undefined,
     note,
+    approvals: approvals.length > 0 ? [...approvals] : undefined,
     next,
   }
   const denials = (outcome?.permissionDenials ?? [])
@@ -79,6 +95,7 @@ export function reportExecution(execution: Execution, { resultOffset = 0, note }
     toHeadline(execution),
     ...(note === undefined ? [] : [note]),
     ...denials,
+    ...approvals.map(describeApproval),
     `Execution ${execution.id}, workspace ${execution.workspace}.`,
     ...(outcome?.result === undefined ? [] : [`\n${outcome.isPartial === true ? '(partial) ' : ''}${result}\n`]),
     ...(next === undefined ? [] : [next]),

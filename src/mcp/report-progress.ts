@@ -17,6 +17,7 @@ export function describeEvent(event: Event): string | undefined {
   if (is(event, 'tool.started')) return `calls ${event.data.name}`
   if (is(event, 'progress'))
     return `${event.data.turns} turns, ${event.data.toolsUsed} tool calls, ${Math.round(event.data.elapsedMs / 1_000)} s`
+  if (is(event, 'approval.requested')) return `waits for a decision on ${event.data.approval.tool}`
   if (is(event, 'execution.started')) return 'runs'
   if (is(event, 'execution.retrying')) return `waits for another attempt (${event.data.reason})`
   if (is(event, 'execution.paused')) return 'is paused'

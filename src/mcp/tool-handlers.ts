@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerContext } from '@modelcontextprotocol/server'
-import { joinSignals } from '../platform/abort-signals.js'
+import { createSharedStop, joinSignals } from '../platform/abort-signals.js'
+import { ClientError } from '../client/client-error.js'
 import type { Execution } from '../protocol/execution.js'
+import type { Approval } from '../protocol/approvals.js'
 import { isTerminal } from '../protocol/execution.js'
 import { TOOL_WAIT_LIMIT_SECONDS } from '../protocol/limits.js'
 import {
@@ -12,7 +14,8 @@ import {
   type ToolName,
 } from '../protocol/tools.js'
 import { describeEvent, openProgress } from './report-progress.js'
-import { reportExecution } from './report-execution.js'
+import { describeApproval, reportExecution } from './report-execution.js'
+import type { AskClient } from './ask-client.js'
 import { askService, type ServiceAccess } from './service-access.js'
 import { describeMessage } from '../protocol/messages.js'
 import type { ToolAnswer } from './tool-result.js'
@@ -30,7 +33,7 @@ export type ToolHandlers = {
 const callDeadline = (): AbortSignal => AbortSignal.timeout(TOOL_WAIT_LIMIT_SECONDS * 1_000)
 
 /** What each tool does, on whatever service `access` leads to. Failures are thrown. */
-export function createToolHandlers(access: ServiceAccess): ToolHandlers {
+export function createToolHandlers(access: ServiceAccess, askClient: AskClient): ToolHandlers {
   /** Waits up to so many seconds, but not beyond the call's deadline, and reports what there is then. */
   async function waitAndReport(
     known: Execution,
@@ -44,22 +47,30 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
     let note: string | undefined
     // The end of the request ends the waiting, never the execution.
     const waiting = joinSignals([deadline, context.mcpReq.signal], seconds * 1_000)
+    const look = (): Promise<Execution> =>
+      askService(access, AbortSignal.timeout(LAST_LOOK_MS), (client) => client.get(known.id))
     try {
-      await waitForEnd(access, known.id, {
-        signal: waiting.signal,
-        onEvent(event) {
-          const message = describeEvent(event)
-          if (message !== undefined) progress.report(message)
-        },
-        onAway() {
-          note = 'The connection to the service was lost meanwhile and was re-established.'
-          progress.report('connection to the service lost; reconnecting')
-        },
-      })
-      return reportExecution(
-        await askService(access, AbortSignal.timeout(LAST_LOOK_MS), (client) => client.get(known.id)),
-        { note },
-      )
+      for (;;) {
+        // What waits for a person does not end by waiting.
+        const asked = createSharedStop()
+        const either = joinSignals([waiting.signal, asked.signal])
+        await waitForEnd(access, known.id, {
+          signal: either.signal,
+          onEvent(event) {
+            if (event.type === 'approval.requested') void isPending(known.id).then((is) => is && asked.abort())
+            const message = describeEvent(event)
+            if (message !== undefined) progress.report(message)
+          },
+          onAway() {
+            note = 'The connection to the service was lost meanwhile and was re-established.'
+            progress.report('connection to the service lost; reconnecting')
+          },
+        }).finally(either.release)
+        const execution = await look()
+        const approvals = await readPending(execution)
+        const isAnswered = approvals.length > 0 && (await askAll(approvals, context, waiting.signal))
+        if (!isAnswered) return reportExecution(execution, { note, approvals })
+      }
     } catch (error) {
       // Accepted is kept: the id is worth more to the caller than the error, which the next call will meet again.
       const why = error instanceof Error ? error.message : String(error)
@@ -70,6 +81,34 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
       waiting.release()
       progress.close()
     }
+  }
+
+  /** Those that are pending, oldest first. */
+  async function readPending({ pendingApprovalIds = [] }: Execution): Promise<Approval[]> {
+    return Promise.all(
+      pendingApprovalIds.map((id) => askService(access, callDeadline(), (client) => client.approval(id))),
+    )
+  }
+
+  const isPending = async (executionId: string): Promise<boolean> =>
+    askService(access, AbortSignal.timeout(LAST_LOOK_MS), (client) => client.get(executionId)).then(
+      ({ pendingApprovals = 0 }) => pendingApprovals > 0,
+      () => false,
+    )
+
+  /** By the client, one after the other; false: one of them is left to the tools. */
+  async function askAll(approvals: readonly Approval[], context: ServerContext, signal: AbortSignal): Promise<boolean> {
+    for (const approval of approvals) {
+      const decision = await askClient(approval, context, signal)
+      if (!decision) return false
+      // Somebody may have been faster: what counts is read next.
+      await askService(access, callDeadline(), (client) => client.decide(approval.id, decision)).catch(
+        (error: unknown) => {
+          if (!(error instanceof ClientError) || error.code !== 'APPROVAL_CLOSED') throw error
+        },
+      )
+    }
+    return true
   }
 
   return {
@@ -109,6 +148,18 @@ export function createToolHandlers(access: ServiceAccess): ToolHandlers {
           ? verifyLast(client, lastN ?? 1, signal)
           : verifyExecution(client, executionId, signal),
       ).finally(release)
+    },
+    async list_approvals(filters) {
+      const page = await askService(access, callDeadline(), (client) => client.approvals(filters))
+      const lines = page.approvals.map(describeApproval)
+      return { structured: page, text: lines.length === 0 ? 'There is none.' : lines.join('\n') }
+    },
+    async decide_approval({ approvalId, ...decision }) {
+      const approval = await askService(access, callDeadline(), (client) => client.decide(approvalId, decision))
+      return {
+        structured: approval,
+        text: `${approval.status}. Call wait_for_execution with executionId ${approval.executionId} for what follows.`,
+      }
     },
     async get_executor_status() {
       return askService(access, callDeadline(), async (client) => {

@@ -13,6 +13,7 @@ const TYPES: readonly EventType[] = [
   'execution.resumed',
   'execution.cancel_requested',
   'tool.started',
+  'approval.requested',
   'progress',
   'execution.finished',
 ]

@@ -108,6 +108,16 @@ export const VARIABLES = {
     'let that file name more than one subscription (login or oauth_token); the terms of the accounts apply',
   ],
   CC_EXECUTOR_PERMISSION_MODE: [PermissionMode, 'acceptEdits', 'permission mode of runs that do not set one'],
+  CC_EXECUTOR_ON_PERMISSION_NEEDED: [
+    z.enum(['deny', 'ask']),
+    'deny',
+    'what a run that does not say does with a call for which Claude Code would ask a person: deny it, or ask (approvals)',
+  ],
+  CC_EXECUTOR_MAX_OPEN_APPROVALS: [
+    wholeNumber(1, 100),
+    '20',
+    'approvals of one execution that may be pending at once; further calls are denied and may be made again',
+  ],
   CC_EXECUTOR_ALLOWED_TOOLS: [list, '', 'tool rules added to every run'],
   CC_EXECUTOR_CHILD_ENV: [list, '', 'additional variables that a run may see'],
   CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS: [flag, 'false', 'allow permissionMode bypassPermissions'],
@@ -280,6 +290,8 @@ export interface Config {
   readonly credentialsFile: string | undefined
   readonly poolLogins: boolean
   readonly permissionMode: z.output<typeof PermissionMode>
+  readonly onPermissionNeeded: 'deny' | 'ask'
+  readonly maxOpenApprovals: number
   readonly allowedTools: readonly string[]
   readonly childEnv: readonly string[]
   readonly allowBypassPermissions: boolean
@@ -417,6 +429,8 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     credentialsFile,
     poolLogins: values.CC_EXECUTOR_POOL_LOGINS,
     permissionMode: values.CC_EXECUTOR_PERMISSION_MODE,
+    onPermissionNeeded: values.CC_EXECUTOR_ON_PERMISSION_NEEDED,
+    maxOpenApprovals: values.CC_EXECUTOR_MAX_OPEN_APPROVALS,
     allowedTools: values.CC_EXECUTOR_ALLOWED_TOOLS,
     childEnv: values.CC_EXECUTOR_CHILD_ENV,
     allowBypassPermissions: values.CC_EXECUTOR_ALLOW_BYPASS_PERMISSIONS,

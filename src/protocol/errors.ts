@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { ClosedApproval } from './approvals.js'
 import { areTooMany, findCrowded, findUnknownFields } from './crowded.js'
 import { ERROR_TABLE, type ErrorCode } from './error-table.js'
 import { ERROR_PATH_LIMIT_CHARACTERS, ERRORS_LIMIT } from './limits.js'
@@ -32,6 +33,7 @@ export const Problem = z
     errors: FieldErrors.optional(),
     errorCount: ErrorCount.optional(),
     budget: BudgetRefusal.optional(),
+    approval: ClosedApproval.optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details.' })
 export type Problem = z.infer<typeof Problem>
@@ -45,6 +47,7 @@ export const RpcErrorData = z
     errors: FieldErrors.optional(),
     errorCount: ErrorCount.optional(),
     budget: BudgetRefusal.optional(),
+    approval: ClosedApproval.optional(),
     retryAfterSeconds: z.number().optional().meta({ description: 'Present if a later retry may succeed.' }),
   })
   .meta({ id: 'RpcErrorData' })
@@ -57,6 +60,8 @@ export interface ErrorDetails {
   readonly errorCount?: number
   /** With BUDGET_EXCEEDED. */
   readonly budget?: BudgetRefusal
+  /** With APPROVAL_CLOSED. */
+  readonly approval?: ClosedApproval
   /** Seconds after which a retry makes sense; becomes `Retry-After`. */
   readonly retryAfterSeconds?: number
 }
@@ -84,6 +89,7 @@ export interface WireError {
   readonly errors?: readonly FieldError[]
   readonly errorCount?: number
   readonly budget?: BudgetRefusal
+  readonly approval?: ClosedApproval
   readonly retryAfterSeconds?: number
 }
 
@@ -104,12 +110,13 @@ export function toWireError(error: unknown): WireError {
     errors: errors?.slice(0, ERRORS_LIMIT),
     errorCount: errors && (known.details.errorCount ?? errors.length),
     budget: known.details.budget,
+    approval: known.details.approval,
     retryAfterSeconds,
   }
 }
 
 export function toProblem(error: unknown, requestId: string): Problem {
-  const { code, status, title, detail, retryable, errors, errorCount, budget } = toWireError(error)
+  const { code, status, title, detail, retryable, errors, errorCount, budget, approval } = toWireError(error)
   return {
     type: `urn:cc-executor:error:${code}`,
     title,
@@ -121,6 +128,7 @@ export function toProblem(error: unknown, requestId: string): Problem {
     errors: errors && [...errors],
     errorCount,
     budget,
+    approval,
   }
 }
 

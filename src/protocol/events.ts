@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { AppliesTo, Approval, ApprovalId } from './approvals.js'
 import { TimeoutEstimate } from './estimate.js'
 import {
   ExecutionStatus,
@@ -76,6 +77,16 @@ export const EVENT_DATA = {
   }),
   'tool.finished': z.object({ toolUseId: z.string(), name: z.string(), isError: z.boolean(), durationMs: z.number() }),
   'tool.denied': PermissionDenial,
+  'approval.requested': z.object({ approval: Approval }),
+  'approval.decided': z.object({
+    approvalId: ApprovalId,
+    decision: z.enum(['allow', 'deny', 'answer']),
+    appliesTo: AppliesTo,
+    by: z.string().meta({ description: 'The name of the token that decided.' }),
+    message: z.string().optional(),
+  }),
+  'approval.expired': z.object({ approvalId: ApprovalId }),
+  'approval.withdrawn': z.object({ approvalId: ApprovalId }),
   'mcp.status': z.object({
     servers: z
       .array(

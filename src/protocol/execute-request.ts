@@ -4,6 +4,7 @@ import { InlineFiles } from './inline-files.js'
 import {
   AGENT_DESCRIPTION_LIMIT_BYTES,
   AGENT_PROMPT_LIMIT_BYTES,
+  APPROVAL_TIMEOUT_LIMIT_SECONDS,
   ATTEMPTS_LIMIT,
   BUDGET_LIMIT_TOKENS,
   BUDGET_LIMIT_USD,
@@ -312,6 +313,28 @@ const fields = {
     }),
   onPermissionDenied: z.enum(['report', 'fail']).optional().meta({
     description: '`fail`: a denied tool call ends the run as `failed / PERMISSION_DENIED`; default `report`.',
+  }),
+  onPermissionNeeded: z
+    .enum(['deny', 'ask'])
+    .optional()
+    .meta({
+      description:
+        '`ask`: a tool call for which the CLI would ask a person waits as an approval (GET /approvals) instead of being ' +
+        'denied, and Claude can ask questions and submit plans. Not with dontAsk. Default: ' +
+        'CC_EXECUTOR_ON_PERMISSION_NEEDED.',
+    }),
+  approvalTimeoutSeconds: z
+    .number()
+    .positive('must be more than 0')
+    .max(APPROVAL_TIMEOUT_LIMIT_SECONDS, `must not be more than ${APPROVAL_TIMEOUT_LIMIT_SECONDS}`)
+    .optional()
+    .meta({
+      description:
+        'How long an approval may wait for its decision; default 86400. The other clocks of the run stand still meanwhile.',
+    }),
+  onApprovalTimeout: z.enum(['deny', 'fail']).optional().meta({
+    description:
+      'Without a decision in time: `deny` (default) denies the call, `fail` ends the run as APPROVAL_TIMEOUT.',
   }),
   verify: Verify.optional(),
   metadata: Metadata.optional(),

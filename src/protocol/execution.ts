@@ -39,6 +39,7 @@ export const OutcomeCode = z
     'ANSWER_INCOMPLETE',
     'REFUSED',
     'TOOL_DEFERRED',
+    'APPROVAL_TIMEOUT',
     'OUTPUT_LIMIT',
     'OUTPUT_INVALID',
     'VERIFICATION_FAILED',
@@ -71,6 +72,7 @@ export const PermissionDenial = z
     allowWith: z
       .string()
       .meta({ description: 'The setting that would allow it; `no setting: ` and the reason if none would.' }),
+    by: z.string().optional().meta({ description: 'The name of the token, if a person denied it (an approval).' }),
   })
   .meta({ id: 'PermissionDenial' })
 export type PermissionDenial = z.infer<typeof PermissionDenial>
@@ -208,14 +210,19 @@ export const Execution = z
     request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
-      .enum(['workspace', 'retry', 'sandbox', 'session'])
+      .enum(['workspace', 'retry', 'sandbox', 'session', 'approval'])
       .optional()
       .meta({
         description:
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
-          'provides its sandbox level; `session`: a follow-up waits for the executions of its session before it.',
+          'provides its sandbox level; `session`: a follow-up waits for the executions of its session before it. ' +
+          'While it runs, `approval`: a call waits for a decision, and its clocks stand still.',
       }),
+    pendingApprovals: z.int().optional().meta({
+      description: 'How many approvals are pending; of a task list, those of its tasks. Absent if there are none.',
+    }),
+    pendingApprovalIds: z.array(z.string()).optional().meta({ description: 'Their ids, oldest first.' }),
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({
       description:

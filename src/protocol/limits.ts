@@ -36,6 +36,18 @@ export const INLINE_FILES_LIMIT_BYTES = MIB
 export const PATH_LIMIT_BYTES = KIB
 export const PATH_PART_LIMIT_BYTES = 255
 export const IDEMPOTENCY_KEY_LIMIT = 255
+/** How long one approval may wait. */
+export const APPROVAL_TIMEOUT_LIMIT_SECONDS = 7 * 24 * 60 * 60
+/** Of an approval's input, as it is stored and shown; the call itself keeps all of it. */
+export const APPROVAL_INPUT_SHOWN_BYTES = 64 * KIB
+/** Of an input that a decision puts in the place of the call's. */
+export const APPROVAL_INPUT_LIMIT_BYTES = 256 * KIB
+/** Of each message and answer of a decision. */
+export const APPROVAL_TEXT_LIMIT_BYTES = 16 * KIB
+/** Of one decision. */
+export const ANSWERS_LIMIT = 50
+/** Of one execution, closed ones included: further calls that need permission are denied, with the reason. */
+export const APPROVALS_LIMIT = 1_000
 /** Of cancel, pause and resume. */
 export const REASON_LIMIT = 500
 

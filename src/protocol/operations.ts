@@ -1,4 +1,12 @@
 import * as z from 'zod'
+import {
+  Approval,
+  ApprovalDecision,
+  ApprovalFilters,
+  ApprovalPage,
+  ApprovalReference,
+  DecideParams,
+} from './approvals.js'
 import { Admission, AdmissionList, AdmissionRequest } from './admission.js'
 import type { Scope } from './caller.js'
 import type { ErrorCode } from './errors.js'
@@ -278,6 +286,34 @@ export const OPERATIONS = {
     result: Nothing,
     errors: ['SUBSCRIPTION_NOT_FOUND'],
     rpc: { summary: 'Ends a subscription.', params: z.strictObject({ subscriptionId: SubscriptionId }) },
+  },
+  'approval.list': {
+    scope: 'read',
+    forOneExecution: true,
+    result: ApprovalPage,
+    errors: ['EXECUTION_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'Approvals, newest first; by default those that are pending.', params: ApprovalFilters },
+    rest: { method: 'GET', paths: { '/approvals': 'listApprovals' }, input: { querystring: rest.ApprovalsQuery } },
+  },
+  'approval.get': {
+    scope: 'read',
+    forOneExecution: true,
+    result: Approval,
+    errors: ['APPROVAL_NOT_FOUND', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'One approval.', params: z.strictObject({ approvalId: ApprovalReference }) },
+    rest: { method: 'GET', paths: { '/approvals/:id': 'getApproval' }, input: { params: rest.ApprovalParams } },
+  },
+  'approval.decide': {
+    scope: 'approve',
+    forOneExecution: true,
+    result: Approval,
+    errors: ['APPROVAL_NOT_FOUND', 'APPROVAL_CLOSED', 'STORE_UNAVAILABLE'],
+    rpc: { summary: 'Allows, denies or answers; the first decision counts.', params: DecideParams },
+    rest: {
+      method: 'POST',
+      paths: { '/approvals/:id/decision': 'decideApproval' },
+      input: { params: rest.ApprovalParams, body: ApprovalDecision },
+    },
   },
   'receipt.keys': {
     scope: 'read',

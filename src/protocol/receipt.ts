@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { Approval, AppliesTo } from './approvals.js'
 import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MessageDelivery, MessageReason } from './messages.js'
@@ -59,6 +60,23 @@ export const ReceiptMessage = z.strictObject({
 })
 export type ReceiptMessage = z.infer<typeof ReceiptMessage>
 
+export const ReceiptApproval = z.strictObject({
+  id: Approval.shape.id,
+  kind: Approval.shape.kind,
+  tool: z.string(),
+  toolUseId: z.string(),
+  status: Approval.shape.status,
+  requestedAt: Timestamp,
+  decidedAt: Timestamp.optional(),
+  decidedBy: z.string().optional().meta({ description: 'The name of the token that decided.' }),
+  tokenId: z.string().optional().meta({ description: 'Its id.' }),
+  appliesTo: AppliesTo.optional(),
+  inputSha256: Sha256.meta({ description: 'Of the input that was decided on, as canonical JSON.' }),
+  changedInputSha256: Sha256.optional().meta({ description: 'Of the input that the decision put in its place.' }),
+  answerSha256: Sha256.optional().meta({ description: 'Of the answers, the mode and the message of the decision.' }),
+})
+export type ReceiptApproval = z.infer<typeof ReceiptApproval>
+
 /** The signed record of a finished execution. It shows what this service recorded, not that the answer is right. */
 export const Receipt = z
   .strictObject({
@@ -106,6 +124,7 @@ export const Receipt = z
       .array(ReceiptTask)
       .optional()
       .meta({ description: 'Of a task list: its tasks in order, each with its receipt.' }),
+    approvals: z.array(ReceiptApproval).optional().meta({ description: 'Every approval, oldest first.' }),
     files: WorkspaceEvidence.optional().meta({
       description: 'Absent if the CLI was never started or its worker was lost.',
     }),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { ApprovalId, ApprovalStatus, type ApprovalFilters } from './approvals.js'
 import { EventType } from './events.js'
 import { ExecutionKind, ExecutionStatus } from './execution.js'
 import { ExecutionId, ExecutionReference } from './ids.js'
@@ -132,6 +133,13 @@ export const TokensQuery = z.strictObject({
     .optional()
     .meta({ description: '`nextCursor` of the previous page.' }),
 })
+export const ApprovalParams = z.strictObject({ id: z.string().meta({ description: 'The id of an approval.' }) })
+export const ApprovalsQuery = z.strictObject({
+  status: listOf(ApprovalStatus).optional().meta({ description: 'One or several, comma-separated; default pending.' }),
+  executionId: ExecutionReference.optional().meta({ description: 'Of this execution; of a list, of its tasks.' }),
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 50, at most 200.' }),
+  cursor: ApprovalId.optional().meta({ description: '`nextCursor` of the previous page.' }),
+}) satisfies z.ZodType<ApprovalFilters>
 export const AdmissionParams = z.object({ id: z.string() })
 
 export const SubmitHeaders = z.object({

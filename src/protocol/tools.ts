@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { Approval, ApprovalPage, DecideParams } from './approvals.js'
 import { CheckedExecution } from './checked-execution.js'
 import { FieldError } from './errors.js'
 import { ExecuteRequest, requireExactlyOneTask } from './execute-request.js'
@@ -50,6 +51,7 @@ export const ExecutionReport = z.looseObject({
     .optional()
     .meta({ description: 'Number of characters of the whole result, if outcome.result holds only a part.' }),
   resultOffset: z.number().int().optional().meta({ description: 'Where in the whole result outcome.result begins.' }),
+  approvals: z.array(Approval.loose()).optional().meta({ description: 'What waits for a decision.' }),
   note: z.string().optional().meta({ description: 'Remark about the wait, if there is one.' }),
   next: z.string().optional().meta({ description: 'What to call next.' }),
 })
@@ -228,6 +230,26 @@ export const TOOLS = {
     input: VerifyToolInput,
     output: VerificationAnswer,
     annotations: READS,
+  },
+  list_approvals: {
+    operation: 'approval.list',
+    title: 'List approvals',
+    description:
+      'Tool calls, questions and plans of executions with onPermissionNeeded "ask" that wait for a decision, newest ' +
+      'first; with status also those that are closed.',
+    input: OPERATIONS['approval.list'].rpc.params,
+    output: ApprovalPage.loose(),
+    annotations: READS,
+  },
+  decide_approval: {
+    operation: 'approval.decide',
+    title: 'Decide on an approval',
+    description:
+      'Allows or denies a tool call or a plan, or answers questions, for the person who is responsible: ask that person ' +
+      'unless you were told how to decide. The first decision counts.',
+    input: DecideParams,
+    output: Approval.loose(),
+    annotations: { destructiveHint: true, idempotentHint: true, openWorldHint: true },
   },
   get_executor_status: {
     operation: 'queue.get',

@@ -1,5 +1,7 @@
+import { decideApproval } from '../executions/control/decide-approval.js'
 import { cancelExecution, pauseExecution } from '../executions/control/cancel-execution.js'
 import { sendMessage } from '../executions/control/send-message.js'
+import { getApproval, listApprovals } from '../executions/read/find-approvals.js'
 import { getExecution, listExecutions } from '../executions/read/find-execution.js'
 import { listMessages } from '../executions/read/list-messages.js'
 import type { ExecutionServices } from '../executions/services.js'
@@ -77,6 +79,11 @@ export function createOperationHandlers({
     'execution.unsubscribe': async ({ subscriptionId }) => ({
       result: {},
       afterAnswer: subscriptions.unsubscribe(subscriptionId),
+    }),
+    'approval.list': async (filters) => ({ result: await listApprovals(services, filters, caller) }),
+    'approval.get': async ({ approvalId }) => ({ result: await getApproval(services, approvalId, caller) }),
+    'approval.decide': async ({ approvalId, ...decision }) => ({
+      result: await decideApproval(services, approvalId, decision, caller),
     }),
     'queue.get': async () => ({ result: await queue() }),
     'health.get': async () => ({ result: health() }),

@@ -75,7 +75,7 @@ export function openRpcConnection(options: RpcConnectionOptions): { close(code: 
 }
 
 function describeError(error: unknown, requestId: string, logger: Logger): RpcError {
-  const { code, rpc, retryable, detail, errors, errorCount, budget, retryAfterSeconds } = toWireError(error)
+  const { code, rpc, retryable, detail, errors, errorCount, budget, approval, retryAfterSeconds } = toWireError(error)
   if (code === 'INTERNAL') logger.error({ requestId, err: error }, 'a request failed')
   return {
     code: rpc,
@@ -87,6 +87,7 @@ function describeError(error: unknown, requestId: string, logger: Logger): RpcEr
       errors,
       errorCount,
       budget,
+      approval,
       retryAfterSeconds,
     },
   }

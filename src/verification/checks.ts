@@ -12,7 +12,9 @@ export interface RunEvidence {
   readonly sessionId: string
   /** Every session id that stood in a message. */
   readonly sessionsSeen: readonly string[]
+  /** Of what the settings deny; people's own denials are no fault of the run's. */
   readonly denials: number
+  readonly deniedByPeople?: number
   /** Of the servers that the request named, as they were seen last. */
   readonly mcpServers: ReadonlyArray<{
     readonly name: string
@@ -266,16 +268,18 @@ export function checkRun(evidence: RunEvidence): VerificationCheck[] {
     checkSession(evidence),
     ...checkAnswer(evidence),
     ...checkClaims(evidence),
-    check(
-      'permissions',
-      denials === 0,
-      denials === 0 ? 'No tool call was denied.' : `${denials} tool calls were denied.`,
-    ),
+    check('permissions', denials === 0, tellDenials(denials, evidence.deniedByPeople ?? 0)),
     checkToolCalls(evidence),
     checkBackgroundTasks(evidence),
     checkFinished(evidence),
     ...checkMcpServers(evidence),
   ]
+}
+
+function tellDenials(denials: number, byPeople: number): string {
+  const people = byPeople === 0 ? '' : ` ${byPeople === 1 ? 'One was' : `${byPeople} were`} denied by a person.`
+  if (denials > 0) return `${denials} tool calls were denied.${people}`
+  return people === '' ? 'No tool call was denied.' : `No tool call was denied by the settings.${people}`
 }
 
 /** `files` exist in the workspace after the run. */

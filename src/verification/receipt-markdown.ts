@@ -31,6 +31,18 @@ const toMessages = ({ messages = [] }: Receipt): string =>
 ${messages.map((one) => `| ${one.acceptedAt} | ${toCode(one.by)} | SHA-256 ${one.sha256} | ${toFate(one)} |\n`).join('')}
 `
 
+/** Who decided what a run had asked. */
+function toApprovals({ approvals = [] }: Receipt): string {
+  if (approvals.length === 0) return ''
+  const rows = approvals.map(({ tool, toolUseId, status, decidedBy, decidedAt, appliesTo, ...digests }) => {
+    const who = decidedBy === undefined ? '' : `by ${toCode(decidedBy)}, ${decidedAt ?? ''}`
+    const how = appliesTo === 'execution' ? ', for the rest of the execution' : ''
+    const changed = digests.changedInputSha256 === undefined ? '' : `, changed to ${digests.changedInputSha256}`
+    return `| ${toCode(tool)} ${toCode(toolUseId)} | ${status}${how} | ${who} | SHA-256 ${digests.inputSha256}${changed} |\n`
+  })
+  return `## Approvals\n\n| call | | who and when | input |\n|---|---|---|---|\n${rows.join('')}\n`
+}
+
 const LIMITS_OF_A_RECEIPT =
   'It shows what this service recorded, not that the answer is right. `cc-executor verify` checks the JSON form of this ' +
   'receipt, which is the one that is signed.'
@@ -84,9 +96,9 @@ ${[
   row('events', `${events.count}, chain head ${events.head}`),
   row('signed with', `Ed25519, key ${toCode(signature.keyId)}`),
 ].join('')}
-${
-  verification
-    ? `## Checks
+${toApprovals(receipt)}${
+    verification
+      ? `## Checks
 
 | check | | |
 |---|---|---|
@@ -97,7 +109,7 @@ ${verification.checks
   )
   .join('')}
 `
-    : ''
-}${toMessages(receipt)}${LIMITS_OF_A_RECEIPT}
+      : ''
+  }${toMessages(receipt)}${LIMITS_OF_A_RECEIPT}
 `
 }

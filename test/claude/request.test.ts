@@ -113,6 +113,8 @@ void t.test('a command and the structured fields give the same run', async (t) =
     literalPrompt: true,
     partialText: true,
     onPermissionDenied: 'report',
+    onApprovalTimeout: 'deny',
+    approvalTimeoutSeconds: 86_400,
     onWorkerLost: 'fail',
     maxAttempts: 1,
     maxRepairs: 1,

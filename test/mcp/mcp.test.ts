@@ -62,7 +62,8 @@ void t.test('the tools on a service that is started for them', async (t) => {
       )
       t.equal(outputSchema?.type, 'object')
       t.notMatch(JSON.stringify([inputSchema, outputSchema]), /"\$ref":/)
-      t.equal(annotations?.readOnlyHint, !['execute', 'cancel_execution', 'send_message'].includes(name), name)
+      const written = ['execute', 'cancel_execution', 'send_message', 'decide_approval']
+      t.equal(annotations?.readOnlyHint, !written.includes(name), name)
     }
     t.match(client.getInstructions(), /wait_for_execution/)
   })

@@ -151,7 +151,7 @@ void t.test('a tool that only reads stands on an operation that only reads', (t)
   const written = Object.entries(TOOLS).filter(([, { operation }]) => OPERATIONS[operation].scope !== 'read')
   t.same(
     written.map(([name]) => name),
-    ['execute', 'cancel_execution', 'send_message'],
+    ['execute', 'cancel_execution', 'send_message', 'decide_approval'],
   )
   t.end()
 })

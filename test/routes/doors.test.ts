@@ -40,10 +40,14 @@ const OWNERS: Readonly<
 > = {
   '/executions/:id': { foreign, code: 'EXECUTION_NOT_FOUND' },
   '/workspaces/admissions/:id': { foreign: 'of-another', code: 'WORKSPACE_NOT_FOUND' },
+  '/approvals/:id': { foreign: 'of-another', code: 'APPROVAL_NOT_FOUND' },
   '/tokens/:id': 'everybody with the scope',
 }
 /** Of routes that cannot be asked without. */
-const BODIES: Readonly<Record<string, string>> = { 'POST /executions/:id/messages': '{"text":"x"}' }
+const BODIES: Readonly<Record<string, string>> = {
+  'POST /executions/:id/messages': '{"text":"x"}',
+  'POST /approvals/:id/decision': '{"decision":"deny"}',
+}
 const ownerOf = (path: string) => Object.entries(OWNERS).find(([prefix]) => path.startsWith(prefix))?.[1]
 
 const fill = (path: string, id: string): string => path.replace(':id', id).replace('*', 'file')
@@ -174,7 +178,8 @@ void t.test('what is another token’s is not there, on every route', async (t) 
       const isRefused = token === watching && !route.operation.forOneExecution
       t.equal(code, isRefused ? 'FORBIDDEN' : owner.code, `${route.name}, ${who}`)
     }
-    if (!route.operation.forOneExecution) continue
+    // An approval has another id than its execution.
+    if (!route.operation.forOneExecution || owner.foreign !== foreign) continue
     const { code } = await ask({ ...route, path: fill(route.path, own) }, { authorization: `Bearer ${watching}` })
     t.not(code, owner.code, `${route.name}: its own is there`)
   }
@@ -185,6 +190,7 @@ void t.test('where a body or a query names an execution, it must be one’s own'
     'POST /tokens': { body: { name: 'x', scopes: ['read'], executionId: foreign } },
     'POST /tickets': { body: { executionId: foreign } },
     'GET /executions': { path: `/executions?parentId=${foreign}` },
+    'GET /approvals': { path: `/approvals?executionId=${foreign}` },
   }
   const naming = routes.filter(({ operation: { rest } }) =>
     /executionId|parentId/.test(

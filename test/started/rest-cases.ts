@@ -19,7 +19,7 @@ export interface RestOperation {
   /** Asks for something that is there and changes nothing; what is wrong is put into it. */
   readonly base: Make
   /** What the token must be allowed to do; undefined: it needs none. */
-  readonly scope?: 'read' | 'execute' | 'admin'
+  readonly scope?: 'read' | 'execute' | 'approve' | 'admin'
   /** A query that is not valid. */
   readonly wrongQuery?: string
   /** `200 application/json`, `204`, or the code of a problem. */
@@ -166,6 +166,7 @@ const plain = (path: string, more: Partial<RestOperation> = {}): RestOperation =
   cases: { '200 application/json': { make: () => ({ path }) } },
   ...more,
 })
+const DENY = { decision: 'deny', message: 'walked' }
 const etagOf = async (scene: Scene): Promise<string> =>
   `"${(await scene.listing()).files.find(({ path }: { path: string }) => path === 'data.bin').sha256}"`
 
@@ -276,6 +277,38 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
     '200 application/json': { make: withId(of('/receipt'), kept) },
     '200 text/markdown': { make: withId(of('/receipt'), kept, { headers: { accept: 'text/markdown' } }) },
   }),
+  'get /approvals': plain('/approvals', {
+    wrongQuery: 'status=perhaps',
+    cases: {
+      '200 application/json': { make: () => ({ path: '/approvals' }) },
+      EXECUTION_NOT_FOUND: { make: () => ({ path: `/approvals?executionId=${NOBODY}` }) },
+    },
+  }),
+  'get /approvals/{id}': {
+    base: async (scene) => ({ path: `/approvals/${await scene.asks()}` }),
+    scope: 'read',
+    cases: {
+      '200 application/json': { make: async (scene) => ({ path: `/approvals/${await scene.asks()}` }) },
+      APPROVAL_NOT_FOUND: { make: () => ({ path: `/approvals/${NOBODY}` }) },
+    },
+  },
+  'post /approvals/{id}/decision': {
+    base: () => ({ path: `/approvals/${NOBODY}/decision`, body: DENY }),
+    scope: 'approve',
+    cases: {
+      '200 application/json': {
+        make: async (scene) => ({ path: `/approvals/${await scene.asks()}/decision`, body: DENY }),
+      },
+      APPROVAL_NOT_FOUND: { make: () => ({ path: `/approvals/${NOBODY}/decision`, body: DENY }) },
+      APPROVAL_CLOSED: {
+        async make(scene) {
+          const path = `/approvals/${await scene.asks()}/decision`
+          await ask(scene.url, { method: 'POST', path, body: DENY })
+          return { path, body: { decision: 'allow' } }
+        },
+      },
+    },
+  },
   'get /receipts/keys': plain('/receipts/keys'),
   'post /receipts/verify': {
     base: ({ receipt }) => ({ path: '/receipts/verify', body: { receipt } }),

@@ -24,7 +24,7 @@ export interface RpcCase {
 export interface RpcMethod {
   /** Valid params that change nothing that others need. */
   readonly base: (scene: Scene) => Record<string, unknown>
-  readonly scope: 'read' | 'execute'
+  readonly scope: 'read' | 'execute' | 'approve'
   /** `result`, or the code of an error. */
   readonly cases: Readonly<Record<string, RpcCase>>
 }
@@ -166,6 +166,45 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
     cases: {
       result: { make: (scene) => ({ before: filled(scene).slice(0, 1), params: { subscriptionId: 'sub-1' } }) },
       SUBSCRIPTION_NOT_FOUND: { make: () => ({ params: { subscriptionId: 'sub-77' } }) },
+    },
+  },
+  'approval.list': {
+    base: () => ({ limit: 2 }),
+    scope: 'read',
+    cases: {
+      result: { make: () => ({ params: { status: ['pending', 'denied'] } }) },
+      EXECUTION_NOT_FOUND: ofExecution(() => NOBODY),
+    },
+  },
+  'approval.get': {
+    base: () => ({ approvalId: NOBODY }),
+    scope: 'read',
+    cases: {
+      result: { make: async (scene) => ({ params: { approvalId: await scene.asks() } }) },
+      APPROVAL_NOT_FOUND: { make: () => ({ params: { approvalId: NOBODY } }) },
+    },
+  },
+  'approval.decide': {
+    base: () => ({ approvalId: NOBODY, decision: 'deny' }),
+    scope: 'approve',
+    cases: {
+      result: {
+        make: async (scene) => ({
+          params: { approvalId: await scene.asks(), decision: 'deny', message: 'walked' },
+        }),
+      },
+      APPROVAL_NOT_FOUND: { make: () => ({ params: { approvalId: NOBODY, decision: 'deny' } }) },
+      APPROVAL_CLOSED: {
+        make: async (scene) => ({
+          before: [
+            {
+              method: 'approval.decide',
+              params: { approvalId: await scene.asks(), decision: 'deny', message: 'walked' },
+            },
+          ],
+          params: { approvalId: await scene.asks(), decision: 'allow' },
+        }),
+      },
     },
   },
   'queue.get': none(),

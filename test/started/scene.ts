@@ -59,6 +59,8 @@ export type Scene = Awaited<ReturnType<typeof setScene>>
 export const NOBODY = '01900000-0000-7000-8000-000000000000'
 /** Silence in the middle of an answer: a run that goes on until it is cancelled. */
 export const ENDLESS = scripted({ text: 'begun' }, { hangMs: 600_000 })
+/** A call that waits for a person. */
+const ASKING = scripted({ tool: 'Bash', input: { command: 'touch asked' } }, { text: 'asked' })
 const KEPT = scripted(
   { tool: 'Write', input: { file_path: '${cwd}/data.bin', content: '0123456789' } },
   { tool: 'Write', input: { file_path: '${cwd}/large.bin', content: 'x'.repeat(FILES_LIMIT_BYTES + 1) } },
@@ -107,6 +109,13 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     await until(id, 'text.delta')
     return id
   }
+  /** An approval that nobody else needs; the same one each time, whatever was decided on it. */
+  let approval: Promise<string> | undefined
+  const asks = (): Promise<string> =>
+    (approval ??= (async () => {
+      const id = await submit({ prompt: ASKING, permissionMode: 'default', onPermissionNeeded: 'ask' })
+      return (await until(id, 'approval.requested')).data.approval.id
+    })())
   const waits = (): Promise<string> => submit({ prompt: 'waits', workspace })
   const filling: string[] = []
   const cancel = async (id: string): Promise<void> =>
@@ -151,6 +160,7 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     until,
     runsAlone,
     waits,
+    asks,
     finished,
     receipt: (await ask(url, { method: 'GET', path: `/executions/${kept}/receipt` })).body as Record<string, unknown>,
     sessionId: (await get(running)).sessionId,

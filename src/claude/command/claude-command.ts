@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/permission-mode.js'
+import { NOTHING_APPROVED, type ApprovedPermissions } from './approved-permissions.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
 import { toInputFiles, toSetUp } from './run-input.js'
-import type { RunRequest } from './run-request.js'
+import { asksPeople, type RunRequest } from './run-request.js'
 
 export interface ClaudeSettings {
   readonly binary: string
@@ -22,6 +23,10 @@ export interface ClaudeSettings {
   /** Names of further variables that the operator lets through. */
   readonly childEnv: readonly string[]
   readonly defaultPermissionMode: PermissionMode
+  /** Of runs that do not say; absent: deny. */
+  readonly defaultOnPermissionNeeded?: 'deny' | 'ask'
+  /** By people, in the attempts before this one. */
+  readonly approved?: ApprovedPermissions
   readonly extraAllowedTools: readonly string[]
   readonly trustWorkspaces: boolean
   /** What CLAUDE.md says; it stands before what the request appends to the system prompt. */
@@ -77,7 +82,12 @@ interface Argument {
  * takes none for a flag, and a variadic flag swallows nothing that follows.
  */
 export function claudeCommand(run: RunRequest, settings: ClaudeSettings): ClaudeCommand {
-  const permissionMode = toCliMode(run.permissionMode ?? settings.defaultPermissionMode)
+  const { approved = NOTHING_APPROVED } = settings
+  const permissionMode = toCliMode(approved.mode ?? run.permissionMode ?? settings.defaultPermissionMode)
+  const asks = asksPeople(run, {
+    permissionMode: settings.defaultPermissionMode,
+    onPermissionNeeded: settings.defaultOnPermissionNeeded ?? 'deny',
+  })
   const files = toInputFiles(run, settings)
   const setUp = toSetUp(run, settings)
   const list: Argument[] = [
@@ -93,6 +103,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     // asks for.
     ...(settings.knowsPromptSnapshot ? [{ text: '--system-prompt-snapshot=off' }] : []),
     { text: `--permission-mode=${permissionMode}` },
+    ...toAskingFlags(asks, permissionMode),
     // Settings come by `--settings` alone: a repository's own run programs as soon as the CLI starts in it, and those
     // of HOME (`user`) a run can write itself.
     ...(settings.trustWorkspaces
@@ -104,7 +115,10 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     ...option('--max-turns', run.maxTurns),
     ...option('--max-budget-usd', run.maxBudgetUsd),
     // One flag for each rule: an unclosed parenthesis in one cannot reach into the next.
-    ...[...settings.extraAllowedTools, ...run.allowedTools].map((rule) => ({ text: `--allowedTools=${rule}` })),
+    ...[...settings.extraAllowedTools, ...run.allowedTools, ...approved.rules].map((rule) => ({
+      text: `--allowedTools=${rule}`,
+    })),
+    ...approved.directories.map((directory) => ({ text: `--add-dir=${directory}` })),
     ...run.disallowedTools.map((rule) => ({ text: `--disallowedTools=${rule}` })),
     ...files.map(({ flag, name, shown }) => ({
       text: `${flag}=${join(settings.input, name)}`,
@@ -133,6 +147,16 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     setUpLine: setUp.line,
     firstLine: toUserLine(run),
   }
+}
+
+/**
+ * The CLI asks on standard output, and has the tools that ask. A run that was launched to bypass permissions must not
+ * get into plan mode: 2.1.197 then executes there what it should only plan (measured).
+ */
+function toAskingFlags(asks: boolean, permissionMode: string): Argument[] {
+  if (!asks) return []
+  const prompt = { text: '--permission-prompt-tool=stdio' }
+  return permissionMode === 'bypassPermissions' ? [prompt, { text: '--disallowedTools=EnterPlanMode' }] : [prompt]
 }
 
 /** The operator's own choice of models comes by these variables, and is the CLI's to read. */

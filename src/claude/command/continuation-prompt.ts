@@ -10,6 +10,8 @@ export interface OpenToolCall {
 
 const CALLS_SHOWN = 5
 const INPUT_SHOWN = 300
+/** Of a call that people were asked about: in full, within reason. */
+const ASKED_SHOWN = 20_000
 
 function tellCause(reason: RetryReason): string {
   switch (reason) {
@@ -26,11 +28,46 @@ function tellCause(reason: RetryReason): string {
   }
 }
 
+/** A call that the attempt before had asked people about, and what came of it. */
+export interface AskedCall extends OpenToolCall {
+  readonly fate: 'undecided' | 'allowed' | 'denied' | 'answered'
+  /** What was said of it, word for word; of questions the answers. */
+  readonly said?: string | undefined
+}
+
+/** What an attempt has left open. */
+export interface LeftOpen {
+  readonly openCalls: readonly OpenToolCall[]
+  readonly lostTasks?: readonly string[]
+  readonly askedCalls?: readonly AskedCall[]
+}
+
+const FATES = {
+  undecided:
+    'These tool calls waited for a decision of a person when it happened: they were not run, and nobody has refused them. ' +
+    'Make them again if they are still needed:',
+  allowed:
+    'These tool calls were allowed by a person, and whether they ran is not known; look before you run one again:',
+  denied: 'These tool calls were denied by a person and were not run:',
+  answered: 'These questions were answered by a person:',
+} as const
+
+function tellAsked(calls: readonly AskedCall[]): string[] {
+  const fates = Object.keys(FATES) as Array<keyof typeof FATES>
+  return fates.flatMap((fate) => {
+    const those = calls.filter((call) => call.fate === fate)
+    if (those.length === 0) return []
+    const lines = those.map(
+      ({ name, input, said }) => `- ${name} ${shorten(input, ASKED_SHOWN)}${said === undefined ? '' : `\n  ${said}`}`,
+    )
+    return [FATES[fate], ...lines]
+  })
+}
+
 /** What Claude is told instead of the prompt, which its session holds already, when another attempt goes on with it. */
 export function continuationPrompt(
   reason: RetryReason,
-  openCalls: readonly OpenToolCall[],
-  lostTasks: readonly string[] = [],
+  { openCalls, lostTasks = [], askedCalls = [] }: LeftOpen,
 ): string {
   const calls = openCalls.slice(-CALLS_SHOWN).map(({ name, input }) => `- ${name} ${shorten(input, INPUT_SHOWN)}`)
   const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
@@ -40,6 +77,7 @@ export function continuationPrompt(
     ...(calls.length === 0
       ? []
       : ['These tool calls had begun, and how far they came is not known; look before you run one again:', ...calls]),
+    ...tellAsked(askedCalls),
     ...(tasks.length === 0
       ? []
       : [

@@ -1,5 +1,6 @@
 import { DEFAULT_TIMEOUT_SECONDS, ExecuteRequest } from '../../protocol/execute-request.js'
 import { type ErrorCode, saysTooLarge, toFieldErrors, toInvalidRequest } from '../../protocol/errors.js'
+import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { type CommandFlags, type OutputFormat, parseCommandFlags } from './command-flags.js'
 import { findMcpFault } from './mcp-config.js'
 import { splitCommandLine } from './split-command-line.js'
@@ -28,6 +29,7 @@ export interface RunRequest extends Pick<
   | 'outputSchema'
   | 'verify'
   | 'session'
+  | 'onPermissionNeeded'
 > {
   readonly prompt: string
   readonly allowedTools: readonly string[]
@@ -38,6 +40,8 @@ export interface RunRequest extends Pick<
   readonly projectInstructions: boolean
   readonly partialText: boolean
   readonly onPermissionDenied: 'report' | 'fail'
+  readonly onApprovalTimeout: 'deny' | 'fail'
+  readonly approvalTimeoutSeconds: number
   /** How often an answer that does not match its schema is sent back. */
   readonly maxRepairs: number
   readonly onWorkerLost: 'fail' | 'continue'
@@ -50,6 +54,21 @@ export interface RunRequest extends Pick<
 }
 
 const DEFAULT_REPAIRS = 1
+const DEFAULT_APPROVAL_TIMEOUT_SECONDS = 24 * 60 * 60
+
+/** What the operator has set for runs that do not say. */
+export interface PermissionDefaults {
+  readonly permissionMode: PermissionMode
+  readonly onPermissionNeeded: 'deny' | 'ask'
+}
+
+/** Whether a person is asked: in dontAsk the operator's default asks nobody, and a request that asks is refused. */
+export const asksPeople = (
+  run: Pick<RunRequest, 'permissionMode' | 'onPermissionNeeded'>,
+  defaults: PermissionDefaults,
+): boolean =>
+  (run.onPermissionNeeded ?? defaults.onPermissionNeeded) === 'ask' &&
+  (run.permissionMode ?? defaults.permissionMode) !== 'dontAsk'
 /** Linux takes no argument longer than 128 KiB; agents and MCP servers travel as one argument each. */
 const ARGUMENT_LIMIT_BYTES = 120 * 1024
 /** All rules together: far below the limit for a whole command line, whatever the environment's size. */
@@ -86,6 +105,8 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     projectInstructions: asked.projectInstructions ?? true,
     partialText: asked.partialText ?? true,
     onPermissionDenied: asked.onPermissionDenied ?? 'report',
+    onApprovalTimeout: asked.onApprovalTimeout ?? 'deny',
+    approvalTimeoutSeconds: asked.approvalTimeoutSeconds ?? DEFAULT_APPROVAL_TIMEOUT_SECONDS,
     maxRepairs: asked.maxRepairs ?? DEFAULT_REPAIRS,
     onWorkerLost: asked.onWorkerLost ?? 'fail',
     maxAttempts: asked.maxAttempts ?? (asked.onWorkerLost === 'continue' ? 2 : 1),

@@ -99,6 +99,9 @@ export interface Observation {
   reply?: Reply
   /** Up to {@link DENIALS_KEPT}. */
   readonly denials: PermissionDenial[]
+  /** The person who denied a call, by its id, and how many of all denials are people's. */
+  readonly deniedBy: Map<string, string>
+  deniedByPeople: number
   /** All of them. */
   denialCount: number
   /** JSON mode: what was last handed to the StructuredOutput tool, accepted or not. */
@@ -134,6 +137,8 @@ export function createObservation(sessionSums?: ModelSums, earlier = NOTHING_EAR
     unreadLines: 0,
     turns: 0,
     denials: [...earlier.denials],
+    deniedBy: new Map(),
+    deniedByPeople: earlier.denials.filter(({ by }) => by !== undefined).length,
     denialCount: earlier.denialCount,
     partialText: '',
     tokensSoFar: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheCreationTokens: 0 },

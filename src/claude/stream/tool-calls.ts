@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { NO_SETTING } from '../../protocol/denials.js'
 import type { NewEvent } from '../../protocol/events.js'
 import { shorten, toJson, toRecord, toRecords, toText } from '../json-shape.js'
 import type { HookAnswers } from './hook-answers.js'
@@ -68,7 +69,10 @@ export function createToolCalls(observation: Observation, now: () => number, hoo
     if (denied.has(call.id)) return []
     remember(denied, call.id)
     deniedHere += 1
-    const data = toPermissionDenial(call, answer, observation, decision)
+    const by = observation.deniedBy.get(call.id)
+    const denial = toPermissionDenial(call, answer, observation, decision)
+    const data = by === undefined ? denial : { ...denial, allowWith: `${NO_SETTING}${by} denied it`, by }
+    if (by !== undefined) observation.deniedByPeople += 1
     if (observation.denials.length < DENIALS_KEPT) observation.denials.push(data)
     observation.denialCount += 1
     return [{ type: 'tool.denied', data }]
@@ -89,7 +93,12 @@ export function createToolCalls(observation: Observation, now: () => number, hoo
     const answer = isError ? hooks.toHookError(call.name, said) : said
     // Where the CLI tells what was decided, the words of a tool's result decide nothing. An interrupt is no decision.
     const decision = toRecord(meta.find((entry) => entry['id'] === id)?.['permission_decision'])
-    const isDenied = decision ? decision['decision'] === 'reject' : isError && isDenial(call, answer)
+    const isDenied =
+      isError && observation.deniedBy.has(id)
+        ? true
+        : decision
+          ? decision['decision'] === 'reject'
+          : isError && isDenial(call, answer)
     const denial = isDenied
       ? deny(call, answer, { source: toText(decision?.['source']), reasonType: toText(decision?.['reason_type']) })
       : []

@@ -2,6 +2,7 @@ import type { NewEvent } from '../../protocol/events.js'
 import { createHookAnswers } from './hook-answers.js'
 import { createBackgroundTasks } from './background-tasks.js'
 import { NO_SECRETS, type SecretMask } from '../../platform/secret-mask.js'
+import { isControl, isReplay, passControl, type OnControl } from './control-lines.js'
 import { createDeltaMask } from './delta-mask.js'
 import { type Decoded, decodeClaudeLine } from './decode-claude-line.js'
 import { toRecord, toRecords, toText } from '../json-shape.js'
@@ -41,7 +42,7 @@ export interface TranslatorOptions {
   /** Of the attempts before this one. */
   readonly earlier?: Earlier | undefined
   /** Gets the control protocol's messages; they become no events but those that it gives. */
-  readonly onControl?: ((message: Record<string, unknown>) => NewEvent[]) | undefined
+  readonly onControl?: OnControl | undefined
   /** The CLI repeats a line that has this id; gives the events that follow. */
   readonly onReplay?: ((id: string) => NewEvent[]) | undefined
   /** Milliseconds of a monotonic clock. */
@@ -56,18 +57,6 @@ export interface Translator {
   readonly mask: SecretMask
   readonly observation: Observation
 }
-
-/** What the CLI says of the way that it talks with us. With the ids of lines a newer one tells their life, too. */
-const CONTROL_TYPES = new Set([
-  'control_request',
-  'control_response',
-  'control_cancel_request',
-  'keep_alive',
-  'command_lifecycle',
-])
-
-const isReplay = (message: Readonly<Record<string, unknown>> | undefined): boolean =>
-  message?.['type'] === 'user' && message['isReplay'] === true
 
 /** Turns the CLI's lines into events and keeps account of what was seen. What it does not know passes as it came. */
 export function createTranslator({
@@ -234,9 +223,7 @@ export function createTranslator({
       }
       const decoded = decodeClaudeLine(line.bytes, mask)
       if (decoded.kind === 'text') return [{ type: 'output', data: { stream: 'stdout', data: decoded.text } }]
-      if (CONTROL_TYPES.has(decoded.type)) {
-        return onControl?.(decoded.message) ?? []
-      }
+      if (isControl(decoded.type)) return passControl(decoded.message, line.bytes, onControl)
       return translateAll(masked.pass(decoded.type, decoded.message), decoded)
     },
     end: () => translateAll(masked.end()),

@@ -20,6 +20,10 @@ export interface RunJournalOptions {
 /** What must be in the log even when it is full: what a client acts upon. */
 const ALWAYS_STORED = new Set<string>([
   'tool.denied',
+  'approval.requested',
+  'approval.decided',
+  'approval.expired',
+  'approval.withdrawn',
   'mcp.status',
   'execution.paused',
   'execution.resumed',
@@ -65,6 +69,11 @@ export class RunJournal {
       else this.#droppedBytes += sizeOf(event)
     }
     if (this.#writer.isFull) await this.#writer.drained()
+  }
+
+  /** Resolves when what was written is stored, or the fence is lost. */
+  async flushed(): Promise<void> {
+    await this.#writer.flushed()
   }
 
   /** Says what was left out, and resolves when all is confirmed or the fence is lost. */

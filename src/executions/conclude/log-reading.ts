@@ -7,13 +7,20 @@ import { EventChain } from '../../verification/event-chain.js'
 const READ_BYTES = 1024 * 1024
 
 type Started = EventData<'execution.started'>
+interface ClosingData {
+  readonly data: { readonly approvalId: string }
+}
+const CLOSING = new Set<string>(['approval.decided', 'approval.expired', 'approval.withdrawn'])
 
 /** What a receipt needs of a log, event by event: the chain over their bytes, and the start of the last attempt. */
 export class LogReading {
   readonly #chain: EventChain
   #started: Started | undefined
+  /** Those whose end the log tells, as far as it was read. */
+  readonly closedApprovals: Set<string>
 
   constructor(before?: LogReading) {
+    this.closedApprovals = new Set(before?.closedApprovals)
     this.#chain = before?.chain.copy() ?? new EventChain()
     this.#started = before?.started
   }
@@ -39,6 +46,7 @@ export class LogReading {
   addStored({ bytes, type }: StoredEvent): void {
     this.#chain.add(bytes)
     // Safe: the service's own event, by its type.
+    if (CLOSING.has(type)) this.closedApprovals.add((JSON.parse(bytes.toString()) as ClosingData).data.approvalId)
     if (type === 'execution.started') this.#started = (JSON.parse(bytes.toString()) as { data: Started }).data
   }
 }

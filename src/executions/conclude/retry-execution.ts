@@ -1,6 +1,8 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import { concludeExecution, type ConcludeAs, type Concluded } from './conclude-execution.js'
+import { findUnrecordedApprovals } from './closing-approvals.js'
+import { readLog } from './log-reading.js'
 import { enqueueReady } from './enqueue-ready.js'
 import type { Attempts, RetryPlan } from './plan-retry.js'
 import { toPayments } from '../records/payments.js'
@@ -38,6 +40,9 @@ export async function retryExecution(
   const at = new Date(await services.store.now())
   const [record] = await services.store.getMany([id])
   const { reason, message, notBefore, isSpared } = plan
+  // A holder has closed its own.
+  const isUnrecorded = fence === undefined && (record?.approvalCount ?? 0) > 0
+  const closing = isUnrecorded ? await findUnrecordedApprovals(services, id, await readLog(services.log, id)) : []
   const answer = await services.store.retry(id, fence, {
     reason,
     message,
@@ -48,6 +53,7 @@ export async function retryExecution(
     failedStarts,
     paidBy: record && toPayments(record, usage, attempts.made),
     notBefore,
+    closing,
     queueDeadline: queueTimeoutSeconds === undefined ? undefined : new Date(at.getTime() + queueTimeoutSeconds * 1_000),
   })
   if (answer.kind === 'retrying') {

@@ -4,6 +4,7 @@ import type { ReceiptFacts, ReceiptMessage, ReceiptTask } from '../../protocol/r
 import { sha256 } from '../../platform/hash.js'
 import { toAnswerText } from '../../verification/canonical-json.js'
 import { signReceipt } from '../../verification/receipt.js'
+import { toReceiptApproval, type ApprovalRecord } from '../records/approval-record.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toPayments } from '../records/payments.js'
 import { concludingEvents } from '../store/concluding-events.js'
@@ -11,6 +12,7 @@ import type { ListedTask } from '../records/listed-task.js'
 import type { StoredMessage } from '../records/stored-message.js'
 import type { DomainServices } from '../services.js'
 import type { Conclusion, Seal } from '../store/transitions.js'
+import { findUnrecordedApprovals } from './closing-approvals.js'
 import { LogReading, readLog } from './log-reading.js'
 
 /** Only what has ended is in a list that ends. */
@@ -49,6 +51,7 @@ function toFacts(
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
   messages: readonly StoredMessage[],
+  approvals: readonly ApprovalRecord[],
 ): ReceiptFacts {
   const {
     status,
@@ -97,6 +100,7 @@ function toFacts(
     paidBy: paidBy && [...paidBy],
     messages: messages.length > 0 ? messages.map(toReceiptMessage) : undefined,
     tasks: tasks?.map(toReceiptTask),
+    approvals: approvals.length > 0 ? approvals.map(toReceiptApproval) : undefined,
     files,
     verification,
     events: chain.summary(),
@@ -105,15 +109,16 @@ function toFacts(
 }
 
 /**
- * The signed receipt of a conclusion that is about to be stored; undefined where the execution is gone. `written`: the
- * log as its writer knows it. The store takes the receipt only where the log ends there; else it is made anew without.
+ * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
+ * undefined where the execution is gone. `written`: the log as its writer knows it. The store takes the receipt only
+ * where the log ends there; else it is made anew without.
  */
 export async function sealExecution(
   services: DomainServices,
   id: string,
-  conclusion: Conclusion,
+  given: Conclusion,
   written?: LogReading,
-): Promise<Seal | undefined> {
+): Promise<{ readonly seal: Seal; readonly conclusion: Conclusion } | undefined> {
   const { store } = services
   const [key, [record], { messages }] = await Promise.all([
     services.signingKey(),
@@ -122,12 +127,18 @@ export async function sealExecution(
   ])
   if (!record) return undefined
   const reading = written === undefined ? await readLog(services.log, id) : new LogReading(written)
+  const approvals = record.approvalCount > 0 ? await services.store.listApprovalsOf(id) : []
+  // The holder has told of all of its own.
+  const closing =
+    written === undefined && approvals.length > 0 ? await findUnrecordedApprovals(services, id, reading) : []
+  const conclusion: Conclusion = { ...given, closing }
   for (const event of concludingEvents(conclusion)) reading.add(`{"seq":${reading.lastSeq + 1},${event}`)
   const paidBy = toPayments(record, conclusion.usage, conclusion.attempt)
-  return {
+  const seal: Seal = {
     paidBy,
-    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages), key),
+    receipt: signReceipt(toFacts(record, reading, conclusion, paidBy, messages, approvals), key),
     finishedSeq: reading.lastSeq,
     key: key.jwk,
   }
+  return { seal, conclusion }
 }

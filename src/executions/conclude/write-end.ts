@@ -61,9 +61,9 @@ async function sealAndStore(
   let hasDropped = false
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
-    const seal = await sealExecution(services, id, conclusion, written)
-    if (!seal) return { kind: 'refused', state: 'missing', hasDropped }
-    const answer = await store(services, id, concludeAs, conclusion, seal)
+    const sealed = await sealExecution(services, id, conclusion, written)
+    if (!sealed) return { kind: 'refused', state: 'missing', hasDropped }
+    const answer = await store(services, id, concludeAs, sealed.conclusion, sealed.seal)
     if (answer.kind !== 'moved') return { ...answer, hasDropped }
     // Perhaps because of messages that nobody has read.
     await dropMessages(services, id, concludeAs, conclusion)

@@ -2,7 +2,7 @@ import { isTerminal, type Execution } from '../../protocol/execution.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import { isExecutionId } from '../../protocol/ids.js'
 import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
-import { joinSignals } from '../../platform/abort-signals.js'
+import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
 import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
@@ -129,7 +129,37 @@ export async function listExecutions(
   return { executions: await show(found), nextCursor: before ?? null }
 }
 
-/** Waits until the execution has ended, at most so long; the record as it then is. */
+/** Nothing in the log of a list tells of the approvals of its tasks. */
+const LIST_POLL_MS = 1_000
+
+/** Waits until a list has ended or an approval of one of its tasks is pending. */
+async function awaitList(
+  services: FollowServices,
+  { id, lastSeq }: ExecutionRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController()
+  const stop = (): void => over.abort()
+  signal.addEventListener('abort', stop, { once: true })
+  const poll = async (): Promise<void> => {
+    while (!signal.aborted && !over.signal.aborted) {
+      await sleep(LIST_POLL_MS, over.signal)
+      const [record] = await fromStore(services.store.getMany([id]))
+      if (!record || record.openApprovals.length > 0) return stop()
+    }
+  }
+  const polling = poll().catch(stop)
+  for await (const _events of services.feed.follow(id, lastSeq, over.signal)) {
+    // Only the end counts: the loop ends with it.
+  }
+  stop()
+  signal.removeEventListener('abort', stop)
+  await polling
+}
+
+/**
+ * Waits until the execution has ended or a person must decide, at most so long; the record as it then is.
+ */
 export async function awaitExecution(
   services: FollowServices,
   id: string,
@@ -138,12 +168,16 @@ export async function awaitExecution(
   signal: AbortSignal,
 ): Promise<ExecutionRecord> {
   let record = await requireExecution(services, id, caller)
-  if (isTerminal(record.state) || milliseconds <= 0) return record
+  if (isTerminal(record.state) || record.openApprovals.length > 0 || milliseconds <= 0) return record
   const deadline = joinSignals([signal], milliseconds)
   try {
-    for await (const _events of services.feed.follow(id, record.lastSeq, deadline.signal)) {
-      // Only the end counts: the loop ends with it.
-    }
+    if (record.kind === 'task_list') await awaitList(services, record, deadline.signal)
+    else
+      for await (const events of services.feed.follow(id, record.lastSeq, deadline.signal)) {
+        if (!events.some(({ type }) => type === 'approval.requested')) continue
+        record = await requireExecution(services, id, caller)
+        if (record.openApprovals.length > 0) return record
+      }
   } finally {
     deadline.release()
   }

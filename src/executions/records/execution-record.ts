@@ -81,6 +81,10 @@ export interface ExecutionRecord {
   readonly dailyBudget?: Caller['dailyBudget']
   /** Of a task list that is read by itself: its tasks, as far as they exist. */
   readonly tasks?: readonly ListedTask[]
+  /** Ids of approvals that are pending; of a list, those of its tasks. */
+  readonly openApprovals: readonly string[]
+  /** How many approvals its runs have asked for. */
+  readonly approvalCount: number
   readonly cancelled?: { readonly by: string; readonly reason?: string }
 }
 
@@ -117,7 +121,7 @@ const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
 /** What is shown of a record. */
 export type ShownRecord = Pick<
   ExecutionRecord,
-  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt'
+  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt' | 'openApprovals'
 >
 
 /** As every surface shows it. */
@@ -145,7 +149,10 @@ export function toExecution(record: ShownRecord): Execution {
     status,
     request,
     position: record.state === 'queued' ? record.position : undefined,
-    waitingFor: record.notBefore === undefined ? record.waitingFor : 'retry',
+    waitingFor:
+      record.openApprovals.length > 0 ? 'approval' : record.notBefore === undefined ? record.waitingFor : 'retry',
+    pendingApprovals: record.openApprovals.length > 0 ? record.openApprovals.length : undefined,
+    pendingApprovalIds: record.openApprovals.length > 0 ? [...record.openApprovals] : undefined,
     notBefore: toOptionalTime(record.notBefore),
     timeoutEstimate: record.timeoutEstimate,
     model: record.model,

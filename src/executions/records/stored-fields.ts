@@ -65,6 +65,8 @@ export const LISTED_FIELDS = [
   'grant',
   'cancelBy',
   'cancelReason',
+  'openApprovals',
+  'approvalCount',
 ] as const
 /** What a list shows of each, beside its state and its request. */
 export const SHOWN_FIELDS = [
@@ -91,6 +93,7 @@ export const SHOWN_FIELDS = [
   'parentId',
   'taskIndex',
   'taskCount',
+  'openApprovals',
 ] as const satisfies ReadonlyArray<(typeof LISTED_FIELDS)[number]>
 export const ALL_FIELDS = [...LISTED_FIELDS, 'request', 'result', 'resultJson'] as const
 export type RecordField = (typeof ALL_FIELDS)[number]
@@ -189,6 +192,8 @@ export function toRecord(
     hooksRun: toNumber(fields.hooksRun),
     // Safe: toNewRecord wrote it.
     dailyBudget: parse<NonNullable<Caller['dailyBudget']>>(fields.dailyBudget),
+    openApprovals: fields.openApprovals ? fields.openApprovals.split(' ') : [],
+    approvalCount: Number(fields.approvalCount ?? 0),
     cancelled: fields.cancelBy ? { by: fields.cancelBy, reason: fields.cancelReason || undefined } : undefined,
   }
 }

@@ -6,6 +6,7 @@ import type { PooledCredential } from '../claim/credential-pool.js'
 import type { RunJournal } from '../claim/run-journal.js'
 import type { RunServices } from '../claim/run-services.js'
 import { countTokens } from '../records/plan-budget.js'
+import type { AttemptApprovals } from './attempt-approvals.js'
 import type { AttemptAnswer } from './attempt-answer.js'
 import type { AttemptStop } from './attempt-stop.js'
 import { ProgressMeter, type Progress } from './progress-meter.js'
@@ -20,6 +21,7 @@ export interface AttemptOutputOptions {
   readonly run: Pick<RunRequest, 'maxBudgetTokens'>
   readonly translator: Translator
   readonly servers: RunServers | undefined
+  readonly approvals: AttemptApprovals | undefined
   readonly journal: RunJournal
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
@@ -63,7 +65,7 @@ export class AttemptOutput {
   }
 
   readonly take = async (events: readonly NewEvent[], rawBytes: number): Promise<void> => {
-    const { journal, credential, servers, onProgress, onFirstOutput } = this.#options
+    const { journal, credential, servers, approvals, onProgress, onFirstOutput } = this.#options
     const { observation } = this.#options.translator
     if (this.#rawBytes === 0) onFirstOutput()
     this.#rawBytes += rawBytes
@@ -76,6 +78,7 @@ export class AttemptOutput {
       ...(progress ? [{ type: 'progress' as const, data: progress }] : []),
     ])
     if (progress) onProgress(progress)
+    approvals?.proceed()
   }
 
   async #compareWithLimits({ openToolCalls, liveTasks }: Observation): Promise<void> {

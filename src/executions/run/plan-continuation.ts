@@ -11,7 +11,9 @@ import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution
 import { estimateCostUsd } from '../records/estimate-cost.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
+import { NOTHING_ASKED, readAskedCalls } from './earlier-approvals.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
+import type { ExecutionReads } from '../store/execution-store.js'
 import { readSessionHistory, type SessionHistory } from '../read/read-session-history.js'
 
 /** How an attempt begins. */
@@ -47,11 +49,14 @@ export function chooseBeginning(
   reason: RetryReason,
   history: SessionHistory,
   transcript: Transcript | undefined,
+  neverRan = 0,
 ): Choice {
   const isUnfinished = reason === 'WORKER_LOST' || reason === 'WORKER_STOPPING'
   if (!history.hasAnswer && (transcript?.answers.size ?? 0) === 0) return { kind: 'fresh' }
   // The API failed before a tool was called: the prompt may be sent again.
   if (!isUnfinished && history.toolsStarted === 0 && (transcript?.toolResults.size ?? 0) === 0) return { kind: 'fresh' }
+  // Everything that was asked for waited for people, and nobody allowed it.
+  if (!transcript && history.toolsStarted > 0 && history.toolsStarted === neverRan) return { kind: 'fresh' }
   if (!transcript)
     return {
       kind: 'impossible',
@@ -132,7 +137,7 @@ async function beginFresh(
 export async function planBeginning(
   record: ExecutionRecord,
   run: RunRequest,
-  { log, home }: { log: EventLog; home: string },
+  { log, home, store }: { log: EventLog; home: string; store: ExecutionReads },
 ): Promise<Beginning> {
   const reason = record.retryReason
   const configDir = join(home, CLAUDE_FOLDER)
@@ -141,7 +146,8 @@ export async function planBeginning(
   const { sessionId = '' } = record
   const history = await readSessionHistory(log, record.id)
   const transcript = await readOwnTranscript(record, configDir)
-  const choice = chooseBeginning(reason, history, transcript)
+  const asked = record.approvalCount > 0 ? await readAskedCalls(store, record, history, transcript) : NOTHING_ASKED
+  const choice = chooseBeginning(reason, history, transcript, asked.neverRan)
   if (choice.kind === 'impossible') return { kind: 'impossible', outcome: toFailure(reason, choice.why, history) }
   const isResumed = choice.kind === 'resume'
   const rest = withRest(run, record, history, isResumed)
@@ -174,7 +180,11 @@ export async function planBeginning(
     lines: transcript?.lines ?? new Set(),
     run: {
       ...rest,
-      prompt: continuationPrompt(reason, [...history.openCalls.values()], [...history.lostTasks.values()]),
+      prompt: continuationPrompt(reason, {
+        openCalls: [...history.openCalls].flatMap(([id, call]) => (asked.ids.has(id) ? [] : call)),
+        lostTasks: [...history.lostTasks.values()],
+        askedCalls: asked.calls,
+      }),
       literalPrompt: true,
     },
     ...common,

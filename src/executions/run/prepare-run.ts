@@ -22,6 +22,7 @@ import { prepareWorkspace, type RunFolders, type Workspace } from '../workspaces
 import { renewHome } from '../workspaces/renew-home.js'
 import { workspaceOf } from '../workspaces/workspace-name.js'
 import { writeInlineFiles } from '../workspaces/write-inline-files.js'
+import { readApproved } from './earlier-approvals.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
@@ -53,7 +54,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   if (opened.kind !== 'opened') return opened
   const { folders, workspace } = opened
   const run = withBudget(withTimeout(runOf(record), record), record, config)
-  const beginning = await planBeginning(record, run, { log, home: folders.home })
+  const beginning = await planBeginning(record, run, { log, home: folders.home, store: services.store })
   if (beginning.kind === 'impossible') return refused(beginning.outcome)
   // It was accepted when the service had another model.
   const simulated = config.simulatorUrl !== undefined
@@ -148,8 +149,8 @@ interface CommandParts {
 }
 
 async function planCommand(
-  { services: { config, hooks, schemas }, credential: { credentials, environment } }: HeldClaim,
-  { id, owner }: ExecutionRecord,
+  { services: { config, hooks, schemas, store }, credential: { credentials, environment } }: HeldClaim,
+  { id, owner, approvalCount }: ExecutionRecord,
   { claude, run, beginning, sessionId, folders, workspace }: CommandParts,
 ): Promise<ClaudeCommand> {
   const instructions = await readInstructions({
@@ -170,6 +171,8 @@ async function planCommand(
     env: environment,
     childEnv: config.childEnv,
     defaultPermissionMode: config.permissionMode,
+    defaultOnPermissionNeeded: config.onPermissionNeeded,
+    approved: approvalCount > 0 ? await readApproved(store, id) : undefined,
     extraAllowedTools: config.allowedTools,
     trustWorkspaces: config.trustWorkspaces,
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,

@@ -2,6 +2,7 @@ import type { ClaudeCommand } from '../../claude/command/claude-command.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
 import { classifyExit } from '../../claude/stream/classify-exit.js'
 import { classifyFailure, type Failure } from '../../claude/stream/classify-failure.js'
+import type { OnControl } from '../../claude/stream/control-lines.js'
 import { runClaude, type ClaudeRunReport } from '../../claude/stream/run-claude.js'
 import type { ClaudeProcess } from '../../claude/stream/spawn-claude.js'
 import type { Observation, Translator } from '../../claude/stream/translate-message.js'
@@ -14,6 +15,8 @@ import { AnswerCheck } from '../json-mode/answer-check.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import type { PendingRequests } from '../store/transitions.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
+import { asksPeople } from '../../claude/command/run-request.js'
+import { AttemptApprovals } from './attempt-approvals.js'
 import { AttemptAnswer } from './attempt-answer.js'
 import { AttemptOutput } from './attempt-output.js'
 import { AttemptStop } from './attempt-stop.js'
@@ -56,6 +59,9 @@ export interface AttemptOptions {
   readonly owner: string
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
+  readonly attempt: number
+  /** Stores, trying again while the claim is held. */
+  readonly persist: <Answer>(store: () => Promise<Answer>) => Promise<Answer>
   /** Told by their role in messages, never by their path. */
   readonly folders: RunFolders
 }
@@ -71,6 +77,8 @@ export class RunAttempt {
   readonly #clocks: RunClocks
   readonly #output: AttemptOutput
   readonly #pauses: PauseSwitch
+  /** undefined: nobody is asked. */
+  readonly #approvals: AttemptApprovals | undefined
   #isCancelRequested = false
   /** Its last process is gone. */
   #isOver = false
@@ -90,7 +98,11 @@ export class RunAttempt {
       () => journal.noteEnding(),
     )
     this.#clocks = new RunClocks(run)
-    this.#output = new AttemptOutput({ ...options, clocks: this.#clocks, answer: this.#answer, stop: this.#stop })
+    const parts = { clocks: this.#clocks, stop: this.#stop }
+    this.#approvals = asksPeople(run, services.config)
+      ? new AttemptApprovals({ ...options, ...parts, observation })
+      : undefined
+    this.#output = new AttemptOutput({ ...options, ...parts, answer: this.#answer, approvals: this.#approvals })
     this.#pauses = this.#createPauses(options)
   }
 
@@ -124,8 +136,9 @@ export class RunAttempt {
   }
 
   /** What the record says that others want; called with every renewal, so each request may come many times. */
-  apply({ cancel, pause, messages = 0 }: PendingRequests): void {
+  apply({ cancel, pause, messages = 0, approvalsClosed }: PendingRequests): void {
     if (!this.#isOver) this.#options.desk.learn(messages)
+    this.#approvals?.noteClosed(approvalsClosed)
     if (cancel && !this.#isCancelRequested) {
       this.#isCancelRequested = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
@@ -133,6 +146,10 @@ export class RunAttempt {
     }
     if (pause && this.#stop.isOpen) this.#pauses.request(pause)
   }
+
+  /** A message of the control protocol. */
+  readonly takeControl: OnControl = (message, own) =>
+    this.#approvals?.take(message, own) ? [] : (this.#options.servers?.take(message) ?? [])
 
   async run(): Promise<AttemptReport> {
     const { child, command, translator, run, services, servers, desk } = this.#options
@@ -159,6 +176,7 @@ export class RunAttempt {
         stop: signal,
       })
       this.#isOver = true
+      await this.#approvals?.close()
       return await this.#toReport(report)
     } finally {
       this.#isOver = true

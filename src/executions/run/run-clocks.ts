@@ -6,11 +6,15 @@ import { stopCauses, type RunStopCause } from './stop-causes.js'
 /** A tool may work in silence for long: while its call is unanswered the idle limit is so many times longer. */
 const IDLE_FACTOR_IN_TOOL = 10
 
-/** The clocks of one attempt; all of them stand still while it is paused. */
+/** The run is paused, or waits for a person. */
+type ClockHold = 'paused' | 'approval'
+
+/** The clocks of one attempt; all of them stand still while it is paused, and while it waits for a decision. */
 export class RunClocks {
   readonly #run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>
   readonly #deadlines = new Set<Deadline>()
-  #isPaused = false
+  /** Why they stand still: any of these is enough. */
+  readonly #holds = new Set<ClockHold>()
   #total: Deadline | undefined
   #idle: Deadline | undefined
 
@@ -46,13 +50,14 @@ export class RunClocks {
     }
   }
 
-  pause(): void {
-    this.#isPaused = true
+  pause(why: ClockHold = 'paused'): void {
+    this.#holds.add(why)
     for (const deadline of this.#deadlines) deadline.pause()
   }
 
-  resume(): void {
-    this.#isPaused = false
+  resume(why: ClockHold = 'paused'): void {
+    this.#holds.delete(why)
+    if (this.#isHeld) return
     for (const deadline of this.#deadlines) deadline.resume()
   }
 
@@ -60,9 +65,13 @@ export class RunClocks {
     for (const deadline of this.#deadlines) deadline.close()
   }
 
+  get #isHeld(): boolean {
+    return this.#holds.size > 0
+  }
+
   #add(milliseconds: number, onFire: () => void): Deadline {
     const deadline = new Deadline(milliseconds, onFire)
-    if (this.#isPaused) deadline.pause()
+    if (this.#isHeld) deadline.pause()
     this.#deadlines.add(deadline)
     return deadline
   }

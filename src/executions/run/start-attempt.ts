@@ -1,3 +1,4 @@
+import type { OnControl } from '../../claude/stream/control-lines.js'
 import { createTranslator } from '../../claude/stream/translate-message.js'
 import { fingerprintsOf } from '../../history/fingerprint.js'
 import type { RunJournal } from '../claim/run-journal.js'
@@ -41,6 +42,8 @@ export async function startAttempt(
     known: beginning.lines,
     onError: (err) => claim.services.logger.warn({ executionId, err }, 'messages were not read; tried again'),
   })
+  // The translator is a part of the attempt, which takes what it has no event for.
+  let onControl: OnControl = () => []
   const attempt = new RunAttempt({
     services: claim.services,
     credential: claim.credential,
@@ -61,13 +64,16 @@ export async function startAttempt(
       firstMessage: beginning.firstMessage,
       sessionSums: beginning.sessionSums,
       earlier: beginning.earlier,
-      onControl: servers?.take,
+      onControl: (message, own) => onControl(message, own),
       onReplay: desk.seen,
       mask: prepared.mask,
     }),
     onProgress: claim.context.onProgress,
     onFirstOutput: prepared.leaveGate,
+    attempt: claim.attempt,
+    persist: (store) => claim.persist(store),
   })
+  onControl = attempt.takeControl
   claim.begin(attempt)
   await journal.write(beginning.firstEvents)
   reach.listen((event) => void journal.write([event]).catch(() => undefined))

@@ -45,6 +45,14 @@ export const stopCauses = {
       status: 'failed',
       message: 'The worker lost its connection to the store for longer than its lease; the run was stopped.',
     }),
+  approvalTimedOut: (tool: string, seconds: number) =>
+    gently({
+      code: 'APPROVAL_TIMEOUT',
+      status: 'failed',
+      message:
+        `Nobody decided on a call of ${tool} within ${seconds} s (approvalTimeoutSeconds), and the request treats ` +
+        'this as a failure (onApprovalTimeout); what was produced until then is kept.',
+    }),
   outputLimit: (bytes: number) =>
     atOnce({
       code: 'OUTPUT_LIMIT',

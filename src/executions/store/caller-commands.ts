@@ -4,7 +4,8 @@ import { toNewRecord, type NewRecordArguments } from './new-record.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { toRecord } from '../records/stored-fields.js'
 import type { StoreContext } from './store-context.js'
-import type { CancelListAnswer, CreateAnswer, NewRecord } from './transitions.js'
+import type { CancelListAnswer } from './list-transitions.js'
+import type { CreateAnswer, NewRecord } from './transitions.js'
 
 /** What callers ask for. */
 export interface CallerCommands {

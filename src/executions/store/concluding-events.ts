@@ -1,13 +1,20 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import type { NewEvent } from '../../protocol/events.js'
-import type { Concluding } from './record-scripts.js'
-import type { Conclusion, Seal } from './transitions.js'
+import type { ClosingEvent, Concluding } from './record-scripts.js'
+import type { ClosingApproval, Conclusion, Seal } from './transitions.js'
 
 /** The last events of a log, in order, without their seqs. */
-export function concludingEvents({ outcome, usage, finishedAt, attempt, cause }: Conclusion): string[] {
-  const events: NewEvent[] = [...(cause ? [cause] : []), { type: 'execution.finished', data: { outcome, usage } }]
+export function concludingEvents({ outcome, usage, finishedAt, attempt, cause, closing = [] }: Conclusion): string[] {
+  const events: NewEvent[] = [
+    ...closing.map(({ event }) => event),
+    ...(cause ? [cause] : []),
+    { type: 'execution.finished', data: { outcome, usage } },
+  ]
   return events.map((event) => serializeWithoutSeq(event, finishedAt, attempt))
 }
+
+export const toClosingEvents = (closing: readonly ClosingApproval[], at: Date, attempt: number): ClosingEvent[] =>
+  closing.map(({ id, event }) => ({ id, event: serializeWithoutSeq(event, at, attempt) }))
 
 /** The result lies in a field of its own, so that lists need not load it. */
 function concludingFields(
@@ -30,12 +37,14 @@ function concludingFields(
 }
 
 export function concludingArguments(conclusion: Conclusion, seal: Seal | undefined, retentionMs: number): Concluding {
-  const [event = '', cause] = concludingEvents(conclusion).toReversed()
+  const { closing = [], finishedAt, attempt } = conclusion
+  const [event = '', cause] = concludingEvents({ ...conclusion, closing: [] }).toReversed()
   return {
     status: conclusion.outcome.status,
     fields: concludingFields(conclusion, seal),
     event,
     cause,
+    closing: toClosingEvents(closing, finishedAt, attempt),
     retentionMs,
     seal: seal && { finishedSeq: seal.finishedSeq, keyId: seal.key.kid, jwk: JSON.stringify(seal.key) },
   }

@@ -13,9 +13,8 @@ import type {
   RetryReply,
   StartReply,
 } from './record-scripts.js'
+import type { AdvanceAnswer, CancelListAnswer } from './list-transitions.js'
 import type {
-  AdvanceAnswer,
-  CancelListAnswer,
   ClaimAnswer,
   ConcludeAnswer,
   CreateAnswer,
@@ -95,11 +94,12 @@ export function decodeStart(reply: StartReply): StartAnswer {
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined
-  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, messages] = reply
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, messages, approvalsClosed] = reply
   return {
     cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
     messages: Number(messages),
     pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
+    approvalsClosed: approvalsClosed ? Number(approvalsClosed) : undefined,
   }
 }
 

@@ -1,5 +1,5 @@
 import { serializeWithoutSeq } from '../../events/stored-event.js'
-import { concludingArguments } from './concluding-events.js'
+import { concludingArguments, toClosingEvents } from './concluding-events.js'
 import { decodeConclude, decodeRequeue, decodeRetry } from './decode-replies.js'
 import type { StoreContext } from './store-context.js'
 import type { ConcludeAnswer, Conclusion, RequeueAnswer, Retry, RetryAnswer, Seal } from './transitions.js'
@@ -40,7 +40,11 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
     async requeue(id, fence, limit) {
       return decodeRequeue(id, await run('ccRequeue', id, fence ?? '', limit))
     },
-    async retry(id, fence, { reason, message, usage, attempt, failedStarts, at, notBefore, queueDeadline, ...counts }) {
+    async retry(
+      id,
+      fence,
+      { reason, message, usage, attempt, failedStarts, at, notBefore, queueDeadline, closing = [], ...counts },
+    ) {
       const cause = failedStarts === undefined ? { retryReason: reason } : { failedStarts: String(failedStarts) }
       const data = { reason, nextAttempt: attempt + 1, notBefore: notBefore?.toISOString(), message }
       return decodeRetry(
@@ -59,6 +63,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
           event: serializeWithoutSeq({ type: 'execution.retrying', data }, at, attempt),
           notBefore: notBefore?.getTime(),
           queueDeadline: queueDeadline?.getTime(),
+          closing: toClosingEvents(closing, at, attempt),
         }),
       )
     },

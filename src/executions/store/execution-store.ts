@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { createApprovalCommands, type ApprovalCommands } from './approval-commands.js'
 import { createCallerCommands, type CallerCommands } from './caller-commands.js'
 import { createEndCommands, type EndCommands } from './end-commands.js'
 import { createHolderCommands, type HolderCommands } from './holder-commands.js'
@@ -9,7 +10,9 @@ import { createRecordReads, type RecordReads } from './record-reads.js'
 import { openStoreContext, type StoreOptions } from './store-context.js'
 import { createSweepCommands, type SweepCommands } from './sweep-commands.js'
 
-export type ExecutionReads = RecordReads & QueueReads
+export type ExecutionReads = RecordReads &
+  QueueReads &
+  Pick<ApprovalCommands, 'getApprovals' | 'listApprovalsOf' | 'listApprovalIds'>
 
 /** The records: every change is one script that checks state and fence, and writes the event that tells of it. */
 export type ExecutionStore = ExecutionReads &
@@ -18,7 +21,8 @@ export type ExecutionStore = ExecutionReads &
   EndCommands &
   ListCommands &
   MessageCommands &
-  SweepCommands
+  SweepCommands &
+  ApprovalCommands
 
 export function createExecutionStore(redis: Redis, options: StoreOptions): ExecutionStore {
   const context = openStoreContext(redis, options)
@@ -31,5 +35,6 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createListCommands(context),
     ...createMessageCommands(context),
     ...createSweepCommands(context),
+    ...createApprovalCommands(context),
   }
 }

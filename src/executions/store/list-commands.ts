@@ -5,7 +5,7 @@ import { toListedText } from '../records/listed-task.js'
 import { decodeAdvance } from './decode-replies.js'
 import { toNewRecord } from './new-record.js'
 import type { StoreContext } from './store-context.js'
-import type { Advance, AdvanceAnswer } from './transitions.js'
+import type { Advance, AdvanceAnswer } from './list-transitions.js'
 
 /** What is done to a task list as one, each in one step that is safe to repeat. */
 export interface ListCommands {

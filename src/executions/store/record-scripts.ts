@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { openScripts, type RunScript } from '../../platform/redis-scripts.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { NewRecordArguments } from './new-record.js'
+import type { PeopleScripts } from './people-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
 import type { CredentialOffer, SessionRefusal, WantedSession } from './transitions.js'
 
@@ -67,6 +68,7 @@ export type RenewReply =
       pauseBy: string,
       pauseReason: string,
       messages: string,
+      approvalsClosed: string,
     ]
   | ['stale']
 
@@ -76,6 +78,12 @@ export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['
 
 export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
 
+/** Of an approval: of a pending one, which is withdrawn, or of one whose end nobody has told yet. */
+export interface ClosingEvent {
+  readonly id: string | undefined
+  readonly event: string
+}
+
 /** As include/conclude.lua takes it. */
 export interface Concluding {
   readonly status: string
@@ -83,6 +91,7 @@ export interface Concluding {
   readonly event: string
   /** The event before the last. */
   readonly cause: string | undefined
+  readonly closing: readonly ClosingEvent[]
   readonly retentionMs: number
   readonly seal: { readonly finishedSeq: number; readonly keyId: string; readonly jwk: string } | undefined
 }
@@ -97,40 +106,6 @@ export type AdvanceReply =
 
 export type CancelListReply = ['requested', taskId: string, State] | ['refused', State]
 
-export interface SentMessage {
-  readonly id: string
-  readonly messageId: string
-  readonly message: string
-  /** What is kept of one that is dropped at once. */
-  readonly dropped: string
-  readonly key: string | undefined
-  readonly digest: string
-  readonly event: string
-  readonly at: string
-  readonly maxOpen: number
-  readonly maxAll: number
-  /** It has become this execution already. */
-  readonly followUpId: string | undefined
-  /** The record that it becomes when it is dropped. */
-  readonly owed: string | undefined
-}
-
-export type SendReply =
-  | ['accepted', number: number, State]
-  | ['replayed', number: number]
-  | ['full', limit: number]
-  | ['conflict' | 'withdrawn']
-  | ['refused', State]
-
-export interface DroppedMessages {
-  readonly id: string
-  readonly right: 'holder' | 'queued' | 'abandoned'
-  readonly fence: string | undefined
-  readonly at: string
-  readonly attempt: number
-  readonly reason: string
-}
-
 export interface Requested {
   readonly id: string
   readonly kind: 'cancel' | 'pause'
@@ -140,7 +115,7 @@ export interface Requested {
 }
 
 /** Every script of lua/, whose files say more. */
-export interface RecordScripts {
+export interface RecordScripts extends PeopleScripts {
   ccCreate(
     args: Admission & { session: (WantedSession & { sharedWorkspaces: readonly string[] }) | undefined },
     ...fieldsAndValues: string[]
@@ -149,8 +124,6 @@ export interface RecordScripts {
   ccDelete(id: string, owner: string): ['deleted', claim: Count] | ['refused', State]
   ccRequest(args: Requested): ['requested' | 'known' | 'refused', State]
   ccCancelList(list: string, by: string, reason: string, event: string): CancelListReply
-  ccSendMessage(args: SentMessage): SendReply
-  ccDropMessages(args: DroppedMessages): ['dropped' | 'stale']
 
   ccClaim(args: {
     id: string
@@ -184,6 +157,7 @@ export interface RecordScripts {
     event: string
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
+    closing: readonly ClosingEvent[]
   }): RetryReply
 
   ccAdvanceList(args: {

@@ -471,6 +471,43 @@ set(id, 'workerId', workerId, 'leaseMs', args.leaseMs, 'job', job)
 set(id, 'credential', chosen.name, 'credentialClaim', get(id, 'claim'))
 takeTurn(chosen, #args.offers)
 return claimed(id, fence, passOn(from))`,
+  'include/approval': `local function approval(id) return key('approval', id) end`,
+  'include/open-approvals': `local function openApprovals(id)
+  local ids = {}
+  for each in string.gmatch(get(id, 'openApprovals') or '', '%S+') do ids[#ids + 1] = each end
+  return ids
+end`,
+  'include/set-open-approvals': `local function setOpenApprovals(id, ids)
+  if #ids == 0 then redis.call('HDEL', record(id), 'openApprovals')
+  else set(id, 'openApprovals', table.concat(ids, ' ')) end
+end`,
+  'include/remove-open-approval': `local function removeOpenApproval(id, removed)
+  local ids = {}
+  for _, each in ipairs(openApprovals(id)) do
+    if each ~= removed then ids[#ids + 1] = each end
+  end
+  setOpenApprovals(id, ids)
+end`,
+  'include/close-approval': `local function closeApproval(id, status, ...)
+  local execution, owner = unpack(redis.call('HMGET', approval(id), 'executionId', 'owner'))
+  redis.call('HSET', approval(id), 'status', status, ...)
+  redis.call('ZREM', root .. ':approval-deadlines', id)
+  redis.call('ZREM', root .. ':open-approvals', id)
+  redis.call('ZREM', key('open-approvals', owner), id)
+  redis.call('ZADD', root .. ':closed-approvals', 0, id)
+  redis.call('ZADD', key('closed-approvals', owner), 0, id)
+  redis.call('HINCRBY', record(execution), 'approvalsClosed', 1)
+  removeOpenApproval(execution, id)
+  local list = get(execution, 'parentId')
+  if list then removeOpenApproval(list, id) end
+end`,
+  'close-approval': `exceedMemory()
+local id, to = ARGV[1], ARGV[2]
+local status, expiresAt = unpack(redis.call('HMGET', approval(id), 'status', 'expiresAt'))
+if not status then return 'missing' end
+if status ~= 'pending' or (to == 'expired' and nowMs() < tonumber(expiresAt)) then return status end
+closeApproval(id, to)
+return to`,
   'events/include/pack': `local PACKED_BYTES = 32 * 1024
 local function pack(id)
   local events, draft = key('events', id), root .. ':events-draft'
@@ -566,10 +603,13 @@ end`,
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
   redis.call('HDEL', record(id), 'fingerprints', 'activeMs', 'lesson')
 end`,
+  'include/approval-ids': `local function approvalIds(id) return redis.call('ZRANGE', key('approvals-of', id), 0, -1) end`,
   'include/expire': `local function expire(id, milliseconds)
   for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
     redis.call('PEXPIRE', key(kind, id), milliseconds)
   end
+  for _, each in ipairs(approvalIds(id)) do redis.call('PEXPIRE', approval(each), milliseconds) end
+  redis.call('PEXPIRE', key('approvals-of', id), milliseconds)
 end`,
   'include/has-open-messages': `local function hasOpenMessages(id)
   local open, noted, count = unpack(redis.call('HMGET', key('messages', id), 'open', 'noted', 'count'))
@@ -627,7 +667,7 @@ end`,
   for _, kind in ipairs({'files', 'messages'}) do
     bytes = bytes + tonumber(redis.call('HGET', key(kind, id), 'bytes') or '0')
   end
-  return bytes
+  return bytes + tonumber(redis.call('HGET', record(id), 'approvalBytes') or '0')
 end`,
   'include/task-ids': `local function taskIds(list)
   local ids = {}
@@ -640,6 +680,24 @@ end`,
   redis.call('ZADD', root .. ':finished', nowMs(), id)
   redis.call('HSET', root .. ':finished-bytes', id, bytes)
   redis.call('INCRBY', root .. ':finished-total', bytes)
+end`,
+  'include/sees-approvals': `local function seesApprovals(id, closing)
+  local count = 0
+  for _, entry in ipairs(closing or {}) do
+    if entry.id then
+      count = count + 1
+      if redis.call('HGET', approval(entry.id), 'status') ~= 'pending' then return false end
+    end
+  end
+  return count == #openApprovals(id)
+end`,
+  'include/settle-approvals': `local function settleApprovals(id, closing)
+  for _, entry in ipairs(closing or {}) do
+    local isOpen = entry.id and redis.call('HGET', approval(entry.id), 'status') == 'pending'
+    if isOpen then closeApproval(entry.id, 'withdrawn') end
+    if isOpen or not entry.id then writeNext(id, entry.event) end
+  end
+  for _, each in ipairs(openApprovals(id)) do closeApproval(each, 'withdrawn') end
 end`,
   'include/expire-folders': `local function expireFolders(host)
   local folders = key('folders', host)
@@ -698,13 +756,17 @@ end`,
   'include/conclude': `local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 local function conclude(id, args)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
-  if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  local closing = args.closing or {}
+  if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
   if hasOpenMessages(id) then return {'moved'} end
+  local isList = get(id, 'kind') == 'task_list'
+  if not isList and not seesApprovals(id, closing) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
   account(id, status)
+  if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)
@@ -927,6 +989,28 @@ if get(args.id, 'follows') then
 end
 beginDeadline(args.id)
 return {'created', queueNew(args.id, args.score, args.owner, args.new)}`,
+  'decide-approval': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id = args.id
+local status, execution, fence, expiresAt, digest, byId =
+  unpack(redis.call('HMGET', approval(id), 'status', 'executionId', 'fence', 'expiresAt', 'digest', 'decidedById'))
+if not status then return {'missing'} end
+if status ~= 'pending' then
+  return {digest == args.digest and byId == args.byId and 'same' or 'closed'}
+end
+local now = nowMs()
+if not holdsFence(execution, fence) then
+  closeApproval(id, 'withdrawn')
+  return {'closed'}
+end
+if now >= tonumber(expiresAt) then
+  closeApproval(id, 'expired')
+  return {'closed'}
+end
+closeApproval(id, args.status, 'decision', args.decision, 'digest', args.digest, 'decidedAt', now,
+  'decidedBy', args.by, 'decidedById', args.byId)
+redis.call('HINCRBY', record(execution), 'approvalBytes', #args.decision)
+return {'decided'}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
@@ -942,6 +1026,15 @@ end`,
 end`,
   'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
   for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
+end`,
+  'include/forget-approvals': `local function forgetApprovals(id)
+  for _, each in ipairs(approvalIds(id)) do
+    local owner = redis.call('HGET', approval(each), 'owner')
+    redis.call('ZREM', root .. ':closed-approvals', each)
+    if owner then redis.call('ZREM', key('closed-approvals', owner), each) end
+    redis.call('DEL', approval(each))
+  end
+  redis.call('DEL', key('approvals-of', id))
 end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
@@ -966,8 +1059,10 @@ end`,
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
+    forgetApprovals(task)
     for _, kind in ipairs({'execution', 'log', 'events', 'files', 'messages'}) do redis.call('DEL', key(kind, task)) end
   end
+  forgetApprovals(id)
   for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
     redis.call('DEL', key(kind, id))
   end
@@ -1118,8 +1213,35 @@ redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
 local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
 for index = 1, 5 do requests[index] = requests[index] or '' end
-requests[6] = redis.call('HGET', key('messages', id), 'count') or '0'
+requests[#requests + 1] = redis.call('HGET', key('messages', id), 'count') or '0'
+requests[#requests + 1] = get(id, 'approvalsClosed') or ''
 return {'ok', unpack(requests)}`,
+  'include/add-open-approval': `local function addOpenApproval(id, added)
+  local ids = openApprovals(id)
+  ids[#ids + 1] = added
+  setOpenApprovals(id, ids)
+end`,
+  'request-approval': `local args = cjson.decode(ARGV[1])
+local id, execution = args.id, args.executionId
+local before = redis.call('HMGET', approval(id), 'requestedAt', 'expiresAt')
+if before[1] then return {'requested', tonumber(before[1]), tonumber(before[2])} end
+if not holdsFence(execution, args.fence) or not hasLease(execution) then return {'stale'} end
+if #openApprovals(execution) >= args.maxOpen then return {'full', args.maxOpen} end
+if redis.call('ZCARD', key('approvals-of', execution)) >= args.maxAll then return {'full', args.maxAll} end
+local now, owner = nowMs(), get(execution, 'owner')
+local expiresAt = now + args.timeoutMs
+redis.call('HSET', approval(id), 'executionId', execution, 'owner', owner, 'fence', args.fence, 'status', 'pending',
+  'asked', args.asked, 'requestedAt', now, 'expiresAt', expiresAt)
+redis.call('ZADD', key('approvals-of', execution), 0, id)
+redis.call('ZADD', root .. ':open-approvals', 0, id)
+redis.call('ZADD', key('open-approvals', owner), 0, id)
+redis.call('ZADD', root .. ':approval-deadlines', expiresAt, id)
+addOpenApproval(execution, id)
+redis.call('HINCRBY', record(execution), 'approvalCount', 1)
+redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
+local list = get(execution, 'parentId')
+if list then addOpenApproval(list, id) end
+return {'requested', now, expiresAt}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
@@ -1186,6 +1308,7 @@ if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 enter(id, 'queued')
+settleApprovals(id, args.closing)
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
@@ -1390,6 +1513,11 @@ export const SCRIPTS = {
     'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
     'include/use-turn', 'claim',
   ),
+  ccCloseApproval: join(
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/now-ms', 'platform/include/key',
+    'include/approval', 'include/record', 'include/get', 'include/open-approvals', 'include/set',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'close-approval',
+  ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
@@ -1397,12 +1525,14 @@ export const SCRIPTS = {
     'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
-    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
-    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
+    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
     'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
     'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
@@ -1413,12 +1543,14 @@ export const SCRIPTS = {
     'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
-    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
-    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
+    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
     'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
     'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
@@ -1429,12 +1561,14 @@ export const SCRIPTS = {
     'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
-    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
-    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
+    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
     'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
     'include/is-over', 'include/take-over', 'include/conclude', 'conclude-queued',
   ),
@@ -1445,12 +1579,14 @@ export const SCRIPTS = {
     'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
     'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
     'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work',
-    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
-    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
-    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
+    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
+    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
+    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
+    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
+    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
     'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
     'include/is-over', 'include/take-over', 'include/conclude', 'conclude',
   ),
@@ -1474,11 +1610,18 @@ export const SCRIPTS = {
     'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
+  ccDecideApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
+    'platform/include/now-ms', 'include/approval', 'include/record', 'include/get', 'include/open-approvals',
+    'include/set', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'decide-approval',
+  ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
+    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget',
+    'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1519,7 +1662,12 @@ export const SCRIPTS = {
   ),
   ccRenew: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
-    'platform/include/now-ms', 'include/record', 'include/set', 'renew',
+    'platform/include/now-ms', 'include/record', 'include/get', 'include/set', 'renew',
+  ),
+  ccRequestApproval: join(
+    'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
+    'include/record', 'include/get', 'include/open-approvals', 'include/set', 'include/set-open-approvals',
+    'include/add-open-approval', 'include/approval', 'include/has-lease', 'request-approval',
   ),
   ccRequest: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1534,16 +1682,18 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'retain',
+    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
+    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
+    'include/has-lease', 'include/leave-work', 'include/set-all', 'include/approval', 'include/open-approvals',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
+    'retry',
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',

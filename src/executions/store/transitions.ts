@@ -125,6 +125,8 @@ export interface PendingRequests {
   readonly messages?: number
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+  /** How many approvals of the execution have been closed so far, by whomever. */
+  readonly approvalsClosed?: number
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
@@ -157,8 +159,16 @@ export interface Ending {
   readonly tasks?: readonly ListedTask[]
 }
 
+/** The event of an approval's end; `id`: of a pending one, which is withdrawn with it. */
+export interface ClosingApproval {
+  readonly id?: string
+  readonly event: NewEvent
+}
+
 /** An ending as it is stored. */
 export interface Conclusion extends Ending {
+  /** Of approvals whose end the log does not tell yet, before the cause. */
+  readonly closing?: readonly ClosingApproval[]
   readonly usage: Usage
   readonly finishedAt: Date
 }
@@ -210,6 +220,7 @@ export interface Retry {
   readonly at: Date
   readonly notBefore?: Date
   readonly queueDeadline?: Date
+  readonly closing?: readonly ClosingApproval[]
 }
 
 export type RetryAnswer =
@@ -219,31 +230,3 @@ export type RetryAnswer =
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
-
-/** What a list is told of a task that has ended, and what follows it. */
-export interface Advance {
-  readonly index: number
-  readonly id: string
-  readonly at: Date
-  readonly status: string
-  readonly receiptSha256: string | undefined
-  readonly event: NewEvent
-  /** Of the list, this task included. */
-  readonly usage: Usage
-  /** A list that is over is nobody else's for so long. */
-  readonly holdMs?: number
-  /** Absent: it was the last one. */
-  readonly following?: NewRecord
-}
-
-export type AdvanceAnswer =
-  | { readonly kind: 'next'; readonly ready: ReadyExecution }
-  /** No other task follows: the end of the list is to be written, under this fence where the list is held. */
-  | { readonly kind: 'over'; readonly fence?: string }
-  /** The task goes on; somebody else was first; the list has ended. */
-  | { readonly kind: 'waiting' | 'moved' | 'settled' }
-
-export type CancelListAnswer =
-  /** The task that is under way, and its state. */
-  | { readonly kind: 'requested'; readonly task?: { readonly id: string; readonly state: string } }
-  | { readonly kind: 'refused' }

@@ -20,11 +20,19 @@ type Schemas = Map<string, { readonly schema: AnswerSchema; readonly name: Namin
 /** Says where a field of a run stands in the request. */
 type Naming = (path: string) => string
 
+/** In dontAsk the CLI asks nobody: who wants to be asked has not got what he asked for. */
+function requireAnswerable(run: RunRequest, { config }: Pick<DomainServices, 'config'>): void {
+  if (run.onPermissionNeeded !== 'ask' || (run.permissionMode ?? config.permissionMode) !== 'dontAsk') return
+  const message = 'cannot be ask with permissionMode dontAsk, in which nobody is asked'
+  throw toInvalidRequest([{ path: 'onPermissionNeeded', message }])
+}
+
 /** What is asked can be run here, and by this caller; without a look at the rules of a schema. */
 function checkRun(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
   const run = toRunRequest(request)
   requireSchemaShape(run)
   requirePermitted(run, request, services, { isAdmin: caller.scopes.has('admin') })
+  requireAnswerable(run, services)
   return run
 }
 

@@ -3,6 +3,7 @@ import { cancelUnheld } from '../control/cancel-queued.js'
 import { settleTaskList } from '../control/cancel-task-list.js'
 import { concludeExecution, concludeOrphan } from '../conclude/conclude-execution.js'
 import { settleOwed } from '../conclude/follow-ups.js'
+import { expireApprovals } from './expire-approvals.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
 import { runOf } from '../records/run-of.js'
@@ -58,6 +59,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       async () => settle(await listAbandoned(services), settleAbandoned),
       async () => settle(await store.listOverdue(BATCH), concludeOverdue),
       async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
+      () => expireApprovals(services, BATCH),
       () => wakeDue(services),
       () => enqueueLost(services),
       () => unparkFree(services),
@@ -65,6 +67,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       async () => eachInTurn(await store.listOwed(BATCH), (owed) => settleOwed(services, owed), isRedisThere),
       () => retainExecutions(services),
       () => store.trimIndexes(BATCH),
+      () => store.trimApprovals(BATCH),
     ],
     (step) => step(),
     isRedisThere,

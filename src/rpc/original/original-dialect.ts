@@ -100,7 +100,12 @@ export function openOriginalConnection({
         'A process is already running on this connection; wait for its process.completed, or cancel it.',
       )
     if (command.trim() === '') throw new ExecutorError('COMMAND_NOT_ALLOWED', { detail: 'command: must not be empty' })
-    const request = parseInput(ExecuteRequest, { command, timeout: typeof timeout === 'number' ? timeout : undefined })
+    const request = parseInput(ExecuteRequest, {
+      command,
+      timeout: typeof timeout === 'number' ? timeout : undefined,
+      // Its clients know no approvals.
+      onPermissionNeeded: 'deny',
+    })
     // Taken before anything is awaited: a second execute that comes meanwhile is refused.
     const run = startOriginalRun({ services, caller, request, writer: endpoint.writer, onEnd: () => forget(run) })
     current = { run, killOnDisconnect: killOnDisconnect ?? false }

@@ -1,7 +1,8 @@
 -- The holder of the fence extends its lease and hears what was requested. Runs several times in each lease: plain
 --   arguments.
 -- Arguments: id, fence, lease ms, usage JSON or ''
--- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason messages (how many there are) | stale
+-- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason messages (how many there are) approvalsClosed |
+--   stale
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/holds-fence.lua"
@@ -9,6 +10,7 @@
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
+--- @include "./include/get.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set.lua"
 
@@ -19,5 +21,6 @@ redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
 local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
 for index = 1, 5 do requests[index] = requests[index] or '' end
-requests[6] = redis.call('HGET', key('messages', id), 'count') or '0'
+requests[#requests + 1] = redis.call('HGET', key('messages', id), 'count') or '0'
+requests[#requests + 1] = get(id, 'approvalsClosed') or ''
 return {'ok', unpack(requests)}

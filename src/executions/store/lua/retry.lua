@@ -1,6 +1,7 @@
 -- running | paused → queued: an attempt is over and another one follows. starting → queued: its holder could not begin
 -- it. The event that tells of it is written in the same step, and nobody holds the fence any more.
--- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
+-- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
+--   (ms), closing? (of approvals, settle-approvals.lua)
 -- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
@@ -16,6 +17,7 @@
 --- @include "./include/record.lua"
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
+--- @include "./include/settle-approvals.lua"
 
 local args = cjson.decode(ARGV[1])
 local id, fence = args.id, args.fence
@@ -27,6 +29,7 @@ if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 enter(id, 'queued')
+settleApprovals(id, args.closing)
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')

@@ -1,6 +1,6 @@
 -- The end, in one step: state, outcome, receipt, last event, and nobody holds the fence any more.
--- args: status, fields, event, retentionMs, cause? (the event before the last, that says why),
---   seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk}
+-- args: status, fields, event, retentionMs, cause? (the event before the last, that says why), closing? (of approvals,
+--   settle-approvals.lua), seal?: {finishedSeq (that the receipt gives to the last event), keyId, jwk}
 
 --- @include "../../../../events/lua/include/last-seq.lua"
 --- @include "../../../../events/lua/include/pack.lua"
@@ -18,7 +18,9 @@
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
 --- @include "./retain.lua"
+--- @include "./sees-approvals.lua"
 --- @include "./set-all.lua"
+--- @include "./settle-approvals.lua"
 --- @include "./settle-session.lua"
 --- @include "./take-over.lua"
 --- @include "./task-ids.lua"
@@ -28,13 +30,19 @@ local IDEMPOTENCY_MS = 24 * 60 * 60 * 1000
 
 local function conclude(id, args)
   local status, retentionMs, cause, seal = args.status, args.retentionMs, args.cause, args.seal
-  if seal and lastSeq(id) + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  local closing = args.closing or {}
+  if seal and lastSeq(id) + #closing + (cause and 2 or 1) ~= seal.finishedSeq then return {'moved'} end
+  -- Whoever ends it tells first what has become of what people have said, and of what they were asked.
   if hasOpenMessages(id) then return {'moved'} end
+  -- Those of a list are its tasks'.
+  local isList = get(id, 'kind') == 'task_list'
+  if not isList and not seesApprovals(id, closing) then return {'moved'} end
   local entered, from = enter(id, status)
   if not entered then return {'refused', from} end
   if seal then redis.call('HSETNX', root .. ':receipt-keys', seal.keyId, seal.jwk) end
   setAll(id, args.fields)
   account(id, status)
+  if not isList then settleApprovals(id, closing) end
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)

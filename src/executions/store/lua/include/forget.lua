@@ -4,6 +4,7 @@
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
+--- @include "./forget-approvals.lua"
 --- @include "./leave-session.lua"
 --- @include "./release.lua"
 --- @include "./task-ids.lua"
@@ -14,8 +15,10 @@ local function forget(id, owner)
   for _, task in ipairs(taskIds(id)) do
     leaveSession(task)
     dropTokensOf(task)
+    forgetApprovals(task)
     for _, kind in ipairs({'execution', 'log', 'events', 'files', 'messages'}) do redis.call('DEL', key(kind, task)) end
   end
+  forgetApprovals(id)
   for _, kind in ipairs({'execution', 'log', 'events', 'files', 'tasks', 'messages'}) do
     redis.call('DEL', key(kind, id))
   end

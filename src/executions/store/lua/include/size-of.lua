@@ -11,5 +11,5 @@ local function sizeOf(id)
   for _, kind in ipairs({'files', 'messages'}) do
     bytes = bytes + tonumber(redis.call('HGET', key(kind, id), 'bytes') or '0')
   end
-  return bytes
+  return bytes + tonumber(redis.call('HGET', record(id), 'approvalBytes') or '0')
 end

@@ -1,0 +1,59 @@
+import type { ApprovalStatus } from '../../protocol/approvals.js'
+
+export interface SentMessage {
+  readonly id: string
+  readonly messageId: string
+  readonly message: string
+  /** What is kept of one that is dropped at once. */
+  readonly dropped: string
+  readonly key: string | undefined
+  readonly digest: string
+  readonly event: string
+  readonly at: string
+  readonly maxOpen: number
+  readonly maxAll: number
+  /** It has become this execution already. */
+  readonly followUpId: string | undefined
+  /** The record that it becomes when it is dropped. */
+  readonly owed: string | undefined
+}
+
+export type SendReply =
+  | ['accepted', number: number, state: string]
+  | ['replayed', number: number]
+  | ['full', limit: number]
+  | ['conflict' | 'withdrawn']
+  | ['refused', state: string]
+
+export interface DroppedMessages {
+  readonly id: string
+  readonly right: 'holder' | 'queued' | 'abandoned'
+  readonly fence: string | undefined
+  readonly at: string
+  readonly attempt: number
+  readonly reason: string
+}
+
+/** Those scripts of lua/ by which people take part in a run. */
+export interface PeopleScripts {
+  ccSendMessage(args: SentMessage): SendReply
+  ccDropMessages(args: DroppedMessages): ['dropped' | 'stale']
+  ccRequestApproval(args: {
+    id: string
+    executionId: string
+    fence: string
+    asked: string
+    timeoutMs: number
+    maxOpen: number
+    maxAll: number
+  }): ['requested', requestedAt: number, expiresAt: number] | ['full', limit: number] | ['stale']
+  ccDecideApproval(args: {
+    id: string
+    status: ApprovalStatus
+    decision: string
+    digest: string
+    by: string
+    byId: string
+  }): ['decided' | 'same' | 'closed' | 'missing']
+  ccCloseApproval(id: string, status: 'expired' | 'withdrawn'): ApprovalStatus | 'missing'
+}
