@@ -48,6 +48,12 @@ export function cutAfter(chunk: Chunk, cursor: number): Chunk {
   return { ...chunk, first: cursor + 1, bytes: chunk.bytes.subarray(startOf(chunk, cursor + 1)) }
 }
 
+/** Its part up to a seq that stands in it or behind it. */
+export function cutTo(chunk: Chunk, seq: number): Chunk {
+  if (seq >= chunk.last) return chunk
+  return { ...chunk, last: seq, isTerminal: false, bytes: chunk.bytes.subarray(0, startOf(chunk, seq + 1) - 1) }
+}
+
 /**
  * The same chunks for keeping. A view pins the whole memory that it was cut from: the driver reads up to 64 KiB of
  * everybody's at once. Where that is more than twice what the chunks need, they get memory of their own, all together.
