@@ -14,6 +14,12 @@ export interface Chunk {
   bytes: Buffer
 }
 
+export interface ChunkPage {
+  readonly chunks: readonly Chunk[]
+  /** Where the log ended when it was read; -1: there is no such log. */
+  readonly lastSeq: number
+}
+
 /** undefined: there is no event in it. */
 export function toChunk(bytes: Buffer): Chunk | undefined {
   const end = bytes.at(-1) === NEWLINE ? bytes.length - 1 : bytes.length

@@ -4,7 +4,7 @@ import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
-import { eventsOf, toChunk, type Chunk } from './chunk.js'
+import { eventsOf, toChunk, type ChunkPage } from './chunk.js'
 import { LogEntries } from './log-entries.js'
 import type { StoredEvent } from './stored-event.js'
 
@@ -26,12 +26,6 @@ export type AppendAnswer =
 export interface LogPage {
   readonly events: readonly StoredEvent[]
   /** Where the log ended when it was read; -1: there is no such log. */
-  readonly lastSeq: number
-}
-
-export interface ChunkPage {
-  readonly chunks: readonly Chunk[]
-  /** As of a `LogPage`. */
   readonly lastSeq: number
 }
 

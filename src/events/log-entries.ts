@@ -1,8 +1,7 @@
 import type { Redis } from 'ioredis'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
-import { cutAfter, cutTo, toChunk, type Chunk } from './chunk.js'
-import type { ChunkPage } from './event-log.js'
+import { cutAfter, cutTo, toChunk, type Chunk, type ChunkPage } from './chunk.js'
 import { SCRIPTS } from './scripts.generated.js'
 
 /**

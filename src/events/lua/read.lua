@@ -1,8 +1,8 @@
 -- The entries of a log after a cursor. Runs for every reader: plain arguments.
 -- Arguments: id, after, maxBytes, limit: of events, 0 where only maxBytes counts
 -- Answers: {lastSeq, bytes of an average entry, entries…}: at least one entry if there is any, then as many as fit in
---   maxBytes; with a limit the first and the last entry are cut to the events that are asked for; {-1, 0} where there is
---   no log
+--   maxBytes; with a limit the first and the last entry are cut to the events that are asked for;
+--   {-1, 0} where there is no log
 -- Sent again: yes; writes nothing
 
 --- @include "../../platform/lua/include/key.lua"

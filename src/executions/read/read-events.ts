@@ -1,5 +1,5 @@
-import type { ChunkPage, EventLog } from '../../events/event-log.js'
-import { toSingles } from '../../events/chunk.js'
+import type { EventLog } from '../../events/event-log.js'
+import { toSingles, type ChunkPage } from '../../events/chunk.js'
 import { isTerminalEvent, readType, type StoredEvent } from '../../events/stored-event.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'

@@ -30,7 +30,7 @@ const HEAP_GROWTH_PERCENT = 100
 const LOOK_MS = 500
 const BUSY_SHARE = 0.02
 /** V8 gives the young generation back where nothing was allocated since a collection more than five seconds ago. */
-const LOOKS_TO_SHRINK = 16
+const LOOKS_TO_SHRINK = 13
 /** Less is not worth a collection. */
 const GARBAGE_BYTES = 8 * 1024 * 1024
 
