@@ -35,6 +35,17 @@ const LATER = {
 const REQUIRE =
   "import { createRequire as createRequireOfBundle } from 'node:module';" +
   'const require = createRequireOfBundle(import.meta.url);'
+/** @satisfies {import('esbuild').BuildOptions} */
+export const BUNDLE_OPTIONS = {
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  banner: { js: REQUIRE },
+  legalComments: 'none',
+  logLevel: 'silent',
+}
 
 /** @param {string} directory */
 const toStamp = (directory) => String(statSync(join(directory, BUILD_INFO), { throwIfNoEntry: false })?.mtimeMs ?? '')
@@ -54,22 +65,17 @@ export function isBundled(directory) {
 export async function bundle(directory = checkoutDirectory) {
   const { build } = await import('esbuild')
   rmSync(join(directory, BUNDLE), { recursive: true, force: true })
+  // Of the packages that tests load (bundle-packages.mjs): the bundle is of the packages themselves.
+  rmSync(join(directory, 'dist/node_modules'), { recursive: true, force: true })
   const { metafile } = await build({
+    ...BUNDLE_OPTIONS,
     absWorkingDir: directory,
     entryPoints: ENTRIES,
     outdir: BUNDLE,
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    banner: { js: REQUIRE },
-    legalComments: 'none',
     metafile: true,
-    logLevel: 'silent',
-    plugins: [ownAddress(directory), ownFiles(), later()],
+    plugins: [ownAddress(directory), ...loadLater()],
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the modules could not be bundled: ${error.message}`)
   })
@@ -100,6 +106,9 @@ function ownAddress(directory) {
     },
   }
 }
+
+/** For packages: each finds its files and what it seldom needs. */
+export const loadLater = () => [ownFiles(), later()]
 
 /** @returns {import('esbuild').Plugin} */
 function ownFiles() {
