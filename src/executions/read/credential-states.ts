@@ -8,7 +8,7 @@ import type {
 
 const DAY_MS = 86_400_000
 /** A login that ends within this time is warned of. */
-export const EXPIRY_NOTICE_MS = 10 * DAY_MS
+const EXPIRY_NOTICE_MS = 10 * DAY_MS
 
 type Limit = NonNullable<ClaudeAccountState['limits']>[number]
 
