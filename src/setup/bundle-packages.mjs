@@ -22,7 +22,7 @@ const REQUIRED = ['ws']
  * @param {string} [directory]
  */
 export async function bundlePackages(directory = checkoutDirectory) {
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   const folder = join(directory, PACKAGES)
   rmSync(folder, { recursive: true, force: true })
   const specifiers = listImported(directory)
@@ -48,6 +48,7 @@ export async function bundlePackages(directory = checkoutDirectory) {
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the packages could not be bundled: ${error.message}`)
   })
+  await stop()
   rmSync(join(directory, ENTRIES), { recursive: true })
   for (const name of new Set(specifiers.map(packageOf)))
     writeFileSync(join(folder, name, 'package.json'), JSON.stringify(describePackage(name, specifiers)))

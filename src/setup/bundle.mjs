@@ -63,7 +63,7 @@ export function isBundled(directory) {
  * @param {string} [directory]
  */
 export async function bundle(directory = checkoutDirectory) {
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   rmSync(join(directory, BUNDLE), { recursive: true, force: true })
   // Of the packages that tests load (bundle-packages.mjs): the bundle is of the packages themselves.
   rmSync(join(directory, 'dist/node_modules'), { recursive: true, force: true })
@@ -79,6 +79,8 @@ export async function bundle(directory = checkoutDirectory) {
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the modules could not be bundled: ${error.message}`)
   })
+  // Its process would wait for more, with 300 MB, for as long as this one lives.
+  await stop()
   writeFileSync(join(directory, BUNDLE, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
   // Last: what is not whole is not used.
   writeFileSync(join(directory, MADE_OF), toStamp(directory))
