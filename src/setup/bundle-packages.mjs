@@ -1,16 +1,16 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { BUNDLE_OPTIONS, loadLater } from './bundle.mjs'
+import { BUNDLE_OPTIONS, listLinks, loadLater, PACKAGES, removePackages, USERS } from './bundle.mjs'
 import { checkoutDirectory } from './cache.mjs'
 import { SetUpError } from './messages.mjs'
 
-/** Node.js looks for a package here before it looks in the checkout's node_modules. */
-export const PACKAGES = 'dist/node_modules'
 const ENTRIES = `${PACKAGES}/.entries`
 /** Packages that tests load, beside those of the service. */
-const OF_TESTS = ['@modelcontextprotocol/client', 'fast-check']
+const OF_TESTS = ['@modelcontextprotocol/client', 'fast-check', 'tap']
+/** One for tap in the test and for what it has loaded before the test. */
+const SHARED = ['@tapjs/processinfo']
 /** Loaded with `require`, which finds CommonJS only. */
 const REQUIRED = ['ws']
 
@@ -23,8 +23,7 @@ const REQUIRED = ['ws']
  */
 export async function bundlePackages(directory = checkoutDirectory) {
   const { build, stop } = await import('esbuild')
-  const folder = join(directory, PACKAGES)
-  rmSync(folder, { recursive: true, force: true })
+  removePackages(directory)
   const specifiers = listImported(directory)
   mkdirSync(join(directory, ENTRIES), { recursive: true })
   /** @type {Record<string, string>} */
@@ -42,6 +41,7 @@ export async function bundlePackages(directory = checkoutDirectory) {
     outdir: PACKAGES,
     entryNames: '[dir]/[name]',
     chunkNames: '.chunks/[name]-[hash]',
+    external: SHARED,
     // What a package asks for when it is called, it finds where it has always been.
     banner: { js: BUNDLE_OPTIONS.banner.js.replace('import.meta.url', root) },
     plugins: loadLater(),
@@ -51,7 +51,8 @@ export async function bundlePackages(directory = checkoutDirectory) {
   await stop()
   rmSync(join(directory, ENTRIES), { recursive: true })
   for (const name of new Set(specifiers.map(packageOf)))
-    writeFileSync(join(folder, name, 'package.json'), JSON.stringify(describePackage(name, specifiers)))
+    writeFileSync(join(directory, PACKAGES, name, 'package.json'), JSON.stringify(describePackage(name, specifiers)))
+  for (const link of listLinks(directory)) symlinkSync('../packages/node_modules', link)
 }
 
 /**
@@ -82,9 +83,11 @@ const packageOf = (specifier) => specifier.split('/', specifier.startsWith('@') 
 function listImported(directory) {
   const { dependencies = {} } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
   const names = [...Object.keys(dependencies), ...OF_TESTS].filter((name) => !REQUIRED.includes(name))
-  const modules = readdirSync(join(directory, 'dist'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.js') && dirname(path) !== 'bundle')
-    .map((path) => readFileSync(join(directory, 'dist', path), 'utf8'))
+  const modules = USERS.map((folder) => join(directory, 'dist', folder))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)))
+    .filter((path) => path.endsWith('.js'))
+    .map((path) => readFileSync(path, 'utf8'))
   const specifiers = modules.flatMap((text) =>
     [...text.matchAll(/\bfrom '([\w@][^']*)'/g)].map(([, name = '']) => name),
   )
@@ -93,6 +96,8 @@ function listImported(directory) {
 
 /** By name, since esbuild does not know what a CommonJS package exports. @param {string} specifier */
 async function exportAll(specifier) {
+  // Loaded here it would begin a test.
+  if (specifier === 'tap') return `export * from 'tap'\nexport { default } from 'tap'\n`
   const names = Object.keys(await import(specifier)).filter((name) => name !== 'module.exports')
   return `export { ${names.join(', ')} } from '${specifier}'\n`
 }

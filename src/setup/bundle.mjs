@@ -10,6 +10,13 @@ const BUNDLE = 'dist/bundle'
 const MADE_OF = `${BUNDLE}/made-of`
 const BUILD_INFO = 'dist/.tsbuildinfo'
 const ENTRIES = ['dist/src/main/program.js']
+/** Of bundle-packages.mjs, for tests. */
+export const PACKAGES = 'dist/packages/node_modules'
+/**
+ * A link in each leads there: Node.js looks in it before it looks in the checkout's node_modules. None in dist/bundle,
+ * which is what is started.
+ */
+export const USERS = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test']
 /** It reads files that lie beside its modules, and is told where. */
 const WITH_FILES = '@fastify/swagger-ui'
 /**
@@ -48,6 +55,18 @@ export const BUNDLE_OPTIONS = {
 }
 
 /** @param {string} directory */
+export const listLinks = (directory) =>
+  USERS.filter((folder) => existsSync(join(directory, 'dist', folder))).map((folder) =>
+    join(directory, 'dist', folder, 'node_modules'),
+  )
+
+/** What is bundled is made of the packages themselves. @param {string} directory */
+export function removePackages(directory) {
+  for (const link of listLinks(directory)) rmSync(link, { force: true })
+  rmSync(join(directory, PACKAGES), { recursive: true, force: true })
+}
+
+/** @param {string} directory */
 const toStamp = (directory) => String(statSync(join(directory, BUILD_INFO), { throwIfNoEntry: false })?.mtimeMs ?? '')
 
 /** Whether the bundle is of the modules as they are. @param {string} directory */
@@ -65,8 +84,7 @@ export function isBundled(directory) {
 export async function bundle(directory = checkoutDirectory) {
   const { build, stop } = await import('esbuild')
   rmSync(join(directory, BUNDLE), { recursive: true, force: true })
-  // Of the packages that tests load (bundle-packages.mjs): the bundle is of the packages themselves.
-  rmSync(join(directory, 'dist/node_modules'), { recursive: true, force: true })
+  removePackages(directory)
   const { metafile } = await build({
     ...BUNDLE_OPTIONS,
     absWorkingDir: directory,
