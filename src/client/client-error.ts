@@ -6,7 +6,7 @@ import type { Outcome } from '../protocol/execution.js'
 export const SERVICE_UNAVAILABLE = 503
 
 export interface ClientErrorFields {
-  /** The protocol's, the outcome's (of `result`), or what only a client meets: UNREACHABLE, BAD_ANSWER, CLIENT_CLOSED. */
+  /** The protocol's, the outcome's (of `result`), or the client's own: UNREACHABLE, BAD_ANSWER, CLIENT_CLOSED. */
   readonly code: string
   /** HTTP status of the code; 0 where nothing was answered. */
   readonly status: number
