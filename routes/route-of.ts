@@ -88,15 +88,16 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
     method,
     url,
     config: {
-      ...(open ? { open } : { scope: operation.scope }),
+      open,
+      scope: open ? undefined : operation.scope,
       forOneExecution: operation.forOneExecution ?? false,
       ticket,
     },
     // Safe: exactly the table's input; the response has the errors beside what the type lists.
     schema: {
       ...input,
+      security: ticket ? [{ bearer: [] }, { ticket: [] }] : undefined,
       ...texts,
-      ...(ticket && { security: [{ bearer: [] }, { ticket: [] }] }),
       operationId,
       response: { ...texts.response, ...describeErrors(listErrors(operation)) },
     } as unknown as InputOf<Name> & Texts,

@@ -27,7 +27,7 @@ function toScopes(text: string | undefined, executionId: string | undefined): To
 async function listAll(client: Client): Promise<Token[]> {
   const found: Token[] = []
   for (let cursor: string | undefined; ;) {
-    const page = await client.tokens({ ...(cursor !== undefined && { cursor }), limit: 200 })
+    const page = await client.tokens({ cursor, limit: 200 })
     found.push(...page.tokens)
     if (page.nextCursor === null) return found
     cursor = page.nextCursor
@@ -80,14 +80,13 @@ ${SERVICE_USAGE}`,
       throw new UsageError(`${verb} takes --json and --url only`)
     if (verb === 'list') return withService(url, (client) => list(client, json))
     if (verb === 'revoke') return withService(url, (client) => revoke(client, subject ?? '', json))
-    const dailyBudgetTokens = toWholeNumber('--daily-tokens', dailyTokens)
     const request: TokenRequest = {
       name: subject ?? '',
       scopes: toScopes(scopes, execution),
-      ...(expires !== undefined && { expiresAt: toExpiry(expires) }),
-      ...(dailyUsd !== undefined && { dailyBudgetUsd: toDollars(dailyUsd) }),
-      ...(dailyBudgetTokens !== undefined && { dailyBudgetTokens }),
-      ...(execution !== undefined && { executionId: execution }),
+      expiresAt: expires === undefined ? undefined : toExpiry(expires),
+      dailyBudgetUsd: dailyUsd === undefined ? undefined : toDollars(dailyUsd),
+      dailyBudgetTokens: toWholeNumber('--daily-tokens', dailyTokens),
+      executionId: execution,
     }
     return withService(url, (client) => add(client, request, json))
   },

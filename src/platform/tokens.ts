@@ -127,14 +127,13 @@ function toShown(fromVariable: readonly TokenEntry[], fromFile: readonly TokenEn
   for (const { id, name, scopes, dailyBudget } of [...fromVariable, ...fromFile]) {
     const before = shown.get(id)
     shown.set(id, {
-      ...before,
       id,
       name,
       scopes: SCOPES.filter((scope) => scopes.has(scope) || before?.scopes.includes(scope)),
       origin: before?.origin ?? (fromVariable.some((entry) => entry.id === id) ? 'environment' : 'file'),
       status: 'active',
-      ...(dailyBudget?.usd !== undefined && { dailyBudgetUsd: dailyBudget.usd }),
-      ...(dailyBudget?.tokens !== undefined && { dailyBudgetTokens: dailyBudget.tokens }),
+      dailyBudgetUsd: dailyBudget?.usd ?? before?.dailyBudgetUsd,
+      dailyBudgetTokens: dailyBudget?.tokens ?? before?.dailyBudgetTokens,
     })
   }
   return [...shown.values()]

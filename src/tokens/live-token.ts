@@ -134,12 +134,9 @@ export class LiveToken {
       },
       get dailyBudget() {
         const { dailyUsd, dailyTokens } = now()
-        return {
-          ...(dailyUsd !== undefined && { usd: dailyUsd }),
-          ...(dailyTokens !== undefined && { tokens: dailyTokens }),
-        }
+        return { usd: dailyUsd, tokens: dailyTokens }
       },
-      ...(executionId !== undefined && { executionId }),
+      executionId,
     }
     return {
       caller,

@@ -1,4 +1,5 @@
 import type { Scope } from '../protocol/caller.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import { SCOPES, type Token, type TokenChange, type TokenRequest } from '../protocol/tokens.js'
 
 /** A token that the API made, as it is kept: of its secret only the SHA-256. */
@@ -24,17 +25,17 @@ export function toFields(
   { name, scopes, expiresAt, dailyBudgetUsd, dailyBudgetTokens, executionId }: TokenRequest,
   more: { readonly sha256: string; readonly createdAt: number; readonly createdBy: string },
 ): TokenFields {
-  return {
+  return definedFields({
     name,
     scopes: scopes.join('+'),
     sha256: more.sha256,
     createdAt: String(more.createdAt),
     createdBy: more.createdBy,
-    ...(expiresAt !== undefined && { expiresAt: time(expiresAt) }),
-    ...(dailyBudgetUsd !== undefined && { dailyUsd: String(dailyBudgetUsd) }),
-    ...(dailyBudgetTokens !== undefined && { dailyTokens: String(dailyBudgetTokens) }),
-    ...(executionId !== undefined && { executionId }),
-  }
+    expiresAt: expiresAt === undefined ? undefined : time(expiresAt),
+    dailyUsd: dailyBudgetUsd?.toString(),
+    dailyTokens: dailyBudgetTokens?.toString(),
+    executionId,
+  })
 }
 
 /** What is set and what is removed; what the change leaves out is neither. */
@@ -89,9 +90,9 @@ export function toToken(token: StoredToken): Token {
     status: hasExpired(token) ? 'expired' : 'active',
     createdAt: new Date(createdAt).toISOString(),
     createdBy,
-    ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
-    ...(dailyUsd !== undefined && { dailyBudgetUsd: dailyUsd }),
-    ...(dailyTokens !== undefined && { dailyBudgetTokens: dailyTokens }),
-    ...(executionId !== undefined && { executionId }),
+    expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt).toISOString(),
+    dailyBudgetUsd: dailyUsd,
+    dailyBudgetTokens: dailyTokens,
+    executionId,
   }
 }

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { Token } from '../../src/protocol/tokens.js'
+import { until } from '../support/processes.js'
 import { openRest, readFrames, TOKENS, UNKNOWN, upgrade } from './scene.js'
 
 const { service, call, submit, finished } = await openRest(t, { apis: 2 })
@@ -163,9 +164,11 @@ void t.test('a revocation ends sockets, streams and waits in every process at on
   const known = new Set<string>((await call('GET', '/executions', by(token))).body.executions.map(idOf))
   const headers = { prefer: 'wait=50' }
   const submitted = call('POST', '/execute', by(token, { api: 1, body: HELD, headers }))
-  let late: string | undefined
-  while (late === undefined)
-    late = (await redis.zrange(`{cc}:index:${token.id}`, '0', '-1')).find((id) => !known.has(id))
+  let late = ''
+  await until(async () => {
+    late = (await redis.zrange(`{cc}:index:${token.id}`, '0', '-1')).find((id) => !known.has(id)) ?? ''
+    return late !== ''
+  }, 'it is accepted')
   await untilFollowed(late, 1)
   const begun = performance.now()
   t.equal((await call('DELETE', `/tokens/${token.id}`)).status, 204)
