@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { cancelExecution, pauseExecution } from '../src/executions/control/cancel-execution.js'
+import { changeBudget } from '../src/executions/control/change-budget.js'
 import { deleteExecution } from '../src/executions/control/delete-execution.js'
 import { toExecution } from '../src/executions/records/execution-record.js'
 import { awaitExecution, getExecution, listExecutions } from '../src/executions/read/find-execution.js'
@@ -220,6 +221,19 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       },
     })
   }
+
+  app.route({
+    ...routeOf('execution.budget', {
+      tags,
+      summary: 'Set what an execution may spend',
+      description:
+        'Sets the limits for all its attempts together. One that is parked as `waiting_budget` continues in its ' +
+        'session when they leave something to spend; a running one takes them over when it reaches the limit that ' +
+        'it was started with. Each change is an event and is named in the receipt.',
+      response: { 200: answerOf('execution.budget', 'The limits are set.') },
+    }),
+    handler: async (request) => changeBudget(services, request.params.id, request.caller, request.body),
+  })
 
   app.route({
     ...routeOf('execution.delete', {

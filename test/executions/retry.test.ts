@@ -176,7 +176,8 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     nextMessage: 1,
     unfinished: new Set<number>(),
     earlier: NOTHING_EARLIER,
-    model: undefined,
+    budgetChanges: 0,
+  model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
   const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })

@@ -1,13 +1,15 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
-import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
+import type { ExecutionKind, Outcome, ParkReason, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
-import type { BudgetRefusal } from '../../protocol/usage.js'
+import type { BudgetChange, BudgetRefusal, NewBudget } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
+import type { ParkedState } from '../records/execution-state.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { WantedBudget } from '../records/plan-budget.js'
+import type { WantedRest } from '../records/plan-rest.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
@@ -115,6 +117,8 @@ export type StartAnswer =
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+  /** All of them, from the acceptance on. */
+  readonly budgetChanges?: readonly BudgetChange[]
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
@@ -177,10 +181,24 @@ export type RequeueAnswer =
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'exhausted' | 'refused' }
 
+/** What an execution is parked for. */
+export interface Parked {
+  readonly reason: ParkReason
+  readonly until: Date
+  /** It goes on by itself then. */
+  readonly notBefore?: Date
+  /** How many changes of its limits were known when this was decided: another one comes first. */
+  readonly budgetRevision: number
+}
+
 /** What leads from an attempt to the next one. */
 export interface Retry {
   readonly reason: RetryReason
   readonly message: string
+  /** The next one waits for a decision. */
+  readonly parked?: Parked
+  /** For how long the attempts ran whose timeout the next one takes up. */
+  readonly ranMs?: number
   /** Of all attempts so far. */
   readonly usage: Usage
   /** The attempt that is over; where it has not started, the one before it. */
@@ -198,11 +216,56 @@ export interface Retry {
 
 export type RetryAnswer =
   | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  /** Others whose turn has come, as it is at work no more. */
+  | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
+  /** Its limits have been changed meanwhile. */
+  | { readonly kind: 'moved' }
   /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }
   | { readonly kind: 'stale' }
   | { readonly kind: 'alive' }
+
+/** A parked execution goes on: what the next attempt is told, and what it reserves. */
+export interface GoOn {
+  readonly by: string
+  readonly at: Date
+  readonly note?: string
+  readonly queueDeadline?: Date
+  readonly wantedBudget?: WantedRest
+  /** Where the day has nothing left it stays parked, until then. */
+  readonly nextDay?: Date
+}
+
+export type GoOnAnswer =
+  | { readonly kind: 'unparked'; readonly ready: ReadyExecution }
+  | { readonly kind: 'refused'; readonly state: string }
+  | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
+
+/** As it was seen: somebody else may have been first. */
+export interface SeenParked {
+  readonly id: string
+  readonly state: ParkedState
+  readonly claim: number
+  readonly attempt: number
+}
+
+export interface SetBudget {
+  readonly budget: NewBudget
+  readonly by: string
+  readonly at: Date
+  readonly dailyBudget: NewRecord['dailyBudget']
+  readonly wantedBudget: WantedRest
+  /** A parked one goes on. */
+  readonly isEnough: boolean
+  readonly queueDeadline?: Date
+}
+
+export type SetBudgetAnswer =
+  | { readonly kind: 'changed' }
+  | GoOnAnswer
+  /** Its state or its limits have changed since it was seen. */
+  | { readonly kind: 'moved' }
 
 /** What a list is told of a task that has ended, and what follows it. */
 export interface Advance {

@@ -6,15 +6,16 @@
 --- @include "./get.lua"
 --- @include "./kind-of.lua"
 --- @include "./record.lua"
+--- @include "./reserved-of.lua"
 
 local function account(id, status)
   -- Its tasks have been.
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
-  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
   local day, model = get(id, 'ledgerDay') or nil, get(id, 'model') or ''
-  settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local bookDay = get(id, 'bookDay') or nil
+  settle(get(id, 'owner'), kind, day, bookDay, model, usage, reservedOf(id), status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
