@@ -36,7 +36,9 @@ ${SERVICE_USAGE}`,
       throw new UsageError(
         toFieldErrors(parsed.error)
           .map(({ path, message }) =>
-            path === '' ? 'expected --max-budget-usd, --max-budget-tokens or both' : `${FLAGS[path] ?? path}: ${message}`,
+            path === ''
+              ? 'expected --max-budget-usd, --max-budget-tokens or both'
+              : `${FLAGS[path] ?? path}: ${message}`,
           )
           .join('; '),
       )

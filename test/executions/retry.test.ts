@@ -177,7 +177,7 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     unfinished: new Set<number>(),
     earlier: NOTHING_EARLIER,
     budgetChanges: 0,
-  model: undefined,
+    model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }
   const transcript = (...ids: string[]) => ({ answers: new Set(['said']), hasMessage: true, toolResults: new Set(ids) })

@@ -377,7 +377,8 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   'go on': async ({ id }) => {
     const { state = 'queued', claim = 0, attempt = 0 } = (await store.get(id)) ?? {}
     // Safe: what is not parked is refused.
-    return (await store.goOn({ id, state: state as ParkedState, claim, attempt }, { by: 'tester', at: new Date() })).kind
+    return (await store.goOn({ id, state: state as ParkedState, claim, attempt }, { by: 'tester', at: new Date() }))
+      .kind
   },
   'conclude parked': async ({ id }) => {
     const state = (await store.get(id))?.state ?? 'queued'

@@ -18,7 +18,7 @@ function tellCause(reason: RetryReason | ParkReason): string {
       return (
         '[cc-executor] This session was stopped in the middle of the task because its budget was used up. It was not ' +
         'stopped by the user: a tool call that was refused at that moment was not refused by the user either. The ' +
-        'budget has been raised.'
+        'budget has been raised. If the task was finished already, give its answer again.'
       )
     case 'approval':
       return 'This session was stopped in the middle of the task to wait for a decision.'

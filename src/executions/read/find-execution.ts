@@ -106,7 +106,12 @@ export async function listExecutions(
   if (caller.executionId !== undefined) return listOnly(services, caller.executionId, filters)
   if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
   if (filters.kind === 'task' && !filters.status?.every(isParked))
-    throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list, or by status where they are parked' }])
+    throw toInvalidRequest([
+      {
+        path: 'kind',
+        message: 'tasks are listed by parentId, the id of their list, or by status where they are parked',
+      },
+    ])
   const limit = filters.limit ?? DEFAULT_LIMIT
   const show = (records: readonly ExecutionRecord[]) => withExpectedStart(services, records.map(toExecution))
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)

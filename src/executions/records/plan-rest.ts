@@ -24,7 +24,8 @@ export type WantedRest = { readonly [Name in Unit]?: WantedUnit }
 
 const UNITS = ['usd', 'tokens'] as const
 
-const toMicro = (usd: number | undefined): number | undefined => (usd === undefined ? undefined : Math.ceil(usd * MICRO))
+const toMicro = (usd: number | undefined): number | undefined =>
+  usd === undefined ? undefined : Math.ceil(usd * MICRO)
 
 /** As the scripts book it. */
 export const spentOf = (usage: Usage): { readonly [Name in Unit]: number } => ({
@@ -66,7 +67,8 @@ export function standingOf(
   const isUsedUp = (limits: Amounts) => (unit: Unit) => spent[unit] >= (limits[unit] ?? Infinity)
   const own = UNITS.find(isUsedUp(ownLimits(runOf(record), record, config)))
   if (own) return { exhausted: 'own', unit: own }
-  const day = UNITS.find(isUsedUp({ usd: toMicro(record.budget?.usd), tokens: record.budget?.tokens }))
+  const { usd, tokens } = record.budget ?? {}
+  const day = UNITS.find(isUsedUp({ usd: usd === undefined ? undefined : Math.round(usd * MICRO), tokens }))
   return day ? { exhausted: 'day', unit: day } : { exhausted: 'none' }
 }
 

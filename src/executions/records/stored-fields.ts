@@ -3,13 +3,7 @@ import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { BudgetChange } from '../../protocol/usage.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import {
-  NO_USAGE,
-  type ExecutionKind,
-  type Outcome,
-  type Payment,
-  type Usage,
-} from '../../protocol/execution.js'
+import { NO_USAGE, type ExecutionKind, type Outcome, type Payment, type Usage } from '../../protocol/execution.js'
 import { shortenRequest, type ExecutionRecord, type NextReason } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'

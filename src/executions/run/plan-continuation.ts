@@ -36,7 +36,13 @@ export interface PossibleBeginning {
 }
 
 /** The session was in the middle of its task, and nothing was wrong with it. */
-const UNFINISHED: ReadonlySet<NextReason> = new Set(['WORKER_LOST', 'WORKER_STOPPING', 'BUDGET_EXCEEDED', 'budget', 'approval'])
+const UNFINISHED: ReadonlySet<NextReason> = new Set([
+  'WORKER_LOST',
+  'WORKER_STOPPING',
+  'BUDGET_EXCEEDED',
+  'budget',
+  'approval',
+])
 
 type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossible'; readonly why: string }
 
@@ -113,9 +119,7 @@ function withRest(
 
 /** Changes of its limits that the log lacks: a worker has died before it had written them. */
 const listUnsaid = ({ budgetChanges = [] }: ExecutionRecord, history: SessionHistory): NewEvent[] =>
-  budgetChanges
-    .slice(history.budgetChanges)
-    .map(({ at: _at, ...data }) => ({ type: 'execution.budget_changed', data }))
+  budgetChanges.slice(history.budgetChanges).map(({ at: _at, ...data }) => ({ type: 'execution.budget_changed', data }))
 
 /** With the prompt as it was asked for: in a new session, or in the one that it was to go on with. */
 async function beginFresh(

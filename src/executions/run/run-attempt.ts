@@ -130,7 +130,7 @@ export class RunAttempt {
   /** What the record says that others want; called with every renewal, so each request may come many times. */
   apply({ cancel, pause, budgetChanges = [] }: PendingRequests): void {
     for (const { at: _at, ...data } of budgetChanges.slice(this.#budgetChangesKnown))
-      void this.#note({ type: 'execution.budget_changed', data })
+      void this.#note({ type: 'execution.budget_changed', data }).catch(() => undefined)
     this.#budgetChangesKnown = Math.max(this.#budgetChangesKnown, budgetChanges.length)
     if (cancel && !this.#isCancelRequested) {
       this.#isCancelRequested = true

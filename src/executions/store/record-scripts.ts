@@ -162,9 +162,7 @@ export interface RecordScripts {
     event: string
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
-    parked:
-      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string }
-      | undefined
+    parked: { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string } | undefined
   }): RetryReply
   ccGoOn(
     args: GoingOn & {

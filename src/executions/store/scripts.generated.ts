@@ -17,7 +17,7 @@ end`,
   'constant/DAY_MS': `local DAY_MS = 86400000`,
   'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
   'history/include/book-of': `local function bookOf(kind, day, owner) return root .. ':budget:' .. kind .. ':' .. day .. ':' .. owner end`,
-  'history/include/whole': `local function whole(number) return string.format('%.0f', number) end`,
+  'history/include/whole': `local function whole(number) return string.format('%.0f', number + 0) end`,
   'history/include/touch': `local LEDGER_KEPT_MS = 400 * 24 * 60 * 60 * 1000
 local function touch(hash, field, by)
   redis.call('HINCRBY', hash, field, whole(by))
@@ -1135,7 +1135,7 @@ local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 if parked and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then return {'moved'} end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
-redis.call('HDEL', record(id), 'ranMs', 'unparkNote')
+if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')

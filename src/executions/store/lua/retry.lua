@@ -32,7 +32,8 @@ local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
 if parked and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then return {'moved'} end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
-redis.call('HDEL', record(id), 'ranMs', 'unparkNote')
+-- What the attempt was told that has not begun, its successor is told.
+if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
