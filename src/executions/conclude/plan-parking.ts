@@ -3,7 +3,7 @@ import { DAY_MS } from '../../history/units.js'
 import type { Config } from '../../platform/config.js'
 import type { Outcome, Usage } from '../../protocol/execution.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
-import { standingOf } from '../records/plan-rest.js'
+import { findUsedUp } from '../records/plan-rest.js'
 import type { RetryPlan } from './plan-retry.js'
 
 type Limits = Pick<RunRequest, 'onBudgetExceeded' | 'budgetTimeoutSeconds'>
@@ -12,8 +12,8 @@ type Limits = Pick<RunRequest, 'onBudgetExceeded' | 'budgetTimeoutSeconds'>
 export const nextDay = (now: Date): Date => new Date((Math.floor(now.getTime() / DAY_MS) + 1) * DAY_MS)
 
 /**
- * What follows an attempt that has met a limit of money or tokens. `record`: as it is now. `changes`: how many changes of
- * its limits the attempt began with.
+ * What follows an attempt that has met a limit of money or tokens. `record`: as it is now. `changes`: how many changes
+ * of its limits the attempt began with.
  *
  * | its limits | `pause` | `fail` |
  * | have been raised meanwhile, and leave something | another attempt, at once | the same |
@@ -30,14 +30,14 @@ export function planAtBudget(
 ): RetryPlan | undefined {
   if (code !== 'BUDGET_EXCEEDED') return undefined
   const { length: budgetRevision } = record.budgetChanges ?? []
-  const { exhausted } = standingOf(record, usage, config)
+  const { limit } = findUsedUp(record, usage, config)
   const common = { reason: code, isSpared: true, keepsClock: true } as const
-  if (exhausted === 'none' && budgetRevision > changes)
+  if (limit === 'none' && budgetRevision > changes)
     return { ...common, message: 'Its budget was changed while it ran; it continues.' }
   if (onBudgetExceeded !== 'pause') return undefined
   const until = new Date(now.getTime() + budgetTimeoutSeconds * 1_000)
   const parked = { reason: 'budget', until, budgetRevision } as const
-  if (exhausted !== 'day')
+  if (limit !== 'day')
     return { ...common, parked, message: `${message} It continues when its budget is raised.`.trim() }
   const notBefore = nextDay(now)
   return {

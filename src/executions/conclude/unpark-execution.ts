@@ -4,7 +4,7 @@ import { isParked } from '../records/execution-state.js'
 import type { WantedRest } from '../records/plan-rest.js'
 import { runOf } from '../records/run-of.js'
 import type { DomainServices } from '../services.js'
-import type { GoOnAnswer } from '../store/transitions.js'
+import type { GoOnAnswer } from '../store/parking-transitions.js'
 import { enqueueReady } from './enqueue-ready.js'
 
 export interface Unparking {

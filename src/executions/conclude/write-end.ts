@@ -6,10 +6,10 @@ import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from '../services.js'
 
 /**
- * By what right somebody concludes: as the holder of the fence, for one that nobody claimed or that is parked, for a holder that died, or
- * for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if this is the end of a
- * list's last task, the list is held for so long before its own end is written. `written`: the log, where the holder
- * has made all of it.
+ * By what right somebody concludes: as the holder of the fence, for one that nobody claimed or that is parked, for a
+ * holder that died, or for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if
+ * this is the end of a list's last task, the list is held for so long before its own end is written. `written`: the
+ * log, where the holder has made all of it.
  */
 export type ConcludeAs =
   | {

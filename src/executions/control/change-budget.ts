@@ -11,7 +11,7 @@ import { toQueueDeadline } from '../conclude/unpark-execution.js'
 import { requireExecution } from '../read/find-execution.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { toBudgetError } from '../records/plan-budget.js'
-import { planRest, spentOf, standingOf } from '../records/plan-rest.js'
+import { planRest, spentOf, findUsedUp } from '../records/plan-rest.js'
 import type { DomainServices } from '../services.js'
 import { notifyWorkers } from './notify-workers.js'
 
@@ -91,7 +91,7 @@ export async function changeBudget(
         at,
         dailyBudget: caller.dailyBudget,
         wantedBudget: planRest(changed, caller.dailyBudget, config, { isRest: false }),
-        isEnough: standingOf(changed, usage, config).exhausted === 'none',
+        isEnough: findUsedUp(changed, usage, config).limit === 'none',
         queueDeadline: toQueueDeadline(record, at),
       }),
     )

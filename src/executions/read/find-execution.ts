@@ -94,8 +94,8 @@ async function listOnly(services: ReadServices, id: string, filters: ExecutionFi
 }
 
 /**
- * The caller's executions, newest first; tasks only by their list, or parked ones by their status. A page may be shorter than its limit while
- * `nextCursor` leads on.
+ * The caller's executions, newest first; tasks only by their list, or parked ones by their status. A page may be
+ * shorter than its limit while `nextCursor` leads on.
  */
 export async function listExecutions(
   services: ReadServices,

@@ -51,28 +51,28 @@ function ownLimits(
   }
 }
 
-export interface Standing {
+export interface UsedUp {
   /** `own`: a limit of its own is used up; `day`: what the day had left for it; `none`: it may go on. */
-  readonly exhausted: 'own' | 'day' | 'none'
+  readonly limit: 'own' | 'day' | 'none'
   readonly unit?: Unit
 }
 
 /** Whether an execution may go on by what it has used, `usage`, and by its limits as the record has them. */
-export function standingOf(
+export function findUsedUp(
   record: Pick<ExecutionRecord, 'request' | 'budget' | 'budgetChanges'>,
   usage: Usage,
   config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens'>,
-): Standing {
+): UsedUp {
   const spent = spentOf(usage)
   const isUsedUp = (limits: Amounts) => (unit: Unit) => spent[unit] >= (limits[unit] ?? Infinity)
   const own = UNITS.find(isUsedUp(ownLimits(runOf(record), record, config)))
-  if (own) return { exhausted: 'own', unit: own }
+  if (own) return { limit: 'own', unit: own }
   const { usd, tokens } = record.budget ?? {}
   const day = UNITS.find(isUsedUp({ usd: usd === undefined ? undefined : Math.round(usd * MICRO), tokens }))
-  return day ? { exhausted: 'day', unit: day } : { exhausted: 'none' }
+  return day ? { limit: 'day', unit: day } : { limit: 'none' }
 }
 
-/** What it reserves when it goes on. `isRest`: what is left of the day will do, also where it has a limit of its own. */
+/** What it reserves when it goes on. `isRest`: what is left of the day will do, also with a limit of its own. */
 export function planRest(
   record: Pick<ExecutionRecord, 'request' | 'budgetChanges'>,
   dailyBudget: Caller['dailyBudget'],

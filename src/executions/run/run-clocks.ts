@@ -7,8 +7,8 @@ import { stopCauses, type RunStopCause } from './stop-causes.js'
 const IDLE_FACTOR_IN_TOOL = 10
 
 /**
- * The clocks of one attempt; all of them stand still while it is paused. After it was parked the timeout goes on where it
- * stood.
+ * The clocks of one attempt; all of them stand still while it is paused. After it was parked the timeout goes on where
+ * it stood.
  */
 export class RunClocks {
   readonly #run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>

@@ -16,19 +16,18 @@ import type {
   SetBudgetReply,
   StartReply,
 } from './record-scripts.js'
+import type { GoOnAnswer, SetBudgetAnswer } from './parking-transitions.js'
 import type {
   AdvanceAnswer,
   CancelListAnswer,
   ClaimAnswer,
   ConcludeAnswer,
   CreateAnswer,
-  GoOnAnswer,
   PendingRequests,
   PlacesAnswer,
   ReadyExecution,
   RequeueAnswer,
   RetryAnswer,
-  SetBudgetAnswer,
   StartAnswer,
 } from './transitions.js'
 

@@ -4,7 +4,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import { toParkReason } from '../records/execution-state.js'
 import { decodeGoOn, decodeSetBudget } from './decode-replies.js'
 import type { StoreContext } from './store-context.js'
-import type { GoOn, GoOnAnswer, SeenParked, SetBudget, SetBudgetAnswer } from './transitions.js'
+import type { GoOn, GoOnAnswer, SeenParked, SetBudget, SetBudgetAnswer } from './parking-transitions.js'
 
 /** How a parked execution goes on, and what anybody decides of its limits. Parking itself is a `retry`. */
 export interface ParkingCommands {

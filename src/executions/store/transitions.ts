@@ -2,14 +2,12 @@ import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { ExecutionKind, Outcome, ParkReason, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
-import type { BudgetChange, BudgetRefusal, NewBudget } from '../../protocol/usage.js'
+import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
-import type { ParkedState } from '../records/execution-state.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { WantedBudget } from '../records/plan-budget.js'
-import type { WantedRest } from '../records/plan-rest.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
@@ -103,9 +101,9 @@ export type ClaimAnswer =
   /** It wants a sandbox that this worker does not have, or has with a credential whose limit is reached. */
   | { readonly kind: 'unsuited' }
 
+/** `ready`: those whose turn has come. */
 export interface PlacesAnswer {
   readonly kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'
-  /** Those whose turn has come. */
   readonly ready: readonly ReadyExecution[]
 }
 
@@ -218,54 +216,11 @@ export type RetryAnswer =
   | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
   /** Others whose turn has come, as it is at work no more. */
   | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
-  /** Its limits have been changed meanwhile. */
-  | { readonly kind: 'moved' }
   /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
-
-/** A parked execution goes on: what the next attempt is told, and what it reserves. */
-export interface GoOn {
-  readonly by: string
-  readonly at: Date
-  readonly note?: string
-  readonly queueDeadline?: Date
-  readonly wantedBudget?: WantedRest
-  /** Where the day has nothing left it stays parked, until then. */
-  readonly nextDay?: Date
-}
-
-export type GoOnAnswer =
-  | { readonly kind: 'unparked'; readonly ready: ReadyExecution }
-  | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'over'; readonly refusal: BudgetRefusal }
-
-/** As it was seen: somebody else may have been first. */
-export interface SeenParked {
-  readonly id: string
-  readonly state: ParkedState
-  readonly claim: number
-  readonly attempt: number
-}
-
-export interface SetBudget {
-  readonly budget: NewBudget
-  readonly by: string
-  readonly at: Date
-  readonly dailyBudget: NewRecord['dailyBudget']
-  readonly wantedBudget: WantedRest
-  /** A parked one goes on. */
-  readonly isEnough: boolean
-  readonly queueDeadline?: Date
-}
-
-export type SetBudgetAnswer =
-  | { readonly kind: 'changed' }
-  | GoOnAnswer
-  /** Its state or its limits have changed since it was seen. */
-  | { readonly kind: 'moved' }
+  /** moved: its limits have been changed meanwhile. */
+  | { readonly kind: 'moved' | 'stale' | 'alive' }
 
 /** What a list is told of a task that has ended, and what follows it. */
 export interface Advance {

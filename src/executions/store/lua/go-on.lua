@@ -1,5 +1,5 @@
--- waiting_* → queued: what a parked execution waited for is there, and its next attempt waits for its turn. One that had
---   reserved nothing reserves what it may spend; where the day has nothing left, it stays parked.
+-- waiting_* → queued: what a parked execution waited for is there, and its next attempt waits for its turn. One that
+--   had reserved nothing reserves what it may spend; where the day has nothing left, it stays parked.
 -- Arguments (JSON): id, state, claim (both as they were seen), fields, event, queueDeadline? (ms), wantedBudget? (JSON
 --   text), nextDay? (ms: when to look again where the day has nothing left)
 -- Answers: unparked claim priority | refused state | over unit limit spent reserved wanted next day (weigh.lua)

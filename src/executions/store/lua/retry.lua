@@ -1,10 +1,10 @@
 -- An attempt is over and another one follows: running | paused → queued, or waiting_* until something is decided. The
 -- same of starting: its holder could not begin it. The event that tells of it is written in the same step, and nobody
 -- holds the fence any more.
--- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms),
---   parked?: {reason, until, notBefore?, budgetRevision (of the limits that it has met)}
--- Answers: retrying claim priority | parked ready… | cancelled by reason | moved (its limits have been changed) | stale |
---   alive | refused state
+-- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
+--   (ms), parked?: {reason, until, notBefore?, budgetRevision (of the limits that it has met)}
+-- Answers: retrying claim priority | parked ready… | cancelled by reason | moved (its limits have been changed) |
+--   stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
 --- @include "../../../events/lua/include/holds-fence.lua"

@@ -1,4 +1,5 @@
--- An execution that waits for its next attempt, or is parked, keeps its workspace: nobody else works in what it left half done.
+-- An execution that waits for its next attempt, or is parked, keeps its workspace: nobody else works in what it left
+--   half done.
 
 --- @include "./get.lua"
 --- @include "./is-active.lua"

@@ -1,5 +1,5 @@
--- An execution reserves what it may still spend. One that has reserved something stays in the book of that day, and what
---   it has there is free for it; a parked one comes into today's.
+-- An execution reserves what it may still spend. One that has reserved something stays in the book of that day, and
+--   what it has there is free for it; a parked one comes into today's.
 -- wanted: {usd?, tokens?: {total? (with what is booked), cap? (of the day), isRest?}} → nil, or an answer as weigh.lua
 --   gives it
 
