@@ -67,7 +67,7 @@ export async function retryExecution(
     await enqueueReady(services, ...answer.ready)
     return { kind: 'parked' }
   }
-  if (answer.kind === 'moved') return answer
+  if (answer.kind === 'moved') return { kind: answer.kind }
   if (answer.kind !== 'cancelled') return { kind: 'not_ours' }
   const outcome: Outcome = {
     status: 'cancelled',

@@ -168,10 +168,8 @@ export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
   | { readonly kind: 'concluded'; readonly ready: readonly ReadyExecution[]; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
-  /** The log has gone on since the receipt was made: it must be made anew. */
-  | { readonly kind: 'moved' }
+  /** moved: the log has gone on since the receipt was made, which must be made anew. */
+  | { readonly kind: 'stale' | 'alive' | 'moved' }
 
 export type RequeueAnswer =
   | { readonly kind: 'requeued'; readonly ready: ReadyExecution }
