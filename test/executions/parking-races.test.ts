@@ -152,6 +152,15 @@ void t.test('a change of its limits that comes as it is parked comes first', asy
   t.equal(await stateOf(id), 'running')
   const seen = { ...retry, parked: { ...parked, budgetRevision: 2 } }
   t.match(await store.retry(id, claimed.fence, seen), { kind: 'parked' })
+  const before = { state: 'waiting_budget', claim: 1 } as const
+  t.match(
+    await store.goOn({ id, ...before, attempt: 1 }, { by: 'another', at: new Date() }),
+    { kind: 'refused' },
+    'who saw it when it was parked before comes too late',
+  )
+  const outcome = { status: 'failed', code: 'BUDGET_EXCEEDED' } as const
+  const ending = { outcome, attempt: 1, usage: SPENT, finishedAt: new Date() }
+  t.match(await store.concludeQueued(id, ending, undefined, before), { kind: 'refused' })
   await cancelExecution(domain, id, caller)
 })
 

@@ -117,6 +117,7 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
     scope: 'execute',
     cases: {
       result: ofBudget((scene) => scene.waits()),
+      EXECUTION_NOT_FOUND: ofBudget(() => NOBODY),
       ALREADY_FINISHED: ofBudget(({ kept }) => kept),
       NOT_RUNNING: ofBudget(({ list }) => list),
       BUDGET_EXCEEDED: ofBudget(({ tight }) => tight, 'tight'),

@@ -22,7 +22,7 @@ export type TokenName = keyof typeof TOKENS
 /** Small limits, so that a walk reaches them. */
 export const FILES_LIMIT_BYTES = 4_096
 export const SUBSCRIPTION_LIMIT = 2
-const QUEUE_LIMIT = 12
+const QUEUE_LIMIT = 18
 /** More than the walk makes by the way. */
 export const TOKENS_LIMIT = 30
 /** More than a walk ends by the way. */
