@@ -301,7 +301,7 @@ async function bringTo(state: State, priority?: Priority): Promise<Subject> {
 }
 
 const loseLease = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
-const parkFor = (reason: ParkReason, budgetRevision = 0): Retry => ({
+const parkFor = (reason: ParkReason, budgetRevision?: number): Retry => ({
   ...retryOf,
   parked: { reason, until: new Date(Date.now() + 3_600_000), budgetRevision },
 })

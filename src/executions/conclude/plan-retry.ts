@@ -26,8 +26,11 @@ export interface RetryPlan {
   readonly isSpared: boolean
   /** Absent: as soon as a worker is free. */
   readonly notBefore?: Date
-  /** It is parked: the next one waits for a decision, or for `notBefore`. */
-  readonly parked?: { readonly reason: ParkReason; readonly until: Date; readonly budgetRevision: number }
+  /**
+   * It is parked: the next one waits for a decision (`unparkExecution`), or for `notBefore`. `budgetRevision`: where it
+   * has met its limits, how many changes of them are known.
+   */
+  readonly parked?: { readonly reason: ParkReason; readonly until: Date; readonly budgetRevision?: number }
   /** The next attempt takes up the timeout of this one. */
   readonly keepsClock?: boolean
 }

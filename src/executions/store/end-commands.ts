@@ -91,7 +91,7 @@ export function createEndCommands({ run, retentionMs }: StoreContext): EndComman
             reason: parked.reason,
             until: parked.until.getTime(),
             notBefore: parked.notBefore?.getTime(),
-            budgetRevision: String(parked.budgetRevision),
+            budgetRevision: parked.budgetRevision?.toString(),
           },
         }),
       )

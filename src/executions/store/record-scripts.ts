@@ -162,7 +162,9 @@ export interface RecordScripts {
     event: string
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
-    parked: { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string } | undefined
+    parked:
+      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string | undefined }
+      | undefined
   }): RetryReply
   ccGoOn(
     args: GoingOn & {

@@ -1135,7 +1135,9 @@ if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
-if parked and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then return {'moved'} end
+if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then
+  return {'moved'}
+end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
 if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)

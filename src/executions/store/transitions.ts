@@ -183,8 +183,8 @@ export interface Parked {
   readonly until: Date
   /** It goes on by itself then. */
   readonly notBefore?: Date
-  /** How many changes of its limits were known when this was decided: another one comes first. */
-  readonly budgetRevision: number
+  /** At its limits: how many changes of them were known when this was decided. Another one comes first. */
+  readonly budgetRevision?: number
 }
 
 /** What leads from an attempt to the next one. */

@@ -2,7 +2,7 @@
 -- same of starting: its holder could not begin it. The event that tells of it is written in the same step, and nobody
 -- holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
---   (ms), parked?: {reason, until, notBefore?, budgetRevision (of the limits that it has met)}
+--   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met)}
 -- Answers: retrying claim priority | parked ready… | cancelled by reason | moved (its limits have been changed) |
 --   stale | alive | refused state
 -- Sent again: yes; the second time it is refused
@@ -30,7 +30,9 @@ if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
-if parked and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then return {'moved'} end
+if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then
+  return {'moved'}
+end
 if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
 -- What the attempt was told that has not begun, its successor is told.
 if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
