@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { Redis } from 'ioredis'
 import { socketOf } from '../../src/platform/redis-url.js'
+import { reportExecution } from '../../src/mcp/report-execution.js'
 import type { EventType } from '../../src/protocol/events.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import { scripted } from '../support/environment.js'
@@ -66,6 +67,11 @@ void t.test('a run that has spent its budget is parked, and goes on where it was
     budget: { usd: 0.1 },
   })
   t.equal(execution.workerId, undefined)
+  t.match(
+    reportExecution(execution).text,
+    new RegExp(`budget is used up.*To continue it, raise its budget: cc-executor budget ${id} `, 's'),
+    'an agent is told what it takes',
+  )
 
   await t.test('it holds its session and its workspace, and nothing else', async (t) => {
     t.match((await call('GET', '/queue')).body, { running: 0, depth: 0, waitingForBudget: 1, waitingForApproval: 0 })
