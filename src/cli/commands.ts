@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   cancel: async () => (await import('./steer.js')).cancel,
   pause: async () => (await import('./steer.js')).pause,
   resume: async () => (await import('./steer.js')).resume,
+  budget: async () => (await import('./budget.js')).budget,
   files: async () => (await import('./files.js')).files,
   undo: async () => (await import('./undo.js')).undo,
   workspaces: async () => (await import('./workspaces.js')).workspaces,

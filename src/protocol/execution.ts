@@ -12,10 +12,18 @@ export { isTerminal } from './terminal-status.js'
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 
-export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES]).meta({
-  id: 'ExecutionStatus',
-  description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final.',
-})
+/** What a parked execution waits for. */
+export const ParkReason = z.enum(['approval', 'budget']).meta({ id: 'ParkReason' })
+export type ParkReason = z.infer<typeof ParkReason>
+
+export const ExecutionStatus = z
+  .enum(['queued', 'running', 'paused', 'waiting_approval', 'waiting_budget', ...TERMINAL_STATUSES])
+  .meta({
+    id: 'ExecutionStatus',
+    description:
+      'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final. ' +
+      '`waiting_approval`, `waiting_budget`: parked; it keeps its session and workspace and occupies no worker.',
+  })
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
 
 /** Why a run did not succeed. */
@@ -208,15 +216,18 @@ export const Execution = z
     request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
-      .enum(['workspace', 'retry', 'sandbox'])
+      .enum(['workspace', 'retry', 'sandbox', 'approval', 'budget'])
       .optional()
       .meta({
         description:
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
-          'provides its sandbox level.',
+          'provides its sandbox level. `approval`, `budget`: it is parked until a decision, or a higher budget.',
       }),
-    notBefore: Timestamp.optional(),
+    notBefore: Timestamp.optional().meta({
+      description: 'Its next attempt starts no earlier; a parked execution continues by itself at this time.',
+    }),
+    parkedUntil: Timestamp.optional().meta({ description: 'A parked execution ends at this time.' }),
     estimatedStartAt: Timestamp.optional().meta({
       description:
         'Expected start of a queued execution, estimated from earlier runs; absent if unknown (no worker, no ' +

@@ -3,6 +3,7 @@ import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { RunContainment } from './sandbox.js'
+import { BudgetChange } from './usage.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
@@ -85,6 +86,10 @@ export const Receipt = z
       .array(z.strictObject({ ...Payment.shape, usage: z.strictObject(Usage.shape) }))
       .optional()
       .meta({ description: 'The usage by the credential that paid for it; absent if the CLI was never started.' }),
+    budgetChanges: z
+      .array(z.strictObject(BudgetChange.shape))
+      .optional()
+      .meta({ description: 'Who has changed its budget, when and to what; absent if nobody has.' }),
     tasks: z
       .array(ReceiptTask)
       .optional()

@@ -1,4 +1,5 @@
 import { cancelExecution, pauseExecution } from '../executions/control/cancel-execution.js'
+import { changeBudget } from '../executions/control/change-budget.js'
 import { getExecution, listExecutions } from '../executions/read/find-execution.js'
 import type { ExecutionServices } from '../executions/services.js'
 import type { Caller } from '../protocol/caller.js'
@@ -57,6 +58,9 @@ export function createOperationHandlers({
     }),
     'execution.resume': async ({ executionId, reason }) => ({
       result: await pauseExecution(services, executionId, caller, false, reason),
+    }),
+    'execution.budget': async ({ executionId, ...budget }) => ({
+      result: await changeBudget(services, executionId, caller, budget),
     }),
     async 'execution.subscribe'({ executionId, ...options }) {
       const place = subscriptions.reserve()

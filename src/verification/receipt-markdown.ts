@@ -1,4 +1,5 @@
 import type { Receipt } from '../protocol/receipt.js'
+import type { BudgetChange } from '../protocol/usage.js'
 import type { GitHead } from '../protocol/verification.js'
 
 /** What a run can choose (paths, arguments) must not become markup. */
@@ -15,6 +16,15 @@ const toHead = ({ ref, commit }: GitHead = {}): string =>
   ref === undefined && commit === undefined
     ? 'none'
     : toCode([ref, commit].filter((part) => part !== undefined).join(' '))
+
+/** The name of a token is anybody's choice. */
+const toBudgetChange = ({ at, by, maxBudgetUsd, maxBudgetTokens }: BudgetChange): string => {
+  const limits = [
+    maxBudgetUsd === undefined ? undefined : `$${maxBudgetUsd}`,
+    maxBudgetTokens === undefined ? undefined : `${maxBudgetTokens} tokens`,
+  ].filter((limit) => limit !== undefined)
+  return `${limits.join(' and ')} by ${toCode(by)} at ${at}`
+}
 
 const LIMITS_OF_A_RECEIPT =
   'It shows what this service recorded, not that the answer is right. `cc-executor verify` checks the JSON form of this ' +
@@ -64,6 +74,7 @@ ${[
     `$${usage.costUsd.toFixed(4)} by the CLI’s own ` +
       `estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`,
   ),
+  row('budget changes', receipt.budgetChanges?.map(toBudgetChange).join('<br>')),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
   row('events', `${events.count}, chain head ${events.head}`),

@@ -114,6 +114,8 @@ void t.test('a command and the structured fields give the same run', async (t) =
     partialText: true,
     onPermissionDenied: 'report',
     onWorkerLost: 'fail',
+    onBudgetExceeded: 'fail',
+    budgetTimeoutSeconds: 86_400,
     maxAttempts: 1,
     maxRepairs: 1,
     outputFormat: 'text',

@@ -83,6 +83,14 @@ async function ask(
   return { status: response.statusCode ?? 0, code: isProblem ? JSON.parse(text).code : undefined }
 }
 
+/** What an operation must be given besides an id, before anybody looks whose that is. */
+const needed = ({ rpc }: Operation): Record<string, unknown> =>
+  rpc?.params.safeParse({ executionId: own }).success === false &&
+  rpc.params.safeParse({ executionId: own, ...LIMIT }).success
+    ? LIMIT
+    : {}
+const LIMIT = { maxBudgetTokens: 1 }
+
 /** Past the door, but no further: a body that nothing can read is refused before anything is done. */
 const knock = (route: Route, headers: Record<string, string>) =>
   route.method === 'GET'
@@ -172,7 +180,12 @@ void t.test('what is another token’s is not there, on every route', async (t) 
       ['with every scope', TOKENS.alice],
       ['a token of one execution', watching],
     ] as const) {
-      const { code } = await ask({ ...route, path }, { authorization: `Bearer ${token}` })
+      const body = Object.keys(needed(route.operation)).length > 0 ? JSON.stringify(needed(route.operation)) : undefined
+      const headers = {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      }
+      const { code } = await ask({ ...route, path }, headers, body)
       const isRefused = token === watching && !route.operation.forOneExecution
       t.equal(code, isRefused ? 'FORBIDDEN' : owner.code, `${route.name}, ${who}`)
     }
@@ -223,7 +236,9 @@ void t.test('every method of the socket: scope and owner', async (t) => {
     await once(socket, 'open')
     const answered = once(socket, 'message')
     const params = (method: string): object =>
-      'executionId' in shapeOf(operationOf(method).rpc?.params) ? { executionId: foreign } : { wrong: 1 }
+      'executionId' in shapeOf(operationOf(method).rpc?.params)
+        ? { executionId: foreign, ...needed(operationOf(method)) }
+        : { wrong: 1 }
     socket.send(
       JSON.stringify(RPC_METHODS.map((method) => ({ jsonrpc: '2.0', id: method, method, params: params(method) }))),
     )

@@ -24,6 +24,7 @@ const MANY_ARGUMENTS = [
   'src/events/lua/append.lua',
   'src/executions/store/lua/create.lua',
   'src/executions/store/lua/keep-files.lua',
+  'src/executions/store/lua/list.lua',
 ]
 const isCommand = (path: string): boolean => /\/lua\/[^/]+$/.test(path)
 

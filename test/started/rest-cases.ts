@@ -114,6 +114,9 @@ const paused = (name: string): RestOperation =>
     NOT_RUNNING: { make: withId(of(`/${name}`), ({ queued }) => queued) },
   })
 
+const ofBudget = (id: (scene: Scene) => string | Promise<string>, more: Partial<Parts> = {}): Make =>
+  withId(of('/budget'), id, { body: { maxBudgetTokens: 1_500 }, ...more })
+
 function ofOne(suffix: string, cases: RestOperation['cases'], more: Partial<RestOperation> = {}): RestOperation {
   return { base: withId(of(suffix), kept), scope: 'read', cases, ...more }
 }
@@ -196,6 +199,17 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   }),
   'post /executions/{id}/pause': paused('pause'),
   'post /executions/{id}/resume': paused('resume'),
+  'put /executions/{id}/budget': {
+    base: ofBudget(kept),
+    scope: 'execute',
+    cases: {
+      '200 application/json': { make: ofBudget((scene) => scene.waits()) },
+      INVALID_REQUEST: { make: ofBudget(kept, { body: {} }) },
+      ALREADY_FINISHED: { make: ofBudget(kept) },
+      NOT_RUNNING: { make: ofBudget(({ list }) => list) },
+      BUDGET_EXCEEDED: { make: ofBudget(({ tight }) => tight, { as: 'tight' }) },
+    },
+  },
   'get /executions/{id}/files': ofOne(
     '/files',
     {

@@ -99,6 +99,10 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
   ])
   // It takes all that its token may spend on a day.
   await submit({ prompt: ENDLESS, workspace }, {}, 'poor')
+  // Neither of the two can have more.
+  const ofTight = { prompt: 'waits', workspace, maxBudgetTokens: 1_000 }
+  const [tight] = await Promise.all([submit(ofTight, {}, 'tight'), submit(ofTight, {}, 'tight')])
+  const list = await submit({ tasks: ['waits'], workspace })
   const neverStarted = await submit({ prompt: 'never starts', workspace })
   await ask(url, { method: 'POST', path: `/executions/${neverStarted}/cancel` })
   /** A run that nobody else needs, as it runs. */
@@ -143,6 +147,8 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     kept,
     structured,
     neverStarted,
+    tight,
+    list,
     workspace,
     forgottenKey,
     submit,

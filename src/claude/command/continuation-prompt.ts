@@ -1,4 +1,4 @@
-import type { RetryReason } from '../../protocol/execution.js'
+import type { ParkReason, RetryReason } from '../../protocol/execution.js'
 import { shorten } from '../json-shape.js'
 
 /** A tool call that was begun and of which no end is known. */
@@ -11,8 +11,17 @@ export interface OpenToolCall {
 const CALLS_SHOWN = 5
 const INPUT_SHOWN = 300
 
-function tellCause(reason: RetryReason): string {
+function tellCause(reason: RetryReason | ParkReason): string {
   switch (reason) {
+    case 'budget':
+    case 'BUDGET_EXCEEDED':
+      return (
+        '[cc-executor] This session was stopped in the middle of the task because its budget was used up. It was not ' +
+        'stopped by the user: a tool call that was refused at that moment was not refused by the user either. The ' +
+        'budget has been raised. If the task was finished already, give its answer again.'
+      )
+    case 'approval':
+      return 'This session was stopped in the middle of the task to wait for a decision.'
     case 'WORKER_LOST':
       return 'The machine or process that ran this session died in the middle of the task.'
     case 'WORKER_STOPPING':
@@ -28,14 +37,23 @@ function tellCause(reason: RetryReason): string {
 
 /** What Claude is told instead of the prompt, which its session holds already, when another attempt goes on with it. */
 export function continuationPrompt(
-  reason: RetryReason,
-  openCalls: readonly OpenToolCall[],
-  lostTasks: readonly string[] = [],
+  reason: RetryReason | ParkReason,
+  {
+    openCalls = [],
+    lostTasks = [],
+    note,
+  }: {
+    readonly openCalls?: readonly OpenToolCall[]
+    readonly lostTasks?: readonly string[]
+    /** What was decided while it was parked. */
+    readonly note?: string | undefined
+  },
 ): string {
   const calls = openCalls.slice(-CALLS_SHOWN).map(({ name, input }) => `- ${name} ${shorten(input, INPUT_SHOWN)}`)
   const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
   return [
     tellCause(reason),
+    ...(note === undefined ? [] : [note]),
     'The session continues here, in the same workspace. What was done before is done: do not repeat it.',
     ...(calls.length === 0
       ? []

@@ -22,7 +22,7 @@ const toReceiptTask = ({ index, id, state, receiptSha256 }: ListedTask): Receipt
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 function toFacts(
-  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
+  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated, ...record }: ExecutionRecord,
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
@@ -72,6 +72,7 @@ function toFacts(
     result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
     paidBy: paidBy && [...paidBy],
+    budgetChanges: record.budgetChanges && [...record.budgetChanges],
     tasks: tasks?.map(toReceiptTask),
     files,
     verification,

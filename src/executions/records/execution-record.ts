@@ -1,12 +1,23 @@
 import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import type { Execution, ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
-import type { RunBudget } from '../../protocol/usage.js'
-import { toStatus, type ExecutionState } from './execution-state.js'
+import type {
+  Execution,
+  ExecutionKind,
+  Outcome,
+  ParkReason,
+  Payment,
+  RetryReason,
+  Usage,
+} from '../../protocol/execution.js'
+import type { BudgetChange, RunBudget } from '../../protocol/usage.js'
+import { isParked, toParkReason, toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
 import type { Caller } from '../../protocol/caller.js'
+
+/** Why another attempt follows: why it went back to the queue, or what it was parked for. */
+export type NextReason = RetryReason | ParkReason
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
@@ -40,14 +51,22 @@ export interface ExecutionRecord {
   /** Attempts that could not start for a while, which count as well. */
   readonly failedStarts: number
   /** Why it went back to the queue the last time. */
-  readonly retryReason?: RetryReason
+  readonly retryReason?: NextReason
   /** Until then its next attempt is not begun. */
   readonly notBefore?: number
   readonly timeoutEstimate?: TimeoutEstimate
   /** What the CLI called it, or the one that was asked for. */
   readonly model?: string
-  /** What was reserved for it. */
+  /** What it may spend. */
   readonly budget?: RunBudget
+  /** What its limits were changed to, in order. */
+  readonly budgetChanges?: readonly BudgetChange[]
+  /** Of a parked one: until then. */
+  readonly parkedUntil?: number
+  /** For how long the attempts ran that its next one takes up: its timeout counts on. */
+  readonly ranMs?: number
+  /** What its next attempt is told of what was decided. */
+  readonly unparkNote?: string
   readonly usage: Usage
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
@@ -118,6 +137,11 @@ export type ShownRecord = Pick<
   Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt'
 >
 
+function toWaitingFor({ state, notBefore, waitingFor }: ShownRecord): Execution['waitingFor'] {
+  if (isParked(state)) return toParkReason(state)
+  return notBefore === undefined ? waitingFor : 'retry'
+}
+
 /** As every surface shows it. */
 export function toExecution(record: ShownRecord): Execution {
   const status = toStatus(record.state)
@@ -143,8 +167,9 @@ export function toExecution(record: ShownRecord): Execution {
     status,
     request,
     position: record.state === 'queued' ? record.position : undefined,
-    waitingFor: record.notBefore === undefined ? record.waitingFor : 'retry',
+    waitingFor: toWaitingFor(record),
     notBefore: toOptionalTime(record.notBefore),
+    parkedUntil: toOptionalTime(record.parkedUntil),
     timeoutEstimate: record.timeoutEstimate,
     model: record.model,
     budget: record.budget,

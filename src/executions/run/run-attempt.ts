@@ -29,7 +29,7 @@ export interface AttemptReport {
   readonly outcome: Outcome
   readonly usage: Usage
   readonly failure: Failure
-  /** From GO to the last process gone, pauses left out. */
+  /** From GO to the last process gone, pauses left out; with the attempts whose timeout it has taken up. */
   readonly activeMs: number
   /** It had to be ended because it did not exit after its answer. */
   readonly wasForced: boolean
@@ -52,6 +52,10 @@ export interface AttemptOptions {
   readonly answerSchema: AnswerSchema | undefined
   /** Whose it is. */
   readonly owner: string
+  /** For how long the attempts ran whose timeout it takes up. */
+  readonly ranMs: number | undefined
+  /** How many changes of its budget the log has. */
+  readonly budgetChangesKnown: number
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
   /** Told by their role in messages, never by their path. */
@@ -69,6 +73,7 @@ export class RunAttempt {
   readonly #clocks: RunClocks
   readonly #output: AttemptOutput
   readonly #pauses: PauseSwitch
+  #budgetChangesKnown: number
   #isCancelRequested = false
   /** Its last process is gone. */
   #isOver = false
@@ -87,7 +92,8 @@ export class RunAttempt {
       () => run.verify === undefined && this.#answer.isWhole,
       () => journal.noteEnding(),
     )
-    this.#clocks = new RunClocks(run)
+    this.#clocks = new RunClocks(run, options.ranMs)
+    this.#budgetChangesKnown = options.budgetChangesKnown
     this.#output = new AttemptOutput({ ...options, clocks: this.#clocks, answer: this.#answer, stop: this.#stop })
     this.#pauses = this.#createPauses(options)
   }
@@ -122,7 +128,10 @@ export class RunAttempt {
   }
 
   /** What the record says that others want; called with every renewal, so each request may come many times. */
-  apply({ cancel, pause }: PendingRequests): void {
+  apply({ cancel, pause, budgetChanges = [] }: PendingRequests): void {
+    for (const { at: _at, ...data } of budgetChanges.slice(this.#budgetChangesKnown))
+      void this.#note({ type: 'execution.budget_changed', data }).catch(() => undefined)
+    this.#budgetChangesKnown = Math.max(this.#budgetChangesKnown, budgetChanges.length)
     if (cancel && !this.#isCancelRequested) {
       this.#isCancelRequested = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })

@@ -44,6 +44,8 @@ export async function startAttempt(
     journal,
     answerSchema: prepared.answerSchema,
     owner: record.owner,
+    ranMs: record.ranMs,
+    budgetChangesKnown: record.budgetChanges?.length ?? 0,
     servers,
     translator: createTranslator({
       partialText: run.partialText,

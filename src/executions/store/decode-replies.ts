@@ -1,4 +1,5 @@
 import type { Priority } from '../../protocol/execute-request.js'
+import type { BudgetChange } from '../../protocol/usage.js'
 import { toRefusal } from '../records/plan-budget.js'
 import type {
   AdvanceReply,
@@ -6,13 +7,16 @@ import type {
   ClaimReply,
   ConcludeReply,
   CreateReply,
+  GoOnReply,
   PlacesReply,
   ReadyReply,
   RenewReply,
   RequeueReply,
   RetryReply,
+  SetBudgetReply,
   StartReply,
 } from './record-scripts.js'
+import type { GoOnAnswer, SetBudgetAnswer } from './parking-transitions.js'
 import type {
   AdvanceAnswer,
   CancelListAnswer,
@@ -93,10 +97,12 @@ export function decodeStart(reply: StartReply): StartAnswer {
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined
-  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason] = reply
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, changes] = reply
   return {
     cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
     pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
+    // Safe: changeBudget made it.
+    budgetChanges: changes ? (JSON.parse(changes) as BudgetChange[]) : undefined,
   }
 }
 
@@ -118,11 +124,37 @@ export function decodeRetry(id: string, reply: RetryReply): RetryAnswer {
       return { kind: 'retrying', ready: toReady(id, reply[1], reply[2]) }
     case 'cancelled':
       return { kind: 'cancelled', by: reply[1], reason: reply[2] || undefined }
+    case 'parked': {
+      const [kind, ...ready] = reply
+      return { kind, ready: decodeReady(ready) }
+    }
     case 'stale':
     case 'alive':
+    case 'moved':
       return { kind: reply[0] }
     case 'refused':
       return { kind: 'refused', state: reply[1] }
+  }
+}
+
+export function decodeGoOn(id: string, reply: GoOnReply): GoOnAnswer {
+  switch (reply[0]) {
+    case 'unparked':
+      return { kind: 'unparked', ready: toReady(id, reply[1], reply[2]) }
+    case 'over':
+      return { kind: 'over', refusal: toRefusal(reply.slice(1)) }
+    case 'refused':
+      return { kind: 'refused', state: reply[1] }
+  }
+}
+
+export function decodeSetBudget(id: string, reply: SetBudgetReply): SetBudgetAnswer {
+  switch (reply[0]) {
+    case 'changed':
+    case 'moved':
+      return { kind: reply[0] }
+    default:
+      return decodeGoOn(id, reply)
   }
 }
 

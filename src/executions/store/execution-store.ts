@@ -4,6 +4,7 @@ import { createEndCommands, type EndCommands } from './end-commands.js'
 import { createHolderCommands, type HolderCommands } from './holder-commands.js'
 import { createListCommands, type ListCommands } from './list-commands.js'
 import { createQueueReads, type QueueReads } from './queue-reads.js'
+import { createParkingCommands, type ParkingCommands } from './parking-commands.js'
 import { createRecordReads, type RecordReads } from './record-reads.js'
 import { openStoreContext, type StoreOptions } from './store-context.js'
 import { createSweepCommands, type SweepCommands } from './sweep-commands.js'
@@ -16,6 +17,7 @@ export type ExecutionStore = ExecutionReads &
   HolderCommands &
   EndCommands &
   ListCommands &
+  ParkingCommands &
   SweepCommands
 
 export function createExecutionStore(redis: Redis, options: StoreOptions): ExecutionStore {
@@ -27,6 +29,7 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createHolderCommands(context),
     ...createEndCommands(context),
     ...createListCommands(context),
+    ...createParkingCommands(context),
     ...createSweepCommands(context),
   }
 }

@@ -58,14 +58,37 @@ export type PlacesReply = ['taken' | 'parked', ...ready: ReadyReply] | ['cancell
 export type StartReply = ['started', lastSeq: number, ...batches: string[]] | ['stale' | 'cancelled']
 
 export type RenewReply =
-  | ['ok', cancelBy: string, cancelReason: string, pauseWanted: Flag | '', pauseBy: string, pauseReason: string]
+  | [
+      'ok',
+      cancelBy: string,
+      cancelReason: string,
+      pauseWanted: Flag | '',
+      pauseBy: string,
+      pauseReason: string,
+      budgetChanges: string,
+    ]
   | ['stale']
 
 type Cancelled = ['cancelled', by: string, reason: Text]
 
 export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
 
-export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
+export type RetryReply =
+  | ['retrying', claim: Count, Priority]
+  | ['parked', ...ready: ReadyReply]
+  | Cancelled
+  | ['stale' | 'alive' | 'moved']
+  | ['refused', State]
+
+export type GoOnReply =
+  ['unparked', claim: Count, Priority] | ['refused', State] | ['over', unit: string, ...amounts: string[]]
+export type SetBudgetReply = GoOnReply | ['changed'] | ['moved']
+
+interface GoingOn {
+  readonly fields: Record<string, string | undefined>
+  readonly event: string
+  readonly queueDeadline: Timestamp | undefined
+}
 
 /** As include/conclude.lua takes it. */
 export interface Concluding {
@@ -129,7 +152,7 @@ export interface RecordScripts {
 
   ccConclude(args: Concluding & { id: string; fence: string }): ConcludeReply
   ccConcludeAbandoned(args: Concluding & { id: string }): ConcludeReply
-  ccConcludeQueued(args: Concluding & { id: string }): ConcludeReply
+  ccConcludeQueued(args: Concluding & { id: string; state: string; claim: string | undefined }): ConcludeReply
   ccConcludeList(args: Concluding & { id: string; fence: string }): ConcludeReply
   ccRequeue(id: string, fence: string, lostStarts: number): RequeueReply
   ccRetry(args: {
@@ -139,7 +162,29 @@ export interface RecordScripts {
     event: string
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
+    parked:
+      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string | undefined }
+      | undefined
   }): RetryReply
+  ccGoOn(
+    args: GoingOn & {
+      id: string
+      state: string
+      claim: string
+      wantedBudget: string | undefined
+      nextDay: Timestamp | undefined
+    },
+  ): GoOnReply
+  ccSetBudget(args: {
+    id: string
+    state: string
+    revision: string
+    changes: string
+    fields: Record<string, string | undefined>
+    event: string
+    wantedBudget: string
+    unparked: GoingOn | undefined
+  }): SetBudgetReply
 
   ccAdvanceList(args: {
     list: string

@@ -17,7 +17,7 @@ end`,
   'constant/DAY_MS': `local DAY_MS = 86400000`,
   'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
   'history/include/book-of': `local function bookOf(kind, day, owner) return root .. ':budget:' .. kind .. ':' .. day .. ':' .. owner end`,
-  'history/include/whole': `local function whole(number) return string.format('%.0f', number) end`,
+  'history/include/whole': `local function whole(number) return string.format('%.0f', number + 0) end`,
   'history/include/touch': `local LEDGER_KEPT_MS = 400 * 24 * 60 * 60 * 1000
 local function touch(hash, field, by)
   redis.call('HINCRBY', hash, field, whole(by))
@@ -35,7 +35,7 @@ end`,
 end`,
   'include/record': `local function record(id) return key('execution', id) end`,
   'include/get': `local function get(id, field) return redis.call('HGET', record(id), field) end`,
-  'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, failed = true, cancelled = true}, running = {queued = true, paused = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
+  'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, waiting_budget = true, failed = true, cancelled = true}, running = {queued = true, paused = true, waiting_approval = true, waiting_budget = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, waiting_approval = true, waiting_budget = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, waiting_approval = {queued = true, failed = true, cancelled = true}, waiting_budget = {queued = true, failed = true, cancelled = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
   'include/is-ended': `local function isEnded(state) return next(TRANSITIONS[state]) == nil end`,
   'include/is-recorded': `local function isRecorded(task) return string.find(task, ' ', 1, true) ~= nil end`,
   'events/include/take-fence': `local function takeFence(id)
@@ -120,9 +120,9 @@ end`,
   if #all > 0 then set(id, unpack(all)) end
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
-  'history/include/weigh': `local function weigh(owner, kind, wanted)
+  'history/include/weigh': `local function weigh(owner, kind, wanted, ofDay, own)
   if not next(wanted) then return {} end
-  local day = math.floor(nowMs() / DAY_MS)
+  local day = ofDay and tonumber(ofDay) or math.floor(nowMs() / DAY_MS)
   local book = bookOf(kind, whole(day), owner)
   local taken = {}
   for _, unit in ipairs({'usd', 'tokens'}) do
@@ -132,6 +132,7 @@ end`,
       if want.cap then
         local spent = tonumber(redis.call('HGET', book, unit .. ':spent') or '0')
         local reserved = tonumber(redis.call('HGET', book, unit .. ':reserved') or '0')
+        if own then reserved = reserved - (own[unit].amount or 0) end
         local left = want.cap - spent - reserved
         if want.isRest then amount = math.min(amount or left, left) end
         if amount <= 0 or amount > left then
@@ -260,10 +261,11 @@ end`,
   end
   return above
 end`,
+  'include/is-resting': `local function isResting(state) return state == 'waiting_budget' or state == 'waiting_approval' end`,
   'include/holds-workspace': `local function holdsWorkspace(id)
   local state = get(id, 'state')
   if get(id, 'kind') == 'task_list' then return not isEnded(state) end
-  return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
+  return isActive(state) or isResting(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
 end`,
   'include/is-held': `local function isHeld(name, owner)
   local holder = redis.call('GET', key('workspace', name))
@@ -513,17 +515,22 @@ local function learn(owner, kind, fingerprints, milliseconds, lesson)
   redis.call('ZREMRANGEBYRANK', known, 0, surplus - 1)
 end`,
   'constant/MICRO': `local MICRO = 1000000`,
+  'history/include/book-spent': `local function bookSpent(book, usage, reserved)
+  local spent = {
+    usd = math.floor(usage.costUsd * MICRO + 0.5),
+    tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens,
+  }
+  for unit, amount in pairs(spent) do
+    if reserved[unit].amount then touch(book, unit .. ':reserved', -reserved[unit].amount) end
+    touch(book, unit .. ':spent', amount - reserved[unit].booked)
+  end
+  return spent
+end`,
   'history/include/settle': `local SUMS_KEPT = 20000
 local OTHER_MODELS = '(other)'
-local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
+local function settle(owner, kind, day, bookDay, model, usage, reserved, hasSucceeded)
   day = day or whole(math.floor(nowMs() / DAY_MS))
-  local book = bookOf(kind, day, owner)
-  local micro = math.floor(usage.costUsd * MICRO + 0.5)
-  local tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens
-  for unit, spent in pairs({usd = micro, tokens = tokens}) do
-    if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
-    touch(book, unit .. ':spent', spent)
-  end
+  local micro = bookSpent(bookOf(kind, bookDay or day, owner), usage, reserved).usd
   local sums = root .. ':usage:' .. kind .. ':' .. day
   local function field(measure) return cjson.encode({owner, model, measure}) end
   if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then
@@ -552,14 +559,28 @@ local function settlePayments(owner, kind, day, model, payments, hasSucceeded)
     end
   end
 end`,
+  'include/ledger-day': `local function ledgerDay(id)
+  local created = tonumber(get(id, 'createdAt'))
+  return get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
+end`,
+  'include/reserved-of': `local function reservedOf(id)
+  local units = {}
+  for _, unit in ipairs({'usd', 'tokens'}) do
+    units[unit] = {
+      amount = tonumber(get(id, 'reserved:' .. unit)),
+      booked = tonumber(get(id, 'booked:' .. unit) or '0'),
+      base = tonumber(get(id, 'base:' .. unit)),
+    }
+  end
+  return units
+end`,
   'include/account': `local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
-  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
-  local created, model = tonumber(get(id, 'createdAt')), get(id, 'model') or ''
-  local day = get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
-  settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local day, model = ledgerDay(id), get(id, 'model') or ''
+  local bookDay = get(id, 'bookDay') or nil
+  settle(get(id, 'owner'), kind, day, bookDay, model, usage, reservedOf(id), status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
@@ -569,6 +590,15 @@ end`,
   for _, kept in ipairs({record(id), key('log', id), key('events', id), key('files', id), key('tasks', id)}) do
     redis.call('PEXPIRE', kept, milliseconds)
   end
+end`,
+  'include/leave-rest': `local function leaveRest(id)
+  local parked = 0
+  for _, reason in ipairs({'budget', 'approval'}) do
+    parked = parked + redis.call('ZREM', key('resting', reason), id)
+  end
+  if parked == 0 then return end
+  redis.call('HDEL', record(id), 'parkedUntil', 'notBefore')
+  if get(id, 'parentId') then redis.call('ZREM', key('index', get(id, 'owner')), id) end
 end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
@@ -673,6 +703,7 @@ local function conclude(id, args)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  leaveRest(id)
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
@@ -709,7 +740,8 @@ return answer`,
 local args = cjson.decode(ARGV[1])
 local id = args.id
 local state = get(id, 'state')
-if state ~= 'queued' then return {'refused', state or 'missing'} end
+if state ~= args.state or not (state == 'queued' or isResting(state)) then return {'refused', state or 'missing'} end
+if args.claim and get(id, 'claim') ~= args.claim then return {'refused', state} end
 takeFence(id)
 return conclude(id, args)`,
   'conclude': `exceedMemory()
@@ -794,7 +826,7 @@ return {'created', position}`,
 end`,
   'include/is-over': `local function isOver(id)
   local state = get(id, 'state')
-  return state ~= 'queued' and not isActive(state)
+  return not state or isEnded(state)
 end`,
   'include/latest-of': `local function latestOf(session)
   for _, id in ipairs(redis.call('ZREVRANGE', key('session', session), 0, -1)) do
@@ -905,7 +937,7 @@ end`,
 local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end
-if state == 'queued' or isActive(state) then return {'refused', state} end
+if not isEnded(state) then return {'refused', state} end
 local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
@@ -928,6 +960,63 @@ local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
 return 'ok'`,
+  'include/reserve-rest': `local function reserveRest(id, wanted)
+  local owner, kind = get(id, 'owner'), kindOf(get(id, 'simulated'))
+  local day = not isResting(get(id, 'state')) and (get(id, 'bookDay') or ledgerDay(id))
+    or whole(math.floor(nowMs() / DAY_MS))
+  local own = reservedOf(id)
+  local wants = {}
+  for unit, want in pairs(wanted) do
+    local run = want.total and want.total - own[unit].booked
+    if want.cap then run = math.min(run or want.cap, want.cap) end
+    wants[unit] = {run = run, cap = want.cap, isRest = want.isRest}
+  end
+  local taken, refusal = weigh(owner, kind, wants, day, own)
+  if refusal then return refusal end
+  local book = bookOf(kind, day, owner)
+  for unit, amount in pairs(taken) do
+    touch(book, unit .. ':reserved', amount - (own[unit].amount or 0))
+    set(id, 'reserved:' .. unit, whole(amount), 'base:' .. unit, whole(own[unit].booked))
+  end
+  set(id, 'bookDay', day)
+end`,
+  'include/requeue-attempt': `local function requeueAttempt(id, next)
+  if next.notBefore then
+    set(id, 'notBefore', next.notBefore)
+    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
+    redis.call('ZADD', root .. ':due', next.notBefore, id)
+  else
+    enterQueue(id, get(id, 'score'))
+  end
+  if next.queueDeadline then
+    set(id, 'queueDeadline', next.queueDeadline)
+    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
+  end
+  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
+end`,
+  'include/unpark-run': `local function unparkRun(id, next)
+  enter(id, 'queued')
+  writeNext(id, next.event)
+  leaveRest(id)
+  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
+end`,
+  'go-on': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id, state = args.id, get(args.id, 'state')
+if state ~= args.state or not isResting(state) then return {'refused', state or 'missing'} end
+if get(id, 'claim') ~= args.claim then return {'refused', state} end
+if args.wantedBudget then
+  local refusal = reserveRest(id, cjson.decode(args.wantedBudget))
+  if refusal then
+    if args.nextDay then
+      set(id, 'notBefore', args.nextDay)
+      redis.call('ZADD', key('resting', 'budget'), math.min(args.nextDay, tonumber(get(id, 'parkedUntil'))), id)
+    end
+    return refusal
+  end
+end
+setAll(id, args.fields)
+return {'unparked', unparkRun(id, args)}`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -994,8 +1083,9 @@ local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
-local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
-for index = 1, 5 do requests[index] = requests[index] or '' end
+local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason',
+  'budgetChanges')
+for index = 1, 6 do requests[index] = requests[index] or '' end
 return {'ok', unpack(requests)}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1053,8 +1143,27 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten`,
+  'include/book-run': `local function bookRun(id)
+  local book = bookOf(kindOf(get(id, 'simulated')), get(id, 'bookDay') or ledgerDay(id), get(id, 'owner'))
+  local reserved = reservedOf(id)
+  local spent = bookSpent(book, cjson.decode(get(id, 'usage')), reserved)
+  for unit, amount in pairs(spent) do
+    set(id, 'booked:' .. unit, whole(amount))
+    if reserved[unit].amount then
+      set(id, 'base:' .. unit, whole((reserved[unit].base or 0) + reserved[unit].amount), 'reserved:' .. unit, '0')
+    end
+  end
+end`,
+  'include/rest': `local function rest(id, parked)
+  set(id, 'parkedUntil', parked['until'])
+  redis.call('HDEL', record(id), 'notBefore')
+  if parked.notBefore then set(id, 'notBefore', parked.notBefore) end
+  redis.call('ZADD', key('resting', parked.reason), math.min(parked['until'], parked.notBefore or math.huge), id)
+  if get(id, 'parentId') then redis.call('ZADD', key('index', get(id, 'owner')), 0, id) end
+  if parked.reason == 'budget' then bookRun(id) end
+end`,
   'retry': `local args = cjson.decode(ARGV[1])
-local id, fence = args.id, args.fence
+local id, fence, parked = args.id, args.fence, args.parked
 local state = get(id, 'state')
 local isOver = state == 'running' or state == 'paused' or (state == 'starting' and fence)
 if not isOver then return {'refused', state or 'missing'} end
@@ -1062,25 +1171,39 @@ if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
-enter(id, 'queued')
+if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then
+  return {'moved'}
+end
+if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
+if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+if parked then
+  rest(id, parked)
+  return {'parked', unpack(passWork(id))}
+end
 leaveWork(id)
-if args.notBefore then
-  set(id, 'notBefore', args.notBefore)
-  redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-  redis.call('ZADD', root .. ':due', args.notBefore, id)
-else
-  enterQueue(id, get(id, 'score'))
+return {'retrying', requeueAttempt(id, args)}`,
+  'set-budget': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id, state, unparked = args.id, get(args.id, 'state'), args.unparked
+if not state or isEnded(state) then return {'refused', state or 'missing'} end
+if get(id, 'budgetChanges') == args.changes then return {'changed'} end
+if state ~= args.state or (get(id, 'budgetRevision') or '0') ~= args.revision then return {'moved'} end
+if unparked or not isResting(state) then
+  local refusal = reserveRest(id, cjson.decode(args.wantedBudget))
+  if refusal then return refusal end
 end
-if args.queueDeadline then
-  set(id, 'queueDeadline', args.queueDeadline)
-  redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
-end
-return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+set(id, 'budgetChanges', args.changes)
+setAll(id, args.fields)
+redis.call('HINCRBY', record(id), 'budgetRevision', 1)
+if not isActive(state) then writeNext(id, args.event) end
+if not unparked then return {'changed'} end
+setAll(id, unparked.fields)
+return {'unparked', unparkRun(id, unparked)}`,
   'include/begin-session': `local function beginSession(id, before)
   local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
   if source then redis.call('SREM', key('forks', source), id) end
@@ -1210,23 +1333,24 @@ export const SCRIPTS = {
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
     'include/record', 'include/get', 'include/choose-credential', 'include/served-keys', 'include/turn-clock',
     'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run',
-    'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due',
-    'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
-    'include/use-turn', 'claim',
+    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of',
+    'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue',
+    'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on',
+    'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys',
-    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
     'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
     'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
@@ -1234,14 +1358,15 @@ export const SCRIPTS = {
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys',
-    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
     'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
     'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
@@ -1249,14 +1374,15 @@ export const SCRIPTS = {
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys',
-    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
     'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
     'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
@@ -1264,14 +1390,15 @@ export const SCRIPTS = {
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/expire', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys',
-    'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
     'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
     'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
@@ -1290,16 +1417,18 @@ export const SCRIPTS = {
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
     'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
     'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
+    'include/enter-session', 'include/get', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over',
+    'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session',
+    'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
     'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
     'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+    'include/task-ids', 'include/forget', 'constant/TRANSITIONS', 'include/is-ended', 'include/reservation-of',
+    'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1307,6 +1436,16 @@ export const SCRIPTS = {
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+  ),
+  ccGoOn: join(
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'include/is-resting', 'constant/DAY_MS', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'platform/include/now-ms', 'history/include/weigh', 'include/kind-of',
+    'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest', 'include/set-all',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS',
+    'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
+    'include/unpark-run', 'go-on',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -1355,10 +1494,23 @@ export const SCRIPTS = {
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
+    'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work',
+    'include/turn-keys', 'include/pass-work', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
+    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of',
+    'include/book-run', 'include/rest', 'include/set-all', 'retry',
+  ),
+  ccSetBudget: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'platform/include/exceed-memory', 'include/record', 'include/get', 'include/is-active',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-resting', 'constant/DAY_MS', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'platform/include/now-ms', 'history/include/weigh',
+    'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest',
+    'include/set-all', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'include/unpark-run', 'set-budget',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1369,21 +1521,22 @@ export const SCRIPTS = {
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work',
-    'include/places-of', 'take-places',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/find-held', 'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work',
+    'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
   ),
   ccUnpark: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'include/record', 'include/get',
-    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park', 'include/parked-on', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'unpark',
+    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park',
+    'include/parked-on', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'unpark',
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',

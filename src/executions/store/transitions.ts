@@ -1,8 +1,8 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
-import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
+import type { ExecutionKind, Outcome, ParkReason, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
-import type { BudgetRefusal } from '../../protocol/usage.js'
+import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Grant } from '../records/grant.js'
@@ -101,9 +101,9 @@ export type ClaimAnswer =
   /** It wants a sandbox that this worker does not have, or has with a credential whose limit is reached. */
   | { readonly kind: 'unsuited' }
 
+/** `ready`: those whose turn has come. */
 export interface PlacesAnswer {
   readonly kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'
-  /** Those whose turn has come. */
   readonly ready: readonly ReadyExecution[]
 }
 
@@ -115,6 +115,8 @@ export type StartAnswer =
 export interface PendingRequests {
   readonly cancel?: { readonly by: string; readonly reason?: string }
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
+  /** All of them, from the acceptance on. */
+  readonly budgetChanges?: readonly BudgetChange[]
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
@@ -166,10 +168,8 @@ export type ConcludeAnswer =
   /** `parentId`: the task list that must now go on. */
   | { readonly kind: 'concluded'; readonly ready: readonly ReadyExecution[]; readonly parentId?: string }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
-  /** The log has gone on since the receipt was made: it must be made anew. */
-  | { readonly kind: 'moved' }
+  /** moved: the log has gone on since the receipt was made, which must be made anew. */
+  | { readonly kind: 'stale' | 'alive' | 'moved' }
 
 export type RequeueAnswer =
   | { readonly kind: 'requeued'; readonly ready: ReadyExecution }
@@ -177,10 +177,24 @@ export type RequeueAnswer =
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'exhausted' | 'refused' }
 
+/** What an execution is parked for. */
+export interface Parked {
+  readonly reason: ParkReason
+  readonly until: Date
+  /** It goes on by itself then. */
+  readonly notBefore?: Date
+  /** At its limits: how many changes of them were known when this was decided. Another one comes first. */
+  readonly budgetRevision?: number
+}
+
 /** What leads from an attempt to the next one. */
 export interface Retry {
   readonly reason: RetryReason
   readonly message: string
+  /** The next one waits for a decision. */
+  readonly parked?: Parked
+  /** For how long the attempts ran whose timeout the next one takes up. */
+  readonly ranMs?: number
   /** Of all attempts so far. */
   readonly usage: Usage
   /** The attempt that is over; where it has not started, the one before it. */
@@ -198,11 +212,13 @@ export interface Retry {
 
 export type RetryAnswer =
   | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  /** Others whose turn has come, as it is at work no more. */
+  | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
   /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
+  /** moved: its limits have been changed meanwhile. */
+  | { readonly kind: 'moved' | 'stale' | 'alive' }
 
 /** What a list is told of a task that has ended, and what follows it. */
 export interface Advance {

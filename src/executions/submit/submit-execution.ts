@@ -98,7 +98,8 @@ export async function submitExecution(
     ...estimate,
     wantedBudget: run && planBudget(run, caller, config),
     model: run?.model,
-    dailyBudget: request.tasks && caller.dailyBudget,
+    // Of a list for its later tasks, of a run for the day on which it goes on.
+    dailyBudget: request.tasks || run?.onBudgetExceeded === 'pause' ? caller.dailyBudget : undefined,
     kind: request.tasks ? 'task_list' : 'run',
     taskCount: request.tasks?.length,
     workspaceLock: lock,

@@ -1,7 +1,7 @@
 -- The holder of the fence extends its lease and hears what was requested. Runs several times in each lease: plain
 --   arguments.
 -- Arguments: id, fence, lease ms, usage JSON or ''
--- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason | stale
+-- Answers: ok cancelBy cancelReason pauseWanted pauseBy pauseReason budgetChanges | stale
 -- Sent again: yes
 
 --- @include "../../../events/lua/include/holds-fence.lua"
@@ -16,6 +16,7 @@ local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
-local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
-for index = 1, 5 do requests[index] = requests[index] or '' end
+local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason',
+  'budgetChanges')
+for index = 1, 6 do requests[index] = requests[index] or '' end
 return {'ok', unpack(requests)}

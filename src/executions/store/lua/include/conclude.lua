@@ -13,6 +13,7 @@
 --- @include "./expire.lua"
 --- @include "./get.lua"
 --- @include "./leave-queue.lua"
+--- @include "./leave-rest.lua"
 --- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
@@ -38,6 +39,7 @@ local function conclude(id, args)
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  leaveRest(id)
   -- Without its listing nobody finds what was written of it.
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   settleSession(id, retentionMs)
