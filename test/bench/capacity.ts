@@ -12,6 +12,7 @@ const rough = (value: number): string =>
 const percent = (share: number): string => `${rough(share * 100)} %`
 
 interface Figures {
+  readonly commits: readonly string[]
   readonly submits: number
   readonly deliveries: number
   readonly socketKib: number
@@ -27,12 +28,14 @@ interface Figures {
 
 /** @throws Error where a row is missing: nothing is told as measured that was not */
 function readFigures({ rows }: Release): Figures {
+  const commits = new Set<string>()
   const of = (id: string): number => {
     const row = rows[id]
     if (!row) throw new Error(`the release has no row ${id}`)
+    commits.add(row.commit)
     return row.here
   }
-  return {
+  const figures = {
     submits: of('submit.rate'),
     deliveries: of('fan-out.rate'),
     socketKib: of('idle-sockets.subscribed'),
@@ -45,6 +48,7 @@ function readFigures({ rows }: Release): Figures {
     idleMs: of('idle-workers.redis'),
     idleConnections: of('idle-workers.connections'),
   }
+  return { ...figures, commits: [...commits] }
 }
 
 function toCarried(figures: Figures): string[] {
@@ -101,5 +105,5 @@ export function fillCapacity(page: string, release: Release): string {
   if (before === undefined || after === undefined) throw new Error('the page has no place for its tables')
   const figures = readFigures(release)
   const tables = [...toCarried(figures), '', ...toWorkers(figures)].join('\n')
-  return `${before}${begin}\n\nMeasured at commit ${release.commit}.\n\n${tables}\n\n${end}${after}`
+  return `${before}${begin}\n\nMeasured at commit ${figures.commits.join(', ')}.\n\n${tables}\n\n${end}${after}`
 }

@@ -52,7 +52,7 @@ void t.test('a row that lost more than a tenth against the release is named', as
   t.match(later, {
     commit: 'def',
     base: '6c4780c',
-    rows: { relay: { ratios: { peer: 2 } }, size: { ratios: { figure: 3 } } },
+    rows: { relay: { commit: 'abc', ratios: { peer: 2 } }, size: { commit: 'def', ratios: { figure: 3 } } },
   })
 })
 

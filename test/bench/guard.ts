@@ -5,6 +5,8 @@ import { HERE, medianOf, ratiosOf, type Row } from './rows.js'
 const MAX_LOSS = 0.1
 
 export interface Recorded {
+  /** What was measured: parts can be recorded one by one. */
+  readonly commit: string
   readonly better: 'more' | 'less'
   /** As it was on the machine of the record: the manual reckons with it, nothing is compared with it. */
   readonly here: number
@@ -30,19 +32,19 @@ export interface Loss {
 
 const round = (value: number): number => Number(value.toPrecision(4))
 
-export function toRecorded(row: Row): Recorded | undefined {
+export function toRecorded(row: Row, commit: string): Recorded | undefined {
   const here = medianOf(row, HERE)
   if (here === undefined) return undefined
   const figure = row.isPortable ? here : undefined
   const ratios = { ...ratiosOf(row), ...(figure !== undefined && { figure }) }
   const rounded = Object.entries(ratios).map(([name, value]) => [name, round(value)] as const)
-  return { better: row.better, here: round(here), ratios: Object.fromEntries(rounded) }
+  return { commit, better: row.better, here: round(here), ratios: Object.fromEntries(rounded) }
 }
 
 /** What was not measured this time stays as it was. */
 export function record(rows: readonly Row[], commit: string, base: string | undefined, old?: Release): Release {
   const fresh = rows.flatMap((row) => {
-    const recorded = toRecorded(row)
+    const recorded = toRecorded(row, commit)
     const before = old?.rows[row.id]
     return recorded ? [[row.id, { ...recorded, ratios: { ...before?.ratios, ...recorded.ratios } }] as const] : []
   })
@@ -54,7 +56,7 @@ export function record(rows: readonly Row[], commit: string, base: string | unde
 export function findLosses(rows: readonly Row[], recorded: Release, base: string | undefined): Loss[] {
   return rows.flatMap((row) => {
     const then = recorded.rows[row.id]
-    const now = toRecorded(row)
+    const now = toRecorded(row, '')
     if (!then || !now) return []
     return Object.entries(then.ratios).flatMap(([against, value]) => {
       const current = now.ratios[against]

@@ -41,7 +41,7 @@ export interface Service {
   /** A further process of it. */
   add(part: 'api' | 'worker', env?: NodeJS.ProcessEnv): Promise<void>
   /** Ends those that `add` has started. */
-  stopWorkers(): Promise<void>
+  stopWorkers(signal?: NodeJS.Signals): Promise<void>
   close(): Promise<void>
 }
 
@@ -96,10 +96,10 @@ async function startProcess(
   return { child, said: found }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
-  child.kill('SIGTERM')
+  child.kill(signal)
   const deadline = setTimeout(() => {
     for (const { pid } of treeOf(child.pid ?? -1)) tryKill(pid)
   }, STOP_DEADLINE_MS)
@@ -142,8 +142,8 @@ export async function openService(bench: Bench, checkout: Checkout, options: Ser
     ;(part === 'api' ? apiPids : workerPids).push(pid)
     if (part === 'worker') addedWorkers.add(child)
   }
-  async function stopWorkers(): Promise<void> {
-    await Promise.all([...addedWorkers].map(end))
+  async function stopWorkers(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await Promise.all([...addedWorkers].map((child) => end(child, signal)))
     addedWorkers.clear()
     workerPids.length = 0
   }

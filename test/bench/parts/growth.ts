@@ -228,6 +228,8 @@ export async function benchGrowthWatched(bench: Bench): Promise<Row[]> {
         work = async () => void (await whileWatched(bench, service, ids, inner))
       }
       await work()
+      // The kernel ends the runs with their workers: to let each end of itself would take longer than all the rest.
+      for (const service of watched.keys()) await service.stopWorkers('SIGKILL')
       return rows
     },
   )

@@ -90,7 +90,13 @@ static void number_call(char *line, long n) {
 }
 
 static void run(const char *kind, size_t bytes, long lines, long per_second, int64_t start_at) {
-  if (start_at > now_us()) sleep_until(start_at);
+  // As the CLI does: until its first line a run counts as starting, and a worker starts few at once.
+  say("{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"cb98b0e1-1825-4bd0-a0e5-a56e24857888\",\"model\":\"none\","
+      "\"tools\":[],\"mcp_servers\":[],\"permissionMode\":\"default\"}\n");
+  if (start_at > now_us()) {
+    flush();
+    sleep_until(start_at);
+  }
   if (strcmp(kind, "delta") == 0) {
     say("{\"type\":\"stream_event\",\"event\":{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":"
         "\"message\",\"role\":\"assistant\",\"model\":\"none\",\"content\":[],\"usage\":{\"input_tokens\":1,"
