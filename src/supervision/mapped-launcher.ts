@@ -145,14 +145,6 @@ export function toMappedLaunch({ perl, uid, stage, limits, folders, command }: M
 } {
   if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
   const text = `eval delete($ENV{${LAUNCHER_VARIABLE}}) . ';launch(@ARGV)'; print STDERR $@; exit 125`
-  const launcherArgs = [
-    ...CALLS_HERE.map(String),
-    String(uid),
-    stage,
-    toLimits(limits),
-    ...folders,
-    '--',
-    ...command,
-  ]
+  const launcherArgs = [...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command]
   return { file: perl, args: ['-e', text, ...launcherArgs], launcherArgs }
 }

@@ -11,18 +11,6 @@ const CALLS: Readonly<Record<string, readonly [setsid: number, dup3: number, pid
 
 export const spawnerCalls = CALLS[process.arch]
 
-/** Of a message: what its parts are, in this order. Each part has its length before it (four bytes, big-endian). */
-export type StartMessage = readonly [
-  word: 'start',
-  id: string,
-  token: string,
-  cwd: string,
-  /** What is started: a program, or the launcher's own code, which is here already. */
-  way: 'exec' | 'launch',
-  counts: string,
-  ...envThenInputsThenCommand: Array<string | Buffer>,
-]
-
 /**
  * A small process beside the worker that starts the runs. A fork copies the tables of the memory of whoever forks, and
  * keeps it from everything else meanwhile: 3 to 5 ms for a worker, 0.3 ms here. The launcher is compiled once, too.
@@ -143,3 +131,20 @@ for (;;) {
   }
 }
 `
+
+/** Each part has its length before it (four bytes, big-endian), and so has the whole. */
+export const toMessage = (parts: ReadonlyArray<string | Buffer>): Buffer => {
+  const fields = parts.flatMap((part) => {
+    const length = Buffer.allocUnsafe(4)
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part
+    length.writeUInt32BE(bytes.length)
+    return [length, bytes]
+  })
+  const whole = Buffer.concat([Buffer.alloc(4), ...fields])
+  whole.writeUInt32BE(whole.length - 4)
+  return whole
+}
+
+/** What a further descriptor is to be, for `start`. */
+export const toInput = (input: string | Buffer | number): Buffer =>
+  typeof input === 'number' ? Buffer.from(`F${input}`) : Buffer.concat([Buffer.from('T'), Buffer.from(input)])

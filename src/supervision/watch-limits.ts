@@ -25,7 +25,8 @@ export async function watchLimits(
     means: { cgroups },
   } = sandboxed
   const group =
-    cgroups && (await openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program))
+    cgroups &&
+    (await openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program))
   if (group) return { reached: () => group.reached(), close: () => group.remove() }
   const { processes } = limits
   let isMet = false
