@@ -12,18 +12,8 @@ import { coverInherited, FIRST_INPUT } from './child-descriptors.js'
 import type { SpawnedRoot } from './kill-run.js'
 import { LAUNCHER_VARIABLE } from './mapped-launcher.js'
 import { isAlive, readProcess } from './process-tree.js'
-import { SPAWNER, SPAWNER_VARIABLE, spawnerCalls, toInput, toMessage } from './spawner-program.js'
+import { SPAWNER, SPAWNER_VARIABLE, spawnerCalls, toInput, toMessage, type StartRequest } from './spawner-program.js'
 import { SuperviseError } from './supervise-error.js'
-
-export interface StartRequest {
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string>>
-  /** `launch`: the command is the arguments of the mapped launcher. */
-  readonly way: 'exec' | 'launch'
-  /** What the descriptors from 6 on are: a text, or one of this process. */
-  readonly inputs: ReadonlyArray<string | Buffer | number>
-  readonly command: readonly string[]
-}
 
 export interface Started {
   readonly root: SpawnedRoot
@@ -49,6 +39,17 @@ interface Start {
   ended: boolean
   settle(): void
   fail(why: string, cause?: unknown): void
+}
+
+function spawnProgram(perl: string, args: readonly string[]): ChildProcess {
+  const child = spawn(perl, ['-e', `eval delete $ENV{${SPAWNER_VARIABLE}}; print STDERR $@; exit 125`, ...args], {
+    cwd: '/',
+    env: { [SPAWNER_VARIABLE]: SPAWNER },
+    // Ctrl-C at the worker's terminal is the worker's to hear.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', ...coverInherited()(4)],
+  })
+  return child.on('error', () => undefined)
 }
 
 /** The process and its socket, from its start to its end. */
@@ -94,31 +95,23 @@ export class SpawnerProcess {
   static async open(perl: string): Promise<SpawnerProcess> {
     if (!spawnerCalls) throw new Error(`There is no spawner for ${process.arch}.`)
     const folder = await mkdtemp(join(tmpdir(), 'cc-executor-spawner-'))
-    const server = createServer({ allowHalfOpen: false })
-    const path = join(folder, 'socket')
-    await once(server.listen(path), 'listening')
-    const covers = coverInherited()
-    const child = spawn(
-      perl,
-      ['-e', `eval delete $ENV{${SPAWNER_VARIABLE}}; print STDERR $@; exit 125`]
-        .concat(spawnerCalls.map(String))
-        .concat(String(process.pid), path),
-      {
-        cwd: '/',
-        env: { [SPAWNER_VARIABLE]: SPAWNER },
-        // Ctrl-C at the worker's terminal is the worker's to hear.
-        detached: true,
-        stdio: ['ignore', 'ignore', 'ignore', 'pipe', ...covers(4)],
-      },
-    )
-    const control = child.stdio.at(3)
-    if (!(control instanceof Duplex)) throw new Error('The pipe to the spawner is missing.')
-    const opened = new SpawnerProcess(child, control, server, folder)
+    const server = createServer()
+    let child: ChildProcess | undefined
     try {
+      const path = join(folder, 'socket')
+      await once(server.listen(path), 'listening')
+      child = spawnProgram(perl, [...spawnerCalls, process.pid].map(String).concat(path))
+      // Node says otherwise, but makes no pipes where no descriptor was left.
+      const pipes: typeof child.stdio | undefined = child.stdio
+      const control = pipes?.at(3)
+      if (!(control instanceof Duplex)) throw new Error('The pipe to the spawner is missing.')
+      const opened = new SpawnerProcess(child, control, server, folder)
       await within(OPEN_DEADLINE_MS, 'the start of the spawner', opened.#opened)
       return opened
     } catch (error) {
-      await opened.close()
+      child?.kill('SIGKILL')
+      server.close()
+      await rm(folder, { recursive: true, force: true })
       throw error
     }
   }
@@ -198,7 +191,7 @@ export class SpawnerProcess {
     const read = (): void => {
       const head: unknown = socket.read(HEAD_LENGTH)
       if (head === null && !socket.readableEnded && !socket.destroyed) return
-      socket.off('readable', read).off('error', drop)
+      socket.off('readable', read).off('error', drop).ref()
       const text = Buffer.isBuffer(head) ? head.toString('latin1') : ''
       const start = this.#byToken.get(text.slice(0, -1))
       const fd = Number(text.at(-1))
@@ -207,7 +200,8 @@ export class SpawnerProcess {
       start.settle()
     }
     const drop = (): void => void socket.destroy()
-    socket.on('readable', read).on('error', drop)
+    // One that says nothing keeps no worker from ending.
+    socket.on('readable', read).on('error', drop).unref()
   }
 
   #read(line: string): void {

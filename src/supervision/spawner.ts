@@ -1,4 +1,5 @@
-import { SpawnerProcess, type Started, type StartRequest } from './spawner-process.js'
+import { SpawnerProcess, type Started } from './spawner-process.js'
+import type { StartRequest } from './spawner-program.js'
 
 /** Starts processes from a small process of its own (spawner-program.ts). */
 export interface Spawner {
