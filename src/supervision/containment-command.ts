@@ -4,7 +4,7 @@ import { sep } from 'node:path'
 import { findProgram } from './find-program.js'
 import { toSandboxedCommand } from './sandbox-command.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
-import type { Spawner } from './spawner.js'
+import type { Spawner } from './spawned-root.js'
 import type { View } from './sandbox-view.js'
 import { WARDEN_VARIABLE } from './warden.js'
 

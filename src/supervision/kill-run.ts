@@ -4,19 +4,10 @@ import { hasProc, isAlive, isLiving, listProcesses, nextLook, readMarker, signal
 import type { ProcessIdentity } from './process-tree.js'
 import { listRunProcesses } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
+import type { SpawnedRoot } from './spawned-root.js'
 
 const KILL_DEADLINE_MS = 10_000
 const EMPTY_SCANS = 2
-
-/** What was spawned for a run. */
-export interface SpawnedRoot {
-  readonly pid: number
-  hasEnded(): boolean
-  /** SIGKILL, and to no other process that has its number by now. */
-  kill(): void
-  /** Called once. */
-  onEnd(listener: () => void): void
-}
 
 /** Most are gone by then; from then on it is looked for. */
 const SOON_MS = 20

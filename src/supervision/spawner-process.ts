@@ -9,17 +9,11 @@ import { Duplex } from 'node:stream'
 
 import { within } from '../platform/abort-signals.js'
 import { coverInherited, FIRST_INPUT } from './child-descriptors.js'
-import type { SpawnedRoot } from './kill-run.js'
 import { LAUNCHER_VARIABLE } from './mapped-launcher.js'
 import { isAlive, readProcess } from './process-tree.js'
-import { SPAWNER, SPAWNER_VARIABLE, spawnerCalls, toInput, toMessage, type StartRequest } from './spawner-program.js'
+import { SPAWNER, SPAWNER_VARIABLE, spawnerCalls, toInput, toMessage } from './spawner-program.js'
+import type { SpawnedRoot, Started, StartRequest } from './spawned-root.js'
 import { SuperviseError } from './supervise-error.js'
-
-export interface Started {
-  readonly root: SpawnedRoot
-  /** The other ends of its descriptors 0 to 5. */
-  readonly streams: readonly Socket[]
-}
 
 const OPEN_DEADLINE_MS = 10_000
 const START_DEADLINE_MS = 10_000
@@ -147,7 +141,12 @@ export class SpawnerProcess {
     })
     this.#control.write(
       toMessage([
-        ...['start', id, token, cwd, way, `${variables.length} ${inputs.length}`],
+        'start',
+        id,
+        token,
+        cwd,
+        way,
+        `${variables.length} ${inputs.length}`,
         ...variables.map(([name, value]) => `${name}=${value}`),
         ...inputs.map(toInput),
         ...command,

@@ -11,17 +11,6 @@ const CALLS: Readonly<Record<string, readonly [setsid: number, dup3: number, pid
 
 export const spawnerCalls = CALLS[process.arch]
 
-/** What is to be started. */
-export interface StartRequest {
-  readonly cwd: string
-  readonly env: Readonly<Record<string, string>>
-  /** `launch`: the command is the arguments of the mapped launcher. */
-  readonly way: 'exec' | 'launch'
-  /** What the descriptors from 6 on are: a text, or one of this process. */
-  readonly inputs: ReadonlyArray<string | Buffer | number>
-  readonly command: readonly string[]
-}
-
 /**
  * A small process beside the worker that starts the runs. A fork copies the tables of the memory of whoever forks, and
  * keeps it from everything else meanwhile: 3 to 5 ms for a worker, 0.3 ms here. The launcher is compiled once, too.

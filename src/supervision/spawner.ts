@@ -1,13 +1,5 @@
-import { SpawnerProcess, type Started } from './spawner-process.js'
-import type { StartRequest } from './spawner-program.js'
-
-/** Starts processes from a small process of its own (spawner-program.ts). */
-export interface Spawner {
-  /** undefined: there is none at the moment, and the caller has to start it itself. @throws SuperviseError */
-  start(request: StartRequest): Promise<Started | undefined>
-  /** What it has started ends with it. */
-  close(): Promise<void>
-}
+import type { Spawner } from './spawned-root.js'
+import { SpawnerProcess } from './spawner-process.js'
 
 /** Nothing is started by it where perl or the kernel does not have what it needs. */
 export function openSpawner(perl: string | undefined, onError: (error: unknown) => void): Spawner {
