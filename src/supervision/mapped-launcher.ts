@@ -40,9 +40,9 @@ export const stagedFolder = (stage: string, index: number): string => `${stage}/
  *
  * It sets the run's limits as well, which root itself does not feel: that saves a program.
  *
- * A function, which the spawner has at hand (spawner-program.ts). Arguments: the numbers of `unshare`, `mount` and `prlimit`, the run's uid, the stage, the limits (`resource=value`,
- * by comma), the folders (a path, or `@` and a descriptor), `--`, and what to start, in which nothing of the
- * launcher's is open.
+ * A function, which the spawner has at hand (spawner-program.ts). Arguments: the numbers of `unshare`, `mount` and
+ * `prlimit`, the run's uid, the stage, the limits (`resource=value`, by comma), the folders (a path, or `@` and a
+ * descriptor), `--`, and what to start, in which nothing of the launcher's is open.
  */
 export const LAUNCHER = String.raw`
 use strict;

@@ -20,8 +20,8 @@ export const spawnerCalls = CALLS[process.arch]
  *   is (token, number); opens or writes what the others are to be; then becomes the command.
  *   Lines: OPEN · PID <id> <pid> · FAILED <id> <why> · EXIT <id> <wait status>
  *
- * The worker's end is its end, and the end of bubblewrap below it (die-with-parent); it takes the socket along. It waits
- * by pidfd, since a signal of perl's may come between a look and the sleep.
+ * The worker's end is its end, and the end of bubblewrap below it (die-with-parent); it takes the socket along. It
+ * waits by pidfd, since a signal of perl's may come between a look and the sleep.
  *
  * Arguments: the numbers of `setsid`, `dup3` and `pidfd_open`, the worker's pid, the path of its socket.
  */
