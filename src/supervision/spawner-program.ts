@@ -29,8 +29,8 @@ export const SPAWNER = String.raw`
 use strict;
 ${LAUNCHER}
 my ($setsid, $dup3, $pidfdOpen, $worker, $path) = @ARGV;
-# They are the worker's to hear, which ends runs in order.
-my @ignored = qw(TERM INT HUP);
+# They are the worker's to hear, which ends runs in order; a report that nobody reads must not prevent the clean-up.
+my @ignored = qw(TERM INT HUP PIPE);
 $SIG{$_} = 'IGNORE' for @ignored;
 open(my $control, '+<&=', 3) or die "control: $!\n";
 my $address = pack 'S a*', 1, "$path\0";

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -341,7 +342,12 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
     tag: `orphan-${randomUUID()}`,
   }))
   const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.js', import.meta.url))
-  const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const temporary = join(directory, 'temporary')
+  mkdirSync(temporary)
+  const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: temporary },
+  })
   t.teardown(() => worker.kill('SIGKILL'))
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: worker.stdout })
@@ -353,6 +359,7 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
   for (const { name, tag } of runs) await until(() => countTagged(tag) >= EVIL_COUNT, `${name} runs`)
   worker.kill('SIGKILL')
   for (const { name, tag } of runs) await until(() => countTagged(tag) === 0, `everything under ${name} has ended`)
+  await until(() => readdirSync(temporary).length === 0, 'the spawner has taken its socket along')
 })
 
 void t.test('a spawner that is killed takes its runs with it, and the next start has another one', async (t) => {
