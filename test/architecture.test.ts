@@ -110,7 +110,6 @@ const LONG_FILES: Record<string, string> = {
   'src/protocol/execution.ts': 'the fields of an execution, each with its description',
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
   'src/protocol/operations.ts': 'the one table of operations, and the types that are read from it',
-  'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
   'src/verification/checks.ts': 'one function a check',
   'src/verification/manifest.ts': 'one walk of a folder with its bounds',
 }
