@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
+import { callWaiting } from '../src/executions/control/call-waiting.js'
 import { requireExecution } from '../src/executions/read/find-execution.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Token } from '../src/protocol/tokens.js'
@@ -80,7 +81,12 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
         'end. Tokens of the configuration are changed there.',
       response: { 200: answerOf('token.change', 'As it is now.') },
     }),
-    handler: async (request) => changeToken(tokens, configured, request.params.id, request.body),
+    handler: async (request) => {
+      const { params, body } = request
+      const changed = await changeToken(tokens, configured, params.id, body)
+      if (body.maxConcurrent !== undefined) await callWaiting(services, params.id)
+      return changed
+    },
   })
 
   app.route({

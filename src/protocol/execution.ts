@@ -208,13 +208,13 @@ export const Execution = z
     request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
-      .enum(['workspace', 'retry', 'sandbox'])
+      .enum(['workspace', 'retry', 'sandbox', 'token'])
       .optional()
       .meta({
         description:
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
-          'provides its sandbox level.',
+          'provides its sandbox level; `token`: its token has as many at work as its `maxConcurrent` allows.',
       }),
     notBefore: Timestamp.optional(),
     estimatedStartAt: Timestamp.optional().meta({

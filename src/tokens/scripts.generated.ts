@@ -6,14 +6,20 @@ const PARTS = {
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
 end`,
+  'include/limit-owner': `local function limitOwner(id, most)
+  if most then redis.call('HSET', root .. ':owner-limits', id, most)
+  else redis.call('HDEL', root .. ':owner-limits', id) end
+end`,
   'change-token': `local id, fields, removed = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('EXISTS', key('token', id)) == 0 then return 0 end
 for name, value in pairs(fields) do redis.call('HSET', key('token', id), name, value) end
 for _, name in ipairs(removed) do
   redis.call('HDEL', key('token', id), name)
   if name == 'expiresAt' then redis.call('ZREM', root .. ':token-ends', id) end
+  if name == 'maxConcurrent' then limitOwner(id, nil) end
 end
 if fields.expiresAt then redis.call('ZADD', root .. ':token-ends', fields.expiresAt, id) end
+if fields.maxConcurrent then limitOwner(id, fields.maxConcurrent) end
 announce('changed', id)
 return 1`,
   'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
@@ -23,6 +29,7 @@ return 1`,
   redis.call('ZREM', root .. ':tokens', id)
   redis.call('ZREM', root .. ':token-ends', id)
   if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if redis.call('EXISTS', key('index', id)) == 0 then limitOwner(id, nil) end
   if wasThere then announce('removed', id) end
   return wasThere
 end`,
@@ -42,6 +49,7 @@ if isNew and redis.call('ZCARD', root .. ':tokens') >= limit then return 'full' 
 for name, value in pairs(fields) do redis.call('HSET', key('token', id), name, value) end
 redis.call('ZADD', root .. ':tokens', 0, id)
 if fields.expiresAt then redis.call('ZADD', root .. ':token-ends', fields.expiresAt, id) end
+if fields.maxConcurrent then limitOwner(id, fields.maxConcurrent) end
 if execution then
   redis.call('SADD', key('tokens-of', execution), id)
   local list = redis.call('HGET', key('execution', execution), 'parentId')
@@ -62,6 +70,8 @@ redis.call('SET', key('ticket', digest), meaning, 'PX', milliseconds)
 redis.call('ZADD', open, now + milliseconds, digest)
 redis.call('PEXPIRE', open, milliseconds)
 return now + milliseconds`,
+  'limit-configured': `for id, most in pairs(cjson.decode(ARGV[1])) do limitOwner(id, most > 0 and most or nil) end
+return 'OK'`,
   'redeem-ticket': `local meaning = redis.call('GET', key('ticket', ARGV[1]))
 if not meaning then return nil end
 redis.call('DEL', key('ticket', ARGV[1]))
@@ -75,20 +85,24 @@ const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) =
 /** The text of each script, by the name of its command. */
 export const SCRIPTS = {
   ccChangeToken: join(
-    'platform/include/root', 'platform/include/key', 'include/announce', 'change-token',
+    'platform/include/root', 'platform/include/key', 'include/announce', 'include/limit-owner', 'change-token',
   ),
   ccCreateToken: join(
     'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'include/announce',
-    'include/drop-token', 'include/is-withdrawn', 'create-token',
+    'include/limit-owner', 'include/drop-token', 'include/is-withdrawn', 'create-token',
   ),
   ccIssueTicket: join(
     'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'constant/TICKETS_LIMIT',
     'issue-ticket',
   ),
+  ccLimitConfigured: join(
+    'platform/include/root', 'include/limit-owner', 'limit-configured',
+  ),
   ccRedeemTicket: join(
     'platform/include/root', 'platform/include/key', 'redeem-ticket',
   ),
   ccRemoveToken: join(
-    'platform/include/root', 'platform/include/key', 'include/announce', 'include/drop-token', 'remove-token',
+    'platform/include/root', 'platform/include/key', 'include/announce', 'include/limit-owner', 'include/drop-token',
+    'remove-token',
   ),
 }

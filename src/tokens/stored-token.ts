@@ -12,6 +12,7 @@ export interface StoredToken {
   readonly expiresAt?: number | undefined
   readonly dailyUsd?: number | undefined
   readonly dailyTokens?: number | undefined
+  readonly maxConcurrent?: number | undefined
   readonly executionId?: string | undefined
 }
 
@@ -21,7 +22,7 @@ export type TokenFields = Readonly<Record<string, string>>
 const time = (text: string): string => String(Date.parse(text))
 
 export function toFields(
-  { name, scopes, expiresAt, dailyBudgetUsd, dailyBudgetTokens, executionId }: TokenRequest,
+  { name, scopes, expiresAt, dailyBudgetUsd, dailyBudgetTokens, maxConcurrent, executionId }: TokenRequest,
   more: { readonly sha256: string; readonly createdAt: number; readonly createdBy: string },
 ): TokenFields {
   return {
@@ -33,19 +34,22 @@ export function toFields(
     ...(expiresAt !== undefined && { expiresAt: time(expiresAt) }),
     ...(dailyBudgetUsd !== undefined && { dailyUsd: String(dailyBudgetUsd) }),
     ...(dailyBudgetTokens !== undefined && { dailyTokens: String(dailyBudgetTokens) }),
+    ...(maxConcurrent !== undefined && { maxConcurrent: String(maxConcurrent) }),
     ...(executionId !== undefined && { executionId }),
   }
 }
 
 /** What is set and what is removed; what the change leaves out is neither. */
 export function toChangedFields(change: TokenChange): { set: TokenFields; removed: readonly string[] } {
+  const text = (number: number | null | undefined): string | null | undefined =>
+    typeof number === 'number' ? String(number) : number
   const wanted: Record<string, string | null | undefined> = {
     name: change.name,
     scopes: change.scopes?.join('+'),
     expiresAt: typeof change.expiresAt === 'string' ? time(change.expiresAt) : change.expiresAt,
-    dailyUsd: typeof change.dailyBudgetUsd === 'number' ? String(change.dailyBudgetUsd) : change.dailyBudgetUsd,
-    dailyTokens:
-      typeof change.dailyBudgetTokens === 'number' ? String(change.dailyBudgetTokens) : change.dailyBudgetTokens,
+    dailyUsd: text(change.dailyBudgetUsd),
+    dailyTokens: text(change.dailyBudgetTokens),
+    maxConcurrent: text(change.maxConcurrent),
   }
   return {
     set: Object.fromEntries(
@@ -71,6 +75,7 @@ export function toStoredToken(id: string, fields: Partial<Record<string, string>
     expiresAt: number(fields['expiresAt']),
     dailyUsd: number(fields['dailyUsd']),
     dailyTokens: number(fields['dailyTokens']),
+    maxConcurrent: number(fields['maxConcurrent']),
     executionId,
   }
 }
@@ -80,7 +85,7 @@ export const hasExpired = ({ expiresAt }: Pick<StoredToken, 'expiresAt'>): boole
 
 /** As it is shown. */
 export function toToken(token: StoredToken): Token {
-  const { id, name, scopes, createdAt, createdBy, expiresAt, dailyUsd, dailyTokens, executionId } = token
+  const { id, name, scopes, createdAt, createdBy, expiresAt, dailyUsd, dailyTokens, maxConcurrent, executionId } = token
   return {
     id,
     name,
@@ -92,6 +97,7 @@ export function toToken(token: StoredToken): Token {
     ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
     ...(dailyUsd !== undefined && { dailyBudgetUsd: dailyUsd }),
     ...(dailyTokens !== undefined && { dailyBudgetTokens: dailyTokens }),
+    ...(maxConcurrent !== undefined && { maxConcurrent }),
     ...(executionId !== undefined && { executionId }),
   }
 }

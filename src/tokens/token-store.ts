@@ -13,6 +13,7 @@ interface TokenScripts {
   ccCreateToken(id: string, fields: TokenFields, limit: number, keptMs: number): Made
   ccChangeToken(id: string, fields: TokenFields, removed: readonly string[]): 0 | 1
   ccRemoveToken(id: string): 0 | 1
+  ccLimitConfigured(limits: Readonly<Record<string, number>>): 'OK'
 }
 
 export interface TokenSettings {
@@ -31,6 +32,8 @@ export interface TokenStore {
   change(id: string, set: TokenFields, removed: readonly string[]): Promise<boolean>
   /** false: there is no such token; of two at once one has removed it. */
   remove(id: string): Promise<boolean>
+  /** Of configured tokens, by id, how many each may have at work; 0: any number. */
+  limitConfigured(limits: Readonly<Record<string, number>>): Promise<void>
   /** Grows with every change of any token. */
   revision(): Promise<string | null>
   readonly channel: string
@@ -56,6 +59,9 @@ export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSetti
     create: (id, fields) => run('ccCreateToken', id, fields, maxTokens, EXPIRED_KEPT_MS),
     change: async (id, set, removed) => (await run('ccChangeToken', id, set, removed)) === 1,
     remove: async (id) => (await run('ccRemoveToken', id)) === 1,
+    async limitConfigured(limits) {
+      await run('ccLimitConfigured', limits)
+    },
     revision: () => redis.get(`${root}:token-revision`),
   }
 }

@@ -8,6 +8,16 @@ import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
 import type { Caller } from '../../protocol/caller.js'
 
+/** Of an owner that may have only so many at work: how many those are and how many it has; place: 1 is next. */
+export interface OwnTurn {
+  readonly place: number
+  readonly limit: number
+  readonly active: number
+}
+
+/** Its owner has to have ends before it may begin. */
+export const isHeldBack = ({ place, limit, active }: OwnTurn): boolean => place > limit - active
+
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
   readonly id: string
@@ -62,6 +72,8 @@ export interface ExecutionRecord {
   readonly simulated: boolean
   readonly lastSeq: number
   readonly position?: number
+  /** Where its owner may have only so many at work. */
+  readonly ownTurn?: OwnTurn | undefined
   /** Of a task: its list, and its place in it from 0. */
   readonly parentId?: string
   readonly taskIndex?: number
@@ -112,6 +124,11 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
   milliseconds === undefined ? undefined : toTime(milliseconds)
 
+function toWaitingFor({ notBefore, waitingFor, state, ownTurn }: ExecutionRecord): Execution['waitingFor'] {
+  if (notBefore !== undefined) return 'retry'
+  return waitingFor ?? (state === 'queued' && ownTurn && isHeldBack(ownTurn) ? 'token' : undefined)
+}
+
 /** As every surface shows it. */
 export function toExecution(record: ExecutionRecord): Execution {
   const status = toStatus(record.state)
@@ -137,7 +154,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     status,
     request,
     position: record.state === 'queued' ? record.position : undefined,
-    waitingFor: record.notBefore === undefined ? record.waitingFor : 'retry',
+    waitingFor: toWaitingFor(record),
     notBefore: toOptionalTime(record.notBefore),
     timeoutEstimate: record.timeoutEstimate,
     model: record.model,

@@ -1,6 +1,6 @@
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
-import type { ExecutionRecord } from '../records/execution-record.js'
+import type { ExecutionRecord, OwnTurn } from '../records/execution-record.js'
 import { ALL_FIELDS, LISTED_FIELDS, toRecord, type RecordField, type StoredFields } from '../records/stored-fields.js'
 import { execute, type StoreContext } from './store-context.js'
 
@@ -32,15 +32,23 @@ export interface RecordReads {
   listIds(owner: string, bounds: { before?: string; notBefore?: string; count: number }): Promise<string[]>
 }
 
+/** Its place in the queue, and where its owner may have only so many at work, that among its owner's. */
+interface QueueTurn {
+  readonly position: number
+  readonly own: OwnTurn | undefined
+}
+
 interface Loaded {
   readonly id: string
   readonly stored: StoredFields
   readonly lastSeq: number
-  readonly position: number | undefined
+  readonly turn: QueueTurn | undefined
 }
 
-const toLoadedRecord = ({ id, stored, lastSeq, position }: Loaded): ExecutionRecord | undefined =>
-  toRecord(id, stored, lastSeq, position)
+const toLoadedRecord = ({ id, stored, lastSeq, turn }: Loaded): ExecutionRecord | undefined => {
+  const record = toRecord(id, stored, lastSeq, turn?.position)
+  return record && { ...record, ownTurn: turn?.own }
+}
 
 export function createRecordReads({ redis, root, run, now, recentNow }: StoreContext): RecordReads {
   async function load(ids: readonly string[], fields: readonly RecordField[]): Promise<Loaded[]> {
@@ -54,14 +62,21 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
       for (const [position, field] of fields.entries()) stored[field] = values[position]
       return { id, stored, lastSeq: Number(answers[index * 2 + 1] ?? 0) }
     })
-    const positions = await readPositions(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
-    return found.map((loaded) => ({ ...loaded, position: positions.get(loaded.id) }))
+    const turns = await readTurns(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
+    return found.map((loaded) => ({ ...loaded, turn: turns.get(loaded.id) }))
   }
 
-  async function readPositions(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  async function readTurns(ids: readonly string[]): Promise<ReadonlyMap<string, QueueTurn>> {
     if (ids.length === 0) return new Map()
-    const positions = await run('ccPositions', ...ids)
-    return new Map(ids.flatMap((id, index) => (positions[index] ? [[id, positions[index]] as const] : [])))
+    const replies = await run('ccPositions', ...ids)
+    return new Map(
+      ids.flatMap((id, index) => {
+        const [position, place, limit, active] = replies[index] ?? []
+        if (position === undefined) return []
+        const own = place === undefined ? undefined : { place, limit: limit ?? 0, active: active ?? 0 }
+        return [[id, { position, own }] as const]
+      }),
+    )
   }
 
   /** Small requests are stored once. */

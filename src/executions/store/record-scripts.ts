@@ -30,7 +30,7 @@ export interface Admission {
 }
 
 export type CreateReply =
-  | ['created', position: number]
+  | ['created', position: number, isLimited?: 1 | 0]
   | ['replayed' | 'conflict', id: string]
   | ['full' | 'withdrawn']
   | ['over', unit: string, ...amounts: string[]]
@@ -65,7 +65,12 @@ type Cancelled = ['cancelled', by: string, reason: Text]
 
 export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
 
-export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
+export type RetryReply =
+  | ['retrying', claim: Count, Priority, ...ready: ReadyReply]
+  | Cancelled | ['stale' | 'alive'] | ['refused', State]
+
+/** Of one that waits; the last three where its owner may have only so many at work. */
+export type PositionReply = [] | [position: number] | [position: number, place: number, limit: number, active: number]
 
 /** As include/conclude.lua takes it. */
 export interface Concluding {
@@ -163,8 +168,10 @@ export interface RecordScripts {
   ccTryLock(name: string, milliseconds: number): 1 | 0
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
   ccListDue(count: number): [due: number, active: number, ...ids: string[]]
-  ccPositions(...ids: string[]): Array<number | ''>
+  ccPositions(...ids: string[]): PositionReply[]
   ccWakeDue(): ReadyReply
+  ccCallWaiting(owner: string, most: number): ReadyReply
+  ccForgetOwner(owner: string): 1 | 0
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
   ccRetain(bytes: number, executions: number, count: number): string[]

@@ -80,23 +80,48 @@ end`,
   redis.call('ZADD', root .. ':waiting', score, id)
   enterTurn(id, score)
 end`,
-  'include/position-of': `local function positionOf(id)
+  'include/limit-of': `local function limitOf(owner)
+  local limit = redis.call('HGET', root .. ':owner-limits', owner)
+  if limit then return tonumber(limit), redis.call('SCARD', key('active', owner)) end
+end`,
+  'include/position-of': `local function startableOf(band, owner)
+  local waiting = redis.call('ZCARD', lineOf(band, owner))
+  local limit, active = limitOf(owner)
+  if not limit then return waiting end
+  local room = limit - active
+  for higher = 0, tonumber(band) - 1 do room = room - redis.call('ZCARD', lineOf(higher, owner)) end
+  return math.max(0, math.min(waiting, room))
+end
+local function countHigher(band, owner, isLimited)
+  if not isLimited then
+    return redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  end
+  local count = 0
+  for higher = 0, tonumber(band) - 1 do
+    for _, other in ipairs(redis.call('ZRANGE', turnsOf(higher), 0, -1)) do
+      count = count + (other == owner and redis.call('ZCARD', lineOf(higher, other)) or startableOf(higher, other))
+    end
+  end
+  return count
+end
+local function positionOf(id)
   local rank = redis.call('ZRANK', root .. ':waiting', id)
   if not rank then return nil end
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   local band = bandOf(score)
-  if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  local isLimited = redis.call('EXISTS', root .. ':owner-limits') == 1
+  if not isLimited and redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
   local tag = redis.call('ZSCORE', turnsOf(band), owner)
   if not place or not tag then return rank + 1 end
   local turn = tonumber(tag) + place
-  local before = redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  local before = countHigher(band, owner, isLimited)
   local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
   for index = 1, #turns, 2 do
     local other = turns[index]
     if other ~= owner then
       local ahead = turn - tonumber(turns[index + 1]) + (other < owner and 1 or 0)
-      before = before + math.min(ahead, redis.call('ZCARD', lineOf(band, other)))
+      before = before + math.min(ahead, startableOf(band, other))
     end
   end
   return before + place + 1
@@ -201,6 +226,33 @@ redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
 local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}`,
+  'include/call-next': `local function callNext(owner, most)
+  local ready = {}
+  for band = 0, 2 do
+    local left = most - #ready / 3
+    for _, id in ipairs(left > 0 and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
+      if get(id, 'state') == 'queued' then
+        ready[#ready + 1] = id
+        ready[#ready + 1] = redis.call('HINCRBY', record(id), 'claim', 1)
+        ready[#ready + 1] = get(id, 'priority')
+      end
+    end
+  end
+  return ready
+end`,
+  'include/may-run': `local function mayRun(owner)
+  local limit, count = limitOf(owner)
+  if not limit or count < limit then return true end
+  local active = key('active', owner)
+  for _, id in ipairs(redis.call('SMEMBERS', active)) do
+    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
+  end
+  return redis.call('SCARD', active) < limit
+end`,
+  'call-waiting': `local owner, most = ARGV[1], tonumber(ARGV[2])
+if not mayRun(owner) then return {} end
+local limit, count = limitOf(owner)
+return callNext(owner, limit and math.min(most, limit - count) or most)`,
   'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
   'cancel-list': `exceedMemory()
 local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
@@ -298,16 +350,6 @@ end`,
   end
 end`,
   'include/holder-of': `local function holderOf(id) return get(id, 'parentId') or id end`,
-  'include/may-run': `local function mayRun(owner)
-  local limit = redis.call('HGET', root .. ':owner-limits', owner)
-  if not limit then return true end
-  local active = key('active', owner)
-  if redis.call('SCARD', active) < tonumber(limit) then return true end
-  for _, id in ipairs(redis.call('SMEMBERS', active)) do
-    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
-  end
-  return redis.call('SCARD', active) < tonumber(limit)
-end`,
   'include/is-due': `local function isDue(id)
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   local band = bandOf(score)
@@ -561,13 +603,7 @@ end`,
   if not leaveWork(id) then return {} end
   local owner = get(id, 'owner')
   if redis.call('HEXISTS', root .. ':owner-limits', owner) == 0 then return {} end
-  for band = 0, 2 do
-    local next = redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1]
-    if next and get(next, 'state') == 'queued' then
-      return {next, redis.call('HINCRBY', record(next), 'claim', 1), get(next, 'priority')}
-    end
-  end
-  return {}
+  return callNext(owner, 1)
 end`,
   'include/let-go': `local function letGo(id, names)
   local ready = {}
@@ -836,10 +872,14 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
-return {'created', queueNew(args.id, args.score, args.new)}`,
+return {'created', queueNew(args.id, args.score, args.new), limitOf(args.owner) and 1 or 0}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
+end`,
+  'tokens/include/limit-owner': `local function limitOwner(id, most)
+  if most then redis.call('HSET', root .. ':owner-limits', id, most)
+  else redis.call('HDEL', root .. ':owner-limits', id) end
 end`,
   'tokens/include/drop-token': `local function dropToken(id)
   local execution = redis.call('HGET', key('token', id), 'executionId')
@@ -847,6 +887,7 @@ end`,
   redis.call('ZREM', root .. ':tokens', id)
   redis.call('ZREM', root .. ':token-ends', id)
   if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if redis.call('EXISTS', key('index', id)) == 0 then limitOwner(id, nil) end
   if wasThere then announce('removed', id) end
   return wasThere
 end`,
@@ -910,6 +951,11 @@ local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
 return 'ok'`,
+  'forget-owner': `local owner = ARGV[1]
+if redis.call('EXISTS', key('index', owner)) == 1 then return 0 end
+redis.call('SREM', root .. ':owners', owner)
+if isWithdrawn(owner) and redis.call('EXISTS', key('token', owner)) == 0 then limitOwner(owner, nil) end
+return 1`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -936,22 +982,35 @@ for index = 1, #oldest, 2 do
   local owner = get(id, 'owner')
   if owner and not redis.call('ZSCORE', lineOf(bandOf(score), owner), id) then enterTurn(id, score) end
 end
-local ids, due = {}, 0
+local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
-    local limit = redis.call('HGET', root .. ':owner-limits', owner)
-    if limit then room = mayRun(owner) and tonumber(limit) - redis.call('SCARD', key('active', owner)) or 0 end
-    local count = math.min(room, redis.call('ZCARD', line))
+    local limit, active = limitOf(owner)
+    if limit then room = mayRun(owner) and limit - active - (taken[owner] or 0) or 0 end
+    local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
+    taken[owner] = (taken[owner] or 0) + count
     due = due + count
     local listed = math.min(count, most - #ids)
     for _, id in ipairs(listed > 0 and redis.call('ZRANGE', line, 0, listed - 1) or {}) do ids[#ids + 1] = id end
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
-  'positions': `local positions = {}
-for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
-return positions`,
+  'positions': `local answers = {}
+for index, id in ipairs(ARGV) do
+  local answer = {positionOf(id)}
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  if answer[1] and owner then
+    local limit, active = limitOf(owner)
+    local place = limit and redis.call('ZRANK', lineOf(bandOf(score), owner), id)
+    if place then
+      for higher = 0, tonumber(bandOf(score)) - 1 do place = place + redis.call('ZCARD', lineOf(higher, owner)) end
+      answer = {answer[1], place + 1, limit, active}
+    end
+  end
+  answers[index] = answer
+end
+return answers`,
   'reclaim': `exceedMemory()
 local id = ARGV[1]
 if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
@@ -1035,19 +1094,21 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-leaveWork(id)
+local ready = {}
 if args.notBefore then
+  ready = passWork(id)
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
+  leaveWork(id)
   enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then
   set(id, 'queueDeadline', args.queueDeadline)
   redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
 end
-return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority'), unpack(ready)}`,
   'include/begin-session': `local function beginSession(id, before)
   local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
   if source then redis.call('SREM', key('forks', source), id) end
@@ -1154,9 +1215,9 @@ export const SCRIPTS = {
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
     'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'advance-list',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'include/task-at',
+    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1165,6 +1226,10 @@ export const SCRIPTS = {
   ),
   ccBlock: join(
     'platform/include/now-ms', 'platform/include/root', 'block',
+  ),
+  ccCallWaiting: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/turn-keys',
+    'include/call-next', 'include/limit-of', 'include/may-run', 'call-waiting',
   ),
   ccCancelList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -1178,10 +1243,10 @@ export const SCRIPTS = {
     'include/record', 'include/get', 'include/choose-credential', 'include/served-keys', 'include/turn-clock',
     'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
     'include/folders-above', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run',
-    'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due',
-    'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
-    'include/use-turn', 'claim',
+    'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/limit-of',
+    'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue',
+    'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on',
+    'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1191,12 +1256,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
+    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1206,12 +1271,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
+    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1221,12 +1286,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude-queued',
+    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
+    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1236,12 +1301,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on',
-    'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids',
-    'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh', 'include/hosts-of',
-    'include/settle-session', 'include/conclude', 'conclude',
+    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
+    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
@@ -1249,8 +1314,8 @@ export const SCRIPTS = {
     'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
     'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
     'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
@@ -1258,15 +1323,17 @@ export const SCRIPTS = {
     'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
     'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
     'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'events/include/write-first',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys',
-    'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
+    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'include/limit-of',
+    'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
+    'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of',
+    'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'include/is-active',
+    'include/reservation-of', 'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1274,6 +1341,10 @@ export const SCRIPTS = {
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+  ),
+  ccForgetOwner: join(
+    'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'tokens/include/is-withdrawn',
+    'tokens/include/limit-owner', 'forget-owner',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -1283,13 +1354,13 @@ export const SCRIPTS = {
     'list-abandoned',
   ),
   ccListDue: join(
-    'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/may-run', 'list-due',
+    'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccPositions: join(
-    'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
-    'include/turn-keys', 'include/position-of', 'positions',
+    'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
+    'include/record', 'include/turn-keys', 'include/position-of', 'positions',
   ),
   ccReclaim: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1312,16 +1383,16 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
-    'include/task-ids', 'include/forget', 'retain',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
+    'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of',
+    'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
     'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'include/leave-work', 'include/set-all', 'retry',
+    'include/has-lease', 'include/leave-work', 'include/call-next', 'include/pass-work', 'include/set-all', 'retry',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1335,8 +1406,8 @@ export const SCRIPTS = {
     'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
     'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work',
-    'include/places-of', 'take-places',
+    'include/let-go', 'include/leave-turn', 'include/park', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',

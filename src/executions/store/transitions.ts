@@ -197,7 +197,12 @@ export interface Retry {
 }
 
 export type RetryAnswer =
-  | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  | {
+      readonly kind: 'retrying'
+      readonly ready: ReadyExecution
+      /** Who may begin in its place, where it has to wait. */
+      readonly others: readonly ReadyExecution[]
+    }
   /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }

@@ -9,6 +9,7 @@
 --- @include "./include/announce.lua"
 --- @include "./include/drop-token.lua"
 --- @include "./include/is-withdrawn.lua"
+--- @include "./include/limit-owner.lua"
 
 local id, fields, limit, keptMs = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if isWithdrawn(fields.createdBy) then return 'withdrawn' end
@@ -21,6 +22,7 @@ if isNew and redis.call('ZCARD', root .. ':tokens') >= limit then return 'full' 
 for name, value in pairs(fields) do redis.call('HSET', key('token', id), name, value) end
 redis.call('ZADD', root .. ':tokens', 0, id)
 if fields.expiresAt then redis.call('ZADD', root .. ':token-ends', fields.expiresAt, id) end
+if fields.maxConcurrent then limitOwner(id, fields.maxConcurrent) end
 if execution then
   redis.call('SADD', key('tokens-of', execution), id)
   -- The record of a task expires by itself; its list is what is then seen to be gone.

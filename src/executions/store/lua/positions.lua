@@ -1,10 +1,27 @@
--- As how manyth waiting executions will start, for a look at several that are not alone in their priority.
+-- As how manyth waiting executions will start, and those whose owner may have only so many at work: as how manyth of
+--   their owner's, how many that are, and how many it has.
 -- Arguments: ids…
--- Answers: for each its position from 1, or '' where it does not wait
+-- Answers: for each {} where it does not wait, {position} or {position, place, limit, active}
 -- Sent again: yes
 
+--- @include "./include/band-of.lua"
+--- @include "./include/limit-of.lua"
 --- @include "./include/position-of.lua"
+--- @include "./include/record.lua"
+--- @include "./include/turn-keys.lua"
 
-local positions = {}
-for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
-return positions
+local answers = {}
+for index, id in ipairs(ARGV) do
+  local answer = {positionOf(id)}
+  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
+  if answer[1] and owner then
+    local limit, active = limitOf(owner)
+    local place = limit and redis.call('ZRANK', lineOf(bandOf(score), owner), id)
+    if place then
+      for higher = 0, tonumber(bandOf(score)) - 1 do place = place + redis.call('ZCARD', lineOf(higher, owner)) end
+      answer = {answer[1], place + 1, limit, active}
+    end
+  end
+  answers[index] = answer
+end
+return answers

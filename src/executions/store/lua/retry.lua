@@ -1,7 +1,7 @@
 -- running | paused → queued: an attempt is over and another one follows. starting → queued: its holder could not begin
 -- it. The event that tells of it is written in the same step, and nobody holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
--- Answers: retrying claim priority | cancelled by reason | stale | alive | refused state
+-- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) | cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
 --- @include "../../../events/lua/include/holds-fence.lua"
@@ -13,6 +13,7 @@
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 --- @include "./include/leave-work.lua"
+--- @include "./include/pass-work.lua"
 --- @include "./include/record.lua"
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
@@ -32,16 +33,19 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-leaveWork(id)
+-- Its own job comes at once, unless it has to wait.
+local ready = {}
 if args.notBefore then
+  ready = passWork(id)
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
+  leaveWork(id)
   enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then
   set(id, 'queueDeadline', args.queueDeadline)
   redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
 end
-return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}
+return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority'), unpack(ready)}
