@@ -4,6 +4,8 @@ import plugin from 'fastify-plugin'
 import type { z } from 'zod'
 import { ExecutorError, parseInput } from '../src/protocol/errors.js'
 
+const MERGE_PATCH = 'application/merge-patch+json'
+
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 function parseJson(body: Buffer): unknown {
@@ -55,6 +57,16 @@ export const jsonPlugin = plugin(
       'application/json',
       { parseAs: 'buffer' },
       async ({ headers }: FastifyRequest, body: Buffer) => {
+        requirePlain(headers)
+        return parseJson(body)
+      },
+    )
+    // A change may be called what it is, RFC 7396.
+    app.addContentTypeParser(
+      MERGE_PATCH,
+      { parseAs: 'buffer' },
+      async ({ headers, method }: FastifyRequest, body: Buffer) => {
+        if (method !== 'PATCH') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: JSON_ONLY })
         requirePlain(headers)
         return parseJson(body)
       },

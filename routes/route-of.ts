@@ -17,6 +17,8 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   FILE_NOT_KEPT: '`detail` says why.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
+/** RFC 7396. */
+const MERGE_PATCH = 'application/merge-patch+json'
 /** What can be wrong with a body, before anybody looks at its fields. */
 const BODY_ERRORS = ['PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
@@ -96,6 +98,7 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
     schema: {
       ...input,
       ...texts,
+      ...(method === 'PATCH' && { consumes: ['application/json', MERGE_PATCH] }),
       ...(ticket && { security: [{ bearer: [] }, { ticket: [] }] }),
       operationId,
       response: { ...texts.response, ...describeErrors(listErrors(operation)) },

@@ -13,6 +13,7 @@ import {
   listTokens,
   revokeToken,
 } from '../src/tokens/manage-tokens.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { answerOf, routeOf } from './route-of.js'
 
 export interface TokenRoutesOptions {
@@ -36,8 +37,12 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
       summary: 'Make a token',
       description:
         'Answers with its `secret`, which is not shown again. With `executionId` it may only watch that execution of ' +
-        'yours, and is deleted with it.',
-      response: { 201: answerOf('token.create', 'Made; valid at once, in every API process.') },
+        'yours, and is deleted with it. With `Idempotency-Key` a repeated request makes no second token: it returns the ' +
+        'first, without its secret.',
+      response: {
+        200: answerOf('token.get', 'The Idempotency-Key was known (Idempotent-Replayed: true): without the secret.'),
+        201: answerOf('token.create', 'Made; valid at once, in every API process.'),
+      },
     }),
     handler: async (request, reply) => {
       // Where nobody is asked for a token, one with limits would only seem to limit something.
@@ -45,8 +50,10 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
         throw new ExecutorError('FORBIDDEN', { detail: 'This service runs open: tokens are not checked here.' })
       const { executionId } = request.body
       if (executionId !== undefined) await requireExecution(services, executionId, request.caller)
-      const made = await createToken(tokens, request.body, request.caller)
-      return reply.code(201).header('location', located(made.id)).send(made)
+      const made = await createToken(tokens, request.body, request.caller, readIdempotencyKey(request))
+      reply.header('location', located(made.id))
+      if (!('secret' in made)) return reply.code(200).header('idempotent-replayed', 'true').send(made)
+      return reply.code(201).send(made)
     },
   })
 

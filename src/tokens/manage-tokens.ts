@@ -35,13 +35,31 @@ function requireWatching(scopes: readonly Scope[] | undefined, executionId: stri
   ])
 }
 
-/** `executionId`, where it is given, is one that the caller may watch. @throws ExecutorError */
-export async function createToken({ store }: TokenServices, request: TokenRequest, caller: Caller): Promise<NewToken> {
+/** The token of the first time: its secret was shown then, and only its digest is kept. */
+async function getReplayed(store: TokenServices['store'], id: string): Promise<Token> {
+  const token = await fromStore(store.get(id))
+  if (token) return toToken(token)
+  throw new ExecutorError('TOKEN_NOT_FOUND', {
+    detail: `This Idempotency-Key led to the token ${id}, which has been revoked. Use a new key to make another.`,
+  })
+}
+
+/**
+ * `executionId`, where it is given, is one that the caller may watch. Without a secret where the Idempotency-Key was
+ * known. @throws ExecutorError
+ */
+export async function createToken(
+  { store }: TokenServices,
+  request: TokenRequest,
+  caller: Caller,
+  key?: string,
+): Promise<NewToken | Token> {
   requireFuture(request.expiresAt)
   requireWatching(request.scopes, request.executionId)
   const { id, secret } = mintToken()
   const fields = toFields(request, { sha256: sha256(secret), createdAt: Date.now(), createdBy: caller.id })
-  switch (await fromStore(store.create(id, fields))) {
+  const [answer, known] = await fromStore(store.create({ id, fields, key, digest: sha256(JSON.stringify(request)) }))
+  switch (answer) {
     case 'full':
       throw new ExecutorError('RATE_LIMITED', {
         detail: 'There are CC_EXECUTOR_MAX_TOKENS tokens already; revoke those that are no longer used.',
@@ -50,6 +68,12 @@ export async function createToken({ store }: TokenServices, request: TokenReques
       throw new ExecutorError('EXECUTION_NOT_FOUND')
     case 'withdrawn':
       throw withdrawn()
+    case 'conflict':
+      throw new ExecutorError('IDEMPOTENCY_CONFLICT', {
+        detail: 'This Idempotency-Key was used with another request; use a new key for a new token.',
+      })
+    case 'replayed':
+      return getReplayed(store, known)
     case 'created':
       return { ...toToken(await requireToken(store, id)), secret }
   }

@@ -33,19 +33,28 @@ return 1`,
   if wasThere then announce('removed', id) end
   return wasThere
 end`,
+  'include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'include/is-withdrawn': `local function isWithdrawn(id)
-  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  if not isMade(id) then return false end
   local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
   return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
 end`,
-  'create-token': `local id, fields, limit, keptMs = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if isWithdrawn(fields.createdBy) then return 'withdrawn' end
+  'create-token': `local KEY_MS = 24 * 60 * 60 * 1000
+local args = cjson.decode(ARGV[1])
+local id, fields = args.id, args.fields
+if isWithdrawn(fields.createdBy) then return {'withdrawn'} end
+local reservation = args.key and key('token-key', fields.createdBy .. ':' .. args.key)
+local known = reservation and redis.call('GET', reservation)
+if known then
+  local knownId, digest = string.match(known, '^(%S+) (%S+)$')
+  if knownId ~= id then return {digest == args.digest and 'replayed' or 'conflict', knownId} end
+end
 local execution = fields.executionId
-if execution and redis.call('EXISTS', key('execution', execution)) == 0 then return 'missing' end
-local ended = redis.call('ZRANGEBYSCORE', root .. ':token-ends', '-inf', nowMs() - keptMs, 'LIMIT', 0, 100)
+if execution and redis.call('EXISTS', key('execution', execution)) == 0 then return {'missing'} end
+local ended = redis.call('ZRANGEBYSCORE', root .. ':token-ends', '-inf', nowMs() - args.keptMs, 'LIMIT', 0, 100)
 for _, old in ipairs(ended) do dropToken(old) end
 local isNew = redis.call('EXISTS', key('token', id)) == 0
-if isNew and redis.call('ZCARD', root .. ':tokens') >= limit then return 'full' end
+if isNew and redis.call('ZCARD', root .. ':tokens') >= args.limit then return {'full'} end
 for name, value in pairs(fields) do redis.call('HSET', key('token', id), name, value) end
 redis.call('ZADD', root .. ':tokens', 0, id)
 if fields.expiresAt then redis.call('ZADD', root .. ':token-ends', fields.expiresAt, id) end
@@ -55,8 +64,9 @@ if execution then
   local list = redis.call('HGET', key('execution', execution), 'parentId')
   if list then redis.call('SADD', key('tokens-of', list), id) end
 end
+if reservation then redis.call('SET', reservation, id .. ' ' .. args.digest, 'PX', KEY_MS) end
 announce('changed', id)
-return 'created'`,
+return {'created'}`,
   'constant/TICKETS_LIMIT': `local TICKETS_LIMIT = 1000`,
   'issue-ticket': `local digest, token, meaning, milliseconds = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now, open = nowMs(), key('tickets-of', token)
@@ -89,7 +99,7 @@ export const SCRIPTS = {
   ),
   ccCreateToken: join(
     'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'include/announce',
-    'include/limit-owner', 'include/drop-token', 'include/is-withdrawn', 'create-token',
+    'include/limit-owner', 'include/drop-token', 'include/is-made', 'include/is-withdrawn', 'create-token',
   ),
   ccIssueTicket: join(
     'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'constant/TICKETS_LIMIT',

@@ -7,10 +7,18 @@ import { toStoredToken, type StoredToken, type TokenFields } from './stored-toke
 /** Expired ones are listed at least so long; then they make room for new ones. */
 const EXPIRED_KEPT_MS = 7 * 24 * 60 * 60 * 1_000
 
-type Made = 'created' | 'full' | 'missing' | 'withdrawn'
+type Made = readonly ['created' | 'full' | 'missing' | 'withdrawn'] | readonly ['replayed' | 'conflict', id: string]
+
+interface Making {
+  readonly id: string
+  readonly fields: TokenFields
+  /** The Idempotency-Key. */
+  readonly key: string | undefined
+  readonly digest: string
+}
 
 interface TokenScripts {
-  ccCreateToken(id: string, fields: TokenFields, limit: number, keptMs: number): Made
+  ccCreateToken(making: Making & { readonly limit: number; readonly keptMs: number }): Made
   ccChangeToken(id: string, fields: TokenFields, removed: readonly string[]): 0 | 1
   ccRemoveToken(id: string): 0 | 1
   ccLimitConfigured(limits: Readonly<Record<string, number>>): 'OK'
@@ -27,7 +35,7 @@ export interface TokenStore {
   get(id: string): Promise<StoredToken | undefined>
   /** Newest first; the cursor is the last id that was seen. */
   list(limit: number, cursor: string | undefined): Promise<{ tokens: StoredToken[]; nextCursor: string | null }>
-  create(id: string, fields: TokenFields): Promise<Made>
+  create(making: Making): Promise<Made>
   /** false: there is no such token. */
   change(id: string, set: TokenFields, removed: readonly string[]): Promise<boolean>
   /** false: there is no such token; of two at once one has removed it. */
@@ -56,7 +64,7 @@ export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSetti
         nextCursor: ids.length > limit ? (ids[limit - 1] ?? null) : null,
       }
     },
-    create: (id, fields) => run('ccCreateToken', id, fields, maxTokens, EXPIRED_KEPT_MS),
+    create: (making) => run('ccCreateToken', { ...making, limit: maxTokens, keptMs: EXPIRED_KEPT_MS }),
     change: async (id, set, removed) => (await run('ccChangeToken', id, set, removed)) === 1,
     remove: async (id) => (await run('ccRemoveToken', id)) === 1,
     async limitConfigured(limits) {

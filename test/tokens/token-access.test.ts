@@ -40,7 +40,8 @@ async function open(t: Test, { isDeaf = false } = {}) {
 async function make(store: TokenStore, more: { expiresAt?: string } = {}) {
   const minted = mintToken()
   const made = { sha256: sha256(minted.secret), createdAt: Date.now(), createdBy: 'test' }
-  await store.create(minted.id, toFields({ name: 'x', scopes: ['read'], ...more }, made))
+  const fields = toFields({ name: 'x', scopes: ['read'], ...more }, made)
+  await store.create({ id: minted.id, fields, key: undefined, digest: '' })
   return minted
 }
 

@@ -171,7 +171,7 @@ export interface RecordScripts {
   ccPositions(...ids: string[]): PositionReply[]
   ccWakeDue(): ReadyReply
   ccCallWaiting(owner: string, most: number): ReadyReply
-  ccForgetOwner(owner: string): 1 | 0
+  ccForgetOwner(owner: string): 'OK'
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
   ccRetain(bytes: number, executions: number, count: number): string[]

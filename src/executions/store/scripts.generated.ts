@@ -230,7 +230,8 @@ return {}`,
   local ready = {}
   for band = 0, 2 do
     local left = most - #ready / 3
-    for _, id in ipairs(left > 0 and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
+    local waits = left > 0 and redis.call('ZSCORE', turnsOf(band), owner)
+    for _, id in ipairs(waits and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
       if get(id, 'state') == 'queued' then
         ready[#ready + 1] = id
         ready[#ready + 1] = redis.call('HINCRBY', record(id), 'claim', 1)
@@ -734,8 +735,9 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
-  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  if not isMade(id) then return false end
   local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
   return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
 end`,
@@ -894,6 +896,12 @@ end`,
   'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
   for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
 end`,
+  'tokens/include/is-gone': `local function isGone(id) return isMade(id) and redis.call('EXISTS', key('token', id)) == 0 end`,
+  'include/forget-owner': `local function forgetOwner(owner)
+  if redis.call('EXISTS', key('index', owner)) == 1 then return end
+  redis.call('SREM', root .. ':owners', owner)
+  if isGone(owner) then limitOwner(owner, nil) end
+end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
   if session then redis.call('ZREM', key('session', session), id) end
@@ -922,7 +930,7 @@ end`,
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
-  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+  forgetOwner(owner)
 end`,
   'delete': `exceedMemory()
 local id, owner = ARGV[1], ARGV[2]
@@ -951,11 +959,8 @@ local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
 return 'ok'`,
-  'forget-owner': `local owner = ARGV[1]
-if redis.call('EXISTS', key('index', owner)) == 1 then return 0 end
-redis.call('SREM', root .. ':owners', owner)
-if isWithdrawn(owner) and redis.call('EXISTS', key('token', owner)) == 0 then limitOwner(owner, nil) end
-return 1`,
+  'forget-owner': `forgetOwner(ARGV[1])
+return 'OK'`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -986,8 +991,9 @@ local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
+    local isFree = mayRun(owner)
     local limit, active = limitOf(owner)
-    if limit then room = mayRun(owner) and limit - active - (taken[owner] or 0) or 0 end
+    if limit then room = isFree and limit - active - (taken[owner] or 0) or 0 end
     local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
     taken[owner] = (taken[owner] or 0) + count
     due = due + count
@@ -1311,29 +1317,29 @@ export const SCRIPTS = {
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
-    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
+    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
-    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'include/is-active', 'include/is-over', 'include/latest-of',
-    'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session', 'include/limit-of',
-    'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'create',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/enter-session', 'include/get', 'include/is-active', 'include/is-over',
+    'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session',
+    'include/limit-of', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
     'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
-    'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of',
-    'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'include/is-active',
-    'include/reservation-of', 'delete',
+    'tokens/include/is-made', 'tokens/include/is-gone', 'include/forget-owner', 'include/expire-folders',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'include/task-ids', 'include/forget', 'include/is-active', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1343,8 +1349,8 @@ export const SCRIPTS = {
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
   ),
   ccForgetOwner: join(
-    'platform/include/root', 'platform/include/key', 'platform/include/now-ms', 'tokens/include/is-withdrawn',
-    'tokens/include/limit-owner', 'forget-owner',
+    'platform/include/root', 'platform/include/key', 'tokens/include/is-made', 'tokens/include/is-gone',
+    'tokens/include/limit-owner', 'include/forget-owner', 'forget-owner',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -1384,8 +1390,9 @@ export const SCRIPTS = {
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
     'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
-    'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of',
-    'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
+    'tokens/include/is-made', 'tokens/include/is-gone', 'include/forget-owner', 'include/expire-folders',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',

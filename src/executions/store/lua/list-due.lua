@@ -23,8 +23,9 @@ local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
+    local isFree = mayRun(owner)
     local limit, active = limitOf(owner)
-    if limit then room = mayRun(owner) and limit - active - (taken[owner] or 0) or 0 end
+    if limit then room = isFree and limit - active - (taken[owner] or 0) or 0 end
     local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
     taken[owner] = (taken[owner] or 0) + count
     due = due + count

@@ -9,7 +9,8 @@ local function callNext(owner, most)
   local ready = {}
   for band = 0, 2 do
     local left = most - #ready / 3
-    for _, id in ipairs(left > 0 and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
+    local waits = left > 0 and redis.call('ZSCORE', turnsOf(band), owner)
+    for _, id in ipairs(waits and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
       if get(id, 'state') == 'queued' then
         ready[#ready + 1] = id
         ready[#ready + 1] = redis.call('HINCRBY', record(id), 'claim', 1)
