@@ -596,6 +596,26 @@ end`,
     redis.call('PEXPIRE', kept, milliseconds)
   end
 end`,
+  'include/note-outbox': `local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
+local function noteOutbox(id, type)
+  local owner = redis.call('HGET', record(id), 'owner')
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not hearers[1] and not hearers[2] then return end
+  local entry = {'type', type, 'timestamp', nowMs(), 'executionId', id}
+  for index, value in ipairs(redis.call('HMGET', record(id), unpack(TOLD))) do
+    if value then
+      entry[#entry + 1] = TOLD[index]
+      entry[#entry + 1] = value
+    end
+  end
+  local outcome = redis.call('HGET', record(id), 'outcome')
+  local code = outcome and cjson.decode(outcome).code
+  if code then
+    entry[#entry + 1] = 'code'
+    entry[#entry + 1] = code
+  end
+  redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
   return owner and redis.call('SREM', key('active', owner), id) == 1
@@ -689,6 +709,7 @@ local function conclude(id, args)
   account(id, status)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -1100,14 +1121,13 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
-local ready = {}
+local ready = args.notBefore and passWork(id) or {}
+leaveWork(id)
 if args.notBefore then
-  ready = passWork(id)
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
-  leaveWork(id)
   enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then
@@ -1142,12 +1162,18 @@ if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  if enter(list, 'running') then
+    set(list, 'startedAt', args.fields.startedAt)
+    noteOutbox(list, 'execution.started')
+  end
   writeNext(list, args.listEvent)
 end
+local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
 beginSession(id, before)
-return started(writeNext(id, args.event))`,
+local last = writeNext(id, args.event)
+if isFirst then noteOutbox(id, 'execution.started') end
+return started(last)`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
@@ -1262,12 +1288,13 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/parked-on', 'include/leave-queue', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease',
+    'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1277,12 +1304,13 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/parked-on', 'include/leave-queue', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease',
+    'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1292,12 +1320,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
+    'include/parked-on', 'include/leave-queue', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1307,12 +1335,12 @@ export const SCRIPTS = {
     'history/include/settle', 'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of',
     'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn',
-    'include/parked-on', 'include/leave-queue', 'include/call-next', 'include/leave-work', 'include/pass-work',
-    'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
+    'include/parked-on', 'include/leave-queue', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/holds-workspace',
+    'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of',
+    'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders',
+    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
@@ -1405,7 +1433,7 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/has-lease', 'include/set-all', 'start',
+    'include/has-lease', 'include/note-outbox', 'include/set-all', 'start',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',

@@ -33,15 +33,14 @@ writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
--- Its own job comes at once, unless it has to wait.
-local ready = {}
+-- Its own job comes at once, unless it has to wait: then another one may begin.
+local ready = args.notBefore and passWork(id) or {}
+leaveWork(id)
 if args.notBefore then
-  ready = passWork(id)
   set(id, 'notBefore', args.notBefore)
   redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
   redis.call('ZADD', root .. ':due', args.notBefore, id)
 else
-  leaveWork(id)
   enterQueue(id, get(id, 'score'))
 end
 if args.queueDeadline then

@@ -12,6 +12,7 @@
 --- @include "./expire.lua"
 --- @include "./get.lua"
 --- @include "./leave-queue.lua"
+--- @include "./note-outbox.lua"
 --- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
@@ -33,6 +34,7 @@ local function conclude(id, args)
   account(id, status)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
