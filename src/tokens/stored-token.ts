@@ -80,18 +80,19 @@ export function toStoredToken(id: string, fields: Partial<Record<string, string>
   }
 }
 
-export const hasExpired = ({ expiresAt }: Pick<StoredToken, 'expiresAt'>): boolean =>
-  expiresAt !== undefined && expiresAt <= Date.now()
+/** now: by Redis' clock, as the scripts judge it. */
+export const hasExpired = ({ expiresAt }: Pick<StoredToken, 'expiresAt'>, now: number): boolean =>
+  expiresAt !== undefined && expiresAt <= now
 
 /** As it is shown. */
-export function toToken(token: StoredToken): Token {
+export function toToken(token: StoredToken, now: number): Token {
   const { id, name, scopes, createdAt, createdBy, expiresAt, dailyUsd, dailyTokens, maxConcurrent, executionId } = token
   return {
     id,
     name,
     scopes: [...scopes],
     origin: 'api',
-    status: hasExpired(token) ? 'expired' : 'active',
+    status: hasExpired(token, now) ? 'expired' : 'active',
     createdAt: new Date(createdAt).toISOString(),
     createdBy,
     ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),

@@ -42,6 +42,10 @@ export interface TokenStore {
   remove(id: string): Promise<boolean>
   /** Of configured tokens, by id, how many each may have at work; 0: any number. */
   limitConfigured(limits: Readonly<Record<string, number>>): Promise<void>
+  /** Milliseconds since the epoch by Redis' clock, which the scripts judge by; as it was with the last answer. */
+  readonly now: () => number
+  /** Asks for it. */
+  time(): Promise<number>
   /** Grows with every change of any token. */
   revision(): Promise<string | null>
   readonly channel: string
@@ -50,11 +54,25 @@ export interface TokenStore {
 export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSettings): TokenStore {
   const root = keyRoot(prefix)
   const run = openScripts<TokenScripts>(redis, root, SCRIPTS)
+  /** Redis' time less our monotonic one; a guess until Redis has answered. */
+  let offsetMs = Date.now() - performance.now()
+  async function time(): Promise<number> {
+    const [seconds, microseconds] = await redis.time()
+    const now = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
+    offsetMs = now - performance.now()
+    return now
+  }
+  /** With the time, in one round trip. */
+  async function timed<Answer>(read: Promise<Answer>): Promise<Answer> {
+    return (await Promise.all([read, time()]))[0]
+  }
   const get = async (id: string): Promise<StoredToken | undefined> =>
-    toStoredToken(id, await redis.hgetall(`${root}:token:${id}`))
+    toStoredToken(id, await timed(redis.hgetall(`${root}:token:${id}`)))
   return {
     channel: `${root}:token-changes`,
     get,
+    time,
+    now: () => performance.now() + offsetMs,
     async list(limit, cursor) {
       const below = cursor === undefined ? '+' : `(${cursor}`
       const ids = await redis.zrevrangebylex(`${root}:tokens`, below, '-', 'LIMIT', 0, limit + 1)
@@ -70,6 +88,6 @@ export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSetti
     async limitConfigured(limits) {
       await run('ccLimitConfigured', limits)
     },
-    revision: () => redis.get(`${root}:token-revision`),
+    revision: () => timed(redis.get(`${root}:token-revision`)),
   }
 }
