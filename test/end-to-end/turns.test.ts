@@ -58,8 +58,13 @@ void t.test('one with many waiting delays others by one run at most, and places 
   const ends = { single: openWaiters(callAs('single')), pair: openWaiters(callAs('pair')) }
   const [one, all] = await Promise.all([ends.single.finished(single.id), ends.pair.finished(list.id)])
   t.match([one.status, all.status], ['succeeded', 'succeeded'])
-  const { executions } = (await callAs('many')('GET', '/executions?status=running,succeeded&limit=200')).body
-  const many: number[] = executions.map(startOf).toSorted((a: number, b: number) => a - b)
+  const many: number[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const query = `status=running,succeeded&limit=200${cursor && `&cursor=${cursor}`}`
+    const { body } = await callAs('many')('GET', `/executions?${query}`)
+    many.push(...body.executions.map(startOf))
+    cursor = body.nextCursor
+  }
   const tasks: Execution[] = (await callAs('pair')('GET', `/executions?parentId=${list.id}`)).body.executions
   const starts = tasks.toSorted((a, b) => (a.taskIndex ?? 0) - (b.taskIndex ?? 0)).map(startOf)
   const between = (from: number, to: number): number => many.filter((time) => time > from && time < to).length

@@ -108,18 +108,26 @@ void t.test('a priority goes before every turn, and turns are counted within eac
   t.same(order, [...high, normal[0], normal[2], normal[1], low])
 })
 
-void t.test('whoever comes back for each single run saves up no turns', async (t) => {
+void t.test('whoever comes back for each single run saves up no turns, nor does a newcomer', async (t) => {
   const { submit, claim } = await openScene(t)
   const many: string[] = []
-  for (let count = 0; count < 8; count += 1) many.push(await submit('z-many'))
-  const order: string[] = []
-  for (const id of many) {
-    const again = await submit('a-again')
-    order.push(await claim(id), await claim(again))
+  for (let count = 0; count < 24; count += 1) many.push(await submit('z-many'))
+  const turns: string[] = []
+  let again = await submit('a-again')
+  for (const job of many.slice(0, 10)) {
+    const id = await claim(job)
+    turns.push(id === again ? 'again' : 'many')
+    if (id === again) again = await submit('a-again')
   }
-  const turns = order.map((id) => (many.includes(id) ? 'many' : 'again'))
+  const late: string[] = []
+  for (let count = 0; count < 6; count += 1) late.push(await submit('late'))
+  for (const job of many.slice(10, 22)) {
+    const id = await claim(job)
+    turns.push(id === again ? 'again' : late.includes(id) ? 'late' : 'many')
+    if (id === again) again = await submit('a-again')
+  }
   for (let index = 2; index < turns.length; index += 1)
-    t.notOk(turns[index] === turns[index - 1] && turns[index] === turns[index - 2], 'never three turns in a row')
+    t.notOk(new Set(turns.slice(index - 2, index + 1)).size === 1, `three turns in a row: ${turns.join(' ')}`)
 })
 
 void t.test('a claim that is sent again is one claim, also where it took another execution', async (t) => {
@@ -191,7 +199,14 @@ void t.test('who has to wait for another attempt makes room for the next', async
   const [first, second] = [await submit('few'), await submit('few')]
   t.equal(await claim(first), first)
   const fence = (await keys.hget(`${root}:log:${first}`, 'fence')) ?? ''
-  const retry = { reason: 'CLAUDE_RATE_LIMITED', message: '', usage: NO_USAGE, attempt: 0, spared: 0, at: new Date() } as const
+  const retry = {
+    reason: 'CLAUDE_RATE_LIMITED',
+    message: '',
+    usage: NO_USAGE,
+    attempt: 0,
+    spared: 0,
+    at: new Date(),
+  } as const
   const more = { failedStarts: 1, paidBy: undefined, queueDeadline: undefined }
   const answer = await store.retry(first, fence, { ...retry, ...more, notBefore: new Date(Date.now() + 3_600_000) })
   t.match(answer, { kind: 'retrying', others: [{ executionId: second, claim: 2 }] })
@@ -211,7 +226,15 @@ void t.test('places and expected starts reckon with what a token may have at wor
   )
   t.same(
     shown.map(({ position, waitingFor }) => [position, waitingFor]),
-    [[1, undefined], [3, 'token'], [5, 'token'], [7, 'token'], [2, undefined], [3, undefined], [4, undefined]],
+    [
+      [1, undefined],
+      [3, 'token'],
+      [5, 'token'],
+      [7, 'token'],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+    ],
     'one of the four may start, so the others come before the rest',
   )
   t.same(
@@ -240,6 +263,7 @@ void t.test('the limit of a token stays with what it has submitted, and goes wit
   t.same(await limits(), {})
   await tokens.change(id, { maxConcurrent: '1' }, [])
   t.ok(await tokens.remove(id))
+  t.notOk(await tokens.change(id, { name: 'again', sha256: '00' }, []), 'a change does not bring it back')
   t.equal(await claim(first), first)
   t.equal(await claim(second), 'refused', 'a revocation lets nothing loose')
   for (const execution of [first, second]) {
