@@ -96,7 +96,10 @@ export async function listTokens(
   { limit = DEFAULT_LIMIT, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
 ): Promise<TokenPage> {
   const { tokens, nextCursor } = await fromStore(store.list(limit, cursor))
-  return { tokens: [...(cursor === undefined ? configured : []), ...tokens.map((token) => toToken(token, store.now()))], nextCursor }
+  return {
+    tokens: [...(cursor === undefined ? configured : []), ...tokens.map((token) => toToken(token, store.now()))],
+    nextCursor,
+  }
 }
 
 /** @throws ExecutorError TOKEN_NOT_FOUND */

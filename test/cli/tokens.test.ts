@@ -17,7 +17,17 @@ const cli = (...args: string[]) => runCommand(['tokens', ...args], env())
 const listed = async (): Promise<Token[]> => JSON.parse((await cli('list', '--json')).stdout).tokens
 
 void t.test('a token is added, listed and revoked, by its name too', async (t) => {
-  const added = await cli('add', 'for ci', '--scopes', 'read,execute', '--expires', '30d', '--daily-usd', '2.50', ...'--max-concurrent 2'.split(' '))
+  const added = await cli(
+    'add',
+    'for ci',
+    '--scopes',
+    'read,execute',
+    '--expires',
+    '30d',
+    '--daily-usd',
+    '2.50',
+    ...'--max-concurrent 2'.split(' '),
+  )
   t.match(added, { code: 0, stdout: /^cce_[0-9a-f]{32}_[\w-]{43}\n$/, stderr: /made tok_[0-9a-f]{32}; its secret/ })
   t.match(await runCommand(['list'], env(added.stdout.trim())), { code: 0 }, 'and it is one')
   const token = (await listed()).find(({ origin }) => origin === 'api')

@@ -52,8 +52,15 @@ async function walk(t: Test, name: string) {
     const [id, owner, priority] = [randomUUID(), random.pick(owners), random.pick(PRIORITIES)]
     const request = { prompt: 'x' }
     const record: NewRecord = {
-      ...{ id, owner, request, requestDigest: 'digest', priority, createdAt: Date.now(), workspace: id },
-      ...{ metadata: {}, simulated: true },
+      id,
+      owner,
+      request,
+      requestDigest: 'digest',
+      priority,
+      createdAt: Date.now(),
+      workspace: id,
+      metadata: {},
+      simulated: true,
     }
     const { kind } = await store.create(record, 1_000)
     t.equal(kind, revoked.has(owner) ? 'withdrawn' : 'created')
@@ -91,8 +98,16 @@ async function walk(t: Test, name: string) {
     if (!one) return
     const notBefore = random.between(0, 2) === 0 ? undefined : new Date(Date.now() - 1)
     const answer = await store.retry(one.id, one.fence, {
-      ...{ reason: 'WORKER_LOST', message: '', usage: NO_USAGE, attempt: 0, spared: 0, failedStarts: 1 },
-      ...{ at: new Date(), paidBy: undefined, queueDeadline: undefined, notBefore },
+      reason: 'WORKER_LOST',
+      message: '',
+      usage: NO_USAGE,
+      attempt: 0,
+      spared: 0,
+      failedStarts: 1,
+      at: new Date(),
+      paidBy: undefined,
+      queueDeadline: undefined,
+      notBefore,
     })
     if (answer.kind === 'retrying') jobs.push(...(notBefore ? answer.others : [answer.ready]))
   }

@@ -66,8 +66,7 @@ type Cancelled = ['cancelled', by: string, reason: Text]
 export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
 
 export type RetryReply =
-  | ['retrying', claim: Count, Priority, ...ready: ReadyReply]
-  | Cancelled | ['stale' | 'alive'] | ['refused', State]
+  ['retrying', claim: Count, Priority, ...ready: ReadyReply] | Cancelled | ['stale' | 'alive'] | ['refused', State]
 
 /** Of one that waits; the last three where its owner may have only so many at work. */
 export type PositionReply = [] | [position: number] | [position: number, place: number, limit: number, active: number]

@@ -3,7 +3,8 @@
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
 --   session?: {reference (session or execution to resume), fork, workspace?};
 --   then the fields of the record and their values, in turn
--- Answers: created position isLimited (its owner may have only so many at work) | replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
+-- Answers: created position isLimited (how many its owner may have at work) |
+--   replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
 --   over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 

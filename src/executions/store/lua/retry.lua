@@ -1,7 +1,8 @@
 -- running | paused → queued: an attempt is over and another one follows. starting → queued: its holder could not begin
 -- it. The event that tells of it is written in the same step, and nobody holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline? (ms)
--- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) | cancelled by reason | stale | alive | refused state
+-- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) |
+--   cancelled by reason | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
 --- @include "../../../events/lua/include/holds-fence.lua"
