@@ -67,8 +67,8 @@ function parseLimits(parts: readonly string[], where: string): Limits {
 
 /**
  * `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N][:max-concurrent=N]`; a bare token is named `default` and may
- * do everything; `sha256:<hex>` may stand for a token. Nothing of an entry is repeated in an error: any part of it may be
- * the secret.
+ * do everything; `sha256:<hex>` may stand for a token. Nothing of an entry is repeated in an error: any part of it may
+ * be the secret.
  */
 function parseEntry(entry: string, where: string): TokenEntry {
   const equals = entry.indexOf('=')
