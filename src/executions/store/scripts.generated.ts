@@ -1023,11 +1023,11 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
-  'positions': `local answers = {}
+  'positions': `local answers, isLimited = {}, redis.call('EXISTS', root .. ':owner-limits') == 1
 for index, id in ipairs(ARGV) do
   local answer = {positionOf(id)}
-  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
-  if answer[1] and owner then
+  if answer[1] and isLimited then
+    local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
     local limit, active = limitOf(owner)
     local place = limit and redis.call('ZRANK', lineOf(bandOf(score), owner), id)
     if place then
@@ -1393,7 +1393,7 @@ export const SCRIPTS = {
     'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccPositions: join(
-    'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/limit-of',
     'include/record', 'include/turn-keys', 'include/position-of', 'positions',
   ),
   ccReclaim: join(

@@ -4,17 +4,18 @@
 -- Answers: for each {} where it does not wait, {position} or {position, place, limit, active}
 -- Sent again: yes
 
+--- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/band-of.lua"
 --- @include "./include/limit-of.lua"
 --- @include "./include/position-of.lua"
 --- @include "./include/record.lua"
 --- @include "./include/turn-keys.lua"
 
-local answers = {}
+local answers, isLimited = {}, redis.call('EXISTS', root .. ':owner-limits') == 1
 for index, id in ipairs(ARGV) do
   local answer = {positionOf(id)}
-  local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
-  if answer[1] and owner then
+  if answer[1] and isLimited then
+    local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
     local limit, active = limitOf(owner)
     local place = limit and redis.call('ZRANK', lineOf(bandOf(score), owner), id)
     if place then
