@@ -6,14 +6,14 @@ import { deleteExecution } from '../src/executions/control/delete-execution.js'
 import { toExecution } from '../src/executions/records/execution-record.js'
 import { awaitExecution, getExecution, listExecutions } from '../src/executions/read/find-execution.js'
 import { submitExecution } from '../src/executions/submit/submit-execution.js'
-import { ExecutorError, Problem, toInvalidRequest } from '../src/protocol/errors.js'
+import { ExecutorError, Problem } from '../src/protocol/errors.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
-import { IDEMPOTENCY_KEY_LIMIT } from '../src/protocol/limits.js'
 import { CSV, EVENT_STREAM, NDJSON, OPERATIONS } from '../src/protocol/operations.js'
 import { toFilters, toHold } from '../src/protocol/rest-input.js'
 import { endLine, isForShell, negotiate, whileConnected } from './answers.js'
 import { eventRoutes } from './events.js'
 import { exportExecutions } from './export.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
 import { steeringRoutes } from './steering.js'
@@ -33,15 +33,6 @@ function readWait(request: FastifyRequest): number {
     [request.headers['prefer'] ?? ''].flat().join(','),
   )?.[2]
   return toHold(Number(seconds ?? 0))
-}
-
-function readIdempotencyKey(request: FastifyRequest): string | undefined {
-  const key = request.headers['idempotency-key']
-  if (key === undefined) return undefined
-  if (typeof key !== 'string' || key === '' || key.length > IDEMPOTENCY_KEY_LIMIT) {
-    throw toInvalidRequest([{ path: 'Idempotency-Key', message: `must be 1 to ${IDEMPOTENCY_KEY_LIMIT} characters` }])
-  }
-  return key
 }
 
 /** Submit, watch, steer, read: the REST half of the protocol. */

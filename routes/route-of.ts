@@ -17,6 +17,8 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   FILE_NOT_KEPT: '`detail` says why.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
+/** RFC 7396. */
+const MERGE_PATCH = 'application/merge-patch+json'
 /** What can be wrong with a body, before anybody looks at its fields. */
 const BODY_ERRORS = ['PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
@@ -98,6 +100,7 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
       ...input,
       security: ticket ? [{ bearer: [] }, { ticket: [] }] : undefined,
       ...texts,
+      consumes: method === 'PATCH' ? ['application/json', MERGE_PATCH] : undefined,
       operationId,
       response: { ...texts.response, ...describeErrors(listErrors(operation)) },
     } as unknown as InputOf<Name> & Texts,

@@ -216,13 +216,14 @@ export const Execution = z
     request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
-      .enum(['workspace', 'retry', 'sandbox', 'approval', 'budget'])
+      .enum(['workspace', 'retry', 'sandbox', 'token', 'approval', 'budget'])
       .optional()
       .meta({
         description:
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
-          'provides its sandbox level. `approval`, `budget`: it is parked until a decision, or a higher budget.',
+          'provides its sandbox level; `token`: its token has as many at work as its `maxConcurrent` allows. ' +
+          '`approval`, `budget`: it is parked until a decision, or a higher budget.',
       }),
     notBefore: Timestamp.optional().meta({
       description: 'Its next attempt starts no earlier; a parked execution continues by itself at this time.',

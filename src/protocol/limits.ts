@@ -49,6 +49,8 @@ export const EVENT_PAGE_LIMIT = 1_000
 /** Of a shortened event: below it nothing but its envelope would be left. */
 export const SMALLEST_EVENT_BYTES = 256
 
+/** Of `maxConcurrent`. */
+export const CONCURRENT_LIMIT = 10_000
 /** Of a token, not used yet: one more takes the place of the oldest. */
 export const TICKETS_LIMIT = 1_000
 export const TICKET_SECONDS = 30

@@ -302,8 +302,12 @@ export const OPERATIONS = {
   'token.create': {
     scope: 'admin',
     result: NewToken,
-    errors: ['EXECUTION_NOT_FOUND', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
-    rest: { method: 'POST', paths: { '/tokens': 'createToken' }, input: { body: TokenRequest } },
+    errors: ['EXECUTION_NOT_FOUND', 'TOKEN_NOT_FOUND', 'IDEMPOTENCY_CONFLICT', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'POST',
+      paths: { '/tokens': 'createToken' },
+      input: { body: TokenRequest, headers: rest.TokenHeaders },
+    },
   },
   'token.list': {
     scope: 'admin',

@@ -59,7 +59,7 @@ export async function retryExecution(
   })
   if (answer.kind === 'retrying') {
     services.logger.info({ executionId: id, attempt: attempts.made, reason, notBefore }, 'another attempt follows')
-    if (!notBefore) await enqueueReady(services, answer.ready)
+    await enqueueReady(services, ...(notBefore ? answer.others : [answer.ready]))
     return { kind: 'retrying' }
   }
   if (answer.kind === 'parked') {

@@ -5,7 +5,7 @@ import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
 import { joinSignals } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
-import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
+import { showExecution, showExecutions } from './expected-start.js'
 import { isParked, toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
 import { mayWatch, type Caller } from '../../protocol/caller.js'
@@ -38,7 +38,7 @@ const notFound = (id: string): ExecutorError =>
   })
 
 export async function getExecution(services: ReadServices, id: string, caller: Caller): Promise<Execution> {
-  return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
+  return showExecution(services, await requireExecution(services, id, caller))
 }
 
 /** The smallest UUIDv7 of a time: ids compare like their times. */
@@ -90,7 +90,7 @@ async function listOnly(services: ReadServices, id: string, filters: ExecutionFi
       isWithin(record, filters) &&
       (filters.parentId === undefined || filters.parentId === record.parentId),
   )
-  return { executions: await withExpectedStart(services, found.map(toExecution)), nextCursor: null }
+  return { executions: await showExecutions(services, found), nextCursor: null }
 }
 
 /**
@@ -113,7 +113,7 @@ export async function listExecutions(
       },
     ])
   const limit = filters.limit ?? DEFAULT_LIMIT
-  const show = (records: readonly ShownRecord[]) => withExpectedStart(services, records.map(toExecution))
+  const show = (records: readonly ShownRecord[]) => showExecutions(services, records)
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ShownRecord[] = []

@@ -19,6 +19,16 @@ import type { Caller } from '../../protocol/caller.js'
 /** Why another attempt follows: why it went back to the queue, or what it was parked for. */
 export type NextReason = RetryReason | ParkReason
 
+/** Of an owner that may have only so many at work: how many those are and how many it has; place: 1 is next. */
+export interface OwnTurn {
+  readonly place: number
+  readonly limit: number
+  readonly active: number
+}
+
+/** Its owner has to have ends before it may begin. */
+export const isHeldBack = ({ place, limit, active }: OwnTurn): boolean => place > limit - active
+
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
   readonly id: string
@@ -81,6 +91,8 @@ export interface ExecutionRecord {
   readonly simulated: boolean
   readonly lastSeq: number
   readonly position?: number
+  /** Where its owner may have only so many at work. */
+  readonly ownTurn?: OwnTurn | undefined
   /** Of a task: its list, and its place in it from 0. */
   readonly parentId?: string
   readonly taskIndex?: number
@@ -134,12 +146,13 @@ const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
 /** What is shown of a record. */
 export type ShownRecord = Pick<
   ExecutionRecord,
-  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt'
+  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt' | 'owner' | 'ownTurn'
 >
 
-function toWaitingFor({ state, notBefore, waitingFor }: ShownRecord): Execution['waitingFor'] {
+function toWaitingFor({ notBefore, waitingFor, state, ownTurn }: ShownRecord): Execution['waitingFor'] {
   if (isParked(state)) return toParkReason(state)
-  return notBefore === undefined ? waitingFor : 'retry'
+  if (notBefore !== undefined) return 'retry'
+  return waitingFor ?? (state === 'queued' && ownTurn && isHeldBack(ownTurn) ? 'token' : undefined)
 }
 
 /** As every surface shows it. */

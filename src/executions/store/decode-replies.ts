@@ -120,8 +120,10 @@ export function decodeRequeue(id: string, reply: RequeueReply): RequeueAnswer {
 
 export function decodeRetry(id: string, reply: RetryReply): RetryAnswer {
   switch (reply[0]) {
-    case 'retrying':
-      return { kind: 'retrying', ready: toReady(id, reply[1], reply[2]) }
+    case 'retrying': {
+      const [kind, claim, priority, ...others] = reply
+      return { kind, ready: toReady(id, claim, priority), others: decodeReady(others) }
+    }
     case 'cancelled':
       return { kind: 'cancelled', by: reply[1], reason: reply[2] || undefined }
     case 'parked': {

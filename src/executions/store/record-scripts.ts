@@ -30,7 +30,7 @@ export interface Admission {
 }
 
 export type CreateReply =
-  | ['created', position: number]
+  | ['created', position: number, isLimited?: 1 | 0]
   | ['replayed' | 'conflict', id: string]
   | ['full' | 'withdrawn']
   | ['over', unit: string, ...amounts: string[]]
@@ -74,7 +74,7 @@ type Cancelled = ['cancelled', by: string, reason: Text]
 export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
 
 export type RetryReply =
-  | ['retrying', claim: Count, Priority]
+  | ['retrying', claim: Count, Priority, ...ready: ReadyReply]
   | ['parked', ...ready: ReadyReply]
   | Cancelled
   | ['stale' | 'alive' | 'moved']
@@ -89,6 +89,12 @@ interface GoingOn {
   readonly event: string
   readonly queueDeadline: Timestamp | undefined
 }
+
+/** One value after the other of each row. */
+export type ListReply = ReadonlyArray<Text | number | PositionReply | null>
+
+/** Of one that waits; the last three where its owner may have only so many at work. */
+export type PositionReply = [] | [position: number] | [position: number, place: number, limit: number, active: number]
 
 /** As include/conclude.lua takes it. */
 export interface Concluding {
@@ -206,11 +212,13 @@ export interface RecordScripts {
   }): ['recorded' | 'stale']
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
-  ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): Array<Text | number>
+  ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): ListReply
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
   ccListDue(count: number): [due: number, active: number, ...ids: string[]]
-  ccPositions(...ids: string[]): Array<number | ''>
+  ccPositions(...ids: string[]): PositionReply[]
   ccWakeDue(): ReadyReply
+  ccCallWaiting(owner: string, most: number): ReadyReply
+  ccForgetOwner(owner: string): 'OK'
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
   ccRetain(bytes: number, executions: number, count: number): string[]

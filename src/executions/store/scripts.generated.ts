@@ -81,23 +81,48 @@ end`,
   redis.call('ZADD', root .. ':waiting', score, id)
   enterTurn(id, score, owner)
 end`,
-  'include/position-of': `local function positionOf(id, score, owner)
+  'include/limit-of': `local function limitOf(owner)
+  local limit = redis.call('HGET', root .. ':owner-limits', owner)
+  if limit then return tonumber(limit), redis.call('SCARD', key('active', owner)) end
+end`,
+  'include/position-of': `local function startableOf(band, owner)
+  local waiting = redis.call('ZCARD', lineOf(band, owner))
+  local limit, active = limitOf(owner)
+  if not limit then return waiting end
+  local room = limit - active
+  for higher = 0, tonumber(band) - 1 do room = room - redis.call('ZCARD', lineOf(higher, owner)) end
+  return math.max(0, math.min(waiting, room))
+end
+local function countHigher(band, owner, isLimited)
+  if not isLimited then
+    return redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  end
+  local count = 0
+  for higher = 0, tonumber(band) - 1 do
+    for _, other in ipairs(redis.call('ZRANGE', turnsOf(higher), 0, -1)) do
+      count = count + (other == owner and redis.call('ZCARD', lineOf(higher, other)) or startableOf(higher, other))
+    end
+  end
+  return count
+end
+local function positionOf(id, score, owner)
   local rank = redis.call('ZRANK', root .. ':waiting', id)
   if not rank then return nil end
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
-  if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  local isLimited = redis.call('EXISTS', root .. ':owner-limits') == 1
+  if not isLimited and redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
   local tag = redis.call('ZSCORE', turnsOf(band), owner)
   if not place or not tag then return rank + 1 end
   local turn = tonumber(tag) + place
-  local before = redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  local before = countHigher(band, owner, isLimited)
   local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
   for index = 1, #turns, 2 do
     local other = turns[index]
     if other ~= owner then
       local ahead = turn - tonumber(turns[index + 1]) + (other < owner and 1 or 0)
-      before = before + math.min(ahead, redis.call('ZCARD', lineOf(band, other)))
+      before = before + math.min(ahead, startableOf(band, other))
     end
   end
   return before + place + 1
@@ -204,6 +229,34 @@ redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
 local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}`,
+  'include/call-next': `local function callNext(owner, most)
+  local ready = {}
+  for band = 0, 2 do
+    local left = most - #ready / 3
+    local waits = left > 0 and redis.call('ZSCORE', turnsOf(band), owner)
+    for _, id in ipairs(waits and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
+      if get(id, 'state') == 'queued' then
+        ready[#ready + 1] = id
+        ready[#ready + 1] = redis.call('HINCRBY', record(id), 'claim', 1)
+        ready[#ready + 1] = get(id, 'priority')
+      end
+    end
+  end
+  return ready
+end`,
+  'include/may-run': `local function mayRun(owner)
+  local limit, count = limitOf(owner)
+  if not limit or count < limit then return true end
+  local active = key('active', owner)
+  for _, id in ipairs(redis.call('SMEMBERS', active)) do
+    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
+  end
+  return redis.call('SCARD', active) < limit
+end`,
+  'call-waiting': `local owner, most = ARGV[1], tonumber(ARGV[2])
+if not mayRun(owner) then return {} end
+local limit, count = limitOf(owner)
+return callNext(owner, limit and math.min(most, limit - count) or most)`,
   'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
   'cancel-list': `exceedMemory()
 local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
@@ -302,16 +355,6 @@ end`,
   end
 end`,
   'include/holder-of': `local function holderOf(id) return get(id, 'parentId') or id end`,
-  'include/may-run': `local function mayRun(owner)
-  local limit = redis.call('HGET', root .. ':owner-limits', owner)
-  if not limit then return true end
-  local active = key('active', owner)
-  if redis.call('SCARD', active) < tonumber(limit) then return true end
-  for _, id in ipairs(redis.call('SMEMBERS', active)) do
-    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
-  end
-  return redis.call('SCARD', active) < tonumber(limit)
-end`,
   'include/is-due': `local function isDue(id)
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   local band = bandOf(score)
@@ -600,6 +643,26 @@ end`,
   redis.call('HDEL', record(id), 'parkedUntil', 'notBefore')
   if get(id, 'parentId') then redis.call('ZREM', key('index', get(id, 'owner')), id) end
 end`,
+  'include/note-outbox': `local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
+local function noteOutbox(id, type)
+  local owner = redis.call('HGET', record(id), 'owner')
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not hearers[1] and not hearers[2] then return end
+  local entry = {'type', type, 'timestamp', nowMs(), 'executionId', id}
+  for index, value in ipairs(redis.call('HMGET', record(id), unpack(TOLD))) do
+    if value then
+      entry[#entry + 1] = TOLD[index]
+      entry[#entry + 1] = value
+    end
+  end
+  local outcome = redis.call('HGET', record(id), 'outcome')
+  local code = outcome and cjson.decode(outcome).code
+  if code then
+    entry[#entry + 1] = 'code'
+    entry[#entry + 1] = code
+  end
+  redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
   return owner and redis.call('SREM', key('active', owner), id) == 1
@@ -608,13 +671,7 @@ end`,
   if not leaveWork(id) then return {} end
   local owner = get(id, 'owner')
   if redis.call('HEXISTS', root .. ':owner-limits', owner) == 0 then return {} end
-  for band = 0, 2 do
-    local next = redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1]
-    if next and get(next, 'state') == 'queued' then
-      return {next, redis.call('HINCRBY', record(next), 'claim', 1), get(next, 'priority')}
-    end
-  end
-  return {}
+  return callNext(owner, 1)
 end`,
   'include/let-go': `local function letGo(id, names)
   local ready = {}
@@ -700,6 +757,7 @@ local function conclude(id, args)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -748,8 +806,9 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
-  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  if not isMade(id) then return false end
   local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
   return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
 end`,
@@ -886,10 +945,14 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
-return {'created', queueNew(args.id, args.score, args.owner, args.new)}`,
+return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}`,
   'tokens/include/announce': `local function announce(what, id)
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
+end`,
+  'tokens/include/limit-owner': `local function limitOwner(id, most)
+  if most then redis.call('HSET', root .. ':owner-limits', id, most)
+  else redis.call('HDEL', root .. ':owner-limits', id) end
 end`,
   'tokens/include/drop-token': `local function dropToken(id)
   local execution = redis.call('HGET', key('token', id), 'executionId')
@@ -897,11 +960,18 @@ end`,
   redis.call('ZREM', root .. ':tokens', id)
   redis.call('ZREM', root .. ':token-ends', id)
   if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if redis.call('EXISTS', key('index', id)) == 0 then limitOwner(id, nil) end
   if wasThere then announce('removed', id) end
   return wasThere
 end`,
   'tokens/include/drop-tokens-of': `local function dropTokensOf(execution)
   for _, id in ipairs(redis.call('SMEMBERS', key('tokens-of', execution))) do dropToken(id) end
+end`,
+  'tokens/include/is-gone': `local function isGone(id) return isMade(id) and redis.call('EXISTS', key('token', id)) == 0 end`,
+  'include/forget-owner': `local function forgetOwner(owner)
+  if redis.call('EXISTS', key('index', owner)) == 1 then return end
+  redis.call('SREM', root .. ':owners', owner)
+  if isGone(owner) then limitOwner(owner, nil) end
 end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
@@ -931,7 +1001,7 @@ end`,
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
-  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+  forgetOwner(owner)
 end`,
   'delete': `exceedMemory()
 local id, owner = ARGV[1], ARGV[2]
@@ -960,6 +1030,8 @@ local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
 return 'ok'`,
+  'forget-owner': `forgetOwner(ARGV[1])
+return 'OK'`,
   'include/reserve-rest': `local function reserveRest(id, wanted)
   local owner, kind = get(id, 'owner'), kindOf(get(id, 'simulated'))
   local day = not isResting(get(id, 'state')) and (get(id, 'bookDay') or ledgerDay(id))
@@ -1043,37 +1115,50 @@ for index = 1, #oldest, 2 do
   local owner = get(id, 'owner')
   if owner and not redis.call('ZSCORE', lineOf(bandOf(score), owner), id) then enterTurn(id, score) end
 end
-local ids, due = {}, 0
+local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
-    local limit = redis.call('HGET', root .. ':owner-limits', owner)
-    if limit then room = mayRun(owner) and tonumber(limit) - redis.call('SCARD', key('active', owner)) or 0 end
-    local count = math.min(room, redis.call('ZCARD', line))
+    local isFree = mayRun(owner)
+    local limit, active = limitOf(owner)
+    if limit then room = isFree and limit - active - (taken[owner] or 0) or 0 end
+    local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
+    taken[owner] = (taken[owner] or 0) + count
     due = due + count
     local listed = math.min(count, most - #ids)
     for _, id in ipairs(listed > 0 and redis.call('ZRANGE', line, 0, listed - 1) or {}) do ids[#ids + 1] = id end
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'include/turn-of': `local function turnOf(id, score, owner)
+  if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
+  local position = owner and positionOf(id, score, owner)
+  if not position then return {} end
+  local limit, active = limitOf(owner)
+  local band = bandOf(score)
+  local place = limit and redis.call('ZRANK', lineOf(band, owner), id)
+  if not place then return {position} end
+  for higher = 0, tonumber(band) - 1 do place = place + redis.call('ZCARD', lineOf(higher, owner)) end
+  return {position, place + 1, limit, active}
+end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
-  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', unpack(fields))
+  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and positionOf(id) or ''
+  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
   answer[size + 5] = state
-  for index = 1, #fields do answer[size + 5 + index] = values[2 + index] end
+  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
   size = size + 5 + #fields
 end
 return answer`,
-  'positions': `local positions = {}
-for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
-return positions`,
+  'positions': `local answers = {}
+for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
+return answers`,
   'reclaim': `exceedMemory()
 local id = ARGV[1]
 if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
@@ -1183,10 +1268,13 @@ redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 if parked then
   rest(id, parked)
+  noteOutbox(id, 'execution.parked')
   return {'parked', unpack(passWork(id))}
 end
+local ready = args.notBefore and passWork(id) or {}
 leaveWork(id)
-return {'retrying', requeueAttempt(id, args)}`,
+local claim, priority = requeueAttempt(id, args)
+return {'retrying', claim, priority, unpack(ready)}`,
   'set-budget': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id, state, unparked = args.id, get(args.id, 'state'), args.unparked
@@ -1231,12 +1319,18 @@ if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  if enter(list, 'running') then
+    set(list, 'startedAt', args.fields.startedAt)
+    noteOutbox(list, 'execution.started')
+  end
   writeNext(list, args.listEvent)
 end
+local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
 beginSession(id, before)
-return started(writeNext(id, args.event))`,
+local last = writeNext(id, args.event)
+if isFirst then noteOutbox(id, 'execution.started') end
+return started(last)`,
   'take-places': `local args = cjson.decode(ARGV[1])
 local id, places = args.id, args.places
 if not holdsFence(id, args.fence) then return {'stale'} end
@@ -1310,9 +1404,9 @@ export const SCRIPTS = {
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
     'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'advance-list',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'include/task-at',
+    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1321,6 +1415,10 @@ export const SCRIPTS = {
   ),
   ccBlock: join(
     'platform/include/now-ms', 'platform/include/root', 'block',
+  ),
+  ccCallWaiting: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/turn-keys',
+    'include/call-next', 'include/limit-of', 'include/may-run', 'call-waiting',
   ),
   ccCancelList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -1335,9 +1433,9 @@ export const SCRIPTS = {
     'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
     'include/folders-above', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
     'include/is-held', 'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of',
-    'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue',
-    'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on',
-    'include/take-turn', 'include/use-turn', 'claim',
+    'include/limit-of', 'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next',
+    'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1348,12 +1446,13 @@ export const SCRIPTS = {
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
     'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1364,12 +1463,13 @@ export const SCRIPTS = {
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
     'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
@@ -1380,12 +1480,13 @@ export const SCRIPTS = {
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
     'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude-queued',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1396,37 +1497,39 @@ export const SCRIPTS = {
     'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
     'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/expire', 'constant/PRIORITY_STEP',
     'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-rest', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/set-all', 'include/expire-folders', 'include/is-fresh',
-    'include/hosts-of', 'include/settle-session', 'include/conclude', 'conclude',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/set-all',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/conclude',
+    'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
+    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'constant/DAY_MS', 'platform/include/root', 'platform/include/key', 'platform/include/now-ms',
     'history/include/book-of', 'history/include/whole', 'history/include/touch', 'history/include/reserve',
-    'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh', 'include/own-workspace',
-    'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'include/admit',
-    'include/enter-session', 'include/get', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over',
-    'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set', 'include/join-session',
-    'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'create',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/enter-session', 'include/get', 'constant/TRANSITIONS', 'include/is-ended',
+    'include/is-over', 'include/latest-of', 'include/find-session', 'include/hosts-of', 'include/set',
+    'include/join-session', 'include/limit-of', 'events/include/write-first', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
+    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
+    'tokens/include/is-made', 'tokens/include/is-gone', 'include/forget-owner', 'include/expire-folders',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'constant/TRANSITIONS', 'include/is-ended', 'include/reservation-of',
     'delete',
   ),
@@ -1436,6 +1539,10 @@ export const SCRIPTS = {
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+  ),
+  ccForgetOwner: join(
+    'platform/include/root', 'platform/include/key', 'tokens/include/is-made', 'tokens/include/is-gone',
+    'tokens/include/limit-owner', 'include/forget-owner', 'forget-owner',
   ),
   ccGoOn: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1455,17 +1562,18 @@ export const SCRIPTS = {
     'list-abandoned',
   ),
   ccListDue: join(
-    'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/may-run', 'list-due',
+    'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/position-of', 'list',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
+    'include/turn-of', 'list',
   ),
   ccPositions: join(
-    'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
-    'include/turn-keys', 'include/position-of', 'positions',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/limit-of',
+    'include/record', 'include/turn-keys', 'include/position-of', 'include/turn-of', 'positions',
   ),
   ccReclaim: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1488,19 +1596,20 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/expire-folders', 'include/record',
-    'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of',
+    'tokens/include/is-made', 'tokens/include/is-gone', 'include/forget-owner', 'include/expire-folders',
+    'include/record', 'include/get', 'include/is-fresh', 'include/hosts-of', 'include/leave-session', 'include/release',
     'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
     'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work',
-    'include/turn-keys', 'include/pass-work', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
-    'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day', 'include/reserved-of',
-    'include/book-run', 'include/rest', 'include/set-all', 'retry',
+    'include/note-outbox', 'include/turn-keys', 'include/call-next', 'include/pass-work', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day',
+    'include/reserved-of', 'include/book-run', 'include/rest', 'include/set-all', 'retry',
   ),
   ccSetBudget: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -1516,7 +1625,7 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/has-lease', 'include/set-all', 'start',
+    'include/has-lease', 'include/note-outbox', 'include/set-all', 'start',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
@@ -1524,8 +1633,8 @@ export const SCRIPTS = {
     'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
     'include/find-held', 'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
     'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work',
-    'include/pass-work', 'include/places-of', 'take-places',
+    'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park', 'include/call-next',
+    'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',

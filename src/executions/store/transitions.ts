@@ -1,6 +1,6 @@
 import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
-import type { ExecutionKind, Outcome, ParkReason, Payment, RetryReason, Usage } from '../../protocol/execution.js'
+import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
 import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
@@ -8,6 +8,7 @@ import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { WantedBudget } from '../records/plan-budget.js'
+import type { Parked } from './parked.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
@@ -177,16 +178,6 @@ export type RequeueAnswer =
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'exhausted' | 'refused' }
 
-/** What an execution is parked for. */
-export interface Parked {
-  readonly reason: ParkReason
-  readonly until: Date
-  /** It goes on by itself then. */
-  readonly notBefore?: Date
-  /** At its limits: how many changes of them were known when this was decided. Another one comes first. */
-  readonly budgetRevision?: number
-}
-
 /** What leads from an attempt to the next one. */
 export interface Retry {
   readonly reason: RetryReason
@@ -211,7 +202,12 @@ export interface Retry {
 }
 
 export type RetryAnswer =
-  | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  | {
+      readonly kind: 'retrying'
+      readonly ready: ReadyExecution
+      /** Who may begin in its place, where it has to wait. */
+      readonly others: readonly ReadyExecution[]
+    }
   /** Others whose turn has come, as it is at work no more. */
   | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
   /** A cancel was requested meanwhile. */

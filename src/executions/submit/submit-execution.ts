@@ -5,9 +5,8 @@ import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
-import { withOneExpectedStart } from '../read/expected-start.js'
+import { showExecution } from '../read/expected-start.js'
 import { getExecution } from '../read/find-execution.js'
-import { toExecution } from '../records/execution-record.js'
 import { notOwned, toSessionError, toWantedSession } from './join-session.js'
 import { mintUuid } from '../../platform/mint-uuid.js'
 import { newTask, toDeadline } from './new-task.js'
@@ -134,7 +133,7 @@ export async function submitExecution(
     logger.warn({ executionId: id, err }, 'stored but not yet queued; the sweep will do it')
   })
   const execution = answer.record
-    ? await withOneExpectedStart(services, toExecution(answer.record))
+    ? await showExecution(services, answer.record)
     : await getExecution(services, id, caller)
   return { execution, replayed: false }
 }

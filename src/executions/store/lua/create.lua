@@ -3,12 +3,14 @@
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
 --   session?: {reference (session or execution to resume), fork, workspace?};
 --   then the fields of the record and their values, in turn
--- Answers: created position | replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
+-- Answers: created position isLimited (how many its owner may have at work) |
+--   replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
 --   over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 
 --- @include "./include/admit.lua"
 --- @include "./include/join-session.lua"
+--- @include "./include/limit-of.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/record.lua"
 
@@ -18,4 +20,4 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
-return {'created', queueNew(args.id, args.score, args.owner, args.new)}
+return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}

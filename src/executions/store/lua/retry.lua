@@ -3,8 +3,8 @@
 -- holds the fence any more.
 -- Arguments (JSON): id, fence? (without it the lease must be over), fields, event, notBefore? (ms), queueDeadline?
 --   (ms), parked?: {reason, until, notBefore?, budgetRevision? (of the limits that it has met)}
--- Answers: retrying claim priority | parked ready… | cancelled by reason | moved (its limits have been changed) |
---   stale | alive | refused state
+-- Answers: retrying claim priority ready… (who may begin in its place, where it waits itself) | parked ready… |
+--   cancelled by reason | moved (its limits have been changed) | stale | alive | refused state
 -- Sent again: yes; the second time it is refused
 
 --- @include "../../../events/lua/include/holds-fence.lua"
@@ -15,6 +15,7 @@
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 --- @include "./include/leave-work.lua"
+--- @include "./include/note-outbox.lua"
 --- @include "./include/pass-work.lua"
 --- @include "./include/record.lua"
 --- @include "./include/requeue-attempt.lua"
@@ -43,7 +44,11 @@ redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
 if parked then
   rest(id, parked)
+  noteOutbox(id, 'execution.parked')
   return {'parked', unpack(passWork(id))}
 end
+-- Its own job comes at once, unless it has to wait: then another one may begin.
+local ready = args.notBefore and passWork(id) or {}
 leaveWork(id)
-return {'retrying', requeueAttempt(id, args)}
+local claim, priority = requeueAttempt(id, args)
+return {'retrying', claim, priority, unpack(ready)}

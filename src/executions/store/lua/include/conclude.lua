@@ -14,6 +14,7 @@
 --- @include "./get.lua"
 --- @include "./leave-queue.lua"
 --- @include "./leave-rest.lua"
+--- @include "./note-outbox.lua"
 --- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
@@ -36,6 +37,7 @@ local function conclude(id, args)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)

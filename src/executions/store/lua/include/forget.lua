@@ -4,6 +4,7 @@
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
+--- @include "./forget-owner.lua"
 --- @include "./leave-session.lua"
 --- @include "./record.lua"
 --- @include "./release.lua"
@@ -20,5 +21,5 @@ local function forget(id, owner)
   redis.call('DEL', record(id), key('log', id), key('events', id), key('files', id), key('tasks', id))
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
-  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+  forgetOwner(owner)
 end
