@@ -5,6 +5,7 @@ import plugin from 'fastify-plugin'
 import type { z } from 'zod'
 import { ExecutorError, parseInput } from '../src/protocol/errors.js'
 
+const MERGE_PATCH = 'application/merge-patch+json'
 const BYTE_ORDER_MARK = '\ufeff'
 
 /** As a TextDecoder that is fatal, at a third of its cost. */
@@ -64,6 +65,16 @@ export const jsonPlugin = plugin(
       'application/json',
       { parseAs: 'buffer' },
       async ({ headers }: FastifyRequest, body: Buffer) => {
+        requirePlain(headers)
+        return parseJson(body)
+      },
+    )
+    // A change may be called what it is, RFC 7396.
+    app.addContentTypeParser(
+      MERGE_PATCH,
+      { parseAs: 'buffer' },
+      async ({ headers, method }: FastifyRequest, body: Buffer) => {
+        if (method !== 'PATCH') throw new ExecutorError('UNSUPPORTED_MEDIA_TYPE', { detail: JSON_ONLY })
         requirePlain(headers)
         return parseJson(body)
       },

@@ -73,7 +73,7 @@ export const originPlugin = plugin(
       await app.register(cors, {
         origin: [...origins],
         // The plugin's own default knows GET, HEAD and POST only.
-        methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+        methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
         allowedHeaders: [
           'authorization',
           'content-type',

@@ -17,7 +17,7 @@ const CONTENT_SECURITY_POLICY = [
  * What helmet sends, which would put it together for every request. Plain HTTP on loopback is the normal case, so
  * nothing is said of transport security: whoever terminates TLS in front does.
  */
-export const SECURITY_HEADERS = {
+const SECURITY_HEADERS = {
   'content-security-policy': CONTENT_SECURITY_POLICY,
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',

@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
-import { ExecutorError, toInvalidRequest } from '../src/protocol/errors.js'
-import { IDEMPOTENCY_KEY_LIMIT } from '../src/protocol/limits.js'
+import { ExecutorError } from '../src/protocol/errors.js'
 
 /**
  * Aborted when the client goes away, or has gone already: its connection tells that only once. And when its token ends,
@@ -53,14 +52,4 @@ export function negotiate(request: FastifyRequest, reply: FastifyReply, offered:
   if (chosen === undefined)
     throw new ExecutorError('NOT_ACCEPTABLE', { detail: `Accept: this is available as ${offered.join(', ')}.` })
   return chosen
-}
-
-/** @throws ExecutorError INVALID_REQUEST */
-export function readIdempotencyKey(request: FastifyRequest): string | undefined {
-  const key = request.headers['idempotency-key']
-  if (key === undefined) return undefined
-  if (typeof key !== 'string' || key === '' || key.length > IDEMPOTENCY_KEY_LIMIT) {
-    throw toInvalidRequest([{ path: 'Idempotency-Key', message: `must be 1 to ${IDEMPOTENCY_KEY_LIMIT} characters` }])
-  }
-  return key
 }

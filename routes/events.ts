@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
@@ -12,6 +11,7 @@ import { negotiate, whileConnected } from './answers.js'
 import { toPageText } from './event-texts.js'
 import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
+import { streamPages } from './stream-pages.js'
 
 const DEFAULT_PAGE = 100
 const NO_WAIT = AbortSignal.abort()
@@ -46,7 +46,7 @@ export function eventRoutes(fastify: FastifyInstance): void {
         // Safe to bypass the declared JSON answer: an export is a stream of text.
         return reply
           .type(`${NDJSON}; charset=utf-8`)
-          .send(Readable.from(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
+          .send(streamPages(exportEvents(services, id, { after: after ?? 0, ...wanted })) as never)
       }
       if (media === EVENT_STREAM) {
         const cursor = readCursor(request.headers['last-event-id']) ?? after ?? 0

@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
-import { cancelExecution, pauseExecution } from '../src/executions/control/cancel-execution.js'
 import { deleteExecution } from '../src/executions/control/delete-execution.js'
 import { toExecution } from '../src/executions/records/execution-record.js'
 import { awaitExecution, getExecution, listExecutions } from '../src/executions/read/find-execution.js'
@@ -11,12 +10,14 @@ import { ExecutorError, Problem } from '../src/protocol/errors.js'
 import { Execution, isTerminal, Outcome } from '../src/protocol/execution.js'
 import { CSV, EVENT_STREAM, NDJSON, OPERATIONS } from '../src/protocol/operations.js'
 import { toFilters, toHold } from '../src/protocol/rest-input.js'
-import { endLine, isForShell, negotiate, readIdempotencyKey, whileConnected } from './answers.js'
+import { endLine, isForShell, negotiate, whileConnected } from './answers.js'
 import { eventRoutes } from './events.js'
 import { messageRoutes } from './messages.js'
 import { exportExecutions } from './export.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { answerOf, mediaOf, routeOf } from './route-of.js'
 import { sendEventStream } from './sse.js'
+import { steeringRoutes } from './steering.js'
 import { definedFields } from '../src/protocol/defined-fields.js'
 
 const tags = ['executions']
@@ -187,34 +188,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
 
   eventRoutes(fastify)
   messageRoutes(fastify)
-
-  const controls = {
-    cancel: {
-      summary: 'End an execution',
-      description: 'Idempotent; a finished one is answered unchanged.',
-      act: cancelExecution,
-    },
-    pause: {
-      summary: 'Stop the processes of a running execution',
-      description: 'Idempotent; its timeouts are suspended.',
-      act: pause(true),
-    },
-    resume: { summary: 'Resume a paused execution', description: 'Idempotent.', act: pause(false) },
-  } as const
-  for (const name of ['cancel', 'pause', 'resume'] as const) {
-    const { act, ...texts } = controls[name]
-    const accepted = answerOf(`execution.${name}`, 'Accepted; watch the events for completion.')
-    // A finished one is answered by cancel alone; pause and resume refuse it.
-    const finished = name === 'cancel' && { 200: answerOf('execution.cancel', 'It had finished already.') }
-    app.route({
-      ...routeOf(`execution.${name}`, { tags, ...texts, response: { 202: accepted, ...finished } }),
-      handler: async (request, reply) => {
-        const { execution, hadEnded } = await act(services, request.params.id, request.caller, request.body?.reason)
-        // Safe to bypass the declared answers: of routes made in a loop the types know only what all declare alike.
-        return reply.code((hadEnded ? 200 : 202) as never).send(execution as never)
-      },
-    })
-  }
+  steeringRoutes(fastify)
 
   app.route({
     ...routeOf('execution.delete', {
@@ -230,12 +204,5 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       await deleteExecution(services, request.params.id, request.caller)
       return reply.code(204).send(null)
     },
-  })
-}
-
-function pause(wanted: boolean): typeof cancelExecution {
-  return async (services, id, caller, reason) => ({
-    execution: await pauseExecution(services, id, caller, wanted, reason),
-    hadEnded: false,
   })
 }

@@ -4,7 +4,7 @@ import { sendMessage } from '../src/executions/control/send-message.js'
 import { listMessages } from '../src/executions/read/list-messages.js'
 import { definedFields } from '../src/protocol/defined-fields.js'
 import { Message } from '../src/protocol/messages.js'
-import { readIdempotencyKey } from './answers.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { answerOf, routeOf } from './route-of.js'
 
 const tags = ['executions']

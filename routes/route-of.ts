@@ -18,6 +18,8 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   APPROVAL_CLOSED: '`approval` says how, by whom and when.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
+/** RFC 7396. */
+const MERGE_PATCH = 'application/merge-patch+json'
 /** What can be wrong with a body, before anybody looks at its fields. */
 const BODY_ERRORS = ['PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 
@@ -89,15 +91,17 @@ export function routeOf<Name extends RestOperation, Texts extends RouteTexts>(
     method,
     url,
     config: {
-      ...(open ? { open } : { scope: operation.scope }),
+      open,
+      scope: open ? undefined : operation.scope,
       forOneExecution: operation.forOneExecution ?? false,
       ticket,
     },
     // Safe: exactly the table's input; the response has the errors beside what the type lists.
     schema: {
       ...input,
+      security: ticket ? [{ bearer: [] }, { ticket: [] }] : undefined,
       ...texts,
-      ...(ticket && { security: [{ bearer: [] }, { ticket: [] }] }),
+      consumes: method === 'PATCH' ? ['application/json', MERGE_PATCH] : undefined,
       operationId,
       response: { ...texts.response, ...describeErrors(listErrors(operation)) },
     } as unknown as InputOf<Name> & Texts,

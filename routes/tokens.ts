@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import * as z from 'zod'
+import { callWaiting } from '../src/executions/control/call-waiting.js'
 import { requireExecution } from '../src/executions/read/find-execution.js'
 import { ExecutorError } from '../src/protocol/errors.js'
 import type { Token } from '../src/protocol/tokens.js'
@@ -12,6 +13,7 @@ import {
   listTokens,
   revokeToken,
 } from '../src/tokens/manage-tokens.js'
+import { readIdempotencyKey } from './idempotency-key.js'
 import { answerOf, routeOf } from './route-of.js'
 
 export interface TokenRoutesOptions {
@@ -35,8 +37,12 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
       summary: 'Make a token',
       description:
         'Answers with its `secret`, which is not shown again. With `executionId` it may only watch that execution of ' +
-        'yours, and is deleted with it.',
-      response: { 201: answerOf('token.create', 'Made; valid at once, in every API process.') },
+        'yours, and is deleted with it. With `Idempotency-Key` a repeated request makes no second token: it returns the ' +
+        'first, without its secret.',
+      response: {
+        200: answerOf('token.get', 'The Idempotency-Key was known (Idempotent-Replayed: true): without the secret.'),
+        201: answerOf('token.create', 'Made; valid at once, in every API process.'),
+      },
     }),
     handler: async (request, reply) => {
       // Where nobody is asked for a token, one with limits would only seem to limit something.
@@ -44,8 +50,10 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
         throw new ExecutorError('FORBIDDEN', { detail: 'This service runs open: tokens are not checked here.' })
       const { executionId } = request.body
       if (executionId !== undefined) await requireExecution(services, executionId, request.caller)
-      const made = await createToken(tokens, request.body, request.caller)
-      return reply.code(201).header('location', located(made.id)).send(made)
+      const made = await createToken(tokens, request.body, request.caller, readIdempotencyKey(request))
+      reply.header('location', located(made.id))
+      if (!('secret' in made)) return reply.code(200).header('idempotent-replayed', 'true').send(made)
+      return reply.code(201).send(made)
     },
   })
 
@@ -80,7 +88,12 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
         'end. Tokens of the configuration are changed there.',
       response: { 200: answerOf('token.change', 'As it is now.') },
     }),
-    handler: async (request) => changeToken(tokens, configured, request.params.id, request.body),
+    handler: async (request) => {
+      const { params, body } = request
+      const changed = await changeToken(tokens, configured, params.id, body)
+      if (body.maxConcurrent !== undefined) await callWaiting(services, params.id)
+      return changed
+    },
   })
 
   app.route({

@@ -110,7 +110,6 @@ const LONG_FILES: Record<string, string> = {
   'src/protocol/execution.ts': 'the fields of an execution, each with its description',
   'src/protocol/execute-request.ts': 'the fields of a request, each with its description',
   'src/protocol/operations.ts': 'the one table of operations, and the types that are read from it',
-  'src/supervision/supervised-process.ts': 'one process from its start to the proof that nothing is left',
   'src/protocol/tools.ts': 'the one table of tools, what they take and answer',
   'src/verification/checks.ts': 'one function a check',
   'src/verification/manifest.ts': 'one walk of a folder with its bounds',
@@ -350,6 +349,37 @@ void t.test('files are of one subject and lead to no barrel', async (t) => {
     )
   ).flat()
   t.same(long.sort(), Object.keys(LONG_FILES).sort(), 'over 250 lines are those that say why')
+})
+
+/** `...(value !== undefined && { value })` and its kin, which hide what fields an object has. */
+function findConditionalSpreads(source: ts.SourceFile): string[] {
+  const found: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isSpreadAssignment(node)) {
+      const { expression: inner } = node
+      const spread = ts.isParenthesizedExpression(inner) ? inner.expression : inner
+      const isAnd = ts.isBinaryExpression(spread) && spread.operatorToken.kind === ts.SyntaxKind.AmpersandAmpersandToken
+      if (isAnd || ts.isConditionalExpression(spread)) found.push(`${source.fileName}: ${node.getText(source)}`)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+void t.test('a field that may be undefined is passed as it is', async (t) => {
+  t.same(
+    sources.filter((file) => file.endsWith('.ts')).flatMap((file) => findConditionalSpreads(parse(file))),
+    [],
+    'src/protocol/defined-fields.ts is for where keys are seen',
+  )
+  const wrong = ts.createSourceFile(
+    'wrong.ts',
+    'f({ ...(a !== undefined && { a }), ...(b ? { b } : {}), ...c, d })',
+    ts.ScriptTarget.Latest,
+    true,
+  )
+  t.equal(findConditionalSpreads(wrong).length, 2, 'it would notice')
 })
 
 /** Code is laid out by prettier, which breaks no text: a text of more than 120 columns is a literal by itself. */

@@ -66,9 +66,9 @@ ${SERVICE_USAGE}`,
       for (let cursor: string | undefined; ;) {
         const page = await client.approvals({
           limit: PAGE,
-          ...(status && { status }),
-          ...(execution !== undefined && { executionId: execution }),
-          ...(cursor !== undefined && { cursor }),
+          status,
+          executionId: execution,
+          cursor,
         })
         found.push(...page.approvals)
         if (page.nextCursor === null) break
@@ -143,9 +143,9 @@ ${SERVICE_USAGE}`,
     const { answer, input, mode, json } = values
     const allowed: ApprovalDecision = {
       decision: 'allow',
-      ...(values['for-execution'] && { appliesTo: 'execution' as const }),
-      ...(input !== undefined && { input: toInput(input) }),
-      ...(mode !== undefined && { permissionMode: toMode(mode) }),
+      appliesTo: values['for-execution'] ? 'execution' : undefined,
+      input: input === undefined ? undefined : toInput(input),
+      permissionMode: mode === undefined ? undefined : toMode(mode),
     }
     return withService(values.url, async (client) => {
       if (!answer) return decide(client, id, allowed, json)
@@ -170,8 +170,6 @@ ${SERVICE_USAGE}`,
     })
     const id = requireId(positionals)
     const { message, json } = values
-    return withService(values.url, (client) =>
-      decide(client, id, { decision: 'deny', ...(message !== undefined && { message }) }, json),
-    )
+    return withService(values.url, (client) => decide(client, id, { decision: 'deny', message }, json))
   },
 }

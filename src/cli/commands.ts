@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   approvals: async () => (await import('./approvals.js')).approvals,
   approve: async () => (await import('./approvals.js')).approve,
   deny: async () => (await import('./approvals.js')).deny,
+  budget: async () => (await import('./budget.js')).budget,
   files: async () => (await import('./files.js')).files,
   undo: async () => (await import('./undo.js')).undo,
   workspaces: async () => (await import('./workspaces.js')).workspaces,

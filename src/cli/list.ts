@@ -36,7 +36,8 @@ export const list: Command = {
   summary: ['list [--status S] [--limit N] [--json|--csv]', 'the newest executions'],
   usage: `Usage: cc-executor list [flags]
 
-  --status S                      queued, running, paused, succeeded, failed, cancelled, timed_out; several are comma-separated
+  --status S                      queued, running, paused, waiting_approval, waiting_budget, succeeded, failed,
+                                  cancelled, timed_out; several are comma-separated
   --parent ID                     the tasks of this list, which are omitted otherwise
   --label LABEL=VALUE             only with this label (also --metadata) (repeatable)
   --limit N                       how many; default ${DEFAULT_COUNT}
@@ -91,6 +92,8 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
     waitingFor,
     position,
     estimatedStartAt,
+    notBefore,
+    parkedUntil,
     timeoutEstimate,
     createdAt,
     startedAt,
@@ -112,6 +115,8 @@ function describe(execution: Execution, folder: string | undefined): Array<reado
   const placed = [
     status,
     ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
+    ...(parkedUntil === undefined ? [] : [`ends at ${parkedUntil} unless it continues before`]),
+    ...(parkedUntil === undefined || notBefore === undefined ? [] : [`continues by itself at ${notBefore}`]),
     ...(position === undefined ? [] : [`place ${position}`]),
     ...(position === undefined || estimatedStartAt === undefined ? [] : [`expected to start at ${estimatedStartAt}`]),
   ]

@@ -18,6 +18,8 @@ export const REQUEST_FLAGS = {
   'max-turns': one,
   'max-budget-usd': one,
   'max-budget-tokens': one,
+  'on-budget-exceeded': one,
+  'budget-timeout': one,
   'allowed-tools': many,
   'disallowed-tools': many,
   'permission-mode': one,
@@ -50,6 +52,8 @@ export const REQUEST_FLAGS = {
 export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort low|medium|high|xhigh|max
   --system-prompt TEXT, --append-system-prompt TEXT
   --max-turns N, --max-budget-usd USD, --max-budget-tokens N
+  --on-budget-exceeded fail|pause pause: it is parked, and continues when the budget command raises it
+  --budget-timeout SECONDS        how long it is parked before it fails; default a day
   --allowed-tools RULE            as the CLI writes them: "Read,Bash(npm test:*)" (repeatable)
   --disallowed-tools RULE
   --permission-mode MODE          default, manual, acceptEdits, plan, dontAsk, auto,
@@ -127,6 +131,8 @@ export const FIELDS: {
   'max-turns': ['maxTurns', parseNumber],
   'max-budget-usd': ['maxBudgetUsd', parseNumber],
   'max-budget-tokens': ['maxBudgetTokens', parseNumber],
+  'on-budget-exceeded': ['onBudgetExceeded'],
+  'budget-timeout': ['budgetTimeoutSeconds', parseNumber],
   'allowed-tools': ['allowedTools', splitRules],
   'disallowed-tools': ['disallowedTools', splitRules],
   'permission-mode': ['permissionMode'],

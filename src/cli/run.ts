@@ -52,7 +52,7 @@ export async function followToEnd(
   try {
     for await (const event of client.follow(executionId, {
       after,
-      ...(leave && { signal: leave }),
+      signal: leave,
       onInterrupted: () => say('connection lost; reconnecting'),
       onFallback: () => say('a proxy blocks WebSockets; receiving the events over plain HTTP (SSE)'),
     })) {

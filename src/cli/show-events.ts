@@ -8,6 +8,9 @@ import { toLine, toPrintable } from './print.js'
 /** Half a remedy is none. */
 const REMEDY_LENGTH = 1_000
 
+/** How a budget is raised. */
+const RAISE = ' To raise it: cc-executor budget <id> --max-budget-usd USD'
+
 export interface EventView {
   show(event: Event): void
 }
@@ -139,6 +142,11 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
           `${event.data.message ?? event.data.reason} Attempt ${event.data.nextAttempt} ` +
             `follows${event.data.notBefore === undefined ? '' : ` after ${event.data.notBefore}`}.`,
         )
+      else if (is(event, 'execution.parked')) {
+        const { reason, until, message = `It waits for: ${reason}.` } = event.data
+        note(nameCalls(`parked until ${until}: ${message}${reason === 'budget' ? RAISE : ''}`), REMEDY_LENGTH)
+      } else if (is(event, 'execution.unparked')) note(`unparked by ${event.data.by}`)
+      else if (is(event, 'execution.budget_changed')) note(`budget changed by ${event.data.by}`)
       else if (
         is(event, 'execution.paused') ||
         is(event, 'execution.resumed') ||

@@ -27,7 +27,7 @@ function toScopes(text: string | undefined, executionId: string | undefined): To
 async function listAll(client: Client): Promise<Token[]> {
   const found: Token[] = []
   for (let cursor: string | undefined; ;) {
-    const page = await client.tokens({ ...(cursor !== undefined && { cursor }), limit: 200 })
+    const page = await client.tokens({ cursor, limit: 200 })
     found.push(...page.tokens)
     if (page.nextCursor === null) return found
     cursor = page.nextCursor
@@ -53,6 +53,7 @@ everything that it has open. Requires a token with the scope admin.
   --expires WHEN                  of add: 30d, 12h, 45m from now, or a date; default never
   --daily-usd N                   of add: what it may spend on a UTC day
   --daily-tokens N                of add: what it may use on a UTC day
+  --max-concurrent N              of add: how many executions it may have at work at once
   --execution ID                  of add: it may only watch this execution (scopes ${WATCHING_SCOPES.join(', ')})
   --json                          the token, or {tokens}, as JSON
 ${SERVICE_USAGE}`,
@@ -66,6 +67,7 @@ ${SERVICE_USAGE}`,
         expires: { type: 'string' },
         'daily-usd': { type: 'string' },
         'daily-tokens': { type: 'string' },
+        'max-concurrent': { type: 'string' },
         execution: { type: 'string' },
         json: { type: 'boolean', default: false },
       },
@@ -75,19 +77,19 @@ ${SERVICE_USAGE}`,
     if (!['add', 'list', 'revoke'].includes(verb ?? '') || !isComplete || others.length > 0)
       throw new UsageError('expected add NAME, list, or revoke ID')
     const { json, url, scopes, expires, execution, 'daily-usd': dailyUsd, 'daily-tokens': dailyTokens } = values
-    const ofAdd = [scopes, expires, execution, dailyUsd, dailyTokens]
+    const ofAdd = [scopes, expires, execution, dailyUsd, dailyTokens, values['max-concurrent']]
     if (verb !== 'add' && ofAdd.some((value) => value !== undefined))
       throw new UsageError(`${verb} takes --json and --url only`)
     if (verb === 'list') return withService(url, (client) => list(client, json))
     if (verb === 'revoke') return withService(url, (client) => revoke(client, subject ?? '', json))
-    const dailyBudgetTokens = toWholeNumber('--daily-tokens', dailyTokens)
     const request: TokenRequest = {
       name: subject ?? '',
       scopes: toScopes(scopes, execution),
-      ...(expires !== undefined && { expiresAt: toExpiry(expires) }),
-      ...(dailyUsd !== undefined && { dailyBudgetUsd: toDollars(dailyUsd) }),
-      ...(dailyBudgetTokens !== undefined && { dailyBudgetTokens }),
-      ...(execution !== undefined && { executionId: execution }),
+      expiresAt: expires === undefined ? undefined : toExpiry(expires),
+      dailyBudgetUsd: dailyUsd === undefined ? undefined : toDollars(dailyUsd),
+      dailyBudgetTokens: toWholeNumber('--daily-tokens', dailyTokens),
+      maxConcurrent: toWholeNumber('--max-concurrent', values['max-concurrent']),
+      executionId: execution,
     }
     return withService(url, (client) => add(client, request, json))
   },

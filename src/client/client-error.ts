@@ -5,11 +5,8 @@ import type { Outcome } from '../protocol/execution.js'
 /** The HTTP status of a service that cannot do it now. */
 export const SERVICE_UNAVAILABLE = 503
 
-/** What only a client can meet, beside the protocol's own codes. */
-export type ClientErrorCode = 'UNREACHABLE' | 'BAD_ANSWER' | 'CLIENT_CLOSED'
-
 export interface ClientErrorFields {
-  /** The protocol's code, the outcome's code (of `result`), or a {@link ClientErrorCode}. */
+  /** The protocol's, the outcome's (of `result`), or the client's own: UNREACHABLE, BAD_ANSWER, CLIENT_CLOSED. */
   readonly code: string
   /** HTTP status of the code; 0 where nothing was answered. */
   readonly status: number

@@ -8,7 +8,7 @@ import type { Execution } from '../protocol/execution.js'
 import type { WorkspaceFiles } from '../protocol/files.js'
 import type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 import type { AuthStatus, Health, QueueState, Readiness } from '../protocol/service-state.js'
-import type { UsageGroup, UsageReport } from '../protocol/usage.js'
+import type { BudgetRequest, UsageGroup, UsageReport } from '../protocol/usage.js'
 import { createApprovalCalls, type ApprovalCalls } from './approval-calls.js'
 import { ClientError, SERVICE_UNAVAILABLE, toClosed } from './client-error.js'
 import { openEventStream } from './event-stream.js'
@@ -28,6 +28,7 @@ export type { ExecuteRequest } from '../protocol/execute-request.js'
 export type { Execution, Outcome } from '../protocol/execution.js'
 export type { ExecutionFilters, ExecutionPage } from '../protocol/listing.js'
 export type { Message, MessageRequest } from '../protocol/messages.js'
+export type { BudgetRequest } from '../protocol/usage.js'
 export type { NewToken, Ticket, Token, TokenChange, TokenPage, TokenRequest } from '../protocol/tokens.js'
 
 const DEFAULT_RECONNECT_SECONDS = 300
@@ -95,6 +96,8 @@ export interface Client extends TokenCalls, ApprovalCalls, MessageCalls {
   cancel(executionId: string, options?: ControlOptions): Promise<Execution>
   pause(executionId: string, options?: ControlOptions): Promise<Execution>
   resume(executionId: string, options?: ControlOptions): Promise<Execution>
+  /** Sets what it may spend; one that is parked for its budget continues. */
+  setBudget(executionId: string, budget: BudgetRequest, options?: CallOptions): Promise<Execution>
   delete(executionId: string, options?: CallOptions): Promise<void>
   /** How long such a run takes, by the history of this token's own. */
   estimate(query: EstimateQuery, options?: CallOptions): Promise<TimeoutEstimate>
@@ -210,6 +213,8 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
     cancel: requestControl('cancel'),
     pause: requestControl('pause'),
     resume: requestControl('resume'),
+    setBudget: (executionId, body, { signal } = {}) =>
+      ask({ method: 'PUT', path: at(executionId, '/budget'), body, signal }),
     async delete(executionId, { signal } = {}) {
       await rest.text({ method: 'DELETE', path: at(executionId), signal })
     },

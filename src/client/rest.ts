@@ -7,7 +7,7 @@ import { requestHttp } from './http-request.js'
 const ANSWER_DEADLINE_MS = 30_000
 
 export interface RestCall {
-  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | undefined>>
   readonly headers?: Readonly<Record<string, string>>

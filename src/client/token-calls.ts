@@ -7,6 +7,7 @@ import type {
   TokenPage,
   TokenRequest,
 } from '../protocol/tokens.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import type { Rest, RestCall } from './rest.js'
 
 interface CallOptions {
@@ -22,6 +23,11 @@ export interface TokensQuery {
 export interface TokenCalls {
   /** With its secret, which is not shown again. */
   createToken(request: TokenRequest, options?: CallOptions): Promise<NewToken>
+  /** A second time with the same key it is the token of the first time, without its secret. */
+  createToken(
+    request: TokenRequest,
+    options: CallOptions & { readonly idempotencyKey: string },
+  ): Promise<Token & Partial<Pick<NewToken, 'secret'>>>
   tokens(query?: TokensQuery, options?: CallOptions): Promise<TokenPage>
   token(id: string, options?: CallOptions): Promise<Token>
   changeToken(id: string, change: TokenChange, options?: CallOptions): Promise<Token>
@@ -37,7 +43,14 @@ export function createTokenCalls(rest: Rest): TokenCalls {
   // Safe: the service's own answers, in the shapes that the protocol publishes.
   const ask = <Answer>(call: RestCall): Promise<Answer> => rest.json(call) as Promise<Answer>
   return {
-    createToken: (body, { signal } = {}) => ask({ method: 'POST', path: '/tokens', body, signal }),
+    createToken: (body: TokenRequest, { signal, idempotencyKey }: CallOptions & { idempotencyKey?: string } = {}) =>
+      ask<NewToken>({
+        method: 'POST',
+        path: '/tokens',
+        body,
+        signal,
+        headers: definedFields({ 'idempotency-key': idempotencyKey }),
+      }),
     tokens: (query = {}, { signal } = {}) => ask({ path: '/tokens', query: { ...query }, signal }),
     token: (id, { signal } = {}) => ask({ path: at(id), signal }),
     changeToken: (id, body, { signal } = {}) => ask({ method: 'PATCH', path: at(id), body, signal }),

@@ -14,6 +14,12 @@ export interface Chunk {
   bytes: Buffer
 }
 
+export interface ChunkPage {
+  readonly chunks: readonly Chunk[]
+  /** Where the log ended when it was read; -1: there is no such log. */
+  readonly lastSeq: number
+}
+
 /** undefined: there is no event in it. */
 export function toChunk(bytes: Buffer): Chunk | undefined {
   const end = bytes.at(-1) === NEWLINE ? bytes.length - 1 : bytes.length
@@ -46,6 +52,12 @@ function startOf({ first, bytes }: Chunk, seq: number): number {
 export function cutAfter(chunk: Chunk, cursor: number): Chunk {
   if (cursor < chunk.first) return chunk
   return { ...chunk, first: cursor + 1, bytes: chunk.bytes.subarray(startOf(chunk, cursor + 1)) }
+}
+
+/** Its part up to a seq that stands in it or behind it. */
+export function cutTo(chunk: Chunk, seq: number): Chunk {
+  if (seq >= chunk.last) return chunk
+  return { ...chunk, last: seq, isTerminal: false, bytes: chunk.bytes.subarray(0, startOf(chunk, seq + 1) - 1) }
 }
 
 /**

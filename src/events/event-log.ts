@@ -4,7 +4,8 @@ import { createLimiter } from '../platform/limiter.js'
 import { keyRoot } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
-import { cutAfter, eventsOf, toChunk, type Chunk } from './chunk.js'
+import { eventsOf, toChunk, type ChunkPage } from './chunk.js'
+import { LogEntries } from './log-entries.js'
 import type { StoredEvent } from './stored-event.js'
 
 /** A run of numbered events, serialised one a line, as the holder of a fence hands it over. */
@@ -30,17 +31,11 @@ export interface LogPage {
   readonly lastSeq: number
 }
 
-export interface ChunkPage {
-  readonly chunks: readonly Chunk[]
-  /** As of a `LogPage`. */
-  readonly lastSeq: number
-}
-
 /** The append-only log of every execution: fenced writes, reads after a cursor. */
 export interface EventLog {
   /** `evenIfFull`: also where Redis is at its maxmemory. */
   append(executionId: string, fence: string, batch: Batch, evenIfFull?: boolean): Promise<AppendAnswer>
-  /** The events after `after`: at least one if there is any, then as many as fit in `maxBytes`. */
+  /** The events after `after`: at least one if there is any, then as many as are likely to fit in `maxBytes`. */
   readAfter(executionId: string, after: number, maxBytes: number): Promise<LogPage>
   /** The same, as it was written; where a limit is given, at most so many events. */
   readChunks(executionId: string, after: number, maxBytes: number, limit?: number): Promise<ChunkPage>
@@ -60,8 +55,7 @@ interface LogScripts {
     evenIfFull: '1' | '',
     marks: '1' | '',
   ): string
-  ccReadBuffer(id: string, after: number, maxBytes: number, limit: number): [lastSeq: number, ...batches: Buffer[]]
-  ccReadLastBuffer(id: string): [lastSeq: number, ...batches: Buffer[]]
+  ccReadLastBuffer(id: string): [lastSeq: number, batch?: Buffer]
 }
 
 /**
@@ -70,11 +64,11 @@ interface LogScripts {
  */
 const READS_AT_ONCE = 8
 
-const toChunks = (batches: readonly Buffer[]): Chunk[] => batches.map(toChunk).filter((chunk) => chunk !== undefined)
-
 export function createEventLog(redis: Redis, prefix: string): EventLog {
   const root = keyRoot(prefix)
-  const run = openScripts<LogScripts>(redis, root, SCRIPTS)
+  const { ccAppend, ccReadLast } = SCRIPTS
+  const run = openScripts<LogScripts>(redis, root, { ccAppend, ccReadLast })
+  const entries = new LogEntries(redis, prefix)
   const limited = createLimiter(READS_AT_ONCE)
   /** Where Redis is away nothing is read: everybody hears so within the time of a command, and waits for no turn. */
   async function read<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
@@ -86,10 +80,8 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
       if (redis.status !== 'ready') limited.letAllPass()
     }
   }
-  async function readChunks(executionId: string, after: number, maxBytes: number, limit = 0): Promise<ChunkPage> {
-    const [lastSeq, ...batches] = await read(() => run('ccReadBuffer', executionId, after, maxBytes, limit))
-    // The first batch may begin at or before the cursor.
-    return { lastSeq, chunks: toChunks(batches).map((chunk) => cutAfter(chunk, after)) }
+  function readChunks(executionId: string, after: number, maxBytes: number, limit = 0): Promise<ChunkPage> {
+    return read(() => entries.read(executionId, after, maxBytes, limit))
   }
   return {
     async append(executionId, fence, { first, last, bytes, marks = false }, evenIfFull = false) {
@@ -106,8 +98,9 @@ export function createEventLog(redis: Redis, prefix: string): EventLog {
     },
     readChunks,
     async readLast(executionId) {
-      const [lastSeq, ...batches] = await read(() => run('ccReadLastBuffer', executionId))
-      return { lastSeq, chunks: toChunks(batches) }
+      const [lastSeq, batch] = await read(() => run('ccReadLastBuffer', executionId))
+      const chunk = batch && toChunk(batch)
+      return { lastSeq, chunks: chunk ? [chunk] : [] }
     },
     channelOf: (executionId) => `${root}:channel:${executionId}`,
   }

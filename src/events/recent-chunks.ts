@@ -1,5 +1,5 @@
-import { joinChunks, keepChunks, type Chunk } from './chunk.js'
-import type { ChunkPage, EventLog } from './event-log.js'
+import { joinChunks, keepChunks, type Chunk, type ChunkPage } from './chunk.js'
+import type { EventLog } from './event-log.js'
 
 /** Read at once from a log: enough to be quick, little enough for many slow readers. */
 export const PAGE_BYTES = 256 * 1024

@@ -65,9 +65,10 @@ return {tonumber(last), entry and entry[2][2]}`,
   return string.sub(lines, start, stop - 1)
 end
 local id, after, maxBytes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local last = redis.call('HGET', key('log', id), 'lastSeq')
-if not last then return {-1} end
-local answer, size, cursor = {tonumber(last)}, 0, '(' .. ARGV[2] .. '-0'
+local log = redis.call('HMGET', key('log', id), 'lastSeq', 'bytes')
+if not log[1] then return {-1, 0} end
+local average = tonumber(log[2] or '0') / math.max(1, redis.call('XLEN', key('events', id)))
+local answer, size, cursor = {tonumber(log[1]), math.floor(average)}, 0, '(' .. ARGV[2] .. '-0'
 local count = 1
 while size < maxBytes do
   local asked = count
@@ -89,7 +90,7 @@ while size < maxBytes do
     if limit > 0 and entryLast >= after + limit then return answer end
     size = size + math.max(#lines, 1)
     cursor = '(' .. entry[1]
-    count = math.floor((maxBytes - size) * (#answer - 1) / size)
+    count = math.floor((maxBytes - size) * (#answer - 2) / size)
     if limit > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
     count = math.max(1, math.min(64, count))
   end

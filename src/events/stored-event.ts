@@ -101,27 +101,3 @@ export function splitBatch(batch: Buffer): StoredEvent[] {
   }
   return events
 }
-
-/**
- * The same events for keeping. A view pins the whole memory that it was cut from: the driver reads up to 64 KiB of
- * everybody's
- * at once, and Node copies what is small into a shared pool, which is 64 KiB from Node 26 on. Where that is more than
- * twice what
- * the events need, they get memory of their own, all together.
- */
-export function toKept(events: readonly StoredEvent[]): readonly StoredEvent[] {
-  const needed = events.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const held = [...new Set(events.map(({ bytes }) => bytes.buffer))].reduce(
-    (sum, { byteLength }) => sum + byteLength,
-    0,
-  )
-  if (held <= 2 * needed) return events
-  const own = Buffer.allocUnsafeSlow(needed)
-  let start = 0
-  return events.map(({ seq, type, bytes }) => {
-    const end = start + bytes.copy(own, start)
-    const kept = { seq, type, bytes: own.subarray(start, end) }
-    start = end
-    return kept
-  })
-}

@@ -1,6 +1,6 @@
 import type { EventFeed } from '../events/event-feed.js'
 import type { EventLog } from '../events/event-log.js'
-import type { QueueOutlook } from '../history/queue-outlook.js'
+import type { StartOutlook } from '../history/queue-outlook.js'
 import type { RunHistory } from '../history/run-history.js'
 import type { UsageLedger } from '../history/usage-ledger.js'
 import type { Config } from '../platform/config.js'
@@ -25,7 +25,7 @@ export interface ReadServices {
   readonly history: RunHistory
   readonly ledger: UsageLedger
   /** When queued executions may be expected to start, as it was within the last second. */
-  readonly outlook: () => Promise<QueueOutlook>
+  readonly outlook: () => Promise<StartOutlook>
 }
 
 /** What every process of the service needs of the domain. */

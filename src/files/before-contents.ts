@@ -11,16 +11,16 @@ const LIMIT_BYTES = 64 * 1024 * 1024
  * so that nothing is left of it however the worker ends.
  */
 export class BeforeContents {
-  readonly #descriptor: number
+  readonly #folder: string
+  /** undefined: nothing was kept so far. */
+  #descriptor: number | undefined
   readonly #places = new Map<string, { readonly start: number; readonly length: number }>()
   #end = 0
   #isClosed = false
 
   /** @param folder one that runs do not see */
   constructor(folder: string) {
-    const path = join(folder, `.before-${randomUUID()}`)
-    this.#descriptor = openSync(path, 'wx+', 0o600)
-    unlinkSync(path)
+    this.#folder = folder
   }
 
   /** Called while a manifest is taken: with each file that was read at once. */
@@ -29,6 +29,7 @@ export class BeforeContents {
       return
     try {
       // The disk may be full: then there is no patch of this file.
+      this.#descriptor ??= this.#open()
       if (writeSync(this.#descriptor, bytes, 0, bytes.length, this.#end) < bytes.length) return
     } catch {
       return
@@ -39,7 +40,7 @@ export class BeforeContents {
 
   read(path: string): Buffer | undefined {
     const place = this.#places.get(path)
-    if (!place || this.#isClosed) return undefined
+    if (!place || this.#isClosed || this.#descriptor === undefined) return undefined
     const bytes = Buffer.alloc(place.length)
     return readSync(this.#descriptor, bytes, 0, place.length, place.start) === place.length ? bytes : undefined
   }
@@ -47,6 +48,13 @@ export class BeforeContents {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    closeSync(this.#descriptor)
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+  }
+
+  #open(): number {
+    const path = join(this.#folder, `.before-${randomUUID()}`)
+    const descriptor = openSync(path, 'wx+', 0o600)
+    unlinkSync(path)
+    return descriptor
   }
 }

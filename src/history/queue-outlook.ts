@@ -9,6 +9,12 @@ export interface QueueOutlook {
   startOf(position: number): number | undefined
 }
 
+/** When the executions of a service may be expected to start. */
+export interface StartOutlook extends QueueOutlook {
+  /** The places of an owner that may have only so many at work; its place in the queue is that among its own. */
+  ofOwner(owner: string, limit: number): QueueOutlook
+}
+
 const median = (sorted: readonly number[]): number | undefined => sorted[Math.floor((sorted.length - 1) / 2)]
 
 /**

@@ -87,6 +87,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     if (config.allowHere) await makeLocalSecret(config.dataDir)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
     await services.signingKey()
+    await services.tokens.limitConfigured(tokens?.shown ?? [])
     const eviction = await services.eviction()
     if (eviction !== undefined) logger.warn(`${eviction} New executions are refused until then.`)
     const lack = findFileLack(config)

@@ -24,6 +24,7 @@ import { requireRedis } from '../platform/require-redis.js'
 import type { WorkerState } from '../protocol/service-state.js'
 import { receiveControl } from '../queue/control-channel.js'
 import { chooseContainment } from '../supervision/containment.js'
+import { openSpawner } from '../supervision/spawner.js'
 import { describeCredentials } from './lifecycle/describe-credentials.js'
 import { openClaudeWatch } from './lifecycle/claude-watch.js'
 import { openDataFolder } from './lifecycle/open-data-folder.js'
@@ -70,8 +71,11 @@ export function openWorker(config: Config, redisUrl: string, signal?: AbortSigna
     ] as const
     // Both have come to an end before the first failure is told: what is still being opened could not be closed.
     await Promise.allSettled(opening)
-    const [containment, claude] = await Promise.all(opening)
+    const [chosen, claude] = await Promise.all(opening)
     signal?.throwIfAborted()
+    const spawner = openSpawner(chosen.programs?.perl, (err) => logger.debug({ err }, 'the worker starts runs itself'))
+    lifetime.own('spawner', spawner, (opened) => opened.close())
+    const containment = { ...chosen, spawner }
     const credentials = new CredentialPool({
       config,
       sandboxesOf: (method) => sandboxLevelsOf(containment, config, method),

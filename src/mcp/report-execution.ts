@@ -23,15 +23,18 @@ const HEADLINES = {
   queued: 'Still queued',
   running: 'Still running',
   paused: 'Paused',
+  waiting_approval: 'Parked: it waits for a decision',
+  waiting_budget: 'Parked: its budget is used up',
 } as const
 
-function toHeadline({ status, outcome, usage, simulated, waitingFor, position }: Execution): string {
+function toHeadline({ status, outcome, usage, simulated, waitingFor, parkedUntil, position }: Execution): string {
   const code = outcome?.code === undefined ? '' : ` (${outcome.code})`
   const reason = outcome?.message === undefined ? '' : `: ${outcome.message}`
   const facts = isTerminal(status)
     ? [`${(usage.durationMs / 1_000).toFixed(1)} s`, `${usage.turns} turn${usage.turns === 1 ? '' : 's'}`]
     : [
-        ...(waitingFor === undefined ? [] : [`waiting for its ${waitingFor}`]),
+        ...(waitingFor === undefined || parkedUntil !== undefined ? [] : [`waiting for its ${waitingFor}`]),
+        ...(parkedUntil === undefined ? [] : [`it ends at ${parkedUntil} unless it continues before`]),
         ...(position === undefined ? [] : [`place ${position}`]),
       ]
   const sentence = `${HEADLINES[status]}${code}${reason}`
@@ -41,6 +44,13 @@ function toHeadline({ status, outcome, usage, simulated, waitingFor, position }:
     ...(simulated ? [`A scripted model ${isTerminal(status) ? 'answered' : 'answers'}, not Claude.`] : []),
   ].join(' ')
 }
+
+/** What somebody must do first. */
+const toDecision = ({ id, status, notBefore }: Execution): string =>
+  status === 'waiting_budget'
+    ? `${notBefore === undefined ? 'To continue it' : `It continues by itself at ${notBefore}; to continue it before`}, ` +
+      `raise its budget: cc-executor budget ${id} --max-budget-usd USD, or PUT /executions/${id}/budget. `
+    : ''
 
 interface ReportOptions {
   readonly resultOffset?: number | undefined
@@ -72,7 +82,7 @@ export function reportExecution(
   const next = !isFinished
     ? approvals.length > 0
       ? `It waits for a decision: call decide_approval with approvalId ${approvals[0]?.id ?? ''}, as the person who is responsible says.`
-      : `Call wait_for_execution with executionId ${execution.id} to wait for its end.`
+      : `${toDecision(execution)}Call wait_for_execution with executionId ${execution.id} to wait for its end.`
     : end < whole.length
       ? `The result has ${whole.length} characters; these are ${resultOffset} to ${end}. Call ` +
         `get_execution with executionId ${execution.id} and resultOffset ${end} for the next ones; ` +

@@ -20,6 +20,8 @@ export function describeEvent(event: Event): string | undefined {
   if (is(event, 'approval.requested')) return `waits for a decision on ${event.data.approval.tool}`
   if (is(event, 'execution.started')) return 'runs'
   if (is(event, 'execution.retrying')) return `waits for another attempt (${event.data.reason})`
+  if (is(event, 'execution.parked')) return `is parked (${event.data.reason})`
+  if (is(event, 'execution.unparked')) return 'is not parked any more'
   if (is(event, 'execution.paused')) return 'is paused'
   if (is(event, 'execution.resumed')) return 'goes on'
   if (is(event, 'execution.cancel_requested')) return 'is being cancelled'

@@ -41,7 +41,8 @@ export function createToolHandlers(access: ServiceAccess, askClient: AskClient):
     deadline: AbortSignal,
     context: ServerContext,
   ): Promise<ToolAnswer> {
-    if (isTerminal(known.status)) return reportExecution(known)
+    // A decision may take a day.
+    if (isTerminal(known.status) || known.parkedUntil !== undefined) return reportExecution(known)
     const progress = openProgress(context, seconds)
     progress.report(known.status)
     let note: string | undefined
@@ -60,6 +61,7 @@ export function createToolHandlers(access: ServiceAccess, askClient: AskClient):
             if (event.type === 'approval.requested') void isPending(known.id).then((is) => is && asked.abort())
             const message = describeEvent(event)
             if (message !== undefined) progress.report(message)
+            return event.type === 'execution.parked' && event.seq > known.lastSeq
           },
           onAway() {
             note = 'The connection to the service was lost meanwhile and was re-established.'

@@ -9,6 +9,8 @@ const RETRY_MS = 250
 const TYPES: readonly EventType[] = [
   'execution.started',
   'execution.retrying',
+  'execution.parked',
+  'execution.unparked',
   'execution.paused',
   'execution.resumed',
   'execution.cancel_requested',
@@ -21,13 +23,14 @@ const TYPES: readonly EventType[] = [
 interface WaitOptions {
   /** Ends the waiting quietly. */
   readonly signal: AbortSignal
-  readonly onEvent: (event: Event) => void
+  /** true: what it waits for is a decision, and nothing else is worth waiting for. */
+  readonly onEvent: (event: Event) => boolean
   /** The service went away, and is looked for. */
   readonly onAway: (error: ClientError) => void
 }
 
 /**
- * Waits until an execution has ended or the signal aborts, whichever service serves it meanwhile:
+ * Waits until an execution has ended, is parked, or the signal aborts, whichever service serves it meanwhile:
  * following → away (joined again, from the cursor on) → following. @throws ClientError where waiting cannot help
  */
 export async function waitForEnd(
@@ -47,7 +50,7 @@ export async function waitForEnd(
         onInterrupted: onAway,
       })) {
         cursor = event.seq
-        onEvent(event)
+        if (onEvent(event)) return true
       }
       return true
     } catch (error) {

@@ -73,7 +73,11 @@ export const VARIABLES = {
     'false',
     'set by compose.open.yaml: open on every address of a container whose port is published on loopback only',
   ],
-  CC_EXECUTOR_TOKENS: [z.string(), undefined, 'name=token:scope+scope, separated by commas'],
+  CC_EXECUTOR_TOKENS: [
+    z.string(),
+    undefined,
+    'name=token:scope+scope, separated by commas; limits follow: `:daily-usd=N`, `:daily-tokens=N`, `:max-concurrent=N`',
+  ],
   CC_EXECUTOR_TOKEN_FILE: [absolutePath, undefined, 'one token entry per line; created at the first start'],
   CC_EXECUTOR_ALLOWED_HOSTS: [list, '', 'additional Host values, with port'],
   CC_EXECUTOR_ALLOWED_ORIGINS: [list, '', 'web origins that may call, in addition to its own'],

@@ -117,7 +117,7 @@ export function openRedis({ url, access, logger, role }: RedisSettings): Redis {
 function watchOutages(redis: Redis, role: RedisSettings['role'], logger: Logger): void {
   let outage: { readonly since: number; readonly errors: Map<string, number> } | undefined
   redis.on('error', (error: Error & { code?: string }) => {
-    if (!outage) logger.warn({ role, error: error.message }, 'Redis cannot be reached')
+    if (!outage) logger.warn({ role, err: error }, 'Redis cannot be reached')
     outage ??= { since: performance.now(), errors: new Map() }
     const kind = error.code ?? error.message
     if (outage.errors.has(kind) || outage.errors.size < ERROR_KINDS)

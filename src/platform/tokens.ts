@@ -5,6 +5,7 @@ import { ConfigError, type Config } from './config.js'
 import { sha256Bytes } from './hash.js'
 import { makeFolder } from './make-folder.js'
 import type { Scope } from '../protocol/caller.js'
+import { CONCURRENT_LIMIT } from '../protocol/limits.js'
 import { SCOPES, type Token } from '../protocol/tokens.js'
 
 /** A token as it is kept: only its SHA-256. */
@@ -16,6 +17,8 @@ export interface TokenEntry {
   readonly sha256: Buffer
   /** What it may spend on a UTC day, in place of the settings for all. */
   readonly dailyBudget?: { readonly usd?: number; readonly tokens?: number }
+  /** How many executions it may have at work. */
+  readonly maxConcurrent?: number
 }
 
 const NAME = /^[\w.-]{1,64}$/
@@ -33,23 +36,34 @@ function parseScopes(text: string | undefined, where: string): ReadonlySet<Scope
   return new Set(scopes.includes('admin') ? SCOPES : (scopes as Scope[]))
 }
 
-const BUDGETS: Readonly<Record<string, 'usd' | 'tokens'>> = { 'daily-usd': 'usd', 'daily-tokens': 'tokens' }
+type LimitName = 'usd' | 'tokens' | 'maxConcurrent'
+const LIMITS: Readonly<Record<string, LimitName>> = {
+  'daily-usd': 'usd',
+  'daily-tokens': 'tokens',
+  'max-concurrent': 'maxConcurrent',
+}
 
-function parseBudget(parts: readonly string[], where: string): Pick<TokenEntry, 'dailyBudget'> {
-  if (parts.length === 0) return {}
-  const amounts = parts.map((part) => {
+function parseLimits(parts: readonly string[], where: string): Pick<TokenEntry, 'dailyBudget' | 'maxConcurrent'> {
+  const limits: Partial<Record<LimitName, number>> = {}
+  for (const part of parts) {
     const [name = '', amount = ''] = part.split('=')
-    const unit = BUDGETS[name]
-    if (!unit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0)
-      throw new ConfigError(`${where}: what follows the scopes must be daily-usd=N or daily-tokens=N.`)
-    return [unit, Number(amount)] as const
-  })
-  return { dailyBudget: Object.fromEntries(amounts) }
+    const limit = LIMITS[name]
+    if (!limit || !/^\d{1,12}(\.\d+)?$/.test(amount) || Number(amount) <= 0)
+      throw new ConfigError(
+        `${where}: what follows the scopes must be daily-usd=N, daily-tokens=N or max-concurrent=N.`,
+      )
+    limits[limit] = Number(amount)
+  }
+  const { maxConcurrent, ...dailyBudget } = limits
+  if (maxConcurrent !== undefined && !(Number.isInteger(maxConcurrent) && maxConcurrent <= CONCURRENT_LIMIT))
+    throw new ConfigError(`${where}: max-concurrent must be a whole number from 1 to ${CONCURRENT_LIMIT}.`)
+  return { dailyBudget: Object.keys(dailyBudget).length > 0 ? dailyBudget : undefined, maxConcurrent }
 }
 
 /**
- * `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N]`; a bare token is named `default` and may do everything;
- * `sha256:<hex>` may stand for a token. Nothing of an entry is repeated in an error: any part of it may be the secret.
+ * `name=token[:scope+scope][:daily-usd=N][:daily-tokens=N][:max-concurrent=N]`; a bare token is named `default` and may
+ * do everything; `sha256:<hex>` may stand for a token. Nothing of an entry is repeated in an error: any part of it may
+ * be the secret.
  */
 function parseEntry(entry: string, where: string): TokenEntry {
   const equals = entry.indexOf('=')
@@ -68,12 +82,12 @@ function parseEntry(entry: string, where: string): TokenEntry {
     .filter((part) => part !== '')
   const hasScopes = first !== undefined && !first.includes('=')
   const scopes = parseScopes(hasScopes ? first : undefined, where)
-  const budget = parseBudget(hasScopes || first === undefined ? others : [first, ...others], where)
+  const limits = parseLimits(hasScopes || first === undefined ? others : [first, ...others], where)
   const digest = HASHED.exec(token)?.[1]
-  if (digest !== undefined) return { id: name, name, scopes, sha256: Buffer.from(digest, 'hex'), ...budget }
+  if (digest !== undefined) return { id: name, name, scopes, sha256: Buffer.from(digest, 'hex'), ...limits }
   if (token.length < MINIMUM_TOKEN_LENGTH)
     throw new ConfigError(`${where}: a token has at least ${MINIMUM_TOKEN_LENGTH} characters.`)
-  return { id: name, name, scopes, sha256: sha256Bytes(token), ...budget }
+  return { id: name, name, scopes, sha256: sha256Bytes(token), ...limits }
 }
 
 function parseEntries(text: string, separator: RegExp, origin: string): TokenEntry[] {
@@ -124,17 +138,17 @@ async function makeTokenFile(path: string): Promise<boolean> {
 /** Entries of one name are one token to what it has made; it is shown with all that any of them may do. */
 function toShown(fromVariable: readonly TokenEntry[], fromFile: readonly TokenEntry[]): Token[] {
   const shown = new Map<string, Token>()
-  for (const { id, name, scopes, dailyBudget } of [...fromVariable, ...fromFile]) {
+  for (const { id, name, scopes, dailyBudget, maxConcurrent } of [...fromVariable, ...fromFile]) {
     const before = shown.get(id)
     shown.set(id, {
-      ...before,
       id,
       name,
       scopes: SCOPES.filter((scope) => scopes.has(scope) || before?.scopes.includes(scope)),
       origin: before?.origin ?? (fromVariable.some((entry) => entry.id === id) ? 'environment' : 'file'),
       status: 'active',
-      ...(dailyBudget?.usd !== undefined && { dailyBudgetUsd: dailyBudget.usd }),
-      ...(dailyBudget?.tokens !== undefined && { dailyBudgetTokens: dailyBudget.tokens }),
+      dailyBudgetUsd: dailyBudget?.usd ?? before?.dailyBudgetUsd,
+      dailyBudgetTokens: dailyBudget?.tokens ?? before?.dailyBudgetTokens,
+      maxConcurrent: maxConcurrent ?? before?.maxConcurrent,
     })
   }
   return [...shown.values()]

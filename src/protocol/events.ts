@@ -5,6 +5,7 @@ import {
   ExecutionStatus,
   Outcome,
   OutcomeCode,
+  ParkReason,
   PermissionDenial,
   RetryReason,
   TerminalStatus,
@@ -14,6 +15,7 @@ import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
 import { MessageDelivery, MessageReason } from './messages.js'
 import { LimitKind, RunContainment } from './sandbox.js'
+import { NewBudget } from './usage.js'
 
 const control = z.object({
   by: z.string().meta({ description: 'The name of the token, or the part of the service, that requested it.' }),
@@ -141,6 +143,17 @@ export const EVENT_DATA = {
     }),
     message: z.string().optional().meta({ description: 'Human-readable description.' }),
   }),
+  'execution.parked': z.object({
+    reason: ParkReason,
+    until: Timestamp.meta({ description: 'It ends then, unless it continues before.' }),
+    notBefore: Timestamp.optional().meta({ description: 'It continues by itself at this time.' }),
+    message: z.string().optional().meta({ description: 'Human-readable: what it waits for.' }),
+  }),
+  'execution.unparked': z.object({
+    reason: ParkReason,
+    by: control.shape.by,
+  }),
+  'execution.budget_changed': NewBudget.extend({ by: control.shape.by }),
   'task.started': z.object({
     index: z.number().int().meta({ description: 'From 0.' }),
     executionId: ExecutionId,

@@ -12,6 +12,7 @@ import {
   IDEMPOTENCY_KEY_LIMIT,
   METADATA_LIMIT_BYTES,
   NAMES_LIMIT,
+  PARKED_LIMIT_SECONDS,
   PROGRAM_LIMIT_BYTES,
   PROMPT_LIMIT_BYTES,
   REPAIRS_LIMIT,
@@ -186,6 +187,25 @@ const fields = {
   maxBudgetTokens: z.int().positive().max(BUDGET_LIMIT_TOKENS).optional().meta({
     description: 'Input, output and cache creation tokens of all attempts; a run that exceeds this is stopped.',
   }),
+  onBudgetExceeded: z
+    .enum(['fail', 'pause'])
+    .optional()
+    .meta({
+      description:
+        'At `maxBudgetUsd`, `maxBudgetTokens` or the daily budget of the token: `fail` (default) ends the run ' +
+        'as `failed / BUDGET_EXCEEDED`; `pause` parks it as `waiting_budget`. It continues in the same session ' +
+        'when PUT /executions/{id}/budget raises the limit, or, at the daily budget, when the next UTC day begins.',
+    }),
+  budgetTimeoutSeconds: z
+    .number()
+    .positive('must be more than 0')
+    .max(PARKED_LIMIT_SECONDS, `must not be more than ${PARKED_LIMIT_SECONDS}`)
+    .optional()
+    .meta({
+      description:
+        'With `onBudgetExceeded: "pause"`: how long it waits for a higher budget before it ends as ' +
+        '`failed / BUDGET_EXCEEDED`; default 86,400 (a day).',
+    }),
   allowedTools: toolRules
     .optional()
     .meta({ description: 'Permission rules as the CLI writes them.', examples: [['Bash(npm test:*)', 'WebFetch']] }),

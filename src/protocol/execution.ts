@@ -12,10 +12,18 @@ export { isTerminal } from './terminal-status.js'
 export const TerminalStatus = z.enum(TERMINAL_STATUSES).meta({ id: 'TerminalStatus' })
 export type TerminalStatus = z.infer<typeof TerminalStatus>
 
-export const ExecutionStatus = z.enum(['queued', 'running', 'paused', ...TERMINAL_STATUSES]).meta({
-  id: 'ExecutionStatus',
-  description: 'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final.',
-})
+/** What a parked execution waits for. */
+export const ParkReason = z.enum(['approval', 'budget']).meta({ id: 'ParkReason' })
+export type ParkReason = z.infer<typeof ParkReason>
+
+export const ExecutionStatus = z
+  .enum(['queued', 'running', 'paused', 'waiting_approval', 'waiting_budget', ...TERMINAL_STATUSES])
+  .meta({
+    id: 'ExecutionStatus',
+    description:
+      'Exactly one terminal status (succeeded, failed, cancelled, timed_out), reached exactly once and final. ' +
+      '`waiting_approval`, `waiting_budget`: parked; it keeps its session and workspace and occupies no worker.',
+  })
 export type ExecutionStatus = z.infer<typeof ExecutionStatus>
 
 /** Why a run did not succeed. */
@@ -210,20 +218,24 @@ export const Execution = z
     request: ExecuteRequest.meta({ description: 'As accepted; long prompts are shortened in lists.' }),
     position: z.number().int().optional().meta({ description: 'Place in the queue, 1 is next; while queued.' }),
     waitingFor: z
-      .enum(['workspace', 'retry', 'sandbox', 'session', 'approval'])
+      .enum(['workspace', 'retry', 'sandbox', 'session', 'token', 'approval', 'budget'])
       .optional()
       .meta({
         description:
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
-          'provides its sandbox level; `session`: a follow-up waits for the executions of its session before it. ' +
-          'While it runs, `approval`: a call waits for a decision, and its clocks stand still.',
+          'provides its sandbox level; `session`: a follow-up waits for the executions of its session before it; ' +
+          '`token`: its token has as many at work as its `maxConcurrent` allows. `approval`: a call waits for a ' +
+          'decision; its clocks stand still. `budget`: it is parked until its budget is raised.',
       }),
     pendingApprovals: z.int().optional().meta({
       description: 'How many approvals are pending; of a task list, those of its tasks. Absent if there are none.',
     }),
     pendingApprovalIds: z.array(z.string()).optional().meta({ description: 'Their ids, oldest first.' }),
-    notBefore: Timestamp.optional(),
+    notBefore: Timestamp.optional().meta({
+      description: 'Its next attempt starts no earlier; a parked execution continues by itself at this time.',
+    }),
+    parkedUntil: Timestamp.optional().meta({ description: 'A parked execution ends at this time.' }),
     estimatedStartAt: Timestamp.optional().meta({
       description:
         'Expected start of a queued execution, estimated from earlier runs; absent if unknown (no worker, no ' +

@@ -18,6 +18,10 @@ export const TIMEOUT_LIMIT_SECONDS = 24 * 60 * 60
 export const TURNS_LIMIT = 10_000
 export const BUDGET_LIMIT_USD = 1_000_000
 export const BUDGET_LIMIT_TOKENS = 1e12
+/** How long an execution may be parked. */
+export const PARKED_LIMIT_SECONDS = 30 * 24 * 60 * 60
+/** Of one execution; a receipt names each. */
+export const BUDGET_CHANGES_LIMIT = 100
 export const ATTEMPTS_LIMIT = 10
 export const REPAIRS_LIMIT = 5
 /** Of a task list. */
@@ -57,6 +61,8 @@ export const EVENT_PAGE_LIMIT = 1_000
 /** Of a shortened event: below it nothing but its envelope would be left. */
 export const SMALLEST_EVENT_BYTES = 256
 
+/** Of `maxConcurrent`. */
+export const CONCURRENT_LIMIT = 10_000
 /** Of a token, not used yet: one more takes the place of the oldest. */
 export const TICKETS_LIMIT = 1_000
 export const TICKET_SECONDS = 30

@@ -23,10 +23,14 @@ import * as rest from './rest-input.js'
 import { AuthStatus, Health, QueueState, Readiness } from './service-state.js'
 import { SubscribeParams, SubscribeResult, SubscriptionId } from './subscription.js'
 import { NewToken, Ticket, TicketRequest, Token, TokenChange, TokenPage, TokenRequest } from './tokens.js'
-import { UsageReport } from './usage.js'
+import { BudgetRequest, NAMES_A_LIMIT, NewBudget, UsageReport } from './usage.js'
 
 const Target = z.strictObject({ executionId: ExecutionReference })
 const ControlParams = Target.extend({ reason: z.string().max(REASON_LIMIT).optional() })
+const BudgetParams = z
+  .strictObject({ ...Target.shape, ...NewBudget.shape })
+  .refine(...NAMES_A_LIMIT)
+  .meta({ anyOf: [{ required: ['maxBudgetUsd'] }, { required: ['maxBudgetTokens'] }] })
 const Nothing = z.strictObject({})
 
 /** A method of `/ws`. */
@@ -39,7 +43,7 @@ export interface RpcMapping {
 
 /** A route. */
 export interface RestMapping {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** As Fastify writes it; each path has its operationId in the OpenAPI document. */
   readonly paths: Readonly<Record<`/${string}`, string>>
   readonly input?: {
@@ -225,6 +229,20 @@ export const OPERATIONS = {
     rpc: { summary: 'The messages to an execution, in order.', params: Target },
     rest: { method: 'GET', paths: { '/executions/:id/messages': 'listMessages' }, input: { params: rest.IdParams } },
   },
+  'execution.budget': {
+    scope: 'execute',
+    result: Execution,
+    errors: [...STEERING_ERRORS, 'FORBIDDEN', 'BUDGET_EXCEEDED'],
+    rpc: {
+      summary: 'Sets what an execution may spend; one that waits for a higher budget continues.',
+      params: BudgetParams,
+    },
+    rest: {
+      method: 'PUT',
+      paths: { '/executions/:id/budget': 'setBudget' },
+      input: { params: rest.IdParams, body: BudgetRequest },
+    },
+  },
   'execution.delete': {
     scope: 'execute',
     errors: ['EXECUTION_NOT_FOUND', 'NOT_FINISHED', 'STORE_UNAVAILABLE'],
@@ -351,8 +369,12 @@ export const OPERATIONS = {
   'token.create': {
     scope: 'admin',
     result: NewToken,
-    errors: ['EXECUTION_NOT_FOUND', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
-    rest: { method: 'POST', paths: { '/tokens': 'createToken' }, input: { body: TokenRequest } },
+    errors: ['EXECUTION_NOT_FOUND', 'TOKEN_NOT_FOUND', 'IDEMPOTENCY_CONFLICT', 'RATE_LIMITED', 'STORE_UNAVAILABLE'],
+    rest: {
+      method: 'POST',
+      paths: { '/tokens': 'createToken' },
+      input: { body: TokenRequest, headers: rest.TokenHeaders },
+    },
   },
   'token.list': {
     scope: 'admin',

@@ -5,6 +5,7 @@ import { ExecutionId, Timestamp } from './ids.js'
 import { MessageDelivery, MessageReason } from './messages.js'
 import { isShallow, TOO_DEEP } from './nesting.js'
 import { RunContainment } from './sandbox.js'
+import { BudgetChange } from './usage.js'
 import { Verification, VerificationCheck, WorkspaceEvidence } from './verification.js'
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in lower-case hex')
@@ -120,6 +121,10 @@ export const Receipt = z
       .array(ReceiptMessage)
       .optional()
       .meta({ description: 'What was said to the execution, in order; absent if nothing was.' }),
+    budgetChanges: z
+      .array(z.strictObject(BudgetChange.shape))
+      .optional()
+      .meta({ description: 'Who has changed its budget, when and to what; absent if nobody has.' }),
     tasks: z
       .array(ReceiptTask)
       .optional()

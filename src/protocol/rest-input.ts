@@ -151,5 +151,10 @@ export const SubmitHeaders = z.object({
 export const KeyHeaders = z.object({
   'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same message.' }),
 })
+export const TokenHeaders = z.object({
+  'idempotency-key': z.string().optional().meta({
+    description: 'The same key and body return the same token, from the second time on without its secret.',
+  }),
+})
 /** The body of cancel, pause and resume; none at all will do. */
 export const ReasonBody = z.strictObject({ reason: z.string().max(REASON_LIMIT).optional() }).optional()

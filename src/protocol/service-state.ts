@@ -128,6 +128,8 @@ export const QueueState = z
       .number()
       .int()
       .meta({ description: 'Waiting for a start time; see `notBefore` of an execution.' }),
+    waitingForApproval: z.number().int().meta({ description: 'Parked until a decision; not part of `depth`.' }),
+    waitingForBudget: z.number().int().meta({ description: 'Parked until a higher budget; not part of `depth`.' }),
     running: z.number().int().meta({ description: 'Started and not finished, including paused ones.' }),
     paused: z.number().int(),
     capacity: z.number().int().meta({ description: 'How many can run concurrently on all workers.' }),

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Scope } from './caller.js'
 import { ExecutionId, ExecutionReference, Timestamp } from './ids.js'
-import { BUDGET_LIMIT_TOKENS, BUDGET_LIMIT_USD, TICKET_SECONDS } from './limits.js'
+import { BUDGET_LIMIT_TOKENS, BUDGET_LIMIT_USD, CONCURRENT_LIMIT, TICKET_SECONDS } from './limits.js'
 
 export const SCOPES = ['read', 'execute', 'approve', 'admin'] as const satisfies readonly Scope[]
 /** What a token of one execution may be given: to watch it, and to decide for it. */
@@ -25,6 +25,9 @@ const DailyUsd = z.number().positive().max(BUDGET_LIMIT_USD).meta({
 const DailyTokens = z.int().positive().max(BUDGET_LIMIT_TOKENS).meta({
   description: 'What it may use on a UTC day, in place of `CC_EXECUTOR_DAILY_BUDGET_TOKENS`.',
 })
+const MaxConcurrent = z.int().positive().max(CONCURRENT_LIMIT).meta({
+  description: 'How many executions it may have at work at once; more of them wait, and no other token waits for them.',
+})
 
 export const TokenRequest = z
   .strictObject({
@@ -33,6 +36,7 @@ export const TokenRequest = z
     expiresAt: ExpiresAt.optional(),
     dailyBudgetUsd: DailyUsd.optional(),
     dailyBudgetTokens: DailyTokens.optional(),
+    maxConcurrent: MaxConcurrent.optional(),
     executionId: ExecutionReference.optional().meta({
       description:
         'It may only watch this execution, which must be yours; scopes `read` and `approve` only. It is deleted ' +
@@ -49,6 +53,7 @@ export const TokenChange = z
     expiresAt: ExpiresAt.nullable().optional(),
     dailyBudgetUsd: DailyUsd.nullable().optional(),
     dailyBudgetTokens: DailyTokens.nullable().optional(),
+    maxConcurrent: MaxConcurrent.nullable().optional(),
   })
   .meta({ id: 'TokenChange', description: 'What is left out stays; null removes.' })
 export type TokenChange = z.infer<typeof TokenChange>
@@ -67,6 +72,7 @@ export const Token = z
     expiresAt: Timestamp.optional(),
     dailyBudgetUsd: z.number().optional(),
     dailyBudgetTokens: z.number().optional(),
+    maxConcurrent: z.number().optional(),
     executionId: ExecutionId.optional(),
   })
   .meta({ id: 'Token', description: 'A token. Its secret is not shown; only the SHA-256 of the secret is stored.' })

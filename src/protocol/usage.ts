@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { Timestamp } from './ids.js'
+import { BUDGET_LIMIT_TOKENS, BUDGET_LIMIT_USD } from './limits.js'
 
 const UsageBasis = z.literal('cli_estimate').meta({
   id: 'UsageBasis',
@@ -12,8 +13,14 @@ const UsageBasis = z.literal('cli_estimate').meta({
 export const BudgetState = z
   .object({
     limit: z.number().nullable().meta({ description: 'Of the day; null: none.' }),
-    spent: z.number().meta({ description: 'By executions accepted today that have ended.' }),
-    reserved: z.number().meta({ description: 'By executions that have not ended: the most that they may spend.' }),
+    spent: z.number().meta({
+      description: 'By executions accepted today that have ended, and by parked ones until they were parked.',
+    }),
+    reserved: z.number().meta({
+      description:
+        'By executions that have not ended: the most that they may spend. One that waits for a higher budget ' +
+        'reserves nothing.',
+    }),
   })
   .meta({ id: 'BudgetState' })
 export type BudgetState = z.infer<typeof BudgetState>
@@ -55,6 +62,34 @@ export const RunBudget = z
       'the daily budget.',
   })
 export type RunBudget = z.infer<typeof RunBudget>
+
+/** New limits of an execution. */
+export const NewBudget = z.object({
+  maxBudgetUsd: z.number().positive().max(BUDGET_LIMIT_USD).optional(),
+  maxBudgetTokens: z.int().positive().max(BUDGET_LIMIT_TOKENS).optional(),
+})
+export type NewBudget = z.infer<typeof NewBudget>
+
+export const NAMES_A_LIMIT = [
+  ({ maxBudgetUsd, maxBudgetTokens }: NewBudget): boolean =>
+    maxBudgetUsd !== undefined || maxBudgetTokens !== undefined,
+  'expected maxBudgetUsd, maxBudgetTokens or both',
+] as const
+
+export const BudgetRequest = z
+  .strictObject(NewBudget.shape)
+  .refine(...NAMES_A_LIMIT)
+  .meta({
+    id: 'BudgetRequest',
+    description: 'New limits for all attempts of an execution together; a limit that is not named stays as it is.',
+    anyOf: [{ required: ['maxBudgetUsd'] }, { required: ['maxBudgetTokens'] }],
+    examples: [{ maxBudgetUsd: 5 }],
+  })
+export type BudgetRequest = z.infer<typeof BudgetRequest>
+
+/** Who has changed the limits of an execution, and when. */
+export const BudgetChange = NewBudget.extend({ at: Timestamp, by: z.string() })
+export type BudgetChange = z.infer<typeof BudgetChange>
 
 export const USAGE_GROUPS = ['day', 'model', 'token', 'credential'] as const
 export type UsageGroup = (typeof USAGE_GROUPS)[number]

@@ -46,7 +46,7 @@ export function openExecutionQueue({
     skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: KEEP_FINISHED, removeOnFail: KEEP_FINISHED },
   })
-  queue.on('error', (error) => logger.debug({ error: error.message }, 'queue connection'))
+  queue.on('error', (error) => logger.debug({ err: error }, 'queue connection'))
   return {
     async enqueue(job, priority) {
       await queue.add('execution', job, { jobId: jobIdOf(job), priority: BULLMQ_PRIORITY[priority] })

@@ -2,6 +2,7 @@ import { decideApproval } from '../executions/control/decide-approval.js'
 import { cancelExecution, pauseExecution } from '../executions/control/cancel-execution.js'
 import { sendMessage } from '../executions/control/send-message.js'
 import { getApproval, listApprovals } from '../executions/read/find-approvals.js'
+import { changeBudget } from '../executions/control/change-budget.js'
 import { getExecution, listExecutions } from '../executions/read/find-execution.js'
 import { listMessages } from '../executions/read/list-messages.js'
 import type { ExecutionServices } from '../executions/services.js'
@@ -66,6 +67,9 @@ export function createOperationHandlers({
       result: (await sendMessage(services, executionId, message, caller, idempotencyKey)).message,
     }),
     'message.list': async ({ executionId }) => ({ result: await listMessages(services, executionId, caller) }),
+    'execution.budget': async ({ executionId, ...budget }) => ({
+      result: await changeBudget(services, executionId, caller, budget),
+    }),
     async 'execution.subscribe'({ executionId, ...options }) {
       const place = subscriptions.reserve()
       try {

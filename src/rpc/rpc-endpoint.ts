@@ -90,7 +90,7 @@ export function openRpcEndpoint(options: RpcEndpointOptions): RpcEndpoint {
 
   socket.on('close', end)
   // Without a listener an error of the socket would end the process; 'close' follows it.
-  socket.on('error', (error: Error) => logger.debug({ connectionId, error: error.message }, 'socket error'))
+  socket.on('error', (error: Error) => logger.debug({ connectionId, err: error }, 'socket error'))
   socket.on('message', (data: RawData, isBinary: boolean) => {
     if (hasEnded) return
     if (isBinary) return close(UNSUPPORTED_DATA, 'text frames only')

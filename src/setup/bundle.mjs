@@ -10,6 +10,13 @@ const BUNDLE = 'dist/bundle'
 const MADE_OF = `${BUNDLE}/made-of`
 const BUILD_INFO = 'dist/.tsbuildinfo'
 const ENTRIES = ['dist/src/main/program.js']
+/** Of bundle-packages.mjs, for tests. */
+export const PACKAGES = 'dist/packages/node_modules'
+/**
+ * A link in each leads there: Node.js looks in it before it looks in the checkout's node_modules. None in dist/bundle,
+ * which is what is started.
+ */
+export const USERS = ['src', 'plugins', 'routes', 'workers', 'openapi', 'test']
 /** It reads files that lie beside its modules, and is told where. */
 const WITH_FILES = '@fastify/swagger-ui'
 /**
@@ -35,6 +42,29 @@ const LATER = {
 const REQUIRE =
   "import { createRequire as createRequireOfBundle } from 'node:module';" +
   'const require = createRequireOfBundle(import.meta.url);'
+/** @satisfies {import('esbuild').BuildOptions} */
+export const BUNDLE_OPTIONS = {
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  banner: { js: REQUIRE },
+  legalComments: 'none',
+  logLevel: 'silent',
+}
+
+/** @param {string} directory */
+export const listLinks = (directory) =>
+  USERS.filter((folder) => existsSync(join(directory, 'dist', folder))).map((folder) =>
+    join(directory, 'dist', folder, 'node_modules'),
+  )
+
+/** What is bundled is made of the packages themselves. @param {string} directory */
+export function removePackages(directory) {
+  for (const link of listLinks(directory)) rmSync(link, { force: true })
+  rmSync(join(directory, PACKAGES), { recursive: true, force: true })
+}
 
 /** @param {string} directory */
 const toStamp = (directory) => String(statSync(join(directory, BUILD_INFO), { throwIfNoEntry: false })?.mtimeMs ?? '')
@@ -52,27 +82,23 @@ export function isBundled(directory) {
  * @param {string} [directory]
  */
 export async function bundle(directory = checkoutDirectory) {
-  const { build } = await import('esbuild')
+  const { build, stop } = await import('esbuild')
   rmSync(join(directory, BUNDLE), { recursive: true, force: true })
+  removePackages(directory)
   const { metafile } = await build({
+    ...BUNDLE_OPTIONS,
     absWorkingDir: directory,
     entryPoints: ENTRIES,
     outdir: BUNDLE,
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    banner: { js: REQUIRE },
-    legalComments: 'none',
     metafile: true,
-    logLevel: 'silent',
-    plugins: [ownAddress(directory), ownFiles(), later()],
+    plugins: [ownAddress(directory), ...loadLater()],
   }).catch((/** @type {Error} */ error) => {
     throw new SetUpError(`the modules could not be bundled: ${error.message}`)
   })
+  // Its process would wait for more, with 300 MB, for as long as this one lives.
+  await stop()
   writeFileSync(join(directory, BUNDLE, 'LICENSES.txt'), licencesOf(directory, Object.keys(metafile.inputs)))
   // Last: what is not whole is not used.
   writeFileSync(join(directory, MADE_OF), toStamp(directory))
@@ -100,6 +126,9 @@ function ownAddress(directory) {
     },
   }
 }
+
+/** For packages: each finds its files and what it seldom needs. */
+export const loadLater = () => [ownFiles(), later()]
 
 /** @returns {import('esbuild').Plugin} */
 function ownFiles() {

@@ -22,8 +22,11 @@ const OPTIONS = ['--static', '--all', '--node-matrix', '--guards', '--images']
 async function runChecks(args) {
   const all = args.includes('--all')
   const tapArguments = args.filter((arg) => !OPTIONS.includes(arg))
-  const tallies = await runStaticChecks()
+  // Beside the tests, which wait for most of their time, once what is tested is there.
+  const others = runOtherChecks()
+  const tallies = [await compileTests()]
   if (!args.includes('--static')) tallies.push(await runTests(tapArguments, all))
+  tallies.push(...(await others), ...(await compareGenerated()))
   if (args.includes('--guards'))
     tallies.push(await check('guards', process.execPath, ['test/guards/run-guards.mjs', '--built'], GUARDS_DEADLINE_MS))
   if (args.includes('--node-matrix')) tallies.push(...(await runNodeMatrix()))
@@ -34,14 +37,17 @@ async function runChecks(args) {
   console.log(lastLine(total))
 }
 
-async function runStaticChecks() {
+function runOtherChecks() {
   const bin = join(checkoutDirectory, 'node_modules/.bin')
-  const tallies = await Promise.all([
+  return Promise.all([
     check('lint', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     check('format', join(bin, 'prettier'), ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),
     check('types of the set-up', join(bin, 'tsc'), ['-p', 'tsconfig.setup.json'], TYPES_DEADLINE_MS),
-    compileTests(),
   ])
+}
+
+async function compareGenerated() {
+  const tallies = []
   for (const generator of ['src/setup/generate-lua.mjs', 'dist/openapi/generate.js']) {
     if (existsSync(join(checkoutDirectory, generator))) {
       tallies.push(

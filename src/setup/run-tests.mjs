@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 import { buildWith, forgetBuild } from './build.mjs'
+import { bundlePackages } from './bundle-packages.mjs'
 import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
 import { statusLine } from './messages.mjs'
 import { createTapReader, readCosts } from './read-tap.mjs'
@@ -16,8 +17,8 @@ const ALL_TESTS_DEADLINE_MS = 7_200_000
 const SHOWN_FAILURES = 25
 const SHOWN_LINES = 60
 
-/** More than cores, since tests also wait. Bounded: each has a Redis and processes of its own. */
-const JOBS = Math.min(availableParallelism() + 2, 6)
+/** More than cores, since tests wait for most of their time. Bounded: each has a Redis and processes of its own. */
+const JOBS = Math.min(availableParallelism() + 4, 8)
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Tally */
 
@@ -37,6 +38,7 @@ export async function compileTests() {
     tally = await check('types', join(checkoutDirectory, 'node_modules/.bin/tsc'), [], TYPES_DEADLINE_MS)
     return tally.failed === 0
   })
+  if (tally.failed === 0) await bundlePackages()
   return tally
 }
 
@@ -98,6 +100,8 @@ export async function runTests(args, all, more = {}) {
       cwd: checkoutDirectory,
       env: {
         ...testEnvironment(),
+        // Of what stays on this machine, only all tests go beyond; some hundred processes read it at their start.
+        ...(!all && { NODE_EXTRA_CA_CERTS: undefined }),
         CC_EXECUTOR_TEST_COSTS: costs,
         // For tap itself: its children have another (package.json).
         NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('keep-order.mjs', import.meta.url).href}`,

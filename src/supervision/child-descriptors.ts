@@ -12,8 +12,13 @@ let covers: ReadonlyMap<number, number> | undefined
  * /dev/null.
  * Node marks all of its own. A folder among them would lead a run out of its sandbox, whatever it sees by paths.
  */
-function coverInherited(): ReadonlyMap<number, number> {
-  return (covers ??= new Map(listInherited().map((fd) => [fd, openSync('/dev/null', 'r')])))
+export function coverInherited(): (from: number) => Array<'ignore' | number> {
+  const known = (covers ??= new Map(listInherited().map((fd) => [fd, openSync('/dev/null', 'r')])))
+  return (from) =>
+    Array.from(
+      { length: Math.max(from, ...[...known.keys()].map((fd) => fd + 1)) - from },
+      (_, index) => known.get(from + index) ?? 'ignore',
+    )
 }
 
 function listInherited(): number[] {
@@ -41,7 +46,5 @@ export function toStdio(inputs: NonNullable<ContainedCommand['inputs']>): Array<
     ...Array.from({ length: FIRST_INPUT }, () => 'pipe' as const),
     ...inputs.map((input) => (typeof input === 'number' ? input : ('pipe' as const))),
   ]
-  const covers = coverInherited()
-  const rest = Math.max(own.length, ...[...covers.keys()].map((fd) => fd + 1)) - own.length
-  return [...own, ...Array.from({ length: rest }, (_, index) => covers.get(own.length + index) ?? ('ignore' as const))]
+  return [...own, ...coverInherited()(own.length)]
 }

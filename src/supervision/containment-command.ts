@@ -4,6 +4,7 @@ import { sep } from 'node:path'
 import { findProgram } from './find-program.js'
 import { toSandboxedCommand } from './sandbox-command.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
+import type { Spawner } from './spawned-root.js'
 import type { View } from './sandbox-view.js'
 import { WARDEN_VARIABLE } from './warden.js'
 
@@ -29,6 +30,8 @@ export interface Containment {
   readonly detail: string
   /** Where the programs are that the self-test used; without it they are looked for on PATH. */
   readonly programs?: ContainmentPrograms
+  /** Starts what the worker itself would have to fork for; absent: it does. */
+  readonly spawner?: Spawner
   /** Levels above `host`; absent where there are none, and a run reaches whatever its user reaches. */
   readonly sandbox?: SandboxMeans
 }
@@ -40,6 +43,8 @@ export interface ContainedCommand {
   readonly scope: 'namespace' | 'subreaper' | 'tree'
   /** Further variables of the start, which do not reach the program. */
   readonly variables?: Readonly<Record<string, string>>
+  /** Where it is the mapped launcher that is started: the arguments of its function. */
+  readonly launcherArgs?: readonly string[]
   /** What the descriptors from 6 on are. */
   readonly inputs?: ReadonlyArray<string | Buffer | number>
 }

@@ -12,7 +12,7 @@ import { hasProc } from './process-tree.js'
 import { startSupervised } from './supervised-process.js'
 import type { SupervisedProcess } from './supervised-process.js'
 
-export type { Containment, ContainmentLevel } from './containment-command.js'
+export type { Containment } from './containment-command.js'
 
 export interface ChooseContainmentOptions {
   readonly policy: 'auto' | 'required'

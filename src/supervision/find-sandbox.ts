@@ -165,7 +165,7 @@ export async function findSandbox(
   const reasons: string[] = []
   try {
     const withDescriptors = await bindsDescriptors(bwrap)
-    const cgroups = findCgroupPlace()
+    const cgroups = await findCgroupPlace()
     for (const user of listUsers(programs)) {
       for (const cgroupNamespace of [true, false]) {
         signal.throwIfAborted()

@@ -40,13 +40,14 @@ export const stagedFolder = (stage: string, index: number): string => `${stage}/
  *
  * It sets the run's limits as well, which root itself does not feel: that saves a program.
  *
- * Arguments: the numbers of `unshare`, `mount` and `prlimit`, the run's uid, the stage, the limits (`resource=value`,
- * by comma), the folders (a path, or `@` and a descriptor), `--`, and what to start, in which nothing of the
- * launcher's is open.
+ * A function, which the spawner has at hand (spawner-program.ts). Arguments: the numbers of `unshare`, `mount` and
+ * `prlimit`, the run's uid, the stage, the limits (`resource=value`, by comma), the folders (a path, or `@` and a
+ * descriptor), `--`, and what to start, in which nothing of the launcher's is open.
  */
 export const LAUNCHER = String.raw`
 use strict;
-my ($unshare, $mount, $prlimit, $uid, $stage, $limits, @rest) = @ARGV;
+sub launch {
+my ($unshare, $mount, $prlimit, $uid, $stage, $limits, @rest) = @_;
 my @folders;
 while (@rest) { my $next = shift @rest; last if $next eq '--'; push @folders, $next }
 my ($empty, $none, $root, $tmpfs, $mode) = ('', 'none', '/', 'tmpfs', 'mode=0755');
@@ -54,7 +55,7 @@ syscall($unshare, 0x20000) == 0 or die "unshare: $!\n";
 syscall($mount, $none, $root, 0, 0x44000, 0) == 0 or die "private mounts: $!\n";
 
 my %namespaces;
-sub namespace_of { # one that shows this owner as the run's user
+my $namespaceOf = sub { # one that shows this owner as the run's user
   my ($owner, $group) = @_;
   return $namespaces{"$owner:$group"} if $namespaces{"$owner:$group"};
   pipe(my $ready, my $tellReady);
@@ -79,7 +80,7 @@ sub namespace_of { # one that shows this owner as the run's user
   close $tellGo;
   waitpid $pid, 0;
   return $namespaces{"$owner:$group"} = $namespace;
-}
+};
 
 my @trees;
 for my $folder (@folders) {
@@ -93,7 +94,7 @@ for my $folder (@folders) {
   }
   my $tree = syscall(428, fileno $handle, $empty, 0x81001); # open_tree: CLONE, CLOEXEC, EMPTY_PATH
   $tree >= 0 or die "open_tree: $!\n";
-  my $attributes = pack 'Q4', 0x100000, 0, 0, fileno namespace_of(@found[4, 5]); # IDMAP
+  my $attributes = pack 'Q4', 0x100000, 0, 0, fileno $namespaceOf->(@found[4, 5]); # IDMAP
   syscall(442, $tree, $empty, 0x1000, $attributes, length $attributes) == 0 or die "mount_setattr: $!\n";
   push @trees, [$tree, -d $handle];
 }
@@ -112,6 +113,7 @@ for (split /,/, $limits) {
   syscall($prlimit, 0, 0 + $resource, $limit, 0) == 0 or die "limit $resource: $!\n";
 }
 exec { $rest[0] } @rest or die "$rest[0]: $!\n";
+}
 `
 
 export interface MappedLaunch {
@@ -135,15 +137,14 @@ function toLimits({ processes, memory, files, fileSize }: RunLimits): string {
   return wanted.flatMap(([resource, value]) => (value === undefined ? [] : [`${resource}=${value}`])).join(',')
 }
 
-/** The command line of the launcher; its text goes into LAUNCHER_VARIABLE. */
+/** The command line of the launcher, whose text goes into LAUNCHER_VARIABLE; and the arguments of its function. */
 export function toMappedLaunch({ perl, uid, stage, limits, folders, command }: MappedLaunch): {
   file: string
   args: string[]
+  launcherArgs: string[]
 } {
   if (CALLS_HERE === undefined) throw new Error(`Folders cannot be mapped on ${process.arch}.`)
-  const text = `eval delete $ENV{${LAUNCHER_VARIABLE}}; print STDERR $@; exit 125`
-  return {
-    file: perl,
-    args: ['-e', text, ...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command],
-  }
+  const text = `eval delete($ENV{${LAUNCHER_VARIABLE}}) . ';launch(@ARGV)'; print STDERR $@; exit 125`
+  const launcherArgs = [...CALLS_HERE.map(String), String(uid), stage, toLimits(limits), ...folders, '--', ...command]
+  return { file: perl, args: ['-e', text, ...launcherArgs], launcherArgs }
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** A process as /proc tells it. `startTime` (clock ticks since boot) makes the pid unmistakable. */
 export interface ProcessEntry {
@@ -68,6 +69,20 @@ export function listProcesses(): ProcessEntry[] {
   return listNumbers('/proc').flatMap((pid) => readProcess(pid) ?? [])
 }
 
+const LOOK_AFTER_MS = 1
+let coming: Promise<readonly ProcessEntry[]> | undefined
+
+/**
+ * A look at the process table that begins a moment after this call. Whoever asks until then gets the same: many runs
+ * that end at once cost one look, not one each.
+ */
+export function nextLook(): Promise<readonly ProcessEntry[]> {
+  return (coming ??= delay(LOOK_AFTER_MS).then(() => {
+    coming = undefined
+    return listProcesses()
+  }))
+}
+
 /** A zombie is dead, unless only its first thread has ended and others still run. */
 export function isLiving(entry: ProcessEntry): boolean {
   if (entry.state === 'X') return false
@@ -128,6 +143,14 @@ export function readMarker(pid: number | 'self'): string | undefined {
     ?.split('\0')
     .find((entry) => entry.startsWith(prefix))
     ?.slice(prefix.length)
+}
+
+const markers = new WeakMap<ProcessEntry, string | undefined>()
+
+/** As it was at the first question after this look. */
+export function markerOf(entry: ProcessEntry): string | undefined {
+  if (!markers.has(entry)) markers.set(entry, readMarker(entry.pid))
+  return markers.get(entry)
 }
 
 /** True when the signal was handed over; false when the process is gone or not ours. */

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { RunLimits } from '../platform/run-limits.js'
@@ -15,7 +16,7 @@ export const REACHED_LIMITS = ['processes', 'memory'] as const
 export type ReachedLimit = (typeof REACHED_LIMITS)[number]
 
 export interface RunCgroup {
-  add(pid: number): void
+  add(pid: number): Promise<void>
   /** Limits that were met until now. */
   reached(): ReachedLimit[]
   /** Once nothing is in it. */
@@ -79,16 +80,18 @@ function removeFolder(path: string): boolean {
 }
 
 /** The first place where a group can be made and its limits be set. */
-export function findCgroupPlace(): CgroupPlace | undefined {
-  return listPlaces().find((place) => {
+export async function findCgroupPlace(): Promise<CgroupPlace | undefined> {
+  for (const place of listPlaces()) {
     try {
       removeEmpty(place)
-      openRunCgroup(place, `test-${process.pid}`, { processes: 100, memory: 1024 ** 3 }).remove()
-      return true
+      const group = await openRunCgroup(place, `test-${process.pid}`, { processes: 100, memory: 1024 ** 3 })
+      group.remove()
+      return place
     } catch {
-      return false
+      // The next one may do.
     }
-  })
+  }
+  return undefined
 }
 
 const REMOVE_TRIES = 20
@@ -98,7 +101,11 @@ const counted = (text: string, name: string): boolean =>
   Number(new RegExp(String.raw`^${name} (\d+)$`, 'm').exec(text)?.[1] ?? 0) > 0
 
 /** @throws where it cannot be made or does not have the limit that is asked for */
-export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: string, limits: RunLimits): RunCgroup {
+export async function openRunCgroup(
+  { version, pids, memory }: CgroupPlace,
+  name: string,
+  limits: RunLimits,
+): Promise<RunCgroup> {
   const [pidsFolder, memoryFolder] = [join(pids, PREFIX + name), join(memory, PREFIX + name)]
   const folders = [...new Set([pidsFolder, memoryFolder])]
   // The kernel lets go of the last process a moment after it is gone; what is left then goes with the next start.
@@ -107,7 +114,8 @@ export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: stri
     if (left.length > 0 && tries > 0) setTimeout(() => remove(tries - 1), REMOVE_PAUSE_MS).unref()
   }
   try {
-    for (const folder of folders) mkdirSync(folder)
+    // Whoever makes a group waits for those who move a process.
+    await Promise.all(folders.map((folder) => mkdir(folder)))
     if (limits.processes !== undefined) write(join(pidsFolder, 'pids.max'), String(limits.processes))
     if (limits.memory !== undefined) {
       write(join(memoryFolder, version === 2 ? 'memory.max' : 'memory.limit_in_bytes'), String(limits.memory))
@@ -127,8 +135,9 @@ export function openRunCgroup({ version, pids, memory }: CgroupPlace, name: stri
       : []),
   ]
   return {
-    add: (pid) => {
-      for (const folder of folders) write(join(folder, 'cgroup.procs'), String(pid))
+    // The kernel waits for all processors before it moves a process: 3 ms each, which nobody else should wait.
+    add: async (pid) => {
+      await Promise.all(folders.map((folder) => writeFile(join(folder, 'cgroup.procs'), String(pid), { flag: 'r+' })))
     },
     reached: () => [...new Set([...last, ...readLimits()])],
     remove: () => {

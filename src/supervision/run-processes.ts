@@ -6,8 +6,8 @@ import {
   hasProc,
   isLiving,
   listProcesses,
+  markerOf,
   readInnerPid,
-  readMarker,
   readProcess,
 } from './process-tree.js'
 import type { ProcessEntry, ProcessIdentity } from './process-tree.js'
@@ -96,9 +96,12 @@ export function locateRun(root: number, scope: RunProcesses['scope'], marker: st
  * Everything of the run but the warden's own. In a namespace the tree below its PID 1 is complete by the kernel's word;
  * elsewhere the marker and what was `known` from earlier looks find what has left the tree.
  */
-export function listRunProcesses(run: RunProcesses, known: readonly ProcessIdentity[] = []): ProcessEntry[] {
+export function listRunProcesses(
+  run: RunProcesses,
+  known: readonly ProcessIdentity[] = [],
+  processes: readonly ProcessEntry[] = listProcesses(),
+): ProcessEntry[] {
   if (!hasProc()) return []
-  const processes = listProcesses()
   const own = new Set(run.own.map(({ pid }) => pid))
   const isOfTheRun = (entry: ProcessEntry): boolean =>
     isLiving(entry) && !own.has(entry.pid) && entry.pid !== process.pid
@@ -111,7 +114,7 @@ export function listRunProcesses(run: RunProcesses, known: readonly ProcessIdent
   const strayed = processes.filter(
     (entry) =>
       remembered.has(`${entry.pid}@${entry.startTime}`) ||
-      (Number(entry.startTime) >= since && readMarker(entry.pid) === run.marker),
+      (Number(entry.startTime) >= since && markerOf(entry) === run.marker),
   )
   // A root that has ended may have lent its pid to a stranger, whose children are none of ours.
   const roots = findAgain(run.root) === undefined ? [] : [run.root.pid]

@@ -31,6 +31,8 @@ export interface SandboxedCommand {
   readonly file: string
   readonly args: readonly string[]
   readonly variables: Readonly<Record<string, string>>
+  /** Of the launcher's function, where it is the launcher that is started. */
+  readonly launcherArgs?: readonly string[]
   /** What the descriptors from 6 on are: a text to read, or an open folder. */
   readonly inputs: ReadonlyArray<string | Buffer | number>
 }

@@ -25,7 +25,8 @@ const depth = (path: string): number => path.split(sep).length
 
 export function resolved(path: string): string | undefined {
   try {
-    return realpathSync(path)
+    // One call of the system's; the other one looks at each part of the path.
+    return realpathSync.native(path)
   } catch {
     return undefined
   }

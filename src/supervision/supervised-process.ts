@@ -1,30 +1,24 @@
-import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
-import { Duplex } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
 
 import { openFolder, type OpenFolder } from '../platform/open-folder.js'
 import { toContainedCommand, findContainmentPrograms } from './containment-command.js'
-import type { ContainedCommand, Containment } from './containment-command.js'
+import type { Containment } from './containment-command.js'
 import { findProgram, splitPath } from './find-program.js'
-import { FIRST_INPUT, toStdio } from './child-descriptors.js'
 import { killRun, killStart } from './kill-run.js'
 import { watchLimits, type LimitWatch } from './watch-limits.js'
 import type { ReachedLimit } from './run-cgroup.js'
-import type { SpawnedRoot } from './kill-run.js'
 import { createRunPause } from './pause-run.js'
-import { MARKER_NAME } from './process-tree.js'
 import { requireFolder } from './require-folder.js'
 import { chooseUser } from './choose-user.js'
 import { locateRun } from './run-processes.js'
 import type { RunProcesses } from './run-processes.js'
 import { viewOf, type View } from './sandbox-view.js'
 import type { Sandbox, SandboxMeans } from './sandbox.js'
+import { spawnContained, type Spawned } from './spawned.js'
 import { SuperviseError, toSpawnFailure, toStartFailure } from './supervise-error.js'
-import { openWardenChannel } from './warden-channel.js'
 import type { ExitReport, WardenChannel } from './warden-channel.js'
-import { WARDEN, WARDEN_VARIABLE } from './warden.js'
 
 export type { OpenFolder } from '../platform/open-folder.js'
 export type { ExitReport } from './warden-channel.js'
@@ -74,16 +68,6 @@ export interface SupervisedProcess {
   killAll(): Promise<void>
 }
 
-interface Spawned {
-  readonly root: SpawnedRoot
-  readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable
-  readonly channel: WardenChannel
-  /** The reason when nothing could be spawned at all. */
-  readonly failure: Promise<Error | undefined>
-}
-
 const DEFAULT_READY_TIMEOUT_MS = 10_000
 
 async function checkDirectory(cwd: string): Promise<void> {
@@ -93,50 +77,6 @@ async function checkDirectory(cwd: string): Promise<void> {
     throw new SuperviseError('BAD_CWD', `The directory ${cwd} cannot be entered.`, { cause })
   }
   throw new SuperviseError('BAD_CWD', `${cwd} is not a directory.`)
-}
-
-function toPipe(stream: unknown): Duplex {
-  // Node makes every pipe of a child a socket.
-  if (stream instanceof Duplex) return stream
-  throw new Error('A pipe to the child is missing.')
-}
-
-function spawnContained(command: ContainedCommand, options: SuperviseOptions): Spawned {
-  const inputs = command.inputs ?? []
-  const child = spawn(command.file, command.args, {
-    // A path that only exists inside (an exposed one under a hidden one) is entered by bwrap; here it exists as well.
-    cwd: options.cwd,
-    env: { ...options.env, ...command.variables, [MARKER_NAME]: options.marker, [WARDEN_VARIABLE]: WARDEN },
-    // A session of its own: Ctrl-C at the worker's terminal is the worker's to hear, which then ends runs in order.
-    // Nothing is left behind nevertheless, since the warden ends at the end of file on fd 3.
-    detached: true,
-    stdio: toStdio(inputs),
-  })
-  const failure = new Promise<Error | undefined>((resolve) => {
-    child.once('error', resolve).once('close', () => resolve(undefined))
-  })
-  // Node says otherwise, but makes no pipes where no descriptor was left; the error follows.
-  const pipes: typeof child.stdio | undefined = child.stdio
-  if (pipes === undefined) throw new SuperviseError('SPAWN_FAILED', `${command.file}: Too many open files`)
-  const [stdin, stdout, stderr, commands, reports, gate] = [0, 1, 2, 3, 4, 5].map((fd) => toPipe(pipes[fd]))
-  if (!stdin || !stdout || !stderr || !commands || !reports || !gate) throw new Error('Six pipes were asked for.')
-  for (const [index, input] of inputs.entries()) {
-    if (typeof input === 'number') continue
-    const pipe = toPipe(child.stdio.at(FIRST_INPUT + index))
-    // A start that fails has its own words for it.
-    pipe.on('error', () => undefined).resume()
-    pipe.end(input, () => pipe.destroy())
-  }
-  // The end of the run shows in `exited`; a stream that breaks with it must not end the worker.
-  for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined)
-  return {
-    root: child,
-    stdin,
-    stdout,
-    stderr,
-    channel: openWardenChannel(commands, reports, gate),
-    failure,
-  }
 }
 
 /**
@@ -273,11 +213,9 @@ async function startIn({ cwd, folder, sandboxed }: Opened, options: SuperviseOpt
     heartbeatTimeoutMs: options.heartbeatTimeoutMs,
     sandboxed,
   })
-  const spawned = spawnContained(command, options)
+  const { env, marker, containment } = options
+  const spawned = await spawnContained({ command, cwd: options.cwd, env, marker }, containment.spawner)
   const rootPid = spawned.root.pid
-  if (rootPid === undefined) {
-    throw new SuperviseError('SPAWN_FAILED', `${command.file} could not be started.`, { cause: await spawned.failure })
-  }
   const releaseStreams = [spawned.stdout, spawned.stderr].map(holdStream)
   try {
     const run = await waitForReady(
@@ -286,8 +224,14 @@ async function startIn({ cwd, folder, sandboxed }: Opened, options: SuperviseOpt
       options.readyTimeoutMs ?? DEFAULT_READY_TIMEOUT_MS,
     )
     const wentByDescriptor = sandboxed?.means.user === 'mapped' || sandboxed?.means.bindsDescriptors === true
-    if (folder) await requireFolder(run.program, folder, wentByDescriptor)
-    return superviseRun(spawned, run, watchLimits(sandboxed, run))
+    const watching = watchLimits(sandboxed, run)
+    try {
+      if (folder) await requireFolder(run.program, folder, wentByDescriptor)
+      return superviseRun(spawned, run, await watching)
+    } catch (error) {
+      ;(await watching).close()
+      throw error
+    }
   } catch (cause) {
     const said = String(spawned.stderr.read() ?? '')
       .trim()

@@ -15,17 +15,18 @@ const NEAR = 2
  * Puts a run that waits at its gate into a group of its own, so that whatever it starts is in it, and tells the limits
  * that it meets. Without a group only the number of its processes can be seen, by looking.
  */
-export function watchLimits(
+export async function watchLimits(
   sandboxed: { sandbox: Sandbox; means: SandboxMeans } | undefined,
   run: RunProcesses,
-): LimitWatch {
+): Promise<LimitWatch> {
   if (sandboxed === undefined) return { reached: () => [], close: () => undefined }
   const {
     sandbox: { limits },
     means: { cgroups },
   } = sandboxed
   const group =
-    cgroups && openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program)
+    cgroups &&
+    (await openGroup(() => openRunCgroup(cgroups, `${run.program}-${run.root.startTime}`, limits), run.program))
   if (group) return { reached: () => group.reached(), close: () => group.remove() }
   const { processes } = limits
   let isMet = false
@@ -41,11 +42,11 @@ export function watchLimits(
 }
 
 /** What each process has by prlimit holds without a group as well. */
-function openGroup(open: () => RunCgroup, pid: number): RunCgroup | undefined {
+async function openGroup(open: () => Promise<RunCgroup>, pid: number): Promise<RunCgroup | undefined> {
   let group: RunCgroup | undefined
   try {
-    group = open()
-    group.add(pid)
+    group = await open()
+    await group.add(pid)
     return group
   } catch {
     group?.remove()

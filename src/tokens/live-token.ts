@@ -52,6 +52,7 @@ export function narrowAccess(access: Access, executionId: string): Access {
  * end, and where a scope is taken away; who comes afterwards gets another one.
  */
 export class LiveToken {
+  readonly #now: () => number
   #token: StoredToken
   #ended: EndOfToken | undefined
   #access: OwnAccess
@@ -62,8 +63,10 @@ export class LiveToken {
   /** A change was told that has not been read yet. */
   isStale = false
 
-  constructor(token: StoredToken) {
+  /** now: by Redis' clock. */
+  constructor(token: StoredToken, now: () => number) {
     this.#token = token
+    this.#now = now
     this.#access = this.#openAccess()
     this.#watchExpiry()
   }
@@ -74,7 +77,7 @@ export class LiveToken {
 
   /** undefined once it has ended. */
   get access(): Access | undefined {
-    if (this.#ended === undefined && hasExpired(this.#token)) this.end('expired')
+    if (this.#ended === undefined && hasExpired(this.#token, this.#now())) this.end('expired')
     return this.#ended === undefined ? this.#access : undefined
   }
 
@@ -113,8 +116,8 @@ export class LiveToken {
     clearTimeout(this.#timer)
     const { expiresAt } = this.#token
     if (expiresAt === undefined || this.#ended !== undefined) return
-    const look = (): void => (hasExpired(this.#token) ? this.end('expired') : this.#watchExpiry())
-    this.#timer = setTimeout(look, Math.min(Math.max(0, expiresAt - Date.now()), LONGEST_TIMER_MS))
+    const look = (): void => (hasExpired(this.#token, this.#now()) ? this.end('expired') : this.#watchExpiry())
+    this.#timer = setTimeout(look, Math.min(Math.max(0, expiresAt - this.#now()), LONGEST_TIMER_MS))
     this.#timer.unref()
   }
 
@@ -134,12 +137,9 @@ export class LiveToken {
       },
       get dailyBudget() {
         const { dailyUsd, dailyTokens } = now()
-        return {
-          ...(dailyUsd !== undefined && { usd: dailyUsd }),
-          ...(dailyTokens !== undefined && { tokens: dailyTokens }),
-        }
+        return { usd: dailyUsd, tokens: dailyTokens }
       },
-      ...(executionId !== undefined && { executionId }),
+      executionId,
     }
     return {
       caller,

@@ -22,8 +22,8 @@ const notFound = (id: string): ExecutorError =>
     detail: `There is no token ${JSON.stringify(id.slice(0, 100))}, or it has been revoked.`,
   })
 
-function requireFuture(expiresAt: string | null | undefined): void {
-  if (typeof expiresAt === 'string' && Date.parse(expiresAt) <= Date.now())
+function requireFuture(expiresAt: string | null | undefined, now: number): void {
+  if (typeof expiresAt === 'string' && Date.parse(expiresAt) <= now)
     throw toInvalidRequest([{ path: 'expiresAt', message: 'must be in the future' }])
 }
 
@@ -35,13 +35,32 @@ function requireWatching(scopes: readonly Scope[] | undefined, executionId: stri
   ])
 }
 
-/** `executionId`, where it is given, is one that the caller may watch. @throws ExecutorError */
-export async function createToken({ store }: TokenServices, request: TokenRequest, caller: Caller): Promise<NewToken> {
-  requireFuture(request.expiresAt)
+/** The token of the first time: its secret was shown then, and only its digest is kept. */
+async function getReplayed(store: TokenServices['store'], id: string): Promise<Token> {
+  const token = await fromStore(store.get(id))
+  if (token) return toToken(token, store.now())
+  throw new ExecutorError('TOKEN_NOT_FOUND', {
+    detail: `This Idempotency-Key led to the token ${id}, which has been revoked. Use a new key to make another.`,
+  })
+}
+
+/**
+ * `executionId`, where it is given, is one that the caller may watch. Without a secret where the Idempotency-Key was
+ * known. @throws ExecutorError
+ */
+export async function createToken(
+  { store }: TokenServices,
+  request: TokenRequest,
+  caller: Caller,
+  key?: string,
+): Promise<NewToken | Token> {
+  const now = await fromStore(store.time())
+  requireFuture(request.expiresAt, now)
   requireWatching(request.scopes, request.executionId)
   const { id, secret } = mintToken()
-  const fields = toFields(request, { sha256: sha256(secret), createdAt: Date.now(), createdBy: caller.id })
-  switch (await fromStore(store.create(id, fields))) {
+  const fields = toFields(request, { sha256: sha256(secret), createdAt: now, createdBy: caller.id })
+  const [answer, known] = await fromStore(store.create({ id, fields, key, digest: sha256(JSON.stringify(request)) }))
+  switch (answer) {
     case 'full':
       throw new ExecutorError('RATE_LIMITED', {
         detail: 'There are CC_EXECUTOR_MAX_TOKENS tokens already; revoke those that are no longer used.',
@@ -50,8 +69,14 @@ export async function createToken({ store }: TokenServices, request: TokenReques
       throw new ExecutorError('EXECUTION_NOT_FOUND')
     case 'withdrawn':
       throw withdrawn()
+    case 'conflict':
+      throw new ExecutorError('IDEMPOTENCY_CONFLICT', {
+        detail: 'This Idempotency-Key was used with another request; use a new key for a new token.',
+      })
+    case 'replayed':
+      return getReplayed(store, known)
     case 'created':
-      return { ...toToken(await requireToken(store, id)), secret }
+      return { ...toToken(await requireToken(store, id), store.now()), secret }
   }
 }
 
@@ -71,12 +96,15 @@ export async function listTokens(
   { limit = DEFAULT_LIMIT, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
 ): Promise<TokenPage> {
   const { tokens, nextCursor } = await fromStore(store.list(limit, cursor))
-  return { tokens: [...(cursor === undefined ? configured : []), ...tokens.map(toToken)], nextCursor }
+  return {
+    tokens: [...(cursor === undefined ? configured : []), ...tokens.map((token) => toToken(token, store.now()))],
+    nextCursor,
+  }
 }
 
 /** @throws ExecutorError TOKEN_NOT_FOUND */
 export async function getToken({ store }: TokenServices, configured: readonly Token[], id: string): Promise<Token> {
-  return configured.find((token) => token.id === id) ?? toToken(await requireToken(store, id))
+  return configured.find((token) => token.id === id) ?? toToken(await requireToken(store, id), store.now())
 }
 
 function requireMadeHere(configured: readonly Token[], id: string): void {
@@ -96,12 +124,12 @@ export async function changeToken(
   change: TokenChange,
 ): Promise<Token> {
   requireMadeHere(configured, id)
-  requireFuture(change.expiresAt)
+  requireFuture(change.expiresAt, await fromStore(store.time()))
   requireWatching(change.scopes, (await requireToken(store, id)).executionId)
   const { set, removed } = toChangedFields(change)
   if (!(await fromStore(store.change(id, set, removed)))) throw notFound(id)
   await fromStore(access.apply('changed', id))
-  return toToken(await requireToken(store, id))
+  return toToken(await requireToken(store, id), store.now())
 }
 
 /** In force everywhere at once: nothing is accepted of it any more, and what it has open ends. */

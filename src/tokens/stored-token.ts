@@ -1,4 +1,5 @@
 import type { Scope } from '../protocol/caller.js'
+import { definedFields } from '../protocol/defined-fields.js'
 import { SCOPES, type Token, type TokenChange, type TokenRequest } from '../protocol/tokens.js'
 
 /** A token that the API made, as it is kept: of its secret only the SHA-256. */
@@ -12,6 +13,7 @@ export interface StoredToken {
   readonly expiresAt?: number | undefined
   readonly dailyUsd?: number | undefined
   readonly dailyTokens?: number | undefined
+  readonly maxConcurrent?: number | undefined
   readonly executionId?: string | undefined
 }
 
@@ -21,31 +23,34 @@ export type TokenFields = Readonly<Record<string, string>>
 const time = (text: string): string => String(Date.parse(text))
 
 export function toFields(
-  { name, scopes, expiresAt, dailyBudgetUsd, dailyBudgetTokens, executionId }: TokenRequest,
+  { name, scopes, expiresAt, dailyBudgetUsd, dailyBudgetTokens, maxConcurrent, executionId }: TokenRequest,
   more: { readonly sha256: string; readonly createdAt: number; readonly createdBy: string },
 ): TokenFields {
-  return {
+  return definedFields({
     name,
     scopes: scopes.join('+'),
     sha256: more.sha256,
     createdAt: String(more.createdAt),
     createdBy: more.createdBy,
-    ...(expiresAt !== undefined && { expiresAt: time(expiresAt) }),
-    ...(dailyBudgetUsd !== undefined && { dailyUsd: String(dailyBudgetUsd) }),
-    ...(dailyBudgetTokens !== undefined && { dailyTokens: String(dailyBudgetTokens) }),
-    ...(executionId !== undefined && { executionId }),
-  }
+    expiresAt: expiresAt === undefined ? undefined : time(expiresAt),
+    dailyUsd: dailyBudgetUsd?.toString(),
+    dailyTokens: dailyBudgetTokens?.toString(),
+    maxConcurrent: maxConcurrent?.toString(),
+    executionId,
+  })
 }
 
 /** What is set and what is removed; what the change leaves out is neither. */
 export function toChangedFields(change: TokenChange): { set: TokenFields; removed: readonly string[] } {
+  const text = (number: number | null | undefined): string | null | undefined =>
+    typeof number === 'number' ? String(number) : number
   const wanted: Record<string, string | null | undefined> = {
     name: change.name,
     scopes: change.scopes?.join('+'),
     expiresAt: typeof change.expiresAt === 'string' ? time(change.expiresAt) : change.expiresAt,
-    dailyUsd: typeof change.dailyBudgetUsd === 'number' ? String(change.dailyBudgetUsd) : change.dailyBudgetUsd,
-    dailyTokens:
-      typeof change.dailyBudgetTokens === 'number' ? String(change.dailyBudgetTokens) : change.dailyBudgetTokens,
+    dailyUsd: text(change.dailyBudgetUsd),
+    dailyTokens: text(change.dailyBudgetTokens),
+    maxConcurrent: text(change.maxConcurrent),
   }
   return {
     set: Object.fromEntries(
@@ -71,27 +76,30 @@ export function toStoredToken(id: string, fields: Partial<Record<string, string>
     expiresAt: number(fields['expiresAt']),
     dailyUsd: number(fields['dailyUsd']),
     dailyTokens: number(fields['dailyTokens']),
+    maxConcurrent: number(fields['maxConcurrent']),
     executionId,
   }
 }
 
-export const hasExpired = ({ expiresAt }: Pick<StoredToken, 'expiresAt'>): boolean =>
-  expiresAt !== undefined && expiresAt <= Date.now()
+/** now: by Redis' clock, as the scripts judge it. */
+export const hasExpired = ({ expiresAt }: Pick<StoredToken, 'expiresAt'>, now: number): boolean =>
+  expiresAt !== undefined && expiresAt <= now
 
 /** As it is shown. */
-export function toToken(token: StoredToken): Token {
-  const { id, name, scopes, createdAt, createdBy, expiresAt, dailyUsd, dailyTokens, executionId } = token
+export function toToken(token: StoredToken, now: number): Token {
+  const { id, name, scopes, createdAt, createdBy, expiresAt, dailyUsd, dailyTokens, maxConcurrent, executionId } = token
   return {
     id,
     name,
     scopes: [...scopes],
     origin: 'api',
-    status: hasExpired(token) ? 'expired' : 'active',
+    status: hasExpired(token, now) ? 'expired' : 'active',
     createdAt: new Date(createdAt).toISOString(),
     createdBy,
-    ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
-    ...(dailyUsd !== undefined && { dailyBudgetUsd: dailyUsd }),
-    ...(dailyTokens !== undefined && { dailyBudgetTokens: dailyTokens }),
-    ...(executionId !== undefined && { executionId }),
+    expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt).toISOString(),
+    dailyBudgetUsd: dailyUsd,
+    dailyBudgetTokens: dailyTokens,
+    maxConcurrent,
+    executionId,
   }
 }

@@ -70,7 +70,7 @@ export function openTokenAccess({ store, subscriber, logger }: AccessOptions): T
       return known
     }
     // One that had expired, and was given more time: what it had open stays closed.
-    const kept = new LiveToken(token)
+    const kept = new LiveToken(token, store.now)
     live.set(id, kept)
     return kept
   }
@@ -115,13 +115,14 @@ export function openTokenAccess({ store, subscriber, logger }: AccessOptions): T
   }
 
   async function confirm(): Promise<void> {
+    if (live.size === 0) return
+    const begun = performance.now()
+    // It brings the time, too: what expired while this process slept ends now.
+    const found = await store.revision()
     for (const [id, token] of live) {
       const isIdle = !token.isHeld && performance.now() - token.usedAt > IDLE_MS
       if (isIdle || token.access === undefined) live.delete(id)
     }
-    if (live.size === 0) return
-    const begun = performance.now()
-    const found = await store.revision()
     if (found !== revision) await Promise.all([...live.keys()].map(read))
     revision = found
     lookedAt = begun

@@ -1,4 +1,5 @@
 import type { Receipt, ReceiptMessage } from '../protocol/receipt.js'
+import type { BudgetChange } from '../protocol/usage.js'
 import type { GitHead } from '../protocol/verification.js'
 
 /** What a run can choose (paths, arguments) must not become markup. */
@@ -41,6 +42,15 @@ function toApprovals({ approvals = [] }: Receipt): string {
     return `| ${toCode(tool)} ${toCode(toolUseId)} | ${status}${how} | ${who} | SHA-256 ${digests.inputSha256}${changed} |\n`
   })
   return `## Approvals\n\n| call | | who and when | input |\n|---|---|---|---|\n${rows.join('')}\n`
+}
+
+/** The name of a token is anybody's choice. */
+const toBudgetChange = ({ at, by, maxBudgetUsd, maxBudgetTokens }: BudgetChange): string => {
+  const limits = [
+    maxBudgetUsd === undefined ? undefined : `$${maxBudgetUsd}`,
+    maxBudgetTokens === undefined ? undefined : `${maxBudgetTokens} tokens`,
+  ].filter((limit) => limit !== undefined)
+  return `${limits.join(' and ')} by ${toCode(by)} at ${at}`
 }
 
 const LIMITS_OF_A_RECEIPT =
@@ -91,6 +101,7 @@ ${[
     `$${usage.costUsd.toFixed(4)} by the CLI’s own ` +
       `estimate${usage.isCostIncomplete ? '; not complete: an attempt ended without its sum' : ''}`,
   ),
+  row('budget changes', receipt.budgetChanges?.map(toBudgetChange).join('<br>')),
   row('turns', usage.turns),
   row('duration', `${usage.durationMs} ms`),
   row('events', `${events.count}, chain head ${events.head}`),

@@ -116,6 +116,8 @@ void t.test('a command and the structured fields give the same run', async (t) =
     onApprovalTimeout: 'deny',
     approvalTimeoutSeconds: 86_400,
     onWorkerLost: 'fail',
+    onBudgetExceeded: 'fail',
+    budgetTimeoutSeconds: 86_400,
     maxAttempts: 1,
     maxRepairs: 1,
     outputFormat: 'text',

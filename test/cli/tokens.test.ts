@@ -17,11 +17,21 @@ const cli = (...args: string[]) => runCommand(['tokens', ...args], env())
 const listed = async (): Promise<Token[]> => JSON.parse((await cli('list', '--json')).stdout).tokens
 
 void t.test('a token is added, listed and revoked, by its name too', async (t) => {
-  const added = await cli('add', 'for ci', '--scopes', 'read,execute', '--expires', '30d', '--daily-usd', '2.50')
+  const added = await cli(
+    'add',
+    'for ci',
+    '--scopes',
+    'read,execute',
+    '--expires',
+    '30d',
+    '--daily-usd',
+    '2.50',
+    ...'--max-concurrent 2'.split(' '),
+  )
   t.match(added, { code: 0, stdout: /^cce_[0-9a-f]{32}_[\w-]{43}\n$/, stderr: /made tok_[0-9a-f]{32}; its secret/ })
   t.match(await runCommand(['list'], env(added.stdout.trim())), { code: 0 }, 'and it is one')
   const token = (await listed()).find(({ origin }) => origin === 'api')
-  t.match(token, { name: 'for ci', scopes: ['read', 'execute'], dailyBudgetUsd: 2.5 })
+  t.match(token, { name: 'for ci', scopes: ['read', 'execute'], dailyBudgetUsd: 2.5, maxConcurrent: 2 })
   const days = (Date.parse(token?.expiresAt ?? '') - Date.now()) / 86_400_000
   t.ok(days > 29 && days <= 30)
   const table = (await cli('list')).stdout
@@ -54,6 +64,7 @@ void t.test('what is wrong with a call is said before anything is done', async (
     [['add', 'x', '--expires', 'soon'], /--expires/],
     [['add', 'x', '--daily-usd', '-1'], /--daily-usd/],
     [['add', 'x', '--daily-tokens', '1.5'], /--daily-tokens/],
+    [['add', 'x', '--max-concurrent', 'two'], /--max-concurrent/],
   ] as const)
     t.match(await cli(...args), { code: 2, stdout: '', stderr: sentence }, args.join(' '))
   t.match(await cli('revoke', 'default'), { code: 1, stderr: /token of the configuration/ })

@@ -6,6 +6,10 @@ import type { NewRecord } from '../../src/executions/store/transitions.js'
 import { sweepExecutions } from '../../src/executions/sweep/sweep-executions.js'
 import { createLogger } from '../../src/platform/logger.js'
 import { readConfig } from '../../src/platform/config.js'
+import { createOutlook, showExecutions } from '../../src/executions/read/expected-start.js'
+import { toFields } from '../../src/tokens/stored-token.js'
+import { mintToken } from '../../src/tokens/token-id.js'
+import { createTokenStore } from '../../src/tokens/token-store.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openTestRedis } from '../support/redis.js'
@@ -55,8 +59,9 @@ async function openScene(test: Test) {
       finishedAt: new Date(),
     })
   }
-  const limit = (owner: string, most: number) => domain.redis.hset(`{${prefix}}:owner-limits`, owner, most)
-  return { ...domain, submit, take, claim, finish, limit, root: `{${prefix}}` }
+  const tokens = createTokenStore(domain.redis, { prefix, maxTokens: 100 })
+  const limit = (owner: string, most: number) => tokens.limitConfigured({ [owner]: most })
+  return { ...domain, submit, take, claim, finish, limit, tokens, root: `{${prefix}}` }
 }
 
 void t.test('one that has many waiting delays another by one at most, and each keeps its own order', async (t) => {
@@ -103,18 +108,26 @@ void t.test('a priority goes before every turn, and turns are counted within eac
   t.same(order, [...high, normal[0], normal[2], normal[1], low])
 })
 
-void t.test('whoever comes back for each single run saves up no turns', async (t) => {
+void t.test('whoever comes back for each single run saves up no turns, nor does a newcomer', async (t) => {
   const { submit, claim } = await openScene(t)
   const many: string[] = []
-  for (let count = 0; count < 8; count += 1) many.push(await submit('z-many'))
-  const order: string[] = []
-  for (const id of many) {
-    const again = await submit('a-again')
-    order.push(await claim(id), await claim(again))
+  for (let count = 0; count < 24; count += 1) many.push(await submit('z-many'))
+  const turns: string[] = []
+  let again = await submit('a-again')
+  for (const job of many.slice(0, 10)) {
+    const id = await claim(job)
+    turns.push(id === again ? 'again' : 'many')
+    if (id === again) again = await submit('a-again')
   }
-  const turns = order.map((id) => (many.includes(id) ? 'many' : 'again'))
+  const late: string[] = []
+  for (let count = 0; count < 6; count += 1) late.push(await submit('late'))
+  for (const job of many.slice(10, 22)) {
+    const id = await claim(job)
+    turns.push(id === again ? 'again' : late.includes(id) ? 'late' : 'many')
+    if (id === again) again = await submit('a-again')
+  }
   for (let index = 2; index < turns.length; index += 1)
-    t.notOk(turns[index] === turns[index - 1] && turns[index] === turns[index - 2], 'never three turns in a row')
+    t.notOk(new Set(turns.slice(index - 2, index + 1)).size === 1, `three turns in a row: ${turns.join(' ')}`)
 })
 
 void t.test('a claim that is sent again is one claim, also where it took another execution', async (t) => {
@@ -160,6 +173,110 @@ void t.test('an owner has no more at work than it may, and the next begins with 
   // As a worker of an older version would end it.
   await keys.zrem(`${root}:leases`, few[1] ?? '')
   t.match(await store.listDue(10), { due: 1, ids: [few[3]] }, 'what has no lease is at work no more')
+})
+
+void t.test('a higher limit calls what waits, and none calls all of it', async (t) => {
+  const { submit, claim, limit, store } = await openScene(t)
+  await limit('few', 1)
+  const few: string[] = []
+  for (let count = 0; count < 6; count += 1) few.push(await submit('few', count === 5 ? { priority: 'high' } : {}))
+  const [first = '', second, third, fourth, fifth, high] = few
+  t.equal(await claim(first), high)
+  for (const id of few.slice(1)) t.equal(await claim(id), 'refused', 'its job is used up')
+  t.same(await store.callWaiting('few', 9), [], 'its limit is what it was')
+  await limit('few', 3)
+  const ids = async (most: number) => (await store.callWaiting('few', most)).map(({ executionId }) => executionId)
+  t.same(await ids(9), [first, second])
+  t.same(await ids(1), [first], 'no more than asked for')
+  await limit('few', 0)
+  t.same(await ids(9), [first, second, third, fourth, fifth])
+  t.same(await store.callWaiting('nobody', 9), [])
+})
+
+void t.test('who has to wait for another attempt makes room for the next', async (t) => {
+  const { submit, claim, limit, store, redis: keys, root } = await openScene(t)
+  await limit('few', 1)
+  const [first, second] = [await submit('few'), await submit('few')]
+  t.equal(await claim(first), first)
+  const fence = (await keys.hget(`${root}:log:${first}`, 'fence')) ?? ''
+  const retry = {
+    reason: 'CLAUDE_RATE_LIMITED',
+    message: '',
+    usage: NO_USAGE,
+    attempt: 0,
+    spared: 0,
+    at: new Date(),
+  } as const
+  const more = { failedStarts: 1, paidBy: undefined, queueDeadline: undefined }
+  const answer = await store.retry(first, fence, { ...retry, ...more, notBefore: new Date(Date.now() + 3_600_000) })
+  t.match(answer, { kind: 'retrying', others: [{ executionId: second, claim: 2 }] })
+})
+
+void t.test('places and expected starts reckon with what a token may have at work', async (t) => {
+  const scene = await openScene(t)
+  const { submit, claim, limit, store } = scene
+  await limit('few', 2)
+  const [first, ...few] = [await submit('few'), await submit('few'), await submit('few'), await submit('few')]
+  const high = await submit('few', { priority: 'high' })
+  t.equal(await claim(first), high)
+  const other = [await submit('other'), await submit('other'), await submit('other')]
+  const shown = await showExecutions(
+    { outlook: createOutlook({ ...scene, workers: { ...scene.workers, list: async () => [] } }) },
+    await store.getMany([first, ...few, ...other]),
+  )
+  t.same(
+    shown.map(({ position, waitingFor }) => [position, waitingFor]),
+    [
+      [1, undefined],
+      [3, 'token'],
+      [5, 'token'],
+      [7, 'token'],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+    ],
+    'one of the four may start, so the others come before the rest',
+  )
+  t.same(
+    [await claim(few[0] ?? ''), await claim(few[1] ?? ''), await claim(few[2] ?? ''), await claim(other[0] ?? '')],
+    [first, ...other],
+    'as it came',
+  )
+  t.match(await store.listDue(10), { due: 0, ids: [] })
+  await limit('few', 3)
+  await submit('few', { priority: 'high' })
+  t.match(await store.listDue(10), { due: 1 }, 'what it may have is counted once, not for each priority')
+})
+
+void t.test('the limit of a token stays with what it has submitted, and goes with the last of that', async (t) => {
+  const { submit, claim, finish, tokens, store, redis: keys, root } = await openScene(t)
+  const { id } = mintToken()
+  const more = { sha256: '00', createdAt: Date.now(), createdBy: 'admin' }
+  const fields = toFields({ name: 'few', scopes: ['execute'], maxConcurrent: 1 }, more)
+  t.same(await tokens.create({ id, fields, key: undefined, digest: '' }), ['created'])
+  const [first, second] = [await submit(id), await submit(id)]
+  const limits = () => keys.hgetall(`${root}:owner-limits`)
+  t.same(await limits(), { [id]: '1' })
+  await tokens.change(id, { maxConcurrent: '2' }, [])
+  t.same(await limits(), { [id]: '2' })
+  await tokens.change(id, {}, ['maxConcurrent'])
+  t.same(await limits(), {})
+  await tokens.change(id, { maxConcurrent: '1' }, [])
+  t.ok(await tokens.remove(id))
+  t.notOk(await tokens.change(id, { name: 'again', sha256: '00' }, []), 'a change does not bring it back')
+  t.equal(await claim(first), first)
+  t.equal(await claim(second), 'refused', 'a revocation lets nothing loose')
+  for (const execution of [first, second]) {
+    if (execution === second) t.equal((await store.claim(second, 2, 'worker', LEASE_MS, 'default')).kind, 'claimed')
+    await finish(execution)
+    t.same(await limits(), { [id]: '1' })
+    if (execution === first) await store.delete(execution, id)
+    // As its time would end.
+    else await keys.del(`${root}:execution:${execution}`)
+  }
+  for (let round = 0; round < 2; round += 1) await store.trimIndexes(10)
+  t.same(await limits(), {})
+  t.equal(await keys.sismember(`${root}:owners`, id), 0, 'nor is it looked for any more')
 })
 
 void t.test('what an older version has queued, or has taken out, is as good as any other', async (t) => {

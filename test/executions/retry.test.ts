@@ -176,6 +176,7 @@ void t.test('the next attempt repeats nothing that was done', async (t) => {
     nextMessage: 1,
     unfinished: new Set<number>(),
     earlier: NOTHING_EARLIER,
+    budgetChanges: 0,
     model: undefined,
   }
   const nothing = { ...history, hasAnswer: false, toolsStarted: 0, finishedCalls: new Map<string, string>() }

@@ -196,7 +196,7 @@ void t.test('limits hold for the run as a whole, and the one that is met is told
     },
   })
   // A group counts what was refused; without one it is seen only while it lasts.
-  const kept = findCgroupPlace() ? 'cgroup' : 'prlimit'
+  const kept = (await findCgroupPlace()) ? 'cgroup' : 'prlimit'
   const commands = [
     `perl -e 'my @p; for (1..300) { my $p = fork; last unless defined $p; if (!$p) { sleep 9; exit } ` +
       `push @p, $p } sleep ${kept === 'cgroup' ? 0 : 3}; kill 9, @p'`,

@@ -4,14 +4,20 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { TRANSITIONS, type ExecutionState } from '../../src/executions/records/execution-state.js'
-import type { Conclusion, NewRecord } from '../../src/executions/store/transitions.js'
+import {
+  isParked,
+  toParkReason,
+  TRANSITIONS,
+  type ExecutionState,
+  type ParkedState,
+} from '../../src/executions/records/execution-state.js'
+import type { Conclusion, NewRecord, Retry } from '../../src/executions/store/transitions.js'
 import { openDomain } from '../../src/main/lifecycle/open-services.js'
 import { readConfig } from '../../src/platform/config.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { createLogger } from '../../src/platform/logger.js'
 import type { Priority } from '../../src/protocol/execute-request.js'
-import { NO_USAGE } from '../../src/protocol/execution.js'
+import { NO_USAGE, type ParkReason } from '../../src/protocol/execution.js'
 import { ROOT } from '../support/paths.js'
 import { namesTest } from '../support/named-tests.js'
 import { openTestRedis } from '../support/redis.js'
@@ -42,6 +48,12 @@ const COMMANDS = [
   'retry',
   'retry, fence lost',
   'retry, lease over',
+  'park',
+  'park for an approval',
+  'park, its limits changed',
+  'go on',
+  'conclude parked',
+  'set budget',
   'reclaim',
   'send message',
   'drop messages',
@@ -76,10 +88,24 @@ const OVER = {
   retry: 'refused',
   'retry, fence lost': 'refused',
   'retry, lease over': 'refused',
+  park: 'refused',
+  'park for an approval': 'refused',
+  'park, its limits changed': 'refused',
+  'go on': 'refused',
+  'conclude parked': 'refused',
+  'set budget': 'refused',
   reclaim: 'moved',
   'send message': 'dropped',
   'drop messages': 'stale',
   delete: ['deleted', 'missing'],
+} as const satisfies Record<Command, Expected>
+
+/** Nobody holds what is parked: only a decision, a cancel and the end of its time concern it. */
+const PARKED = {
+  ...OVER,
+  'conclude parked': ['concluded', 'cancelled'],
+  'send message': 'accepted',
+  delete: 'refused',
 } as const satisfies Record<Command, Expected>
 
 /** No entry may be left out: a new state or a new command has to say what it does to all others. */
@@ -109,6 +135,12 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     retry: 'refused',
     'retry, fence lost': 'refused',
     'retry, lease over': 'refused',
+    park: 'refused',
+    'park for an approval': 'refused',
+    'park, its limits changed': 'refused',
+    'go on': 'refused',
+    'conclude parked': 'refused',
+    'set budget': 'changed',
     reclaim: 'reclaimed',
     'send message': 'accepted',
     'drop messages': 'stale',
@@ -138,6 +170,12 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     retry: ['retrying', 'queued'],
     'retry, fence lost': 'stale',
     'retry, lease over': 'refused',
+    park: ['parked', 'waiting_budget'],
+    'park for an approval': 'refused',
+    'park, its limits changed': 'moved',
+    'go on': 'refused',
+    'conclude parked': 'refused',
+    'set budget': 'changed',
     reclaim: 'moved',
     'send message': 'accepted',
     'drop messages': 'dropped',
@@ -167,6 +205,12 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     retry: ['retrying', 'queued'],
     'retry, fence lost': 'stale',
     'retry, lease over': ['retrying', 'queued'],
+    park: ['parked', 'waiting_budget'],
+    'park for an approval': ['parked', 'waiting_approval'],
+    'park, its limits changed': 'moved',
+    'go on': 'refused',
+    'conclude parked': 'refused',
+    'set budget': 'changed',
     reclaim: 'moved',
     'send message': 'accepted',
     'drop messages': 'dropped',
@@ -196,11 +240,19 @@ const TABLE: Record<State, Record<Command, Expected>> = {
     retry: ['retrying', 'queued'],
     'retry, fence lost': 'stale',
     'retry, lease over': ['retrying', 'queued'],
+    park: ['parked', 'waiting_budget'],
+    'park for an approval': ['parked', 'waiting_approval'],
+    'park, its limits changed': 'moved',
+    'go on': 'refused',
+    'conclude parked': 'refused',
+    'set budget': 'changed',
     reclaim: 'moved',
     'send message': 'accepted',
     'drop messages': 'dropped',
     delete: 'refused',
   },
+  waiting_approval: { ...PARKED, 'go on': ['unparked', 'queued'], 'set budget': 'changed' },
+  waiting_budget: { ...PARKED, 'go on': ['unparked', 'queued'], 'set budget': ['unparked', 'queued'] },
   succeeded: OVER,
   failed: OVER,
   cancelled: OVER,
@@ -256,11 +308,16 @@ async function bringTo(state: State, priority?: Priority): Promise<Subject> {
   if (state === 'starting') return { id, fence }
   await start(id, fence)
   if (state === 'paused') await store.enter(id, fence, 'paused')
+  else if (isParked(state)) await store.retry(id, fence, parkFor(toParkReason(state)))
   else if (state !== 'running') await store.conclude(id, fence, conclusion(state))
   return { id, fence }
 }
 
 const loseLease = (id: string): Promise<unknown> => keys.zadd('{cc}:leases', 'XX', 1, id)
+const parkFor = (reason: ParkReason, budgetRevision?: number): Retry => ({
+  ...retryOf,
+  parked: { reason, until: new Date(Date.now() + 3_600_000), budgetRevision },
+})
 const retryOf = { reason: 'WORKER_LOST', message: '', usage: NO_USAGE, attempt: 1, spared: 0, at: new Date() } as const
 
 const ending = { at: new Date(), attempt: 1, reason: 'ended' } as const
@@ -328,6 +385,26 @@ const DO: Record<Command, (subject: Subject) => Promise<string>> = {
   'retry, lease over': async ({ id }) => {
     await loseLease(id)
     return (await store.retry(id, undefined, retryOf)).kind
+  },
+  park: async ({ id, fence }) => (await store.retry(id, fence, parkFor('budget'))).kind,
+  'park for an approval': async ({ id, fence }) => (await store.retry(id, fence, parkFor('approval'))).kind,
+  'park, its limits changed': async ({ id, fence }) => (await store.retry(id, fence, parkFor('budget', 7))).kind,
+  'go on': async ({ id }) => {
+    const { state = 'queued', claim = 0, attempt = 0 } = (await store.get(id)) ?? {}
+    // Safe: what is not parked is refused.
+    return (await store.goOn({ id, state: state as ParkedState, claim, attempt }, { by: 'tester', at: new Date() }))
+      .kind
+  },
+  'conclude parked': async ({ id }) => {
+    const state = (await store.get(id))?.state ?? 'queued'
+    const seen = { state: isParked(state) ? state : 'waiting_budget' } as const
+    return (await store.concludeQueued(id, conclusion('cancelled', 1), undefined, seen)).kind
+  },
+  'set budget': async ({ id }) => {
+    const record = await store.get(id)
+    if (!record) return 'refused'
+    const change = { budget: { maxBudgetUsd: 5 }, by: 'tester', at: new Date(), isEnough: true }
+    return (await store.setBudget(record, { ...change, dailyBudget: undefined, wantedBudget: {} })).kind
   },
   reclaim: async ({ id }) => ((await store.reclaim(id, 1)) === undefined ? 'moved' : 'reclaimed'),
   'send message': async ({ id }) => {
@@ -430,12 +507,12 @@ void t.test('a transition is made exactly where the table of TypeScript has it',
   const ends = ['succeeded', 'failed', 'cancelled', 'timed_out'] as const
   // The table concludes with `cancelled`; here every end is tried from every state that it may follow, and from those
   // that it may not.
-  for (const state of ['queued', 'starting', 'running', 'paused'] as const) {
+  for (const state of ['queued', 'starting', 'running', 'paused', 'waiting_budget', 'waiting_approval'] as const) {
     for (const end of ends) {
       const { id, fence } = await bringTo(state)
       const answer =
-        state === 'queued'
-          ? await store.concludeQueued(id, conclusion(end, 0))
+        state === 'queued' || isParked(state)
+          ? await store.concludeQueued(id, conclusion(end, 0), undefined, { state })
           : await store.conclude(id, fence, conclusion(end))
       if (answer.kind === 'concluded') made.add(`${state} → ${end}`)
       t.equal(answer.kind === 'concluded', TRANSITIONS[state][end] === true, `${state} → ${end}`)
@@ -463,6 +540,8 @@ function renderTable(): string {
     ['starting', 'starting'],
     ['running', 'running'],
     ['paused', 'paused'],
+    ['waiting_approval', 'waiting_approval'],
+    ['waiting_budget', 'waiting_budget'],
     ['over', 'succeeded'],
   ] as const
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`

@@ -189,11 +189,13 @@ void t.test('an owner is forgotten where nobody has named the workspace for long
     (await service.call('POST', '/execute', { body: { prompt: 'hello', workspace }, headers: as(name) })).status
   const take = (name: string): Promise<void> => rm(join(config.workspaceRoot, name), { recursive: true })
   /** As if all of them had been named so long ago. */
-  const sweep = (): Promise<void> => sweepOwners({ store, config }, -60_000)
+  const sweep = (graceMs = 0): Promise<void> => sweepOwners({ store, config }, { unusedMs: -60_000, graceMs })
   for (const workspace of ['swept/a', 'swept/b']) await finished(await submit(workspace))
   await sweep()
   t.equal(await statusFor('bob', 'swept/a'), 404, 'its folder is there')
   await take('swept/a')
+  await sweep(600_000)
+  t.equal(await statusFor('bob', 'swept/a'), 404, 'another worker, which has a folder of that name, has time to say so')
   await sweepOwners({ store, config })
   t.equal(await statusFor('bob', 'swept/a'), 404, 'it was named just now')
   await sweep()

@@ -7,6 +7,7 @@ import { demotePrimary } from './demotion-faults.js'
 import { silenceDns } from './dns-faults.js'
 import { fillDisks } from './disk-faults.js'
 import { reachEveryLimit } from './limit-faults.js'
+import { killAroundParking } from './parking-faults.js'
 import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './service-faults.js'
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
@@ -49,6 +50,8 @@ if (process.env['CC_EXECUTOR_TEST_ALL'] === '1') {
   SCENES[
     'clients freeze, are killed while frozen, and vanish behind a black hole in a flood: each delays only itself'
   ] = loseClients
+  SCENES['workers and APIs are killed around parking and unparking: what is parked stays so, and goes on once'] =
+    killAroundParking
   SCENES['the primary changes three times under open connections'] = (t, seed) =>
     demotePrimary(t, `${seed}/all`, { processes: 2, rounds: 3 })
   SCENES['DNS is silent as Redis comes back, and as it moves: runs go on, and all is well as soon as it speaks again'] =

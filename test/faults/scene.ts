@@ -16,7 +16,7 @@ import { openRandom, type Random } from './random.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 
 const TRANSPORTS: readonly Transport[] = ['websocket', 'sse', 'rest']
-export const DEADLINE_MS = 300_000
+const DEADLINE_MS = 300_000
 /** A run is ended after two fifths of it without its worker: much longer than a busy machine holds a process up. */
 const LEASE_SECONDS = '15'
 

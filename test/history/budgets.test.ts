@@ -62,8 +62,10 @@ void t.test("a token's entry may name its daily budget; a wrong one stops the st
   })
   t.match(book.find('fedcba9876543210'), { scopes: new Set(['execute', 'read', 'admin']), dailyBudget: { usd: 1 } })
   t.equal(book.find('00000000000000000')?.dailyBudget, undefined)
-  for (const wrong of ['daily-usd=much', 'daily-usd=0', 'weekly-usd=1', 'daily-usd='])
+  for (const wrong of ['daily-usd=much', 'daily-usd=0', 'weekly-usd=1', 'daily-usd=', 'max-concurrent=0'])
     await t.rejects(open(`a=0123456789abcdef:read:${wrong}`), /daily-usd=N/, wrong)
+  for (const wrong of ['max-concurrent=1.5', 'max-concurrent=10001'])
+    await t.rejects(open(`a=0123456789abcdef:read:${wrong}`), /max-concurrent must be a whole number/, wrong)
 })
 
 async function openStore(t: Test) {

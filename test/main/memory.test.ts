@@ -44,3 +44,29 @@ void t.test('of a command that ends at once it is left alone', async (t) => {
   const { loaded } = await measure('list')
   t.ok(loaded >= 8 * MIB, `${loaded} bytes after loading`)
 })
+
+/** Garbage of a burst: how much of it is left a while after the process has come to rest. */
+const BURST = `
+  import { settle } from '${pathToFileURL(join(ROOT, 'dist/src/main/lifecycle/memory.js')).href}'
+
+  const inUse = () => process.memoryUsage().heapUsed
+  const alive = setInterval(() => undefined, 1_000)
+  await settle(1, 20)
+  const before = inUse()
+  // Old enough to have left the young generation, where it would go by itself.
+  globalThis.kept = Array.from({ length: 500_000 }, (_, count) => ({ count, text: String(count) }))
+  const full = inUse()
+  globalThis.kept = undefined
+  const wait = setInterval(() => {
+    if (inUse() > before + (full - before) / 4) return
+    clearInterval(wait)
+    clearInterval(alive)
+    console.log('collected')
+  }, 100)
+`
+
+void t.test('what a burst has left goes when the process is at rest', async (t) => {
+  const args = ['--input-type=module', '--eval', BURST]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  t.equal(stdout.trim(), 'collected')
+})

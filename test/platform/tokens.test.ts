@@ -55,7 +55,7 @@ void t.test('an entry that is wrong is told by its place, and nothing of it is r
 
 void t.test('a configured token has its name as id, and cannot have that of one that the API made', async (t) => {
   const tokenFile = join(t.testdir({ token: 'ci=in-the-file-0123456:approve\n' }), 'token')
-  const tokens = 'ci=in-the-variable-0123:read+execute:daily-usd=2,ops=another-0123456789abc'
+  const tokens = 'ci=in-the-variable-0123:read+execute:daily-usd=2:max-concurrent=3,ops=another-0123456789abc'
   const book = await openTokens({ tokens, tokenFile })
   t.match(book.find('in-the-file-0123456'), { id: 'ci', name: 'ci' })
   t.same(book.shown, [
@@ -66,6 +66,7 @@ void t.test('a configured token has its name as id, and cannot have that of one 
       origin: 'environment',
       status: 'active',
       dailyBudgetUsd: 2,
+      maxConcurrent: 3,
     },
     {
       id: 'ops',

@@ -7,6 +7,8 @@ import { WebSocket } from 'ws'
 import type { Scope } from '../../src/protocol/caller.js'
 import { OPERATIONS, RPC_METHODS, type Operation } from '../../src/protocol/operations.js'
 import { SCOPES } from '../../src/protocol/tokens.js'
+import { withLongerClocks } from '../support/longer-clocks.js'
+import { until } from '../support/processes.js'
 import { openRest, TOKENS, upgrade } from './scene.js'
 
 const { service, call, submit, finished } = await openRest(t)
@@ -43,16 +45,11 @@ const OWNERS: Readonly<
   '/approvals/:id': { foreign: 'of-another', code: 'APPROVAL_NOT_FOUND' },
   '/tokens/:id': 'everybody with the scope',
 }
-/** Of routes that cannot be asked without. */
-const BODIES: Readonly<Record<string, string>> = {
-  'POST /executions/:id/messages': '{"text":"x"}',
-  'POST /approvals/:id/decision': '{"decision":"deny"}',
-}
 const ownerOf = (path: string) => Object.entries(OWNERS).find(([prefix]) => path.startsWith(prefix))?.[1]
 
 const fill = (path: string, id: string): string => path.replace(':id', id).replace('*', 'file')
 
-async function make(body: Record<string, unknown>): Promise<{ id: string; secret: string }> {
+async function make(body: Record<string, unknown>): Promise<{ id?: string; secret: string }> {
   return (await call('POST', '/tokens', { body: { name: 'made', ...body } })).body
 }
 
@@ -62,8 +59,12 @@ const tokens = Object.fromEntries(
 const watching = (await make({ scopes: ['read', 'approve'], executionId: own })).secret
 const revoked = await make({ scopes: ['admin'] })
 await call('DELETE', `/tokens/${revoked.id}`)
-const expired = await make({ scopes: ['admin'], expiresAt: new Date(Date.now() + 300).toISOString() })
-while ((await call('GET', `/tokens/${expired.id}`)).body.status !== 'expired');
+// Refused where it has expired before it is made.
+const expired = await withLongerClocks(0.3, async (seconds) => {
+  const made = await make({ scopes: ['admin'], expiresAt: new Date(Date.now() + seconds * 1_000).toISOString() })
+  return made.id === undefined ? undefined : { ...made, id: made.id }
+})
+await until(async () => (await call('GET', `/tokens/${expired.id}`)).body.status === 'expired', 'it has expired')
 
 /** Node's client says it of itself, but not of a DELETE. */
 const lengthOf = (body: string | undefined): Record<string, string> =>
@@ -82,6 +83,13 @@ async function ask(
   const isProblem = response.headers['content-type']?.startsWith('application/problem+json') ?? false
   return { status: response.statusCode ?? 0, code: isProblem ? JSON.parse(text).code : undefined }
 }
+
+/** What an operation must be given besides an id, before anybody looks whose that is. */
+function needed({ rpc }: Operation): Record<string, unknown> {
+  const id = 'approvalId' in shapeOf(rpc?.params) ? { approvalId: own } : { executionId: own }
+  return NEEDS.find((need) => rpc?.params.safeParse({ ...id, ...need }).success) ?? {}
+}
+const NEEDS = [{}, { maxBudgetTokens: 1 }, { text: 'x' }, { decision: 'deny' }]
 
 /** Past the door, but no further: a body that nothing can read is refused before anything is done. */
 const knock = (route: Route, headers: Record<string, string>) =>
@@ -172,9 +180,12 @@ void t.test('what is another token’s is not there, on every route', async (t) 
       ['with every scope', TOKENS.alice],
       ['a token of one execution', watching],
     ] as const) {
-      const json: Record<string, string> = route.name in BODIES ? { 'content-type': 'application/json' } : {}
-      const headers = { authorization: `Bearer ${token}`, ...json }
-      const { code } = await ask({ ...route, path }, headers, BODIES[route.name])
+      const body = Object.keys(needed(route.operation)).length > 0 ? JSON.stringify(needed(route.operation)) : undefined
+      const headers = {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      }
+      const { code } = await ask({ ...route, path }, headers, body)
       const isRefused = token === watching && !route.operation.forOneExecution
       t.equal(code, isRefused ? 'FORBIDDEN' : owner.code, `${route.name}, ${who}`)
     }
@@ -226,10 +237,10 @@ void t.test('every method of the socket: scope and owner', async (t) => {
     const socket = new WebSocket(`${base.replace('http', 'ws')}/ws`, ['cc-executor', `bearer.${token}`])
     await once(socket, 'open')
     const answered = once(socket, 'message')
-    const params = (method: string): object => {
-      const shape = shapeOf(operationOf(method).rpc?.params)
-      return 'executionId' in shape ? { executionId: foreign, ...('text' in shape && { text: 'x' }) } : { wrong: 1 }
-    }
+    const params = (method: string): object =>
+      'executionId' in shapeOf(operationOf(method).rpc?.params)
+        ? { executionId: foreign, ...needed(operationOf(method)) }
+        : { wrong: 1 }
     socket.send(
       JSON.stringify(RPC_METHODS.map((method) => ({ jsonrpc: '2.0', id: method, method, params: params(method) }))),
     )

@@ -5,6 +5,9 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { Token } from '../../src/protocol/tokens.js'
+import { until } from '../support/processes.js'
+import { submitHeld } from '../support/held-run.js'
+import { openWaiters } from '../support/waiters.js'
 import { openRest, readFrames, TOKENS, UNKNOWN, upgrade } from './scene.js'
 
 const { service, call, submit, finished } = await openRest(t, { apis: 2 })
@@ -65,7 +68,7 @@ async function untilFollowed(id: string, count: number): Promise<void> {
 }
 
 void t.test('a token is made, shown without its secret, used in every process, changed and revoked', async (t) => {
-  const made = await make({ expiresAt: FAR, dailyBudgetUsd: 2.5, dailyBudgetTokens: 1_000 })
+  const made = await make({ expiresAt: FAR, dailyBudgetUsd: 2.5, dailyBudgetTokens: 1_000, maxConcurrent: 2 })
   const { secret, ...token } = made
   t.match(token, {
     id: /^tok_[0-9a-f]{32}$/,
@@ -77,6 +80,7 @@ void t.test('a token is made, shown without its secret, used in every process, c
     expiresAt: FAR,
     dailyBudgetUsd: 2.5,
     dailyBudgetTokens: 1_000,
+    maxConcurrent: 2,
   })
   t.same((await call('GET', `/tokens/${token.id}`)).body, token)
   const list = (await call('GET', '/tokens')).body.tokens as Token[]
@@ -90,10 +94,11 @@ void t.test('a token is made, shown without its secret, used in every process, c
     t.match((await call('GET', '/tokens', by(made, { api }))).body, { status: 403, code: 'FORBIDDEN' })
   }
   const changed = await call('PATCH', `/tokens/${token.id}`, {
-    body: { name: 'renamed', dailyBudgetUsd: 3, expiresAt: null, dailyBudgetTokens: null },
+    body: { name: 'renamed', dailyBudgetUsd: 3, expiresAt: null, dailyBudgetTokens: null, maxConcurrent: null },
+    headers: { 'content-type': 'application/merge-patch+json' },
   })
   t.match(changed.body, { id: token.id, name: 'renamed', dailyBudgetUsd: 3 })
-  t.notOk('expiresAt' in changed.body || 'dailyBudgetTokens' in changed.body)
+  for (const removed of ['expiresAt', 'dailyBudgetTokens', 'maxConcurrent']) t.notOk(removed in changed.body, removed)
   t.match((await call('GET', '/usage', by(made))).body, { budget: { usd: { limit: 3 }, tokens: { limit: null } } })
   t.equal((await call('DELETE', `/tokens/${token.id}`)).status, 204)
   t.match((await call('GET', '/usage', by(made))).body, { status: 401, code: 'UNAUTHENTICATED' })
@@ -103,6 +108,58 @@ void t.test('a token is made, shown without its secret, used in every process, c
   }
   t.notOk((await call('GET', '/tokens')).body.tokens.some(({ id }: Token) => id === token.id))
 })
+
+void t.test('a repeated request makes no second token, and does not show the secret again', async (t) => {
+  const body = { name: 'once', scopes: ['read'] }
+  const ask = (key: string, more: Options = {}) =>
+    call('POST', '/tokens', { body, ...more, headers: { 'idempotency-key': key, ...more.headers } })
+  const both = await Promise.all(
+    [0, 1].map((api) => ask('first', { api, body: { scopes: body.scopes, name: 'once' } })),
+  )
+  const [made, again] = both.toSorted((one, other) => other.status - one.status)
+  const { secret, ...token } = made?.body ?? {}
+  t.match([made?.status, secret], [201, /^cce_/])
+  t.same(again?.body, token)
+  t.match([again?.status, again?.headers.get('idempotent-replayed')], [200, 'true'])
+  for (const answer of both) t.equal(answer.headers.get('location'), `/tokens/${token.id}`)
+  t.match((await ask('first', { body: { ...body, name: 'another' } })).body, { code: 'IDEMPOTENCY_CONFLICT' })
+  t.match((await ask('')).body, { status: 400, errors: [{ path: 'Idempotency-Key' }] })
+  const admin = await make({ scopes: ['admin'] })
+  t.equal((await ask('first', by(admin))).status, 201, 'a key is its token’s own')
+  t.equal((await call('DELETE', `/tokens/${token.id}`)).status, 204)
+  t.match((await ask('first')).body, { status: 404, code: 'TOKEN_NOT_FOUND', detail: /has been revoked/ })
+  t.match(await redis.pttl('{cc}:token-key:alice:first').then((left) => left > 0 && left <= 86_400_000), true)
+})
+
+void t.test(
+  'of a token’s runs there are never more at work than it may have, and a raise is felt at once',
+  async (t) => {
+    const token = await make({ maxConcurrent: 1 })
+    const own = openWaiters((method, path, options) => call(method, path, by(token, options)))
+    const start = () =>
+      submitHeld(
+        service.directory,
+        async (prompt) => (await call('POST', '/execute', by(token, { body: { prompt } }))).body,
+      )
+    const first = await start()
+    await own.until(first.id, 'claude.message')
+    const [second, third] = [await start(), await start()]
+    t.match(second, { position: 1, waitingFor: 'token' })
+    const shown = async (id: string) => (await call('GET', `/executions/${id}`, by(token))).body
+    t.equal(first.waitingFor, undefined)
+    t.match(await shown(third.id), { status: 'queued', position: 2, waitingFor: 'token' })
+    await call('PATCH', `/tokens/${token.id}`, { api: 1, body: { maxConcurrent: 2 } })
+    t.equal(await redis.hget(`{cc}:execution:${second.id}`, 'claim'), '2', 'it has been called when that is answered')
+    await own.until(second.id, 'claude.message')
+    t.match(await shown(third.id), { status: 'queued', position: 1, waitingFor: 'token' })
+    t.equal(await redis.scard(`{cc}:active:${token.id}`), 2)
+    for (const { id, release } of [first, second, third]) {
+      await release()
+      await own.finished(id)
+    }
+    t.equal(await redis.exists(`{cc}:active:${token.id}`), 0)
+  },
+)
 
 void t.test('what it cannot be is refused by name, and tokens of the configuration are left alone', async (t) => {
   for (const [body, path] of [
@@ -114,7 +171,7 @@ void t.test('what it cannot be is refused by name, and tokens of the configurati
     [{ expiresAt: 'tomorrow' }, 'expiresAt'],
     [{ dailyBudgetUsd: 0 }, 'dailyBudgetUsd'],
     [{ dailyBudgetTokens: 1.5 }, 'dailyBudgetTokens'],
-    [{ maxConcurrent: 1 }, 'maxConcurrent'],
+    [{ maxConcurrent: 0 }, 'maxConcurrent'],
     [{ secret: 'mine' }, 'secret'],
   ] as const) {
     const answer = await call('POST', '/tokens', { body: { name: 'made', scopes: ['read'], ...body } })
@@ -163,9 +220,11 @@ void t.test('a revocation ends sockets, streams and waits in every process at on
   const known = new Set<string>((await call('GET', '/executions', by(token))).body.executions.map(idOf))
   const headers = { prefer: 'wait=50' }
   const submitted = call('POST', '/execute', by(token, { api: 1, body: HELD, headers }))
-  let late: string | undefined
-  while (late === undefined)
-    late = (await redis.zrange(`{cc}:index:${token.id}`, '0', '-1')).find((id) => !known.has(id))
+  let late = ''
+  await until(async () => {
+    late = (await redis.zrange(`{cc}:index:${token.id}`, '0', '-1')).find((id) => !known.has(id)) ?? ''
+    return late !== ''
+  }, 'it is accepted')
   await untilFollowed(late, 1)
   const begun = performance.now()
   t.equal((await call('DELETE', `/tokens/${token.id}`)).status, 204)

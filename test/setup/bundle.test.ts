@@ -1,7 +1,8 @@
 // What is started is the bundle of the modules that were built, and of no others.
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
-import { cpSync, statSync } from 'node:fs'
+import { cpSync, existsSync, realpathSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -77,4 +78,15 @@ void t.test('the licences of what is in the bundle stand beside it', async (t) =
   for (const name of ['fastify', 'bullmq', 'zod', 'ws', 'ioredis'])
     t.match(text, new RegExp(`^${name} [\\d.]+: MIT`, 'm'))
   t.notMatch(text, /: undefined$/m, 'each says which it has')
+})
+
+void t.test('what is started finds packages where npm put them, tests in their own bundle', async (t) => {
+  const find = (module: string): string => {
+    const path = createRequire(join(ROOT, 'dist', module)).resolve('fastify')
+    return relative(ROOT, realpathSync(path))
+  }
+  t.match(find('bundle/program.js'), /^node_modules.fastify./)
+  if (existsSync(join(ROOT, 'dist/packages')))
+    for (const module of ['src/main/api.js', 'test/setup/bundle.test.js'])
+      t.equal(find(module), 'dist/packages/node_modules/fastify/index.js', module)
 })

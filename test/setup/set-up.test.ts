@@ -47,6 +47,7 @@ const BUNDLER = `
     writeFileSync(absWorkingDir + '/' + outdir + '/program.js', '')
     return { metafile: { inputs: {} } }
   }
+  export const stop = async () => undefined
 `
 
 /** An npm that says which version is the latest, and installs whatever it is asked for. */

@@ -1,5 +1,6 @@
 // One request for every answer that openapi.json documents. An answer without a case here, or a case without an answer
 // there, fails the walk: the table and the document grow together.
+import { randomUUID } from 'node:crypto'
 import type { ErrorCode } from '../../src/protocol/errors.js'
 import { TOKENS_LIMIT } from './started-service.js'
 import { ask, ENDLESS, NOBODY, OWNED, type Asked, type Scene } from './scene.js'
@@ -156,6 +157,9 @@ const sending: RestOperation = {
   },
 }
 
+const ofBudget = (id: (scene: Scene) => string | Promise<string>, more: Partial<Parts> = {}): Make =>
+  withId(of('/budget'), id, { body: { maxBudgetTokens: 1_500 }, ...more })
+
 function ofOne(suffix: string, cases: RestOperation['cases'], more: Partial<RestOperation> = {}): RestOperation {
   return { base: withId(of(suffix), kept), scope: 'read', cases, ...more }
 }
@@ -172,6 +176,14 @@ const etagOf = async (scene: Scene): Promise<string> =>
 
 const makeToken = ({ url }: Scene): ReturnType<typeof ask> =>
   ask(url, { method: 'POST', path: '/tokens', body: { name: 'walked', scopes: ['read'] } })
+
+/** The request that was sent before, or another one, with its Idempotency-Key. */
+async function makeTwice({ url }: Scene, other: Readonly<Record<string, unknown>>): Promise<Parts> {
+  const headers = { 'idempotency-key': randomUUID() }
+  const body = { name: 'once', scopes: ['read'] }
+  await ask(url, { method: 'POST', path: '/tokens', body, headers })
+  return { path: '/tokens', body: { ...body, ...other }, headers }
+}
 
 /** A token that nothing else needs. */
 const made =
@@ -243,6 +255,17 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
   'get /executions/{id}/messages': ofOne('/messages', {
     '200 application/json': { make: withId(messages, kept) },
   }),
+  'put /executions/{id}/budget': {
+    base: ofBudget(kept),
+    scope: 'execute',
+    cases: {
+      '200 application/json': { make: ofBudget((scene) => scene.waits()) },
+      INVALID_REQUEST: { make: ofBudget(kept, { body: {} }) },
+      ALREADY_FINISHED: { make: ofBudget(kept) },
+      NOT_RUNNING: { make: ofBudget(({ list }) => list) },
+      BUDGET_EXCEEDED: { make: ofBudget(({ tight }) => tight, { as: 'tight' }) },
+    },
+  },
   'get /executions/{id}/files': ofOne(
     '/files',
     {
@@ -343,6 +366,16 @@ export const REST_OPERATIONS: Readonly<Record<string, RestOperation>> = {
       },
       EXECUTION_NOT_FOUND: {
         make: () => ({ path: '/tokens', body: { name: 'watches', scopes: ['read'], executionId: NOBODY } }),
+      },
+      '200 application/json': { make: (scene) => makeTwice(scene, {}) },
+      IDEMPOTENCY_CONFLICT: { make: (scene) => makeTwice(scene, { name: 'another' }) },
+      TOKEN_NOT_FOUND: {
+        async make(scene) {
+          const again = await makeTwice(scene, {})
+          const { body } = await ask(scene.url, { method: 'POST', ...again })
+          await ask(scene.url, { method: 'DELETE', path: `/tokens/${body.id}` })
+          return again
+        },
       },
       RATE_LIMITED: {
         phase: 'full',

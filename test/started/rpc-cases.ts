@@ -55,6 +55,10 @@ const steered: RpcMethod['cases'] = {
   NOT_RUNNING: ofExecution(({ queued }) => queued),
 }
 
+const ofBudget = (id: (scene: Scene) => string | Promise<string>, as?: TokenName): RpcCase => ({
+  make: async (scene) => ({ as, params: { executionId: await id(scene), maxBudgetTokens: 1_500 } }),
+})
+
 const asked = (more: (scene: Scene) => Record<string, unknown>): RpcCase => ({
   make: (scene) => ({ params: { prompt: 'Say hello', workspace: scene.workspace, subscribe: false, ...more(scene) } }),
 })
@@ -157,6 +161,17 @@ export const RPC_METHODS: Readonly<Record<string, RpcMethod>> = {
   'execution.resume': target('execute', ({ running }) => running, steered),
   'message.send': sending,
   'message.list': target('read', ({ kept }) => kept),
+  'execution.budget': {
+    base: ({ kept }) => ({ executionId: kept, maxBudgetTokens: 1_500 }),
+    scope: 'execute',
+    cases: {
+      result: ofBudget((scene) => scene.waits()),
+      EXECUTION_NOT_FOUND: ofBudget(() => NOBODY),
+      ALREADY_FINISHED: ofBudget(({ kept }) => kept),
+      NOT_RUNNING: ofBudget(({ list }) => list),
+      BUDGET_EXCEEDED: ofBudget(({ tight }) => tight, 'tight'),
+    },
+  },
   'execution.subscribe': target('read', ({ kept }) => kept, {
     SUBSCRIPTION_LIMIT: { make: (scene) => ({ before: filled(scene), params: { executionId: scene.running } }) },
   }),

@@ -101,6 +101,10 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
   ])
   // It takes all that its token may spend on a day.
   const spent = await submit({ prompt: ENDLESS, workspace }, {}, 'poor')
+  // Neither of the two can have more.
+  const ofTight = { prompt: 'waits', workspace, maxBudgetTokens: 1_000 }
+  const [tight] = await Promise.all([submit(ofTight, {}, 'tight'), submit(ofTight, {}, 'tight')])
+  const list = await submit({ tasks: ['waits'], workspace })
   const neverStarted = await submit({ prompt: 'never starts', workspace })
   await ask(url, { method: 'POST', path: `/executions/${neverStarted}/cancel` })
   /** A run that nobody else needs, as it runs. */
@@ -153,6 +157,8 @@ export async function setScene(url: string, folder: string, admission?: () => Pr
     structured,
     neverStarted,
     spent,
+    tight,
+    list,
     workspace,
     forgottenKey,
     submit,

@@ -8,20 +8,21 @@ import { testEnvironment } from '../support/environment.js'
 import { CLI } from '../support/paths.js'
 
 const secret = (name: string): string => `${name}-0123456789abcdef`
-/** One of each kind: everything, only one scope, and a budget that nothing fits into. */
+/** One of each kind: everything, only one scope, a budget that nothing fits into, and one that two runs fit into. */
 export const TOKENS = {
   all: secret('all'),
   other: secret('other'),
   reader: secret('reader'),
   runner: secret('runner'),
   poor: secret('poor'),
+  tight: secret('tight'),
 } as const
 export type TokenName = keyof typeof TOKENS
 
 /** Small limits, so that a walk reaches them. */
 export const FILES_LIMIT_BYTES = 4_096
 export const SUBSCRIPTION_LIMIT = 2
-const QUEUE_LIMIT = 16
+const QUEUE_LIMIT = 22
 /** More than the walk makes by the way. */
 export const TOKENS_LIMIT = 30
 /** More than a walk ends by the way. */
@@ -38,10 +39,10 @@ export interface Started {
 }
 
 export function startedEnvironment(folder: string): NodeJS.ProcessEnv {
-  const { all, other, reader, runner, poor } = TOKENS
+  const { all, other, reader, runner, poor, tight } = TOKENS
   return {
     ...testEnvironment(folder),
-    CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1`,
+    CC_EXECUTOR_TOKENS: `all=${all},other=${other}:execute+read,reader=${reader}:read,runner=${runner}:execute,poor=${poor}:daily-tokens=1,tight=${tight}:daily-tokens=2000`,
     CC_EXECUTOR_SHARED_WORKSPACES: 'occupied',
     CC_EXECUTOR_FILES_LIMIT_BYTES: String(FILES_LIMIT_BYTES),
     CC_EXECUTOR_MAX_SUBSCRIPTIONS: String(SUBSCRIPTION_LIMIT),

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -26,6 +27,7 @@ import type { Containment } from '../../src/supervision/containment-command.js'
 import { EVIL_CHILD, EVIL_COUNT } from '../../src/supervision/evil-child.js'
 import { descendantsOf, listProcesses, readProcess } from '../../src/supervision/process-tree.js'
 import type { Sandbox } from '../../src/supervision/sandbox.js'
+import { openSpawner } from '../../src/supervision/spawner.js'
 import { startSupervised } from '../../src/supervision/supervised-process.js'
 import type { SuperviseOptions, SupervisedProcess } from '../../src/supervision/supervised-process.js'
 import { classifyStatus } from '../../src/supervision/warden-channel.js'
@@ -61,6 +63,13 @@ for (const user of users) {
         sandbox: { ...means, user, levels: ['host', level] },
       }
   }
+}
+// As in a worker: what starts the runs is a process of its own. The others are started by this one.
+const spawner = openSpawner(programs.perl, (error) => t.fail('the spawner', { error }))
+t.teardown(() => spawner.close())
+for (const name of ['bubblewrap', 'weak', 'workspace, mapped', 'workspace, workers']) {
+  const containment = containments[name]
+  if (containment) containments[name] = { ...containment, spawner }
 }
 /** Of ways that differ in one program or in how the user is mapped, `npm test` tries one; test:all tries each. */
 const OTHER_WAYS = ['unshare without tini', 'weak without tini', 'locked, mapped', 'workspace, renamed']
@@ -326,13 +335,19 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
   const promising = Object.entries(containments).filter(([name]) => name !== 'weak without tini')
   const runs = promising.map(([name, containment]) => ({
     name,
-    containment,
+    containment: { ...containment, spawner: undefined },
+    bySpawner: containment.spawner !== undefined,
     sandbox: sandboxOf(containment),
     cwd: sandboxOf(containment) ? directory : '/',
     tag: `orphan-${randomUUID()}`,
   }))
   const fixture = fileURLToPath(new URL('../fixtures/supervision/start-evil-children.js', import.meta.url))
-  const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const temporary = join(directory, 'temporary')
+  mkdirSync(temporary)
+  const worker = spawn(process.execPath, [fixture, JSON.stringify(runs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: temporary },
+  })
   t.teardown(() => worker.kill('SIGKILL'))
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: worker.stdout })
@@ -344,6 +359,38 @@ void t.test('SIGKILL of the worker ends the evil child wherever that is promised
   for (const { name, tag } of runs) await until(() => countTagged(tag) >= EVIL_COUNT, `${name} runs`)
   worker.kill('SIGKILL')
   for (const { name, tag } of runs) await until(() => countTagged(tag) === 0, `everything under ${name} has ended`)
+  await until(() => readdirSync(temporary).length === 0, 'the spawner has taken its socket along')
+})
+
+void t.test('a spawner that is killed takes its runs with it, and the next start has another one', async (t) => {
+  const own = openSpawner(programs.perl, () => undefined)
+  t.teardown(() => own.close())
+  const containment = { ...containments['bubblewrap']!, spawner: own }
+  const first = await start(t, containment, 'echo up; sleep 1000')
+  const up = nextLine(first, 'up')
+  first.release()
+  await up
+  const table = listProcesses()
+  const [killed] = table.filter(
+    ({ pid, ppid }) => ppid === process.pid && descendantsOf([pid], table).some((entry) => entry.pid === first.pid),
+  )
+  process.kill(killed!.pid, 'SIGKILL')
+  t.strictSame(await first.exited, { exitCode: null, signal: 'SIGKILL' })
+  await first.killAll()
+  for (const word of ['itself', 'by another']) {
+    const run = await start(t, containment, `echo ${word}`)
+    const output = text(run.stdout)
+    run.stderr.resume()
+    run.release()
+    t.equal(await output, `${word}\n`)
+  }
+})
+
+void t.test('a start that the spawner cannot make says why', async (t) => {
+  const containment = containments['bubblewrap']!
+  const bwrap = join(directory, 'not-there')
+  const failing = { ...containment, programs: { ...programs, bwrap } }
+  await t.rejects(start(t, failing, 'true'), { code: 'SPAWN_FAILED', message: /not-there: No such file/ })
 })
 
 function readMarkerOf(pid: number): string | undefined {

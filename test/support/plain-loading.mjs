@@ -6,3 +6,6 @@ import Module, { syncBuiltinESMExports } from 'node:module'
 // without. A mock would be missed by nobody: there are none here. Newer Node.js has hooks without a thread, which stay.
 Module.register = () => undefined
 syncBuiltinESMExports()
+
+// Packages of the tests' own bundle are no more to cover than those of the checkout, which is all that tap leaves out.
+process.env._TAPJS_PROCESSINFO_COV_EXCLUDE_ = String.raw`/[\\/]node_modules[\\/]/`

@@ -40,7 +40,8 @@ async function open(t: Test, { isDeaf = false } = {}) {
 async function make(store: TokenStore, more: { expiresAt?: string } = {}) {
   const minted = mintToken()
   const made = { sha256: sha256(minted.secret), createdAt: Date.now(), createdBy: 'test' }
-  await store.create(minted.id, toFields({ name: 'x', scopes: ['read'], ...more }, made))
+  const fields = toFields({ name: 'x', scopes: ['read'], ...more }, made)
+  await store.create({ id: minted.id, fields, key: undefined, digest: '' })
   return minted
 }
 
@@ -90,6 +91,22 @@ void t.test('without Redis nobody is let in whose token was not looked at lately
   await once(redis, 'end')
   await t.rejects(access.find(secret))
 })
+
+void t.test(
+  'a token expires by Redis’ clock, as the scripts judge it, whatever this process’s clock says',
+  async (t) => {
+    const { now } = Date
+    t.teardown(() => void (Date.now = now))
+    const { access, store } = await open(t)
+    const at = async (inMs: number) => ({ expiresAt: new Date((await store.time()) + inMs).toISOString() })
+    const [long, over] = [await make(store, await at(600_000)), await make(store, await at(-1_000))]
+    for (const wrongByMs of [3_600_000, -3_600_000]) {
+      Date.now = () => now() + wrongByMs
+      t.match(await access.find(long.secret), { ended: undefined }, 'there is time left')
+      t.equal(await access.find(over.secret), undefined)
+    }
+  },
+)
 
 void t.test('a change while a token is read is not lost', async (t) => {
   const { access, store } = await open(t)

@@ -1,4 +1,4 @@
-import type { RetryReason } from '../../protocol/execution.js'
+import type { ParkReason, RetryReason } from '../../protocol/execution.js'
 import { shorten } from '../json-shape.js'
 
 /** A tool call that was begun and of which no end is known. */
@@ -13,8 +13,17 @@ const INPUT_SHOWN = 300
 /** Of a call that people were asked about: in full, within reason. */
 const ASKED_SHOWN = 20_000
 
-function tellCause(reason: RetryReason): string {
+function tellCause(reason: RetryReason | ParkReason): string {
   switch (reason) {
+    case 'budget':
+    case 'BUDGET_EXCEEDED':
+      return (
+        '[cc-executor] This session was stopped in the middle of the task because its budget was used up. It was not ' +
+        'stopped by the user: a tool call that was refused at that moment was not refused by the user either. The ' +
+        'budget has been raised. If the task was finished already, give its answer again.'
+      )
+    case 'approval':
+      return 'This session was stopped in the middle of the task to wait for a decision.'
     case 'WORKER_LOST':
       return 'The machine or process that ran this session died in the middle of the task.'
     case 'WORKER_STOPPING':
@@ -37,9 +46,11 @@ export interface AskedCall extends OpenToolCall {
 
 /** What an attempt has left open. */
 export interface LeftOpen {
-  readonly openCalls: readonly OpenToolCall[]
+  readonly openCalls?: readonly OpenToolCall[]
   readonly lostTasks?: readonly string[]
   readonly askedCalls?: readonly AskedCall[]
+  /** What was decided while it was parked. */
+  readonly note?: string | undefined
 }
 
 const FATES = {
@@ -66,13 +77,14 @@ function tellAsked(calls: readonly AskedCall[]): string[] {
 
 /** What Claude is told instead of the prompt, which its session holds already, when another attempt goes on with it. */
 export function continuationPrompt(
-  reason: RetryReason,
-  { openCalls, lostTasks = [], askedCalls = [] }: LeftOpen,
+  reason: RetryReason | ParkReason,
+  { openCalls = [], lostTasks = [], askedCalls = [], note }: LeftOpen,
 ): string {
   const calls = openCalls.slice(-CALLS_SHOWN).map(({ name, input }) => `- ${name} ${shorten(input, INPUT_SHOWN)}`)
   const tasks = lostTasks.slice(-CALLS_SHOWN).map((task) => `- ${shorten(task, INPUT_SHOWN)}`)
   return [
     tellCause(reason),
+    ...(note === undefined ? [] : [note]),
     'The session continues here, in the same workspace. What was done before is done: do not repeat it.',
     ...(calls.length === 0
       ? []

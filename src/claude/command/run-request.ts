@@ -45,6 +45,9 @@ export interface RunRequest extends Pick<
   /** How often an answer that does not match its schema is sent back. */
   readonly maxRepairs: number
   readonly onWorkerLost: 'fail' | 'continue'
+  readonly onBudgetExceeded: 'fail' | 'pause'
+  /** How long it waits for a higher budget. */
+  readonly budgetTimeoutSeconds: number
   /** How many attempts there may be, those apart that count for nothing. */
   readonly maxAttempts: number
   /** What a client of the original wants to read; only a `command` can say anything but `text`. */
@@ -55,6 +58,7 @@ export interface RunRequest extends Pick<
 
 const DEFAULT_REPAIRS = 1
 const DEFAULT_APPROVAL_TIMEOUT_SECONDS = 24 * 60 * 60
+const DEFAULT_BUDGET_TIMEOUT_SECONDS = 24 * 60 * 60
 
 /** What the operator has set for runs that do not say. */
 export interface PermissionDefaults {
@@ -69,6 +73,7 @@ export const asksPeople = (
 ): boolean =>
   (run.onPermissionNeeded ?? defaults.onPermissionNeeded) === 'ask' &&
   (run.permissionMode ?? defaults.permissionMode) !== 'dontAsk'
+
 /** Linux takes no argument longer than 128 KiB; agents and MCP servers travel as one argument each. */
 const ARGUMENT_LIMIT_BYTES = 120 * 1024
 /** All rules together: far below the limit for a whole command line, whatever the environment's size. */
@@ -109,6 +114,8 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
     approvalTimeoutSeconds: asked.approvalTimeoutSeconds ?? DEFAULT_APPROVAL_TIMEOUT_SECONDS,
     maxRepairs: asked.maxRepairs ?? DEFAULT_REPAIRS,
     onWorkerLost: asked.onWorkerLost ?? 'fail',
+    onBudgetExceeded: asked.onBudgetExceeded ?? 'fail',
+    budgetTimeoutSeconds: asked.budgetTimeoutSeconds ?? DEFAULT_BUDGET_TIMEOUT_SECONDS,
     maxAttempts: asked.maxAttempts ?? (asked.onWorkerLost === 'continue' ? 2 : 1),
     outputFormat: flags?.outputFormat ?? 'text',
     rawPartials: flags?.outputFormat === 'stream-json' && flags.includePartialMessages,

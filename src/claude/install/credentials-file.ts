@@ -170,11 +170,13 @@ export function environmentOf(entry: CredentialEntry, environment: NodeJS.Proces
   const isOthers = (name: string): boolean =>
     OTHERS.test(name) || (isCloud(kind) && speaks && CLOUDS[kind].own.test(name))
   const valueVariable = VALUE_VARIABLES[kind]
+  const own: NodeJS.ProcessEnv = {}
+  if (isCloud(kind)) own[CLOUDS[kind].switch] = '1'
+  if (folder !== undefined) own['CLAUDE_CONFIG_DIR'] = folder
+  Object.assign(own, variables)
+  if (valueVariable !== undefined && value !== undefined) own[valueVariable] = value
   return {
     ...Object.fromEntries(Object.entries(environment).filter(([name]) => !isOthers(name))),
-    ...(isCloud(kind) && { [CLOUDS[kind].switch]: '1' }),
-    ...(folder !== undefined && { CLAUDE_CONFIG_DIR: folder }),
-    ...variables,
-    ...(valueVariable !== undefined && value !== undefined && { [valueVariable]: value }),
+    ...own,
   }
 }

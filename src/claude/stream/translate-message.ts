@@ -26,7 +26,7 @@ import type { ModelSums } from './usage-account.js'
 
 export { coalesceDeltas } from './text-stream.js'
 export { hasUnsummedUsage } from './observation.js'
-export type { ClaudeResult, Observation } from './observation.js'
+export type { Observation } from './observation.js'
 
 export interface TranslatorOptions {
   /** Whether to give `text.delta` and `text.reset`. */

@@ -1,7 +1,8 @@
 -- The entries of a log after a cursor. Runs for every reader: plain arguments.
 -- Arguments: id, after, maxBytes, limit: of events, 0 where only maxBytes counts
--- Answers: {lastSeq, entries…}: at least one entry if there is any, then as many as fit in maxBytes; with a limit the
---   first and the last entry are cut to the events that are asked for; {-1} where there is no log
+-- Answers: {lastSeq, bytes of an average entry, entries…}: at least one entry if there is any, then as many as fit in
+--   maxBytes; with a limit the first and the last entry are cut to the events that are asked for;
+--   {-1, 0} where there is no log
 -- Sent again: yes; writes nothing
 
 --- @include "../../platform/lua/include/key.lua"
@@ -19,9 +20,10 @@ local function cut(lines, skipped, taken)
 end
 
 local id, after, maxBytes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local last = redis.call('HGET', key('log', id), 'lastSeq')
-if not last then return {-1} end
-local answer, size, cursor = {tonumber(last)}, 0, '(' .. ARGV[2] .. '-0'
+local log = redis.call('HMGET', key('log', id), 'lastSeq', 'bytes')
+if not log[1] then return {-1, 0} end
+local average = tonumber(log[2] or '0') / math.max(1, redis.call('XLEN', key('events', id)))
+local answer, size, cursor = {tonumber(log[1]), math.floor(average)}, 0, '(' .. ARGV[2] .. '-0'
 -- One at first: an entry is up to 64 KiB, and costs Redis ten times as much in a script as by itself (100 us instead of
 -- 10): none is fetched in vain.
 local count = 1
@@ -46,7 +48,7 @@ while size < maxBytes do
     size = size + math.max(#lines, 1)
     cursor = '(' .. entry[1]
     -- As many as are likely to fit, going by those so far.
-    count = math.floor((maxBytes - size) * (#answer - 1) / size)
+    count = math.floor((maxBytes - size) * (#answer - 2) / size)
     if limit > 0 then count = math.min(count, math.ceil((after + limit - entryLast) / events)) end
     count = math.max(1, math.min(64, count))
   end

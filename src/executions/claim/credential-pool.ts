@@ -143,8 +143,7 @@ export class CredentialPool {
     return this.#known.map((known) => {
       const { name, weight, credentials, account } = known
       const { method, billed } = credentials
-      const problem = describeProblem(known)
-      return { name, method, billed, weight, ...(problem !== undefined && { problem }), ...account.describe() }
+      return { name, method, billed, weight, problem: describeProblem(known), ...account.describe() }
     })
   }
 

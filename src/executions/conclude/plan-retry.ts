@@ -1,6 +1,7 @@
 import type { Failure } from '../../claude/stream/classify-failure.js'
 import type { RunRequest } from '../../claude/command/run-request.js'
-import type { Outcome, RetryReason } from '../../protocol/execution.js'
+import type { Outcome, ParkReason, RetryReason } from '../../protocol/execution.js'
+import type { NextReason } from '../records/execution-record.js'
 
 /** The first wait; each further one is twice as long. */
 const BACKOFF_MS = 5_000
@@ -25,6 +26,13 @@ export interface RetryPlan {
   readonly isSpared: boolean
   /** Absent: as soon as a worker is free. */
   readonly notBefore?: Date
+  /**
+   * It is parked: the next one waits for a decision (`unparkExecution`), or for `notBefore`. `budgetRevision`: where it
+   * has met its limits, how many changes of them are known.
+   */
+  readonly parked?: { readonly reason: ParkReason; readonly until: Date; readonly budgetRevision?: number }
+  /** The next attempt takes up the timeout of this one. */
+  readonly keepsClock?: boolean
 }
 
 export const toLimitEnd = (resetsAt: Date, now: Date): Date =>
@@ -108,7 +116,7 @@ const LONG_ATTEMPT_MS = 10 * 60_000
  */
 export function planRenewal(
   { code, message = '' }: Outcome,
-  before: RetryReason | undefined,
+  before: NextReason | undefined,
   activeMs: number,
 ): RetryPlan | undefined {
   if (code !== 'CLAUDE_NOT_AUTHENTICATED') return undefined

@@ -18,28 +18,32 @@ export interface RetryOptions {
   /** Of all attempts so far. */
   readonly usage: Usage
   readonly queueTimeoutSeconds: number | undefined
+  /** Of the attempts whose timeout goes on: for how long they ran. */
+  readonly ranMs?: number
   /** Of the holder: as in ConcludeAs, if a cancel made it the last task of a list. */
   readonly holdListMs?: number
 }
 
 export type RetryReport =
-  | { readonly kind: 'retrying' }
+  | { readonly kind: 'retrying' | 'parked' }
+  /** Its limits have been changed since the plan was made. */
+  | { readonly kind: 'moved' }
   | ({ readonly kind: 'finished'; readonly outcome: Outcome } & Concluded)
   | { readonly kind: 'not_ours' }
 
 /**
- * Sends an execution back to the queue for its next attempt, which the log is told of in the same step. A cancel that
- * was
- * requested meanwhile ends it instead. Its workspace stays its own: nobody else works in what it left half done.
+ * Sends an execution back to the queue for its next attempt, or parks it until that may begin, which the log is told of
+ * in the same step. A cancel that was requested meanwhile ends it instead. Its session and its workspace stay its own:
+ * nobody else works in what it left half done.
  */
 export async function retryExecution(
   services: DomainServices,
   id: string,
-  { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, holdListMs }: RetryOptions,
+  { fence, plan, attempts, failedStarts, usage, queueTimeoutSeconds, ranMs, holdListMs }: RetryOptions,
 ): Promise<RetryReport> {
   const at = new Date(await services.store.now())
   const [record] = await services.store.getMany([id])
-  const { reason, message, notBefore, isSpared } = plan
+  const { reason, message, notBefore, isSpared, parked } = plan
   // A holder has closed its own.
   const isUnrecorded = fence === undefined && (record?.approvalCount ?? 0) > 0
   const closing = isUnrecorded ? await findUnrecordedApprovals(services, id, await readLog(services.log, id)) : []
@@ -52,15 +56,24 @@ export async function retryExecution(
     spared: attempts.spared + (isSpared ? 1 : 0),
     failedStarts,
     paidBy: record && toPayments(record, usage, attempts.made),
-    notBefore,
+    notBefore: parked ? undefined : notBefore,
+    parked: parked && { ...parked, notBefore },
     closing,
-    queueDeadline: queueTimeoutSeconds === undefined ? undefined : new Date(at.getTime() + queueTimeoutSeconds * 1_000),
+    ranMs: plan.keepsClock ? ranMs : undefined,
+    queueDeadline:
+      queueTimeoutSeconds === undefined || parked ? undefined : new Date(at.getTime() + queueTimeoutSeconds * 1_000),
   })
   if (answer.kind === 'retrying') {
     services.logger.info({ executionId: id, attempt: attempts.made, reason, notBefore }, 'another attempt follows')
-    if (!notBefore) await enqueueReady(services, answer.ready)
+    await enqueueReady(services, ...(notBefore ? answer.others : [answer.ready]))
     return { kind: 'retrying' }
   }
+  if (answer.kind === 'parked') {
+    services.logger.info({ executionId: id, attempt: attempts.made, ...parked, notBefore }, 'parked')
+    await enqueueReady(services, ...answer.ready)
+    return { kind: 'parked' }
+  }
+  if (answer.kind === 'moved') return { kind: answer.kind }
   if (answer.kind !== 'cancelled') return { kind: 'not_ours' }
   const outcome: Outcome = {
     status: 'cancelled',

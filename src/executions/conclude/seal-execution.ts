@@ -46,7 +46,7 @@ const toReceiptMessage = ({
 const toTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
 function toFacts(
-  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated }: ExecutionRecord,
+  { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated, ...record }: ExecutionRecord,
   { chain, started }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
@@ -99,6 +99,7 @@ function toFacts(
     usage,
     paidBy: paidBy && [...paidBy],
     messages: messages.length > 0 ? messages.map(toReceiptMessage) : undefined,
+    budgetChanges: record.budgetChanges && [...record.budgetChanges],
     tasks: tasks?.map(toReceiptTask),
     approvals: approvals.length > 0 ? approvals.map(toReceiptApproval) : undefined,
     files,

@@ -1,14 +1,15 @@
 import { NO_USAGE } from '../../protocol/execution.js'
 import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
 import type { LogReading } from './log-reading.js'
+import type { SeenWaiting } from '../store/end-commands.js'
 import { sealExecution } from './seal-execution.js'
 import type { DomainServices } from '../services.js'
 
 /**
- * By what right somebody concludes: as the holder of the fence, for one that nobody claimed, for a holder that died, or
- * for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if this is the end of a
- * list's last task, the list is held for so long before its own end is written. `written`: the log, where the holder
- * has made all of it.
+ * By what right somebody concludes: as the holder of the fence, for one that nobody claimed or that is parked, for a
+ * holder that died, or for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if
+ * this is the end of a list's last task, the list is held for so long before its own end is written. `written`: the
+ * log, where the holder has made all of it.
  */
 export type ConcludeAs =
   | {
@@ -17,7 +18,7 @@ export type ConcludeAs =
       readonly holdListMs?: number
       readonly written?: LogReading | undefined
     }
-  | { readonly kind: 'queued' }
+  | ({ readonly kind: 'queued' } & SeenWaiting)
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'list'; readonly fence?: string }
 
@@ -83,8 +84,9 @@ async function dropMessages(
   // A task list takes none.
   if (kind === 'list') return
   const fence = kind === 'holder' ? concludeAs.fence : undefined
+  const seen = kind === 'queued' ? { state: concludeAs.state, claim: concludeAs.claim?.toString() } : {}
   const reason = outcome.status === 'succeeded' ? 'ended' : outcome.status
-  await store.dropMessages({ id, right: kind, fence, at: finishedAt, attempt, reason })
+  await store.dropMessages({ id, right: kind, fence, ...seen, at: finishedAt, attempt, reason })
 }
 
 function store(
@@ -98,7 +100,7 @@ function store(
     case 'holder':
       return store.conclude(id, concludeAs.fence, conclusion, seal)
     case 'queued':
-      return store.concludeQueued(id, conclusion, seal)
+      return store.concludeQueued(id, conclusion, seal, concludeAs)
     case 'abandoned':
       return store.concludeAbandoned(id, conclusion, seal)
     case 'list':

@@ -3,6 +3,7 @@ import { isTerminal, type Execution } from '../../protocol/execution.js'
 import { fromStore } from '../../platform/redis.js'
 import { cancelQueued } from './cancel-queued.js'
 import { cancelTaskList } from './cancel-task-list.js'
+import { isParked } from '../records/execution-state.js'
 import { toExecution, type ExecutionRecord } from '../records/execution-record.js'
 import { requireExecution } from '../read/find-execution.js'
 import { notifyWorkers } from './notify-workers.js'
@@ -33,7 +34,7 @@ export async function cancelExecution(
     const record = await requireExecution(services, id, caller)
     if (isTerminal(record.state)) return { execution: toExecution(record), hadEnded: true }
     // What runs is changed by its worker alone: it is as it was read.
-    if (record.kind !== 'task_list' && record.state !== 'queued') {
+    if (record.kind !== 'task_list' && record.state !== 'queued' && !isParked(record.state)) {
       if (await requestCancel(services, record, request)) return { execution: toExecution(record), hadEnded: false }
       continue
     }
@@ -78,7 +79,9 @@ export async function pauseExecution(
     if (isTerminal(answer.state))
       throw new ExecutorError('ALREADY_FINISHED', { detail: `The execution has already finished: ${answer.state}.` })
     throw new ExecutorError('NOT_RUNNING', {
-      detail: 'The execution has not started yet; only a running one can be paused or resumed.',
+      detail: isParked(record.state)
+        ? `The execution is parked (${record.state}): it has no process to pause or resume.`
+        : 'The execution has not started yet; only a running one can be paused or resumed.',
     })
   }
   await notifyWorkers(services, id)

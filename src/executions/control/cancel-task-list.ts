@@ -1,6 +1,7 @@
 import { isTerminal } from '../../protocol/execution.js'
 import { advanceTaskList } from '../conclude/advance-task-list.js'
 import { cancelQueued } from './cancel-queued.js'
+import { isParked } from '../records/execution-state.js'
 import { notifyWorkers } from './notify-workers.js'
 import type { DomainServices } from '../services.js'
 
@@ -25,7 +26,7 @@ export async function cancelTaskList(
     await advanceTaskList(services, listId)
     return true
   }
-  if (task.state !== 'queued') {
+  if (task.state !== 'queued' && !isParked(task.state)) {
     await notifyWorkers(services, task.id)
     return true
   }

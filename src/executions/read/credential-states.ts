@@ -8,7 +8,7 @@ import type {
 
 const DAY_MS = 86_400_000
 /** A login that ends within this time is warned of. */
-export const EXPIRY_NOTICE_MS = 10 * DAY_MS
+const EXPIRY_NOTICE_MS = 10 * DAY_MS
 
 type Limit = NonNullable<ClaudeAccountState['limits']>[number]
 
@@ -34,10 +34,7 @@ function mergeAccounts(accounts: readonly ClaudeAccountState[]): ClaudeAccountSt
     .toSorted()
     .at(-1)
   if (credentialExpiresAt === undefined && limits.size === 0) return undefined
-  return {
-    ...(credentialExpiresAt !== undefined && { credentialExpiresAt }),
-    ...(limits.size > 0 && { limits: [...limits.values()] }),
-  }
+  return { credentialExpiresAt, limits: limits.size === 0 ? undefined : [...limits.values()] }
 }
 
 /** Ten days ahead; undefined where it is further away, or not known. */
@@ -60,19 +57,16 @@ export function describeCredentials(
     byName.set(known.name, [...(byName.get(known.name) ?? []), known])
   return [...byName].map(([name, known]) => {
     const { method, billed } = known[0] ?? { method: 'none' as const, billed: false }
-    const until = blocked.find(({ credential }) => credential === name)?.until
     const account = mergeAccounts(known.flatMap((one) => one.account ?? []))
-    const problem = known.find((one) => one.problem !== undefined)?.problem
-    const warning = warnOfExpiry(account?.credentialExpiresAt, now)
     return {
       name,
       method,
       billed,
       workers: known.length,
-      ...(until !== undefined && { blockedUntil: until }),
-      ...(account && { account }),
-      ...(problem !== undefined && { problem }),
-      ...(warning !== undefined && { warning }),
+      blockedUntil: blocked.find(({ credential }) => credential === name)?.until,
+      account,
+      problem: known.find((one) => one.problem !== undefined)?.problem,
+      warning: warnOfExpiry(account?.credentialExpiresAt, now),
     }
   })
 }

@@ -1,7 +1,7 @@
-import { outlookOf, type Place, type QueueOutlook } from '../../history/queue-outlook.js'
+import { outlookOf, type Place, type QueueOutlook, type StartOutlook } from '../../history/queue-outlook.js'
 import type { Execution } from '../../protocol/execution.js'
 import type { BlockedCredential, WorkerState } from '../../protocol/service-state.js'
-import type { ExecutionRecord } from '../records/execution-record.js'
+import { isHeldBack, toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
 import type { ReadServices } from '../services.js'
 
 /** An outlook is good for so long: a list of queued executions does not ask for it anew each time. */
@@ -19,6 +19,11 @@ export const canPay = (worker: WorkerState, blocked: ReadonlyArray<Pick<BlockedC
 export const isTaking = ({ draining, pausedBecause }: Pick<WorkerState, 'draining' | 'pausedBecause'>): boolean =>
   !draining && pausedBecause === undefined
 
+const toPlace = ({ state, startedAt }: ExecutionRecord, now: number): Place =>
+  state === 'paused' ? 'paused' : { since: startedAt ?? now }
+
+const free = (count: number): Place[] => Array.from({ length: Math.max(0, count) }, (): Place => 'free')
+
 /** The places of the workers that take something: not of those that stop, or that could not pay. */
 export function listPlaces(
   present: readonly WorkerState[],
@@ -29,10 +34,8 @@ export function listPlaces(
   return present.flatMap((worker): Place[] => {
     const { id, concurrency } = worker
     if (!isTaking(worker) || !canPay(worker, blocked)) return []
-    const taken = active
-      .filter(({ workerId }) => workerId === id)
-      .map(({ state, startedAt }): Place => (state === 'paused' ? 'paused' : { since: startedAt ?? now }))
-    return [...taken, ...Array.from({ length: Math.max(0, concurrency - taken.length) }, (): Place => 'free')]
+    const taken = active.filter(({ workerId }) => workerId === id).map((record) => toPlace(record, now))
+    return [...taken, ...free(concurrency - taken.length)]
   })
 }
 
@@ -41,9 +44,9 @@ export function createOutlook({
   workers,
   history,
   config,
-}: Pick<ReadServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<QueueOutlook> {
-  let known: { readonly at: number; readonly outlook: Promise<QueueOutlook> } | undefined
-  async function readOutlook(): Promise<QueueOutlook> {
+}: Pick<ReadServices, 'store' | 'workers' | 'history' | 'config'>): () => Promise<StartOutlook> {
+  let known: { readonly at: number; readonly outlook: Promise<StartOutlook> } | undefined
+  async function readOutlook(): Promise<StartOutlook> {
     const [{ active }, present, blocked, durations] = await Promise.all([
       store.count(),
       workers.list(),
@@ -51,7 +54,19 @@ export function createOutlook({
       history.places(config.simulatorUrl !== undefined),
     ])
     const now = Date.now()
-    return outlookOf(listPlaces(present, await store.getMany(active), blocked, now), durations, now)
+    const records = await store.getMany(active)
+    const outlook = outlookOf(listPlaces(present, records, blocked, now), durations, now)
+    const ofOwners = new Map<string, QueueOutlook>()
+    return {
+      ...outlook,
+      ofOwner(owner, limit) {
+        const name = `${limit} ${owner}`
+        const own = records.filter((record) => record.owner === owner).map((record) => toPlace(record, now))
+        const known = ofOwners.get(name) ?? outlookOf([...own, ...free(limit - own.length)], durations, now)
+        ofOwners.set(name, known)
+        return known
+      },
+    }
   }
   return () => {
     const now = performance.now()
@@ -60,22 +75,33 @@ export function createOutlook({
   }
 }
 
+function startOf({ position, owner, ownTurn }: ShownRecord, outlook: StartOutlook): number | undefined {
+  const start = position === undefined ? undefined : outlook.startOf(position)
+  if (start === undefined || !ownTurn || !isHeldBack(ownTurn)) return start
+  const own = outlook.ofOwner(owner, ownTurn.limit).startOf(ownTurn.place)
+  return own === undefined ? undefined : Math.max(start, own)
+}
+
 /**
- * Adds `estimatedStartAt` to those that wait for a place and for nothing else; what cannot be looked up is not known.
+ * As they are shown, with `estimatedStartAt` of those that wait for a place, or for the ends of others of their token,
+ * and for nothing else; what cannot be looked up is not known.
  */
-export async function withExpectedStart<One extends Execution>(
-  { outlook }: ReadServices,
-  executions: readonly One[],
-): Promise<One[]> {
-  if (executions.every(({ position }) => position === undefined)) return [...executions]
-  const known = await outlook().catch(() => undefined)
-  return executions.map((execution) => {
-    const start = execution.position === undefined ? undefined : known?.startOf(execution.position)
-    return start === undefined
-      ? execution
-      : { ...execution, estimatedStartAt: new Date(Math.max(start, Date.now())).toISOString() }
+export async function showExecutions(
+  { outlook }: Pick<ReadServices, 'outlook'>,
+  records: readonly ShownRecord[],
+): Promise<Execution[]> {
+  const waits = records.some(({ state, position }) => state === 'queued' && position !== undefined)
+  const known = waits ? await outlook().catch(() => undefined) : undefined
+  return records.map((record) => {
+    const start = record.state === 'queued' && known ? startOf(record, known) : undefined
+    const estimatedStartAt = start === undefined ? undefined : new Date(Math.max(start, Date.now())).toISOString()
+    return { ...toExecution(record), estimatedStartAt }
   })
 }
 
-export const withOneExpectedStart = async (services: ReadServices, execution: Execution): Promise<Execution> =>
-  (await withExpectedStart(services, [execution]))[0] ?? execution
+export async function showExecution(
+  { outlook }: Pick<ReadServices, 'outlook'>,
+  record: ExecutionRecord,
+): Promise<Execution> {
+  return (await showExecutions({ outlook }, [record]))[0] ?? toExecution(record)
+}

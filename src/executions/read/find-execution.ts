@@ -5,8 +5,8 @@ import type { ExecutionFilters, ExecutionPage } from '../../protocol/listing.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
 import { toExecution, type ExecutionRecord, type ShownRecord } from '../records/execution-record.js'
-import { withExpectedStart, withOneExpectedStart } from './expected-start.js'
-import { toStatus } from '../records/execution-state.js'
+import { showExecution, showExecutions } from './expected-start.js'
+import { isParked, toStatus } from '../records/execution-state.js'
 import type { FollowServices, ReadServices } from '../services.js'
 import { mayWatch, type Caller } from '../../protocol/caller.js'
 
@@ -38,7 +38,7 @@ const notFound = (id: string): ExecutorError =>
   })
 
 export async function getExecution(services: ReadServices, id: string, caller: Caller): Promise<Execution> {
-  return withOneExpectedStart(services, toExecution(await requireExecution(services, id, caller)))
+  return showExecution(services, await requireExecution(services, id, caller))
 }
 
 /** The smallest UUIDv7 of a time: ids compare like their times. */
@@ -90,12 +90,12 @@ async function listOnly(services: ReadServices, id: string, filters: ExecutionFi
       isWithin(record, filters) &&
       (filters.parentId === undefined || filters.parentId === record.parentId),
   )
-  return { executions: await withExpectedStart(services, found.map(toExecution)), nextCursor: null }
+  return { executions: await showExecutions(services, found), nextCursor: null }
 }
 
 /**
- * The caller's executions, newest first; tasks only by their list. A page may be shorter than its limit while
- * `nextCursor` leads on.
+ * The caller's executions, newest first; tasks only by their list, or parked ones by their status. A page may be
+ * shorter than its limit while `nextCursor` leads on.
  */
 export async function listExecutions(
   services: ReadServices,
@@ -105,10 +105,15 @@ export async function listExecutions(
   const { store } = services
   if (caller.executionId !== undefined) return listOnly(services, caller.executionId, filters)
   if (filters.parentId !== undefined) return listTasks(services, filters.parentId, filters, caller)
-  if (filters.kind === 'task')
-    throw toInvalidRequest([{ path: 'kind', message: 'tasks are listed by parentId, the id of their list' }])
+  if (filters.kind === 'task' && !filters.status?.every(isParked))
+    throw toInvalidRequest([
+      {
+        path: 'kind',
+        message: 'tasks are listed by parentId, the id of their list, or by status where they are parked',
+      },
+    ])
   const limit = filters.limit ?? DEFAULT_LIMIT
-  const show = (records: readonly ShownRecord[]) => withExpectedStart(services, records.map(toExecution))
+  const show = (records: readonly ShownRecord[]) => showExecutions(services, records)
   const upper = filters.createdBefore === undefined ? undefined : lowestIdAt(filters.createdBefore)
   const notBefore = filters.createdAfter === undefined ? undefined : lowestIdAt(filters.createdAfter)
   const found: ShownRecord[] = []
@@ -118,6 +123,8 @@ export async function listExecutions(
   for (let scanned = 0; scanned < SCAN_LIMIT; scanned += chunk) {
     const listed = await fromStore(store.list(caller.id, { count: chunk, before, notBefore }))
     for (const { record } of listed) {
+      // A parked task stands in the index as well, for whoever asks for its status.
+      if (record?.parentId !== undefined && !filters.status?.some(isParked)) continue
       if (!record || !matches(record, filters)) continue
       found.push(record)
       if (found.length > limit)

@@ -29,12 +29,14 @@ export async function showMessages(
   const followUps = new Map((await fromStore(store.getMany(ids))).map((record) => [record.id, record]))
   return messages.map((message) => {
     const followUp = message.delivery === 'follow_up' ? followUps.get(message.followUpId ?? '') : undefined
-    return { ...toMessage(executionId, message), ...(followUp && toFate(followUp)) }
+    return { ...toMessage(executionId, message), ...toFate(followUp) }
   })
 }
 
 /** What became of a message that is an execution: it is delivered with its start. */
-function toFate({ startedAt, state }: ExecutionRecord): Partial<Message> {
+function toFate(followUp: ExecutionRecord | undefined): Partial<Message> {
+  if (!followUp) return {}
+  const { startedAt, state } = followUp
   if (startedAt !== undefined) return { status: 'delivered', deliveredAt: new Date(startedAt).toISOString() }
   return isTerminal(state) ? { status: 'dropped', reason: state } : {}
 }

@@ -15,7 +15,7 @@ async function listBlocked(store: ReadServices['store']): Promise<BlockedCredent
 
 /** The queue and who works on it. */
 export async function getQueueState({ store, workers, history, config }: ReadServices): Promise<QueueState> {
-  const [{ byPriority, parked, delayed, active }, present, blocked, durations] = await Promise.all([
+  const [{ byPriority, parked, delayed, resting, active }, present, blocked, durations] = await Promise.all([
     fromStore(store.count()),
     fromStore(workers.list()),
     listBlocked(store),
@@ -36,6 +36,8 @@ export async function getQueueState({ store, workers, history, config }: ReadSer
     byPriority,
     waitingForWorkspace: parked,
     waitingForRetry: delayed,
+    waitingForApproval: resting.approval,
+    waitingForBudget: resting.budget,
     running: started.length,
     paused: started.filter(({ state }) => state === 'paused').length,
     capacity,

@@ -1,5 +1,5 @@
-import type { ChunkPage, EventLog } from '../../events/event-log.js'
-import { eventsOf, toSingles } from '../../events/chunk.js'
+import type { EventLog } from '../../events/event-log.js'
+import { toSingles, type ChunkPage } from '../../events/chunk.js'
 import { isTerminalEvent, readType, type StoredEvent } from '../../events/stored-event.js'
 import { joinSignals, sleep } from '../../platform/abort-signals.js'
 import { fromStore } from '../../platform/redis.js'
@@ -10,6 +10,8 @@ import type { Caller } from '../../protocol/caller.js'
 
 /** Read from the log at once at most while a page is filled, or an export is written. */
 const READ_BYTES = 256 * 1024
+/** More at once gains nothing. */
+const EXPORT_BYTES = 512 * 1024
 const EXPORT_WAIT_MS = 10_000
 const RETRY_MS = 250
 const NEWLINE = Buffer.from('\n')
@@ -111,14 +113,14 @@ async function readPatiently<Page>(read: () => Promise<Page>): Promise<Page> {
 
 /**
  * All events after a cursor that are in the log now, one a line, with their stored bytes: what a receipt's chain was
- * made of.
+ * made of. What is given at once goes out at once.
  */
 export async function* exportEvents(
   { log }: FollowServices,
   id: string,
   { after, types }: Pick<EventPageOptions, 'after' | 'types'>,
-): AsyncGenerator<Buffer> {
-  const read = (cursor: number): Promise<ChunkPage> => readPatiently(() => log.readChunks(id, cursor, READ_BYTES))
+): AsyncGenerator<readonly Buffer[], void, undefined> {
+  const read = (cursor: number): Promise<ChunkPage> => readPatiently(() => log.readChunks(id, cursor, EXPORT_BYTES))
   for (let next = read(after); ;) {
     const { chunks } = await next
     const last = chunks.at(-1)
@@ -126,13 +128,8 @@ export async function* exportEvents(
     // Read while this page goes out; whoever leaves meanwhile has no more of it.
     next = read(last.last)
     next.catch(() => undefined)
-    for (const chunk of chunks) {
-      const wanted = types ? eventsOf(chunk).filter(({ type }) => types.has(type)) : [chunk]
-      // The line break by itself: copying the chunk for it would double the memory that is left to be collected.
-      for (const { bytes } of wanted) {
-        yield bytes
-        yield NEWLINE
-      }
-    }
+    const wanted = types ? chunks.flatMap(toSingles).filter(({ bytes }) => types.has(readType(bytes, 0))) : chunks
+    // The line break by itself: copying the chunk for it would double the memory that is left to be collected.
+    if (wanted.length > 0) yield wanted.flatMap(({ bytes }) => [bytes, NEWLINE])
   }
 }

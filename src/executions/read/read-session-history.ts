@@ -29,6 +29,8 @@ export interface SessionHistory {
   readonly earlier: Earlier
   /** As the CLI named it last. */
   model: string | undefined
+  /** How often its limits were changed. */
+  budgetChanges: number
 }
 
 const createHistory = () => ({
@@ -42,6 +44,7 @@ const createHistory = () => ({
   earlier: { denials: [] as PermissionDenial[], denialCount: 0, notices: [] as string[] },
   // Safe: a name comes with the first message.
   model: undefined as string | undefined,
+  budgetChanges: 0,
 })
 
 /**
@@ -78,6 +81,7 @@ function forgetSession(history: SessionHistory): void {
 const is = <Type extends Event['type']>(event: Event, type: Type): event is Event<Type> => event.type === type
 const READ = new Set([
   'execution.started',
+  'execution.budget_changed',
   'claude.message',
   'tool.started',
   'tool.finished',
@@ -153,7 +157,8 @@ export async function readSessionHistory(log: EventLog, executionId: string): Pr
       } else if (is(event, 'tool.denied')) {
         if (earlier.denials.length < DENIALS_KEPT) earlier.denials.push(event.data)
         earlier.denialCount += 1
-      } else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
+      } else if (is(event, 'execution.budget_changed')) history.budgetChanges += 1
+      else if (is(event, 'tool.finished')) history.openCalls.delete(event.data.toolUseId)
     }
     after = events.at(-1)?.seq ?? lastSeq
     if (after >= lastSeq) break

@@ -1,12 +1,33 @@
 import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import type { Execution, ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
-import type { RunBudget } from '../../protocol/usage.js'
-import { toStatus, type ExecutionState } from './execution-state.js'
+import type {
+  Execution,
+  ExecutionKind,
+  Outcome,
+  ParkReason,
+  Payment,
+  RetryReason,
+  Usage,
+} from '../../protocol/execution.js'
+import type { BudgetChange, RunBudget } from '../../protocol/usage.js'
+import { isParked, toParkReason, toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
 import type { Caller } from '../../protocol/caller.js'
+
+/** Why another attempt follows: why it went back to the queue, or what it was parked for. */
+export type NextReason = RetryReason | ParkReason
+
+/** Of an owner that may have only so many at work: how many those are and how many it has; place: 1 is next. */
+export interface OwnTurn {
+  readonly place: number
+  readonly limit: number
+  readonly active: number
+}
+
+/** Its owner has to have ends before it may begin. */
+export const isHeldBack = ({ place, limit, active }: OwnTurn): boolean => place > limit - active
 
 /** An execution as it is stored. Times are milliseconds since the epoch. */
 export interface ExecutionRecord {
@@ -42,14 +63,22 @@ export interface ExecutionRecord {
   /** Attempts that could not start for a while, which count as well. */
   readonly failedStarts: number
   /** Why it went back to the queue the last time. */
-  readonly retryReason?: RetryReason
+  readonly retryReason?: NextReason
   /** Until then its next attempt is not begun. */
   readonly notBefore?: number
   readonly timeoutEstimate?: TimeoutEstimate
   /** What the CLI called it, or the one that was asked for. */
   readonly model?: string
-  /** What was reserved for it. */
+  /** What it may spend. */
   readonly budget?: RunBudget
+  /** What its limits were changed to, in order. */
+  readonly budgetChanges?: readonly BudgetChange[]
+  /** Of a parked one: until then. */
+  readonly parkedUntil?: number
+  /** For how long the attempts ran that its next one takes up: its timeout counts on. */
+  readonly ranMs?: number
+  /** What its next attempt is told of what was decided. */
+  readonly unparkNote?: string
   readonly usage: Usage
   /** Of the attempts before the one that runs. */
   readonly earlierUsage?: Usage
@@ -64,6 +93,8 @@ export interface ExecutionRecord {
   readonly simulated: boolean
   readonly lastSeq: number
   readonly position?: number
+  /** Where its owner may have only so many at work. */
+  readonly ownTurn?: OwnTurn | undefined
   /** Of a task: its list, and its place in it from 0. */
   readonly parentId?: string
   readonly taskIndex?: number
@@ -121,8 +152,21 @@ const toOptionalTime = (milliseconds: number | undefined): string | undefined =>
 /** What is shown of a record. */
 export type ShownRecord = Pick<
   ExecutionRecord,
-  Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'> | 'state' | 'createdAt' | 'openApprovals'
+  | Exclude<keyof Execution & keyof ExecutionRecord, 'createdAt'>
+  | 'state'
+  | 'createdAt'
+  | 'owner'
+  | 'ownTurn'
+  | 'openApprovals'
 >
+
+function toWaitingFor(record: ShownRecord): Execution['waitingFor'] {
+  const { notBefore, waitingFor, state, ownTurn, openApprovals } = record
+  if (openApprovals.length > 0) return 'approval'
+  if (isParked(state)) return toParkReason(state)
+  if (notBefore !== undefined) return 'retry'
+  return waitingFor ?? (state === 'queued' && ownTurn && isHeldBack(ownTurn) ? 'token' : undefined)
+}
 
 /** As every surface shows it. */
 export function toExecution(record: ShownRecord): Execution {
@@ -149,11 +193,11 @@ export function toExecution(record: ShownRecord): Execution {
     status,
     request,
     position: record.state === 'queued' ? record.position : undefined,
-    waitingFor:
-      record.openApprovals.length > 0 ? 'approval' : record.notBefore === undefined ? record.waitingFor : 'retry',
+    waitingFor: toWaitingFor(record),
     pendingApprovals: record.openApprovals.length > 0 ? record.openApprovals.length : undefined,
     pendingApprovalIds: record.openApprovals.length > 0 ? [...record.openApprovals] : undefined,
     notBefore: toOptionalTime(record.notBefore),
+    parkedUntil: toOptionalTime(record.parkedUntil),
     timeoutEstimate: record.timeoutEstimate,
     model: record.model,
     budget: record.budget,

@@ -1,3 +1,4 @@
+import { definedFields } from '../../protocol/defined-fields.js'
 import { addUsage, type Payment, type Usage } from '../../protocol/execution.js'
 import type { ExecutionRecord } from './execution-record.js'
 
@@ -5,7 +6,8 @@ import type { ExecutionRecord } from './execution-record.js'
 function subtractUsage(whole: Usage, part: Usage): Usage {
   const less = (name: 'inputTokens' | 'outputTokens' | 'cacheReadTokens' | 'cacheCreationTokens' | 'turns'): number =>
     Math.max(0, whole[name] - part[name])
-  return {
+  const isCostIncomplete = whole.isCostIncomplete === true && part.isCostIncomplete !== true ? true : undefined
+  return definedFields({
     inputTokens: less('inputTokens'),
     outputTokens: less('outputTokens'),
     cacheReadTokens: less('cacheReadTokens'),
@@ -14,8 +16,8 @@ function subtractUsage(whole: Usage, part: Usage): Usage {
     costUsd: Math.max(0, Math.round((whole.costUsd - part.costUsd) * 1e9) / 1e9),
     turns: less('turns'),
     durationMs: Math.max(0, whole.durationMs - part.durationMs),
-    ...(whole.isCostIncomplete === true && part.isCostIncomplete !== true && { isCostIncomplete: true }),
-  }
+    isCostIncomplete,
+  })
 }
 
 /**

@@ -2,7 +2,7 @@ import type { RunRequest } from '../../claude/command/run-request.js'
 import { MICRO } from '../../history/units.js'
 import type { Config } from '../../platform/config.js'
 import { ExecutorError } from '../../protocol/errors.js'
-import type { BudgetRefusal } from '../../protocol/usage.js'
+import type { BudgetRefusal, NewBudget } from '../../protocol/usage.js'
 import type { ExecutionRecord } from './execution-record.js'
 import type { Caller } from '../../protocol/caller.js'
 
@@ -20,6 +20,8 @@ export interface WantedBudget {
   readonly tokens?: Want
 }
 
+type BudgetConfig = Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>
+
 /** Of limits that are not there nothing follows. */
 function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefined, scale: number): Want | undefined {
   const known = [...limits, cap].filter((limit) => limit !== undefined)
@@ -31,11 +33,23 @@ function toWant(limits: ReadonlyArray<number | undefined>, cap: number | undefin
   }
 }
 
+type Limits = Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>
+
+/** The limits of a request as they were changed since; one that a change did not name stays. */
+export const withChanges = ({ maxBudgetUsd, maxBudgetTokens }: Limits, changes: readonly NewBudget[] = []): Limits =>
+  changes.reduce<Limits>(
+    (limits, change) => ({
+      maxBudgetUsd: change.maxBudgetUsd ?? limits.maxBudgetUsd,
+      maxBudgetTokens: change.maxBudgetTokens ?? limits.maxBudgetTokens,
+    }),
+    { maxBudgetUsd, maxBudgetTokens },
+  )
+
 /** A request may ask for less than the operator's limit for a run, never for more. */
 export function planBudget(
-  run: Pick<RunRequest, 'maxBudgetUsd' | 'maxBudgetTokens'>,
+  run: Limits,
   { dailyBudget }: Pick<Caller, 'dailyBudget'>,
-  config: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>,
+  config: BudgetConfig,
 ): WantedBudget {
   const usd = toWant([run.maxBudgetUsd, config.maxBudgetUsd], dailyBudget?.usd ?? config.dailyBudgetUsd, MICRO)
   const tokens = toWant(
@@ -55,11 +69,12 @@ const smaller = (one: number | undefined, other: number | undefined): number | u
  */
 export function withBudget(
   run: RunRequest,
-  { budget, usage }: Pick<ExecutionRecord, 'budget' | 'usage'>,
+  { budget, usage, budgetChanges }: Pick<ExecutionRecord, 'budget' | 'usage' | 'budgetChanges'>,
   caps: Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens'>,
 ): RunRequest {
-  const maxBudgetUsd = smaller(smaller(run.maxBudgetUsd, budget?.usd), caps.maxBudgetUsd)
-  const tokens = smaller(smaller(run.maxBudgetTokens, budget?.tokens), caps.maxBudgetTokens)
+  const asked = withChanges(run, budgetChanges)
+  const maxBudgetUsd = smaller(smaller(asked.maxBudgetUsd, budget?.usd), caps.maxBudgetUsd)
+  const tokens = smaller(smaller(asked.maxBudgetTokens, budget?.tokens), caps.maxBudgetTokens)
   const maxBudgetTokens = tokens === undefined ? undefined : Math.max(0, tokens - countTokens(usage))
   return { ...run, maxBudgetUsd, maxBudgetTokens }
 }

@@ -1,16 +1,10 @@
 import type { TranscriptMark } from '../../claude/stream/transcript.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { TimeoutEstimate } from '../../protocol/estimate.js'
+import type { BudgetChange } from '../../protocol/usage.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
-import {
-  NO_USAGE,
-  type ExecutionKind,
-  type Outcome,
-  type Payment,
-  type RetryReason,
-  type Usage,
-} from '../../protocol/execution.js'
-import { shortenRequest, type ExecutionRecord } from './execution-record.js'
+import { NO_USAGE, type ExecutionKind, type Outcome, type Payment, type Usage } from '../../protocol/execution.js'
+import { shortenRequest, type ExecutionRecord, type NextReason } from './execution-record.js'
 import type { ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import { toRunBudget } from './run-budget.js'
@@ -46,6 +40,12 @@ export const LISTED_FIELDS = [
   'model',
   'reserved:usd',
   'reserved:tokens',
+  'base:usd',
+  'base:tokens',
+  'budgetChanges',
+  'parkedUntil',
+  'ranMs',
+  'unparkNote',
   'usage',
   'earlierUsage',
   'credential',
@@ -84,6 +84,9 @@ export const SHOWN_FIELDS = [
   'model',
   'reserved:usd',
   'reserved:tokens',
+  'base:usd',
+  'base:tokens',
+  'parkedUntil',
   'usage',
   'outcome',
   'paidBy',
@@ -162,12 +165,20 @@ export function toRecord(
     spared: Number(fields.spared ?? 0),
     failedStarts: Number(fields.failedStarts ?? 0),
     // Safe: a retry wrote it.
-    retryReason: (fields.retryReason || undefined) as RetryReason | undefined,
+    retryReason: (fields.retryReason || undefined) as NextReason | undefined,
     notBefore: toNumber(fields.notBefore),
     // Safe: toNewRecord wrote it.
     timeoutEstimate: parse<TimeoutEstimate>(fields.timeoutEstimate),
     model: fields.model || undefined,
-    budget: toRunBudget(fields['reserved:usd'], fields['reserved:tokens']),
+    budget: toRunBudget(
+      [fields['base:usd'], fields['reserved:usd']],
+      [fields['base:tokens'], fields['reserved:tokens']],
+    ),
+    // Safe: changeBudget made it.
+    budgetChanges: parse<BudgetChange[]>(fields.budgetChanges),
+    parkedUntil: toNumber(fields.parkedUntil),
+    ranMs: toNumber(fields.ranMs),
+    unparkNote: fields.unparkNote || undefined,
     usage: parse<Usage>(fields.usage) ?? NO_USAGE,
     // Safe: a retry wrote it.
     earlierUsage: parse<Usage>(fields.earlierUsage),

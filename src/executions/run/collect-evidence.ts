@@ -61,15 +61,9 @@ export async function beginEvidence(
   }
 }
 
-/** Where nothing is kept of a run there is no use for them; where the disk takes nothing, a run does without. */
-function openContents({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeContents | undefined {
-  if (filesLimitBytes === 0) return undefined
-  try {
-    return new BeforeContents(dataDir)
-  } catch {
-    return undefined
-  }
-}
+/** Where nothing is kept of a run there is no use for them. */
+const openContents = ({ dataDir, filesLimitBytes }: EvidenceConfig): BeforeContents | undefined =>
+  filesLimitBytes === 0 ? undefined : new BeforeContents(dataDir)
 
 function observe(
   { outcome, prepared, attempt, report }: VerifyOptions,

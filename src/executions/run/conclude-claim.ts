@@ -41,12 +41,12 @@ export async function concludeCancelled(claim: HeldClaim): Promise<RunReport> {
   })
 }
 
-/** Sends it back to the queue for another attempt; a cancel that came meanwhile ends it instead. */
+/** Sends it back to the queue for another attempt, or parks it; a cancel that came meanwhile ends it instead. */
 export async function retryClaim(
   claim: HeldClaim,
   options: Omit<RetryOptions, 'holdListMs' | 'fence'>,
   why: string,
-): Promise<RunReport> {
+): Promise<RunReport | { readonly kind: 'moved' }> {
   const { services, executionId, fence, hooks } = claim
   const retry = { ...options, fence, holdListMs: hooks.holdListMs }
   const answer = await claim.persist<RetryReport>(() => retryExecution(services, executionId, retry))
@@ -54,5 +54,6 @@ export async function retryClaim(
     await hooks.afterList(answer.heldList)
     return { kind: 'finished', outcome: answer.outcome }
   }
-  return { kind: 'passed_over', why: answer.kind === 'retrying' ? why : 'another process took it over' }
+  if (answer.kind === 'moved') return answer
+  return { kind: 'passed_over', why: answer.kind === 'not_ours' ? 'another process took it over' : why }
 }

@@ -8,6 +8,7 @@ import { LOST_START_LIMIT, SCARCE_START_LIMIT } from '../records/lost-start-limi
 import { clearTemporary, type RunFolders } from '../workspaces/prepare-workspace.js'
 import { concludeCancelled, concludeUnstarted, retryClaim } from './conclude-claim.js'
 import type { HeldClaim } from './held-claim.js'
+import { planAtLimit } from './plan-next-attempt.js'
 import type { Unstarted } from './prepared-run.js'
 import type { RunReport } from './run-report.js'
 import { failed } from './start-failures.js'
@@ -108,17 +109,46 @@ async function delay(
   const plan = planRetry({ kind: 'transient' }, outcome, tries, runOf(record), now)
   if (!plan) return refuse(claim, record, outcome)
   const { queueTimeoutSeconds } = record.request
-  return retryClaim(
+  return retryUnmoved(
     claim,
     { plan, attempts, failedStarts, usage, queueTimeoutSeconds },
     outcome.message ?? 'it cannot start yet',
   )
 }
 
+/** Where the limits of the execution have changed meanwhile, it is queued again and sees them then. */
+async function retryUnmoved(...[claim, options, why]: Parameters<typeof retryClaim>): Promise<RunReport> {
+  const answer = await retryClaim(claim, options, why)
+  if (answer.kind !== 'moved') return answer
+  const { parked: _parked, notBefore: _notBefore, ...plan } = options.plan
+  const again = await retryClaim(claim, { ...options, plan }, why)
+  return again.kind === 'moved' ? { kind: 'passed_over', why: 'its limits kept changing' } : again
+}
+
+/** What was spent before leaves nothing for another attempt: it is parked, where that was asked for. */
+async function parkAtBudget(
+  claim: HeldClaim,
+  record: ExecutionRecord,
+  outcome: Outcome,
+): Promise<RunReport | undefined> {
+  const { earlierUsage: usage } = claim
+  const planned = await planAtLimit(claim, record, runOf(record), { outcome, usage })
+  if (!planned) return undefined
+  // It has not been made.
+  const plan = { ...planned, isSpared: false }
+  const attempts = { made: claim.attempt - 1, spared: record.spared }
+  const { queueTimeoutSeconds } = record.request
+  return retryUnmoved(claim, { plan, attempts, usage, queueTimeoutSeconds, ranMs: record.ranMs }, planned.message)
+}
+
 async function refuse(claim: HeldClaim, record: ExecutionRecord, outcome: Outcome): Promise<RunReport> {
   // A record that was refused proves nothing: no program of the operator's runs for it.
   if (outcome.code === 'FORBIDDEN')
     claim.services.logger.error({ executionId: record.id, why: outcome.message }, 'a record was refused')
-  else await claim.hooks.afterFailedStart(record, outcome)
+  else {
+    const parked = outcome.code === 'BUDGET_EXCEEDED' ? await parkAtBudget(claim, record, outcome) : undefined
+    if (parked) return parked
+    await claim.hooks.afterFailedStart(record, outcome)
+  }
   return concludeUnstarted(claim, outcome)
 }

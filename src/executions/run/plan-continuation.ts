@@ -7,9 +7,9 @@ import type { Earlier } from '../../claude/stream/observation.js'
 import type { ModelSums } from '../../claude/stream/usage-account.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { NewEvent } from '../../protocol/events.js'
-import type { Outcome, OutcomeCode, RetryReason } from '../../protocol/execution.js'
+import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
 import { estimateCostUsd } from '../records/estimate-cost.js'
-import type { ExecutionRecord } from '../records/execution-record.js'
+import type { ExecutionRecord, NextReason } from '../records/execution-record.js'
 import { CLAUDE_FOLDER } from '../workspaces/renew-home.js'
 import { NOTHING_ASKED, readAskedCalls } from './earlier-approvals.js'
 import { findSource, readOwnTranscript } from './plan-resumption.js'
@@ -39,6 +39,15 @@ export interface PossibleBeginning {
   readonly firstEvents: readonly NewEvent[]
 }
 
+/** The session was in the middle of its task, and nothing was wrong with it. */
+const UNFINISHED: ReadonlySet<NextReason> = new Set([
+  'WORKER_LOST',
+  'WORKER_STOPPING',
+  'BUDGET_EXCEEDED',
+  'budget',
+  'approval',
+])
+
 type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossible'; readonly why: string }
 
 /**
@@ -46,12 +55,12 @@ type Choice = { readonly kind: 'fresh' | 'resume' } | { readonly kind: 'impossib
  * impossible otherwise, since what was done would be done again.
  */
 export function chooseBeginning(
-  reason: RetryReason,
+  reason: NextReason,
   history: SessionHistory,
   transcript: Transcript | undefined,
   neverRan = 0,
 ): Choice {
-  const isUnfinished = reason === 'WORKER_LOST' || reason === 'WORKER_STOPPING'
+  const isUnfinished = UNFINISHED.has(reason)
   if (!history.hasAnswer && (transcript?.answers.size ?? 0) === 0) return { kind: 'fresh' }
   // The API failed before a tool was called: the prompt may be sent again.
   if (!isUnfinished && history.toolsStarted === 0 && (transcript?.toolResults.size ?? 0) === 0) return { kind: 'fresh' }
@@ -76,10 +85,14 @@ export function chooseBeginning(
   return { kind: 'resume' }
 }
 
-const ENDED: Partial<Record<RetryReason, OutcomeCode>> = { WORKER_STOPPING: 'WORKER_LOST' }
+const ENDED: Partial<Record<NextReason, OutcomeCode>> = {
+  WORKER_STOPPING: 'WORKER_LOST',
+  approval: 'SESSION_NOT_FOUND',
+  budget: 'SESSION_NOT_FOUND',
+}
 
-function toFailure(reason: RetryReason, why: string, { earlier }: SessionHistory): Outcome {
-  // Safe: every reason but WORKER_STOPPING is an outcome's code.
+function toFailure(reason: NextReason, why: string, { earlier }: SessionHistory): Outcome {
+  // Safe: every other reason is an outcome's code.
   const code = ENDED[reason] ?? (reason as OutcomeCode)
   return {
     status: 'failed',
@@ -111,6 +124,10 @@ function withRest(
   }
 }
 
+/** Changes of its limits that the log lacks: a worker has died before it had written them. */
+const listUnsaid = ({ budgetChanges = [] }: ExecutionRecord, history: SessionHistory): NewEvent[] =>
+  budgetChanges.slice(history.budgetChanges).map(({ at: _at, ...data }) => ({ type: 'execution.budget_changed', data }))
+
 /** With the prompt as it was asked for: in a new session, or in the one that it was to go on with. */
 async function beginFresh(
   { source }: ExecutionRecord,
@@ -141,8 +158,10 @@ export async function planBeginning(
 ): Promise<Beginning> {
   const reason = record.retryReason
   const configDir = join(home, CLAUDE_FOLDER)
-  if (record.attempt === 0 || reason === undefined)
-    return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: [] })
+  if (record.attempt === 0 || reason === undefined) {
+    const unsaid = record.budgetChanges ? listUnsaid(record, await readSessionHistory(log, record.id)) : []
+    return beginFresh(record, configDir, { run, firstMessage: 0, firstEvents: unsaid })
+  }
   const { sessionId = '' } = record
   const history = await readSessionHistory(log, record.id)
   const transcript = await readOwnTranscript(record, configDir)
@@ -167,9 +186,10 @@ export async function planBeginning(
     }
   // Of a fresh start everything that was said is void; of a resumed session what had not become a whole message.
   const voided = isResumed ? [...history.unfinished] : Array.from({ length: history.nextMessage }, (_, index) => index)
-  const firstEvents = run.partialText
-    ? voided.map((message): NewEvent => ({ type: 'text.reset', data: { message } }))
-    : []
+  const firstEvents = [
+    ...listUnsaid(record, history),
+    ...(run.partialText ? voided : []).map((message): NewEvent => ({ type: 'text.reset', data: { message } })),
+  ]
   const common = { firstMessage: history.nextMessage, firstEvents, earlier: history.earlier }
   if (!isResumed) return beginFresh(record, configDir, { run: rest, ...common })
   return {
@@ -184,6 +204,7 @@ export async function planBeginning(
         openCalls: [...history.openCalls].flatMap(([id, call]) => (asked.ids.has(id) ? [] : call)),
         lostTasks: [...history.lostTasks.values()],
         askedCalls: asked.calls,
+        note: record.unparkNote,
       }),
       literalPrompt: true,
     },

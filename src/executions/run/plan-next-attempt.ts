@@ -1,4 +1,4 @@
-import type { Outcome } from '../../protocol/execution.js'
+import { addUsage, type Outcome, type Usage } from '../../protocol/execution.js'
 import { chooseLevel } from '../claim/sandbox-levels.js'
 import {
   planContinuation,
@@ -9,6 +9,8 @@ import {
   type Attempts,
   type RetryPlan,
 } from '../conclude/plan-retry.js'
+import { planAtBudget } from '../conclude/plan-parking.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { HeldClaim } from './held-claim.js'
 import type { PreparedRun } from './prepared-run.js'
 import type { AttemptReport } from './run-attempt.js'
@@ -34,13 +36,14 @@ type Failure = AttemptReport['failure']
  * | ended because its worker stops | by another worker's, where the request says so |
  * | could not use its credential, which has been taken away or renewed since | at once |
  * | has met the limit of one of several credentials | at once, while another one is free |
+ * | has met a limit of money or tokens | by planAtBudget's rules |
  * | failed for a limit or for a while | by planRetry's rules |
  * | otherwise | by none |
  */
 export async function planNextAttempt(
   claim: HeldClaim,
   { record, run, reach }: PreparedRun,
-  { outcome: ended, failure: seen, activeMs }: AttemptReport,
+  { outcome: ended, failure: seen, activeMs, usage }: AttemptReport,
 ): Promise<NextAttempt> {
   const { services, credential } = claim
   const { code } = ended
@@ -66,6 +69,10 @@ export async function planNextAttempt(
     const message = 'The worker was stopped; another one continues the session.'
     return { outcome, attempts, plan: planContinuation('WORKER_STOPPING', message, tries, run) }
   }
+  if (code === 'BUDGET_EXCEEDED' && claim.leaving !== 'lost') {
+    const atBudget = { outcome, usage: addUsage(claim.earlierUsage, usage) }
+    return { outcome, attempts, plan: await planAtLimit(claim, record, run, atBudget) }
+  }
   if (failure.kind === 'lasting') return { outcome, attempts, plan: other.kind === 'another' ? renewal : undefined }
   const now = new Date(await claim.persist(() => services.store.now()))
   const limit = toLimit(failure, outcome, services.credentials.list.length, now)
@@ -79,6 +86,19 @@ export async function planNextAttempt(
       ? planElsewhere(outcome, tries)
       : planRetry({ kind: 'limit', resetsAt: freeAt }, outcome, tries, run, now)
   return { outcome, attempts, plan }
+}
+
+/** By its limits as they are now: somebody may have changed them while it ran. */
+export async function planAtLimit(
+  claim: HeldClaim,
+  { id, budgetChanges = [] }: ExecutionRecord,
+  run: Parameters<typeof planAtBudget>[3],
+  { outcome, usage }: { readonly outcome: Outcome; readonly usage: Usage },
+): Promise<RetryPlan | undefined> {
+  const { store, config } = claim.services
+  const record = await claim.persist(() => store.get(id))
+  const now = new Date(await claim.persist(() => store.now()))
+  return record && planAtBudget(outcome, record, { usage, changes: budgetChanges.length }, run, config, now)
 }
 
 /** When the limit is over that the attempt has met; undefined: it has met none that concerns its credential alone. */

@@ -1,5 +1,5 @@
 import type { ClaudeCommand } from '../../claude/command/claude-command.js'
-import type { RunRequest } from '../../claude/command/run-request.js'
+import { asksPeople, type RunRequest } from '../../claude/command/run-request.js'
 import { classifyExit } from '../../claude/stream/classify-exit.js'
 import { classifyFailure, type Failure } from '../../claude/stream/classify-failure.js'
 import type { OnControl } from '../../claude/stream/control-lines.js'
@@ -15,9 +15,8 @@ import { AnswerCheck } from '../json-mode/answer-check.js'
 import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import type { PendingRequests } from '../store/transitions.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
-import { asksPeople } from '../../claude/command/run-request.js'
-import { AttemptApprovals } from './attempt-approvals.js'
 import { AttemptAnswer } from './attempt-answer.js'
+import { AttemptApprovals } from './attempt-approvals.js'
 import { AttemptOutput } from './attempt-output.js'
 import { AttemptStop } from './attempt-stop.js'
 import { BackgroundWait } from './background-wait.js'
@@ -33,7 +32,7 @@ export interface AttemptReport {
   readonly outcome: Outcome
   readonly usage: Usage
   readonly failure: Failure
-  /** From GO to the last process gone, pauses left out. */
+  /** From GO to the last process gone, pauses left out; with the attempts whose timeout it has taken up. */
   readonly activeMs: number
   /** It had to be ended because it did not exit after its answer. */
   readonly wasForced: boolean
@@ -57,6 +56,10 @@ export interface AttemptOptions {
   readonly answerSchema: AnswerSchema | undefined
   /** Whose it is. */
   readonly owner: string
+  /** For how long the attempts ran whose timeout it takes up. */
+  readonly ranMs: number | undefined
+  /** How many changes of its budget the log has. */
+  readonly budgetChangesKnown: number
   readonly onProgress: (progress: Progress) => void
   readonly onFirstOutput: () => void
   readonly attempt: number
@@ -79,6 +82,7 @@ export class RunAttempt {
   readonly #pauses: PauseSwitch
   /** undefined: nobody is asked. */
   readonly #approvals: AttemptApprovals | undefined
+  #budgetChangesKnown: number
   #isCancelRequested = false
   /** Its last process is gone. */
   #isOver = false
@@ -86,18 +90,18 @@ export class RunAttempt {
   constructor(options: AttemptOptions) {
     const { run, answerSchema: schema, translator, services, owner, journal } = options
     const { observation } = translator
-    const { maxRepairs } = run
     this.#options = options
     this.#answer = new AttemptAnswer(
       observation,
-      schema && new AnswerCheck({ schema, schemas: services.schemas, owner, maxRepairs, observation }),
+      schema && new AnswerCheck({ schema, schemas: services.schemas, owner, maxRepairs: run.maxRepairs, observation }),
     )
     // Where the caller wants commands to be run on the answer, the answer is not the end.
     this.#stop = new AttemptStop(
       () => run.verify === undefined && this.#answer.isWhole,
       () => journal.noteEnding(),
     )
-    this.#clocks = new RunClocks(run)
+    this.#clocks = new RunClocks(run, options.ranMs)
+    this.#budgetChangesKnown = options.budgetChangesKnown
     const parts = { clocks: this.#clocks, stop: this.#stop }
     this.#approvals = asksPeople(run, services.config)
       ? new AttemptApprovals({ ...options, ...parts, observation })
@@ -136,9 +140,12 @@ export class RunAttempt {
   }
 
   /** What the record says that others want; called with every renewal, so each request may come many times. */
-  apply({ cancel, pause, messages = 0, approvalsClosed }: PendingRequests): void {
+  apply({ cancel, pause, budgetChanges = [], messages = 0, approvalsClosed }: PendingRequests): void {
     if (!this.#isOver) this.#options.desk.learn(messages)
     this.#approvals?.noteClosed(approvalsClosed)
+    for (const { at: _at, ...data } of budgetChanges.slice(this.#budgetChangesKnown))
+      void this.#note({ type: 'execution.budget_changed', data }).catch(() => undefined)
+    this.#budgetChangesKnown = Math.max(this.#budgetChangesKnown, budgetChanges.length)
     if (cancel && !this.#isCancelRequested) {
       this.#isCancelRequested = true
       void this.#note({ type: 'execution.cancel_requested', data: cancel })
@@ -155,7 +162,7 @@ export class RunAttempt {
     const { child, command, translator, run, services, servers, desk } = this.#options
     const { request, signal } = this.#stop
     const clocks = this.#clocks
-    const limits = new LimitWatch(child, services.config.sandbox.limits, (event) => this.#note(event))
+    const limits = new LimitWatch(child, services.config.sandbox.limits, this.#note)
     this.#output.begin()
     clocks.begin(request)
     limits.begin()
@@ -239,7 +246,5 @@ export class RunAttempt {
     })
   }
 
-  async #note(event: NewEvent): Promise<void> {
-    await this.#options.journal.write([event])
-  }
+  readonly #note = (event: NewEvent): Promise<void> => this.#options.journal.write([event])
 }

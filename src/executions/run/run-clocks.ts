@@ -9,30 +9,37 @@ const IDLE_FACTOR_IN_TOOL = 10
 /** The run is paused, or waits for a person. */
 type ClockHold = 'paused' | 'approval'
 
-/** The clocks of one attempt; all of them stand still while it is paused, and while it waits for a decision. */
+/**
+ * The clocks of one attempt; all of them stand still while it is paused, and while it waits for a decision. After it
+ * was parked the timeout goes on where it stood.
+ */
 export class RunClocks {
   readonly #run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>
+  /** For how long the attempts ran whose timeout this one takes up. */
+  readonly #ranMs: number
   readonly #deadlines = new Set<Deadline>()
   /** Why they stand still: any of these is enough. */
   readonly #holds = new Set<ClockHold>()
   #total: Deadline | undefined
   #idle: Deadline | undefined
 
-  constructor(run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>) {
+  constructor(run: Pick<RunRequest, 'timeoutSeconds' | 'idleTimeoutSeconds'>, ranMs = 0) {
     this.#run = run
+    this.#ranMs = ranMs
   }
 
   /** From GO on. */
   begin(end: (cause: RunStopCause) => void): void {
     const { timeoutSeconds, idleTimeoutSeconds } = this.#run
-    this.#total = this.#add(timeoutSeconds * 1_000, () => end(stopCauses.timedOut(timeoutSeconds)))
+    const leftMs = Math.max(0, timeoutSeconds * 1_000 - this.#ranMs)
+    this.#total = this.#add(leftMs, () => end(stopCauses.timedOut(timeoutSeconds)))
     if (idleTimeoutSeconds === undefined) return
     this.#idle = this.#add(idleTimeoutSeconds * 1_000, () => end(stopCauses.idle(idleTimeoutSeconds)))
   }
 
-  /** For how long it has been going on, pauses left out. */
+  /** For how long it has been going on, pauses left out, with the attempts that it goes on with. */
   get activeMs(): number {
-    return this.#total?.ranMs ?? 0
+    return this.#ranMs + (this.#total?.ranMs ?? 0)
   }
 
   /** The CLI has said something; a tool or a background task at work may be silent for longer. */

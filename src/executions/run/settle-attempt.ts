@@ -6,7 +6,8 @@ import { toDurationSample } from './duration-sample.js'
 import type { HeldClaim } from './held-claim.js'
 import { keepFiles } from './keep-files.js'
 import { maskTranscripts } from './mask-transcripts.js'
-import { planNextAttempt } from './plan-next-attempt.js'
+import type { RetryPlan } from '../conclude/plan-retry.js'
+import { planAtLimit, planNextAttempt, type NextAttempt } from './plan-next-attempt.js'
 import type { AttemptReport } from './run-attempt.js'
 import type { RunReport } from './run-report.js'
 import type { StartedAttempt } from './start-attempt.js'
@@ -21,15 +22,13 @@ export async function settleAttempt(
   prepared.reach.settle()
   await maskTranscripts(claim.services, prepared)
   const usage = addUsage(claim.earlierUsage, report.usage)
-  const { outcome, plan, attempts } = await planNextAttempt(claim, prepared, report)
-  const verified = plan ? undefined : await verifyRun(claim, started, report, { outcome, usage })
+  const next = await planNextAttempt(claim, prepared, report)
+  const { outcome } = next
+  const verified = next.plan ? undefined : await verifyRun(claim, started, report, { outcome, usage })
   await journal.close()
   // Before others begin: the next attempt has the same folders, and whoever is told of the end may look at them.
   await clearTemporary(prepared.folders).catch(() => undefined)
-  if (plan) {
-    const { queueTimeoutSeconds } = prepared.run
-    return retryClaim(claim, { plan, attempts, usage, queueTimeoutSeconds }, `another attempt follows: ${plan.reason}`)
-  }
+  if (next.plan) return continueLater(claim, started, report, { ...next, plan: next.plan, usage })
   const ended = verified ?? { outcome }
   return concludeClaim(
     claim,
@@ -42,6 +41,24 @@ export async function settleAttempt(
     },
     prepared.mask,
   )
+}
+
+/** Sends it back to the queue, or parks it: a change of its limits that came meanwhile is another plan. */
+async function continueLater(
+  claim: HeldClaim,
+  { prepared }: StartedAttempt,
+  report: AttemptReport,
+  { outcome, plan, attempts, usage }: NextAttempt & { readonly plan: RetryPlan; readonly usage: Usage },
+): Promise<RunReport> {
+  const { run, record } = prepared
+  const { queueTimeoutSeconds } = run
+  const options = { attempts, usage, queueTimeoutSeconds, ranMs: report.activeMs }
+  for (let current = plan; ;) {
+    const what = current.parked ? 'it is parked' : 'another attempt follows'
+    const answer = await retryClaim(claim, { ...options, plan: current }, `${what}: ${current.reason}`)
+    if (answer.kind !== 'moved') return answer
+    current = (await planAtLimit(claim, record, run, { outcome, usage })) ?? plan
+  }
 }
 
 /** What the run did is held against what it says, and the operator's hooks run; not on a worker that must go. */

@@ -56,6 +56,8 @@ export async function startAttempt(
     journal,
     answerSchema: prepared.answerSchema,
     owner: record.owner,
+    ranMs: record.ranMs,
+    budgetChangesKnown: record.budgetChanges?.length ?? 0,
     servers,
     desk,
     translator: createTranslator({

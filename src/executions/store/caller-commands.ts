@@ -31,14 +31,15 @@ function toPairs(fields: NewRecordArguments['fields']): string[] {
   return pairs
 }
 
-/** What would be read of a new record now. undefined: the script has added to it, or had made it before. */
+/** What would be read of a new record now. undefined: there is more to tell, or it was made before. */
 function toQueuedRecord(
   { id, session, wantedBudget }: NewRecord,
   fields: NewRecordArguments['fields'],
   position: number,
+  isLimited: boolean,
 ): ExecutionRecord | undefined {
   const hasReserved = Object.values(wantedBudget ?? {}).some((amount) => amount !== undefined)
-  return session || hasReserved || position === 0 ? undefined : toRecord(id, fields, 1, position)
+  return session || hasReserved || isLimited || position === 0 ? undefined : toRecord(id, fields, 1, position)
 }
 
 export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContext): CallerCommands {
@@ -57,7 +58,7 @@ export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContex
       // The record itself is not wrapped into JSON once more, which the script would have to unwrap.
       const seen = { ...content, fields: { workspace, simulated, queueDeadline } }
       const reply = await run('ccCreate', { ...admission, new: seen, session }, ...toPairs(fields))
-      const queued = reply[0] === 'created' ? toQueuedRecord(record, fields, reply[1]) : undefined
+      const queued = reply[0] === 'created' ? toQueuedRecord(record, fields, reply[1], reply[2] === 1) : undefined
       return queued ? { kind: 'created', record: queued } : decodeCreate(reply)
     },
     async request(id, request, by, reason = '') {

@@ -1,4 +1,5 @@
 import type { Priority } from '../../protocol/execute-request.js'
+import type { BudgetChange } from '../../protocol/usage.js'
 import { toRefusal } from '../records/plan-budget.js'
 import type {
   AdvanceReply,
@@ -6,14 +7,17 @@ import type {
   ClaimReply,
   ConcludeReply,
   CreateReply,
+  GoOnReply,
   PlacesReply,
   ReadyReply,
   RenewReply,
   RequeueReply,
   RetryReply,
+  SetBudgetReply,
   StartReply,
 } from './record-scripts.js'
 import type { AdvanceAnswer, CancelListAnswer } from './list-transitions.js'
+import type { GoOnAnswer, SetBudgetAnswer } from './parking-transitions.js'
 import type {
   ClaimAnswer,
   ConcludeAnswer,
@@ -94,12 +98,14 @@ export function decodeStart(reply: StartReply): StartAnswer {
 
 export function decodeRenew(reply: RenewReply): PendingRequests | undefined {
   if (reply[0] === 'stale') return undefined
-  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, messages, approvalsClosed] = reply
+  const [, cancelBy, cancelReason, pauseWanted, pauseBy, pauseReason, changes, messages, approvalsClosed] = reply
   return {
     cancel: cancelBy ? { by: cancelBy, reason: cancelReason || undefined } : undefined,
     messages: Number(messages),
     pause: pauseWanted ? { wanted: pauseWanted === '1', by: pauseBy, reason: pauseReason || undefined } : undefined,
     approvalsClosed: approvalsClosed ? Number(approvalsClosed) : undefined,
+    // Safe: changeBudget made it.
+    budgetChanges: changes ? (JSON.parse(changes) as BudgetChange[]) : undefined,
   }
 }
 
@@ -117,15 +123,43 @@ export function decodeRequeue(id: string, reply: RequeueReply): RequeueAnswer {
 
 export function decodeRetry(id: string, reply: RetryReply): RetryAnswer {
   switch (reply[0]) {
-    case 'retrying':
-      return { kind: 'retrying', ready: toReady(id, reply[1], reply[2]) }
+    case 'retrying': {
+      const [kind, claim, priority, ...others] = reply
+      return { kind, ready: toReady(id, claim, priority), others: decodeReady(others) }
+    }
     case 'cancelled':
       return { kind: 'cancelled', by: reply[1], reason: reply[2] || undefined }
+    case 'parked': {
+      const [kind, ...ready] = reply
+      return { kind, ready: decodeReady(ready) }
+    }
     case 'stale':
     case 'alive':
+    case 'moved':
       return { kind: reply[0] }
     case 'refused':
       return { kind: 'refused', state: reply[1] }
+  }
+}
+
+export function decodeGoOn(id: string, reply: GoOnReply): GoOnAnswer {
+  switch (reply[0]) {
+    case 'unparked':
+      return { kind: 'unparked', ready: toReady(id, reply[1], reply[2]) }
+    case 'over':
+      return { kind: 'over', refusal: toRefusal(reply.slice(1)) }
+    case 'refused':
+      return { kind: 'refused', state: reply[1] }
+  }
+}
+
+export function decodeSetBudget(id: string, reply: SetBudgetReply): SetBudgetAnswer {
+  switch (reply[0]) {
+    case 'changed':
+    case 'moved':
+      return { kind: reply[0] }
+    default:
+      return decodeGoOn(id, reply)
   }
 }
 

@@ -6,6 +6,7 @@ import { createHolderCommands, type HolderCommands } from './holder-commands.js'
 import { createListCommands, type ListCommands } from './list-commands.js'
 import { createMessageCommands, type MessageCommands } from './message-commands.js'
 import { createQueueReads, type QueueReads } from './queue-reads.js'
+import { createParkingCommands, type ParkingCommands } from './parking-commands.js'
 import { createRecordReads, type RecordReads } from './record-reads.js'
 import { openStoreContext, type StoreOptions } from './store-context.js'
 import { createSweepCommands, type SweepCommands } from './sweep-commands.js'
@@ -21,6 +22,7 @@ export type ExecutionStore = ExecutionReads &
   EndCommands &
   ListCommands &
   MessageCommands &
+  ParkingCommands &
   SweepCommands &
   ApprovalCommands
 
@@ -34,6 +36,7 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createEndCommands(context),
     ...createListCommands(context),
     ...createMessageCommands(context),
+    ...createParkingCommands(context),
     ...createSweepCommands(context),
     ...createApprovalCommands(context),
   }

@@ -29,6 +29,9 @@ export interface DroppedMessages {
   readonly id: string
   readonly right: 'holder' | 'queued' | 'abandoned'
   readonly fence: string | undefined
+  /** Of one that waits or is parked, as it was seen. */
+  readonly state?: string | undefined
+  readonly claim?: string | undefined
   readonly at: string
   readonly attempt: number
   readonly reason: string

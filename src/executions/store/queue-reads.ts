@@ -1,4 +1,5 @@
 import type { Priority } from '../../protocol/execute-request.js'
+import type { ParkReason } from '../../protocol/execution.js'
 import { PRIORITY_RANK, PRIORITY_STEP } from './queue-score.js'
 import { execute, type StoreContext } from './store-context.js'
 
@@ -10,12 +11,16 @@ export interface OwedFollowUp {
 
 /** Who waits for what, and who has started. */
 export interface QueueReads {
-  /** How many wait by priority, how many of them for a workspace or for a time, and which have started. */
+  /**
+   * How many wait by priority, how many of them for a workspace or for a time, how many are parked, and which have
+   * started.
+   */
   count(): Promise<{
     byPriority: Record<Priority, number>
     parked: number
     delayed: number
     following: number
+    resting: Record<ParkReason, number>
     active: string[]
   }>
   /** Credentials whose limit is reached, and until when. */
@@ -44,6 +49,7 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
         for (const rank of Object.values(PRIORITY_RANK))
           pipeline.zcount(`${root}:${list}`, rank * PRIORITY_STEP, `(${(rank + 1) * PRIORITY_STEP}`)
       }
+      pipeline.zcard(`${root}:resting:approval`).zcard(`${root}:resting:budget`)
       const answers = await execute(pipeline.zrange(`${root}:leases`, '0', '-1'))
       const at = (list: number, rank: number): number => Number(answers[list * 3 + rank] ?? 0)
       const of = (rank: number): number => at(0, rank) + at(1, rank) + at(2, rank) + at(3, rank)
@@ -53,8 +59,9 @@ export function createQueueReads({ redis, root, run, now }: StoreContext): Queue
         parked: all(1),
         delayed: all(2),
         following: all(3),
+        resting: { approval: Number(answers[12] ?? 0), budget: Number(answers[13] ?? 0) },
         // Safe: what ZRANGE answers.
-        active: (answers[12] as string[] | undefined) ?? [],
+        active: (answers[14] as string[] | undefined) ?? [],
       }
     },
     async listBlocked() {

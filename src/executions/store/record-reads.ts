@@ -1,6 +1,6 @@
 import type { ExecutionState } from '../records/execution-state.js'
 import { toListedTask, type ListedTask } from '../records/listed-task.js'
-import type { ExecutionRecord, ShownRecord } from '../records/execution-record.js'
+import type { ExecutionRecord, OwnTurn, ShownRecord } from '../records/execution-record.js'
 import {
   ALL_FIELDS,
   LISTED_FIELDS,
@@ -9,6 +9,7 @@ import {
   type RecordField,
   type StoredFields,
 } from '../records/stored-fields.js'
+import type { ListReply, PositionReply } from './record-scripts.js'
 import { execute, type StoreContext } from './store-context.js'
 
 /** The records and their lists, as they are read without changing anything. */
@@ -46,31 +47,44 @@ export interface Listed {
   readonly record: ShownRecord | undefined
 }
 
+/** Its place in the queue, and where its owner may have only so many at work, that among its owner's. */
+interface QueueTurn {
+  readonly position: number
+  readonly own: OwnTurn | undefined
+}
+
 interface Loaded {
   readonly id: string
   readonly stored: StoredFields
   readonly lastSeq: number
-  readonly position: number | undefined
+  readonly turn: QueueTurn | undefined
 }
 
-const toLoadedRecord = ({ id, stored, lastSeq, position }: Loaded): ExecutionRecord | undefined =>
-  toRecord(id, stored, lastSeq, position)
+function toTurn([position, place, limit = 0, active = 0]: PositionReply): QueueTurn | undefined {
+  if (position === undefined) return undefined
+  return { position, own: place === undefined ? undefined : { place, limit, active } }
+}
+
+const toLoadedRecord = ({ id, stored, lastSeq, turn }: Loaded): ExecutionRecord | undefined => {
+  const record = toRecord(id, stored, lastSeq, turn?.position)
+  return record && { ...record, ownTurn: turn?.own }
+}
 
 const LISTED_VALUES = 5 + SHOWN_FIELDS.length
 
-function toListed(values: ReadonlyArray<string | number | null>): Listed[] {
+function toListed(owner: string, values: ListReply): Listed[] {
   const listed: Listed[] = []
   for (let start = 0; start < values.length; start += LISTED_VALUES) {
     // Safe: as list.lua answers.
-    const [id, lastSeq, position, shortRequest, state, ...shown] = values.slice(start, start + LISTED_VALUES) as [
+    const [id, lastSeq, turn, shortRequest, state, ...shown] = values.slice(start, start + LISTED_VALUES) as [
       string,
       number,
-      number | '',
+      PositionReply,
       ...Array<string | null>,
     ]
-    const stored: StoredFields = { state, shortRequest }
+    const stored: StoredFields = { state, shortRequest, owner }
     for (const [index, field] of SHOWN_FIELDS.entries()) stored[field] = shown[index]
-    listed.push({ id, record: toRecord(id, stored, lastSeq, position || undefined) })
+    listed.push({ id, record: toLoadedRecord({ id, stored, lastSeq, turn: toTurn(turn) }) })
   }
   return listed
 }
@@ -87,14 +101,14 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
       for (const [position, field] of fields.entries()) stored[field] = values[position]
       return { id, stored, lastSeq: Number(answers[index * 2 + 1] ?? 0) }
     })
-    const positions = await readPositions(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
-    return found.map((loaded) => ({ ...loaded, position: positions.get(loaded.id) }))
+    const turns = await readTurns(found.filter(({ stored }) => stored.state === 'queued').map(({ id }) => id))
+    return found.map((loaded) => ({ ...loaded, turn: turns.get(loaded.id) }))
   }
 
-  async function readPositions(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  async function readTurns(ids: readonly string[]): Promise<ReadonlyMap<string, QueueTurn | undefined>> {
     if (ids.length === 0) return new Map()
-    const positions = await run('ccPositions', ...ids)
-    return new Map(ids.flatMap((id, index) => (positions[index] ? [[id, positions[index]] as const] : [])))
+    const replies = await run('ccPositions', ...ids)
+    return new Map(ids.map((id, index) => [id, toTurn(replies[index] ?? [])]))
   }
 
   /** Small requests are stored once. */
@@ -165,7 +179,7 @@ export function createRecordReads({ redis, root, run, now, recentNow }: StoreCon
     async list(owner, { before, notBefore, count }) {
       const newest = before === undefined ? '+' : `(${before}`
       const oldest = notBefore === undefined ? '-' : `[${notBefore}`
-      return toListed(await run('ccList', owner, newest, oldest, count, ...SHOWN_FIELDS))
+      return toListed(owner, await run('ccList', owner, newest, oldest, count, ...SHOWN_FIELDS))
     },
   }
 }

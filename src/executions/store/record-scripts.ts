@@ -31,7 +31,7 @@ export interface Admission {
 }
 
 export type CreateReply =
-  | ['created', position: number]
+  | ['created', position: number, isLimited?: 1 | 0]
   | ['replayed' | 'conflict', id: string]
   | ['full' | 'withdrawn' | 'waiting']
   | ['over', unit: string, ...amounts: string[]]
@@ -67,6 +67,7 @@ export type RenewReply =
       pauseWanted: Flag | '',
       pauseBy: string,
       pauseReason: string,
+      budgetChanges: string,
       messages: string,
       approvalsClosed: string,
     ]
@@ -76,7 +77,28 @@ type Cancelled = ['cancelled', by: string, reason: Text]
 
 export type RequeueReply = ['requeued', claim: Count, Priority] | Cancelled | ['exhausted' | 'refused']
 
-export type RetryReply = ['retrying', claim: Count, Priority] | Cancelled | ['stale' | 'alive'] | ['refused', State]
+export type RetryReply =
+  | ['retrying', claim: Count, Priority, ...ready: ReadyReply]
+  | ['parked', ...ready: ReadyReply]
+  | Cancelled
+  | ['stale' | 'alive' | 'moved']
+  | ['refused', State]
+
+export type GoOnReply =
+  ['unparked', claim: Count, Priority] | ['refused', State] | ['over', unit: string, ...amounts: string[]]
+export type SetBudgetReply = GoOnReply | ['changed'] | ['moved']
+
+interface GoingOn {
+  readonly fields: Record<string, string | undefined>
+  readonly event: string
+  readonly queueDeadline: Timestamp | undefined
+}
+
+/** One value after the other of each row. */
+export type ListReply = ReadonlyArray<Text | number | PositionReply | null>
+
+/** Of one that waits; the last three where its owner may have only so many at work. */
+export type PositionReply = [] | [position: number] | [position: number, place: number, limit: number, active: number]
 
 /** Of an approval: of a pending one, which is withdrawn, or of one whose end nobody has told yet. */
 export interface ClosingEvent {
@@ -147,7 +169,7 @@ export interface RecordScripts extends PeopleScripts {
 
   ccConclude(args: Concluding & { id: string; fence: string }): ConcludeReply
   ccConcludeAbandoned(args: Concluding & { id: string }): ConcludeReply
-  ccConcludeQueued(args: Concluding & { id: string }): ConcludeReply
+  ccConcludeQueued(args: Concluding & { id: string; state: string; claim: string | undefined }): ConcludeReply
   ccConcludeList(args: Concluding & { id: string; fence: string }): ConcludeReply
   ccRequeue(id: string, fence: string, lostStarts: number): RequeueReply
   ccRetry(args: {
@@ -158,7 +180,29 @@ export interface RecordScripts extends PeopleScripts {
     notBefore: Timestamp | undefined
     queueDeadline: Timestamp | undefined
     closing: readonly ClosingEvent[]
+    parked:
+      | { reason: string; until: Timestamp; notBefore: Timestamp | undefined; budgetRevision: string | undefined }
+      | undefined
   }): RetryReply
+  ccGoOn(
+    args: GoingOn & {
+      id: string
+      state: string
+      claim: string
+      wantedBudget: string | undefined
+      nextDay: Timestamp | undefined
+    },
+  ): GoOnReply
+  ccSetBudget(args: {
+    id: string
+    state: string
+    revision: string
+    changes: string
+    fields: Record<string, string | undefined>
+    event: string
+    wantedBudget: string
+    unparked: GoingOn | undefined
+  }): SetBudgetReply
 
   ccAdvanceList(args: {
     list: string
@@ -180,11 +224,13 @@ export interface RecordScripts extends PeopleScripts {
   }): ['recorded' | 'stale']
 
   ccTryLock(name: string, milliseconds: number): 1 | 0
-  ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): Array<Text | number>
+  ccList(owner: string, newest: string, oldest: string, count: number, ...fields: string[]): ListReply
   ccListAbandoned(count: number, expectedNow: Timestamp | '', toleranceMs: number): [now: Timestamp, ...ids: string[]]
   ccListDue(count: number): [due: number, active: number, ...ids: string[]]
-  ccPositions(...ids: string[]): Array<number | ''>
+  ccPositions(...ids: string[]): PositionReply[]
   ccWakeDue(): ReadyReply
+  ccCallWaiting(owner: string, most: number): ReadyReply
+  ccForgetOwner(owner: string): 'OK'
   ccReclaim(id: string, claim: number): number | ''
   ccUnpark(id: string): ReadyReply
   ccTakeOver(id: string): ['ready', ...Ready] | ['orphan' | 'waiting']

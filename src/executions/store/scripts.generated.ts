@@ -17,7 +17,7 @@ end`,
   'constant/DAY_MS': `local DAY_MS = 86400000`,
   'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
   'history/include/book-of': `local function bookOf(kind, day, owner) return root .. ':budget:' .. kind .. ':' .. day .. ':' .. owner end`,
-  'history/include/whole': `local function whole(number) return string.format('%.0f', number) end`,
+  'history/include/whole': `local function whole(number) return string.format('%.0f', number + 0) end`,
   'history/include/touch': `local LEDGER_KEPT_MS = 400 * 24 * 60 * 60 * 1000
 local function touch(hash, field, by)
   redis.call('HINCRBY', hash, field, whole(by))
@@ -35,7 +35,7 @@ end`,
 end`,
   'include/record': `local function record(id) return key('execution', id) end`,
   'include/get': `local function get(id, field) return redis.call('HGET', record(id), field) end`,
-  'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, failed = true, cancelled = true}, running = {queued = true, paused = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
+  'constant/TRANSITIONS': `local TRANSITIONS = {queued = {starting = true, running = true, cancelled = true, failed = true}, starting = {running = true, queued = true, waiting_budget = true, failed = true, cancelled = true}, running = {queued = true, paused = true, waiting_approval = true, waiting_budget = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, paused = {queued = true, running = true, waiting_approval = true, waiting_budget = true, succeeded = true, failed = true, cancelled = true, timed_out = true}, waiting_approval = {queued = true, failed = true, cancelled = true}, waiting_budget = {queued = true, failed = true, cancelled = true}, succeeded = {}, failed = {}, cancelled = {}, timed_out = {}}`,
   'include/is-ended': `local function isEnded(state) return next(TRANSITIONS[state]) == nil end`,
   'include/is-recorded': `local function isRecorded(task) return string.find(task, ' ', 1, true) ~= nil end`,
   'events/include/take-fence': `local function takeFence(id)
@@ -81,23 +81,48 @@ end`,
   redis.call('ZADD', root .. ':waiting', score, id)
   enterTurn(id, score, owner)
 end`,
-  'include/position-of': `local function positionOf(id, score, owner)
+  'include/limit-of': `local function limitOf(owner)
+  local limit = redis.call('HGET', root .. ':owner-limits', owner)
+  if limit then return tonumber(limit), redis.call('SCARD', key('active', owner)) end
+end`,
+  'include/position-of': `local function startableOf(band, owner)
+  local waiting = redis.call('ZCARD', lineOf(band, owner))
+  local limit, active = limitOf(owner)
+  if not limit then return waiting end
+  local room = limit - active
+  for higher = 0, tonumber(band) - 1 do room = room - redis.call('ZCARD', lineOf(higher, owner)) end
+  return math.max(0, math.min(waiting, room))
+end
+local function countHigher(band, owner, isLimited)
+  if not isLimited then
+    return redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  end
+  local count = 0
+  for higher = 0, tonumber(band) - 1 do
+    for _, other in ipairs(redis.call('ZRANGE', turnsOf(higher), 0, -1)) do
+      count = count + (other == owner and redis.call('ZCARD', lineOf(higher, other)) or startableOf(higher, other))
+    end
+  end
+  return count
+end
+local function positionOf(id, score, owner)
   local rank = redis.call('ZRANK', root .. ':waiting', id)
   if not rank then return nil end
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local band = bandOf(score)
-  if redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
+  local isLimited = redis.call('EXISTS', root .. ':owner-limits') == 1
+  if not isLimited and redis.call('ZCARD', turnsOf(band)) <= 1 then return rank + 1 end
   local place = redis.call('ZRANK', lineOf(band, owner), id)
   local tag = redis.call('ZSCORE', turnsOf(band), owner)
   if not place or not tag then return rank + 1 end
   local turn = tonumber(tag) + place
-  local before = redis.call('ZCOUNT', root .. ':waiting', '-inf', '(' .. tonumber(band) * PRIORITY_STEP)
+  local before = countHigher(band, owner, isLimited)
   local turns = redis.call('ZRANGE', turnsOf(band), '-inf', turn, 'BYSCORE', 'WITHSCORES')
   for index = 1, #turns, 2 do
     local other = turns[index]
     if other ~= owner then
       local ahead = turn - tonumber(turns[index + 1]) + (other < owner and 1 or 0)
-      before = before + math.min(ahead, redis.call('ZCARD', lineOf(band, other)))
+      before = before + math.min(ahead, startableOf(band, other))
     end
   end
   return before + place + 1
@@ -120,9 +145,9 @@ end`,
   if #all > 0 then set(id, unpack(all)) end
 end`,
   'include/task-at': `local function taskAt(list, index) return redis.call('HGET', key('tasks', list), index) end`,
-  'history/include/weigh': `local function weigh(owner, kind, wanted)
+  'history/include/weigh': `local function weigh(owner, kind, wanted, ofDay, own)
   if not next(wanted) then return {} end
-  local day = math.floor(nowMs() / DAY_MS)
+  local day = ofDay and tonumber(ofDay) or math.floor(nowMs() / DAY_MS)
   local book = bookOf(kind, whole(day), owner)
   local taken = {}
   for _, unit in ipairs({'usd', 'tokens'}) do
@@ -132,6 +157,7 @@ end`,
       if want.cap then
         local spent = tonumber(redis.call('HGET', book, unit .. ':spent') or '0')
         local reserved = tonumber(redis.call('HGET', book, unit .. ':reserved') or '0')
+        if own then reserved = reserved - (own[unit].amount or 0) end
         local left = want.cap - spent - reserved
         if want.isRest then amount = math.min(amount or left, left) end
         if amount <= 0 or amount > left then
@@ -203,6 +229,34 @@ redis.call('ZADD', blocked, 'GT', until_, ARGV[1])
 local last = redis.call('ZRANGE', blocked, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', blocked, math.ceil(tonumber(last[2])))
 return {}`,
+  'include/call-next': `local function callNext(owner, most)
+  local ready = {}
+  for band = 0, 2 do
+    local left = most - #ready / 3
+    local waits = left > 0 and redis.call('ZSCORE', turnsOf(band), owner)
+    for _, id in ipairs(waits and redis.call('ZRANGE', lineOf(band, owner), 0, left - 1) or {}) do
+      if get(id, 'state') == 'queued' then
+        ready[#ready + 1] = id
+        ready[#ready + 1] = redis.call('HINCRBY', record(id), 'claim', 1)
+        ready[#ready + 1] = get(id, 'priority')
+      end
+    end
+  end
+  return ready
+end`,
+  'include/may-run': `local function mayRun(owner)
+  local limit, count = limitOf(owner)
+  if not limit or count < limit then return true end
+  local active = key('active', owner)
+  for _, id in ipairs(redis.call('SMEMBERS', active)) do
+    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
+  end
+  return redis.call('SCARD', active) < limit
+end`,
+  'call-waiting': `local owner, most = ARGV[1], tonumber(ARGV[2])
+if not mayRun(owner) then return {} end
+local limit, count = limitOf(owner)
+return callNext(owner, limit and math.min(most, limit - count) or most)`,
   'include/is-active': `local function isActive(state) return state == 'starting' or state == 'running' or state == 'paused' end`,
   'cancel-list': `exceedMemory()
 local list, by, reason = ARGV[1], ARGV[2], ARGV[3]
@@ -260,10 +314,11 @@ end`,
   end
   return above
 end`,
+  'include/is-resting': `local function isResting(state) return state == 'waiting_budget' or state == 'waiting_approval' end`,
   'include/holds-workspace': `local function holdsWorkspace(id)
   local state = get(id, 'state')
   if get(id, 'kind') == 'task_list' then return not isEnded(state) end
-  return isActive(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
+  return isActive(state) or isResting(state) or (state == 'queued' and tonumber(get(id, 'attempt')) > 0)
 end`,
   'include/is-held': `local function isHeld(name, owner)
   local holder = redis.call('GET', key('workspace', name))
@@ -300,16 +355,6 @@ end`,
   end
 end`,
   'include/holder-of': `local function holderOf(id) return get(id, 'parentId') or id end`,
-  'include/may-run': `local function mayRun(owner)
-  local limit = redis.call('HGET', root .. ':owner-limits', owner)
-  if not limit then return true end
-  local active = key('active', owner)
-  if redis.call('SCARD', active) < tonumber(limit) then return true end
-  for _, id in ipairs(redis.call('SMEMBERS', active)) do
-    if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
-  end
-  return redis.call('SCARD', active) < tonumber(limit)
-end`,
   'include/is-due': `local function isDue(id)
   local score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner'))
   local band = bandOf(score)
@@ -551,17 +596,22 @@ local function learn(owner, kind, fingerprints, milliseconds, lesson)
   redis.call('ZREMRANGEBYRANK', known, 0, surplus - 1)
 end`,
   'constant/MICRO': `local MICRO = 1000000`,
+  'history/include/book-spent': `local function bookSpent(book, usage, reserved)
+  local spent = {
+    usd = math.floor(usage.costUsd * MICRO + 0.5),
+    tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens,
+  }
+  for unit, amount in pairs(spent) do
+    if reserved[unit].amount then touch(book, unit .. ':reserved', -reserved[unit].amount) end
+    touch(book, unit .. ':spent', amount - reserved[unit].booked)
+  end
+  return spent
+end`,
   'history/include/settle': `local SUMS_KEPT = 20000
 local OTHER_MODELS = '(other)'
-local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
+local function settle(owner, kind, day, bookDay, model, usage, reserved, hasSucceeded)
   day = day or whole(math.floor(nowMs() / DAY_MS))
-  local book = bookOf(kind, day, owner)
-  local micro = math.floor(usage.costUsd * MICRO + 0.5)
-  local tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens
-  for unit, spent in pairs({usd = micro, tokens = tokens}) do
-    if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
-    touch(book, unit .. ':spent', spent)
-  end
+  local micro = bookSpent(bookOf(kind, bookDay or day, owner), usage, reserved).usd
   local sums = root .. ':usage:' .. kind .. ':' .. day
   local function field(measure) return cjson.encode({owner, model, measure}) end
   if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then
@@ -590,14 +640,28 @@ local function settlePayments(owner, kind, day, model, payments, hasSucceeded)
     end
   end
 end`,
+  'include/ledger-day': `local function ledgerDay(id)
+  local created = tonumber(get(id, 'createdAt'))
+  return get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
+end`,
+  'include/reserved-of': `local function reservedOf(id)
+  local units = {}
+  for _, unit in ipairs({'usd', 'tokens'}) do
+    units[unit] = {
+      amount = tonumber(get(id, 'reserved:' .. unit)),
+      booked = tonumber(get(id, 'booked:' .. unit) or '0'),
+      base = tonumber(get(id, 'base:' .. unit)),
+    }
+  end
+  return units
+end`,
   'include/account': `local function account(id, status)
   if get(id, 'kind') == 'task_list' then return end
   local kind = kindOf(get(id, 'simulated'))
-  local reserved = {usd = get(id, 'reserved:usd'), tokens = get(id, 'reserved:tokens')}
   local usage = cjson.decode(get(id, 'usage'))
-  local created, model = tonumber(get(id, 'createdAt')), get(id, 'model') or ''
-  local day = get(id, 'ledgerDay') or (created and whole(math.floor(created / DAY_MS)))
-  settle(get(id, 'owner'), kind, day, model, usage, reserved, status == 'succeeded')
+  local day, model = ledgerDay(id), get(id, 'model') or ''
+  local bookDay = get(id, 'bookDay') or nil
+  settle(get(id, 'owner'), kind, day, bookDay, model, usage, reservedOf(id), status == 'succeeded')
   local paidBy = get(id, 'paidBy')
   if paidBy then settlePayments(get(id, 'owner'), kind, day, model, cjson.decode(paidBy), status == 'succeeded') end
   learn(get(id, 'owner'), kind, get(id, 'fingerprints'), get(id, 'activeMs'), get(id, 'lesson') or '')
@@ -615,6 +679,35 @@ end`,
   local open, noted, count = unpack(redis.call('HMGET', key('messages', id), 'open', 'noted', 'count'))
   return count and (tonumber(open or '0') > 0 or noted ~= count)
 end`,
+  'include/leave-rest': `local function leaveRest(id)
+  local parked = 0
+  for _, reason in ipairs({'budget', 'approval'}) do
+    parked = parked + redis.call('ZREM', key('resting', reason), id)
+  end
+  if parked == 0 then return end
+  redis.call('HDEL', record(id), 'parkedUntil', 'notBefore')
+  if get(id, 'parentId') then redis.call('ZREM', key('index', get(id, 'owner')), id) end
+end`,
+  'include/note-outbox': `local TOLD = {'owner', 'state', 'kind', 'metadata', 'parentId', 'webhooks'}
+local function noteOutbox(id, type)
+  local owner = redis.call('HGET', record(id), 'owner')
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not hearers[1] and not hearers[2] then return end
+  local entry = {'type', type, 'timestamp', nowMs(), 'executionId', id}
+  for index, value in ipairs(redis.call('HMGET', record(id), unpack(TOLD))) do
+    if value then
+      entry[#entry + 1] = TOLD[index]
+      entry[#entry + 1] = value
+    end
+  end
+  local outcome = redis.call('HGET', record(id), 'outcome')
+  local code = outcome and cjson.decode(outcome).code
+  if code then
+    entry[#entry + 1] = 'code'
+    entry[#entry + 1] = code
+  end
+  redis.call('XADD', root .. ':outbox', '*', unpack(entry))
+end`,
   'include/leave-work': `local function leaveWork(id)
   local owner = get(id, 'owner')
   return owner and redis.call('SREM', key('active', owner), id) == 1
@@ -623,13 +716,7 @@ end`,
   if not leaveWork(id) then return {} end
   local owner = get(id, 'owner')
   if redis.call('HEXISTS', root .. ':owner-limits', owner) == 0 then return {} end
-  for band = 0, 2 do
-    local next = redis.call('ZRANGE', lineOf(band, owner), 0, 0)[1]
-    if next and get(next, 'state') == 'queued' then
-      return {next, redis.call('HINCRBY', record(next), 'claim', 1), get(next, 'priority')}
-    end
-  end
-  return {}
+  return callNext(owner, 1)
 end`,
   'include/let-go': `local function letGo(id, names)
   local ready = {}
@@ -736,7 +823,7 @@ end`,
 end`,
   'include/is-over': `local function isOver(id)
   local state = get(id, 'state')
-  return state ~= 'queued' and not isActive(state)
+  return not state or isEnded(state)
 end`,
   'include/take-over': `local function takeOver(id)
   local before = get(id, 'follows')
@@ -770,9 +857,11 @@ local function conclude(id, args)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  leaveRest(id)
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
@@ -809,19 +898,24 @@ local answer = conclude(list, args)
 if answer[1] ~= 'concluded' then return answer end
 redis.call('ZREM', root .. ':unsettled', list)
 return answer`,
+  'include/is-unheld': `local function isUnheld(id, seen)
+  local state = get(id, 'state')
+  if state ~= (seen.state or 'queued') or not (state == 'queued' or isResting(state)) then return false end
+  return not seen.claim or get(id, 'claim') == seen.claim
+end`,
   'conclude-queued': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
-local state = get(id, 'state')
-if state ~= 'queued' then return {'refused', state or 'missing'} end
+if not isUnheld(id, args) then return {'refused', get(id, 'state') or 'missing'} end
 takeFence(id)
 return conclude(id, args)`,
   'conclude': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
-  if #id ~= 36 or not string.find(id, '^tok_%x+$') then return false end
+  if not isMade(id) then return false end
   local digest, expiresAt = unpack(redis.call('HMGET', key('token', id), 'sha256', 'expiresAt'))
   return not digest or (expiresAt and tonumber(expiresAt) <= nowMs()) or false
 end`,
@@ -988,7 +1082,7 @@ if get(args.id, 'follows') then
   return {'waiting'}
 end
 beginDeadline(args.id)
-return {'created', queueNew(args.id, args.score, args.owner, args.new)}`,
+return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}`,
   'decide-approval': `exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
@@ -1015,12 +1109,17 @@ return {'decided'}`,
   redis.call('INCR', root .. ':token-revision')
   redis.call('PUBLISH', root .. ':token-changes', what .. ' ' .. id)
 end`,
+  'tokens/include/limit-owner': `local function limitOwner(id, most)
+  if most then redis.call('HSET', root .. ':owner-limits', id, most)
+  else redis.call('HDEL', root .. ':owner-limits', id) end
+end`,
   'tokens/include/drop-token': `local function dropToken(id)
   local execution = redis.call('HGET', key('token', id), 'executionId')
   local wasThere = redis.call('DEL', key('token', id)) == 1
   redis.call('ZREM', root .. ':tokens', id)
   redis.call('ZREM', root .. ':token-ends', id)
   if execution then redis.call('SREM', key('tokens-of', execution), id) end
+  if redis.call('EXISTS', key('index', id)) == 0 then limitOwner(id, nil) end
   if wasThere then announce('removed', id) end
   return wasThere
 end`,
@@ -1035,6 +1134,12 @@ end`,
     redis.call('DEL', approval(each))
   end
   redis.call('DEL', key('approvals-of', id))
+end`,
+  'tokens/include/is-gone': `local function isGone(id) return isMade(id) and redis.call('EXISTS', key('token', id)) == 0 end`,
+  'include/forget-owner': `local function forgetOwner(owner)
+  if redis.call('EXISTS', key('index', owner)) == 1 then return end
+  redis.call('SREM', root .. ':owners', owner)
+  if isGone(owner) then limitOwner(owner, nil) end
 end`,
   'include/leave-session': `local function leaveSession(id)
   local session = get(id, 'sessionId')
@@ -1068,13 +1173,13 @@ end`,
   end
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
-  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+  forgetOwner(owner)
 end`,
   'delete': `exceedMemory()
 local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end
-if state == 'queued' or isActive(state) then return {'refused', state} end
+if not isEnded(state) then return {'refused', state} end
 local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)
@@ -1122,7 +1227,7 @@ exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id, state = args.id, get(args.id, 'state')
 local isAllowed = (args.right == 'holder' and holdsFence(id, args.fence))
-  or (args.right == 'queued' and state == 'queued')
+  or (args.right == 'queued' and isUnheld(id, args))
   or (args.right == 'abandoned' and isActive(state) and not hasLease(id))
 if not isAllowed then return {'stale'} end
 local messages = key('messages', id)
@@ -1145,6 +1250,65 @@ local state = get(id, 'state')
 if not holdsFence(id, fence) or (state ~= 'running' and state ~= 'paused') then return 'stale' end
 enter(id, to)
 return 'ok'`,
+  'forget-owner': `forgetOwner(ARGV[1])
+return 'OK'`,
+  'include/reserve-rest': `local function reserveRest(id, wanted)
+  local owner, kind = get(id, 'owner'), kindOf(get(id, 'simulated'))
+  local day = not isResting(get(id, 'state')) and (get(id, 'bookDay') or ledgerDay(id))
+    or whole(math.floor(nowMs() / DAY_MS))
+  local own = reservedOf(id)
+  local wants = {}
+  for unit, want in pairs(wanted) do
+    local run = want.total and want.total - own[unit].booked
+    if want.cap then run = math.min(run or want.cap, want.cap) end
+    wants[unit] = {run = run, cap = want.cap, isRest = want.isRest}
+  end
+  local taken, refusal = weigh(owner, kind, wants, day, own)
+  if refusal then return refusal end
+  local book = bookOf(kind, day, owner)
+  for unit, amount in pairs(taken) do
+    touch(book, unit .. ':reserved', amount - (own[unit].amount or 0))
+    set(id, 'reserved:' .. unit, whole(amount), 'base:' .. unit, whole(own[unit].booked))
+  end
+  set(id, 'bookDay', day)
+end`,
+  'include/requeue-attempt': `local function requeueAttempt(id, next)
+  if next.notBefore then
+    set(id, 'notBefore', next.notBefore)
+    redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
+    redis.call('ZADD', root .. ':due', next.notBefore, id)
+  else
+    enterQueue(id, get(id, 'score'))
+  end
+  if next.queueDeadline then
+    set(id, 'queueDeadline', next.queueDeadline)
+    redis.call('ZADD', root .. ':deadlines', next.queueDeadline, id)
+  end
+  return redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')
+end`,
+  'include/unpark-run': `local function unparkRun(id, next)
+  enter(id, 'queued')
+  writeNext(id, next.event)
+  leaveRest(id)
+  return requeueAttempt(id, {queueDeadline = next.queueDeadline})
+end`,
+  'go-on': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id, state = args.id, get(args.id, 'state')
+if state ~= args.state or not isResting(state) then return {'refused', state or 'missing'} end
+if get(id, 'claim') ~= args.claim then return {'refused', state} end
+if args.wantedBudget then
+  local refusal = reserveRest(id, cjson.decode(args.wantedBudget))
+  if refusal then
+    if args.nextDay then
+      set(id, 'notBefore', args.nextDay)
+      redis.call('ZADD', key('resting', 'budget'), math.min(args.nextDay, tonumber(get(id, 'parkedUntil'))), id)
+    end
+    return refusal
+  end
+end
+setAll(id, args.fields)
+return {'unparked', unparkRun(id, args)}`,
   'keep-files': `local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return 'stale' end
 for index = 4, #ARGV, 2 do
@@ -1171,37 +1335,50 @@ for index = 1, #oldest, 2 do
   local owner = get(id, 'owner')
   if owner and not redis.call('ZSCORE', lineOf(bandOf(score), owner), id) then enterTurn(id, score) end
 end
-local ids, due = {}, 0
+local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
-    local limit = redis.call('HGET', root .. ':owner-limits', owner)
-    if limit then room = mayRun(owner) and tonumber(limit) - redis.call('SCARD', key('active', owner)) or 0 end
-    local count = math.min(room, redis.call('ZCARD', line))
+    local isFree = mayRun(owner)
+    local limit, active = limitOf(owner)
+    if limit then room = isFree and limit - active - (taken[owner] or 0) or 0 end
+    local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
+    taken[owner] = (taken[owner] or 0) + count
     due = due + count
     local listed = math.min(count, most - #ids)
     for _, id in ipairs(listed > 0 and redis.call('ZRANGE', line, 0, listed - 1) or {}) do ids[#ids + 1] = id end
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'include/turn-of': `local function turnOf(id, score, owner)
+  if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
+  local position = owner and positionOf(id, score, owner)
+  if not position then return {} end
+  local limit, active = limitOf(owner)
+  local band = bandOf(score)
+  local place = limit and redis.call('ZRANK', lineOf(band, owner), id)
+  if not place then return {position} end
+  for higher = 0, tonumber(band) - 1 do place = place + redis.call('ZCARD', lineOf(higher, owner)) end
+  return {position, place + 1, limit, active}
+end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
-  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', unpack(fields))
+  local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and positionOf(id) or ''
+  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
   answer[size + 5] = state
-  for index = 1, #fields do answer[size + 5 + index] = values[2 + index] end
+  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
   size = size + 5 + #fields
 end
 return answer`,
-  'positions': `local positions = {}
-for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
-return positions`,
+  'positions': `local answers = {}
+for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
+return answers`,
   'reclaim': `exceedMemory()
 local id = ARGV[1]
 if get(id, 'state') ~= 'queued' or get(id, 'claim') ~= ARGV[2] then return '' end
@@ -1211,8 +1388,9 @@ local id = ARGV[1]
 if not holdsFence(id, ARGV[2]) then return {'stale'} end
 redis.call('ZADD', root .. ':leases', nowMs() + tonumber(ARGV[3]), id)
 if ARGV[4] ~= '' then set(id, 'usage', ARGV[4]) end
-local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason')
-for index = 1, 5 do requests[index] = requests[index] or '' end
+local requests = redis.call('HMGET', record(id), 'cancelBy', 'cancelReason', 'pauseWanted', 'pauseBy', 'pauseReason',
+  'budgetChanges')
+for index = 1, 6 do requests[index] = requests[index] or '' end
 requests[#requests + 1] = redis.call('HGET', key('messages', id), 'count') or '0'
 requests[#requests + 1] = get(id, 'approvalsClosed') or ''
 return {'ok', unpack(requests)}`,
@@ -1241,6 +1419,7 @@ redis.call('HINCRBY', record(execution), 'approvalCount', 1)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
 local list = get(execution, 'parentId')
 if list then addOpenApproval(list, id) end
+noteOutbox(execution, 'approval.requested')
 return {'requested', now, expiresAt}`,
   'request': `exceedMemory()
 local args = cjson.decode(ARGV[1])
@@ -1298,8 +1477,27 @@ while #forgotten < count * 2 and isOverLimit() do
   end
 end
 return forgotten`,
+  'include/book-run': `local function bookRun(id)
+  local book = bookOf(kindOf(get(id, 'simulated')), get(id, 'bookDay') or ledgerDay(id), get(id, 'owner'))
+  local reserved = reservedOf(id)
+  local spent = bookSpent(book, cjson.decode(get(id, 'usage')), reserved)
+  for unit, amount in pairs(spent) do
+    set(id, 'booked:' .. unit, whole(amount))
+    if reserved[unit].amount then
+      set(id, 'base:' .. unit, whole((reserved[unit].base or 0) + reserved[unit].amount), 'reserved:' .. unit, '0')
+    end
+  end
+end`,
+  'include/rest': `local function rest(id, parked)
+  set(id, 'parkedUntil', parked['until'])
+  redis.call('HDEL', record(id), 'notBefore')
+  if parked.notBefore then set(id, 'notBefore', parked.notBefore) end
+  redis.call('ZADD', key('resting', parked.reason), math.min(parked['until'], parked.notBefore or math.huge), id)
+  if get(id, 'parentId') then redis.call('ZADD', key('index', get(id, 'owner')), 0, id) end
+  if parked.reason == 'budget' then bookRun(id) end
+end`,
   'retry': `local args = cjson.decode(ARGV[1])
-local id, fence = args.id, args.fence
+local id, fence, parked = args.id, args.fence, args.parked
 local state = get(id, 'state')
 local isOver = state == 'running' or state == 'paused' or (state == 'starting' and fence)
 if not isOver then return {'refused', state or 'missing'} end
@@ -1307,26 +1505,26 @@ if not fence and hasLease(id) then return {'alive'} end
 if fence and not holdsFence(id, fence) then return {'stale'} end
 local cancelBy = get(id, 'cancelBy')
 if cancelBy then return {'cancelled', cancelBy, get(id, 'cancelReason')} end
-enter(id, 'queued')
+if parked and parked.budgetRevision and (get(id, 'budgetRevision') or '0') ~= parked.budgetRevision then
+  return {'moved'}
+end
+if not enter(id, parked and 'waiting_' .. parked.reason or 'queued') then return {'refused', state} end
 settleApprovals(id, args.closing)
+if state ~= 'starting' then redis.call('HDEL', record(id), 'ranMs', 'unparkNote') end
 setAll(id, args.fields)
 writeNext(id, args.event)
 redis.call('HSET', key('log', id), 'fence', '')
 redis.call('HDEL', record(id), 'workerId')
 redis.call('ZREM', root .. ':leases', id)
+if parked then
+  rest(id, parked)
+  noteOutbox(id, 'execution.parked')
+  return {'parked', unpack(passWork(id))}
+end
+local ready = args.notBefore and passWork(id) or {}
 leaveWork(id)
-if args.notBefore then
-  set(id, 'notBefore', args.notBefore)
-  redis.call('ZADD', root .. ':delayed', get(id, 'score'), id)
-  redis.call('ZADD', root .. ':due', args.notBefore, id)
-else
-  enterQueue(id, get(id, 'score'))
-end
-if args.queueDeadline then
-  set(id, 'queueDeadline', args.queueDeadline)
-  redis.call('ZADD', root .. ':deadlines', args.queueDeadline, id)
-end
-return {'retrying', redis.call('HINCRBY', record(id), 'claim', 1), get(id, 'priority')}`,
+local claim, priority = requeueAttempt(id, args)
+return {'retrying', claim, priority, unpack(ready)}`,
   'include/store-message': `local function storeMessage(args, state)
   local messages = key('messages', args.id)
   local number = redis.call('HINCRBY', messages, 'count', 1)
@@ -1369,9 +1567,26 @@ if isClosed then
   if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
 else
   redis.call('HSET', messages, 'event:' .. number, args.event)
-  if state == 'queued' then noteMessages(id) end
+  if not isActive(state) then noteMessages(id) end
 end
 return {'accepted', number, state}`,
+  'set-budget': `exceedMemory()
+local args = cjson.decode(ARGV[1])
+local id, state, unparked = args.id, get(args.id, 'state'), args.unparked
+if not state or isEnded(state) then return {'refused', state or 'missing'} end
+if get(id, 'budgetChanges') == args.changes then return {'changed'} end
+if state ~= args.state or (get(id, 'budgetRevision') or '0') ~= args.revision then return {'moved'} end
+if unparked or not isResting(state) then
+  local refusal = reserveRest(id, cjson.decode(args.wantedBudget))
+  if refusal then return refusal end
+end
+set(id, 'budgetChanges', args.changes)
+setAll(id, args.fields)
+redis.call('HINCRBY', record(id), 'budgetRevision', 1)
+if not isActive(state) then writeNext(id, args.event) end
+if not unparked then return {'changed'} end
+setAll(id, unparked.fields)
+return {'unparked', unparkRun(id, unparked)}`,
   'include/begin-session': `local function beginSession(id, before)
   local session, source = get(id, 'sessionId'), get(id, 'sourceSession')
   if source then redis.call('SREM', key('forks', source), id) end
@@ -1399,12 +1614,18 @@ if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  if enter(list, 'running') then
+    set(list, 'startedAt', args.fields.startedAt)
+    noteOutbox(list, 'execution.started')
+  end
   writeNext(list, args.listEvent)
 end
+local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
 beginSession(id, before)
-return started(writeNext(id, args.event))`,
+local last = writeNext(id, args.event)
+if isFirst then noteOutbox(id, 'execution.started') end
+return started(last)`,
   'take-over': `local id = ARGV[1]
 if not get(id, 'follows') then redis.call('ZREM', root .. ':following', id) end
 local ready, isOrphan = takeOver(id)
@@ -1484,9 +1705,9 @@ export const SCRIPTS = {
     'history/include/whole', 'history/include/touch', 'history/include/reserve', 'include/record', 'include/get',
     'constant/TRANSITIONS', 'include/is-ended', 'include/is-recorded', 'events/include/take-fence', 'include/has-lease',
     'include/over', 'events/include/write-first', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'include/task-at', 'history/include/weigh',
-    'include/kind-of', 'include/weigh-new', 'advance-list',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'include/task-at',
+    'history/include/weigh', 'include/kind-of', 'include/weigh-new', 'advance-list',
   ),
   ccAppendListEvent: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
@@ -1495,6 +1716,10 @@ export const SCRIPTS = {
   ),
   ccBlock: join(
     'platform/include/now-ms', 'platform/include/root', 'block',
+  ),
+  ccCallWaiting: join(
+    'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'include/turn-keys',
+    'include/call-next', 'include/limit-of', 'include/may-run', 'call-waiting',
   ),
   ccCancelList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
@@ -1507,11 +1732,11 @@ export const SCRIPTS = {
     'platform/include/need-memory', 'platform/include/now-ms', 'constant/PRIORITY_STEP', 'include/band-of',
     'include/record', 'include/get', 'include/choose-credential', 'include/served-keys', 'include/turn-clock',
     'include/turn-keys', 'include/enter-turn', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of', 'include/may-run',
-    'include/is-due', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/next-due',
-    'include/park', 'include/enter-queue', 'include/wake-next', 'include/pass-on', 'include/take-turn',
-    'include/use-turn', 'claim',
+    'include/folders-above', 'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/find-held', 'include/highest-free', 'include/hold-folders', 'include/holder-of',
+    'include/limit-of', 'include/may-run', 'include/is-due', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/next-due', 'include/park', 'include/enter-queue', 'include/wake-next',
+    'include/pass-on', 'include/take-turn', 'include/use-turn', 'claim',
   ),
   ccCloseApproval: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/now-ms', 'platform/include/key',
@@ -1521,94 +1746,103 @@ export const SCRIPTS = {
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
-    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
-    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
-    'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
+    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
+    'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
-    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
-    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
-    'include/is-over', 'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
+    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
+    'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
-    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
-    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
-    'include/is-over', 'include/take-over', 'include/conclude', 'conclude-queued',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
+    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
+    'include/is-unheld', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'constant/DAY_MS', 'history/include/history-kept-ms', 'history/include/remember',
-    'history/include/learn', 'constant/MICRO', 'history/include/book-of', 'history/include/whole',
-    'history/include/touch', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
-    'include/leave-queue', 'include/leave-work', 'include/pass-work', 'include/folders-above', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go', 'include/is-active',
-    'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of',
-    'include/release-workspace', 'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain',
-    'include/open-approvals', 'include/sees-approvals', 'include/set-all', 'include/set-open-approvals',
-    'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals', 'include/expire-folders',
-    'include/is-fresh', 'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session',
-    'include/is-over', 'include/take-over', 'include/conclude', 'conclude',
+    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
+    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
+    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
+    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
+    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
+    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
+    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
+    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
+    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
+    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
+    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
+    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
+    'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
+    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
-    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
-    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
-    'include/is-active', 'include/is-over', 'include/latest-of', 'include/find-tail', 'include/find-session',
-    'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session', 'constant/PRIORITY_STEP',
-    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'include/position-of', 'include/queue-new', 'create',
+    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
+    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
+    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
+    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
+    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
+    'include/join-session', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
+    'include/queue-new', 'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1618,10 +1852,11 @@ export const SCRIPTS = {
   ),
   ccDelete: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
-    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids',
+    'include/approval', 'include/forget-approvals', 'tokens/include/is-made', 'tokens/include/is-gone',
+    'include/forget-owner', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
     'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget',
-    'include/is-active', 'include/reservation-of', 'delete',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/reservation-of', 'delete',
   ),
   ccDisown: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'disown',
@@ -1630,11 +1865,25 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/mark-message',
     'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'events/include/note-messages',
     'platform/include/exceed-memory', 'include/record', 'include/get', 'platform/include/now-ms', 'include/has-lease',
-    'include/is-active', 'include/owe-follow-up', 'drop-messages',
+    'include/is-active', 'include/is-resting', 'include/is-unheld', 'include/owe-follow-up', 'drop-messages',
   ),
   ccEnter: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'enter',
+  ),
+  ccForgetOwner: join(
+    'platform/include/root', 'platform/include/key', 'tokens/include/is-made', 'tokens/include/is-gone',
+    'tokens/include/limit-owner', 'include/forget-owner', 'forget-owner',
+  ),
+  ccGoOn: join(
+    'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
+    'include/is-resting', 'constant/DAY_MS', 'history/include/book-of', 'history/include/whole',
+    'history/include/touch', 'platform/include/now-ms', 'history/include/weigh', 'include/kind-of',
+    'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest', 'include/set-all',
+    'events/include/last-seq', 'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS',
+    'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/requeue-attempt',
+    'include/unpark-run', 'go-on',
   ),
   ccKeepFiles: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'keep-files',
@@ -1644,17 +1893,18 @@ export const SCRIPTS = {
     'list-abandoned',
   ),
   ccListDue: join(
-    'platform/include/root', 'platform/include/key', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
+    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/record',
     'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/may-run', 'list-due',
+    'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/turn-keys', 'include/position-of', 'list',
+    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
+    'include/turn-of', 'list',
   ),
   ccPositions: join(
-    'constant/PRIORITY_STEP', 'platform/include/root', 'include/band-of', 'platform/include/key', 'include/record',
-    'include/turn-keys', 'include/position-of', 'positions',
+    'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
+    'include/record', 'include/turn-keys', 'include/position-of', 'include/turn-of', 'positions',
   ),
   ccReclaim: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1667,7 +1917,7 @@ export const SCRIPTS = {
   ccRequestApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/now-ms',
     'include/record', 'include/get', 'include/open-approvals', 'include/set', 'include/set-open-approvals',
-    'include/add-open-approval', 'include/approval', 'include/has-lease', 'request-approval',
+    'include/add-open-approval', 'include/approval', 'include/has-lease', 'include/note-outbox', 'request-approval',
   ),
   ccRequest: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/record', 'include/get',
@@ -1682,55 +1932,71 @@ export const SCRIPTS = {
   ),
   ccRetain: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'tokens/include/announce',
-    'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids', 'include/approval',
-    'include/forget-approvals', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
+    'tokens/include/limit-owner', 'tokens/include/drop-token', 'tokens/include/drop-tokens-of', 'include/approval-ids',
+    'include/approval', 'include/forget-approvals', 'tokens/include/is-made', 'tokens/include/is-gone',
+    'include/forget-owner', 'include/expire-folders', 'include/record', 'include/get', 'include/is-fresh',
     'include/hosts-of', 'include/leave-session', 'include/release', 'include/task-ids', 'include/forget', 'retain',
   ),
   ccRetry: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
-    'events/include/write', 'events/include/write-next', 'constant/PRIORITY_STEP', 'include/band-of', 'include/record',
-    'include/get', 'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn',
-    'include/enter-queue', 'constant/TRANSITIONS', 'include/set', 'include/enter', 'platform/include/now-ms',
-    'include/has-lease', 'include/leave-work', 'include/set-all', 'include/approval', 'include/open-approvals',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'retry',
+    'events/include/write', 'events/include/write-next', 'constant/TRANSITIONS', 'include/record', 'include/get',
+    'include/set', 'include/enter', 'platform/include/now-ms', 'include/has-lease', 'include/leave-work',
+    'include/note-outbox', 'include/turn-keys', 'include/call-next', 'include/pass-work', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'history/include/book-of', 'constant/MICRO', 'history/include/whole',
+    'history/include/touch', 'history/include/book-spent', 'include/kind-of', 'constant/DAY_MS', 'include/ledger-day',
+    'include/reserved-of', 'include/book-run', 'include/rest', 'include/set-all', 'include/approval',
+    'include/open-approvals', 'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval',
+    'include/settle-approvals', 'retry',
   ),
   ccSendMessage: join(
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
     'events/include/write-next', 'events/include/note-messages', 'platform/include/need-memory',
-    'platform/include/now-ms', 'tokens/include/is-withdrawn', 'include/record', 'include/get', 'constant/TRANSITIONS',
-    'include/is-ended', 'include/owe-follow-up', 'include/store-message', 'send-message',
+    'platform/include/now-ms', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/record', 'include/get',
+    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/owe-follow-up', 'include/store-message',
+    'send-message',
+  ),
+  ccSetBudget: join(
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'events/include/write',
+    'events/include/write-next', 'platform/include/exceed-memory', 'include/record', 'include/get', 'include/is-active',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-resting', 'constant/DAY_MS', 'history/include/book-of',
+    'history/include/whole', 'history/include/touch', 'platform/include/now-ms', 'history/include/weigh',
+    'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/set', 'include/reserve-rest',
+    'include/set-all', 'include/enter', 'include/leave-rest', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/requeue-attempt', 'include/unpark-run', 'set-budget',
   ),
   ccStart: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/last-seq',
     'events/include/write', 'events/include/write-next', 'platform/include/now-ms', 'include/enter-session',
     'include/record', 'include/get', 'include/begin-session', 'constant/TRANSITIONS', 'include/set', 'include/enter',
-    'include/has-lease', 'include/set-all', 'start',
+    'include/has-lease', 'include/note-outbox', 'include/set-all', 'start',
   ),
   ccTakeOver: join(
     'platform/include/root', 'platform/include/key', 'include/record', 'include/get', 'platform/include/now-ms',
     'include/set', 'include/begin-deadline', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
     'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/enter-session',
-    'include/is-active', 'include/is-over', 'include/take-over', 'take-over',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/take-over', 'take-over',
   ),
   ccTakePlaces: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'events/include/take-fence',
     'constant/TRANSITIONS', 'include/record', 'include/get', 'include/set', 'include/enter', 'include/folders-above',
-    'include/is-active', 'include/is-ended', 'include/holds-workspace', 'include/is-held', 'include/find-held',
-    'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
-    'include/let-go', 'include/leave-turn', 'include/park', 'include/leave-work', 'include/pass-work',
-    'include/places-of', 'take-places',
+    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
+    'include/find-held', 'include/hold-folders', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/leave-turn', 'include/park', 'include/call-next',
+    'include/leave-work', 'include/pass-work', 'include/places-of', 'take-places',
   ),
   ccTryLock: join(
     'platform/include/now-ms', 'platform/include/root', 'try-lock',
   ),
   ccUnpark: join(
     'platform/include/root', 'platform/include/key', 'include/folders-above', 'include/record', 'include/get',
-    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/holds-workspace', 'include/is-held',
-    'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park', 'include/parked-on', 'include/turn-clock',
-    'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'unpark',
+    'include/is-active', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-resting', 'include/holds-workspace',
+    'include/is-held', 'include/find-held', 'include/holder-of', 'constant/PRIORITY_STEP', 'include/band-of',
+    'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/set', 'include/park',
+    'include/parked-on', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next',
+    'unpark',
   ),
   ccWakeDue: join(
     'platform/include/now-ms', 'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of',

@@ -17,6 +17,8 @@ export interface SweepCommands {
   wakeDue(): Promise<ReadyExecution | undefined>
   /** A new claim for a queued record whose job was lost; undefined where it has moved on meanwhile. */
   reclaim(id: string, claim: number): Promise<number | undefined>
+  /** An owner may have more at work than before: as many as may begin now, at most so many. */
+  callWaiting(owner: string, most: number): Promise<ReadyExecution[]>
   unpark(id: string): Promise<ReadyExecution | undefined>
   /** A follow-up gets its turn where that has come; orphan: it never comes. */
   takeOver(id: string): Promise<ReadyExecution | 'orphan' | undefined>
@@ -31,7 +33,10 @@ export interface SweepCommands {
   keepOwner(workspace: string, now: number): Promise<void>
   /** Whoever names it next makes it anew. Not where it was used meanwhile. */
   disown(workspace: string, before: number): Promise<void>
-  /** Takes ids whose record has expired out of the indexes, oldest first; returns how many. */
+  /**
+   * Takes ids whose record has expired out of the indexes, oldest first, and forgets owners of which nothing is left;
+   * returns how many ids.
+   */
   trimIndexes(count: number): Promise<number>
 }
 
@@ -61,6 +66,9 @@ export function createSweepCommands({ redis, root, run, now }: StoreContext): Sw
       const answer = await run('ccReclaim', id, claim)
       return answer === '' ? undefined : answer
     },
+    async callWaiting(owner, most) {
+      return decodeReady(await run('ccCallWaiting', owner, most))
+    },
     async unpark(id) {
       return decodeReady(await run('ccUnpark', id)).at(0)
     },
@@ -89,8 +97,13 @@ export function createSweepCommands({ redis, root, run, now }: StoreContext): Sw
     async trimIndexes(count) {
       const owners = await redis.smembers(`${root}:owners`)
       let trimmed = 0
-      for (const index of [`${root}:index`, ...owners.map((owner) => `${root}:index:${owner}`)]) {
+      for (const owner of [undefined, ...owners]) {
+        const index = owner === undefined ? `${root}:index` : `${root}:index:${owner}`
         const oldest = await redis.zrange(index, '0', String(count - 1))
+        if (oldest.length === 0) {
+          if (owner !== undefined) await run('ccForgetOwner', owner)
+          continue
+        }
         const pipeline = redis.pipeline()
         for (const id of oldest) pipeline.exists(`${root}:execution:${id}`)
         const present = await execute(pipeline)

@@ -2,12 +2,13 @@ import type { NewEvent } from '../../protocol/events.js'
 import type { Priority } from '../../protocol/execute-request.js'
 import type { ExecutionKind, Outcome, Payment, RetryReason, Usage } from '../../protocol/execution.js'
 import type { PublicJwk } from '../../protocol/receipt.js'
-import type { BudgetRefusal } from '../../protocol/usage.js'
+import type { BudgetChange, BudgetRefusal } from '../../protocol/usage.js'
 import type { WorkspaceEvidence } from '../../protocol/verification.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { Grant } from '../records/grant.js'
 import type { ListedTask } from '../records/listed-task.js'
 import type { WantedBudget } from '../records/plan-budget.js'
+import type { Parked } from './parked.js'
 
 /** What a submission fixes of a record. */
 export type NewRecord = Pick<
@@ -109,9 +110,9 @@ export type ClaimAnswer =
   /** It wants a sandbox that this worker does not have, or has with a credential whose limit is reached. */
   | { readonly kind: 'unsuited' }
 
+/** `ready`: those whose turn has come. */
 export interface PlacesAnswer {
   readonly kind: 'taken' | 'parked' | 'cancelled' | 'stale' | 'refused'
-  /** Those whose turn has come. */
   readonly ready: readonly ReadyExecution[]
 }
 
@@ -127,6 +128,8 @@ export interface PendingRequests {
   readonly pause?: { readonly wanted: boolean; readonly by: string; readonly reason?: string }
   /** How many approvals of the execution have been closed so far, by whomever. */
   readonly approvalsClosed?: number
+  /** All of them, from the acceptance on. */
+  readonly budgetChanges?: readonly BudgetChange[]
 }
 
 /** An execution whose turn has come: somebody must put a job into the queue for it. */
@@ -192,10 +195,8 @@ export type ConcludeAnswer =
       readonly orphanId?: string
     }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
-  /** The log has gone on since the receipt was made: it must be made anew. */
-  | { readonly kind: 'moved' }
+  /** moved: the log has gone on since the receipt was made, which must be made anew. */
+  | { readonly kind: 'stale' | 'alive' | 'moved' }
 
 export type RequeueAnswer =
   | { readonly kind: 'requeued'; readonly ready: ReadyExecution }
@@ -207,6 +208,10 @@ export type RequeueAnswer =
 export interface Retry {
   readonly reason: RetryReason
   readonly message: string
+  /** The next one waits for a decision. */
+  readonly parked?: Parked
+  /** For how long the attempts ran whose timeout the next one takes up. */
+  readonly ranMs?: number
   /** Of all attempts so far. */
   readonly usage: Usage
   /** The attempt that is over; where it has not started, the one before it. */
@@ -224,9 +229,16 @@ export interface Retry {
 }
 
 export type RetryAnswer =
-  | { readonly kind: 'retrying'; readonly ready: ReadyExecution }
+  | {
+      readonly kind: 'retrying'
+      readonly ready: ReadyExecution
+      /** Who may begin in its place, where it has to wait. */
+      readonly others: readonly ReadyExecution[]
+    }
+  /** Others whose turn has come, as it is at work no more. */
+  | { readonly kind: 'parked'; readonly ready: readonly ReadyExecution[] }
   /** A cancel was requested meanwhile. */
   | { readonly kind: 'cancelled'; readonly by: string; readonly reason?: string }
   | { readonly kind: 'refused'; readonly state: string }
-  | { readonly kind: 'stale' }
-  | { readonly kind: 'alive' }
+  /** moved: its limits have been changed meanwhile. */
+  | { readonly kind: 'moved' | 'stale' | 'alive' }

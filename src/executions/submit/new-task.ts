@@ -50,6 +50,7 @@ export async function newTask(
     simulated: list.simulated,
     ...estimate,
     wantedBudget: planBudget(run, list, services.config),
+    dailyBudget: run.onBudgetExceeded === 'pause' ? list.dailyBudget : undefined,
     model: run.model,
     workspaceLock: list.workspaceLock,
     queueDeadline: toDeadline(run, createdAt),

@@ -5,9 +5,8 @@ import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
-import { withOneExpectedStart } from '../read/expected-start.js'
+import { showExecution } from '../read/expected-start.js'
 import { getExecution } from '../read/find-execution.js'
-import { toExecution } from '../records/execution-record.js'
 import { notOwned, toSessionError, toWantedSession } from './join-session.js'
 import { mintUuid } from '../../platform/mint-uuid.js'
 import { newTask, toDeadline } from './new-task.js'
@@ -101,7 +100,8 @@ export async function planRecord(
     ...estimate,
     wantedBudget: run && planBudget(run, caller, config),
     model: run?.model,
-    dailyBudget: request.tasks && caller.dailyBudget,
+    // Of a list for its later tasks, of a run for the day on which it goes on.
+    dailyBudget: request.tasks || run?.onBudgetExceeded === 'pause' ? caller.dailyBudget : undefined,
     kind: request.tasks ? 'task_list' : 'run',
     taskCount: request.tasks?.length,
     workspaceLock: lock,
@@ -159,7 +159,7 @@ export async function submitExecution(
   }
   const execution =
     'record' in answer && answer.record
-      ? await withOneExpectedStart(services, toExecution(answer.record))
+      ? await showExecution(services, answer.record)
       : await getExecution(services, id, caller)
   return { execution, replayed: false }
 }

@@ -10,6 +10,7 @@ import { runOf } from '../records/run-of.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from '../conclude/plan-retry.js'
+import { settleParked } from './settle-parked.js'
 import { retainExecutions } from './retain-executions.js'
 import { retryExecution } from '../conclude/retry-execution.js'
 import type { DomainServices } from '../services.js'
@@ -60,6 +61,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       async () => settle(await store.listOverdue(BATCH), concludeOverdue),
       async () => settle(await store.listUnsettled(SETTLE_MS, BATCH), settleTaskList),
       () => expireApprovals(services, BATCH),
+      async () => settle(await store.listRested('budget', BATCH), settleParked),
       () => wakeDue(services),
       () => enqueueLost(services),
       () => unparkFree(services),

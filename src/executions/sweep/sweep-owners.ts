@@ -4,6 +4,8 @@ import type { DomainServices } from '../services.js'
 
 /** Longer than anything waits in the queue for a folder that is not made yet. */
 const UNUSED_MS = 7 * 24 * 60 * 60 * 1_000
+/** Workers may have workspaces of their own each: one that has the folder has long said so by then. */
+const GRACE_MS = 24 * 60 * 60 * 1_000
 const BATCH = 100
 
 const isGone = (path: string): Promise<boolean> =>
@@ -15,11 +17,12 @@ const isGone = (path: string): Promise<boolean> =>
 
 /**
  * A named workspace is its owner's for as long as its folder is there; afterwards until nobody has named it for the
- * retention, and a week at least: what Redis remembers of owners is bounded by the folders that there are.
+ * retention, a week at least, and a day in which no worker has found the folder: what Redis remembers of owners is
+ * bounded by the folders that there are.
  */
 export async function sweepOwners(
   { store, config }: Pick<DomainServices, 'store' | 'config'>,
-  unusedMs = Math.max(config.retentionSeconds * 1_000, UNUSED_MS),
+  { unusedMs = Math.max(config.retentionSeconds * 1_000, UNUSED_MS), graceMs = GRACE_MS } = {},
 ): Promise<void> {
   const { workspaceRoot } = config
   const now = await store.now()
@@ -28,6 +31,6 @@ export async function sweepOwners(
   // Where nothing is there at all, a volume is missing rather than everybody's folder.
   if (unused.length === 0 || (await readdir(workspaceRoot).catch((): string[] => [])).length === 0) return
   for (const workspace of unused)
-    if (await isGone(join(workspaceRoot, workspace))) await store.disown(workspace, before)
+    if (await isGone(join(workspaceRoot, workspace))) await store.disown(workspace, before - graceMs)
     else await store.keepOwner(workspace, now)
 }

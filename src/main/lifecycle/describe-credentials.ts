@@ -19,12 +19,12 @@ export function describeCredentials(pool: CredentialPool): Described {
     credentials,
     credentialsProblem: pool.problem,
     authentication: {
-      method,
+      method: trouble ? 'none' : method,
       source,
       billed,
       message: names.length === 1 ? message : `${names.length} credentials are used: ${names.join(', ')}.`,
       remedy,
-      ...(trouble && { method: 'none' as const, ...trouble }),
+      ...trouble,
     },
     account: pool.list.length === 1 ? credentials[0]?.account : undefined,
   }

@@ -6,6 +6,7 @@
 --- @include "../../platform/lua/include/key.lua"
 --- @include "../../platform/lua/include/root.lua"
 --- @include "./include/announce.lua"
+--- @include "./include/limit-owner.lua"
 
 local id, fields, removed = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 if redis.call('EXISTS', key('token', id)) == 0 then return 0 end
@@ -13,7 +14,9 @@ for name, value in pairs(fields) do redis.call('HSET', key('token', id), name, v
 for _, name in ipairs(removed) do
   redis.call('HDEL', key('token', id), name)
   if name == 'expiresAt' then redis.call('ZREM', root .. ':token-ends', id) end
+  if name == 'maxConcurrent' then limitOwner(id, nil) end
 end
 if fields.expiresAt then redis.call('ZADD', root .. ':token-ends', fields.expiresAt, id) end
+if fields.maxConcurrent then limitOwner(id, fields.maxConcurrent) end
 announce('changed', id)
 return 1

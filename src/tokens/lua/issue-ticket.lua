@@ -16,6 +16,8 @@ if redis.call('ZCARD', open) >= TICKETS_LIMIT then
   redis.call('ZREM', open, oldest)
 end
 redis.call('SET', key('ticket', digest), meaning, 'PX', milliseconds)
-redis.call('ZADD', open, now + milliseconds, digest)
+-- Several come within a millisecond, and the oldest must be known.
+local microseconds = redis.call('TIME')[2] % 1000
+redis.call('ZADD', open, now + milliseconds + microseconds / 1000, digest)
 redis.call('PEXPIRE', open, milliseconds)
 return now + milliseconds

@@ -1,5 +1,6 @@
--- The end of an execution that nobody has claimed. The cause is the event before the last.
--- Arguments (JSON): id, and those of include/conclude.lua
+-- The end of an execution that nobody holds, as it waits or is parked. The cause is the event before the last.
+-- Arguments (JSON): id, state (as it was seen), claim? (as it was seen: it has not gone on since), and those of
+--   include/conclude.lua
 -- Answers: as conclude
 -- Sent again: yes; a second conclusion is refused
 
@@ -7,11 +8,11 @@
 --- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/conclude.lua"
 --- @include "./include/get.lua"
+--- @include "./include/is-unheld.lua"
 
 exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id = args.id
-local state = get(id, 'state')
-if state ~= 'queued' then return {'refused', state or 'missing'} end
+if not isUnheld(id, args) then return {'refused', get(id, 'state') or 'missing'} end
 takeFence(id)
 return conclude(id, args)

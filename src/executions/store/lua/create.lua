@@ -3,8 +3,9 @@
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
 --   session?: {reference (session or execution to resume), fork, workspace?, follows? (waits for its turn)};
 --   then the fields of the record and their values, in turn
--- Answers: created position | waiting | replayed id | conflict id | full | withdrawn |
---   refused why detail (join-session.lua) | over unit limit spent reserved wanted next day (weigh.lua)
+-- Answers: created position isLimited (how many its owner may have at work) | waiting |
+--   replayed id | conflict id | full | withdrawn | refused why detail (join-session.lua) |
+--   over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 
 --- @include "../../../events/lua/include/write-first.lua"
@@ -13,6 +14,7 @@
 --- @include "./include/begin-deadline.lua"
 --- @include "./include/get.lua"
 --- @include "./include/join-session.lua"
+--- @include "./include/limit-of.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/record.lua"
 
@@ -28,4 +30,4 @@ if get(args.id, 'follows') then
   return {'waiting'}
 end
 beginDeadline(args.id)
-return {'created', queueNew(args.id, args.score, args.owner, args.new)}
+return {'created', queueNew(args.id, args.score, args.owner, args.new), limitOf(args.owner) and 1 or 0}

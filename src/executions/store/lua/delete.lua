@@ -6,14 +6,14 @@
 --- @include "../../../platform/lua/include/exceed-memory.lua"
 --- @include "./include/forget.lua"
 --- @include "./include/get.lua"
---- @include "./include/is-active.lua"
+--- @include "./include/is-ended.lua"
 --- @include "./include/reservation-of.lua"
 
 exceedMemory()
 local id, owner = ARGV[1], ARGV[2]
 local state = get(id, 'state')
 if not state then return {'refused', 'missing'} end
-if state == 'queued' or isActive(state) then return {'refused', state} end
+if not isEnded(state) then return {'refused', state} end
 local claim, reservation = get(id, 'claim'), reservationOf(id)
 if reservation then redis.call('DEL', reservation) end
 forget(id, owner)

@@ -1,6 +1,7 @@
 -- Before the end of an execution: what was not delivered never will be, and the log says so. Messages that come from
 --   now on are dropped at once, until somebody takes a new fence.
--- Arguments (JSON): id, right (holder | queued | abandoned), fence?, at, attempt, reason
+-- Arguments (JSON): id, right (holder | queued | abandoned), fence?, state? and claim? (of one that waits or is parked,
+--   as it was seen), at, attempt, reason
 -- Answers: dropped | stale
 -- Sent again: yes; the second time there is nothing to drop
 
@@ -13,6 +14,7 @@
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
 --- @include "./include/is-active.lua"
+--- @include "./include/is-unheld.lua"
 --- @include "./include/owe-follow-up.lua"
 
 local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
@@ -21,7 +23,7 @@ exceedMemory()
 local args = cjson.decode(ARGV[1])
 local id, state = args.id, get(args.id, 'state')
 local isAllowed = (args.right == 'holder' and holdsFence(id, args.fence))
-  or (args.right == 'queued' and state == 'queued')
+  or (args.right == 'queued' and isUnheld(id, args))
   or (args.right == 'abandoned' and isActive(state) and not hasLease(id))
 if not isAllowed then return {'stale'} end
 local messages = key('messages', id)

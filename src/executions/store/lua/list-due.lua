@@ -4,11 +4,11 @@
 -- Answers: how many there are, how many are at work, ids…
 -- Sent again: yes
 
---- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./include/band-of.lua"
 --- @include "./include/enter-turn.lua"
 --- @include "./include/get.lua"
+--- @include "./include/limit-of.lua"
 --- @include "./include/may-run.lua"
 --- @include "./include/turn-keys.lua"
 
@@ -19,13 +19,15 @@ for index = 1, #oldest, 2 do
   local owner = get(id, 'owner')
   if owner and not redis.call('ZSCORE', lineOf(bandOf(score), owner), id) then enterTurn(id, score) end
 end
-local ids, due = {}, 0
+local ids, due, taken = {}, 0, {}
 for band = 0, 2 do
   for _, owner in ipairs(redis.call('ZRANGE', turnsOf(band), 0, -1)) do
     local line, room = lineOf(band, owner), math.huge
-    local limit = redis.call('HGET', root .. ':owner-limits', owner)
-    if limit then room = mayRun(owner) and tonumber(limit) - redis.call('SCARD', key('active', owner)) or 0 end
-    local count = math.min(room, redis.call('ZCARD', line))
+    local isFree = mayRun(owner)
+    local limit, active = limitOf(owner)
+    if limit then room = isFree and limit - active - (taken[owner] or 0) or 0 end
+    local count = math.max(0, math.min(room, redis.call('ZCARD', line)))
+    taken[owner] = (taken[owner] or 0) + count
     due = due + count
     local listed = math.min(count, most - #ids)
     for _, id in ipairs(listed > 0 and redis.call('ZRANGE', line, 0, listed - 1) or {}) do ids[#ids + 1] = id end

@@ -1,10 +1,10 @@
--- As how manyth waiting executions will start, for a look at several that are not alone in their priority.
+-- As how manyth waiting executions will start.
 -- Arguments: ids…
--- Answers: for each its position from 1, or '' where it does not wait
--- Sent again: yes
+-- Answers: for each, as include/turn-of.lua
+-- Sent again: yes; writes nothing
 
---- @include "./include/position-of.lua"
+--- @include "./include/turn-of.lua"
 
-local positions = {}
-for index, id in ipairs(ARGV) do positions[index] = positionOf(id) or '' end
-return positions
+local answers = {}
+for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
+return answers

@@ -11,6 +11,7 @@
 --- @include "./include/approval.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/note-outbox.lua"
 --- @include "./include/open-approvals.lua"
 --- @include "./include/record.lua"
 
@@ -34,4 +35,5 @@ redis.call('HINCRBY', record(execution), 'approvalCount', 1)
 redis.call('HINCRBY', record(execution), 'approvalBytes', #args.asked)
 local list = get(execution, 'parentId')
 if list then addOpenApproval(list, id) end
+noteOutbox(execution, 'approval.requested')
 return {'requested', now, expiresAt}

@@ -11,6 +11,7 @@
 --- @include "../../../platform/lua/include/need-memory.lua"
 --- @include "../../../tokens/lua/include/is-withdrawn.lua"
 --- @include "./include/get.lua"
+--- @include "./include/is-active.lua"
 --- @include "./include/is-ended.lua"
 --- @include "./include/owe-follow-up.lua"
 --- @include "./include/record.lua"
@@ -46,6 +47,6 @@ if isClosed then
   if isEnded(state) then redis.call('PEXPIRE', messages, math.max(1, redis.call('PTTL', record(id)))) end
 else
   redis.call('HSET', messages, 'event:' .. number, args.event)
-  if state == 'queued' then noteMessages(id) end
+  if not isActive(state) then noteMessages(id) end
 end
 return {'accepted', number, state}

@@ -11,6 +11,7 @@
 --- @include "./include/enter.lua"
 --- @include "./include/get.lua"
 --- @include "./include/has-lease.lua"
+--- @include "./include/note-outbox.lua"
 --- @include "./include/set-all.lua"
 --- @include "./include/set.lua"
 
@@ -38,9 +39,15 @@ if job then redis.call('DEL', key('job', job)) end
 local before = get(id, 'sessionId')
 local list = get(id, 'parentId')
 if list and get(id, 'attempt') == '0' then
-  if enter(list, 'running') then set(list, 'startedAt', args.fields.startedAt) end
+  if enter(list, 'running') then
+    set(list, 'startedAt', args.fields.startedAt)
+    noteOutbox(list, 'execution.started')
+  end
   writeNext(list, args.listEvent)
 end
+local isFirst = get(id, 'attempt') == '0'
 setAll(id, args.fields)
 beginSession(id, before)
-return started(writeNext(id, args.event))
+local last = writeNext(id, args.event)
+if isFirst then noteOutbox(id, 'execution.started') end
+return started(last)

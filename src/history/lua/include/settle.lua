@@ -1,10 +1,11 @@
--- What an execution has spent takes the place of what it had reserved.
+-- What an execution has spent takes the place of what it had reserved: in the book of the day of which it is
+--   reserved, and in the sums of the day of its acceptance.
 
 --- @constant DAY_MS "../../units.ts"
---- @constant MICRO "../../units.ts"
 --- @include "../../../platform/lua/include/now-ms.lua"
 --- @include "../../../platform/lua/include/root.lua"
 --- @include "./book-of.lua"
+--- @include "./book-spent.lua"
 --- @include "./touch.lua"
 --- @include "./whole.lua"
 
@@ -12,15 +13,9 @@
 local SUMS_KEPT = 20000
 local OTHER_MODELS = '(other)'
 
-local function settle(owner, kind, day, model, usage, reserved, hasSucceeded)
+local function settle(owner, kind, day, bookDay, model, usage, reserved, hasSucceeded)
   day = day or whole(math.floor(nowMs() / DAY_MS))
-  local book = bookOf(kind, day, owner)
-  local micro = math.floor(usage.costUsd * MICRO + 0.5)
-  local tokens = usage.inputTokens + usage.outputTokens + usage.cacheCreationTokens
-  for unit, spent in pairs({usd = micro, tokens = tokens}) do
-    if reserved[unit] then touch(book, unit .. ':reserved', -tonumber(reserved[unit])) end
-    touch(book, unit .. ':spent', spent)
-  end
+  local micro = bookSpent(bookOf(kind, bookDay or day, owner), usage, reserved).usd
   local sums = root .. ':usage:' .. kind .. ':' .. day
   local function field(measure) return cjson.encode({owner, model, measure}) end
   if redis.call('HLEN', sums) >= SUMS_KEPT and redis.call('HEXISTS', sums, field('executions')) == 0 then

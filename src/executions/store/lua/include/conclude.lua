@@ -14,6 +14,8 @@
 --- @include "./get.lua"
 --- @include "./has-open-messages.lua"
 --- @include "./leave-queue.lua"
+--- @include "./leave-rest.lua"
+--- @include "./note-outbox.lua"
 --- @include "./pass-work.lua"
 --- @include "./release-workspace.lua"
 --- @include "./reservation-of.lua"
@@ -46,9 +48,11 @@ local function conclude(id, args)
   if cause then writeNext(id, cause) end
   writeNext(id, args.event)
   pack(id)
+  noteOutbox(id, 'execution.finished')
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
+  leaveRest(id)
   -- Without its listing nobody finds what was written of it.
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
   settleSession(id, retentionMs)

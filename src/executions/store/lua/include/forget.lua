@@ -5,6 +5,7 @@
 --- @include "../../../../platform/lua/include/root.lua"
 --- @include "../../../../tokens/lua/include/drop-tokens-of.lua"
 --- @include "./forget-approvals.lua"
+--- @include "./forget-owner.lua"
 --- @include "./leave-session.lua"
 --- @include "./release.lua"
 --- @include "./task-ids.lua"
@@ -24,5 +25,5 @@ local function forget(id, owner)
   end
   redis.call('ZREM', root .. ':index', id)
   redis.call('ZREM', key('index', owner), id)
-  if redis.call('ZCARD', key('index', owner)) == 0 then redis.call('SREM', root .. ':owners', owner) end
+  forgetOwner(owner)
 end

@@ -1,9 +1,9 @@
--- Neither queued nor held by a worker.
+-- Nothing follows: neither queued, nor held by a worker, nor parked.
 
 --- @include "./get.lua"
---- @include "./is-active.lua"
+--- @include "./is-ended.lua"
 
 local function isOver(id)
   local state = get(id, 'state')
-  return state ~= 'queued' and not isActive(state)
+  return not state or isEnded(state)
 end

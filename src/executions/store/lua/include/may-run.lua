@@ -3,14 +3,14 @@
 
 --- @include "../../../../platform/lua/include/key.lua"
 --- @include "../../../../platform/lua/include/root.lua"
+--- @include "./limit-of.lua"
 
 local function mayRun(owner)
-  local limit = redis.call('HGET', root .. ':owner-limits', owner)
-  if not limit then return true end
+  local limit, count = limitOf(owner)
+  if not limit or count < limit then return true end
   local active = key('active', owner)
-  if redis.call('SCARD', active) < tonumber(limit) then return true end
   for _, id in ipairs(redis.call('SMEMBERS', active)) do
     if not redis.call('ZSCORE', root .. ':leases', id) then redis.call('SREM', active, id) end
   end
-  return redis.call('SCARD', active) < tonumber(limit)
+  return redis.call('SCARD', active) < limit
 end
