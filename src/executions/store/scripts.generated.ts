@@ -1572,7 +1572,7 @@ export const SCRIPTS = {
     'include/turn-of', 'list',
   ),
   ccPositions: join(
-    'platform/include/root', 'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/key', 'include/limit-of',
+    'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
     'include/record', 'include/turn-keys', 'include/position-of', 'include/turn-of', 'positions',
   ),
   ccReclaim: join(

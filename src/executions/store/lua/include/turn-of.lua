@@ -2,7 +2,6 @@
 --   owner's, how many that are, and how many it has. score, owner: where they are known.
 --   → {} where it does not wait, {position} or {position, place, limit, active}
 
---- @include "../../../../platform/lua/include/root.lua"
 --- @include "./band-of.lua"
 --- @include "./limit-of.lua"
 --- @include "./position-of.lua"
