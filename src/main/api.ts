@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { waitLonger } from '../platform/command-deadline.js'
 import { ConfigError, type Config } from '../platform/config.js'
 import { openWithin, type Lifetime } from '../platform/lifetime.js'
 import { createLogger } from '../platform/logger.js'
@@ -86,6 +87,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
     const tokens = config.auth === 'open' ? undefined : await openTokens(config)
     if (config.allowHere) await makeLocalSecret(config.dataDir)
     const services = openApiServices({ config, redisUrl, logger, lifetime })
+    const serve = waitLonger(services.redis, config.redisWaitSeconds * 1_000)
     await services.signingKey()
     await services.tokens.limitConfigured(tokens?.shown ?? [])
     const eviction = await services.eviction()
@@ -97,6 +99,7 @@ export function openApi(config: Config, redisUrl: string): Promise<Api> {
       await buildApp({ services, tokens, checkRedis: createRedisCheck(services.redis) }),
       (opened) => opened.close(),
     )
+    serve()
     await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
       throw toListenError(error, config)
     })

@@ -11,6 +11,28 @@ const DROPPED_AT_ONCE = 64
 
 type Command = Parameters<Redis['sendCommand']>[0]
 
+interface CommandTime {
+  milliseconds: number
+  /** What is under way has no more than a command that is sent now. */
+  shorten(): void
+}
+
+const times = new WeakMap<Redis, CommandTime>()
+
+/**
+ * Until a process serves, nobody waits for an answer of its API: commands of its connection may take so long, and on a
+ * busy machine a start does not fail for want of a second. The function ends it.
+ */
+export function waitLonger(redis: Redis, milliseconds: number): () => void {
+  const time = times.get(redis)
+  if (time) time.milliseconds = Math.max(milliseconds, COMMAND_DEADLINE_MS)
+  return () => {
+    if (!time) return
+    time.milliseconds = COMMAND_DEADLINE_MS
+    time.shorten()
+  }
+}
+
 /**
  * Each command fails after COMMAND_DEADLINE_MS. Unlike ioredis' own `commandTimeout`, which a busy process sees expire
  * before it looks at the socket, what has been answered by then counts: timers come before reading in Node's loop, so
@@ -21,7 +43,7 @@ type Command = Parameters<Redis['sendCommand']>[0]
  */
 export function limitCommandTime(redis: Redis): void {
   const send = redis.sendCommand.bind(redis)
-  const sent: Array<{ readonly command: Command; readonly until: number }> = []
+  const sent: Array<{ readonly command: Command; until: number }> = []
   let first = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -36,7 +58,7 @@ export function limitCommandTime(redis: Redis): void {
   }
   function expire(now: number): void {
     for (let pending = findPending(); pending && pending.until <= now; pending = findPending())
-      pending.command.reject(new DeadlineError(`Redis took longer than ${COMMAND_DEADLINE_MS} ms`))
+      pending.command.reject(new DeadlineError(`Redis took longer than ${time.milliseconds} ms`))
     timer = undefined
     watch()
   }
@@ -49,9 +71,20 @@ export function limitCommandTime(redis: Redis): void {
     timer.unref()
   }
 
+  const time: CommandTime = {
+    milliseconds: COMMAND_DEADLINE_MS,
+    shorten() {
+      const latest = performance.now() + COMMAND_DEADLINE_MS
+      for (const pending of sent) pending.until = Math.min(pending.until, latest)
+      clearTimeout(timer)
+      timer = undefined
+      watch()
+    },
+  }
+  times.set(redis, time)
   redis.sendCommand = (command, stream) => {
     findPending()
-    sent.push({ command, until: performance.now() + COMMAND_DEADLINE_MS })
+    sent.push({ command, until: performance.now() + time.milliseconds })
     watch()
     return send(command, stream)
   }

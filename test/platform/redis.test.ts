@@ -5,6 +5,7 @@ import { createEventLog } from '../../src/events/event-log.js'
 import { readConfig } from '../../src/platform/config.js'
 import { sleep } from '../../src/platform/abort-signals.js'
 import { createLogger } from '../../src/platform/logger.js'
+import { waitLonger } from '../../src/platform/command-deadline.js'
 import { closeRedis, openRedis } from '../../src/platform/redis.js'
 import { withLongerClocks } from '../support/longer-clocks.js'
 import { openTestRedis } from '../support/redis.js'
@@ -70,7 +71,15 @@ void t.test('a caller hears within a second that nobody answers', async (t) => {
     for (const socket of sockets) socket.destroy()
     silent.close()
   })
+  const starting = openRedis({ url: `redis://127.0.0.1:${address.port}`, logger, role: 'caller' })
+  t.teardown(() => closeRedis(starting))
+  const serve = waitLonger(starting, 600_000)
+  let isOver = false
+  const asked = starting.get('key').finally(() => (isOver = true))
   await t.rejects(redis.get('key'), { message: 'Redis took longer than 900 ms' })
+  t.notOk(isOver, 'a process that does not serve yet has more time')
+  serve()
+  await t.rejects(asked, { message: 'Redis took longer than 900 ms' })
   const log = createEventLog(redis, 'cc')
   const begun = performance.now()
   const reads = await Promise.allSettled(Array.from({ length: 150 }, () => log.readLast('x')))
