@@ -93,6 +93,33 @@ void t.test(
   },
 )
 
+void t.test('an approval that is asked for', async (t) => {
+  await hear('dora')
+  const record = toRecord('dora', { metadata: {} })
+  await store.create(record, 100)
+  const fence = await start(record.id)
+  const asked: Parameters<typeof store.requestApproval>[2] = {
+    kind: 'tool',
+    toolUseId: 'toolu',
+    tool: 'Bash',
+    input: {},
+    inputTruncated: undefined,
+    inputSha256: '',
+    reason: undefined,
+    suggestions: [],
+    updates: [],
+    questions: undefined,
+    attempt: 1,
+  }
+  const [once, of, limits] = [randomUUID(), { executionId: record.id, fence }, { open: 9, all: 9 }]
+  for (const id of [once, once]) await store.requestApproval(id, of, asked, 60_000, limits)
+  const common = { executionId: record.id, owner: 'dora', state: 'running' }
+  t.same(await takeOutbox(), [
+    { ...common, type: 'execution.started' },
+    { ...common, type: 'approval.requested' },
+  ])
+})
+
 void t.test('ends of what nobody held, and of a list with its tasks, for a hook of all tokens', async (t) => {
   await hear('*')
   const list = toRecord('carol', { kind: 'task_list', taskCount: 1, request: { tasks: ['x'] } })
