@@ -35,6 +35,8 @@ const submit = (more: Record<string, unknown>): Promise<Execution> =>
   service.submit({ prompt: TWO_MARKS, allowedTools: ['Bash'], onBudgetExceeded: 'pause', ...more })
 const look = async (id: string): Promise<Execution> => (await call('GET', `/executions/${id}`)).body
 const setBudget = (id: string, body: unknown) => call('PUT', `/executions/${id}/budget`, { body })
+const say = (id: string, body: unknown) => call('POST', `/executions/${id}/messages`, { body })
+const messagesOf = async (id: string) => (await call('GET', `/executions/${id}/messages`)).body.messages
 const typesOf = async (id: string): Promise<EventType[]> =>
   (await service.events(id)).map(({ type }) => type).filter((type) => type.startsWith('execution.'))
 const marksOf = async ({ workspace }: Execution): Promise<string[]> =>
@@ -96,6 +98,11 @@ void t.test('a run that has spent its budget is parked, and goes on where it was
     t.match(await setBudget(id, { maxBudgetTokens: 1e9 }), { status: 200, body: { status: 'waiting_budget' } })
   })
 
+  t.match((await say(id, { text: 'said while it was parked' })).body, { status: 'accepted' })
+  const { followUpId } = (await say(id, { text: scripted({ text: 'the next' }), delivery: 'follow_up' })).body
+  t.match(await look(followUpId), { status: 'queued', waitingFor: 'session' }, 'a follow-up waits for its end')
+  t.match((await service.events(id)).slice(-2), [{ type: 'message.accepted' }, { type: 'message.accepted' }])
+
   const answers = await Promise.all([setBudget(id, { maxBudgetUsd: 20 }), setBudget(id, { maxBudgetUsd: 30 })])
   t.same(
     answers.map(({ status }) => status),
@@ -125,6 +132,10 @@ void t.test('a run that has spent its budget is parked, and goes on where it was
   t.match((await service.until(id, 'execution.unparked')).data, { reason: 'budget', by: 'default' })
   t.match((await service.until(id, 'execution.started', 2)).data, { resumed: true, sessionId: execution.sessionId })
   t.match((await call('GET', '/queue')).body, { waitingForBudget: 0 })
+  t.match(await messagesOf(id), [{ status: 'delivered' }, { followUpId }], 'a message is delivered when it goes on')
+  t.match(said, 'said while it was parked')
+  const followed = { status: 'succeeded', resumedFrom: id, outcome: { result: 'the next' } }
+  t.match(await service.finished(followUpId), followed)
 
   await t.test('its receipt says who has changed the budget, and when', async (t) => {
     const receipt = (await call('GET', `/executions/${id}/receipt`)).text
@@ -188,7 +199,9 @@ void t.test('with a CLI that is no more than it must be', async (t) => {
       }),
     ])
     for (const { id } of [cancelled, expired, late]) await service.until(id, 'execution.parked')
+    await say(cancelled.id, { text: 'nobody reads it' })
     t.match(await call('POST', `/executions/${cancelled.id}/cancel`), { body: { status: 'cancelled' } })
+    t.match(await messagesOf(cancelled.id), [{ status: 'dropped', reason: 'cancelled' }])
     t.match(await service.finished(expired.id), {
       status: 'failed',
       outcome: { code: 'BUDGET_EXCEEDED', message: /not raised/ },
