@@ -162,6 +162,9 @@ void t.test('a change of its limits that comes as it is parked comes first', asy
   const outcome = { status: 'failed', code: 'BUDGET_EXCEEDED' } as const
   const ending = { outcome, attempt: 1, usage: SPENT, finishedAt: new Date() }
   t.match(await store.concludeQueued(id, ending, undefined, before), { kind: 'refused' })
+  const drop = { right: 'queued', fence: undefined, at: new Date(), attempt: 1, reason: 'failed' } as const
+  const known = { id, state: before.state, claim: String(before.claim) }
+  t.equal(await store.dropMessages({ ...drop, ...known }), 'stale', 'what was said to it is not lost')
   await cancelExecution(domain, id, caller)
 })
 
