@@ -91,23 +91,40 @@ export function limitCommandTime(redis: Redis): void {
 }
 
 /**
- * What is sent in one turn of Node's loop leaves in one write: the commands of requests that came together cost a call
- * of the kernel, here and in Redis, and not one each.
+ * Redis answers a write of many commands when it has done them all; meanwhile the API, which waits for them all, has
+ * nothing to do. With some at a time both work at once.
+ */
+const JOINED_AT_ONCE = 8
+
+/**
+ * What is sent in one turn of Node's loop leaves in few writes: the commands of requests that came together cost a call
+ * of the kernel, here and in Redis, for several of them.
  */
 export function joinWrites(redis: Redis): void {
   const send = redis.sendCommand.bind(redis)
   let held: Redis['stream'] | undefined
+  let joined = 0
+  let isDue = false
   function release(): void {
     held?.uncork()
     held = undefined
+    joined = 0
+  }
+  function releaseAtEnd(): void {
+    isDue = false
+    release()
   }
   redis.sendCommand = (command, stream) => {
     if (held !== redis.stream) {
       release()
       held = redis.stream
       held?.cork()
-      setImmediate(release)
+      if (!isDue) setImmediate(releaseAtEnd)
+      isDue = true
     }
-    return send(command, stream)
+    const sent = send(command, stream)
+    joined += 1
+    if (joined === JOINED_AT_ONCE) release()
+    return sent
   }
 }
