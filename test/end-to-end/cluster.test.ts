@@ -78,8 +78,9 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
   await t.test(
     'an API that is stopped, and one that is killed, in mid-run: the client goes on elsewhere',
     async (t) => {
-      const go = join(cluster.folder, 'go')
-      const id = await cluster.submit(first, JSON.stringify([ticks(20), { file: go }, ticks(20), ANSWER]))
+      const [stopped, killed] = [join(cluster.folder, 'stopped'), join(cluster.folder, 'killed')]
+      const steps = [ticks(20), { file: stopped }, ticks(20), { file: killed }, ticks(20), ANSWER]
+      const id = await cluster.submit(first, JSON.stringify(steps))
       const seen: Event[] = []
       async function take(server: Server, transport: Transport, onSixth?: () => void): Promise<void> {
         let count = 0
@@ -96,9 +97,11 @@ void t.test('any API serves any execution, whatever is cut or restarted meanwhil
       await take(first, 'websocket', () => first.kill('SIGTERM'))
       t.match(await first.ended, { code: 0 }, 'a stopped API ends well though clients are connected')
       t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
+      // However much it has told while it stopped: as much follows.
+      await writeFile(stopped, '')
       ;[first] = await Promise.all([cluster.openApi(), take(second, 'sse', () => second.kill('SIGKILL'))])
       t.not(seen.at(-1)?.type, 'execution.finished', 'it was in mid-run')
-      await writeFile(go, '')
+      await writeFile(killed, '')
       await take(first, 'rest')
       isWhole(t, seen)
       t.match(await cluster.finished(first, id), { status: 'succeeded', attempt: 1 })
