@@ -4,8 +4,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import type { z } from 'zod'
 import { ExecutorError, parseInput } from '../src/protocol/errors.js'
+import { MERGE_PATCH } from '../src/protocol/rest-input.js'
 
-const MERGE_PATCH = 'application/merge-patch+json'
 const BYTE_ORDER_MARK = '\ufeff'
 
 /** As a TextDecoder that is fatal, at a third of its cost. */

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { ERROR_TABLE, Problem, type ErrorCode } from '../src/protocol/errors.js'
 import type { Scope } from '../src/protocol/caller.js'
+import { MERGE_PATCH } from '../src/protocol/rest-input.js'
 import { OPERATIONS, type Operation, type OperationWith, type RestMapping } from '../src/protocol/operations.js'
 
 type Operations = typeof OPERATIONS
@@ -18,8 +19,6 @@ const NOTES: { readonly [Code in ErrorCode]?: string } = {
   APPROVAL_CLOSED: '`approval` says how, by whom and when.',
   BUDGET_EXCEEDED: '`budget` has the details.',
 }
-/** RFC 7396. */
-const MERGE_PATCH = 'application/merge-patch+json'
 /** What can be wrong with a body, before anybody looks at its fields. */
 const BODY_ERRORS = ['PARSE_ERROR', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const
 

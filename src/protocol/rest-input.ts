@@ -15,6 +15,9 @@ import type { ExecutionFilters } from './listing.js'
 import { wholeNumber } from './numbers.js'
 import { USAGE_GROUPS } from './usage.js'
 
+/** What a change may be called: RFC 7396. */
+export const MERGE_PATCH = 'application/merge-patch+json'
+
 /** How long a wait that was asked for is held, in seconds. */
 export const toHold = (seconds: number): number => Math.min(seconds, HOLD_LIMIT_SECONDS)
 

@@ -130,6 +130,10 @@ function testOn(name: string, env: NodeJS.ProcessEnv, isWholeRange: boolean): vo
         t.match(await list(`?executionId=${id}`), [{ id: approval.id }])
         t.match(await list('', token), [{ id: approval.id }], 'a token of one execution sees that one')
         t.same(await list('', stranger), [], 'another token sees nothing')
+        t.equal(await list(`?executionId=${id}`, stranger), undefined, 'nor that there is such an execution')
+        const admin = await makeToken({ scopes: ['admin'] })
+        for (const query of ['', `?executionId=${id}`])
+          t.match(await list(query, admin), [{ id: approval.id }], 'who administers sees those of all')
         t.match(await decide(approval.id, { decision: 'allow' }, stranger), {
           status: 404,
           body: { code: 'APPROVAL_NOT_FOUND' },

@@ -5,7 +5,7 @@ import { isExecutionId } from '../../protocol/ids.js'
 import { fromStore } from '../../platform/redis.js'
 import { toApproval, type ApprovalRecord } from '../records/approval-record.js'
 import type { ReadServices } from '../services.js'
-import { requireExecution } from './find-execution.js'
+import { toNotFound } from './find-execution.js'
 
 const DEFAULT_LIMIT = 50
 /** Ids read from an index at once, and at most for one page, whose cursor leads on from there. */
@@ -13,7 +13,7 @@ const SCAN_CHUNK = 200
 const SCAN_LIMIT = 2_000
 
 /** An approver with the admin scope sees those of all; a token of one execution only its own. */
-const maySee = ({ executionId, owner }: ApprovalRecord, caller: Caller): boolean =>
+const maySee = ({ executionId, owner }: Pick<ApprovalRecord, 'executionId' | 'owner'>, caller: Caller): boolean =>
   mayWatch({ id: executionId, owner }, caller) || (caller.executionId === undefined && caller.scopes.has('admin'))
 
 /** @throws ExecutorError APPROVAL_NOT_FOUND */
@@ -33,7 +33,9 @@ const isNewer = (one: { readonly id: string }, other: { readonly id: string }): 
 /** Of one execution; of a list, those of its tasks: there are few enough to be read at once. */
 async function listOf(services: ReadServices, executionId: string, caller: Caller): Promise<ApprovalRecord[]> {
   const { store } = services
-  const { id, tasks = [] } = await requireExecution(services, executionId, caller)
+  const record = isExecutionId(executionId) ? await store.get(executionId) : undefined
+  if (!record || !maySee({ executionId, owner: record.owner }, caller)) throw toNotFound(executionId)
+  const { id, tasks = [] } = record
   const lists = await Promise.all([id, ...tasks.map((task) => task.id)].map((each) => store.listApprovalsOf(each)))
   return lists.flat().sort(isNewer)
 }

@@ -22,17 +22,17 @@ const SCAN_LIMIT = 5_000
 /** The record, if it is the caller's; somebody else's is as good as none. @throws ExecutorError EXECUTION_NOT_FOUND */
 export async function requireExecution({ store }: ReadServices, id: string, caller: Caller): Promise<ExecutionRecord> {
   const record = isExecutionId(id) ? await fromStore(store.get(id)) : undefined
-  if (!record || !mayWatch(record, caller)) throw notFound(id)
+  if (!record || !mayWatch(record, caller)) throw toNotFound(id)
   return record
 }
 
 /** The same where nothing of the record is needed. */
 export async function requireOwn({ store }: ReadServices, id: string, caller: Caller): Promise<void> {
   const owner = isExecutionId(id) ? await fromStore(store.ownerOf(id)) : undefined
-  if (owner === undefined || !mayWatch({ id, owner }, caller)) throw notFound(id)
+  if (owner === undefined || !mayWatch({ id, owner }, caller)) throw toNotFound(id)
 }
 
-const notFound = (id: string): ExecutorError =>
+export const toNotFound = (id: string): ExecutorError =>
   new ExecutorError('EXECUTION_NOT_FOUND', {
     detail: `There is no execution ${id.slice(0, 100)}, or it was deleted.`,
   })
