@@ -46,15 +46,17 @@ export async function runQuickly(service: Service, runs: number): Promise<QuickR
   return { perSecond: runs / seconds, cpuMs: (cpuMsOf(pidsOf(service)) - before) / runs }
 }
 
+/** 6c4780c knows no levels: what it does under bubblewrap is what `host` is today, so that one is compared with it. */
 const KINDS = [
-  { name: 'bubblewrap', title: 'under bubblewrap', runs: 160, atLeast: 1.8 },
+  { name: 'bubblewrap', title: 'under bubblewrap', runs: 160, atLeast: 1.8, env: { CC_EXECUTOR_SANDBOX: 'host' } },
+  { name: 'default', title: 'in the sandbox that is the default', runs: 160 },
   { name: 'weak', title: 'where there are no namespaces', runs: 96, atLeast: 2 },
 ]
 
 export async function benchQuickRuns(bench: Bench): Promise<Row[]> {
   const rows: Row[] = []
-  for (const { name, title, runs, atLeast } of KINDS) {
-    const env = { CC_EXECUTOR_CONCURRENCY: String(AT_ONCE) }
+  for (const { name, title, runs, atLeast, env: level } of KINDS) {
+    const env = { CC_EXECUTOR_CONCURRENCY: String(AT_ONCE), ...level }
     const wrapper = name === 'weak' ? [bench.programs['no-namespaces']] : []
     const results = await withServices(bench, { env, wrapper }, async (services) => {
       for (const service of services) await runQuickly(service, AT_ONCE)
@@ -70,7 +72,7 @@ export async function benchQuickRuns(bench: Bench): Promise<Row[]> {
         unit: '/s',
         better: 'more',
         samples: pick(results, ({ perSecond }) => perSecond),
-        goals: [{ against: BASE, atLeast }],
+        goals: atLeast === undefined ? [] : [{ against: BASE, atLeast }],
       },
       {
         id: `quick-runs.${name}.cpu`,
