@@ -95,7 +95,7 @@ export async function showExecutions(
   return records.map((record) => {
     const start = record.state === 'queued' && known ? startOf(record, known) : undefined
     const estimatedStartAt = start === undefined ? undefined : new Date(Math.max(start, Date.now())).toISOString()
-    return { ...toExecution(record), estimatedStartAt }
+    return Object.assign(toExecution(record), { estimatedStartAt })
   })
 }
 

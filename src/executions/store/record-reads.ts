@@ -67,23 +67,28 @@ function toTurn([position, place, limit = 0, active = 0]: PositionReply): QueueT
 
 const toLoadedRecord = ({ id, stored, lastSeq, turn }: Loaded): ExecutionRecord | undefined => {
   const record = toRecord(id, stored, lastSeq, turn?.position)
-  return record && { ...record, ownTurn: turn?.own }
+  // Not a copy: a record has 50 fields, a page 50 records.
+  return record && Object.assign(record, { ownTurn: turn?.own })
 }
 
-const LISTED_VALUES = 5 + SHOWN_FIELDS.length
+/** As list.lua answers: of each row so many values, the last of them a list that begins with what it reads itself. */
+const LISTED_VALUES = 5
+const READ_BY_SCRIPT = 3
+type ListedValues = [
+  id: string,
+  lastSeq: number,
+  turn: PositionReply,
+  request: string | null,
+  values: Array<string | null>,
+]
 
-function toListed(owner: string, values: ListReply): Listed[] {
+function toListed(owner: string, reply: ListReply): Listed[] {
   const listed: Listed[] = []
-  for (let start = 0; start < values.length; start += LISTED_VALUES) {
+  for (let start = 0; start < reply.length; start += LISTED_VALUES) {
     // Safe: as list.lua answers.
-    const [id, lastSeq, turn, shortRequest, state, ...shown] = values.slice(start, start + LISTED_VALUES) as [
-      string,
-      number,
-      PositionReply,
-      ...Array<string | null>,
-    ]
-    const stored: StoredFields = { state, shortRequest, owner }
-    for (const [index, field] of SHOWN_FIELDS.entries()) stored[field] = shown[index]
+    const [id, lastSeq, turn, shortRequest, values] = reply.slice(start, start + LISTED_VALUES) as ListedValues
+    const stored: StoredFields = { state: values[0], shortRequest, owner }
+    for (const [index, field] of SHOWN_FIELDS.entries()) stored[field] = values[READ_BY_SCRIPT + index]
     listed.push({ id, record: toLoadedRecord({ id, stored, lastSeq, turn: toTurn(turn) }) })
   }
   return listed

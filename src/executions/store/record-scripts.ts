@@ -95,7 +95,7 @@ interface GoingOn {
 }
 
 /** One value after the other of each row. */
-export type ListReply = ReadonlyArray<Text | number | PositionReply | null>
+export type ListReply = ReadonlyArray<Text | number | PositionReply | ReadonlyArray<Text | null> | null>
 
 /** Of one that waits; the last three where its owner may have only so many at work. */
 export type PositionReply = [] | [position: number] | [position: number, place: number, limit: number, active: number]

@@ -1350,6 +1350,9 @@ for band = 0, 2 do
   end
 end
 return {due, redis.call('ZCARD', root .. ':leases'), unpack(ids)}`,
+  'include/is-alone': `local function isAlone(band)
+  return redis.call('EXISTS', root .. ':owner-limits') == 0 and redis.call('ZCARD', turnsOf(band)) <= 1
+end`,
   'include/turn-of': `local function turnOf(id, score, owner)
   if not owner then score, owner = unpack(redis.call('HMGET', record(id), 'score', 'owner')) end
   local position = owner and positionOf(id, score, owner)
@@ -1364,16 +1367,23 @@ end`,
   'list': `local owner, newest, oldest, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fields = {unpack(ARGV, 5)}
 local answer, size = {}, 0
+local alone = {}
+local function turnIn(id, score)
+  local band = bandOf(score)
+  if alone[band] == nil then alone[band] = isAlone(band) end
+  if not alone[band] then return turnOf(id, score, owner) end
+  local rank = redis.call('ZRANK', root .. ':waiting', id)
+  return rank and {rank + 1} or {}
+end
 local ids = redis.call('ZREVRANGEBYLEX', key('index', owner), newest, oldest, 'LIMIT', 0, count)
 for _, id in ipairs(ids) do
   local values = redis.call('HMGET', record(id), 'state', 'shortRequest', 'score', unpack(fields))
   local state = values[1]
   answer[size + 1], answer[size + 2] = id, lastSeq(id)
-  answer[size + 3] = state == 'queued' and turnOf(id, values[3], owner) or {}
+  answer[size + 3] = state == 'queued' and turnIn(id, values[3]) or {}
   answer[size + 4] = values[2] or (state and get(id, 'request'))
-  answer[size + 5] = state
-  for index = 1, #fields do answer[size + 5 + index] = values[3 + index] end
-  size = size + 5 + #fields
+  answer[size + 5] = values
+  size = size + 5
 end
 return answer`,
   'positions': `local answers = {}
@@ -1898,9 +1908,9 @@ export const SCRIPTS = {
     'include/limit-of', 'include/may-run', 'list-due',
   ),
   ccList: join(
-    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
-    'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
-    'include/turn-of', 'list',
+    'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/record', 'include/get', 'include/turn-keys', 'include/is-alone', 'include/limit-of',
+    'include/position-of', 'include/turn-of', 'list',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',
