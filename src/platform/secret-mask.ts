@@ -11,6 +11,8 @@ const PREFIX_HELD = 3
 const KEY_CHARACTERS = '[A-Za-z0-9_-]'
 const KEY = `(?:${KEY_PREFIX}|(?<![A-Za-z0-9])(?:k-|-)ant-[a-z]{3,5}\\d\\d-)${KEY_CHARACTERS}{16,}`
 const OPEN_KEY = new RegExp(`${KEY_PREFIX}${KEY_CHARACTERS}*$`)
+/** A power of two above every ASCII character. */
+const BEGINNINGS = 128
 /** Longer than any key: text that looks like one and does not end is told from here on. */
 const OPEN_KEY_LIMIT = 4096
 
@@ -62,7 +64,9 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
   // One pass over the text, whatever the number of secrets is.
   const finds = new RegExp(source)
   const all = new RegExp(source, 'g')
-  const firsts = new Set(forms.map((form) => form.charCodeAt(0)))
+  // By the low bits of its first character, since each character at the end of each delta is looked up.
+  const begins = new Uint8Array(BEGINNINGS)
+  for (const form of forms) begins[form.charCodeAt(0) % BEGINNINGS] = 1
   const longest = Math.max(0, ...forms.map(({ length }) => length))
 
   const replace = (text: string): string => text.replace(all, MASKED)
@@ -92,7 +96,7 @@ export function createSecretMask(secrets: Iterable<string>): SecretMask {
 
   function pendingForm(text: string): number {
     for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
-      if (!firsts.has(text.charCodeAt(at))) continue
+      if (begins[text.charCodeAt(at) % BEGINNINGS] === 0) continue
       const end = text.slice(at)
       if (!forms.some((form) => form.length > end.length && form.startsWith(end))) continue
       if (!isWithin(text, at)) return end.length
