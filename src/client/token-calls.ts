@@ -14,7 +14,7 @@ interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export interface TokensQuery {
+export interface PageQuery {
   readonly limit?: number
   readonly cursor?: string
 }
@@ -28,7 +28,7 @@ export interface TokenCalls {
     request: TokenRequest,
     options: CallOptions & { readonly idempotencyKey: string },
   ): Promise<Token & Partial<Pick<NewToken, 'secret'>>>
-  tokens(query?: TokensQuery, options?: CallOptions): Promise<TokenPage>
+  tokens(query?: PageQuery, options?: CallOptions): Promise<TokenPage>
   token(id: string, options?: CallOptions): Promise<Token>
   changeToken(id: string, change: TokenChange, options?: CallOptions): Promise<Token>
   /** In force at once; what the token has open ends. */

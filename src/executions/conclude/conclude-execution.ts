@@ -9,7 +9,8 @@ import { writeEnd, type ConcludeAs } from './write-end.js'
 export type { ConcludeAs } from './write-end.js'
 
 /**
- * The end was written, as `written` says. `heldList`: it was the last task of this list, which the holder asked to hold.
+ * The end was written, as `written` says. `heldList`: it was the last task of this list, which the holder asked to
+ * hold.
  */
 export interface Concluded {
   readonly written?: Sealed | undefined

@@ -123,8 +123,8 @@ export interface Known {
 
 /**
  * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
- * undefined where the execution is gone. The store takes the receipt only where the log ends there; else it is made anew
- * without what was known.
+ * undefined where the execution is gone. The store takes the receipt only where the log ends there; else it is made
+ * once more, without what was known.
  */
 export async function sealExecution(
   services: DomainServices,
