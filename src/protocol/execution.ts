@@ -239,7 +239,8 @@ export const Execution = z
     estimatedStartAt: Timestamp.optional().meta({
       description:
         'Expected start of a queued execution, estimated from earlier runs; absent if unknown (no worker, no ' +
-        'history, or it waits for something other than a free slot).',
+        'history, or it waits for something other than a free slot). With `maxConcurrent` of its token it is an upper ' +
+        'bound: others of the token that end early let it start earlier.',
     }),
     timeoutEstimate: TimeoutEstimate.optional().meta({
       description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.',

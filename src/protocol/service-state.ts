@@ -162,9 +162,15 @@ export const QueueState = z
       .number()
       .int()
       .meta({ description: 'With this many waiting, submissions are rejected with QUEUE_FULL.' }),
-    estimatedWaitSeconds: z.number().nullable().meta({
-      description: 'For a new execution of normal priority, estimated from earlier runs; null if unknown.',
-    }),
+    estimatedWaitSeconds: z
+      .number()
+      .nullable()
+      .meta({
+        description:
+          'For a new execution of normal priority, estimated from earlier runs; null if unknown. Executions that ' +
+          'their token’s `maxConcurrent` holds back count as ahead of it, so it may start earlier; the limit of the ' +
+          'new one’s own token is not considered.',
+      }),
     estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
     estimateSamples: z.number().int().meta({
       description: 'Number of earlier runs behind this estimate, at most the last 200. Not needed if a slot is free.',
