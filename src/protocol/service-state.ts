@@ -29,14 +29,14 @@ export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 export const ClaudeAccountState = z
   .object({
     credentialExpiresAt: Timestamp.optional().meta({
-      description: 'When the stored claude.ai login expires finally; then sign in again with `claude`.',
+      description: 'When the stored claude.ai login can no longer be renewed; sign in again with `claude` before.',
     }),
     limits: z
       .array(
         z.object({
           name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
           status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
-          utilization: z.number().optional().meta({ description: 'The used fraction: 1 is all.' }),
+          utilization: z.number().optional().meta({ description: 'The used fraction, from 0 to 1.' }),
           resetsAt: Timestamp.optional(),
         }),
       )

@@ -33,7 +33,7 @@ export async function concludeExecution(
   const { parentId, orphanId, hasDropped, written } = answer
   if (orphanId !== undefined || hasDropped)
     await settleFollowing(services, orphanId).catch((err: unknown) => {
-      services.logger.warn({ executionId: id, err }, 'what follows was not settled; the sweep will do it')
+      services.logger.warn({ executionId: id, err }, 'follow-ups were not settled; the sweep will do it')
     })
   if (parentId === undefined) return { written }
   const holdMs = concludeAs.kind === 'holder' ? concludeAs.holdListMs : undefined

@@ -50,7 +50,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       ids,
       (id) =>
         act(services, id).catch((err: unknown) => {
-          logger.warn({ executionId: id, err }, 'it could not be settled; this will be retried')
+          logger.warn({ executionId: id, err }, 'an execution could not be settled; the sweep will retry')
           throw err
         }),
       isRedisThere,
