@@ -109,7 +109,7 @@ void t.test('a token is made, shown without its secret, used in every process, c
   t.notOk((await call('GET', '/tokens')).body.tokens.some(({ id }: Token) => id === token.id))
 })
 
-void t.test('a repeated request creates no second token, and does not show the secret again', async (t) => {
+void t.test('a repeated request makes no second token, and does not show the secret again', async (t) => {
   const body = { name: 'once', scopes: ['read'] }
   const ask = (key: string, more: Options = {}) =>
     call('POST', '/tokens', { body, ...more, headers: { 'idempotency-key': key, ...more.headers } })
