@@ -38,8 +38,8 @@ export async function approvalRoutes(fastify: FastifyInstance): Promise<void> {
       tags,
       summary: 'Decide',
       description:
-        'The first decision counts. The same one of the same token again is answered alike; another one is 409 ' +
-        '`APPROVAL_CLOSED` with status, who and when.',
+        'The first decision counts. The same decision repeated with the same token returns the same answer; a ' +
+        'different one is 409 `APPROVAL_CLOSED`, with the status, who decided and when.',
       response: { 200: answerOf('approval.decide', 'As it is now.') },
     }),
     handler: async (request) => decideApproval(services, request.params.id, request.body, request.caller),

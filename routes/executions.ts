@@ -162,7 +162,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
         throw new ExecutorError('NOT_FINISHED', {
           detail:
             record.openApprovals.length > 0
-              ? `The execution waits for a decision on ${record.openApprovals.join(', ')} (GET /approvals); ask again after it.`
+              ? `The execution waits for a decision on ${record.openApprovals.join(', ')} (GET /approvals); try again afterwards.`
               : `The execution is ${toExecution(record).status}; ask again, or with ?waitSeconds=50.`,
         })
       const { status, result = '' } = outcome
@@ -196,7 +196,7 @@ export async function executionRoutes(fastify: FastifyInstance): Promise<void> {
       summary: 'Delete a finished execution',
       description: 'Deletes its record, its events, and its workspace if it was created for this execution.',
       response: {
-        204: z.null().meta({ description: 'Forgotten.' }),
+        204: z.null().meta({ description: 'Deleted.' }),
         // A body has no meaning here, but one that cannot be read is refused like any other.
       },
     }),

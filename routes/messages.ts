@@ -19,9 +19,9 @@ export function messageRoutes(fastify: FastifyInstance): void {
       tags,
       summary: 'Send a message to an execution',
       description:
-        'Answers 202 as soon as the message is stored. A running execution reads it behind its next tool call, or ' +
+        'Answers 202 as soon as the message is stored. A running execution reads it after its next tool call, or ' +
         'as its next turn; one that waits reads it when it runs. The event `message.delivered` or ' +
-        '`message.dropped` tells what became of it. With `Idempotency-Key` a repeated request returns the same ' +
+        '`message.dropped` reports the result. With `Idempotency-Key` a repeated request returns the same ' +
         'message.',
       response: {
         200: answerOf('message.send', 'The Idempotency-Key was known (Idempotent-Replayed: true).'),

@@ -37,7 +37,7 @@ export async function serviceRoutes(
           summary: path === '/health' ? 'Whether this process serves' : 'Same as /health, for probes',
           description: 'Requires no token and does not check Redis or the workers; /health/ready does.',
           security: [],
-          response: { 200: Health },
+          response: { 200: Health.meta({ description: 'It serves.' }) },
         },
         path,
       ),

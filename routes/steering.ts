@@ -45,8 +45,8 @@ export function steeringRoutes(fastify: FastifyInstance): void {
       summary: 'Set what an execution may spend',
       description:
         'Sets the limits for all its attempts together. One that is parked as `waiting_budget` continues in its ' +
-        'session when they leave something to spend; a running one takes them over when it reaches the limit that ' +
-        'it was started with. Each change is an event and is named in the receipt.',
+        'session when they leave something to spend; a running one applies them when it reaches the limit that it ' +
+        'was started with. Each change is an event and is named in the receipt.',
       response: { 200: answerOf('execution.budget', 'The limits are set.') },
     }),
     handler: async (request) => changeBudget(services, request.params.id, request.caller, request.body),

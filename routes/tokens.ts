@@ -34,14 +34,14 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
   app.route({
     ...routeOf('token.create', {
       tags,
-      summary: 'Make a token',
+      summary: 'Create a token',
       description:
         'Answers with its `secret`, which is not shown again. With `executionId` it may only watch that execution of ' +
-        'yours, and is deleted with it. With `Idempotency-Key` a repeated request makes no second token: it returns the ' +
+        'yours, and is deleted with it. With `Idempotency-Key` a repeated request creates no second token: it returns the ' +
         'first, without its secret.',
       response: {
         200: answerOf('token.get', 'The Idempotency-Key was known (Idempotent-Replayed: true): without the secret.'),
-        201: answerOf('token.create', 'Made; valid at once, in every API process.'),
+        201: answerOf('token.create', 'Created; valid immediately in every API process.'),
       },
     }),
     handler: async (request, reply) => {
@@ -84,8 +84,8 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
       tags,
       summary: 'Change a token',
       description:
-        'In force at once, also for what it has open: where a scope is taken away its sockets (1008) and streams ' +
-        'end. Tokens of the configuration are changed there.',
+        'Takes effect immediately, also for open connections: when a scope is removed, the WebSockets (1008) and ' +
+        'streams of the token end. Configured tokens can only be changed in the configuration.',
       response: { 200: answerOf('token.change', 'As it is now.') },
     }),
     handler: async (request) => {
@@ -101,8 +101,8 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
       tags,
       summary: 'Revoke a token',
       description:
-        'In force at once: nothing more is accepted of it, and its sockets (1008) and streams end in every API ' +
-        'process. What it submitted runs to its end; no other token can see it.',
+        'Takes effect immediately: its requests are rejected, and its WebSockets (1008) and streams end in every ' +
+        'API process. Its executions run to their end; no other token can see them.',
       response: { 204: z.null().meta({ description: 'Revoked.' }) },
     }),
     handler: async (request, reply) => {
@@ -116,8 +116,8 @@ export async function tokenRoutes(fastify: FastifyInstance, options: TokenRoutes
       tags,
       summary: 'A ticket for a browser’s WebSocket or EventSource',
       description:
-        'Valid once, for 30 seconds, as `?ticket=` in the address of `/ws` or of an event stream: the token itself ' +
-        'has no place in an address.',
+        'Valid once, for 30 seconds, as `?ticket=` in the address of `/ws` or of an event stream. A token itself ' +
+        'must never be part of an address.',
       response: { 201: answerOf('ticket.create', 'The ticket.') },
     }),
     handler: async (request, reply) => {

@@ -30,9 +30,9 @@ export async function workspaceRoutes(fastify: FastifyInstance): Promise<void> {
       tags: ['executions'],
       summary: 'The folders of this machine that are allowed for this token',
       description: 'Each with the id by which `DELETE /workspaces/admissions/{id}` withdraws it.',
-      response: { 200: answerOf('admission.list', 'Newest first.') },
+      response: { 200: answerOf('admission.list', 'Newest first; `nextCursor` is null on the last page.') },
     }),
-    handler: async (request) => listAdmissions(services, request.caller),
+    handler: async (request) => listAdmissions(services, request.query, request.caller),
   })
 
   app.route({

@@ -434,6 +434,20 @@ void t.test('the environment is read in one place', async (t) => {
   t.same(readers.filter((file) => !ENVIRONMENT_READERS.test(file)).sort(), Object.keys(ENVIRONMENT_EXCEPTIONS).sort())
 })
 
+void t.test('the protocol has no type that only Node.js knows', async (t) => {
+  // Its declarations are those of the published client, which must compile without the types of Node.js.
+  const users = (
+    await Promise.all(
+      sources.map(async (file) =>
+        file.startsWith('src/protocol/') && /\bBuffer\b(?!\.)|\bNodeJS\./.test(await readFile(join(ROOT, file), 'utf8'))
+          ? [file]
+          : [],
+      ),
+    )
+  ).flat()
+  t.same(users, [], 'Uint8Array stands in place of Buffer')
+})
+
 void t.test('signals are joined in one way, which releases what it holds', async (t) => {
   const users = (
     await Promise.all(

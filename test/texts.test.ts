@@ -77,8 +77,17 @@ function listSourceTexts(file: string): Text[] {
     const text = toText(node)
     if (text !== undefined && /\w \w+ \w/.test(text))
       found.push({ where: `${file}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}`, text })
+    if (text === undefined) ts.forEachChild(node, visit)
+    else visitSpans(node)
+  }
+  /** What is put into a text, also into a part of one that is joined. */
+  const visitSpans = (node: ts.Node): void => {
     if (ts.isTemplateExpression(node)) for (const { expression } of node.templateSpans) visit(expression)
-    else if (text === undefined) ts.forEachChild(node, visit)
+    else if (ts.isParenthesizedExpression(node)) visitSpans(node.expression)
+    else if (ts.isBinaryExpression(node))
+      for (const side of [node.left, node.right])
+        if (toText(side) === undefined) visit(side)
+        else visitSpans(side)
   }
   visit(source)
   return found

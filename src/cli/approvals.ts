@@ -159,7 +159,7 @@ export const deny: Command = {
   summary: ['deny ID', 'denies a call, a plan or questions; the run continues without it'],
   usage: `Usage: cc-executor deny [flags] ID
 
-  --message TEXT                  Claude reads it word for word
+  --message TEXT                  passed to Claude word for word
   --json                          prints the approval as JSON
 ${SERVICE_USAGE}`,
   async run(args) {

@@ -10,8 +10,8 @@ const usage = `Usage: cc-executor send [flags] <id> "text"       (or the text on
 
 Sends a message to an execution: Claude reads it after its next tool call, or as its next turn.
 
-  --follow-up                     instead: a new execution on the same session, behind those before it; prints its id
-  --or-follow-up                  a message that comes too late becomes such an execution
+  --follow-up                     instead: a new execution on the same session, after the earlier ones; prints its id
+  --or-follow-up                  a message that arrives too late becomes such an execution
   --idempotency-key KEY           the same key and text are one message
   --json                          prints the message as JSON
 ${SERVICE_USAGE}

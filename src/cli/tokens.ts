@@ -43,17 +43,17 @@ const toRow = ({ id, name, scopes, origin, status, expiresAt, executionId }: Tok
 ]
 
 export const tokens: Command = {
-  summary: ['tokens add NAME | list | revoke ID', 'tokens with a term and limits, for others'],
+  summary: ['tokens add NAME | list | revoke ID', 'tokens with an expiry date and limits, for others'],
   usage: `Usage: cc-executor tokens add NAME [flags] | list [flags] | revoke ID|NAME [flags]
 
-add prints the secret of a new token, which is not shown again; list shows all tokens; revoke ends one at once, with
-everything that it has open. Requires a token with the scope admin.
+add prints the secret of a new token, which is not shown again; list shows all tokens; revoke takes effect immediately
+and closes the token's connections. Requires a token with the scope admin.
 
   --scopes S                      of add: ${SCOPES.join(', ')}, comma-separated; default read,execute
   --expires WHEN                  of add: 30d, 12h, 45m from now, or a date; default never
   --daily-usd N                   of add: what it may spend on a UTC day
   --daily-tokens N                of add: what it may use on a UTC day
-  --max-concurrent N              of add: how many executions it may have at work at once
+  --max-concurrent N              of add: how many of its executions may run at the same time
   --execution ID                  of add: it may only watch this execution (scopes ${WATCHING_SCOPES.join(', ')})
   --json                          the token, or {tokens}, as JSON
 ${SERVICE_USAGE}`,

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from '../platform/config.js'
+import { isExecutionId } from '../protocol/ids.js'
 import { KeySet, type PublicJwk, type ReceiptReport } from '../protocol/receipt.js'
 import { DEFAULT_LIMITS, takeManifest, type Manifest } from '../verification/manifest.js'
 import { isObject, type RawReceipt } from '../verification/receipt.js'
@@ -23,6 +24,16 @@ Every field, event and file that does not match is named.
   --json                          prints the report as JSON
 
 Exit code: 0 everything that could be checked matches, 1 something does not, 2 wrong usage.`
+
+/** Where an id was given in place of a file. */
+const howToSave = (id: string): string =>
+  `expected a file, not the id of an execution; save its receipt first: cc-executor receipt ${id} > receipt.json, ` +
+  'then cc-executor verify receipt.json'
+
+async function readReceipt(path: string): Promise<Buffer> {
+  if (isExecutionId(path) && !(await stat(path).catch(() => undefined))) throw new UsageError(howToSave(path))
+  return read(path)
+}
 
 async function read(path: string): Promise<Buffer> {
   return readFile(path).catch((error: NodeJS.ErrnoException) => {
@@ -87,7 +98,7 @@ export const verify: Command = {
     const [path, ...others] = positionals
     if (path === undefined || others.length > 0) throw new UsageError('expected the file of one receipt')
     const keys = values.keys === undefined ? await readPublicKeys(readConfig().dataDir) : await readKeys(values.keys)
-    const receipt = await read(path)
+    const receipt = await readReceipt(path)
     const report = verifyReceipt({
       receipt,
       workspace: values.workspace === undefined ? undefined : await inspect(values.workspace, receipt),

@@ -2,8 +2,19 @@
 import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Admission, Client } from '../client/open-client.js'
 import { EXIT_CODES, say, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
+
+async function listAll(client: Client): Promise<Admission[]> {
+  const found: Admission[] = []
+  for (let cursor: string | undefined; ;) {
+    const page = await client.admissions({ cursor, limit: 200 })
+    found.push(...page.admissions)
+    if (page.nextCursor === null) return found
+    cursor = page.nextCursor
+  }
+}
 
 export const workspaces: Command = {
   summary: ['workspaces [--withdraw DIR]', 'the folders allowed for run --here'],
@@ -18,7 +29,7 @@ ${SERVICE_USAGE}`,
     const { withdraw } = values
     if (withdraw === '') throw new UsageError('--withdraw: expected a folder')
     return withService(values.url, async (client) => {
-      const { admissions } = await client.admissions()
+      const admissions = await listAll(client)
       if (withdraw === undefined) {
         for (const { folder, admittedAt } of admissions) process.stdout.write(`${admittedAt}  ${folder}\n`)
         return EXIT_CODES.succeeded

@@ -16,7 +16,7 @@ import { followExecution, type EventSource, type FollowOptions } from './follow-
 import { createRest, type RestCall } from './rest.js'
 import { createSharedSocket } from './shared-socket.js'
 import { createMessageCalls, type MessageCalls } from './message-calls.js'
-import { createTokenCalls, type TokenCalls } from './token-calls.js'
+import { createTokenCalls, type PageQuery, type TokenCalls } from './token-calls.js'
 
 // What a program that uses the package names beside openClient (package.json, exports["./client"]).
 export { ClientError } from './client-error.js'
@@ -91,7 +91,7 @@ export interface Client extends TokenCalls, ApprovalCalls, MessageCalls {
   patchBytes(executionId: string, path: string, options?: CallOptions): Promise<Uint8Array>
   /** Lets runs of this token work in a folder of the service's machine; for its own user, who proves that he is. */
   admitFolder(request: AdmissionRequest, options?: CallOptions): Promise<Admission>
-  admissions(options?: CallOptions): Promise<AdmissionList>
+  admissions(query?: PageQuery, options?: CallOptions): Promise<AdmissionList>
   withdrawAdmission(id: string, options?: CallOptions): Promise<void>
   cancel(executionId: string, options?: ControlOptions): Promise<Execution>
   pause(executionId: string, options?: ControlOptions): Promise<Execution>
@@ -206,7 +206,7 @@ export function openClient({ url: given, token, patienceSeconds = DEFAULT_RECONN
         signal,
       }),
     admitFolder: (body, { signal } = {}) => ask({ method: 'POST', path: '/workspaces/admissions', body, signal }),
-    admissions: ({ signal } = {}) => ask({ path: '/workspaces/admissions', signal }),
+    admissions: (query = {}, { signal } = {}) => ask({ path: '/workspaces/admissions', query: { ...query }, signal }),
     async withdrawAdmission(id, { signal } = {}) {
       await rest.text({ method: 'DELETE', path: `/workspaces/admissions/${encodeURIComponent(id)}`, signal })
     },

@@ -14,7 +14,7 @@ interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export interface TokensQuery {
+export interface PageQuery {
   readonly limit?: number
   readonly cursor?: string
 }
@@ -28,10 +28,10 @@ export interface TokenCalls {
     request: TokenRequest,
     options: CallOptions & { readonly idempotencyKey: string },
   ): Promise<Token & Partial<Pick<NewToken, 'secret'>>>
-  tokens(query?: TokensQuery, options?: CallOptions): Promise<TokenPage>
+  tokens(query?: PageQuery, options?: CallOptions): Promise<TokenPage>
   token(id: string, options?: CallOptions): Promise<Token>
   changeToken(id: string, change: TokenChange, options?: CallOptions): Promise<Token>
-  /** In force at once; what the token has open ends. */
+  /** Takes effect immediately; open connections of the token are closed. */
   revokeToken(id: string, options?: CallOptions): Promise<void>
   /** For `?ticket=` in the address of a browser's WebSocket or EventSource: once, within 30 seconds. */
   createTicket(request?: TicketRequest, options?: CallOptions): Promise<Ticket>

@@ -7,7 +7,7 @@ const NEWLINE = 0x0a
 export interface Line {
   readonly text: string
   /** With these the text is ASCII. */
-  readonly message?: Buffer | undefined
+  readonly message?: Uint8Array | undefined
   readonly end: string
   /** Of a message to the run: the script that stores it keeps account of messages. */
   readonly marks?: boolean
@@ -76,7 +76,7 @@ export class EventBatch {
     if (message === undefined) buffer.write(text, start)
     else {
       buffer.write(text, start, 'latin1')
-      message.copy(buffer, start + text.length)
+      buffer.set(message, start + text.length)
       buffer.write(end, start + text.length + message.length, 'latin1')
     }
     this.#size = start + size

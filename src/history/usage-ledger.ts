@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { keyRoot } from '../platform/redis.js'
+import { keyRoot, readTime } from '../platform/redis.js'
 import type { BudgetState, UsageSums } from '../protocol/usage.js'
 import { DAY_MS, MICRO } from './units.js'
 import { kindOf } from './run-history.js'
@@ -107,8 +107,7 @@ export function createUsageLedger(redis: Redis, prefix: string): UsageLedger {
   }
   return {
     async today() {
-      const [seconds] = await redis.time()
-      return Math.floor((Number(seconds) * 1_000) / DAY_MS)
+      return Math.floor((await readTime(redis)) / DAY_MS)
     },
     read(first, last, simulated) {
       return readDays('usage', { first, last, simulated })

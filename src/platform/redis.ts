@@ -174,3 +174,9 @@ export async function fromStore<Result>(answer: Promise<Result>): Promise<Result
 
 /** The root of every key. The whole prefix is a hash tag, so that one script may touch all keys of a deployment. */
 export const keyRoot = (prefix: string): string => `{${prefix}}`
+
+/** Redis' own clock, in milliseconds since the epoch. */
+export async function readTime(redis: Redis): Promise<number> {
+  const [seconds, microseconds] = await redis.time()
+  return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
+}

@@ -36,5 +36,7 @@ export const Admission = z
   .meta({ id: 'Admission' })
 export type Admission = z.infer<typeof Admission>
 
-export const AdmissionList = z.object({ admissions: z.array(Admission) }).meta({ id: 'AdmissionList' })
+export const AdmissionList = z
+  .object({ admissions: z.array(Admission), nextCursor: z.string().nullable() })
+  .meta({ id: 'AdmissionList' })
 export type AdmissionList = z.infer<typeof AdmissionList>

@@ -68,7 +68,7 @@ export const Approval = z
     decidedAt: Timestamp.optional(),
     decidedBy: z.string().optional().meta({ description: 'The name of the token that decided.' }),
     appliesTo: AppliesTo.optional(),
-    changedInput: Input.optional().meta({ description: 'The input that the decision put in the place of `input`.' }),
+    changedInput: Input.optional().meta({ description: 'The input by which the decision replaced `input`.' }),
     message: z.string().optional(),
   })
   .meta({ id: 'Approval', description: 'A tool call, a plan or questions that wait for a decision.' })

@@ -214,7 +214,7 @@ export interface Event<Type extends EventType = EventType> {
  */
 export type NewEvent =
   | { [Type in EventType]: { readonly type: Type; readonly data: EventData<Type> } }[EventType]
-  | { readonly type: 'claude.message'; readonly rawMessage: string; readonly bytes?: Buffer | undefined }
+  | { readonly type: 'claude.message'; readonly rawMessage: string; readonly bytes?: Uint8Array | undefined }
 
 function eventSchema<Type extends EventType>(type: Type) {
   return z

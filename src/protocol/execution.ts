@@ -225,7 +225,7 @@ export const Execution = z
           'Why a queued execution cannot start although a worker is free. `workspace`: another execution uses ' +
           'it; `retry`: the next attempt starts no earlier than `notBefore`; `sandbox`: no free worker ' +
           'provides its sandbox level; `session`: a follow-up waits for the executions of its session before it; ' +
-          '`token`: its token has as many at work as its `maxConcurrent` allows. `approval`: a call waits for a ' +
+          '`token`: as many executions of its token are running as its `maxConcurrent` allows. `approval`: a call waits for a ' +
           'decision; its clocks stand still. `budget`: it is parked until its budget is raised.',
       }),
     pendingApprovals: z.int().optional().meta({
@@ -239,7 +239,8 @@ export const Execution = z
     estimatedStartAt: Timestamp.optional().meta({
       description:
         'Expected start of a queued execution, estimated from earlier runs; absent if unknown (no worker, no ' +
-        'history, or it waits for something other than a free slot).',
+        'history, or it waits for something other than a free slot). With `maxConcurrent` of its token it is an ' +
+        'upper bound: it starts earlier if others of the token end earlier.',
     }),
     timeoutEstimate: TimeoutEstimate.optional().meta({
       description: 'With `timeoutSeconds: "auto"`: the timeout in force and its basis, fixed at submission.',

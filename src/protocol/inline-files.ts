@@ -41,7 +41,7 @@ export const InlineFile = z
   .meta({ id: 'InlineFile' })
 export type InlineFile = z.infer<typeof InlineFile>
 
-export const toBytes = ({ content, encoding = 'utf8' }: InlineFile): Buffer => Buffer.from(content, encoding)
+export const toBytes = ({ content, encoding = 'utf8' }: InlineFile): Uint8Array => Buffer.from(content, encoding)
 
 export const InlineFiles = z
   .array(InlineFile)

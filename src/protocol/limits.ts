@@ -63,7 +63,7 @@ export const SMALLEST_EVENT_BYTES = 256
 
 /** Of `maxConcurrent`. */
 export const CONCURRENT_LIMIT = 10_000
-/** Of a token, not used yet: one more takes the place of the oldest. */
+/** Of a token, not used yet: one more takes the place of the oldest. @lua */
 export const TICKETS_LIMIT = 1_000
 export const TICKET_SECONDS = 30
 

@@ -6,7 +6,7 @@ import { runText } from './run-text.js'
 export const MessageDelivery = z.enum(['steer', 'follow_up']).meta({
   id: 'MessageDelivery',
   description:
-    '`steer`: the message joins the run, behind its next tool call or as its next turn. `follow_up`: an ' +
+    '`steer`: the message joins the run, after its next tool call or as its next turn. `follow_up`: an ' +
     'execution on the same session that starts when the ones before it have ended.',
 })
 export type MessageDelivery = z.infer<typeof MessageDelivery>
@@ -68,7 +68,7 @@ export const Message = z
     executionId: ExecutionId,
     delivery: MessageDelivery,
     status: z.enum(['accepted', 'delivered', 'dropped']).meta({
-      description: '`delivered`: the CLI has handed it to the model.',
+      description: '`delivered`: the CLI has passed it to the model.',
     }),
     followUpId: ExecutionId.optional().meta({ description: 'The execution that it has become.' }),
     text: z.string().optional().meta({ description: 'Absent if the message was dropped when it was sent.' }),

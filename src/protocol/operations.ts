@@ -355,7 +355,11 @@ export const OPERATIONS = {
     scope: 'execute',
     result: AdmissionList,
     errors: [],
-    rest: { method: 'GET', paths: { '/workspaces/admissions': 'listAdmissions' } },
+    rest: {
+      method: 'GET',
+      paths: { '/workspaces/admissions': 'listAdmissions' },
+      input: { querystring: rest.AdmissionsQuery },
+    },
   },
   'admission.withdraw': {
     scope: 'execute',

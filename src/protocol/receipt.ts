@@ -73,7 +73,7 @@ export const ReceiptApproval = z.strictObject({
   tokenId: z.string().optional().meta({ description: 'Its id.' }),
   appliesTo: AppliesTo.optional(),
   inputSha256: Sha256.meta({ description: 'Of the input that was decided on, as canonical JSON.' }),
-  changedInputSha256: Sha256.optional().meta({ description: 'Of the input that the decision put in its place.' }),
+  changedInputSha256: Sha256.optional().meta({ description: 'Of the input by which the decision replaced it.' }),
   answerSha256: Sha256.optional().meta({ description: 'Of the answers, the mode and the message of the decision.' }),
 })
 export type ReceiptApproval = z.infer<typeof ReceiptApproval>
@@ -120,11 +120,11 @@ export const Receipt = z
     messages: z
       .array(ReceiptMessage)
       .optional()
-      .meta({ description: 'What was said to the execution, in order; absent if nothing was.' }),
+      .meta({ description: 'The messages sent to the execution, in order; absent if there were none.' }),
     budgetChanges: z
       .array(z.strictObject(BudgetChange.shape))
       .optional()
-      .meta({ description: 'Who has changed its budget, when and to what; absent if nobody has.' }),
+      .meta({ description: 'Who changed its budget, when and to what; absent if it was not changed.' }),
     tasks: z
       .array(ReceiptTask)
       .optional()

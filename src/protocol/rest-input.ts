@@ -144,6 +144,14 @@ export const ApprovalsQuery = z.strictObject({
   cursor: ApprovalId.optional().meta({ description: '`nextCursor` of the previous page.' }),
 }) satisfies z.ZodType<ApprovalFilters>
 export const AdmissionParams = z.object({ id: z.string() })
+export const AdmissionsQuery = z.strictObject({
+  limit: wholeNumber(1, LIST_LIMIT).optional().meta({ description: 'Default 100, at most 200.' }),
+  cursor: z
+    .string()
+    .regex(/^\d{15}-[0-9a-f]{32}$/, 'expected the nextCursor of a page')
+    .optional()
+    .meta({ description: '`nextCursor` of the previous page.' }),
+})
 
 export const SubmitHeaders = z.object({
   'idempotency-key': z.string().optional().meta({ description: 'The same key and body return the same execution.' }),

@@ -29,14 +29,14 @@ export type ClaudeAuthentication = z.infer<typeof ClaudeAuthentication>
 export const ClaudeAccountState = z
   .object({
     credentialExpiresAt: Timestamp.optional().meta({
-      description: 'When the stored claude.ai login expires finally; then sign in again with `claude`.',
+      description: 'When the stored claude.ai login can no longer be renewed; sign in again with `claude` before.',
     }),
     limits: z
       .array(
         z.object({
           name: z.string().meta({ description: 'As Claude names it: `five_hour`, `seven_day`, …' }),
           status: z.string().meta({ description: '`allowed`, `allowed_warning` or `rejected`.' }),
-          utilization: z.number().optional().meta({ description: 'The used fraction: 1 is all.' }),
+          utilization: z.number().optional().meta({ description: 'The used fraction, from 0 to 1.' }),
           resetsAt: Timestamp.optional(),
         }),
       )
@@ -162,9 +162,15 @@ export const QueueState = z
       .number()
       .int()
       .meta({ description: 'With this many waiting, submissions are rejected with QUEUE_FULL.' }),
-    estimatedWaitSeconds: z.number().nullable().meta({
-      description: 'For a new execution of normal priority, estimated from earlier runs; null if unknown.',
-    }),
+    estimatedWaitSeconds: z
+      .number()
+      .nullable()
+      .meta({
+        description:
+          'For a new execution of normal priority, estimated from earlier runs; null if unknown. Executions that ' +
+          'their token’s `maxConcurrent` holds back count as ahead of it, so it may start earlier; the limit of the ' +
+          'new one’s own token is not considered.',
+      }),
     estimatedStartAt: Timestamp.nullable().meta({ description: 'The same as a time.' }),
     estimateSamples: z.number().int().meta({
       description: 'Number of earlier runs behind this estimate, at most the last 200. Not needed if a slot is free.',

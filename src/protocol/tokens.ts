@@ -15,10 +15,10 @@ const Scopes = z
 const Name = z
   .string()
   .regex(/^(?! )[^\p{C}\p{Zl}\p{Zp}]{1,64}(?<! )$/u, 'expected 1 to 64 characters, none of them a control character')
-  .meta({ description: 'For people. It may be given again, and inherits nothing.' })
+  .meta({ description: 'For display. A name can be reused; the new token inherits nothing.' })
 const ExpiresAt = z.iso
   .datetime({ offset: true })
-  .meta({ description: 'From then on it is refused, and what it has open ends.' })
+  .meta({ description: 'From then on it is rejected, and its open connections are closed.' })
 const DailyUsd = z.number().positive().max(BUDGET_LIMIT_USD).meta({
   description: 'What it may spend on a UTC day, in place of `CC_EXECUTOR_DAILY_BUDGET_USD`.',
 })
@@ -26,7 +26,7 @@ const DailyTokens = z.int().positive().max(BUDGET_LIMIT_TOKENS).meta({
   description: 'What it may use on a UTC day, in place of `CC_EXECUTOR_DAILY_BUDGET_TOKENS`.',
 })
 const MaxConcurrent = z.int().positive().max(CONCURRENT_LIMIT).meta({
-  description: 'How many executions it may have at work at once; more of them wait, and no other token waits for them.',
+  description: 'How many of its executions may run at the same time; further ones wait without delaying other tokens.',
 })
 
 export const TokenRequest = z
@@ -55,7 +55,7 @@ export const TokenChange = z
     dailyBudgetTokens: DailyTokens.nullable().optional(),
     maxConcurrent: MaxConcurrent.nullable().optional(),
   })
-  .meta({ id: 'TokenChange', description: 'What is left out stays; null removes.' })
+  .meta({ id: 'TokenChange', description: 'Omitted fields are unchanged; null removes a field.' })
 export type TokenChange = z.infer<typeof TokenChange>
 
 export const Token = z
@@ -64,11 +64,12 @@ export const Token = z
     name: z.string(),
     scopes: z.array(z.enum(SCOPES)),
     origin: z.enum(['api', 'environment', 'file']).meta({
-      description: 'Only tokens that the API made can be changed by it; others are the operator’s configuration.',
+      description:
+        'Only tokens created by the API can be changed by it; the others belong to the operator’s configuration.',
     }),
     status: z.enum(['active', 'expired']),
     createdAt: Timestamp.optional(),
-    createdBy: z.string().optional().meta({ description: 'The id of the token that made it.' }),
+    createdBy: z.string().optional().meta({ description: 'The id of the token that created it.' }),
     expiresAt: Timestamp.optional(),
     dailyBudgetUsd: z.number().optional(),
     dailyBudgetTokens: z.number().optional(),
@@ -85,7 +86,7 @@ export type NewToken = z.infer<typeof NewToken>
 
 export const TokenPage = z
   .object({ tokens: z.array(Token), nextCursor: z.string().nullable() })
-  .meta({ id: 'TokenPage', description: 'Configured tokens, then those that the API made, newest first.' })
+  .meta({ id: 'TokenPage', description: 'Configured tokens, then those created by the API, newest first.' })
 export type TokenPage = z.infer<typeof TokenPage>
 
 export const TicketRequest = z

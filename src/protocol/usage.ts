@@ -12,13 +12,13 @@ const UsageBasis = z.literal('cli_estimate').meta({
 /** Of one unit: dollars, or tokens (input, output and cache creation; cache reads do not count). */
 export const BudgetState = z
   .object({
-    limit: z.number().nullable().meta({ description: 'Of the day; null: none.' }),
+    limit: z.number().nullable().meta({ description: 'The limit of the day; null: no limit.' }),
     spent: z.number().meta({
-      description: 'By executions accepted today that have ended, and by parked ones until they were parked.',
+      description: 'Spent by executions accepted today that have ended, and by parked ones until they were parked.',
     }),
     reserved: z.number().meta({
       description:
-        'By executions that have not ended: the most that they may spend. One that waits for a higher budget ' +
+        'Reserved for executions that have not ended: the most that they may spend. One that waits for a higher budget ' +
         'reserves nothing.',
     }),
   })
@@ -119,7 +119,7 @@ export const UsageRow = UsageSums.extend({
   credential: z
     .string()
     .optional()
-    .meta({ description: 'Absent for what was recorded without one, by an older version for instance.' }),
+    .meta({ description: 'Absent for usage that was recorded without one, such as by an older version.' }),
 }).meta({ id: 'UsageRow' })
 export type UsageRow = z.infer<typeof UsageRow>
 
@@ -128,7 +128,7 @@ export const UsageReport = z
     from: z.iso.date(),
     to: z.iso.date(),
     groupBy: z.array(z.enum(USAGE_GROUPS)),
-    token: z.string().meta({ description: 'Whose; `*`: everybody’s.' }),
+    token: z.string().meta({ description: 'The id of the token; `*`: all tokens.' }),
     rows: z.array(UsageRow),
     total: UsageSums,
     budget: z

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
+import { sha256Bytes } from '../platform/hash.js'
 import type { RunLimits } from '../platform/run-limits.js'
 import { LAUNCHER, LAUNCHER_VARIABLE, chooseStage, stagedFolder, toMappedLaunch } from './mapped-launcher.js'
 import { RELAY, RELAY_VARIABLE, toRelayCommand } from './relay.js'
@@ -50,7 +50,7 @@ function hasManyUids(): boolean {
 /** The same for every run in a workspace, so that they share their sessions; another one for another workspace. */
 function uidOf(workspace: string): number {
   const { first, count } = hasManyUids() ? OWN_UIDS : OWN_UIDS_OF_FEW
-  return first + (createHash('sha256').update(workspace).digest().readUInt32LE(0) % count)
+  return first + (sha256Bytes(workspace).readUInt32LE(0) % count)
 }
 
 /** Where a control group holds a limit, the group is to be what is met: it counts, and tells. */

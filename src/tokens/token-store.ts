@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { keyRoot } from '../platform/redis.js'
+import { keyRoot, readTime } from '../platform/redis.js'
 import { openScripts } from '../platform/redis-scripts.js'
 import { SCRIPTS } from './scripts.generated.js'
 import { toStoredToken, type StoredToken, type TokenFields } from './stored-token.js'
@@ -57,8 +57,7 @@ export function createTokenStore(redis: Redis, { prefix, maxTokens }: TokenSetti
   /** Redis' time less our monotonic one; a guess until Redis has answered. */
   let offsetMs = Date.now() - performance.now()
   async function time(): Promise<number> {
-    const [seconds, microseconds] = await redis.time()
-    const now = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
+    const now = await readTime(redis)
     offsetMs = now - performance.now()
     return now
   }

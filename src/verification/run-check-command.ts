@@ -107,13 +107,13 @@ export async function runCheckCommand({
     // What it left behind would hold its pipes open.
     await child.killAll()
     const [out, err] = await output
-    const sha256 = createHash('sha256').update(out.digest).update(err.digest).digest('hex')
+    const outputSha256 = sha256(Buffer.concat([out.digest, err.digest]))
     const ending = signal.aborted
       ? 'was stopped: the time limit was reached'
       : exit.signal
         ? `was terminated by ${exit.signal}`
         : `exited with ${exit.exitCode ?? 'no code'}`
-    return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, sha256)
+    return report(ending, !signal.aborted && exit.exitCode === 0, out.bytes + err.bytes, outputSha256)
   } finally {
     signal.removeEventListener('abort', kill)
     await child.killAll()

@@ -23,6 +23,7 @@ import { benchRun } from './parts/run.js'
 import { benchIdleWorkers, benchSeveral } from './parts/several.js'
 import { benchStarts } from './parts/starts.js'
 import { benchSubmit } from './parts/submit.js'
+import { benchTurns } from './parts/turns.js'
 import { compilePrograms, NO_PROGRAMS, run, searchPath } from './programs.js'
 import { judge, printRows, ratiosOf, medianOf, type Missing, type Row } from './rows.js'
 
@@ -45,13 +46,14 @@ const PARTS: Record<string, Part> = {
   watched: benchGrowthWatched,
   several: benchSeveral,
   'idle-workers': benchIdleWorkers,
+  turns: benchTurns,
   run: benchRun,
   starts: benchStarts,
   evidence: benchEvidence,
   flood: benchFlood,
 }
 /** They need no C compiler. */
-const WITHOUT_PROGRAMS = ['starts', 'evidence', 'flood']
+const WITHOUT_PROGRAMS = ['starts', 'evidence', 'flood', 'turns']
 /** Measured only where they are named. */
 const ONLY_BY_NAME = ['flood']
 const ROUNDS = 3

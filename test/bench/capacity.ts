@@ -2,7 +2,7 @@
 import type { Release } from './guard.js'
 
 /** What is reckoned with; the page says so. */
-export const ASSUMED = { slots: 4, linesPerSecond: 20, share: 0.7 } as const
+const ASSUMED = { slots: 4, linesPerSecond: 20, share: 0.7 } as const
 const WORKERS = [10, 100, 1_000]
 const MARKS = ['<!-- measured: npm run bench -- --record -->', '<!-- end of what is measured -->'] as const
 

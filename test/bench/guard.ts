@@ -32,7 +32,7 @@ export interface Loss {
 
 const round = (value: number): number => Number(value.toPrecision(4))
 
-export function toRecorded(row: Row, commit: string): Recorded | undefined {
+function toRecorded(row: Row, commit: string): Recorded | undefined {
   const here = medianOf(row, HERE)
   if (here === undefined) return undefined
   const figure = row.isPortable ? here : undefined

@@ -2,14 +2,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { addAdmitted, admissionId, withAdmitted, withdrawAdmitted } from '../../src/platform/admitted-folders.js'
 import { proveLocal, readLocalSecret } from '../../src/platform/local-proof.js'
 import { reversePatch } from '../../src/cli/reverse-patch.js'
+import { listAdmissions } from '../../src/executions/submit/admit-folder.js'
 import { toPatch } from '../../src/files/patch.js'
 import type { AdmissionList } from '../../src/protocol/admission.js'
+import type { Scope } from '../../src/protocol/caller.js'
 import { isTerminal, type Execution } from '../../src/protocol/execution.js'
 import { openCommandLine } from '../support/command-line.js'
 import { CLI, SCRIPTED_CLI } from '../support/paths.js'
@@ -301,6 +303,24 @@ void t.test('on a terminal it asks once, clearly', async (t) => {
   t.match(ran.stdout, `working in ${folder}`)
 })
 
+void t.test('allowed folders are listed by pages, also past one that is withdrawn meanwhile', async (t) => {
+  const dataDir = t.testdir({})
+  const caller = { id: 'mine', name: 'mine', scopes: new Set<Scope>(['execute']) }
+  // Two of them at the same moment.
+  for (const [index, folder] of ['/a', '/b', '/c', '/d', '/e'].entries())
+    await addAdmitted(dataDir, { token: 'mine', folder, admittedAt: new Date(Math.floor(index / 2)).toISOString() })
+  await addAdmitted(dataDir, { token: 'other', folder: '/f', admittedAt: new Date().toISOString() })
+  const page = (cursor?: string) => listAdmissions({ config: { dataDir } }, { limit: 2, cursor }, caller)
+  const first = await page()
+  t.same([first.admissions[0]?.folder, first.admissions.length], ['/e', 2])
+  t.ok(await withdrawAdmitted(dataDir, 'mine', first.admissions[1]?.id ?? ''))
+  const second = await page(first.nextCursor ?? '')
+  const third = await page(second.nextCursor ?? '')
+  t.equal(third.nextCursor, null)
+  const folders = [first, second, third].flatMap(({ admissions }) => admissions.map(({ folder }) => folder))
+  t.same(folders.toSorted(), ['/a', '/b', '/c', '/d', '/e'])
+})
+
 void t.test(
   'what is withdrawn or not a line of the file admits nothing, and another token’s line neither',
   async (t) => {
@@ -319,6 +339,18 @@ void t.test(
     t.same(await addAdmitted(dataDir, entry), entry)
     t.same(await of('mine', '/a'), ['/a'], 'the last line counts')
     t.same(await of('mine', '/a', false), [], 'switched off, what was admitted before does not count')
+    const turns = Array.from({ length: 5_000 }, () => [entry, { token: 'mine', folder: '/a', withdrawnAt: 'then' }])
+    await writeFile(
+      join(dataDir, 'admitted-folders'),
+      `${turns
+        .flat()
+        .map((line) => JSON.stringify(line))
+        .join('\n')}\n`,
+    )
+    const both = ['/a', '/b'].map((folder) => ({ ...entry, folder }))
+    t.same(await Promise.all(both.map((one) => addAdmitted(dataDir, one))), both, 'withdrawn ones fill no file')
+    t.same(await of('mine', '/a'), ['/a', '/b'])
+    t.same(await readdir(dataDir), ['admitted-folders'], 'nothing is left of the lock')
     await writeFile(join(dataDir, 'admitted-folders'), '/b\n{"token":"mine","folder":7}\n\n')
     t.same(await of('mine', '/a'), [])
   },

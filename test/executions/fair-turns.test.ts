@@ -13,6 +13,7 @@ import { createTokenStore } from '../../src/tokens/token-store.js'
 import { Lifetime } from '../../src/platform/lifetime.js'
 import { NO_USAGE } from '../../src/protocol/execution.js'
 import { openTestRedis } from '../support/redis.js'
+import { startRecord } from '../support/start-record.js'
 
 const redis = await openTestRedis(t)
 const LEASE_MS = 60_000
@@ -277,6 +278,25 @@ void t.test('the limit of a token stays with what it has submitted, and goes wit
   for (let round = 0; round < 2; round += 1) await store.trimIndexes(10)
   t.same(await limits(), {})
   t.equal(await keys.sismember(`${root}:owners`, id), 0, 'nor is it looked for any more')
+})
+
+void t.test('the place of a run whose worker died is given on, also where its token was revoked', async (t) => {
+  const scene = await openScene(t)
+  const { submit, claim, tokens, store, redis: keys, root } = scene
+  const { id } = mintToken()
+  const more = { sha256: '00', createdAt: Date.now(), createdBy: 'admin' }
+  const fields = toFields({ name: 'few', scopes: ['execute'], maxConcurrent: 1 }, more)
+  await tokens.create({ id, fields, key: undefined, digest: '' })
+  const [first, second] = [await submit(id), await submit(id)]
+  t.equal(await claim(first), first)
+  await startRecord(store, first, (await keys.hget(`${root}:log:${first}`, 'fence')) ?? '')
+  t.ok(await tokens.remove(id))
+  t.equal(await claim(second), 'refused')
+  await keys.zadd(`${root}:leases`, 'XX', 1, first)
+  await sweepExecutions(scene)
+  t.match(await store.get(first), { state: 'failed', outcome: { code: 'WORKER_LOST' } })
+  t.equal((await store.claim(second, 2, 'worker', LEASE_MS, 'default')).kind, 'claimed')
+  t.same(await keys.smembers(`${root}:active:${id}`), [second])
 })
 
 void t.test('what an older version has queued, or has taken out, is as good as any other', async (t) => {

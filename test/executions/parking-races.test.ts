@@ -16,6 +16,7 @@ import { NO_USAGE, type Usage } from '../../src/protocol/execution.js'
 import { openRandom } from '../faults/random.js'
 import { openTestRedis } from '../support/redis.js'
 import { startRecord } from '../support/start-record.js'
+import { withinDay } from '../support/within-day.js'
 
 const seed = process.env['CC_EXECUTOR_FAULT_SEED'] ?? randomBytes(4).toString('hex')
 t.comment(`seed ${seed}; again with CC_EXECUTOR_FAULT_SEED=${seed}`)
@@ -169,6 +170,7 @@ void t.test('a change of its limits that comes as it is parked comes first', asy
 })
 
 void t.test('at the daily limit it goes on when the day turns, as far as that day has something left', async (t) => {
+  await withinDay()
   const id = await park({ notBefore: new Date(Date.now() - 1) })
   const day = Math.floor(Date.now() / 86_400_000)
   await keys.hset(`{cc}:budget:real:${day}:owner`, 'usd:spent', 100_000_000)

@@ -13,6 +13,7 @@ import { scripted } from '../support/environment.js'
 import { SCRIPTED_CLI } from '../support/paths.js'
 import { startCli } from '../support/processes.js'
 import { openTestService } from '../support/service.js'
+import { withinDay } from '../support/within-day.js'
 
 const service = await openTestService(t, {
   env: { CC_EXECUTOR_MAX_BUDGET_USD: '50', CC_EXECUTOR_CONCURRENCY: '4' },
@@ -254,6 +255,7 @@ void t.test('with a CLI that is no more than it must be', async (t) => {
   })
 
   await t.test('at the daily limit of its token it says when it goes on, and starts no day twice', async (t) => {
+    await withinDay()
     const made = await call('POST', '/tokens', {
       body: { name: 'poor', scopes: ['execute', 'read'], dailyBudgetUsd: 0.1 },
     })

@@ -17,6 +17,7 @@ import { SCRIPTED_CLI } from '../support/paths.js'
 import { openTestRedis } from '../support/redis.js'
 import { openTestService } from '../support/service.js'
 import { startRecord } from '../support/start-record.js'
+import { withinDay } from '../support/within-day.js'
 
 const MICRO = 1_000_000
 
@@ -119,6 +120,7 @@ const one = { usd: { run: MICRO, cap: 10 * MICRO }, tokens: { run: 100 } }
 void t.test(
   'of fifty submissions at once no more are taken than the day allows, and a refusal leaves nothing',
   async (t) => {
+    await withinDay()
     const { create, book, redis } = await openStore(t)
     const made = await Promise.all(Array.from({ length: 50 }, () => create(one)))
     t.equal(made.filter(({ answer }) => answer.kind === 'created').length, 10)
@@ -144,6 +146,7 @@ void t.test(
 void t.test(
   'every way to end settles once: success, cancel in the queue, an overdue wait, a lost worker; half-done states are swept twice',
   async (t) => {
+    await withinDay()
     const { create, start, book, sweep, store, ledger, redis, ...services } = await openStore(t)
     const domain = { ...services, store, ledger, redis }
     const [done, cancelled, lost] = await Promise.all([create(one), create(one), create(one)])
@@ -167,7 +170,7 @@ void t.test(
         { kind: 'holder', fence },
         { outcome: { status: 'succeeded' }, usage, attempt: 1, model: 'claude-haiku' },
       )
-    t.same([await conclude(), await conclude()], [{}, undefined])
+    t.same([(await conclude()) !== undefined, await conclude()], [true, undefined])
     t.same(await book(), [0.123457, 3, 35, 300], 'what was spent, in place of what was reserved')
     await concludeExecution(
       domain,
@@ -230,6 +233,7 @@ void t.test(
   'a submission beyond the day is refused before anything is spent; the sums say what was',
   { timeout: 600_000 },
   async (t) => {
+    await withinDay()
     const service = await openTestService(t, {
       env: {
         CC_EXECUTOR_CLAUDE_BIN: SCRIPTED_CLI,

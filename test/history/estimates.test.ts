@@ -193,7 +193,7 @@ void t.test(
   async (t) => {
     const { redis, history, store, start, sample, ...services } = await openStore(t)
     const { id, first, conclude } = await sample({ activeMs: 1_234.4, outcome: 'success' })
-    t.same([first, await conclude(), await conclude()], [{}, undefined, undefined])
+    t.same([first !== undefined, await conclude(), await conclude()], [true, undefined, undefined])
     t.same(await history.samples(['f'], false), [[1234]])
     t.same(await redis.hmget(`{cc}:execution:${id}`, 'fingerprints', 'activeMs', 'lesson'), [null, null, null])
     await sample({ activeMs: 5_000, outcome: 'bound' })

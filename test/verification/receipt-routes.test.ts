@@ -171,6 +171,10 @@ void t.test('an execution that succeeded has a receipt that holds, over REST and
   t.match(JSON.parse(bad.out), { valid: false, mismatches: [{ name: 'outcome.status' }] })
   if (isAll) t.match(await cli(['verify'], elsewhere), { code: 2, err: /expected the file of one receipt/ })
   t.match(await cli(['verify', file('nowhere.json')], elsewhere), { code: 2, err: /cannot be read \(ENOENT\)/ })
+  t.match(await cli(['verify', execution.id], elsewhere), {
+    code: 2,
+    err: new RegExp(`expected a file, not the id of an execution; .*receipt ${execution.id} > receipt.json`),
+  })
   await t.rejects(stat(elsewhere), 'checking makes no folder and no key')
 })
 

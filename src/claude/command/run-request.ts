@@ -122,6 +122,20 @@ export function toRunRequest(request: ExecuteRequest): RunRequest {
   }
 }
 
+const runs = new WeakMap<ExecuteRequest, RunRequest>()
+
+/**
+ * The run that a request means, parsed once for each request that was sent or read from a record. Throws as
+ * toRunRequest does, for what submission refuses.
+ */
+export function runOf({ request }: { readonly request: ExecuteRequest }): RunRequest {
+  const known = runs.get(request)
+  if (known) return known
+  const run = toRunRequest(request)
+  runs.set(request, run)
+  return run
+}
+
 /** The same request in fields: without a command line. */
 export function toFields(request: ExecuteRequest): ExecuteRequest {
   if (request.command === undefined) return request
@@ -131,7 +145,7 @@ export function toFields(request: ExecuteRequest): ExecuteRequest {
 
 /** The conversation that a request continues, named by its field or by `--resume` of its command. */
 export const sessionOf = (request: ExecuteRequest): RunRequest['session'] =>
-  request.command === undefined ? request.session : toRunRequest(request).session
+  request.command === undefined ? request.session : runOf({ request }).session
 
 function readCommand(
   command: string,

@@ -122,7 +122,10 @@ export class CredentialPool {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       this.#problem = error.message
-      logger.error({ why: error.message }, 'the changed credentials do not count; those before the change do')
+      logger.error(
+        { why: error.message },
+        'the changed credentials file is not valid; the previous credentials stay in use',
+      )
       return false
     }
   }

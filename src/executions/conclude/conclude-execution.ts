@@ -3,12 +3,17 @@ import { enqueueReady } from './enqueue-ready.js'
 import { settleOwed, toOrphanOutcome } from './follow-ups.js'
 import type { DomainServices } from '../services.js'
 import type { Ending } from '../store/transitions.js'
+import type { Sealed } from './seal-execution.js'
 import { writeEnd, type ConcludeAs } from './write-end.js'
 
 export type { ConcludeAs } from './write-end.js'
 
-/** The end was written. `heldList`: it was the last task of this list, which the holder asked to hold. */
+/**
+ * The end was written, as `written` says. `heldList`: it was the last task of this list, which the holder asked to
+ * hold.
+ */
 export interface Concluded {
+  readonly written?: Sealed | undefined
   readonly heldList?: HeldList
 }
 
@@ -25,19 +30,19 @@ export async function concludeExecution(
   const answer = await writeEnd(services, id, concludeAs, ending)
   if (answer.kind !== 'concluded') return undefined
   await enqueueReady(services, ...answer.ready)
-  const { parentId, orphanId, hasDropped } = answer
+  const { parentId, orphanId, hasDropped, written } = answer
   if (orphanId !== undefined || hasDropped)
     await settleFollowing(services, orphanId).catch((err: unknown) => {
-      services.logger.warn({ executionId: id, err }, 'what follows was not settled; the sweep will do it')
+      services.logger.warn({ executionId: id, err }, 'follow-ups were not settled; the sweep will do it')
     })
-  if (parentId === undefined) return {}
+  if (parentId === undefined) return { written }
   const holdMs = concludeAs.kind === 'holder' ? concludeAs.holdListMs : undefined
   try {
-    return { heldList: await advanceTaskList(services, parentId, holdMs) }
+    return { written, heldList: await advanceTaskList(services, parentId, holdMs) }
   } catch (err) {
     const message = 'a task has ended but its list was not advanced; the sweep will do it'
     services.logger.warn({ executionId: parentId, err }, message)
-    return {}
+    return { written }
   }
 }
 

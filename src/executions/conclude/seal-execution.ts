@@ -109,21 +109,33 @@ function toFacts(
   }
 }
 
+/** A conclusion with its receipt. */
+export interface Sealed {
+  readonly seal: Seal
+  readonly conclusion: Conclusion
+}
+
+/** What need not be read again: the log as its writer knows it, or the record as it was read. */
+export interface Known {
+  readonly written?: LogReading | undefined
+  readonly record?: ExecutionRecord | undefined
+}
+
 /**
  * The signed receipt of a conclusion that is about to be stored, and that conclusion, which also tells of approvals;
- * undefined where the execution is gone. `written`: the log as its writer knows it. The store takes the receipt only
- * where the log ends there; else it is made anew without.
+ * undefined where the execution is gone. The store takes the receipt only where the log ends there; else it is made
+ * once more, without what was known.
  */
 export async function sealExecution(
   services: DomainServices,
   id: string,
   given: Conclusion,
-  written?: LogReading,
-): Promise<{ readonly seal: Seal; readonly conclusion: Conclusion } | undefined> {
+  { written, record: known }: Known = {},
+): Promise<Sealed | undefined> {
   const { store } = services
   const [key, [record], { messages }] = await Promise.all([
     services.signingKey(),
-    store.getMany([id]),
+    known ? [known] : store.getMany([id]),
     store.listMessages(id),
   ])
   if (!record) return undefined

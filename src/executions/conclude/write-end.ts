@@ -2,14 +2,16 @@ import { NO_USAGE } from '../../protocol/execution.js'
 import type { ConcludeAnswer, Conclusion, Ending, Seal } from '../store/transitions.js'
 import type { LogReading } from './log-reading.js'
 import type { SeenWaiting } from '../store/end-commands.js'
-import { sealExecution } from './seal-execution.js'
+import { sealExecution, type Known, type Sealed } from './seal-execution.js'
+import type { ExecutionRecord } from '../records/execution-record.js'
 import type { DomainServices } from '../services.js'
 
 /**
  * By what right somebody concludes: as the holder of the fence, for one that nobody claimed or that is parked, for a
  * holder that died, or for a task list that is over, which its holder may conclude, if it has one. `holdListMs`: if
  * this is the end of a list's last task, the list is held for so long before its own end is written. `written`: the
- * log, where the holder has made all of it.
+ * log, where the holder has made all of it. `record`: of a queued one as it was read, which with its claim and log is
+ * as it still is.
  */
 export type ConcludeAs =
   | {
@@ -18,12 +20,15 @@ export type ConcludeAs =
       readonly holdListMs?: number
       readonly written?: LogReading | undefined
     }
-  | ({ readonly kind: 'queued' } & SeenWaiting)
+  | ({ readonly kind: 'queued'; readonly record?: ExecutionRecord } & SeenWaiting)
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'list'; readonly fence?: string }
 
-/** `hasDropped`: messages were dropped, of which some may become follow-ups. */
-type WrittenEnd = ConcludeAnswer & { readonly hasDropped: boolean }
+/**
+ * `hasDropped`: messages were dropped, of which some may become follow-ups. `written`: what was stored where it was
+ * concluded.
+ */
+type WrittenEnd = ConcludeAnswer & { readonly hasDropped: boolean; readonly written?: Sealed }
 
 /** A log seldom moves between its reading and its end: only while nobody holds its fence. */
 const TRIES = 5
@@ -61,17 +66,21 @@ async function sealAndStore(
 ): Promise<WrittenEnd> {
   let hasDropped = false
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const written = attempt === 0 && concludeAs.kind === 'holder' ? concludeAs.written : undefined
-    const sealed = await sealExecution(services, id, conclusion, written)
+    const sealed = await sealExecution(services, id, conclusion, attempt === 0 ? knownOf(concludeAs) : {})
     if (!sealed) return { kind: 'refused', state: 'missing', hasDropped }
     const answer = await store(services, id, concludeAs, sealed.conclusion, sealed.seal)
-    if (answer.kind !== 'moved') return { ...answer, hasDropped }
+    if (answer.kind !== 'moved') return { ...answer, hasDropped, written: sealed }
     // Perhaps because of messages that nobody has read.
     await dropMessages(services, id, concludeAs, conclusion)
     hasDropped = true
   }
   throw new Error(`The log of ${id} kept changing; its end could not be stored.`)
 }
+
+const knownOf = (concludeAs: ConcludeAs): Known =>
+  concludeAs.kind === 'holder'
+    ? { written: concludeAs.written }
+    : { record: concludeAs.kind === 'queued' ? concludeAs.record : undefined }
 
 /** Before the last event the log tells of each message that it was not delivered. */
 async function dropMessages(

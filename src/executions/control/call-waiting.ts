@@ -7,7 +7,7 @@ const MOST = 500
 /** A token may have more at work than before: what may begin of it now need not wait for the sweep. */
 export async function callWaiting(services: DomainServices, owner: string): Promise<void> {
   const ready = await services.store.callWaiting(owner, MOST).catch((err: unknown) => {
-    services.logger.warn({ err }, 'what waits was not called; the sweep will do it')
+    services.logger.warn({ err }, 'waiting executions were not queued; the sweep will do it')
     return []
   })
   await enqueueReady(services, ...ready)

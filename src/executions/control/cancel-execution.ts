@@ -38,10 +38,14 @@ export async function cancelExecution(
       if (await requestCancel(services, record, request)) return { execution: toExecution(record), hadEnded: false }
       continue
     }
-    const cancel =
-      record.kind === 'task_list' ? cancelTaskList(services, id, request) : cancelQueued(services, record, request)
-    if (await fromStore(cancel)) break
+    if (record.kind === 'task_list') {
+      if (await fromStore(cancelTaskList(services, id, request))) break
+      continue
+    }
+    const cancelled = await fromStore(cancelQueued(services, record, request))
+    if (cancelled) return { execution: toExecution(cancelled), hadEnded: false }
   }
+  // What its tasks have come to is known by reading it.
   return { execution: toExecution(await requireExecution(services, id, caller)), hadEnded: false }
 }
 

@@ -31,7 +31,7 @@ export async function cancelTaskList(
     return true
   }
   const record = await store.get(task.id)
-  return record !== undefined && cancelQueued(services, record, request)
+  return record !== undefined && (await cancelQueued(services, record, request)) !== undefined
 }
 
 /**

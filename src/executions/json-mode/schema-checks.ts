@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../../platform/hash.js'
 import { KillableThread, type ThreadAnswer } from './killable-thread.js'
 import type { SchemaReply, SchemaTask } from './schema-thread.js'
 import type { AnswerSchema } from './answer-schema.js'
@@ -104,7 +104,7 @@ export class SchemaChecks {
     budget: TimeBudget,
   ): Promise<SchemaAnswer> {
     const text = JSON.stringify(schema)
-    const key = `${kind} ${createHash('sha256').update(text).digest('base64')}`
+    const key = `${kind} ${sha256(text)}`
     const known = this.#verdicts.get(key)
     if (known) return known
     const answer = await this.#run({ kind, schema: text }, owner, budget)

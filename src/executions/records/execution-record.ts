@@ -11,6 +11,7 @@ import type {
   Usage,
 } from '../../protocol/execution.js'
 import type { BudgetChange, RunBudget } from '../../protocol/usage.js'
+import { isTerminal } from '../../protocol/execution.js'
 import { isParked, toParkReason, toStatus, type ExecutionState } from './execution-state.js'
 import type { Grant } from './grant.js'
 import type { ListedTask } from './listed-task.js'
@@ -162,6 +163,8 @@ export type ShownRecord = Pick<
 
 function toWaitingFor(record: ShownRecord): Execution['waitingFor'] {
   const { notBefore, waitingFor, state, ownTurn, openApprovals } = record
+  // Its record still has what it last waited for.
+  if (isTerminal(state)) return undefined
   if (openApprovals.length > 0) return 'approval'
   if (isParked(state)) return toParkReason(state)
   if (notBefore !== undefined) return 'retry'
@@ -196,8 +199,8 @@ export function toExecution(record: ShownRecord): Execution {
     waitingFor: toWaitingFor(record),
     pendingApprovals: record.openApprovals.length > 0 ? record.openApprovals.length : undefined,
     pendingApprovalIds: record.openApprovals.length > 0 ? [...record.openApprovals] : undefined,
-    notBefore: toOptionalTime(record.notBefore),
-    parkedUntil: toOptionalTime(record.parkedUntil),
+    notBefore: isTerminal(record.state) ? undefined : toOptionalTime(record.notBefore),
+    parkedUntil: isParked(record.state) ? toOptionalTime(record.parkedUntil) : undefined,
     timeoutEstimate: record.timeoutEstimate,
     model: record.model,
     budget: record.budget,

@@ -39,6 +39,5 @@ export const isParked = (state: string): state is ParkedState => Object.hasOwn(P
 
 /** What a parked execution waits for. */
 export const toParkReason = (state: ParkedState): ParkReason => (state === 'waiting_budget' ? 'budget' : 'approval')
-export const toParkedState = (reason: ParkReason): ParkedState => `waiting_${reason}`
 
 export const toStatus = (state: ExecutionState): ExecutionStatus => (state === 'starting' ? 'queued' : state)

@@ -1,11 +1,10 @@
 import { MICRO } from '../../history/units.js'
-import type { RunRequest } from '../../claude/command/run-request.js'
+import { type RunRequest, runOf } from '../../claude/command/run-request.js'
 import type { Config } from '../../platform/config.js'
 import type { Caller } from '../../protocol/caller.js'
 import type { Usage } from '../../protocol/execution.js'
 import type { ExecutionRecord } from './execution-record.js'
 import { countTokens, withChanges } from './plan-budget.js'
-import { runOf } from './run-of.js'
 
 type BudgetConfig = Pick<Config, 'maxBudgetUsd' | 'maxBudgetTokens' | 'dailyBudgetUsd' | 'dailyBudgetTokens'>
 type Unit = 'usd' | 'tokens'

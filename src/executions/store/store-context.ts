@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { keyRoot } from '../../platform/redis.js'
+import { keyRoot, readTime } from '../../platform/redis.js'
 import type { RunScript } from '../../platform/redis-scripts.js'
 import { openRecordScripts, type RecordScripts } from './record-scripts.js'
 
@@ -57,10 +57,7 @@ export function openStoreContext(
   { prefix, retentionSeconds, sharedWorkspaces = [] }: StoreOptions,
 ): StoreContext {
   const root = keyRoot(prefix)
-  async function now(): Promise<number> {
-    const [seconds, microseconds] = await redis.time()
-    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
-  }
+  const now = (): Promise<number> => readTime(redis)
   return {
     redis,
     root,

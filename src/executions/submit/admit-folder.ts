@@ -59,17 +59,26 @@ export async function admitFolder(
 
 const toAdmission = (entry: AdmittedFolder): Admission => ({ id: admissionId(entry), ...entry })
 
+const DEFAULT_LIMIT = 100
+
+/** Sorts by time; a place in the list, whether or not the entry is still there. A time that is none is the oldest. */
+const toCursor = ({ id, admittedAt }: Admission): string =>
+  `${String(Date.parse(admittedAt) || 0).padStart(15, '0')}-${id}`
+
 /** Those of the caller's token, newest first. */
 export async function listAdmissions(
-  { config }: Pick<DomainServices, 'config'>,
+  { config }: { readonly config: Pick<DomainServices['config'], 'dataDir'> },
+  { limit = DEFAULT_LIMIT, cursor }: { readonly limit?: number | undefined; readonly cursor?: string | undefined },
   caller: Caller,
 ): Promise<AdmissionList> {
-  const entries = await listAdmitted(config.dataDir)
+  const rest = (await listAdmitted(config.dataDir))
+    .filter(({ token }) => token === caller.id)
+    .map((entry) => ({ place: toCursor(toAdmission(entry)), admission: toAdmission(entry) }))
+    .filter(({ place }) => cursor === undefined || place < cursor)
+    .sort((one, other) => (one.place < other.place ? 1 : -1))
   return {
-    admissions: entries
-      .filter(({ token }) => token === caller.id)
-      .map(toAdmission)
-      .toReversed(),
+    admissions: rest.slice(0, limit).map(({ admission }) => admission),
+    nextCursor: rest.length > limit ? (rest[limit - 1]?.place ?? null) : null,
   }
 }
 

@@ -59,7 +59,7 @@ export function toSessionError({ why, detail }: SessionRefusal, { reference, for
     case 'busy':
       return new ExecutorError('SESSION_BUSY', {
         detail:
-          `session.resume: ${fork ? 'this session can be forked' : 'this session can go on'} when the ` +
+          `session.resume: ${fork ? 'this session can be forked' : 'this session can continue'} when the ` +
           `execution ${detail} ` +
           `${fork ? 'has ended' : 'has ended (or, where that one is a fork of it, has begun)'}; wait for ` +
           'it, or cancel it.',

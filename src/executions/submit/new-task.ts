@@ -1,4 +1,4 @@
-import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import { runOf, type RunRequest } from '../../claude/command/run-request.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { mintUuid } from '../../platform/mint-uuid.js'
@@ -29,7 +29,7 @@ export async function newTask(
   createdAt: number,
 ): Promise<NewRecord> {
   const request = toTaskRequest(list.request, index)
-  const run = toRunRequest(request)
+  const run = runOf({ request })
   const estimate = await estimateFor(services, run, {
     owner: list.owner,
     workspace: list.request.workspace === undefined ? undefined : list.workspaceLock,

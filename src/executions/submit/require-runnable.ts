@@ -1,4 +1,4 @@
-import { toRunRequest, type RunRequest } from '../../claude/command/run-request.js'
+import { runOf, type RunRequest } from '../../claude/command/run-request.js'
 import type { Caller } from '../../protocol/caller.js'
 import { ExecutorError, toInvalidRequest } from '../../protocol/errors.js'
 import type { ExecuteRequest } from '../../protocol/execute-request.js'
@@ -29,7 +29,7 @@ function requireAnswerable(run: RunRequest, { config }: Pick<DomainServices, 'co
 
 /** What is asked can be run here, and by this caller; without a look at the rules of a schema. */
 function checkRun(request: ExecuteRequest, services: DomainServices, caller: Caller): RunRequest {
-  const run = toRunRequest(request)
+  const run = runOf({ request })
   requireSchemaShape(run)
   requirePermitted(run, request, services, { isAdmin: caller.scopes.has('admin') })
   requireAnswerable(run, services)

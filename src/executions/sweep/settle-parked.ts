@@ -5,7 +5,7 @@ import { unparkExecution } from '../conclude/unpark-execution.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { isParked, toParkReason } from '../records/execution-state.js'
 import { planRest } from '../records/plan-rest.js'
-import { runOf } from '../records/run-of.js'
+import { runOf } from '../../claude/command/run-request.js'
 import type { DomainServices } from '../services.js'
 
 /** As an event names what lets an execution go on when the day turns. */

@@ -6,7 +6,7 @@ import { settleOwed } from '../conclude/follow-ups.js'
 import { expireApprovals } from './expire-approvals.js'
 import { eachInTurn } from './each-in-turn.js'
 import { enqueueReady } from '../conclude/enqueue-ready.js'
-import { runOf } from '../records/run-of.js'
+import { runOf } from '../../claude/command/run-request.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import { readLostUsage } from './lost-usage.js'
 import { planContinuation } from '../conclude/plan-retry.js'
@@ -50,7 +50,7 @@ export async function sweepExecutions(services: DomainServices): Promise<void> {
       ids,
       (id) =>
         act(services, id).catch((err: unknown) => {
-          logger.warn({ executionId: id, err }, 'it could not be settled; this will be retried')
+          logger.warn({ executionId: id, err }, 'an execution could not be settled; the sweep will retry')
           throw err
         }),
       isRedisThere,

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Config } from '../../platform/config.js'
 import { DeadlineError, within } from '../../platform/abort-signals.js'
 import { createLogger } from '../../platform/logger.js'
-import { closeRedis, openRedis } from '../../platform/redis.js'
+import { closeRedis, openRedis, readTime } from '../../platform/redis.js'
 import { findExecutable, SOCKET_PATH_LIMIT, splitPath } from '../../platform/redis-server.js'
 import { fail, ok, warn, type Finding } from './finding.js'
 
@@ -118,12 +118,8 @@ export async function checkRedis(config: Config): Promise<Finding[]> {
   let lastError: (Error & { code?: string }) | undefined
   redis.on('error', (error: Error) => (lastError = error))
   try {
-    const [info, [seconds = 0, micros = 0]] = await within(
-      DEADLINE_MS,
-      'Redis',
-      Promise.all([redis.info(), redis.time()]),
-    )
-    return [...judgeRedis(info), ...judgeSkew(seconds * 1_000 + micros / 1_000)]
+    const [info, time] = await within(DEADLINE_MS, 'Redis', Promise.all([redis.info(), readTime(redis)]))
+    return [...judgeRedis(info), ...judgeSkew(time)]
   } catch (error) {
     // The driver's own text may name the address, with a password in it: only its code and Redis' own word are told.
     const known =

@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { toRunRequest } from '../../claude/command/run-request.js'
+import { runOf } from '../../claude/command/run-request.js'
 import type { StoredEvent } from '../../events/stored-event.js'
 import type { ExecutionServices } from '../../executions/services.js'
 import type { Caller } from '../../protocol/caller.js'
@@ -38,7 +38,7 @@ interface OriginalRunOptions {
 
 /** An execution as a client of the original sees it: one process, told from the event log. */
 export function startOriginalRun({ services, caller, request, writer, onEnd }: OriginalRunOptions): OriginalRun {
-  const run = toRunRequest(request)
+  const run = runOf({ request })
   const output = createOriginalOutput(run)
   const left = new AbortController()
   const submitted = submitExecution(services, request, caller).then(({ execution }) => execution.id)
