@@ -444,13 +444,13 @@ void t.test(
 )
 
 void t.test('what a test file costs is read as far as it is written', async (t) => {
-  const module: { readCosts: (path: string, directory: string) => Map<string, number> } = await import(
-    pathToFileURL(join(ROOT, 'src/setup/read-tap.mjs')).href
+  const module: { readFileCosts: (path: string, directory: string) => unknown[] } = await import(
+    pathToFileURL(join(ROOT, 'src/setup/share-processes.mjs')).href
   )
   const path = join(t.testdir({}), 'costs.jsonl')
-  t.same(module.readCosts(path, '/c'), new Map())
+  t.same(module.readFileCosts(path, '/c'), [])
   writeFileSync(path, '{"file":"/c/dist/test/a.test.js","seconds":1.5}\n{"file":"/c/dist/')
-  t.same(module.readCosts(path, '/c'), new Map([['dist/test/a.test.js', 1.5]]))
+  t.same(module.readFileCosts(path, '/c'), [{ file: 'dist/test/a.test.js', seconds: 1.5 }])
 })
 
 void t.test('tap is counted by its own totals, and by its assertions when it did not come to its end', async (t) => {
@@ -522,6 +522,12 @@ void t.test('tap is counted by its own totals, and by its assertions when it did
   })
 })
 
+/** What each file leaves that has come to its end in a shared process. */
+const ended = (...files: string[]) =>
+  files
+    .map((file) => JSON.stringify({ file: `dist/${file}.test.js`, seconds: 1, from: 0, to: 9, ok: true }))
+    .map((line) => `echo '${line}' >> "$CC_EXECUTOR_TEST_COSTS"`)
+    .join('; ')
 const totals = (text: string) =>
   `echo "$@" > tap-arguments; echo "$CC_EXECUTOR_TEST_ALL" > test-all; echo '# { ${text} }'`
 
@@ -562,12 +568,28 @@ void t.test(
     )
     t.equal(readFileSync(join(directory, 'test-all'), 'utf8'), '\n')
 
-    put('tap', `${totals('total: 4, pass: 4')}; exit 1`)
+    put('tap', `${ended('test/a', 'test/deep/b')}; ${totals('total: 4, pass: 4')}; exit 1`)
     t.match(await checks(), { code: 1, last: '9 passed, 1 failed', stdout: /coverage below its threshold/ })
+    t.match(
+      readFileSync(join(directory, 'tap-arguments'), 'utf8'),
+      /^-R tap --jobs=\d --timeout=\d+ dist\/test\/\.processes\/1\.js .*\n$/,
+    )
+    t.same(JSON.parse(readFileSync(join(directory, '.tap/queue/files.json'), 'utf8')), [
+      'dist/test/a.test.js',
+      'dist/test/deep/b.test.js',
+    ])
+
+    put('tap', `${ended('test/a')}; ${totals('total: 4, pass: 4')}`)
+    t.match(await checks(), {
+      code: 1,
+      last: '9 passed, 1 failed',
+      stdout: /^ok test\/a\.test\.ts .*\n[^]*test\/deep\/b\.test\.ts did not come to its end/m,
+    })
 
     put(
       'tap',
-      'echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - ' +
+      `${ended('test/a', 'test/deep/b')}; ` +
+        'echo "# Subtest: dist/test/a.test.js"; echo "    1..0 # no tests found"; echo "not ok 1 - ' +
         `dist/test/a.test.js"; echo "Error: no such module" >&2; ${totals('total: 1, fail: 1')}; exit 1`,
     )
     t.match(await checks(), {
@@ -576,7 +598,7 @@ void t.test(
       stdout: /not ok: test\/a\.test\.ts[^]*what the tests said on standard error:\nError: no such module/,
     })
 
-    put('tap', 'echo "ok 1 - a"; echo "cannot go on" >&2; exit 3')
+    put('tap', `${ended('test/a', 'test/deep/b')}; echo "ok 1 - a"; echo "cannot go on" >&2; exit 3`)
     put('oxlint', 'echo "a.ts: no"; exit 1')
     t.match(await checks(), { code: 1, last: '5 passed, 2 failed', stdout: /a\.ts: no\nnot ok lint[^]*cannot go on/ })
   },
