@@ -42,7 +42,7 @@ function runOtherChecks() {
   // The compiler comes first, since the tests wait for it, and then the tests, whose pauses are enough for these.
   /** @param {string} name @param {string} program @param {string[]} args @param {number} deadlineMs */
   const beside = (name, program, args, deadlineMs) =>
-    check(name, join(bin, program), args, deadlineMs, { isPatient: true })
+    check(name, join(bin, program), args, deadlineMs, { isBackground: true })
   return Promise.all([
     beside('lint', 'oxlint', ['--type-aware', '--deny-warnings'], LINT_DEADLINE_MS),
     beside('format', 'prettier', ['--check', '--log-level=warn', '--cache', '.'], FORMAT_DEADLINE_MS),

@@ -27,18 +27,18 @@ const liveGroups = new Set()
  * @param {number} options.deadlineMs
  * @param {string} [options.cwd]
  * @param {NodeJS.ProcessEnv} [options.env]
- * @param {boolean} [options.isPatient] it takes the time that others leave
+ * @param {boolean} [options.isBackground] it takes the time that others leave
  * @param {(chunk: string) => void} [options.onStdout]
  * @returns {Promise<ProgramResult>}
  */
-export function runProgram(command, args, { deadlineMs, cwd, env, isPatient, onStdout }) {
+export function runProgram(command, args, { deadlineMs, cwd, env, isBackground, onStdout }) {
   endGroupsWithUs()
   return new Promise((settle) => {
     const result = { code: /** @type {number | null} */ (null), expired: false, stdout: '', stderr: '', output: '' }
     const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     const { pid } = child
     if (pid !== undefined) liveGroups.add(pid)
-    if (pid !== undefined && isPatient) lowerPriority(pid)
+    if (pid !== undefined && isBackground) lowerPriority(pid)
     const timers = [
       setTimeout(() => {
         result.expired = true

@@ -50,10 +50,10 @@ export async function compileTests() {
  * @param {string} command
  * @param {string[]} args
  * @param {number} deadlineMs
- * @param {{ isPatient?: boolean }} [options]
+ * @param {{ isBackground?: boolean }} [options]
  * @returns {Promise<Tally>}
  */
-export async function check(name, command, args, deadlineMs, { isPatient = false } = {}) {
+export async function check(name, command, args, deadlineMs, { isBackground = false } = {}) {
   const startedAt = performance.now()
   // oxlint colours whatever it says as soon as it sees CI, NO_COLOR or not.
   const env = { ...testEnvironment(), NO_COLOR: '1', CI: undefined }
@@ -61,7 +61,7 @@ export async function check(name, command, args, deadlineMs, { isPatient = false
     cwd: checkoutDirectory,
     env,
     deadlineMs,
-    isPatient,
+    isBackground,
   })
   const ok = code === 0
   if (!ok) console.log(output.trimEnd())
@@ -98,15 +98,15 @@ export async function runTests(args, all, more = {}) {
     if (!shared) tell({ ...file, cpu: costs().findLast((cost) => cost.file === file.name)?.seconds })
   })
   const { report } = reader
-  const told = { passed: 0, failed: 0, skipped: 0 }
+  const counted = { passed: 0, failed: 0, skipped: 0 }
   const ended = followSharedFiles(shared ? costs : () => [], ({ file, ok, assertions, seconds: cpu, from, to }) => {
     const { total = 0, pass = 0, fail = 0, skip = 0, todo = 0 } = assertions ?? {}
-    told.passed += pass
-    told.failed += fail
-    told.skipped += skip + todo
+    counted.passed += pass
+    counted.failed += fail
+    counted.skipped += skip + todo
     tell({ ok: ok === true, name: file, milliseconds: to - from, assertions: total, cpu })
   })
-  line.follow(() => `tests: ${lastLine(shared ? told : report)}`)
+  line.follow(() => `tests: ${lastLine(shared ? counted : report)}`)
   const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
   const { code, expired, stderr, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
@@ -163,7 +163,11 @@ function toArguments(args, programs) {
   return args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf)
 }
 
-/** Their process died, or none was left that could have taken them. @param {import('./share-processes.mjs').FileCost[]} costs */
+/**
+ * Their process died, or none was left that could have taken them.
+ *
+ * @param {import('./share-processes.mjs').FileCost[]} costs
+ */
 function unfinishedFiles(costs) {
   const finished = new Set(costs.filter(({ ok }) => ok !== undefined).map(({ file }) => sourceOf(file)))
   return listTests().filter((file) => !finished.has(file))

@@ -63,11 +63,11 @@ export function readFileCosts(path, directory) {
  * @param {(cost: FileCost) => void} onFile
  */
 export function followSharedFiles(read, onFile) {
-  let told = 0
+  let known = 0
   const look = () => {
     const costs = read()
-    for (const cost of costs.slice(told)) if (!isSharedProcess(cost.file)) onFile(cost)
-    told = costs.length
+    for (const cost of costs.slice(known)) if (!isSharedProcess(cost.file)) onFile(cost)
+    known = costs.length
   }
   const timer = setInterval(look, LOOK_MS)
   return {

@@ -12,8 +12,8 @@ import { endEverythingAtOnce, stopWorkerAsRedisGoes, submitFiftyTimes } from './
 import { endWithLongOutages, surviveShortOutages } from './store-faults.js'
 import { freezeWorkerBeyondItsLease, killWorkerAtEveryPhase } from './worker-faults.js'
 
-// Five at once: most of a scene's time is waiting for leases to end.
-t.jobs = 5
+// Three at once: most of a scene's time is waiting for leases to end.
+t.jobs = 3
 
 const seed = process.env['CC_EXECUTOR_FAULT_SEED'] ?? randomBytes(4).toString('hex')
 t.comment(`seed ${seed}; again with: npm run test:faults -- --seed ${seed}`)
