@@ -15,6 +15,23 @@ const SHARED = ['@tapjs/processinfo']
 const REQUIRED = ['ws']
 
 /**
+ * Where several test files share a process, `t` of each is a test of its own (test/support/share-process.ts).
+ */
+const TAP = `
+import { t } from 'tap'
+const root = t
+const now = () => globalThis[Symbol.for('cc-executor.test-file')]?.test ?? root
+export * from 'tap'
+export default new Proxy(root, {
+  get(_, name) {
+    const value = Reflect.get(now(), name)
+    return typeof value === 'function' ? value.bind(now()) : value
+  },
+  set: (_, name, value) => Reflect.set(now(), name, value),
+})
+`
+
+/**
  * The packages that the compiled modules import, each of them one file and what several share in others. For tests
  * only: each test file is a process, and loading packages in five hundred files took a third of its start. The modules
  * themselves stay as they are, for coverage.
@@ -97,7 +114,7 @@ function listImported(directory) {
 /** By name, since esbuild does not know what a CommonJS package exports. @param {string} specifier */
 async function exportAll(specifier) {
   // Loaded here it would begin a test.
-  if (specifier === 'tap') return `export * from 'tap'\nexport { default } from 'tap'\n`
+  if (specifier === 'tap') return TAP
   const names = Object.keys(await import(specifier)).filter((name) => name !== 'module.exports')
   return `export { ${names.join(', ')} } from '${specifier}'\n`
 }

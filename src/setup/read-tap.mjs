@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { relative } from 'node:path'
 import { inspect } from 'node:util'
 
 import { Parser } from 'tap-parser'
+
+import { isSharedProcess } from './share-processes.mjs'
 
 /** How much of one failure's diagnosis is kept. */
 const DIAGNOSIS_LINES = 40
@@ -64,7 +64,9 @@ export function createTapReader(onFile) {
     /** The test whose closing line is the next result. @type {OpenTest | undefined} */
     let inner
     level.on('child', (child) => {
-      inner = { path: [...(parents.at(-1)?.path ?? []), child.name], assertions: 0, failures: 0 }
+      // What ran a file says nothing about it.
+      const path = isSharedProcess(child.name) ? [] : [...(parents.at(-1)?.path ?? []), child.name]
+      inner = { path, assertions: 0, failures: 0 }
       follow(child, [...parents, inner])
     })
     level.on('assert', (result) => {
@@ -136,22 +138,4 @@ function toEntry(key, value) {
   const text = typeof value === 'string' ? value.trimEnd() : inspect(value, { depth: 6 })
   if (!text.includes('\n')) return [`${key}: ${text}`]
   return [`${key}: |`, ...text.split('\n').map((line) => `  ${line}`)]
-}
-
-/**
- * CPU seconds by test file, as tap names it, of those that are finished (test/support/bare-children.mjs writes them).
- *
- * @param {string} path
- * @param {string} directory the checkout
- * @returns {Map<string, number>}
- */
-export function readCosts(path, directory) {
-  /** @type {Map<string, number>} */
-  const costs = new Map()
-  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
-  for (const line of lines) {
-    const { file, seconds } = JSON.parse(line)
-    costs.set(relative(directory, file), seconds)
-  }
-  return costs
 }

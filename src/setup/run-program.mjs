@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { constants } from 'node:os'
+import { constants, setPriority } from 'node:os'
 
 /** At this size the older half of a program's output is dropped: what explains a failure stands at the end. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024
@@ -23,16 +23,22 @@ const liveGroups = new Set()
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{ deadlineMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onStdout?: (chunk: string) => void }} options
+ * @param {object} options
+ * @param {number} options.deadlineMs
+ * @param {string} [options.cwd]
+ * @param {NodeJS.ProcessEnv} [options.env]
+ * @param {boolean} [options.isBackground] it takes the time that others leave
+ * @param {(chunk: string) => void} [options.onStdout]
  * @returns {Promise<ProgramResult>}
  */
-export function runProgram(command, args, { deadlineMs, cwd, env, onStdout }) {
+export function runProgram(command, args, { deadlineMs, cwd, env, isBackground, onStdout }) {
   endGroupsWithUs()
   return new Promise((settle) => {
     const result = { code: /** @type {number | null} */ (null), expired: false, stdout: '', stderr: '', output: '' }
     const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     const { pid } = child
     if (pid !== undefined) liveGroups.add(pid)
+    if (pid !== undefined && isBackground) lowerPriority(pid)
     const timers = [
       setTimeout(() => {
         result.expired = true
@@ -111,4 +117,13 @@ function endGroupsWithUs() {
 function leave(signal) {
   for (const pid of liveGroups) signalGroup(pid, 'SIGKILL')
   process.exit(128 + constants.signals[signal])
+}
+
+/** @param {number} pid */
+function lowerPriority(pid) {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // It has ended, or the system does not allow it: then it runs like any other.
+  }
 }

@@ -6,8 +6,9 @@ import { buildWith, forgetBuild } from './build.mjs'
 import { bundlePackages } from './bundle-packages.mjs'
 import { cacheDirectory, cachedProgram, checkoutDirectory, findOnPath } from './cache.mjs'
 import { statusLine } from './messages.mjs'
-import { createTapReader, readCosts } from './read-tap.mjs'
+import { createTapReader } from './read-tap.mjs'
 import { runProgram } from './run-program.mjs'
+import { followSharedFiles, readFileCosts, shareProcesses } from './share-processes.mjs'
 import { listTests, outputOf, remarksOnOrder, sourceOf } from './test-order.mjs'
 
 const TYPES_DEADLINE_MS = 900_000
@@ -49,13 +50,19 @@ export async function compileTests() {
  * @param {string} command
  * @param {string[]} args
  * @param {number} deadlineMs
+ * @param {{ isBackground?: boolean }} [options]
  * @returns {Promise<Tally>}
  */
-export async function check(name, command, args, deadlineMs) {
+export async function check(name, command, args, deadlineMs, { isBackground = false } = {}) {
   const startedAt = performance.now()
   // oxlint colours whatever it says as soon as it sees CI, NO_COLOR or not.
   const env = { ...testEnvironment(), NO_COLOR: '1', CI: undefined }
-  const { code, expired, output } = await runProgram(command, args, { cwd: checkoutDirectory, env, deadlineMs })
+  const { code, expired, output } = await runProgram(command, args, {
+    cwd: checkoutDirectory,
+    env,
+    deadlineMs,
+    isBackground,
+  })
   const ok = code === 0
   if (!ok) console.log(output.trimEnd())
   const ending = expired ? ', ended at its deadline' : ''
@@ -65,47 +72,56 @@ export async function check(name, command, args, deadlineMs) {
 
 /**
  * @param {string[]} args
- * @param {boolean} all
+ * @param {boolean} all also what takes long, and each file in a process of its own
  * @param {NodeJS.ProcessEnv} [more] further variables of the tests
  * @returns {Promise<Tally>}
  */
 export async function runTests(args, all, more = {}) {
+  const shared =
+    args.length === 0 && !all ? shareProcesses(checkoutDirectory, listTests().map(outputOf), JOBS) : undefined
   mkdirSync(join(checkoutDirectory, '.tap'), { recursive: true })
   const raw = createWriteStream(join(checkoutDirectory, '.tap/all.tap'))
-  const costs = join(checkoutDirectory, '.tap/costs.jsonl')
-  rmSync(costs, { force: true })
+  const costsFile = join(checkoutDirectory, '.tap/costs.jsonl')
+  rmSync(costsFile, { force: true })
+  const costs = () => readFileCosts(costsFile, checkoutDirectory)
   const line = statusLine()
   /** @type {Map<string, number>} */
   const times = new Map()
-  const reader = createTapReader(({ ok, name, milliseconds, assertions }) => {
+  /** @param {{ ok: boolean, name: string, milliseconds: number, assertions: number, cpu: number | undefined }} file */
+  const tell = ({ ok, name, milliseconds, assertions, cpu }) => {
     line.clear()
     times.set(sourceOf(name), milliseconds)
-    const cost = readCosts(costs, checkoutDirectory).get(name)
-    const took = [seconds(milliseconds), ...(cost === undefined ? [] : [`CPU ${seconds(cost * 1000)}`])]
+    const took = [seconds(milliseconds), ...(cpu === undefined ? [] : [`CPU ${seconds(cpu * 1000)}`])]
     console.log(`${mark(ok)} ${sourceOf(name)} (${assertions} assertions, ${took.join(', ')})`)
+  }
+  const reader = createTapReader((file) => {
+    if (!shared) tell({ ...file, cpu: costs().findLast((cost) => cost.file === file.name)?.seconds })
   })
   const { report } = reader
-  line.follow(() => `tests: ${lastLine(report)}`)
+  const counted = { passed: 0, failed: 0, skipped: 0 }
+  const ended = followSharedFiles(shared ? costs : () => [], ({ file, ok, assertions, seconds: cpu, from, to }) => {
+    const { total = 0, pass = 0, fail = 0, skip = 0, todo = 0 } = assertions ?? {}
+    counted.passed += pass
+    counted.failed += fail
+    counted.skipped += skip + todo
+    tell({ ok: ok === true, name: file, milliseconds: to - from, assertions: total, cpu })
+  })
+  line.follow(() => `tests: ${lastLine(shared ? counted : report)}`)
   const deadlineMs = all ? ALL_TESTS_DEADLINE_MS : TESTS_DEADLINE_MS
   const { code, expired, stderr, output } = await runProgram(
     join(checkoutDirectory, 'node_modules/.bin/tap'),
-    // A part of the tests cannot reach the coverage of all.
-    [
-      '-R',
-      'tap',
-      `--jobs=${JOBS}`,
-      ...(args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf)),
-    ],
+    ['-R', 'tap', `--jobs=${JOBS}`, ...toArguments(args, shared?.programs)],
     {
       cwd: checkoutDirectory,
       env: {
         ...testEnvironment(),
         // Of what stays on this machine, only all tests go beyond; some hundred processes read it at their start.
         ...(!all && { NODE_EXTRA_CA_CERTS: undefined }),
-        CC_EXECUTOR_TEST_COSTS: costs,
+        CC_EXECUTOR_TEST_COSTS: costsFile,
         // For tap itself: its children have another (package.json).
         NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${new URL('keep-order.mjs', import.meta.url).href}`,
         ...(all && { CC_EXECUTOR_TEST_ALL: '1' }),
+        ...shared?.env,
         ...more,
       },
       deadlineMs,
@@ -117,15 +133,19 @@ export async function runTests(args, all, more = {}) {
   )
   raw.end()
   reader.end()
+  ended.stop()
   line.stop()
   showFailures(report)
   // A file that failed as a whole died before it could say why in TAP.
   const died = report.failures.some(({ path }) => path.length === 1)
   if (died && stderr.trim() !== '') console.log(`what the tests said on standard error:\n${lastLines(stderr)}\n`)
   for (const remark of [...report.remarks, ...(args.length > 0 ? [] : remarksOnOrder(times))]) console.log(remark)
-  const cost = [...readCosts(costs, checkoutDirectory).values()].reduce((sum, each) => sum + each, 0)
+  const cost = costs().reduce((sum, each) => sum + each.seconds, 0)
   if (args.length === 0) console.log(`CPU of all tests: ${seconds(cost * 1000)}`)
   const tally = { passed: report.passed, failed: report.failed, skipped: report.skipped }
+  const unfinished = shared ? unfinishedFiles(costs()) : []
+  for (const file of unfinished) console.log(`${file} did not come to its end`)
+  tally.failed += unfinished.length
   if (expired) console.log(`tap was ended at its deadline of ${seconds(deadlineMs)}; what it said is in .tap/all.tap`)
   else if (!report.complete) console.log(`tap ended early (exit code ${code}):\n${lastLines(output)}`)
   // tap also fails without a failed assertion: below the coverage threshold, or when it found no tests.
@@ -133,6 +153,24 @@ export async function runTests(args, all, more = {}) {
     console.log(`tap itself failed (exit code ${code}): coverage below its threshold, or no tests`)
   if ((code !== 0 || !report.complete) && (tally.failed === 0 || expired)) tally.failed += 1
   return tally
+}
+
+/** @param {string[]} args @param {string[] | undefined} programs */
+function toArguments(args, programs) {
+  // tap's own limit is meant for a file; where files share a process, each has one of its own.
+  if (programs) return [`--timeout=${TESTS_DEADLINE_MS / 1000}`, ...programs]
+  // A part of the tests cannot reach the coverage of all.
+  return args.length > 0 ? ['--disable-coverage', ...args.map(outputOf)] : listTests().map(outputOf)
+}
+
+/**
+ * Their process died, or none was left that could have taken them.
+ *
+ * @param {import('./share-processes.mjs').FileCost[]} costs
+ */
+function unfinishedFiles(costs) {
+  const finished = new Set(costs.filter(({ ok }) => ok !== undefined).map(({ file }) => sourceOf(file)))
+  return listTests().filter((file) => !finished.has(file))
 }
 
 /** @param {import('./read-tap.mjs').TapReport} report */

@@ -1,5 +1,6 @@
 // Tests are compiled, and their children run as in production.
 import { appendFileSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import onSpawn from 'process-on-spawn'
 
 // tap starts every child of a test with its loader, to count the child's coverage too: half a second for each scripted
@@ -24,12 +25,24 @@ setInterval(() => {
 // Wall time tells how busy the machine was; this tells what a test costs (src/setup/run-tests.mjs reads it).
 const costs = process.env.CC_EXECUTOR_TEST_COSTS
 delete process.env.CC_EXECUTOR_TEST_COSTS
-if (costs !== undefined) process.on('exit', () => appendFileSync(costs, `${JSON.stringify(toCost())}\n`))
+let begun = { file: process.argv[1], from: Math.round(performance.timeOrigin), seconds: 0 }
+if (costs !== undefined) {
+  process.on('exit', () => writeCost())
+  // Of share-process.ts. What comes before its first file and after its last is nobody's.
+  process.on('cc-executor.file-begins', (file) => {
+    begun = { file: resolve(file), from: Date.now(), seconds: cpuSeconds() }
+  })
+  process.on('cc-executor.file-ends', (result) => {
+    writeCost(result)
+    begun = { file: process.argv[1], from: Date.now(), seconds: cpuSeconds() }
+  })
+}
 
 /** From when to when: the lines of all files together show what ran beside what, and what ran alone at the end. */
-function toCost() {
-  const from = Math.round(performance.timeOrigin)
-  return { file: process.argv[1], seconds: cpuSeconds(), from, to: Date.now() }
+function writeCost(result = {}) {
+  const { file, from } = begun
+  const seconds = cpuSeconds() - begun.seconds
+  appendFileSync(costs, `${JSON.stringify({ file, seconds, from, to: Date.now(), ...result })}\n`)
 }
 
 /** Of this process and of every child that it has seen end, with that one's children. */
