@@ -1,10 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import type { z } from 'zod'
 import { ExecutorError, parseInput } from '../src/protocol/errors.js'
 import { MERGE_PATCH } from '../src/protocol/rest-input.js'
+import { createTurns, LARGE_BODY_BYTES } from './large-bodies.js'
 
 const BYTE_ORDER_MARK = '\ufeff'
 
@@ -61,11 +62,20 @@ const toJsonText = (data: unknown): string => `${JSON.stringify(data)}\n`
 export const jsonPlugin = plugin(
   async function json(app: FastifyInstance) {
     app.removeAllContentTypeParsers()
+    const takeTurn = createTurns()
+    const replies = new WeakMap<FastifyRequest, FastifyReply>()
+    app.addHook('preParsing', (request, reply, _payload, done) => {
+      const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
+      // In chunks it may be of any length.
+      if (coding !== undefined || Number(length) > LARGE_BODY_BYTES) replies.set(request, reply)
+      done()
+    })
     app.addContentTypeParser(
       'application/json',
       { parseAs: 'buffer' },
-      async ({ headers }: FastifyRequest, body: Buffer) => {
-        requirePlain(headers)
+      async (request: FastifyRequest, body: Buffer) => {
+        requirePlain(request.headers)
+        if (body.length > LARGE_BODY_BYTES) await takeTurn(replies.get(request))
         return parseJson(body)
       },
     )

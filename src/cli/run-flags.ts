@@ -2,6 +2,7 @@ import { ExecuteRequest } from '../protocol/execute-request.js'
 import { PROMPT_LIMIT_BYTES } from '../protocol/limits.js'
 import { parseNumber } from '../protocol/numbers.js'
 import { toFieldErrors } from '../protocol/errors.js'
+import { toAttachments } from './attach.js'
 import { toMetadata, UsageError } from './command.js'
 
 const one = { type: 'string' } as const
@@ -47,6 +48,7 @@ export const REQUEST_FLAGS = {
   priority: one,
   'on-task-failure': one,
   metadata: many,
+  attach: many,
 } as const
 
 export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort low|medium|high|xhigh|max
@@ -80,6 +82,7 @@ export const REQUEST_USAGE = `  --model NAME, --fallback-model NAME, --effort lo
   --background-timeout SECONDS    how long background tasks may run after the answer; 0 stops them with it
   --priority low|normal|high
   --on-task-failure stop|continue
+  --attach FILE                   an image or a PDF for the model, with the prompt (repeatable)
   --label LABEL=VALUE             for list, wait and reports (also --metadata) (repeatable)`
 
 export type RequestFlags = {
@@ -159,6 +162,7 @@ export const FIELDS: {
   priority: ['priority'],
   'on-task-failure': ['onTaskFailure'],
   metadata: ['metadata', toMetadata],
+  attach: ['attachments', toAttachments],
 }
 
 /** The request, checked here already, so that an error names the flag and needs no service. @throws UsageError */

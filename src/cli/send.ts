@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { definedFields } from '../protocol/defined-fields.js'
 import { describeMessage } from '../protocol/messages.js'
+import { toAttachments } from './attach.js'
 import { EXIT_CODES, requireId, UsageError, type Command } from './command.js'
 import { SERVICE_FLAGS, SERVICE_USAGE, withService } from './find-service.js'
 import { printJson } from './print.js'
@@ -10,6 +11,7 @@ const usage = `Usage: cc-executor send [flags] <id> "text"       (or the text on
 
 Sends a message to an execution: Claude reads it after its next tool call, or as its next turn.
 
+  --attach FILE                   an image or a PDF (repeatable)
   --follow-up                     instead: a new execution on the same session, after the earlier ones; prints its id
   --or-follow-up                  a message that arrives too late becomes such an execution
   --idempotency-key KEY           the same key and text are one message
@@ -30,18 +32,21 @@ export const send: Command = {
         'follow-up': { type: 'boolean' },
         'or-follow-up': { type: 'boolean' },
         'idempotency-key': { type: 'string' },
+        attach: { type: 'string', multiple: true },
         json: { type: 'boolean' },
       },
     })
     const { 'follow-up': isFollowUp = false, 'or-follow-up': orFollowUp = false, json = false } = values
     if (isFollowUp && orFollowUp) throw new UsageError('give either --follow-up or --or-follow-up, not both')
     const executionId = requireId(positionals.slice(0, 1))
+    const attachments = values.attach && toAttachments(values.attach)
     const text = await readPrompt(positionals.slice(1))
     return withService(values.url, async (client) => {
       const message = await client.send(
         executionId,
         definedFields({
           text,
+          attachments,
           delivery: isFollowUp ? ('follow_up' as const) : undefined,
           onDropped: orFollowUp ? ('follow_up' as const) : undefined,
         }),

@@ -165,7 +165,7 @@ export function createTextView({ text: showsText, answersInJson = false, whole }
       else if (is(event, 'message.accepted')) note(`message from ${event.data.by}: ${event.data.text}`)
       else if (is(event, 'message.dropped'))
         note(
-          `! message ${event.data.messageId} was not read (${event.data.reason})` +
+          `! message ${event.data.messageId} was not read (${event.data.detail ?? event.data.reason})` +
             (event.data.followUpId === undefined ? '' : `; it becomes ${event.data.followUpId}`),
         )
       else if (is(event, 'execution.finished')) finish(event)

@@ -5,7 +5,20 @@ const PARTS = {
   'platform/include/key': `local function key(kind, id) return root .. ':' .. kind .. ':' .. id end`,
   'include/holds-fence': `local function holdsFence(id, fence) return redis.call('HGET', key('log', id), 'fence') == fence end`,
   'include/last-seq': `local function lastSeq(id) return tonumber(redis.call('HGET', key('log', id), 'lastSeq') or '0') end`,
-  'include/mark-message': `local function markMessage(id, kind, messageId, at, reason)
+  'platform/include/now-ms': `local function nowMs() local t = redis.call('TIME') return t[1] * 1000 + math.floor(t[2] / 1000) end`,
+  'include/owe-follow-up': `local OWED_MS = 2 * 24 * 60 * 60 * 1000
+local function oweFollowUp(id, number)
+  redis.call('ZADD', root .. ':owed', nowMs(), id .. ' ' .. number)
+  local message = cjson.decode(redis.call('HGET', key('messages', id), number))
+  if not message.attachments then return end
+  local kept, own = key('attachments', id), key('attachments', message.followUpId)
+  for _, each in ipairs(message.attachments) do
+    local bytes = each.sha256 and redis.call('HGET', kept, each.sha256)
+    if bytes then redis.call('HSET', own, each.sha256, bytes) end
+  end
+  redis.call('PEXPIRE', own, OWED_MS)
+end`,
+  'include/mark-message': `local function markMessage(id, kind, messageId, at, reason, sent)
   local messages = key('messages', id)
   local number = redis.call('HGET', messages, 'number:' .. messageId)
   if not number then return end
@@ -16,7 +29,12 @@ const PARTS = {
     end
   elseif redis.call('HSETNX', messages, 'state:' .. number, kind .. ' ' .. at .. ' ' .. (reason or '')) == 1 then
     redis.call('HINCRBY', messages, 'open', -1)
-    if kind == 'delivered' then redis.call('HDEL', messages, 'owed:' .. number) end
+    if kind == 'delivered' then
+      redis.call('HDEL', messages, 'owed:' .. number)
+      if sent then redis.call('HSET', messages, 'sent:' .. number, cjson.encode(sent)) end
+    elseif redis.call('HEXISTS', messages, 'owed:' .. number) == 1 then
+      oweFollowUp(id, number)
+    end
   end
 end`,
   'include/mark-messages': `local function markMessages(id, lines)
@@ -24,7 +42,7 @@ end`,
     local kind = string.match(line, '^{"seq":%d+,"type":"message%.(%a+)"')
     if kind then
       local event = cjson.decode(line)
-      markMessage(id, kind, event.data.messageId, event.at, event.data.reason)
+      markMessage(id, kind, event.data.messageId, event.at, event.data.reason, event.data.attachments)
     end
   end
 end`,
@@ -105,7 +123,8 @@ const join = (...names: Array<keyof typeof PARTS>): string => names.map((name) =
 export const SCRIPTS = {
   ccAppend: join(
     'platform/include/root', 'platform/include/exceed-memory', 'platform/include/key', 'include/holds-fence',
-    'include/last-seq', 'include/mark-message', 'include/mark-messages', 'include/write', 'append',
+    'include/last-seq', 'platform/include/now-ms', 'include/owe-follow-up', 'include/mark-message',
+    'include/mark-messages', 'include/write', 'append',
   ),
   ccReadLast: join(
     'platform/include/root', 'platform/include/key', 'read-last',

@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import * as z from 'zod'
+import { ATTACHMENTS_LIMIT, ATTACHMENTS_LIMIT_BYTES } from '../protocol/limits.js'
 import { wholeNumber } from '../protocol/numbers.js'
 import { PermissionMode } from '../protocol/permission-mode.js'
 import { cacheDirectory, defaultDataDir } from './own-folders.js'
@@ -192,6 +193,21 @@ export const VARIABLES = {
     '200',
     'messages of an execution that are not delivered yet; beyond this RATE_LIMITED',
   ],
+  CC_EXECUTOR_MAX_ATTACHMENTS: [
+    wholeNumber(0, ATTACHMENTS_LIMIT),
+    '20',
+    'images and PDF of one request or message; 0: none',
+  ],
+  CC_EXECUTOR_ATTACHMENT_LIMIT_BYTES: [
+    wholeNumber(1, ATTACHMENTS_LIMIT_BYTES),
+    String(10 * MIB),
+    'length of one attachment',
+  ],
+  CC_EXECUTOR_ATTACHMENTS_LIMIT_BYTES: [
+    wholeNumber(1, ATTACHMENTS_LIMIT_BYTES),
+    String(ATTACHMENTS_LIMIT_BYTES),
+    'length of all attachments of one request or message',
+  ],
   CC_EXECUTOR_DRAIN_SECONDS: [seconds(0, 86_400), '30', 'how long a stopping worker waits for its runs'],
   CC_EXECUTOR_OUTPUT_LIMIT_BYTES: [wholeNumber(64 * 1024, 4096 * MIB), String(64 * MIB), 'stored events per execution'],
   CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES: [
@@ -320,6 +336,10 @@ export interface Config {
   readonly maxQueue: number
   readonly messageLimitBytes: number
   readonly maxOpenMessages: number
+  /** Of one request or message. */
+  readonly maxAttachments: number
+  readonly attachmentLimitBytes: number
+  readonly attachmentsLimitBytes: number
   readonly drainSeconds: number
   readonly outputLimitBytes: number
   readonly rawOutputLimitBytes: number
@@ -458,6 +478,9 @@ export function readConfig(given: NodeJS.ProcessEnv = process.env): Config {
     maxQueue: values.CC_EXECUTOR_MAX_QUEUE,
     messageLimitBytes: values.CC_EXECUTOR_MESSAGE_LIMIT_BYTES,
     maxOpenMessages: values.CC_EXECUTOR_MAX_OPEN_MESSAGES,
+    maxAttachments: values.CC_EXECUTOR_MAX_ATTACHMENTS,
+    attachmentLimitBytes: values.CC_EXECUTOR_ATTACHMENT_LIMIT_BYTES,
+    attachmentsLimitBytes: values.CC_EXECUTOR_ATTACHMENTS_LIMIT_BYTES,
     drainSeconds: values.CC_EXECUTOR_DRAIN_SECONDS,
     outputLimitBytes: values.CC_EXECUTOR_OUTPUT_LIMIT_BYTES,
     rawOutputLimitBytes: values.CC_EXECUTOR_RAW_OUTPUT_LIMIT_BYTES,

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { SentAttachments } from './attachments.js'
 import { AppliesTo, Approval, ApprovalId } from './approvals.js'
 import { TimeoutEstimate } from './estimate.js'
 import {
@@ -13,7 +14,7 @@ import {
 } from './execution.js'
 import { HookFinished } from './hooks.js'
 import { ExecutionId, Timestamp } from './ids.js'
-import { MessageDelivery, MessageReason } from './messages.js'
+import { MESSAGE_EVENTS } from './messages.js'
 import { LimitKind, RunContainment } from './sandbox.js'
 import { NewBudget } from './usage.js'
 
@@ -29,8 +30,6 @@ export const BackgroundTask = z.object({
   description: z.string(),
 })
 export type BackgroundTask = z.infer<typeof BackgroundTask>
-
-const MessageId = z.uuid().meta({ description: 'The id of the message.' })
 
 /** The data of every event type, by type. What is published here only grows. */
 export const EVENT_DATA = {
@@ -55,6 +54,7 @@ export const EVENT_DATA = {
       .meta({ description: 'true: this attempt continues the session of the previous one.' }),
     containment: RunContainment.optional(),
     credential: z.string().optional().meta({ description: 'The name of the credential that this attempt uses.' }),
+    attachments: SentAttachments.meta({ description: 'Those of the request, as this attempt hands them to the CLI.' }),
   }),
   'text.delta': z.object({
     message: z
@@ -122,19 +122,7 @@ export const EVENT_DATA = {
   'execution.paused': control,
   'execution.resumed': control,
   'execution.cancel_requested': control,
-  'message.accepted': z.object({
-    messageId: MessageId,
-    delivery: MessageDelivery,
-    by: z.string().meta({ description: 'The name of the token that sent it.' }),
-    text: z.string().meta({ description: 'Shortened; `GET /executions/{id}/messages` has all of it.' }),
-    sha256: z.string().meta({ description: 'Of the whole text in UTF-8, hex.' }),
-  }),
-  'message.delivered': z.object({ messageId: MessageId }),
-  'message.dropped': z.object({
-    messageId: MessageId,
-    reason: MessageReason,
-    followUpId: ExecutionId.optional().meta({ description: 'With `onDropped`: the execution that it becomes.' }),
-  }),
+  ...MESSAGE_EVENTS,
   'execution.retrying': z.object({
     reason: RetryReason,
     nextAttempt: z.number().int(),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { Attachments } from './attachments.js'
 import { MaxEventBytes } from './event-size.js'
 import { InlineFiles } from './inline-files.js'
 import {
@@ -251,6 +252,12 @@ const fields = {
   network: NetworkRequest.optional(),
   session: SessionRequest.optional(),
   files: InlineFiles.optional(),
+  attachments: Attachments.optional().meta({
+    description:
+      'Images and PDF that the model is given with the prompt. Their bytes are kept until the end of the execution, ' +
+      'and only their digests are shown. A task gets those of its list and its own. Limits: ' +
+      'CC_EXECUTOR_MAX_ATTACHMENTS, _ATTACHMENT_LIMIT_BYTES, _ATTACHMENTS_LIMIT_BYTES.',
+  }),
   timeoutSeconds: z
     .union(
       [seconds, z.literal('auto')],

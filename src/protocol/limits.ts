@@ -39,6 +39,15 @@ export const INLINE_FILES_LIMIT = 100
 export const INLINE_FILES_LIMIT_BYTES = MIB
 export const PATH_LIMIT_BYTES = KIB
 export const PATH_PART_LIMIT_BYTES = 255
+/** Of one request or message; the operator may have set fewer. */
+export const ATTACHMENTS_LIMIT = 100
+/**
+ * Of all attachments of one request or message: what the Messages API takes (32 MB with everything else), as they are
+ * written in base64.
+ */
+export const ATTACHMENTS_LIMIT_BYTES = 20 * MIB
+/** Of what one execution keeps of attachments until its end, those of its messages included. */
+export const KEPT_ATTACHMENTS_LIMIT_BYTES = 64 * MIB
 export const IDEMPOTENCY_KEY_LIMIT = 255
 /** How long one approval may wait. */
 export const APPROVAL_TIMEOUT_LIMIT_SECONDS = 7 * 24 * 60 * 60

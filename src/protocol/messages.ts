@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { Attachments, SentAttachments } from './attachments.js'
 import { ExecutionId, ExecutionReference, Timestamp } from './ids.js'
 import { IDEMPOTENCY_KEY_LIMIT, PROMPT_LIMIT_BYTES } from './limits.js'
 import { runText } from './run-text.js'
@@ -19,6 +20,11 @@ const fields = {
       examples: ['Use the other database.'],
     }),
   delivery: MessageDelivery.optional().meta({ description: 'Default `steer`.' }),
+  attachments: Attachments.optional().meta({
+    description:
+      'Images and PDF. The CLI hands no PDF to a turn that runs: a message with one is read as the next turn, and so ' +
+      'are those behind it until then.',
+  }),
 }
 
 const onDropped = z.literal('follow_up').optional().meta({
@@ -56,9 +62,11 @@ export const MessageSendParams = z
   .superRefine(requireSteer)
   .meta({ id: 'MessageSendParams' })
 
-export const MessageReason = z.enum(['ended', 'cancelled', 'timed_out', 'failed']).meta({
+export const MessageReason = z.enum(['ended', 'cancelled', 'timed_out', 'failed', 'attachment']).meta({
   id: 'MessageReason',
-  description: 'Why a message was not delivered: how the execution ended before the model read it.',
+  description:
+    'Why a message was not delivered: how the execution ended before the model read it; `attachment`: a file that it ' +
+    'names cannot be attached.',
 })
 export type MessageReason = z.infer<typeof MessageReason>
 
@@ -72,10 +80,11 @@ export const Message = z
     }),
     followUpId: ExecutionId.optional().meta({ description: 'The execution that it has become.' }),
     text: z.string().optional().meta({ description: 'Absent if the message was dropped when it was sent.' }),
+    attachments: SentAttachments,
     by: z.string().meta({ description: 'The name of the token that sent it.' }),
     acceptedAt: Timestamp,
     deliveredAt: Timestamp.optional(),
-    reason: z.string().optional().meta({ description: 'Of a dropped message: how the execution had ended.' }),
+    reason: z.string().optional().meta({ description: 'Of a dropped message: a MessageReason.' }),
   })
   .meta({ id: 'Message', description: 'A message to an execution: delivered exactly once, or dropped with a reason.' })
 export type Message = z.infer<typeof Message>
@@ -85,6 +94,32 @@ export const MessageList = z
   .meta({ id: 'MessageList' })
 export type MessageList = z.infer<typeof MessageList>
 
+const MessageId = z.uuid().meta({ description: 'The id of the message.' })
+
+/** The data of the events of messages, by type. */
+export const MESSAGE_EVENTS = {
+  'message.accepted': z.object({
+    messageId: MessageId,
+    delivery: MessageDelivery,
+    by: z.string().meta({ description: 'The name of the token that sent it.' }),
+    text: z.string().meta({ description: 'Shortened; `GET /executions/{id}/messages` has all of it.' }),
+    sha256: z.string().meta({ description: 'Of the whole text in UTF-8, hex.' }),
+    attachments: SentAttachments,
+  }),
+  'message.delivered': z.object({
+    messageId: MessageId,
+    attachments: SentAttachments.meta({
+      description: 'As they were handed to the CLI; absent if there are none, or if that is not known.',
+    }),
+  }),
+  'message.dropped': z.object({
+    messageId: MessageId,
+    reason: MessageReason,
+    followUpId: ExecutionId.optional().meta({ description: 'With `onDropped`: the execution that it becomes.' }),
+    detail: z.string().optional().meta({ description: 'What is wrong with an attachment.' }),
+  }),
+} as const
+
 /** One sentence for people. */
 export function describeMessage({ id, status, reason, followUpId }: Message): string {
   if (followUpId !== undefined)
@@ -92,6 +127,6 @@ export function describeMessage({ id, status, reason, followUpId }: Message): st
       ? `Message ${id} was dropped (${reason ?? 'ended'}) and becomes the execution ${followUpId}.`
       : `Message ${id} is the execution ${followUpId}.`
   return status === 'dropped'
-    ? `Message ${id} was dropped: the execution has ended.`
+    ? `Message ${id} was dropped: ${reason === 'attachment' ? 'a file of it cannot be attached' : 'the execution has ended'}.`
     : `Message ${id} is ${status}; the events of the execution tell when Claude reads it.`
 }

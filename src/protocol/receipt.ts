@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { SentAttachment } from './attachments.js'
 import { Approval, AppliesTo } from './approvals.js'
 import { OutcomeCode, Payment, TerminalStatus, Usage } from './execution.js'
 import { ExecutionId, Timestamp } from './ids.js'
@@ -49,12 +50,15 @@ export const ReceiptTask = z.strictObject({
 })
 export type ReceiptTask = z.infer<typeof ReceiptTask>
 
+export const ReceiptAttachment = z.strictObject(SentAttachment.shape)
+
 export const ReceiptMessage = z.strictObject({
   id: z.uuid(),
   delivery: MessageDelivery,
   by: z.string().meta({ description: 'The name of the token that sent it.' }),
   acceptedAt: Timestamp,
   sha256: Sha256.meta({ description: 'Of the text in UTF-8.' }),
+  attachments: z.array(ReceiptAttachment).optional(),
   deliveredAt: Timestamp.optional(),
   dropped: MessageReason.optional(),
   followUpId: ExecutionId.optional(),
@@ -117,6 +121,10 @@ export const Receipt = z
       .array(z.strictObject({ ...Payment.shape, usage: z.strictObject(Usage.shape) }))
       .optional()
       .meta({ description: 'The usage by the credential that paid for it; absent if the CLI was never started.' }),
+    attachments: z
+      .array(ReceiptAttachment)
+      .optional()
+      .meta({ description: 'What the CLI was handed with the prompt; absent if there was nothing.' }),
     messages: z
       .array(ReceiptMessage)
       .optional()

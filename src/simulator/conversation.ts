@@ -48,6 +48,8 @@ const REPLY_IS_REPEATED = [
 const RESUMED = 'Continue from where you left off.'
 // What stands for the answer that a killed prompt never got: no reply of the script's.
 const NO_REPLY = 'No response requested.'
+// What the CLI says of an image, behind the blocks of the prompt.
+const IMAGE_NOTE = /^\[Image: (?:source:|original \d)/
 // What the executor says by itself, with its closing block: it goes on with the script too.
 const EXECUTOR_PROMPT = '[cc-executor]'
 
@@ -98,7 +100,7 @@ export function readConversation(request: MessagesRequest): Conversation {
       reminders.push(...split.reminders)
       for (const reminder of split.reminders) readOwnWords(reminder)
       const { text } = split
-      if (text.trim() === '' || readOwnWords(text)) continue
+      if (text.trim() === '' || IMAGE_NOTE.test(text) || readOwnWords(text)) continue
       replyIsCounted = false
       if (text.trim() === RESUMED && !isClosingBlock(message.blocks[index + 1])) continue
       // An interrupted prompt without a reply and the next prompt share a message; this line is between them.

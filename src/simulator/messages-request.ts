@@ -26,6 +26,7 @@ export interface RequestMessage {
 export type RequestBlock =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'toolResult'; readonly text: string; readonly failed: boolean }
+  | { readonly kind: 'media'; readonly type: 'image' | 'document'; readonly mediaType: string; readonly data: string }
   | { readonly kind: 'other' }
 
 /** The API's own words for a request that it cannot accept. */
@@ -73,6 +74,10 @@ function toBlocks(content: unknown): RequestBlock[] {
     if (block['type'] === 'text' && typeof block['text'] === 'string') return { kind: 'text', text: block['text'] }
     if (block['type'] === 'tool_result')
       return { kind: 'toolResult', text: toTexts(block['content']).join('\n'), failed: block['is_error'] === true }
+    const source = toRecord(block['source'])
+    const { media_type: mediaType, data } = source
+    if ((block['type'] === 'image' || block['type'] === 'document') && source['type'] === 'base64')
+      return { kind: 'media', type: block['type'], mediaType: String(mediaType), data: String(data) }
     return { kind: 'other' }
   })
 }

@@ -1,6 +1,7 @@
 /** What a test may ask about afterwards. A credential's value is never kept, only how it came. */
+import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { RequestMessage } from './messages-request.js'
+import type { RequestBlock, RequestMessage } from './messages-request.js'
 
 export interface SimulatedRequest {
   readonly method: string
@@ -17,6 +18,8 @@ export interface SimulatedRequest {
    * of them.
    */
   readonly said?: readonly string[]
+  /** Images and documents of the conversation, each `role: type mediaType sha256`; the last 200 of them. */
+  readonly attached?: readonly string[]
   /** The texts of the system prompt, the last 4,000 characters of each: there stands what a caller appends. */
   readonly system?: readonly string[]
   /** The version of the CLI that asked, where it says one. */
@@ -59,17 +62,24 @@ export class RequestLog {
   ): void {
     const { messages, prompt, system, ...rest } = asked
     const said = messages.flatMap(({ role, blocks }) =>
-      blocks.flatMap((block) =>
-        block.kind === 'other' ? [] : [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`],
-      ),
+      blocks.flatMap((block) => ('text' in block ? [`${role}: ${block.text.slice(0, MAX_PROMPT_CHARACTERS)}`] : [])),
+    )
+    const attached = messages.flatMap(({ role, blocks }) =>
+      blocks.flatMap((block) => (block.kind === 'media' ? [`${role}: ${describeMedia(block)}`] : [])),
     )
     Object.assign(entry, {
       ...rest,
       prompt: prompt.slice(0, MAX_PROMPT_CHARACTERS),
       said: said.slice(-MAX_SAID),
+      attached: attached.slice(-MAX_SAID),
       system: system.map((text) => text.slice(-MAX_SYSTEM_CHARACTERS)),
     })
   }
+}
+
+function describeMedia({ type, mediaType, data }: Extract<RequestBlock, { kind: 'media' }>): string {
+  const bytes = Buffer.from(data, 'base64')
+  return `${type} ${mediaType} ${createHash('sha256').update(bytes).digest('hex')}`
 }
 
 /** As in `claude-cli/2.1.332 (external, sdk-cli)`. */

@@ -1,3 +1,4 @@
+import type { SentAttachment } from '../protocol/attachments.js'
 import type { Receipt, ReceiptMessage } from '../protocol/receipt.js'
 import type { BudgetChange } from '../protocol/usage.js'
 import type { GitHead } from '../protocol/verification.js'
@@ -17,6 +18,18 @@ const toHead = ({ ref, commit }: GitHead = {}): string =>
     ? 'none'
     : toCode([ref, commit].filter((part) => part !== undefined).join(' '))
 
+const toAttachment = ({ mediaType, path, bytes, sha256 }: SentAttachment): string =>
+  [
+    path === undefined ? mediaType : `${toCode(path)} (${mediaType})`,
+    bytes === undefined ? undefined : `${bytes} bytes`,
+    sha256 === undefined ? undefined : `SHA-256 ${toCode(sha256)}`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(', ')
+
+const toText = ({ sha256, attachments = [] }: ReceiptMessage): string =>
+  [`SHA-256 ${sha256}`, ...attachments.map((each) => `with ${toAttachment(each)}`)].join('<br>')
+
 const toFate = ({ deliveredAt, dropped, followUpId }: ReceiptMessage): string => {
   const fate = deliveredAt === undefined ? dropped && `dropped: ${dropped}` : `delivered ${deliveredAt}`
   return [fate, followUpId && `as execution ${followUpId}`].filter((part) => part !== undefined).join(', ')
@@ -29,7 +42,7 @@ const toMessages = ({ messages = [] }: Receipt): string =>
 
 | accepted | from | text | |
 |---|---|---|---|
-${messages.map((one) => `| ${one.acceptedAt} | ${toCode(one.by)} | SHA-256 ${one.sha256} | ${toFate(one)} |\n`).join('')}
+${messages.map((one) => `| ${one.acceptedAt} | ${toCode(one.by)} | ${toText(one)} | ${toFate(one)} |\n`).join('')}
 `
 
 /** Who decided what a run had asked. */
@@ -84,6 +97,7 @@ ${[
   row('session', started && toCode(started.sessionId)),
   row('command', started && toCode(started.argv.join(' '))),
   row('request', `SHA-256 ${receipt.requestDigest}`),
+  row('attachments', receipt.attachments?.map(toAttachment).join('<br>')),
   row('answer', result && `${result.bytes} bytes${outcome.isPartial ? ', partial' : ''}, SHA-256 ${result.sha256}`),
   row('stop reason', outcome.stopReason && toCode(outcome.stopReason)),
   row('unfinished', outcome.unfinished && `${outcome.unfinished} background tasks or tool calls`),

@@ -31,7 +31,7 @@ const steered = ({ once, start }: Scene) =>
     const id = randomUUID()
     const running = await start({ steps: [busy(2), { text: 'done' }], request: { allowedTools: ['Bash'] } })
     await running.until(({ type }) => type === 'assistant')
-    running.send(toMessageLine(id, 'And this.').trimEnd())
+    running.send(toMessageLine(id, { text: 'And this.' }).trimEnd())
     await running.until(isResult)
     running.closeInput()
     return { id, ended: await running.ended }
@@ -145,7 +145,7 @@ export const talkFacts: readonly Fact[] = [
       const { id, ended } = await steered({ start, ...scene })
       const { folders, sessionId } = ended
       const again = await start({ folders, settings: { sessionId, resume: sessionId } })
-      again.send(toMessageLine(id, 'say it again').trimEnd())
+      again.send(toMessageLine(id, { text: 'say it again' }).trimEnd())
       await again.until(isResult)
       // Its own turn would follow at once.
       await sleep(2_000)
@@ -161,7 +161,7 @@ export const talkFacts: readonly Fact[] = [
       const running = await start({ steps: [busy(600), { text: 'done' }], request: { allowedTools: ['Bash'] } })
       await running.until(({ type }) => type === 'assistant')
       const id = randomUUID()
-      running.send(toMessageLine(id, script([{ text: 'never' }])).trimEnd())
+      running.send(toMessageLine(id, { text: script([{ text: 'never' }]) }).trimEnd())
       running.send(toCancelLine(id).trimEnd())
       running.send(INTERRUPT)
       await running.until(isResult)

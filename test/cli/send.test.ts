@@ -1,10 +1,13 @@
 // `cc-executor send`, and what is typed while `run` goes on: what is sent, and what is said of it.
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { openTalk } from '../../src/cli/talk.js'
+import { sha256 } from '../../src/platform/hash.js'
 import type { Message, MessageRequest } from '../../src/protocol/messages.js'
 import { openCommandLine } from '../support/command-line.js'
+import { makePng } from '../support/media.js'
 import { openTestService } from '../support/service.js'
 
 void t.test('send says something to an execution, or queues a follow-up', async (t) => {
@@ -43,12 +46,27 @@ void t.test('send says something to an execution, or queues a follow-up', async 
       ['Then go on.', 'follow_up'],
     ],
   )
+  const [picture, text] = [join(service.directory, 'a picture'), join(service.directory, 'text.png')]
+  await writeFile(picture, makePng())
+  await writeFile(text, 'no picture')
+  const shown = [{ mediaType: 'image/png', sha256: sha256(makePng()) }]
+  const attached = await cli(['send', '--json', '--attach', picture, id, 'Look at this.'])
+  t.match(JSON.parse(attached.stdout), { attachments: shown })
+  const run = await cli(['run', '--detach', '--json', '--attach', picture, 'And at this.'])
+  t.match(JSON.parse(run.stdout).request, { attachments: shown })
+  for (const [file, wrong] of [
+    [text, /--attach: .*text\.png is none of image\/png/],
+    [service.directory, /is not a file/],
+    ['missing', /ENOENT/],
+  ] as const)
+    t.match(await cli(['send', '--attach', file, id, 'x']), { code: 2, stderr: wrong })
   t.match(await cli(['show', followUpId]), { stdout: /waiting for its session/ })
   t.match(await cli(['cancel', id]), { code: 0 })
   t.match((await service.finished(followUpId)).outcome, { code: 'CANCELLED' })
   t.match(
     (await list()).map(({ status, reason }) => [status, reason]),
     [
+      ['dropped', 'cancelled'],
       ['dropped', 'cancelled'],
       ['dropped', 'cancelled'],
       ['dropped', 'cancelled'],

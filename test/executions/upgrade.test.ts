@@ -121,6 +121,14 @@ for (const commit of COMMITS) {
         t.equal(again.body.id, idOf('queued'), 'its Idempotency-Key leads to it')
       })
 
+      // Its worker knows of no messages: whoever ends the run tells what became of them.
+      const said: Record<string, string> = {}
+      for (const name of ['running', 'paused', 'continued', 'queued'])
+        said[name] = (await call('POST', `/executions/${idOf(name)}/messages`, { text: 'And now?' })).body.id
+      const missed = { text: 'instead', onDropped: 'follow_up' }
+      const owed = (await call('POST', `/executions/${idOf('holder')}/messages`, missed)).body
+      t.match(owed, { status: 'accepted', reason: undefined })
+
       // The older workers are gone.
       await withRedis(service.redis, (redis) => setLeases(redis, 1))
       await service.openWorker()
@@ -166,6 +174,20 @@ for (const commit of COMMITS) {
           t.equal(log.filter(({ type }) => type === 'execution.finished').length, 1, `${name} ended once`)
           t.match(await verify(name), { valid: true, mismatches: [] }, `the receipt of ${name} fits its events`)
         }
+        for (const [name, id] of Object.entries(said)) {
+          const [message] = (await call('GET', `/executions/${idOf(name)}/messages`)).body.messages
+          const told = (await eventsOf(name)).flatMap(({ type, data }) =>
+            'messageId' in data && data.messageId === id ? type : [],
+          )
+          t.same(told, ['message.accepted', `message.${message.status}`], `what was said to ${name} has one end`)
+        }
+        const [dropped] = (await call('GET', `/executions/${idOf('holder')}/messages`)).body.messages
+        t.match(dropped, { id: owed.id, status: 'dropped', reason: 'failed' })
+        await until(
+          async () => (await call('GET', `/executions/${dropped.followUpId}`)).body.finishedAt !== undefined,
+          'its follow-up has ended',
+        )
+        await call('DELETE', `/executions/${dropped.followUpId}`)
       })
 
       await t.test('forget', async (t) => {

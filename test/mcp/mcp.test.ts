@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { sha256 } from '../../src/platform/hash.js'
 import { TOOLS } from '../../src/protocol/tools.js'
 import { openSimulator } from '../../src/simulator/simulator.js'
 import { livingOf, startCli, treeOf, tryKill, until } from '../support/processes.js'
 import { scripted } from '../support/environment.js'
+import { makePng } from '../support/media.js'
 import { CLI } from '../support/paths.js'
 import { openMcpFolder, type McpSession } from './harness.js'
 
@@ -218,7 +220,9 @@ void t.test('the tools on a service that is started for them', async (t) => {
       'the end of a request ends no execution',
     )
 
-    t.match((await call('send_message', { executionId: id, text: 'And now?' })).structured, {
+    const attachments = [{ mediaType: 'image/png', data: makePng().toString('base64') }]
+    t.match((await call('send_message', { executionId: id, text: 'And now?', attachments })).structured, {
+      attachments: [{ mediaType: 'image/png', sha256: sha256(makePng()) }],
       executionId: id,
       delivery: 'steer',
       status: /^(?:accepted|delivered)$/,

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { PermissionMode } from '../../protocol/permission-mode.js'
 import { NOTHING_APPROVED, type ApprovedPermissions } from './approved-permissions.js'
+import type { ContentBlock } from './content-block.js'
 import { childEnvironment } from './child-environment.js'
 import type { Credentials } from './claude-credentials.js'
 import { toInputFiles, toSetUp } from './run-input.js'
@@ -40,6 +41,8 @@ export interface ClaudeSettings {
   readonly answer?: { readonly schema: Readonly<Record<string, unknown>>; readonly instruction?: string } | undefined
   /** The operator's hooks on Claude's own events, in the format of its settings. */
   readonly hooks?: Readonly<Record<string, unknown>>
+  /** What the model is given with the prompt. */
+  readonly attached?: readonly ContentBlock[]
   readonly asRoot: boolean
   /** Whether the CLI knows `--system-prompt-snapshot` (ClaudeBehaviour). */
   readonly knowsPromptSnapshot: boolean
@@ -145,7 +148,7 @@ export function claudeCommand(run: RunRequest, settings: ClaudeSettings): Claude
     argv: ['claude', ...list.map(({ text, shown }) => shown ?? text), ...setUp.shown],
     files: [SHELL_START, ...files.map(({ name, content }) => ({ name, content }))],
     setUpLine: setUp.line,
-    firstLine: toUserLine(run),
+    firstLine: toUserLine(run, settings.attached),
   }
 }
 
@@ -193,9 +196,19 @@ function toPlainText(value: string | number): string {
  */
 const CLOSING = { type: 'text', text: '(end of the task)' }
 
-/** A further message for a run that goes on. The CLI repeats its id, and runs what has the same id once. */
-export const toMessageLine = (id: string, text: string): string =>
-  toLine([{ type: 'text', text }, CLOSING], { uuid: id })
+export interface MessageLine {
+  readonly text: string
+  readonly attached?: readonly ContentBlock[]
+  /** It becomes a turn of its own and joins none. */
+  readonly later?: boolean
+}
+
+/**
+ * A further message for a run that goes on. The CLI repeats its id, and runs what has the same id once. A line that
+ * joins a turn loses its documents, though the CLI repeats it whole (measured, 2.1.197 and 2.1.332).
+ */
+export const toMessageLine = (id: string, { text, attached = [], later }: MessageLine): string =>
+  toLine([...attached, { type: 'text', text }, CLOSING], { uuid: id, priority: later === true ? 'later' : undefined })
 
 /** Takes back a message that the CLI has not begun to read. */
 export const toCancelLine = (id: string): string =>
@@ -206,9 +219,12 @@ export const toCancelLine = (id: string): string =>
   })}\n`
 
 /** A message of the user's for standard input. */
-export function toUserLine({ prompt, literalPrompt }: Pick<RunRequest, 'prompt' | 'literalPrompt'>): string {
+export function toUserLine(
+  { prompt, literalPrompt }: Pick<RunRequest, 'prompt' | 'literalPrompt'>,
+  attached: readonly ContentBlock[] = [],
+): string {
   const block = { type: 'text', text: prompt }
-  return toLine(literalPrompt ? [block, CLOSING] : [block])
+  return toLine(literalPrompt ? [...attached, block, CLOSING] : [...attached, block])
 }
 
 const toLine = (content: readonly object[], extra: object = {}): string =>

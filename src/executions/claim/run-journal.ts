@@ -31,6 +31,7 @@ const ALWAYS_STORED = new Set<string>([
   'hook.finished',
   'message.accepted',
   'message.delivered',
+  'message.dropped',
   'background.waiting',
   'background.finished',
 ])

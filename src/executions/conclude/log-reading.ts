@@ -16,6 +16,7 @@ const CLOSING = new Set<string>(['approval.decided', 'approval.expired', 'approv
 export class LogReading {
   readonly #chain: EventChain
   #started: Started | undefined
+  #attachments: Started['attachments']
   /** Those whose end the log tells, as far as it was read. */
   readonly closedApprovals: Set<string>
 
@@ -23,6 +24,7 @@ export class LogReading {
     this.closedApprovals = new Set(before?.closedApprovals)
     this.#chain = before?.chain.copy() ?? new EventChain()
     this.#started = before?.started
+    this.#attachments = before?.attachments
   }
 
   get chain(): EventChain {
@@ -37,6 +39,11 @@ export class LogReading {
     return this.#started
   }
 
+  /** What was handed over with the prompt; an attempt that resumes the session hands nothing over. */
+  get attachments(): Started['attachments'] {
+    return this.#attachments
+  }
+
   /** The next event as it is stored: one that its writer has made and knows not to be a start. */
   add(bytes: Buffer | string): void {
     this.#chain.add(bytes)
@@ -47,7 +54,9 @@ export class LogReading {
     this.#chain.add(bytes)
     // Safe: the service's own event, by its type.
     if (CLOSING.has(type)) this.closedApprovals.add((JSON.parse(bytes.toString()) as ClosingData).data.approvalId)
-    if (type === 'execution.started') this.#started = (JSON.parse(bytes.toString()) as { data: Started }).data
+    if (type !== 'execution.started') return
+    this.#started = (JSON.parse(bytes.toString()) as { data: Started }).data
+    this.#attachments = this.#started.attachments ?? this.#attachments
   }
 }
 

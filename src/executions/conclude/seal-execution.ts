@@ -30,6 +30,7 @@ const toReceiptMessage = ({
   by,
   acceptedAt,
   text = '',
+  attachments,
   fate,
   followUpId,
 }: StoredMessage): ReceiptMessage => ({
@@ -38,6 +39,7 @@ const toReceiptMessage = ({
   by,
   acceptedAt,
   sha256: sha256(text),
+  attachments,
   deliveredAt: fate?.kind === 'delivered' ? fate.at : undefined,
   dropped: fate?.kind === 'dropped' ? MessageReason.parse(fate.reason) : undefined,
   followUpId: delivery === 'follow_up' || fate?.kind === 'dropped' ? followUpId : undefined,
@@ -47,7 +49,7 @@ const toTime = (milliseconds: number): string => new Date(milliseconds).toISOStr
 
 function toFacts(
   { id, parentId, taskIndex, requestDigest, workspace, createdAt, startedAt, simulated, ...record }: ExecutionRecord,
-  { chain, started }: LogReading,
+  { chain, started, attachments }: LogReading,
   { outcome, usage, finishedAt, attempt, files, tasks }: Conclusion,
   paidBy: Seal['paidBy'],
   messages: readonly StoredMessage[],
@@ -98,6 +100,7 @@ function toFacts(
     result: answer === undefined ? undefined : { sha256: sha256(answer), bytes: Buffer.byteLength(answer) },
     usage,
     paidBy: paidBy && [...paidBy],
+    attachments,
     messages: messages.length > 0 ? messages.map(toReceiptMessage) : undefined,
     budgetChanges: record.budgetChanges && [...record.budgetChanges],
     tasks: tasks?.map(toReceiptTask),

@@ -14,6 +14,7 @@ import { toMessage, type StoredMessage } from '../records/stored-message.js'
 import type { DomainServices } from '../services.js'
 import type { NewRecord } from '../store/transitions.js'
 import { planFollowUp, submitFollowUp } from '../submit/follow-up.js'
+import { takeMessageAttachments, type Taken } from '../submit/take-attachments.js'
 import { notifyWorkers } from './notify-workers.js'
 
 export interface Sent {
@@ -39,29 +40,38 @@ export async function sendMessage(
   const record = await requireExecution(services, executionId, caller)
   if (record.kind === 'task_list') throw notToList(record)
   requireShort(services, request)
-  const { text, delivery = 'steer', onDropped } = request
-  const digest = sha256(JSON.stringify([text, delivery, onDropped]))
+  const taken = takeMessageAttachments(request, services.config)
+  const { text, delivery = 'steer', onDropped, attachments } = taken.request
+  const digest = sha256(JSON.stringify([text, delivery, onDropped, ...(attachments ? [attachments] : [])]))
   const known =
     idempotencyKey === undefined ? undefined : await fromStore(store.findMessage(executionId, idempotencyKey))
   if (known && known.digest !== digest) throw conflict()
   if (known) return { message: await show(services, executionId, known.message), replayed: true }
-  const followUp = await becomeFollowUp(services, record, request, caller, idempotencyKey)
+  const followUp = await becomeFollowUp(services, record, taken, caller, idempotencyKey)
   const now = await fromStore(store.recentNow())
+  const id = mintUuid(now)
+  // Those of a follow-up are its own already.
+  const contents = delivery === 'follow_up' ? [] : [...taken.contents]
+  if (contents.length > 0) await fromStore(store.putAttachmentsAside(id, new Map(contents)))
   const answer = await fromStore(
     store.sendMessage(executionId, {
-      id: mintUuid(now),
+      id,
       delivery,
       text,
+      attachments,
       by: caller.name,
       acceptedAt: new Date(now).toISOString(),
       followUpId: followUp?.id,
       owed: followUp?.owed,
+      attached: contents.reduce((sum, [, bytes]) => sum + bytes.length, 0),
       attempt: record.attempt,
       key: idempotencyKey,
       digest,
       maxOpen: services.config.maxOpenMessages,
     }),
   )
+  // What was kept is not there any more.
+  if (contents.length > 0) await store.discardAttachments(id).catch(() => undefined)
   switch (answer.kind) {
     case 'accepted': {
       const { message } = answer
@@ -79,6 +89,12 @@ export async function sendMessage(
           `This execution has ${answer.limit} messages that are not delivered yet, as many as it may have ` +
           '(CC_EXECUTOR_MAX_OPEN_MESSAGES); wait until it has read some.',
       })
+    case 'crowded': {
+      const message =
+        `the attachments of this execution and its messages would be longer than ${answer.limit} bytes in total; ` +
+        'they are kept until its end'
+      throw toInvalidRequest([{ path: 'attachments', message }], 'PAYLOAD_TOO_LARGE')
+    }
     case 'withdrawn':
       throw withdrawn()
     case 'refused':
@@ -96,17 +112,18 @@ interface FollowUp {
 async function becomeFollowUp(
   services: DomainServices,
   record: ExecutionRecord,
-  { text, delivery, onDropped }: MessageRequest,
+  taken: Taken<MessageRequest>,
   caller: Caller,
   key: string | undefined,
 ): Promise<FollowUp | undefined> {
+  const { delivery, onDropped } = taken.request
   if (delivery === 'follow_up') {
     // A key is known by the follow-up first: it is made once, also where the message was not stored after it.
     const own = key === undefined ? undefined : `message ${record.id} ${key}`
-    return { id: (await submitFollowUp(services, record, text, caller, own)).execution.id }
+    return { id: (await submitFollowUp(services, record, taken, caller, own)).execution.id }
   }
   if (onDropped === undefined) return undefined
-  const owed = await planFollowUp(services, record, text, caller)
+  const owed = await planFollowUp(services, record, taken, caller)
   return { id: owed.id, owed }
 }
 

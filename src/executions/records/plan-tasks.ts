@@ -20,6 +20,7 @@ export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRe
     outputSchema,
     metadata,
     files,
+    attachments,
     ...shared
   } = request
   const own = ownFields(request, index)
@@ -34,6 +35,8 @@ export function toTaskRequest(request: ExecuteRequest, index: number): ExecuteRe
     json: hasOwnJson ? undefined : json,
     outputSchema: hasOwnJson ? undefined : outputSchema,
     ...own,
+    // Of the list for all, before a task's own.
+    attachments: (attachments ?? own.attachments) && [...(attachments ?? []), ...(own.attachments ?? [])],
     metadata: (metadata ?? own.metadata) && { ...metadata, ...own.metadata },
   }
 }

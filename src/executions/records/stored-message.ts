@@ -1,3 +1,4 @@
+import type { SentAttachment } from '../../protocol/attachments.js'
 import type { Message, MessageDelivery } from '../../protocol/messages.js'
 
 /** What is fixed of a message when it is accepted; kept as JSON. */
@@ -6,6 +7,8 @@ export interface MessageContent {
   readonly delivery: MessageDelivery
   /** Not kept of one that was dropped at once. */
   readonly text?: string
+  /** As they were sent, without their bytes; once delivered, as they were handed over. */
+  readonly attachments?: SentAttachment[] | undefined
   /** The name of the token that sent it. */
   readonly by: string
   readonly acceptedAt: string
@@ -20,10 +23,18 @@ export interface StoredMessage extends MessageContent {
   readonly fate?: { readonly kind: 'delivered' | 'dropped'; readonly at: string; readonly reason?: string }
 }
 
-/** `state`: as mark-message.lua writes it: kind, time, and perhaps a reason. */
-export function toStoredMessage(number: number, content: string, state: string | null): StoredMessage {
+/** `state`, `sent`: as mark-message.lua writes them: kind, time, and perhaps a reason; what was attached. */
+export function toStoredMessage(
+  number: number,
+  content: string,
+  state: string | null,
+  sent: string | null,
+): StoredMessage {
   // Safe: sendMessage wrote it.
-  const message = { ...(JSON.parse(content) as MessageContent), number }
+  const stored = JSON.parse(content) as MessageContent
+  // Safe: the event message.delivered has it from its writer.
+  const attachments = sent === null ? stored.attachments : (JSON.parse(sent) as SentAttachment[])
+  const message = { ...stored, attachments, number }
   const [kind, at = '', reason] = state?.split(' ') ?? []
   return kind === 'delivered' || kind === 'dropped'
     ? { ...message, fate: { kind, at, reason: reason || undefined } }

@@ -4,6 +4,7 @@ import type { NewEvent } from '../../protocol/events.js'
 import { toAccepted } from '../store/message-commands.js'
 import type { StoredMessage } from '../records/stored-message.js'
 import type { MessageCommands } from '../store/message-commands.js'
+import { AttachmentError, type LoadAttachments, type LoadedAttachments } from './load-attachments.js'
 
 export interface MessageDeskOptions {
   readonly executionId: string
@@ -14,8 +15,15 @@ export interface MessageDeskOptions {
    * nothing that was said to another one counts.
    */
   readonly known: ReadonlySet<string> | undefined
+  /** @throws AttachmentError, and what the store throws */
+  readonly load: LoadAttachments
   readonly onError: (error: unknown) => void
 }
+
+/** A message with what is handed over with it. */
+type Loaded = StoredMessage & Pick<LoadedAttachments, 'blocks' | 'sent'>
+
+const hasDocument = ({ blocks }: Loaded): boolean => blocks.some(({ type }) => type === 'document')
 
 /**
  * The messages to a run, one attempt long: read from the store by their numbers, written to the CLI in that order, and
@@ -24,15 +32,16 @@ export interface MessageDeskOptions {
  *     stored → noted      message.accepted is in the log
  *     noted → sent        the line is on standard input
  *     sent → delivered    the CLI has repeated the line
+ *     noted → (dropped)   what is attached to it cannot be handed over
  *     noted, sent → (end) it stays accepted: the next attempt sends it, or the end drops it
  */
 export class MessageDesk implements Inbox {
   readonly #options: MessageDeskOptions
   /** In order; those that are to be sent come first to last. */
-  readonly #unsent: StoredMessage[] = []
-  readonly #sent = new Map<string, StoredMessage>()
+  readonly #unsent: Loaded[] = []
+  readonly #sent = new Map<string, Loaded>()
   /** The CLI may have begun to read them all the same. */
-  readonly #takenBack = new Map<string, StoredMessage>()
+  readonly #takenBack = new Map<string, Loaded>()
   #read = 0
   #wanted = 0
   #isReading = false
@@ -69,7 +78,7 @@ export class MessageDesk implements Inbox {
     this.#sent.delete(messageId)
     this.#takenBack.delete(messageId)
     // It was delivered to a session that was given up, or whose transcript has lost it.
-    return message.fate ? [] : [{ type: 'message.delivered', data: { messageId } }]
+    return message.fate ? [] : [{ type: 'message.delivered', data: { messageId, attachments: message.sent } }]
   }
 
   takeBack(): string {
@@ -95,14 +104,32 @@ export class MessageDesk implements Inbox {
     const last = messages.at(-1)
     if (!last) return false
     const isFirst = this.#read === 0
-    this.#read = last.number
     const events = messages.filter(({ number }) => number > noted).map(toAccepted)
     const open = messages.filter(({ delivery, fate }) => delivery === 'steer' && fate?.kind !== 'dropped')
     const { delivered, unsent } = isFirst ? this.#sortOut(open) : { delivered: [], unsent: open }
-    await report([...events, ...delivered])
-    this.#unsent.push(...unsent)
+    const { loaded, dropped } = await this.#loadAll(unsent)
+    this.#read = last.number
+    await report([...events, ...delivered, ...dropped])
+    this.#unsent.push(...loaded)
     this.#sendAll()
     return true
+  }
+
+  /** A file that is not what it was said to be does not come with the next attempt either. */
+  async #loadAll(messages: readonly StoredMessage[]): Promise<{ loaded: Loaded[]; dropped: NewEvent[] }> {
+    const loaded: Loaded[] = []
+    const dropped: NewEvent[] = []
+    for (const message of messages) {
+      try {
+        loaded.push({ ...message, ...(await this.#options.load(message.attachments)) })
+      } catch (error) {
+        if (!(error instanceof AttachmentError)) throw error
+        const { id: messageId, followUpId } = message
+        const data = { messageId, reason: 'attachment', followUpId, detail: error.message } as const
+        if (!message.fate) dropped.push({ type: 'message.dropped', data })
+      }
+    }
+    return { loaded, dropped }
   }
 
   /** The CLI reads lines in their order, some together under the last one's id: it knows what stands before that. */
@@ -118,9 +145,11 @@ export class MessageDesk implements Inbox {
 
   #sendAll(): void {
     for (let next = this.#unsent[0]; next && this.#send; next = this.#unsent[0]) {
+      // Those behind one that waits for a turn of its own wait with it, since they are read in their order.
+      const later = hasDocument(next) || [...this.#sent.values()].some(hasDocument)
       // Before it is written: it may be repeated at once.
       this.#sent.set(next.id, next)
-      if (!this.#send(toMessageLine(next.id, next.text ?? ''))) {
+      if (!this.#send(toMessageLine(next.id, { text: next.text ?? '', attached: next.blocks, later }))) {
         this.#sent.delete(next.id)
         return
       }

@@ -24,13 +24,22 @@ import { writeInlineFiles } from '../workspaces/write-inline-files.js'
 import { readApproved } from './earlier-approvals.js'
 import { beginEvidence } from './collect-evidence.js'
 import type { HeldClaim } from './held-claim.js'
+import { openLoader, type LoadedAttachments } from './load-attachments.js'
 import { planBeginning, type PossibleBeginning } from './plan-continuation.js'
 import type { PreparedRun, Unstarted } from './prepared-run.js'
 import { readInstructions } from './project-instructions.js'
 import { requireAble } from './require-able.js'
 import { listOwn, listProtected, openRunSandbox, type RunSandbox } from './run-sandbox.js'
 import { maskOf } from './run-secrets.js'
-import { failed, isScarce, refused, toErrorText, toFolderFailure, toSpawnFailure } from './start-failures.js'
+import {
+  failed,
+  isScarce,
+  refused,
+  toAttachmentFailure,
+  toErrorText,
+  toFolderFailure,
+  toSpawnFailure,
+} from './start-failures.js'
 
 /** A CLI that has said nothing for so long is not starting any more, whatever it does: the next may start. */
 const START_LIMIT_MS = 5_000
@@ -65,10 +74,17 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
   const go = await claim.hooks.beforeStart(record, workspace)
   if (go.kind === 'stopped') return { kind: 'stopped', folders }
   if (go.kind === 'refused') return refused(go.outcome)
-  const planned = await planCommand(claim, record, { claude: able.claude, run, beginning, sessionId, ...opened })
+  const load = openLoader(services, record, workspace.address)
+  // A session that is resumed has them already.
+  const wanted = beginning.kind === 'fresh' ? record.request.attachments : undefined
+  const attached = await load(wanted).catch(toAttachmentFailure)
+  if ('status' in attached) return refused(attached)
+  const parts = { claude: able.claude, run, beginning, sessionId, blocks: attached.blocks, ...opened }
+  const planned = await planCommand(claim, record, parts)
   const reach = await openReach(claim, record, { level: able.level, folders, planned })
   if ('kind' in reach) return reach
-  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, command: reach.command }
+  const attachments = { sent: attached.sent, load }
+  const prepared = { record, run, beginning, answerSchema, sessionId, folders, reach, attachments }
   const mask = await maskOf(services, run)
   // Before there is a process: its warden is heard from only later.
   const evidence = await beginEvidence(folders, workspace, config)
@@ -85,7 +101,7 @@ export async function prepareRun(claim: HeldClaim, record: ExecutionRecord): Pro
       sandbox: reach.sandbox,
       heartbeatTimeoutMs: config.lockSeconds * 1_000 * HEARTBEAT_TIMEOUT_OF_LEASE,
     })
-    return { kind: 'prepared', ...prepared, mask, evidence, child, leaveGate }
+    return { kind: 'prepared', ...prepared, command: reach.command, mask, evidence, child, leaveGate }
   } catch (error) {
     leaveGate()
     evidence.close()
@@ -145,12 +161,13 @@ interface CommandParts {
   readonly sessionId: string
   readonly folders: RunFolders
   readonly workspace: Workspace
+  readonly blocks: LoadedAttachments['blocks']
 }
 
 async function planCommand(
   { services: { config, hooks, schemas, store }, credential: { credentials, environment } }: HeldClaim,
   { id, owner, approvalCount }: ExecutionRecord,
-  { claude, run, beginning, sessionId, folders, workspace }: CommandParts,
+  { claude, run, beginning, sessionId, folders, workspace, blocks }: CommandParts,
 ): Promise<ClaudeCommand> {
   const instructions = await readInstructions({
     // Trusted, the CLI reads it itself.
@@ -177,6 +194,7 @@ async function planCommand(
     mcpTimeoutSeconds: config.mcpTimeoutSeconds,
     answer: await toCliSchema(run, id, owner, schemas),
     hooks: hooks.claude,
+    attached: blocks,
     asRoot: process.getuid?.() === 0,
     simulatorUrl: config.simulatorUrl,
   })

@@ -8,6 +8,7 @@ import type { AnswerSchema } from '../json-mode/answer-schema.js'
 import type { ExecutionRecord } from '../records/execution-record.js'
 import type { RunFolders } from '../workspaces/prepare-workspace.js'
 import type { LeftBehind } from './keep-files.js'
+import type { LoadAttachments, LoadedAttachments } from './load-attachments.js'
 import type { PossibleBeginning } from './plan-continuation.js'
 import type { AttemptReport, RunAttempt } from './run-attempt.js'
 import type { RunSandbox } from './run-sandbox.js'
@@ -21,6 +22,8 @@ export interface PreparedRun {
   readonly answerSchema: AnswerSchema | undefined
   readonly sessionId: string
   readonly command: ClaudeCommand
+  /** What it hands to the CLI with the prompt; `load`: for the messages to it. */
+  readonly attachments: Pick<LoadedAttachments, 'sent'> & { readonly load: LoadAttachments }
   /** What must not be told of it: the operator's secrets, and those of its request. */
   readonly mask: SecretMask
   /** What it may reach. */

@@ -40,6 +40,7 @@ export async function startAttempt(
     store: claim.services.store,
     report: (events) => journal.write(events),
     known: beginning.lines,
+    load: prepared.attachments.load,
     onError: (err) => claim.services.logger.warn({ executionId, err }, 'messages were not read; tried again'),
   })
   // The translator is a part of the attempt, which takes what it has no event for.
@@ -92,7 +93,7 @@ function toFingerprints(record: ExecutionRecord): string[] {
 
 async function storeStart(
   { services, fence, attempt, credential }: HeldClaim,
-  { record, run, beginning, sessionId, command, mask, child, reach }: PreparedRun,
+  { record, run, beginning, sessionId, command, attachments, mask, child, reach }: PreparedRun,
 ) {
   const { store, config, claude, workerId } = services
   return store.start(
@@ -121,6 +122,7 @@ async function storeStart(
         credential: credential.name,
         resumed: beginning.kind === 'resume' || undefined,
         model: run.model,
+        attachments: attachments.sent,
       },
     },
     record.taskIndex === undefined

@@ -1,6 +1,7 @@
 import { ConfinedPathError } from '../../platform/confined-folder.js'
 import { ExecutorError } from '../../protocol/errors.js'
 import type { Outcome, OutcomeCode } from '../../protocol/execution.js'
+import { AttachmentError } from './load-attachments.js'
 import { WorkspaceError } from '../workspaces/prepare-workspace.js'
 import type { Unstarted } from './prepared-run.js'
 
@@ -22,6 +23,12 @@ export function toFolderFailure(error: unknown): Outcome {
     'WORKSPACE_ERROR',
     `The folders of the run could not be prepared (${code}); check the disk of the worker.`,
   )
+}
+
+/** @throws what is not foreseen */
+export function toAttachmentFailure(error: unknown): Outcome {
+  if (!(error instanceof AttachmentError)) throw error
+  return failed('WORKSPACE_ERROR', error.message)
 }
 
 /** The machine had no process, memory or descriptor left. */

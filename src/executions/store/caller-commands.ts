@@ -42,13 +42,28 @@ function toQueuedRecord(
   return session || hasReserved || isLimited || position === 0 ? undefined : toRecord(id, fields, 1, position)
 }
 
+/** Whether bytes of attachments were put aside for it; of a list, those of its tasks, too. */
+const hasKept = ({ attachments = [], tasks = [] }: NewRecord['request']): boolean =>
+  attachments.some(({ sha256 }) => sha256 !== undefined) ||
+  tasks.some((task) => typeof task === 'object' && task.attachments !== undefined)
+
 export function createCallerCommands({ run, now, sharedWorkspaces }: StoreContext): CallerCommands {
   return {
     async create(record, maxQueue, firstTask) {
       const { score, ...content } = toNewRecord(record)
       const { fields } = content
       const { id, owner, idempotencyKey, requestDigest } = record
-      const admission = { id, owner, idempotencyKey, requestDigest, maxQueue, score, sharedWorkspaces, new: content }
+      const admission = {
+        id,
+        owner,
+        idempotencyKey,
+        requestDigest,
+        maxQueue,
+        score,
+        sharedWorkspaces,
+        hasAttachments: hasKept(record.request) || undefined,
+        new: content,
+      }
       if (firstTask) {
         const task = { id: firstTask.id, ...toNewRecord(firstTask) }
         return decodeCreate(await run('ccCreateList', { ...admission, task }))

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { createApprovalCommands, type ApprovalCommands } from './approval-commands.js'
+import { createAttachmentCommands, type AttachmentCommands } from './attachment-commands.js'
 import { createCallerCommands, type CallerCommands } from './caller-commands.js'
 import { createEndCommands, type EndCommands } from './end-commands.js'
 import { createHolderCommands, type HolderCommands } from './holder-commands.js'
@@ -24,7 +25,8 @@ export type ExecutionStore = ExecutionReads &
   MessageCommands &
   ParkingCommands &
   SweepCommands &
-  ApprovalCommands
+  ApprovalCommands &
+  AttachmentCommands
 
 export function createExecutionStore(redis: Redis, options: StoreOptions): ExecutionStore {
   const context = openStoreContext(redis, options)
@@ -39,5 +41,6 @@ export function createExecutionStore(redis: Redis, options: StoreOptions): Execu
     ...createParkingCommands(context),
     ...createSweepCommands(context),
     ...createApprovalCommands(context),
+    ...createAttachmentCommands(context),
   }
 }

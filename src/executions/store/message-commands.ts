@@ -2,6 +2,7 @@ import { toStoredMessage, type MessageContent, type StoredMessage } from '../rec
 import { serializeWithoutSeq } from '../../events/stored-event.js'
 import { sha256 } from '../../platform/hash.js'
 import type { NewEvent } from '../../protocol/events.js'
+import { KEPT_ATTACHMENTS_LIMIT_BYTES } from '../../protocol/limits.js'
 import type { MessageReason } from '../../protocol/messages.js'
 import type { DroppedMessages, SendReply } from './people-scripts.js'
 import type { OwedFollowUp } from './queue-reads.js'
@@ -19,12 +20,14 @@ export interface NewMessage extends MessageContent {
   readonly maxOpen: number
   /** What it becomes when it is dropped. */
   readonly owed?: NewRecord | undefined
+  /** Bytes that were put aside for it. */
+  readonly attached?: number
 }
 
 export type SendAnswer =
   | { readonly kind: 'accepted'; readonly message: StoredMessage; readonly state: string }
   | { readonly kind: 'replayed'; readonly message: StoredMessage }
-  | { readonly kind: 'full'; readonly limit: number }
+  | { readonly kind: 'full' | 'crowded'; readonly limit: number }
   | { readonly kind: 'conflict' | 'withdrawn' }
   | { readonly kind: 'refused'; readonly state: string }
 
@@ -53,9 +56,9 @@ const shorten = (text: string): string =>
   text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS).toWellFormed()}…`
 
 /** Of a message that the log does not have yet. */
-export const toAccepted = ({ id, delivery, by, text = '' }: MessageContent): NewEvent => ({
+export const toAccepted = ({ id, delivery, by, text = '', attachments }: MessageContent): NewEvent => ({
   type: 'message.accepted',
-  data: { messageId: id, delivery, by, text: shorten(text), sha256: sha256(text) },
+  data: { messageId: id, delivery, by, text: shorten(text), sha256: sha256(text), attachments },
 })
 
 /** Deleted between two steps. */
@@ -68,10 +71,10 @@ export function createMessageCommands({ redis, root, run }: StoreContext): Messa
     const numbers = Array.from({ length: Math.max(0, Number(count ?? 0) - after) }, (_, index) => after + index + 1)
     if (numbers.length === 0) return { messages: [], noted: Number(noted ?? 0) }
     const pipeline = redis.pipeline()
-    for (const number of numbers) pipeline.hmget(key, String(number), `state:${number}`)
-    const answers = (await execute(pipeline)) as Array<[string | null, string | null]>
-    const messages = answers.flatMap(([content, state], index) =>
-      content === null ? [] : toStoredMessage(after + index + 1, content, state),
+    for (const number of numbers) pipeline.hmget(key, String(number), `state:${number}`, `sent:${number}`)
+    const answers = (await execute(pipeline)) as Array<[string | null, string | null, string | null]>
+    const messages = answers.flatMap(([content, state, sent], index) =>
+      content === null ? [] : toStoredMessage(after + index + 1, content, state, sent),
     )
     return { messages, noted: Number(noted ?? 0) }
   }
@@ -81,7 +84,7 @@ export function createMessageCommands({ redis, root, run }: StoreContext): Messa
 
   return {
     listMessages,
-    async sendMessage(executionId, { attempt, key, digest, maxOpen, owed, ...content }) {
+    async sendMessage(executionId, { attempt, key, digest, maxOpen, owed, attached = 0, ...content }) {
       const { id, acceptedAt } = content
       const { text: _text, ...dropped } = content
       const reply: SendReply = await run('ccSendMessage', {
@@ -97,6 +100,9 @@ export function createMessageCommands({ redis, root, run }: StoreContext): Messa
         maxAll: MESSAGES_LIMIT,
         followUpId: content.delivery === 'follow_up' ? content.followUpId : undefined,
         owed: owed && JSON.stringify(owed),
+        owedId: owed?.id,
+        attached: attached > 0 ? attached : undefined,
+        maxAttached: KEPT_ATTACHMENTS_LIMIT_BYTES,
       })
       switch (reply[0]) {
         case 'accepted': {
@@ -110,7 +116,8 @@ export function createMessageCommands({ redis, root, run }: StoreContext): Messa
           return message ? { kind, message } : GONE
         }
         case 'full':
-          return { kind: 'full', limit: reply[1] }
+        case 'crowded':
+          return { kind: reply[0], limit: reply[1] }
         case 'refused':
           return { kind: 'refused', state: reply[1] }
         default:

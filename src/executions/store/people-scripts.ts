@@ -16,12 +16,17 @@ export interface SentMessage {
   readonly followUpId: string | undefined
   /** The record that it becomes when it is dropped. */
   readonly owed: string | undefined
+  /** Its id. */
+  readonly owedId: string | undefined
+  /** Bytes of attachments that were put aside by the id of the message. */
+  readonly attached: number | undefined
+  readonly maxAttached: number
 }
 
 export type SendReply =
   | ['accepted', number: number, state: string]
   | ['replayed', number: number]
-  | ['full', limit: number]
+  | ['full' | 'crowded', limit: number]
   | ['conflict' | 'withdrawn']
   | ['refused', state: string]
 

@@ -27,6 +27,8 @@ export interface Admission {
   readonly maxQueue: number
   readonly sharedWorkspaces: readonly string[]
   readonly score: string
+  /** They were put aside by its id. */
+  readonly hasAttachments: true | undefined
   readonly new: Omit<NewRecordArguments, 'score'>
 }
 

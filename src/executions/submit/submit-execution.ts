@@ -16,8 +16,10 @@ import { requireSandbox } from '../claim/sandbox-levels.js'
 import { grantRights } from '../claim/record-grant.js'
 import type { DomainServices } from '../services.js'
 import type { Caller } from '../../protocol/caller.js'
+import type { Contents } from '../store/attachment-commands.js'
 import type { NewRecord } from '../store/transitions.js'
 import { nameFor } from './name-for.js'
+import { takeAttachments } from './take-attachments.js'
 
 /** It takes a person to change it. */
 const EVICTION_RETRY_SECONDS = 60
@@ -55,19 +57,29 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
 interface PlannedRecord {
   readonly record: NewRecord
   readonly firstTask?: NewRecord | undefined
+  /** The bytes of its attachments. */
+  readonly contents: Contents
+}
+
+interface SubmitOptions {
+  /** It waits for its turn in its session, instead of SESSION_BUSY. */
+  readonly follows?: boolean
+  /** Its attachments were taken before, and the request names them by their digests. */
+  readonly contents?: Contents
 }
 
 /**
- * What would be accepted, with the rights of its caller. `follows`: it waits for its turn in its session.
+ * What would be accepted, with the rights of its caller.
  * @throws ExecutorError as submitExecution does before anything is stored
  */
 export async function planRecord(
   services: DomainServices,
-  request: ExecuteRequest,
+  asked: ExecuteRequest,
   caller: Caller,
-  { idempotencyKey, follows }: { readonly idempotencyKey?: string | undefined; readonly follows?: boolean } = {},
+  { idempotencyKey, follows, contents: given }: SubmitOptions & { readonly idempotencyKey?: string | undefined } = {},
 ): Promise<PlannedRecord> {
   const { config, store } = services
+  const { request, contents } = given ? { request: asked, contents: given } : takeAttachments(asked, config)
   const run = await requireRunnable(request, services, caller)
   await requireSandbox(services, request)
   await requireKeeping(services)
@@ -111,12 +123,12 @@ export async function planRecord(
   }
   const grant = await grantRights(services, record, { isAdmin: caller.scopes.has('admin') })
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
-  return { record: { ...record, grant }, firstTask }
+  return { record: { ...record, grant }, firstTask, contents }
 }
 
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
- * by the sweep. `follows`: it waits for its turn in its session, instead of SESSION_BUSY.
+ * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
  * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
@@ -127,12 +139,17 @@ export async function submitExecution(
   request: ExecuteRequest,
   caller: Caller,
   idempotencyKey?: string,
-  { follows }: { readonly follows?: boolean } = {},
+  options: SubmitOptions = {},
 ): Promise<Submission> {
   const { config, store } = services
-  const { record, firstTask } = await planRecord(services, request, caller, { idempotencyKey, follows })
+  const planned = await planRecord(services, request, caller, { ...options, idempotencyKey })
+  const { record, firstTask, contents } = planned
   const { id, session } = record
+  if (contents.size > 0) await fromStore(store.putAttachmentsAside(id, contents))
   const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
+  // Else they would stay for an hour.
+  if (contents.size > 0 && answer.kind !== 'created' && answer.kind !== 'waiting')
+    await store.discardAttachments(id).catch(() => undefined)
   switch (answer.kind) {
     case 'full':
       throw new ExecutorError('QUEUE_FULL', {

@@ -7,7 +7,7 @@ local function markMessages(id, lines)
     local kind = string.match(line, '^{"seq":%d+,"type":"message%.(%a+)"')
     if kind then
       local event = cjson.decode(line)
-      markMessage(id, kind, event.data.messageId, event.at, event.data.reason)
+      markMessage(id, kind, event.data.messageId, event.at, event.data.reason, event.data.attachments)
     end
   end
 end

@@ -6,6 +6,7 @@
 --- @include "../../../events/lua/include/write-first.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "./include/admit.lua"
+--- @include "./include/keep-attachments.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/set-all.lua"
 
@@ -14,6 +15,7 @@ local id, new, task = args.id, args.new, args.task
 local answer = admit(args, task.id, task)
 if answer then return answer end
 setAll(id, new.fields)
+if args.hasAttachments then keepAttachments(id) end
 redis.call('HSET', key('tasks', id), 0, task.id)
 setAll(task.id, task.fields)
 local position = queueNew(task.id, args.score, args.owner, task)

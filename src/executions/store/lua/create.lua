@@ -1,5 +1,5 @@
 -- An acceptance: the record, its place in the queue and the first event of its log.
--- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score,
+-- Arguments (JSON): id, owner, idempotencyKey?, requestDigest, maxQueue, score, hasAttachments? (put aside by its id),
 --   new: {fields (those that this script looks at), wantedBudget, before, after (the event around its position)},
 --   session?: {reference (session or execution to resume), fork, workspace?, follows? (waits for its turn)};
 --   then the fields of the record and their values, in turn
@@ -14,6 +14,7 @@
 --- @include "./include/begin-deadline.lua"
 --- @include "./include/get.lua"
 --- @include "./include/join-session.lua"
+--- @include "./include/keep-attachments.lua"
 --- @include "./include/limit-of.lua"
 --- @include "./include/queue-new.lua"
 --- @include "./include/record.lua"
@@ -24,6 +25,7 @@ local function join() return session and joinSession(args.id, args.owner, sessio
 local answer = admit(args, args.id, args.new, join)
 if answer then return answer end
 redis.call('HSET', record(args.id), unpack(ARGV, 2))
+if args.hasAttachments then keepAttachments(args.id) end
 if get(args.id, 'follows') then
   redis.call('ZADD', root .. ':following', args.score, args.id)
   writeFirst(args.id, args.new.before .. 0 .. args.new.after)

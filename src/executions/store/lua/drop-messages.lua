@@ -15,7 +15,6 @@
 --- @include "./include/has-lease.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/is-unheld.lua"
---- @include "./include/owe-follow-up.lua"
 
 local EVENT = '"type":"message.dropped","at":"%s","attempt":%d,"data":{"messageId":"%s","reason":"%s"%s}}'
 
@@ -34,7 +33,6 @@ for number = 1, tonumber(redis.call('HGET', messages, 'count') or '0') do
     local messageId, owed = message.id, redis.call('HEXISTS', messages, 'owed:' .. number) == 1
     local following = owed and string.format(',"followUpId":"%s"', message.followUpId) or ''
     writeNext(id, string.format(EVENT, args.at, args.attempt, messageId, args.reason, following))
-    if owed then oweFollowUp(id, number) end
     markMessage(id, 'dropped', messageId, args.at, args.reason)
   end
 end

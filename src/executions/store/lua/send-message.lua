@@ -2,18 +2,20 @@
 --   its event is written in the same step; else its holder does.
 -- Arguments (JSON): id, messageId, message (its JSON), dropped (that of one that is dropped at once), key?, digest,
 --   event (message.accepted without its seq), at, maxOpen, maxAll, followUpId? (that it has become already), owed? (the
---   record that it becomes when it is dropped)
--- Answers: accepted number state | replayed number | conflict | full limit | withdrawn | refused state
+--   record that it becomes when it is dropped) and owedId, attached? (bytes that were put aside by its messageId),
+--   maxAttached
+-- Answers: accepted number state | replayed number | conflict | full limit | crowded limit | withdrawn | refused state
 -- Sent again: yes; a message that is known by its id is accepted once
 
 --- @include "../../../events/lua/include/note-messages.lua"
+--- @include "../../../events/lua/include/owe-follow-up.lua"
 --- @include "../../../platform/lua/include/key.lua"
 --- @include "../../../platform/lua/include/need-memory.lua"
 --- @include "../../../tokens/lua/include/is-withdrawn.lua"
 --- @include "./include/get.lua"
 --- @include "./include/is-active.lua"
 --- @include "./include/is-ended.lua"
---- @include "./include/owe-follow-up.lua"
+--- @include "./include/keep-attachments.lua"
 --- @include "./include/record.lua"
 --- @include "./include/store-message.lua"
 
@@ -39,6 +41,13 @@ local isClosed = isEnded(state) or closing == (redis.call('HGET', key('log', id)
 local fate = args.followUpId and 'follow_up' or isClosed and 'dropped ' .. args.at .. ' ended'
 if not fate and tonumber(open or '0') >= args.maxOpen then return {'full', args.maxOpen} end
 if fate and not args.followUpId then args.message = args.dropped end
+if args.attached and not fate then
+  local bytes = redis.call('HGET', key('attachments', id), 'bytes')
+  if tonumber(bytes or '0') + args.attached > args.maxAttached then return {'crowded', args.maxAttached} end
+  keepAttachments(id, args.messageId)
+elseif args.attached and args.owed then
+  keepAttachments(args.owedId, args.messageId)
+end
 local number = storeMessage(args, fate or nil)
 if args.owed then redis.call('HSET', messages, 'owed:' .. number, args.owed) end
 if isClosed then

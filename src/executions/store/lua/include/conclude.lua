@@ -55,6 +55,7 @@ local function conclude(id, args)
   leaveRest(id)
   -- Without its listing nobody finds what was written of it.
   if redis.call('HEXISTS', key('files', id), 'listing') == 0 then redis.call('DEL', key('files', id)) end
+  redis.call('DEL', key('attachments', id))
   settleSession(id, retentionMs)
   local reservation = reservationOf(id)
   if reservation then redis.call('PEXPIRE', reservation, math.max(IDEMPOTENCY_MS, retentionMs)) end
