@@ -567,6 +567,12 @@ local function pack(id)
   redis.call('COPY', draft, events, 'REPLACE')
   redis.call('DEL', draft)
 end`,
+  'schedules/include/note-end': `local function noteEnd(id, execution, status)
+  redis.call('SREM', key('schedule-open', id), execution)
+  if redis.call('HGET', key('schedule', id), 'lastExecutionId') == execution then
+    redis.call('HSET', key('schedule', id), 'lastStatus', status)
+  end
+end`,
   'history/include/history-kept-ms': `local HISTORY_KEPT_MS = 30 * 24 * 60 * 60 * 1000`,
   'history/include/remember': `local function remember(list, milliseconds, kept)
   redis.call('LPUSH', list, milliseconds)
@@ -858,6 +864,8 @@ local function conclude(id, args)
   writeNext(id, args.event)
   pack(id)
   noteOutbox(id, 'execution.finished')
+  local schedule = get(id, 'scheduleId')
+  if schedule then noteEnd(schedule, id, status) end
   redis.call('HSET', key('log', id), 'fence', '')
   redis.call('ZREM', root .. ':leases', id)
   leaveQueue(id)
@@ -913,6 +921,48 @@ return conclude(id, args)`,
 local args = cjson.decode(ARGV[1])
 if not holdsFence(args.id, args.fence) then return {'stale'} end
 return conclude(args.id, args)`,
+  'schedules/include/note-run': `local function noteRun(id, execution)
+  if redis.call('EXISTS', key('schedule', id)) == 0 then return end
+  redis.call('SADD', key('schedule-open', id), execution)
+  redis.call('HSET', key('schedule', id), 'lastRunAt', nowMs(), 'lastExecutionId', execution, 'lastStatus', 'queued')
+end`,
+  'constant/SHOWN_MOMENTS': `local SHOWN_MOMENTS = 10`,
+  'schedules/include/note-moments': `local function noteMoments(id, moments)
+  if #moments == 0 then return end
+  redis.call('LPUSH', key('schedule-moments', id), unpack(moments))
+  redis.call('LTRIM', key('schedule-moments', id), 0, SHOWN_MOMENTS - 1)
+  local owner, name = unpack(redis.call('HMGET', key('schedule', id), 'owner', 'name'))
+  local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
+  if not hearers[1] and not hearers[2] then return end
+  for _, text in ipairs(moments) do
+    local moment = cjson.decode(text)
+    if moment.outcome == 'failed' then
+      redis.call('XADD', root .. ':outbox', '*', 'type', 'schedule.failed', 'timestamp', nowMs(), 'owner', owner,
+        'scheduleId', id, 'name', name, 'plannedAt', moment.plannedAt, 'code', moment.code)
+    end
+  end
+end`,
+  'schedules/include/plan-next': `local function planNext(id, at)
+  if at then
+    redis.call('HSET', key('schedule', id), 'nextAt', at)
+    redis.call('ZADD', root .. ':schedules-due', at, id)
+  else
+    redis.call('HDEL', key('schedule', id), 'nextAt')
+    redis.call('ZREM', root .. ':schedules-due', id)
+  end
+end`,
+  'schedules/include/settle-moments': `local function settleMoments(step)
+  local schedule = key('schedule', step.id)
+  redis.call('HSET', schedule, 'after', step.to)
+  redis.call('HDEL', schedule, 'triedAt')
+  noteMoments(step.id, step.moments)
+  if step.stopped then redis.call('HSET', schedule, 'enabled', '0', 'stopped', step.stopped) end
+  planNext(step.id, step.next)
+end`,
+  'schedules/include/stands-at': `local function standsAt(id, after, revision)
+  local now = redis.call('HMGET', key('schedule', id), 'after', 'revision')
+  return now[1] == after and now[2] == revision
+end`,
   'tokens/include/is-made': `local function isMade(id) return #id == 36 and string.find(id, '^tok_%x+$') ~= nil end`,
   'tokens/include/is-withdrawn': `local function isWithdrawn(id)
   if not isMade(id) then return false end
@@ -953,6 +1003,8 @@ end`,
   local id, owner, name, digest = args.id, args.owner, args.idempotencyKey, args.requestDigest
   if redis.call('EXISTS', record(id)) == 1 then return {'created', 0} end
   if isWithdrawn(owner) then return {'withdrawn'} end
+  local planned = args.planned
+  if planned and not standsAt(planned.id, planned.after, planned.revision) then return {'settled'} end
   local reservation = name and root .. ':idempotency:' .. owner .. ':' .. name
   local known = reservation and redis.call('GET', reservation)
   if known then
@@ -975,6 +1027,8 @@ end`,
   redis.call('ZADD', root .. ':index', 0, id)
   redis.call('ZADD', key('index', owner), 0, id)
   redis.call('SADD', root .. ':owners', owner)
+  if planned then settleMoments(planned) end
+  if args.scheduleId then noteRun(args.scheduleId, id) end
 end`,
   'create-list': `local args = cjson.decode(ARGV[1])
 local id, new, task = args.id, args.new, args.task
@@ -1376,6 +1430,14 @@ for _, id in ipairs(ids) do
   size = size + 5 + #fields
 end
 return answer`,
+  'open-scheduled': `local schedule = ARGV[1]
+if not standsAt(schedule, ARGV[2], ARGV[3]) then return {'moved'} end
+local open = {'open'}
+for _, id in ipairs(redis.call('SMEMBERS', key('schedule-open', schedule))) do
+  if isOver(id) then redis.call('SREM', key('schedule-open', schedule), id)
+  else open[#open + 1] = id end
+end
+return open`,
   'positions': `local answers = {}
 for index, id in ipairs(ARGV) do answers[index] = turnOf(id) end
 return answers`,
@@ -1746,103 +1808,107 @@ export const SCRIPTS = {
   ccConcludeAbandoned: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-abandoned',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-abandoned',
   ),
   ccConcludeList: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/has-lease', 'conclude-list',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/has-lease', 'conclude-list',
   ),
   ccConcludeQueued: join(
     'platform/include/root', 'platform/include/key', 'events/include/take-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'include/is-unheld', 'conclude-queued',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'include/is-unheld', 'conclude-queued',
   ),
   ccConclude: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
     'events/include/last-seq', 'events/include/pack', 'events/include/write', 'events/include/write-next',
-    'platform/include/now-ms', 'history/include/history-kept-ms', 'history/include/remember', 'history/include/learn',
-    'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO', 'history/include/whole', 'history/include/touch',
-    'history/include/book-spent', 'history/include/settle', 'history/include/settle-payments', 'include/record',
-    'include/get', 'include/kind-of', 'include/ledger-day', 'include/reserved-of', 'include/account',
-    'constant/TRANSITIONS', 'include/set', 'include/enter', 'include/approval-ids', 'include/approval',
-    'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-keys', 'include/leave-turn', 'include/parked-on', 'include/leave-queue', 'include/leave-rest',
-    'include/note-outbox', 'include/call-next', 'include/leave-work', 'include/pass-work', 'include/folders-above',
-    'include/turn-clock', 'include/enter-turn', 'include/enter-queue', 'include/wake-next', 'include/let-go',
-    'include/is-active', 'include/is-ended', 'include/is-resting', 'include/holds-workspace', 'include/is-held',
-    'include/pass-on', 'include/places-of', 'include/release-workspace', 'include/reservation-of', 'include/size-of',
-    'include/task-ids', 'include/retain', 'include/open-approvals', 'include/sees-approvals', 'include/set-all',
-    'include/set-open-approvals', 'include/remove-open-approval', 'include/close-approval', 'include/settle-approvals',
-    'include/expire-folders', 'include/is-fresh', 'include/hosts-of', 'include/settle-session',
-    'include/begin-deadline', 'include/enter-session', 'include/is-over', 'include/take-over', 'include/conclude',
-    'conclude',
+    'platform/include/now-ms', 'schedules/include/note-end', 'history/include/history-kept-ms',
+    'history/include/remember', 'history/include/learn', 'constant/DAY_MS', 'history/include/book-of', 'constant/MICRO',
+    'history/include/whole', 'history/include/touch', 'history/include/book-spent', 'history/include/settle',
+    'history/include/settle-payments', 'include/record', 'include/get', 'include/kind-of', 'include/ledger-day',
+    'include/reserved-of', 'include/account', 'constant/TRANSITIONS', 'include/set', 'include/enter',
+    'include/approval-ids', 'include/approval', 'include/expire', 'include/has-open-messages', 'constant/PRIORITY_STEP',
+    'include/band-of', 'include/served-keys', 'include/turn-keys', 'include/leave-turn', 'include/parked-on',
+    'include/leave-queue', 'include/leave-rest', 'include/note-outbox', 'include/call-next', 'include/leave-work',
+    'include/pass-work', 'include/folders-above', 'include/turn-clock', 'include/enter-turn', 'include/enter-queue',
+    'include/wake-next', 'include/let-go', 'include/is-active', 'include/is-ended', 'include/is-resting',
+    'include/holds-workspace', 'include/is-held', 'include/pass-on', 'include/places-of', 'include/release-workspace',
+    'include/reservation-of', 'include/size-of', 'include/task-ids', 'include/retain', 'include/open-approvals',
+    'include/sees-approvals', 'include/set-all', 'include/set-open-approvals', 'include/remove-open-approval',
+    'include/close-approval', 'include/settle-approvals', 'include/expire-folders', 'include/is-fresh',
+    'include/hosts-of', 'include/settle-session', 'include/begin-deadline', 'include/enter-session', 'include/is-over',
+    'include/take-over', 'include/conclude', 'conclude',
   ),
   ccCreateList: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get',
-    'include/served-keys', 'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue',
-    'include/limit-of', 'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'constant/PRIORITY_STEP', 'include/band-of', 'include/get', 'include/served-keys',
+    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/limit-of',
+    'include/position-of', 'include/queue-new', 'include/set', 'include/set-all', 'create-list',
   ),
   ccCreate: join(
     'platform/include/root', 'platform/include/key', 'events/include/write-first', 'constant/DAY_MS',
     'platform/include/now-ms', 'history/include/book-of', 'history/include/whole', 'history/include/touch',
-    'history/include/reserve', 'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above',
-    'include/is-fresh', 'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of',
-    'include/weigh-new', 'include/admit', 'include/get', 'include/set', 'include/begin-deadline',
-    'include/enter-session', 'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of',
-    'include/find-tail', 'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for',
-    'include/join-session', 'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys',
-    'include/turn-clock', 'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of',
-    'include/queue-new', 'create',
+    'history/include/reserve', 'schedules/include/note-run', 'constant/SHOWN_MOMENTS', 'schedules/include/note-moments',
+    'schedules/include/plan-next', 'schedules/include/settle-moments', 'schedules/include/stands-at',
+    'tokens/include/is-made', 'tokens/include/is-withdrawn', 'include/folders-above', 'include/is-fresh',
+    'include/own-workspace', 'include/record', 'history/include/weigh', 'include/kind-of', 'include/weigh-new',
+    'include/admit', 'include/get', 'include/set', 'include/begin-deadline', 'include/enter-session',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'include/latest-of', 'include/find-tail',
+    'include/find-session', 'include/hosts-of', 'include/need-folders', 'include/wait-for', 'include/join-session',
+    'include/limit-of', 'constant/PRIORITY_STEP', 'include/band-of', 'include/served-keys', 'include/turn-clock',
+    'include/turn-keys', 'include/enter-turn', 'include/enter-queue', 'include/position-of', 'include/queue-new',
+    'create',
   ),
   ccDecideApproval: join(
     'platform/include/root', 'platform/include/key', 'events/include/holds-fence', 'platform/include/exceed-memory',
@@ -1901,6 +1967,10 @@ export const SCRIPTS = {
     'platform/include/root', 'platform/include/key', 'events/include/last-seq', 'include/record', 'include/get',
     'constant/PRIORITY_STEP', 'include/band-of', 'include/limit-of', 'include/turn-keys', 'include/position-of',
     'include/turn-of', 'list',
+  ),
+  ccOpenScheduled: join(
+    'platform/include/root', 'platform/include/key', 'schedules/include/stands-at', 'include/record', 'include/get',
+    'constant/TRANSITIONS', 'include/is-ended', 'include/is-over', 'open-scheduled',
   ),
   ccPositions: join(
     'constant/PRIORITY_STEP', 'include/band-of', 'platform/include/root', 'platform/include/key', 'include/limit-of',

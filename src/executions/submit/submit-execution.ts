@@ -3,6 +3,7 @@ import { ExecutorError } from '../../protocol/errors.js'
 import type { ExecuteRequest, Priority } from '../../protocol/execute-request.js'
 import type { Execution } from '../../protocol/execution.js'
 import { withdrawn } from '../../tokens/manage-tokens.js'
+import type { StoredStep } from '../../schedules/schedule-store.js'
 import { digestRequest } from '../records/digest-request.js'
 import { estimateFor } from './estimate-run.js'
 import { showExecution } from '../read/expected-start.js'
@@ -51,6 +52,24 @@ async function getReplayed(services: DomainServices, id: string, caller: Caller)
   })
 }
 
+/** Of a schedule: for the next of its moments, or at its token's word. */
+export interface Scheduled {
+  readonly scheduleId: string
+  /** It waits for those of its schedule that have not ended. */
+  readonly waits: boolean
+  /** Settles the moment in the step that accepts the execution. */
+  readonly toStep?: (executionId: string) => StoredStep
+}
+
+/** The moment of a schedule was settled by somebody else: nothing is started. */
+export class MomentSettled extends Error {}
+
+export interface SubmitOptions {
+  /** It waits for its turn in its session, instead of SESSION_BUSY. */
+  readonly follows?: boolean | undefined
+  readonly scheduled?: Scheduled | undefined
+}
+
 /** What is fixed of an execution when it is accepted. */
 interface PlannedRecord {
   readonly record: NewRecord
@@ -58,14 +77,14 @@ interface PlannedRecord {
 }
 
 /**
- * What would be accepted, with the rights of its caller. `follows`: it waits for its turn in its session.
+ * What would be accepted, with the rights of its caller.
  * @throws ExecutorError as submitExecution does before anything is stored
  */
 export async function planRecord(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
-  { idempotencyKey, follows }: { readonly idempotencyKey?: string | undefined; readonly follows?: boolean } = {},
+  { idempotencyKey, follows, scheduled }: SubmitOptions & { readonly idempotencyKey?: string | undefined } = {},
 ): Promise<PlannedRecord> {
   const { config, store } = services
   const run = await requireRunnable(request, services, caller)
@@ -84,7 +103,9 @@ export async function planRecord(
       isWanted: request.timeoutSeconds === 'auto',
     }))
   // A list keeps others out of a fresh workspace, too: somebody might go on with the conversation of a task meanwhile.
-  const lock = workspace?.lock ?? (request.tasks && workspace?.name)
+  // Those of a schedule that wait for each other hold one name, where they have no workspace in common.
+  const alone = (scheduled?.waits === true && scheduled.scheduleId) || (request.tasks && workspace?.name)
+  const lock = workspace && (workspace.lock ?? (alone || undefined))
   const deadline = run && toDeadline(run, createdAt)
   const record: NewRecord = {
     id,
@@ -108,6 +129,8 @@ export async function planRecord(
     queueDeadline: follows === true ? undefined : deadline,
     queueTimeoutMs: follows === true && deadline !== undefined ? deadline - createdAt : undefined,
     idempotencyKey,
+    scheduleId: scheduled?.scheduleId,
+    planned: scheduled?.toStep?.(id),
   }
   const grant = await grantRights(services, record, { isAdmin: caller.scopes.has('admin') })
   const firstTask = request.tasks && (await newTask(services, record, 0, createdAt))
@@ -116,21 +139,21 @@ export async function planRecord(
 
 /**
  * Accepts an execution: the stored record is the acceptance. An enqueue that fails, or a crash before it, is repaired
- * by the sweep. `follows`: it waits for its turn in its session, instead of SESSION_BUSY.
+ * by the sweep.
  * @throws ExecutorError COMMAND_NOT_ALLOWED, INVALID_REQUEST, FORBIDDEN, WORKSPACE_NOT_FOUND, SESSION_NOT_FOUND,
  * SESSION_BUSY,
  * UNAUTHENTICATED (the token was revoked meanwhile), IDEMPOTENCY_CONFLICT, EXECUTION_NOT_FOUND, QUEUE_FULL,
- * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE
+ * BUDGET_EXCEEDED, SANDBOX_UNAVAILABLE, STORE_UNAVAILABLE; MomentSettled
  */
 export async function submitExecution(
   services: DomainServices,
   request: ExecuteRequest,
   caller: Caller,
   idempotencyKey?: string,
-  { follows }: { readonly follows?: boolean } = {},
+  options: SubmitOptions = {},
 ): Promise<Submission> {
   const { config, store } = services
-  const { record, firstTask } = await planRecord(services, request, caller, { idempotencyKey, follows })
+  const { record, firstTask } = await planRecord(services, request, caller, { ...options, idempotencyKey })
   const { id, session } = record
   const answer = await fromStore(store.create(record, config.maxQueue, firstTask))
   switch (answer.kind) {
@@ -141,6 +164,8 @@ export async function submitExecution(
       })
     case 'withdrawn':
       throw withdrawn()
+    case 'settled':
+      throw new MomentSettled()
     case 'over':
       throw toBudgetError(answer.refusal, caller.name)
     case 'conflict':
