@@ -12,7 +12,9 @@ export interface CronFields {
 }
 
 /** What is wrong with an expression, for its author. */
-export class CronError extends Error {}
+export class CronError extends Error {
+  override readonly name = 'CronError'
+}
 
 interface Field {
   readonly name: string
