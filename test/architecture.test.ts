@@ -28,7 +28,7 @@ const RULES: Record<string, Rule> = {
   'src/supervision': { rooms: ['src/platform'], packages: ['execa'] },
   'src/events': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   'src/tokens': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
-  'src/schedules': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
+  'src/schedules': { rooms: ['src/protocol', 'src/platform', 'src/tokens'], packages: ['ioredis'] },
   'src/queue': { rooms: ['src/protocol', 'src/platform'], packages: ['bullmq', 'ioredis'] },
   'src/history': { rooms: ['src/protocol', 'src/platform'], packages: ['ioredis'] },
   // What must not be told is the same for everybody.

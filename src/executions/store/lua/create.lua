@@ -5,8 +5,8 @@
 --   session?: {reference (session or execution to resume), fork, workspace?, follows? (waits for its turn)};
 --   then the fields of the record and their values, in turn
 -- Answers: created position isLimited (how many its owner may have at work) | waiting |
---   replayed id | conflict id | full | withdrawn | settled (the planned moment) | refused why detail (join-session.lua) |
---   over unit limit spent reserved wanted next day (weigh.lua)
+--   replayed id | conflict id | full | withdrawn | settled (the planned moment) |
+--   refused why detail (join-session.lua) | over unit limit spent reserved wanted next day (weigh.lua)
 -- Sent again: yes; the id is new with each submission, and one that is known answers created
 
 --- @include "../../../events/lua/include/write-first.lua"
