@@ -467,7 +467,7 @@ export const OPERATIONS = {
     rest: {
       method: 'POST',
       paths: { '/schedules/:id/run': 'runSchedule' },
-      input: { params: rest.ScheduleParams, headers: rest.SubmitKeyHeaders },
+      input: { params: rest.ScheduleParams, headers: rest.SubmitKeyHeaders, body: Nothing.optional() },
     },
   },
   'ticket.create': {

@@ -83,7 +83,11 @@ void t.test('a schedule is made, shown, listed, changed, paused and removed', as
   const body = { name: 'nightly', cron: '0 3 * * 1-5', timezone: 'Europe/Berlin', request: { prompt: 'Say hello' } }
   const headers = { 'idempotency-key': 'first' }
   const answers = await Promise.all([0, 1].map((api) => call('POST', '/schedules', { body, headers, api })))
-  t.same(answers.map(({ status }) => status).toSorted((a, b) => a - b), [200, 201], 'made once')
+  t.same(
+    answers.map(({ status }) => status).toSorted((a, b) => a - b),
+    [200, 201],
+    'made once',
+  )
   const [one, other] = answers.map((answer) => answer.body as Schedule)
   t.same(one, other)
   const id = String(one?.id)
