@@ -7,6 +7,8 @@ import { sleep } from '../../src/platform/abort-signals.js'
 import type { Execution } from '../../src/protocol/execution.js'
 import type { Schedule } from '../../src/protocol/schedules.js'
 import { ALARM_QUEUE_NAME } from '../../src/queue/schedule-alarms.js'
+import { createScheduleStore } from '../../src/schedules/schedule-store.js'
+import { toDefinitionFields } from '../../src/schedules/stored-schedule.js'
 import { openConformingCall } from '../support/conformance.js'
 import { openTestService, type TestService } from '../support/service.js'
 
@@ -217,6 +219,21 @@ void t.test('a moment starts one execution, however often and in how many proces
   await ring(id)
   const later = await untilShown(id, ({ nextRunAt }) => Date.parse(String(nextRunAt)) > Date.now() + 23 * HOUR_MS)
   t.same(outcomes(later), ['started'])
+})
+
+void t.test('what was decided for another place than where it stands is refused', async (t) => {
+  const { id } = await make({ enabled: false })
+  const limits = { prefix: 'cc', maxSchedules: 1, maxSchedulesPerToken: 1 }
+  const store = createScheduleStore(redis, limits)
+  const place = await store.get(id)
+  if (!place) throw new Error('it was just made')
+  const to = Number(place.after) + 1
+  const step = { to, next: undefined, moments: [] }
+  t.equal(await store.settle(place, step), true)
+  t.equal(await store.settle(place, step), false)
+  t.equal(await store.firstTried(place), undefined)
+  t.same(await store.change(place, toDefinitionFields(place.definition, to), step), ['moved'])
+  t.equal((await store.get(id))?.after, String(to))
 })
 
 void t.test('everything was down for a day', async (t) => {
