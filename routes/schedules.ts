@@ -26,7 +26,7 @@ export async function scheduleRoutes(fastify: FastifyInstance): Promise<void> {
       summary: 'Make a schedule',
       description:
         'Starts `request` at each moment of `cron` or every `everySeconds`, with the rights and the budget that its ' +
-        'token has then. Each planned moment starts one execution at most, and each that starts none is told with ' +
+        'token has then. Each planned moment starts one execution at most, and each that starts none is reported with ' +
         'the reason. The request is looked at now as well. With `Idempotency-Key` a repeated request makes no second ' +
         'schedule.',
       response: {
@@ -73,7 +73,7 @@ export async function scheduleRoutes(fastify: FastifyInstance): Promise<void> {
       summary: 'Change, pause or resume a schedule',
       description:
         'A JSON merge patch; `enabled: false` pauses. Moments while it is paused are not made up for, and those that ' +
-        'are due and not settled when it is paused or planned anew are told as skipped.',
+        'are due and not settled when it is paused or planned differently are reported as skipped.',
       response: { 200: answerOf('schedule.change', 'As it is now.') },
     }),
     handler: async (request) => changeSchedule(services, request.params.id, request.body, request.caller),
@@ -83,7 +83,7 @@ export async function scheduleRoutes(fastify: FastifyInstance): Promise<void> {
     ...routeOf('schedule.remove', {
       tags,
       summary: 'Remove a schedule',
-      description: 'Executions that it has started go on and stay.',
+      description: 'Executions that it has started continue, and are kept.',
       response: { 204: z.null().meta({ description: 'Removed.' }) },
     }),
     handler: async (request, reply) => {

@@ -13,7 +13,7 @@ export interface Step {
   /** Up to there all are. */
   readonly to: number
   readonly next: number | undefined
-  /** What is told of them, in order. */
+  /** What became of them, in order. */
   readonly moments: readonly ScheduleMoment[]
   readonly stopped?: StoredSchedule['stoppedBecause']
 }

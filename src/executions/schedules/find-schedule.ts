@@ -30,11 +30,11 @@ export async function showSchedules(
   { schedules, store }: Pick<ExecutionServices, 'schedules' | 'store'>,
   found: readonly StoredSchedule[],
 ): Promise<Schedule[]> {
-  const told = await fromStore(Promise.all(found.map(({ id }) => schedules.store.moments(id))))
+  const recorded = await fromStore(Promise.all(found.map(({ id }) => schedules.store.moments(id))))
   const started = ({ outcome, executionId }: ScheduleMoment): string[] =>
     outcome === 'started' && executionId !== undefined ? [executionId] : []
   const ids = new Set([
-    ...told.flatMap((moments) => moments.flatMap(started)),
+    ...recorded.flatMap((moments) => moments.flatMap(started)),
     ...found.flatMap(({ lastExecutionId }) => lastExecutionId ?? []),
   ])
   const states = await fromStore(store.statesOf([...ids]))
@@ -48,7 +48,7 @@ export async function showSchedules(
     const kept = lastStatus && isTerminal(lastStatus) ? lastStatus : undefined
     return toSchedule(
       { ...schedule, lastStatus: statusOf(lastExecutionId) ?? kept },
-      (told[index] ?? []).map((moment) => ({ ...moment, status: statusOf(started(moment)[0]) })),
+      (recorded[index] ?? []).map((moment) => ({ ...moment, status: statusOf(started(moment)[0]) })),
     )
   })
 }

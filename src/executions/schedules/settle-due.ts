@@ -17,7 +17,7 @@ const TRIED_MS = 60_000
 const PASSING: readonly string[] = ['QUEUE_FULL', 'SANDBOX_UNAVAILABLE', 'SESSION_BUSY', 'RATE_LIMITED', 'INTERNAL']
 const MESSAGE_CHARACTERS = 500
 
-type Told = Pick<ScheduleMoment, 'outcome' | 'reason' | 'code' | 'message' | 'executionId'>
+type Result = Pick<ScheduleMoment, 'outcome' | 'reason' | 'code' | 'message' | 'executionId'>
 
 /** What is known of a moment while it is settled. */
 interface Due {
@@ -26,23 +26,23 @@ interface Due {
   readonly now: number
 }
 
-const tellMoment = (at: number, now: number, told: Told): ScheduleMoment => ({
+const toMoment = (at: number, now: number, result: Result): ScheduleMoment => ({
   plannedAt: new Date(at).toISOString(),
   settledAt: new Date(now).toISOString(),
-  ...told,
+  ...result,
 })
 
 const ruleOf = ({ definition, createdAt }: StoredSchedule) => toRule(definition, createdAt)
 
-const toStep = ({ schedule, at, now }: Due, told: Told, stopped?: Step['stopped']): Step => ({
+const toStep = ({ schedule, at, now }: Due, result: Result, stopped?: Step['stopped']): Step => ({
   to: at,
   next: stopped === undefined ? nextMoment(ruleOf(schedule), at) : undefined,
-  moments: [tellMoment(at, now, told)],
+  moments: [toMoment(at, now, result)],
   stopped,
 })
 
 /**
- * Settles the moments of a schedule that are due, one after the other: each starts one execution at most, or it is told
+ * Settles the moments of a schedule that are due, one after the other: each starts one execution at most, or it is result
  * why it started none. Safe to call at any time, by several processes at once: the scripts compare where the schedule
  * stands. The schedule as it was last read; undefined where there is none.
  */
@@ -64,8 +64,8 @@ export async function settleDue(services: ExecutionServices, id: string): Promis
     }
     const last = plan.missed.at(-1)
     if (last !== undefined) {
-      const told: Told = { outcome: 'skipped', reason: 'missed' }
-      const moments = plan.missed.slice(-SHOWN_MOMENTS).map((at) => tellMoment(at, now, told))
+      const result: Result = { outcome: 'skipped', reason: 'missed' }
+      const moments = plan.missed.slice(-SHOWN_MOMENTS).map((at) => toMoment(at, now, result))
       logger.warn({ scheduleId: id, moments: plan.missed.length }, 'moments of a schedule were missed')
       await fromStore(schedules.store.settle(schedule, { to: last, next: nextMoment(rule, last), moments }))
     } else if (plan.run !== undefined && !(await settleMoment(services, { schedule, at: plan.run, now })))
@@ -78,9 +78,9 @@ async function settleMoment(services: ExecutionServices, due: Due): Promise<bool
   const { schedules, logger } = services
   const { schedule } = due
   const { id } = schedule
-  const settle = async (told: Told, stopped?: Step['stopped']): Promise<true> => {
-    const isOurs = await fromStore(schedules.store.settle(schedule, toStep(due, told, stopped)))
-    if (isOurs) logger.warn({ scheduleId: id, reason: told.reason, code: told.code }, 'its moment started nothing')
+  const settle = async (result: Result, stopped?: Step['stopped']): Promise<true> => {
+    const isOurs = await fromStore(schedules.store.settle(schedule, toStep(due, result, stopped)))
+    if (isOurs) logger.warn({ scheduleId: id, reason: result.reason, code: result.code }, 'its moment started nothing')
     return true
   }
   const owner = await fromStore(schedules.ownerOf(schedule.owner))
@@ -114,7 +114,7 @@ async function clearWay(
   services: ExecutionServices,
   { schedule }: Due,
   owner: Caller,
-): Promise<Told | 'settled' | undefined> {
+): Promise<Result | 'settled' | undefined> {
   const open = await fromStore(services.store.listOpen(schedule))
   if (open === undefined) return 'settled'
   const { overlap } = schedule.definition
@@ -137,7 +137,7 @@ async function clearWay(
 }
 
 /** Starts its execution, or says why not. @throws ExecutorError STORE_UNAVAILABLE: it stays due */
-async function start(services: ExecutionServices, due: Due, owner: Caller): Promise<Told | undefined> {
+async function start(services: ExecutionServices, due: Due, owner: Caller): Promise<Result | undefined> {
   const { id, definition } = due.schedule
   const { request, overlap } = definition
   const waits = overlap !== 'skip'

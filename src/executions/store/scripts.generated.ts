@@ -933,7 +933,7 @@ end`,
   redis.call('LTRIM', key('schedule-moments', id), 0, SHOWN_MOMENTS - 1)
   local owner, name = unpack(redis.call('HMGET', key('schedule', id), 'owner', 'name'))
   local hearers = redis.call('HMGET', root .. ':webhook-hearers', owner or '', '*')
-  if not hearers[1] and not hearers[2] then return end
+  if not (hearers[1] or hearers[2]) then return end
   for _, text in ipairs(moments) do
     local moment = cjson.decode(text)
     if moment.outcome == 'failed' then
