@@ -26,9 +26,9 @@ export async function scheduleRoutes(fastify: FastifyInstance): Promise<void> {
       summary: 'Make a schedule',
       description:
         'Starts `request` at each moment of `cron` or every `everySeconds`, with the rights and the budget that its ' +
-        'token has then. Each planned moment starts one execution at most, and each that starts none is reported with ' +
-        'the reason. The request is looked at now as well. With `Idempotency-Key` a repeated request makes no second ' +
-        'schedule.',
+        'token has then. Each planned moment starts one execution at most, and each that starts none is reported ' +
+        'with the reason. The request is looked at now as well. With `Idempotency-Key` a repeated request makes no ' +
+        'second schedule.',
       response: {
         200: answerOf('schedule.get', 'The Idempotency-Key was known (Idempotent-Replayed: true).'),
         201: answerOf('schedule.create', 'Made.'),
