@@ -42,9 +42,9 @@ const toStep = ({ schedule, at, now }: Due, result: Result, stopped?: Step['stop
 })
 
 /**
- * Settles the moments of a schedule that are due, one after the other: each starts one execution at most, and where it
- * starts none the reason is recorded. Safe to call at any time, by several processes at once: the scripts compare where the schedule
- * stands. The schedule as it was last read; undefined where there is none.
+ * Settles the moments of a schedule that are due, one after the other: each starts one execution at most, and where
+ * it starts none the reason is recorded. Safe to call at any time, by several processes at once: the scripts compare
+ * where the schedule stands. The schedule as it was last read; undefined where there is none.
  */
 export async function settleDue(services: ExecutionServices, id: string): Promise<StoredSchedule | undefined> {
   const { schedules, logger } = services
